@@ -1,0 +1,55 @@
+# The only list of commands. Each target does its own set-up; the second time is quick.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
+STUBS := $(PROTOS:.proto=_pb2.py)
+
+.PHONY: help setup demo up test lint format types stubs bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+setup: $(VENV)/.installed  ## make the virtual environment and install everything
+
+$(VENV)/.installed: pyproject.toml deploy/setup.sh
+	PYTHON=$(PYTHON) deploy/setup.sh $(VENV)
+	@touch $@
+
+stubs: setup  ## generate the stubs in tandem/ from protos/
+	$(BIN)/buf lint protos
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
+
+demo: setup  ## the whole of Tandem once: stream text, draw images, race the two, stop
+	$(BIN)/tandem demo
+
+up: setup  ## start the three processes and keep them until Ctrl-C
+	$(BIN)/tandem up
+
+test: lint types  ## lint, types and every test that this machine can run
+	$(BIN)/tandem models pull smollm2-135m-instruct
+	$(BIN)/python -m pytest
+
+lint: setup  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/buf lint protos
+
+format: setup  ## ruff: mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup  ## mypy, strict
+	$(BIN)/mypy
+
+train-gan: setup  ## train fashion-gan (about 30 minutes on 2 cores; goes on where it stopped)
+	$(BIN)/python -m services.gan.training.train --out runs/fashion-gan
+
+export-gan: setup  ## export the trained fashion-gan into models/
+	$(BIN)/python -m services.gan.training.export --run runs/fashion-gan --model models/fashion-gan
+
+bench: setup  ## every benchmark, one after another
+	for script in bench/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:  ## remove what can be made again (not the downloaded weights)
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache

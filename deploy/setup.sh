@@ -1,0 +1,17 @@
+#!/bin/sh
+# Make the virtual environment $1 and install Tandem into it, with what development needs.
+set -eu
+venv=$1
+python=${PYTHON:-python3}
+
+"$python" - <<'PY' || exit 1
+import sys
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(f"Tandem needs Python 3.11 to 3.13, this is {sys.version.split()[0]}; set PYTHON=/path/to/python3.11")
+PY
+if ! "$python" -m venv "$venv" 2>/dev/null; then
+    echo "python3-venv is missing: run 'apt-get install python3-venv' (Debian, Ubuntu) and try again" >&2
+    exit 1
+fi
+echo "installing into $venv (the first time takes a few minutes)"
+"$venv/bin/python" -m pip install --disable-pip-version-check --quiet --progress-bar on -e ".[dev]"

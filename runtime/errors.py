@@ -1,0 +1,80 @@
+"""Every error a caller can meet, and nothing about how it travels.
+
+    TandemError
+    ├── InvalidArgument     the request itself is wrong: field, value, what is accepted
+    ├── NotFound            no such model: what there is
+    ├── ResourceExhausted   a queue is full: come back later
+    ├── DeadlineExceeded    the caller's deadline passed, the work was stopped
+    ├── Unavailable         the server or its backend is gone or not ready yet
+    └── Internal            a fault of ours: the log has the details, the caller a fixed text
+
+An exception that is not a TandemError counts as Internal.
+"""
+
+from collections.abc import Iterable
+
+MAX_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """Return `repr(value)`, cut to a length that fits an error message."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"
+
+
+class TandemError(Exception):
+    """Expected error with a public message; `code` is the gRPC status code's name."""
+
+    code = "INTERNAL"
+
+
+class InvalidArgument(TandemError):
+    """Expected error: the caller must change the request."""
+
+    code = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, value: object, accepted: str) -> None:
+        super().__init__(f"{field}: {shown(value)} is not accepted; accepted: {accepted}")
+        self.field = field
+
+
+class NotFound(TandemError):
+    """Expected error: the model is not here; the message lists those that are."""
+
+    code = "NOT_FOUND"
+
+    def __init__(self, name: str, available: Iterable[str]) -> None:
+        super().__init__(f"model: there is no {shown(name)}; there are: {', '.join(sorted(available)) or 'none'}")
+
+
+class ResourceExhausted(TandemError):
+    """Expected error: a bounded queue is full; nothing of the request was kept."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, what: str, limit: int, retry_after_seconds: float) -> None:
+        super().__init__(f"{what} is full (limit {limit}); retry in {retry_after_seconds:g} s")
+        self.what = what
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DeadlineExceeded(TandemError):
+    """Expected error: the caller's deadline has passed."""
+
+    code = "DEADLINE_EXCEEDED"
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"deadline passed {where}")
+
+
+class Unavailable(TandemError):
+    """Expected error: whoever should do the work is not there; another try may find it."""
+
+    code = "UNAVAILABLE"
+
+
+class Internal(TandemError):
+    """Unexpected error, already logged; carries no detail."""
+
+    def __init__(self) -> None:
+        super().__init__("internal error; the server's log has the details")

@@ -1,0 +1,110 @@
+"""From start to exit code: bind, load, serve until a signal or a dead worker, drain, stop.
+
+bind (NOT_SERVING) -> load and warm -> SERVING -> signal -> NOT_SERVING -> drain -> cancel -> stop the worker
+                                              \\-> worker died: fail what is in flight, NOT_SERVING, exit 1
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Protocol
+
+import uvloop
+
+from runtime.server import PortInUse, RpcServer
+
+logger = logging.getLogger(__name__)
+
+STALL_SECONDS = 30.0
+
+
+class Worker(Protocol):
+    """The part of a process that does the work behind the server."""
+
+    async def start(self) -> None:
+        """Load and warm up; return when ready for requests."""
+
+    async def wait_dead(self) -> BaseException:
+        """Return the reason if the worker dies of itself, after it has failed all that was in flight."""
+
+    async def stop(self) -> None:
+        """End the worker; called once, after the last request has ended."""
+
+    def last_progress(self) -> float | None:
+        """Return when work last moved (monotonic seconds), or None when there is none."""
+
+
+async def serve(server: RpcServer, worker: Worker, drain_seconds: float) -> int:
+    """Run the process to its end and return its exit code. Raises PortInUse, or what loading raises."""
+    with _stop_signal() as stop_requested:
+        await server.start()
+        async with _stopping(server, worker, drain_seconds):
+            await _until(stop_requested, worker.start())
+            if stop_requested.is_set():
+                return 0
+            await server.health.set_serving(True)
+            logger.info("serving on port %d", server.port)
+            return await _serve_until_end(server, worker, stop_requested)
+
+
+async def _serve_until_end(server: RpcServer, worker: Worker, stop_requested: asyncio.Event) -> int:
+    watch = asyncio.create_task(server.health.watch_progress(worker.last_progress, STALL_SECONDS))
+    try:
+        reason = await _until(stop_requested, worker.wait_dead())
+    finally:
+        watch.cancel()
+    if reason is None:
+        logger.info("stopping")
+        return 0
+    logger.critical("the worker died", exc_info=reason)
+    return 1
+
+
+@contextlib.asynccontextmanager
+async def _stopping(server: RpcServer, worker: Worker, drain_seconds: float) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await server.stop(drain_seconds)
+        await worker.stop()
+
+
+async def _until(event: asyncio.Event, work: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result of `work`, or None if `event` comes first; `work` is then cancelled."""
+    tasks = [asyncio.create_task(work), asyncio.create_task(event.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].result() if tasks[0].done() else None
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Any:
+    """Yield an event that SIGINT or SIGTERM sets; a second signal ends the process at once."""
+    loop = asyncio.get_running_loop()
+    requested = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        requested.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield requested
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def run_process(main: Coroutine[Any, Any, int]) -> None:
+    """Run `main` on a fast event loop and exit with its code; expected start-up errors are one line each."""
+    try:
+        sys.exit(uvloop.run(main))
+    except (PortInUse, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")

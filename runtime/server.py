@@ -1,0 +1,61 @@
+"""A gRPC server: options that hold against slow and hostile peers, health, reflection, one loopback port."""
+
+from collections.abc import Iterable
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+
+from runtime.health import Health
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+_OPTIONS: tuple[tuple[str, int], ...] = (
+    # Without this a second server on the same port starts without complaint and takes half of the requests.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_concurrent_streams", 1024),
+    ("grpc.server_handshake_timeout_ms", 3_000),
+    # Old connections end, so that clients behind round-robin DNS meet new replicas; open calls get the grace.
+    ("grpc.max_connection_age_ms", 60_000),
+    ("grpc.max_connection_age_grace_ms", 600_000),
+    # A quiet generation may last: clients that ping meanwhile are not hostile.
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+class PortInUse(Exception):
+    """Expected error: something else listens on the address; the operator must choose another."""
+
+
+class RpcServer:
+    """Owns the grpc.aio server; `start` binds, `stop` drains."""
+
+    def __init__(self, host: str, port: int, handlers: Iterable[grpc.GenericRpcHandler], names: Iterable[str]) -> None:
+        self._address = f"{host}:{port}"
+        self._handlers = tuple(handlers)
+        self._names = tuple(names)
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self.health = Health(self._names)
+        self.port = port
+
+    async def start(self) -> None:
+        """Bind and accept calls, health NOT_SERVING. Raises PortInUse."""
+        self._server.add_generic_rpc_handlers(self._handlers)
+        await self.health.register(self._server)
+        names = (*self._names, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        try:
+            self.port = self._server.add_insecure_port(self._address)
+        except RuntimeError:
+            raise PortInUse(
+                f"cannot listen on {self._address}: the port is in use or the address is not ours"
+            ) from None
+        await self._server.start()
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Refuse new calls, let open ones finish for `drain_seconds`, then cancel them."""
+        await self.health.set_serving(False)
+        await self._server.stop(drain_seconds)

@@ -1,0 +1,91 @@
+"""Settings: command line flags > environment TANDEM_* > tandem.toml > defaults.
+
+Only this module and the `settings.py` of each process read the environment.
+"""
+
+import os
+import sys
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class ProcessSettings(BaseSettings):
+    """What every server process has. A subclass sets `toml_table`: its table in tandem.toml."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TANDEM_",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        use_attribute_docstrings=True,
+        extra="forbid",
+    )
+
+    host: str = "127.0.0.1"
+    """Address to bind to; loopback unless told otherwise."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe log lines to write; DEBUG has one line a request."""
+
+    drain_seconds: float = Field(10.0, ge=0, le=3600)
+    """Seconds that open requests get to finish after a stop signal."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _TableOfToml(settings_cls, Path("tandem.toml"))
+
+    @classmethod
+    def from_command_line(cls, program: str) -> Self:
+        """Read all sources; on a bad value print the key, the value and what is accepted, and exit with 2."""
+        try:
+            return CliApp.run(cls, cli_args=sys.argv[1:])
+        except ValidationError as error:
+            sys.exit(f"{program}: bad setting\n{describe(error)}")
+
+
+class _TableOfToml(TomlConfigSettingsSource):
+    """The top level of tandem.toml and the process's own table in it, the table first."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        content: dict[str, Any] = super()._read_file(file_path)
+        table = content.get(_table_name(self.settings_cls), {})
+        shared: dict[str, Any] = {key: value for key, value in content.items() if not isinstance(value, dict)}
+        return {**shared, **table}
+
+
+def _table_name(settings_cls: type[BaseSettings]) -> str:
+    return settings_cls.__name__.removesuffix("Settings").lower()
+
+
+def describe(error: ValidationError) -> str:
+    """Return one line for each bad setting: its key, the value, and why it is refused."""
+    lines = []
+    for item in error.errors():
+        key = "".join(str(part) for part in item["loc"][:1])
+        flag, variable = key.replace("_", "-"), f"TANDEM_{key.upper()}"
+        lines.append(f"  {key} (--{flag}, {variable}): {item['input']!r}: {item['msg']}")
+    return "\n".join(lines)
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloaded weights: TANDEM_CACHE, else XDG_CACHE_HOME/tandem, else ~/.cache/tandem."""
+    if explicit := os.environ.get("TANDEM_CACHE"):
+        return Path(explicit)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tandem"

@@ -1,0 +1,1 @@
+"""The parallel paradigm: a GAN generator that returns a whole batch in one pass."""

@@ -1,0 +1,140 @@
+from tandem.common.v1 import timings_pb2 as _timings_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENCODING_UNSPECIFIED: _ClassVar[Encoding]
+    ENCODING_RAW_UINT8: _ClassVar[Encoding]
+    ENCODING_RAW_FLOAT32: _ClassVar[Encoding]
+    ENCODING_PNG: _ClassVar[Encoding]
+ENCODING_UNSPECIFIED: Encoding
+ENCODING_RAW_UINT8: Encoding
+ENCODING_RAW_FLOAT32: Encoding
+ENCODING_PNG: Encoding
+
+class SampleRequest(_message.Message):
+    __slots__ = ("model", "count", "labels", "seed", "latents", "truncation", "encoding")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    LATENTS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATION_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    count: int
+    labels: _containers.RepeatedScalarFieldContainer[int]
+    seed: int
+    latents: Latents
+    truncation: float
+    encoding: Encoding
+    def __init__(self, model: _Optional[str] = ..., count: _Optional[int] = ..., labels: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., latents: _Optional[_Union[Latents, _Mapping]] = ..., truncation: _Optional[float] = ..., encoding: _Optional[_Union[Encoding, str]] = ...) -> None: ...
+
+class Latents(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class ImageBatch(_message.Message):
+    __slots__ = ("shape", "encoding", "data", "png")
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    PNG_FIELD_NUMBER: _ClassVar[int]
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    encoding: Encoding
+    data: bytes
+    png: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, shape: _Optional[_Iterable[int]] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., data: _Optional[bytes] = ..., png: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class SampleResponse(_message.Message):
+    __slots__ = ("images", "labels", "seed", "first_index", "timings")
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_INDEX_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    images: ImageBatch
+    labels: _containers.RepeatedScalarFieldContainer[int]
+    seed: int
+    first_index: int
+    timings: _timings_pb2.Timings
+    def __init__(self, images: _Optional[_Union[ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., first_index: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
+
+class SampleStreamRequest(_message.Message):
+    __slots__ = ("sample", "images_per_message")
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_PER_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    sample: SampleRequest
+    images_per_message: int
+    def __init__(self, sample: _Optional[_Union[SampleRequest, _Mapping]] = ..., images_per_message: _Optional[int] = ...) -> None: ...
+
+class SampleStreamResponse(_message.Message):
+    __slots__ = ("part",)
+    PART_FIELD_NUMBER: _ClassVar[int]
+    part: SampleResponse
+    def __init__(self, part: _Optional[_Union[SampleResponse, _Mapping]] = ...) -> None: ...
+
+class DiscriminateRequest(_message.Message):
+    __slots__ = ("model", "images", "labels")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    images: ImageBatch
+    labels: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Union[ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class DiscriminateResponse(_message.Message):
+    __slots__ = ("scores", "feature_dim", "features", "timings")
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_DIM_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    scores: _containers.RepeatedScalarFieldContainer[float]
+    feature_dim: int
+    features: _containers.RepeatedScalarFieldContainer[float]
+    timings: _timings_pb2.Timings
+    def __init__(self, scores: _Optional[_Iterable[float]] = ..., feature_dim: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
+
+class ListModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListModelsResponse(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
+
+class Model(_message.Message):
+    __slots__ = ("name", "licence", "image_shape", "latent_dim", "num_classes", "class_names", "value_range", "providers", "max_batch_size", "has_discriminator")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    LATENT_DIM_FIELD_NUMBER: _ClassVar[int]
+    NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
+    VALUE_RANGE_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    HAS_DISCRIMINATOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    licence: str
+    image_shape: _containers.RepeatedScalarFieldContainer[int]
+    latent_dim: int
+    num_classes: int
+    class_names: _containers.RepeatedScalarFieldContainer[str]
+    value_range: _containers.RepeatedScalarFieldContainer[float]
+    providers: _containers.RepeatedScalarFieldContainer[str]
+    max_batch_size: int
+    has_discriminator: bool
+    def __init__(self, name: _Optional[str] = ..., licence: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., latent_dim: _Optional[int] = ..., num_classes: _Optional[int] = ..., class_names: _Optional[_Iterable[str]] = ..., value_range: _Optional[_Iterable[float]] = ..., providers: _Optional[_Iterable[str]] = ..., max_batch_size: _Optional[int] = ..., has_discriminator: _Optional[bool] = ...) -> None: ...
