@@ -1,0 +1,29 @@
+"""Composition root of the sequential backend: `python -m services.ar --help`."""
+
+from runtime.lifecycle import run_process, serve
+from runtime.logs import configure_logging
+from runtime.metrics import expose, new_registry
+from runtime.rpc import service_handler
+from runtime.server import RpcServer
+from services.ar.metrics import ArMetrics
+from services.ar.service import ArServicer
+from services.ar.settings import ArSettings
+from services.ar.worker import ArWorker
+from tandem.ar.v1 import ar_pb2
+
+
+async def main(settings: ArSettings) -> int:
+    registry = new_registry()
+    metrics = ArMetrics(registry)
+    worker = ArWorker(settings, metrics)
+    descriptor = ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"]
+    handler = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend)
+    server = RpcServer(settings.host, settings.port, [handler], [descriptor.full_name])
+    expose(registry, settings.host, settings.metrics_port)
+    return await serve(server, worker, settings.drain_seconds)
+
+
+if __name__ == "__main__":
+    settings = ArSettings.from_command_line("services.ar")
+    configure_logging(settings.log_level)
+    run_process(main(settings))

@@ -1,0 +1,31 @@
+"""What a checkpoint of any format is once opened: a config, a tokenizer, and tensors under Hugging Face's names."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from services.ar.model_config import ModelConfig
+
+
+class TensorReader(Protocol):
+    """Yields (name, tensor) one by one, so that two formats of all weights never lie in memory at once."""
+
+    def __call__(self) -> Iterator[tuple[str, Tensor]]: ...
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened checkpoint; tensors are read when `read_tensors` is called."""
+
+    config: ModelConfig
+    tokenizer: Tokenizer
+    read_tensors: TensorReader
+    eos_token_ids: frozenset[int] = frozenset()
+    bos_token_id: int | None = None
+    """Put before a plain text prompt; None if the model wants none."""
+    chat_template: str | None = None
+    special_tokens: dict[str, str] = field(default_factory=dict)
+    """What a chat template may use: bos_token, eos_token and so on."""

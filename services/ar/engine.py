@@ -1,0 +1,178 @@
+"""The engine: a thread that repeats schedule -> run -> commit, and a mailbox through which requests reach it.
+
+The thread owns scheduler and runner; coroutines own the streams. Between them go commands one way and progress the
+other, once a step. Knows nothing of text, protobuf or gRPC.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from runtime.errors import Internal, ResourceExhausted
+from services.ar.request_stream import RequestStream
+from services.ar.scheduler import Progress, Scheduler, Work
+from services.ar.sequence import SampledToken, Sequence
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 1.0
+
+Command = tuple[Literal["add", "cancel"], Sequence]
+
+
+class StepRunner(Protocol):
+    """Computes a step: one list of tokens a work."""
+
+    def run(self, batch: list[Work]) -> list[list[SampledToken]]: ...
+
+
+class EngineObserver(Protocol):
+    """Told of each step, from the engine's thread, and of each sequence's end, from the event loop."""
+
+    def stepped(self, scheduler: Scheduler, batch: list[Work], seconds: float) -> None: ...
+
+    def ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None: ...
+
+
+class Engine:
+    """Generates for many requests at a time. `start` and all methods but the thread's own run on the event loop.
+
+    max_open_sequences bounds running plus waiting sequences; above it `submit` raises ResourceExhausted.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, runner: StepRunner, observer: EngineObserver, max_open_sequences: int
+    ) -> None:
+        self._scheduler = scheduler
+        self._runner = runner
+        self._observer = observer
+        self._max_open_sequences = max_open_sequences
+        self._streams: dict[int, RequestStream] = {}  # by id of an open sequence
+        self._mailbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+        self._died: asyncio.Future[BaseException] | None = None
+        self._call_soon: Callable[..., object] | None = None
+        self._last_progress = time.monotonic()
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._died = loop.create_future()
+        self._call_soon = loop.call_soon_threadsafe
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End the thread after the step in hand; requests still open fail."""
+        if self._thread.is_alive():
+            self._mailbox.put(None)
+            await asyncio.to_thread(self._thread.join)
+        self._fail_all(Internal())
+
+    async def wait_dead(self) -> BaseException:
+        """Return the exception that ended the thread; by then every open request has failed."""
+        assert self._died is not None, "not started"  # noqa: S101
+        return await asyncio.shield(self._died)
+
+    def last_progress(self) -> float | None:
+        return self._last_progress if self._streams else None
+
+    @property
+    def num_open_sequences(self) -> int:
+        return len(self._streams)
+
+    def submit(self, sequences: list[Sequence]) -> RequestStream:
+        """Queue the sequences of one request. Raises ResourceExhausted, with nothing queued, if they don't fit."""
+        if self._died is None or self._died.done():
+            raise Internal
+        if len(self._streams) + len(sequences) > self._max_open_sequences:
+            raise ResourceExhausted("the engine's queue", self._max_open_sequences, RETRY_AFTER_SECONDS)
+        if not self._streams:
+            self._last_progress = time.monotonic()
+        stream = RequestStream(sequences)
+        for sequence in sequences:
+            self._streams[id(sequence)] = stream
+            self._mailbox.put(("add", sequence))
+        return stream
+
+    def end(self, sequence: Sequence, outcome: Literal["finished", "cancelled"]) -> None:
+        """Want nothing more of a sequence; its blocks are free before the next step. No effect if it has ended."""
+        stream = self._streams.pop(id(sequence), None)
+        if stream is not None:
+            stream.close(sequence)
+            self._mailbox.put(("cancel", sequence))
+            self._observer.ended(outcome)
+
+    def _loop(self) -> None:
+        try:
+            while self._take_commands():
+                self._step()
+        except BaseException as error:  # whatever it is, nobody may wait for ever
+            logger.critical("the engine's thread died", exc_info=error)
+            self._on_event_loop(self._die, error)
+
+    def _take_commands(self) -> bool:
+        """Obey all commands that are there, waiting until there is work; return False when told to stop."""
+        while not self._scheduler.has_work or not self._mailbox.empty():
+            if not self._scheduler.has_work:
+                self._scheduler.check_integrity()
+            command = self._mailbox.get()
+            if command is None:
+                return False
+            self._obey(*command)
+        return True
+
+    def _obey(self, what: Literal["add", "cancel"], sequence: Sequence) -> None:
+        if what == "add":
+            self._scheduler.add(sequence)
+        else:
+            self._scheduler.remove(sequence)
+
+    def _step(self) -> None:
+        started = time.monotonic()
+        batch = self._scheduler.schedule()
+        for work in batch:
+            _note_step(work.sequence, len(batch), started)
+        results = self._runner.run(batch)
+        progress = self._scheduler.commit(batch, results)
+        ended = time.monotonic()
+        self._observer.stepped(self._scheduler, batch, ended - started)
+        self._on_event_loop(self._deliver, [p for p in progress if p.tokens or p.finish_reason], ended)
+
+    def _on_event_loop(self, function: Callable[..., None], *arguments: object) -> None:
+        assert self._call_soon is not None  # noqa: S101
+        try:
+            self._call_soon(function, *arguments)
+        except RuntimeError:
+            logger.warning("the event loop is closed; output dropped")
+
+    def _deliver(self, progress: list[Progress], sampled_at: float) -> None:
+        self._last_progress = time.monotonic()
+        for item in progress:
+            stream = self._streams.get(id(item.sequence))
+            if stream is None:
+                continue  # ended while the step ran
+            stream.put(item.sequence, item.tokens, item.finish_reason, sampled_at)
+            if item.finish_reason is not None:
+                del self._streams[id(item.sequence)]
+                self._observer.ended("finished")
+
+    def _die(self, error: BaseException) -> None:
+        self._fail_all(Internal())
+        if self._died is not None and not self._died.done():
+            self._died.set_result(error)
+
+    def _fail_all(self, error: BaseException) -> None:
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            stream.fail(error)
+            self._observer.ended("failed")
+
+
+def _note_step(sequence: Sequence, batch_size: int, started: float) -> None:
+    if sequence.scheduled_at is None:
+        sequence.scheduled_at = started
+    sequence.num_steps += 1
+    sequence.sum_batch_sizes += batch_size

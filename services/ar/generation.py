@@ -1,0 +1,87 @@
+"""A Generate call in progress: the engine's outputs in, response messages out."""
+
+from collections.abc import AsyncIterator
+from itertools import groupby
+
+from runtime.metrics import Timings
+from runtime.rpc import Call
+from services.ar.choice import Choice
+from services.ar.language_model import LanguageModel
+from services.ar.request_stream import RequestStream, SequenceOutput
+from services.ar.sampling_params import SamplingParams
+from services.ar.sequence import FinishReason, SampledToken
+from services.ar.text_codec import TextCodec
+from services.ar.timings import request_timings
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import timings_pb2
+
+_FINISH_REASONS = {
+    None: ar_pb2.FINISH_REASON_UNSPECIFIED,
+    FinishReason.STOP: ar_pb2.FINISH_REASON_STOP,
+    FinishReason.LENGTH: ar_pb2.FINISH_REASON_LENGTH,
+}
+
+
+class Generation:
+    """Turns all tokens that are ready into one message a choice; `timings` is set with the last message."""
+
+    def __init__(self, model: LanguageModel, stream: RequestStream, params: SamplingParams, call: Call) -> None:
+        self._model = model
+        self._stream = stream
+        self._params = params
+        self._call = call
+        self._choices = [Choice(sequence, model.codec) for sequence in stream.sequences]
+        self.timings: Timings | None = None
+
+    async def messages(self) -> AsyncIterator[ar_pb2.GenerateResponse]:
+        while not self._stream.is_finished:
+            outputs = sorted(await self._stream.get(), key=lambda output: output.choice_index)
+            messages = [
+                self._message(index, list(group))
+                for index, group in groupby(outputs, key=lambda output: output.choice_index)
+                if self._choices[index].finish_reason is None
+            ]
+            if messages and all(choice.finish_reason for choice in self._choices):
+                self._complete(messages[-1])
+            for message in messages:
+                yield message
+
+    def _message(self, index: int, outputs: list[SequenceOutput]) -> ar_pb2.GenerateResponse:
+        choice = self._choices[index]
+        tokens = [token for output in outputs for token in output.tokens]
+        tokens, text = choice.feed(tokens, outputs[-1].finish_reason)
+        if choice.finish_reason is not None:
+            self._model.engine.end(self._stream.sequences[index], "finished")
+        return ar_pb2.GenerateResponse(
+            choice_index=index,
+            token_ids=[token.token_id for token in tokens],
+            text_delta=text,
+            logprobs=[logprob_message(token, self._model.codec) for token in tokens] if self._params.logprobs else (),
+            finish_reason=_FINISH_REASONS[choice.finish_reason],
+            matched_stop=choice.matched_stop,
+        )
+
+    def _complete(self, message: ar_pb2.GenerateResponse) -> None:
+        """Add usage and timings to the last message."""
+        message.usage.prompt_tokens = self._stream.sequences[0].num_prompt_tokens
+        message.usage.output_tokens = sum(choice.num_output_tokens for choice in self._choices)
+        message.usage.seed = self._params.seed
+        self.timings = request_timings(self._stream, self._call.received_at)
+        message.timings.CopyFrom(timings_message(self.timings))
+
+
+def logprob_message(token: SampledToken, codec: TextCodec) -> ar_pb2.TokenLogprob:
+    """Return a token with its log-probability and alternatives, which must have been asked for."""
+    return ar_pb2.TokenLogprob(
+        token_id=token.token_id,
+        logprob=token.logprob or 0.0,
+        token=codec.token_bytes(token.token_id),
+        alternatives=[
+            ar_pb2.Alternative(token_id=a.token_id, logprob=a.logprob, token=codec.token_bytes(a.token_id))
+            for a in token.alternatives
+        ],
+    )
+
+
+def timings_message(timings: Timings) -> timings_pb2.Timings:
+    return timings_pb2.Timings(**vars(timings))

@@ -1,0 +1,63 @@
+"""What the sequential backend exports besides the common metrics: the engine's queue, cache, steps and outcomes."""
+
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from runtime.metrics import SECONDS_BUCKETS, BackendMetrics
+from services.ar.block_pool import BlockPool
+from services.ar.scheduler import Scheduler, Work
+
+PARADIGM = "sequential"
+
+
+class ArMetrics:
+    """The metric families of one process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.backend = BackendMetrics(registry, PARADIGM)
+        self.sequences = Counter(
+            "tandem_sequences", "Sequences that ended, each exactly once.", ["model", "outcome"], registry=registry
+        )
+        self.waiting = Gauge("tandem_sequences_waiting", "Sequences in the queue.", ["model"], registry=registry)
+        self.running = Gauge("tandem_sequences_running", "Sequences in the batch.", ["model"], registry=registry)
+        self.used_blocks = Gauge("tandem_kv_blocks_used", "KV cache blocks in use.", ["model"], registry=registry)
+        self.blocks = Gauge("tandem_kv_blocks", "KV cache blocks there are.", ["model"], registry=registry)
+        self.preemptions = Counter(
+            "tandem_preemptions", "Sequences sent back for want of KV blocks.", ["model"], registry=registry
+        )
+        self.tokens = Counter(
+            "tandem_computed_tokens",
+            "Tokens that went through the model: alone (decode) or several of a sequence at once (prefill).",
+            ["model", "kind"],
+            registry=registry,
+        )
+        self.steps = Histogram(
+            "tandem_step_seconds", "Seconds of a step.", ["model"], buckets=SECONDS_BUCKETS, registry=registry
+        )
+
+
+class EngineMetrics:
+    """What the engine of one model reports; implements `engine.EngineObserver`."""
+
+    def __init__(self, metrics: ArMetrics, model: str, scheduler: Scheduler, pool: BlockPool) -> None:
+        self._metrics = metrics
+        self._model = model
+        self._num_preemptions = 0
+        metrics.blocks.labels(model).set(pool.num_blocks)
+        metrics.used_blocks.labels(model).set_function(lambda: pool.num_taken)
+        metrics.waiting.labels(model).set_function(lambda: scheduler.num_waiting)
+        metrics.running.labels(model).set_function(lambda: scheduler.num_running)
+
+    def stepped(self, scheduler: Scheduler, batch: list[Work], seconds: float) -> None:
+        metrics, model = self._metrics, self._model
+        metrics.backend.observe_batch(model, len(batch))
+        metrics.steps.labels(model).observe(seconds)
+        num_decodes = sum(work.num_tokens == 1 for work in batch)
+        metrics.tokens.labels(model, "decode").inc(num_decodes)
+        metrics.tokens.labels(model, "prefill").inc(sum(work.num_tokens for work in batch) - num_decodes)
+        metrics.preemptions.labels(model).inc(scheduler.num_preemptions - self._num_preemptions)
+        self._num_preemptions = scheduler.num_preemptions
+
+    def ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None:
+        self._metrics.sequences.labels(self._model, outcome).inc()

@@ -1,0 +1,159 @@
+"""Which sequences run in the next step, with how many tokens each: continuous batching in plain Python.
+
+Every sequence wants the keys and values of all its tokens computed; one that has them all gets its next token. So a
+prompt in chunks, a decode step and the recomputation after a preemption are the same thing: some more tokens.
+Knows nothing of the model, of text or of callers.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from services.ar.block_pool import BlockPool
+from services.ar.sequence import FinishReason, SampledToken, Sequence
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tokens of one sequence in one step: `num_tokens` from its first uncomputed one."""
+
+    sequence: Sequence
+    num_tokens: int
+
+    @property
+    def completes(self) -> bool:
+        """Whether the sequence gets its next token in this step."""
+        return not self.sequence.is_scored and self.num_tokens == self.sequence.num_uncomputed_tokens
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a step brought to one sequence."""
+
+    sequence: Sequence
+    tokens: list[SampledToken]
+    finish_reason: FinishReason | None
+
+
+class Scheduler:
+    """Owns the waiting and running sequences and their blocks.
+
+    max_num_sequences: sequences a step. max_batch_tokens: tokens a step, at least max_num_sequences; what decoding
+    sequences leave of it goes to prompts, so it bounds how long a prompt can hold up running streams.
+    """
+
+    def __init__(self, pool: BlockPool, max_num_sequences: int, max_batch_tokens: int) -> None:
+        if max_batch_tokens < max_num_sequences:
+            raise ValueError(f"max_batch_tokens: {max_batch_tokens} is less than max_num_sequences {max_num_sequences}")
+        self._pool = pool
+        self._max_num_sequences = max_num_sequences
+        self._max_batch_tokens = max_batch_tokens
+        self._waiting: deque[Sequence] = deque()
+        self._running: list[Sequence] = []  # the oldest first
+        self.num_preemptions = 0
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def num_running(self) -> int:
+        return len(self._running)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._waiting or self._running)
+
+    def add(self, sequence: Sequence) -> None:
+        self._waiting.append(sequence)
+
+    def remove(self, sequence: Sequence) -> bool:
+        """Take a sequence out, wherever it is, and free its blocks; return False if it has ended before."""
+        if sequence in self._running:
+            self._running.remove(sequence)
+        elif sequence in self._waiting:
+            self._waiting.remove(sequence)
+        else:
+            return False
+        self._pool.release(sequence.block_table)
+        return True
+
+    def schedule(self) -> list[Work]:
+        """Return the next step's work, decoding sequences first; empty only if there is no work at all."""
+        batch: list[Work] = []
+        budget = self._max_batch_tokens
+        preemptions_before = self.num_preemptions
+        for sequence in sorted(self._running, key=lambda s: s.num_uncomputed_tokens > 1):
+            num_tokens = min(sequence.num_uncomputed_tokens, budget)
+            if num_tokens and self._make_room(sequence, num_tokens, batch):
+                batch.append(Work(sequence, num_tokens))
+                budget -= num_tokens
+        preempted = self.num_preemptions > preemptions_before
+        # What a preemption freed is for the running; the victim itself is first in the queue.
+        while budget and not preempted and (admitted := self._admit()):
+            num_tokens = min(admitted.num_uncomputed_tokens, budget)
+            batch.append(Work(admitted, num_tokens))
+            budget -= num_tokens
+        return batch
+
+    def _admit(self) -> Sequence | None:
+        """Move the first waiting sequence to the running ones, with blocks for all its tokens; None if it can't be."""
+        if not self._waiting or len(self._running) == self._max_num_sequences:
+            return None
+        sequence = self._waiting[0]
+        if not self._pool.grow(sequence.block_table, len(sequence.token_ids)):
+            return None
+        self._running.append(self._waiting.popleft())
+        return sequence
+
+    def _make_room(self, sequence: Sequence, num_tokens: int, batch: list[Work]) -> bool:
+        """Give `sequence` the blocks it needs, at the cost of younger ones; return False if it had to go itself."""
+        if sequence not in self._running:
+            return False  # preempted earlier in this step
+        scheduled = {id(work.sequence) for work in batch}
+        while not self._pool.grow(sequence.block_table, sequence.num_computed_tokens + num_tokens):
+            victim = next(s for s in reversed(self._running) if s is sequence or id(s) not in scheduled)
+            self._preempt(victim)
+            if victim is sequence:
+                return False
+        return True
+
+    def _preempt(self, sequence: Sequence) -> None:
+        """Send a sequence back to the head of the queue; all its tokens are computed again when its turn comes."""
+        self._running.remove(sequence)
+        self._pool.release(sequence.block_table)
+        sequence.num_computed_tokens = 0
+        self._waiting.appendleft(sequence)
+        self.num_preemptions += 1
+
+    def commit(self, batch: list[Work], results: list[list[SampledToken]]) -> list[Progress]:
+        """Enter a step's results: one list a work, the tokens sampled (or, for a scored text, met) in it."""
+        return [self._commit_one(work, tokens) for work, tokens in zip(batch, results, strict=True)]
+
+    def _commit_one(self, work: Work, tokens: list[SampledToken]) -> Progress:
+        sequence = work.sequence
+        sequence.num_computed_tokens += work.num_tokens
+        if not sequence.is_scored:
+            sequence.token_ids.extend(token.token_id for token in tokens)
+        reason = _finish_reason(sequence, tokens)
+        if reason is not None:
+            self.remove(sequence)
+        return Progress(sequence, tokens, reason)
+
+    def check_integrity(self) -> None:
+        """Raises AssertionError if blocks are lost or a sequence holds too few of them."""
+        self._pool.check_integrity()
+        held = [block for sequence in self._running for block in sequence.block_table]
+        if len(held) != len(set(held)) or len(held) != self._pool.num_taken:
+            raise AssertionError(f"scheduler: {len(held)} blocks held, {self._pool.num_taken} taken")
+        if any(sequence.block_table for sequence in self._waiting):
+            raise AssertionError("scheduler: a waiting sequence holds blocks")
+
+
+def _finish_reason(sequence: Sequence, tokens: list[SampledToken]) -> FinishReason | None:
+    if sequence.is_scored:
+        return FinishReason.SCORED if sequence.num_uncomputed_tokens == 0 else None
+    if tokens and tokens[-1].token_id in sequence.ending_token_ids:
+        return FinishReason.STOP
+    if sequence.num_output_tokens >= sequence.params.max_tokens:
+        return FinishReason.LENGTH
+    return None

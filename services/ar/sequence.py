@@ -1,0 +1,87 @@
+"""One sequence of tokens on its way through the engine: a choice being generated, or a text being scored."""
+
+import enum
+from dataclasses import dataclass, field
+
+from services.ar.sampling_params import SamplingParams
+
+
+class FinishReason(enum.Enum):
+    """Why a sequence ended by itself."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    SCORED = "scored"
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A token that could have stood at a place, with its natural log-probability."""
+
+    token_id: int
+    logprob: float
+
+
+@dataclass(frozen=True)
+class SampledToken:
+    """A token with, when asked for, its log-probability under the bare model and the best alternatives."""
+
+    token_id: int
+    logprob: float | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(eq=False)
+class Sequence:
+    """The engine's state of one sequence; changed by the scheduler alone.
+
+    Invariant: the KV cache holds the first `num_computed_tokens` of `token_ids`, in the blocks of `block_table`.
+    """
+
+    prompt_token_ids: list[int]
+    params: SamplingParams
+    eos_token_ids: frozenset[int] = frozenset()
+    choice_index: int = 0
+    is_scored: bool = False
+
+    token_ids: list[int] = field(init=False)
+    num_computed_tokens: int = field(default=0, init=False)
+    block_table: list[int] = field(default_factory=list, init=False)
+    is_cancelled: bool = field(default=False, init=False)
+
+    scheduled_at: float | None = field(default=None, init=False)
+    """When it was first taken into a step, monotonic seconds."""
+    num_steps: int = field(default=0, init=False)
+    sum_batch_sizes: int = field(default=0, init=False)
+    """Sequences in each of its steps, summed."""
+
+    def __post_init__(self) -> None:
+        self.token_ids = list(self.prompt_token_ids)
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return len(self.prompt_token_ids)
+
+    @property
+    def num_output_tokens(self) -> int:
+        return len(self.token_ids) - len(self.prompt_token_ids)
+
+    @property
+    def output_token_ids(self) -> list[int]:
+        return self.token_ids[len(self.prompt_token_ids) :]
+
+    @property
+    def num_uncomputed_tokens(self) -> int:
+        """Tokens whose keys and values are still wanted; the last token of a scored text predicts nothing."""
+        return len(self.token_ids) - int(self.is_scored) - self.num_computed_tokens
+
+    @property
+    def ending_token_ids(self) -> frozenset[int]:
+        """Token ids that end the output."""
+        own = frozenset() if self.params.ignore_eos else self.eos_token_ids
+        return own | self.params.stop_token_ids
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the next token may be one that ends the output."""
+        return self.num_output_tokens >= self.params.min_tokens

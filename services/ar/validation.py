@@ -1,0 +1,113 @@
+"""From a request's protobuf fields to checked domain values; every range of ar.proto is enforced here."""
+
+import math
+import secrets
+from collections.abc import Iterable
+
+from runtime.errors import InvalidArgument
+from services.ar.sampling_params import SamplingParams
+from tandem.ar.v1 import ar_pb2
+
+MAX_TOP_LOGPROBS = 20
+MAX_CHOICES = 16
+MAX_STOP_STRINGS = 16
+MAX_STOP_CHARACTERS = 256
+MAX_STOP_TOKEN_IDS = 64
+MAX_LOGIT_BIASES = 1024
+DEFAULT_MAX_TOKENS = 256
+
+
+def check_prompt(field: str, token_ids: list[int], vocab_size: int, max_context_tokens: int) -> None:
+    """Raises InvalidArgument if the prompt is empty, leaves no room for output, or holds an id that is none."""
+    if not token_ids:
+        raise InvalidArgument(field, [], "at least one token")
+    if len(token_ids) >= max_context_tokens:
+        raise InvalidArgument(field, f"{len(token_ids)} tokens", f"at most {max_context_tokens - 1} tokens")
+    _check_token_ids(field, token_ids, vocab_size)
+
+
+def sampling_params(
+    request: ar_pb2.GenerateRequest, num_prompt_tokens: int, vocab_size: int, max_context_tokens: int
+) -> SamplingParams:
+    """Return the request's parameters with defaults filled in. Raises InvalidArgument."""
+    raw = request.sampling
+    room = max_context_tokens - num_prompt_tokens
+    max_tokens = raw.max_tokens if raw.HasField("max_tokens") else min(DEFAULT_MAX_TOKENS, room)
+    _check_int("sampling.max_tokens", max_tokens, 1, room)
+    _check_int("sampling.min_tokens", raw.min_tokens, 0, max_tokens)
+    return SamplingParams(
+        seed=raw.seed if raw.HasField("seed") else secrets.randbits(63),
+        max_tokens=max_tokens,
+        min_tokens=raw.min_tokens,
+        temperature=_number("sampling.temperature", raw.temperature if raw.HasField("temperature") else 1.0, 0.0, 10.0),
+        top_k=_check_int("sampling.top_k", raw.top_k, 0, 2**31 - 1),
+        top_p=_positive("sampling.top_p", raw.top_p if raw.HasField("top_p") else 1.0, 1.0),
+        min_p=_number("sampling.min_p", raw.min_p, 0.0, 1.0),
+        repetition_penalty=_positive(
+            "sampling.repetition_penalty", raw.repetition_penalty if raw.HasField("repetition_penalty") else 1.0, 10.0
+        ),
+        presence_penalty=_number("sampling.presence_penalty", raw.presence_penalty, -2.0, 2.0),
+        frequency_penalty=_number("sampling.frequency_penalty", raw.frequency_penalty, -2.0, 2.0),
+        stop=_stop_strings(raw.stop),
+        stop_token_ids=_stop_token_ids(raw.stop_token_ids, vocab_size),
+        logit_bias=_logit_bias(raw, vocab_size),
+        ignore_eos=raw.ignore_eos,
+        n=_check_int("sampling.n", raw.n if raw.HasField("n") else 1, 1, MAX_CHOICES),
+        logprobs=request.logprobs,
+        top_logprobs=_top_logprobs(request),
+    )
+
+
+def _check_int(field: str, value: int, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise InvalidArgument(field, value, f"{low} to {high}")
+    return value
+
+
+def _number(field: str, value: float, low: float, high: float) -> float:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise InvalidArgument(field, value, f"{low:g} to {high:g}")
+    return value
+
+
+def _positive(field: str, value: float, high: float) -> float:
+    if not (math.isfinite(value) and 0.0 < value <= high):
+        raise InvalidArgument(field, value, f"above 0 to {high:g}")
+    return value
+
+
+def _stop_strings(stops: Iterable[str]) -> tuple[str, ...]:
+    stops = tuple(stops)
+    if len(stops) > MAX_STOP_STRINGS:
+        raise InvalidArgument("sampling.stop", f"{len(stops)} strings", f"at most {MAX_STOP_STRINGS}")
+    for stop in stops:
+        if not 1 <= len(stop) <= MAX_STOP_CHARACTERS:
+            raise InvalidArgument("sampling.stop", stop, f"strings of 1 to {MAX_STOP_CHARACTERS} characters")
+    return stops
+
+
+def _stop_token_ids(token_ids: Iterable[int], vocab_size: int) -> frozenset[int]:
+    ids = list(token_ids)
+    if len(ids) > MAX_STOP_TOKEN_IDS:
+        raise InvalidArgument("sampling.stop_token_ids", f"{len(ids)} ids", f"at most {MAX_STOP_TOKEN_IDS}")
+    _check_token_ids("sampling.stop_token_ids", ids, vocab_size)
+    return frozenset(ids)
+
+
+def _logit_bias(raw: ar_pb2.SamplingParams, vocab_size: int) -> dict[int, float]:
+    if len(raw.logit_bias) > MAX_LOGIT_BIASES:
+        raise InvalidArgument("sampling.logit_bias", f"{len(raw.logit_bias)} ids", f"at most {MAX_LOGIT_BIASES}")
+    _check_token_ids("sampling.logit_bias", raw.logit_bias, vocab_size)
+    return {token_id: _number("sampling.logit_bias", bias, -100.0, 100.0) for token_id, bias in raw.logit_bias.items()}
+
+
+def _top_logprobs(request: ar_pb2.GenerateRequest) -> int:
+    if request.top_logprobs and not request.logprobs:
+        raise InvalidArgument("top_logprobs", request.top_logprobs, "0 unless logprobs is true")
+    return _check_int("top_logprobs", request.top_logprobs, 0, MAX_TOP_LOGPROBS)
+
+
+def _check_token_ids(field: str, token_ids: Iterable[int], vocab_size: int) -> None:
+    for token_id in token_ids:
+        if not 0 <= token_id < vocab_size:
+            raise InvalidArgument(field, token_id, f"token ids 0 to {vocab_size - 1}")
