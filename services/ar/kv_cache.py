@@ -3,8 +3,10 @@
 Paged attention (Kwon et al. 2023). Knows tensors and block numbers, nothing of sequences or policy.
 """
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -23,7 +25,7 @@ class KVCache:
     ) -> None:
         shape = (config.num_layers, 2, config.num_kv_heads, num_blocks, block_size, config.head_dim)
         self.block_size = block_size
-        self._layers = torch.zeros(shape, dtype=dtype, device=device)
+        self._layers = _zeros(shape, dtype, device)
 
     @property
     def num_bytes(self) -> int:
@@ -39,6 +41,13 @@ class KVCache:
         """Return key and value of the blocks [N]: each [H_kv, N * block_size, D]."""
         both = self._layers[layer].index_select(2, blocks).flatten(2, 3)
         return both[0], both[1]
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return zeros that, on a CPU, take memory only once written to: a large cache costs what is used of it."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)).view(dtype).view(shape)
 
 
 @dataclass(frozen=True)

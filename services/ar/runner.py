@@ -22,7 +22,7 @@ class Runner:
     def run(self, batch: list[Work]) -> list[list[SampledToken]]:
         """Return, for each work, the tokens it brought: one if it completes, none if more of its prompt is to come.
 
-        The batch must have its works of one token first; that of a scored text brings a token for each one computed.
+        A scored text brings a token for each one computed.
         """
         layout = _Layout(batch, self._cache.block_size)
         hidden = self._model(

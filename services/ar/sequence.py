@@ -47,7 +47,6 @@ class Sequence:
     token_ids: list[int] = field(init=False)
     num_computed_tokens: int = field(default=0, init=False)
     block_table: list[int] = field(default_factory=list, init=False)
-    is_cancelled: bool = field(default=False, init=False)
 
     scheduled_at: float | None = field(default=None, init=False)
     """When it was first taken into a step, monotonic seconds."""

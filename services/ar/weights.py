@@ -1,5 +1,6 @@
 """From a checkpoint's tensors to a Transformer in a given type on a given device, checked name by name."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,15 +47,21 @@ def load_transformer(
     with torch.device("meta"):
         model = Transformer(checkpoint.config)
     slots = _slots(checkpoint.config, model)
-    parts: dict[str, dict[int, Tensor]] = {}
+    num_parts = Counter(target for target, _ in slots.values())
+    parts: dict[str, dict[int, Tensor]] = defaultdict(dict)
+    state: dict[str, Tensor] = {}
     for count, (name, tensor) in enumerate(checkpoint.read_tensors(), 1):
         if name in slots:
             target, index = slots[name]
-            parts.setdefault(target, {})[index] = tensor.to(device=device, dtype=dtype)
+            parts[target][index] = tensor.to(device=device, dtype=dtype)
+            if len(parts[target]) == num_parts[target]:
+                state[target] = _stack(parts.pop(target))
             report(min(1.0, count / len(slots)))
         elif not (checkpoint.config.ties_embeddings and name == "lm_head.weight") and "rotary_emb" not in name:
             raise ModelError(f"unexpected tensor {name}")
-    state = {target: _stack(target, pieces, slots) for target, pieces in parts.items()}
+    missing = [name for name, (target, _) in slots.items() if target not in state]
+    if missing:
+        raise ModelError(f"missing tensors, or parts of them: {', '.join(missing)}")
     _assign(model, state)
     return model.eval().requires_grad_(False)
 
@@ -75,18 +82,13 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str, int]]:
                     yield f"layers.{layer}.{ours}.{kind}", f"model.layers.{layer}.{theirs}.{kind}", index
 
 
-def _stack(target: str, pieces: dict[int, Tensor], slots: dict[str, tuple[str, int]]) -> Tensor:
-    missing = [name for name, (ours, index) in slots.items() if ours == target and index not in pieces]
-    if missing:
-        raise ModelError(f"missing tensor {', '.join(missing)}")
+def _stack(pieces: dict[int, Tensor]) -> Tensor:
     ordered = [pieces[index] for index in sorted(pieces)]
     return ordered[0] if len(ordered) == 1 else torch.cat(ordered)
 
 
 def _assign(model: Transformer, state: dict[str, Tensor]) -> None:
     for name, parameter in model.named_parameters():
-        if name not in state:
-            raise ModelError(f"missing tensor for {name}")
         if state[name].shape != parameter.shape:
             raise ModelError(f"{name}: shape {tuple(state[name].shape)}, the config says {tuple(parameter.shape)}")
     model.load_state_dict(state, assign=True, strict=False)

@@ -1,6 +1,7 @@
 """All language models of one process, as the lifecycle sees them; implements `runtime.lifecycle.Worker`."""
 
 import asyncio
+import gc
 
 from runtime.errors import NotFound, Unavailable
 from runtime.models import ModelRepository
@@ -36,6 +37,9 @@ class ArWorker:
         entries = [repository.get(name) for name in self._settings.models]
         loaded = [await load_and_warm_up(entry, self._settings, self._metrics) for entry in entries]
         self._models = {model.name: model for model in loaded}
+        # An opened checkpoint is a large cyclic structure; what remains lives as long as the process.
+        gc.collect()
+        gc.freeze()
 
     async def wait_dead(self) -> BaseException:
         deaths = [asyncio.ensure_future(model.engine.wait_dead()) for model in self.models]

@@ -1,0 +1,1 @@
+"""How good generated images are: the frozen judge, and distances in its feature space. Knows no server."""

@@ -1,0 +1,196 @@
+"""The AutoregressiveService over real gRPC."""
+
+import asyncio
+import math
+import random
+
+import grpc
+import pytest
+import torch
+
+from tandem.ar.v1 import ar_pb2
+
+GREEDY = {"temperature": 0.0, "ignore_eos": True}
+
+
+def request(text: str = "The two clocks", **sampling: object) -> ar_pb2.GenerateRequest:
+    return ar_pb2.GenerateRequest(text=text, sampling=ar_pb2.SamplingParams(**sampling))
+
+
+async def generate(backend, message: ar_pb2.GenerateRequest) -> list[ar_pb2.GenerateResponse]:
+    return [response async for response in backend.stub.Generate(message)]
+
+
+def tokens(responses: list[ar_pb2.GenerateResponse], choice_index: int = 0) -> list[int]:
+    return [token for r in responses if r.choice_index == choice_index for token in r.token_ids]
+
+
+def text(responses: list[ar_pb2.GenerateResponse], choice_index: int = 0) -> str:
+    return "".join(r.text_delta for r in responses if r.choice_index == choice_index)
+
+
+async def test_a_stream_ends_with_reason_usage_and_timings_that_add_up(backend):
+    *chunks, last = await generate(backend, request(max_tokens=12, **GREEDY))
+    assert not any(chunk.HasField("timings") or chunk.finish_reason for chunk in chunks)
+    assert last.finish_reason == ar_pb2.FINISH_REASON_LENGTH
+    assert last.usage.output_tokens == len(tokens([*chunks, last])) == 12
+    t = last.timings
+    parts = t.queue_seconds + t.prefill_seconds + t.decode_seconds + t.encode_seconds
+    assert math.isclose(parts, t.total_seconds, rel_tol=1e-9)
+    assert t.mean_batch_size == 1.0
+
+
+async def test_greedy_output_is_that_of_transformers(backend):
+    responses = await generate(backend, request(max_tokens=30, **GREEDY))
+    prompt = backend.worker.get("").codec.encode("The two clocks")
+    with torch.inference_mode():
+        ids = backend.reference.generate(
+            torch.tensor([prompt]), max_new_tokens=30, do_sample=False, eos_token_id=None, pad_token_id=0
+        )
+    assert tokens(responses) == ids[0, len(prompt) :].tolist()
+
+
+async def test_thirty_two_at_once_get_what_each_gets_alone(backend):
+    requests = [
+        request("clock " * (1 + i % 7), max_tokens=20, seed=i, temperature=float(i % 2), ignore_eos=True)
+        for i in range(32)
+    ]
+    alone = [tokens(await generate(backend, each)) for each in requests]
+    together = await asyncio.gather(*(generate(backend, each) for each in requests))
+    assert [tokens(responses) for responses in together] == alone
+    assert max(r[-1].timings.mean_batch_size for r in together) > 8
+
+
+async def test_same_seed_same_output_and_choices_differ(backend):
+    first = await generate(backend, request(max_tokens=20, seed=7, n=3, ignore_eos=True))
+    second = await generate(backend, request(max_tokens=20, seed=7, n=3, ignore_eos=True))
+    choices = [tokens(first, i) for i in range(3)]
+    assert choices == [tokens(second, i) for i in range(3)]
+    assert len(set(map(tuple, choices))) == 3
+    assert [r.choice_index for r in first if r.HasField("timings")] == [first[-1].choice_index]
+    assert first[-1].usage.output_tokens == 60
+    (alone,) = [tokens(await generate(backend, request(max_tokens=20, seed=7, ignore_eos=True)))]
+    assert choices[0] == alone
+
+
+async def test_a_drawn_seed_is_reported_and_reproduces_the_output(backend):
+    first = await generate(backend, request(max_tokens=20, ignore_eos=True))
+    second = await generate(backend, request(max_tokens=20, ignore_eos=True, seed=first[-1].usage.seed))
+    assert tokens(first) == tokens(second)
+
+
+async def test_logprobs_sum_to_what_score_says(backend):
+    message = request(max_tokens=15, seed=3, ignore_eos=True)
+    message.logprobs, message.top_logprobs = True, 3
+    responses = await generate(backend, message)
+    reported = [entry for r in responses for entry in r.logprobs]
+    assert [entry.token_id for entry in reported] == tokens(responses)
+    assert all(len(entry.alternatives) == 3 for entry in reported)
+    prompt = backend.worker.get("").codec.encode("The two clocks")
+    scored = await backend.stub.Score(ar_pb2.ScoreRequest(tokens=ar_pb2.TokenPrompt(ids=prompt + tokens(responses))))
+    tail = [entry.logprob for entry in scored.tokens[len(prompt) - 1 :]]
+    assert tail == pytest.approx([entry.logprob for entry in reported], abs=1e-4)
+    assert scored.total_logprob == pytest.approx(sum(entry.logprob for entry in scored.tokens))
+    assert scored.bits_per_token == pytest.approx(-scored.total_logprob / math.log(2) / len(scored.tokens))
+
+
+async def test_a_stop_string_ends_the_stream_and_frees_the_engine(backend):
+    whole = text(await generate(backend, request(max_tokens=60, seed=11, ignore_eos=True)))
+    stop = whole[10:13]
+    responses = await generate(backend, request(max_tokens=60, seed=11, ignore_eos=True, stop=[stop]))
+    assert text(responses) == whole[: whole.find(stop)]
+    assert (responses[-1].finish_reason, responses[-1].matched_stop) == (ar_pb2.FINISH_REASON_STOP, stop)
+    assert responses[-1].HasField("timings")
+    await assert_idle(backend)
+
+
+async def test_chat(backend):
+    turns = [ar_pb2.ChatMessage(role="user", content="hi")]
+    message = ar_pb2.GenerateRequest(
+        chat=ar_pb2.ChatPrompt(messages=turns), sampling=ar_pb2.SamplingParams(max_tokens=5, **GREEDY)
+    )
+    responses = await generate(backend, message)
+    assert responses[-1].usage.prompt_tokens == len(backend.worker.get("").codec.encode_chat([("user", "hi")]))
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "details"),
+    [
+        (request(""), "INVALID_ARGUMENT", "text: '' is not accepted"),
+        (request("clock " * 500), "INVALID_ARGUMENT", "at most 255 tokens"),
+        (request("x" * 3_000_000), "INVALID_ARGUMENT", "text: '3000000 bytes' is not accepted"),
+        (request(temperature=math.nan), "INVALID_ARGUMENT", "sampling.temperature: nan is not accepted"),
+        (request(top_p=2.0), "INVALID_ARGUMENT", "sampling.top_p: 2.0 is not accepted; accepted: above 0 to 1"),
+        (request(n=10**9), "INVALID_ARGUMENT", "sampling.n: 1000000000 is not accepted; accepted: 1 to 16"),
+        (ar_pb2.GenerateRequest(), "INVALID_ARGUMENT", "prompt: None is not accepted"),
+        (ar_pb2.GenerateRequest(class_label=10), "INVALID_ARGUMENT", "this model makes text"),
+        (ar_pb2.GenerateRequest(model="nope", text="a"), "NOT_FOUND", "there is no 'nope'; there are: tiny"),
+        (ar_pb2.GenerateRequest(model="../../x", text="a"), "NOT_FOUND", "there is no '../../x'"),
+    ],
+)
+async def test_bad_input_is_told_and_disturbs_nobody(backend, message, code, details):
+    neighbour = asyncio.create_task(generate(backend, request(max_tokens=20, **GREEDY)))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await generate(backend, message)
+    assert caught.value.code().name == code
+    assert details in caught.value.details()
+    assert len(tokens(await neighbour)) == 20
+    await assert_idle(backend)
+
+
+async def test_a_text_of_one_token_has_no_score(backend):
+    with pytest.raises(grpc.aio.AioRpcError, match="the first has no probability"):
+        await backend.stub.Score(ar_pb2.ScoreRequest(tokens=ar_pb2.TokenPrompt(ids=[5])))
+
+
+async def test_a_passed_deadline_stops_the_work(backend):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in backend.stub.Generate(request(max_tokens=250, n=16, ignore_eos=True), timeout=0.2):
+            pass
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await assert_idle(backend)
+
+
+async def test_more_than_the_queue_holds_is_refused_at_once(backend):
+    calls = [generate(backend, request(max_tokens=40, n=16, ignore_eos=True)) for _ in range(8)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [r for r in results if isinstance(r, grpc.aio.AioRpcError)]
+    assert len(refused) == 4  # 32 may run and 32 may wait: four requests of 16
+    assert {r.code() for r in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert all("grpc-status-details-bin" in dict(r.trailing_metadata()) for r in refused)
+    await assert_idle(backend)
+
+
+async def test_a_thousand_random_cancels_free_everything(backend):
+    chance = random.Random(2)
+
+    async def client() -> None:
+        prompt = "clock " * chance.randint(1, 60)
+        call = backend.stub.Generate(request(prompt, max_tokens=chance.randint(1, 60), ignore_eos=True))
+        try:
+            for _ in range(chance.randint(0, 12)):
+                await call.read()
+        except grpc.aio.AioRpcError as error:
+            refusals.add(error.code())
+        call.cancel()
+
+    refusals: set[grpc.StatusCode] = set()
+    for _ in range(20):
+        await asyncio.gather(*(client() for _ in range(50)))
+    assert refusals <= {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    await assert_idle(backend)
+
+
+async def assert_idle(backend) -> None:
+    """Wait until cancellations have arrived, then look: no open sequence, no block in use, every one ended once."""
+    engine = backend.worker.get("").engine
+    async with asyncio.timeout(10):
+        while engine.num_open_sequences:
+            await asyncio.sleep(0)
+        # A whole request after the last one: the engine has obeyed all commands before it.
+        await generate(backend, request(max_tokens=1, **GREEDY))
+        while backend.sample("tandem_kv_blocks_used", model="tiny"):
+            await asyncio.sleep(0)
+    assert backend.sample("tandem_sequences_running", model="tiny") == 0
+    assert backend.sample("tandem_sequences_waiting", model="tiny") == 0
+    engine._scheduler.check_integrity()

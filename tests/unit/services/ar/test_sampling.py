@@ -1,0 +1,101 @@
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from services.ar.sampling import LogitsRow, sample, uniform_number
+from services.ar.sampling_params import SamplingParams
+from services.ar.sequence import Sequence
+
+LOGITS = torch.tensor([2.0, 1.0, 0.5, -1.0, 3.0])
+
+
+def row(prompt=(0,), output=(), choice_index=0, **parameters) -> LogitsRow:
+    sequence = Sequence(list(prompt), SamplingParams(**parameters), frozenset({4}), choice_index)
+    sequence.token_ids.extend(output)
+    return LogitsRow(sequence)
+
+
+def draw(logits: torch.Tensor, count: int = 400, **parameters) -> Counter:
+    rows = [row(seed=seed, **parameters) for seed in range(count)]
+    return Counter(token.token_id for token in sample(logits.expand(count, -1), rows))
+
+
+def test_greedy_takes_the_most_probable():
+    (token,) = sample(LOGITS.unsqueeze(0), [row(temperature=0.0)])
+    assert (token.token_id, token.logprob, token.alternatives) == (4, None, ())
+
+
+def test_draws_follow_the_distribution():
+    count = 4000
+    found, expected = draw(LOGITS, count), LOGITS.softmax(0) * count
+    chi_square = sum((found[i] - float(expected[i])) ** 2 / float(expected[i]) for i in range(5))
+    assert chi_square < 18.5  # 0.1 % point for 4 degrees of freedom
+
+
+@pytest.mark.parametrize(
+    ("parameters", "possible"),
+    [
+        ({"top_k": 2}, {4, 0}),
+        ({"top_p": 0.6}, {4}),  # p = .631, .232, .085, .052, .012... by rank: the first reaches it
+        ({"top_p": 0.7}, {4, 0}),
+        ({"min_p": 0.2}, {4, 0}),
+        ({"min_p": 0.1}, {4, 0, 1}),
+        ({"top_k": 3, "top_p": 0.5}, {4}),
+        ({"temperature": 0.01}, {4}),
+        ({"logit_bias": {3: 100.0}}, {3}),
+        ({"min_tokens": 1}, {0, 1, 2, 3}),
+    ],
+)
+def test_what_can_be_drawn(parameters, possible):
+    assert set(draw(LOGITS, **parameters)) == possible
+
+
+def test_truncation_over_more_tokens_than_are_sorted_first():
+    """A flat distribution over 5,000 tokens: top_p 0.5 keeps 2,500, far more than the first cut."""
+    found = draw(torch.linspace(1e-3, 0.0, 5000), count=300, top_p=0.5)
+    assert max(found) < 2510
+    assert len([token for token in found if token > 1024]) > 100
+
+
+def test_penalties_are_those_of_the_definitions():
+    logits = torch.tensor([[1.0, -1.0, 0.5, 0.0]])
+    tokens = {
+        "repetition": row(prompt=(0, 1), repetition_penalty=4.0, temperature=0.0),  # 0.25, -4, 0.5, 0
+        "presence": row(prompt=(0,), output=(0, 2), presence_penalty=1.5, temperature=0.0),  # -.5, -1, -1, 0
+        "frequency": row(prompt=(0,), output=(0, 0), frequency_penalty=0.3, temperature=0.0),  # 0.4, -1, 0.5, 0
+    }
+    found = {name: sample(logits, [each])[0].token_id for name, each in tokens.items()}
+    assert found == {"repetition": 2, "presence": 3, "frequency": 2}
+    assert logits.tolist() == [[1.0, -1.0, 0.5, 0.0]]
+
+
+def test_logprobs_are_of_the_bare_model():
+    (token,) = sample(LOGITS.unsqueeze(0), [row(temperature=0.0, logit_bias={1: 50.0}, logprobs=True, top_logprobs=2)])
+    reference = LOGITS.log_softmax(0).tolist()
+    assert token.token_id == 1
+    assert math.isclose(token.logprob, reference[1], rel_tol=1e-6)
+    assert [a.token_id for a in token.alternatives] == [4, 0]
+
+
+def test_a_row_does_not_depend_on_its_company():
+    torch.manual_seed(0)
+    logits = torch.randn(6, 3000) * 3
+    rows = [
+        row(seed=1),
+        row(seed=2, top_p=0.999, temperature=3.0),
+        row(seed=3, top_k=5, logprobs=True),
+        row(temperature=0.0),
+        row(seed=5, prompt=(1, 2), output=(3,), repetition_penalty=1.3),
+        row(seed=5, choice_index=1, min_p=0.05),
+    ]
+    alone = [sample(logits[i : i + 1], [rows[i]])[0] for i in range(6)]
+    assert sample(logits, rows) == alone
+
+
+def test_uniform_numbers_are_a_function_of_seed_choice_and_position():
+    numbers = {uniform_number(s, c, p) for s in (0, 1, 2**64 - 1) for c in (0, 1) for p in range(50)}
+    assert len(numbers) == 300
+    assert all(0.0 <= number < 1.0 for number in numbers)
+    assert uniform_number(5, 1, 7) == uniform_number(5, 1, 7)

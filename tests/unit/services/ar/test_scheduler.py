@@ -1,0 +1,148 @@
+"""The scheduler against its promises, alone and under random load."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.ar.block_pool import BlockPool
+from services.ar.sampling_params import SamplingParams
+from services.ar.scheduler import Scheduler, Work
+from services.ar.sequence import FinishReason, SampledToken, Sequence
+
+END = 99
+
+
+def sequence(num_prompt_tokens: int, max_tokens: int = 4, **parameters: object) -> Sequence:
+    params = SamplingParams(max_tokens=max_tokens, **parameters)
+    return Sequence([7] * num_prompt_tokens, params, eos_token_ids=frozenset({END}))
+
+
+def scheduler(num_blocks: int = 64, max_num_sequences: int = 4, max_batch_tokens: int = 16) -> Scheduler:
+    return Scheduler(BlockPool(num_blocks, block_size=4), max_num_sequences, max_batch_tokens)
+
+
+def step(scheduler: Scheduler, token_id: int = 1) -> list[Work]:
+    batch = scheduler.schedule()
+    scheduler.commit(batch, [[SampledToken(token_id)] if work.completes else [] for work in batch])
+    scheduler.check_integrity()
+    return batch
+
+
+def shape(batch: list[Work]) -> list[int]:
+    return [work.num_tokens for work in batch]
+
+
+def test_a_long_prompt_is_computed_in_chunks():
+    engine = scheduler()
+    engine.add(sequence(40, max_tokens=2))
+    assert [shape(step(engine)) for _ in range(4)] == [[16], [16], [8], [1]]
+    assert not engine.has_work
+
+
+def test_running_streams_get_their_token_beside_a_prompt():
+    engine = scheduler()
+    engine.add(sequence(3, max_tokens=10))
+    step(engine)
+    engine.add(sequence(30))
+    assert [shape(step(engine)) for _ in range(3)] == [[1, 15], [1, 15], [1, 1]]
+
+
+def test_waiting_sequences_join_as_others_leave():
+    engine = scheduler(max_num_sequences=2)
+    for _ in range(3):
+        engine.add(sequence(2, max_tokens=1))
+    assert shape(step(engine)) == [2, 2]
+    assert engine.num_waiting == 1
+    assert shape(step(engine)) == [2]
+
+
+def test_the_youngest_is_preempted_and_computed_again():
+    engine = scheduler(num_blocks=4, max_num_sequences=2)
+    old, young = sequence(7, max_tokens=8), sequence(7, max_tokens=8)
+    engine.add(old)
+    engine.add(young)
+    step(engine)
+    step(engine)  # both now fill their two blocks
+    assert shape(step(engine)) == [1]  # the old one takes the young one's
+    assert (engine.num_preemptions, engine.num_waiting, young.num_computed_tokens) == (1, 1, 0)
+    while old.num_output_tokens < 8:
+        step(engine)
+    assert shape(step(engine)) == [len(young.prompt_token_ids) + 2]
+    while engine.has_work:
+        step(engine)
+    assert young.num_output_tokens == 8
+
+
+@pytest.mark.parametrize(
+    ("parameters", "token_id", "num_steps", "reason"),
+    [
+        ({}, END, 1, FinishReason.STOP),
+        ({"ignore_eos": True}, END, 4, FinishReason.LENGTH),
+        ({"stop_token_ids": frozenset({5})}, 5, 1, FinishReason.STOP),
+        ({}, 5, 4, FinishReason.LENGTH),
+    ],
+)
+def test_why_a_sequence_ends(parameters, token_id, num_steps, reason):
+    engine = scheduler()
+    engine.add(sequence(3, **parameters))
+    for _ in range(num_steps):
+        batch = engine.schedule()
+        (progress,) = engine.commit(batch, [[SampledToken(token_id)]])
+    assert progress.finish_reason is reason
+    assert not engine.has_work
+
+
+def test_a_scored_text_ends_with_its_last_but_one_token():
+    engine = scheduler()
+    scored = Sequence([1, 2, 3, 4], SamplingParams(), is_scored=True)
+    engine.add(scored)
+    batch = engine.schedule()
+    assert shape(batch) == [3]
+    (progress,) = engine.commit(batch, [[SampledToken(t) for t in (2, 3, 4)]])
+    assert progress.finish_reason is FinishReason.SCORED
+    assert scored.token_ids == [1, 2, 3, 4]
+
+
+def test_removing_twice_is_told():
+    engine = scheduler()
+    one = sequence(3)
+    engine.add(one)
+    step(engine)
+    assert engine.remove(one)
+    assert not engine.remove(one)
+    engine.check_integrity()
+
+
+def test_a_budget_below_one_token_a_sequence_is_refused():
+    with pytest.raises(ValueError, match="max_batch_tokens: 3 is less than max_num_sequences 4"):
+        scheduler(max_batch_tokens=3)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    arrivals=st.lists(
+        st.tuples(st.integers(0, 6), st.integers(1, 30), st.integers(1, 20), st.booleans()), min_size=1, max_size=20
+    ),
+    num_blocks=st.integers(13, 40),
+    max_batch_tokens=st.integers(4, 40),
+)
+def test_under_random_load_everything_ends_and_nothing_is_lost(arrivals, num_blocks, max_batch_tokens):
+    """Sequences come between steps, some are cancelled in mid-flight; blocks suffice for any one of them."""
+    engine = scheduler(num_blocks=num_blocks, max_batch_tokens=max_batch_tokens)
+    sequences = []
+    for num_steps, num_prompt_tokens, max_tokens, is_cancelled in arrivals:
+        for _ in range(num_steps):
+            batch = step(engine)
+            assert sum(shape(batch)) <= max_batch_tokens
+            assert len(batch) <= 4
+        if is_cancelled and sequences:
+            engine.remove(sequences[len(sequences) // 2])
+        sequences.append(sequence(num_prompt_tokens, max_tokens))
+        engine.add(sequences[-1])
+    for _ in range(10_000):
+        if not engine.has_work:
+            break
+        assert step(engine)
+    assert not engine.has_work
+    assert engine._pool.num_taken == 0
+    assert sequences[-1].num_output_tokens == sequences[-1].params.max_tokens

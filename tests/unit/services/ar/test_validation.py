@@ -1,0 +1,73 @@
+import pytest
+
+from runtime.errors import InvalidArgument
+from services.ar.sampling_params import SamplingParams
+from services.ar.validation import check_prompt, sampling_params
+from tandem.ar.v1 import ar_pb2
+
+
+def check(num_prompt_tokens: int = 10, request: dict | None = None, **fields: object) -> SamplingParams:
+    message = ar_pb2.GenerateRequest(sampling=ar_pb2.SamplingParams(**fields), **(request or {}))
+    return sampling_params(message, num_prompt_tokens, vocab_size=100, max_context_tokens=64)
+
+
+def test_defaults():
+    params = check(seed=5)
+    assert params == SamplingParams(seed=5, max_tokens=54)
+    assert check(num_prompt_tokens=63).max_tokens == 1
+
+
+def test_an_absent_seed_is_drawn():
+    assert check().seed != check().seed
+
+
+def test_zero_is_not_absent():
+    assert check(temperature=0.0).is_greedy
+    assert check(seed=0).seed == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "accepted"),
+    [
+        ({"temperature": float("nan")}, "sampling.temperature", "0 to 10"),
+        ({"temperature": -0.1}, "sampling.temperature", "0 to 10"),
+        ({"top_p": 2.0}, "sampling.top_p", "above 0 to 1"),
+        ({"top_p": 0.0}, "sampling.top_p", "above 0 to 1"),
+        ({"top_k": -1}, "sampling.top_k", "0 to"),
+        ({"min_p": 1.5}, "sampling.min_p", "0 to 1"),
+        ({"repetition_penalty": 0.0}, "sampling.repetition_penalty", "above 0 to 10"),
+        ({"presence_penalty": 3.0}, "sampling.presence_penalty", "-2 to 2"),
+        ({"frequency_penalty": float("inf")}, "sampling.frequency_penalty", "-2 to 2"),
+        ({"max_tokens": 0}, "sampling.max_tokens", "1 to 54"),
+        ({"max_tokens": 55}, "sampling.max_tokens", "1 to 54"),
+        ({"max_tokens": 5, "min_tokens": 6}, "sampling.min_tokens", "0 to 5"),
+        ({"n": 10**9}, "sampling.n", "1 to 16"),
+        ({"n": 0}, "sampling.n", "1 to 16"),
+        ({"stop": [""]}, "sampling.stop", "strings of 1 to 256 characters"),
+        ({"stop": ["a"] * 17}, "sampling.stop", "at most 16"),
+        ({"stop_token_ids": [100]}, "sampling.stop_token_ids", "token ids 0 to 99"),
+        ({"logit_bias": {-1: 1.0}}, "sampling.logit_bias", "token ids 0 to 99"),
+        ({"logit_bias": {1: 101.0}}, "sampling.logit_bias", "-100 to 100"),
+        ({"request": {"top_logprobs": 3}}, "top_logprobs", "0 unless logprobs is true"),
+        ({"request": {"logprobs": True, "top_logprobs": 21}}, "top_logprobs", "0 to 20"),
+    ],
+)
+def test_bad_parameters_name_field_value_and_range(fields, field, accepted):
+    with pytest.raises(InvalidArgument) as caught:
+        check(**fields)
+    assert caught.value.field == field
+    assert str(caught.value).endswith(f"accepted: {accepted}") or accepted in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("token_ids", "message"),
+    [
+        ([], "at least one token"),
+        ([1] * 64, "'64 tokens' is not accepted; accepted: at most 63 tokens"),
+        ([1, 100], "tokens: 100 is not accepted; accepted: token ids 0 to 99"),
+        ([-1], "tokens: -1"),
+    ],
+)
+def test_bad_prompts(token_ids, message):
+    with pytest.raises(InvalidArgument, match=message):
+        check_prompt("tokens", token_ids, vocab_size=100, max_context_tokens=64)
