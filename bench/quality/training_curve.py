@@ -1,0 +1,105 @@
+"""How the GAN got better as it trained.
+
+    python -m bench.quality.training_curve --run runs/fashion-gan --model models/fashion-gan
+
+For every snapshot of the run: 10,000 class-balanced 8-bit samples against the 10,000 test images, in the features of
+the frozen judge. Writes curve.json and curve.png (quality above, both players' losses below) into the model's folder.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib import pyplot
+from rich.progress import track
+from safetensors.torch import load_file
+
+from bench.quality.distances import frechet_distance
+from bench.quality.judge import Judge
+from services.gan.training.dataset import load_split
+from services.gan.training.networks import LATENT_DIM, NUM_CLASSES, Generator
+
+NUM_SAMPLES = 10_000
+SEED = 1
+
+
+@torch.no_grad()
+def draw(weights: Path) -> npt.NDArray[np.uint8]:
+    """Return NUM_SAMPLES images [N, 28, 28], as many of each class, in the order of the classes."""
+    generator = Generator().eval()
+    generator.load_state_dict(load_file(weights))
+    latents = torch.randn(NUM_SAMPLES, LATENT_DIM, generator=torch.Generator().manual_seed(SEED))
+    parts = [generator(z, y) for z, y in zip(latents.split(500), labels().split(500), strict=True)]
+    pixels = torch.cat(parts).squeeze(1).add(1).mul(127.5).round().clamp(0, 255)
+    return pixels.byte().numpy()
+
+
+def labels() -> torch.Tensor:
+    return torch.arange(NUM_CLASSES).repeat_interleave(NUM_SAMPLES // NUM_CLASSES)
+
+
+def measure(run: Path, judge: Judge) -> dict[str, Any]:
+    """Return the curve: one point a snapshot, and what real images get (the floor)."""
+    test_images, test_labels = load_split("test")
+    guesses, test_features = judge.look(test_images)
+    train_features = judge.look(load_split("train")[0][:NUM_SAMPLES])[1]
+    points = []
+    for path in track(sorted(run.glob("ema-*.safetensors")), description="measuring snapshots"):
+        found, features = judge.look(draw(path))
+        points.append(
+            {
+                "step": int(path.stem.removeprefix("ema-")),
+                "fid": round(frechet_distance(features, test_features), 3),
+                "accuracy": round(float((found == labels().numpy()).mean()), 4),
+            }
+        )
+    floor = {
+        "fid": round(frechet_distance(train_features, test_features), 3),
+        "accuracy": round(float((guesses == test_labels).mean()), 4),
+    }
+    return {"num_samples": NUM_SAMPLES, "seed": SEED, "real_train_images": floor, "snapshots": points}
+
+
+def plot(curve: dict[str, Any], log: list[dict[str, float]], path: Path) -> None:
+    """Draw FID over steps, and both losses of the game."""
+    figure, (above, below) = pyplot.subplots(2, 1, figsize=(8, 6), sharex=True)
+    steps = [point["step"] for point in curve["snapshots"]]
+    above.plot(steps, [point["fid"] for point in curve["snapshots"]], marker="o", label="generator (EMA)")
+    above.axhline(curve["real_train_images"]["fid"], linestyle=":", color="gray", label="real training images")
+    above.set(yscale="log", ylabel="FID (judge features)", title="fashion-gan: 10,000 samples against the test set")
+    for player, colour in (("discriminator", "tab:red"), ("generator", "tab:blue")):
+        below.plot([x["step"] for x in log], _smooth([x[f"{player}_loss"] for x in log]), color=colour, label=player)
+    below.set(xlabel="step", ylabel="hinge loss")
+    for axes in (above, below):
+        axes.legend()
+        axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+def _smooth(values: list[float], width: int = 9) -> npt.NDArray[np.float64]:
+    padded = np.pad(values, width // 2, mode="edge")
+    return np.convolve(padded, np.ones(width) / width, mode="valid")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder that the training wrote")
+    parser.add_argument("--model", type=Path, required=True, help="model folder for curve.json and curve.png")
+    parser.add_argument("--judge", type=Path, default=Path("models/fashion-judge/judge.onnx"))
+    options = parser.parse_args()
+    mpl.use("agg")
+    curve = measure(options.run, Judge(options.judge))
+    log = [json.loads(line) for line in (options.run / "log.jsonl").read_text().splitlines()]
+    (options.model / "curve.json").write_text(json.dumps(curve, indent=1) + "\n")
+    plot(curve, log, options.model / "curve.png")
+    print(json.dumps(curve))
+
+
+if __name__ == "__main__":
+    main()
