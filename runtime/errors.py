@@ -4,6 +4,7 @@
     ├── InvalidArgument     the request itself is wrong: field, value, what is accepted
     ├── NotFound            no such model: what there is
     ├── ResourceExhausted   a queue is full: come back later
+    ├── MessageTooLarge     the request has too many bytes: coming back does not help
     ├── DeadlineExceeded    the caller's deadline passed, the work was stopped
     ├── Unavailable         the server or its backend is gone or not ready yet
     └── Internal            a fault of ours: the log has the details, the caller a fixed text
@@ -56,6 +57,15 @@ class ResourceExhausted(TandemError):
         super().__init__(f"{what} is full (limit {limit}); retry in {retry_after_seconds:g} s")
         self.what = what
         self.retry_after_seconds = retry_after_seconds
+
+
+class MessageTooLarge(TandemError):
+    """Expected error: the request message is larger than a server takes."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, num_bytes: int, limit: int) -> None:
+        super().__init__(f"request: {num_bytes} bytes are more than the {limit} that a message may have")
 
 
 class DeadlineExceeded(TandemError):

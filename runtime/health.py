@@ -14,12 +14,17 @@ CHECK_EVERY_SECONDS = 1.0
 
 
 class Health:
-    """The health of one server: the empty name and each of its services turn together."""
+    """The health of one server and of its services; the empty name stands for all of them together."""
 
     def __init__(self, service_names: Iterable[str]) -> None:
         self._servicer = health.aio.HealthServicer()
-        self._names = ("", *service_names)
+        self._available = dict.fromkeys(service_names, True)
         self.serving = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether the server serves and everything behind each service is there."""
+        return self.serving and all(self._available.values())
 
     async def register(self, server: grpc.aio.Server) -> None:
         """Add the health service to `server`, NOT_SERVING."""
@@ -28,9 +33,21 @@ class Health:
 
     async def set_serving(self, serving: bool) -> None:
         self.serving = serving
+        await self._publish()
+
+    async def set_available(self, service_name: str, available: bool) -> None:
+        """Say whether what stands behind one service is there; True to begin with."""
+        self._available[service_name] = available
+        await self._publish()
+
+    async def _publish(self) -> None:
+        await self._set("", self.ready)
+        for name, available in self._available.items():
+            await self._set(name, self.serving and available)
+
+    async def _set(self, name: str, serving: bool) -> None:
         response = health_pb2.HealthCheckResponse
-        for name in self._names:
-            await self._servicer.set(name, response.SERVING if serving else response.NOT_SERVING)
+        await self._servicer.set(name, response.SERVING if serving else response.NOT_SERVING)
 
     async def watch_progress(self, last_progress: Callable[[], float | None], stall_seconds: float) -> None:
         """Turn NOT_SERVING while work is in hand and nothing moves; never returns.
@@ -42,5 +59,5 @@ class Health:
             moved_at = last_progress()
             moving = moved_at is None or time.monotonic() - moved_at < stall_seconds
             if moving != self.serving:
-                logger.error("progress resumed" if moving else "no progress for %g s", stall_seconds)
+                logger.error("the work goes on again" if moving else f"no progress for {stall_seconds:g} s")
                 await self.set_serving(moving)

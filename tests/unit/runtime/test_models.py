@@ -1,0 +1,60 @@
+import hashlib
+
+import pytest
+
+from runtime.errors import NotFound
+from runtime.models import ModelError, ModelRepository
+
+MINIMAL = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
+
+
+@pytest.fixture
+def repository(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.toml").write_text(MINIMAL)
+    (tmp_path / "outside.toml").write_text(MINIMAL)
+    (tmp_path / "no-toml").mkdir()
+    return ModelRepository(tmp_path)
+
+
+def test_a_model_is_a_folder_with_a_model_toml(repository):
+    assert repository.names() == ["one", "two"]
+    assert repository.get("one").spec.licence == "MIT"
+
+
+@pytest.mark.parametrize("name", ["three", "../../x", "..", "", "one/../two", "ONE", "/etc", "a" * 65, "no-toml"])
+def test_any_other_name_is_not_found(repository, name):
+    with pytest.raises(NotFound, match="there are: one, two"):
+        repository.get(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("kind = 3", "kind"), (MINIMAL + "colour = 1", "colour"), ("[", "Invalid"), ("", "Field required")],
+)
+def test_a_wrong_model_toml_is_told(tmp_path, repository, content, message):
+    (tmp_path / "one" / "model.toml").write_text(content)
+    with pytest.raises(ModelError, match=message) as caught:
+        repository.get("one")
+    assert "one/model.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["weights.pt", "weights.bin", "weights.pkl", "weights"])
+def test_formats_that_may_hold_code_are_not_loaded(repository, tmp_path, file):
+    (tmp_path / "one" / file).write_bytes(b"")
+    with pytest.raises(ModelError, match=r"only .safetensors, .gguf, .onnx files are loaded"):
+        repository.get("one").path(file)
+
+
+def test_digests_are_checked(repository, tmp_path):
+    content = b"weights"
+    digest = hashlib.sha256(content).hexdigest()
+    (tmp_path / "one" / "model.toml").write_text(f'{MINIMAL}[files]\n"a.onnx" = "{digest}"\n')
+    with pytest.raises(ModelError, match="no such file"):
+        repository.get("one").verify_files()
+    (tmp_path / "one" / "a.onnx").write_bytes(content)
+    repository.get("one").verify_files()
+    (tmp_path / "one" / "a.onnx").write_bytes(content + b"!")
+    with pytest.raises(ModelError, match="SHA-256 is"):
+        repository.get("one").verify_files()
