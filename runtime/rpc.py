@@ -8,6 +8,7 @@ Knows nothing of what the methods do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -30,6 +31,7 @@ from runtime.errors import (
     TandemError,
 )
 from runtime.server import MAX_MESSAGE_BYTES
+from runtime.undisturbed import undisturbed
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +90,9 @@ def _method_handler(
         async with Outcome(context, method.name, observer):
             call = Call(context)
             request = parse(request_class, await read_message(context))
-            async for response in behaviour(request, call):
-                await context.write(response)
+            async with contextlib.aclosing(behaviour(request, call)) as responses:
+                async for response in responses:
+                    await undisturbed(context.write(response))
 
     serialize = GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:

@@ -1,4 +1,4 @@
-"""Settings: command line flags > environment TANDEM_* > tandem.toml > defaults.
+"""Settings: command line flags > environment TANDEM_<PROCESS>_* > TANDEM_* > tandem.toml > defaults.
 
 Only this module and the `settings.py` of each process read the environment.
 """
@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -49,7 +50,8 @@ class ProcessSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _TableOfToml(settings_cls, Path("tandem.toml"))
+        own_env_settings = EnvSettingsSource(settings_cls, env_prefix=f"TANDEM_{_table_name(settings_cls).upper()}_")
+        return init_settings, own_env_settings, env_settings, _TableOfToml(settings_cls, Path("tandem.toml"))
 
     @classmethod
     def from_command_line(cls, program: str) -> Self:

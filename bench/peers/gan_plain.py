@@ -82,7 +82,7 @@ class PlainGan(gan_pb2_grpc.GanServiceServicer):
 
 async def serve(port: int, servicer: PlainGan) -> None:
     server = grpc.aio.server()
-    gan_pb2_grpc.add_GanServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    gan_pb2_grpc.add_GanServiceServicer_to_server(servicer, server)
     healthy = health.aio.HealthServicer()
     await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)

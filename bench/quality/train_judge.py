@@ -56,7 +56,7 @@ def train(epochs: int, batch_size: int, seed: int) -> Judge:
             logits, _ = judge(_augment(images[chosen]))
         loss = nn.functional.cross_entropy(logits.float(), labels[chosen], label_smoothing=0.02)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         schedule.step()
     return judge.eval()  # type: ignore[no-any-return]

@@ -46,11 +46,11 @@ class LanguageModel:
             dtype=str(transformer.norm.weight.dtype).removeprefix("torch."),
         )
 
-    async def warm_up(self) -> None:
-        """Start the engine and run a short text through it, prompt and decode steps."""
+    async def warm_up(self, num_prompt_tokens: int) -> None:
+        """Start the engine and run a prompt of that length through it, and some decode steps."""
         self.engine.start()
         params = SamplingParams(max_tokens=4, ignore_eos=True, temperature=0.0)
-        stream = self.engine.submit([Sequence([0] * 8, params)])
+        stream = self.engine.submit([Sequence([0] * num_prompt_tokens, params)])
         while not stream.is_finished:
             await stream.get()
 
@@ -107,5 +107,6 @@ class _ProgressLog:
 async def load_and_warm_up(model: Model, settings: ArSettings, metrics: ArMetrics) -> LanguageModel:
     """Load a model in a thread and warm it up. Raises ModelError."""
     loaded = await asyncio.to_thread(load_language_model, model, settings, metrics)
-    await loaded.warm_up()
+    # The largest step there is, so that no request is the first to ask for its memory.
+    await loaded.warm_up(min(settings.max_batch_tokens, loaded.max_context_tokens - 4))
     return loaded

@@ -72,11 +72,11 @@ def _adjust(logits: Tensor, sequence: Sequence) -> Tensor:
 
 def _penalise(logits: Tensor, sequence: Sequence) -> None:
     params = sequence.params
-    seen = torch.tensor(sequence.token_ids, device=logits.device).unique()  # type: ignore[no-untyped-call]
+    seen = torch.tensor(sequence.token_ids, device=logits.device).unique()
     scale = params.repetition_penalty
     logits[seen] = torch.where(logits[seen] > 0, logits[seen] / scale, logits[seen] * scale)
     output = torch.tensor(sequence.output_token_ids, dtype=torch.long, device=logits.device)
-    ids, counts = output.unique(return_counts=True)  # type: ignore[no-untyped-call]
+    ids, counts = output.unique(return_counts=True)
     logits[ids] -= counts * params.frequency_penalty + params.presence_penalty
 
 

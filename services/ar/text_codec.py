@@ -45,9 +45,11 @@ class TextCodec:
             raise InvalidArgument("chat", "messages", "text or tokens: this model has no chat template")
         if not messages:
             raise InvalidArgument("chat.messages", [], "at least one message")
-        for index, (role, _) in enumerate(messages):
+        for index, (role, content) in enumerate(messages):
             if role not in _ROLES:
                 raise InvalidArgument(f"chat.messages[{index}].role", role, " or ".join(map(repr, _ROLES)))
+            if not content:
+                raise InvalidArgument(f"chat.messages[{index}].content", content, "a text that is not empty")
         turns = [{"role": role, "content": content} for role, content in messages]
         try:
             text = self._template.render(messages=turns, add_generation_prompt=True, **self._special_tokens)

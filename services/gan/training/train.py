@@ -84,7 +84,7 @@ class Trainer:
         real_score, fake_score = score.float().chunk(2)
         loss = torch.relu(1 - real_score).mean() + torch.relu(1 + fake_score).mean()
         self.discriminator_optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.discriminator_optimiser.step()
         return {
             "discriminator_loss": loss.item(),

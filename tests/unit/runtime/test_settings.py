@@ -35,6 +35,8 @@ def test_flags_beat_the_environment_which_beats_the_file_which_beats_the_default
     assert (DemoSettings().port, DemoSettings().drain_seconds) == (3000, 7.0)
     monkeypatch.setenv("TANDEM_PORT", "4000")
     assert from_command_line(monkeypatch).port == 4000
+    monkeypatch.setenv("TANDEM_DEMO_PORT", "4500")
+    assert from_command_line(monkeypatch).port == 4500
     assert from_command_line(monkeypatch, "--port", "5000").port == 5000
 
 

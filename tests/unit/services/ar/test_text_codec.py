@@ -50,6 +50,7 @@ def test_chat_is_laid_out_by_the_template(codec):
     [
         (CHAT_TEMPLATE, [], "chat.messages: \\[\\]"),
         (CHAT_TEMPLATE, [("user", "a"), ("robot", "b")], r"chat.messages\[1\].role: 'robot'"),
+        (CHAT_TEMPLATE, [("user", "")], r"chat.messages\[0\].content: ''"),
         (None, [("user", "a")], "this model has no chat template"),
         ("{{ raise_exception('turns must alternate') }}", [("user", "a")], "turns must alternate"),
         ("{{ messages.append(1) }}", [("user", "a")], "what the template takes"),

@@ -1,0 +1,22 @@
+"""Draw nine sneakers and nine bags at the same time. Needs a running gateway: `tandem up`."""
+
+import asyncio
+
+from tandem.client import AsyncTandemClient
+
+SNEAKER, BAG = 7, 8
+
+
+async def main() -> None:
+    async with AsyncTandemClient("127.0.0.1:50050") as client:
+        sneakers, bags = await asyncio.gather(
+            client.sample(9, labels=SNEAKER, seed=1),
+            client.sample(9, labels=BAG, seed=1),
+        )
+    for name, images in (("sneakers", sneakers), ("bags", bags)):
+        images.to_grid().save(f"{name}.png")
+        print(f"{name}.png: {len(images)} images, {images.pixels.shape}, seed {images.seed}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,18 @@
+"""Stream an answer from the language model. Needs a running gateway: `tandem up`."""
+
+from tandem.client import Message, TandemClient
+
+
+def main() -> None:
+    with TandemClient("127.0.0.1:50050") as client:
+        question = [Message("user", "Why is the sky blue?")]
+        with client.generate(question, max_tokens=100, temperature=0.7, seed=1) as answer:
+            for chunk in answer:
+                print(chunk.text, end="", flush=True)
+        if chunk.usage and chunk.timings:
+            rate = chunk.usage.output_tokens / chunk.timings.total_seconds
+            print(f"\n{chunk.usage.output_tokens} tokens, {rate:.0f} a second")
+
+
+if __name__ == "__main__":
+    main()

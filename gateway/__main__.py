@@ -1,0 +1,22 @@
+"""`python -m gateway`: reads the settings and runs the process to its end."""
+
+from gateway.assembly import assemble
+from gateway.settings import GatewaySettings
+from runtime.lifecycle import run_process, serve
+from runtime.logs import configure_logging
+
+
+async def run(settings: GatewaySettings) -> int:
+    """Run the gateway and return its exit code. Raises PortInUse."""
+    gateway = assemble(settings)
+    return await serve(gateway.server, gateway.worker, settings.drain_seconds)
+
+
+def main() -> None:
+    settings = GatewaySettings.from_command_line("gateway")
+    configure_logging(settings.log_level)
+    run_process(run(settings))
+
+
+if __name__ == "__main__":
+    main()

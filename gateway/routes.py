@@ -1,0 +1,104 @@
+"""The closed table of RPCs, read from the proto descriptors: what travels where, and how to measure a reply.
+
+Knows nothing of channels or servers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1.timings_pb2 import Timings
+from tandem.gan.v1 import gan_pb2
+
+SEQUENTIAL = "sequential"
+PARALLEL = "parallel"
+
+SERVICES: Mapping[str, ServiceDescriptor] = {
+    SEQUENTIAL: ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"],
+    PARALLEL: gan_pb2.DESCRIPTOR.services_by_name["GanService"],
+}
+
+# The field of a reply that holds what was generated, and how many units its value is.
+_OUTPUTS: Mapping[str, tuple[str, str, Callable[[Any], int]]] = {
+    SEQUENTIAL: ("token", "token_ids", len),
+    PARALLEL: ("image", "images", lambda images: images.shape[0] if images.shape else 0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """One RPC. `unit` is what it generates, None if it generates nothing (Score, Discriminate, ListModels)."""
+
+    paradigm: str
+    service: str
+    rpc: str
+    streaming: bool
+    request_class: type[Message]
+    response_class: type[Message]
+    unit: str | None
+    model_of: Callable[[Any], str]
+    """Takes a request: the name of the model that it asks for, empty for the default."""
+    outputs_of: Callable[[Any], int]
+    """Takes a response: the output units that it carries."""
+    timings_of: Callable[[Any], Timings | None]
+    """Takes a response: its timings, None if it carries none."""
+
+    @property
+    def path(self) -> str:
+        return f"/{self.service}/{self.rpc}"
+
+
+def all_routes() -> list[Route]:
+    """Return every RPC of both services."""
+    return [_route(paradigm, rpc) for paradigm, service in SERVICES.items() for rpc in service.methods]
+
+
+def list_models_route(paradigm: str) -> Route:
+    """Return the paradigm's ListModels."""
+    return _route(paradigm, SERVICES[paradigm].methods_by_name["ListModels"])
+
+
+def _route(paradigm: str, method: MethodDescriptor) -> Route:
+    unit, field, count = _OUTPUTS[paradigm]
+    outputs_path = _path_to(method.output_type, field)
+    return Route(
+        paradigm=paradigm,
+        service=method.containing_service.full_name,
+        rpc=method.name,
+        streaming=method.server_streaming,
+        request_class=GetMessageClass(method.input_type),
+        response_class=GetMessageClass(method.output_type),
+        unit=unit if outputs_path else None,
+        model_of=_getter(_path_to(method.input_type, "model"), str, ""),
+        outputs_of=_getter(outputs_path, count, 0),
+        timings_of=_getter(_path_to(method.output_type, "timings"), _present, None),
+    )
+
+
+def _path_to(message: Descriptor, name: str) -> str | None:
+    """Return the dotted path of the field: in the message itself, or in a message that it holds once."""
+    if name in message.fields_by_name:
+        return name
+    for field in message.fields:
+        inner = field.message_type
+        if inner is not None and not field.is_repeated and name in inner.fields_by_name:
+            return f"{field.name}.{name}"
+    return None
+
+
+def _getter(path: str | None, convert: Callable[[Any], Any], absent: Any) -> Callable[[Any], Any]:
+    if path is None:
+        return lambda _: absent
+    get = attrgetter(path)
+    return lambda message: convert(get(message))
+
+
+def _present(timings: Timings) -> Timings | None:
+    # An absent submessage reads as all zeros; a measured one has a total.
+    return timings if timings.total_seconds > 0.0 else None

@@ -1,0 +1,29 @@
+"""Composition root of the parallel backend: `python -m services.gan --help`."""
+
+from runtime.lifecycle import run_process, serve
+from runtime.logs import configure_logging
+from runtime.metrics import expose, new_registry
+from runtime.rpc import service_handler
+from runtime.server import RpcServer
+from services.gan.metrics import GanMetrics
+from services.gan.service import GanServicer
+from services.gan.settings import GanSettings
+from services.gan.worker import GanWorker
+from tandem.gan.v1 import gan_pb2
+
+
+async def main(settings: GanSettings) -> int:
+    registry = new_registry()
+    metrics = GanMetrics(registry)
+    worker = GanWorker(settings, metrics)
+    descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
+    handler = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend)
+    server = RpcServer(settings.host, settings.port, [handler], [descriptor.full_name])
+    expose(registry, settings.host, settings.metrics_port)
+    return await serve(server, worker, settings.drain_seconds)
+
+
+if __name__ == "__main__":
+    settings = GanSettings.from_command_line("services.gan")
+    configure_logging(settings.log_level)
+    run_process(main(settings))

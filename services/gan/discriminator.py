@@ -1,0 +1,84 @@
+"""The discriminator: images (and classes) to a score and features each. Knows nothing of requests or bytes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.models import ImageSpec, ModelError
+from services.gan.batch_request import Slice
+from services.gan.images import Images
+from services.gan.model_inputs import describe, label_input, main_input
+from services.gan.onnx_session import OnnxSession
+
+Float32s = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Exhibits:
+    """What a discriminator judges."""
+
+    images: Images  # [N, H, W, C]
+    labels: npt.NDArray[np.int64] | None  # [N], None for a model without classes
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What it says of them."""
+
+    scores: Float32s  # [N]
+    features: Float32s  # [N, feature_dim]
+
+
+class Discriminator:
+    """One instance of a discriminator; one call at a time. Raises ModelError if it does not fit `spec`."""
+
+    def __init__(self, session: OnnxSession, spec: ImageSpec) -> None:
+        self._session = session
+        height, width, channels = spec.shape
+        shapes = ((channels, height, width), (height, width, channels))
+        self._image = main_input(session.inputs, shapes, "image")
+        self._channels_first = self._image.shape[1] == channels
+        self._label = label_input(session.inputs, self._image, len(spec.class_names))
+        self._outputs = [each.name for each in session.outputs[:2]]
+        self._check(self.judge(blank(spec, 2)))
+
+    @property
+    def providers(self) -> list[str]:
+        return self._session.providers
+
+    def judge(self, exhibits: Exhibits) -> Verdict:
+        """Return a score and the features of each image; a model with one output has features [N, 0]."""
+        images = exhibits.images.transpose(0, 3, 1, 2) if self._channels_first else exhibits.images
+        feed: dict[str, npt.NDArray[Any]] = {self._image.name: np.ascontiguousarray(images)}
+        if self._label is not None and exhibits.labels is not None:
+            feed[self._label.name] = self._label.feed(exhibits.labels)
+        scores, *features = self._session.run(feed, self._outputs)
+        count = len(exhibits.images)
+        return Verdict(scores.reshape(-1), features[0] if features else np.empty((count, 0), dtype=np.float32))
+
+    def judge_batch(self, batch: Sequence[Slice[Exhibits, Verdict]]) -> list[Verdict]:
+        """Return the verdict on each slice, found in one pass."""
+        verdict = self.judge(_merged(batch))
+        stops = np.cumsum([part.num_samples for part in batch])
+        rows = [slice(stop - part.num_samples, stop) for part, stop in zip(batch, stops, strict=True)]
+        return [Verdict(verdict.scores[each], verdict.features[each]) for each in rows]
+
+    def _check(self, verdict: Verdict) -> None:
+        if verdict.scores.shape != (2,) or verdict.features.ndim != 2 or len(verdict.features) != 2:
+            found = describe(self._session.outputs)
+            raise ModelError(f"expected outputs score [batch] and features [batch, F], found {found}")
+
+
+def blank(spec: ImageSpec, count: int) -> Exhibits:
+    """Return `count` images of zeros, for warming up."""
+    labels = np.zeros(count, dtype=np.int64) if spec.class_names else None
+    return Exhibits(np.zeros((count, *spec.shape), dtype=np.float32), labels)
+
+
+def _merged(batch: Sequence[Slice[Exhibits, Verdict]]) -> Exhibits:
+    images = np.concatenate([part.payload.images[part.start : part.stop] for part in batch])
+    labels = [p.payload.labels[p.start : p.stop] for p in batch if p.payload.labels is not None]
+    return Exhibits(images, np.concatenate(labels) if labels else None)

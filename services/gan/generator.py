@@ -1,0 +1,97 @@
+"""The generator: latents (and classes) to images, whatever names, layouts and label types its ONNX file has.
+
+Knows nothing of requests, seeds or bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.models import ImageSpec, ModelError
+from services.gan.batch_request import Slice
+from services.gan.images import Images
+from services.gan.model_inputs import describe, label_input, main_input
+from services.gan.onnx_session import OnnxSession
+
+Layout = Literal["NCHW", "NHWC"]
+
+
+@dataclass(frozen=True)
+class Latents:
+    """What a generator draws from."""
+
+    vectors: npt.NDArray[np.float32]  # [N, latent_dim]
+    labels: npt.NDArray[np.int64] | None  # [N], None for a model without classes
+
+
+class Generator:
+    """One instance of a generator; one call at a time. Raises ModelError if it does not fit `spec`."""
+
+    def __init__(self, session: OnnxSession, spec: ImageSpec) -> None:
+        self._session = session
+        self._spec = spec
+        # [B, latent_dim], or [B, latent_dim, 1, 1] as DCGANs have it.
+        shapes = ((spec.latent_dim,), (spec.latent_dim, 1, 1))
+        self._latent = main_input(session.inputs, shapes, "latent")
+        self._label = label_input(session.inputs, self._latent, len(spec.class_names))
+        self._output = session.outputs[0].name
+        self._layout = self._probe_layout()
+
+    @property
+    def providers(self) -> list[str]:
+        return self._session.providers
+
+    def draw(self, latents: Latents) -> Images:
+        """Return images [N, H, W, C] in the model's own range."""
+        images = self._run(latents)
+        if self._layout == "NHWC":
+            return images
+        count, channels, height, width = images.shape
+        # With one channel the two layouts are the same bytes.
+        return images.reshape(count, height, width, 1) if channels == 1 else images.transpose(0, 2, 3, 1)
+
+    def draw_batch(self, batch: Sequence[Slice[Latents, Images]]) -> list[Images]:
+        """Return the images of each slice, drawn in one pass."""
+        images = self.draw(merged(batch))
+        stops = np.cumsum([part.num_samples for part in batch])
+        return [images[stop - part.num_samples : stop] for part, stop in zip(batch, stops, strict=True)]
+
+    def _run(self, latents: Latents) -> Images:
+        rank = len(self._latent.shape)
+        vectors = latents.vectors if rank == 2 else latents.vectors[:, :, None, None]
+        feed: dict[str, npt.NDArray[Any]] = {self._latent.name: vectors}
+        if self._label is not None and latents.labels is not None:
+            feed[self._label.name] = self._label.feed(latents.labels)
+        (images,) = self._session.run(feed, [self._output])
+        return images.astype(np.float32, copy=False)
+
+    def _probe_layout(self) -> Layout:
+        height, width, channels = self._spec.shape
+        shape = self._run(blank(self._spec, 2)).shape
+        if shape == (2, channels, height, width):
+            return "NCHW"
+        if shape == (2, height, width, channels):
+            return "NHWC"
+        wanted = f"[batch, {channels}, {height}, {width}] or [batch, {height}, {width}, {channels}]"
+        found = f"{describe(self._session.outputs[:1])}, which gave {list(shape)} for a batch of 2"
+        raise ModelError(f"expected images {wanted} as the first output, found {found}")
+
+
+def blank(spec: ImageSpec, count: int) -> Latents:
+    """Return `count` latents of zeros, for warming up."""
+    labels = np.zeros(count, dtype=np.int64) if spec.class_names else None
+    return Latents(np.zeros((count, spec.latent_dim), dtype=np.float32), labels)
+
+
+def merged(batch: Sequence[Slice[Latents, Images]]) -> Latents:
+    """Return the latents of a batch as one."""
+    if len(batch) == 1:
+        (part,) = batch
+        latents, rows = part.payload, slice(part.start, part.stop)
+        return Latents(latents.vectors[rows], None if latents.labels is None else latents.labels[rows])
+    vectors = np.concatenate([part.payload.vectors[part.start : part.stop] for part in batch])
+    labels = [p.payload.labels[p.start : p.stop] for p in batch if p.payload.labels is not None]
+    return Latents(vectors, np.concatenate(labels) if labels else None)

@@ -1,0 +1,110 @@
+"""Between a model's images and the bytes that travel: raw uint8, raw float32 and PNG, both ways.
+
+Images are float32 [N, H, W, C] in the model's own value range. Knows nothing of protobuf or models.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from runtime.errors import InvalidArgument
+from runtime.models import ImageSpec
+
+Encoding = Literal["uint8", "float32", "png"]
+Images = npt.NDArray[np.float32]
+
+PNG_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+# More than any encoder needs: a PNG of incompressible pixels is a little larger than they are.
+PNG_OVERHEAD_BYTES = 64 * 1024
+
+
+def to_uint8(images: Images, value_range: tuple[float, float]) -> npt.NDArray[np.uint8]:
+    """Return the images with the value range spread over 0 to 255, rounded; what lies outside is cut off."""
+    low, high = value_range
+    levels = images - np.float32(low)
+    levels *= np.float32(255.0 / (high - low))
+    np.rint(levels, out=levels)
+    # fmin and fmax turn a NaN into a number, which a cast to uint8 needs.
+    np.fmin(levels, np.float32(255.0), out=levels)
+    np.fmax(levels, np.float32(0.0), out=levels)
+    return levels.astype(np.uint8)
+
+
+def from_uint8(levels: npt.NDArray[np.uint8], value_range: tuple[float, float]) -> Images:
+    """Return the inverse of `to_uint8`."""
+    low, high = value_range
+    return levels.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
+
+
+def encode_raw(images: Images, encoding: Encoding, value_range: tuple[float, float]) -> bytes:
+    """Return the values in the order of the shape: one byte each, or four, little-endian."""
+    if encoding == "uint8":
+        return to_uint8(images, value_range).tobytes()
+    return images.astype("<f4", copy=False).tobytes()
+
+
+def check_png(field: str, num_channels: int) -> None:
+    """Raises InvalidArgument if the format has no images of so many channels."""
+    if num_channels not in PNG_MODES:
+        raise InvalidArgument(field, "PNG", f"raw encodings: the model's images have {num_channels} channels")
+
+
+def encode_png(images: Images, value_range: tuple[float, float]) -> list[bytes]:
+    """Return one PNG file an image, of 1, 3 or 4 channels."""
+    levels = to_uint8(images, value_range)
+    return [_png(image[:, :, 0] if images.shape[3] == 1 else image) for image in levels]
+
+
+def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def decode_raw(data: bytes, count: int, encoding: Encoding, spec: ImageSpec) -> Images:
+    """Return the `count` images in `data`. Raises InvalidArgument if the length is wrong or a value is not finite."""
+    dtype = np.dtype(np.uint8) if encoding == "uint8" else np.dtype("<f4")
+    shape = (count, *spec.shape)
+    num_bytes = int(np.prod(shape)) * dtype.itemsize
+    if len(data) != num_bytes:
+        raise InvalidArgument("images.data", f"{len(data)} bytes", f"{num_bytes} bytes for shape {list(shape)}")
+    if encoding == "uint8":
+        return from_uint8(np.frombuffer(data, np.uint8).reshape(shape), spec.value_range)
+    values = np.frombuffer(data, dtype).reshape(shape)
+    if not np.isfinite(values).all():
+        raise InvalidArgument("images.data", "NaN or infinity", "finite numbers")
+    return values.astype(np.float32, copy=False)
+
+
+def decode_png(files: Sequence[bytes], spec: ImageSpec) -> Images:
+    """Return the images in PNG files. Raises InvalidArgument if one is no 8-bit PNG of the model's size."""
+    check_png("images.encoding", spec.shape[2])
+    levels = np.empty((len(files), *spec.shape), dtype=np.uint8)
+    for index, file in enumerate(files):
+        levels[index] = _pixels(file, index, spec)
+    return from_uint8(levels, spec.value_range)
+
+
+def _pixels(file: bytes, index: int, spec: ImageSpec) -> npt.NDArray[np.uint8]:
+    height, width, num_channels = spec.shape
+    field, accepted = f"images.png[{index}]", f"an 8-bit PNG file of {width}x{height} pixels"
+    limit = height * width * num_channels + PNG_OVERHEAD_BYTES
+    if len(file) > limit:
+        raise InvalidArgument(field, f"{len(file)} bytes", f"{accepted}, at most {limit} bytes")
+    try:
+        # Opening reads the header alone, so the size is known before a pixel is unpacked.
+        with Image.open(io.BytesIO(file), formats=["PNG"]) as image:
+            if image.size != (width, height) or image.mode not in EIGHT_BIT_MODES:
+                raise InvalidArgument(field, f"{image.size[0]}x{image.size[1]} pixels, {image.mode}", accepted)
+            pixels = np.asarray(image.convert(PNG_MODES[num_channels]))
+    except InvalidArgument:
+        raise
+    except Exception:
+        # Broken files surface as anything from SyntaxError to zlib.error.
+        raise InvalidArgument(field, file[:16], accepted) from None
+    return pixels.reshape(spec.shape)

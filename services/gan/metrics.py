@@ -1,0 +1,58 @@
+"""What the parallel backend exports besides the common metrics: queues, outcomes and execution providers."""
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from runtime.metrics import BackendMetrics
+from services.gan.batcher import Batcher, End
+
+PARADIGM = "parallel"
+
+
+class GanMetrics:
+    """The metric families of one process. `network` is "generator" or "discriminator"."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["model", "network"]
+        self.backend = BackendMetrics(registry, PARADIGM)
+        self.images = Counter(
+            "tandem_images",
+            "Images whose requests ended, each once.",
+            [*labels, "outcome"],
+            registry=registry,
+        )
+        self.queued = Gauge("tandem_images_queued", "Images that wait.", labels, registry=registry)
+        self.open = Gauge("tandem_batcher_requests", "Requests that wait or run.", labels, registry=registry)
+        self.provider = Gauge(
+            "tandem_execution_provider_info",
+            "1 for each execution provider that a session really has; place 0 is the first choice.",
+            [*labels, "provider", "place"],
+            registry=registry,
+        )
+
+    def report_providers(self, model: str, network: str, providers: list[str]) -> None:
+        for place, provider in enumerate(providers):
+            self.provider.labels(model, network, provider, str(place)).set(1)
+
+
+class BatcherMetrics:
+    """What the batcher of one network of one model reports; implements `batcher.BatchObserver`."""
+
+    def __init__(self, metrics: GanMetrics, model: str, network: str) -> None:
+        self._metrics = metrics
+        self._labels = (model, network)
+
+    def watch(self, batcher: Batcher[Any, Any]) -> None:
+        """Let the gauges read the batcher's books."""
+        self._metrics.queued.labels(*self._labels).set_function(lambda: batcher.num_queued)
+        self._metrics.open.labels(*self._labels).set_function(lambda: batcher.num_open)
+
+    def passed(self, batch_size: int) -> None:
+        model, network = self._labels
+        # The paradigms are compared by what they generate; judging is not generating.
+        if network == "generator":
+            self._metrics.backend.observe_batch(model, batch_size)
+
+    def ended(self, outcome: End, num_samples: int) -> None:
+        self._metrics.images.labels(*self._labels, outcome).inc(num_samples)

@@ -1,0 +1,73 @@
+"""An ONNX file, opened: its session, its inputs and outputs, and the provider that really runs it.
+
+The only file of the server that imports onnxruntime. Knows nothing of latents or images.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import onnxruntime
+
+from runtime.models import ModelError
+from services.gan.providers import CPU, Choice, Provider, ProviderError, num_cuda_devices, wanted_providers
+
+logger = logging.getLogger(__name__)
+
+ERRORS_ONLY = 3
+Array = npt.NDArray[Any]
+
+
+class OnnxSession:
+    """One instance of a model; `run` may be called from any thread, one at a time."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self.inputs = session.get_inputs()
+        self.outputs = session.get_outputs()
+        self.providers: list[str] = session.get_providers()
+
+    def run(self, feed: dict[str, Array], output_names: list[str]) -> list[Array]:
+        return self._session.run(output_names, feed)  # type: ignore[no-any-return]
+
+
+def choose_providers(choice: Choice) -> list[Provider]:
+    """Return the providers to ask for on this machine, and say so. Raises ProviderError."""
+    wanted = wanted_providers(choice, onnxruntime.get_available_providers(), num_cuda_devices())
+    if wanted != [CPU]:
+        # The CUDA libraries may lie in Python packages, where the loader does not look.
+        onnxruntime.preload_dlls()
+    logger.info("asking onnxruntime for %s", ", ".join(name for name, _ in wanted))
+    return wanted
+
+
+def default_num_instances(providers: list[Provider]) -> int:
+    """Return one instance a core on the CPU, each with a thread: faster than one with all threads. One on a GPU."""
+    return len(os.sched_getaffinity(0)) if providers == [CPU] else 1
+
+
+def open_session(path: Path, providers: list[Provider], num_threads: int, choice: Choice) -> OnnxSession:
+    """Open an ONNX file. Raises ModelError if it is none, ProviderError if a provider asked for by name is not got."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
+    # Threads that spin while they wait take the core from the other instances.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = OnnxSession(onnxruntime.InferenceSession(path, options, providers=providers))
+    except Exception as error:
+        raise ModelError(f"{path}: not a usable ONNX file: {str(error).splitlines()[0]}") from None
+    _check_provider(session.providers, providers[0][0], choice)
+    return session
+
+
+def _check_provider(got: list[str], wanted: str, choice: Choice) -> None:
+    if wanted in got:
+        return
+    message = f"{wanted} could not be started; onnxruntime fell back to {', '.join(got)}, its log above says why"
+    if choice != "auto":
+        raise ProviderError(f"provider: {message}")
+    logger.warning(message)

@@ -1,0 +1,98 @@
+"""The GanService: protobuf in, batcher, protobuf out."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+from runtime.errors import InvalidArgument
+from runtime.rpc import Call
+from services.gan.drawing import Drawing
+from services.gan.image_model import ImageModel
+from services.gan.look_ahead import made_ahead
+from services.gan.metrics import GanMetrics
+from services.gan.rendering import aside, discriminate_response, sample_response, timings_message
+from services.gan.settings import GanSettings
+from services.gan.timeline import Timeline
+from services.gan.validation import drawing, exhibits, images_per_message
+from services.gan.worker import GanWorker
+from tandem.gan.v1 import gan_pb2
+
+
+class GanServicer:
+    """Serves what the worker has loaded; see runtime.rpc for who calls these methods."""
+
+    def __init__(self, worker: GanWorker, settings: GanSettings, metrics: GanMetrics) -> None:
+        self._worker = worker
+        self._max_images_per_request = settings.max_images_per_request
+        self._max_images_per_stream = settings.max_images_per_stream
+        self._metrics = metrics
+
+    async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
+        model = self._worker.get(request.model)
+        wanted = drawing(request, model.image, self._max_images_per_request)
+        timeline = Timeline()
+        timeline.add_encode(call.received_at, time.monotonic())
+        response = await _draw(model, wanted, range(wanted.count), call, timeline)
+        await self._conclude(model, response, wanted.count, call, timeline)
+        return response
+
+    async def sample_stream(
+        self, request: gan_pb2.SampleStreamRequest, call: Call
+    ) -> AsyncIterator[gan_pb2.SampleStreamResponse]:
+        model = self._worker.get(request.sample.model)
+        wanted = drawing(request.sample, model.image, self._max_images_per_stream, "sample.")
+        size = images_per_message(request, model.max_batch_size)
+        timeline = Timeline()
+        rows = (range(first, min(first + size, wanted.count)) for first in range(0, wanted.count, size))
+        # Enough to keep every instance busy while the reader is served, and no more.
+        max_ahead = -(-(model.num_instances + 1) * model.max_batch_size // size)
+        parts = made_ahead((_draw(model, wanted, each, call, timeline) for each in rows), max_ahead)
+        async with contextlib.aclosing(parts):
+            async for response in parts:
+                if response.first_index + response.images.shape[0] == wanted.count:
+                    await self._conclude(model, response, wanted.count, call, timeline)
+                yield gan_pb2.SampleStreamResponse(part=response)
+
+    async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
+        model = self._worker.get(request.model)
+        if model.judge is None:
+            raise InvalidArgument("model", model.name, "a model with a discriminator (see ListModels)")
+        shown = await asyncio.to_thread(exhibits, request, model.image, self._max_images_per_request)
+        timeline = Timeline()
+        timeline.add_encode(call.received_at, time.monotonic())
+        batched = await model.judge.submit(shown, len(shown.images), call.deadline)
+        timeline.add_batched(batched)
+        response = await aside(len(shown.images), discriminate_response, batched.results)
+        now = time.monotonic()
+        timeline.add_encode(batched.passes[-1].ended_at, now)
+        response.timings.CopyFrom(timings_message(timeline.timings(now - call.received_at)))
+        return response
+
+    async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
+        return gan_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
+
+    async def _conclude(
+        self, model: ImageModel, response: gan_pb2.SampleResponse, count: int, call: Call, timeline: Timeline
+    ) -> None:
+        """Measure the whole request once: for the reply and for the histograms."""
+        timings = await aside(count, timeline.timings, time.monotonic() - call.received_at)
+        self._metrics.backend.observe_timings(model.name, timings)
+        response.timings.CopyFrom(timings_message(timings))
+
+
+async def _draw(
+    model: ImageModel, wanted: Drawing, rows: range, call: Call, timeline: Timeline
+) -> gan_pb2.SampleResponse:
+    """Draw the images `rows` of what is wanted, as one part of the reply."""
+    started = time.monotonic()
+    latents = await aside(len(rows), wanted.latents, rows.start, len(rows))
+    timeline.add_encode(started, time.monotonic())
+    if rows.start:
+        # A full queue refuses a request at its beginning, not in its middle.
+        await model.batcher.wait_for_room(len(rows))
+    batched = await model.batcher.submit(latents, len(rows), call.deadline)
+    timeline.add_batched(batched)
+    response = await sample_response(model.image, wanted, latents, batched.results, rows.start)
+    timeline.add_encode(batched.passes[-1].ended_at, time.monotonic())
+    return response

@@ -1,0 +1,56 @@
+"""Settings of the parallel backend."""
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from runtime.settings import ProcessSettings
+from services.gan.providers import Choice
+
+
+class GanSettings(ProcessSettings):
+    """The parallel backend: generators that return a batch of images in one pass."""
+
+    port: int = Field(50052, ge=0, le=65535)
+    """gRPC port; 0 takes a free one."""
+
+    metrics_port: int = Field(9102, ge=0, le=65535)
+    """Prometheus port."""
+
+    models_dir: Path = Path("models")
+    """The model repository: one folder a model."""
+
+    models: list[str] = Field(["fashion-gan"], min_length=1)
+    """Names of the models to load."""
+
+    provider: Choice = "auto"
+    """ONNX Runtime's execution provider: auto takes CUDA where there is a device, else the CPU; one asked for by name
+    must be had, or the process does not start."""
+
+    num_instances: int = Field(0, ge=0, le=256)
+    """Copies of each generator that run at a time; 0: one a core on the CPU, one on a GPU."""
+
+    threads_per_instance: int = Field(1, ge=1, le=1024)
+    """Threads of the arithmetic of each copy. With more than one, the batch may show in an image's last bits."""
+
+    max_batch_size: int = Field(64, ge=1, le=4096)
+    """Images a pass at most."""
+
+    max_queued_images: int = Field(4096, ge=1)
+    """Images that may wait for each model; requests beyond are refused with RESOURCE_EXHAUSTED."""
+
+    max_images_per_request: int = Field(1024, ge=1)
+    """Images that one Sample or Discriminate may ask for. Replies travel in one message: 1024 raw float32 images of
+    28x28 are 3.2 MB, and clients take 4 MiB unless told otherwise."""
+
+    max_images_per_stream: int = Field(100_000, ge=1)
+    """Images that one SampleStream may ask for."""
+
+    max_batch_delay_seconds: float = Field(0.0, ge=0.0, le=1.0)
+    """Seconds that the first image of a batch may wait for others while the model is free; 0: none."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "GanSettings":
+        if self.max_images_per_request > self.max_queued_images:
+            raise ValueError(f"max_queued_images {self.max_queued_images} is less than max_images_per_request")
+        return self

@@ -1,0 +1,62 @@
+"""Where a request's time went: intervals by phase, each instant counted once.
+
+The passes of a large request overlap each other, and encoding overlaps computing; a sum of durations would exceed what
+the caller waited. So an instant counts for the first of these that it belongs to: compute, encode, batch wait, queue.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from runtime.metrics import Timings
+from services.gan.batch_request import Batched
+
+Interval = tuple[float, float]  # monotonic seconds, start <= end
+
+
+class Timeline:
+    """The intervals of one request."""
+
+    def __init__(self) -> None:
+        self._compute: set[Interval] = set()
+        self._encode: list[Interval] = []
+        self._batch_wait: set[Interval] = set()
+        self._queue: list[Interval] = []
+        self._num_samples = 0
+        self._sum_batch_sizes = 0
+
+    def add_batched(self, batched: Batched[Any]) -> None:
+        """Enter what the batcher measured of the request or of a part of it."""
+        for one in batched.passes:
+            self._compute.add((one.started_at, one.ended_at))
+            self._num_samples += one.num_samples
+            self._sum_batch_sizes += one.num_samples * one.batch_size
+        self._batch_wait.add((batched.taken_at, batched.passes[-1].ended_at))
+        self._queue.append((batched.accepted_at, batched.taken_at))
+
+    def add_encode(self, start: float, end: float) -> None:
+        self._encode.append((start, end))
+
+    def timings(self, total_seconds: float) -> Timings:
+        covered: list[Interval] = []
+        seconds = [0.0]
+        for phase in (self._compute, self._encode, self._batch_wait, self._queue):
+            covered.extend(phase)
+            seconds.append(union_seconds(covered))
+        return Timings(
+            compute_seconds=seconds[1],
+            encode_seconds=seconds[2] - seconds[1],
+            batch_wait_seconds=seconds[3] - seconds[2],
+            queue_seconds=seconds[4] - seconds[3],
+            total_seconds=total_seconds,
+            mean_batch_size=self._sum_batch_sizes / max(1, self._num_samples),
+        )
+
+
+def union_seconds(intervals: Iterable[Interval]) -> float:
+    """Return how much time the intervals cover together."""
+    total, covered_until = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        if end > covered_until:
+            total += end - max(start, covered_until)
+            covered_until = end
+    return total

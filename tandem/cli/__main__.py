@@ -1,0 +1,5 @@
+"""`python -m tandem.cli` is the `tandem` command."""
+
+from tandem.cli.main import app
+
+app(prog_name="tandem")

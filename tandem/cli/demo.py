@@ -1,0 +1,124 @@
+"""`tandem demo`: the whole of Tandem once, as `make demo` runs it. Each stage is a command that anyone can type."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.options import MODELS_DIR, ModelsDir
+from tandem.cli.plan import IMAGE_MODEL, TEXT_MODEL, Plan, Ports
+from tandem.cli.supervise import run_plan
+from tandem.cli.terminal import Terminal, seconds_text
+
+DRAIN_SECONDS = 5.0
+METRICS_TIMEOUT_SECONDS = 5.0
+NUM_METRIC_LINES = 8
+_INTERRUPTED_CODES = (INTERRUPTED, -signal.SIGINT)
+METRIC_NAMES = ("gen_ai_server_request_duration_seconds_count", "gen_ai_server_time_to_first_token", "tandem_outputs")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the image grid and the figures go.")] = Path("out"),
+    models_dir: ModelsDir = MODELS_DIR,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs.")] = False,
+) -> None:
+    """Start everything, stream a text, draw images, race the two, look at the metrics, stop."""
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        plan = Plan(Ports.default_or_free(), models_dir, [TEXT_MODEL], [IMAGE_MODEL], DRAIN_SECONDS)
+        tour = Tour(plan, out, terminal)
+        code = run_plan(plan, terminal, verbose, tour.run)
+        tour.ended()
+        raise typer.Exit(code if tour.is_complete or code else INTERRUPTED)
+
+
+class Tour:
+    """The stages, and how long each took."""
+
+    def __init__(self, plan: Plan, out: Path, terminal: Terminal) -> None:
+        self.is_complete = False
+        self._plan = plan
+        self._out = out
+        self._terminal = terminal
+        self._seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    async def run(self) -> int:
+        """Run the stages; 0, or 1 as soon as one of them fails, 130 if Ctrl-C reached it rather than us."""
+        self._took("start")
+        for name, arguments in self._stages().items():
+            code = await self._command(arguments)
+            self._took(name)
+            if code in _INTERRUPTED_CODES:
+                return INTERRUPTED
+            if code != 0:
+                self._terminal.fail(f"the stage {name!r} failed with exit code {code}")
+                return FAILED
+        await asyncio.to_thread(self._show_metrics)
+        self._took("metrics")
+        self.is_complete = True
+        return 0
+
+    def ended(self) -> None:
+        """Print what each stage took; the last one was stopping, with whatever it cut short."""
+        self._took("stop" if self.is_complete else "cut short and stop")
+        total = sum(self._seconds.values())
+        stages = ", ".join(f"{name} {seconds_text(seconds)}" for name, seconds in self._seconds.items())
+        self._terminal.out.print(f"\n{seconds_text(total)} in all: {stages}", markup=False, soft_wrap=True)
+
+    def _stages(self) -> dict[str, list[str]]:
+        race_json, grid = str(self._out / "race.json"), str(self._out / "sample.png")
+        return {
+            "text": ["generate", "Explain in two sentences why the sky is blue.", "--max-tokens", "64", "--seed", "1"],
+            "images": ["sample", "--count", "16", "--seed", "1", "--out", grid],
+            "race": ["race", "--json", race_json],
+        }
+
+    async def _command(self, arguments: Sequence[str]) -> int:
+        words = [*arguments, "--address", self._plan.address]
+        self._terminal.out.print(f"\n$ tandem {shlex.join(words)}", style="bold", markup=False, soft_wrap=True)
+        # What was printed so far must come before what the command prints.
+        sys.stdout.flush()
+        # In a session of its own, Ctrl-C in the terminal is for us to pass on.
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tandem.cli", *words, start_new_session=True
+        )
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+            self._terminal.err.show_cursor(True)
+            raise
+
+    def _show_metrics(self) -> None:
+        url = f"{self._plan.web_address}/metrics"
+        self._terminal.out.print(f"\nmetrics are at {url}, for example", style="bold", markup=False, soft_wrap=True)
+        with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_SECONDS) as response:  # noqa: S310  always http
+            lines = response.read().decode().splitlines()
+        for line in metric_lines(lines):
+            self._terminal.out.print(f"  {line}", markup=False, soft_wrap=True)
+
+    def _took(self, name: str) -> None:
+        now = time.monotonic()
+        self._seconds[name] = now - self._since
+        self._since = now
+
+
+def metric_lines(lines: Sequence[str]) -> list[str]:
+    """Return some telling lines of a /metrics page: counts and sums, no buckets."""
+    telling = [
+        line for line in lines if line.startswith(METRIC_NAMES) and "_bucket" not in line and "_created" not in line
+    ]
+    return telling[:NUM_METRIC_LINES]

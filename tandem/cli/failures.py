@@ -1,0 +1,41 @@
+"""How a command ends when something goes wrong that was to be expected: one line, and an exit code."""
+
+import contextlib
+from collections.abc import Iterator
+
+import typer
+
+from runtime.errors import TandemError
+from runtime.models import ModelError
+from tandem.cli.terminal import Terminal
+from tandem.client import NotReachable, ResourceExhausted, TandemRpcError
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+@contextlib.contextmanager
+def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
+    """Turn expected errors into a line and exit code 1, Ctrl-C into 130; `address` is the gateway's."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        terminal.err.print()
+        raise typer.Exit(INTERRUPTED) from None
+    except TandemRpcError as error:
+        terminal.fail(_explain(error, address))
+    except (TandemError, ModelError, ValueError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        terminal.fail(str(error))
+    else:
+        return
+    raise typer.Exit(FAILED)
+
+
+def _explain(error: TandemRpcError, address: str) -> str:
+    if isinstance(error, NotReachable):
+        return f"no Tandem gateway at {address}; start one with `tandem up`"
+    if isinstance(error, ResourceExhausted) and error.retry_after_seconds is not None:
+        return f"the server is busy: {error.message}"
+    return error.message or error.code

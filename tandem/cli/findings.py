@@ -1,0 +1,156 @@
+"""What this machine offers, found out piece by piece. Each finding is a name, a value, and whether it is well."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from runtime.models import ModelRepository
+from tandem.cli.plan import Ports
+from tandem.cli.ports import is_free, listener
+from tandem.cli.tiny_onnx import identity_model
+from tandem.cli.weights import weights_state
+
+CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16", "sve")
+PORT_USES = (
+    "gateway gRPC",
+    "gateway web page",
+    "sequential gRPC",
+    "sequential metrics",
+    "parallel gRPC",
+    "parallel metrics",
+)
+COMPILERS = ("c++", "g++", "clang++")
+COMMAND_SECONDS = 10
+SILENT = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `tandem doctor`; `is_well` None is neither good nor bad."""
+
+    name: str
+    value: str
+    is_well: bool | None = None
+
+
+def machine() -> Iterator[Finding]:
+    """Python, processor, memory, compiler."""
+    yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", True)
+    cpu_info = _read("/proc/cpuinfo")
+    yield Finding("processor", _value_of(cpu_info, "model name") or platform.processor() or "unknown")
+    flags = f"{_value_of(cpu_info, 'flags')} {_value_of(cpu_info, 'Features')}".split()
+    yield Finding("cpu features", ", ".join(name for name in CPU_FEATURES if name in flags) or "none that matter here")
+    yield Finding("cores", _cores())
+    yield Finding("memory", _memory())
+    yield _compiler()
+
+
+def _cores() -> str:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota, _, period = _read("/sys/fs/cgroup/cpu.max").strip().partition(" ")
+    limit = f", a container's limit of {int(quota) / int(period):g}" if quota.isdecimal() and period else ""
+    return f"{usable} usable of {os.cpu_count()}{limit}"
+
+
+def _memory() -> str:
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = os.sysconf("SC_PHYS_PAGES") * page
+    available = _value_of(_read("/proc/meminfo"), "MemAvailable").removesuffix(" kB")
+    limit = _read("/sys/fs/cgroup/memory.max").strip()
+    parts = [f"{total / 2**30:.1f} GiB"]
+    if available.isdecimal():
+        parts.append(f"{int(available) / 2**20:.1f} GiB available")
+    if limit.isdecimal():
+        parts.append(f"a container's limit of {int(limit) / 2**30:.1f} GiB")
+    return ", ".join(parts)
+
+
+def _compiler() -> Finding:
+    found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    if found is None:
+        return Finding("C++ compiler", "none (needed by nothing yet; torch.compile would)")
+    run = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
+    return Finding("C++ compiler", f"{found}: {(run.stdout or run.stderr).partition(chr(10))[0]}", run.returncode == 0)
+
+
+def libraries() -> Iterator[Finding]:
+    """torch, and each execution provider that ONNX Runtime was built with: does it really run?"""
+    import torch
+
+    device = f"CUDA: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "no CUDA device"
+    threads = f"{torch.get_num_threads()} threads, {torch.get_num_interop_threads()} between operators"
+    yield Finding("torch", f"{torch.__version__}, {device}, {threads}", True)
+    import onnxruntime
+
+    yield Finding("onnxruntime", f"{onnxruntime.__version__} ({_onnxruntime_package()})", True)
+    onnxruntime.set_default_logger_severity(SILENT)
+    for provider in onnxruntime.get_available_providers():
+        yield _provider(onnxruntime, provider)
+
+
+def _provider(onnxruntime: Any, provider: str) -> Finding:
+    """Run the tiny model on one provider: what is compiled in may still lack its libraries or its device."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = SILENT
+    try:
+        session = onnxruntime.InferenceSession(identity_model(), options, providers=[provider], enable_fallback=0)
+        runs_on = session.get_providers()[0]
+        session.run(None, {"x": [1.0]})
+    except Exception as error:  # a provider may raise anything of its own
+        return Finding(f"  {provider}", f"compiled in, does not run here ({type(error).__name__})")
+    if runs_on != provider:
+        return Finding(f"  {provider}", "compiled in, does not run here (its libraries or its device are missing)")
+    return Finding(f"  {provider}", "runs", True)
+
+
+def _onnxruntime_package() -> str:
+    for name in ("onnxruntime-gpu", "onnxruntime"):
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    return "of unknown origin"
+
+
+def ports() -> Iterator[Finding]:
+    """The default ports: free, or who listens there."""
+    for use, port in zip(PORT_USES, astuple(Ports()), strict=True):
+        name = f"port {port} ({use})"
+        if is_free(port):
+            yield Finding(name, "free", True)
+        else:
+            yield Finding(name, f"in use by {listener(port) or 'a process that cannot be seen from here'}", False)
+
+
+def models(folder: Path) -> Iterator[Finding]:
+    """The models of the repository and whether their weights are here."""
+    repository = ModelRepository(folder)
+    if not repository.names():
+        yield Finding("models", f"none in {folder}/", False)
+    for model in repository:
+        state = weights_state(model)
+        yield Finding(model.name, state, state == "here" or None)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _value_of(text: str, key: str) -> str:
+    """Return the value of the first "key : value" line."""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""

@@ -1,0 +1,47 @@
+"""The `tandem` command and its list of commands."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from tandem.cli import demo, doctor, generate, models, race, sample, score, up
+
+RUN, USE, LOOK = "Run", "Use", "Look"
+
+app = typer.Typer(
+    name="tandem",
+    help=(
+        "Two kinds of generative model behind one gateway and one clock: a language model that streams a token at a"
+        " time, and a GAN that returns a whole batch of images in one pass."
+    ),
+    epilog="Start with [bold]tandem up[/bold] in one terminal and [bold]tandem generate 'Hello'[/bold] in another.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"tandem {version('tandem-serving')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command(rich_help_panel=RUN)(up.up)
+app.command(rich_help_panel=RUN)(demo.demo)
+app.command(rich_help_panel=USE)(generate.generate)
+app.command(rich_help_panel=USE)(sample.sample)
+app.command(rich_help_panel=USE)(score.score)
+app.command(rich_help_panel=LOOK)(race.race)
+app.command(rich_help_panel=LOOK)(doctor.doctor)
+app.add_typer(models.app, name="models", rich_help_panel=LOOK)

@@ -1,0 +1,77 @@
+"""`tandem models`: what is in the model repository, fetching it, checking it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Column, Table
+
+from runtime.errors import NotFound
+from runtime.models import ModelRepository
+from tandem.cli.failures import friendly_errors
+from tandem.cli.options import MODELS_DIR, ModelsDir
+from tandem.cli.terminal import Terminal
+from tandem.cli.weight_readers import inspect
+from tandem.cli.weights import fetch, weight_paths, weights_state
+
+app = typer.Typer(help="The model repository: list what is there, fetch weights, check them.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of the model's folder.")]
+
+
+@app.command("list")
+def list_models(models_dir: ModelsDir = MODELS_DIR) -> None:
+    """List the models and whether their weights are here."""
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        table = Table(Column("name", no_wrap=True), "kind", "weights", "licence", "what it is")
+        for model in _repository(models_dir):
+            spec = model.spec
+            table.add_row(
+                model.name, f"{spec.modality} {spec.kind}", weights_state(model), spec.licence, spec.description
+            )
+        terminal.out.print(table)
+
+
+@app.command()
+def pull(name: Name, models_dir: ModelsDir = MODELS_DIR) -> None:
+    """Download a model's weights, if they are not here, and check their digest."""
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        for path in fetch(_repository(models_dir).get(name), terminal.note):
+            typer.echo(path)
+
+
+@app.command()
+def check(name: Name, models_dir: ModelsDir = MODELS_DIR) -> None:
+    """Check a model: the digests of its files, and that the readers of their formats open them."""
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        model = _repository(models_dir).get(name)
+        with _working(terminal, "digests"):
+            model.verify_files()
+        if model.spec.wheel is None:
+            typer.echo(f"digests: {len(model.spec.files)} files are as model.toml says")
+        for path in weight_paths(model):
+            with _working(terminal, f"opening {path.name}"):
+                found = inspect(path)
+            typer.echo(f"{path.name}: {found}")
+
+
+def _repository(folder: Path) -> ModelRepository:
+    repository = ModelRepository(folder)
+    if not repository.names():
+        raise NotFound(str(folder), [])
+    return repository
+
+
+@contextmanager
+def _working(terminal: Terminal, what: str) -> Iterator[None]:
+    """Show that something goes on, on a terminal."""
+    if terminal.err.is_terminal:
+        with terminal.err.status(what):
+            yield
+    else:
+        yield

@@ -1,0 +1,108 @@
+"""The three real processes: which ports they take, which commands start them, whether all they need is there."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from runtime.models import ModelError, ModelRepository
+from tandem.cli.child import ChildSpec
+from tandem.cli.ports import HOST, free_ports, is_free, listener
+from tandem.cli.weights import fetch
+
+SEQUENTIAL, PARALLEL, GATEWAY = "sequential", "parallel", "gateway"
+TEXT_MODEL, IMAGE_MODEL = "smollm2-135m-instruct", "fashion-gan"
+
+
+class PortTaken(ValueError):
+    """Expected error: something listens on a port that we need; the person must choose another."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The six ports, named like the options of `tandem up` that change them."""
+
+    port: int = 50050
+    http_port: int = 8080
+    ar_port: int = 50051
+    ar_metrics_port: int = 9101
+    gan_port: int = 50052
+    gan_metrics_port: int = 9102
+
+    def check(self) -> None:
+        """Raises PortTaken if one is in use, or wanted twice; says which option changes it."""
+        wanted: dict[int, str] = {}
+        for field in fields(self):
+            port, option = getattr(self, field.name), f"--{field.name.replace('_', '-')}"
+            if port in wanted:
+                raise PortTaken(f"port {port} is wanted by both {wanted[port]} and {option}")
+            wanted[port] = option
+            if not is_free(port):
+                by = listener(port)
+                raise PortTaken(f"port {port} is in use{f' by {by}' if by else ''}; choose another with {option}")
+
+    @classmethod
+    def default_or_free(cls) -> "Ports":
+        """Return the default ports if all are free, else free ones."""
+        ports = cls()
+        return ports if all(is_free(port) for port in astuple(ports)) else cls(*free_ports(len(fields(cls))))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to start: ports, the model repository, and the models of each backend."""
+
+    ports: Ports
+    models_dir: Path
+    text_models: list[str]
+    image_models: list[str]
+    drain_seconds: float
+
+    @property
+    def address(self) -> str:
+        """The gateway's gRPC address."""
+        return f"{HOST}:{self.ports.port}"
+
+    @property
+    def web_address(self) -> str:
+        """The gateway's HTTP address."""
+        return f"http://{HOST}:{self.ports.http_port}"
+
+    def layers(self) -> list[list[ChildSpec]]:
+        """Return the processes: both backends, and the gateway in front of them."""
+        ports = self.ports
+        sequential = self._backend(SEQUENTIAL, "services.ar", ports.ar_port, ports.ar_metrics_port, self.text_models)
+        parallel = self._backend(PARALLEL, "services.gan", ports.gan_port, ports.gan_metrics_port, self.image_models)
+        return [[sequential, parallel], [self._gateway(sequential.address, parallel.address)]]
+
+    def _backend(self, name: str, module: str, port: int, metrics_port: int, models: list[str]) -> ChildSpec:
+        flags = {
+            "--port": str(port),
+            "--metrics-port": str(metrics_port),
+            "--models-dir": str(self.models_dir),
+            "--models": json.dumps(models),
+        }
+        return self._spec(name, module, port, flags)
+
+    def _gateway(self, sequential: str, parallel: str) -> ChildSpec:
+        flags = {
+            "--port": str(self.ports.port),
+            "--http-port": str(self.ports.http_port),
+            "--ar-targets": sequential,
+            "--gan-targets": parallel,
+        }
+        return self._spec(GATEWAY, "gateway", self.ports.port, flags)
+
+    def _spec(self, name: str, module: str, port: int, flags: dict[str, str]) -> ChildSpec:
+        flags |= {"--drain-seconds": f"{self.drain_seconds:g}"}
+        words = [word for flag in flags.items() for word in flag]
+        return ChildSpec(name, (sys.executable, "-m", module, *words), f"{HOST}:{port}")
+
+    def fetch_weights(self, report: Callable[[str], None]) -> None:
+        """Download what is missing and can be; raises ModelError or NotFound for what is missing and cannot."""
+        repository = ModelRepository(self.models_dir)
+        if not repository.names():
+            raise ModelError(f"{self.models_dir}: no models there; --models-dir says where they are")
+        for name in (*self.text_models, *self.image_models):
+            fetch(repository.get(name), report)

@@ -1,0 +1,87 @@
+"""`tandem sample`: images, as a PNG file and as a picture in the terminal."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.cli.failures import friendly_errors
+from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
+from tandem.cli.pictures import show_picture
+from tandem.cli.stopwatch import Stopwatch
+from tandem.cli.terminal import Terminal, seconds_text
+from tandem.client import Images, ParallelModel, SampleOptions, TandemClient
+
+
+def sample(
+    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Class of the images, by name or number; repeat it to name one an image."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same images.")] = None,
+    truncation: Annotated[
+        float | None, typer.Option(min=0.1, max=10, help="Cut latent values off here: safer, less varied images.")
+    ] = None,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the grid goes.")] = Path("out/sample.png"),
+    columns: Annotated[int | None, typer.Option(min=1, help="Images a row of the grid.")] = None,
+    model: ModelName = "",
+    timeout: Timeout = None,
+    address: Address = ADDRESS,
+) -> None:
+    """Draw images from the parallel model: a PNG grid, and a picture right here."""
+    terminal = Terminal()
+    with friendly_errors(terminal, address), TandemClient(address) as client:
+        labels = _labels(client, model, label or [], timeout)
+        options = SampleOptions(
+            model=model, labels=labels, seed=seed, truncation=truncation, encoding="uint8", timeout_seconds=timeout
+        )
+        stopwatch = Stopwatch()
+        images = client.sample(count, **options)
+        seconds = stopwatch.total_seconds()
+        grid = images.to_grid(columns)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        grid.save(out, format="PNG")
+        show_picture(terminal.out, grid)
+        typer.echo(out)
+        terminal.note(_summary(images, seconds))
+
+
+def _labels(client: TandemClient, model: str, wanted: list[str], timeout: float | None) -> list[int] | None:
+    """Return the class numbers of names or numbers; names are the model's own."""
+    if not wanted:
+        return None
+    if all(each.isdecimal() for each in wanted):
+        return [int(each) for each in wanted]
+    names = _class_names(client.list_parallel_models(timeout_seconds=timeout), model)
+    return [_label(each, names) for each in wanted]
+
+
+def _class_names(models: tuple[ParallelModel, ...], name: str) -> tuple[str, ...]:
+    return next((model.class_names for model in models if name in ("", model.name)), ())
+
+
+def _label(wanted: str, names: tuple[str, ...]) -> int:
+    if wanted.isdecimal():
+        return int(wanted)
+    matches = [index for index, name in enumerate(names) if name.casefold() == wanted.casefold()]
+    if not matches:
+        there_are = ", ".join(names) or "no names, only numbers"
+        raise typer.BadParameter(f"there is no class {wanted!r}; there are: {there_are}", param_hint="--label")
+    return matches[0]
+
+
+def _summary(images: Images, seconds: float) -> str:
+    parts = [f"{len(images)} images in {seconds_text(seconds)}"]
+    if images.timings is not None:
+        timings = images.timings
+        phases = {
+            "queue": timings.queue_seconds,
+            "batch wait": timings.batch_wait_seconds,
+            "compute": timings.compute_seconds,
+            "encode": timings.encode_seconds,
+        }
+        parts += [f"{name} {seconds_text(each)}" for name, each in phases.items()]
+    if images.gateway is not None:
+        parts.append(f"gateway {seconds_text(images.gateway.gateway_seconds)}")
+    return " · ".join([*parts, f"seed {images.seed}"])

@@ -1,0 +1,49 @@
+"""Where commands print: results to standard output, everything about them to standard error.
+
+On a terminal with colours, bars and pictures; anywhere else plain text without a control character.
+"""
+
+import sys
+
+from rich.console import Console
+
+_KEPT = "\n\t"
+
+
+class Terminal:
+    """The two streams of one command."""
+
+    def __init__(self) -> None:
+        self.out = Console(highlight=False)
+        self.err = Console(stderr=True, highlight=False)
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person is looking at standard output."""
+        return self.out.is_terminal
+
+    def write(self, text: str) -> None:
+        """Write generated text at once; to a terminal without the control characters it may contain."""
+        sys.stdout.write(printable(text) if self.is_interactive else text)
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Print a line about the result."""
+        self.err.print(text, style="dim", markup=False, soft_wrap=True)
+
+    def fail(self, text: str) -> None:
+        """Print an error."""
+        self.err.print("[bold red]error:[/bold red] ", end="")
+        self.err.print(text, markup=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters shown as U+FFFD, so that no model can drive a terminal."""
+    return "".join(character if character.isprintable() or character in _KEPT else "�" for character in text)
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration for people: µs, ms or s, three digits."""
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.0f} µs"
+    return f"{seconds * 1e3:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"

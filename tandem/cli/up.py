@@ -1,0 +1,74 @@
+"""`tandem up`: the three processes, until Ctrl-C."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from tandem.cli.failures import friendly_errors
+from tandem.cli.options import MODELS_DIR, ModelsDir
+from tandem.cli.plan import IMAGE_MODEL, TEXT_MODEL, Plan, Ports
+from tandem.cli.supervise import LOG_FOLDER, run_plan
+from tandem.cli.terminal import Terminal
+
+_DEFAULTS = Ports()
+_PORTS = "Ports"
+
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Gateway, gRPC.", rich_help_panel=_PORTS)]
+HttpPort = Annotated[int, typer.Option(min=1, max=65535, help="Gateway: web page and metrics.", rich_help_panel=_PORTS)]
+ArPort = Annotated[int, typer.Option(min=1, max=65535, help="Sequential backend, gRPC.", rich_help_panel=_PORTS)]
+ArMetricsPort = Annotated[
+    int, typer.Option(min=1, max=65535, help="Sequential backend, metrics.", rich_help_panel=_PORTS)
+]
+GanPort = Annotated[int, typer.Option(min=1, max=65535, help="Parallel backend, gRPC.", rich_help_panel=_PORTS)]
+GanMetricsPort = Annotated[
+    int, typer.Option(min=1, max=65535, help="Parallel backend, metrics.", rich_help_panel=_PORTS)
+]
+
+
+def up(
+    port: Port = _DEFAULTS.port,
+    http_port: HttpPort = _DEFAULTS.http_port,
+    ar_port: ArPort = _DEFAULTS.ar_port,
+    ar_metrics_port: ArMetricsPort = _DEFAULTS.ar_metrics_port,
+    gan_port: GanPort = _DEFAULTS.gan_port,
+    gan_metrics_port: GanMetricsPort = _DEFAULTS.gan_metrics_port,
+    models_dir: ModelsDir = MODELS_DIR,
+    text_model: Annotated[list[str] | None, typer.Option(help=f"May be repeated.  [default: {TEXT_MODEL}]")] = None,
+    image_model: Annotated[list[str] | None, typer.Option(help=f"May be repeated.  [default: {IMAGE_MODEL}]")] = None,
+    drain_seconds: Annotated[float, typer.Option(min=0, max=3600, help="What open requests get at the end.")] = 10.0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs here.")] = False,
+) -> None:
+    """Start the gateway and both backends, and keep them until Ctrl-C.
+
+    Missing weights are downloaded first. Other settings of the processes: TANDEM_* variables and tandem.toml, see
+    [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and [bold]gateway[/bold].
+    """
+    ports = Ports(port, http_port, ar_port, ar_metrics_port, gan_port, gan_metrics_port)
+    plan = Plan(ports, models_dir, text_model or [TEXT_MODEL], image_model or [IMAGE_MODEL], drain_seconds)
+    terminal = Terminal()
+
+    async def until_stopped() -> int:
+        announce(plan, terminal)
+        await asyncio.Event().wait()
+        return 0
+
+    with friendly_errors(terminal):
+        raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped))
+
+
+def announce(plan: Plan, terminal: Terminal) -> None:
+    """Print where everything is."""
+    ports, gateway = plan.ports, "" if plan.ports == _DEFAULTS else f" --address {plan.address}"
+    lines = {
+        "gRPC": f"{plan.address}  (reflection and health included)",
+        "web page": f"{plan.web_address}/",
+        "metrics": f"{plan.web_address}/metrics, and the backends' on {ports.ar_metrics_port} and"
+        f" {ports.gan_metrics_port}",
+        "logs": f"{LOG_FOLDER}/",
+        "try": f"tandem generate{gateway} 'Why is the sky blue?'",
+        "or": f"tandem sample{gateway} --label sneaker",
+        "stop": "Ctrl-C",
+    }
+    for name, value in lines.items():
+        terminal.out.print(f"{name:>9}  {value}", markup=False, soft_wrap=True)

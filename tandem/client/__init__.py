@@ -1,0 +1,66 @@
+"""The typed client, sync and asyncio: what an application imports to use Tandem.
+
+    with TandemClient() as client:
+        for chunk in client.generate("Once upon a time", max_tokens=40):
+            print(chunk.text, end="")
+
+Everything that goes in or comes out is a plain Python value; protobuf and grpc stay inside.
+"""
+
+from tandem.client.asynchronous import AsyncGeneration, AsyncTandemClient
+from tandem.client.channels import DEFAULT_ADDRESS
+from tandem.client.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    FieldViolation,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    NotReachable,
+    ResourceExhausted,
+    TandemRpcError,
+    Unavailable,
+)
+from tandem.client.images import Images, Verdict
+from tandem.client.models import Models, ParallelModel, SequentialModel
+from tandem.client.options import GenerateOptions, SampleOptions
+from tandem.client.prompts import Message, Prompt
+from tandem.client.synchronous import Generation, TandemClient
+from tandem.client.text import Alternative, Choice, Completion, GenerateChunk, Score, TokenLogprob, Usage
+from tandem.client.timings import GatewayTimings, Timings
+
+__all__ = [
+    "DEFAULT_ADDRESS",
+    "Alternative",
+    "AsyncGeneration",
+    "AsyncTandemClient",
+    "Cancelled",
+    "Choice",
+    "Completion",
+    "DeadlineExceeded",
+    "FieldViolation",
+    "GatewayTimings",
+    "GenerateChunk",
+    "GenerateOptions",
+    "Generation",
+    "Images",
+    "Internal",
+    "InvalidArgument",
+    "Message",
+    "Models",
+    "NotFound",
+    "NotReachable",
+    "ParallelModel",
+    "Prompt",
+    "ResourceExhausted",
+    "SampleOptions",
+    "Score",
+    "SequentialModel",
+    "TandemClient",
+    "TandemRpcError",
+    "Timings",
+    "TokenLogprob",
+    "Unavailable",
+    "Usage",
+    "Verdict",
+]

@@ -1,0 +1,168 @@
+"""The client for asyncio: calls are awaited, streams are async iterators. The sync one is its mirror image."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Self, Unpack
+
+import grpc
+from numpy.typing import NDArray
+
+from tandem.ar.v1.ar_pb2 import ListModelsRequest as ListSequentialModels
+from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
+from tandem.client import replies, requests
+from tandem.client.channels import DEFAULT_ADDRESS, channel_options
+from tandem.client.errors import Cancelled, typed_errors
+from tandem.client.images import Images, Verdict
+from tandem.client.models import Models, ParallelModel, SequentialModel
+from tandem.client.options import GenerateOptions, SampleOptions
+from tandem.client.prompts import Prompt
+from tandem.client.text import Completion, GenerateChunk, Score
+from tandem.client.timings import GatewayTimings, gateway_timings
+from tandem.gan.v1.gan_pb2 import ListModelsRequest as ListParallelModels
+from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
+
+
+class AsyncGeneration:
+    """A text being generated: an async iterator of chunks. Leaving its `async with` block, or `cancel`, stops the
+    server's work.
+
+    `gateway` is the gateway's account of the call, there once the last chunk has been taken.
+    """
+
+    def __init__(self, call: Any, address: str) -> None:
+        self._call = call
+        self._address = address
+        self.gateway: GatewayTimings | None = None
+
+    def __aiter__(self) -> AsyncIterator[GenerateChunk]:
+        return self
+
+    async def __anext__(self) -> GenerateChunk:
+        with typed_errors(self._address), self._own_cancellation():
+            message = await self._call.read()
+            if message is not grpc.aio.EOF:
+                return replies.generate_chunk(message)
+            self.gateway = gateway_timings(await self._call.trailing_metadata())
+        raise StopAsyncIteration
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Stop the server's work; no effect on a generation that has ended."""
+        self._call.cancel()
+
+    @contextlib.contextmanager
+    def _own_cancellation(self) -> Iterator[None]:
+        """Tell `cancel` from the cancellation of the task that reads: grpc raises CancelledError for both."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise Cancelled("CANCELLED", "the generation was cancelled") from None
+
+
+class AsyncTandemClient:
+    """A client of the gateway, or of one backend, at `address` (host:port). Make it where an event loop runs.
+
+    Every method raises TandemRpcError (see tandem.client.errors), and ValueError for a value that no request can carry.
+    Cancelling a task that awaits a call cancels the call.
+    """
+
+    def __init__(self, address: str = DEFAULT_ADDRESS) -> None:
+        self.address = address
+        self._channel = grpc.aio.insecure_channel(address, options=channel_options(address))
+        self._sequential = AutoregressiveServiceStub(self._channel)
+        self._parallel = GanServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; open calls are cancelled."""
+        await self._channel.close()
+
+    def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> AsyncGeneration:
+        """Stream the continuation of `prompt` as it is generated."""
+        request = requests.generate_request(prompt, options)
+        return AsyncGeneration(self._sequential.Generate(request, timeout=options.get("timeout_seconds")), self.address)
+
+    async def generate_text(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
+        """Return the whole continuation of `prompt`."""
+        async with self.generate(prompt, **options) as generation:
+            chunks = [chunk async for chunk in generation]
+            return replies.completion(chunks, generation.gateway)
+
+    async def score(
+        self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None
+    ) -> Score:
+        """Return the exact log-likelihood of a text, or of token ids: at least two tokens."""
+        request = requests.score_request(content, model)
+        return replies.score(*await self._unary(self._sequential.Score, request, timeout_seconds))
+
+    async def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
+        """Draw `count` images, 1 to 1,024 unless the server says otherwise."""
+        request = requests.sample_request(count, options)
+        return replies.images(*await self._unary(self._parallel.Sample, request, options.get("timeout_seconds")))
+
+    def sample_stream(
+        self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]
+    ) -> AsyncIterator[Images]:
+        """Draw `count` images, up to 100,000, in parts as they are made; close the iterator to stop."""
+        request = requests.sample_stream_request(count, images_per_message, options)
+        return self._parts(request, options.get("timeout_seconds"))
+
+    async def _parts(self, request: Any, timeout_seconds: float | None) -> AsyncIterator[Images]:
+        call = self._parallel.SampleStream(request, timeout=timeout_seconds)
+        try:
+            with typed_errors(self.address):
+                while (message := await call.read()) is not grpc.aio.EOF:
+                    yield replies.images(message.part, None)
+        finally:
+            call.cancel()
+
+    async def discriminate(
+        self,
+        images: Images | NDArray[Any],
+        *,
+        labels: int | Sequence[int] | None = None,
+        model: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Verdict:
+        """Return the discriminator's verdict on [number, height, width, channels] images, uint8 or float32."""
+        request = requests.discriminate_request(images, labels, model)
+        return replies.verdict(*await self._unary(self._parallel.Discriminate, request, timeout_seconds))
+
+    async def list_models(self, *, timeout_seconds: float | None = None) -> Models:
+        """Return the models of both paradigms; fails if either backend is away."""
+        return Models(
+            await self.list_sequential_models(timeout_seconds=timeout_seconds),
+            await self.list_parallel_models(timeout_seconds=timeout_seconds),
+        )
+
+    async def list_sequential_models(self, *, timeout_seconds: float | None = None) -> tuple[SequentialModel, ...]:
+        """Return the sequential models loaded."""
+        message, _ = await self._unary(self._sequential.ListModels, ListSequentialModels(), timeout_seconds)
+        return replies.sequential_models(message)
+
+    async def list_parallel_models(self, *, timeout_seconds: float | None = None) -> tuple[ParallelModel, ...]:
+        """Return the parallel models loaded."""
+        message, _ = await self._unary(self._parallel.ListModels, ListParallelModels(), timeout_seconds)
+        return replies.parallel_models(message)
+
+    async def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> tuple[Any, GatewayTimings | None]:
+        with typed_errors(self.address):
+            call = rpc(request, timeout=timeout_seconds)
+            response = await call
+            return response, gateway_timings(await call.trailing_metadata())

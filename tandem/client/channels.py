@@ -1,0 +1,22 @@
+"""How a client's channel is set up. Knows no service."""
+
+DEFAULT_ADDRESS = "127.0.0.1:50050"
+_LOOPBACK_PREFIXES = ("127.", "localhost:", "[::1]:")
+
+Options = tuple[tuple[str, int], ...]
+
+
+def channel_options(address: str) -> Options:
+    """Return grpc's options for a channel to `address` (host:port)."""
+    options: Options = (
+        ("grpc.max_receive_message_length", -1),  # a batch of images may be large
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        # After a refused connection the next call tries again at once, or nearly.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
+    )
+    if address.startswith(_LOOPBACK_PREFIXES):
+        # grpc obeys http_proxy even for loopback, where no proxy can help.
+        options += (("grpc.enable_http_proxy", 0),)
+    return options

@@ -1,0 +1,151 @@
+"""What a call can raise, by status code, and how a gRPC error becomes one of these.
+
+    TandemRpcError
+    ├── InvalidArgument     the request is wrong: `violations` name the fields
+    ├── NotFound            no such model: the message lists those there are
+    ├── ResourceExhausted   a queue is full: try again after `retry_after_seconds`
+    ├── DeadlineExceeded    `timeout_seconds` passed; the server has stopped the work
+    ├── Unavailable         the backend is gone or not ready
+    │   └── NotReachable    nothing answers at the address at all
+    ├── Cancelled           this side cancelled the call
+    └── Internal            a fault of the server; its log has the details
+
+Any other status code is a plain TandemRpcError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True)
+class FieldViolation:
+    """A field that is not accepted, and why: the text names the value and what is accepted."""
+
+    field: str
+    description: str
+
+
+class TandemRpcError(Exception):
+    """A call that did not succeed.
+
+    `code` is the name of the gRPC status code, `message` the server's text, `retry_after_seconds` the delay that the
+    server asks for, if it does.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        violations: tuple[FieldViolation, ...] = (),
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.violations = violations
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidArgument(TandemRpcError):
+    """The request must change."""
+
+
+class NotFound(TandemRpcError):
+    """There is no such model."""
+
+
+class ResourceExhausted(TandemRpcError):
+    """A queue is full, or the message is too large."""
+
+
+class DeadlineExceeded(TandemRpcError):
+    """The call took longer than it was allowed to."""
+
+
+class Unavailable(TandemRpcError):
+    """Whoever should do the work is not there; another try may find it."""
+
+
+class NotReachable(Unavailable):
+    """No server answers at the address."""
+
+
+class Cancelled(TandemRpcError):
+    """The call was cancelled on this side."""
+
+
+class Internal(TandemRpcError):
+    """The server failed."""
+
+
+_BY_CODE: dict[str, type[TandemRpcError]] = {
+    "INVALID_ARGUMENT": InvalidArgument,
+    "NOT_FOUND": NotFound,
+    "RESOURCE_EXHAUSTED": ResourceExhausted,
+    "DEADLINE_EXCEEDED": DeadlineExceeded,
+    "UNAVAILABLE": Unavailable,
+    "CANCELLED": Cancelled,
+    "INTERNAL": Internal,
+}
+
+
+class _CallError(Protocol):
+    """What grpc's two kinds of error (sync and asyncio) have in common."""
+
+    def code(self) -> grpc.StatusCode: ...
+    def details(self) -> str | None: ...
+    def trailing_metadata(self) -> Metadata | None: ...
+
+
+@contextlib.contextmanager
+def typed_errors(address: str) -> Iterator[None]:
+    """Turn gRPC's errors into TandemRpcError."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise rpc_error(cast(_CallError, error), address) from None
+
+
+def rpc_error(error: _CallError, address: str) -> TandemRpcError:
+    """Return the typed error that stands for `error`."""
+    code, message = error.code().name, error.details() or ""
+    violations: tuple[FieldViolation, ...] = ()
+    retry_after_seconds = None
+    for detail in _details(error.trailing_metadata()):
+        if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            violations += _violations(error_details_pb2.BadRequest.FromString(detail.value))
+        elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            delay = error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
+            retry_after_seconds = delay.ToNanoseconds() / 1e9
+    if _is_unreached(code, message):
+        return NotReachable(code, f"nothing answers at {address}")
+    return _BY_CODE.get(code, TandemRpcError)(code, message, violations, retry_after_seconds)
+
+
+def _details(trailers: Metadata | None) -> list[status_pb2.Status]:
+    for key, value in trailers or ():
+        if key == _DETAILS_KEY and isinstance(value, bytes):
+            with contextlib.suppress(DecodeError):
+                return list(status_pb2.Status.FromString(value).details)
+    return []
+
+
+def _violations(request: error_details_pb2.BadRequest) -> tuple[FieldViolation, ...]:
+    return tuple(FieldViolation(each.field, each.description) for each in request.field_violations)
+
+
+def _is_unreached(code: str, message: str) -> bool:
+    """Return whether the call never left: grpc's core says so in its text only."""
+    return code == "UNAVAILABLE" and message.lower().startswith(("failed to connect to all", "dns resolution failed"))

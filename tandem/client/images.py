@@ -1,0 +1,95 @@
+"""What comes back from a parallel model: images as an array, and the discriminator's verdict."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tandem.client.options import Encoding
+from tandem.client.timings import GatewayTimings, Timings
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images of one size; image j was drawn from (seed, first_index + j).
+
+    `shape` is number, height, width, channels. `labels` is the class of each image, empty if the model has none; `seed`
+    is 0 with explicit latents. `timings` is there in a reply and in the last part of a stream.
+    """
+
+    shape: tuple[int, int, int, int]
+    encoding: Encoding
+    data: bytes
+    """The raw values; empty for PNG."""
+    png: tuple[bytes, ...]
+    """One file an image; empty for raw encodings."""
+    labels: tuple[int, ...]
+    seed: int
+    first_index: int
+    timings: Timings | None
+    gateway: GatewayTimings | None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """[number, height, width, channels]: uint8, or float32 in the model's own range."""
+        if self.png:
+            decoded = [np.asarray(Image.open(io.BytesIO(file)), dtype=np.uint8) for file in self.png]
+            return np.stack(decoded).reshape(self.shape)
+        if self.encoding == "float32":
+            return np.frombuffer(self.data, dtype="<f4").reshape(self.shape)
+        return np.frombuffer(self.data, dtype=np.uint8).reshape(self.shape)
+
+    def to_uint8(self, value_range: tuple[float, float] = (-1.0, 1.0)) -> NDArray[np.uint8]:
+        """Return the pixels as 0 to 255; `value_range` is the model's, needed for float32 only."""
+        low, high = value_range
+        pixels: NDArray[np.float32] = self.pixels.astype(np.float32)
+        if self.pixels.dtype != np.uint8:
+            pixels = np.clip(np.rint((pixels - low) * (255.0 / (high - low))), 0, 255)
+        return pixels.astype(np.uint8)
+
+    def to_pil(self, value_range: tuple[float, float] = (-1.0, 1.0)) -> list[Image.Image]:
+        """Return one picture an image."""
+        return [_picture(image) for image in self.to_uint8(value_range)]
+
+    def to_grid(
+        self, num_columns: int | None = None, padding: int = 2, value_range: tuple[float, float] = (-1.0, 1.0)
+    ) -> Image.Image:
+        """Return all images in one picture, row by row, as square as can be unless `num_columns` says otherwise."""
+        return _picture(grid(self.to_uint8(value_range), num_columns, padding))
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What the discriminator thinks: `scores` [number], higher is more like the training data; `features`
+    [number, feature_dim]."""
+
+    scores: NDArray[np.float32]
+    features: NDArray[np.float32]
+    timings: Timings
+    gateway: GatewayTimings | None
+
+
+def grid(pixels: NDArray[np.uint8], num_columns: int | None, padding: int) -> NDArray[np.uint8]:
+    """Return [number, height, width, channels] laid out as one [height, width, channels], black in between."""
+    count, height, width, channels = pixels.shape
+    columns = min(count, num_columns or math.ceil(math.sqrt(count)))
+    rows = math.ceil(count / columns)
+    cell_height, cell_width = height + padding, width + padding
+    canvas = np.zeros((rows * cell_height - padding, columns * cell_width - padding, channels), np.uint8)
+    for index, image in enumerate(pixels):
+        top, left = index // columns * cell_height, index % columns * cell_width
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def _picture(pixels: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -1,0 +1,44 @@
+"""What a server says of the models it has loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SequentialModel:
+    """A transformer; `modality` is "text" or "image", `num_classes` 0 for text."""
+
+    name: str
+    modality: str
+    licence: str
+    num_parameters: int
+    max_context_tokens: int
+    vocab_size: int
+    num_classes: int
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class ParallelModel:
+    """A generator; `image_shape` is height, width, channels, `providers` are those that really run the model."""
+
+    name: str
+    licence: str
+    image_shape: tuple[int, ...]
+    latent_dim: int
+    num_classes: int
+    class_names: tuple[str, ...]
+    value_range: tuple[float, ...]
+    providers: tuple[str, ...]
+    max_batch_size: int
+    has_discriminator: bool
+
+
+@dataclass(frozen=True)
+class Models:
+    """Every model behind one address; a paradigm that the address does not serve is empty."""
+
+    sequential: tuple[SequentialModel, ...]
+    parallel: tuple[ParallelModel, ...]

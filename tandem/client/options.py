@@ -1,0 +1,79 @@
+"""The keyword arguments of the client's methods. A value of None, or an absent one, means the server's default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+Encoding: TypeAlias = Literal["uint8", "float32", "png"]
+
+
+class SamplingOptions(TypedDict, total=False):
+    """How tokens are chosen and when to stop; the order of application is that of `logit_bias`, penalties,
+    `temperature`, `top_k`, `top_p`, `min_p`."""
+
+    max_tokens: int | None
+    """Most tokens a choice; 1 to what is left of the context; default 256 or that rest."""
+    temperature: float | None
+    """0 (greedy) to 10; default 1."""
+    top_k: int | None
+    """Keep the k most probable tokens; 0 (default) keeps all."""
+    top_p: float | None
+    """Keep the smallest set of tokens that has this probability; above 0 to 1, default 1."""
+    min_p: float | None
+    """Drop tokens less probable than this share of the most probable one; 0 (default) to 1."""
+    repetition_penalty: float | None
+    """Divides the logits of tokens seen; above 0 to 10, default 1."""
+    presence_penalty: float | None
+    """Subtracted from the logits of tokens in the output; -2 to 2, default 0."""
+    frequency_penalty: float | None
+    """Subtracted once for each time that a token is in the output; -2 to 2, default 0."""
+    seed: int | None
+    """Same model, request and seed: same output; 0 to 2**64 - 1; drawn by the server and reported if absent."""
+    min_tokens: int | None
+    """Tokens before which nothing ends a choice; 0 (default) to max_tokens."""
+    stop: str | Sequence[str] | None
+    """Output ends before the first of these; up to 16 strings."""
+    stop_token_ids: Sequence[int] | None
+    """Token ids that end the output; up to 64."""
+    logit_bias: Mapping[int, float] | None
+    """Added to the logits of these token ids; each -100 to 100."""
+    ignore_eos: bool | None
+    """True: the model's end token does not end the output."""
+    n: int | None
+    """Choices to generate; 1 (default) to 16."""
+
+
+class GenerateOptions(SamplingOptions, total=False):
+    """What `generate` and `generate_text` take besides the prompt."""
+
+    model: str
+    """Name of a model; may be left out where there is only one."""
+    logprobs: bool
+    """True: each token comes with its log-probability."""
+    top_logprobs: int | None
+    """Alternatives reported for each token, 0 to 20; more than 0 turns `logprobs` on."""
+    timeout_seconds: float | None
+    """Seconds until the call fails with DeadlineExceeded; None: no limit."""
+
+
+class SampleOptions(TypedDict, total=False):
+    """What `sample` and `sample_stream` take besides the count."""
+
+    model: str
+    """Name of a model; may be left out where there is only one."""
+    labels: int | Sequence[int] | None
+    """The class of all images, or one an image; absent: drawn from the seed."""
+    seed: int | None
+    """Image i is drawn from (seed, i); 0 to 2**64 - 1; drawn by the server and reported if absent."""
+    latents: NDArray[np.float32] | None
+    """[count, latent_dim], instead of a seed."""
+    truncation: float | None
+    """Latent values are cut off at plus and minus this; 0.1 to 10, absent: not at all."""
+    encoding: Encoding | None
+    """How images travel: "uint8" (default), "float32" (the generator's own values) or "png" (files)."""
+    timeout_seconds: float | None
+    """Seconds until the call fails with DeadlineExceeded; None: no limit."""

@@ -1,0 +1,124 @@
+"""From response messages to the client's plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import numpy as np
+
+from tandem.ar.v1 import ar_pb2
+from tandem.client.images import Images, Verdict
+from tandem.client.models import ParallelModel, SequentialModel
+from tandem.client.requests import ENCODINGS
+from tandem.client.text import Alternative, Choice, Completion, FinishReason, GenerateChunk, Score, TokenLogprob, Usage
+from tandem.client.timings import GatewayTimings, Timings
+from tandem.common.v1 import timings_pb2
+from tandem.gan.v1 import gan_pb2
+
+_FINISH_REASONS: dict[int, FinishReason] = {
+    ar_pb2.FINISH_REASON_STOP: "stop",
+    ar_pb2.FINISH_REASON_LENGTH: "length",
+}
+_ENCODING_NAMES = {number: name for name, number in ENCODINGS.items()}
+
+
+def timings(message: timings_pb2.Timings) -> Timings:
+    return Timings(**{field: getattr(message, field) for field in Timings.__dataclass_fields__})
+
+
+def generate_chunk(message: ar_pb2.GenerateResponse) -> GenerateChunk:
+    return GenerateChunk(
+        choice_index=message.choice_index,
+        token_ids=tuple(message.token_ids),
+        text=message.text_delta,
+        logprobs=_logprobs(message.logprobs),
+        finish_reason=_FINISH_REASONS.get(message.finish_reason),
+        matched_stop=message.matched_stop,
+        usage=_usage(message.usage) if message.HasField("usage") else None,
+        timings=timings(message.timings) if message.HasField("timings") else None,
+    )
+
+
+def completion(chunks: Iterable[GenerateChunk], gateway: GatewayTimings | None) -> Completion:
+    """Put the chunks of a finished stream together."""
+    by_choice: dict[int, list[GenerateChunk]] = {}
+    usage, last_timings = Usage(0, 0, 0, 0), Timings()
+    for chunk in chunks:
+        by_choice.setdefault(chunk.choice_index, []).append(chunk)
+        usage, last_timings = chunk.usage or usage, chunk.timings or last_timings
+    choices = tuple(_choice(by_choice[index]) for index in sorted(by_choice))
+    return Completion(choices, usage, last_timings, gateway)
+
+
+def _choice(chunks: list[GenerateChunk]) -> Choice:
+    return Choice(
+        text="".join(chunk.text for chunk in chunks),
+        token_ids=tuple(token_id for chunk in chunks for token_id in chunk.token_ids),
+        logprobs=tuple(logprob for chunk in chunks for logprob in chunk.logprobs),
+        finish_reason=chunks[-1].finish_reason,
+        matched_stop=chunks[-1].matched_stop,
+    )
+
+
+def score(message: ar_pb2.ScoreResponse, gateway: GatewayTimings | None) -> Score:
+    return Score(
+        total_logprob=message.total_logprob,
+        bits_per_token=message.bits_per_token,
+        tokens=_logprobs(message.tokens),
+        timings=timings(message.timings),
+        gateway=gateway,
+    )
+
+
+def images(message: gan_pb2.SampleResponse, gateway: GatewayTimings | None) -> Images:
+    batch = message.images
+    return Images(
+        shape=cast("tuple[int, int, int, int]", tuple(batch.shape)),
+        encoding=_ENCODING_NAMES.get(batch.encoding, "uint8"),
+        data=batch.data,
+        png=tuple(batch.png),
+        labels=tuple(message.labels),
+        seed=message.seed,
+        first_index=message.first_index,
+        timings=timings(message.timings) if message.HasField("timings") else None,
+        gateway=gateway,
+    )
+
+
+def verdict(message: gan_pb2.DiscriminateResponse, gateway: GatewayTimings | None) -> Verdict:
+    scores = np.asarray(message.scores, np.float32)
+    features = np.asarray(message.features, np.float32).reshape(len(scores), message.feature_dim)
+    return Verdict(scores, features, timings(message.timings), gateway)
+
+
+def sequential_models(message: ar_pb2.ListModelsResponse) -> tuple[SequentialModel, ...]:
+    return tuple(SequentialModel(**_fields(model, SequentialModel)) for model in message.models)
+
+
+def parallel_models(message: gan_pb2.ListModelsResponse) -> tuple[ParallelModel, ...]:
+    return tuple(ParallelModel(**_fields(model, ParallelModel)) for model in message.models)
+
+
+def _fields(message: Any, result: type) -> dict[str, Any]:
+    """Return the message's fields by the names of a dataclass, repeated ones as tuples."""
+    values = {name: getattr(message, name) for name in result.__dataclass_fields__}  # type: ignore[attr-defined]
+    return {
+        name: value if isinstance(value, str | int | float | bool) else tuple(value) for name, value in values.items()
+    }
+
+
+def _usage(message: ar_pb2.Usage) -> Usage:
+    return Usage(message.prompt_tokens, message.cached_tokens, message.output_tokens, message.seed)
+
+
+def _logprobs(messages: Iterable[ar_pb2.TokenLogprob]) -> tuple[TokenLogprob, ...]:
+    return tuple(
+        TokenLogprob(
+            each.token_id,
+            each.logprob,
+            each.token,
+            tuple(Alternative(other.token_id, other.logprob, other.token) for other in each.alternatives),
+        )
+        for each in messages
+    )

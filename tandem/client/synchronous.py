@@ -1,0 +1,150 @@
+"""The client for ordinary code: calls block, streams are iterators. The asyncio one is its mirror image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Self, Unpack
+
+import grpc
+from numpy.typing import NDArray
+
+from tandem.ar.v1.ar_pb2 import ListModelsRequest as ListSequentialModels
+from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
+from tandem.client import replies, requests
+from tandem.client.channels import DEFAULT_ADDRESS, channel_options
+from tandem.client.errors import typed_errors
+from tandem.client.images import Images, Verdict
+from tandem.client.models import Models, ParallelModel, SequentialModel
+from tandem.client.options import GenerateOptions, SampleOptions
+from tandem.client.prompts import Prompt
+from tandem.client.text import Completion, GenerateChunk, Score
+from tandem.client.timings import GatewayTimings, gateway_timings
+from tandem.gan.v1.gan_pb2 import ListModelsRequest as ListParallelModels
+from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
+
+
+class Generation:
+    """A text being generated: an iterator of chunks. Leaving its `with` block, or `cancel`, stops the server's work.
+
+    `gateway` is the gateway's account of the call, there once the last chunk has been taken.
+    """
+
+    def __init__(self, call: Any, address: str) -> None:
+        self._call = call
+        self._address = address
+        self.gateway: GatewayTimings | None = None
+
+    def __iter__(self) -> Iterator[GenerateChunk]:
+        return self
+
+    def __next__(self) -> GenerateChunk:
+        with typed_errors(self._address):
+            try:
+                return replies.generate_chunk(next(self._call))
+            except StopIteration:
+                self.gateway = gateway_timings(self._call.trailing_metadata())
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Stop the server's work; no effect on a generation that has ended."""
+        self._call.cancel()
+
+
+class TandemClient:
+    """A client of the gateway, or of one backend, at `address` (host:port). Connects on the first call; thread-safe.
+
+    Every method raises TandemRpcError (see tandem.client.errors), and ValueError for a value that no request can carry.
+    """
+
+    def __init__(self, address: str = DEFAULT_ADDRESS) -> None:
+        self.address = address
+        self._channel = grpc.insecure_channel(address, options=channel_options(address))
+        self._sequential = AutoregressiveServiceStub(self._channel)
+        self._parallel = GanServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; open calls are cancelled."""
+        self._channel.close()
+
+    def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Generation:
+        """Stream the continuation of `prompt` as it is generated."""
+        request = requests.generate_request(prompt, options)
+        return Generation(self._sequential.Generate(request, timeout=options.get("timeout_seconds")), self.address)
+
+    def generate_text(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
+        """Return the whole continuation of `prompt`."""
+        with self.generate(prompt, **options) as generation:
+            chunks = list(generation)
+            return replies.completion(chunks, generation.gateway)
+
+    def score(self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None) -> Score:
+        """Return the exact log-likelihood of a text, or of token ids: at least two tokens."""
+        request = requests.score_request(content, model)
+        return replies.score(*self._unary(self._sequential.Score, request, timeout_seconds))
+
+    def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
+        """Draw `count` images, 1 to 1,024 unless the server says otherwise."""
+        request = requests.sample_request(count, options)
+        return replies.images(*self._unary(self._parallel.Sample, request, options.get("timeout_seconds")))
+
+    def sample_stream(
+        self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]
+    ) -> Iterator[Images]:
+        """Draw `count` images, up to 100,000, in parts as they are made; close the iterator to stop."""
+        request = requests.sample_stream_request(count, images_per_message, options)
+        return self._parts(request, options.get("timeout_seconds"))
+
+    def _parts(self, request: Any, timeout_seconds: float | None) -> Iterator[Images]:
+        call = self._parallel.SampleStream(request, timeout=timeout_seconds)
+        try:
+            with typed_errors(self.address):
+                for message in call:
+                    yield replies.images(message.part, None)
+        finally:
+            call.cancel()
+
+    def discriminate(
+        self,
+        images: Images | NDArray[Any],
+        *,
+        labels: int | Sequence[int] | None = None,
+        model: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Verdict:
+        """Return the discriminator's verdict on [number, height, width, channels] images, uint8 or float32."""
+        request = requests.discriminate_request(images, labels, model)
+        return replies.verdict(*self._unary(self._parallel.Discriminate, request, timeout_seconds))
+
+    def list_models(self, *, timeout_seconds: float | None = None) -> Models:
+        """Return the models of both paradigms; fails if either backend is away."""
+        return Models(
+            self.list_sequential_models(timeout_seconds=timeout_seconds),
+            self.list_parallel_models(timeout_seconds=timeout_seconds),
+        )
+
+    def list_sequential_models(self, *, timeout_seconds: float | None = None) -> tuple[SequentialModel, ...]:
+        """Return the sequential models loaded."""
+        message, _ = self._unary(self._sequential.ListModels, ListSequentialModels(), timeout_seconds)
+        return replies.sequential_models(message)
+
+    def list_parallel_models(self, *, timeout_seconds: float | None = None) -> tuple[ParallelModel, ...]:
+        """Return the parallel models loaded."""
+        message, _ = self._unary(self._parallel.ListModels, ListParallelModels(), timeout_seconds)
+        return replies.parallel_models(message)
+
+    def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> tuple[Any, GatewayTimings | None]:
+        with typed_errors(self.address):
+            response, call = rpc.with_call(request, timeout=timeout_seconds)
+        return response, gateway_timings(call.trailing_metadata())

@@ -1,0 +1,96 @@
+"""What comes back from a sequential model, as plain values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from tandem.client.timings import GatewayTimings, Timings
+
+FinishReason: TypeAlias = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A token that could have stood here; `logprob` is natural, <= 0; `token` may be a part of a character."""
+
+    token_id: int
+    logprob: float
+    token: bytes
+
+    @property
+    def probability(self) -> float:
+        return math.exp(self.logprob)
+
+
+@dataclass(frozen=True)
+class TokenLogprob(Alternative):
+    """A token with its log-probability under the model itself, and the most probable tokens at its place."""
+
+    alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a request consumed, in tokens, and the seed used, given or drawn."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class GenerateChunk:
+    """What one message of a stream adds to one choice.
+
+    `text` is whole characters and may lag behind `token_ids`; `finish_reason` is there in a choice's last chunk,
+    `usage` and `timings` in the stream's last one.
+    """
+
+    choice_index: int
+    token_ids: tuple[int, ...]
+    text: str
+    logprobs: tuple[TokenLogprob, ...]
+    finish_reason: FinishReason | None
+    matched_stop: str
+    usage: Usage | None
+    timings: Timings | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One finished continuation."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[TokenLogprob, ...]
+    finish_reason: FinishReason | None
+    matched_stop: str
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A finished generation; `choices` has one entry for each of `n`."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage
+    timings: Timings
+    gateway: GatewayTimings | None
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice."""
+        return self.choices[0].text
+
+
+@dataclass(frozen=True)
+class Score:
+    """The log-likelihood of a content: `total_logprob` is natural, <= 0, over every token but the first."""
+
+    total_logprob: float
+    bits_per_token: float
+    tokens: tuple[TokenLogprob, ...]
+    timings: Timings
+    gateway: GatewayTimings | None

@@ -1,0 +1,238 @@
+"""Backends by script: real gRPC servers whose answers a test chooses, and a gateway in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gateway.assembly import Gateway, assemble
+from gateway.routes import PARALLEL, SEQUENTIAL, SERVICES
+from gateway.settings import GatewaySettings
+from runtime.rpc import Call, service_handler
+from runtime.server import RpcServer
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1.timings_pb2 import Timings
+from tandem.gan.v1 import gan_pb2
+
+HOST = "127.0.0.1"
+HOLD = "hold"  # a prompt that is never answered
+GENERATE = "/tandem.ar.v1.AutoregressiveService/Generate"
+SCORE = "/tandem.ar.v1.AutoregressiveService/Score"
+SAMPLE = "/tandem.gan.v1.GanService/Sample"
+SAMPLE_STREAM = "/tandem.gan.v1.GanService/SampleStream"
+
+TIMINGS = Timings(queue_seconds=1e-5, prefill_seconds=2e-5, decode_seconds=3e-5, total_seconds=8e-5, mean_batch_size=1)
+
+
+class NoObserver:
+    def finished(self, rpc: str, code: str, seconds: float) -> None:
+        pass
+
+
+class FakeSequential:
+    """Generate says a framing message, then a token a message; `before_message` may hold it or fail it."""
+
+    def __init__(self) -> None:
+        self.num_calls = 0
+        self.open_calls = 0
+        self.all_closed = asyncio.Event()
+        self.started = asyncio.Event()
+        self.seconds_left: list[float] = []
+        self.requests: list[Any] = []
+        self.before_message: Callable[[int], Any] = lambda index: None
+        self.on_score: Callable[[Any, Call], Any] = self._score
+
+    async def generate(self, request: Any, call: Call) -> AsyncIterator[Any]:
+        self.num_calls += 1
+        self.requests.append(request)
+        self.seconds_left.append(call.deadline.remaining_seconds())
+        self.open_calls += 1
+        self.all_closed.clear()
+        self.started.set()
+        try:
+            if request.text == HOLD:
+                await asyncio.Event().wait()
+            count = request.sampling.max_tokens if request.sampling.HasField("max_tokens") else 3
+            await self._before(0)
+            yield ar_pb2.GenerateResponse(choice_index=0)
+            for index in range(count):
+                await self._before(index + 1)
+                yield ar_pb2.GenerateResponse(token_ids=[index], text_delta=f"{index} ")
+            yield ar_pb2.GenerateResponse(
+                finish_reason=ar_pb2.FINISH_REASON_LENGTH,
+                usage=ar_pb2.Usage(prompt_tokens=1, output_tokens=count),
+                timings=TIMINGS,
+            )
+        finally:
+            self.open_calls -= 1
+            if not self.open_calls:
+                self.all_closed.set()
+
+    async def _before(self, index: int) -> None:
+        wait = self.before_message(index)
+        if wait is not None:
+            await wait
+
+    async def score(self, request: Any, call: Call) -> Any:
+        return await self.on_score(request, call)
+
+    async def _score(self, request: Any, call: Call) -> Any:
+        self.num_calls += 1
+        return ar_pb2.ScoreResponse(total_logprob=-1.5, timings=TIMINGS)
+
+    async def list_models(self, request: Any, call: Call) -> Any:
+        return ar_pb2.ListModelsResponse(
+            models=[ar_pb2.Model(name="fake-text", modality="text", device="cpu", dtype="float32", licence="MIT")]
+        )
+
+
+class FakeParallel:
+    """Sample returns `count` images of one value each; `sample` may be replaced."""
+
+    def __init__(self) -> None:
+        self.num_calls = 0
+        self.before_sample: Callable[[], Any] = lambda: None
+        self.parts: Callable[[Any, Call], AsyncIterator[Any]] = self._parts
+
+    async def sample(self, request: Any, call: Call) -> Any:
+        self.num_calls += 1
+        wait = self.before_sample()
+        if wait is not None:
+            await wait
+        return self._images(request.count or 1, 0)
+
+    async def sample_stream(self, request: Any, call: Call) -> AsyncIterator[Any]:
+        async for part in self.parts(request, call):
+            yield part
+
+    async def _parts(self, request: Any, call: Call) -> AsyncIterator[Any]:
+        for index in range(request.sample.count):
+            yield gan_pb2.SampleStreamResponse(part=self._images(1, index))
+
+    async def discriminate(self, request: Any, call: Call) -> Any:
+        return gan_pb2.DiscriminateResponse(scores=[0.5])
+
+    async def list_models(self, request: Any, call: Call) -> Any:
+        return gan_pb2.ListModelsResponse(
+            models=[gan_pb2.Model(name="fake-<gan>", providers=["CPUExecutionProvider"], licence="MIT")]
+        )
+
+    def _images(self, count: int, first: int) -> Any:
+        images = gan_pb2.ImageBatch(shape=[count, 1, 1, 1], data=bytes(range(count % 256)))
+        timings = Timings(queue_seconds=1e-5, compute_seconds=4e-5, total_seconds=6e-5)
+        return gan_pb2.SampleResponse(images=images, first_index=first, timings=timings)
+
+
+class FakeBackend:
+    """A server of one paradigm that can be stopped and started again on its port."""
+
+    def __init__(self, paradigm: str, servicer: Any) -> None:
+        self.servicer = servicer
+        self.port = 0
+        self._service = SERVICES[paradigm]
+        self._server: RpcServer | None = None
+
+    @property
+    def target(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    async def start(self, serving: bool = True) -> None:
+        handler = service_handler(self._service, self.servicer, NoObserver())
+        self._server = RpcServer(HOST, self.port, [handler], [self._service.full_name])
+        await self._server.start()
+        self.port = self._server.port
+        await self._server.health.set_serving(serving)
+
+    async def set_serving(self, serving: bool) -> None:
+        assert self._server is not None
+        await self._server.health.set_serving(serving)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(0)
+            self._server = None
+
+
+@contextlib.asynccontextmanager
+async def sequential() -> AsyncIterator[FakeBackend]:
+    backend = FakeBackend(SEQUENTIAL, FakeSequential())
+    await backend.start()
+    yield backend
+    await backend.stop()
+
+
+@contextlib.asynccontextmanager
+async def parallel() -> AsyncIterator[FakeBackend]:
+    backend = FakeBackend(PARALLEL, FakeParallel())
+    await backend.start()
+    yield backend
+    await backend.stop()
+
+
+class RunningGateway:
+    """A gateway in this process and a client's channel to it."""
+
+    def __init__(self, gateway: Gateway, channel: grpc.aio.Channel) -> None:
+        self.gateway = gateway
+        self.channel = channel
+
+    async def until(self, serving: bool, paradigm: str | None = None) -> None:
+        """Wait until the gateway's health for one paradigm, or for all, says so."""
+        name = SERVICES[paradigm].full_name if paradigm else ""
+        wanted = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        watch = health_pb2_grpc.HealthStub(self.channel).Watch(health_pb2.HealthCheckRequest(service=name))
+        async with asyncio.timeout(20):
+            async for response in watch:
+                if response.status == wanted:
+                    break
+        watch.cancel()
+
+    async def until_replicas_serve(self, paradigm: str, count: int) -> None:
+        """Wait until so many replicas are healthy."""
+        async with asyncio.timeout(20):
+            while sum(replica.is_serving for replica in self.gateway.backends[paradigm].replicas) != count:
+                await asyncio.sleep(0)
+
+    async def until_idle(self) -> None:
+        """Wait until every permit is back."""
+        async with asyncio.timeout(20):
+            while any(permits.in_flight for permits in self.gateway.permits.values()):
+                await asyncio.sleep(0)
+
+    def unary(self, path: str, request: bytes, **options: Any) -> Any:
+        return self.channel.unary_unary(path)(request, **options)
+
+    def stream(self, path: str, request: bytes, **options: Any) -> Any:
+        return self.channel.unary_stream(path)(request, **options)
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric's samples that carry these labels."""
+        return sum(
+            sample.value
+            for metric in self.gateway.registry.collect()
+            for sample in metric.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(
+    ar: list[FakeBackend] | None = None, gan: list[FakeBackend] | None = None, **settings: Any
+) -> AsyncIterator[RunningGateway]:
+    """Run a gateway before these backends, and wait until it is ready if they are all up."""
+    targets = {"ar_targets": [each.target for each in ar or []], "gan_targets": [each.target for each in gan or []]}
+    gateway = assemble(GatewaySettings(port=0, http_port=0, **targets, **settings))
+    await gateway.server.start()
+    await gateway.worker.start()
+    await gateway.server.health.set_serving(True)
+    try:
+        async with grpc.aio.insecure_channel(f"{HOST}:{gateway.server.port}") as channel:
+            yield RunningGateway(gateway, channel)
+    finally:
+        await gateway.server.stop(0)
+        await gateway.worker.stop()

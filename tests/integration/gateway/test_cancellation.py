@@ -1,0 +1,125 @@
+"""A client that leaves: the backend learns it at once, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from runtime.rpc import Call
+from tandem.ar.v1 import ar_pb2
+from tandem.gan.v1 import gan_pb2
+from tests.integration.gateway.fakes import (
+    GENERATE,
+    SAMPLE,
+    SAMPLE_STREAM,
+    FakeParallel,
+    FakeSequential,
+    RunningGateway,
+)
+
+REQUEST = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=20)).SerializeToString()
+
+
+async def test_cancel_reaches_the_backend(gateway: RunningGateway, text: FakeSequential) -> None:
+    text.before_message = lambda index: asyncio.Event().wait() if index == 2 else None
+    stream = gateway.stream(GENERATE, REQUEST)
+    await stream.read()
+    assert text.open_calls == 1
+    stream.cancel()
+    async with asyncio.timeout(5):
+        await text.all_closed.wait()
+    await gateway.until_idle()
+    assert gateway.value("tandem_requests_total", code="CANCELLED") == 1
+
+
+async def test_lost_connection_reaches_the_backend(gateway: RunningGateway, text: FakeSequential) -> None:
+    text.before_message = lambda index: asyncio.Event().wait()
+    port = gateway.gateway.server.port
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        channel.unary_stream(GENERATE)(REQUEST)
+        await text.started.wait()
+    async with asyncio.timeout(5):
+        await text.all_closed.wait()
+    await gateway.until_idle()
+
+
+async def test_cancelled_unary_reaches_the_backend(gateway: RunningGateway, images: FakeParallel) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    images.before_sample = hold
+    call = gateway.unary(SAMPLE, b"")
+    await begun.wait()
+    call.cancel()
+    async with asyncio.timeout(5):
+        await ended.wait()
+    await gateway.until_idle()
+
+
+async def test_client_that_reads_no_more_does_not_hold_the_stop(gateway: RunningGateway, images: FakeParallel) -> None:
+    async def large_parts(request: Any, call: Call) -> AsyncIterator[Any]:
+        batch = gan_pb2.ImageBatch(shape=[1], data=bytes(1 << 20))
+        while True:
+            yield gan_pb2.SampleStreamResponse(part=gan_pb2.SampleResponse(images=batch))
+
+    images.parts = large_parts
+    stream = gateway.stream(SAMPLE_STREAM, b"")
+    await stream.read()
+    async with asyncio.timeout(10):
+        await gateway.gateway.server.stop(0)
+    await gateway.until_idle()
+
+
+async def test_random_cancels_leave_nothing_and_are_counted_exactly(
+    gateway: RunningGateway, text: FakeSequential
+) -> None:
+    chance = random.Random(5)
+    short = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=5)).SerializeToString()
+    # The long ones stop for good at their last token, so that each of them can only end by its client's cancel.
+    text.before_message = lambda index: asyncio.Event().wait() if index == 20 else None
+
+    async def finish() -> None:
+        assert len([_ async for _ in gateway.stream(GENERATE, short)]) == 7
+
+    async def leave() -> None:
+        stream = gateway.stream(GENERATE, REQUEST)
+        for _ in range(chance.randrange(1, 20)):
+            await stream.read()
+        stream.cancel()
+
+    for _ in range(10):
+        await asyncio.gather(*(chance.choice([finish, leave])() for _ in range(30)))
+    async with asyncio.timeout(10):
+        await text.all_closed.wait()
+    await gateway.until_idle()
+    counts = {code: gateway.value("tandem_requests_total", code=code) for code in ("OK", "CANCELLED")}
+    assert sum(counts.values()) == gateway.value("tandem_requests_total") == 300
+    assert min(counts.values()) > 100
+    assert gateway.value("tandem_requests_in_flight") == 0
+    assert all(replica.in_flight == 0 for replica in gateway.gateway.backends["sequential"].replicas)
+
+
+async def test_calls_cancelled_as_they_begin_leave_nothing(gateway: RunningGateway, text: FakeSequential) -> None:
+    for _ in range(100):
+        gateway.stream(GENERATE, REQUEST).cancel()
+        gateway.unary(SAMPLE, b"").cancel()
+    assert await gateway.unary(SAMPLE, b"")
+    async with asyncio.timeout(10):
+        while text.open_calls:
+            await text.all_closed.wait()
+    await gateway.until_idle()
+    codes = ("OK", "CANCELLED")
+    assert gateway.value("tandem_requests_total") == sum(
+        gateway.value("tandem_requests_total", code=code) for code in codes
+    )

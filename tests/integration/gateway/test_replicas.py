@@ -1,0 +1,195 @@
+"""Several replicas of a backend: who is picked, who is left alone, what is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+
+from gateway.routes import SEQUENTIAL
+from runtime.errors import InvalidArgument, Unavailable
+from tandem.ar.v1 import ar_pb2
+from tests.integration.gateway.fakes import (
+    GENERATE,
+    SCORE,
+    FakeBackend,
+    FakeSequential,
+    RunningGateway,
+    running_gateway,
+    sequential,
+)
+
+REQUEST = ar_pb2.GenerateRequest(text="a").SerializeToString()
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[FakeBackend]:
+    async with sequential() as backend:
+        yield backend
+
+
+@pytest.fixture
+async def pair(ar: FakeBackend, other: FakeBackend) -> AsyncIterator[RunningGateway]:
+    async with running_gateway([ar, other]) as gateway:
+        await gateway.until_replicas_serve(SEQUENTIAL, 2)
+        yield gateway
+
+
+async def code_of(gateway: RunningGateway) -> grpc.StatusCode:
+    stream = gateway.stream(GENERATE, REQUEST)
+    try:
+        [_ async for _ in stream]
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+async def test_equals_take_turns(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
+    for _ in range(10):
+        assert await code_of(pair) is grpc.StatusCode.OK
+    assert (ar.servicer.num_calls, other.servicer.num_calls) == (5, 5)
+
+
+async def test_least_busy_is_picked(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
+    hold = asyncio.Event()
+    ar.servicer.before_message = lambda index: hold.wait()
+    other.servicer.before_message = lambda index: hold.wait()
+    held = pair.stream(GENERATE, REQUEST)
+    while not ar.servicer.open_calls + other.servicer.open_calls:
+        await pair.unary(SCORE, b"\x12\x01a")
+    free = other if ar.servicer.open_calls else ar
+    free.servicer.before_message = lambda index: None
+    before = free.servicer.num_calls
+    for _ in range(6):
+        assert await code_of(pair) is grpc.StatusCode.OK
+    assert free.servicer.num_calls == before + 6
+    hold.set()
+    [_ async for _ in held]
+
+
+async def test_dead_replica_is_left_alone_and_found_again(
+    pair: RunningGateway, ar: FakeBackend, other: FakeBackend
+) -> None:
+    await ar.stop()
+    await pair.until_replicas_serve(SEQUENTIAL, 1)
+    for _ in range(6):
+        assert await code_of(pair) is grpc.StatusCode.OK
+    assert other.servicer.num_calls == 6
+    await ar.start()
+    # The gateway's own limit for this is its reconnect backoff, one second.
+    async with asyncio.timeout(3):
+        await pair.until_replicas_serve(SEQUENTIAL, 2)
+    for _ in range(6):
+        assert await code_of(pair) is grpc.StatusCode.OK
+    assert ar.servicer.num_calls == 3
+
+
+async def test_replica_that_is_not_serving_is_left_alone(
+    pair: RunningGateway, ar: FakeBackend, other: FakeBackend
+) -> None:
+    await ar.set_serving(False)
+    await pair.until_replicas_serve(SEQUENTIAL, 1)
+    for _ in range(4):
+        assert await code_of(pair) is grpc.StatusCode.OK
+    assert (ar.servicer.num_calls, other.servicer.num_calls) == (0, 4)
+
+
+async def test_unavailable_before_output_is_tried_elsewhere(
+    pair: RunningGateway, ar: FakeBackend, other: FakeBackend
+) -> None:
+    async def refuse() -> None:
+        raise Unavailable("shutting down")
+
+    ar.servicer.before_message = lambda index: refuse()
+    for _ in range(4):
+        assert await code_of(pair) is grpc.StatusCode.OK
+    assert other.servicer.num_calls == 4
+    assert pair.value("tandem_retries_total", paradigm=SEQUENTIAL) == ar.servicer.num_calls > 0
+    assert pair.value("tandem_requests_total") == 4
+
+
+async def test_unavailable_after_a_message_is_not_tried_again(
+    pair: RunningGateway, ar: FakeBackend, other: FakeBackend
+) -> None:
+    async def refuse() -> None:
+        raise Unavailable("shutting down")
+
+    for backend in (ar, other):
+        backend.servicer.before_message = lambda index: refuse() if index == 1 else None
+    assert await code_of(pair) is grpc.StatusCode.UNAVAILABLE
+    assert ar.servicer.num_calls + other.servicer.num_calls == 1
+    assert pair.value("tandem_retries_total") == 0
+
+
+async def test_other_codes_are_not_tried_again(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
+    async def refuse() -> None:
+        raise InvalidArgument("text", "a", "something else")
+
+    for backend in (ar, other):
+        backend.servicer.before_message = lambda index: refuse()
+    assert await code_of(pair) is grpc.StatusCode.INVALID_ARGUMENT
+    assert ar.servicer.num_calls + other.servicer.num_calls == 1
+
+
+async def test_tries_have_an_end(gateway: RunningGateway, text: FakeSequential) -> None:
+    async def refuse() -> None:
+        raise Unavailable("not yet")
+
+    text.before_message = lambda index: refuse()
+    assert await code_of(gateway) is grpc.StatusCode.UNAVAILABLE
+    assert text.num_calls == 3
+    assert gateway.value("tandem_retries_total", paradigm=SEQUENTIAL) == 2
+
+
+async def test_absent_backend_is_named_at_once(gateway: RunningGateway, ar: FakeBackend) -> None:
+    await ar.stop()
+    await gateway.until(serving=False, paradigm=SEQUENTIAL)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        [_ async for _ in gateway.stream(GENERATE, REQUEST)]
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details() == f"sequential backend is not reachable at {ar.target}"
+    await gateway.until(serving=False)
+    await gateway.until(serving=True, paradigm="parallel")
+    await ar.start()
+    await gateway.until(serving=True)
+    assert await code_of(gateway) is grpc.StatusCode.OK
+
+
+async def test_backend_that_is_loading_is_not_ready() -> None:
+    backend = FakeBackend(SEQUENTIAL, FakeSequential())
+    await backend.start(serving=False)
+    async with running_gateway([backend]) as gateway:
+        replica = gateway.gateway.backends[SEQUENTIAL].replicas[0]
+        async with asyncio.timeout(5):
+            while replica.state.name != "NOT_SERVING":
+                await asyncio.sleep(0)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            [_ async for _ in gateway.stream(GENERATE, REQUEST)]
+        assert caught.value.details() == f"sequential backend is not ready at {backend.target}"
+        await backend.set_serving(True)
+        await gateway.until(serving=True)
+        assert await code_of(gateway) is grpc.StatusCode.OK
+    await backend.stop()
+
+
+async def test_paradigm_that_is_not_configured(ar: FakeBackend) -> None:
+    async with running_gateway([ar]) as gateway:
+        await gateway.until(serving=True)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await gateway.unary("/tandem.gan.v1.GanService/Sample", b"")
+        assert caught.value.details() == "parallel backend is not configured"
+
+
+async def test_backend_that_dies_mid_stream(gateway: RunningGateway, ar: FakeBackend, text: FakeSequential) -> None:
+    text.before_message = lambda index: asyncio.Event().wait() if index == 2 else None
+    stream = gateway.stream(GENERATE, REQUEST)
+    await stream.read()
+    await stream.read()
+    await ar.stop()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stream.read()
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    await gateway.until_idle()
+    assert gateway.value("tandem_requests_total", code="UNAVAILABLE") == 1

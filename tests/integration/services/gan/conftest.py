@@ -1,0 +1,129 @@
+"""A parallel backend in this process: the real server, batchers and ONNX sessions on tiny models."""
+
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from prometheus_client import CollectorRegistry
+
+from runtime.rpc import service_handler
+from runtime.server import RpcServer
+from services.gan.metrics import GanMetrics
+from services.gan.onnx_session import OnnxSession
+from services.gan.service import GanServicer
+from services.gan.settings import GanSettings
+from services.gan.worker import GanWorker
+from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+from tests.integration.services.gan.tiny_onnx import write_repository
+
+
+@dataclass
+class Backend:
+    """Everything a test may want to look at."""
+
+    stub: gan_pb2_grpc.GanServiceStub
+    channel: grpc.aio.Channel
+    worker: GanWorker
+    registry: CollectorRegistry
+
+    def sample(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+
+class Gate:
+    """Every pass of a model goes through it; `entered` counts those that came to it while it was closed."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self._open.set()
+
+    def close(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def pass_through(self) -> None:
+        if not self._open.is_set():
+            self.entered.release()
+            self._open.wait()
+
+
+@contextlib.asynccontextmanager
+async def running_backend(settings: GanSettings) -> AsyncIterator[Backend]:
+    registry = CollectorRegistry()
+    metrics = GanMetrics(registry)
+    worker = GanWorker(settings, metrics)
+    descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
+    handler = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend)
+    server = RpcServer("127.0.0.1", 0, [handler], [descriptor.full_name])
+    await server.start()
+    try:
+        await worker.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            yield Backend(gan_pb2_grpc.GanServiceStub(channel), channel, worker, registry)
+            for model in worker.models:
+                for batcher in model.batchers:
+                    batcher.check_integrity()
+    finally:
+        await server.stop(5.0)
+        await worker.stop()
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    write_repository(folder)
+    return folder
+
+
+def tiny_settings(models_dir: Path, **changes: object) -> GanSettings:
+    fields = {
+        "models_dir": models_dir,
+        "models": ["tiny", "plain", "colour"],
+        "provider": "cpu",
+        "num_instances": 2,
+        "max_batch_size": 8,
+        "max_queued_images": 64,
+        "max_images_per_request": 32,
+        "max_images_per_stream": 5000,
+    }
+    return GanSettings.model_validate({**fields, **changes})
+
+
+@pytest.fixture
+async def backend(models_dir: Path) -> AsyncIterator[Backend]:
+    async with running_backend(tiny_settings(models_dir)) as running:
+        yield running
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch):
+    gate = Gate()
+    run = OnnxSession.run
+
+    def held(self, *arguments):
+        gate.pass_through()
+        return run(self, *arguments)
+
+    monkeypatch.setattr(OnnxSession, "run", held)
+    yield gate
+    gate.open()
+
+
+@pytest.fixture
+async def narrow(models_dir: Path, gate: Gate) -> AsyncIterator[Backend]:
+    """One instance behind the gate, with room for 16 images in the queue."""
+    settings = tiny_settings(
+        models_dir, models=["tiny"], num_instances=1, max_queued_images=16, max_images_per_request=16
+    )
+    async with running_backend(settings) as running:
+        try:
+            yield running
+        finally:
+            gate.open()

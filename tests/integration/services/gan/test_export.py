@@ -1,0 +1,71 @@
+"""Export of an untrained run: the files draw what torch draws, and load as a model."""
+
+import tomllib
+
+import pytest
+import torch
+from prometheus_client import CollectorRegistry
+from safetensors.torch import save_file
+
+from runtime.models import ModelRepository
+from services.gan.image_model import load_image_model
+from services.gan.metrics import GanMetrics
+from services.gan.training.export import MAX_ERROR, export
+from services.gan.training.networks import Discriminator, Generator
+from tests.integration.services.gan.conftest import tiny_settings
+
+MODEL_TOML = """
+kind = "gan"
+modality = "image"
+licence = "MIT"
+generator = "generator.onnx"
+discriminator = "discriminator.onnx"
+
+[files]
+"generator.onnx" = "an older digest"
+
+[image]
+shape = [28, 28, 1]
+latent_dim = 64
+class_names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of two snapshots with statistics and class tables that are not the initial ones."""
+    torch.manual_seed(0)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for step in (100, 200):
+        generator = Generator()
+        for name, value in generator.state_dict().items():
+            if name.endswith("running_var"):
+                value.uniform_(0.5, 2.0)
+            elif value.is_floating_point() and "norm" in name:
+                value.normal_(0.5, 0.5)
+        save_file(generator.state_dict(), folder / f"ema-{step:06d}.safetensors")
+    torch.save({"discriminator": Discriminator().state_dict()}, folder / "checkpoint.pt")
+    return folder
+
+
+def test_export_is_checked_recorded_and_loads(run, tmp_path, capsys):
+    folder = tmp_path / "models" / "new"
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text(MODEL_TOML)
+    export(run, folder, step=None)
+    said = capsys.readouterr().out
+    assert "step 200" in said
+    errors = [float(line.rsplit(" ", 1)[1]) for line in said.splitlines() if "largest difference" in line]
+    assert len(errors) == 2
+    assert max(errors) <= MAX_ERROR
+    digests = tomllib.loads((folder / "model.toml").read_text())["files"]
+    assert set(digests) == {"generator.onnx", "discriminator.onnx"}
+    model = ModelRepository(folder.parent).get("new")
+    settings = tiny_settings(folder.parent, models=["new"])
+    assert load_image_model(model, settings, GanMetrics(CollectorRegistry())).description.has_discriminator
+
+
+def test_step_that_is_not_there_is_named(run, tmp_path):
+    with pytest.raises(SystemExit, match=r"no snapshot of step 300; there are: \[100, 200\]"):
+        export(run, tmp_path, step=300)

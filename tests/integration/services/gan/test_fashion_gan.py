@@ -1,0 +1,71 @@
+"""The committed model itself: loads, keeps its promises in any company, and draws what its discriminator likes."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tandem.gan.v1 import gan_pb2
+from tests.integration.services.gan.conftest import running_backend, tiny_settings
+
+MODELS = Path(__file__).parents[4] / "models"
+FOLDER = MODELS / "fashion-gan"
+
+pytestmark = pytest.mark.skipif(
+    not (FOLDER / "generator.onnx").is_file(), reason="models/fashion-gan/generator.onnx is not there"
+)
+
+
+@pytest.fixture
+async def fashion():
+    settings = tiny_settings(
+        MODELS, models=["fashion-gan"], max_batch_size=64, max_queued_images=4096, max_images_per_request=1024
+    )
+    async with running_backend(settings) as backend:
+        yield backend
+
+
+async def drawn(fashion, **fields):
+    return await fashion.stub.Sample(gan_pb2.SampleRequest(**fields))
+
+
+async def test_a_thousand_requests_in_random_company_get_the_bytes_they_get_alone(fashion):
+    source = np.random.default_rng(2)
+    wanted = [
+        {
+            "seed": int(source.integers(0, 2**63)),
+            "count": int(source.choice([1, 1, 1, 2, 3])),
+            "encoding": gan_pb2.ENCODING_RAW_FLOAT32,
+        }
+        for _ in range(1000)
+    ]
+    alone = [(await drawn(fashion, **fields)).images.data for fields in wanted]
+    order = source.permutation(len(wanted))
+    together = await asyncio.gather(*(drawn(fashion, **wanted[index]) for index in order))
+    differing = sum(reply.images.data != alone[index] for index, reply in zip(order, together, strict=True))
+    assert differing == 0
+    assert max(reply.timings.mean_batch_size for reply in together) > 8
+
+
+async def test_images_have_contrast_and_differ(fashion):
+    reply = await drawn(fashion, seed=1, count=32)
+    images = np.frombuffer(reply.images.data, np.uint8).reshape(32, 784).astype(float)
+    assert images.std(axis=1).min() > 10
+    assert len(np.unique(images, axis=0)) == 32
+
+
+async def test_verdict_is_the_same_alone_and_in_company(fashion):
+    reply = await drawn(fashion, seed=1, count=100)
+    together = await fashion.stub.Discriminate(gan_pb2.DiscriminateRequest(images=reply.images, labels=reply.labels))
+    last = gan_pb2.ImageBatch(shape=(1, 28, 28, 1), data=reply.images.data[-784:])
+    alone = await fashion.stub.Discriminate(gan_pb2.DiscriminateRequest(images=last, labels=reply.labels[-1:]))
+    assert len(together.features) == 100 * together.feature_dim
+    np.testing.assert_allclose(together.scores[-1:], alone.scores, atol=1e-4)
+    np.testing.assert_allclose(together.features[-alone.feature_dim :], alone.features, atol=1e-4)
+
+
+async def test_card_and_model_agree(fashion):
+    (model,) = (await fashion.stub.ListModels(gan_pb2.ListModelsRequest())).models
+    assert (list(model.image_shape), model.latent_dim, model.num_classes) == ([28, 28, 1], 64, 10)
+    assert model.has_discriminator

@@ -1,0 +1,129 @@
+"""`python -m services.gan` as a process: from start to exit code."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.gan.providers import num_cuda_devices
+from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def process(models_dir: Path, *flags: str, port: int | None = None):
+    """Yield (process, port); what it writes to standard error is kept."""
+    port = port or free_port()
+    # Run in a folder of its own, so that no tandem.toml or model of the checkout has a part in it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM_")}
+    command = [sys.executable, "-m", "services.gan", "--models-dir", str(models_dir), "--port", str(port)]
+    running = await asyncio.create_subprocess_exec(
+        *command,
+        *("--metrics-port", str(free_port()), *flags),
+        cwd=models_dir,
+        env=environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield running, port
+    finally:
+        if running.returncode is None:
+            running.kill()
+            await running.wait()
+
+
+async def ending(running) -> tuple[int, str]:
+    async with asyncio.timeout(60):
+        _, errors = await running.communicate()
+    return running.returncode, errors.decode()
+
+
+async def ready(channel: grpc.aio.Channel) -> None:
+    health = health_pb2_grpc.HealthStub(channel)
+    request = health_pb2.HealthCheckRequest()
+    async with asyncio.timeout(60):
+        async for change in health.Watch(request, wait_for_ready=True):
+            if change.status == SERVING:
+                return
+
+
+async def test_serves_and_ends_with_0_at_a_signal(models_dir):
+    async with process(models_dir, "--models", "tiny", "--drain-seconds", "5") as (running, port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            await ready(channel)
+            stub = gan_pb2_grpc.GanServiceStub(channel)
+            drawn = await stub.Sample(gan_pb2.SampleRequest(count=3, seed=1))
+            assert len(drawn.images.data) == 48
+            models = (await stub.ListModels(gan_pb2.ListModelsRequest())).models
+            assert models[0].providers[-1] == "CPUExecutionProvider"
+        running.send_signal(signal.SIGTERM)
+        code, errors = await ending(running)
+    assert code == 0, errors
+    assert "EP Error" not in errors
+    assert "onnxruntime:" not in errors
+
+
+async def test_open_stream_is_drained_before_the_end(models_dir):
+    async with process(models_dir, "--models", "tiny", "--drain-seconds", "30") as (running, port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            await ready(channel)
+            sample = gan_pb2.SampleRequest(count=20_000, seed=1)
+            call = gan_pb2_grpc.GanServiceStub(channel).SampleStream(gan_pb2.SampleStreamRequest(sample=sample))
+            first = await call.read()
+            running.send_signal(signal.SIGTERM)
+            counts = [first.part.images.shape[0]]
+            while (message := await call.read()) is not grpc.aio.EOF:
+                counts.append(message.part.images.shape[0])
+        code, errors = await ending(running)
+    assert sum(counts) == 20_000
+    assert code == 0, errors
+
+
+async def test_port_in_use_is_one_clear_line(models_dir):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        async with process(models_dir, "--models", "tiny", port=port) as (running, _):
+            code, errors = await ending(running)
+    assert code == 1
+    assert f"error: cannot listen on 127.0.0.1:{port}" in errors
+    assert "Traceback" not in errors
+
+
+async def test_unknown_model_is_one_clear_line(models_dir):
+    async with process(models_dir, "--models", "nothing") as (running, _):
+        code, errors = await ending(running)
+    assert code == 1
+    assert "there is no 'nothing'; there are: colour, plain, tiny" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(num_cuda_devices() > 0, reason="there is a CUDA device")
+async def test_cuda_that_is_not_to_be_had_is_a_start_up_error(models_dir):
+    async with process(models_dir, "--models", "tiny", "--provider", "cuda") as (running, _):
+        code, errors = await ending(running)
+    assert code == 1
+    assert "'cuda'" in errors
+    assert "Traceback" not in errors
+
+
+async def test_bad_setting_names_its_key(models_dir):
+    async with process(models_dir, "--max-batch-size", "0") as (running, _):
+        code, errors = await ending(running)
+    assert code != 0
+    assert "max_batch_size (--max-batch-size, TANDEM_MAX_BATCH_SIZE): '0'" in errors

@@ -1,0 +1,59 @@
+"""A server process by script: `python -m tests.integration.tandem.fake_process PORT NAME JOURNAL MODE`.
+
+Appends "NAME stopped" to the journal when it ends. Modes: "serve"; "broken" dies before it is ready; "stubborn"
+does not end after SIGTERM.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from runtime.lifecycle import run_process, serve
+from runtime.logs import configure_logging
+from runtime.rpc import service_handler
+from runtime.server import RpcServer
+from tandem.gan.v1 import gan_pb2
+from tests.integration.tandem.fakes import FakeParallel, NoObserver
+
+logger = logging.getLogger("fake")
+
+
+class FakeWorker:
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+
+    async def start(self) -> None:
+        logger.info("loading fake: 50 %")
+        if self._mode == "broken":
+            raise ValueError("the weights are broken")
+
+    async def wait_dead(self) -> BaseException:
+        await asyncio.Event().wait()
+        return RuntimeError("unreachable")
+
+    async def stop(self) -> None:
+        pass
+
+    def last_progress(self) -> float | None:
+        return None
+
+
+async def main(port: int, mode: str) -> int:
+    service = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
+    handler = service_handler(service, FakeParallel(), NoObserver())
+    server = RpcServer("127.0.0.1", port, [handler], [service.full_name])
+    return await serve(server, FakeWorker(mode), 1)
+
+
+if __name__ == "__main__":
+    port, name, journal, mode = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
+    configure_logging("INFO")
+    try:
+        run_process(main(port, mode))
+    finally:
+        with journal.open("a") as file:
+            file.write(f"{name} stopped\n")
+        if mode == "stubborn":
+            signal.pause()

@@ -1,0 +1,194 @@
+"""A server with both services that answers by script, with the gateway's trailers: what client and CLI talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from PIL import Image
+
+from runtime.errors import NotFound
+from runtime.rpc import Call, service_handler
+from runtime.server import RpcServer
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1.timings_pb2 import Timings
+from tandem.gan.v1 import gan_pb2
+
+WORDS = ("Hello", " wör", "ld", "!")
+SIDE = 4
+CLASS_NAMES = ("shoe", "bag", "coat")
+TRAILERS = (("tandem-gateway-seconds", "0.000250"), ("tandem-total-seconds", "0.012500"))
+
+
+class FakeSequential:
+    """Says WORDS, a token each, over and over up to max_tokens. `hold` stops it after a first token a choice."""
+
+    def __init__(self) -> None:
+        self.requests: list[ar_pb2.GenerateRequest] = []
+        self.error: Exception | None = None
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.holding = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def generate(self, request: ar_pb2.GenerateRequest, call: Call) -> AsyncIterator[ar_pb2.GenerateResponse]:
+        self._begin(request)
+        count = request.sampling.max_tokens if request.sampling.HasField("max_tokens") else len(WORDS)
+        choices = request.sampling.n or 1
+        try:
+            for place in range(count):
+                for choice in range(choices):
+                    yield self._token(request, choice, place)
+                if not self.hold.is_set():
+                    self.holding.set()
+                    await self.hold.wait()
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled.set()
+            raise
+        for choice in range(choices):
+            last = ar_pb2.GenerateResponse(choice_index=choice, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
+            if choice == choices - 1:
+                last.usage.CopyFrom(ar_pb2.Usage(prompt_tokens=3, output_tokens=count * choices, seed=7))
+                last.timings.CopyFrom(Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=0.03))
+            yield last
+
+    def _begin(self, request: ar_pb2.GenerateRequest) -> None:
+        self.requests.append(request)
+        if self.error is not None:
+            raise self.error
+
+    def _token(self, request: ar_pb2.GenerateRequest, choice: int, place: int) -> ar_pb2.GenerateResponse:
+        word = WORDS[place % len(WORDS)]
+        logprob = ar_pb2.TokenLogprob(token_id=place, logprob=-0.5, token=word.encode())
+        for rank in range(request.top_logprobs):
+            logprob.alternatives.add(token_id=100 + rank, logprob=-1.0 - rank, token=f"other{rank}".encode())
+        return ar_pb2.GenerateResponse(
+            choice_index=choice, token_ids=[place], text_delta=word, logprobs=[logprob] if request.logprobs else ()
+        )
+
+    async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
+        if self.error is not None:
+            raise self.error
+        tokens = [ar_pb2.TokenLogprob(token_id=1, logprob=-1.5, token=b"b")]
+        return ar_pb2.ScoreResponse(total_logprob=-1.5, bits_per_token=2.0, tokens=tokens, timings=Timings())
+
+    async def list_models(self, request: object, call: Call) -> ar_pb2.ListModelsResponse:
+        model = ar_pb2.Model(name="fake-text", modality="text", num_parameters=10, vocab_size=4, device="cpu")
+        return ar_pb2.ListModelsResponse(models=[model])
+
+
+class FakeParallel:
+    """Image i of a request has the value seed + i everywhere; the label of all is the first one asked for, or 0."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.stream_closed = asyncio.Event()
+
+    async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
+        self.requests.append(request)
+        if request.model not in ("", "fake-gan"):
+            raise NotFound(request.model, ["fake-gan"])
+        response = self._images(request, 0, request.count)
+        response.timings.CopyFrom(Timings(compute_seconds=0.004, total_seconds=0.005))
+        return response
+
+    async def sample_stream(
+        self, request: gan_pb2.SampleStreamRequest, call: Call
+    ) -> AsyncIterator[gan_pb2.SampleStreamResponse]:
+        step = request.images_per_message or 2
+        try:
+            for first in range(0, request.sample.count, step):
+                count = min(step, request.sample.count - first)
+                yield gan_pb2.SampleStreamResponse(part=self._images(request.sample, first, count))
+        finally:
+            self.stream_closed.set()
+
+    def _images(self, request: gan_pb2.SampleRequest, first: int, count: int) -> gan_pb2.SampleResponse:
+        label = request.labels[0] if request.labels else 0
+        values = [(request.seed + index) % 256 for index in range(first, first + count)]
+        images = gan_pb2.ImageBatch(shape=[count, SIDE, SIDE, 1], encoding=request.encoding)
+        if request.encoding == gan_pb2.ENCODING_PNG:
+            images.png.extend(_png(value) for value in values)
+        else:
+            images.data = b"".join(bytes([value]) * SIDE * SIDE for value in values)
+        return gan_pb2.SampleResponse(images=images, labels=[label] * count, seed=request.seed, first_index=first)
+
+    async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
+        self.requests.append(request)
+        count = request.images.shape[0]
+        return gan_pb2.DiscriminateResponse(scores=range(count), feature_dim=2, features=[0.5] * 2 * count)
+
+    async def list_models(self, request: object, call: Call) -> gan_pb2.ListModelsResponse:
+        model = gan_pb2.Model(
+            name="fake-gan",
+            image_shape=[SIDE, SIDE, 1],
+            num_classes=len(CLASS_NAMES),
+            class_names=CLASS_NAMES,
+            value_range=[-1, 1],
+            providers=["CPUExecutionProvider"],
+        )
+        return gan_pb2.ListModelsResponse(models=[model])
+
+
+def _png(value: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (SIDE, SIDE), value).save(file, "PNG")
+    return file.getvalue()
+
+
+class NoObserver:
+    def finished(self, rpc: str, code: str, seconds: float) -> None:
+        pass
+
+
+class WithTrailers(grpc.GenericRpcHandler):
+    """Adds the gateway's trailing metadata to each answer of another handler."""
+
+    def __init__(self, inner: grpc.GenericRpcHandler) -> None:
+        self._inner = inner
+
+    def service(self, details: Any) -> Any:
+        handler: Any = self._inner.service(details)
+        if handler is None:
+            return None
+        behaviour = handler.stream_stream or handler.stream_unary
+
+        async def with_trailers(requests: Any, context: Any) -> Any:
+            context.set_trailing_metadata(TRAILERS)
+            return await behaviour(requests, context)
+
+        make = grpc.stream_stream_rpc_method_handler if handler.stream_stream else grpc.stream_unary_rpc_method_handler
+        return make(with_trailers, response_serializer=handler.response_serializer)
+
+
+class FakeGateway:
+    """Both fakes behind one port."""
+
+    def __init__(self) -> None:
+        self.sequential = FakeSequential()
+        self.parallel = FakeParallel()
+        services = [
+            (ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"], self.sequential),
+            (gan_pb2.DESCRIPTOR.services_by_name["GanService"], self.parallel),
+        ]
+        handlers = [WithTrailers(service_handler(service, fake, NoObserver())) for service, fake in services]
+        self.server = RpcServer("127.0.0.1", 0, handlers, [service.full_name for service, _ in services])
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server.port}"
+
+
+@contextlib.asynccontextmanager
+async def fake_gateway() -> AsyncIterator[FakeGateway]:
+    gateway = FakeGateway()
+    await gateway.server.start()
+    await gateway.server.health.set_serving(True)
+    try:
+        yield gateway
+    finally:
+        await gateway.server.stop(0)

@@ -1,0 +1,152 @@
+"""Each command as a process against a fake gateway: output, exit codes, and what a pipe sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from runtime.errors import InvalidArgument, ResourceExhausted
+from tandem.cli.ports import free_ports
+from tests.integration.tandem.commands import Ended, run, started, tandem
+from tests.integration.tandem.fakes import FakeGateway
+
+
+def without_control_characters(text: str) -> bool:
+    return all(character.isprintable() or character in "\n\t" for character in text)
+
+
+async def test_generate_writes_text_to_stdout_and_timings_to_stderr(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "Hi", "--system", "Be short.", "--address", gateway.address))
+    assert (ended.code, ended.out) == (0, "Hello wörld!\n")
+    for part in ("4 tokens", "first token", "tokens/s", "queue", "prefill 10 ms", "decode 20 ms", "gateway 250 µs"):
+        assert part in ended.err
+    assert without_control_characters(ended.err)
+    roles = [message.role for message in gateway.sequential.requests[0].chat.messages]
+    assert roles == ["system", "user"]
+
+
+async def test_generate_raw_reads_standard_input(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "-", "--raw", "--address", gateway.address), stdin="Once upon")
+    assert ended.code == 0
+    assert gateway.sequential.requests[0].text == "Once upon"
+
+
+async def test_generate_logprobs_has_a_line_a_token(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "Hi", "--logprobs", "--max-tokens", "2", "--address", gateway.address))
+    first, second = ended.out.splitlines()
+    assert "60.65%" in first
+    assert "'Hello'" in first
+    assert "'other0' 36.79%" in first
+    assert "' wör'" in second
+    assert without_control_characters(ended.out)
+
+
+async def test_generate_ends_with_130_on_ctrl_c_and_cancels(gateway: FakeGateway) -> None:
+    gateway.sequential.hold.clear()
+    async with asyncio.timeout(30), started(*tandem("generate", "Hi", "--address", gateway.address)) as process:
+        assert process.stdout is not None
+        assert await process.stdout.read(5) == b"Hello"
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
+        await gateway.sequential.cancelled.wait()
+        assert process.stderr is not None
+        assert b"Traceback" not in await process.stderr.read()
+
+
+async def test_no_gateway_is_said_in_one_line() -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    for words in (["generate", "Hi"], ["sample"], ["score", "Hi"], ["race"]):
+        ended = await run(*tandem(*words, "--address", address))
+        assert ended.code == 1
+        assert ended.err == f"error: no Tandem gateway at {address}; start one with `tandem up`\n"
+
+
+async def test_the_server_s_refusal_is_shown(gateway: FakeGateway) -> None:
+    gateway.sequential.error = InvalidArgument("sampling.top_p", 0.0, "above 0 to 1")
+    ended = await run(*tandem("generate", "Hi", "--top-p", "0", "--address", gateway.address))
+    assert (ended.code, ended.err) == (1, "error: sampling.top_p: 0.0 is not accepted; accepted: above 0 to 1\n")
+
+
+async def test_sample_writes_a_grid(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "grid.png"
+    words = ("sample", "--count", "4", "--label", "Bag", "--seed", "9", "--truncation", "0.5", "--out", str(file))
+    ended = await run(*tandem(*words, "--address", gateway.address))
+    assert (ended.code, ended.out) == (0, f"{file}\n")
+    assert "4 images" in ended.err
+    assert "compute 4 ms" in ended.err
+    request = gateway.parallel.requests[0]
+    assert (list(request.labels), request.seed, request.truncation) == ([1], 9, 0.5)
+    with Image.open(file) as grid:
+        assert (grid.size, grid.getpixel((0, 0)), grid.getpixel((9, 9))) == ((10, 10), 9, 12)
+
+
+async def test_sample_names_the_classes_there_are(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("sample", "--label", "hat", "--address", gateway.address))
+    assert ended.code == 2
+    for word in ("--label", "hat", "shoe", "coat"):
+        assert word in ended.err
+
+
+async def test_score_prints_the_figures(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("score", "ab", "--tokens", "--address", gateway.address))
+    assert ended.code == 0
+    assert "'b'" in ended.out
+    assert "-1.5000 nats over 1 tokens" in ended.out
+    assert "bits per token  2.0000" in ended.out
+    assert "perplexity      4" in ended.out
+
+
+async def run_race(gateway: FakeGateway, file: Path) -> Ended:
+    counts = ("--texts", "6", "--images", "10", "--text-concurrency", "2", "--image-concurrency", "3")
+    return await run(*tandem("race", *counts, "--json", str(file), "--address", gateway.address))
+
+
+async def test_race_counts_and_leaves_warm_up_out(gateway: FakeGateway, tmp_path: Path) -> None:
+    ended = await run_race(gateway, tmp_path / "race.json")
+    assert ended.code == 0
+    for part in ("latency p50", "latency p99", "first output p50", "tokens/s", "images/s", "gateway overhead p50"):
+        assert part in ended.out
+    assert "different units" in ended.err
+    text, image = json.loads((tmp_path / "race.json").read_text())
+    assert (text["num_requests"], text["num_outputs"], text["errors"]) == (6, 6 * 32, {})
+    assert (image["num_requests"], image["num_outputs"]) == (10, 10)
+    assert text["gateway_overhead_p50_seconds"] == image["gateway_overhead_p50_seconds"] == 0.00025
+    assert text["first_output_p50_seconds"] <= text["latency_p50_seconds"] <= text["latency_p99_seconds"]
+    assert len(gateway.sequential.requests) == 1 + 2 + 6
+    assert len(gateway.parallel.requests) == 1 + 3 + 10
+
+
+async def test_race_fails_if_not_even_the_warm_up_gets_through(gateway: FakeGateway, tmp_path: Path) -> None:
+    gateway.sequential.error = ResourceExhausted("queue", 1, 0.1)
+    ended = await run_race(gateway, tmp_path / "race.json")
+    assert ended.code == 1
+    assert "the server is busy: queue is full" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["genrate"], "Did you mean 'generate'"),
+        (["generate", "Hi", "--temperature", "11"], "--temperature"),
+        (["sample", "--count", "0"], "--count"),
+        (["up", "--port", "70000"], "--port"),
+        (["generate", "Hi", "--raw", "--system", "x"], "--system"),
+    ],
+)
+async def test_wrong_words_are_named(words: list[str], expected: str) -> None:
+    ended = await run(*tandem(*words))
+    assert ended.code == 2
+    assert expected in ended.err
+
+
+async def test_help_lists_every_command() -> None:
+    ended = await run(*tandem("--help"))
+    assert ended.code == 0
+    for command in ("up", "demo", "generate", "sample", "score", "race", "doctor", "models"):
+        assert f" {command} " in ended.out
+    assert without_control_characters(ended.out)

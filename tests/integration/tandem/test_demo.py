@@ -1,0 +1,64 @@
+"""The tour of `tandem demo` against a fake gateway and a real metrics page."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.exposition import start_http_server
+
+from runtime.errors import Unavailable
+from tandem.cli.demo import Tour
+from tandem.cli.plan import Plan, Ports
+from tandem.cli.terminal import Terminal
+from tests.integration.tandem.fakes import FakeGateway
+
+
+def tour(gateway: FakeGateway, http_port: int, folder: Path) -> Tour:
+    ports = Ports(port=gateway.server.port, http_port=http_port)
+    return Tour(Plan(ports, Path("models"), ["text"], ["image"], 1), folder, Terminal())
+
+
+async def test_the_tour_goes_through_every_stage(
+    gateway: FakeGateway, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    registry = CollectorRegistry()
+    Counter("tandem_outputs", "Outputs.", registry=registry).inc(5)
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    try:
+        stages = tour(gateway, server.server_port, tmp_path)
+        assert await stages.run() == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    stages.ended()
+    assert stages.is_complete
+    assert (tmp_path / "sample.png").is_file()
+    assert (tmp_path / "race.json").is_file()
+    shown = capfd.readouterr().out
+    for part in ("$ tandem generate", "Hello wörld!", "$ tandem race", "tandem_outputs_total 5.0", "in all: start"):
+        assert part in shown
+
+
+async def test_the_tour_ends_with_the_first_stage_that_fails(gateway: FakeGateway, tmp_path: Path) -> None:
+    gateway.sequential.error = Unavailable("gone")
+    stages = tour(gateway, 1, tmp_path)
+    assert await stages.run() == 1
+    assert not stages.is_complete
+    assert not gateway.parallel.requests
+
+
+async def test_cancelling_the_tour_ends_its_command(gateway: FakeGateway, tmp_path: Path) -> None:
+    gateway.sequential.hold.clear()
+    stages = tour(gateway, 1, tmp_path)
+    running = asyncio.create_task(stages.run())
+    async with asyncio.timeout(30):
+        await gateway.sequential.holding.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await gateway.sequential.cancelled.wait()
+    assert not stages.is_complete

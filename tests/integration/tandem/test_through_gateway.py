@@ -1,0 +1,115 @@
+"""Client and commands through the real gateway, with scripted backends: nothing is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.routes import PARALLEL, SEQUENTIAL
+from runtime.errors import InvalidArgument, ResourceExhausted
+from tandem import client as tandem_client
+from tandem.client import AsyncTandemClient
+from tests.integration.gateway.fakes import FakeBackend, running_gateway
+from tests.integration.tandem.commands import run, tandem
+from tests.integration.tandem.fakes import FakeParallel, FakeSequential
+
+
+@dataclass(frozen=True)
+class Tandem:
+    """A real gateway and the two models behind it."""
+
+    address: str
+    sequential: FakeSequential
+    parallel: FakeParallel
+
+
+@contextlib.asynccontextmanager
+async def serving(paradigm: str, servicer: object) -> AsyncIterator[FakeBackend]:
+    backend = FakeBackend(paradigm, servicer)
+    await backend.start()
+    try:
+        yield backend
+    finally:
+        await backend.stop()
+
+
+@pytest.fixture
+async def whole() -> AsyncIterator[Tandem]:
+    sequential, parallel = FakeSequential(), FakeParallel()
+    async with (
+        serving(SEQUENTIAL, sequential) as text,
+        serving(PARALLEL, parallel) as images,
+        running_gateway([text], [images]) as running,
+    ):
+        await running.until(serving=True)
+        yield Tandem(f"127.0.0.1:{running.gateway.server.port}", sequential, parallel)
+
+
+@pytest.fixture
+async def client(whole: Tandem) -> AsyncIterator[AsyncTandemClient]:
+    async with AsyncTandemClient(whole.address) as client:
+        yield client
+
+
+async def test_the_gateways_account_comes_with_every_reply(client: AsyncTandemClient) -> None:
+    async with client.generate("x") as generation:
+        assert [chunk.text async for chunk in generation] == ["Hello", " wör", "ld", "!", ""]
+    score, images = await client.score("ab"), await client.sample(2)
+    verdict = await client.discriminate(images)
+    for account in (generation.gateway, score.gateway, images.gateway, verdict.gateway):
+        assert account is not None
+        assert 0 < account.gateway_seconds <= account.total_seconds
+
+
+async def test_many_callers_each_get_their_own(client: AsyncTandemClient) -> None:
+    images = await asyncio.gather(*(client.sample(1, seed=seed) for seed in range(50)))
+    assert [int(each.pixels[0, 0, 0, 0]) for each in images] == list(range(50))
+
+
+async def test_refusals_keep_their_details(client: AsyncTandemClient, whole: Tandem) -> None:
+    whole.sequential.error = InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
+    with pytest.raises(tandem_client.InvalidArgument) as refused:
+        await client.generate_text("x")
+    assert [violation.field for violation in refused.value.violations] == ["sampling.top_p"]
+    whole.sequential.error = ResourceExhausted("the queue", 4, 0.25)
+    with pytest.raises(tandem_client.ResourceExhausted) as full:
+        await client.generate_text("x")
+    assert full.value.retry_after_seconds == 0.25
+    whole.sequential.error = RuntimeError("a secret")
+    with pytest.raises(tandem_client.Internal) as failed:
+        await client.generate_text("x")
+    assert "secret" not in str(failed.value)
+    with pytest.raises(tandem_client.NotFound, match="there are: fake-gan"):
+        await client.sample(model="../../x")
+
+
+async def test_leaving_a_stream_reaches_the_backend(client: AsyncTandemClient, whole: Tandem) -> None:
+    whole.sequential.hold.clear()
+    async with asyncio.timeout(20), client.generate("x") as generation:
+        assert (await anext(generation)).text == "Hello"
+        generation.cancel()
+        await whole.sequential.cancelled.wait()
+
+
+async def test_a_backend_that_is_away_is_not_a_missing_gateway(whole: Tandem) -> None:
+    async with serving(SEQUENTIAL, FakeSequential()) as text, running_gateway([text], []) as running:
+        ended = await run(*tandem("sample", "--address", f"127.0.0.1:{running.gateway.server.port}"))
+    assert ended.code == 1
+    assert ended.err.startswith("error: ")
+    assert "no Tandem gateway" not in ended.err
+
+
+async def test_race_reads_the_gateways_overhead(whole: Tandem, tmp_path: Path) -> None:
+    file = tmp_path / "race.json"
+    words = ("race", "--texts", "6", "--images", "10", "--image-concurrency", "3", "--json", str(file))
+    ended = await run(*tandem(*words, "--address", whole.address))
+    assert ended.code == 0, ended.err
+    for side in json.loads(file.read_text()):
+        assert 0 < side["gateway_overhead_p50_seconds"] <= side["latency_p50_seconds"] <= side["latency_p99_seconds"]
+        assert side["outputs_per_second"] * side["wall_seconds"] == pytest.approx(side["num_outputs"])

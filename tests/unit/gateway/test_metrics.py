@@ -1,0 +1,72 @@
+from prometheus_client import CollectorRegistry
+
+from gateway.metrics import GatewayMetrics
+from gateway.observation import Observation
+from gateway.permits import Permits
+from gateway.routes import all_routes
+from tandem.gan.v1 import gan_pb2
+
+
+def finished(code: str, images: int) -> tuple[CollectorRegistry, GatewayMetrics]:
+    registry = CollectorRegistry()
+    metrics = GatewayMetrics(registry)
+    observation = Observation(next(route for route in all_routes() if route.rpc == "Sample"), "grpc")
+    observation.model = "m"
+    if images:
+        reply = gan_pb2.SampleResponse(images=gan_pb2.ImageBatch(shape=[images, 1, 1, 1]))
+        observation.forwarded(reply.SerializeToString(), observation.first_output_at)
+    observation.ended()
+    metrics.record(observation, code)
+    return registry, metrics
+
+
+REQUEST = {"paradigm": "parallel", "model": "m", "rpc": "Sample", "transport": "grpc"}
+
+
+def test_finished_request_is_counted_once_everywhere() -> None:
+    registry, metrics = finished("OK", images=3)
+    labels = {**REQUEST, "code": "OK"}
+    assert registry.get_sample_value("tandem_requests_total", labels) == 1
+    duration = registry.get_sample_value(
+        "gen_ai_server_request_duration_seconds_count", {**labels, "streaming": "false"}
+    )
+    assert duration == 1
+    assert (
+        registry.get_sample_value("tandem_outputs_total", {"paradigm": "parallel", "model": "m", "unit": "image"}) == 3
+    )
+    assert registry.get_sample_value("tandem_requests_without_output_total", labels) is None
+    assert metrics.requests_by_rpc_and_code("parallel") == {"Sample": {"OK": 1}}
+    assert metrics.requests_by_rpc_and_code("sequential") == {}
+
+
+def test_request_without_output_is_counted_not_timed() -> None:
+    registry, _ = finished("UNAVAILABLE", images=0)
+    labels = {**REQUEST, "code": "UNAVAILABLE"}
+    assert registry.get_sample_value("tandem_requests_without_output_total", labels) == 1
+    first_output = registry.get_sample_value(
+        "tandem_time_to_first_output_seconds_count", {**REQUEST, "streaming": "false"}
+    )
+    assert first_output is None
+    overhead = registry.get_sample_value(
+        "tandem_gateway_overhead_seconds_count", {"paradigm": "parallel", "rpc": "Sample"}
+    )
+    assert overhead is None
+
+
+def test_closed_sets_are_there_from_the_start() -> None:
+    registry = CollectorRegistry()
+    GatewayMetrics(registry)
+    for paradigm in ("sequential", "parallel"):
+        assert registry.get_sample_value("tandem_retries_total", {"paradigm": paradigm}) == 0
+        for reason in ("gateway_full", "backend_full"):
+            labels = {"paradigm": paradigm, "reason": reason}
+            assert registry.get_sample_value("tandem_requests_shed_total", labels) == 0
+
+
+def test_in_flight_is_the_permits() -> None:
+    registry = CollectorRegistry()
+    permits = Permits("parallel", 2)
+    GatewayMetrics(registry).watch_permits("parallel", permits)
+    with permits.take():
+        assert registry.get_sample_value("tandem_requests_in_flight", {"paradigm": "parallel"}) == 1
+    assert registry.get_sample_value("tandem_requests_in_flight", {"paradigm": "parallel"}) == 0

@@ -1,0 +1,70 @@
+import pytest
+
+from gateway.routes import Route, all_routes, list_models_route
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1.timings_pb2 import Timings
+from tandem.gan.v1 import gan_pb2
+
+TABLE = {
+    "Generate": ("sequential", True, "token"),
+    "Score": ("sequential", False, None),
+    "Sample": ("parallel", False, "image"),
+    "SampleStream": ("parallel", True, "image"),
+    "Discriminate": ("parallel", False, None),
+}
+
+
+def route(rpc: str) -> Route:
+    [found] = [each for each in all_routes() if each.rpc == rpc]
+    return found
+
+
+def test_every_rpc_of_both_services_is_there() -> None:
+    paths = {each.path for each in all_routes()}
+    assert len(paths) == len(all_routes()) == 7
+    assert "/tandem.ar.v1.AutoregressiveService/Generate" in paths
+    assert "/tandem.gan.v1.GanService/ListModels" in paths
+    assert list_models_route("sequential").path == "/tandem.ar.v1.AutoregressiveService/ListModels"
+
+
+@pytest.mark.parametrize("rpc", TABLE)
+def test_what_is_read_from_the_descriptors(rpc: str) -> None:
+    found = route(rpc)
+    assert (found.paradigm, found.streaming, found.unit) == TABLE[rpc]
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_message"),
+    [
+        ("Generate", ar_pb2.GenerateRequest(model="m")),
+        ("Score", ar_pb2.ScoreRequest(model="m")),
+        ("Sample", gan_pb2.SampleRequest(model="m")),
+        ("SampleStream", gan_pb2.SampleStreamRequest(sample=gan_pb2.SampleRequest(model="m"))),
+        ("Discriminate", gan_pb2.DiscriminateRequest(model="m")),
+    ],
+)
+def test_model_is_found_in_every_request(rpc: str, request_message: object) -> None:
+    assert route(rpc).model_of(request_message) == "m"
+
+
+def test_list_models_asks_for_no_model() -> None:
+    assert list_models_route("parallel").model_of(gan_pb2.ListModelsRequest()) == ""
+
+
+def test_outputs_are_tokens_and_images_not_messages() -> None:
+    images = gan_pb2.SampleResponse(images=gan_pb2.ImageBatch(shape=[6, 28, 28, 1]))
+    assert route("Generate").outputs_of(ar_pb2.GenerateResponse(token_ids=[1, 2, 3])) == 3
+    assert route("Generate").outputs_of(ar_pb2.GenerateResponse(text_delta="x")) == 0
+    assert route("Sample").outputs_of(images) == 6
+    assert route("SampleStream").outputs_of(gan_pb2.SampleStreamResponse(part=images)) == 6
+    assert route("Sample").outputs_of(gan_pb2.SampleResponse()) == 0
+    assert route("Score").outputs_of(ar_pb2.ScoreResponse()) == 0
+
+
+def test_timings_are_found_or_absent() -> None:
+    timings = Timings(total_seconds=2.0)
+    part = gan_pb2.SampleResponse(timings=timings)
+    assert route("Generate").timings_of(ar_pb2.GenerateResponse(timings=timings)) == timings
+    assert route("SampleStream").timings_of(gan_pb2.SampleStreamResponse(part=part)) == timings
+    assert route("Generate").timings_of(ar_pb2.GenerateResponse()) is None
+    assert list_models_route("parallel").timings_of(gan_pb2.ListModelsResponse()) is None

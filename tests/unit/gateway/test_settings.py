@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.settings import GatewaySettings
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults_are_the_published_ports() -> None:
+    settings = GatewaySettings()
+    assert (settings.port, settings.http_port) == (50050, 8080)
+    assert (settings.ar_targets, settings.gan_targets) == (["127.0.0.1:50051"], ["127.0.0.1:50052"])
+
+
+def test_targets_come_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_AR_TARGETS", "a:1, b:2")
+    monkeypatch.setenv("TANDEM_GAN_TARGETS", "")
+    settings = GatewaySettings()
+    assert settings.ar_targets == ["a:1", "b:2"]
+    assert settings.gan_targets == []
+
+
+@pytest.mark.parametrize(
+    "flags", [["--ar-targets", "a:1,b:2"], ["--ar-targets", "a:1", "--ar-targets", "b:2"], ["--ar-targets=a:1,b:2"]]
+)
+def test_targets_from_flags(monkeypatch: pytest.MonkeyPatch, flags: list[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["gateway", *flags])
+    assert GatewaySettings.from_command_line("gateway").ar_targets == ["a:1", "b:2"]
+
+
+def test_targets_from_toml() -> None:
+    Path("tandem.toml").write_text('[gateway]\nar_targets = ["a:1", "b:2"]\n')
+    assert GatewaySettings().ar_targets == ["a:1", "b:2"]
+
+
+@pytest.mark.parametrize("targets", [["a"], ["a:b"], ["http://a:1"], ["a:1", "a:1"], [":1"], 5])
+def test_bad_targets_are_refused(targets: object) -> None:
+    with pytest.raises(ValidationError, match="ar_targets"):
+        GatewaySettings(ar_targets=targets)  # type: ignore[arg-type]

@@ -1,0 +1,29 @@
+import grpc
+import pytest
+from grpc.aio import AioRpcError, Metadata
+
+from gateway.upstream_error import upstream_error
+
+
+def error(code: grpc.StatusCode, text: str, *trailers: tuple[str, str | bytes]) -> AioRpcError:
+    return AioRpcError(code, Metadata(), Metadata(*trailers), text)
+
+
+def test_code_message_and_details_pass() -> None:
+    mapped = upstream_error(
+        error(grpc.StatusCode.NOT_FOUND, "no such model", ("grpc-status-details-bin", b"\x08"), ("x-own", "1")), "here"
+    )
+    assert (mapped.code, str(mapped)) == ("NOT_FOUND", "no such model")
+    assert mapped.trailers == (("grpc-status-details-bin", b"\x08"), ("x-own", "1"))
+
+
+def test_reserved_trailers_stay_behind() -> None:
+    assert upstream_error(error(grpc.StatusCode.ABORTED, "", ("grpc-message", "x")), "here").trailers == ()
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL])
+def test_text_of_a_fault_stays_in_the_log(code: grpc.StatusCode, caplog: pytest.LogCaptureFixture) -> None:
+    mapped = upstream_error(error(code, "KeyError: 'secret'"), "sequential backend at a:1")
+    assert (mapped.code, str(mapped)) == (code.name, "internal error; the server's log has the details")
+    assert "secret" in caplog.text
+    assert "a:1" in caplog.text

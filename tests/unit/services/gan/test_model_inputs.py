@@ -1,0 +1,85 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from runtime.models import ModelError
+from services.gan.model_inputs import label_input, main_input
+
+
+@dataclass
+class Info:
+    name: str
+    shape: list[int | str | None]
+    type: str = "tensor(float)"
+
+
+LATENT = Info("z", ["batch", 64])
+LABELS = np.array([2, 0], dtype=np.int64)
+
+
+@pytest.mark.parametrize("shape", [["batch", 64], [None, 64], ["batch", "dim"], ["n", 64, 1, 1]])
+def test_latent_is_found_by_type_and_shape_whatever_its_name(shape):
+    inputs = [Info("y", ["batch"], "tensor(int64)"), Info("whatever", shape)]
+    assert main_input(inputs, ((64,), (64, 1, 1)), "latent").name == "whatever"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Info("z", ["batch", 100]), Info("z", ["batch", 64], "tensor(double)"), Info("z", ["batch"]), Info("z", [])],
+)
+def test_missing_latent_says_what_was_expected_and_found(other):
+    with pytest.raises(ModelError, match=r"no latent input: expected float \[batch, 64\], found z: tensor"):
+        main_input([other], ((64,),), "latent")
+
+
+def test_fixed_batch_size_is_refused():
+    with pytest.raises(ModelError, match="fixed batch size 1"):
+        main_input([Info("z", [1, 64])], ((64,),), "latent")
+    with pytest.raises(ModelError, match="fixed batch size 16"):
+        label_input([LATENT, Info("y", [16], "tensor(int64)")], LATENT, 10)
+
+
+def test_integer_labels_are_fed_in_the_model_s_own_type():
+    label = label_input([LATENT, Info("y", ["batch"], "tensor(int32)")], LATENT, 3)
+    fed = label.feed(LABELS)
+    assert fed.dtype == np.int32
+    assert fed.tolist() == [2, 0]
+
+
+def test_column_of_labels():
+    label = label_input([LATENT, Info("y", ["batch", 1], "tensor(int64)")], LATENT, 3)
+    assert label.feed(LABELS).tolist() == [[2], [0]]
+
+
+def test_one_hot_labels():
+    label = label_input([LATENT, Info("y", ["batch", 3])], LATENT, 3)
+    fed = label.feed(LABELS)
+    assert fed.dtype == np.float32
+    assert fed.tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+def test_one_hot_as_wide_as_the_latent():
+    latent = Info("z", ["batch", 10])
+    inputs = [latent, Info("y", ["batch", 10])]
+    assert main_input(inputs, ((10,),), "latent") is latent
+    assert label_input(inputs, latent, 10).name == "y"
+
+
+def test_model_without_classes_has_no_label_input():
+    assert label_input([LATENT], LATENT, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("others", "num_classes", "message"),
+    [
+        ([], 10, "expected one input for classes, found none"),
+        ([Info("y", ["batch"], "tensor(int64)")], 0, "class_names is empty, found y"),
+        ([Info("y", ["batch"], "tensor(int64)"), Info("noise", ["batch", 4])], 10, "one input for classes, found y"),
+        ([Info("y", ["batch", 9])], 10, r"float \[batch, 10\] for classes, found y"),
+        ([Info("y", ["batch"], "tensor(string)")], 10, "found y: tensor\\(string\\)"),
+    ],
+)
+def test_inputs_that_do_not_fit_model_toml(others, num_classes, message):
+    with pytest.raises(ModelError, match=message):
+        label_input([LATENT, *others], LATENT, num_classes)

@@ -1,0 +1,42 @@
+"""The commands that start the three processes."""
+
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import NotFound
+from runtime.models import ModelError
+from tandem.cli.plan import Plan, Ports
+
+
+def plan(models_dir: Path, text_model: str = "text") -> Plan:
+    return Plan(Ports(1, 2, 3, 4, 5, 6), models_dir, [text_model], ["image"], 7.5)
+
+
+def test_backends_come_before_the_gateway_and_know_their_ports() -> None:
+    (sequential, parallel), (gateway,) = plan(Path("m")).layers()
+    assert sequential.command[1:3] == ("-m", "services.ar")
+    options = dict(zip(sequential.command[3::2], sequential.command[4::2], strict=True))
+    assert options == {
+        "--port": "3",
+        "--metrics-port": "4",
+        "--models-dir": "m",
+        "--models": '["text"]',
+        "--drain-seconds": "7.5",
+    }
+    assert (parallel.address, parallel.command[2]) == ("127.0.0.1:5", "services.gan")
+    options = dict(zip(gateway.command[3::2], gateway.command[4::2], strict=True))
+    assert (options["--ar-targets"], options["--gan-targets"]) == ("127.0.0.1:3", "127.0.0.1:5")
+    assert (options["--port"], options["--http-port"]) == ("1", "2")
+
+
+def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="--models-dir"):
+        plan(tmp_path).fetch_weights(print)
+    folder = tmp_path / "text"
+    folder.mkdir()
+    (folder / "model.toml").write_text('kind = "transformer"\nmodality = "text"\nlicence = "MIT"\ngguf = "a.gguf"\n')
+    with pytest.raises(ModelError, match=r"a\.gguf: no such file"):
+        plan(tmp_path).fetch_weights(print)
+    with pytest.raises(NotFound, match="text"):
+        plan(tmp_path, "other").fetch_weights(print)

@@ -1,0 +1,48 @@
+"""Each format's reader on a tiny file, and on a bad one."""
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from runtime.models import ModelError
+from tandem.cli.tiny_onnx import identity_model
+from tandem.cli.weight_readers import inspect
+
+
+def test_safetensors_file_and_folder(tmp_path: Path) -> None:
+    save_file({"a": np.zeros((2, 3), np.float32), "b": np.zeros(4, np.float32)}, tmp_path / "model.safetensors")
+    expected = "safetensors, 2 tensors, 0.0 M values"
+    assert inspect(tmp_path / "model.safetensors") == expected
+    assert inspect(tmp_path) == expected
+
+
+def test_gguf(tmp_path: Path) -> None:
+    writer = gguf.GGUFWriter(tmp_path / "a.gguf", "llama")
+    writer.add_tensor("token_embd.weight", np.zeros((2, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert inspect(tmp_path / "a.gguf").startswith("GGUF, llama, 1 tensors")
+
+
+def test_onnx(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(identity_model())
+    assert inspect(tmp_path / "a.onnx") == "ONNX, x [1] -> y [1]"
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".gguf", ".onnx"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x04\x95 a pickle", b"x" * 100])
+def test_a_bad_file_is_refused_with_its_name(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"bad{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=f"bad{suffix}"):
+        inspect(path)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no \.safetensors"):
+        inspect(tmp_path)

@@ -1,0 +1,42 @@
+"""Pixels, grids and pictures."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.client import Images
+from tandem.client.images import grid
+from tandem.client.options import Encoding
+
+
+def images(pixels: NDArray[np.uint8] | NDArray[np.float32], encoding: Encoding) -> Images:
+    number, height, width, channels = pixels.shape
+    return Images((number, height, width, channels), encoding, pixels.tobytes(), (), (), 0, 0, None, None)
+
+
+def test_float_pixels_come_back_exactly_and_scale_to_bytes() -> None:
+    pixels = np.array([-1, 0, 1, 2], np.float32).reshape(1, 2, 2, 1)
+    drawn = images(pixels, "float32")
+    assert np.array_equal(drawn.pixels, pixels)
+    assert drawn.to_uint8().ravel().tolist() == [0, 128, 255, 255]
+    assert drawn.to_uint8((0, 2)).ravel().tolist() == [0, 0, 128, 255]
+
+
+def test_a_grid_is_as_square_as_can_be() -> None:
+    pixels = np.full((5, 2, 3, 1), 9, np.uint8)
+    laid_out = grid(pixels, None, padding=1)
+    assert laid_out.shape == (2 * 2 + 1, 3 * 3 + 2, 1)
+    assert laid_out[2].max() == 0
+    assert laid_out[:2, :3].min() == 9
+    assert laid_out[3:, 8:].max() == 0  # the sixth place is empty
+
+
+def test_a_grid_of_given_width() -> None:
+    assert grid(np.zeros((4, 2, 2, 3), np.uint8), 4, padding=0).shape == (2, 8, 3)
+    assert grid(np.zeros((2, 2, 2, 3), np.uint8), 9, padding=0).shape == (2, 4, 3)
+
+
+def test_pictures_are_grey_or_coloured() -> None:
+    grey, coloured = np.zeros((2, 4, 4, 1), np.uint8), np.zeros((2, 4, 4, 3), np.uint8)
+    assert [picture.mode for picture in images(grey, "uint8").to_pil()] == ["L", "L"]
+    assert images(coloured, "uint8").to_grid().mode == "RGB"
+    assert len(images(grey, "uint8")) == 2

@@ -1,0 +1,103 @@
+"""What the request builder refuses, and how it reads arguments of several forms."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tandem.client import Message
+from tandem.client.requests import discriminate_request, generate_request, sample_request, score_request
+from tandem.gan.v1 import gan_pb2
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kind"),
+    [
+        ("text", "text"),
+        ("", "text"),
+        ([Message("user", "x")], "chat"),
+        ([1, 2], "tokens"),
+        ([], "tokens"),
+        (3, "class_label"),
+    ],
+)
+def test_each_prompt_goes_to_its_field(prompt: Any, kind: str) -> None:
+    assert generate_request(prompt, {}).WhichOneof("prompt") == kind
+
+
+def test_what_is_left_out_is_left_to_the_server() -> None:
+    sampling = generate_request("x", {"temperature": None}).sampling
+    assert not sampling.ListFields()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**64}, "seed"),
+        ({"n": 10**10}, "n"),
+        ({"max_tokens": "many"}, "max_tokens"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"stop_token_ids": [2**40]}, "stop_token_ids"),
+        ({"logit_bias": {2**40: 1.0}}, "logit_bias"),
+    ],
+)
+def test_a_value_that_fits_no_field_is_named(options: Any, name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        generate_request("x", options)
+
+
+def test_values_that_only_the_server_can_judge_pass() -> None:
+    sampling = generate_request("x", {"temperature": float("nan"), "top_p": 2.0, "n": 10**9}).sampling
+    assert (sampling.top_p, sampling.n) == (2.0, 10**9)
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(TypeError, match="top_q"):
+        generate_request("x", {"top_q": 1})  # type: ignore[typeddict-unknown-key]
+
+
+def test_top_logprobs_turns_logprobs_on() -> None:
+    assert generate_request("x", {"top_logprobs": 2}).logprobs
+    assert not generate_request("x", {"top_logprobs": 0}).logprobs
+
+
+def test_score_takes_text_or_tokens() -> None:
+    assert score_request("ab", "m").text == "ab"
+    assert list(score_request([1, 2], "").tokens.ids) == [1, 2]
+
+
+@pytest.mark.parametrize("labels", [2, np.int64(2), [2], np.array([2])])
+def test_labels_of_any_form(labels: Any) -> None:
+    assert list(sample_request(1, {"labels": labels}).labels) == [2]
+
+
+def test_seed_or_latents_not_both() -> None:
+    with pytest.raises(ValueError, match="seed and latents"):
+        sample_request(1, {"seed": 0, "latents": np.zeros((1, 2), np.float32)})
+
+
+def test_seed_zero_is_a_seed() -> None:
+    assert sample_request(1, {"seed": 0}).WhichOneof("source") == "seed"
+
+
+def test_an_unknown_encoding_is_refused() -> None:
+    with pytest.raises(ValueError, match="encoding: 'gif'"):
+        sample_request(1, {"encoding": "gif"})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_images_to_judge_travel_as_they_are(dtype: Any) -> None:
+    pixels = np.arange(8, dtype=dtype).reshape(2, 2, 2, 1)
+    request = discriminate_request(pixels, 1, "")
+    assert list(request.images.shape) == [2, 2, 2, 1]
+    assert request.images.data == pixels.tobytes()
+    assert list(request.labels) == [1, 1]
+    expected = gan_pb2.ENCODING_RAW_UINT8 if dtype is np.uint8 else gan_pb2.ENCODING_RAW_FLOAT32
+    assert request.images.encoding == expected
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((2, 2)), np.zeros((1, 2, 2, 1), np.int64)])
+def test_images_of_another_kind_are_refused(pixels: Any) -> None:
+    with pytest.raises(ValueError, match=r"^images: "):
+        discriminate_request(pixels, None, "")
