@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +24,19 @@ def free_port() -> int:
 @contextmanager
 def serving(module: str, *flags: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run `python -m module flags`, wait until it is SERVING on `port`, end it with SIGTERM."""
-    process = subprocess.Popen([sys.executable, "-m", module, *flags], stderr=subprocess.DEVNULL)
-    try:
-        _wait_ready(process, port)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([sys.executable, "-m", module, *flags], stderr=log)
+        try:
+            if not _becomes_ready(process, port):
+                log.seek(0)
+                raise RuntimeError(f"{module} did not become ready:\n{log.read().decode()[-2000:]}")
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
 
 
-def _wait_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def _becomes_ready(process: subprocess.Popen[bytes], port: int) -> bool:
     deadline = time.monotonic() + READY_SECONDS
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         health = health_pb2_grpc.HealthStub(channel)
@@ -40,8 +44,8 @@ def _wait_ready(process: subprocess.Popen[bytes], port: int) -> None:
             try:
                 response = health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=1.0)
                 if response.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
+                    return True
             except grpc.RpcError:
                 pass
             time.sleep(0.2)
-    raise RuntimeError(f"{process.args!r} did not become ready (exit code {process.poll()})")
+    return False

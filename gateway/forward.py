@@ -18,11 +18,11 @@ from gateway.observation import Observation
 from gateway.permits import Permits
 from gateway.replica import Replica
 from gateway.routes import Route
-from runtime.undisturbed import undisturbed
 from gateway.upstream_error import UpstreamError, upstream_error
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, ResourceExhausted
 from runtime.rpc import parse
+from runtime.undisturbed import undisturbed
 
 MAX_RETRIES = 2
 

@@ -13,11 +13,11 @@ from gateway.forward import Forwarder
 from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
 from gateway.routes import Route, all_routes
-from runtime.undisturbed import undisturbed
 from gateway.upstream_error import Trailers, UpstreamError
 from runtime.deadlines import Deadline
 from runtime.errors import Internal, TandemError
 from runtime.rpc import Context, abort, code_of, read_message
+from runtime.undisturbed import undisturbed
 
 logger = logging.getLogger(__name__)
 

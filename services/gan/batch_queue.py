@@ -34,6 +34,11 @@ class BatchQueue(Generic[Payload, Result]):
     def has_room(self, num_samples: int) -> bool:
         return self.num_samples + num_samples <= self.max_samples
 
+    @property
+    def oldest(self) -> BatchRequest[Payload, Result]:
+        """The request that is next; the queue must not be empty."""
+        return next(iter(self._requests))
+
     def add(self, request: BatchRequest[Payload, Result]) -> None:
         self._requests[request] = None
         self.num_samples += request.num_waiting

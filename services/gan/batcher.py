@@ -2,6 +2,8 @@
 
 No batch waits for company unless told to, so a lone request goes at once and a crowd is batched by itself. The event
 loop owns queue and requests; the instances run in threads and see only slices. Knows nothing of images or models.
+
+submit -> queue -> dispatch (as soon as an instance is idle) -> instance's thread -> commit -> dispatch -> ...
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol
 
@@ -18,14 +19,12 @@ from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted, TandemError, Unavailable
 from services.gan.batch_queue import BatchQueue
 from services.gan.batch_request import Batched, BatchRequest, Pass, Payload, Result, Slice
+from services.gan.instance_thread import InstanceThread, Outcome, Run
 
 logger = logging.getLogger(__name__)
 
 MIN_RETRY_SECONDS = 0.01
-# A pass costs something of its own: less than this is not worth another one.
-MIN_SHARE = 8
 
-Run = Callable[[Sequence[Slice[Payload, Result]]], Sequence[Result]]
 End = Literal["finished", "cancelled", "failed"]
 
 
@@ -50,45 +49,42 @@ class Batcher(Generic[Payload, Result]):
     """Runs requests through one callable an instance, each in a thread of its own.
 
     A callable gets the slices of a batch and returns one result a slice. If it raises, just the requests of that batch
-    fail. If the batcher itself fails, every open request does, and `wait_dead` tells.
+    fail. If the batcher itself fails, every open request does, and `wait_dead` tells why.
     """
 
     def __init__(
         self, name: str, runs: Sequence[Run[Payload, Result]], limits: BatchLimits, observer: BatchObserver
     ) -> None:
         self._name = name
-        self._runs = tuple(runs)
+        self._instances = [InstanceThread(f"{name} {number}", run, self._on_outcome) for number, run in enumerate(runs)]
         self._limits = limits
         self._observer = observer
         self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued)
         self._open: set[BatchRequest[Payload, Result]] = set()
-        self._arrived = asyncio.Event()
+        self._idle: list[InstanceThread[Payload, Result]] = []
         self._room = asyncio.Event()
-        self._full = asyncio.Event()
-        self._num_idle = 0
+        self._dispatch_is_due = False
+        self._company_timer: asyncio.TimerHandle | None = None  # set while a batch waits for its delay
         self._sample_seconds = 0.001  # of the whole batcher, by what recent passes took
         self._moved_at = 0.0
-        self._executor = ThreadPoolExecutor(len(self._runs), thread_name_prefix=name)
-        self._workers: list[asyncio.Task[None]] = []
         self._died: asyncio.Future[BaseException] | None = None
         self._is_closed = True
 
     def start(self) -> None:
         self._died = asyncio.get_running_loop().create_future()
+        for instance in self._instances:
+            instance.start()
+        self._idle = list(self._instances)
         self._is_closed = False
-        for run in self._runs:
-            worker = asyncio.create_task(self._work(run), name=f"{self._name} instance")
-            worker.add_done_callback(self._on_worker_end)
-            self._workers.append(worker)
 
     async def stop(self) -> None:
         """Fail what is still open and wait for the passes in hand."""
         self._close(Unavailable("the server is stopping"))
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        await asyncio.to_thread(self._executor.shutdown)
+        for instance in self._instances:
+            await instance.stop()
 
     async def wait_dead(self) -> BaseException:
-        """Return what ended an instance's loop; by then every open request has failed."""
+        """Return what broke the batcher; by then every open request has failed."""
         assert self._died is not None, "not started"  # noqa: S101
         return await asyncio.shield(self._died)
 
@@ -139,10 +135,14 @@ class Batcher(Generic[Payload, Result]):
         request = BatchRequest(payload, num_samples, deadline, now, asyncio.get_running_loop().create_future())
         self._open.add(request)
         self._queue.add(request)
-        self._arrived.set()
-        if self._queue.num_samples >= self._limits.max_batch_size:
-            self._full.set()
+        self._dispatch_soon()
         return request
+
+    def _dispatch_soon(self) -> None:
+        """Dispatch when the event loop has gone round, so that requests that arrive together ride together."""
+        if self._idle and not self._dispatch_is_due:
+            self._dispatch_is_due = True
+            asyncio.get_running_loop().call_soon(self._guarded, self._dispatch)
 
     def _end(self, request: BatchRequest[Payload, Result], outcome: End, error: TandemError | None = None) -> None:
         """The only way out for a request: the first call counts."""
@@ -161,90 +161,86 @@ class Batcher(Generic[Payload, Result]):
             outcome = "cancelled"
         self._observer.ended(outcome, request.num_samples)
 
-    async def _work(self, run: Run[Payload, Result]) -> None:
-        while True:
-            self._num_idle += 1
-            await self._wait_for_work()
-            slices = self._take()
-            self._num_idle -= 1
-            if slices:
-                await self._pass(run, slices)
-
-    async def _wait_for_work(self) -> None:
-        while not self._queue.num_samples:
-            if not self._open:
-                self.check_integrity()
-            self._arrived.clear()
-            await self._arrived.wait()
-        if self._limits.max_batch_delay_seconds and self._queue.num_samples < self._limits.max_batch_size:
-            await self._wait_for_company()
-
-    async def _wait_for_company(self) -> None:
-        self._full.clear()
-        try:
-            async with asyncio.timeout(self._limits.max_batch_delay_seconds):
-                await self._full.wait()
-        except TimeoutError:
+    def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
+        """Run a step of the batcher itself; nobody may wait for ever because it failed."""
+        if self._is_closed:
             return
+        try:
+            step(*arguments)
+        except Exception as error:
+            self._die(error)
+
+    def _dispatch(self) -> None:
+        """Give every idle instance a batch, while there is something to batch."""
+        self._dispatch_is_due = False
+        while self._idle and self._queue.num_samples and not self._waits_for_company():
+            slices = self._take()
+            if slices:
+                self._idle.pop().give(slices)
+
+    def _waits_for_company(self) -> bool:
+        """Return whether the oldest request is still to wait for others; a timer then looks again."""
+        delay = self._limits.max_batch_delay_seconds
+        if not delay or self._queue.num_samples >= self._limits.max_batch_size:
+            return False
+        seconds_left = self._queue.oldest.accepted_at + delay - time.monotonic()
+        if seconds_left > 0:
+            self._look_again_in(seconds_left)
+        return seconds_left > 0
+
+    def _look_again_in(self, seconds: float) -> None:
+        if self._company_timer is not None:
+            self._company_timer.cancel()
+        self._company_timer = asyncio.get_running_loop().call_later(seconds, self._guarded, self._dispatch)
 
     def _take(self) -> list[Slice[Payload, Result]]:
         """Return the next batch; idle instances share what there is."""
-        share = max(MIN_SHARE, -(-self._queue.num_samples // self._num_idle))
+        share = -(-self._queue.num_samples // len(self._idle))
         taken = self._queue.take(min(self._limits.max_batch_size, share), time.monotonic())
         for request in taken.expired:
             self._end(request, "cancelled", DeadlineExceeded("in the queue"))
         self._room.set()
         return taken.slices
 
-    async def _pass(self, run: Run[Payload, Result], slices: list[Slice[Payload, Result]]) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            started, ended, results = await loop.run_in_executor(self._executor, _timed, run, slices)
-        except Exception as error:
-            logger.error("%s: a batch failed", self._name, exc_info=error)
-            for one in slices:
-                self._end(one.request, "failed", Internal())
-            return
-        finally:
-            self._moved_at = time.monotonic()
-        self._commit(slices, results, started, ended)
+    def _on_outcome(self, instance: InstanceThread[Payload, Result], outcome: Outcome[Payload, Result]) -> None:
+        self._guarded(self._go_on, instance, outcome)
+
+    def _go_on(self, instance: InstanceThread[Payload, Result], outcome: Outcome[Payload, Result]) -> None:
+        self._moved_at = time.monotonic()
+        self._idle.append(instance)
+        self._dispatch()  # first, so that the instance is not idle while results are handed out
+        if isinstance(outcome.results, Exception):
+            self._fail(outcome.slices, outcome.results)
+        else:
+            self._commit(outcome.slices, outcome.results, outcome.started_at, outcome.ended_at)
+        if not self._open:
+            self.check_integrity()
+
+    def _fail(self, slices: list[Slice[Payload, Result]], error: Exception) -> None:
+        logger.error("%s: a batch failed", self._name, exc_info=error)
+        for one in slices:
+            self._end(one.request, "failed", Internal())
 
     def _commit(
-        self, slices: list[Slice[Payload, Result]], results: Sequence[Result], started: float, ended: float
+        self, slices: list[Slice[Payload, Result]], results: Sequence[Result], started_at: float, ended_at: float
     ) -> None:
         batch_size = sum(one.num_samples for one in slices)
-        seconds = (ended - started) / batch_size / len(self._runs)
+        seconds = (ended_at - started_at) / batch_size / len(self._instances)
         self._sample_seconds += 0.1 * (seconds - self._sample_seconds)
         for one, result in zip(slices, results, strict=True):
-            one.request.add(one.start, result, Pass(started, ended, one.num_samples, batch_size))
+            one.request.add(one.start, result, Pass(started_at, ended_at, one.num_samples, batch_size))
             if one.request.is_complete:
                 self._end(one.request, "finished")
         self._observer.passed(batch_size)
 
-    def _on_worker_end(self, worker: asyncio.Task[None]) -> None:
-        if worker.cancelled():
-            return
-        error = worker.exception() or RuntimeError("an instance's loop returned")
-        logger.critical("%s: an instance's loop died", self._name, exc_info=error)
+    def _die(self, error: Exception) -> None:
+        logger.critical("%s: the batcher's loop died", self._name, exc_info=error)
         self._close(Internal())
         if self._died is not None and not self._died.done():
             self._died.set_result(error)
 
     def _close(self, error: TandemError) -> None:
         self._is_closed = True
-        for worker in self._workers:
-            worker.cancel()
         for request in list(self._open):
             self._end(request, "failed", error)
         self._room.set()
-
-
-def _timed(
-    run: Run[Payload, Result], slices: Sequence[Slice[Payload, Result]]
-) -> tuple[float, float, Sequence[Result]]:
-    """Run one batch in its thread. Returns (start, end, one result a slice); raises what the model raises."""
-    started = time.monotonic()
-    results = run(slices)
-    if len(results) != len(slices):
-        raise ValueError(f"{len(results)} results for {len(slices)} slices")
-    return started, time.monotonic(), results

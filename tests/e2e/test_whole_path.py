@@ -1,0 +1,163 @@
+"""Through the real gateway to the real backends: counters add up, quantiles agree, seeds hold, bad input is told."""
+
+import asyncio
+import bisect
+import random
+import time
+from collections import Counter
+
+import grpc
+import httpx
+import pytest
+
+from runtime.metrics import SECONDS_BUCKETS
+from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
+from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+
+
+@pytest.fixture
+async def channel(stack):
+    async with grpc.aio.insecure_channel(stack.address) as channel:
+        yield channel
+
+
+@pytest.fixture
+def text(channel):
+    return ar_pb2_grpc.AutoregressiveServiceStub(channel)
+
+
+@pytest.fixture
+def images(channel):
+    return gan_pb2_grpc.GanServiceStub(channel)
+
+
+def generation(**sampling: object) -> ar_pb2.GenerateRequest:
+    return ar_pb2.GenerateRequest(text="The two clocks", sampling=ar_pb2.SamplingParams(ignore_eos=True, **sampling))
+
+
+def test_the_start_page_and_the_probes(stack):
+    assert httpx.get(f"{stack.web}/livez").status_code == 200
+    assert httpx.get(f"{stack.web}/readyz").status_code == 200
+    page = httpx.get(f"{stack.web}/").text
+    assert "Tandem" in page
+    status = httpx.get(f"{stack.web}/status").text
+    assert '"tiny"' in status
+    assert '"fashion-gan"' in status
+
+
+async def test_requests_by_code_are_the_client_s_history(stack, text, images):
+    """A mixed run: text and images, good and bad, a deadline and a cancel among them."""
+    before = by_code(stack)
+    history: Counter[tuple[str, str]] = Counter()
+
+    async def note(rpc: str, call) -> None:
+        try:
+            if rpc == "Generate":
+                async for _ in call:
+                    pass
+            else:
+                await call
+            history[rpc, "OK"] += 1
+        except grpc.aio.AioRpcError as error:
+            history[rpc, error.code().name] += 1
+
+    async def cancelled() -> None:
+        call = text.Generate(generation(max_tokens=400))
+        await call.read()
+        call.cancel()
+        history["Generate", "CANCELLED"] += 1
+
+    await asyncio.gather(
+        *(note("Generate", text.Generate(generation(max_tokens=8, seed=i))) for i in range(40)),
+        *(note("Generate", text.Generate(generation(top_p=2.0))) for _ in range(5)),
+        *(note("Generate", text.Generate(ar_pb2.GenerateRequest(model="../../x", text="a"))) for _ in range(3)),
+        *(note("Generate", text.Generate(generation(max_tokens=450, n=8), timeout=0.3)) for _ in range(2)),
+        *(cancelled() for _ in range(10)),
+        *(note("Sample", images.Sample(gan_pb2.SampleRequest(seed=i))) for i in range(100)),
+        *(note("Sample", images.Sample(gan_pb2.SampleRequest(count=0))) for _ in range(4)),
+        *(note("Sample", images.Sample(gan_pb2.SampleRequest(labels=[10]))) for _ in range(2)),
+        note("Score", text.Score(ar_pb2.ScoreRequest(text="one two"))),
+    )
+    async with asyncio.timeout(10):
+        while (found := by_code(stack) - before) != history:
+            assert found <= history
+            await asyncio.sleep(0.05)
+    assert not any(value for _, value in stack.samples("tandem_requests_in_flight"))
+
+
+def by_code(stack) -> Counter[tuple[str, str]]:
+    found: Counter[tuple[str, str]] = Counter()
+    for labels, value in stack.samples("tandem_requests_total"):
+        if labels["rpc"] != "ListModels":
+            found[labels["rpc"], labels["code"]] += int(value)
+    return found
+
+
+async def test_the_gateway_s_quantiles_are_the_client_s_within_a_bucket(stack, images):
+    name, labels = "gen_ai_server_request_duration_seconds_bucket", {"rpc": "Sample", "code": "OK"}
+    before = cumulative(stack.samples(name, **labels))
+    seconds: list[float] = []
+
+    async def client() -> None:
+        for _ in range(60):
+            started = time.perf_counter()
+            await images.Sample(gan_pb2.SampleRequest(count=64))
+            seconds.append(time.perf_counter() - started)
+
+    await asyncio.gather(client(), client())
+    counts = cumulative(stack.samples(name, **labels))
+    counts = [after - earlier for after, earlier in zip(counts, before or [0] * len(counts), strict=True)]
+    assert counts[-1] == len(seconds) == 120
+    for q in (0.5, 0.9):
+        exact = sorted(seconds)[int(q * len(seconds))]
+        assert abs(bisect.bisect_right(counts, q * counts[-1]) - bisect.bisect_left(SECONDS_BUCKETS, exact)) <= 1
+
+
+def cumulative(samples: list[tuple[dict[str, str], float]]) -> list[int]:
+    return [int(value) for _, value in sorted(samples, key=lambda sample: float(sample[0]["le"]))]
+
+
+async def test_a_thousand_images_in_random_company_are_the_bytes_they_are_alone(images):
+    chance = random.Random(3)
+    requests = [
+        gan_pb2.SampleRequest(seed=seed, count=chance.choice((1, 1, 1, 2, 5)), labels=[chance.randrange(10)])
+        for seed in range(1000)
+    ]
+    alone = [(await images.Sample(request)).images.data for request in requests]
+    together: list[bytes] = []
+    order = chance.sample(range(1000), 1000)
+    for start in range(0, 1000, 40):
+        replies = await asyncio.gather(*(images.Sample(requests[i]) for i in order[start : start + 40]))
+        together.extend(reply.images.data for reply in replies)
+    different = sum(alone[i] != data for i, data in zip(order, together, strict=True))
+    assert different == 0
+
+
+async def test_a_stream_of_images_is_the_unary_reply_in_parts(images):
+    request = gan_pb2.SampleRequest(seed=9, count=150)
+    whole = await images.Sample(request)
+    parts = [r.part async for r in images.SampleStream(gan_pb2.SampleStreamRequest(sample=request))]
+    assert b"".join(part.images.data for part in parts) == whole.images.data
+    assert [part.HasField("timings") for part in parts] == [False] * (len(parts) - 1) + [True]
+
+
+@pytest.mark.parametrize(
+    ("request_message", "code", "details"),
+    [
+        (gan_pb2.SampleRequest(labels=[10]), "INVALID_ARGUMENT", "labels: 10"),
+        (gan_pb2.SampleRequest(labels=[-1]), "INVALID_ARGUMENT", "labels: -1"),
+        (gan_pb2.SampleRequest(count=0), "INVALID_ARGUMENT", "count: 0"),
+        (gan_pb2.SampleRequest(count=10**9), "INVALID_ARGUMENT", "count: 1000000000"),
+        (gan_pb2.SampleRequest(latents=gan_pb2.Latents(values=[0.0] * 63)), "INVALID_ARGUMENT", "latents"),
+        (gan_pb2.SampleRequest(truncation=float("nan")), "INVALID_ARGUMENT", "truncation: nan"),
+        (gan_pb2.SampleRequest(model="nope"), "NOT_FOUND", "there are: fashion-gan"),
+        (gan_pb2.SampleRequest(model="../../x"), "NOT_FOUND", "'../../x'"),
+        (gan_pb2.SampleRequest(model="x" * 5_000_000), "RESOURCE_EXHAUSTED", "bytes"),
+    ],
+)
+async def test_bad_image_requests(images, request_message, code, details):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await images.Sample(request_message)
+    assert caught.value.code().name == code
+    assert details in caught.value.details()
+    assert (await images.Sample(gan_pb2.SampleRequest(seed=1))).images.shape[0] == 1
