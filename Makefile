@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 STUBS := $(PROTOS:.proto=_pb2.py)
 
-.PHONY: help setup demo up test lint format types stubs bench clean
+.PHONY: help setup demo up test lint format types stubs train-gan curve-gan export-gan bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -44,6 +44,9 @@ types: setup  ## mypy, strict
 
 train-gan: setup  ## train fashion-gan (about 30 minutes on 2 cores; goes on where it stopped)
 	$(BIN)/python -m services.gan.training.train --out runs/fashion-gan
+
+curve-gan: setup  ## measure the quality of each snapshot of that training
+	$(BIN)/python -m bench.quality.training_curve --run runs/fashion-gan --model models/fashion-gan
 
 export-gan: setup  ## export the trained fashion-gan into models/
 	$(BIN)/python -m services.gan.training.export --run runs/fashion-gan --model models/fashion-gan

@@ -39,7 +39,7 @@ Player = TypeVar("Player", Generator, Discriminator)
 class Recipe:
     """Everything that decides the outcome; kept in the checkpoint so that a slice cannot mix two recipes."""
 
-    steps: int = 60_000
+    steps: int = 28_000
     batch_size: int = 64
     learning_rate: float = 4e-4
     ema_decay: float = 0.999
