@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import start_http_server
@@ -45,24 +46,24 @@ class BackendMetrics:
 
     def __init__(self, registry: CollectorRegistry, paradigm: str) -> None:
         self._paradigm = paradigm
-        self._requests = Counter(
+        requests = Counter(
             "tandem_backend_requests", "Requests that ended.", ["paradigm", "rpc", "code"], registry=registry
         )
-        self._duration = Histogram(
+        duration = Histogram(
             "tandem_backend_request_duration_seconds",
             "From the call's arrival at the backend to its end.",
             ["paradigm", "rpc", "code"],
             buckets=SECONDS_BUCKETS,
             registry=registry,
         )
-        self._phases = Histogram(
+        phases = Histogram(
             "tandem_backend_phase_seconds",
             "Seconds of each phase of a finished request.",
             ["paradigm", "model", "phase"],
             buckets=SECONDS_BUCKETS,
             registry=registry,
         )
-        self._batch_size = Histogram(
+        batch_size = Histogram(
             "tandem_batch_size",
             "Sequences a step, or images a pass.",
             ["paradigm", "model"],
@@ -70,16 +71,22 @@ class BackendMetrics:
             registry=registry,
         )
 
+        # To find a child by its labels costs more than to count with it; the label sets are closed, so they are kept.
+        self._requests_of = cache(requests.labels)
+        self._duration_of = cache(duration.labels)
+        self._phase_of = cache(phases.labels)
+        self._batch_size_of = cache(batch_size.labels)
+
     def finished(self, rpc: str, code: str, seconds: float) -> None:
-        self._requests.labels(self._paradigm, rpc, code).inc()
-        self._duration.labels(self._paradigm, rpc, code).observe(seconds)
+        self._requests_of(self._paradigm, rpc, code).inc()
+        self._duration_of(self._paradigm, rpc, code).observe(seconds)
 
     def observe_timings(self, model: str, timings: Timings) -> None:
         for phase, seconds in timings.phases().items():
-            self._phases.labels(self._paradigm, model, phase).observe(seconds)
+            self._phase_of(self._paradigm, model, phase).observe(seconds)
 
     def observe_batch(self, model: str, size: int) -> None:
-        self._batch_size.labels(self._paradigm, model).observe(size)
+        self._batch_size_of(self._paradigm, model).observe(size)
 
 
 def expose(registry: CollectorRegistry, host: str, port: int) -> None:

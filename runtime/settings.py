@@ -59,7 +59,8 @@ class ProcessSettings(BaseSettings):
         try:
             return CliApp.run(cls, cli_args=sys.argv[1:])
         except ValidationError as error:
-            sys.exit(f"{program}: bad setting\n{describe(error)}")
+            print(f"{program}: bad setting\n{describe(error)}", file=sys.stderr)
+            sys.exit(2)
 
 
 class _TableOfToml(TomlConfigSettingsSource):

@@ -23,7 +23,7 @@ def values(*numbers: float) -> gan_pb2.Latents:
 
 def test_defaults_are_one_image_of_a_drawn_seed():
     first, second = checked(), checked()
-    assert (first.count, first.encoding, first.labels, first.vectors, first.truncation) == (
+    assert (first.count, first.encoding, first.explicit_labels, first.explicit_vectors, first.truncation) == (
         1,
         "uint8",
         None,
@@ -39,13 +39,13 @@ def test_seed_zero_is_a_seed():
 
 
 def test_one_label_stands_for_all():
-    assert checked(count=3, labels=[2]).labels.tolist() == [2, 2, 2]
-    assert checked(count=3, labels=[2, 0, 1]).labels.tolist() == [2, 0, 1]
+    assert checked(count=3, labels=[2]).explicit_labels.tolist() == [2, 2, 2]
+    assert checked(count=3, labels=[2, 0, 1]).explicit_labels.tolist() == [2, 0, 1]
 
 
 def test_explicit_latents_are_rows():
     wanted = checked(count=2, latents=values(*range(6)))
-    assert wanted.vectors.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert wanted.explicit_vectors.tolist() == [[0, 1, 2], [3, 4, 5]]
     assert wanted.seed == 0
 
 

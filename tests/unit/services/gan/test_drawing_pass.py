@@ -1,0 +1,76 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from runtime.deadlines import Deadline
+from services.gan.batch_request import BatchRequest, Slice
+from services.gan.drawing import Drawing
+from services.gan.drawing_pass import DrawingPass, Drawn, Rows, merged_latents
+from services.gan.images import to_uint8
+from services.gan.latents import draw_labels, draw_latents
+
+LATENT_DIM = 6
+VECTORS = np.linspace(-1, 1, 5 * LATENT_DIM, dtype=np.float32).reshape(5, LATENT_DIM)
+
+
+class Echo:
+    """A generator whose images are its latents, in -1..1."""
+
+    def __init__(self) -> None:
+        self.num_passes = 0
+
+    def draw(self, latents):
+        self.num_passes += 1
+        return np.tanh(latents.vectors).reshape(-1, 2, 3, 1)
+
+
+def drawing(**changes) -> Drawing:
+    fields = {"count": 5, "latent_dim": LATENT_DIM, "num_classes": 4, "encoding": "uint8", "seed": 9}
+    return Drawing(**(fields | changes))
+
+
+def part(wanted: Drawing, start: int, stop: int, first_index: int = 0) -> Slice[Rows, Drawn]:
+    request = BatchRequest(Rows(wanted, first_index), stop, Deadline.after(None), 0.0, SimpleNamespace())
+    return Slice(request, start, stop)
+
+
+MIXED = [
+    drawing(),
+    drawing(seed=2**64 - 1, encoding="float32"),
+    drawing(truncation=0.5),
+    drawing(explicit_vectors=VECTORS, encoding="float32"),
+    drawing(explicit_labels=np.array([3, 2, 1, 0, 3])),
+    drawing(encoding="png"),
+]
+
+
+@pytest.mark.parametrize("drawings", [MIXED, [MIXED[0], MIXED[4]], [MIXED[1]], [MIXED[1], MIXED[3]]])
+def test_a_part_of_a_batch_is_what_it_is_alone(drawings):
+    echo = Echo()
+    run = DrawingPass(echo, (-1.0, 1.0))
+    slices = [part(wanted, 1, 4) for wanted in drawings]
+    together = run(slices)
+    assert echo.num_passes == 1
+    for wanted, one, drawn in zip(drawings, slices, together, strict=True):
+        (alone,) = run([one])
+        np.testing.assert_array_equal(drawn.pixels, alone.pixels)
+        np.testing.assert_array_equal(drawn.labels, alone.labels)
+        images = np.tanh(wanted.vectors(range(1, 4))).reshape(-1, 2, 3, 1)
+        expected = images if wanted.encoding == "float32" else to_uint8(images, (-1.0, 1.0))
+        np.testing.assert_array_equal(drawn.pixels, expected)
+        assert drawn.pixels.dtype == (np.float32 if wanted.encoding == "float32" else np.uint8)
+        assert drawn.labels.tolist() == wanted.labels(range(1, 4)).tolist()
+
+
+def test_rows_count_from_the_first_index_of_their_part():
+    (drawn,) = DrawingPass(Echo(), (-1.0, 1.0))([part(drawing(encoding="float32"), 1, 3, first_index=70)])
+    expected = np.tanh(draw_latents(9, 71, 2, LATENT_DIM)).reshape(-1, 2, 3, 1)
+    np.testing.assert_array_equal(drawn.pixels, expected)
+    assert drawn.labels.tolist() == draw_labels(9, 71, 2, 4).tolist()
+
+
+def test_a_model_without_classes_gets_none():
+    latents = merged_latents([(drawing(num_classes=0), range(2)), (drawing(num_classes=0, seed=1), range(3))])
+    assert latents.labels is None
+    assert latents.vectors.shape == (5, LATENT_DIM)
