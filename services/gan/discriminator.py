@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Discriminator:
     def judge_batch(self, batch: Sequence[Slice[Exhibits, Verdict]]) -> list[Verdict]:
         """Return the verdict on each slice, found in one pass."""
         verdict = self.judge(_merged(batch))
-        stops = np.cumsum([part.num_samples for part in batch])
+        stops = accumulate(part.num_samples for part in batch)
         rows = [slice(stop - part.num_samples, stop) for part, stop in zip(batch, stops, strict=True)]
         return [Verdict(verdict.scores[each], verdict.features[each]) for each in rows]
 

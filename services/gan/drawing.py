@@ -5,14 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.gan.generator import Latents
 from services.gan.images import Encoding
 from services.gan.latents import draw_labels, draw_latents
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """`count` images; image i is drawn from row i of `vectors`, or from (seed, i)."""
+    """`count` images; image i is drawn from row i of `explicit_vectors`, or from (seed, i)."""
 
     count: int
     latent_dim: int
@@ -20,17 +19,22 @@ class Drawing:
     encoding: Encoding
     seed: int = 0
     truncation: float | None = None
-    labels: npt.NDArray[np.int64] | None = None  # [count]; None: drawn from (seed, i), if there are classes
-    vectors: npt.NDArray[np.float32] | None = None  # [count, latent_dim]; None: drawn from (seed, i)
+    explicit_labels: npt.NDArray[np.int64] | None = None  # [count]; None: drawn from (seed, i), if there are classes
+    explicit_vectors: npt.NDArray[np.float32] | None = None  # [count, latent_dim]; None: drawn from (seed, i)
 
-    def latents(self, first_index: int, count: int) -> Latents:
-        """Return what images first_index to first_index + count - 1 are drawn from."""
-        rows = slice(first_index, first_index + count)
-        if self.vectors is not None:
-            vectors = self.vectors[rows]
-        else:
-            vectors = draw_latents(self.seed, first_index, count, self.latent_dim, self.truncation)
-        if self.labels is not None:
-            return Latents(vectors, self.labels[rows])
-        labels = draw_labels(self.seed, first_index, count, self.num_classes) if self.num_classes else None
-        return Latents(vectors, labels)
+    @property
+    def is_plain(self) -> bool:
+        """Whether the vectors come from the seed alone."""
+        return self.explicit_vectors is None and self.truncation is None
+
+    def vectors(self, rows: range) -> npt.NDArray[np.float32]:
+        """Return the latents [len(rows), latent_dim] of the images `rows`."""
+        if self.explicit_vectors is not None:
+            return self.explicit_vectors[rows.start : rows.stop]
+        return draw_latents(self.seed, rows.start, len(rows), self.latent_dim, self.truncation)
+
+    def labels(self, rows: range) -> npt.NDArray[np.int64]:
+        """Return the classes [len(rows)] of the images `rows`; for a model with classes."""
+        if self.explicit_labels is not None:
+            return self.explicit_labels[rows.start : rows.stop]
+        return draw_labels(self.seed, rows.start, len(rows), self.num_classes)

@@ -3,7 +3,6 @@
 Knows nothing of requests, seeds or bytes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.models import ImageSpec, ModelError
-from services.gan.batch_request import Slice
 from services.gan.images import Images
 from services.gan.model_inputs import describe, label_input, main_input
 from services.gan.onnx_session import OnnxSession
@@ -53,12 +51,6 @@ class Generator:
         # With one channel the two layouts are the same bytes.
         return images.reshape(count, height, width, 1) if channels == 1 else images.transpose(0, 2, 3, 1)
 
-    def draw_batch(self, batch: Sequence[Slice[Latents, Images]]) -> list[Images]:
-        """Return the images of each slice, drawn in one pass."""
-        images = self.draw(merged(batch))
-        stops = np.cumsum([part.num_samples for part in batch])
-        return [images[stop - part.num_samples : stop] for part, stop in zip(batch, stops, strict=True)]
-
     def _run(self, latents: Latents) -> Images:
         rank = len(self._latent.shape)
         vectors = latents.vectors if rank == 2 else latents.vectors[:, :, None, None]
@@ -84,14 +76,3 @@ def blank(spec: ImageSpec, count: int) -> Latents:
     """Return `count` latents of zeros, for warming up."""
     labels = np.zeros(count, dtype=np.int64) if spec.class_names else None
     return Latents(np.zeros((count, spec.latent_dim), dtype=np.float32), labels)
-
-
-def merged(batch: Sequence[Slice[Latents, Images]]) -> Latents:
-    """Return the latents of a batch as one."""
-    if len(batch) == 1:
-        (part,) = batch
-        latents, rows = part.payload, slice(part.start, part.stop)
-        return Latents(latents.vectors[rows], None if latents.labels is None else latents.labels[rows])
-    vectors = np.concatenate([part.payload.vectors[part.start : part.stop] for part in batch])
-    labels = [p.payload.labels[p.start : p.stop] for p in batch if p.payload.labels is not None]
-    return Latents(vectors, np.concatenate(labels) if labels else None)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from runtime.models import ImageSpec, Model, ModelError
 from services.gan.batcher import Batcher, BatchLimits
 from services.gan.discriminator import Discriminator, Exhibits, Verdict
-from services.gan.generator import Generator, Latents, blank
-from services.gan.images import Images
+from services.gan.drawing_pass import DrawingPass, Drawn, Rows
+from services.gan.generator import Generator, blank
 from services.gan.metrics import BatcherMetrics, GanMetrics
 from services.gan.onnx_session import choose_providers, default_num_instances, open_session
 from services.gan.providers import Provider
@@ -40,8 +40,8 @@ class ImageModel:
         self._generators = generators
         limits = BatchLimits(settings.max_batch_size, settings.max_queued_images, settings.max_batch_delay_seconds)
         observer = BatcherMetrics(metrics, model.name, "generator")
-        self.batcher: Batcher[Latents, Images] = Batcher(
-            f"{model.name}'s generator", [each.draw_batch for each in generators], limits, observer
+        self.batcher: Batcher[Rows, Drawn] = Batcher(
+            f"{model.name}'s generator", [DrawingPass(each, image.value_range) for each in generators], limits, observer
         )
         observer.watch(self.batcher)
         self.judge: Batcher[Exhibits, Verdict] | None = None
@@ -95,8 +95,9 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
     image = _checked(model)
     model.verify_files()
     providers = choose_providers(settings.provider)
-    num_instances = settings.num_instances or default_num_instances(providers)
-    generators = [_open(model, model.spec.generator, Generator, providers, settings) for _ in range(num_instances)]
+    generators = [_open(model, model.spec.generator, Generator, providers, settings)]
+    num_instances = settings.num_instances or default_num_instances(generators[0].providers)
+    generators += [_open(model, model.spec.generator, Generator, providers, settings) for _ in range(num_instances - 1)]
     discriminator = None
     if model.spec.discriminator is not None:
         discriminator = _open(model, model.spec.discriminator, Discriminator, providers, settings)

@@ -5,7 +5,7 @@ Images are float32 [N, H, W, C] in the model's own value range. Knows nothing of
 
 import io
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -41,23 +41,20 @@ def from_uint8(levels: npt.NDArray[np.uint8], value_range: tuple[float, float]) 
     return levels.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
 
 
-def encode_raw(images: Images, encoding: Encoding, value_range: tuple[float, float]) -> bytes:
-    """Return the values in the order of the shape: one byte each, or four, little-endian."""
-    if encoding == "uint8":
-        return to_uint8(images, value_range).tobytes()
-    return images.astype("<f4", copy=False).tobytes()
-
-
 def check_png(field: str, num_channels: int) -> None:
     """Raises InvalidArgument if the format has no images of so many channels."""
     if num_channels not in PNG_MODES:
         raise InvalidArgument(field, "PNG", f"raw encodings: the model's images have {num_channels} channels")
 
 
-def encode_png(images: Images, value_range: tuple[float, float]) -> list[bytes]:
-    """Return one PNG file an image, of 1, 3 or 4 channels."""
-    levels = to_uint8(images, value_range)
-    return [_png(image[:, :, 0] if images.shape[3] == 1 else image) for image in levels]
+def raw_bytes(pixels: npt.NDArray[Any]) -> bytes:
+    """Return the values, uint8 or float32, in the order of the shape: one byte each, or four, little-endian."""
+    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def encode_png(levels: npt.NDArray[np.uint8]) -> list[bytes]:
+    """Return one PNG file for each of the images [N, H, W, C], of 1, 3 or 4 channels."""
+    return [_png(image[:, :, 0] if levels.shape[3] == 1 else image) for image in levels]
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -50,7 +50,16 @@ def draw_latents(
     Values are normal, cut off at +-truncation if there is one: drawn from the part of the distribution that is left, so
     the same seed gives the same latent, drawn in.
     """
-    words = _words(seed, LATENT_DOMAIN, first_index, count, latent_dim)
+    return to_normal(latent_words(seed, first_index, count, latent_dim), truncation)
+
+
+def latent_words(seed: int, first_index: int, count: int, latent_dim: int) -> npt.NDArray[np.uint64]:
+    """Return the random words [count, latent_dim] that latents are made of."""
+    return _words(seed, LATENT_DOMAIN, first_index, count, latent_dim)
+
+
+def to_normal(words: npt.NDArray[np.uint64], truncation: float | None = None) -> npt.NDArray[np.float32]:
+    """Return the normal values that random words stand for, each by itself; see `draw_latents`."""
     # 53 random bits each, strictly between 0 and 1.
     uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     if truncation is None:

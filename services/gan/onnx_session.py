@@ -43,9 +43,12 @@ def choose_providers(choice: Choice) -> list[Provider]:
     return wanted
 
 
-def default_num_instances(providers: list[Provider]) -> int:
-    """Return one instance a core on the CPU, each with a thread: faster than one with all threads. One on a GPU."""
-    return len(os.sched_getaffinity(0)) if providers == [CPU] else 1
+def default_num_instances(providers: list[str]) -> int:
+    """Return one instance a core on the CPU, each with a thread: faster than one with all threads. One on a GPU.
+
+    `providers` are those that a session of the model really got.
+    """
+    return len(os.sched_getaffinity(0)) if providers == [CPU[0]] else 1
 
 
 def open_session(path: Path, providers: list[Provider], num_threads: int, choice: Choice) -> OnnxSession:

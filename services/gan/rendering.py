@@ -7,11 +7,10 @@ from typing import TypeVar
 import numpy as np
 
 from runtime.metrics import Timings
-from runtime.models import ImageSpec
 from services.gan.discriminator import Verdict
 from services.gan.drawing import Drawing
-from services.gan.generator import Latents
-from services.gan.images import Images, encode_png, encode_raw
+from services.gan.drawing_pass import Drawn
+from services.gan.images import encode_png, raw_bytes
 from tandem.common.v1 import timings_pb2
 from tandem.gan.v1 import gan_pb2
 
@@ -33,26 +32,22 @@ async def aside(num_images: int, work: Callable[..., T], *arguments: object) -> 
     return await asyncio.to_thread(work, *arguments)
 
 
-async def sample_response(
-    spec: ImageSpec, wanted: Drawing, latents: Latents, parts: Sequence[Images], first_index: int
-) -> gan_pb2.SampleResponse:
-    """Return the reply that carries the images in `parts`, without timings."""
-    images = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return gan_pb2.SampleResponse(
-        images=await _image_batch(spec, wanted, images),
-        labels=None if latents.labels is None else latents.labels.tolist(),
-        seed=wanted.seed,
-        first_index=first_index,
-    )
+async def sample_response(drawing: Drawing, parts: Sequence[Drawn], first_index: int) -> gan_pb2.SampleResponse:
+    """Return the reply that carries what was drawn in `parts`, without timings."""
+    drawn = parts[0] if len(parts) == 1 else _joined(parts)
+    batch = gan_pb2.ImageBatch(shape=drawn.pixels.shape, encoding=PROTO_ENCODINGS[drawing.encoding])
+    if drawing.encoding == "png":
+        batch.png.extend(await asyncio.to_thread(encode_png, drawn.pixels))
+    else:
+        batch.data = raw_bytes(drawn.pixels)
+    labels = None if drawn.labels is None else drawn.labels.tolist()
+    return gan_pb2.SampleResponse(images=batch, labels=labels, seed=drawing.seed, first_index=first_index)
 
 
-async def _image_batch(spec: ImageSpec, wanted: Drawing, images: Images) -> gan_pb2.ImageBatch:
-    encoding = PROTO_ENCODINGS[wanted.encoding]
-    if wanted.encoding == "png":
-        files = await asyncio.to_thread(encode_png, images, spec.value_range)
-        return gan_pb2.ImageBatch(shape=images.shape, encoding=encoding, png=files)
-    data = await aside(len(images), encode_raw, images, wanted.encoding, spec.value_range)
-    return gan_pb2.ImageBatch(shape=images.shape, encoding=encoding, data=data)
+def _joined(parts: Sequence[Drawn]) -> Drawn:
+    labels = [part.labels for part in parts if part.labels is not None]
+    pixels = np.concatenate([part.pixels for part in parts])
+    return Drawn(pixels, np.concatenate(labels) if labels else None)
 
 
 def discriminate_response(verdicts: Sequence[Verdict]) -> gan_pb2.DiscriminateResponse:

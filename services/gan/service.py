@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from runtime.errors import InvalidArgument
 from runtime.rpc import Call
 from services.gan.drawing import Drawing
+from services.gan.drawing_pass import Rows
 from services.gan.image_model import ImageModel
 from services.gan.look_ahead import made_ahead
 from services.gan.metrics import GanMetrics
@@ -85,14 +86,11 @@ async def _draw(
     model: ImageModel, wanted: Drawing, rows: range, call: Call, timeline: Timeline
 ) -> gan_pb2.SampleResponse:
     """Draw the images `rows` of what is wanted, as one part of the reply."""
-    started = time.monotonic()
-    latents = await aside(len(rows), wanted.latents, rows.start, len(rows))
-    timeline.add_encode(started, time.monotonic())
     if rows.start:
         # A full queue refuses a request at its beginning, not in its middle.
         await model.batcher.wait_for_room(len(rows))
-    batched = await model.batcher.submit(latents, len(rows), call.deadline)
+    batched = await model.batcher.submit(Rows(wanted, rows.start), len(rows), call.deadline)
     timeline.add_batched(batched)
-    response = await sample_response(model.image, wanted, latents, batched.results, rows.start)
+    response = await sample_response(wanted, batched.results, rows.start)
     timeline.add_encode(batched.passes[-1].ended_at, time.monotonic())
     return response

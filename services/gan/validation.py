@@ -39,8 +39,8 @@ def drawing(request: gan_pb2.SampleRequest, spec: ImageSpec, max_count: int, pre
         encoding=encoding,
         seed=0 if has_latents else request.seed if request.HasField("seed") else secrets.randbits(63),
         truncation=_truncation(f"{prefix}truncation", request, has_latents),
-        labels=_drawn_labels(f"{prefix}labels", request.labels, count, num_classes),
-        vectors=_vectors(f"{prefix}latents.values", request, count, spec.latent_dim) if has_latents else None,
+        explicit_labels=_drawn_labels(f"{prefix}labels", request.labels, count, num_classes),
+        explicit_vectors=_vectors(f"{prefix}latents.values", request, count, spec.latent_dim) if has_latents else None,
     )
 
 

@@ -1,6 +1,7 @@
 """All image models of one process, as the lifecycle sees them; implements `runtime.lifecycle.Worker`."""
 
 import asyncio
+import gc
 
 from runtime.errors import NotFound, Unavailable
 from runtime.models import ModelRepository
@@ -36,6 +37,9 @@ class GanWorker:
         entries = [repository.get(name) for name in self._settings.models]
         loaded = [await load_and_start(entry, self._settings, self._metrics) for entry in entries]
         self._models = {model.name: model for model in loaded}
+        # What has been made up to here lives as long as the process; collections need not look at it.
+        gc.collect()
+        gc.freeze()
 
     async def wait_dead(self) -> BaseException:
         deaths = [asyncio.ensure_future(each.wait_dead()) for model in self.models for each in model.batchers]
