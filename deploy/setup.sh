@@ -14,4 +14,6 @@ if ! "$python" -m venv "$venv" 2>/dev/null; then
     exit 1
 fi
 echo "installing into $venv (the first time takes a few minutes)"
-"$venv/bin/python" -m pip install --disable-pip-version-check --quiet --progress-bar on -e ".[dev]"
+quiet=-qq
+if [ -t 1 ]; then quiet=; fi # people get pip's progress, logs do not
+"$venv/bin/python" -m pip install --disable-pip-version-check $quiet -e ".[dev]"

@@ -207,16 +207,19 @@ class Batcher(Generic[Payload, Result]):
 
     def _go_on(self, instance: InstanceThread[Payload, Result], outcome: Outcome[Payload, Result]) -> None:
         self._moved_at = time.monotonic()
+        results = outcome.results
+        if isinstance(results, BaseException) and not isinstance(results, Exception):
+            raise RuntimeError("an instance was told to end") from results
         self._idle.append(instance)
         self._dispatch()  # first, so that the instance is not idle while results are handed out
-        if isinstance(outcome.results, Exception):
-            self._fail(outcome.slices, outcome.results)
+        if isinstance(results, BaseException):
+            self._fail(outcome.slices, results)
         else:
-            self._commit(outcome.slices, outcome.results, outcome.started_at, outcome.ended_at)
+            self._commit(outcome.slices, results, outcome.started_at, outcome.ended_at)
         if not self._open:
             self.check_integrity()
 
-    def _fail(self, slices: list[Slice[Payload, Result]], error: Exception) -> None:
+    def _fail(self, slices: list[Slice[Payload, Result]], error: BaseException) -> None:
         logger.error("%s: a batch failed", self._name, exc_info=error)
         for one in slices:
             self._end(one.request, "failed", Internal())

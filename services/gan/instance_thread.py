@@ -26,7 +26,7 @@ class Outcome(Generic[Payload, Result]):
     """What became of a batch: one result a slice, or what the model raised. Times are monotonic seconds."""
 
     slices: list[Slice[Payload, Result]]
-    results: Sequence[Result] | Exception
+    results: Sequence[Result] | BaseException
     started_at: float
     ended_at: float
 
@@ -71,11 +71,11 @@ class InstanceThread(Generic[Payload, Result]):
 
     def _outcome(self, slices: list[Slice[Payload, Result]]) -> Outcome[Payload, Result]:
         started_at = time.monotonic()
-        results: Sequence[Result] | Exception
+        results: Sequence[Result] | BaseException
         try:
             results = self._run(slices)
             if len(results) != len(slices):
                 results = ValueError(f"{len(results)} results for {len(slices)} slices")
-        except Exception as error:
+        except BaseException as error:  # whatever it is, the batcher must hear of it
             results = error
         return Outcome(slices, results, started_at, time.monotonic())

@@ -221,6 +221,20 @@ async def test_dead_loop_fails_all_that_is_open_and_tells(caplog):
     assert "loop died" in caplog.text
 
 
+async def test_model_that_ends_its_thread_is_a_death_too(caplog):
+    def leave(slices):
+        raise SystemExit
+
+    observer = Recorder()
+    batcher = Batcher("leaver", [leave], BatchLimits(4, 4), observer)
+    batcher.start()
+    with pytest.raises(Internal):
+        await batcher.submit([1], 1, NEVER)
+    assert "told to end" in str(await batcher.wait_dead())
+    await batcher.stop()
+    assert observer.outcomes == {"failed": 1}
+
+
 async def test_stop_fails_what_is_open_and_waits_for_the_pass_in_hand():
     observer, model = Recorder(), Doubler(is_open=False)
     batcher = Batcher("doubler", [model.run], BatchLimits(4, 4), observer)
