@@ -27,8 +27,14 @@ class Timings:
 
     def phases(self) -> Mapping[str, float]:
         """Return the phases by name; those a paradigm does not have are absent."""
-        names = ("queue", "prefill", "batch_wait", "decode", "compute", "encode")
-        values = {name: getattr(self, f"{name}_seconds") for name in names}
+        values = {
+            "queue": self.queue_seconds,
+            "prefill": self.prefill_seconds,
+            "batch_wait": self.batch_wait_seconds,
+            "decode": self.decode_seconds,
+            "compute": self.compute_seconds,
+            "encode": self.encode_seconds,
+        }
         return {name: seconds for name, seconds in values.items() if seconds > 0.0}
 
 

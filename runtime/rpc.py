@@ -81,14 +81,12 @@ def _method_handler(
     request_class = GetMessageClass(method.input_type)
 
     async def unary(_: object, context: Context) -> Message:
-        async with Outcome(context, method.name, observer):
-            call = Call(context)
+        async with Outcome(context, method.name, observer) as call:
             request = parse(request_class, await read_message(context))
             return await behaviour(request, call)  # type: ignore[no-any-return]
 
     async def stream(_: object, context: Context) -> None:
-        async with Outcome(context, method.name, observer):
-            call = Call(context)
+        async with Outcome(context, method.name, observer) as call:
             request = parse(request_class, await read_message(context))
             async with contextlib.aclosing(behaviour(request, call)) as responses:
                 async for response in responses:
@@ -134,15 +132,14 @@ class Outcome:
         self._context = context
         self._rpc = rpc
         self._observer = observer
-        self._started = time.monotonic()
-        self._deadline = Deadline.after(context.time_remaining())
+        self._call = Call(context)
 
-    async def __aenter__(self) -> Outcome:
-        return self
+    async def __aenter__(self) -> Call:
+        return self._call
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        code = code_of(error, self._deadline)
-        self._observer.finished(self._rpc, code, time.monotonic() - self._started)
+        code = code_of(error, self._call.deadline)
+        self._observer.finished(self._rpc, code, time.monotonic() - self._call.received_at)
         if error is None or isinstance(error, asyncio.CancelledError):
             return
         if not isinstance(error, TandemError):
