@@ -27,6 +27,9 @@ Command = tuple[Literal["add", "cancel"], Sequence]
 class StepRunner(Protocol):
     """Computes a step: one list of tokens a work."""
 
+    def start(self) -> None:
+        """Called once, in the thread that will call `run`, before the first step."""
+
     def run(self, batch: list[Work]) -> list[list[SampledToken]]: ...
 
 
@@ -107,6 +110,7 @@ class Engine:
 
     def _loop(self) -> None:
         try:
+            self._runner.start()
             while self._take_commands():
                 self._step()
         except BaseException as error:  # whatever it is, nobody may wait for ever

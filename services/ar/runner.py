@@ -13,10 +13,15 @@ from services.ar.sequence import SampledToken
 class Runner:
     """`run` turns a step's work into sampled tokens. Called from the engine's thread only."""
 
-    def __init__(self, model: Transformer, cache: KVCache) -> None:
+    def __init__(self, model: Transformer, cache: KVCache, num_threads: int) -> None:
         self._model = model
         self._cache = cache
+        self._num_threads = num_threads
         self._device = model.norm.weight.device
+
+    def start(self) -> None:
+        """Take this thread as the one that computes; a thread's arithmetic threads are its own."""
+        torch.set_num_threads(self._num_threads)
 
     @torch.inference_mode()
     def run(self, batch: list[Work]) -> list[list[SampledToken]]:

@@ -23,6 +23,9 @@ class CountingRunner:
         self.num_steps = 0
         self._fails_at = fails_at
 
+    def start(self):
+        pass
+
     def run(self, batch):
         self.gate.wait()
         self.num_steps += 1

@@ -66,7 +66,7 @@ def test_scores_are_the_log_softmax_of_the_logits(models):
 
 def engine_parts(model, max_batch_tokens: int, num_blocks: int):
     cache = KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
-    return Scheduler(BlockPool(num_blocks, 8), 4, max_batch_tokens), Runner(model, cache)
+    return Scheduler(BlockPool(num_blocks, 8), 4, max_batch_tokens), Runner(model, cache, num_threads=1)
 
 
 def generate(model, prompts: list[list[int]], max_batch_tokens: int, num_blocks: int) -> list[Sequence]:
