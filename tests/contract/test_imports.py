@@ -25,6 +25,7 @@ CONFINED = {
         *(f"services/ar/{name}" for name in ("checkpoint", "gguf_checkpoint", "huggingface_checkpoint", "kv_cache")),
         *(f"services/ar/{name}" for name in ("language_model", "model.py", "rotary", "runner", "sampling.py")),
         "services/ar/weights",
+        "services/ar/packed_linear",
         "services/gan/training",
         "tandem/cli",
         "bench",
