@@ -52,8 +52,8 @@ def check(name: Name, models_dir: ModelsDir = MODELS_DIR) -> None:
         model = _repository(models_dir).get(name)
         with _working(terminal, "digests"):
             model.verify_files()
-        if model.spec.wheel is None:
-            typer.echo(f"digests: {len(model.spec.files)} files are as model.toml says")
+        count = len(model.spec.files) + (model.spec.wheel is not None)
+        typer.echo(f"digests: {count} of {count} as model.toml says")
         for path in weight_paths(model):
             with _working(terminal, f"opening {path.name}"):
                 found = inspect(path)

@@ -25,6 +25,7 @@ licence = "Apache-2.0"
 [wheel]
 requirement = "no-such-wheel==1.0"
 wheel_sha256 = "{digest}"
+member_sha256 = "{digest}"
 member = "a/b.gguf"
 """
 
