@@ -58,7 +58,7 @@ def test_list_says_what_is_here_and_what_is_not(repository: Path) -> None:
 def test_check_opens_the_weights_with_their_reader(repository: Path) -> None:
     code, text = tandem(repository, "check", "tiny-gan")
     assert code == 0
-    assert "digests: 1 files are as model.toml says" in text
+    assert "digests: 1 of 1 as model.toml says" in text
     assert "ONNX, x [1] -> y [1]" in text
 
 
