@@ -88,11 +88,16 @@ def _text_request(client: AsyncTandemClient, scenario: Scenario) -> Request:
         prompt = [Message("user", PROMPTS[index % len(PROMPTS)])]
         options = {"max_tokens": scenario.max_tokens, "seed": index, "ignore_eos": True}
         async with client.generate(prompt, **options) as generation:  # type: ignore[arg-type]
+            timings = None
             async for chunk in generation:
                 stopwatch.tokens(len(chunk.token_ids))
+                timings = chunk.timings or timings
             gateway = generation.gateway
         return Finished(
-            stopwatch.num_tokens, stopwatch.first_output_seconds, gateway.gateway_seconds if gateway else None
+            num_outputs=stopwatch.num_tokens,
+            first_output_seconds=stopwatch.first_output_seconds,
+            gateway_seconds=gateway.gateway_seconds if gateway else None,
+            backend_seconds=timings.total_seconds if timings else None,
         )
 
     return request
@@ -103,7 +108,12 @@ def _image_request(client: AsyncTandemClient, scenario: Scenario) -> Request:
         stopwatch = Stopwatch()
         images = await client.sample(scenario.images_per_request, seed=index)
         gateway = images.gateway
-        return Finished(len(images), stopwatch.total_seconds(), gateway.gateway_seconds if gateway else None)
+        return Finished(
+            num_outputs=len(images),
+            first_output_seconds=stopwatch.total_seconds(),
+            gateway_seconds=gateway.gateway_seconds if gateway else None,
+            backend_seconds=images.timings.total_seconds if images.timings else None,
+        )
 
     return request
 

@@ -8,9 +8,10 @@ from tandem.cli.measurement import Measurement, quantile
 from tandem.cli.terminal import seconds_text
 
 NOTE = (
-    "Times are the client's, exact; the gateway's share is its own. Closed loop: each caller waits for its answer"
-    " before it asks again.\nA token and an image are different units: the two rates do not compare. Matched work comes"
-    " with the matched pair of models."
+    "Times are the client's, exact. Outside the backend: what the client waited beyond the backend's own total, so the"
+    " gateway, both hops and the client itself; the gateway's own is what it spent before it passed the request on and"
+    " after the last answer.\nClosed loop: each caller waits for its answer before it asks again.\nA token and an image"
+    " are different units: the two rates do not compare. Matched work comes with the matched pair of models."
 )
 
 
@@ -34,7 +35,8 @@ def _rows(sides: Sequence[Measurement]) -> list[tuple[str, list[str]]]:
         ("latency p99", [_shown(each.latencies_seconds, 0.99) for each in sides]),
         ("first output p50", [_shown(each.first_outputs_seconds, 0.50) for each in sides]),
         ("outputs/s", [f"{each.outputs_per_second:,.1f} {each.unit}/s" for each in sides]),
-        ("gateway overhead p50", [_shown(each.gateway_seconds, 0.50) for each in sides]),
+        ("outside the backend p50", [_shown(each.outside_backend_seconds, 0.50) for each in sides]),
+        ("of it the gateway's own", [_shown(each.gateway_seconds, 0.50) for each in sides]),
         ("errors", [_errors(each) for each in sides]),
     ]
 

@@ -109,13 +109,13 @@ async def run_race(gateway: FakeGateway, file: Path) -> Ended:
 async def test_race_counts_and_leaves_warm_up_out(gateway: FakeGateway, tmp_path: Path) -> None:
     ended = await run_race(gateway, tmp_path / "race.json")
     assert ended.code == 0
-    for part in ("latency p50", "latency p99", "first output p50", "tokens/s", "images/s", "gateway overhead p50"):
+    for part in ("latency p50", "latency p99", "first output p50", "tokens/s", "images/s", "outside the backend p50"):
         assert part in ended.out
     assert "different units" in ended.err
     text, image = json.loads((tmp_path / "race.json").read_text())
     assert (text["num_requests"], text["num_outputs"], text["errors"]) == (6, 6 * 32, {})
     assert (image["num_requests"], image["num_outputs"]) == (10, 10)
-    assert text["gateway_overhead_p50_seconds"] == image["gateway_overhead_p50_seconds"] == 0.00025
+    assert text["gateway_own_p50_seconds"] == image["gateway_own_p50_seconds"] == 0.00025
     assert text["first_output_p50_seconds"] <= text["latency_p50_seconds"] <= text["latency_p99_seconds"]
     assert len(gateway.sequential.requests) == 1 + 2 + 6
     assert len(gateway.parallel.requests) == 1 + 3 + 10

@@ -23,27 +23,34 @@ async def test_each_index_is_sent_once_and_no_more_at_a_time_than_allowed() -> N
         most = max(most, running)
         await asyncio.sleep(0)
         running -= 1
-        return Finished(2, 0.1, 0.001)
+        return Finished(2, 0.1, 0.001, 0.0)
 
     seen, ended = measurement(3), []
     await measure(seen, request, 10, lambda: ended.append(1))
     assert (sorted(sent), most, len(ended)) == (list(range(10)), 3, 10)
     assert (seen.num_requests, seen.summary()["num_outputs"]) == (10, 20)
-    assert seen.summary()["gateway_overhead_p50_seconds"] == 0.001
+    assert seen.summary()["gateway_own_p50_seconds"] == 0.001
 
 
 async def test_errors_are_counted_by_code_and_not_timed() -> None:
     async def request(index: int) -> Finished:
         if index % 2:
             raise TandemRpcError("UNAVAILABLE", "gone")
-        return Finished(0, None, None)
+        return Finished(0, None, None, None)
 
     seen = measurement(1)
     await measure(seen, request, 5)
     assert (dict(seen.errors), len(seen.latencies_seconds), seen.num_requests) == ({"UNAVAILABLE": 2}, 3, 5)
     summary = seen.summary()
     assert summary["first_output_p50_seconds"] is None
-    assert summary["gateway_overhead_p50_seconds"] is None
+    assert summary["gateway_own_p50_seconds"] is None
+    assert summary["outside_backend_p50_seconds"] is None
+
+
+def test_outside_the_backend_is_what_the_client_waited_beyond_it() -> None:
+    seen = Measurement("parallel", "images", "Sample", 1, latencies_seconds=[0.5, 1.0, 2.0])
+    seen.finished = [Finished(1, 0.5, 0.01, 0.25), Finished(1, 1.0, 0.01, None), Finished(1, 2.0, 0.01, 1.5)]
+    assert seen.outside_backend_seconds == [0.25, 0.5]
 
 
 async def test_other_exceptions_are_not_swallowed() -> None:

@@ -18,7 +18,7 @@ def shown(*measurements: Measurement) -> str:
 def test_figures_and_errors_are_shown() -> None:
     measurement = Measurement("sequential", "tokens", "Generate, streamed", 2, wall_seconds=2.0)
     measurement.latencies_seconds = [0.1, 0.2]
-    measurement.finished = [Finished(10, 0.05, 0.0002), Finished(30, 0.06, 0.0004)]
+    measurement.finished = [Finished(10, 0.05, 0.0002, 0.0), Finished(30, 0.06, 0.0004, 0.0)]
     measurement.errors = Counter({"UNAVAILABLE": 3})
     text = shown(measurement)
     for part in ("20.0 tokens/s", "100 ms", "200 ms", "50 ms", "200 µs", "3 UNAVAILABLE", "5, 2"):
