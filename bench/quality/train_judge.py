@@ -13,6 +13,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from services.gan.training.dataset import load_split
+from services.gan.training.export import strip_metadata
 
 NUM_FEATURES = 128
 
@@ -98,6 +99,7 @@ def export(judge: Judge, path: Path) -> None:
         external_data=False,
         verbose=False,
     )
+    strip_metadata(path)
 
 
 def main() -> None:
