@@ -55,6 +55,11 @@ class LanguageModel:
             dtype=str(transformer.norm.weight.dtype).removeprefix("torch."),
         )
 
+    @property
+    def parts(self) -> list[Engine]:
+        """What works for the model in the background."""
+        return [self.engine]
+
     async def warm_up(self, num_prompt_tokens: int) -> None:
         """Start the engine and run a prompt of that length through it, and some decode steps."""
         self.engine.start()

@@ -63,7 +63,7 @@ class ImageModel:
         return len(self._generators)
 
     @property
-    def batchers(self) -> list[Batcher[Any, Any]]:
+    def parts(self) -> list[Batcher[Any, Any]]:
         return [self.batcher] if self.judge is None else [self.batcher, self.judge]
 
     def warm_up(self) -> None:
@@ -139,6 +139,6 @@ def _open(
 async def load_and_start(model: Model, settings: GanSettings, metrics: GanMetrics) -> ImageModel:
     """Load a model in a thread, warm it up and start its batchers. Raises ModelError, ProviderError."""
     loaded = await asyncio.to_thread(load_image_model, model, settings, metrics)
-    for batcher in loaded.batchers:
+    for batcher in loaded.parts:
         batcher.start()
     return loaded

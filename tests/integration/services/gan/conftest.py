@@ -68,7 +68,7 @@ async def running_backend(settings: GanSettings) -> AsyncIterator[Backend]:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             yield Backend(gan_pb2_grpc.GanServiceStub(channel), channel, worker, registry)
             for model in worker.models:
-                for batcher in model.batchers:
+                for batcher in model.parts:
                     batcher.check_integrity()
     finally:
         await server.stop(5.0)

@@ -1,0 +1,82 @@
+"""The models of one process: loaded by name, found by name, ended together. Knows nothing of what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from runtime.errors import NotFound, Unavailable
+from runtime.models import Model, ModelRepository
+
+
+class Part(Protocol):
+    """Something that works for a model in the background: an engine, a batcher. See `runtime.lifecycle.Worker`."""
+
+    async def wait_dead(self) -> BaseException: ...
+
+    async def stop(self) -> None: ...
+
+    def last_progress(self) -> float | None: ...
+
+
+class LoadedModel(Protocol):
+    """A model that was loaded, its parts started."""
+
+    name: str
+
+    @property
+    def parts(self) -> Sequence[Part]: ...
+
+
+M = TypeVar("M", bound=LoadedModel)
+
+
+class ModelWorker(Generic[M]):
+    """Loads `names` out of the repository with `load`; implements `runtime.lifecycle.Worker`."""
+
+    def __init__(self, models_dir: Path, names: Sequence[str], load: Callable[[Model], Awaitable[M]]) -> None:
+        self._repository = ModelRepository(models_dir)
+        self._names = names
+        self._load = load
+        self._models: dict[str, M] = {}
+
+    @property
+    def models(self) -> list[M]:
+        return list(self._models.values())
+
+    def get(self, name: str) -> M:
+        """Return the model called `name`, or the only one if it is empty. Raises NotFound, Unavailable."""
+        if not self._models:
+            raise Unavailable("the models are still loading")
+        if not name and len(self._models) == 1:
+            return next(iter(self._models.values()))
+        if name not in self._models:
+            raise NotFound(name, self._models)
+        return self._models[name]
+
+    async def start(self) -> None:
+        entries = [self._repository.get(name) for name in self._names]
+        loaded = [await self._load(entry) for entry in entries]
+        self._models = {model.name: model for model in loaded}
+        # What loading left behind is large and cyclic; what remains lives as long as the process.
+        gc.collect()
+        gc.freeze()
+
+    async def wait_dead(self) -> BaseException:
+        deaths = [asyncio.ensure_future(part.wait_dead()) for part in self._parts()]
+        done, _ = await asyncio.wait(deaths, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+
+    async def stop(self) -> None:
+        for part in self._parts():
+            await part.stop()
+
+    def last_progress(self) -> float | None:
+        moments = [moment for part in self._parts() if (moment := part.last_progress()) is not None]
+        return min(moments, default=None)
+
+    def _parts(self) -> list[Part]:
+        return [part for model in self.models for part in model.parts]
