@@ -59,7 +59,7 @@ async def test_models_are_found_by_name_and_a_lone_one_by_none(worker):
 
 
 async def test_a_name_that_is_not_in_the_repository_is_told_at_the_start(worker):
-    with pytest.raises(NotFound, match="'../x'"):
+    with pytest.raises(NotFound, match=r"'\.\./x'"):
         await worker("../x").start()
 
 
