@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -41,11 +41,9 @@ def _becomes_ready(process: subprocess.Popen[bytes], port: int) -> bool:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         health = health_pb2_grpc.HealthStub(channel)
         while process.poll() is None and time.monotonic() < deadline:
-            try:
+            with suppress(grpc.RpcError):  # it does not listen yet
                 response = health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=1.0)
                 if response.status == health_pb2.HealthCheckResponse.SERVING:
                     return True
-            except grpc.RpcError:
-                pass
             time.sleep(0.2)
     return False

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import grpc
@@ -41,8 +41,6 @@ MESSAGE_TIMEOUT_SECONDS = 2.0
 CANCELLATION_DELAY_SECONDS = 0.05
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-UnaryMethod = Callable[[Any, "Call"], Awaitable[Message]]
-StreamMethod = Callable[[Any, "Call"], AsyncIterator[Message]]
 
 
 class Call:

@@ -30,7 +30,7 @@ CONFINED = {
         "tandem/cli",
         "bench",
     ),
-    "onnxruntime": ("services/gan", "tandem/cli", "bench"),
+    "onnxruntime": ("services/gan/onnx_session", "services/gan/training", "tandem/cli", "bench"),
     "prometheus_client": ("runtime/metrics", "services/ar/metrics", "services/gan/metrics", "gateway"),
     "signal": ("runtime/lifecycle", "tandem/cli", "bench"),
     "pickle": (),

@@ -10,18 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 DEFAULT_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-LABELS = (
-    "t-shirt",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
 _FILES = {"train": "train", "test": "t10k"}
 
 
