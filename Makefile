@@ -43,13 +43,13 @@ types: setup  ## mypy, strict
 	$(BIN)/mypy
 
 train-gan: setup  ## train fashion-gan (about 30 minutes on 2 cores; goes on where it stopped)
-	$(BIN)/python -m services.gan.training.train --out runs/fashion-gan
+	$(BIN)/python -m training.gan.train --out runs/fashion-gan
 
 curve-gan: setup  ## measure the quality of each snapshot of that training
 	$(BIN)/python -m bench.quality.training_curve --run runs/fashion-gan --model models/fashion-gan
 
 export-gan: setup  ## export the trained fashion-gan into models/
-	$(BIN)/python -m services.gan.training.export --run runs/fashion-gan --model models/fashion-gan
+	$(BIN)/python -m training.gan.export --run runs/fashion-gan --model models/fashion-gan
 
 bench: setup  ## every benchmark, one after another
 	for script in bench/bench_*.py; do $(BIN)/python $$script || exit 1; done

@@ -31,6 +31,7 @@ from rich.table import Table
 from bench.processes import free_port, serving
 from bench.spread import shown, spread
 from runtime.models import ModelRepository
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 
 MODEL = "fashion-gan"
@@ -85,7 +86,7 @@ async def load(port: int, pid: int, scenario: Scenario, seconds: float) -> Load:
 
 async def _client(sample: Sample, scenario: Scenario, number: int, end: float, out: list[float]) -> None:
     for seed in itertools.count(number * 1_000_000):
-        request = gan_pb2.SampleRequest(count=scenario.num_images, seed=seed, encoding=gan_pb2.ENCODING_RAW_UINT8)
+        request = gan_pb2.SampleRequest(count=scenario.num_images, seed=seed, encoding=images_pb2.ENCODING_RAW_UINT8)
         started = time.perf_counter()
         if started >= end:
             return

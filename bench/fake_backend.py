@@ -15,6 +15,7 @@ import uvloop
 from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
 from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 
@@ -52,7 +53,7 @@ class _Parallel:
     """Sample sends one ready 28 x 28 image."""
 
     _timings = Timings(queue_seconds=1e-6, compute_seconds=1e-6, total_seconds=3e-6)
-    _image = gan_pb2.ImageBatch(shape=[1, 28, 28, 1], encoding=gan_pb2.ENCODING_RAW_UINT8, data=bytes(784))
+    _image = images_pb2.ImageBatch(shape=[1, 28, 28, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=bytes(784))
     _reply = gan_pb2.SampleResponse(images=_image, timings=_timings)
 
     async def sample(self, request: Any, call: Call) -> Any:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import onnxruntime
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 
 MAX_BATCH_SIZE = 64
@@ -54,7 +55,9 @@ class PlainGan(gan_pb2_grpc.GanServiceServicer):
         self._queue.put_nowait((latents, source.integers(0, NUM_CLASSES, count), future))
         images = await future  # [count, 1, 28, 28] in -1..1
         values = ((images + 1) * 127.5).round().astype(np.uint8)
-        batch = gan_pb2.ImageBatch(shape=(count, 28, 28, 1), encoding=gan_pb2.ENCODING_RAW_UINT8, data=values.tobytes())
+        batch = images_pb2.ImageBatch(
+            shape=(count, 28, 28, 1), encoding=images_pb2.ENCODING_RAW_UINT8, data=values.tobytes()
+        )
         return gan_pb2.SampleResponse(images=batch, seed=request.seed)
 
     async def _serve(self, session: onnxruntime.InferenceSession) -> None:

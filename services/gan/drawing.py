@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.gan.images import Encoding
+from services.common.images import Encoding
 from services.gan.latents import draw_labels, draw_latents
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.models import ImageSpec, ModelError
-from services.gan.images import Images
+from services.common.images import Images
+from services.common.onnx_session import OnnxSession
 from services.gan.model_inputs import describe, label_input, main_input
-from services.gan.onnx_session import OnnxSession
 
 Layout = Literal["NCHW", "NHWC"]
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from runtime.models import ImageSpec, Model, ModelError
+from services.common.onnx_session import choose_providers, default_num_instances, open_session
+from services.common.providers import Provider
 from services.gan.batcher import Batcher, BatchLimits
 from services.gan.discriminator import Discriminator, Exhibits, Verdict
 from services.gan.drawing_pass import DrawingPass, Drawn, Rows
 from services.gan.generator import Generator, blank
 from services.gan.metrics import BatcherMetrics, GanMetrics
-from services.gan.onnx_session import choose_providers, default_num_instances, open_session
-from services.gan.providers import Provider
 from services.gan.settings import GanSettings
 from tandem.gan.v1 import gan_pb2
 

@@ -7,10 +7,10 @@ from typing import TypeVar
 import numpy as np
 
 from runtime.metrics import Timings
+from services.common.image_messages import image_batch
 from services.gan.discriminator import Verdict
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import Drawn
-from services.gan.images import encode_png, raw_bytes
 from tandem.common.v1 import timings_pb2
 from tandem.gan.v1 import gan_pb2
 
@@ -18,11 +18,6 @@ T = TypeVar("T")
 
 # For so many images the work costs less than the way to another thread and back.
 MAX_INLINE_IMAGES = 64
-PROTO_ENCODINGS = {
-    "uint8": gan_pb2.ENCODING_RAW_UINT8,
-    "float32": gan_pb2.ENCODING_RAW_FLOAT32,
-    "png": gan_pb2.ENCODING_PNG,
-}
 
 
 async def aside(num_images: int, work: Callable[..., T], *arguments: object) -> T:
@@ -35,11 +30,10 @@ async def aside(num_images: int, work: Callable[..., T], *arguments: object) -> 
 async def sample_response(drawing: Drawing, parts: Sequence[Drawn], first_index: int) -> gan_pb2.SampleResponse:
     """Return the reply that carries what was drawn in `parts`, without timings."""
     drawn = parts[0] if len(parts) == 1 else _joined(parts)
-    batch = gan_pb2.ImageBatch(shape=drawn.pixels.shape, encoding=PROTO_ENCODINGS[drawing.encoding])
     if drawing.encoding == "png":
-        batch.png.extend(await asyncio.to_thread(encode_png, drawn.pixels))
+        batch = await asyncio.to_thread(image_batch, drawn.pixels, drawing.encoding)
     else:
-        batch.data = raw_bytes(drawn.pixels)
+        batch = image_batch(drawn.pixels, drawing.encoding)
     labels = None if drawn.labels is None else drawn.labels.tolist()
     return gan_pb2.SampleResponse(images=batch, labels=labels, seed=drawing.seed, first_index=first_index)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from runtime.settings import ProcessSettings
-from services.gan.providers import Choice
+from services.common.providers import Choice
 
 
 class GanSettings(ProcessSettings):

@@ -9,28 +9,21 @@ import numpy.typing as npt
 
 from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec
+from services.common.image_messages import checked_classes, checked_encoding, decoded_images
 from services.gan.discriminator import Exhibits
 from services.gan.drawing import Drawing
-from services.gan.images import Encoding, Images, check_png, decode_png, decode_raw
 from tandem.gan.v1 import gan_pb2
 
 MIN_TRUNCATION = 0.1
 MAX_TRUNCATION = 10.0
 MAX_DISCRIMINATED_IMAGES = 1024
 
-ENCODINGS: dict[int, Encoding] = {
-    gan_pb2.ENCODING_UNSPECIFIED: "uint8",
-    gan_pb2.ENCODING_RAW_UINT8: "uint8",
-    gan_pb2.ENCODING_RAW_FLOAT32: "float32",
-    gan_pb2.ENCODING_PNG: "png",
-}
-
 
 def drawing(request: gan_pb2.SampleRequest, spec: ImageSpec, max_count: int, prefix: str = "") -> Drawing:
     """Return what the request asks for, with defaults filled in. Raises InvalidArgument."""
     count = check_int(f"{prefix}count", request.count if request.HasField("count") else 1, 1, max_count)
     num_classes = len(spec.class_names)
-    encoding = _encoding(f"{prefix}encoding", request.encoding, spec)
+    encoding = checked_encoding(f"{prefix}encoding", request.encoding, spec)
     has_latents = request.HasField("latents")
     return Drawing(
         count=count,
@@ -52,12 +45,12 @@ def images_per_message(request: gan_pb2.SampleStreamRequest, max_batch_size: int
 
 def exhibits(request: gan_pb2.DiscriminateRequest, spec: ImageSpec, max_count: int) -> Exhibits:
     """Return the images and classes to judge. Raises InvalidArgument."""
-    images = _decoded(request.images, spec, min(max_count, MAX_DISCRIMINATED_IMAGES))
+    images = decoded_images("images", request.images, spec, min(max_count, MAX_DISCRIMINATED_IMAGES))
     num_classes = len(spec.class_names)
     if len(request.labels) != (len(images) if num_classes else 0):
         accepted = f"{len(images)}, one an image" if num_classes else "none: the model has no classes"
         raise InvalidArgument("labels", f"{len(request.labels)} labels", accepted)
-    return Exhibits(images, _classes("labels", request.labels, num_classes) if num_classes else None)
+    return Exhibits(images, checked_classes("labels", request.labels, num_classes) if num_classes else None)
 
 
 def check_int(field: str, value: int, low: int, high: int) -> int:
@@ -65,14 +58,6 @@ def check_int(field: str, value: int, low: int, high: int) -> int:
     if not low <= value <= high:
         raise InvalidArgument(field, value, f"{low} to {high}")
     return value
-
-
-def _encoding(field: str, value: int, spec: ImageSpec) -> Encoding:
-    if value not in ENCODINGS:
-        raise InvalidArgument(field, value, ", ".join(gan_pb2.Encoding.keys()))
-    if ENCODINGS[value] == "png":
-        check_png(field, spec.shape[2])
-    return ENCODINGS[value]
 
 
 def _truncation(field: str, request: gan_pb2.SampleRequest, has_latents: bool) -> float | None:
@@ -93,15 +78,8 @@ def _drawn_labels(field: str, labels: Sequence[int], count: int, num_classes: in
         raise InvalidArgument(field, f"{len(labels)} labels", "none: the model has no classes")
     if len(labels) not in (1, count):
         raise InvalidArgument(field, f"{len(labels)} labels", f"none, one, or {count}: one an image")
-    classes = _classes(field, labels, num_classes)
+    classes = checked_classes(field, labels, num_classes)
     return classes if len(classes) == count else np.repeat(classes, count)
-
-
-def _classes(field: str, labels: Sequence[int], num_classes: int) -> npt.NDArray[np.int64]:
-    for label in labels:
-        if not 0 <= label < num_classes:
-            raise InvalidArgument(field, label, f"0 to {num_classes - 1}")
-    return np.array(labels, dtype=np.int64)
 
 
 def _vectors(field: str, request: gan_pb2.SampleRequest, count: int, latent_dim: int) -> npt.NDArray[np.float32]:
@@ -112,16 +90,3 @@ def _vectors(field: str, request: gan_pb2.SampleRequest, count: int, latent_dim:
     if not np.isfinite(values).all():
         raise InvalidArgument(field, "NaN or infinity", "finite numbers")
     return values.reshape(count, latent_dim)
-
-
-def _decoded(batch: gan_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> Images:
-    encoding = _encoding("images.encoding", batch.encoding, spec)
-    shape = tuple(batch.shape)
-    if len(shape) != 4 or shape[1:] != spec.shape:
-        raise InvalidArgument("images.shape", list(shape), f"[count, {', '.join(map(str, spec.shape))}]")
-    count = check_int("images.shape[0]", shape[0], 1, max_count)
-    if encoding != "png":
-        return decode_raw(batch.data, count, encoding, spec)
-    if len(batch.png) != count:
-        raise InvalidArgument("images.png", f"{len(batch.png)} files", f"{count}, as images.shape says")
-    return decode_png(batch.png, spec)

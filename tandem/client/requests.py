@@ -12,12 +12,13 @@ from tandem.ar.v1 import ar_pb2
 from tandem.client.images import Images
 from tandem.client.options import Encoding, GenerateOptions, SampleOptions, SamplingOptions
 from tandem.client.prompts import Message, Prompt
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 
 ENCODINGS: dict[Encoding, int] = {
-    "uint8": gan_pb2.ENCODING_RAW_UINT8,
-    "float32": gan_pb2.ENCODING_RAW_FLOAT32,
-    "png": gan_pb2.ENCODING_PNG,
+    "uint8": images_pb2.ENCODING_RAW_UINT8,
+    "float32": images_pb2.ENCODING_RAW_FLOAT32,
+    "png": images_pb2.ENCODING_PNG,
 }
 _SCALARS = SamplingOptions.__annotations__.keys() - {"stop", "stop_token_ids", "logit_bias"}
 
@@ -77,7 +78,7 @@ def discriminate_request(
     if labels is None and isinstance(images, Images):
         labels = images.labels
     encoding = _encoding("uint8" if pixels.dtype == np.uint8 else "float32")
-    batch = gan_pb2.ImageBatch(shape=pixels.shape, encoding=encoding, data=_little_endian(pixels).tobytes())
+    batch = images_pb2.ImageBatch(shape=pixels.shape, encoding=encoding, data=_little_endian(pixels).tobytes())
     request = gan_pb2.DiscriminateRequest(model=model, images=batch)
     if labels is not None:
         _extend(request, "labels", [labels] * len(pixels) if np.ndim(labels) == 0 else np.asarray(labels).tolist())
@@ -120,10 +121,10 @@ def _put_source(request: gan_pb2.SampleRequest, options: SampleOptions) -> None:
         request.latents.values.extend(np.asarray(latents, np.float32).ravel().tolist())
 
 
-def _encoding(name: Encoding) -> gan_pb2.Encoding:
+def _encoding(name: Encoding) -> images_pb2.Encoding:
     if name not in ENCODINGS:
         raise ValueError(f"encoding: {name!r} is none of {', '.join(ENCODINGS)}")
-    return cast(gan_pb2.Encoding, ENCODINGS[name])
+    return cast(images_pb2.Encoding, ENCODINGS[name])
 
 
 def _little_endian(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("tandem", "runtime", "services", "gateway", "bench")
+PACKAGES = ("tandem", "runtime", "services", "gateway", "training", "bench")
 
 FORBIDDEN = {
     # folder: what its modules may not import
     "tandem/client": ("runtime", "services", "gateway", "bench", "torch", "onnxruntime"),
-    "runtime": ("services", "gateway", "bench", "tandem", "torch", "onnxruntime"),
-    "services/ar": ("services.gan", "gateway", "bench", "tandem.client", "tandem.cli", "onnxruntime"),
-    "services/gan": ("services.ar", "gateway", "bench", "tandem.client", "tandem.cli"),
-    "gateway": ("services", "bench", "tandem.client", "tandem.cli", "torch", "onnxruntime"),
+    "runtime": ("services", "gateway", "training", "bench", "tandem", "torch", "onnxruntime"),
+    "services/ar": ("services.gan", "gateway", "training", "bench", "tandem.client", "tandem.cli", "onnxruntime"),
+    "services/gan": ("services.ar", "gateway", "training", "bench", "tandem.client", "tandem.cli"),
+    "services/common": ("services.ar", "services.gan", "gateway", "training", "bench", "tandem.client", "tandem.cli"),
+    "gateway": ("services", "training", "bench", "tandem.client", "tandem.cli", "torch", "onnxruntime"),
+    "training": ("gateway", "services.gan", "tandem"),
     "bench": ("gateway",),
 }
 
@@ -26,11 +28,11 @@ CONFINED = {
         *(f"services/ar/{name}" for name in ("language_model", "model.py", "rotary", "runner", "sampling.py")),
         "services/ar/weights",
         "services/ar/packed_linear",
-        "services/gan/training",
+        "training",
         "tandem/cli",
         "bench",
     ),
-    "onnxruntime": ("services/gan/onnx_session", "services/gan/training", "tandem/cli", "bench"),
+    "onnxruntime": ("services/common/onnx_session", "services/gan/training", "tandem/cli", "bench"),
     "prometheus_client": ("runtime/metrics", "services/ar/metrics", "services/gan/metrics", "gateway"),
     "signal": ("runtime/lifecycle", "tandem/cli", "bench"),
     "pickle": (),

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tandem.common.v1 import images_pb2 as tandem_dot_common_dot_v1_dot_images__pb2
 from tandem.common.v1 import timings_pb2 as tandem_dot_common_dot_v1_dot_timings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15tandem/ar/v1/ar.proto\x12\x0ctandem.ar.v1\x1a\x1etandem/common/v1/timings.proto\"\x80\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12(\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x18.tandem.ar.v1.ChatPromptH\x00\x12+\n\x06tokens\x18\x04 \x01(\x0b\x32\x19.tandem.ar.v1.TokenPromptH\x00\x12\x15\n\x0b\x63lass_label\x18\x05 \x01(\x05H\x00\x12.\n\x08sampling\x18\x06 \x01(\x0b\x32\x1c.tandem.ar.v1.SamplingParams\x12\x10\n\x08logprobs\x18\x07 \x01(\x08\x12\x14\n\x0ctop_logprobs\x18\x08 \x01(\x05\x42\x08\n\x06prompt\"9\n\nChatPrompt\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.tandem.ar.v1.ChatMessage\",\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\x1a\n\x0bTokenPrompt\x12\x0b\n\x03ids\x18\x01 \x03(\x05\"\xfe\x03\n\x0eSamplingParams\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05top_k\x18\x02 \x01(\x05\x12\x12\n\x05top_p\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\r\n\x05min_p\x18\x04 \x01(\x01\x12\x1f\n\x12repetition_penalty\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x10presence_penalty\x18\x06 \x01(\x01\x12\x19\n\x11\x66requency_penalty\x18\x07 \x01(\x01\x12\x11\n\x04seed\x18\x08 \x01(\x04H\x03\x88\x01\x01\x12\x17\n\nmax_tokens\x18\t \x01(\x05H\x04\x88\x01\x01\x12\x12\n\nmin_tokens\x18\n \x01(\x05\x12\x0c\n\x04stop\x18\x0b \x03(\t\x12\x16\n\x0estop_token_ids\x18\x0c \x03(\x05\x12?\n\nlogit_bias\x18\r \x03(\x0b\x32+.tandem.ar.v1.SamplingParams.LogitBiasEntry\x12\x12\n\nignore_eos\x18\x0e \x01(\x08\x12\x0e\n\x01n\x18\x0f \x01(\x05H\x05\x88\x01\x01\x1a\x30\n\x0eLogitBiasEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x15\n\x13_repetition_penaltyB\x07\n\x05_seedB\r\n\x0b_max_tokensB\x04\n\x02_n\"\x96\x02\n\x10GenerateResponse\x12\x14\n\x0c\x63hoice_index\x18\x01 \x01(\x05\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\x12\x12\n\ntext_delta\x18\x03 \x01(\t\x12,\n\x08logprobs\x18\x04 \x03(\x0b\x32\x1a.tandem.ar.v1.TokenLogprob\x12\x31\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x1a.tandem.ar.v1.FinishReason\x12\x14\n\x0cmatched_stop\x18\x06 \x01(\t\x12\"\n\x05usage\x18\x07 \x01(\x0b\x32\x13.tandem.ar.v1.Usage\x12*\n\x07timings\x18\x08 \x01(\x0b\x32\x19.tandem.common.v1.Timings\"q\n\x0cTokenLogprob\x12\x10\n\x08token_id\x18\x01 \x01(\x05\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\x12\r\n\x05token\x18\x03 \x01(\x0c\x12/\n\x0c\x61lternatives\x18\x04 \x03(\x0b\x32\x19.tandem.ar.v1.Alternative\"?\n\x0b\x41lternative\x12\x10\n\x08token_id\x18\x01 \x01(\x05\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\x12\r\n\x05token\x18\x03 \x01(\x0c\"Z\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x15\n\rcached_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"e\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12+\n\x06tokens\x18\x03 \x01(\x0b\x32\x19.tandem.ar.v1.TokenPromptH\x00\x42\t\n\x07\x63ontent\"\x96\x01\n\rScoreResponse\x12\x15\n\rtotal_logprob\x18\x01 \x01(\x01\x12*\n\x06tokens\x18\x02 \x03(\x0b\x32\x1a.tandem.ar.v1.TokenLogprob\x12\x16\n\x0e\x62its_per_token\x18\x03 \x01(\x01\x12*\n\x07timings\x18\x04 \x01(\x0b\x32\x19.tandem.common.v1.Timings\"\x13\n\x11ListModelsRequest\"9\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.tandem.ar.v1.Model\"\xb4\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08modality\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x16\n\x0enum_parameters\x18\x04 \x01(\x03\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\x05\x12\x12\n\nvocab_size\x18\x06 \x01(\x05\x12\x13\n\x0bnum_classes\x18\x07 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\r\n\x05\x64type\x18\t \x01(\t*_\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x32\xf7\x01\n\x15\x41utoregressiveService\x12K\n\x08Generate\x12\x1d.tandem.ar.v1.GenerateRequest\x1a\x1e.tandem.ar.v1.GenerateResponse0\x01\x12@\n\x05Score\x12\x1a.tandem.ar.v1.ScoreRequest\x1a\x1b.tandem.ar.v1.ScoreResponse\x12O\n\nListModels\x12\x1f.tandem.ar.v1.ListModelsRequest\x1a .tandem.ar.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15tandem/ar/v1/ar.proto\x12\x0ctandem.ar.v1\x1a\x1dtandem/common/v1/images.proto\x1a\x1etandem/common/v1/timings.proto\"\xcc\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12(\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x18.tandem.ar.v1.ChatPromptH\x00\x12+\n\x06tokens\x18\x04 \x01(\x0b\x32\x19.tandem.ar.v1.TokenPromptH\x00\x12\x15\n\x0b\x63lass_label\x18\x05 \x01(\x05H\x00\x12.\n\x08sampling\x18\x06 \x01(\x0b\x32\x1c.tandem.ar.v1.SamplingParams\x12\x10\n\x08logprobs\x18\x07 \x01(\x08\x12\x14\n\x0ctop_logprobs\x18\x08 \x01(\x05\x12\x32\n\x0eimage_encoding\x18\t \x01(\x0e\x32\x1a.tandem.common.v1.Encoding\x12\x16\n\x0epartial_images\x18\n \x01(\x08\x42\x08\n\x06prompt\"9\n\nChatPrompt\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.tandem.ar.v1.ChatMessage\",\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\x1a\n\x0bTokenPrompt\x12\x0b\n\x03ids\x18\x01 \x03(\x05\"\xfe\x03\n\x0eSamplingParams\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05top_k\x18\x02 \x01(\x05\x12\x12\n\x05top_p\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\r\n\x05min_p\x18\x04 \x01(\x01\x12\x1f\n\x12repetition_penalty\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x10presence_penalty\x18\x06 \x01(\x01\x12\x19\n\x11\x66requency_penalty\x18\x07 \x01(\x01\x12\x11\n\x04seed\x18\x08 \x01(\x04H\x03\x88\x01\x01\x12\x17\n\nmax_tokens\x18\t \x01(\x05H\x04\x88\x01\x01\x12\x12\n\nmin_tokens\x18\n \x01(\x05\x12\x0c\n\x04stop\x18\x0b \x03(\t\x12\x16\n\x0estop_token_ids\x18\x0c \x03(\x05\x12?\n\nlogit_bias\x18\r \x03(\x0b\x32+.tandem.ar.v1.SamplingParams.LogitBiasEntry\x12\x12\n\nignore_eos\x18\x0e \x01(\x08\x12\x0e\n\x01n\x18\x0f \x01(\x05H\x05\x88\x01\x01\x1a\x30\n\x0eLogitBiasEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x15\n\x13_repetition_penaltyB\x07\n\x05_seedB\r\n\x0b_max_tokensB\x04\n\x02_n\"\xc3\x02\n\x10GenerateResponse\x12\x14\n\x0c\x63hoice_index\x18\x01 \x01(\x05\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\x12\x12\n\ntext_delta\x18\x03 \x01(\t\x12,\n\x08logprobs\x18\x04 \x03(\x0b\x32\x1a.tandem.ar.v1.TokenLogprob\x12\x31\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x1a.tandem.ar.v1.FinishReason\x12\x14\n\x0cmatched_stop\x18\x06 \x01(\t\x12\"\n\x05usage\x18\x07 \x01(\x0b\x32\x13.tandem.ar.v1.Usage\x12*\n\x07timings\x18\x08 \x01(\x0b\x32\x19.tandem.common.v1.Timings\x12+\n\x05image\x18\t \x01(\x0b\x32\x1c.tandem.common.v1.ImageBatch\"q\n\x0cTokenLogprob\x12\x10\n\x08token_id\x18\x01 \x01(\x05\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\x12\r\n\x05token\x18\x03 \x01(\x0c\x12/\n\x0c\x61lternatives\x18\x04 \x03(\x0b\x32\x19.tandem.ar.v1.Alternative\"?\n\x0b\x41lternative\x12\x10\n\x08token_id\x18\x01 \x01(\x05\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\x12\r\n\x05token\x18\x03 \x01(\x0c\"Z\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x15\n\rcached_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"\xb0\x01\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x05texts\x18\x02 \x01(\x0b\x32\x19.tandem.ar.v1.TextContentH\x00\x12,\n\x06tokens\x18\x03 \x01(\x0b\x32\x1a.tandem.ar.v1.TokenContentH\x00\x12,\n\x06images\x18\x04 \x01(\x0b\x32\x1a.tandem.ar.v1.ImageContentH\x00\x42\t\n\x07\x63ontent\"\x1c\n\x0bTextContent\x12\r\n\x05texts\x18\x01 \x03(\t\">\n\x0cTokenContent\x12.\n\x0btoken_lists\x18\x01 \x03(\x0b\x32\x19.tandem.ar.v1.TokenPrompt\"L\n\x0cImageContent\x12,\n\x06images\x18\x01 \x01(\x0b\x32\x1c.tandem.common.v1.ImageBatch\x12\x0e\n\x06labels\x18\x02 \x03(\x05\"j\n\rScoreResponse\x12-\n\x0blikelihoods\x18\x01 \x03(\x0b\x32\x18.tandem.ar.v1.Likelihood\x12*\n\x07timings\x18\x02 \x01(\x0b\x32\x19.tandem.common.v1.Timings\"g\n\nLikelihood\x12\x15\n\rtotal_logprob\x18\x01 \x01(\x01\x12*\n\x06tokens\x18\x02 \x03(\x0b\x32\x1a.tandem.ar.v1.TokenLogprob\x12\x16\n\x0e\x62its_per_token\x18\x03 \x01(\x01\"\x13\n\x11ListModelsRequest\"9\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.tandem.ar.v1.Model\"\x8d\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08modality\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x16\n\x0enum_parameters\x18\x04 \x01(\x03\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\x05\x12\x12\n\nvocab_size\x18\x06 \x01(\x05\x12\x13\n\x0bnum_classes\x18\x07 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\r\n\x05\x64type\x18\t \x01(\t\x12\x13\n\x0bimage_shape\x18\n \x03(\x05\x12\x13\n\x0b\x63lass_names\x18\x0b \x03(\t\x12\x18\n\x10tokens_per_image\x18\x0c \x01(\x05\x12\x13\n\x0bvalue_range\x18\r \x03(\x02*_\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x32\xf7\x01\n\x15\x41utoregressiveService\x12K\n\x08Generate\x12\x1d.tandem.ar.v1.GenerateRequest\x1a\x1e.tandem.ar.v1.GenerateResponse0\x01\x12@\n\x05Score\x12\x1a.tandem.ar.v1.ScoreRequest\x1a\x1b.tandem.ar.v1.ScoreResponse\x12O\n\nListModels\x12\x1f.tandem.ar.v1.ListModelsRequest\x1a .tandem.ar.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,38 +35,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SAMPLINGPARAMS_LOGITBIASENTRY']._loaded_options = None
   _globals['_SAMPLINGPARAMS_LOGITBIASENTRY']._serialized_options = b'8\001'
-  _globals['_FINISHREASON']._serialized_start=2048
-  _globals['_FINISHREASON']._serialized_end=2143
-  _globals['_GENERATEREQUEST']._serialized_start=72
-  _globals['_GENERATEREQUEST']._serialized_end=328
-  _globals['_CHATPROMPT']._serialized_start=330
-  _globals['_CHATPROMPT']._serialized_end=387
-  _globals['_CHATMESSAGE']._serialized_start=389
-  _globals['_CHATMESSAGE']._serialized_end=433
-  _globals['_TOKENPROMPT']._serialized_start=435
-  _globals['_TOKENPROMPT']._serialized_end=461
-  _globals['_SAMPLINGPARAMS']._serialized_start=464
-  _globals['_SAMPLINGPARAMS']._serialized_end=974
-  _globals['_SAMPLINGPARAMS_LOGITBIASENTRY']._serialized_start=847
-  _globals['_SAMPLINGPARAMS_LOGITBIASENTRY']._serialized_end=895
-  _globals['_GENERATERESPONSE']._serialized_start=977
-  _globals['_GENERATERESPONSE']._serialized_end=1255
-  _globals['_TOKENLOGPROB']._serialized_start=1257
-  _globals['_TOKENLOGPROB']._serialized_end=1370
-  _globals['_ALTERNATIVE']._serialized_start=1372
-  _globals['_ALTERNATIVE']._serialized_end=1435
-  _globals['_USAGE']._serialized_start=1437
-  _globals['_USAGE']._serialized_end=1527
-  _globals['_SCOREREQUEST']._serialized_start=1529
-  _globals['_SCOREREQUEST']._serialized_end=1630
-  _globals['_SCORERESPONSE']._serialized_start=1633
-  _globals['_SCORERESPONSE']._serialized_end=1783
-  _globals['_LISTMODELSREQUEST']._serialized_start=1785
-  _globals['_LISTMODELSREQUEST']._serialized_end=1804
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1806
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1863
-  _globals['_MODEL']._serialized_start=1866
-  _globals['_MODEL']._serialized_end=2046
-  _globals['_AUTOREGRESSIVESERVICE']._serialized_start=2146
-  _globals['_AUTOREGRESSIVESERVICE']._serialized_end=2393
+  _globals['_FINISHREASON']._serialized_start=2597
+  _globals['_FINISHREASON']._serialized_end=2692
+  _globals['_GENERATEREQUEST']._serialized_start=103
+  _globals['_GENERATEREQUEST']._serialized_end=435
+  _globals['_CHATPROMPT']._serialized_start=437
+  _globals['_CHATPROMPT']._serialized_end=494
+  _globals['_CHATMESSAGE']._serialized_start=496
+  _globals['_CHATMESSAGE']._serialized_end=540
+  _globals['_TOKENPROMPT']._serialized_start=542
+  _globals['_TOKENPROMPT']._serialized_end=568
+  _globals['_SAMPLINGPARAMS']._serialized_start=571
+  _globals['_SAMPLINGPARAMS']._serialized_end=1081
+  _globals['_SAMPLINGPARAMS_LOGITBIASENTRY']._serialized_start=954
+  _globals['_SAMPLINGPARAMS_LOGITBIASENTRY']._serialized_end=1002
+  _globals['_GENERATERESPONSE']._serialized_start=1084
+  _globals['_GENERATERESPONSE']._serialized_end=1407
+  _globals['_TOKENLOGPROB']._serialized_start=1409
+  _globals['_TOKENLOGPROB']._serialized_end=1522
+  _globals['_ALTERNATIVE']._serialized_start=1524
+  _globals['_ALTERNATIVE']._serialized_end=1587
+  _globals['_USAGE']._serialized_start=1589
+  _globals['_USAGE']._serialized_end=1679
+  _globals['_SCOREREQUEST']._serialized_start=1682
+  _globals['_SCOREREQUEST']._serialized_end=1858
+  _globals['_TEXTCONTENT']._serialized_start=1860
+  _globals['_TEXTCONTENT']._serialized_end=1888
+  _globals['_TOKENCONTENT']._serialized_start=1890
+  _globals['_TOKENCONTENT']._serialized_end=1952
+  _globals['_IMAGECONTENT']._serialized_start=1954
+  _globals['_IMAGECONTENT']._serialized_end=2030
+  _globals['_SCORERESPONSE']._serialized_start=2032
+  _globals['_SCORERESPONSE']._serialized_end=2138
+  _globals['_LIKELIHOOD']._serialized_start=2140
+  _globals['_LIKELIHOOD']._serialized_end=2243
+  _globals['_LISTMODELSREQUEST']._serialized_start=2245
+  _globals['_LISTMODELSREQUEST']._serialized_end=2264
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2266
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2323
+  _globals['_MODEL']._serialized_start=2326
+  _globals['_MODEL']._serialized_end=2595
+  _globals['_AUTOREGRESSIVESERVICE']._serialized_start=2695
+  _globals['_AUTOREGRESSIVESERVICE']._serialized_end=2942
 # @@protoc_insertion_point(module_scope)

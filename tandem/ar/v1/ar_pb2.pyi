@@ -1,3 +1,4 @@
+from tandem.common.v1 import images_pb2 as _images_pb2
 from tandem.common.v1 import timings_pb2 as _timings_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -18,7 +19,7 @@ FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "text", "chat", "tokens", "class_label", "sampling", "logprobs", "top_logprobs")
+    __slots__ = ("model", "text", "chat", "tokens", "class_label", "sampling", "logprobs", "top_logprobs", "image_encoding", "partial_images")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CHAT_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +28,8 @@ class GenerateRequest(_message.Message):
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_ENCODING_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_IMAGES_FIELD_NUMBER: _ClassVar[int]
     model: str
     text: str
     chat: ChatPrompt
@@ -35,7 +38,9 @@ class GenerateRequest(_message.Message):
     sampling: SamplingParams
     logprobs: bool
     top_logprobs: int
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., chat: _Optional[_Union[ChatPrompt, _Mapping]] = ..., tokens: _Optional[_Union[TokenPrompt, _Mapping]] = ..., class_label: _Optional[int] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., logprobs: _Optional[bool] = ..., top_logprobs: _Optional[int] = ...) -> None: ...
+    image_encoding: _images_pb2.Encoding
+    partial_images: bool
+    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., chat: _Optional[_Union[ChatPrompt, _Mapping]] = ..., tokens: _Optional[_Union[TokenPrompt, _Mapping]] = ..., class_label: _Optional[int] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., logprobs: _Optional[bool] = ..., top_logprobs: _Optional[int] = ..., image_encoding: _Optional[_Union[_images_pb2.Encoding, str]] = ..., partial_images: _Optional[bool] = ...) -> None: ...
 
 class ChatPrompt(_message.Message):
     __slots__ = ("messages",)
@@ -99,7 +104,7 @@ class SamplingParams(_message.Message):
     def __init__(self, temperature: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., min_p: _Optional[float] = ..., repetition_penalty: _Optional[float] = ..., presence_penalty: _Optional[float] = ..., frequency_penalty: _Optional[float] = ..., seed: _Optional[int] = ..., max_tokens: _Optional[int] = ..., min_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., logit_bias: _Optional[_Mapping[int, float]] = ..., ignore_eos: _Optional[bool] = ..., n: _Optional[int] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("choice_index", "token_ids", "text_delta", "logprobs", "finish_reason", "matched_stop", "usage", "timings")
+    __slots__ = ("choice_index", "token_ids", "text_delta", "logprobs", "finish_reason", "matched_stop", "usage", "timings", "image")
     CHOICE_INDEX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     TEXT_DELTA_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +113,7 @@ class GenerateResponse(_message.Message):
     MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
     choice_index: int
     token_ids: _containers.RepeatedScalarFieldContainer[int]
     text_delta: str
@@ -116,7 +122,8 @@ class GenerateResponse(_message.Message):
     matched_stop: str
     usage: Usage
     timings: _timings_pb2.Timings
-    def __init__(self, choice_index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., text_delta: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
+    image: _images_pb2.ImageBatch
+    def __init__(self, choice_index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., text_delta: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., image: _Optional[_Union[_images_pb2.ImageBatch, _Mapping]] = ...) -> None: ...
 
 class TokenLogprob(_message.Message):
     __slots__ = ("token_id", "logprob", "token", "alternatives")
@@ -153,26 +160,54 @@ class Usage(_message.Message):
     def __init__(self, prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
-    __slots__ = ("model", "text", "tokens")
+    __slots__ = ("model", "texts", "tokens", "images")
     MODEL_FIELD_NUMBER: _ClassVar[int]
-    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
     model: str
-    text: str
-    tokens: TokenPrompt
-    def __init__(self, model: _Optional[str] = ..., text: _Optional[str] = ..., tokens: _Optional[_Union[TokenPrompt, _Mapping]] = ...) -> None: ...
+    texts: TextContent
+    tokens: TokenContent
+    images: ImageContent
+    def __init__(self, model: _Optional[str] = ..., texts: _Optional[_Union[TextContent, _Mapping]] = ..., tokens: _Optional[_Union[TokenContent, _Mapping]] = ..., images: _Optional[_Union[ImageContent, _Mapping]] = ...) -> None: ...
+
+class TextContent(_message.Message):
+    __slots__ = ("texts",)
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, texts: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TokenContent(_message.Message):
+    __slots__ = ("token_lists",)
+    TOKEN_LISTS_FIELD_NUMBER: _ClassVar[int]
+    token_lists: _containers.RepeatedCompositeFieldContainer[TokenPrompt]
+    def __init__(self, token_lists: _Optional[_Iterable[_Union[TokenPrompt, _Mapping]]] = ...) -> None: ...
+
+class ImageContent(_message.Message):
+    __slots__ = ("images", "labels")
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    images: _images_pb2.ImageBatch
+    labels: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, images: _Optional[_Union[_images_pb2.ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
-    __slots__ = ("total_logprob", "tokens", "bits_per_token", "timings")
+    __slots__ = ("likelihoods", "timings")
+    LIKELIHOODS_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    likelihoods: _containers.RepeatedCompositeFieldContainer[Likelihood]
+    timings: _timings_pb2.Timings
+    def __init__(self, likelihoods: _Optional[_Iterable[_Union[Likelihood, _Mapping]]] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
+
+class Likelihood(_message.Message):
+    __slots__ = ("total_logprob", "tokens", "bits_per_token")
     TOTAL_LOGPROB_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     BITS_PER_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    TIMINGS_FIELD_NUMBER: _ClassVar[int]
     total_logprob: float
     tokens: _containers.RepeatedCompositeFieldContainer[TokenLogprob]
     bits_per_token: float
-    timings: _timings_pb2.Timings
-    def __init__(self, total_logprob: _Optional[float] = ..., tokens: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., bits_per_token: _Optional[float] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
+    def __init__(self, total_logprob: _Optional[float] = ..., tokens: _Optional[_Iterable[_Union[TokenLogprob, _Mapping]]] = ..., bits_per_token: _Optional[float] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()
@@ -185,7 +220,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "modality", "licence", "num_parameters", "max_context_tokens", "vocab_size", "num_classes", "device", "dtype")
+    __slots__ = ("name", "modality", "licence", "num_parameters", "max_context_tokens", "vocab_size", "num_classes", "device", "dtype", "image_shape", "class_names", "tokens_per_image", "value_range")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MODALITY_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +230,10 @@ class Model(_message.Message):
     NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_PER_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_RANGE_FIELD_NUMBER: _ClassVar[int]
     name: str
     modality: str
     licence: str
@@ -204,4 +243,8 @@ class Model(_message.Message):
     num_classes: int
     device: str
     dtype: str
-    def __init__(self, name: _Optional[str] = ..., modality: _Optional[str] = ..., licence: _Optional[str] = ..., num_parameters: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., num_classes: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ...) -> None: ...
+    image_shape: _containers.RepeatedScalarFieldContainer[int]
+    class_names: _containers.RepeatedScalarFieldContainer[str]
+    tokens_per_image: int
+    value_range: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, name: _Optional[str] = ..., modality: _Optional[str] = ..., licence: _Optional[str] = ..., num_parameters: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., num_classes: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., class_names: _Optional[_Iterable[str]] = ..., tokens_per_image: _Optional[int] = ..., value_range: _Optional[_Iterable[float]] = ...) -> None: ...

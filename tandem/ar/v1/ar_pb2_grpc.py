@@ -64,7 +64,7 @@ class AutoregressiveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Score(self, request, context):
-        """Returns the exact log-likelihood of a given text or image under the model.
+        """Returns the exact log-likelihood of given texts, tokens or images under the model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

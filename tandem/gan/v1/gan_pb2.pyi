@@ -1,23 +1,12 @@
+from tandem.common.v1 import images_pb2 as _images_pb2
 from tandem.common.v1 import timings_pb2 as _timings_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    ENCODING_UNSPECIFIED: _ClassVar[Encoding]
-    ENCODING_RAW_UINT8: _ClassVar[Encoding]
-    ENCODING_RAW_FLOAT32: _ClassVar[Encoding]
-    ENCODING_PNG: _ClassVar[Encoding]
-ENCODING_UNSPECIFIED: Encoding
-ENCODING_RAW_UINT8: Encoding
-ENCODING_RAW_FLOAT32: Encoding
-ENCODING_PNG: Encoding
 
 class SampleRequest(_message.Message):
     __slots__ = ("model", "count", "labels", "seed", "latents", "truncation", "encoding")
@@ -34,26 +23,14 @@ class SampleRequest(_message.Message):
     seed: int
     latents: Latents
     truncation: float
-    encoding: Encoding
-    def __init__(self, model: _Optional[str] = ..., count: _Optional[int] = ..., labels: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., latents: _Optional[_Union[Latents, _Mapping]] = ..., truncation: _Optional[float] = ..., encoding: _Optional[_Union[Encoding, str]] = ...) -> None: ...
+    encoding: _images_pb2.Encoding
+    def __init__(self, model: _Optional[str] = ..., count: _Optional[int] = ..., labels: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., latents: _Optional[_Union[Latents, _Mapping]] = ..., truncation: _Optional[float] = ..., encoding: _Optional[_Union[_images_pb2.Encoding, str]] = ...) -> None: ...
 
 class Latents(_message.Message):
     __slots__ = ("values",)
     VALUES_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedScalarFieldContainer[float]
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
-
-class ImageBatch(_message.Message):
-    __slots__ = ("shape", "encoding", "data", "png")
-    SHAPE_FIELD_NUMBER: _ClassVar[int]
-    ENCODING_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    PNG_FIELD_NUMBER: _ClassVar[int]
-    shape: _containers.RepeatedScalarFieldContainer[int]
-    encoding: Encoding
-    data: bytes
-    png: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, shape: _Optional[_Iterable[int]] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., data: _Optional[bytes] = ..., png: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class SampleResponse(_message.Message):
     __slots__ = ("images", "labels", "seed", "first_index", "timings")
@@ -62,12 +39,12 @@ class SampleResponse(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     FIRST_INDEX_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
-    images: ImageBatch
+    images: _images_pb2.ImageBatch
     labels: _containers.RepeatedScalarFieldContainer[int]
     seed: int
     first_index: int
     timings: _timings_pb2.Timings
-    def __init__(self, images: _Optional[_Union[ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., first_index: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
+    def __init__(self, images: _Optional[_Union[_images_pb2.ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., first_index: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
 
 class SampleStreamRequest(_message.Message):
     __slots__ = ("sample", "images_per_message")
@@ -89,9 +66,9 @@ class DiscriminateRequest(_message.Message):
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     model: str
-    images: ImageBatch
+    images: _images_pb2.ImageBatch
     labels: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Union[ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Union[_images_pb2.ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class DiscriminateResponse(_message.Message):
     __slots__ = ("scores", "feature_dim", "features", "timings")

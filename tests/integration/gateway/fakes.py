@@ -16,6 +16,7 @@ from gateway.settings import GatewaySettings
 from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
 from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 
@@ -123,7 +124,7 @@ class FakeParallel:
         )
 
     def _images(self, count: int, first: int) -> Any:
-        images = gan_pb2.ImageBatch(shape=[count, 1, 1, 1], data=bytes(range(count % 256)))
+        images = images_pb2.ImageBatch(shape=[count, 1, 1, 1], data=bytes(range(count % 256)))
         timings = Timings(queue_seconds=1e-5, compute_seconds=4e-5, total_seconds=6e-5)
         return gan_pb2.SampleResponse(images=images, first_index=first, timings=timings)
 

@@ -11,6 +11,7 @@ import grpc
 
 from runtime.rpc import Call
 from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.fakes import (
     GENERATE,
@@ -69,7 +70,7 @@ async def test_cancelled_unary_reaches_the_backend(gateway: RunningGateway, imag
 
 async def test_client_that_reads_no_more_does_not_hold_the_stop(gateway: RunningGateway, images: FakeParallel) -> None:
     async def large_parts(request: Any, call: Call) -> AsyncIterator[Any]:
-        batch = gan_pb2.ImageBatch(shape=[1], data=bytes(1 << 20))
+        batch = images_pb2.ImageBatch(shape=[1], data=bytes(1 << 20))
         while True:
             yield gan_pb2.SampleStreamResponse(part=gan_pb2.SampleResponse(images=batch))
 

@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from runtime.errors import InvalidArgument, ResourceExhausted, Unavailable
 from runtime.rpc import Call
 from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.fakes import (
     GENERATE,
@@ -66,7 +67,7 @@ async def test_unknown_fields_arrive(gateway: RunningGateway, text: FakeSequenti
 async def test_large_reply_passes(gateway: RunningGateway, images: FakeParallel, monkeypatch: Any) -> None:
     data = bytes(8 << 20)
     monkeypatch.setattr(
-        images, "_images", lambda *_: gan_pb2.SampleResponse(images=gan_pb2.ImageBatch(shape=[1], data=data))
+        images, "_images", lambda *_: gan_pb2.SampleResponse(images=images_pb2.ImageBatch(shape=[1], data=data))
     )
     options = [("grpc.max_receive_message_length", -1)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.gateway.server.port}", options=options) as channel:
@@ -224,7 +225,7 @@ async def test_slow_client_holds_the_backend_back(gateway: RunningGateway, image
     async def large_parts(request: Any, call: Call) -> AsyncIterator[Any]:
         nonlocal produced
         for produced in range(num_parts):  # noqa: B007  the count is read outside
-            batch = gan_pb2.ImageBatch(shape=[1], data=bytes(1 << 20))
+            batch = images_pb2.ImageBatch(shape=[1], data=bytes(1 << 20))
             yield gan_pb2.SampleStreamResponse(part=gan_pb2.SampleResponse(images=batch))
 
     images.parts = large_parts

@@ -15,6 +15,7 @@ from runtime.errors import NotFound
 from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
 from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 
@@ -110,8 +111,8 @@ class FakeParallel:
     def _images(self, request: gan_pb2.SampleRequest, first: int, count: int) -> gan_pb2.SampleResponse:
         label = request.labels[0] if request.labels else 0
         values = [(request.seed + index) % 256 for index in range(first, first + count)]
-        images = gan_pb2.ImageBatch(shape=[count, SIDE, SIDE, 1], encoding=request.encoding)
-        if request.encoding == gan_pb2.ENCODING_PNG:
+        images = images_pb2.ImageBatch(shape=[count, SIDE, SIDE, 1], encoding=request.encoding)
+        if request.encoding == images_pb2.ENCODING_PNG:
             images.png.extend(_png(value) for value in values)
         else:
             images.data = b"".join(bytes([value]) * SIDE * SIDE for value in values)

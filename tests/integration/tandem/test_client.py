@@ -13,7 +13,7 @@ from runtime.errors import Internal, InvalidArgument, ResourceExhausted, Unavail
 from tandem import client as tandem
 from tandem.cli.ports import free_ports
 from tandem.client import AsyncTandemClient, Message, TandemClient
-from tandem.gan.v1 import gan_pb2
+from tandem.common.v1 import images_pb2
 from tests.integration.tandem.fakes import FakeGateway
 
 Caller = Callable[..., Awaitable[Any]]
@@ -123,7 +123,7 @@ async def test_discriminate_takes_what_sample_gave(call: Caller, gateway: FakeGa
     assert verdict.scores.tolist() == [0, 1]
     assert verdict.features.shape == (2, 2)
     request = gateway.parallel.requests[-1]
-    assert (list(request.labels), request.images.encoding) == ([1, 1], gan_pb2.ENCODING_RAW_UINT8)
+    assert (list(request.labels), request.images.encoding) == ([1, 1], images_pb2.ENCODING_RAW_UINT8)
 
 
 async def test_list_models(call: Caller) -> None:

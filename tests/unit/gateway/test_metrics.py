@@ -4,6 +4,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
 from gateway.permits import Permits
 from gateway.routes import all_routes
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 
 
@@ -13,7 +14,7 @@ def finished(code: str, images: int) -> tuple[CollectorRegistry, GatewayMetrics]
     observation = Observation(next(route for route in all_routes() if route.rpc == "Sample"), "grpc")
     observation.model = "m"
     if images:
-        reply = gan_pb2.SampleResponse(images=gan_pb2.ImageBatch(shape=[images, 1, 1, 1]))
+        reply = gan_pb2.SampleResponse(images=images_pb2.ImageBatch(shape=[images, 1, 1, 1]))
         observation.forwarded(reply.SerializeToString(), observation.first_output_at)
     observation.ended()
     metrics.record(observation, code)

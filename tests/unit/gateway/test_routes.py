@@ -2,6 +2,7 @@ import pytest
 
 from gateway.routes import Route, all_routes, list_models_route
 from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 
@@ -52,7 +53,7 @@ def test_list_models_asks_for_no_model() -> None:
 
 
 def test_outputs_are_tokens_and_images_not_messages() -> None:
-    images = gan_pb2.SampleResponse(images=gan_pb2.ImageBatch(shape=[6, 28, 28, 1]))
+    images = gan_pb2.SampleResponse(images=images_pb2.ImageBatch(shape=[6, 28, 28, 1]))
     assert route("Generate").outputs_of(ar_pb2.GenerateResponse(token_ids=[1, 2, 3])) == 3
     assert route("Generate").outputs_of(ar_pb2.GenerateResponse(text_delta="x")) == 0
     assert route("Sample").outputs_of(images) == 6

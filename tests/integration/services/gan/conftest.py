@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from runtime.rpc import service_handler
 from runtime.server import RpcServer
+from services.common.onnx_session import OnnxSession
 from services.gan.metrics import GanMetrics
-from services.gan.onnx_session import OnnxSession
 from services.gan.service import GanServicer
 from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker

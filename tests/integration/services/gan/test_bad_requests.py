@@ -5,6 +5,7 @@ import math
 import grpc
 import pytest
 
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.services.gan.tiny_onnx import LATENT_DIM
 
@@ -67,9 +68,9 @@ async def test_bad_images_per_message(backend, size):
 
 
 def exhibits(**fields):
-    images = {"shape": [1, 4, 4, 1], "encoding": gan_pb2.ENCODING_RAW_UINT8, "data": bytes(16)}
+    images = {"shape": [1, 4, 4, 1], "encoding": images_pb2.ENCODING_RAW_UINT8, "data": bytes(16)}
     outer = {name: fields.pop(name) for name in ("model", "labels") if name in fields}
-    batch = gan_pb2.ImageBatch(**{**images, **fields})
+    batch = images_pb2.ImageBatch(**{**images, **fields})
     return gan_pb2.DiscriminateRequest(**{"model": "tiny", "labels": [0], "images": batch, **outer})
 
 
@@ -78,7 +79,11 @@ BAD_EXHIBITS = {
     "another size": (exhibits(shape=[1, 5, 5, 1]), INVALID, "images.shape: [1, 5, 5, 1]"),
     "too many": (exhibits(shape=[10**9, 4, 4, 1]), INVALID, "images.shape[0]: 1000000000"),
     "too few bytes": (exhibits(data=bytes(15)), INVALID, "images.data: '15 bytes'"),
-    "hostile PNG": (exhibits(encoding=gan_pb2.ENCODING_PNG, data=b"", png=[b"\x89PNG\r\n\x1a\n"]), INVALID, "png[0]"),
+    "hostile PNG": (
+        exhibits(encoding=images_pb2.ENCODING_PNG, data=b"", png=[b"\x89PNG\r\n\x1a\n"]),
+        INVALID,
+        "png[0]",
+    ),
     "label 3": (exhibits(labels=[3]), INVALID, "labels: 3"),
     "no label": (exhibits(labels=[]), INVALID, "labels"),
     "model without a discriminator": (exhibits(model="plain"), INVALID, "a model with a discriminator"),

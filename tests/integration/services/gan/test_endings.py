@@ -11,8 +11,8 @@ from google.rpc import error_details_pb2, status_pb2
 from prometheus_client import CollectorRegistry
 
 from runtime.errors import Unavailable
+from services.common.onnx_session import OnnxSession
 from services.gan.metrics import BatcherMetrics, GanMetrics
-from services.gan.onnx_session import OnnxSession
 from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2
 from tests.integration.services.gan.conftest import running_backend, tiny_settings

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.services.gan.conftest import running_backend, tiny_settings
 
@@ -36,7 +37,7 @@ async def test_a_thousand_requests_in_random_company_get_the_bytes_they_get_alon
         {
             "seed": int(source.integers(0, 2**63)),
             "count": int(source.choice([1, 1, 1, 2, 3])),
-            "encoding": gan_pb2.ENCODING_RAW_FLOAT32,
+            "encoding": images_pb2.ENCODING_RAW_FLOAT32,
         }
         for _ in range(1000)
     ]
@@ -58,7 +59,7 @@ async def test_images_have_contrast_and_differ(fashion):
 async def test_verdict_is_the_same_alone_and_in_company(fashion):
     reply = await drawn(fashion, seed=1, count=100)
     together = await fashion.stub.Discriminate(gan_pb2.DiscriminateRequest(images=reply.images, labels=reply.labels))
-    last = gan_pb2.ImageBatch(shape=(1, 28, 28, 1), data=reply.images.data[-784:])
+    last = images_pb2.ImageBatch(shape=(1, 28, 28, 1), data=reply.images.data[-784:])
     alone = await fashion.stub.Discriminate(gan_pb2.DiscriminateRequest(images=last, labels=reply.labels[-1:]))
     assert len(together.features) == 100 * together.feature_dim
     np.testing.assert_allclose(together.scores[-1:], alone.scores, atol=1e-4)

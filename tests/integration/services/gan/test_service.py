@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from services.gan.latents import draw_labels, draw_latents
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.services.gan.tiny_onnx import (
     COLOUR,
@@ -18,8 +19,8 @@ from tests.integration.services.gan.tiny_onnx import (
     expected_verdict,
 )
 
-FLOAT32 = gan_pb2.ENCODING_RAW_FLOAT32
-PNG = gan_pb2.ENCODING_PNG
+FLOAT32 = images_pb2.ENCODING_RAW_FLOAT32
+PNG = images_pb2.ENCODING_PNG
 SEED = 2**63 + 11
 
 
@@ -27,11 +28,11 @@ def request(model="tiny", **fields):
     return gan_pb2.SampleRequest(model=model, **fields)
 
 
-def floats(batch: gan_pb2.ImageBatch) -> np.ndarray:
+def floats(batch: images_pb2.ImageBatch) -> np.ndarray:
     return np.frombuffer(batch.data, "<f4").reshape(batch.shape)
 
 
-def levels(batch: gan_pb2.ImageBatch) -> np.ndarray:
+def levels(batch: images_pb2.ImageBatch) -> np.ndarray:
     return np.frombuffer(batch.data, np.uint8).reshape(batch.shape)
 
 
@@ -56,7 +57,7 @@ async def test_default_is_one_image_in_bytes(backend):
     response = await backend.stub.Sample(request(seed=1))
     pixels = floats((await backend.stub.Sample(request(seed=1, encoding=FLOAT32))).images)
     assert list(response.images.shape) == [1, *GREY]
-    assert response.images.encoding == gan_pb2.ENCODING_RAW_UINT8
+    assert response.images.encoding == images_pb2.ENCODING_RAW_UINT8
     np.testing.assert_array_equal(levels(response.images), np.rint((pixels + 1) * 127.5))
 
 
@@ -184,7 +185,7 @@ async def test_timings_add_up(backend):
     assert backend.sample("tandem_backend_phase_seconds_count", **phase) == 3
 
 
-@pytest.mark.parametrize("encoding", [gan_pb2.ENCODING_RAW_UINT8, FLOAT32, PNG])
+@pytest.mark.parametrize("encoding", [images_pb2.ENCODING_RAW_UINT8, FLOAT32, PNG])
 async def test_discriminate_takes_what_sample_gives(backend, encoding):
     drawn = await backend.stub.Sample(request(count=20, seed=1, encoding=encoding))
     response = await backend.stub.Discriminate(

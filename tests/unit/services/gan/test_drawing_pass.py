@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from runtime.deadlines import Deadline
+from services.common.images import to_uint8
 from services.gan.batch_request import BatchRequest, Slice
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import DrawingPass, Drawn, Rows, merged_latents
-from services.gan.images import to_uint8
 from services.gan.latents import draw_labels, draw_latents
 
 LATENT_DIM = 6

@@ -6,6 +6,7 @@ import pytest
 from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec
 from services.gan.validation import drawing, exhibits, images_per_message
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 
 SPEC = ImageSpec(shape=(4, 4, 1), latent_dim=3, class_names=("a", "b", "c"))
@@ -87,7 +88,7 @@ BAD = {
         {"encoding": 4},
         {"encoding": 99},
         {"encoding": -1},
-        {"spec": PLAIN, "encoding": gan_pb2.ENCODING_PNG},
+        {"spec": PLAIN, "encoding": images_pb2.ENCODING_PNG},
     ],
 }
 
@@ -116,10 +117,10 @@ def test_bad_images_per_message(size):
         images_per_message(gan_pb2.SampleStreamRequest(images_per_message=size), 8)
 
 
-def shown(count=2, spec=SPEC, labels=(0, 1), encoding=gan_pb2.ENCODING_RAW_UINT8, shape=None, data=None, png=()):
+def shown(count=2, spec=SPEC, labels=(0, 1), encoding=images_pb2.ENCODING_RAW_UINT8, shape=None, data=None, png=()):
     shape = (count, *spec.shape) if shape is None else shape
     data = bytes(count * 16 * spec.shape[2]) if data is None else data
-    images = gan_pb2.ImageBatch(shape=shape, encoding=encoding, data=data, png=png)
+    images = images_pb2.ImageBatch(shape=shape, encoding=encoding, data=data, png=png)
     return exhibits(gan_pb2.DiscriminateRequest(images=images, labels=labels), spec, MAX_COUNT)
 
 
@@ -136,9 +137,9 @@ BAD_EXHIBITS = {
     "images.shape": [{"shape": s} for s in ((), (2,), (2, 4, 4), (2, 4, 5, 1), (2, 4, 4, 3), (2, 4, 4, 1, 1))],
     "images.shape[0]": [{"shape": (n, 4, 4, 1)} for n in (0, -1, MAX_COUNT + 1, 2**31 - 1)],
     "images.data": [{"data": b""}, {"data": bytes(31)}, {"data": bytes(33)}],
-    "images.encoding": [{"encoding": 7}, {"spec": PLAIN, "encoding": gan_pb2.ENCODING_PNG, "labels": ()}],
-    "images.png": [{"encoding": gan_pb2.ENCODING_PNG}, {"encoding": gan_pb2.ENCODING_PNG, "png": [b"x"] * 3}],
-    "images.png[0]": [{"encoding": gan_pb2.ENCODING_PNG, "png": [b"x"] * 2}],
+    "images.encoding": [{"encoding": 7}, {"spec": PLAIN, "encoding": images_pb2.ENCODING_PNG, "labels": ()}],
+    "images.png": [{"encoding": images_pb2.ENCODING_PNG}, {"encoding": images_pb2.ENCODING_PNG, "png": [b"x"] * 3}],
+    "images.png[0]": [{"encoding": images_pb2.ENCODING_PNG, "png": [b"x"] * 2}],
     "labels": [{"labels": v} for v in ((), (0,), (0, 1, 2), (0, 3), (0, -1))] + [{"spec": PLAIN, "labels": (0, 1)}],
 }
 

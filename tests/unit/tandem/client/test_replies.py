@@ -9,6 +9,7 @@ from google.protobuf.message import Message as ProtobufMessage
 
 from tandem.ar.v1 import ar_pb2
 from tandem.client import replies
+from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 
@@ -73,7 +74,7 @@ def test_completion_keeps_interleaved_choices_apart() -> None:
 
 
 def test_images_of_a_part_have_no_timings() -> None:
-    batch = gan_pb2.ImageBatch(shape=[1, 1, 1, 1], encoding=gan_pb2.ENCODING_RAW_UINT8, data=b"\x05")
+    batch = images_pb2.ImageBatch(shape=[1, 1, 1, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=b"\x05")
     images = replies.images(gan_pb2.SampleResponse(images=batch, first_index=3), None)
     assert_plain(images)
     assert (images.first_index, images.timings, images.encoding) == (3, None, "uint8")

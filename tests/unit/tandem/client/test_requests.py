@@ -7,7 +7,7 @@ import pytest
 
 from tandem.client import Message
 from tandem.client.requests import discriminate_request, generate_request, sample_request, score_request
-from tandem.gan.v1 import gan_pb2
+from tandem.common.v1 import images_pb2
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_images_to_judge_travel_as_they_are(dtype: Any) -> None:
     assert list(request.images.shape) == [2, 2, 2, 1]
     assert request.images.data == pixels.tobytes()
     assert list(request.labels) == [1, 1]
-    expected = gan_pb2.ENCODING_RAW_UINT8 if dtype is np.uint8 else gan_pb2.ENCODING_RAW_FLOAT32
+    expected = images_pb2.ENCODING_RAW_UINT8 if dtype is np.uint8 else images_pb2.ENCODING_RAW_FLOAT32
     assert request.images.encoding == expected
 
 

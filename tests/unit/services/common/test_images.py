@@ -11,7 +11,7 @@ from PIL import Image
 
 from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec
-from services.gan.images import check_png, decode_png, decode_raw, encode_png, from_uint8, raw_bytes, to_uint8
+from services.common.images import check_png, decode_png, decode_raw, encode_png, from_uint8, raw_bytes, to_uint8
 
 RANGES = [(-1.0, 1.0), (0.0, 1.0), (0.0, 255.0), (-2.5, 7.0)]
 GREY = ImageSpec(shape=(4, 5, 1))
@@ -52,7 +52,7 @@ def test_raw_round_trip(spec, encoding):
     images = from_uint8(levels_of(spec), spec.value_range)
     data = raw_bytes(levels_of(spec) if encoding == "uint8" else images)
     assert len(data) == images.size * (1 if encoding == "uint8" else 4)
-    np.testing.assert_allclose(decode_raw(data, 3, encoding, spec), images, atol=1e-6)
+    np.testing.assert_allclose(decode_raw("images", data, 3, encoding, spec), images, atol=1e-6)
 
 
 @pytest.mark.parametrize("spec", [GREY, COLOUR, ImageSpec(shape=(4, 5, 4))])
@@ -60,7 +60,7 @@ def test_png_round_trip(spec):
     images = from_uint8(levels_of(spec), spec.value_range)
     files = encode_png(levels_of(spec))
     assert len(files) == 3
-    np.testing.assert_allclose(decode_png(files, spec), images, atol=1e-6)
+    np.testing.assert_allclose(decode_png("images", files, spec), images, atol=1e-6)
 
 
 def test_png_is_what_other_readers_see():
@@ -73,7 +73,7 @@ def test_png_is_what_other_readers_see():
 @pytest.mark.parametrize(("encoding", "num_bytes"), [("uint8", 59), ("uint8", 61), ("uint8", 0), ("float32", 60)])
 def test_raw_bytes_of_another_length_are_refused(encoding, num_bytes):
     with pytest.raises(InvalidArgument, match=r"images\.data"):
-        decode_raw(bytes(num_bytes), 3, encoding, GREY)
+        decode_raw("images", bytes(num_bytes), 3, encoding, GREY)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -81,7 +81,7 @@ def test_raw_floats_that_are_not_finite_are_refused(value):
     values = np.zeros((1, *GREY.shape), dtype="<f4")
     values[0, 2, 2, 0] = value
     with pytest.raises(InvalidArgument, match="finite"):
-        decode_raw(values.tobytes(), 1, "float32", GREY)
+        decode_raw("images", values.tobytes(), 1, "float32", GREY)
 
 
 def test_png_of_two_channels_is_refused_by_name():
@@ -125,17 +125,19 @@ HOSTILE = {
 
 
 def test_the_hand_made_png_is_good():
-    np.testing.assert_array_equal(to_uint8(decode_png([GOOD], GREY), GREY.value_range)[0, 0, :, 0], [1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(
+        to_uint8(decode_png("images", [GOOD], GREY), GREY.value_range)[0, 0, :, 0], [1, 2, 3, 4, 5]
+    )
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_png_is_refused_with_its_place(name):
     with pytest.raises(InvalidArgument, match=r"images\.png\[1\]"):
-        decode_png([GOOD, HOSTILE[name]], GREY)
+        decode_png("images", [GOOD, HOSTILE[name]], GREY)
 
 
 @given(st.binary(max_size=200), st.integers(0, len(GOOD)), st.integers(0, 40))
 def test_spoilt_png_is_an_image_or_an_invalid_argument(noise, place, removed):
     spoilt = GOOD[:place] + noise + GOOD[place + removed :]
     with contextlib.suppress(InvalidArgument):
-        assert decode_png([spoilt], GREY).shape == (1, 4, 5, 1)
+        assert decode_png("images", [spoilt], GREY).shape == (1, 4, 5, 1)

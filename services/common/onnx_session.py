@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from runtime.models import ModelError
-from services.gan.providers import CPU, Choice, Provider, ProviderError, num_cuda_devices, wanted_providers
+from services.common.providers import CPU, Choice, Provider, ProviderError, num_cuda_devices, wanted_providers
 
 logger = logging.getLogger(__name__)
 

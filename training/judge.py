@@ -1,6 +1,6 @@
 """Train the judge: a small classifier of Fashion-MNIST whose features measure generators.
 
-`python -m bench.quality.train_judge --out models/fashion-judge` trains for about four minutes on 2 cores, writes
+`python -m training.judge --out models/fashion-judge` trains for about four minutes on 2 cores, writes
 judge.onnx (inputs `image` [B, 1, 28, 28] in -1..1; outputs `logits` [B, 10], `features` [B, 128]) and prints its
 accuracy on the test split. Once measured against, it stays frozen: other features would give other figures.
 """
@@ -12,8 +12,8 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
-from services.gan.training.dataset import load_split
-from services.gan.training.export import strip_metadata
+from training.dataset import load_split
+from training.gan.export import strip_metadata
 
 NUM_FEATURES = 128
 

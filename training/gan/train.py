@@ -1,4 +1,4 @@
-"""Train the GAN in resumable slices: `python -m services.gan.training.train --out runs/fashion-gan`.
+"""Train the GAN in resumable slices: `python -m training.gan.train --out runs/fashion-gan`.
 
 Hinge loss, one discriminator step per generator step, an exponential moving average of the generator
 (the weights that are served) and a learning rate that falls linearly over the last 40 % of the steps.
@@ -21,8 +21,8 @@ from rich.progress import Progress, TimeRemainingColumn
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from services.gan.training.dataset import load_split
-from services.gan.training.networks import (
+from training.dataset import load_split
+from training.gan.networks import (
     LATENT_DIM,
     NUM_CLASSES,
     Discriminator,

@@ -1,6 +1,6 @@
 import pytest
 
-from services.gan.providers import ProviderError, wanted_providers
+from services.common.providers import ProviderError, wanted_providers
 
 GPU_BUILD = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 CPU_BUILD = ("CPUExecutionProvider",)

@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from runtime.models import ModelRepository
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
-from services.gan.training.export import MAX_ERROR, export
-from services.gan.training.networks import Discriminator, Generator
 from tests.integration.services.gan.conftest import tiny_settings
+from training.gan.export import MAX_ERROR, export
+from training.gan.networks import Discriminator, Generator
 
 MODEL_TOML = """
 kind = "gan"

@@ -1,4 +1,4 @@
-"""Export a trained run to ONNX: `python -m services.gan.training.export --run RUN --model models/fashion-gan`.
+"""Export a trained run to ONNX: `python -m training.gan.export --run RUN --model models/fashion-gan`.
 
 The averaged generator and the discriminator are first brought into the form that serves: batch norm becomes two tables
 of a row a class, spectral norm becomes plain weights. Both files are then compared with torch, and their SHA-256 goes
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import remove_parametrizations
 
 from runtime.models import sha256_of
-from services.gan.training.networks import LATENT_DIM, NUM_CLASSES, ConditionalBatchNorm, Discriminator, Generator
+from training.gan.networks import LATENT_DIM, NUM_CLASSES, ConditionalBatchNorm, Discriminator, Generator
 
 OPSET = 20
 MAX_ERROR = 1e-4
@@ -33,8 +33,8 @@ class FoldedNorm(nn.Module):
     def __init__(self, trained: ConditionalBatchNorm) -> None:
         super().__init__()
         mean, variance = trained.norm.running_mean, trained.norm.running_var
-        assert mean is not None  # noqa: S101  batch norm that tracks statistics has both
-        assert variance is not None  # noqa: S101
+        assert mean is not None
+        assert variance is not None
         scale = trained.scale.weight * torch.rsqrt(variance + trained.norm.eps)  # [num_classes, C]
         self.register_buffer("scale", scale.detach())
         self.register_buffer("shift", (trained.shift.weight - mean * scale).detach())

@@ -63,33 +63,33 @@ def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def decode_raw(data: bytes, count: int, encoding: Encoding, spec: ImageSpec) -> Images:
+def decode_raw(field: str, data: bytes, count: int, encoding: Encoding, spec: ImageSpec) -> Images:
     """Return the `count` images in `data`. Raises InvalidArgument if the length is wrong or a value is not finite."""
     dtype = np.dtype(np.uint8) if encoding == "uint8" else np.dtype("<f4")
     shape = (count, *spec.shape)
     num_bytes = int(np.prod(shape)) * dtype.itemsize
     if len(data) != num_bytes:
-        raise InvalidArgument("images.data", f"{len(data)} bytes", f"{num_bytes} bytes for shape {list(shape)}")
+        raise InvalidArgument(f"{field}.data", f"{len(data)} bytes", f"{num_bytes} bytes for shape {list(shape)}")
     if encoding == "uint8":
         return from_uint8(np.frombuffer(data, np.uint8).reshape(shape), spec.value_range)
     values = np.frombuffer(data, dtype).reshape(shape)
     if not np.isfinite(values).all():
-        raise InvalidArgument("images.data", "NaN or infinity", "finite numbers")
+        raise InvalidArgument(f"{field}.data", "NaN or infinity", "finite numbers")
     return values.astype(np.float32, copy=False)
 
 
-def decode_png(files: Sequence[bytes], spec: ImageSpec) -> Images:
+def decode_png(field: str, files: Sequence[bytes], spec: ImageSpec) -> Images:
     """Return the images in PNG files. Raises InvalidArgument if one is no 8-bit PNG of the model's size."""
-    check_png("images.encoding", spec.shape[2])
+    check_png(f"{field}.encoding", spec.shape[2])
     levels = np.empty((len(files), *spec.shape), dtype=np.uint8)
     for index, file in enumerate(files):
-        levels[index] = _pixels(file, index, spec)
+        levels[index] = _pixels(f"{field}.png[{index}]", file, spec)
     return from_uint8(levels, spec.value_range)
 
 
-def _pixels(file: bytes, index: int, spec: ImageSpec) -> npt.NDArray[np.uint8]:
+def _pixels(field: str, file: bytes, spec: ImageSpec) -> npt.NDArray[np.uint8]:
     height, width, num_channels = spec.shape
-    field, accepted = f"images.png[{index}]", f"an 8-bit PNG file of {width}x{height} pixels"
+    accepted = f"an 8-bit PNG file of {width}x{height} pixels"
     limit = height * width * num_channels + PNG_OVERHEAD_BYTES
     if len(file) > limit:
         raise InvalidArgument(field, f"{len(file)} bytes", f"{accepted}, at most {limit} bytes")

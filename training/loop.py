@@ -1,0 +1,111 @@
+"""The loop of every training here: resumable in slices, with a progress bar, a JSON log and pictures as it goes.
+
+A run's folder holds `log.jsonl` (a line each LOG_EVERY steps), `checkpoint.pt`, and what the trainer's `snapshot`
+writes: weights and a picture of samples. Started again, a run goes on from its checkpoint. Knows no model.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from rich.progress import Progress, TimeRemainingColumn
+from torch import Tensor
+
+LOG_EVERY = 100
+
+Batch = tuple[Tensor, ...]
+
+
+class Recipe(Protocol):
+    """Everything that decides the outcome; kept in the checkpoint so that a slice cannot mix two recipes."""
+
+    steps: int
+
+
+class Trainer(Protocol):
+    """Owns the networks and their optimisers."""
+
+    recipe: Any
+    step_index: int
+
+    def step(self, *batch: Tensor) -> dict[str, float]:
+        """Train on one batch and return what the log shall hold of it."""
+
+    def stateful(self) -> dict[str, Any]:
+        """Return what a checkpoint holds, by name: all that has state_dict and load_state_dict."""
+
+    def snapshot(self, folder: Path) -> dict[str, float]:
+        """Write weights and a picture for this step; return what was measured on the way, if anything."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """How long to go on, and how often to write."""
+
+    seconds: float
+    snapshot_every: int
+
+
+def device() -> torch.device:
+    """Return where to train: a GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: Path, limits: Slice) -> None:
+    """Train until the recipe's last step or until the slice is over, whichever comes first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _restore(trainer, folder / "checkpoint.pt")
+    started, last = time.monotonic(), trainer.recipe.steps
+    columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns) as progress, (folder / "log.jsonl").open("a") as log:
+        task = progress.add_task("training", total=last, completed=trainer.step_index)
+        for batch in batches(trainer.step_index):
+            seconds = time.monotonic() - started
+            if trainer.step_index >= last or seconds > limits.seconds:
+                break
+            values = trainer.step(*(part.to(device()) for part in batch))
+            trainer.step_index += 1
+            progress.advance(task)
+            if trainer.step_index % limits.snapshot_every == 0 and trainer.step_index < last:
+                values |= _snapshot(trainer, folder)
+            if trainer.step_index % LOG_EVERY == 0:
+                line = {"step": trainer.step_index, "slice_seconds": round(seconds, 1), **values}
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+    print(json.dumps({"step": trainer.step_index, **_snapshot(trainer, folder)}))
+
+
+def _restore(trainer: Trainer, path: Path) -> None:
+    if not path.exists():
+        return
+    state = torch.load(path, weights_only=True, map_location=device())
+    if state["recipe"] != vars(trainer.recipe):
+        raise SystemExit(f"error: {path} was made with another recipe: {state['recipe']}; choose another folder")
+    trainer.step_index = state["step_index"]
+    for name, part in trainer.stateful().items():
+        part.load_state_dict(state[name])
+
+
+def _snapshot(trainer: Trainer, folder: Path) -> dict[str, float]:
+    measured = trainer.snapshot(folder)
+    state = {name: part.state_dict() for name, part in trainer.stateful().items()}
+    partial = folder / "checkpoint.pt.partial"
+    torch.save({"recipe": vars(trainer.recipe), "step_index": trainer.step_index, **state}, partial)
+    partial.replace(folder / "checkpoint.pt")
+    return measured
+
+
+def arguments(description: str | None, recipe: Recipe, snapshot_every: int) -> argparse.Namespace:
+    """Parse the options that every training has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and pictures")
+    parser.add_argument("--steps", type=int, default=recipe.steps, help="steps of the whole recipe")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--slice-seconds", type=float, default=float("inf"), help="stop after this long")
+    parser.add_argument("--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots")
+    return parser.parse_args()

@@ -1,0 +1,117 @@
+"""Train the image tokenizer in resumable slices: `python -m training.tokenizer.train --out runs/fashion-tokenizer`.
+
+Encoder and decoder learn together to give the image back: squared error plus a quarter of absolute error. The log says
+how far they are (on the test set: PSNR, codes used); each snapshot writes a picture, originals above reconstructions.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from training import loop
+from training.dataset import load_tensors, shuffled_batches, to_model_range, to_pixels
+from training.tokenizer.networks import NUM_CODES, Decoder, Encoder, quantise, to_tokens
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the outcome."""
+
+    steps: int = 9_000
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    ema_decay: float = 0.998
+    seed: int = 0
+
+
+class Autoencoder(nn.Module):
+    """Encoder, quantisation, decoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (the image as it comes back, the quantised numbers)."""
+        quantised = quantise(self.encoder(image))
+        return self.decoder(quantised), quantised
+
+
+class Trainer:
+    """Implements `loop.Trainer`; the averaged weights are the ones to serve."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.step_index = 0
+        self.model = Autoencoder().to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        decay = torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay)
+        self.averaged = torch.optim.swa_utils.AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), recipe.learning_rate, (0.9, 0.99), weight_decay=0.01
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.05
+        )
+
+    def step(self, *batch: Tensor) -> dict[str, float]:
+        (image,) = batch
+        with torch.autocast(image.device.type, torch.bfloat16):
+            restored, _ = self.model(image)
+        error = restored.float() - image
+        loss = error.square().mean() + 0.25 * error.abs().mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.averaged.update_parameters(self.model)
+        return {"loss": loss.item()}
+
+    def stateful(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("model", "averaged", "optimiser", "schedule")}
+
+    @torch.no_grad()
+    def snapshot(self, folder: Path) -> dict[str, float]:
+        served: Autoencoder = self.averaged.module.eval()
+        images, _ = load_tensors("test")
+        image = to_model_range(images[:2000]).to(loop.device())
+        restored, quantised = served(image)
+        name = f"{self.step_index:06d}"
+        _write_picture(image, restored, folder / f"samples-{name}.png")
+        save_file({k: v.contiguous() for k, v in served.state_dict().items()}, folder / f"ema-{name}.safetensors")
+        mean_square = float((restored - image).square().mean()) / 4  # of a range of 1
+        used = len(to_tokens(quantised).unique())
+        return {"psnr": round(-10 * math.log10(mean_square), 2), "codes_used": used, "codes": NUM_CODES}
+
+
+def _write_picture(image: Tensor, restored: Tensor, path: Path) -> None:
+    rows = torch.cat([torch.cat([image[i : i + 16], restored[i : i + 16]]) for i in range(0, 64, 16)])
+    grid = to_pixels(rows).view(8, 16, 28, 28).permute(0, 2, 1, 3).reshape(224, 448)
+    Image.fromarray(grid.cpu().numpy()).resize((1344, 672), Image.Resampling.NEAREST).save(path)
+
+
+def batches(recipe: Recipe, first_step: int) -> Iterator[tuple[Tensor]]:
+    """Yield images [B, 1, 28, 28] in -1..1."""
+    images, _ = load_tensors("train")
+    for chosen in shuffled_batches(len(images), recipe.batch_size, recipe.seed, first_step):
+        yield (to_model_range(images[chosen]).contiguous(memory_format=torch.channels_last),)
+
+
+def main() -> None:
+    options = loop.arguments(__doc__, Recipe(), snapshot_every=1_000)
+    recipe = Recipe(steps=options.steps, seed=options.seed)
+    limits = loop.Slice(options.slice_seconds, options.snapshot_every)
+    loop.train(Trainer(recipe), lambda first_step: batches(recipe, first_step), options.out, limits)
+
+
+if __name__ == "__main__":
+    main()
