@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.models import ImageSpec, ModelError
+from services.common.batch_request import Slice
 from services.common.images import Images
+from services.common.model_inputs import describe, label_input, main_input
 from services.common.onnx_session import OnnxSession
-from services.gan.batch_request import Slice
-from services.gan.model_inputs import describe, label_input, main_input
 
 Float32s = npt.NDArray[np.float32]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from services.common.batch_request import Slice
 from services.common.images import to_uint8
-from services.gan.batch_request import Slice
 from services.gan.drawing import Drawing
 from services.gan.generator import Generator, Latents
 from services.gan.latents import latent_words, to_normal

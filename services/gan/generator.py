@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from runtime.models import ImageSpec, ModelError
 from services.common.images import Images
+from services.common.model_inputs import describe, label_input, main_input
 from services.common.onnx_session import OnnxSession
-from services.gan.model_inputs import describe, label_input, main_input
 
 Layout = Literal["NCHW", "NHWC"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from runtime.models import ImageSpec, Model, ModelError
+from services.common.batcher import Batcher, BatchLimits
 from services.common.onnx_session import choose_providers, default_num_instances, open_session
 from services.common.providers import Provider
-from services.gan.batcher import Batcher, BatchLimits
 from services.gan.discriminator import Discriminator, Exhibits, Verdict
 from services.gan.drawing_pass import DrawingPass, Drawn, Rows
 from services.gan.generator import Generator, blank

@@ -5,7 +5,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from runtime.metrics import BackendMetrics
-from services.gan.batcher import Batcher, End
+from services.common.batcher import Batcher, End
 
 PARADIGM = "parallel"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runtime.metrics import Timings
-from services.gan.batch_request import Batched
+from services.common.batch_request import Batched
 
 Interval = tuple[float, float]  # monotonic seconds, start <= end
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from runtime.deadlines import Deadline
+from services.common.batch_request import BatchRequest, Slice
 from services.common.images import to_uint8
-from services.gan.batch_request import BatchRequest, Slice
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import DrawingPass, Drawn, Rows, merged_latents
 from services.gan.latents import draw_labels, draw_latents

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gan.batch_request import Batched, Pass
+from services.common.batch_request import Batched, Pass
 from services.gan.timeline import Timeline, union_seconds
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from services.gan.batch_request import Payload, Result, Slice
+from services.common.batch_request import Payload, Result, Slice
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Generic
 
-from services.gan.batch_request import BatchRequest, Payload, Result, Slice
+from services.common.batch_request import BatchRequest, Payload, Result, Slice
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.deadlines import Deadline
-from services.gan.batch_queue import BatchQueue
-from services.gan.batch_request import BatchRequest
+from services.common.batch_queue import BatchQueue
+from services.common.batch_request import BatchRequest
 
 NEVER = Deadline(math.inf)
 

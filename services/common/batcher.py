@@ -17,9 +17,9 @@ from typing import Generic, Literal, Protocol
 
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted, TandemError, Unavailable
-from services.gan.batch_queue import BatchQueue
-from services.gan.batch_request import Batched, BatchRequest, Pass, Payload, Result, Slice
-from services.gan.instance_thread import InstanceThread, Outcome, Run
+from services.common.batch_queue import BatchQueue
+from services.common.batch_request import Batched, BatchRequest, Pass, Payload, Result, Slice
+from services.common.instance_thread import InstanceThread, Outcome, Run
 
 logger = logging.getLogger(__name__)
 

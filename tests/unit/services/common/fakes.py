@@ -4,8 +4,8 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from services.gan.batch_request import Slice
-from services.gan.batcher import End
+from services.common.batch_request import Slice
+from services.common.batcher import End
 
 Numbers = Slice[list[int], list[int]]
 

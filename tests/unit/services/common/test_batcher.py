@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted, Unavailable
-from services.gan.batcher import Batcher, BatchLimits
-from tests.unit.services.gan.fakes import Doubler, Recorder
+from services.common.batcher import Batcher, BatchLimits
+from tests.unit.services.common.fakes import Doubler, Recorder
 
 NEVER = Deadline(math.inf)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runtime.models import ModelError
-from services.gan.model_inputs import label_input, main_input
+from services.common.model_inputs import label_input, main_input
 
 
 @dataclass
