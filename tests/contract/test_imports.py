@@ -32,7 +32,7 @@ CONFINED = {
         "tandem/cli",
         "bench",
     ),
-    "onnxruntime": ("services/common/onnx_session", "services/gan/training", "tandem/cli", "bench"),
+    "onnxruntime": ("services/common/onnx_session", "training", "tandem/cli", "bench"),
     "prometheus_client": ("runtime/metrics", "services/ar/metrics", "services/gan/metrics", "gateway"),
     "signal": ("runtime/lifecycle", "tandem/cli", "bench"),
     "pickle": (),
