@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 STUBS := $(PROTOS:.proto=_pb2.py)
 
-.PHONY: help setup demo up test lint format types stubs train-gan curve-gan export-gan bench clean
+.PHONY: help setup demo up test lint format types stubs train-gan curve-gan export-gan diversity-gan bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -50,6 +50,9 @@ curve-gan: setup  ## measure the quality of each snapshot of that training
 
 export-gan: setup  ## export the trained fashion-gan into models/
 	$(BIN)/python -m training.gan.export --run runs/fashion-gan --model models/fashion-gan
+
+diversity-gan: setup  ## measure what the diversity watch compares fashion-gan's images with (30 s; after each export)
+	$(BIN)/python -m bench.quality.diversity_baseline --model models/fashion-gan
 
 bench: setup  ## every benchmark, one after another
 	for script in bench/bench_*.py; do $(BIN)/python $$script || exit 1; done

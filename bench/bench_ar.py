@@ -58,7 +58,7 @@ async def _one(stub: ar_pb2_grpc.AutoregressiveServiceStub, prompt: list[int]) -
     sampling = ar_pb2.SamplingParams(temperature=0.0, max_tokens=NUM_NEW_TOKENS, ignore_eos=True)
     started, first, count = time.perf_counter(), 0.0, 0
     async for response in stub.Generate(
-        ar_pb2.GenerateRequest(tokens=ar_pb2.TokenPrompt(ids=prompt), sampling=sampling)
+        ar_pb2.GenerateRequest(model=MODEL, tokens=ar_pb2.TokenPrompt(ids=prompt), sampling=sampling)
     ):
         first = first or time.perf_counter() - started
         count += len(response.token_ids)

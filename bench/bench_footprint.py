@@ -21,6 +21,7 @@ from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 
 MEBIBYTE_KIB = 1024
+TEXT_MODEL = "smollm2-135m-instruct"
 
 
 async def load(port: int) -> None:
@@ -31,7 +32,7 @@ async def load(port: int) -> None:
 
         async def one_text(number: int) -> None:
             prompt = ar_pb2.TokenPrompt(ids=[100 + (number * 7 + i) % 1000 for i in range(400)])
-            async for _ in text.Generate(ar_pb2.GenerateRequest(tokens=prompt, sampling=sampling)):
+            async for _ in text.Generate(ar_pb2.GenerateRequest(model=TEXT_MODEL, tokens=prompt, sampling=sampling)):
                 pass
 
         await asyncio.gather(

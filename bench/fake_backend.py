@@ -43,7 +43,7 @@ class _Sequential:
         yield self._end
 
     async def score(self, request: Any, call: Call) -> Any:
-        return ar_pb2.ScoreResponse(total_logprob=-1.0, timings=self._timings)
+        return ar_pb2.ScoreResponse(likelihoods=[ar_pb2.Likelihood(total_logprob=-1.0)], timings=self._timings)
 
     async def list_models(self, request: Any, call: Call) -> Any:
         return ar_pb2.ListModelsResponse(models=[ar_pb2.Model(name="fake-text", modality="text")])

@@ -1,10 +1,18 @@
 """Prometheus metrics that more than one process exports, and the one set of buckets that makes them comparable."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 from prometheus_client.exposition import start_http_server
 
 # 0.01 * 2^(n/2) s, 0.16 ms to 82 s: every second bound is one of OpenTelemetry's GenAI boundaries.
@@ -93,6 +101,52 @@ class BackendMetrics:
 
     def observe_batch(self, model: str, size: int) -> None:
         self._batch_size_of(self._paradigm, model).observe(size)
+
+
+class DiversityMetrics:
+    """How far what is served differs from image to image, next to the released model; for a model that is watched."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        ratio = "of the last window of images to the released model's; class all: of all classes together."
+        self._variance = Gauge(
+            "tandem_diversity_variance_ratio", f"Variance {ratio}", ["model", "class"], registry=registry
+        )
+        self._nearest = Gauge(
+            "tandem_diversity_nearest_ratio",
+            f"Distance of the closest two {ratio}",
+            ["model", "class"],
+            registry=registry,
+        )
+        self._alarms = Counter(
+            "tandem_diversity_alarms",
+            "Windows that were poor in diversity after one that was poor already.",
+            ["model", "kind"],
+            registry=registry,
+        )
+        self._images = Counter(
+            "tandem_diversity_images",
+            "Served images that were looked at, or should have been.",
+            ["model", "fate"],
+            registry=registry,
+        )
+
+    def watch(self, model: str) -> None:
+        """Let the counters begin at 0."""
+        for kind in ("variance", "duplicates"):
+            self._alarms.labels(model, kind)
+        for fate in ("watched", "dropped"):
+            self._images.labels(model, fate)
+
+    def observe_window(
+        self, model: str, scope: str, variance_ratio: float, nearest_ratio: float, alarms: Collection[str]
+    ) -> None:
+        self._variance.labels(model, scope).set(variance_ratio)
+        self._nearest.labels(model, scope).set(nearest_ratio)
+        for kind in alarms:
+            self._alarms.labels(model, kind).inc()
+
+    def count_images(self, model: str, fate: str, num_images: int) -> None:
+        self._images.labels(model, fate).inc(num_images)
 
 
 def expose(registry: CollectorRegistry, host: str, port: int) -> None:

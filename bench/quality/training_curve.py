@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 
 from bench.quality.distances import frechet_distance
 from bench.quality.judge import Judge
-from training.dataset import load_split
-from training.gan.networks import LATENT_DIM, NUM_CLASSES, Generator
+from training.dataset import NUM_CLASSES, load_split
+from training.gan.networks import LATENT_DIM, Generator
 
 NUM_SAMPLES = 10_000
 SEED = 1

@@ -1,4 +1,4 @@
-"""What a checkpoint of any format is once opened: a config, a tokenizer, and tensors under Hugging Face's names."""
+"""What a checkpoint of any format is once opened: config, tokenizer if any, and tensors under Hugging Face's names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +21,8 @@ class Checkpoint:
     """An opened checkpoint; tensors are read when `read_tensors` is called."""
 
     config: ModelConfig
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
+    """None for a model whose tokens are no text."""
     read_tensors: TensorReader
     eos_token_ids: frozenset[int] = frozenset()
     bos_token_id: int | None = None

@@ -1,14 +1,14 @@
-"""One choice of a text request: from sampled tokens to text, with stop strings. Knows no protobuf and no engine."""
+"""One choice of a request: from sampled tokens to text, with stop strings. Knows no protobuf and no engine."""
 
 from services.ar.sequence import FinishReason, SampledToken, Sequence
+from services.ar.sequential_model import Codec
 from services.ar.stop_strings import StopStrings
-from services.ar.text_codec import TextCodec
 
 
 class Choice:
     """Takes a sequence's tokens as they come; `finish_reason` is set once it has ended, by itself or by a stop."""
 
-    def __init__(self, sequence: Sequence, codec: TextCodec) -> None:
+    def __init__(self, sequence: Sequence, codec: Codec) -> None:
         self._sequence = sequence
         self._decoder = codec.decoder(sequence.prompt_token_ids)
         self._stops = StopStrings(sequence.params.stop)

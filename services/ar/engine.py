@@ -9,7 +9,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, Protocol
 
 from runtime.errors import Internal, ResourceExhausted
@@ -60,6 +61,7 @@ class Engine:
         self._died: asyncio.Future[BaseException] | None = None
         self._call_soon: Callable[..., object] | None = None
         self._last_progress = time.monotonic()
+        self._room = asyncio.Event()
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -86,6 +88,27 @@ class Engine:
     def num_open_sequences(self) -> int:
         return len(self._streams)
 
+    @property
+    def max_num_sequences(self) -> int:
+        """Sequences that run at a time."""
+        return self._scheduler.max_num_sequences
+
+    @contextmanager
+    def running(self, sequences: list[Sequence]) -> Iterator[RequestStream]:
+        """Submit the sequences; those still open at the end, however it comes, are cancelled."""
+        stream = self.submit(sequences)
+        try:
+            yield stream
+        finally:
+            for sequence in stream.open_sequences():
+                self.end(sequence, "cancelled")
+
+    async def wait_for_room(self, num_sequences: int) -> None:
+        """Return when `submit` would not refuse so many sequences just now; nothing is reserved."""
+        while self._streams and len(self._streams) + num_sequences > self._max_open_sequences:
+            self._room.clear()
+            await self._room.wait()
+
     def submit(self, sequences: list[Sequence]) -> RequestStream:
         """Queue the sequences of one request. Raises ResourceExhausted, with nothing queued, if they don't fit."""
         if self._died is None or self._died.done():
@@ -104,6 +127,7 @@ class Engine:
         """Want nothing more of a sequence; its blocks are free before the next step. No effect if it has ended."""
         stream = self._streams.pop(id(sequence), None)
         if stream is not None:
+            self._room.set()
             stream.close(sequence)
             self._mailbox.put(("cancel", sequence))
             self._observer.ended(outcome)
@@ -161,6 +185,7 @@ class Engine:
             stream.put(item.sequence, item.tokens, item.finish_reason, sampled_at)
             if item.finish_reason is not None:
                 del self._streams[id(item.sequence)]
+                self._room.set()
                 self._observer.ended("finished")
 
     def _die(self, error: BaseException) -> None:
@@ -170,6 +195,7 @@ class Engine:
 
     def _fail_all(self, error: BaseException) -> None:
         streams, self._streams = self._streams, {}
+        self._room.set()
         for stream in streams.values():
             stream.fail(error)
             self._observer.ended("failed")

@@ -6,11 +6,11 @@ from itertools import groupby
 from runtime.metrics import Timings
 from runtime.rpc import Call
 from services.ar.choice import Choice
-from services.ar.language_model import LanguageModel
+from services.ar.pictures import Pictures
 from services.ar.request_stream import RequestStream, SequenceOutput
 from services.ar.sampling_params import SamplingParams
 from services.ar.sequence import FinishReason, SampledToken
-from services.ar.text_codec import TextCodec
+from services.ar.sequential_model import Codec, SequentialModel
 from services.ar.timings import request_timings
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import timings_pb2
@@ -23,12 +23,23 @@ _FINISH_REASONS = {
 
 
 class Generation:
-    """Turns all tokens that are ready into one message a choice; `timings` is set with the last message."""
+    """Turns all tokens that are ready into one message a choice; `timings` is set with the last message.
 
-    def __init__(self, model: LanguageModel, stream: RequestStream, params: SamplingParams, call: Call) -> None:
+    `pictures` is there for an image model: it adds what its tokens look like.
+    """
+
+    def __init__(
+        self,
+        model: SequentialModel,
+        stream: RequestStream,
+        params: SamplingParams,
+        pictures: Pictures | None,
+        call: Call,
+    ) -> None:
         self._model = model
         self._stream = stream
         self._params = params
+        self._pictures = pictures
         self._call = call
         self._choices = [Choice(sequence, model.codec) for sequence in stream.sequences]
         self.timings: Timings | None = None
@@ -41,6 +52,8 @@ class Generation:
                 for index, group in groupby(outputs, key=lambda output: output.choice_index)
                 if self._choices[index].finish_reason is None
             ]
+            if self._pictures is not None:
+                await self._pictures.add_to(messages, self._call.deadline)
             if messages and all(choice.finish_reason for choice in self._choices):
                 self._complete(messages[-1])
             for message in messages:
@@ -66,11 +79,11 @@ class Generation:
         message.usage.prompt_tokens = self._stream.sequences[0].num_prompt_tokens
         message.usage.output_tokens = sum(choice.num_output_tokens for choice in self._choices)
         message.usage.seed = self._params.seed
-        self.timings = request_timings(self._stream, self._call.received_at)
+        self.timings = request_timings([self._stream], self._call.received_at)
         message.timings.CopyFrom(timings_message(self.timings))
 
 
-def logprob_message(token: SampledToken, codec: TextCodec) -> ar_pb2.TokenLogprob:
+def logprob_message(token: SampledToken, codec: Codec) -> ar_pb2.TokenLogprob:
     """Return a token with its log-probability and alternatives, which must have been asked for."""
     return ar_pb2.TokenLogprob(
         token_id=token.token_id,

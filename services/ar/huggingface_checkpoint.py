@@ -1,4 +1,4 @@
-"""Reads a Hugging Face directory: config.json, tokenizer.json, safetensors. Files that may hold code are refused."""
+"""Reads a Hugging Face directory: config.json, safetensors, tokenizer.json if any. Files with code are refused."""
 
 import json
 from collections.abc import Iterator
@@ -43,7 +43,9 @@ def _json(path: Path, optional: bool = False) -> dict[str, Any]:
         raise ModelError(f"{path}: {error}") from None
 
 
-def _tokenizer(path: Path) -> Tokenizer:
+def _tokenizer(path: Path) -> Tokenizer | None:
+    if not path.exists():
+        return None
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exceptions
@@ -62,8 +64,10 @@ def _eos_token_ids(folder: Path, config: dict[str, Any]) -> frozenset[int]:
     return frozenset(value if isinstance(value, list) else [value])
 
 
-def _bos_token_id(tokenizer: Tokenizer, special: dict[str, str]) -> int | None:
+def _bos_token_id(tokenizer: Tokenizer | None, special: dict[str, str]) -> int | None:
     """Return the id that the tokenizer's own post-processor puts first, if it does."""
+    if tokenizer is None:
+        return None
     first = tokenizer.encode("a").ids[:1]
     bos = tokenizer.token_to_id(special["bos_token"]) if "bos_token" in special else None
     return bos if bos is not None and first == [bos] else None

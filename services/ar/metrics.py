@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics
 from services.ar.block_pool import BlockPool
 from services.ar.scheduler import Scheduler, Work
+from services.common.batcher import End
 
 PARADIGM = "sequential"
 
@@ -35,6 +36,18 @@ class ArMetrics:
         self.steps = Histogram(
             "tandem_step_seconds", "Seconds of a step.", ["model"], buckets=SECONDS_BUCKETS, registry=registry
         )
+        self.images = Counter(
+            "tandem_images",
+            "Images that the token decoder or encoder was asked for, half drawn ones included, each once.",
+            ["model", "network", "outcome"],
+            registry=registry,
+        )
+        self.provider = Gauge(
+            "tandem_execution_provider_info",
+            "1 for each execution provider that a session really has; place 0 is the first choice.",
+            ["model", "network", "provider", "place"],
+            registry=registry,
+        )
 
 
 class EngineMetrics:
@@ -61,3 +74,19 @@ class EngineMetrics:
 
     def ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None:
         self._metrics.sequences.labels(self._model, outcome).inc()
+
+
+class NetworkMetrics:
+    """What the batcher of a token decoder or encoder reports; implements `batcher.BatchObserver`."""
+
+    def __init__(self, metrics: ArMetrics, model: str, network: str, providers: list[str]) -> None:
+        self._images = metrics.images
+        self._labels = (model, network)
+        for place, provider in enumerate(providers):
+            metrics.provider.labels(model, network, provider, str(place)).set(1)
+
+    def passed(self, batch_size: int) -> None:
+        """Batch sizes are those of the transformer: it generates."""
+
+    def ended(self, outcome: End, num_samples: int) -> None:
+        self._images.labels(*self._labels, outcome).inc(num_samples)

@@ -11,11 +11,15 @@ from services.ar.sequence import SampledToken
 
 
 class Runner:
-    """`run` turns a step's work into sampled tokens. Called from the engine's thread only."""
+    """`run` turns a step's work into sampled tokens. Called from the engine's thread only.
 
-    def __init__(self, model: Transformer, cache: KVCache, num_threads: int) -> None:
+    The distribution is over the first `num_output_tokens` of the vocabulary; the rest are there to prompt with.
+    """
+
+    def __init__(self, model: Transformer, cache: KVCache, num_output_tokens: int, num_threads: int) -> None:
         self._model = model
         self._cache = cache
+        self._num_output_tokens = num_output_tokens
         self._num_threads = num_threads
         self._device = model.norm.weight.device
 
@@ -38,7 +42,7 @@ class Runner:
         if not layout.logits_rows:
             return [[] for _ in batch]
         logits = self._model.logits(hidden[torch.tensor(layout.logits_indices, device=self._device)])
-        tokens = iter(sample(logits, layout.logits_rows))
+        tokens = iter(sample(logits[:, : self._num_output_tokens], layout.logits_rows))
         return [[next(tokens) for _ in range(count)] for count in layout.tokens_per_work]
 
     def _attention(self, layout: "_Layout") -> PagedAttention:

@@ -27,14 +27,13 @@ class LogitsRow:
 
 
 def sample(logits: Tensor, rows: list[LogitsRow]) -> list[SampledToken]:
-    """Return one token for each row of logits [R, vocab_size] float32; logits are not changed."""
+    """Return one token for each row of logits [R, num_output_tokens] float32; logits are not changed."""
     token_ids = _choose(logits, rows)
     reported = [index for index, row in enumerate(rows) if row.sequence.params.logprobs]
     tokens = [SampledToken(token_id) for token_id in token_ids]
     if reported:
-        log_probabilities = logits[reported].log_softmax(dim=-1)
-        for index, values in zip(reported, log_probabilities, strict=True):
-            tokens[index] = _with_logprobs(token_ids[index], values, rows[index].sequence.params.top_logprobs)
+        for index, token in zip(reported, _with_logprobs(logits, token_ids, rows, reported), strict=True):
+            tokens[index] = token
     return tokens
 
 
@@ -59,7 +58,7 @@ def _needs_adjusting(row: LogitsRow) -> bool:
 
 
 def _adjust(logits: Tensor, sequence: Sequence) -> Tensor:
-    """Return a copy of logits [vocab_size] with bias, penalties and min_tokens applied."""
+    """Return a copy of logits [num_output_tokens] with bias, penalties and min_tokens applied."""
     logits, params = logits.clone(), sequence.params
     for token_id, bias in params.logit_bias.items():
         logits[token_id] += bias
@@ -73,6 +72,7 @@ def _adjust(logits: Tensor, sequence: Sequence) -> Tensor:
 def _penalise(logits: Tensor, sequence: Sequence) -> None:
     params = sequence.params
     seen = torch.tensor(sequence.token_ids, device=logits.device).unique()
+    seen = seen[seen < len(logits)]  # a prompt may hold tokens that are never output
     scale = params.repetition_penalty
     logits[seen] = torch.where(logits[seen] > 0, logits[seen] / scale, logits[seen] * scale)
     output = torch.tensor(sequence.output_token_ids, dtype=torch.long, device=logits.device)
@@ -81,7 +81,7 @@ def _penalise(logits: Tensor, sequence: Sequence) -> None:
 
 
 def _draw(logits: Tensor, sequence: Sequence) -> int:
-    """Return a token drawn from logits [vocab_size] by inversion of the cumulative distribution."""
+    """Return a token drawn from logits [num_output_tokens] by inversion of the cumulative distribution."""
     params = sequence.params
     uniform = uniform_number(params.seed, sequence.choice_index, sequence.num_output_tokens)
     probabilities = (logits / params.temperature).softmax(dim=-1)
@@ -125,9 +125,17 @@ def uniform_number(seed: int, choice_index: int, position: int) -> float:
     return float(bits >> 11) * 2.0**-53
 
 
-def _with_logprobs(token_id: int, log_probabilities: Tensor, num_alternatives: int) -> SampledToken:
-    best = log_probabilities.topk(num_alternatives)
-    alternatives = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return SampledToken(
-        token_id, float(log_probabilities[token_id]), tuple(Alternative(*pair) for pair in alternatives)
-    )
+def _with_logprobs(
+    logits: Tensor, token_ids: list[int], rows: list[LogitsRow], reported: list[int]
+) -> list[SampledToken]:
+    """Return the tokens of the rows `reported`, with their log-probabilities and best alternatives."""
+    log_probabilities = logits[reported].log_softmax(dim=-1)
+    chosen = [token_ids[index] for index in reported]
+    logprobs = log_probabilities[range(len(chosen)), chosen].tolist()
+    counts = [rows[index].sequence.params.top_logprobs for index in reported]
+    best = log_probabilities.topk(max(counts))  # the best first, so that fewer are a part of more
+    alternatives = zip(best.indices.tolist(), best.values.tolist(), counts, strict=True)
+    return [
+        SampledToken(token_id, logprob, tuple(map(Alternative, ids[:count], values[:count])))
+        for token_id, logprob, (ids, values, count) in zip(chosen, logprobs, alternatives, strict=True)
+    ]

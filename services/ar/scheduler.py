@@ -45,7 +45,7 @@ class Scheduler:
         if max_batch_tokens < max_num_sequences:
             raise ValueError(f"max_batch_tokens: {max_batch_tokens} is less than max_num_sequences {max_num_sequences}")
         self._pool = pool
-        self._max_num_sequences = max_num_sequences
+        self.max_num_sequences = max_num_sequences
         self._max_batch_tokens = max_batch_tokens
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []  # the oldest first
@@ -97,7 +97,7 @@ class Scheduler:
 
     def _admit(self) -> Sequence | None:
         """Move the first waiting sequence to the running ones, with blocks for all its tokens; None if it can't be."""
-        if not self._waiting or len(self._running) == self._max_num_sequences:
+        if not self._waiting or len(self._running) == self.max_num_sequences:
             return None
         sequence = self._waiting[0]
         if not self._pool.grow(sequence.block_table, len(sequence.token_ids)):

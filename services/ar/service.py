@@ -1,19 +1,20 @@
 """The AutoregressiveService: protobuf in, engine, protobuf out."""
 
-import math
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator
 
 from runtime.rpc import Call
-from services.ar.engine import Engine
-from services.ar.generation import Generation, logprob_message, timings_message
+from services.ar.generation import Generation, timings_message
 from services.ar.metrics import ArMetrics
-from services.ar.prompts import generate_prompt, score_content
-from services.ar.request_stream import RequestStream
-from services.ar.sampling_params import SamplingParams
-from services.ar.sequence import SampledToken, Sequence
+from services.ar.pictures import Pictures
+from services.ar.prompts import generate_prompt
+from services.ar.scored_content import scored_content
+from services.ar.scoring import Scoring, likelihood_messages
+from services.ar.sequence import Sequence
+from services.ar.sequential_model import SequentialModel
+from services.ar.text_codec import TextCodec
 from services.ar.timings import request_timings
-from services.ar.validation import sampling_params
+from services.ar.validation import DEFAULT_MAX_TOKENS, picture_encoding, refuse_picture_options, sampling_params
 from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2
 
@@ -26,45 +27,40 @@ class ArServicer:
         self._metrics = metrics
 
     async def generate(self, request: ar_pb2.GenerateRequest, call: Call) -> AsyncIterator[ar_pb2.GenerateResponse]:
-        model = self._worker.get(request.model)
+        model = self._worker.get_for(request.model, request.WhichOneof("prompt"))
         prompt = await generate_prompt(model, request)
-        params = sampling_params(request, len(prompt), model.vocab_size, model.max_context_tokens)
-        sequences = [Sequence(prompt, params, model.eos_token_ids, index) for index in range(params.n)]
-        with _submitted(model.engine, sequences) as stream:
-            generation = Generation(model, stream, params, call)
+        default_max_tokens = DEFAULT_MAX_TOKENS if isinstance(model.codec, TextCodec) else model.max_context_tokens
+        params = sampling_params(
+            request, len(prompt), model.num_output_tokens, model.max_context_tokens, default_max_tokens
+        )
+        pictures = _pictures(model, request, prompt, params.n)
+        sequences = [Sequence(prompt, params, model.codec.eos_token_ids, index) for index in range(params.n)]
+        with model.engine.running(sequences) as stream:
+            generation = Generation(model, stream, params, pictures, call)
             async for message in generation.messages():
                 if generation.timings is not None and message.HasField("timings"):
                     self._metrics.backend.observe_timings(model.name, generation.timings)
                 yield message
 
     async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
-        model = self._worker.get(request.model)
-        token_ids = await score_content(model, request)
-        sequence = Sequence(token_ids, SamplingParams(logprobs=True), is_scored=True)
-        tokens: list[SampledToken] = []
-        with _submitted(model.engine, [sequence]) as stream:
-            while not stream.is_finished:
-                tokens.extend(token for output in await stream.get() for token in output.tokens)
-        timings = request_timings(stream, call.received_at)
+        model = self._worker.get_for(request.model, request.WhichOneof("content"))
+        scoring = Scoring(model.engine, await scored_content(model, request, call.deadline))
+        scored = await scoring.run()
+        likelihoods = await asyncio.to_thread(likelihood_messages, scored, model.codec)
+        timings = request_timings(scoring.streams, call.received_at)
         self._metrics.backend.observe_timings(model.name, timings)
-        total = math.fsum(token.logprob or 0.0 for token in tokens)
-        return ar_pb2.ScoreResponse(
-            total_logprob=total,
-            tokens=[logprob_message(token, model.codec) for token in tokens],
-            bits_per_token=-total / math.log(2) / len(tokens),
-            timings=timings_message(timings),
-        )
+        return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=timings_message(timings))
 
     async def list_models(self, request: ar_pb2.ListModelsRequest, call: Call) -> ar_pb2.ListModelsResponse:
         return ar_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
 
 
-@contextmanager
-def _submitted(engine: Engine, sequences: list[Sequence]) -> Iterator[RequestStream]:
-    """Run the sequences in the engine; those still open at the end, however it comes, are cancelled."""
-    stream = engine.submit(sequences)
-    try:
-        yield stream
-    finally:
-        for sequence in stream.open_sequences():
-            engine.end(sequence, "cancelled")
+def _pictures(
+    model: SequentialModel, request: ar_pb2.GenerateRequest, prompt: list[int], num_choices: int
+) -> Pictures | None:
+    """Return what draws an image model's tokens, None for a text model. Raises InvalidArgument."""
+    if isinstance(model.codec, TextCodec):
+        refuse_picture_options(request)
+        return None
+    encoding = picture_encoding(request, model.codec.image)
+    return Pictures(model.codec, prompt[1:], num_choices, encoding, request.partial_images)

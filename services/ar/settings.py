@@ -9,7 +9,7 @@ from runtime.settings import ProcessSettings
 
 
 class ArSettings(ProcessSettings):
-    """The sequential backend: language models that stream tokens."""
+    """The sequential backend: transformers that generate one token after another, of texts or of pictures."""
 
     port: int = Field(50051, ge=0, le=65535)
     """gRPC port; 0 takes a free one."""
@@ -20,7 +20,7 @@ class ArSettings(ProcessSettings):
     models_dir: Path = Path("models")
     """The model repository: one folder a model."""
 
-    models: list[str] = Field(["smollm2-135m-instruct"], min_length=1)
+    models: list[str] = Field(["smollm2-135m-instruct", "fashion-ar"], min_length=1)
     """Names of the models to load."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -31,7 +31,7 @@ class ArSettings(ProcessSettings):
     request rides in can then change its tokens."""
 
     num_threads: int = Field(0, ge=0, le=1024)
-    """Threads of the model's arithmetic; 0: one a core."""
+    """Threads of each model's arithmetic; 0: one a core for a text model, one in all for an image model."""
 
     max_context_tokens: int = Field(2048, ge=16)
     """Tokens that prompt and output may have together, if the model allows as many."""
@@ -42,7 +42,7 @@ class ArSettings(ProcessSettings):
     block_size: int = Field(16, ge=1, le=256)
     """Tokens a block of the KV cache."""
 
-    max_num_sequences: int = Field(32, ge=1, le=1024)
+    max_num_sequences: int = Field(64, ge=1, le=1024)
     """Sequences that run at a time, for each model."""
 
     max_queued_sequences: int = Field(256, ge=0)

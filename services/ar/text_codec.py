@@ -9,6 +9,7 @@ from tokenizers.decoders import DecodeStream
 from tokenizers.pre_tokenizers import ByteLevel
 
 from runtime.errors import InvalidArgument
+from runtime.models import ModelError
 from services.ar.checkpoint import Checkpoint
 
 _ROLES = ("system", "user", "assistant")
@@ -18,23 +19,26 @@ class TextCodec:
     """Encodes prompts and makes a decoder for each output; prompts that can't fit are refused before the work."""
 
     def __init__(self, checkpoint: Checkpoint, max_context_tokens: int) -> None:
+        if checkpoint.tokenizer is None:
+            raise ModelError("there is no tokenizer.json, which a text model needs")
+        self.max_context_tokens = max_context_tokens
+        self.eos_token_ids = checkpoint.eos_token_ids
         self._tokenizer = checkpoint.tokenizer
         self._bos_token_id = checkpoint.bos_token_id
         self._special_tokens = checkpoint.special_tokens
         self._template = _compile(checkpoint.chat_template)
         self._token_bytes = _token_bytes(checkpoint.tokenizer)
-        self._max_context_tokens = max_context_tokens
         # No prompt of more bytes than this can fit, however it is cut into tokens.
         self._max_prompt_bytes = max_context_tokens * max(map(len, self._token_bytes.values()))
 
-    def encode(self, text: str) -> list[int]:
-        """Return the tokens of a plain text prompt. Raises InvalidArgument if it is empty or far too long."""
+    def encode(self, text: str, field: str = "text") -> list[int]:
+        """Return the tokens of a plain text. Raises InvalidArgument, about `field`, if it is empty or far too long."""
         if not text:
-            raise InvalidArgument("text", text, "a text that is not empty")
+            raise InvalidArgument(field, text, "a text that is not empty")
         num_bytes = len(text.encode(errors="surrogatepass"))
         if num_bytes > self._max_prompt_bytes:
             raise InvalidArgument(
-                "text", f"{num_bytes} bytes", f"a prompt and an output of {self._max_context_tokens} tokens together"
+                field, f"{num_bytes} bytes", f"a prompt and an output of {self.max_context_tokens} tokens together"
             )
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids if self._bos_token_id is None else [self._bos_token_id, *ids]

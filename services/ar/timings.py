@@ -1,27 +1,31 @@
 """The phases of a text request, from the instants that stream and sequences noted. They add up to the total."""
 
 import time
+from collections.abc import Sequence
 
 from runtime.metrics import Timings
 from services.ar.request_stream import RequestStream
 
 
-def request_timings(stream: RequestStream, received_at: float) -> Timings:
+def request_timings(streams: Sequence[RequestStream], received_at: float) -> Timings:
     """Return the timings of a request whose last token is known; all instants are monotonic seconds.
 
-    Text is encoded before the queue and decoded while the engine goes on, so encode is what lies outside of it: before
-    the request was queued, and after its last token.
+    `streams` are its parts, one after another. Prompts and images are encoded before the queue, text and partial
+    pictures decoded while the engine goes on. So encode is what lies outside of it: before the request was queued, and
+    after its last token, as the decoding of a finished picture does.
     """
     now = time.monotonic()
-    scheduled_at = min(s.scheduled_at for s in stream.sequences if s.scheduled_at is not None)
-    first_token_at = stream.first_token_at or now
-    last_token_at = stream.last_token_at or now
-    num_steps = sum(sequence.num_steps for sequence in stream.sequences)
+    sequences = [sequence for stream in streams for sequence in stream.sequences]
+    accepted_at = streams[0].accepted_at
+    scheduled_at = min(s.scheduled_at for s in sequences if s.scheduled_at is not None)
+    first_token_at = streams[0].first_token_at or now
+    last_token_at = streams[-1].last_token_at or now
+    num_steps = sum(sequence.num_steps for sequence in sequences)
     return Timings(
-        queue_seconds=scheduled_at - stream.accepted_at,
+        queue_seconds=scheduled_at - accepted_at,
         prefill_seconds=first_token_at - scheduled_at,
         decode_seconds=last_token_at - first_token_at,
-        encode_seconds=(stream.accepted_at - received_at) + (now - last_token_at),
+        encode_seconds=(accepted_at - received_at) + (now - last_token_at),
         total_seconds=now - received_at,
-        mean_batch_size=sum(sequence.sum_batch_sizes for sequence in stream.sequences) / max(1, num_steps),
+        mean_batch_size=sum(sequence.sum_batch_sizes for sequence in sequences) / max(1, num_steps),
     )

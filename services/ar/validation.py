@@ -5,7 +5,10 @@ import secrets
 from collections.abc import Iterable
 
 from runtime.errors import InvalidArgument
+from runtime.models import ImageSpec
 from services.ar.sampling_params import SamplingParams
+from services.common.image_messages import checked_encoding
+from services.common.images import Encoding
 from tandem.ar.v1 import ar_pb2
 
 MAX_TOP_LOGPROBS = 20
@@ -27,12 +30,19 @@ def check_prompt(field: str, token_ids: list[int], vocab_size: int, max_context_
 
 
 def sampling_params(
-    request: ar_pb2.GenerateRequest, num_prompt_tokens: int, vocab_size: int, max_context_tokens: int
+    request: ar_pb2.GenerateRequest,
+    num_prompt_tokens: int,
+    num_output_tokens: int,
+    max_context_tokens: int,
+    default_max_tokens: int = DEFAULT_MAX_TOKENS,
 ) -> SamplingParams:
-    """Return the request's parameters with defaults filled in. Raises InvalidArgument."""
+    """Return the request's parameters with defaults filled in. Raises InvalidArgument.
+
+    The model generates tokens 0 to num_output_tokens - 1.
+    """
     raw = request.sampling
     room = max_context_tokens - num_prompt_tokens
-    max_tokens = raw.max_tokens if raw.HasField("max_tokens") else min(DEFAULT_MAX_TOKENS, room)
+    max_tokens = raw.max_tokens if raw.HasField("max_tokens") else min(default_max_tokens, room)
     _check_int("sampling.max_tokens", max_tokens, 1, room)
     _check_int("sampling.min_tokens", raw.min_tokens, 0, max_tokens)
     return SamplingParams(
@@ -49,13 +59,28 @@ def sampling_params(
         presence_penalty=_number("sampling.presence_penalty", raw.presence_penalty, -2.0, 2.0),
         frequency_penalty=_number("sampling.frequency_penalty", raw.frequency_penalty, -2.0, 2.0),
         stop=_stop_strings(raw.stop),
-        stop_token_ids=_stop_token_ids(raw.stop_token_ids, vocab_size),
-        logit_bias=_logit_bias(raw, vocab_size),
+        stop_token_ids=_stop_token_ids(raw.stop_token_ids, num_output_tokens),
+        logit_bias=_logit_bias(raw, num_output_tokens),
         ignore_eos=raw.ignore_eos,
         n=_check_int("sampling.n", raw.n if raw.HasField("n") else 1, 1, MAX_CHOICES),
         logprobs=request.logprobs,
-        top_logprobs=_top_logprobs(request),
+        top_logprobs=_top_logprobs(request, num_output_tokens),
     )
+
+
+def picture_encoding(request: ar_pb2.GenerateRequest, spec: ImageSpec) -> Encoding:
+    """Return how an image model is to write its pictures. Raises InvalidArgument, also for options of texts."""
+    if request.sampling.stop:
+        raise InvalidArgument("sampling.stop", list(request.sampling.stop), "none: pictures hold no text")
+    return checked_encoding("image_encoding", request.image_encoding, spec)
+
+
+def refuse_picture_options(request: ar_pb2.GenerateRequest) -> None:
+    """Raises InvalidArgument if a text model is asked for pictures."""
+    if request.image_encoding:
+        raise InvalidArgument("image_encoding", request.image_encoding, "none: this model makes text")
+    if request.partial_images:
+        raise InvalidArgument("partial_images", True, "false: this model makes text")
 
 
 def _check_int(field: str, value: int, low: int, high: int) -> int:
@@ -101,10 +126,10 @@ def _logit_bias(raw: ar_pb2.SamplingParams, vocab_size: int) -> dict[int, float]
     return {token_id: _number("sampling.logit_bias", bias, -100.0, 100.0) for token_id, bias in raw.logit_bias.items()}
 
 
-def _top_logprobs(request: ar_pb2.GenerateRequest) -> int:
+def _top_logprobs(request: ar_pb2.GenerateRequest, num_output_tokens: int) -> int:
     if request.top_logprobs and not request.logprobs:
         raise InvalidArgument("top_logprobs", request.top_logprobs, "0 unless logprobs is true")
-    return _check_int("top_logprobs", request.top_logprobs, 0, MAX_TOP_LOGPROBS)
+    return _check_int("top_logprobs", request.top_logprobs, 0, min(MAX_TOP_LOGPROBS, num_output_tokens))
 
 
 def _check_token_ids(field: str, token_ids: Iterable[int], vocab_size: int) -> None:

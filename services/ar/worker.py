@@ -1,16 +1,29 @@
-"""All language models of one process."""
+"""All sequential models of one process."""
 
 from functools import partial
 
 from runtime.model_worker import ModelWorker
-from services.ar.language_model import LanguageModel, load_and_warm_up
+from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
+from services.ar.sequential_model import SequentialModel
 from services.ar.settings import ArSettings
 
+# What a request brings tells what its model makes; token ids fit any.
+_MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "image", "images": "image"}
 
-class ArWorker(ModelWorker[LanguageModel]):
-    """Loads the models named in the settings and owns their engines."""
+
+class ArWorker(ModelWorker[SequentialModel]):
+    """Loads the models named in the settings and owns their engines and batchers."""
 
     def __init__(self, settings: ArSettings, metrics: ArMetrics) -> None:
-        load = partial(load_and_warm_up, settings=settings, metrics=metrics)
+        load = partial(load_and_start, settings=settings, metrics=metrics)
         super().__init__(settings.models_dir, settings.models, load)
+
+    def get_for(self, name: str, kind: str | None) -> SequentialModel:
+        """Return the model called `name`; if it is empty, the only one, or the only one that takes content of `kind`.
+
+        `kind` is the name of a prompt's or a content's field. Raises NotFound, Unavailable.
+        """
+        wanted = _MODALITIES.get(kind or "")
+        fitting = [model for model in self.models if model.description.modality == wanted]
+        return fitting[0] if not name and len(fitting) == 1 else self.get(name)

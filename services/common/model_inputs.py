@@ -50,6 +50,14 @@ def main_input(inputs: Sequence[TensorInfo], shapes: Sequence[tuple[int, ...]], 
     raise ModelError(f"no {what} input: expected float [batch, {_join(shapes[0])}], found {describe(inputs)}")
 
 
+def token_input(inputs: Sequence[TensorInfo], num_tokens: int) -> TensorInfo:
+    """Return the one input, which takes integer tokens [batch, num_tokens]. Raises ModelError."""
+    if len(inputs) != 1 or inputs[0].type not in INTEGERS or not _fits(inputs[0].shape[1:], (num_tokens,)):
+        raise ModelError(f"expected one input, integer [batch, {num_tokens}], found {describe(inputs)}")
+    _check_free_batch(inputs[0])
+    return inputs[0]
+
+
 def label_input(inputs: Sequence[TensorInfo], main: TensorInfo, num_classes: int) -> LabelInput | None:
     """Return the other input, which takes classes, or None if there is none. Raises ModelError."""
     others = [each for each in inputs if each.name != main.name]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.common.batch_request import Slice
+from services.common.diversity import DiversityWatch
 from services.common.images import to_uint8
 from services.gan.drawing import Drawing
 from services.gan.generator import Generator, Latents
@@ -40,9 +41,12 @@ Part = tuple[Drawing, range]
 class DrawingPass:
     """Runs batches through one instance of a generator."""
 
-    def __init__(self, generator: Generator, value_range: tuple[float, float]) -> None:
+    def __init__(
+        self, generator: Generator, value_range: tuple[float, float], watch: DiversityWatch | None = None
+    ) -> None:
         self._generator = generator
         self._value_range = value_range
+        self._watch = watch
 
     def __call__(self, batch: Sequence[Slice[Rows, Drawn]]) -> list[Drawn]:
         """Return what each slice of the batch wants, drawn in one pass."""
@@ -53,9 +57,11 @@ class DrawingPass:
         levels = images if all(wants_float) else to_uint8(images, self._value_range)
         drawn = []
         stops = accumulate(len(rows) for _, rows in parts)
-        for (_, rows), is_float, stop in zip(parts, wants_float, stops, strict=True):
+        for (drawing, rows), is_float, stop in zip(parts, wants_float, stops, strict=True):
             places = slice(stop - len(rows), stop)
             labels = None if latents.labels is None else latents.labels[places]
+            if self._watch is not None and drawing.is_plain:
+                self._watch.saw(images[places], labels, drawing.seed, rows.start)
             drawn.append(Drawn((images if is_float else levels)[places], labels))
         return drawn
 

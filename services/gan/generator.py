@@ -4,17 +4,16 @@ Knows nothing of requests, seeds or bytes.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from runtime.models import ImageSpec, ModelError
+from runtime.models import ImageSpec
+from services.common.image_layout import channels_last, layout_of
 from services.common.images import Images
-from services.common.model_inputs import describe, label_input, main_input
+from services.common.model_inputs import label_input, main_input
 from services.common.onnx_session import OnnxSession
-
-Layout = Literal["NCHW", "NHWC"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,12 @@ class Generator:
 
     def __init__(self, session: OnnxSession, spec: ImageSpec) -> None:
         self._session = session
-        self._spec = spec
         # [B, latent_dim], or [B, latent_dim, 1, 1] as DCGANs have it.
         shapes = ((spec.latent_dim,), (spec.latent_dim, 1, 1))
         self._latent = main_input(session.inputs, shapes, "latent")
         self._label = label_input(session.inputs, self._latent, len(spec.class_names))
         self._output = session.outputs[0].name
-        self._layout = self._probe_layout()
+        self._layout = layout_of(self._run(blank(spec, 2)), session.outputs, spec)
 
     @property
     def providers(self) -> list[str]:
@@ -44,32 +42,16 @@ class Generator:
 
     def draw(self, latents: Latents) -> Images:
         """Return images [N, H, W, C] in the model's own range."""
-        images = self._run(latents)
-        if self._layout == "NHWC":
-            return images
-        count, channels, height, width = images.shape
-        # With one channel the two layouts are the same bytes.
-        return images.reshape(count, height, width, 1) if channels == 1 else images.transpose(0, 2, 3, 1)
+        return channels_last(self._run(latents), self._layout)
 
-    def _run(self, latents: Latents) -> Images:
+    def _run(self, latents: Latents) -> npt.NDArray[Any]:
         rank = len(self._latent.shape)
         vectors = latents.vectors if rank == 2 else latents.vectors[:, :, None, None]
         feed: dict[str, npt.NDArray[Any]] = {self._latent.name: vectors}
         if self._label is not None and latents.labels is not None:
             feed[self._label.name] = self._label.feed(latents.labels)
         (images,) = self._session.run(feed, [self._output])
-        return images.astype(np.float32, copy=False)
-
-    def _probe_layout(self) -> Layout:
-        height, width, channels = self._spec.shape
-        shape = self._run(blank(self._spec, 2)).shape
-        if shape == (2, channels, height, width):
-            return "NCHW"
-        if shape == (2, height, width, channels):
-            return "NHWC"
-        wanted = f"[batch, {channels}, {height}, {width}] or [batch, {height}, {width}, {channels}]"
-        found = f"{describe(self._session.outputs[:1])}, which gave {list(shape)} for a batch of 2"
-        raise ModelError(f"expected images {wanted} as the first output, found {found}")
+        return images
 
 
 def blank(spec: ImageSpec, count: int) -> Latents:

@@ -4,16 +4,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from runtime.models import ImageSpec, Model, ModelError
 from services.common.batcher import Batcher, BatchLimits
+from services.common.diversity import DiversityWatch
 from services.common.onnx_session import choose_providers, default_num_instances, open_session
 from services.common.providers import Provider
 from services.gan.discriminator import Discriminator, Exhibits, Verdict
 from services.gan.drawing_pass import DrawingPass, Drawn, Rows
 from services.gan.generator import Generator, blank
 from services.gan.metrics import BatcherMetrics, GanMetrics
+from services.gan.quality_watch import open_watch
 from services.gan.settings import GanSettings
 from tandem.gan.v1 import gan_pb2
 
@@ -31,18 +34,19 @@ class ImageModel:
         image: ImageSpec,
         generators: list[Generator],
         discriminator: Discriminator | None,
+        watch: DiversityWatch | None,
         settings: GanSettings,
         metrics: GanMetrics,
     ) -> None:
         self.name = model.name
         self.image = image
+        self.watch = watch
         self.max_batch_size = settings.max_batch_size
         self._generators = generators
         limits = BatchLimits(settings.max_batch_size, settings.max_queued_images, settings.max_batch_delay_seconds)
         observer = BatcherMetrics(metrics, model.name, "generator")
-        self.batcher: Batcher[Rows, Drawn] = Batcher(
-            f"{model.name}'s generator", [DrawingPass(each, image.value_range) for each in generators], limits, observer
-        )
+        passes = [DrawingPass(each, image.value_range, watch) for each in generators]
+        self.batcher: Batcher[Rows, Drawn] = Batcher(f"{model.name}'s generator", passes, limits, observer)
         observer.watch(self.batcher)
         self.judge: Batcher[Exhibits, Verdict] | None = None
         if discriminator is not None:
@@ -101,7 +105,11 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
     discriminator = None
     if model.spec.discriminator is not None:
         discriminator = _open(model, model.spec.discriminator, Discriminator, providers, settings)
-    loaded = ImageModel(model, image, generators, discriminator, settings, metrics)
+    watch = None
+    if settings.diversity_every:
+        eyes = partial(_open, model, model.spec.discriminator, Discriminator, providers, settings)
+        watch = open_watch(model, image, eyes, settings.diversity_every, metrics.diversity)
+    loaded = ImageModel(model, image, generators, discriminator, watch, settings, metrics)
     loaded.warm_up()
     metrics.report_providers(model.name, "generator", loaded.providers)
     if discriminator is not None:
@@ -137,8 +145,10 @@ def _open(
 
 
 async def load_and_start(model: Model, settings: GanSettings, metrics: GanMetrics) -> ImageModel:
-    """Load a model in a thread, warm it up and start its batchers. Raises ModelError, ProviderError."""
+    """Load a model in a thread, warm it up, start its batchers and its watch. Raises ModelError, ProviderError."""
     loaded = await asyncio.to_thread(load_image_model, model, settings, metrics)
     for batcher in loaded.parts:
         batcher.start()
+    if loaded.watch is not None:
+        loaded.watch.start()
     return loaded

@@ -1,10 +1,10 @@
-"""What the parallel backend exports besides the common metrics: queues, outcomes and execution providers."""
+"""What the parallel backend exports besides the common metrics: queues, outcomes, execution providers and diversity."""
 
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from runtime.metrics import BackendMetrics
+from runtime.metrics import BackendMetrics, DiversityMetrics
 from services.common.batcher import Batcher, End
 
 PARADIGM = "parallel"
@@ -16,6 +16,7 @@ class GanMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ["model", "network"]
         self.backend = BackendMetrics(registry, PARADIGM)
+        self.diversity = DiversityMetrics(registry)
         self.images = Counter(
             "tandem_images",
             "Images whose requests ended, each once.",

@@ -49,6 +49,9 @@ class GanSettings(ProcessSettings):
     max_batch_delay_seconds: float = Field(0.0, ge=0.0, le=1.0)
     """Seconds that the first image of a batch may wait for others while the model is free; 0: none."""
 
+    diversity_every: int = Field(32, ge=0)
+    """Of so many images served, one is watched for diversity, where the model has a baseline; 0: none."""
+
     @model_validator(mode="after")
     def _fits(self) -> "GanSettings":
         if self.max_images_per_request > self.max_queued_images:

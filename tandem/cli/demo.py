@@ -16,7 +16,7 @@ import typer
 
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
-from tandem.cli.plan import IMAGE_MODEL, TEXT_MODEL, Plan, Ports
+from tandem.cli.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
 from tandem.cli.supervise import run_plan
 from tandem.cli.terminal import Terminal, seconds_text
 
@@ -28,14 +28,14 @@ METRIC_NAMES = ("gen_ai_server_request_duration_seconds_count", "gen_ai_server_t
 
 
 def demo(
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the image grid and the figures go.")] = Path("out"),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the pictures and the figures go.")] = Path("out"),
     models_dir: ModelsDir = MODELS_DIR,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs.")] = False,
 ) -> None:
-    """Start everything, stream a text, draw images, race the two, look at the metrics, stop."""
+    """Start everything, stream a text, draw pictures both ways, race the two, look at the metrics, stop."""
     terminal = Terminal()
     with friendly_errors(terminal):
-        plan = Plan(Ports.default_or_free(), models_dir, [TEXT_MODEL], [IMAGE_MODEL], DRAIN_SECONDS)
+        plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
         tour = Tour(plan, out, terminal)
         code = run_plan(plan, terminal, verbose, tour.run)
         tour.ended()
@@ -77,9 +77,10 @@ class Tour:
         self._terminal.out.print(f"\n{seconds_text(total)} in all: {stages}", markup=False, soft_wrap=True)
 
     def _stages(self) -> dict[str, list[str]]:
-        race_json, grid = str(self._out / "race.json"), str(self._out / "sample.png")
+        race_json, picture, grid = (str(self._out / name) for name in ("race.json", "picture.png", "sample.png"))
         return {
             "text": ["generate", "Explain in two sentences why the sky is blue.", "--max-tokens", "64", "--seed", "1"],
+            "picture": ["generate", "--label", "sneaker", "--n", "4", "--partial", "--seed", "1", "--out", picture],
             "images": ["sample", "--count", "16", "--seed", "1", "--out", grid],
             "race": ["race", "--json", race_json],
         }

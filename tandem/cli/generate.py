@@ -1,27 +1,46 @@
-"""`tandem generate`: a text, streamed to the terminal as it is generated."""
+"""`tandem generate`: a text, streamed to the terminal as it is generated; with --label, pictures."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tandem.cli.drawing import Drawing, draw
 from tandem.cli.failures import friendly_errors
+from tandem.cli.generation_summary import generation_summary
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.stopwatch import Stopwatch
-from tandem.cli.terminal import Terminal, seconds_text
+from tandem.cli.terminal import Terminal
 from tandem.cli.token_view import token_line
-from tandem.client import GatewayTimings, GenerateChunk, GenerateOptions, Message, Prompt, TandemClient
+from tandem.client import GenerateChunk, GenerateOptions, Message, Prompt, TandemClient
 
 NUM_ALTERNATIVES = 3
 _SAMPLING = "How tokens are chosen"
+_PICTURES = "Pictures, with --label"
 
 
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What to say to the model; - reads it from standard input.")],
+    prompt: Annotated[
+        str | None, typer.Argument(help="What to say to the model; - reads it from standard input.")
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Continue the text as it is, without the chat template.")] = False,
     system: Annotated[str, typer.Option(help="A system message before the prompt.")] = "",
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens to generate.  [default: 256]")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Most tokens.  [default: 256, or the whole picture]")
+    ] = None,
     logprobs: Annotated[bool, typer.Option("--logprobs", help="A line a token, with its probability.")] = False,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Draw this class instead, by name or number.", rich_help_panel=_PICTURES),
+    ] = None,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the pictures go.", rich_help_panel=_PICTURES)] = Path(
+        "out/picture.png"
+    ),
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Show the picture while it grows.", rich_help_panel=_PICTURES)
+    ] = False,
+    n: Annotated[int, typer.Option("--n", min=1, max=16, help="How many.", rich_help_panel=_PICTURES)] = 1,
     temperature: Annotated[
         float | None, typer.Option(min=0, max=10, help="0: greedy.  [default: 1]", rich_help_panel=_SAMPLING)
     ] = None,
@@ -42,7 +61,7 @@ def generate(
     frequency_penalty: Annotated[
         float | None, typer.Option(min=-2, max=2, help="0: none.", rich_help_panel=_SAMPLING)
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same text.", rich_help_panel=_SAMPLING)] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same output.", rich_help_panel=_SAMPLING)] = None,
     stop: Annotated[
         list[str] | None, typer.Option(help="End before this text; may be repeated.", rich_help_panel=_SAMPLING)
     ] = None,
@@ -53,7 +72,7 @@ def generate(
     timeout: Timeout = None,
     address: Address = ADDRESS,
 ) -> None:
-    """Stream a text from the sequential model, and say where the time went."""
+    """Stream a text from a sequential model, or let it draw a picture, and say where the time went."""
     options = GenerateOptions(
         model=model,
         max_tokens=max_tokens,
@@ -67,16 +86,34 @@ def generate(
         seed=seed,
         stop=stop,
         ignore_eos=ignore_eos,
+        n=n,
         logprobs=logprobs,
         top_logprobs=NUM_ALTERNATIVES if logprobs else 0,
         timeout_seconds=timeout,
     )
     terminal = Terminal()
     with friendly_errors(terminal, address):
-        _stream(terminal, address, _prompt(prompt, raw, system), options)
+        if label is not None:
+            _refuse_words(prompt, raw, system)
+            draw(terminal, address, Drawing(label, out, partial), options)
+        else:
+            _refuse_several(n)
+            _stream(terminal, address, _prompt(prompt, raw, system), options)
 
 
-def _prompt(text: str, raw: bool, system: str) -> Prompt:
+def _refuse_words(prompt: str | None, raw: bool, system: str) -> None:
+    if prompt is not None or raw or system:
+        raise typer.BadParameter("a picture has no words: leave out prompt, --raw and --system", param_hint="--label")
+
+
+def _refuse_several(n: int) -> None:
+    if n != 1:
+        raise typer.BadParameter("several at once are for pictures: give --label", param_hint="--n")
+
+
+def _prompt(text: str | None, raw: bool, system: str) -> Prompt:
+    if text is None:
+        raise typer.BadParameter("give a prompt, or --label for a picture", param_hint="PROMPT")
     text = sys.stdin.read() if text == "-" else text
     if raw:
         if system:
@@ -97,7 +134,7 @@ def _stream(terminal: Terminal, address: str, prompt: Prompt, options: GenerateO
         if not options.get("logprobs"):
             terminal.write("\n")
         if last is not None:
-            terminal.note(_summary(last, stopwatch, generation.gateway))
+            terminal.note(generation_summary(last, stopwatch, generation.gateway))
 
 
 def _show(terminal: Terminal, chunk: GenerateChunk, logprobs: bool) -> None:
@@ -105,22 +142,3 @@ def _show(terminal: Terminal, chunk: GenerateChunk, logprobs: bool) -> None:
         terminal.write(chunk.text)
     for token in chunk.logprobs:
         terminal.out.print(token_line(token), soft_wrap=not terminal.is_interactive)
-
-
-def _summary(last: GenerateChunk, stopwatch: Stopwatch, gateway: GatewayTimings | None) -> str:
-    parts = [f"{last.usage.output_tokens if last.usage else stopwatch.num_tokens} tokens"]
-    if stopwatch.first_output_seconds is not None:
-        parts.append(f"first token {seconds_text(stopwatch.first_output_seconds)}")
-    if stopwatch.tokens_per_second is not None:
-        parts.append(f"{stopwatch.tokens_per_second:.1f} tokens/s after it")
-    if last.timings is not None:
-        timings = last.timings
-        phases = {"queue": timings.queue_seconds, "prefill": timings.prefill_seconds, "decode": timings.decode_seconds}
-        parts += [f"{name} {seconds_text(seconds)}" for name, seconds in phases.items()]
-    if gateway is not None:
-        parts.append(f"gateway {seconds_text(gateway.gateway_seconds)}")
-    if last.usage is not None:
-        parts.append(f"seed {last.usage.seed}")
-    if last.finish_reason is not None:
-        parts.append(f"ended by {last.finish_reason}")
-    return " · ".join(parts)

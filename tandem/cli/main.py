@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli import demo, doctor, generate, models, race, sample, score, up
+from tandem.cli import collapse, demo, doctor, generate, models, race, sample, score, up
 
 RUN, USE, LOOK = "Run", "Use", "Look"
 
 app = typer.Typer(
     name="tandem",
     help=(
-        "Two kinds of generative model behind one gateway and one clock: a language model that streams a token at a"
-        " time, and a GAN that returns a whole batch of images in one pass."
+        "Two kinds of generative model behind one gateway and one clock: transformers that stream text and pictures a"
+        " token at a time, and a GAN that returns a whole batch of images in one pass."
     ),
     epilog="Start with [bold]tandem up[/bold] in one terminal and [bold]tandem generate 'Hello'[/bold] in another.",
     no_args_is_help=True,
@@ -43,5 +43,6 @@ app.command(rich_help_panel=USE)(generate.generate)
 app.command(rich_help_panel=USE)(sample.sample)
 app.command(rich_help_panel=USE)(score.score)
 app.command(rich_help_panel=LOOK)(race.race)
+app.command(rich_help_panel=LOOK)(collapse.collapse)
 app.command(rich_help_panel=LOOK)(doctor.doctor)
 app.add_typer(models.app, name="models", rich_help_panel=LOOK)

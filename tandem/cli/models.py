@@ -10,13 +10,17 @@ from rich.table import Column, Table
 
 from runtime.errors import NotFound
 from runtime.models import ModelRepository
+from tandem.cli.evaluate import evaluate
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.terminal import Terminal
 from tandem.cli.weight_readers import inspect
 from tandem.cli.weights import fetch, weight_paths, weights_state
 
-app = typer.Typer(help="The model repository: list what is there, fetch weights, check them.", no_args_is_help=True)
+app = typer.Typer(
+    help="The model repository: list what is there, fetch weights, check and evaluate them.", no_args_is_help=True
+)
+app.command()(evaluate)
 
 Name = Annotated[str, typer.Argument(help="Name of the model's folder.")]
 

@@ -19,11 +19,15 @@ Pixel = tuple[int, int, int]
 
 def show_picture(console: Console, image: Image.Image) -> None:
     """Print `image`; nothing where there is no terminal."""
-    if not console.is_terminal:
-        return
+    if console.is_terminal:
+        for line in picture_lines(console, image):
+            console.print(line, no_wrap=True, crop=True)
+
+
+def picture_lines(console: Console, image: Image.Image) -> list[Text]:
+    """Return `image` as lines of text, in what colours the console has."""
     draw = half_blocks if console.color_system in MANY_COLORS else shades
-    for line in draw(_fitted(image, console.width)):
-        console.print(line, no_wrap=True, crop=True)
+    return draw(_fitted(image, console.width))
 
 
 def half_blocks(image: Image.Image) -> list[Text]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tandem.cli.ports import HOST, free_ports, is_free, listener
 from tandem.cli.weights import fetch
 
 SEQUENTIAL, PARALLEL, GATEWAY = "sequential", "parallel", "gateway"
-TEXT_MODEL, IMAGE_MODEL = "smollm2-135m-instruct", "fashion-gan"
+SEQUENTIAL_MODELS, PARALLEL_MODELS = ("smollm2-135m-instruct", "fashion-ar"), ("fashion-gan",)
 
 
 class PortTaken(ValueError):
@@ -55,8 +55,8 @@ class Plan:
 
     ports: Ports
     models_dir: Path
-    text_models: list[str]
-    image_models: list[str]
+    sequential_models: Sequence[str]
+    parallel_models: Sequence[str]
     drain_seconds: float
 
     @property
@@ -72,16 +72,17 @@ class Plan:
     def layers(self) -> list[list[ChildSpec]]:
         """Return the processes: both backends, and the gateway in front of them."""
         ports = self.ports
-        sequential = self._backend(SEQUENTIAL, "services.ar", ports.ar_port, ports.ar_metrics_port, self.text_models)
-        parallel = self._backend(PARALLEL, "services.gan", ports.gan_port, ports.gan_metrics_port, self.image_models)
+        sequential = self._backend(SEQUENTIAL, "services.ar", ports.ar_port, ports.ar_metrics_port)
+        parallel = self._backend(PARALLEL, "services.gan", ports.gan_port, ports.gan_metrics_port)
         return [[sequential, parallel], [self._gateway(sequential.address, parallel.address)]]
 
-    def _backend(self, name: str, module: str, port: int, metrics_port: int, models: list[str]) -> ChildSpec:
+    def _backend(self, name: str, module: str, port: int, metrics_port: int) -> ChildSpec:
+        models = self.sequential_models if name == SEQUENTIAL else self.parallel_models
         flags = {
             "--port": str(port),
             "--metrics-port": str(metrics_port),
             "--models-dir": str(self.models_dir),
-            "--models": json.dumps(models),
+            "--models": json.dumps(list(models)),
         }
         return self._spec(name, module, port, flags)
 
@@ -104,5 +105,5 @@ class Plan:
         repository = ModelRepository(self.models_dir)
         if not repository.names():
             raise ModelError(f"{self.models_dir}: no models there; --models-dir says where they are")
-        for name in (*self.text_models, *self.image_models):
+        for name in (*self.sequential_models, *self.parallel_models):
             fetch(repository.get(name), report)

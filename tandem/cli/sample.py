@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tandem.cli.class_names import class_number
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.pictures import show_picture
@@ -54,21 +55,11 @@ def _labels(client: TandemClient, model: str, wanted: list[str], timeout: float 
     if all(each.isdecimal() for each in wanted):
         return [int(each) for each in wanted]
     names = _class_names(client.list_parallel_models(timeout_seconds=timeout), model)
-    return [_label(each, names) for each in wanted]
+    return [class_number(each, names) for each in wanted]
 
 
 def _class_names(models: tuple[ParallelModel, ...], name: str) -> tuple[str, ...]:
     return next((model.class_names for model in models if name in ("", model.name)), ())
-
-
-def _label(wanted: str, names: tuple[str, ...]) -> int:
-    if wanted.isdecimal():
-        return int(wanted)
-    matches = [index for index, name in enumerate(names) if name.casefold() == wanted.casefold()]
-    if not matches:
-        there_are = ", ".join(names) or "no names, only numbers"
-        raise typer.BadParameter(f"there is no class {wanted!r}; there are: {there_are}", param_hint="--label")
-    return matches[0]
 
 
 def _summary(images: Images, seconds: float) -> str:

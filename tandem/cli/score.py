@@ -1,35 +1,77 @@
-"""`tandem score`: how likely the model finds a text."""
+"""`tandem score`: how likely the model finds a text, or an image given its class."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
+from PIL import Image
 
+from tandem.cli.class_names import class_number, sequential_image_model
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal, seconds_text
 from tandem.cli.token_view import token_line
-from tandem.client import TandemClient
+from tandem.client import Score, TandemClient
+
+_IMAGES = "Images"
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def score(
-    text: Annotated[str, typer.Argument(help="The text; - reads it from standard input.")],
+    text: Annotated[str | None, typer.Argument(help="The text; - reads it from standard input.")] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Score this picture instead.", rich_help_panel=_IMAGES),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="The picture's class, by name or number.", rich_help_panel=_IMAGES)
+    ] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="A line a token, with its probability.")] = False,
     model: ModelName = "",
     timeout: Timeout = None,
     address: Address = ADDRESS,
 ) -> None:
-    """Print the exact log-likelihood of a text under the sequential model."""
+    """Print the exact log-likelihood of a text, or of an image given its class, under a sequential model."""
+    if (text is None) == (image is None):
+        raise typer.BadParameter("give a text, or a picture with --image", param_hint="TEXT")
+    if (image is None) != (label is None):
+        raise typer.BadParameter("--image and --label go together", param_hint="--label")
     terminal = Terminal()
     with friendly_errors(terminal, address), TandemClient(address) as client:
-        result = client.score(sys.stdin.read() if text == "-" else text, model=model, timeout_seconds=timeout)
-        for token in result.tokens if tokens else ():
-            terminal.out.print(token_line(token), soft_wrap=not terminal.is_interactive)
-        lines = {
-            "log-likelihood": f"{result.total_logprob:.4f} nats over {len(result.tokens)} tokens (the first has none)",
-            "bits per token": f"{result.bits_per_token:.4f}",
-            "perplexity": f"{2**result.bits_per_token:.4g}",
-        }
-        for name, value in lines.items():
-            typer.echo(f"{name:<16}{value}")
-        terminal.note(f"prefill {seconds_text(result.timings.prefill_seconds)}")
+        if image is not None and label is not None:
+            result, condition = _score_image(client, image, label, model, timeout), "given the class"
+        else:
+            content = sys.stdin.read() if text == "-" else text or ""
+            result = client.score(content, model=model, timeout_seconds=timeout)
+            condition = "the first has none"
+        _print(terminal, result, condition, tokens)
+
+
+def _score_image(client: TandemClient, file: Path, label: str, name: str, timeout: float | None) -> Score:
+    model = sequential_image_model(client, name, timeout)
+    pixels = _pixels(file, model.image_shape[2])
+    number = class_number(label, model.class_names)
+    (result,) = client.score_images(pixels, number, model=model.name, timeout_seconds=timeout)
+    return result
+
+
+def _pixels(file: Path, num_channels: int) -> NDArray[np.uint8]:
+    with Image.open(file) as picture:
+        pixels = np.asarray(picture.convert(_MODES[num_channels]))
+    return pixels.reshape(1, *pixels.shape[:2], num_channels)
+
+
+def _print(terminal: Terminal, result: Score, condition: str, tokens: bool) -> None:
+    for token in result.tokens if tokens else ():
+        terminal.out.print(token_line(token), soft_wrap=not terminal.is_interactive)
+    lines = {
+        "log-likelihood": f"{result.total_logprob:.4f} nats over {len(result.tokens)} tokens ({condition})",
+        "bits per token": f"{result.bits_per_token:.4f}",
+        "perplexity": f"{2**result.bits_per_token:.4g}",
+    }
+    for name, value in lines.items():
+        typer.echo(f"{name:<16}{value}")
+    terminal.note(f"prefill {seconds_text(result.timings.prefill_seconds + result.timings.decode_seconds)}")

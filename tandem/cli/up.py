@@ -7,7 +7,7 @@ import typer
 
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
-from tandem.cli.plan import IMAGE_MODEL, TEXT_MODEL, Plan, Ports
+from tandem.cli.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
 from tandem.cli.supervise import LOG_FOLDER, run_plan
 from tandem.cli.terminal import Terminal
 
@@ -34,8 +34,12 @@ def up(
     gan_port: GanPort = _DEFAULTS.gan_port,
     gan_metrics_port: GanMetricsPort = _DEFAULTS.gan_metrics_port,
     models_dir: ModelsDir = MODELS_DIR,
-    text_model: Annotated[list[str] | None, typer.Option(help=f"May be repeated.  [default: {TEXT_MODEL}]")] = None,
-    image_model: Annotated[list[str] | None, typer.Option(help=f"May be repeated.  [default: {IMAGE_MODEL}]")] = None,
+    sequential_model: Annotated[
+        list[str] | None, typer.Option(help=f"May be repeated.  [default: {', '.join(SEQUENTIAL_MODELS)}]")
+    ] = None,
+    parallel_model: Annotated[
+        list[str] | None, typer.Option(help=f"May be repeated.  [default: {', '.join(PARALLEL_MODELS)}]")
+    ] = None,
     drain_seconds: Annotated[float, typer.Option(min=0, max=3600, help="What open requests get at the end.")] = 10.0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs here.")] = False,
 ) -> None:
@@ -45,7 +49,8 @@ def up(
     [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and [bold]gateway[/bold].
     """
     ports = Ports(port, http_port, ar_port, ar_metrics_port, gan_port, gan_metrics_port)
-    plan = Plan(ports, models_dir, text_model or [TEXT_MODEL], image_model or [IMAGE_MODEL], drain_seconds)
+    sequential_models, parallel_models = sequential_model or SEQUENTIAL_MODELS, parallel_model or PARALLEL_MODELS
+    plan = Plan(ports, models_dir, sequential_models, parallel_models, drain_seconds)
     terminal = Terminal()
 
     async def until_stopped() -> int:
@@ -67,7 +72,8 @@ def announce(plan: Plan, terminal: Terminal) -> None:
         f" {ports.gan_metrics_port}",
         "logs": f"{LOG_FOLDER}/",
         "try": f"tandem generate{gateway} 'Why is the sky blue?'",
-        "or": f"tandem sample{gateway} --label sneaker",
+        "or": f"tandem generate{gateway} --label sneaker --partial",
+        "and": f"tandem sample{gateway} --label sneaker",
         "stop": "Ctrl-C",
     }
     for name, value in lines.items():

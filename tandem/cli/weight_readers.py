@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,10 @@ def _onnx(path: Path) -> str:
     return f"ONNX, {inputs} -> {outputs}"
 
 
+def _json(path: Path) -> str:
+    return f"JSON, {', '.join(json.loads(path.read_bytes()))}"
+
+
 def _product(shape: list[int]) -> int:
     product = 1
     for size in shape:
@@ -61,4 +66,9 @@ def _product(shape: list[int]) -> int:
     return product
 
 
-_READERS: dict[str, Callable[[Path], str]] = {".gguf": _gguf, ".safetensors": _safetensors, ".onnx": _onnx}
+_READERS: dict[str, Callable[[Path], str]] = {
+    ".gguf": _gguf,
+    ".safetensors": _safetensors,
+    ".onnx": _onnx,
+    ".json": _json,
+}

@@ -10,7 +10,9 @@ from runtime.models import Model, ModelError
 def weight_paths(model: Model) -> list[Path]:
     """Return where a model's weights are. Raises ModelError if some are missing or of a format that may hold code."""
     if model.spec.kind == "transformer":
-        return [model.transformer_path()]
+        tokens = model.spec.image_tokens
+        networks = () if tokens is None else (tokens.decoder, tokens.encoder)
+        return [model.transformer_path(), *(model.path(file) for file in networks if file is not None)]
     named = [file for file in (model.spec.generator, model.spec.discriminator) if file is not None]
     return [model.path(file) for file in dict.fromkeys([*named, *model.spec.files])]
 

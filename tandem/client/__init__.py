@@ -21,10 +21,10 @@ from tandem.client.errors import (
     TandemRpcError,
     Unavailable,
 )
-from tandem.client.images import Images, Verdict
+from tandem.client.images import ImageBatch, Images, Verdict
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
-from tandem.client.prompts import Message, Prompt
+from tandem.client.prompts import ClassLabel, Message, Prompt
 from tandem.client.synchronous import Generation, TandemClient
 from tandem.client.text import Alternative, Choice, Completion, GenerateChunk, Score, TokenLogprob, Usage
 from tandem.client.timings import GatewayTimings, Timings
@@ -36,6 +36,7 @@ __all__ = [
     "AsyncTandemClient",
     "Cancelled",
     "Choice",
+    "ClassLabel",
     "Completion",
     "DeadlineExceeded",
     "FieldViolation",
@@ -43,6 +44,7 @@ __all__ = [
     "GenerateChunk",
     "GenerateOptions",
     "Generation",
+    "ImageBatch",
     "Images",
     "Internal",
     "InvalidArgument",

@@ -1,9 +1,10 @@
-"""What comes back from a parallel model: images as an array, and the discriminator's verdict."""
+"""Images as plain values, however they travelled, and the discriminator's verdict on some."""
 
 from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,12 +17,8 @@ from tandem.client.timings import GatewayTimings, Timings
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
-    """Images of one size; image j was drawn from (seed, first_index + j).
-
-    `shape` is number, height, width, channels. `labels` is the class of each image, empty if the model has none; `seed`
-    is 0 with explicit latents. `timings` is there in a reply and in the last part of a stream.
-    """
+class ImageBatch:
+    """Images of one size; `shape` is number, height, width, channels."""
 
     shape: tuple[int, int, int, int]
     encoding: Encoding
@@ -29,11 +26,6 @@ class Images:
     """The raw values; empty for PNG."""
     png: tuple[bytes, ...]
     """One file an image; empty for raw encodings."""
-    labels: tuple[int, ...]
-    seed: int
-    first_index: int
-    timings: Timings | None
-    gateway: GatewayTimings | None
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -65,6 +57,32 @@ class Images:
     ) -> Image.Image:
         """Return all images in one picture, row by row, as square as can be unless `num_columns` says otherwise."""
         return _picture(grid(self.to_uint8(value_range), num_columns, padding))
+
+
+@dataclass(frozen=True, eq=False)
+class Images(ImageBatch):
+    """What a parallel model drew; image j comes from (seed, first_index + j).
+
+    `labels` is the class of each image, empty if the model has none; `seed` is 0 with explicit latents. `timings` is
+    there in a reply and in the last part of a stream.
+    """
+
+    labels: tuple[int, ...]
+    seed: int
+    first_index: int
+    timings: Timings | None
+    gateway: GatewayTimings | None
+
+
+def joined(batches: Sequence[ImageBatch]) -> ImageBatch:
+    """Return all images, which must have one size and encoding, in one batch."""
+    first = batches[0]
+    return ImageBatch(
+        shape=(sum(map(len, batches)), *first.shape[1:]),
+        encoding=first.encoding,
+        data=b"".join(batch.data for batch in batches),
+        png=tuple(file for batch in batches for file in batch.png),
+    )
 
 
 @dataclass(frozen=True, eq=False)

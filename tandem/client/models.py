@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SequentialModel:
-    """A transformer; `modality` is "text" or "image", `num_classes` 0 for text."""
+    """A transformer; `modality` is "text" or "image".
+
+    A text model has no classes, names and tokens_per_image; its `image_shape` (else height, width, channels) and
+    `value_range` are empty.
+    """
 
     name: str
     modality: str
@@ -18,6 +22,10 @@ class SequentialModel:
     num_classes: int
     device: str
     dtype: str
+    image_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    tokens_per_image: int
+    value_range: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class SamplingOptions(TypedDict, total=False):
     `temperature`, `top_k`, `top_p`, `min_p`."""
 
     max_tokens: int | None
-    """Most tokens a choice; 1 to what is left of the context; default 256 or that rest."""
+    """Most tokens a choice; 1 to what is left of the context or picture; default that rest, of texts at most 256."""
     temperature: float | None
     """0 (greedy) to 10; default 1."""
     top_k: int | None
@@ -36,7 +36,7 @@ class SamplingOptions(TypedDict, total=False):
     min_tokens: int | None
     """Tokens before which nothing ends a choice; 0 (default) to max_tokens."""
     stop: str | Sequence[str] | None
-    """Output ends before the first of these; up to 16 strings."""
+    """Text models: output ends before the first of these; up to 16 strings."""
     stop_token_ids: Sequence[int] | None
     """Token ids that end the output; up to 64."""
     logit_bias: Mapping[int, float] | None
@@ -51,11 +51,15 @@ class GenerateOptions(SamplingOptions, total=False):
     """What `generate` and `generate_text` take besides the prompt."""
 
     model: str
-    """Name of a model; may be left out where there is only one."""
+    """Name of a model; may be left out where only one takes such a prompt."""
     logprobs: bool
     """True: each token comes with its log-probability."""
     top_logprobs: int | None
     """Alternatives reported for each token, 0 to 20; more than 0 turns `logprobs` on."""
+    image_encoding: Encoding | None
+    """Image models: how pictures travel: "uint8" (default), "float32" (the model's own values) or "png" (files)."""
+    partial_images: bool
+    """Image models. True: every chunk has the picture as far as it is drawn, not only the last one of a choice."""
     timeout_seconds: float | None
     """Seconds until the call fails with DeadlineExceeded; None: no limit."""
 

@@ -1,4 +1,4 @@
-"""What a text model can be asked to continue."""
+"""What a sequential model can be asked to continue."""
 
 from __future__ import annotations
 
@@ -15,5 +15,12 @@ class Message:
     content: str
 
 
-Prompt: TypeAlias = str | Sequence[Message] | Sequence[int] | int
+@dataclass(frozen=True)
+class ClassLabel:
+    """What an image model is to draw: the number of a class, 0 to the model's num_classes - 1."""
+
+    number: int
+
+
+Prompt: TypeAlias = str | Sequence[Message] | Sequence[int] | ClassLabel
 """Plain text to go on with; a conversation, the oldest message first; token ids; or, for image models, a class."""

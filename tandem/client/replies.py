@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from tandem.ar.v1 import ar_pb2
-from tandem.client.images import Images, Verdict
+from tandem.client.images import ImageBatch, Images, Verdict
 from tandem.client.models import ParallelModel, SequentialModel
 from tandem.client.requests import ENCODINGS
 from tandem.client.text import Alternative, Choice, Completion, FinishReason, GenerateChunk, Score, TokenLogprob, Usage
 from tandem.client.timings import GatewayTimings, Timings
-from tandem.common.v1 import timings_pb2
+from tandem.common.v1 import images_pb2, timings_pb2
 from tandem.gan.v1 import gan_pb2
 
 _FINISH_REASONS: dict[int, FinishReason] = {
@@ -37,6 +37,7 @@ def generate_chunk(message: ar_pb2.GenerateResponse) -> GenerateChunk:
         matched_stop=message.matched_stop,
         usage=_usage(message.usage) if message.HasField("usage") else None,
         timings=timings(message.timings) if message.HasField("timings") else None,
+        image=ImageBatch(**_batch(message.image)) if message.HasField("image") else None,
     )
 
 
@@ -58,26 +59,21 @@ def _choice(chunks: list[GenerateChunk]) -> Choice:
         logprobs=tuple(logprob for chunk in chunks for logprob in chunk.logprobs),
         finish_reason=chunks[-1].finish_reason,
         matched_stop=chunks[-1].matched_stop,
+        image=chunks[-1].image,
     )
 
 
-def score(message: ar_pb2.ScoreResponse, gateway: GatewayTimings | None) -> Score:
-    return Score(
-        total_logprob=message.total_logprob,
-        bits_per_token=message.bits_per_token,
-        tokens=_logprobs(message.tokens),
-        timings=timings(message.timings),
-        gateway=gateway,
-    )
+def scores(message: ar_pb2.ScoreResponse, gateway: GatewayTimings | None) -> list[Score]:
+    shared = timings(message.timings)
+    return [
+        Score(each.total_logprob, each.bits_per_token, _logprobs(each.tokens), shared, gateway)
+        for each in message.likelihoods
+    ]
 
 
 def images(message: gan_pb2.SampleResponse, gateway: GatewayTimings | None) -> Images:
-    batch = message.images
     return Images(
-        shape=cast("tuple[int, int, int, int]", tuple(batch.shape)),
-        encoding=_ENCODING_NAMES.get(batch.encoding, "uint8"),
-        data=batch.data,
-        png=tuple(batch.png),
+        **_batch(message.images),
         labels=tuple(message.labels),
         seed=message.seed,
         first_index=message.first_index,
@@ -105,6 +101,16 @@ def _fields(message: Any, result: type) -> dict[str, Any]:
     values = {name: getattr(message, name) for name in result.__dataclass_fields__}  # type: ignore[attr-defined]
     return {
         name: value if isinstance(value, str | int | float | bool) else tuple(value) for name, value in values.items()
+    }
+
+
+def _batch(message: images_pb2.ImageBatch) -> dict[str, Any]:
+    """Return the fields of an ImageBatch."""
+    return {
+        "shape": tuple(message.shape),
+        "encoding": _ENCODING_NAMES.get(message.encoding, "uint8"),
+        "data": message.data,
+        "png": tuple(message.png),
     }
 
 

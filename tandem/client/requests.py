@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.ar.v1 import ar_pb2
-from tandem.client.images import Images
+from tandem.client.images import ImageBatch, Images
 from tandem.client.options import Encoding, GenerateOptions, SampleOptions, SamplingOptions
-from tandem.client.prompts import Message, Prompt
+from tandem.client.prompts import ClassLabel, Message, Prompt
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 
@@ -32,16 +32,30 @@ def generate_request(prompt: Prompt, options: GenerateOptions) -> ar_pb2.Generat
     top_logprobs = options.get("top_logprobs") or 0
     _put(request, "logprobs", options.get("logprobs", False) or top_logprobs > 0)
     _put(request, "top_logprobs", top_logprobs)
+    if (encoding := options.get("image_encoding")) is not None:
+        request.image_encoding = _encoding("image_encoding", encoding)
+    _put(request, "partial_images", options.get("partial_images"))
     return request
 
 
-def score_request(content: str | Sequence[int], model: str) -> ar_pb2.ScoreRequest:
+def score_request(contents: Sequence[str] | Sequence[Sequence[int]], model: str) -> ar_pb2.ScoreRequest:
     """Raises ValueError if a value does not fit its field."""
     request = ar_pb2.ScoreRequest(model=model)
-    if isinstance(content, str):
-        request.text = content
-    else:
-        _extend(request.tokens, "ids", content)
+    if all(isinstance(content, str) for content in contents):
+        request.texts.SetInParent()
+        _extend(request.texts, "texts", contents)
+        return request
+    for content in contents:
+        _extend(request.tokens.token_lists.add(), "ids", cast(Sequence[int], content))
+    return request
+
+
+def score_images_request(
+    images: ImageBatch | NDArray[Any], labels: int | Sequence[int] | None, model: str
+) -> ar_pb2.ScoreRequest:
+    """Raises ValueError like `discriminate_request`."""
+    request = ar_pb2.ScoreRequest(model=model, images=ar_pb2.ImageContent(images=_image_batch(images)))
+    _put_labels(request.images, images, labels)
     return request
 
 
@@ -55,7 +69,7 @@ def sample_request(count: int, options: SampleOptions) -> gan_pb2.SampleRequest:
         _extend(request, "labels", np.atleast_1d(labels).tolist())
     _put_source(request, options)
     _put(request, "truncation", options.get("truncation"))
-    request.encoding = _encoding(options.get("encoding") or "uint8")
+    request.encoding = _encoding("encoding", options.get("encoding") or "uint8")
     return request
 
 
@@ -69,27 +83,39 @@ def sample_stream_request(
 
 
 def discriminate_request(
-    images: Images | NDArray[Any], labels: int | Sequence[int] | None, model: str
+    images: ImageBatch | NDArray[Any], labels: int | Sequence[int] | None, model: str
 ) -> gan_pb2.DiscriminateRequest:
-    """`images` is [number, height, width, channels], uint8 or float32. Raises ValueError on another shape or type."""
-    pixels = images.pixels if isinstance(images, Images) else images
-    if pixels.ndim != 4 or pixels.dtype not in (np.uint8, np.float32):
-        raise ValueError(f"images: need 4 dimensions of uint8 or float32, not {pixels.ndim} of {pixels.dtype}")
+    """Raises ValueError if the images have another shape or type than [number, height, width(, channels)] of uint8 or
+    float32, or if a label does not fit its field."""
+    request = gan_pb2.DiscriminateRequest(model=model, images=_image_batch(images))
+    _put_labels(request, images, labels)
+    return request
+
+
+def _image_batch(images: ImageBatch | NDArray[Any]) -> images_pb2.ImageBatch:
+    pixels = images.pixels if isinstance(images, ImageBatch) else images
+    if pixels.ndim not in (3, 4) or pixels.dtype not in (np.uint8, np.float32):
+        raise ValueError(f"images: need 3 or 4 dimensions of uint8 or float32, not {pixels.ndim} of {pixels.dtype}")
+    shape = pixels.shape if pixels.ndim == 4 else (*pixels.shape, 1)
+    encoding = ENCODINGS["uint8" if pixels.dtype == np.uint8 else "float32"]
+    return images_pb2.ImageBatch(
+        shape=shape, encoding=cast(images_pb2.Encoding, encoding), data=_little_endian(pixels).tobytes()
+    )
+
+
+def _put_labels(message: Any, images: ImageBatch | NDArray[Any], labels: int | Sequence[int] | None) -> None:
+    """Set the labels: one an image, one for all, or those that the images came with."""
     if labels is None and isinstance(images, Images):
         labels = images.labels
-    encoding = _encoding("uint8" if pixels.dtype == np.uint8 else "float32")
-    batch = images_pb2.ImageBatch(shape=pixels.shape, encoding=encoding, data=_little_endian(pixels).tobytes())
-    request = gan_pb2.DiscriminateRequest(model=model, images=batch)
     if labels is not None:
-        _extend(request, "labels", [labels] * len(pixels) if np.ndim(labels) == 0 else np.asarray(labels).tolist())
-    return request
+        _extend(message, "labels", [labels] * len(images) if np.ndim(labels) == 0 else np.asarray(labels).tolist())
 
 
 def _put_prompt(request: ar_pb2.GenerateRequest, prompt: Prompt) -> None:
     if isinstance(prompt, str):
         request.text = prompt
-    elif isinstance(prompt, int):
-        _put(request, "class_label", prompt)
+    elif isinstance(prompt, ClassLabel):
+        _put(request, "class_label", prompt.number)
     elif prompt and all(isinstance(item, Message) for item in prompt):
         for message in cast(Sequence[Message], prompt):
             request.chat.messages.add(role=message.role, content=message.content)
@@ -121,9 +147,9 @@ def _put_source(request: gan_pb2.SampleRequest, options: SampleOptions) -> None:
         request.latents.values.extend(np.asarray(latents, np.float32).ravel().tolist())
 
 
-def _encoding(name: Encoding) -> images_pb2.Encoding:
+def _encoding(field: str, name: Encoding) -> images_pb2.Encoding:
     if name not in ENCODINGS:
-        raise ValueError(f"encoding: {name!r} is none of {', '.join(ENCODINGS)}")
+        raise ValueError(f"{field}: {name!r} is none of {', '.join(ENCODINGS)}")
     return cast(images_pb2.Encoding, ENCODINGS[name])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 import grpc
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
 from tandem.client import replies, requests
 from tandem.client.channels import DEFAULT_ADDRESS, channel_options
 from tandem.client.errors import typed_errors
-from tandem.client.images import Images, Verdict
+from tandem.client.images import ImageBatch, Images, Verdict
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
@@ -24,7 +24,8 @@ from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 
 
 class Generation:
-    """A text being generated: an iterator of chunks. Leaving its `with` block, or `cancel`, stops the server's work.
+    """A text or pictures in the making: an iterator of chunks. Leaving its `with` block, or `cancel`, stops the
+    server's work.
 
     `gateway` is the gateway's account of the call, there once the last chunk has been taken.
     """
@@ -84,15 +85,43 @@ class TandemClient:
         return Generation(self._sequential.Generate(request, timeout=options.get("timeout_seconds")), self.address)
 
     def generate_text(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
-        """Return the whole continuation of `prompt`."""
+        """Return the whole continuation of `prompt`, text or pictures."""
         with self.generate(prompt, **options) as generation:
             chunks = list(generation)
             return replies.completion(chunks, generation.gateway)
 
     def score(self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None) -> Score:
         """Return the exact log-likelihood of a text, or of token ids: at least two tokens."""
-        request = requests.score_request(content, model)
-        return replies.score(*self._unary(self._sequential.Score, request, timeout_seconds))
+        contents = cast("list[str]", [content])
+        (score,) = self.score_many(contents, model=model, timeout_seconds=timeout_seconds)
+        return score
+
+    def score_many(
+        self,
+        contents: Sequence[str] | Sequence[Sequence[int]],
+        *,
+        model: str = "",
+        timeout_seconds: float | None = None,
+    ) -> list[Score]:
+        """Return the exact log-likelihoods of 1 to 256 texts, or lists of token ids, in one call."""
+        request = requests.score_request(contents, model)
+        return replies.scores(*self._unary(self._sequential.Score, request, timeout_seconds))
+
+    def score_images(
+        self,
+        images: ImageBatch | NDArray[Any],
+        labels: int | Sequence[int] | None = None,
+        *,
+        model: str = "",
+        timeout_seconds: float | None = None,
+    ) -> list[Score]:
+        """Return the exact log-likelihoods of 1 to 1,024 images given their classes, under an image model.
+
+        Images are [number, height, width(, channels)] of uint8, or float32 in the model's range; those that `sample`
+        gave bring their labels with them.
+        """
+        request = requests.score_images_request(images, labels, model)
+        return replies.scores(*self._unary(self._sequential.Score, request, timeout_seconds))
 
     def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
         """Draw `count` images, 1 to 1,024 unless the server says otherwise."""
@@ -117,13 +146,13 @@ class TandemClient:
 
     def discriminate(
         self,
-        images: Images | NDArray[Any],
+        images: ImageBatch | NDArray[Any],
         *,
         labels: int | Sequence[int] | None = None,
         model: str = "",
         timeout_seconds: float | None = None,
     ) -> Verdict:
-        """Return the discriminator's verdict on [number, height, width, channels] images, uint8 or float32."""
+        """Return the discriminator's verdict on images, as `score_images` takes them."""
         request = requests.discriminate_request(images, labels, model)
         return replies.verdict(*self._unary(self._parallel.Discriminate, request, timeout_seconds))
 

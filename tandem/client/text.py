@@ -1,4 +1,4 @@
-"""What comes back from a sequential model, as plain values."""
+"""What comes back from a sequential model, texts or pictures, as plain values."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tandem.client.images import ImageBatch, joined
 from tandem.client.timings import GatewayTimings, Timings
 
 FinishReason: TypeAlias = Literal["stop", "length"]
@@ -46,7 +47,8 @@ class GenerateChunk:
     """What one message of a stream adds to one choice.
 
     `text` is whole characters and may lag behind `token_ids`; `finish_reason` is there in a choice's last chunk,
-    `usage` and `timings` in the stream's last one.
+    `usage` and `timings` in the stream's last one. `image` is one picture, of an image model: in a choice's last chunk,
+    with `partial_images` in every one, black where no token has been drawn yet.
     """
 
     choice_index: int
@@ -57,17 +59,19 @@ class GenerateChunk:
     matched_stop: str
     usage: Usage | None
     timings: Timings | None
+    image: ImageBatch | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One finished continuation."""
+    """One finished continuation; `image` is one picture, of an image model."""
 
     text: str
     token_ids: tuple[int, ...]
     logprobs: tuple[TokenLogprob, ...]
     finish_reason: FinishReason | None
     matched_stop: str
+    image: ImageBatch | None = None
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,19 @@ class Completion:
         """The text of the first choice."""
         return self.choices[0].text
 
+    @property
+    def images(self) -> ImageBatch | None:
+        """The pictures of all choices, of an image model."""
+        pictures = [choice.image for choice in self.choices if choice.image is not None]
+        return joined(pictures) if pictures else None
+
 
 @dataclass(frozen=True)
 class Score:
-    """The log-likelihood of a content: `total_logprob` is natural, <= 0, over every token but the first."""
+    """The log-likelihood of a content: `total_logprob` is natural, <= 0, over every token but the first.
+
+    Of an image it is that of its tokens given its class. `timings` and `gateway` are those of the whole call.
+    """
 
     total_logprob: float
     bits_per_token: float

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-NUM_CLASSES = 10
+from training.dataset import NUM_CLASSES
+
 LATENT_DIM = 64
 
 

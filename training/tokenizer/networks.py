@@ -15,14 +15,14 @@ NUM_CODES = LEVELS**NUM_DIMS
 
 
 class Residual(nn.Module):
-    """Two convolutions around which the input goes as well."""
+    """Two convolutions around which the input goes as well; the first of `size` by `size`."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, size: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.BatchNorm2d(width),
             nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.Conv2d(width, width, size, padding=size // 2, bias=False),
             nn.BatchNorm2d(width),
             nn.SiLU(),
             nn.Conv2d(width, width, 1),
@@ -33,16 +33,20 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Image [B, 1, 28, 28] in -1..1 to unbounded numbers [B, NUM_DIMS, 7, 7]."""
+    """Image [B, 1, 28, 28] in -1..1 to unbounded numbers [B, NUM_DIMS, 7, 7].
+
+    Each cell sees 11x11 pixels and no more. One that sees the whole image learns to hide what it knows of the rest in
+    the cells of the empty background; such tokens restore better, but are much harder to predict.
+    """
 
     def __init__(self, width: int = 96) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(1, 32, 5, stride=2, padding=2),  # [B, 32, 14, 14]
-            Residual(32),
-            nn.Conv2d(32, width, 4, stride=2, padding=1),  # [B, width, 7, 7]
-            Residual(width),
-            Residual(width),
+            nn.Conv2d(1, 48, 5, stride=2, padding=2),  # [B, 48, 14, 14]
+            Residual(48, 1),
+            nn.Conv2d(48, width, 4, stride=2, padding=1),  # [B, width, 7, 7]
+            Residual(width, 1),
+            Residual(width, 1),
             nn.BatchNorm2d(width),
             nn.SiLU(),
             nn.Conv2d(width, NUM_DIMS, 1),
@@ -59,11 +63,11 @@ class Decoder(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(NUM_DIMS, width, 3, padding=1),
-            Residual(width),
-            Residual(width),
+            Residual(width, 3),
+            Residual(width, 3),
             nn.Conv2d(width, 4 * 48, 3, padding=1),
             nn.PixelShuffle(2),  # [B, 48, 14, 14]
-            Residual(48),
+            Residual(48, 3),
             nn.Conv2d(48, 4 * 16, 3, padding=1),
             nn.PixelShuffle(2),  # [B, 16, 28, 28]
             nn.SiLU(),
@@ -94,3 +98,33 @@ def from_tokens(tokens: Tensor) -> Tensor:
     place = LEVELS ** torch.arange(NUM_DIMS, device=tokens.device)
     digits = tokens.view(-1, 1, GRID, GRID).div(place.view(1, -1, 1, 1), rounding_mode="floor") % LEVELS
     return digits.float() / (LEVELS / 2 - 0.5) - 1.0
+
+
+class Prior(nn.Module):
+    """A small causal model of the codes: what a cell's numbers will be, given the cells above and to the left.
+
+    Only trained along, so that the encoder can be asked for tokens that a sequential model will find easy (rate and
+    distortion weighed against each other, Ballé et al. 2018). Each number gets a logistic distribution over its levels.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.before = nn.Conv2d(NUM_DIMS, width, 5, padding=2)
+        mask = torch.ones(1, 1, 5, 5)
+        mask[..., 2, 2:] = 0
+        mask[..., 3:, :] = 0
+        self.mask: Tensor = nn.Buffer(mask, persistent=False)
+        self.mix = nn.Conv2d(width, width, 1)
+        self.out = nn.Conv2d(width, 2 * NUM_DIMS, 1)
+
+    def forward(self, quantised: Tensor) -> Tensor:
+        """Return the bits a token [B, 7, 7] that quantised numbers [B, NUM_DIMS, 7, 7] cost."""
+        weight = self.before.weight * self.mask
+        seen = nn.functional.silu(nn.functional.conv2d(quantised, weight, self.before.bias, padding=2))
+        mean, log_scale = self.out(nn.functional.silu(self.mix(seen))).chunk(2, dim=1)
+        half = 1 / (LEVELS - 1)  # half of the distance of two levels
+        sharpness = torch.exp(-log_scale.clamp(-5.0, 3.0))
+        low = torch.sigmoid((quantised - half - mean) * sharpness) * (quantised > -1 + half)
+        high = torch.sigmoid((quantised + half - mean) * sharpness)
+        high = torch.where(quantised > 1 - half, torch.ones_like(high), high)
+        return -torch.log2((high - low).clamp_min(1e-6)).sum(dim=1)

@@ -21,15 +21,19 @@ from tandem.gan.v1 import gan_pb2
 
 WORDS = ("Hello", " wör", "ld", "!")
 SIDE = 4
-CLASS_NAMES = ("shoe", "bag", "coat")
+CLASS_NAMES = ("sneaker", "bag", "coat")
 TRAILERS = (("tandem-gateway-seconds", "0.000250"), ("tandem-total-seconds", "0.012500"))
 
 
 class FakeSequential:
-    """Says WORDS, a token each, over and over up to max_tokens. `hold` stops it after a first token a choice."""
+    """Says WORDS, a token each, over and over up to max_tokens. `hold` stops it after a first token a choice.
+
+    Asked for a class, it draws: the picture's value, everywhere, is the number of tokens so far.
+    """
 
     def __init__(self) -> None:
         self.requests: list[ar_pb2.GenerateRequest] = []
+        self.scored: list[ar_pb2.ScoreRequest] = []
         self.error: Exception | None = None
         self.hold = asyncio.Event()
         self.hold.set()
@@ -52,6 +56,8 @@ class FakeSequential:
             raise
         for choice in range(choices):
             last = ar_pb2.GenerateResponse(choice_index=choice, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
+            if _draws(request):
+                last.image.CopyFrom(_image(count))
             if choice == choices - 1:
                 last.usage.CopyFrom(ar_pb2.Usage(prompt_tokens=3, output_tokens=count * choices, seed=7))
                 last.timings.CopyFrom(Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=0.03))
@@ -67,19 +73,39 @@ class FakeSequential:
         logprob = ar_pb2.TokenLogprob(token_id=place, logprob=-0.5, token=word.encode())
         for rank in range(request.top_logprobs):
             logprob.alternatives.add(token_id=100 + rank, logprob=-1.0 - rank, token=f"other{rank}".encode())
-        return ar_pb2.GenerateResponse(
+        response = ar_pb2.GenerateResponse(
             choice_index=choice, token_ids=[place], text_delta=word, logprobs=[logprob] if request.logprobs else ()
         )
+        if _draws(request):
+            response.text_delta = ""
+            if request.partial_images:
+                response.image.CopyFrom(_image(place + 1))
+        return response
 
     async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
+        """Entry i of a request has the total -1.5 - i."""
+        self.scored.append(request)
         if self.error is not None:
             raise self.error
-        tokens = [ar_pb2.TokenLogprob(token_id=1, logprob=-1.5, token=b"b")]
-        return ar_pb2.ScoreResponse(total_logprob=-1.5, bits_per_token=2.0, tokens=tokens, timings=Timings())
+        count = max(len(request.texts.texts), len(request.tokens.token_lists), *request.images.images.shape[:1], 0)
+        tokens = [ar_pb2.TokenLogprob(token_id=1, logprob=-1.5, token=b"" if request.HasField("images") else b"b")]
+        likelihoods = [
+            ar_pb2.Likelihood(total_logprob=-1.5 - number, bits_per_token=2.0, tokens=tokens) for number in range(count)
+        ]
+        return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=Timings(decode_seconds=0.5))
 
     async def list_models(self, request: object, call: Call) -> ar_pb2.ListModelsResponse:
-        model = ar_pb2.Model(name="fake-text", modality="text", num_parameters=10, vocab_size=4, device="cpu")
-        return ar_pb2.ListModelsResponse(models=[model])
+        text = ar_pb2.Model(name="fake-text", modality="text", num_parameters=10, vocab_size=4, device="cpu")
+        image = ar_pb2.Model(
+            name="fake-image",
+            modality="image",
+            num_classes=len(CLASS_NAMES),
+            class_names=CLASS_NAMES,
+            image_shape=[SIDE, SIDE, 1],
+            value_range=[-1, 1],
+            tokens_per_image=4,
+        )
+        return ar_pb2.ListModelsResponse(models=[text, image])
 
 
 class FakeParallel:
@@ -133,6 +159,15 @@ class FakeParallel:
             providers=["CPUExecutionProvider"],
         )
         return gan_pb2.ListModelsResponse(models=[model])
+
+
+def _draws(request: ar_pb2.GenerateRequest) -> bool:
+    return request.WhichOneof("prompt") == "class_label"
+
+
+def _image(value: int) -> images_pb2.ImageBatch:
+    encoding = images_pb2.ENCODING_RAW_UINT8
+    return images_pb2.ImageBatch(shape=[1, SIDE, SIDE, 1], encoding=encoding, data=bytes([value]) * SIDE * SIDE)
 
 
 def _png(value: int) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from runtime.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable
 from tandem import client as tandem
 from tandem.cli.ports import free_ports
-from tandem.client import AsyncTandemClient, Message, TandemClient
+from tandem.client import AsyncTandemClient, ClassLabel, Message, TandemClient
 from tandem.common.v1 import images_pb2
 from tests.integration.tandem.fakes import FakeGateway
 
@@ -93,6 +93,46 @@ async def test_score(call: Caller) -> None:
     assert score.tokens[0].token == b"b"
 
 
+@pytest.mark.parametrize("contents", [["ab", "cd", "ef"], [[1, 2], [3, 4], [5, 6]]])
+async def test_score_many_keeps_the_order(call: Caller, contents: Any) -> None:
+    scores = await call("score_many", contents)
+    assert [score.total_logprob for score in scores] == [-1.5, -2.5, -3.5]
+    assert all(score.timings.decode_seconds == 0.5 and score.gateway.total_seconds == 0.0125 for score in scores)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (2, 4, 4, 1)])
+async def test_score_images(call: Caller, gateway: FakeGateway, shape: tuple[int, ...]) -> None:
+    scores = await call("score_images", np.full(shape, 7, np.uint8), [0, 2])
+    assert [score.total_logprob for score in scores] == [-1.5, -2.5]
+    content = gateway.sequential.scored[0].images
+    assert (list(content.images.shape), list(content.labels)) == ([2, 4, 4, 1], [0, 2])
+    assert content.images.data == bytes([7]) * 32
+
+
+async def test_images_bring_their_labels_to_be_scored(call: Caller, gateway: FakeGateway) -> None:
+    images = await call("sample", 2, labels=1, seed=3)
+    assert len(await call("score_images", images)) == 2
+    assert list(gateway.sequential.scored[0].images.labels) == [1, 1]
+
+
+async def test_a_picture_grows(call: Caller, gateway: FakeGateway) -> None:
+    options = {"partial_images": True, "image_encoding": "uint8", "model": "fake-image"}
+    chunks = await call("generate", ClassLabel(2), max_tokens=4, **options)
+    assert [chunk.image.pixels[0, 0, 0, 0] for chunk in chunks] == [1, 2, 3, 4, 4]
+    assert [chunk.text for chunk in chunks] == [""] * 5
+    request = gateway.sequential.requests[0]
+    assert (request.class_label, request.partial_images, request.model) == (2, True, "fake-image")
+    assert request.image_encoding == images_pb2.ENCODING_RAW_UINT8
+
+
+async def test_the_pictures_of_all_choices_come_together(call: Caller) -> None:
+    completion = await call("generate_text", ClassLabel(0), n=3, max_tokens=4)
+    assert completion.images.shape == (3, 4, 4, 1)
+    assert completion.images.to_grid().size == (10, 10)
+    assert completion.choices[1].image.pixels.shape == (1, 4, 4, 1)
+    assert (await call("generate_text", "Hi")).images is None
+
+
 @pytest.mark.parametrize("encoding", ["uint8", "png"])
 async def test_sample_returns_pixels(call: Caller, encoding: str) -> None:
     images = await call("sample", 3, labels=2, seed=10, encoding=encoding)
@@ -128,8 +168,10 @@ async def test_discriminate_takes_what_sample_gave(call: Caller, gateway: FakeGa
 
 async def test_list_models(call: Caller) -> None:
     models = await call("list_models")
-    assert [model.name for model in models.sequential] == ["fake-text"]
-    assert models.parallel[0].class_names == ("shoe", "bag", "coat")
+    assert [model.name for model in models.sequential] == ["fake-text", "fake-image"]
+    assert models.sequential[1].class_names == models.parallel[0].class_names
+    assert (models.sequential[1].image_shape, models.sequential[0].image_shape) == ((4, 4, 1), ())
+    assert models.parallel[0].class_names == ("sneaker", "bag", "coat")
     assert models.parallel[0].image_shape == (4, 4, 1)
 
 

@@ -88,7 +88,7 @@ async def test_sample_writes_a_grid(gateway: FakeGateway, tmp_path: Path) -> Non
 async def test_sample_names_the_classes_there_are(gateway: FakeGateway) -> None:
     ended = await run(*tandem("sample", "--label", "hat", "--address", gateway.address))
     assert ended.code == 2
-    for word in ("--label", "hat", "shoe", "coat"):
+    for word in ("--label", "hat", "sneaker", "coat"):
         assert word in ended.err
 
 
@@ -99,6 +99,53 @@ async def test_score_prints_the_figures(gateway: FakeGateway) -> None:
     assert "-1.5000 nats over 1 tokens" in ended.out
     assert "bits per token  2.0000" in ended.out
     assert "perplexity      4" in ended.out
+
+
+async def test_generate_draws_the_class_that_is_named(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "picture.png"
+    words = ("generate", "--label", "Bag", "--seed", "3", "--partial", "--out", str(file))
+    ended = await run(*tandem(*words, "--address", gateway.address))
+    assert (ended.code, ended.out) == (0, f"{file}\n")
+    for part in ("4 tokens", "first token", "decode 20 ms", "encode", "seed 7"):
+        assert part in ended.err
+    (request,) = gateway.sequential.requests
+    assert (request.model, request.class_label, request.partial_images) == ("fake-image", 1, True)
+    assert request.sampling.seed == 3
+    with Image.open(file) as picture:
+        assert (picture.size, picture.getpixel((0, 0))) == ((4, 4), 4)
+
+
+async def test_generate_draws_several(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "picture.png"
+    words = ("generate", "--label", "2", "--n", "3", "--max-tokens", "2", "--logprobs", "--out", str(file))
+    ended = await run(*tandem(*words, "--address", gateway.address))
+    assert ended.code == 0, ended.err
+    assert len(ended.out.splitlines()) == 6 + 1
+    with Image.open(file) as picture:
+        assert picture.size == (10, 10)
+    assert not gateway.sequential.requests[0].partial_images
+
+
+async def test_generate_names_the_classes_and_models_there_are(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "--label", "hat", "--address", gateway.address))
+    assert ended.code == 2
+    for word in ("--label", "hat", "sneaker", "coat"):
+        assert word in ended.err
+    ended = await run(*tandem("generate", "--label", "bag", "--model", "fake-text", "--address", gateway.address))
+    assert ended.code == 2
+    assert "fake-image" in ended.err
+
+
+async def test_score_of_a_picture(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "picture.png"
+    Image.new("RGB", (4, 4), (9, 9, 9)).save(file)
+    words = ("score", "--image", str(file), "--label", "coat", "--tokens")
+    ended = await run(*tandem(*words, "--address", gateway.address))
+    assert ended.code == 0, ended.err
+    assert "#1" in ended.out
+    assert "-1.5000 nats over 1 tokens (given the class)" in ended.out
+    content = gateway.sequential.scored[0].images
+    assert (list(content.images.shape), content.images.data, list(content.labels)) == ([1, 4, 4, 1], b"\x09" * 16, [2])
 
 
 async def run_race(gateway: FakeGateway, file: Path) -> Ended:
@@ -136,6 +183,13 @@ async def test_race_fails_if_not_even_the_warm_up_gets_through(gateway: FakeGate
         (["sample", "--count", "0"], "--count"),
         (["up", "--port", "70000"], "--port"),
         (["generate", "Hi", "--raw", "--system", "x"], "--system"),
+        (["generate"], "PROMPT"),
+        (["generate", "Hi", "--label", "bag"], "--label"),
+        (["generate", "--label", "bag", "--raw"], "--label"),
+        (["generate", "Hi", "--n", "2"], "--n"),
+        (["score"], "TEXT"),
+        (["score", "Hi", "--label", "bag"], "--label"),
+        (["score", "--image", "no/such/file.png"], "--image"),
     ],
 )
 async def test_wrong_words_are_named(words: list[str], expected: str) -> None:

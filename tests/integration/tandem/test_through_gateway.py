@@ -61,8 +61,9 @@ async def test_the_gateways_account_comes_with_every_reply(client: AsyncTandemCl
     async with client.generate("x") as generation:
         assert [chunk.text async for chunk in generation] == ["Hello", " wör", "ld", "!", ""]
     score, images = await client.score("ab"), await client.sample(2)
+    (image_score, _) = await client.score_images(images)
     verdict = await client.discriminate(images)
-    for account in (generation.gateway, score.gateway, images.gateway, verdict.gateway):
+    for account in (generation.gateway, score.gateway, image_score.gateway, images.gateway, verdict.gateway):
         assert account is not None
         assert 0 < account.gateway_seconds <= account.total_seconds
 

@@ -43,7 +43,7 @@ def test_a_wrong_model_toml_is_told(tmp_path, repository, content, message):
 @pytest.mark.parametrize("file", ["weights.pt", "weights.bin", "weights.pkl", "weights"])
 def test_formats_that_may_hold_code_are_not_loaded(repository, tmp_path, file):
     (tmp_path / "one" / file).write_bytes(b"")
-    with pytest.raises(ModelError, match=r"only .safetensors, .gguf, .onnx files are loaded"):
+    with pytest.raises(ModelError, match=r"only .safetensors, .gguf, .onnx, .json files are loaded"):
         repository.get("one").path(file)
 
 
@@ -58,3 +58,49 @@ def test_digests_are_checked(repository, tmp_path):
     (tmp_path / "one" / "a.onnx").write_bytes(content + b"!")
     with pytest.raises(ModelError, match="SHA-256 is"):
         repository.get("one").verify_files()
+
+
+IMAGE_TRANSFORMER = """
+kind = "transformer"
+modality = "image"
+licence = "MIT"
+huggingface = "."
+[image]
+shape = [28, 14, 1]
+class_names = ["a", "b"]
+[image_tokens]
+grid = [7, 2]
+num_codes = 16
+first_class_token = 16
+decoder = "decoder.onnx"
+"""
+
+
+def test_a_sequential_image_model_says_how_tokens_make_a_picture(tmp_path, repository):
+    (tmp_path / "one" / "model.toml").write_text(IMAGE_TRANSFORMER)
+    tokens = repository.get("one").spec.image_tokens
+    assert (tokens.num_tokens, tokens.encoder) == (14, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("[image]\nshape = [28, 14, 1]\nclass_names", "[files]\n#", "an image transformer needs huggingface"),
+        (IMAGE_TRANSFORMER[IMAGE_TRANSFORMER.index("[image_tokens]") :], "", "needs huggingface"),
+        ('huggingface = "."', 'gguf = "a.gguf"', "needs huggingface"),
+        ('class_names = ["a", "b"]', "", "image.class_names: an image transformer needs at least one class"),
+        ("grid = [7, 2]", "grid = [7, 3]", "image_tokens.grid: 3 cells do not divide the width of 14 pixels"),
+        ("grid = [7, 2]", "grid = [5, 2]", "5 cells do not divide the height of 28 pixels"),
+        ("grid = [7, 2]", "grid = [0, 2]", "greater than 0"),
+        ("num_codes = 16", "num_codes = 17", "first_class_token 16 is one of the 17 codes"),
+        ("num_codes = 16", "num_codes = 1", "greater than or equal to 2"),
+        ('decoder = "decoder.onnx"', "", "image_tokens.decoder"),
+        ('kind = "transformer"', 'kind = "gan"', "image_tokens: this kind of model, image gan, has none"),
+        ('modality = "image"', 'modality = "text"', "image_tokens: this kind of model, text transformer, has none"),
+    ],
+)
+def test_a_sequential_image_model_that_does_not_fit_itself(tmp_path, repository, before, after, message):
+    assert before in IMAGE_TRANSFORMER
+    (tmp_path / "one" / "model.toml").write_text(IMAGE_TRANSFORMER.replace(before, after))
+    with pytest.raises(ModelError, match=message):
+        repository.get("one")

@@ -1,20 +1,28 @@
-"""A sequential backend in this process: the real server, engine and model code on a tiny random model."""
+"""A sequential backend in this process: the real server, engine and model code on tiny random models."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import pytest
+import torch
 import transformers
 from prometheus_client import CollectorRegistry
 
+from runtime.models import ModelRepository
 from runtime.rpc import service_handler
 from runtime.server import RpcServer
+from services.ar.kv_cache import CausalAttention
 from services.ar.metrics import ArMetrics
 from services.ar.service import ArServicer
 from services.ar.settings import ArSettings
+from services.ar.weights import load_transformer, open_checkpoint
 from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
-from tests.tiny_models import add_to_repository
+from tests.tiny_models import FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, add_image_model, add_to_repository
 
 
 @dataclass
@@ -25,24 +33,62 @@ class Backend:
     channel: grpc.aio.Channel
     worker: ArWorker
     registry: CollectorRegistry
-    reference: transformers.PreTrainedModel
 
     def sample(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
 
+    async def generate(self, message: ar_pb2.GenerateRequest) -> list[ar_pb2.GenerateResponse]:
+        return [response async for response in self.stub.Generate(message)]
+
+    async def assert_idle(self) -> None:
+        """Wait until cancellations have arrived, then look: nothing is open, no block in use."""
+        for model in self.worker.models:
+            async with asyncio.timeout(10):
+                while model.engine.num_open_sequences:
+                    await asyncio.sleep(0)
+                # A whole request after the last one: the engine has obeyed all commands before it.
+                last = ar_pb2.GenerateRequest(model=model.name, sampling=ar_pb2.SamplingParams(max_tokens=1))
+                last.tokens.ids.append(model.vocab_size - 1)
+                await self.generate(last)
+                while self.sample("tandem_kv_blocks_used", model=model.name):
+                    await asyncio.sleep(0)
+            assert self.sample("tandem_sequences_running", model=model.name) == 0
+            assert self.sample("tandem_sequences_waiting", model=model.name) == 0
+            model.engine._scheduler.check_integrity()
+
 
 @pytest.fixture(scope="session")
-def tiny_repository(tmp_path_factory):
+def repository(tmp_path_factory) -> tuple[Path, transformers.PreTrainedModel]:
+    """A model repository with a tiny text model and a tiny image model, and transformers' version of the first."""
     models_dir = tmp_path_factory.mktemp("models")
-    return models_dir, add_to_repository(models_dir)
+    reference = add_to_repository(models_dir)
+    add_image_model(models_dir)
+    return models_dir, reference
 
 
 @pytest.fixture
-async def backend(tiny_repository):
-    models_dir, reference = tiny_repository
-    settings = ArSettings(
-        models_dir=models_dir, models=["tiny"], max_context_tokens=256, kv_cache_tokens=1024, max_queued_sequences=32
-    )
+def reference(repository) -> transformers.PreTrainedModel:
+    return repository[1]
+
+
+@pytest.fixture(scope="session")
+def oracle(repository) -> Callable[[int, list[int]], torch.Tensor]:
+    """Log-probabilities [T, NUM_CODES] at each place of a picture's codes [T], without cache, batch or runner."""
+    path = ModelRepository(repository[0]).get("tiny-image").transformer_path()
+    transformer = load_transformer(open_checkpoint(path), torch.float32, torch.device("cpu"))
+    transformer.prepare(NUM_TOKENS)
+
+    @torch.inference_mode()
+    def log_probabilities(label: int, codes: list[int]) -> torch.Tensor:
+        ids = torch.tensor([FIRST_CLASS_TOKEN + label, *codes[:-1]])
+        hidden = transformer(ids, torch.arange(len(ids)), CausalAttention())
+        return transformer.logits(hidden)[:, :NUM_CODES].log_softmax(-1)
+
+    return log_probabilities
+
+
+@asynccontextmanager
+async def serving(settings: ArSettings) -> AsyncIterator[Backend]:
     registry = CollectorRegistry()
     metrics = ArMetrics(registry)
     worker = ArWorker(settings, metrics)
@@ -52,6 +98,36 @@ async def backend(tiny_repository):
     await server.start()
     await worker.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield Backend(ar_pb2_grpc.AutoregressiveServiceStub(channel), channel, worker, registry, reference)
+        yield Backend(ar_pb2_grpc.AutoregressiveServiceStub(channel), channel, worker, registry)
     await server.stop(5.0)
     await worker.stop()
+
+
+@pytest.fixture
+async def backend(repository) -> AsyncIterator[Backend]:
+    """The text model alone."""
+    settings = ArSettings(
+        models_dir=repository[0],
+        models=["tiny"],
+        max_context_tokens=256,
+        kv_cache_tokens=1024,
+        max_num_sequences=32,
+        max_queued_sequences=32,
+    )
+    async with serving(settings) as running:
+        yield running
+
+
+@pytest.fixture
+async def both(repository) -> AsyncIterator[Backend]:
+    """The text model and the image model."""
+    settings = ArSettings(
+        models_dir=repository[0],
+        models=["tiny", "tiny-image"],
+        max_context_tokens=256,
+        kv_cache_tokens=2048,
+        max_num_sequences=32,
+        max_queued_sequences=32,
+    )
+    async with serving(settings) as running:
+        yield running

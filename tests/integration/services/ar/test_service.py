@@ -17,10 +17,6 @@ def request(text: str = "The two clocks", **sampling: object) -> ar_pb2.Generate
     return ar_pb2.GenerateRequest(text=text, sampling=ar_pb2.SamplingParams(**sampling))
 
 
-async def generate(backend, message: ar_pb2.GenerateRequest) -> list[ar_pb2.GenerateResponse]:
-    return [response async for response in backend.stub.Generate(message)]
-
-
 def tokens(responses: list[ar_pb2.GenerateResponse], choice_index: int = 0) -> list[int]:
     return [token for r in responses if r.choice_index == choice_index for token in r.token_ids]
 
@@ -30,7 +26,7 @@ def text(responses: list[ar_pb2.GenerateResponse], choice_index: int = 0) -> str
 
 
 async def test_a_stream_ends_with_reason_usage_and_timings_that_add_up(backend):
-    *chunks, last = await generate(backend, request(max_tokens=12, **GREEDY))
+    *chunks, last = await backend.generate(request(max_tokens=12, **GREEDY))
     assert not any(chunk.HasField("timings") or chunk.finish_reason for chunk in chunks)
     assert last.finish_reason == ar_pb2.FINISH_REASON_LENGTH
     assert last.usage.output_tokens == len(tokens([*chunks, last])) == 12
@@ -40,11 +36,11 @@ async def test_a_stream_ends_with_reason_usage_and_timings_that_add_up(backend):
     assert t.mean_batch_size == 1.0
 
 
-async def test_greedy_output_is_that_of_transformers(backend):
-    responses = await generate(backend, request(max_tokens=30, **GREEDY))
+async def test_greedy_output_is_that_of_transformers(backend, reference):
+    responses = await backend.generate(request(max_tokens=30, **GREEDY))
     prompt = backend.worker.get("").codec.encode("The two clocks")
     with torch.inference_mode():
-        ids = backend.reference.generate(
+        ids = reference.generate(
             torch.tensor([prompt]), max_new_tokens=30, do_sample=False, eos_token_id=None, pad_token_id=0
         )
     assert tokens(responses) == ids[0, len(prompt) :].tolist()
@@ -55,39 +51,40 @@ async def test_thirty_two_at_once_get_what_each_gets_alone(backend):
         request("clock " * (1 + i % 7), max_tokens=20, seed=i, temperature=float(i % 2), ignore_eos=True)
         for i in range(32)
     ]
-    alone = [tokens(await generate(backend, each)) for each in requests]
-    together = await asyncio.gather(*(generate(backend, each) for each in requests))
+    alone = [tokens(await backend.generate(each)) for each in requests]
+    together = await asyncio.gather(*(backend.generate(each) for each in requests))
     assert [tokens(responses) for responses in together] == alone
     assert max(r[-1].timings.mean_batch_size for r in together) > 8
 
 
 async def test_same_seed_same_output_and_choices_differ(backend):
-    first = await generate(backend, request(max_tokens=20, seed=7, n=3, ignore_eos=True))
-    second = await generate(backend, request(max_tokens=20, seed=7, n=3, ignore_eos=True))
+    first = await backend.generate(request(max_tokens=20, seed=7, n=3, ignore_eos=True))
+    second = await backend.generate(request(max_tokens=20, seed=7, n=3, ignore_eos=True))
     choices = [tokens(first, i) for i in range(3)]
     assert choices == [tokens(second, i) for i in range(3)]
     assert len(set(map(tuple, choices))) == 3
     assert [r.choice_index for r in first if r.HasField("timings")] == [first[-1].choice_index]
     assert first[-1].usage.output_tokens == 60
-    (alone,) = [tokens(await generate(backend, request(max_tokens=20, seed=7, ignore_eos=True)))]
+    (alone,) = [tokens(await backend.generate(request(max_tokens=20, seed=7, ignore_eos=True)))]
     assert choices[0] == alone
 
 
 async def test_a_drawn_seed_is_reported_and_reproduces_the_output(backend):
-    first = await generate(backend, request(max_tokens=20, ignore_eos=True))
-    second = await generate(backend, request(max_tokens=20, ignore_eos=True, seed=first[-1].usage.seed))
+    first = await backend.generate(request(max_tokens=20, ignore_eos=True))
+    second = await backend.generate(request(max_tokens=20, ignore_eos=True, seed=first[-1].usage.seed))
     assert tokens(first) == tokens(second)
 
 
 async def test_logprobs_sum_to_what_score_says(backend):
     message = request(max_tokens=15, seed=3, ignore_eos=True)
     message.logprobs, message.top_logprobs = True, 3
-    responses = await generate(backend, message)
+    responses = await backend.generate(message)
     reported = [entry for r in responses for entry in r.logprobs]
     assert [entry.token_id for entry in reported] == tokens(responses)
     assert all(len(entry.alternatives) == 3 for entry in reported)
     prompt = backend.worker.get("").codec.encode("The two clocks")
-    scored = await backend.stub.Score(ar_pb2.ScoreRequest(tokens=ar_pb2.TokenPrompt(ids=prompt + tokens(responses))))
+    content = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=prompt + tokens(responses))])
+    (scored,) = (await backend.stub.Score(ar_pb2.ScoreRequest(tokens=content))).likelihoods
     tail = [entry.logprob for entry in scored.tokens[len(prompt) - 1 :]]
     assert tail == pytest.approx([entry.logprob for entry in reported], abs=1e-4)
     assert scored.total_logprob == pytest.approx(sum(entry.logprob for entry in scored.tokens))
@@ -95,13 +92,13 @@ async def test_logprobs_sum_to_what_score_says(backend):
 
 
 async def test_a_stop_string_ends_the_stream_and_frees_the_engine(backend):
-    whole = text(await generate(backend, request(max_tokens=60, seed=11, ignore_eos=True)))
+    whole = text(await backend.generate(request(max_tokens=60, seed=11, ignore_eos=True)))
     stop = whole[10:13]
-    responses = await generate(backend, request(max_tokens=60, seed=11, ignore_eos=True, stop=[stop]))
+    responses = await backend.generate(request(max_tokens=60, seed=11, ignore_eos=True, stop=[stop]))
     assert text(responses) == whole[: whole.find(stop)]
     assert (responses[-1].finish_reason, responses[-1].matched_stop) == (ar_pb2.FINISH_REASON_STOP, stop)
     assert responses[-1].HasField("timings")
-    await assert_idle(backend)
+    await backend.assert_idle()
 
 
 async def test_chat(backend):
@@ -109,7 +106,7 @@ async def test_chat(backend):
     message = ar_pb2.GenerateRequest(
         chat=ar_pb2.ChatPrompt(messages=turns), sampling=ar_pb2.SamplingParams(max_tokens=5, **GREEDY)
     )
-    responses = await generate(backend, message)
+    responses = await backend.generate(message)
     assert responses[-1].usage.prompt_tokens == len(backend.worker.get("").codec.encode_chat([("user", "hi")]))
 
 
@@ -124,23 +121,20 @@ async def test_chat(backend):
         (request(n=10**9), "INVALID_ARGUMENT", "sampling.n: 1000000000 is not accepted; accepted: 1 to 16"),
         (ar_pb2.GenerateRequest(), "INVALID_ARGUMENT", "prompt: None is not accepted"),
         (ar_pb2.GenerateRequest(class_label=10), "INVALID_ARGUMENT", "this model makes text"),
+        (ar_pb2.GenerateRequest(text="a", partial_images=True), "INVALID_ARGUMENT", "partial_images: True"),
+        (ar_pb2.GenerateRequest(text="a", image_encoding=3), "INVALID_ARGUMENT", "image_encoding: 3"),
         (ar_pb2.GenerateRequest(model="nope", text="a"), "NOT_FOUND", "there is no 'nope'; there are: tiny"),
         (ar_pb2.GenerateRequest(model="../../x", text="a"), "NOT_FOUND", "there is no '../../x'"),
     ],
 )
 async def test_bad_input_is_told_and_disturbs_nobody(backend, message, code, details):
-    neighbour = asyncio.create_task(generate(backend, request(max_tokens=20, **GREEDY)))
+    neighbour = asyncio.create_task(backend.generate(request(max_tokens=20, **GREEDY)))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await generate(backend, message)
+        await backend.generate(message)
     assert caught.value.code().name == code
     assert details in caught.value.details()
     assert len(tokens(await neighbour)) == 20
-    await assert_idle(backend)
-
-
-async def test_a_text_of_one_token_has_no_score(backend):
-    with pytest.raises(grpc.aio.AioRpcError, match="the first has no probability"):
-        await backend.stub.Score(ar_pb2.ScoreRequest(tokens=ar_pb2.TokenPrompt(ids=[5])))
+    await backend.assert_idle()
 
 
 async def test_a_passed_deadline_stops_the_work(backend):
@@ -148,17 +142,17 @@ async def test_a_passed_deadline_stops_the_work(backend):
         async for _ in backend.stub.Generate(request(max_tokens=250, n=16, ignore_eos=True), timeout=0.2):
             pass
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await assert_idle(backend)
+    await backend.assert_idle()
 
 
 async def test_more_than_the_queue_holds_is_refused_at_once(backend):
-    calls = [generate(backend, request(max_tokens=40, n=16, ignore_eos=True)) for _ in range(8)]
+    calls = [backend.generate(request(max_tokens=40, n=16, ignore_eos=True)) for _ in range(8)]
     results = await asyncio.gather(*calls, return_exceptions=True)
     refused = [r for r in results if isinstance(r, grpc.aio.AioRpcError)]
     assert len(refused) == 4  # 32 may run and 32 may wait: four requests of 16
     assert {r.code() for r in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert all("grpc-status-details-bin" in dict(r.trailing_metadata()) for r in refused)
-    await assert_idle(backend)
+    await backend.assert_idle()
 
 
 async def test_a_thousand_random_cancels_free_everything(backend):
@@ -178,19 +172,4 @@ async def test_a_thousand_random_cancels_free_everything(backend):
     for _ in range(20):
         await asyncio.gather(*(client() for _ in range(50)))
     assert refusals <= {grpc.StatusCode.RESOURCE_EXHAUSTED}
-    await assert_idle(backend)
-
-
-async def assert_idle(backend) -> None:
-    """Wait until cancellations have arrived, then look: no open sequence, no block in use, every one ended once."""
-    engine = backend.worker.get("").engine
-    async with asyncio.timeout(10):
-        while engine.num_open_sequences:
-            await asyncio.sleep(0)
-        # A whole request after the last one: the engine has obeyed all commands before it.
-        await generate(backend, request(max_tokens=1, **GREEDY))
-        while backend.sample("tandem_kv_blocks_used", model="tiny"):
-            await asyncio.sleep(0)
-    assert backend.sample("tandem_sequences_running", model="tiny") == 0
-    assert backend.sample("tandem_sequences_waiting", model="tiny") == 0
-    engine._scheduler.check_integrity()
+    await backend.assert_idle()

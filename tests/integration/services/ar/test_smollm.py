@@ -13,10 +13,11 @@ from prometheus_client import CollectorRegistry
 
 from bench.prompts import PROMPTS
 from runtime.models import Model, ModelRepository
-from services.ar.language_model import LanguageModel, load_and_warm_up
+from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
 from services.ar.sampling_params import SamplingParams
 from services.ar.sequence import SampledToken, Sequence
+from services.ar.sequential_model import SequentialModel
 from services.ar.settings import ArSettings
 
 pytestmark = pytest.mark.model
@@ -34,12 +35,12 @@ def entry() -> Model:
 
 @pytest.fixture
 async def loaded(entry):
-    model = await load_and_warm_up(entry, ArSettings(), ArMetrics(CollectorRegistry()))
+    model = await load_and_start(entry, ArSettings(), ArMetrics(CollectorRegistry()))
     yield model
     await model.engine.stop()
 
 
-async def greedy(model: LanguageModel, prompt: list[int], num_tokens: int) -> list[SampledToken]:
+async def greedy(model: SequentialModel, prompt: list[int], num_tokens: int) -> list[SampledToken]:
     params = SamplingParams(temperature=0.0, max_tokens=num_tokens, ignore_eos=True, logprobs=True, top_logprobs=2)
     stream = model.engine.submit([Sequence(prompt, params)])
     tokens: list[SampledToken] = []

@@ -136,7 +136,7 @@ def test_weights_in_an_unsafe_format_are_refused(folder):
         ("shape = [4, 4, 1]|shape = [2, 4, 1]", r"expected images \[batch, 1, 2, 4\] .* gave \[2, 1, 4, 4\]"),
         ("class_names = |#", "class_names is empty, found class"),
         (f"latent_dim = {LATENT_DIM}|", r"needs generator, image\.shape and image\.latent_dim"),
-        ('kind = "gan"|kind = "transformer"', "not an image gan"),
+        ('kind = "gan"|kind = "judge"', "not an image gan"),
         ("value_range|value_rnge", "Extra inputs"),
     ],
 )

@@ -11,8 +11,9 @@ from runtime.models import ModelRepository
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
 from tests.integration.services.gan.conftest import tiny_settings
-from training.gan.export import MAX_ERROR, export
+from training.gan.export import export
 from training.gan.networks import Discriminator, Generator
+from training.onnx_files import MAX_ERROR
 
 MODEL_TOML = """
 kind = "gan"

@@ -1,5 +1,7 @@
 """Our transformer against that of transformers: tiny random models agree, cached and not, whole and in chunks."""
 
+import math
+
 import pytest
 import torch
 
@@ -64,9 +66,28 @@ def test_scores_are_the_log_softmax_of_the_logits(models):
     torch.testing.assert_close(torch.tensor(scores), expected, atol=TOLERANCE, rtol=0)
 
 
-def engine_parts(model, max_batch_tokens: int, num_blocks: int):
+def test_tokens_beyond_the_output_are_never_sampled_and_have_no_probability(models):
+    _, model = models
+    num_output_tokens = 20
+    scheduler, runner = engine_parts(model, 64, 24, num_output_tokens)
+    params = SamplingParams(
+        max_tokens=30, temperature=10.0, repetition_penalty=1.5, logprobs=True, top_logprobs=num_output_tokens
+    )
+    sequence = Sequence([VOCAB_SIZE - 1], params)
+    scheduler.add(sequence)
+    while scheduler.has_work:
+        batch = scheduler.schedule()
+        ((token,),) = results = runner.run(batch)
+        assert sum(math.exp(each.logprob) for each in token.alternatives) == pytest.approx(1.0, abs=1e-5)
+        scheduler.commit(batch, results)
+    assert max(sequence.output_token_ids) < num_output_tokens
+    assert len(set(sequence.output_token_ids)) > 5
+
+
+def engine_parts(model, max_batch_tokens: int, num_blocks: int, num_output_tokens: int = VOCAB_SIZE):
     cache = KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
-    return Scheduler(BlockPool(num_blocks, 8), 4, max_batch_tokens), Runner(model, cache, num_threads=1)
+    runner = Runner(model, cache, num_output_tokens, num_threads=1)
+    return Scheduler(BlockPool(num_blocks, 8), 4, max_batch_tokens), runner
 
 
 def generate(model, prompts: list[list[int]], max_batch_tokens: int, num_blocks: int) -> list[Sequence]:

@@ -79,6 +79,18 @@ def test_logprobs_are_of_the_bare_model():
     assert [a.token_id for a in token.alternatives] == [4, 0]
 
 
+def test_rows_get_the_alternatives_that_each_asked_for():
+    rows = [row(temperature=0.0, logprobs=True, top_logprobs=n) for n in (0, 5, 2)]
+    tokens = sample(LOGITS.expand(3, -1), rows)
+    assert [[a.token_id for a in token.alternatives] for token in tokens] == [[], [4, 0, 1, 2, 3], [4, 0]]
+    assert len({token.logprob for token in tokens}) == 1
+
+
+def test_a_prompt_may_hold_tokens_that_are_never_output():
+    (token,) = sample(LOGITS.unsqueeze(0), [row(prompt=(9,), output=(4,), repetition_penalty=10.0, temperature=0.0)])
+    assert token.token_id == 0
+
+
 def test_a_row_does_not_depend_on_its_company():
     torch.manual_seed(0)
     logits = torch.randn(6, 3000) * 3

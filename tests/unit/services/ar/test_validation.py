@@ -1,14 +1,17 @@
 import pytest
 
 from runtime.errors import InvalidArgument
+from runtime.models import ImageSpec
 from services.ar.sampling_params import SamplingParams
-from services.ar.validation import check_prompt, sampling_params
+from services.ar.validation import check_prompt, picture_encoding, refuse_picture_options, sampling_params
 from tandem.ar.v1 import ar_pb2
 
 
-def check(num_prompt_tokens: int = 10, request: dict | None = None, **fields: object) -> SamplingParams:
+def check(
+    num_prompt_tokens: int = 10, request: dict | None = None, num_output_tokens: int = 100, **fields: object
+) -> SamplingParams:
     message = ar_pb2.GenerateRequest(sampling=ar_pb2.SamplingParams(**fields), **(request or {}))
-    return sampling_params(message, num_prompt_tokens, vocab_size=100, max_context_tokens=64)
+    return sampling_params(message, num_prompt_tokens, num_output_tokens, max_context_tokens=64)
 
 
 def test_defaults():
@@ -50,6 +53,9 @@ def test_zero_is_not_absent():
         ({"logit_bias": {1: 101.0}}, "sampling.logit_bias", "-100 to 100"),
         ({"request": {"top_logprobs": 3}}, "top_logprobs", "0 unless logprobs is true"),
         ({"request": {"logprobs": True, "top_logprobs": 21}}, "top_logprobs", "0 to 20"),
+        ({"num_output_tokens": 8, "request": {"logprobs": True, "top_logprobs": 9}}, "top_logprobs", "0 to 8"),
+        ({"num_output_tokens": 8, "stop_token_ids": [8]}, "sampling.stop_token_ids", "token ids 0 to 7"),
+        ({"num_output_tokens": 8, "logit_bias": {9: 1.0}}, "sampling.logit_bias", "token ids 0 to 7"),
     ],
 )
 def test_bad_parameters_name_field_value_and_range(fields, field, accepted):
@@ -71,3 +77,33 @@ def test_bad_parameters_name_field_value_and_range(fields, field, accepted):
 def test_bad_prompts(token_ids, message):
     with pytest.raises(InvalidArgument, match=message):
         check_prompt("tokens", token_ids, vocab_size=100, max_context_tokens=64)
+
+
+def test_what_a_whole_picture_wants_is_the_default_where_it_is_asked_for():
+    params = sampling_params(ar_pb2.GenerateRequest(), 1, 100, 1025, default_max_tokens=1025)
+    assert params.max_tokens == 1024
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"image_encoding": 9}, "image_encoding"),
+        ({"sampling": ar_pb2.SamplingParams(stop=["a"])}, "sampling.stop"),
+    ],
+)
+def test_options_that_pictures_do_not_have(fields, field):
+    with pytest.raises(InvalidArgument) as caught:
+        picture_encoding(ar_pb2.GenerateRequest(**fields), ImageSpec(shape=(2, 2, 1)))
+    assert caught.value.field == field
+
+
+def test_the_encoding_of_pictures():
+    assert picture_encoding(ar_pb2.GenerateRequest(image_encoding=3), ImageSpec(shape=(2, 2, 1))) == "png"
+    with pytest.raises(InvalidArgument, match="channels"):
+        picture_encoding(ar_pb2.GenerateRequest(image_encoding=3), ImageSpec(shape=(2, 2, 2)))
+
+
+@pytest.mark.parametrize("fields", [{"image_encoding": 1}, {"partial_images": True}])
+def test_options_that_texts_do_not_have(fields):
+    with pytest.raises(InvalidArgument, match="this model makes text"):
+        refuse_picture_options(ar_pb2.GenerateRequest(**fields))

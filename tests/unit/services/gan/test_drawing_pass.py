@@ -74,3 +74,29 @@ def test_a_model_without_classes_gets_none():
     latents = merged_latents([(drawing(num_classes=0), range(2)), (drawing(num_classes=0, seed=1), range(3))])
     assert latents.labels is None
     assert latents.vectors.shape == (5, LATENT_DIM)
+
+
+class Watch:
+    """Remembers what it was shown."""
+
+    def __init__(self) -> None:
+        self.shown: list = []
+
+    def saw(self, *what) -> None:
+        self.shown.append(what)
+
+
+def test_the_watch_sees_what_the_model_was_free_to_vary():
+    watch = Watch()
+    DrawingPass(Echo(), (-1.0, 1.0), watch)([part(wanted, 1, 4, first_index=70) for wanted in MIXED[:3] + MIXED[4:]])
+    seeds = [MIXED[0].seed, MIXED[1].seed, MIXED[4].seed, MIXED[5].seed]  # the truncated one is left out
+    assert [(seed, first_index) for _, _, seed, first_index in watch.shown] == [(seed, 71) for seed in seeds]
+    for (images, labels, _, _), wanted in zip(watch.shown[:2], MIXED[:2], strict=True):
+        np.testing.assert_array_equal(images, np.tanh(wanted.vectors(range(71, 74))).reshape(-1, 2, 3, 1))
+        assert labels.tolist() == wanted.labels(range(71, 74)).tolist()
+
+
+def test_nor_does_the_watch_see_latents_of_the_users_own():
+    watch = Watch()
+    DrawingPass(Echo(), (-1.0, 1.0), watch)([part(MIXED[3], 1, 4)])
+    assert watch.shown == []

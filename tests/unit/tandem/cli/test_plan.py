@@ -9,8 +9,8 @@ from runtime.models import ModelError
 from tandem.cli.plan import Plan, Ports
 
 
-def plan(models_dir: Path, text_model: str = "text") -> Plan:
-    return Plan(Ports(1, 2, 3, 4, 5, 6), models_dir, [text_model], ["image"], 7.5)
+def plan(models_dir: Path, sequential_model: str = "text") -> Plan:
+    return Plan(Ports(1, 2, 3, 4, 5, 6), models_dir, [sequential_model, "picture"], ["image"], 7.5)
 
 
 def test_backends_come_before_the_gateway_and_know_their_ports() -> None:
@@ -21,7 +21,7 @@ def test_backends_come_before_the_gateway_and_know_their_ports() -> None:
         "--port": "3",
         "--metrics-port": "4",
         "--models-dir": "m",
-        "--models": '["text"]',
+        "--models": '["text", "picture"]',
         "--drain-seconds": "7.5",
     }
     assert (parallel.address, parallel.command[2]) == ("127.0.0.1:5", "services.gan")

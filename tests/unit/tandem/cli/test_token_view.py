@@ -26,3 +26,9 @@ def test_bytes_that_are_no_text_and_control_characters_are_shown_safely() -> Non
     line = token_line(TokenLogprob(1, -0.1, b"\xff\x1b\n")).plain
     assert "\\x1b\\n" in line
     assert line.isprintable()
+
+
+def test_a_token_without_text_is_shown_by_its_number() -> None:
+    line = token_line(TokenLogprob(5, -0.1, b"", (Alternative(9, -3.0, b""),))).plain
+    assert "#5" in line
+    assert "instead: #9 4.98%" in line

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.client import Images
-from tandem.client.images import grid
+from tandem.client import ImageBatch, Images
+from tandem.client.images import grid, joined
 from tandem.client.options import Encoding
 
 
@@ -40,3 +40,12 @@ def test_pictures_are_grey_or_coloured() -> None:
     assert [picture.mode for picture in images(grey, "uint8").to_pil()] == ["L", "L"]
     assert images(coloured, "uint8").to_grid().mode == "RGB"
     assert len(images(grey, "uint8")) == 2
+
+
+def test_joined_batches_are_one() -> None:
+    batches = [ImageBatch((1, 2, 2, 1), "uint8", bytes([value]) * 4, ()) for value in (3, 5)]
+    both = joined(batches)
+    assert both.shape == (2, 2, 2, 1)
+    assert both.pixels[:, 0, 0, 0].tolist() == [3, 5]
+    files = joined([ImageBatch((1, 2, 2, 1), "png", b"", (file,)) for file in (b"a", b"b")])
+    assert files.png == (b"a", b"b")

@@ -73,6 +73,24 @@ def test_completion_keeps_interleaved_choices_apart() -> None:
     assert completion.timings.total_seconds == 1
 
 
+def test_a_chunk_s_picture() -> None:
+    batch = images_pb2.ImageBatch(shape=[1, 1, 2, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=b"\x05\x06")
+    chunk = replies.generate_chunk(ar_pb2.GenerateResponse(image=batch))
+    assert_plain(chunk)
+    assert chunk.image is not None
+    assert chunk.image.pixels.tolist() == [[[[5], [6]]]]
+
+
+def test_every_score_has_the_call_s_timings() -> None:
+    likelihoods = [ar_pb2.Likelihood(total_logprob=-number, bits_per_token=1.0) for number in range(3)]
+    message = ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=Timings(total_seconds=2.0))
+    scores = replies.scores(message, None)
+    for score in scores:
+        assert_plain(score)
+    assert [score.total_logprob for score in scores] == [0, -1, -2]
+    assert {score.timings.total_seconds for score in scores} == {2.0}
+
+
 def test_images_of_a_part_have_no_timings() -> None:
     batch = images_pb2.ImageBatch(shape=[1, 1, 1, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=b"\x05")
     images = replies.images(gan_pb2.SampleResponse(images=batch, first_index=3), None)
@@ -82,7 +100,9 @@ def test_images_of_a_part_have_no_timings() -> None:
 
 
 def test_every_field_of_a_model_is_told() -> None:
-    [sequential] = replies.sequential_models(ar_pb2.ListModelsResponse(models=[ar_pb2.Model(name="a")]))
+    [sequential] = replies.sequential_models(
+        ar_pb2.ListModelsResponse(models=[ar_pb2.Model(name="a", image_shape=[1, 2, 3])])
+    )
     [parallel] = replies.parallel_models(
         gan_pb2.ListModelsResponse(models=[gan_pb2.Model(name="b", image_shape=[1, 2, 3], class_names=["x"])])
     )
@@ -90,6 +110,7 @@ def test_every_field_of_a_model_is_told() -> None:
     assert_plain(parallel)
     assert {field.name for field in ar_pb2.Model.DESCRIPTOR.fields} == set(asdict(sequential))
     assert {field.name for field in gan_pb2.Model.DESCRIPTOR.fields} == set(asdict(parallel))
+    assert sequential.image_shape == (1, 2, 3)
     assert (parallel.image_shape, parallel.class_names) == ((1, 2, 3), ("x",))
 
 

@@ -5,8 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.client import Message
-from tandem.client.requests import discriminate_request, generate_request, sample_request, score_request
+from tandem.client import ClassLabel, Message
+from tandem.client.requests import (
+    discriminate_request,
+    generate_request,
+    sample_request,
+    score_images_request,
+    score_request,
+)
 from tandem.common.v1 import images_pb2
 
 
@@ -18,7 +24,8 @@ from tandem.common.v1 import images_pb2
         ([Message("user", "x")], "chat"),
         ([1, 2], "tokens"),
         ([], "tokens"),
-        (3, "class_label"),
+        (ClassLabel(3), "class_label"),
+        (ClassLabel(0), "class_label"),
     ],
 )
 def test_each_prompt_goes_to_its_field(prompt: Any, kind: str) -> None:
@@ -40,6 +47,7 @@ def test_what_is_left_out_is_left_to_the_server() -> None:
         ({"temperature": "hot"}, "temperature"),
         ({"stop_token_ids": [2**40]}, "stop_token_ids"),
         ({"logit_bias": {2**40: 1.0}}, "logit_bias"),
+        ({"image_encoding": "gif"}, "image_encoding"),
     ],
 )
 def test_a_value_that_fits_no_field_is_named(options: Any, name: str) -> None:
@@ -62,9 +70,19 @@ def test_top_logprobs_turns_logprobs_on() -> None:
     assert not generate_request("x", {"top_logprobs": 0}).logprobs
 
 
-def test_score_takes_text_or_tokens() -> None:
-    assert score_request("ab", "m").text == "ab"
-    assert list(score_request([1, 2], "").tokens.ids) == [1, 2]
+def test_score_takes_texts_or_token_lists() -> None:
+    assert list(score_request(["ab", "c"], "m").texts.texts) == ["ab", "c"]
+    assert [list(each.ids) for each in score_request([[1, 2], [3]], "").tokens.token_lists] == [[1, 2], [3]]
+    assert score_request([], "").WhichOneof("content") == "texts"
+    with pytest.raises(ValueError, match=r"^ids: "):
+        score_request([[2**40]], "")
+
+
+def test_images_to_score_have_one_label_each_or_one_for_all() -> None:
+    pixels = np.zeros((3, 2, 2), np.uint8)
+    assert list(score_images_request(pixels, 4, "").images.labels) == [4, 4, 4]
+    assert list(score_images_request(pixels, [1, 2, 3], "").images.labels) == [1, 2, 3]
+    assert not score_images_request(pixels, None, "").images.labels
 
 
 @pytest.mark.parametrize("labels", [2, np.int64(2), [2], np.array([2])])
@@ -97,7 +115,7 @@ def test_images_to_judge_travel_as_they_are(dtype: Any) -> None:
     assert request.images.encoding == expected
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((2, 2)), np.zeros((1, 2, 2, 1), np.int64)])
+@pytest.mark.parametrize("pixels", [np.zeros((2, 2), np.uint8), np.zeros((1, 2, 2, 1), np.int64)])
 def test_images_of_another_kind_are_refused(pixels: Any) -> None:
     with pytest.raises(ValueError, match=r"^images: "):
         discriminate_request(pixels, None, "")

@@ -1,0 +1,133 @@
+"""What the diversity watch costs: the parallel backend with it, at its default rate, and without.
+
+    python bench/bench_diversity.py [--rounds 5] [--seconds 2]
+
+Two servers on the same cores take turns under the same closed loop; one image a request with 16 clients, and 64 images
+a request with 4. Throughput of a busy machine wavers by more than the watch costs, so the server's CPU seconds are
+given as well, and those of a watch alone in this process, which is shown blank images in the same batches: their share
+of what the server needs is the steadiest figure. The last line of stdout is JSON.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import threading
+import time
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from bench.bench_gan import MODEL, WARM_UP_SECONDS, Load, Scenario, load
+from bench.processes import free_port, serving
+from bench.spread import shown, spread
+from runtime.metrics import new_registry
+from runtime.models import ModelRepository
+from services.common.diversity import DiversityWatch
+from services.gan.image_model import load_image_model
+from services.gan.metrics import GanMetrics
+from services.gan.settings import GanSettings
+
+SCENARIOS = (Scenario(1, 16), Scenario(64, 4))
+DEFAULT_EVERY = GanSettings.model_fields["diversity_every"].default
+ON, OFF = "on", "off"
+ALONE_IMAGES, ALONE_REPEATS, PACE_SECONDS = 12_800, 3, 0.0001
+FLAGS: dict[str, tuple[str, ...]] = {ON: (), OFF: ("--diversity-every", "0")}
+
+Loads = dict[tuple[Scenario, str], list[Load]]
+
+
+def measure(rounds: int, seconds: float, console: Console) -> Loads:
+    """Let the two take turns, the first one alternating, `rounds` times after a warm-up."""
+    loads: Loads = defaultdict(list)
+    with ExitStack() as stack:
+        servers = {}
+        for name, flags in FLAGS.items():
+            port = free_port()
+            words = ("--port", str(port), "--metrics-port", str(free_port()), "--models", MODEL, *flags)
+            servers[name] = (port, stack.enter_context(serving("services.gan", *words, port=port)).pid)
+        for number, scenario in itertools.product(range(rounds + 1), SCENARIOS):
+            for name in (ON, OFF) if number % 2 else (OFF, ON):
+                one = uvloop.run(load(*servers[name], scenario, seconds if number else WARM_UP_SECONDS))
+                if number:
+                    loads[scenario, name].append(one)
+                    console.print(f"round {number}: {scenario.name} watch {name}: {one.images_per_second:.0f} images/s")
+    return loads
+
+
+def watch_alone(repeats: int, batch_size: int) -> list[float]:
+    """Return the CPU seconds that the watch takes for 1,000 images, in its thread and its caller's; several times."""
+    model = ModelRepository(Path("models")).get(MODEL)
+    watch = load_image_model(model, GanSettings.model_validate({"provider": "cpu"}), GanMetrics(new_registry())).watch
+    assert watch is not None
+    watch.start()
+    [thread] = [each for each in threading.enumerate() if each.name.startswith("diversity")]
+    clock = time.pthread_getcpuclockid(thread.ident or 0)
+    seconds = [_cpu_seconds(watch, batch_size, clock, seed) for seed in range(repeats + 1)]
+    watch.stop()
+    return seconds[1:]
+
+
+def _cpu_seconds(watch: DiversityWatch, batch_size: int, clock: int, seed: int) -> float:
+    images, labels = np.zeros((batch_size, 28, 28, 1), np.float32), np.arange(batch_size) % 10
+    before, shown_seconds = time.clock_gettime(clock), 0.0
+    for index in range(0, ALONE_IMAGES, batch_size):
+        started = time.thread_time()
+        watch.saw(images, labels, seed, index)
+        shown_seconds += time.thread_time() - started
+        time.sleep(batch_size * PACE_SECONDS)  # slower than the watch, so that it lets no image go
+    return 1000 * (time.clock_gettime(clock) - before + shown_seconds) / ALONE_IMAGES
+
+
+def report(loads: Loads, scenario: Scenario) -> dict[str, dict[str, float]]:
+    """Return the figures of one scenario; the ratios are those of each round."""
+    on, off = loads[scenario, ON], loads[scenario, OFF]
+    alone = watch_alone(ALONE_REPEATS, scenario.num_images)
+    needed = statistics.median(one.cpu_seconds_per_1000_images for one in off)
+    pairs = list(zip(on, off, strict=True))
+    return {
+        "images_per_second": spread([one.images_per_second for one in on], 1),
+        "unwatched_images_per_second": spread([one.images_per_second for one in off], 1),
+        "throughput_ratio": spread([a.images_per_second / b.images_per_second for a, b in pairs], 4),
+        "cpu_seconds_per_1000_images": spread([one.cpu_seconds_per_1000_images for one in on], 4),
+        "unwatched_cpu_seconds_per_1000_images": spread([one.cpu_seconds_per_1000_images for one in off], 4),
+        "cpu_ratio": spread([a.cpu_seconds_per_1000_images / b.cpu_seconds_per_1000_images for a, b in pairs], 4),
+        "watch_cpu_seconds_per_1000_images": spread(alone, 5),
+        "watch_cpu_share": spread([one / needed for one in alone], 4),
+    }
+
+
+def table_of(reports: dict[str, dict[str, dict[str, float]]]) -> Table:
+    title = f"{MODEL}, one image in {DEFAULT_EVERY} watched; ratios are watched to not"
+    table = Table("images x clients", "images/s", "ratio", "CPU s/1000", "ratio", "the watch's share", title=title)
+    for name, figures in reports.items():
+        columns = (
+            "images_per_second",
+            "throughput_ratio",
+            "cpu_seconds_per_1000_images",
+            "cpu_ratio",
+            "watch_cpu_share",
+        )
+        table.add_row(name, *(shown(figures[column]) for column in columns))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds; one more warms up")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of each run")
+    options = parser.parse_args()
+    loads = measure(options.rounds, options.seconds, Console(stderr=True))
+    reports = {scenario.name: report(loads, scenario) for scenario in SCENARIOS}
+    Console().print(table_of(reports))
+    print(json.dumps({"benchmark": "diversity", "every": DEFAULT_EVERY, "cores": os.cpu_count(), "scenarios": reports}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""One evaluation: a set of generated images measured, and what is written about it. Knows no server."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.quality.distances import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS
+from bench.quality.gates import verdicts
+from bench.quality.manifold import NUM_NEIGHBOURS
+from bench.quality.memorisation import Nearest
+from bench.quality.picture import Pair, save_picture
+from bench.quality.reference import Reference, Split
+from bench.quality.yardstick import Quality, Yardstick
+
+_DIGITS = 5
+
+NOTES = {
+    "floor": "training images, the first of each class, put through the same metrics",
+    "memorised": "share that lies nearer to a training image of its class (pixels, L2) than all but 1 % of the test"
+    " images do; the floor is the test images' own, as training images are trivially memorised",
+    "variance_ratio": "trace of the features' covariance, against that of the test images of the class",
+    "kid": f"unbiased, kernel (x y / F + 1)^3, {KERNEL_SUBSETS} subsets of {KERNEL_SUBSET_SIZE} (all if fewer)",
+    "precision, recall, density, coverage": f"prdc, k = {NUM_NEIGHBOURS}, all images",
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was evaluated and how it was drawn, as the record tells it."""
+
+    name: str
+    paradigm: str
+    weights_sha256: dict[str, str]
+    sampling: dict[str, float | None]
+    seed: int
+    seeds: str
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The figures of the model and of real images, and each generated image's nearest training image."""
+
+    model: Quality
+    floor: Quality
+    neighbours: list[Nearest]
+
+
+def evaluate(images: Split, yardstick: Yardstick) -> Evaluation:
+    """Measure class-balanced `images`, and real ones for comparison."""
+    neighbours = yardstick.nearest_training_images(images)
+    floor = yardstick.floor(len(images.labels) // len(neighbours))
+    return Evaluation(yardstick.measure(images, neighbours), floor, neighbours)
+
+
+def record(
+    evaluation: Evaluation, subject: Subject, reference: Reference, judge: dict[str, str], class_names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return what evaluation.json holds."""
+    model = _rounded(asdict(evaluation.model))
+    return {
+        **asdict(subject),
+        "data_set": reference.name,
+        "num_test_images": len(reference.test.labels),
+        "judge": judge,
+        "class_names": list(class_names),
+        "model": model,
+        "floor": _rounded(asdict(evaluation.floor)),
+        "gates": verdicts(subject.name, model),
+        "notes": NOTES,
+    }
+
+
+def write(
+    folder: Path, evaluation: Evaluation, images: Split, reference: Reference, found: dict[str, Any]
+) -> tuple[Path, Path]:
+    """Write the record and the picture into `folder`; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers, picture = folder / "evaluation.json", folder / "evaluation.png"
+    numbers.write_text(json.dumps(found, indent=1) + "\n")
+    save_picture(picture, found, images, nearest_pairs(images, reference, evaluation.neighbours))
+    return numbers, picture
+
+
+def nearest_pairs(images: Split, reference: Reference, neighbours: list[Nearest]) -> list[Pair]:
+    """Return, for each class, its most suspect image: the one that lies nearest to a training image, and that one."""
+    pairs = []
+    for label, found in enumerate(neighbours):
+        suspect = int(found.distances.argmin())
+        twin = reference.train.of_class(label)[found.indices[suspect]]
+        pairs.append((images.of_class(label)[suspect], twin))
+    return pairs
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, _DIGITS)
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,98 @@
+"""An evaluation from beginning to end: draw through the gateway, measure, write down. Knows no terminal."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.quality import evaluation
+from bench.quality.drawing import (
+    SEEDS,
+    Advance,
+    ImageModel,
+    Pixels,
+    Sampling,
+    draw,
+    find_model,
+    paradigm_of,
+    settings_of,
+)
+from bench.quality.judge import Judge, judge_model, weights_of
+from bench.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
+from bench.quality.yardstick import Yardstick
+from runtime.errors import InvalidArgument
+from runtime.models import Model
+from tandem.client import AsyncTandemClient
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What to evaluate and how. `judge` is the folder of the judge's model; `reference` an .npz file, None for
+    Fashion-MNIST; `weights_sha256` what the record says of the model's files."""
+
+    name: str
+    num_samples: int
+    sampling: Sampling
+    judge: Path
+    reference: Path | None
+    weights_sha256: dict[str, str]
+
+
+def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dict[str, Any]:
+    """Evaluate a model behind the gateway at `address`, write the results into `folder`, return the record.
+
+    `advance` is told how many more images there are. Raises TandemError, ModelError or TandemRpcError.
+    """
+    judge = judge_model(protocol.judge)
+    weights, digest = weights_of(judge)
+    reference = fashion_mnist() if protocol.reference is None else from_file(protocol.reference)
+    names = class_names(judge, reference)
+    labels = balanced_labels(protocol.num_samples, reference.num_classes)
+    yardstick = Yardstick(Judge(weights), reference)
+    model, pixels = asyncio.run(_drawn(protocol, address, labels, reference, advance))
+    images = Split(pixels, labels)
+    result = evaluation.evaluate(images, yardstick)
+    subject = evaluation.Subject(
+        name=protocol.name,
+        paradigm=paradigm_of(model),
+        weights_sha256=protocol.weights_sha256,
+        sampling=settings_of(model, protocol.sampling),
+        seed=protocol.sampling.seed,
+        seeds=SEEDS[paradigm_of(model)],
+    )
+    found = evaluation.record(result, subject, reference, {"name": judge.name, "sha256": digest}, names)
+    evaluation.write(folder, result, images, reference, found)
+    return found
+
+
+def class_names(judge: Model, reference: Reference) -> tuple[str, ...]:
+    """Return the names that the judge has for the reference's classes, their numbers if it has none."""
+    names = judge.spec.image.class_names if judge.spec.image is not None else ()
+    if names and len(names) != reference.num_classes:
+        accepted = f"a judge of {reference.num_classes} classes, as {reference.name} has; it has {len(names)}"
+        raise InvalidArgument("judge", judge.name, accepted)
+    return names or tuple(str(label) for label in range(reference.num_classes))
+
+
+def balanced_labels(num_samples: int, num_classes: int) -> npt.NDArray[np.int64]:
+    """Return `num_samples` labels in the order of the classes, as many of each. Raises InvalidArgument."""
+    if num_samples % num_classes or num_samples < MIN_PER_CLASS * num_classes:
+        accepted = f"a multiple of {num_classes}, as there are so many classes, from {MIN_PER_CLASS * num_classes} on"
+        raise InvalidArgument("num-samples", num_samples, accepted)
+    return np.repeat(np.arange(num_classes), num_samples // num_classes)
+
+
+async def _drawn(
+    protocol: Protocol, address: str, labels: npt.NDArray[np.int64], reference: Reference, advance: Advance
+) -> tuple[ImageModel, Pixels]:
+    async with AsyncTandemClient(address) as client:
+        model = await find_model(client, protocol.name)
+        if model.num_classes != reference.num_classes:
+            accepted = (
+                f"a model of {reference.num_classes} classes, as {reference.name} has; it has {model.num_classes}"
+            )
+            raise InvalidArgument("model", model.name, accepted)
+        return model, await draw(client, model, labels, protocol.sampling, advance)

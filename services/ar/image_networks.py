@@ -1,0 +1,63 @@
+"""The two ONNX models of a sequential image model, token decoder and encoder: opened, warm, a batcher before each."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from runtime.models import ImageSpec, ImageTokensSpec, Model, ModelError
+from services.ar.image_codec import ImageCodec
+from services.ar.metrics import ArMetrics, NetworkMetrics
+from services.ar.model_config import ModelConfig
+from services.ar.settings import ArSettings
+from services.ar.token_decoder import TokenDecoder
+from services.ar.token_encoder import TokenEncoder
+from services.common.batcher import Batcher, BatchLimits
+from services.common.onnx_session import choose_providers, open_session
+from services.common.providers import Choice
+
+Network = TypeVar("Network", TokenDecoder, TokenEncoder)
+
+LIMITS = BatchLimits(max_batch_size=64, max_queued=4096)
+NUM_THREADS = 1
+
+
+def load_image_codec(model: Model, config: ModelConfig, settings: ArSettings, metrics: ArMetrics) -> ImageCodec:
+    """Return the codec of an image model, its batchers not started. Raises ModelError, ProviderError."""
+    image, tokens = model.spec.image, model.spec.image_tokens
+    assert image is not None  # noqa: S101  model.toml has been checked
+    assert tokens is not None  # noqa: S101
+    _check_fit(model.name, image, tokens, config, settings)
+    decoder = _open(TokenDecoder, model.path(tokens.decoder), image, tokens, settings.device)
+    observer = NetworkMetrics(metrics, model.name, "decoder", decoder.providers)
+    decoders = Batcher(f"{model.name}'s token decoder", [decoder.decode_batch], LIMITS, observer)
+    if tokens.encoder is None:
+        return ImageCodec(image, tokens, decoders, None)
+    encoder = _open(TokenEncoder, model.path(tokens.encoder), image, tokens, settings.device)
+    observer = NetworkMetrics(metrics, model.name, "encoder", encoder.providers)
+    encoders = Batcher(f"{model.name}'s token encoder", [encoder.encode_batch], LIMITS, observer)
+    return ImageCodec(image, tokens, decoders, encoders)
+
+
+def _check_fit(name: str, image: ImageSpec, tokens: ImageTokensSpec, config: ModelConfig, settings: ArSettings) -> None:
+    """Raises ModelError if the transformer, or what the settings leave of it, is too small for a picture."""
+    vocab_size = tokens.first_class_token + len(image.class_names)
+    if config.vocab_size < vocab_size:
+        raise ModelError(f"{name}: codes and classes need a vocab_size of {vocab_size}, it is {config.vocab_size}")
+    # The last token of a picture is never fed back.
+    if config.max_context_tokens < tokens.num_tokens:
+        raise ModelError(f"{name}: {tokens.num_tokens} tokens a picture, but a context of {config.max_context_tokens}")
+    if settings.max_context_tokens < 1 + tokens.num_tokens:
+        wanted = f"{1 + tokens.num_tokens}, a class and a picture"
+        raise ModelError(f"{name}: max_context_tokens is {settings.max_context_tokens}, less than {wanted}")
+
+
+def _open(network: type[Network], path: Path, image: ImageSpec, tokens: ImageTokensSpec, choice: Choice) -> Network:
+    session = open_session(path, choose_providers(choice), NUM_THREADS, choice)
+    try:
+        opened = network(session, image, tokens)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    size = 1
+    while size <= LIMITS.max_batch_size:
+        opened.warm_up(size)
+        size *= 2
+    return opened

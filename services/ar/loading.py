@@ -1,0 +1,125 @@
+"""From an entry of the model repository to a loaded model: weights, cache, codec and engine, as the settings say."""
+
+import asyncio
+import logging
+import os
+import time
+
+import torch
+
+from runtime.models import Model, ModelError
+from services.ar.block_pool import BlockPool
+from services.ar.checkpoint import Checkpoint
+from services.ar.engine import Engine
+from services.ar.image_codec import ImageCodec
+from services.ar.image_networks import load_image_codec
+from services.ar.kv_cache import KVCache
+from services.ar.metrics import ArMetrics, EngineMetrics
+from services.ar.model import Transformer
+from services.ar.packed_linear import pack_linears
+from services.ar.runner import Runner
+from services.ar.scheduler import Scheduler
+from services.ar.sequential_model import Codec, SequentialModel
+from services.ar.settings import ArSettings
+from services.ar.text_codec import TextCodec
+from services.ar.weights import load_transformer, open_checkpoint
+from tandem.ar.v1 import ar_pb2
+
+logger = logging.getLogger(__name__)
+
+
+async def load_and_start(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialModel:
+    """Load a model in a thread, start it and warm it up. Raises ModelError, ProviderError."""
+    loaded = await asyncio.to_thread(load, model, settings, metrics)
+    # The largest step there is, so that no request is the first to ask for its memory.
+    await loaded.start(settings.max_batch_tokens)
+    return loaded
+
+
+def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialModel:
+    """Load a transformer and build what runs it, not started. Raises ModelError, ProviderError."""
+    if model.spec.kind != "transformer":
+        raise ModelError(f"{model.name}: {model.spec.modality} {model.spec.kind}, not a transformer")
+    started = time.monotonic()
+    device = _device(settings)
+    model.verify_files()
+    # Arithmetic threads here, beside those of the engine's thread, would be more than there are cores. OpenMP then
+    # sleeps between operations instead of spinning, which costs a decode step 20 ms (measured on 2 cores).
+    torch.set_num_threads(1)
+    checkpoint = open_checkpoint(model.transformer_path())
+    codec = _codec(model, checkpoint, settings, metrics)
+    transformer = load_transformer(checkpoint, getattr(torch, settings.dtype), device, _ProgressLog(model.name))
+    description = _description(model, codec, transformer)
+    pack_linears(transformer)
+    transformer.prepare(codec.max_context_tokens)
+    num_output_tokens = codec.num_codes if isinstance(codec, ImageCodec) else checkpoint.config.vocab_size
+    # A model of pictures is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
+    num_threads = settings.num_threads or (1 if isinstance(codec, ImageCodec) else len(os.sched_getaffinity(0)))
+    engine = _engine(transformer, num_output_tokens, num_threads, settings, metrics, model.name)
+    logger.info("loaded %s as %s on %s in %.1f s", model.name, settings.dtype, device, time.monotonic() - started)
+    return SequentialModel(codec, engine, num_output_tokens, description)
+
+
+def _device(settings: ArSettings) -> torch.device:
+    available = torch.cuda.is_available()
+    if settings.device == "cuda" and not available:
+        raise ModelError("device: 'cuda' was asked for, but torch finds no CUDA device; run `tandem doctor`")
+    return torch.device("cuda" if available and settings.device != "cpu" else "cpu")
+
+
+def _codec(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Codec:
+    if model.spec.modality == "image":
+        return load_image_codec(model, checkpoint.config, settings, metrics)
+    return TextCodec(checkpoint, min(settings.max_context_tokens, checkpoint.config.max_context_tokens))
+
+
+def _description(model: Model, codec: Codec, transformer: Transformer) -> ar_pb2.Model:
+    weight = transformer.norm.weight
+    description = ar_pb2.Model(
+        name=model.name,
+        modality=model.spec.modality,
+        licence=model.spec.licence,
+        num_parameters=sum(parameter.numel() for parameter in transformer.parameters()),
+        max_context_tokens=codec.max_context_tokens,
+        vocab_size=transformer.config.vocab_size,
+        device=str(weight.device),
+        dtype=str(weight.dtype).removeprefix("torch."),
+    )
+    if isinstance(codec, ImageCodec):
+        description.num_classes = codec.num_classes
+        description.class_names.extend(codec.image.class_names)
+        description.image_shape.extend(codec.image.shape)
+        description.value_range.extend(codec.image.value_range)
+        description.tokens_per_image = codec.num_tokens
+    return description
+
+
+def _engine(
+    transformer: Transformer,
+    num_output_tokens: int,
+    num_threads: int,
+    settings: ArSettings,
+    metrics: ArMetrics,
+    name: str,
+) -> Engine:
+    num_blocks = settings.kv_cache_tokens // settings.block_size
+    weight = transformer.norm.weight
+    cache = KVCache(transformer.config, num_blocks, settings.block_size, weight.dtype, weight.device)
+    pool = BlockPool(num_blocks, settings.block_size)
+    scheduler = Scheduler(pool, settings.max_num_sequences, settings.max_batch_tokens)
+    observer = EngineMetrics(metrics, name, scheduler, pool)
+    runner = Runner(transformer, cache, num_output_tokens, num_threads)
+    return Engine(scheduler, runner, observer, settings.max_num_sequences + settings.max_queued_sequences)
+
+
+class _ProgressLog:
+    """Logs each tenth of a loading that is told by share."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._next = 0.1
+
+    def __call__(self, share: float) -> None:
+        if share >= self._next:
+            logger.info("loading %s: %d %%", self._name, round(100 * share))
+            self._next += 0.1

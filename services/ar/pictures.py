@@ -1,0 +1,43 @@
+"""The pictures of one request while they are drawn: what each choice has so far, and which messages carry it."""
+
+import asyncio
+from collections.abc import Sequence
+
+from runtime.deadlines import Deadline
+from services.ar.image_codec import ImageCodec
+from services.common.image_messages import image_batch
+from services.common.images import Encoding, Images, to_uint8
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
+
+
+class Pictures:
+    """All choices begin with `prompt_codes`. With `partial`, every message gets a picture, not only a choice's last."""
+
+    def __init__(
+        self, codec: ImageCodec, prompt_codes: Sequence[int], num_choices: int, encoding: Encoding, partial: bool
+    ) -> None:
+        self._codec = codec
+        self._codes = [list(prompt_codes) for _ in range(num_choices)]
+        self._encoding = encoding
+        self._partial = partial
+
+    async def add_to(self, messages: Sequence[ar_pb2.GenerateResponse], deadline: Deadline) -> None:
+        """Take the messages' tokens; put the picture into each message that is to carry one."""
+        for message in messages:
+            self._codes[message.choice_index].extend(message.token_ids)
+        carriers = [message for message in messages if self._partial or message.finish_reason]
+        if not carriers:
+            return
+        images = await self._codec.draw([self._codes[message.choice_index] for message in carriers], deadline)
+        for message, batch in zip(carriers, await self._written(images), strict=True):
+            message.image.CopyFrom(batch)
+
+    async def _written(self, images: Images) -> list[images_pb2.ImageBatch]:
+        if self._encoding == "png":
+            return await asyncio.to_thread(self._batches, images)
+        return self._batches(images)
+
+    def _batches(self, images: Images) -> list[images_pb2.ImageBatch]:
+        pixels = images if self._encoding == "float32" else to_uint8(images, self._codec.image.value_range)
+        return [image_batch(pixels[index : index + 1], self._encoding) for index in range(len(pixels))]

@@ -1,0 +1,57 @@
+"""The token encoder: images to their tokens, by an ONNX model. Knows nothing of requests or likelihoods."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from runtime.models import ImageSpec, ImageTokensSpec, ModelError
+from services.ar.token_decoder import Tokens
+from services.common.batch_request import Slice
+from services.common.images import Images
+from services.common.model_inputs import describe, main_input
+from services.common.onnx_session import Array, OnnxSession
+
+
+class TokenEncoder:
+    """One instance of a token encoder; one call at a time. Raises ModelError if it does not fit."""
+
+    def __init__(self, session: OnnxSession, image: ImageSpec, tokens: ImageTokensSpec) -> None:
+        self._session = session
+        self._image = image
+        self._num_codes = tokens.num_codes
+        height, width, channels = image.shape
+        if len(session.inputs) != 1:
+            raise ModelError(f"expected one input, images, found {describe(session.inputs)}")
+        self._input = main_input(session.inputs, ((channels, height, width), (height, width, channels)), "image")
+        self._channels_first = self._input.shape[1] == channels
+        found = self._run(self._blank(2))
+        if found.shape != (2, tokens.num_tokens) or not np.issubdtype(found.dtype, np.integer):
+            raise ModelError(f"expected integers [batch, {tokens.num_tokens}], found {describe(session.outputs)}")
+
+    @property
+    def providers(self) -> list[str]:
+        return self._session.providers
+
+    def encode(self, images: Images) -> Tokens:
+        """Return the tokens [N, T] of images [N, H, W, C] in the model's own range. Raises ValueError for no codes."""
+        tokens = self._run(images)
+        if tokens.min() < 0 or tokens.max() >= self._num_codes:
+            raise ValueError(f"the token encoder gave {tokens.min()} to {tokens.max()}, not 0 to {self._num_codes - 1}")
+        return tokens.astype(np.int64, copy=False)
+
+    def encode_batch(self, batch: Sequence[Slice[Images, Tokens]]) -> list[Tokens]:
+        """Return the tokens of each slice, found in one pass."""
+        tokens = self.encode(np.concatenate([part.payload[part.start : part.stop] for part in batch]))
+        return np.split(tokens, np.cumsum([part.num_samples for part in batch])[:-1])
+
+    def warm_up(self, count: int) -> None:
+        """Encode `count` images, whatever they are."""
+        self._run(self._blank(count))
+
+    def _run(self, images: Images) -> Array:
+        images = images.transpose(0, 3, 1, 2) if self._channels_first else images
+        feed = {self._input.name: np.ascontiguousarray(images)}
+        return self._session.run(feed, [self._session.outputs[0].name])[0]
+
+    def _blank(self, count: int) -> Images:
+        return np.zeros((count, *self._image.shape), np.float32)

@@ -1,0 +1,112 @@
+"""What a sequential image model's folder must be like to be loaded."""
+
+import json
+import shutil
+from pathlib import Path
+
+import onnx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from runtime.models import ModelError, ModelRepository
+from services.ar.loading import load
+from services.ar.metrics import ArMetrics
+from services.ar.settings import ArSettings
+from tests.tiny_models import add_to_repository
+
+
+@pytest.fixture
+def folder(repository, tmp_path) -> Path:
+    """A copy of the tiny image model, to be spoilt."""
+    return Path(shutil.copytree(repository[0] / "tiny-image", tmp_path / "models" / "tiny-image"))
+
+
+def attempt(folder: Path, **settings: object) -> None:
+    model = ModelRepository(folder.parent).get(folder.name)
+    load(model, ArSettings(models_dir=folder.parent, models=[folder.name], **settings), ArMetrics(CollectorRegistry()))
+
+
+def replace(file: Path, before: str, after: str) -> None:
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
+
+
+def without_digests(folder: Path) -> None:
+    text = (folder / "model.toml").read_text()
+    start, end = text.index("[files]"), text.index("[image]")
+    (folder / "model.toml").write_text(text[:start] + text[end:])
+
+
+def test_as_it_is_it_loads(folder):
+    attempt(folder)
+    assert not (folder / "tokenizer.json").exists()
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "token_decoder.onnx", "token_encoder.onnx"])
+def test_a_changed_file_is_not_loaded(folder, file):
+    with (folder / file).open("ab") as weights:
+        weights.write(b"!")
+    with pytest.raises(ModelError, match=f"{file}: SHA-256 is"):
+        attempt(folder)
+
+
+@pytest.mark.parametrize("file", ["token_decoder.onnx", "token_encoder.onnx", "model.safetensors", "config.json"])
+def test_a_missing_file_is_named(folder, file):
+    without_digests(folder)
+    (folder / file).unlink()
+    with pytest.raises(ModelError, match=file):
+        attempt(folder)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("first_class_token = 512", "first_class_token = 513", "need a vocab_size of 523, it is 522"),
+        ("grid = [7, 7]", "grid = [7, 14]", "98 tokens a picture, but a context of 50"),
+        ("grid = [7, 7]", "grid = [7, 4]", r"token_decoder.onnx: expected one input, integer \[batch, 28\]"),
+        ("shape = [28, 28, 1]", "shape = [28, 14, 1]", r"token_decoder.onnx: expected images \[batch, 1, 28, 14\]"),
+        ('decoder = "token_decoder.onnx"', 'decoder = "decoder.pt"', "only .*onnx.* files are loaded"),
+    ],
+)
+def test_a_model_toml_that_does_not_fit_its_files(folder, before, after, message):
+    replace(folder / "model.toml", before, after)
+    with pytest.raises(ModelError, match=message):
+        attempt(folder)
+
+
+def test_settings_that_leave_no_room_for_a_picture(folder):
+    with pytest.raises(ModelError, match="max_context_tokens is 49, less than 50"):
+        attempt(folder, max_context_tokens=49)
+
+
+def test_an_end_token_of_the_config_means_nothing_to_pictures(folder):
+    config = json.loads((folder / "config.json").read_text())
+    assert config["eos_token_id"] is not None  # what transformers writes by itself
+    model = ModelRepository(folder.parent).get(folder.name)
+    loaded = load(model, ArSettings(models_dir=folder.parent), ArMetrics(CollectorRegistry()))
+    assert loaded.codec.eos_token_ids == frozenset()
+
+
+def test_a_fixed_batch_size_is_refused(folder):
+    without_digests(folder)
+    network = onnx.load(folder / "token_decoder.onnx")
+    network.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(network, folder / "token_decoder.onnx")
+    with pytest.raises(ModelError, match="fixed batch size 2"):
+        attempt(folder)
+
+
+def test_a_text_model_needs_a_tokenizer(tmp_path):
+    add_to_repository(tmp_path)
+    (tmp_path / "tiny" / "weights" / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"there is no tokenizer.json"):
+        attempt(tmp_path / "tiny")
+
+
+def test_another_kind_of_model_is_refused(tmp_path):
+    folder = tmp_path / "judge"
+    folder.mkdir()
+    (folder / "model.toml").write_text('kind = "judge"\nmodality = "image"\nlicence = "MIT"\n')
+    with pytest.raises(ModelError, match="judge: image judge, not a transformer"):
+        attempt(folder)

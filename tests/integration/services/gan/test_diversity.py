@@ -1,0 +1,167 @@
+"""The diversity watch over the committed model: silent while it is healthy, loud when it has collapsed."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bench.quality.diversity_baseline import main as measure_baseline
+from bench.quality.diversity_baseline import with_entry
+from runtime.models import ModelError, ModelRepository, sha256_of
+from services.common.diversity_baseline import load_baseline
+from services.gan.image_model import load_image_model
+from services.gan.metrics import GanMetrics
+from tandem.cli.collapsed_onnx import write_narrowed, write_repeating
+from tandem.gan.v1 import gan_pb2
+from tests.integration.services.gan.conftest import Backend, running_backend, tiny_settings
+from tests.integration.services.gan.tiny_onnx import GREY, write_discriminator, write_generator, write_model_toml
+
+FOLDER = Path(__file__).parents[4] / "models" / "fashion-gan"
+
+ALARMS = "tandem_diversity_alarms_total"
+IMAGES = "tandem_diversity_images_total"
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A repository with a copy of the committed model, called made."""
+    shutil.copytree(FOLDER, tmp_path / "models" / "made")
+    return tmp_path / "models"
+
+
+def replace_generator(repository: Path, write) -> None:
+    """Put another generator where the released one was; the baseline stays."""
+    file, toml = repository / "made" / "generator.onnx", repository / "made" / "model.toml"
+    released = sha256_of(file)
+    write(FOLDER / "generator.onnx", file)
+    toml.write_text(toml.read_text().replace(released, sha256_of(file)))
+
+
+def settings(repository: Path, **changes: object):
+    return tiny_settings(
+        repository,
+        **{"models": ["made"], "max_batch_size": 64, "max_queued_images": 4096, "max_images_per_stream": 100_000}
+        | changes,
+    )
+
+
+async def draw(backend: Backend, count: int, **fields: object) -> None:
+    """Have images drawn, as a client does."""
+    sample = gan_pb2.SampleRequest(count=count, **fields)
+    async for _ in backend.stub.SampleStream(gan_pb2.SampleStreamRequest(sample=sample)):
+        pass
+
+
+async def alarms_after(repository: Path, count: int, **fields: object) -> tuple[float, float, Backend]:
+    """Return (variance alarms, duplicate alarms) after `count` images at the default rate, and the stopped backend."""
+    async with running_backend(settings(repository)) as backend:
+        await draw(backend, count, **fields)
+    variance, duplicates = (backend.sample(ALARMS, model="made", kind=kind) for kind in ("variance", "duplicates"))
+    return variance, duplicates, backend
+
+
+async def test_healthy_for_ten_thousand_images_is_silent_and_near_1(repository, caplog):
+    variance, duplicates, backend = await alarms_after(repository, 10_000, seed=11)
+    assert (variance, duplicates) == (0, 0)
+    assert backend.sample(IMAGES, model="made", fate="watched") == pytest.approx(10_000 / 32, rel=0.2)
+    assert 0.7 < backend.sample("tandem_diversity_variance_ratio", model="made", **{"class": "all"}) < 1.4
+    assert 0.3 < backend.sample("tandem_diversity_nearest_ratio", model="made", **{"class": "all"}) < 1.4
+    assert "over and over" not in caplog.text
+    assert "grown alike" not in caplog.text
+
+
+async def test_a_generator_of_twenty_latents_repeats_itself(repository, caplog):
+    replace_generator(repository, partial(write_repeating, num_latents=20))
+    _, duplicates, backend = await alarms_after(repository, 8_000, seed=11)
+    assert duplicates > 0
+    assert backend.sample("tandem_diversity_nearest_ratio", model="made", **{"class": "all"}) < 0.01
+    assert "made, class all: it draws the same images over and over" in caplog.text
+    assert "made: the diversity baseline is that of another generator.onnx" in caplog.text
+
+
+async def test_a_generator_of_narrow_latents_draws_images_alike(repository, caplog):
+    replace_generator(repository, partial(write_narrowed, factor=0.25))
+    variance, _, backend = await alarms_after(repository, 10_000, seed=11)
+    assert variance > 0
+    assert backend.sample("tandem_diversity_variance_ratio", model="made", **{"class": "all"}) < 0.8
+    assert "made, class all: its images have grown alike" in caplog.text
+
+
+async def test_images_that_the_user_narrowed_are_not_watched(repository):
+    async with running_backend(settings(repository, diversity_every=1)) as backend:
+        await draw(backend, 500, seed=3, truncation=0.5)
+        latents = gan_pb2.Latents(values=[0.0] * 64 * 16)
+        await backend.stub.Sample(gan_pb2.SampleRequest(count=16, latents=latents))
+    assert [backend.sample(IMAGES, model="made", fate=fate) for fate in ("watched", "dropped")] == [0, 0]
+
+
+async def test_a_user_who_repeats_a_seed_raises_no_alarm(repository):
+    async with running_backend(settings(repository, diversity_every=1)) as backend:
+        for _ in range(20):
+            await draw(backend, 16, seed=5)
+    assert backend.sample(IMAGES, model="made", fate="watched") > 0
+    labels = {"model": "made", "class": "all"}
+    # The same 16 images over and over never fill a window.
+    assert backend.registry.get_sample_value("tandem_diversity_nearest_ratio", labels) is None
+
+
+def loaded(repository: Path, **changes: object):
+    model = ModelRepository(repository).get("made")
+    return load_image_model(model, settings(repository, **changes), GanMetrics(CollectorRegistry()))
+
+
+async def test_it_can_be_turned_off(repository):
+    assert loaded(repository).watch is not None
+    assert loaded(repository, diversity_every=0).watch is None
+
+
+async def test_without_a_baseline_there_is_no_watch_but_a_line(models_dir, caplog):
+    caplog.set_level("INFO")
+    model = ModelRepository(models_dir).get("tiny")
+    assert load_image_model(model, tiny_settings(models_dir), GanMetrics(CollectorRegistry())).watch is None
+    assert "tiny: diversity is not watched: model.toml names no baseline" in caplog.text
+
+
+async def test_a_baseline_of_another_discriminator_is_not_used(repository, caplog):
+    path, toml = repository / "made" / "diversity.json", repository / "made" / "model.toml"
+    before = sha256_of(path)
+    path.write_text(path.read_text().replace(sha256_of(FOLDER / "discriminator.onnx"), "0" * 64))
+    toml.write_text(toml.read_text().replace(before, sha256_of(path)))
+    assert loaded(repository).watch is None
+    assert "its baseline is of another discriminator" in caplog.text
+
+
+async def test_a_baseline_that_was_tampered_with_is_refused(repository):
+    with (repository / "made" / "diversity.json").open("a") as file:
+        file.write(" ")
+    with pytest.raises(ModelError, match=r"diversity\.json: SHA-256"):
+        loaded(repository)
+
+
+@pytest.mark.parametrize("features", ["discriminator", "pixels"])
+def test_the_command_measures_a_baseline_that_the_service_takes(tmp_path, monkeypatch, features):
+    folder = tmp_path / "models" / "made"
+    folder.mkdir(parents=True)
+    write_generator(folder / "generator.onnx", GREY)
+    write_discriminator(folder / "discriminator.onnx")
+    write_model_toml(folder, GREY, classes=True, discriminator=True)
+    for _ in range(2):  # the second time it renews what it wrote
+        monkeypatch.setattr("sys.argv", ["measure", "--model", str(folder), "--features", features])
+        measure_baseline()
+    baseline = load_baseline(folder / "diversity.json", ("class 0", "class 1", "class 2"))
+    assert baseline.features == features
+    assert baseline.changed_files(folder) == []
+    assert all(each.variance > 0 for each in baseline.classes)
+    assert loaded(folder.parent).watch is not None
+
+
+def test_the_entry_goes_to_its_places():
+    toml = 'kind = "gan"\n\n[image]\nshape = [1, 1, 1]\n'
+    once = with_entry(toml, "a" * 64)
+    assert once == (
+        'kind = "gan"\ndiversity = "diversity.json"\n\n[image]\nshape = [1, 1, 1]\n\n[files]\n'
+        f'"diversity.json" = "{"a" * 64}"\n'
+    )
+    assert with_entry(once, "b" * 64) == once.replace("a" * 64, "b" * 64)

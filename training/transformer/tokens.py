@@ -1,0 +1,30 @@
+"""Fashion-MNIST as sequences of tokens: the class first, then the 49 tokens of the frozen tokenizer."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from training.dataset import NUM_CLASSES, load_tensors, to_model_range
+from training.loop import device
+from training.tokenizer.networks import NUM_CODES, quantise, to_tokens
+from training.tokenizer.train import Autoencoder
+
+FIRST_CLASS_TOKEN = NUM_CODES
+VOCAB_SIZE = NUM_CODES + NUM_CLASSES
+
+
+def load_tokenizer(weights: Path) -> Autoencoder:
+    """Return a trained tokenizer, frozen."""
+    tokenizer = Autoencoder()
+    tokenizer.load_state_dict(load_file(weights))
+    return tokenizer.eval().requires_grad_(False).to(device())
+
+
+@torch.no_grad()
+def token_sequences(tokenizer: Autoencoder, split: str) -> Tensor:
+    """Return [N, 1 + NUM_TOKENS] token ids of a split of the data."""
+    images, labels = load_tensors(split)
+    parts = [to_tokens(quantise(tokenizer.encoder(to_model_range(p).to(device())))).cpu() for p in images.split(1000)]
+    return torch.cat([labels.unsqueeze(1) + FIRST_CLASS_TOKEN, torch.cat(parts)], dim=1)

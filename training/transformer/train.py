@@ -1,0 +1,173 @@
+"""Train the sequential image model in resumable slices:
+
+    python -m training.transformer.train --tokenizer runs/fashion-tokenizer/ema-009000.safetensors --out runs/fashion-ar
+
+The model is the serving code's own Transformer in a Llama configuration of a million parameters. It learns to predict
+each of an image's 49 tokens from the class and the tokens before it (cross-entropy). The log holds the loss in bits per
+token, on the training and, at each snapshot, on the test images; snapshots write a picture of samples, a row a class.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from services.ar.model import Transformer
+from services.ar.model_config import ModelConfig
+from training import loop
+from training.dataset import NUM_CLASSES, shuffled_batches, to_pixels
+from training.tokenizer.networks import NUM_CODES, NUM_TOKENS, from_tokens
+from training.tokenizer.train import Autoencoder
+from training.transformer.tokens import FIRST_CLASS_TOKEN, VOCAB_SIZE, load_tokenizer, token_sequences
+
+CONFIG = ModelConfig(
+    vocab_size=VOCAB_SIZE,
+    hidden_size=128,
+    intermediate_size=352,
+    num_layers=4,
+    num_heads=4,
+    num_kv_heads=2,
+    head_dim=32,
+    max_context_tokens=1 + NUM_TOKENS,
+    ties_embeddings=True,
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the outcome."""
+
+    steps: int = 14_000
+    batch_size: int = 64
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.05
+    dropout: float = 0.0
+    seed: int = 0
+
+
+class EqualLengths:
+    """Causal attention within sequences of one length that lie one after another; implements `model.Attention`."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        query, key, value = (x.unflatten(0, (-1, self._length)).transpose(1, 2) for x in (query, key, value))
+        out = functional.scaled_dot_product_attention(
+            query, key, value, is_causal=True, enable_gqa=True
+        )  # [B, H, T, D]
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+def logits_of(model: Transformer, tokens: Tensor) -> Tensor:
+    """Return [B, T, NUM_CODES]: what the model expects after each of tokens [B, T]."""
+    count, length = tokens.shape
+    positions = torch.arange(length, device=tokens.device).repeat(count)
+    hidden = model(tokens.flatten(), positions, EqualLengths(length))
+    return model.logits(hidden)[:, :NUM_CODES].unflatten(0, (count, length))  # type: ignore[no-any-return]
+
+
+def bits_per_token(model: Transformer, sequences: Tensor) -> Tensor:
+    """Return the mean of -log2 p over the tokens of sequences [B, 1 + NUM_TOKENS], given their classes."""
+    logits = logits_of(model, sequences[:, :-1])
+    return functional.cross_entropy(logits.flatten(0, 1), sequences[:, 1:].flatten()) / math.log(2)
+
+
+class Trainer:
+    """Implements `loop.Trainer`."""
+
+    def __init__(self, recipe: Recipe, tokenizer: Autoencoder) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.step_index = 0
+        self.model = Transformer(CONFIG).to(loop.device())
+        self.model.apply(_init)
+        self.model.prepare(CONFIG.max_context_tokens)
+        matrices = [p for p in self.model.parameters() if p.ndim == 2]
+        vectors = [p for p in self.model.parameters() if p.ndim != 2]
+        groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
+        self._tokenizer = tokenizer
+        self._test = token_sequences(tokenizer, "test")[:2000].to(loop.device())
+
+    def _rate(self, step: int) -> float:
+        """Rise over 200 steps, then fall like a cosine to a hundredth."""
+        return min(1.0, (step + 1) / 200) * (0.505 + 0.495 * math.cos(math.pi * min(1.0, step / self.recipe.steps)))
+
+    def step(self, *batch: Tensor) -> dict[str, float]:
+        (sequences,) = batch
+        with torch.autocast(sequences.device.type, torch.bfloat16):
+            loss = bits_per_token(self.model, sequences)
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss * math.log(2)).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        return {"bits_per_token": loss.item()}
+
+    def stateful(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("model", "optimiser", "schedule")}
+
+    @torch.no_grad()
+    def snapshot(self, folder: Path) -> dict[str, float]:
+        name = f"{self.step_index:06d}"
+        state = {key: value for key, value in self.model.state_dict().items() if key != "head.weight"}
+        save_file(state, folder / f"model-{name}.safetensors")
+        labels = torch.arange(NUM_CLASSES, device=loop.device()).repeat_interleave(10)
+        tokens = draw(self.model, labels, torch.Generator(loop.device()).manual_seed(1))
+        _write_picture(self._tokenizer.decoder(from_tokens(tokens)), folder / f"samples-{name}.png")
+        parts = [bits_per_token(self.model, part).item() for part in self._test.split(500)]
+        return {"test_bits_per_token": sum(parts) / len(parts)}
+
+
+def _init(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.04)
+
+
+@torch.no_grad()
+def draw(model: Transformer, labels: Tensor, source: torch.Generator) -> Tensor:
+    """Return tokens [B, NUM_TOKENS] of images of the classes, sampled one after another without a cache."""
+    tokens = (labels + FIRST_CLASS_TOKEN).unsqueeze(1)
+    for _ in range(NUM_TOKENS):
+        probabilities = logits_of(model, tokens)[:, -1].softmax(dim=-1)
+        tokens = torch.cat([tokens, torch.multinomial(probabilities, 1, generator=source)], dim=1)
+    return tokens[:, 1:]  # type: ignore[no-any-return]
+
+
+def _write_picture(images: Tensor, path: Path) -> None:
+    grid = to_pixels(images).view(10, 10, 28, 28).permute(0, 2, 1, 3).reshape(280, 280)
+    Image.fromarray(grid.cpu().numpy()).resize((840, 840), Image.Resampling.NEAREST).save(path)
+
+
+def batches(recipe: Recipe, sequences: Tensor, first_step: int) -> Iterator[tuple[Tensor]]:
+    """Yield token sequences [batch_size, 1 + NUM_TOKENS]."""
+    for chosen in shuffled_batches(len(sequences), recipe.batch_size, recipe.seed, first_step):
+        yield (sequences[chosen],)
+
+
+def main() -> None:
+    parser = loop.parser(__doc__, Recipe(), snapshot_every=1_000)
+    parser.add_argument("--tokenizer", type=Path, required=True, help="weights of the trained tokenizer")
+    options = parser.parse_args()
+    recipe = Recipe(steps=options.steps, seed=options.seed)
+    tokenizer = load_tokenizer(options.tokenizer)
+    sequences = token_sequences(tokenizer, "train")
+    loop.train(
+        Trainer(recipe, tokenizer),
+        lambda first_step: batches(recipe, sequences, first_step),
+        options.out,
+        loop.Slice(options.slice_seconds, options.snapshot_every),
+    )
+
+
+if __name__ == "__main__":
+    main()
