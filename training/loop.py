@@ -105,11 +105,18 @@ def _snapshot(trainer: Trainer, folder: Path) -> dict[str, float]:
     return measured
 
 
-def parser(description: str | None, recipe: Recipe, snapshot_every: int) -> argparse.ArgumentParser:
+def newest(run: Path, pattern: str) -> Path:
+    """Return the weights of the last snapshot of a run. Exits if there is none."""
+    snapshots = sorted(run.glob(pattern))
+    if not snapshots:
+        raise SystemExit(f"error: {run} has no snapshots ({pattern})")
+    return snapshots[-1]
+
+
+def parser(description: str | None, snapshot_every: int) -> argparse.ArgumentParser:
     """Return a parser of the options that every training has."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and pictures")
-    options.add_argument("--steps", type=int, default=recipe.steps, help="steps of the whole recipe")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--slice-seconds", type=float, default=float("inf"), help="stop after this long")
     options.add_argument("--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots")

@@ -43,8 +43,8 @@ def paradigm_of(model: ImageModel) -> str:
     return "sequential" if isinstance(model, SequentialModel) else "parallel"
 
 
-async def find_model(client: AsyncTandemClient, name: str) -> ImageModel:
-    """Return the model called `name`, of either paradigm. Raises NotFound; InvalidArgument if it makes no images."""
+async def served_model(client: AsyncTandemClient, name: str) -> ImageModel:
+    """Return the model called `name`, of either paradigm, whatever it makes. Raises NotFound."""
     found: list[ImageModel] = [
         *await _listed(client.list_parallel_models),
         *await _listed(client.list_sequential_models),
@@ -52,6 +52,12 @@ async def find_model(client: AsyncTandemClient, name: str) -> ImageModel:
     model = next((each for each in found if each.name == name), None)
     if model is None:
         raise NotFound(name, [each.name for each in found])
+    return model
+
+
+async def find_model(client: AsyncTandemClient, name: str) -> ImageModel:
+    """Return the model called `name`, of either paradigm. Raises NotFound; InvalidArgument if it makes no images."""
+    model = await served_model(client, name)
     if isinstance(model, SequentialModel) and model.modality != "image":
         raise InvalidArgument("model", name, "a model that makes images")
     return model

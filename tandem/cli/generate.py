@@ -16,6 +16,7 @@ from tandem.cli.token_view import token_line
 from tandem.client import GenerateChunk, GenerateOptions, Message, Prompt, TandemClient
 
 NUM_ALTERNATIVES = 3
+PICTURE_FILE = Path("out/picture.png")
 _SAMPLING = "How tokens are chosen"
 _PICTURES = "Pictures, with --label"
 
@@ -34,9 +35,7 @@ def generate(
         str | None,
         typer.Option(help="Draw this class instead, by name or number.", rich_help_panel=_PICTURES),
     ] = None,
-    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the pictures go.", rich_help_panel=_PICTURES)] = Path(
-        "out/picture.png"
-    ),
+    out: Annotated[Path, typer.Option(dir_okay=False, help="Where they go.", rich_help_panel=_PICTURES)] = PICTURE_FILE,
     partial: Annotated[
         bool, typer.Option("--partial", help="Show the picture while it grows.", rich_help_panel=_PICTURES)
     ] = False,

@@ -9,10 +9,11 @@ import typer
 from rich.table import Column, Table
 
 from runtime.errors import NotFound
-from runtime.models import ModelRepository
+from runtime.models import Model, ModelRepository
 from tandem.cli.evaluate import evaluate
-from tandem.cli.failures import friendly_errors
-from tandem.cli.options import MODELS_DIR, ModelsDir
+from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.options import ADDRESS, MODELS_DIR, ModelsDir
+from tandem.cli.seeds_check import SeedCheck, check_seeds
 from tandem.cli.terminal import Terminal
 from tandem.cli.weight_readers import inspect
 from tandem.cli.weights import fetch, weight_paths, weights_state
@@ -21,6 +22,8 @@ app = typer.Typer(
     help="The model repository: list what is there, fetch weights, check and evaluate them.", no_args_is_help=True
 )
 app.command()(evaluate)
+
+_SEEDS = "With --seeds"
 
 Name = Annotated[str, typer.Argument(help="Name of the model's folder.")]
 
@@ -49,19 +52,47 @@ def pull(name: Name, models_dir: ModelsDir = MODELS_DIR) -> None:
 
 
 @app.command()
-def check(name: Name, models_dir: ModelsDir = MODELS_DIR) -> None:
+def check(
+    name: Name,
+    seeds: Annotated[
+        bool,
+        typer.Option(
+            "--seeds",
+            help="Check instead what a server makes of it: same seeds, same outputs, alone and in random company.",
+        ),
+    ] = False,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help=rf"A gateway or a backend; repeat it to compare replicas.  \[default: {ADDRESS}]",
+            rich_help_panel=_SEEDS,
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Seeds to try.", rich_help_panel=_SEEDS)] = 64,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="Give up after this time.", rich_help_panel=_SEEDS)
+    ] = 900,
+    models_dir: ModelsDir = MODELS_DIR,
+) -> None:
     """Check a model: the digests of its files, and that the readers of their formats open them."""
     terminal = Terminal()
     with friendly_errors(terminal):
-        model = _repository(models_dir).get(name)
-        with _working(terminal, "digests"):
-            model.verify_files()
-        count = len(model.spec.files) + (model.spec.wheel is not None)
-        typer.echo(f"digests: {count} of {count} as model.toml says")
-        for path in weight_paths(model):
-            with _working(terminal, f"opening {path.name}"):
-                found = inspect(path)
-            typer.echo(f"{path.name}: {found}")
+        if not seeds:
+            _check_files(_repository(models_dir).get(name), terminal)
+        elif not check_seeds(SeedCheck(name, address or [ADDRESS], count, timeout), terminal):
+            raise typer.Exit(FAILED)
+
+
+def _check_files(model: Model, terminal: Terminal) -> None:
+    with _working(terminal, "digests"):
+        model.verify_files()
+    count = len(model.spec.files) + (model.spec.wheel is not None)
+    typer.echo(f"digests: {count} of {count} as model.toml says")
+    for path in weight_paths(model):
+        with _working(terminal, f"opening {path.name}"):
+            found = inspect(path)
+        typer.echo(f"{path.name}: {found}")
 
 
 def _repository(folder: Path) -> ModelRepository:

@@ -6,6 +6,7 @@ three numbers of eight levels each. Knows nothing of the data or the optimiser.
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 GRID = 7
 NUM_TOKENS = GRID * GRID
@@ -71,12 +72,11 @@ class Decoder(nn.Module):
             nn.Conv2d(48, 4 * 16, 3, padding=1),
             nn.PixelShuffle(2),  # [B, 16, 28, 28]
             nn.SiLU(),
-            nn.Conv2d(16, 1, 3, padding=1),
-            nn.Tanh(),
         )
+        self.last = nn.Conv2d(16, 1, 3, padding=1)
 
     def forward(self, quantised: Tensor) -> Tensor:
-        return self.body(quantised)  # type: ignore[no-any-return]
+        return torch.tanh(self.last(self.body(quantised)))
 
 
 def quantise(x: Tensor) -> Tensor:
@@ -128,3 +128,22 @@ class Prior(nn.Module):
         high = torch.sigmoid((quantised + half - mean) * sharpness)
         high = torch.where(quantised > 1 - half, torch.ones_like(high), high)
         return -torch.log2((high - low).clamp_min(1e-6)).sum(dim=1)
+
+
+class PatchDiscriminator(nn.Module):
+    """Image [B, 1, 28, 28] to scores [B, 1, 7, 7]: is each patch from a photograph? (Isola et al. 2017)."""
+
+    def __init__(self, width: int = 48) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            spectral_norm(nn.Conv2d(1, width, 4, stride=2, padding=1)),  # [B, width, 14, 14]
+            nn.LeakyReLU(0.2),
+            spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),  # [B, 2 * width, 7, 7]
+            nn.LeakyReLU(0.2),
+            spectral_norm(nn.Conv2d(2 * width, 2 * width, 3, padding=1)),
+            nn.LeakyReLU(0.2),
+            spectral_norm(nn.Conv2d(2 * width, 1, 1)),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.body(image)  # type: ignore[no-any-return]

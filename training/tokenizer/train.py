@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training import loop
 from training.dataset import load_tensors, shuffled_batches, to_model_range, to_pixels
@@ -28,7 +29,7 @@ class Recipe:
     steps: int = 4_000
     batch_size: int = 128
     learning_rate: float = 2e-3
-    rate_weight: float = 0.015
+    rate_weight: float = 0.009
     ema_decay: float = 0.998
     seed: int = 0
 
@@ -56,8 +57,8 @@ class Trainer:
         self.step_index = 0
         self.model = Autoencoder().to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prior = Prior().to(loop.device())
-        decay = torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay)
-        self.averaged = torch.optim.swa_utils.AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
+        decay = get_ema_multi_avg_fn(recipe.ema_decay)
+        self.averaged = AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
         self._trained = [*self.model.parameters(), *self.prior.parameters()]
         self.optimiser = torch.optim.AdamW(self._trained, recipe.learning_rate, (0.9, 0.99), weight_decay=0.01)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -68,9 +69,8 @@ class Trainer:
         (image,) = batch
         with torch.autocast(image.device.type, torch.bfloat16):
             restored, quantised = self.model(image)
-        error = restored.float() - image
         bits = self.prior(quantised).mean()
-        loss = error.square().mean() + 0.25 * error.abs().mean() + self.recipe.rate_weight * bits
+        loss = restoration_loss(restored, image) + self.recipe.rate_weight * bits
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self._trained, 1.0)
@@ -84,20 +84,35 @@ class Trainer:
 
     @torch.no_grad()
     def snapshot(self, folder: Path) -> dict[str, float]:
-        served = self.averaged.module.eval()
-        images, _ = load_tensors("test")
-        image = to_model_range(images[:2000]).to(loop.device())
-        restored, quantised = served(image)
-        name = f"{self.step_index:06d}"
-        _write_picture(image, restored, folder / f"samples-{name}.png")
-        save_file({k: v.contiguous() for k, v in served.state_dict().items()}, folder / f"ema-{name}.safetensors")
-        mean_square = float((restored - image).square().mean()) / 4  # of a range of 1
-        return {
-            "psnr": round(-10 * math.log10(mean_square), 2),
-            "test_bits_per_token": self.prior(quantised).mean().item(),
-            "codes_used": len(to_tokens(quantised).unique()),
-            "codes": NUM_CODES,
-        }
+        measured = write_snapshot(self.averaged, folder, self.step_index)
+        images = to_model_range(load_tensors("test")[0][:2000]).to(loop.device())
+        _, quantised = self.averaged.module(images)
+        return {"test_bits_per_token": self.prior(quantised).mean().item(), **measured}
+
+
+def restoration_loss(restored: Tensor, image: Tensor) -> Tensor:
+    error = restored.float() - image
+    return error.square().mean() + 0.25 * error.abs().mean()
+
+
+@torch.no_grad()
+def write_snapshot(averaged: AveragedModel, folder: Path, step: int) -> dict[str, float]:
+    """Write the averaged tokenizer's weights and a picture; return how well it restores 2,000 test images."""
+    served = averaged.module.eval()
+    image = to_model_range(load_tensors("test")[0][:2000]).to(loop.device())
+    restored, quantised = served(image)
+    _write_picture(image, restored, folder / f"samples-{step:06d}.png")
+    save_file({k: v.contiguous() for k, v in served.state_dict().items()}, folder / f"ema-{step:06d}.safetensors")
+    mean_square = float((restored - image).square().mean()) / 4  # of a range of 1
+    used = len(to_tokens(quantised).unique())
+    return {"psnr": round(-10 * math.log10(mean_square), 2), "codes_used": used, "codes": NUM_CODES}
+
+
+def load_tokenizer(weights: Path) -> Autoencoder:
+    """Return a trained tokenizer, frozen."""
+    tokenizer = Autoencoder()
+    tokenizer.load_state_dict(load_file(weights))
+    return tokenizer.eval().requires_grad_(False).to(loop.device())
 
 
 def _write_picture(image: Tensor, restored: Tensor, path: Path) -> None:
@@ -106,18 +121,20 @@ def _write_picture(image: Tensor, restored: Tensor, path: Path) -> None:
     Image.fromarray(grid.cpu().numpy()).resize((1344, 672), Image.Resampling.NEAREST).save(path)
 
 
-def batches(recipe: Recipe, first_step: int) -> Iterator[tuple[Tensor]]:
+def batches(batch_size: int, seed: int, first_step: int) -> Iterator[tuple[Tensor]]:
     """Yield images [B, 1, 28, 28] in -1..1."""
     images, _ = load_tensors("train")
-    for chosen in shuffled_batches(len(images), recipe.batch_size, recipe.seed, first_step):
+    for chosen in shuffled_batches(len(images), batch_size, seed, first_step):
         yield (to_model_range(images[chosen]).contiguous(memory_format=torch.channels_last),)
 
 
 def main() -> None:
-    options = loop.parser(__doc__, Recipe(), snapshot_every=1_000).parse_args()
-    recipe = Recipe(steps=options.steps, seed=options.seed)
+    options = loop.parser(__doc__, snapshot_every=1_000).parse_args()
+    recipe = Recipe(seed=options.seed)
     limits = loop.Slice(options.slice_seconds, options.snapshot_every)
-    loop.train(Trainer(recipe), lambda first_step: batches(recipe, first_step), options.out, limits)
+    loop.train(
+        Trainer(recipe), lambda first_step: batches(recipe.batch_size, recipe.seed, first_step), options.out, limits
+    )
 
 
 if __name__ == "__main__":

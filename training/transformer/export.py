@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from services.ar.model_config import ModelConfig
+from training import loop
 from training.dataset import load_tensors, to_model_range
 from training.onnx_files import check_against_torch, record_digests, write_onnx
 from training.tokenizer.networks import NUM_CODES, NUM_TOKENS, from_tokens, quantise, to_tokens
-from training.tokenizer.train import Autoencoder
-from training.transformer.tokens import load_tokenizer
+from training.tokenizer.train import Autoencoder, load_tokenizer
 from training.transformer.train import CONFIG
 
 
@@ -41,14 +41,6 @@ class TokenDecoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.decoder(from_tokens(tokens))  # type: ignore[no-any-return]
-
-
-def newest(run: Path, pattern: str) -> Path:
-    """Return the weights of the last snapshot of a run. Exits if there is none."""
-    snapshots = sorted(run.glob(pattern))
-    if not snapshots:
-        raise SystemExit(f"error: {run} has no snapshots ({pattern})")
-    return snapshots[-1]
 
 
 def huggingface_config(config: ModelConfig) -> dict[str, object]:
@@ -108,10 +100,10 @@ def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:
 
 def export(run: Path, tokenizer_run: Path, folder: Path) -> None:
     """Write all that serves the newest snapshots of both runs into a model's folder."""
-    state = load_file(newest(run, "model-*.safetensors"))
+    state = load_file(loop.newest(run, "model-*.safetensors"))
     save_file(huggingface_tensors(state, CONFIG), folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(huggingface_config(CONFIG), indent=2) + "\n")
-    halves = export_tokenizer(load_tokenizer(newest(tokenizer_run, "ema-*.safetensors")), folder)
+    halves = export_tokenizer(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), folder)
     record_digests(folder / "model.toml", [folder / "model.safetensors", *halves])
 
 

@@ -1,9 +1,6 @@
 """Fashion-MNIST as sequences of tokens: the class first, then the 49 tokens of the frozen tokenizer."""
 
-from pathlib import Path
-
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from training.dataset import NUM_CLASSES, load_tensors, to_model_range
@@ -13,13 +10,6 @@ from training.tokenizer.train import Autoencoder
 
 FIRST_CLASS_TOKEN = NUM_CODES
 VOCAB_SIZE = NUM_CODES + NUM_CLASSES
-
-
-def load_tokenizer(weights: Path) -> Autoencoder:
-    """Return a trained tokenizer, frozen."""
-    tokenizer = Autoencoder()
-    tokenizer.load_state_dict(load_file(weights))
-    return tokenizer.eval().requires_grad_(False).to(device())
 
 
 @torch.no_grad()

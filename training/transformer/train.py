@@ -1,6 +1,6 @@
 """Train the sequential image model in resumable slices:
 
-    python -m training.transformer.train --tokenizer runs/fashion-tokenizer/ema-009000.safetensors --out runs/fashion-ar
+    python -m training.transformer.train --tokenizer runs/fashion-tokenizer --out runs/fashion-ar
 
 The model is the serving code's own Transformer in a Llama configuration of a million parameters. It learns to predict
 each of an image's 49 tokens from the class and the tokens before it (cross-entropy). The log holds the loss in bits per
@@ -24,8 +24,8 @@ from services.ar.model_config import ModelConfig
 from training import loop
 from training.dataset import NUM_CLASSES, shuffled_batches, to_pixels
 from training.tokenizer.networks import NUM_CODES, NUM_TOKENS, from_tokens
-from training.tokenizer.train import Autoencoder
-from training.transformer.tokens import FIRST_CLASS_TOKEN, VOCAB_SIZE, load_tokenizer, token_sequences
+from training.tokenizer.train import Autoencoder, load_tokenizer
+from training.transformer.tokens import FIRST_CLASS_TOKEN, VOCAB_SIZE, token_sequences
 
 CONFIG = ModelConfig(
     vocab_size=VOCAB_SIZE,
@@ -44,7 +44,7 @@ CONFIG = ModelConfig(
 class Recipe:
     """Everything that decides the outcome."""
 
-    steps: int = 14_000
+    steps: int = 10_000
     batch_size: int = 64
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
@@ -155,11 +155,11 @@ def batches(recipe: Recipe, sequences: Tensor, first_step: int) -> Iterator[tupl
 
 
 def main() -> None:
-    parser = loop.parser(__doc__, Recipe(), snapshot_every=1_000)
-    parser.add_argument("--tokenizer", type=Path, required=True, help="weights of the trained tokenizer")
+    parser = loop.parser(__doc__, snapshot_every=1_000)
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
     options = parser.parse_args()
-    recipe = Recipe(steps=options.steps, seed=options.seed)
-    tokenizer = load_tokenizer(options.tokenizer)
+    recipe = Recipe(seed=options.seed)
+    tokenizer = load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors"))
     sequences = token_sequences(tokenizer, "train")
     loop.train(
         Trainer(recipe, tokenizer),

@@ -1,0 +1,77 @@
+"""Whether outputs are the same to the last bit, and the table that says so. Knows no server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from rich.table import Column, Table
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one request brought: tokens of a sequential model, raw pixels of an image model."""
+
+    token_ids: tuple[int, ...] = ()
+    pixels: bytes = b""
+    pixel_size: int = 1
+    """Bytes a value."""
+
+
+@dataclass
+class Agreement:
+    """How many of the outputs of one kind of request, sent in one way, are what they should be."""
+
+    kind: str
+    how_sent: str
+    num_requests: int = 0
+    num_identical: int = 0
+    first_difference: str = field(default="", init=False)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.num_identical == self.num_requests
+
+    @property
+    def share_text(self) -> str:
+        """The share in percent, never rounded up to 100."""
+        thousandths = 1000 * self.num_identical // max(1, self.num_requests)
+        return f"{thousandths / 10:.1f} %"
+
+    def add(self, seed: int, expected: Output, got: Output) -> None:
+        """Enter an output; `expected` is what the same request brought elsewhere."""
+        place = first_difference(expected, got)
+        self.num_requests += 1
+        self.num_identical += place is None
+        if place is not None and not self.first_difference:
+            self.first_difference = f"seed {seed}, {place}"
+
+
+def first_difference(expected: Output, got: Output) -> str | None:
+    """Return where two outputs part, None if they are the same in every bit."""
+    token = _first_unequal(np.array(expected.token_ids), np.array(got.token_ids))
+    if token is not None:
+        return f"token {token}"
+    byte = _first_unequal(np.frombuffer(expected.pixels, np.uint8), np.frombuffer(got.pixels, np.uint8))
+    return None if byte is None else f"value {byte // expected.pixel_size}"
+
+
+def _first_unequal(left: np.ndarray, right: np.ndarray) -> int | None:
+    length = min(len(left), len(right))
+    unequal = np.flatnonzero(left[:length] != right[:length])
+    if len(unequal):
+        return int(unequal[0])
+    return None if len(left) == len(right) else length
+
+
+def agreement_table(paradigm: str, model: str, agreements: Sequence[Agreement]) -> Table:
+    """Return one row for each kind of request and way of sending it."""
+    table = Table(
+        *("paradigm", "requests", "sent"),
+        Column("identical", justify="right"),
+        *("share", "first difference"),
+        title=f"{model}: outputs against those of the first address, sent alone",
+    )
+    for each in agreements:
+        counts = f"{each.num_identical} of {each.num_requests}"
+        table.add_row(paradigm, each.kind, each.how_sent, counts, each.share_text, each.first_difference)
+    return table

@@ -1,0 +1,145 @@
+"""`tandem models check NAME --seeds`: the same seeds alone and in random company, at every replica.
+
+The first address, asked for one thing at a time, says what is right; every other output is compared with that.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.quality.drawing import served_model
+from tandem.cli.seed_agreement import Agreement, Output, agreement_table
+from tandem.cli.seed_subjects import Subject, subject_of
+from tandem.cli.terminal import Terminal
+from tandem.client import AsyncTandemClient, NotReachable, ResourceExhausted
+
+AT_A_TIME = 192
+SHUFFLE_SEED = 1
+RETRY_AFTER_SECONDS = 0.1
+
+Result = TypeVar("Result")
+Probe = tuple[str, int]  # kind of request, seed
+Ask = Callable[[AsyncTandemClient, Subject, Sequence[Probe], Callable[[], object]], Coroutine[Any, Any, list[Output]]]
+
+
+@dataclass(frozen=True)
+class SeedCheck:
+    """What to check, and where."""
+
+    name: str
+    addresses: Sequence[str]
+    count: int
+    timeout_seconds: float
+
+
+def check_seeds(check: SeedCheck, terminal: Terminal) -> bool:
+    """Print the table; return whether every output was the same to the last bit. Raises TandemRpcError, ValueError."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
+        paradigm, agreements = asyncio.run(_within_limit(check, progress))
+    terminal.out.print(agreement_table(paradigm, check.name, agreements))
+    return all(each.is_whole for each in agreements)
+
+
+async def _within_limit(check: SeedCheck, progress: Progress) -> tuple[str, list[Agreement]]:
+    try:
+        async with asyncio.timeout(check.timeout_seconds):
+            return await _compare_all(check, progress)
+    except TimeoutError:
+        took = f"the check took longer than {check.timeout_seconds:g} s"
+        raise ValueError(f"{took}: ask for fewer seeds (--count), or give it longer (--timeout)") from None
+
+
+async def _compare_all(check: SeedCheck, progress: Progress) -> tuple[str, list[Agreement]]:
+    """Ask one replica after another; return the paradigm and what was found."""
+    expected: list[Output] = []
+    agreements: list[Agreement] = []
+    paradigm = ""
+    for address in check.addresses:
+        async with AsyncTandemClient(address) as client:
+            subject = await _subject(client, check.name)
+            paradigm = subject.paradigm
+            probes = [(kind, seed) for kind in subject.kinds for seed in range(check.count)]
+            for how, ask in _WAYS.items():
+                task = progress.add_task(f"{address}, {how}", total=len(probes))
+                outputs = await ask(client, subject, probes, lambda task=task: progress.advance(task))  # type: ignore[misc]
+                if expected:
+                    how_sent = how if len(check.addresses) == 1 else f"{how}, {address}"
+                    agreements += _agreements(how_sent, probes, expected, outputs)
+                expected = expected or outputs
+    return paradigm, agreements
+
+
+async def _subject(client: AsyncTandemClient, name: str) -> Subject:
+    try:
+        return subject_of(await served_model(client, name))
+    except NotReachable:
+        a_replica = "a replica with `python -m services.ar --port PORT` (parallel models: services.gan)"
+        raise ValueError(f"nothing answers at {client.address}; start all with `tandem up`, or {a_replica}") from None
+
+
+def _agreements(
+    how_sent: str, probes: Sequence[Probe], expected: Sequence[Output], outputs: Sequence[Output]
+) -> list[Agreement]:
+    """Return one for each kind of request, in the order of the probes."""
+    agreements: dict[str, Agreement] = {}
+    for (kind, seed), right, output in zip(probes, expected, outputs, strict=True):
+        agreements.setdefault(kind, Agreement(kind, how_sent)).add(seed, right, output)
+    return list(agreements.values())
+
+
+async def _alone(
+    client: AsyncTandemClient, subject: Subject, probes: Sequence[Probe], advance: Callable[[], object]
+) -> list[Output]:
+    """Send one request at a time."""
+    outputs = []
+    for kind, seed in probes:
+        outputs.append(await _patiently(lambda kind=kind, seed=seed: subject.probe(client, kind, seed)))  # type: ignore[misc]
+        advance()
+    return outputs
+
+
+async def _in_company(
+    client: AsyncTandemClient, subject: Subject, probes: Sequence[Probe], advance: Callable[[], object]
+) -> list[Output]:
+    """Send all at once, shuffled, and as many companions among them."""
+    turnstile = asyncio.Semaphore(AT_A_TIME)
+
+    async def probe(kind: str, seed: int) -> Output:
+        async with turnstile:
+            output = await _patiently(lambda: subject.probe(client, kind, seed))
+        advance()
+        return output
+
+    async def accompany(number: int) -> None:
+        async with turnstile:
+            await _patiently(lambda: subject.accompany(client, np.random.default_rng([SHUFFLE_SEED, number])))
+
+    requests: list[Callable[[], Coroutine[Any, Any, Output | None]]]
+    requests = [lambda each=each: probe(*each) for each in probes]  # type: ignore[misc]
+    requests += [lambda number=number: accompany(number) for number in range(len(probes))]  # type: ignore[misc]
+    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(requests)).tolist()
+    tasks = {number: asyncio.create_task(requests[number]()) for number in order}
+    try:
+        await asyncio.gather(*tasks.values())
+    finally:
+        for task in tasks.values():
+            task.cancel()
+    outputs = (tasks[number].result() for number in range(len(probes)))
+    return [output for output in outputs if output is not None]
+
+
+async def _patiently(send: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Send a request again as long as the server's queue is full."""
+    while True:
+        try:
+            return await send()
+        except ResourceExhausted as error:
+            await asyncio.sleep(error.retry_after_seconds or RETRY_AFTER_SECONDS)
+
+
+_WAYS: dict[str, Ask] = {"alone": _alone, "in company": _in_company}

@@ -1,0 +1,118 @@
+"""Sharpen a trained tokenizer's decoder; its tokens stay as they are:
+
+    python -m training.tokenizer.tune_decoder --tokenizer runs/fashion-tokenizer --out runs/fashion-decoder
+
+A decoder trained on squared error alone shows the mean of all that a token may stand for, which is a blur. Here it also
+plays against a discriminator of patches (hinge loss), weighed so that both losses pull equally at the last layer (Esser
+et al. 2021). The encoder is frozen, so a sequential model can learn the tokens at the same time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from training import loop
+from training.tokenizer import train as base
+from training.tokenizer.networks import PatchDiscriminator, quantise
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the outcome, but for the tokenizer that it starts from."""
+
+    steps: int = 4_000
+    batch_size: int = 128
+    learning_rate: float = 4e-4
+    adversarial_weight: float = 0.5
+    ema_decay: float = 0.998
+    seed: int = 0
+
+
+class Trainer:
+    """Implements `loop.Trainer`; the averaged weights are the ones to serve."""
+
+    def __init__(self, recipe: Recipe, tokenizer: base.Autoencoder) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.step_index = 0
+        self.model = tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.encoder.eval().requires_grad_(False)
+        self.model.decoder.train().requires_grad_(True)
+        self.discriminator = PatchDiscriminator().to(loop.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        decay = get_ema_multi_avg_fn(recipe.ema_decay)
+        self.averaged = AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
+        self.optimiser, self.schedule = self._optimiser(self.model.decoder)
+        self.opponent_optimiser, self.opponent_schedule = self._optimiser(self.discriminator)
+
+    def _optimiser(self, module: torch.nn.Module) -> tuple[torch.optim.Adam, torch.optim.lr_scheduler.LinearLR]:
+        optimiser = torch.optim.Adam(module.parameters(), self.recipe.learning_rate, (0.0, 0.99))
+        return optimiser, torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, self.recipe.steps)
+
+    def step(self, *batch: Tensor) -> dict[str, float]:
+        (image,) = batch
+        with torch.autocast(image.device.type, torch.bfloat16):
+            with torch.no_grad():
+                quantised = quantise(self.model.encoder(image))
+            restored = self.model.decoder(quantised).float()
+            values = self._opponent_round(image, restored.detach())
+            values |= self._decoder_round(image, restored)
+        self.averaged.update_parameters(self.model)
+        return values
+
+    def _opponent_round(self, image: Tensor, restored: Tensor) -> dict[str, float]:
+        real, fake = self.discriminator(torch.cat([image, restored])).float().chunk(2)
+        loss = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
+        self.opponent_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.opponent_optimiser.step()
+        self.opponent_schedule.step()
+        return {"discriminator_loss": loss.item()}
+
+    def _decoder_round(self, image: Tensor, restored: Tensor) -> dict[str, float]:
+        loss = base.restoration_loss(restored, image)
+        self.discriminator.requires_grad_(False)
+        game_loss = -self.discriminator(restored).float().mean()
+        self.discriminator.requires_grad_(True)
+        weight = self.recipe.adversarial_weight * self._pull(loss) / (self._pull(game_loss) + 1e-6)
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss + weight * game_loss).backward()
+        self.optimiser.step()
+        self.schedule.step()
+        return {"restoration_loss": loss.item(), "decoder_loss": game_loss.item(), "weight": weight.item()}
+
+    def _pull(self, loss: Tensor) -> Tensor:
+        """Return how strongly a loss pulls at the decoder's last layer."""
+        (gradient,) = torch.autograd.grad(loss, self.model.decoder.last.weight, retain_graph=True)
+        norm: Tensor = gradient.norm()
+        return norm
+
+    def stateful(self) -> dict[str, Any]:
+        names = ("model", "discriminator", "averaged", "optimiser", "opponent_optimiser")
+        return {name: getattr(self, name) for name in (*names, "schedule", "opponent_schedule")}
+
+    def snapshot(self, folder: Path) -> dict[str, float]:
+        return base.write_snapshot(self.averaged, folder, self.step_index)
+
+
+def batches(recipe: Recipe, first_step: int) -> Iterator[tuple[Tensor]]:
+    """Yield images [B, 1, 28, 28] in -1..1."""
+    return base.batches(recipe.batch_size, recipe.seed + 1, first_step)
+
+
+def main() -> None:
+    parser = loop.parser(__doc__, snapshot_every=500)
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
+    options = parser.parse_args()
+    recipe = Recipe(seed=options.seed)
+    trainer = Trainer(recipe, base.load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors")))
+    limits = loop.Slice(options.slice_seconds, options.snapshot_every)
+    loop.train(trainer, lambda first_step: batches(recipe, first_step), options.out, limits)
+
+
+if __name__ == "__main__":
+    main()
