@@ -21,6 +21,8 @@ NOTES = {
     " images do; the floor is the test images' own, as training images are trivially memorised",
     "variance_ratio": "trace of the features' covariance, against that of the test images of the class",
     "kid": f"unbiased, kernel (x y / F + 1)^3, {KERNEL_SUBSETS} subsets of {KERNEL_SUBSET_SIZE} (all if fewer)",
+    "own_verdict": "AUC: the chance that a test image gets a higher score of the discriminator than a generated one, or"
+    " than itself with a wrong label; bits per token: of an image's tokens given its class, under a sequential model",
     "precision, recall, density, coverage": f"prdc, k = {NUM_NEIGHBOURS}, all images",
 }
 
@@ -35,6 +37,8 @@ class Subject:
     sampling: dict[str, float | None]
     seed: int
     seeds: str
+    own_verdict: dict[str, float]
+    """What the model itself says of images, see `bench.quality.model_verdict`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +63,7 @@ def record(
     """Return what evaluation.json holds."""
     model = _rounded(asdict(evaluation.model))
     return {
-        **asdict(subject),
+        **_rounded(asdict(subject)),
         "data_set": reference.name,
         "num_test_images": len(reference.test.labels),
         "judge": judge,

@@ -13,7 +13,6 @@ from bench.quality.drawing import (
     SEEDS,
     Advance,
     ImageModel,
-    Pixels,
     Sampling,
     draw,
     find_model,
@@ -21,6 +20,7 @@ from bench.quality.drawing import (
     settings_of,
 )
 from bench.quality.judge import Judge, judge_model, weights_of
+from bench.quality.model_verdict import own_verdict
 from bench.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
 from bench.quality.yardstick import Yardstick
 from runtime.errors import InvalidArgument
@@ -52,8 +52,7 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
     names = class_names(judge, reference)
     labels = balanced_labels(protocol.num_samples, reference.num_classes)
     yardstick = Yardstick(Judge(weights), reference)
-    model, pixels = asyncio.run(_drawn(protocol, address, labels, reference, advance))
-    images = Split(pixels, labels)
+    model, images, own = asyncio.run(_drawn(protocol, address, labels, reference, advance))
     result = evaluation.evaluate(images, yardstick)
     subject = evaluation.Subject(
         name=protocol.name,
@@ -62,6 +61,7 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
         sampling=settings_of(model, protocol.sampling),
         seed=protocol.sampling.seed,
         seeds=SEEDS[paradigm_of(model)],
+        own_verdict=own,
     )
     found = evaluation.record(result, subject, reference, {"name": judge.name, "sha256": digest}, names)
     evaluation.write(folder, result, images, reference, found)
@@ -87,7 +87,7 @@ def balanced_labels(num_samples: int, num_classes: int) -> npt.NDArray[np.int64]
 
 async def _drawn(
     protocol: Protocol, address: str, labels: npt.NDArray[np.int64], reference: Reference, advance: Advance
-) -> tuple[ImageModel, Pixels]:
+) -> tuple[ImageModel, Split, dict[str, Any]]:
     async with AsyncTandemClient(address) as client:
         model = await find_model(client, protocol.name)
         if model.num_classes != reference.num_classes:
@@ -95,4 +95,5 @@ async def _drawn(
                 f"a model of {reference.num_classes} classes, as {reference.name} has; it has {model.num_classes}"
             )
             raise InvalidArgument("model", model.name, accepted)
-        return model, await draw(client, model, labels, protocol.sampling, advance)
+        images = Split(await draw(client, model, labels, protocol.sampling, advance), labels)
+        return model, images, await own_verdict(client, model, reference.test, images)

@@ -73,8 +73,7 @@ def train(digits: Digits, steps: int, seed: int) -> tuple[Generator, Discriminat
             optimiser.param_groups[0]["lr"] = 1e-3 * min(1.0, 2 * (1 - step / steps))
         chosen = torch.randint(len(images), (BATCH_SIZE,))
         _round(generator, discriminator, optimisers, images[chosen], digits.labels[chosen])
-        decay = min(EMA_DECAY, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(averaged.parameters()), list(generator.parameters()), 1 - decay)
+        _follow(averaged, generator, min(EMA_DECAY, (1 + step) / (10 + step)))
     return averaged.eval(), discriminator.eval().requires_grad_(False)
 
 
@@ -87,6 +86,12 @@ def _round(
     real_score, fake_score = score.chunk(2)
     _learn(optimisers[1], torch.relu(1 - real_score).mean() + torch.relu(1 + fake_score).mean())
     _learn(optimisers[0], -discriminator(fake, label)[0].mean())
+
+
+@torch.no_grad()
+def _follow(averaged: Generator, generator: Generator, decay: float) -> None:
+    for mean, current in zip(averaged.parameters(), generator.parameters(), strict=True):
+        mean.lerp_(current, 1 - decay)
 
 
 def _learn(optimiser: torch.optim.Adam, loss: Tensor) -> None:

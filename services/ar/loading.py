@@ -91,6 +91,7 @@ def _description(model: Model, codec: Codec, transformer: Transformer) -> ar_pb2
         description.image_shape.extend(codec.image.shape)
         description.value_range.extend(codec.image.value_range)
         description.tokens_per_image = codec.num_tokens
+        description.can_score_images = codec.can_encode
     return description
 
 

@@ -39,7 +39,10 @@ _CLASS_COLUMNS = {
 
 def evaluation_table(found: dict[str, Any]) -> Group:
     """Return the record `found` (evaluation.json) as two tables, in Markdown, ready for a model card."""
-    return Group(_summary(found), _classes(found), Text(_small_print(found)))
+    tables = [_summary(found), _classes(found)]
+    if found["own_verdict"]:
+        tables.insert(1, _own_verdict(found["own_verdict"]))
+    return Group(*tables, Text(_small_print(found)))
 
 
 def _summary(found: dict[str, Any]) -> Table:
@@ -64,6 +67,17 @@ def _verdict(gate: dict[str, Any] | None) -> str:
     if gate is None:
         return ""
     return f"{gate['accepted']}: " + ("met" if gate["is_met"] else "[bold red]missed[/bold red]")
+
+
+def _own_verdict(figures: dict[str, float]) -> Table:
+    """Return what the model itself says of images."""
+    num_images = f"{figures['num_images']:,} images of each kind"
+    table = Table(Column("what the model itself says", no_wrap=True), Column(num_images, justify="right"))
+    table.box = box.MARKDOWN
+    for name, value in figures.items():
+        if name != "num_images":
+            table.add_row(name.replace("_", " "), f"{value:.3f}")
+    return table
 
 
 def _classes(found: dict[str, Any]) -> Table:

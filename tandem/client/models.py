@@ -26,6 +26,7 @@ class SequentialModel:
     class_names: tuple[str, ...]
     tokens_per_image: int
     value_range: tuple[float, ...]
+    can_score_images: bool
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ async def test_requests_by_code_are_the_client_s_history(stack, text, images):
         *(note("Sample", images.Sample(gan_pb2.SampleRequest(seed=i))) for i in range(100)),
         *(note("Sample", images.Sample(gan_pb2.SampleRequest(count=0))) for _ in range(4)),
         *(note("Sample", images.Sample(gan_pb2.SampleRequest(labels=[10]))) for _ in range(2)),
-        note("Score", text.Score(ar_pb2.ScoreRequest(text="one two"))),
+        note("Score", text.Score(ar_pb2.ScoreRequest(texts=ar_pb2.TextContent(texts=["one two"])))),
     )
     async with asyncio.timeout(10):
         while (found := by_code(stack) - before) != history:

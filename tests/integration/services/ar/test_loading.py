@@ -88,6 +88,14 @@ def test_an_end_token_of_the_config_means_nothing_to_pictures(folder):
     assert loaded.codec.eos_token_ids == frozenset()
 
 
+@pytest.mark.parametrize(("num_threads", "expected"), [(0, 1), (3, 3)])
+def test_a_model_of_pictures_leaves_the_cores_to_others(folder, num_threads, expected):
+    model = ModelRepository(folder.parent).get(folder.name)
+    settings = ArSettings(models_dir=folder.parent, num_threads=num_threads)
+    loaded = load(model, settings, ArMetrics(CollectorRegistry()))
+    assert loaded.engine._runner._num_threads == expected
+
+
 def test_a_fixed_batch_size_is_refused(folder):
     without_digests(folder)
     network = onnx.load(folder / "token_decoder.onnx")
