@@ -31,6 +31,7 @@ def record(name: str) -> dict[str, Any]:
         "seed": 1,
         "seeds": "image i is drawn from (seed, i)",
         "sampling": {"truncation": None},
+        "own_verdict": {"num_images": 2_000, "discriminator_auc": 0.75},
         "data_set": "Fashion-MNIST",
         "num_test_images": 10_000,
         "judge": {"name": "fashion-judge", "sha256": "0123456789abcdef"},
@@ -59,6 +60,13 @@ def test_model_floor_and_gate_stand_side_by_side_in_eighty_columns() -> None:
     assert row(lines, "worst class FID")[2:5] == ["9.00", "9.00", "<= 8: missed"]
     assert row(lines, "KID")[2:5] == ["0.0100 ± 0.0020", "0.0100 ± 0.0020", ""]
     assert row(lines, "ankle boot") == ["", "ankle boot", "1.00", "0.10", "0.90", "0.90", "0.950", "0.0010", ""]
+
+
+def test_what_the_model_itself_says_has_a_table_of_its_own() -> None:
+    found = record("fashion-gan")
+    assert row(shown(found), "discriminator auc") == ["", "discriminator auc", "0.750", ""]
+    found["own_verdict"] = {}
+    assert "itself" not in "".join(shown(found))
 
 
 def test_a_model_without_gates_has_no_column_for_them() -> None:
