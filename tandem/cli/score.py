@@ -74,4 +74,4 @@ def _print(terminal: Terminal, result: Score, condition: str, tokens: bool) -> N
     }
     for name, value in lines.items():
         typer.echo(f"{name:<16}{value}")
-    terminal.note(f"prefill {seconds_text(result.timings.prefill_seconds + result.timings.decode_seconds)}")
+    terminal.note(f"scored in {seconds_text(result.timings.prefill_seconds + result.timings.decode_seconds)}")

@@ -31,7 +31,9 @@ class Subject(Protocol):
     """A model under test; `kinds` are the names of its probes."""
 
     paradigm: ClassVar[str]
-    kinds: tuple[str, ...]
+
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
 
     async def probe(self, client: AsyncTandemClient, kind: str, seed: int) -> Output:
         """Send the request of that kind and seed; it is the same one each time."""
@@ -44,7 +46,7 @@ class Subject(Protocol):
 class TextSubject:
     """A language model: greedy and sampled continuations of different prompts."""
 
-    paradigm = "sequential"
+    paradigm: ClassVar[str] = "sequential"
     model: SequentialModel
     kinds: tuple[str, ...] = (f"greedy, {NUM_TOKENS} tokens", f"sampled, {NUM_TOKENS} tokens")
 
@@ -76,7 +78,7 @@ class TextSubject:
 class PictureSubject:
     """A sequential image model: pictures of different classes, their tokens compared as well."""
 
-    paradigm = "sequential"
+    paradigm: ClassVar[str] = "sequential"
     model: SequentialModel
     kinds: tuple[str, ...] = tuple(PIXEL_SIZES)
 
@@ -98,7 +100,7 @@ class PictureSubject:
 class ImageSubject:
     """A parallel model: one to four images a request, their classes drawn from the seed."""
 
-    paradigm = "parallel"
+    paradigm: ClassVar[str] = "parallel"
     model: ParallelModel
     kinds: tuple[str, ...] = tuple(PIXEL_SIZES)
 

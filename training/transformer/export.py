@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from services.ar.model_config import ModelConfig
 from training import loop
-from training.dataset import load_tensors, to_model_range
 from training.onnx_files import check_against_torch, record_digests, write_onnx
 from training.tokenizer.networks import NUM_CODES, NUM_TOKENS, from_tokens, quantise, to_tokens
 from training.tokenizer.train import Autoencoder, load_tokenizer
@@ -89,8 +88,9 @@ def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:
     tokenizer = tokenizer.cpu()
     encoder, decoder = TokenEncoder(tokenizer).eval(), TokenDecoder(tokenizer).eval()
     encoder_file, decoder_file = folder / "token_encoder.onnx", folder / "token_decoder.onnx"
-    image = to_model_range(load_tensors("test")[0][:64])
-    tokens = torch.randint(NUM_CODES, (64, NUM_TOKENS), generator=torch.Generator().manual_seed(0))
+    source = torch.Generator().manual_seed(0)
+    image = torch.rand((64, 1, 28, 28), generator=source) * 2 - 1
+    tokens = torch.randint(NUM_CODES, (64, NUM_TOKENS), generator=source)
     write_onnx(encoder, (image[:2],), ("image",), ("tokens",), encoder_file)
     write_onnx(decoder, (tokens[:2],), ("tokens",), ("image",), decoder_file)
     check_against_torch(encoder, [(image[:size],) for size in (1, 2, 64)], encoder_file)

@@ -1,0 +1,100 @@
+"""A training in slices is the training in one go."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from training import loop
+from training.loop import Slice
+
+
+@dataclass(frozen=True)
+class Recipe:
+    steps: int = 250
+    rate: float = 0.1
+
+
+class Line:
+    """Fits a line; implements `loop.Trainer`. Breaks down before step `breaks_at`."""
+
+    def __init__(self, recipe: Recipe, breaks_at: int = -1) -> None:
+        torch.manual_seed(0)
+        self.recipe = recipe
+        self.step_index = 0
+        self.model = torch.nn.Linear(1, 1)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.rate)
+        self._breaks_at = breaks_at
+
+    def step(self, *batch: Tensor) -> dict[str, float]:
+        if self.step_index == self._breaks_at:
+            raise KeyboardInterrupt
+        (x,) = batch
+        loss = (self.model(x) - 3 * x).square().mean()
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return {"loss": loss.item()}
+
+    def stateful(self) -> dict[str, object]:
+        return {"model": self.model, "optimiser": self.optimiser}
+
+    def snapshot(self, folder: Path) -> dict[str, float]:
+        (folder / f"model-{self.step_index:06d}.safetensors").touch()
+        return {"weight": self.model.weight.item()}
+
+
+def batches(first_step: int) -> Iterator[tuple[Tensor]]:
+    return ((torch.tensor([[float(step % 7)]]),) for step in itertools.count(first_step))
+
+
+def run(folder: Path, trainer: Line, snapshot_every: int = 60) -> Line:
+    loop.train(trainer, batches, folder, Slice(float("inf"), snapshot_every))
+    return trainer
+
+
+def logged(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "slice_seconds"} for line in lines]
+
+
+def test_after_a_break_it_goes_on_from_the_checkpoint_as_if_nothing_had_happened(tmp_path):
+    whole = run(tmp_path / "whole", Line(Recipe()))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", Line(Recipe(), breaks_at=230))
+    resumed = run(tmp_path / "parts", Line(Recipe()))
+    assert torch.equal(whole.model.weight, resumed.model.weight)
+    assert logged(tmp_path / "parts") == logged(tmp_path / "whole")
+    assert [line["step"] for line in logged(tmp_path / "whole")] == [100, 200]
+
+
+def test_what_was_logged_after_the_checkpoint_is_logged_once(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Line(Recipe(), breaks_at=230), snapshot_every=90)  # the last checkpoint is at 180, the log at 200
+    run(tmp_path, Line(Recipe()), snapshot_every=90)
+    assert [line["step"] for line in logged(tmp_path)] == [100, 200]
+
+
+def test_a_slice_ends_by_time_and_leaves_a_checkpoint(tmp_path):
+    trainer = Line(Recipe())
+    loop.train(trainer, batches, tmp_path, Slice(-1.0, 60))
+    assert trainer.step_index == 0
+    assert (tmp_path / "checkpoint.pt").exists()
+
+
+def test_two_recipes_do_not_mix(tmp_path):
+    run(tmp_path, Line(Recipe(steps=5)))
+    with pytest.raises(SystemExit, match="another recipe"):
+        run(tmp_path, Line(Recipe(steps=6)))
+
+
+def test_newest_is_the_last_snapshot(tmp_path):
+    run(tmp_path, Line(Recipe()))
+    assert loop.newest(tmp_path, "model-*.safetensors").name == "model-000250.safetensors"
+    with pytest.raises(SystemExit, match="no snapshots"):
+        loop.newest(tmp_path, "ema-*.safetensors")
