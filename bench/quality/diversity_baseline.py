@@ -1,4 +1,4 @@
-"""Measure what the diversity watch compares a served GAN's images with.
+"""Measure what the diversity watch compares a served model's images with.
 
     python -m bench.quality.diversity_baseline --model models/fashion-gan [--features pixels]
 
@@ -9,49 +9,53 @@ Writes diversity.json into the model's folder and its name and digest into model
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from rich.progress import track
 
-from runtime.models import ImageSpec, Model, ModelError, ModelRepository, sha256_of
-from services.common.diversity import Look
+from bench.quality.own_images import features_by_class
+from runtime.models import Model, ModelError, ModelRepository, sha256_of
 from services.common.diversity_baseline import ALL, ClassBaseline, DiversityBaseline, Kind
 from services.common.diversity_windows import DiversityWindows, Features, squared_distances
-from services.common.onnx_session import OnnxSession, choose_providers, open_session
-from services.gan.discriminator import Discriminator
-from services.gan.generator import Generator, Latents
-from services.gan.latents import draw_latents
-from services.gan.quality_watch import discriminator_look, pixel_look
+from services.common.onnx_session import choose_providers, open_session
+from services.common.quality_watch import pixel_look
+from services.gan.discriminator import Discriminator, discriminator_look
 
 FILE = "diversity.json"
 NUM_IMAGES = 2_000
-BATCH_SIZE = 50
 ALARM_VARIANCE_RATIO = 0.75
 ALARM_NEAREST_RATIO = 0.25
 CLOSE_PAIRS = 0.02
 
 
 def measure(model: Model, kind: Kind | None, seed: int) -> DiversityBaseline:
-    """Return the baseline of a GAN; by its discriminator's features where it has one, unless told otherwise."""
-    image, generator_file, judge_file = model.spec.image, model.spec.generator, model.spec.discriminator
-    if image is None or generator_file is None:
-        raise ModelError(f"{model.name}: no image gan")
-    kind = kind or ("pixels" if judge_file is None else "discriminator")
-    files = [generator_file]
+    """Return an image model's baseline; by its discriminator's features where it has one, unless told otherwise."""
+    image, discriminator_file = model.spec.image, model.spec.discriminator
+    if image is None or model.spec.kind == "judge":
+        raise ModelError(f"{model.name}: makes no images")
+    kind = kind or ("pixels" if discriminator_file is None else "discriminator")
+    files = drawing_files(model)
     look = pixel_look(image)
     if kind == "discriminator":
-        if judge_file is None:
+        if discriminator_file is None:
             raise ModelError(f"{model.name}: has no discriminator; --features pixels does without")
-        files.append(judge_file)
-        look = discriminator_look(Discriminator(_session(model, judge_file), image), image)
-    generator = Generator(_session(model, generator_file), image)
-    labels = range(max(1, len(image.class_names)))
-    features = [drawn_features(generator, image, look, label, seed) for label in track(labels, "measuring")]
+        files.append(discriminator_file)
+        session = open_session(model.path(discriminator_file), choose_providers("cpu"), 1, "cpu")
+        look = discriminator_look(Discriminator(session, image), image)
+    features = features_by_class(model, image, look, 2 * NUM_IMAGES, seed)
     digests = {file: sha256_of(model.path(file)) for file in files}
     return baseline_of(features, image.class_names or (ALL,), kind, digests, seed)
+
+
+def drawing_files(model: Model) -> list[str]:
+    """Return the weights that decide what an image model's images look like, relative to its folder."""
+    spec = model.spec
+    if spec.image_tokens is None or spec.huggingface is None:
+        return [] if spec.generator is None else [spec.generator]
+    parts = sorted(model.transformer_path().glob("*.safetensors"))
+    return [spec.image_tokens.decoder, *(str(Path(spec.huggingface) / part.name) for part in parts)]
 
 
 def baseline_of(
@@ -69,24 +73,6 @@ def baseline_of(
         classes=tuple(class_baseline(name, each[:half]) for name, each in zip(names, features, strict=True)),
     )
     return with_quiet_limits(baseline, [each[half:] for each in features])
-
-
-def _session(model: Model, file: str) -> OnnxSession:
-    return open_session(model.path(file), choose_providers("cpu"), 1, "cpu")
-
-
-def drawn_features(generator: Generator, image: ImageSpec, look: Look, label: int, seed: int) -> Features:
-    """Return the features [2 * NUM_IMAGES, F] of images of one class."""
-    return np.concatenate(list(_parts(generator, image, look, label, seed)))
-
-
-def _parts(generator: Generator, image: ImageSpec, look: Look, label: int, seed: int) -> Iterator[Features]:
-    labels = np.full(BATCH_SIZE, label)
-    for start in range(0, 2 * NUM_IMAGES, BATCH_SIZE):
-        first = label * 2 * NUM_IMAGES + start
-        vectors = draw_latents(seed, first, BATCH_SIZE, image.latent_dim)
-        images = generator.draw(Latents(vectors, labels if image.class_names else None))
-        yield look(images, labels)
 
 
 def class_baseline(name: str, features: Features) -> ClassBaseline:

@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 
 from examples.digits import autoregressive, gan, judge
-from examples.digits.data import load, save_reference
+from examples.digits.data import Digits, load, save_reference
+from services.ar.model import Transformer
 from training.onnx_files import record_digests
 
 GAN_STEPS, AUTOREGRESSIVE_STEPS, JUDGE_STEPS = 4_000, 700, 1_000
@@ -59,26 +60,40 @@ def entry(models: Path, name: str, toml: str) -> Path:
     return folder
 
 
+def add_gan(models: Path, digits: Digits, steps: int, seed: int) -> None:
+    """Train generator and discriminator, and write them as an entry of the repository."""
+    folder = entry(models, "digits-gan", GAN_TOML)
+    files = gan.export(*gan.train(digits, steps, seed), folder)
+    record_digests(folder / "model.toml", files)
+
+
+def add_autoregressive(models: Path, digits: Digits, steps: int, seed: int) -> Transformer:
+    """Likewise for the transformer and its token networks; return the transformer."""
+    folder = entry(models, "digits-ar", AUTOREGRESSIVE_TOML)
+    transformer = autoregressive.train(digits, steps, seed)
+    record_digests(folder / "model.toml", autoregressive.export(transformer, folder))
+    return transformer
+
+
+def add_judge(models: Path, digits: Digits, steps: int, seed: int) -> judge.Judge:
+    """Likewise for the judge, which measures the other two; return it."""
+    folder = entry(models, "digits-judge", JUDGE_TOML)
+    classifier = judge.train(digits, steps, seed)
+    record_digests(folder / "model.toml", judge.export(classifier, folder))
+    return classifier
+
+
 def train(models: Path, effort: float, seed: int) -> None:
-    """Fill the model repository `models`."""
-    train_digits, test_digits = load()
-    gan_folder = entry(models, "digits-gan", GAN_TOML)
-    autoregressive_folder = entry(models, "digits-ar", AUTOREGRESSIVE_TOML)
-    judge_folder = entry(models, "digits-judge", JUDGE_TOML)
-    save_reference(train_digits, test_digits, models / "digits.npz")
-
-    players = gan.train(train_digits, round(effort * GAN_STEPS), seed)
-    record_digests(gan_folder / "model.toml", gan.export(*players, gan_folder))
-
-    transformer = autoregressive.train(train_digits, round(effort * AUTOREGRESSIVE_STEPS), seed)
-    bits = autoregressive.bits_per_token(transformer, autoregressive.sequences(test_digits))
+    """Fill the model repository `models`, and say how good transformer and judge are on the test images."""
+    digits, test = load()
+    models.mkdir(parents=True, exist_ok=True)
+    save_reference(digits, test, models / "digits.npz")
+    add_gan(models, digits, round(effort * GAN_STEPS), seed)
+    transformer = add_autoregressive(models, digits, round(effort * AUTOREGRESSIVE_STEPS), seed)
+    classifier = add_judge(models, digits, round(effort * JUDGE_STEPS), seed)
+    bits = autoregressive.bits_per_token(transformer, autoregressive.sequences(test))
     print(f"the transformer needs {bits:.2f} bits for a pixel of the test images")
-    files = autoregressive.export(transformer, autoregressive_folder)
-    record_digests(autoregressive_folder / "model.toml", files)
-
-    classifier = judge.train(train_digits, round(effort * JUDGE_STEPS), seed)
-    print(f"the judge gets {judge.accuracy(classifier, test_digits):.1%} of the test images right")
-    record_digests(judge_folder / "model.toml", judge.export(classifier, judge_folder))
+    print(f"the judge gets {judge.accuracy(classifier, test):.1%} of the test images right")
 
 
 def main() -> None:

@@ -23,6 +23,8 @@ from services.ar.sequential_model import Codec, SequentialModel
 from services.ar.settings import ArSettings
 from services.ar.text_codec import TextCodec
 from services.ar.weights import load_transformer, open_checkpoint
+from services.common.diversity import DiversityWatch
+from services.common.quality_watch import open_watch
 from tandem.ar.v1 import ar_pb2
 
 logger = logging.getLogger(__name__)
@@ -57,7 +59,13 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialMo
     num_threads = settings.num_threads or (1 if isinstance(codec, ImageCodec) else len(os.sched_getaffinity(0)))
     engine = _engine(transformer, num_output_tokens, num_threads, settings, metrics, model.name)
     logger.info("loaded %s as %s on %s in %.1f s", model.name, settings.dtype, device, time.monotonic() - started)
-    return SequentialModel(codec, engine, num_output_tokens, description)
+    return SequentialModel(codec, engine, num_output_tokens, description, _watch(model, settings, metrics))
+
+
+def _watch(model: Model, settings: ArSettings, metrics: ArMetrics) -> DiversityWatch | None:
+    if model.spec.image is None or not settings.diversity_every:
+        return None
+    return open_watch(model, model.spec.image, settings.diversity_every, metrics.diversity)
 
 
 def _device(settings: ArSettings) -> torch.device:

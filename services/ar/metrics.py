@@ -1,10 +1,10 @@
-"""What the sequential backend exports besides the common metrics: the engine's queue, cache, steps and outcomes."""
+"""What the sequential backend exports besides the common metrics: the engine's state and outcomes, and diversity."""
 
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from runtime.metrics import SECONDS_BUCKETS, BackendMetrics
+from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
 from services.ar.block_pool import BlockPool
 from services.ar.scheduler import Scheduler, Work
 from services.common.batcher import End
@@ -17,6 +17,7 @@ class ArMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.backend = BackendMetrics(registry, PARADIGM)
+        self.diversity = DiversityMetrics(registry)
         self.sequences = Counter(
             "tandem_sequences", "Sequences that ended, each exactly once.", ["model", "outcome"], registry=registry
         )

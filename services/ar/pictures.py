@@ -1,7 +1,7 @@
 """The pictures of one request while they are drawn: what each choice has so far, and which messages carry it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from runtime.deadlines import Deadline
 from services.ar.image_codec import ImageCodec
@@ -10,17 +10,29 @@ from services.common.images import Encoding, Images, to_uint8
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 
+Finished = Callable[[int, Images], None]
+
 
 class Pictures:
-    """All choices begin with `prompt_codes`. With `partial`, every message gets a picture, not only a choice's last."""
+    """All choices begin with `prompt_codes`. With `partial`, every message gets a picture, not only a choice's last.
+
+    `finished` is told of each picture that is full: its choice, and the image [1, H, W, C] in the model's own range.
+    """
 
     def __init__(
-        self, codec: ImageCodec, prompt_codes: Sequence[int], num_choices: int, encoding: Encoding, partial: bool
+        self,
+        codec: ImageCodec,
+        prompt_codes: Sequence[int],
+        num_choices: int,
+        encoding: Encoding,
+        partial: bool,
+        finished: Finished | None = None,
     ) -> None:
         self._codec = codec
         self._codes = [list(prompt_codes) for _ in range(num_choices)]
         self._encoding = encoding
         self._partial = partial
+        self._finished = finished
 
     async def add_to(self, messages: Sequence[ar_pb2.GenerateResponse], deadline: Deadline) -> None:
         """Take the messages' tokens; put the picture into each message that is to carry one."""
@@ -32,6 +44,14 @@ class Pictures:
         images = await self._codec.draw([self._codes[message.choice_index] for message in carriers], deadline)
         for message, batch in zip(carriers, await self._written(images), strict=True):
             message.image.CopyFrom(batch)
+        self._tell(carriers, images)
+
+    def _tell(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
+        if self._finished is None:
+            return
+        for place, message in enumerate(carriers):
+            if len(self._codes[message.choice_index]) == self._codec.num_tokens:
+                self._finished(message.choice_index, images[place : place + 1])
 
     async def _written(self, images: Images) -> list[images_pb2.ImageBatch]:
         if self._encoding == "png":

@@ -37,3 +37,9 @@ class SamplingParams:
     @property
     def truncates(self) -> bool:
         return self.top_k > 0 or self.top_p < 1.0 or self.min_p > 0.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether tokens are drawn as the model itself would draw them."""
+        is_free = not (self.truncates or self.has_penalties or self.logit_bias or self.stop_token_ids)
+        return self.temperature == 1.0 and is_free

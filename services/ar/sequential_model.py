@@ -9,6 +9,7 @@ from services.ar.sequence import Sequence
 from services.ar.text_codec import TextCodec
 from services.ar.token_decoder import Tokens
 from services.common.batcher import Batcher
+from services.common.diversity import DiversityWatch
 from services.common.images import Images
 from tandem.ar.v1 import ar_pb2
 
@@ -19,14 +20,23 @@ Part: TypeAlias = Engine | Batcher[Tokens, Images] | Batcher[Images, Tokens]
 class SequentialModel:
     """One entry of the model repository, loaded: it makes what its codec says.
 
-    `num_output_tokens`: it generates tokens 0 to this, exclusive. `description` is what ListModels says of it.
+    `num_output_tokens`: it generates tokens 0 to this, exclusive. `description` is what ListModels says of it. `watch`
+    is told of the pictures of an image model.
     """
 
-    def __init__(self, codec: Codec, engine: Engine, num_output_tokens: int, description: ar_pb2.Model) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        engine: Engine,
+        num_output_tokens: int,
+        description: ar_pb2.Model,
+        watch: DiversityWatch | None = None,
+    ) -> None:
         self.codec = codec
         self.engine = engine
         self.num_output_tokens = num_output_tokens
         self.description = description
+        self.watch = watch
         self.name: str = description.name
 
     @property
@@ -47,6 +57,8 @@ class SequentialModel:
         """Start the parts; run prompts of so many tokens in all through the engine, and some decode steps."""
         for part in self.parts:
             part.start()
+        if self.watch is not None:
+            self.watch.start()
         params = SamplingParams(max_tokens=min(4, self.max_context_tokens - 1), ignore_eos=True, temperature=0.0)
         length = min(num_tokens, self.max_context_tokens - params.max_tokens)
         count = min(num_tokens // length, self.engine.max_num_sequences)

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import numpy as np
+
 from runtime.rpc import Call
 from services.ar.generation import Generation, timings_message
 from services.ar.metrics import ArMetrics
-from services.ar.pictures import Pictures
+from services.ar.pictures import Finished, Pictures
 from services.ar.prompts import generate_prompt
+from services.ar.sampling_params import SamplingParams
 from services.ar.scored_content import scored_content
 from services.ar.scoring import Scoring, likelihood_messages
 from services.ar.sequence import Sequence
@@ -16,6 +19,7 @@ from services.ar.text_codec import TextCodec
 from services.ar.timings import request_timings
 from services.ar.validation import DEFAULT_MAX_TOKENS, picture_encoding, refuse_picture_options, sampling_params
 from services.ar.worker import ArWorker
+from services.common.diversity import DiversityWatch
 from tandem.ar.v1 import ar_pb2
 
 
@@ -33,7 +37,7 @@ class ArServicer:
         params = sampling_params(
             request, len(prompt), model.num_output_tokens, model.max_context_tokens, default_max_tokens
         )
-        pictures = _pictures(model, request, prompt, params.n)
+        pictures = _pictures(model, request, prompt, params)
         sequences = [Sequence(prompt, params, model.codec.eos_token_ids, index) for index in range(params.n)]
         with model.engine.running(sequences) as stream:
             generation = Generation(model, stream, params, pictures, call)
@@ -56,11 +60,21 @@ class ArServicer:
 
 
 def _pictures(
-    model: SequentialModel, request: ar_pb2.GenerateRequest, prompt: list[int], num_choices: int
+    model: SequentialModel, request: ar_pb2.GenerateRequest, prompt: list[int], params: SamplingParams
 ) -> Pictures | None:
     """Return what draws an image model's tokens, None for a text model. Raises InvalidArgument."""
-    if isinstance(model.codec, TextCodec):
+    codec = model.codec
+    if isinstance(codec, TextCodec):
         refuse_picture_options(request)
         return None
-    encoding = picture_encoding(request, model.codec.image)
-    return Pictures(model.codec, prompt[1:], num_choices, encoding, request.partial_images)
+    encoding = picture_encoding(request, codec.image)
+    codes = prompt[1:]
+    finished = None
+    # A picture that was begun by the caller, or drawn narrower, says nothing of the model.
+    if model.watch is not None and params.is_plain and not codes:
+        finished = _watched(model.watch, prompt[0] - codec.class_token(0), params.seed)
+    return Pictures(codec, codes, params.n, encoding, request.partial_images, finished)
+
+
+def _watched(watch: DiversityWatch, label: int, seed: int) -> Finished:
+    return lambda choice, image: watch.saw(image, np.array([label]), seed, choice)

@@ -51,6 +51,9 @@ class ArSettings(ProcessSettings):
     max_batch_tokens: int = Field(256, ge=1)
     """Tokens a step: bounds how long a new prompt can hold up running streams."""
 
+    diversity_every: int = Field(32, ge=0)
+    """Of so many pictures drawn, one is watched for diversity, where the model has a baseline; 0: none."""
+
     @model_validator(mode="after")
     def _fits(self) -> "ArSettings":
         if self.max_context_tokens > self.kv_cache_tokens:

@@ -1,5 +1,6 @@
 """All sequential models of one process."""
 
+import asyncio
 from functools import partial
 
 from runtime.model_worker import ModelWorker
@@ -13,11 +14,17 @@ _MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "
 
 
 class ArWorker(ModelWorker[SequentialModel]):
-    """Loads the models named in the settings and owns their engines and batchers."""
+    """Loads the models named in the settings and owns their engines, batchers and watches."""
 
     def __init__(self, settings: ArSettings, metrics: ArMetrics) -> None:
         load = partial(load_and_start, settings=settings, metrics=metrics)
         super().__init__(settings.models_dir, settings.models, load)
+
+    async def stop(self) -> None:
+        await super().stop()
+        for model in self.models:
+            if model.watch is not None:
+                await asyncio.to_thread(model.watch.stop)
 
     def get_for(self, name: str, kind: str | None) -> SequentialModel:
         """Return the model called `name`; if it is empty, the only one, or the only one that takes content of `kind`.

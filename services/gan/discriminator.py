@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from runtime.models import ImageSpec, ModelError
 from services.common.batch_request import Slice
+from services.common.diversity import Look
+from services.common.diversity_windows import Features
 from services.common.images import Images
 from services.common.model_inputs import describe, label_input, main_input
 from services.common.onnx_session import OnnxSession
@@ -83,3 +85,12 @@ def _merged(batch: Sequence[Slice[Exhibits, Verdict]]) -> Exhibits:
     images = np.concatenate([part.payload.images[part.start : part.stop] for part in batch])
     labels = [p.payload.labels[p.start : p.stop] for p in batch if p.payload.labels is not None]
     return Exhibits(images, np.concatenate(labels) if labels else None)
+
+
+def discriminator_look(discriminator: Discriminator, image: ImageSpec) -> Look:
+    """Return what the diversity watch looks with: the discriminator's features."""
+
+    def look(images: Images, labels: npt.NDArray[np.int64]) -> Features:
+        return discriminator.judge(Exhibits(images, labels if image.class_names else None)).features
+
+    return look

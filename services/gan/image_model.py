@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from runtime.models import ImageSpec, Model, ModelError
@@ -12,11 +11,11 @@ from services.common.batcher import Batcher, BatchLimits
 from services.common.diversity import DiversityWatch
 from services.common.onnx_session import choose_providers, default_num_instances, open_session
 from services.common.providers import Provider
-from services.gan.discriminator import Discriminator, Exhibits, Verdict
+from services.common.quality_watch import open_watch
+from services.gan.discriminator import Discriminator, Exhibits, Verdict, discriminator_look
 from services.gan.drawing_pass import DrawingPass, Drawn, Rows
 from services.gan.generator import Generator, blank
 from services.gan.metrics import BatcherMetrics, GanMetrics
-from services.gan.quality_watch import open_watch
 from services.gan.settings import GanSettings
 from tandem.gan.v1 import gan_pb2
 
@@ -107,8 +106,15 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
         discriminator = _open(model, model.spec.discriminator, Discriminator, providers, settings)
     watch = None
     if settings.diversity_every:
-        eyes = partial(_open, model, model.spec.discriminator, Discriminator, providers, settings)
-        watch = open_watch(model, image, eyes, settings.diversity_every, metrics.diversity)
+        watch = open_watch(
+            model,
+            image,
+            settings.diversity_every,
+            metrics.diversity,
+            lambda: discriminator_look(
+                _open(model, model.spec.discriminator, Discriminator, providers, settings), image
+            ),
+        )
     loaded = ImageModel(model, image, generators, discriminator, watch, settings, metrics)
     loaded.warm_up()
     metrics.report_providers(model.name, "generator", loaded.providers)
