@@ -34,8 +34,11 @@ def _read_idx(path: Path, header_bytes: int) -> npt.NDArray[np.uint8]:
 
 
 def load_tensors(split: str) -> tuple[Tensor, Tensor]:
-    """Return (images [N, 1, 28, 28] uint8, labels [N])."""
-    images, labels = load_split(split)
+    """Return (images [N, 1, 28, 28] uint8, labels [N]). Ends the command if the data set is not installed."""
+    try:
+        images, labels = load_split(split)
+    except FileNotFoundError as error:
+        raise SystemExit(f"error: {error}") from None
     return torch.from_numpy(images.copy()).unsqueeze(1), torch.from_numpy(labels)
 
 

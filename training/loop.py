@@ -72,13 +72,16 @@ def train(trainer: Trainer, batches: Callable[[int], Iterator[Batch]], folder: P
             values = trainer.step(*(part.to(device()) for part in batch))
             trainer.step_index += 1
             progress.advance(task)
-            if trainer.step_index % limits.snapshot_every == 0 and trainer.step_index < last:
+            is_last = trainer.step_index == last
+            if trainer.step_index % limits.snapshot_every == 0 or is_last:
                 values |= _snapshot(trainer, folder)
-            if trainer.step_index % LOG_EVERY == 0:
-                line = {"step": trainer.step_index, "slice_seconds": round(seconds, 1), **values}
-                log.write(json.dumps(line) + "\n")
+            if trainer.step_index % LOG_EVERY == 0 or is_last:
+                line = json.dumps({"step": trainer.step_index, "slice_seconds": round(seconds, 1), **values})
+                log.write(line + "\n")
                 log.flush()
-    print(json.dumps({"step": trainer.step_index, **_snapshot(trainer, folder)}))
+    if trainer.step_index < last:
+        _snapshot(trainer, folder)
+    print(f"{folder}: step {trainer.step_index} of {last}")
 
 
 def _restore(trainer: Trainer, folder: Path) -> None:

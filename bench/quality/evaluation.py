@@ -22,7 +22,8 @@ NOTES = {
     "variance_ratio": "trace of the features' covariance, against that of the test images of the class",
     "kid": f"unbiased, kernel (x y / F + 1)^3, {KERNEL_SUBSETS} subsets of {KERNEL_SUBSET_SIZE} (all if fewer)",
     "own_verdict": "AUC: the chance that a test image gets a higher score of the discriminator than a generated one, or"
-    " than itself with a wrong label; bits per token: of an image's tokens given its class, under a sequential model",
+    " than itself with a wrong label; bits per token: of an image's tokens given its class, under a sequential model;"
+    " reconstruction: test images to tokens and back",
     "precision, recall, density, coverage": f"prdc, k = {NUM_NEIGHBOURS}, all images",
 }
 
@@ -38,7 +39,7 @@ class Subject:
     seed: int
     seeds: str
     own_verdict: dict[str, float]
-    """What the model itself says of images, see `bench.quality.model_verdict`."""
+    """What the model itself says of images, see `bench.quality.model_verdict`, and what its tokenizer loses of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,7 @@ def record(
 ) -> dict[str, Any]:
     """Return what evaluation.json holds."""
     model = _rounded(asdict(evaluation.model))
+    own = _rounded(subject.own_verdict)
     return {
         **_rounded(asdict(subject)),
         "data_set": reference.name,
@@ -70,7 +72,7 @@ def record(
         "class_names": list(class_names),
         "model": model,
         "floor": _rounded(asdict(evaluation.floor)),
-        "gates": verdicts(subject.name, model),
+        "gates": verdicts(subject.name, model | own),
         "notes": NOTES,
     }
 

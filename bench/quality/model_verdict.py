@@ -37,7 +37,7 @@ async def _discrimination(client: AsyncTandemClient, name: str, real: Split, mad
         key: await _scores(client, name, each) for key, each in (("real", real), ("made", made), ("wrong", wrong))
     }
     return {
-        "num_images": len(real.labels),
+        "num_of_each_kind": len(real.labels),
         "discriminator_auc": _auc(scores["real"], scores["made"]),
         "discriminator_auc_wrong_label": _auc(scores["real"], scores["wrong"]),
     }
@@ -66,7 +66,7 @@ async def _likelihoods(client: AsyncTandemClient, model: SequentialModel, real: 
         for key, each in (("test_images", real), ("own_images", made), ("noise", noise))
     }
     return {
-        "num_images": len(real.labels),
+        "num_of_each_kind": len(real.labels),
         **{f"bits_per_token_{key}": float(bits.mean()) for key, bits in found.items()},
     }
 

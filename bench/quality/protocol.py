@@ -21,6 +21,7 @@ from bench.quality.drawing import (
 )
 from bench.quality.judge import Judge, judge_model, weights_of
 from bench.quality.model_verdict import own_verdict
+from bench.quality.reconstruction import psnr, reconstructed
 from bench.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
 from bench.quality.yardstick import Yardstick
 from runtime.errors import InvalidArgument
@@ -31,14 +32,14 @@ from tandem.client import AsyncTandemClient
 @dataclass(frozen=True)
 class Protocol:
     """What to evaluate and how. `judge` is the folder of the judge's model; `reference` an .npz file, None for
-    Fashion-MNIST; `weights_sha256` what the record says of the model's files."""
+    Fashion-MNIST; `model` the entry of the repository here, None if there is none."""
 
     name: str
     num_samples: int
     sampling: Sampling
     judge: Path
     reference: Path | None
-    weights_sha256: dict[str, str]
+    model: Model | None
 
 
 def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dict[str, Any]:
@@ -53,11 +54,13 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
     labels = balanced_labels(protocol.num_samples, reference.num_classes)
     yardstick = Yardstick(Judge(weights), reference)
     model, images, own = asyncio.run(_drawn(protocol, address, labels, reference, advance))
+    if protocol.model is not None:
+        own |= tokenizer_verdict(protocol.model, reference.test.images, yardstick)
     result = evaluation.evaluate(images, yardstick)
     subject = evaluation.Subject(
         name=protocol.name,
         paradigm=paradigm_of(model),
-        weights_sha256=protocol.weights_sha256,
+        weights_sha256={} if protocol.model is None else weight_digests(protocol.model),
         sampling=settings_of(model, protocol.sampling),
         seed=protocol.sampling.seed,
         seeds=SEEDS[paradigm_of(model)],
@@ -66,6 +69,19 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
     found = evaluation.record(result, subject, reference, {"name": judge.name, "sha256": digest}, names)
     evaluation.write(folder, result, images, reference, found)
     return found
+
+
+def weight_digests(model: Model) -> dict[str, str]:
+    """Return the SHA-256 of the files that decide the images: all but what is measured of them (.json)."""
+    return {file: digest for file, digest in model.spec.files.items() if not file.endswith(".json")}
+
+
+def tokenizer_verdict(model: Model, images: npt.NDArray[np.uint8], yardstick: Yardstick) -> dict[str, float]:
+    """Return what is lost of test images [N, H, W] on their way to tokens and back; empty without a tokenizer."""
+    restored = reconstructed(model, images)
+    if restored is None:
+        return {}
+    return {"reconstruction_fid": yardstick.fid(restored), "reconstruction_psnr": psnr(images, restored)}
 
 
 def class_names(judge: Model, reference: Reference) -> tuple[str, ...]:

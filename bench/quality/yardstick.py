@@ -76,6 +76,10 @@ class Yardstick:
         images = self._reference.train.balanced(num_per_class, num_classes)
         return self._quality(images, [UNSEEN_SHARE] * num_classes)
 
+    def fid(self, images: npt.NDArray[np.uint8]) -> float:
+        """Return the FID of images [N, H, W] alone."""
+        return frechet_distance(self._judge.look(images)[1], self._test_features)
+
     def _nearest(self, images: Split, label: int) -> Nearest:
         return nearest(images.of_class(label), self._reference.train.of_class(label))
 

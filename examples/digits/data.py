@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -25,6 +26,10 @@ class Digits(NamedTuple):
         """Return the images as the networks take them: float [N, 1, 8, 8] in -1..1."""
         return self.levels.unsqueeze(1) / 8 - 1
 
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """Return the images as files hold them and services send them: [N, 8, 8] of 0 to 255."""
+        return np.rint(self.levels.numpy() * (255 / 16)).astype(np.uint8)
+
 
 def load() -> tuple[Digits, Digits]:
     """Return a training and a test part; the same ones each time."""
@@ -37,9 +42,11 @@ def load() -> tuple[Digits, Digits]:
 
 
 def save_reference(train: Digits, test: Digits, path: Path) -> None:
-    """Write what `tandem models evaluate --reference` reads: 8-bit images [N, H, W] and labels of both parts."""
-    arrays = {}
-    for name, part in (("train", train), ("test", test)):
-        arrays[f"{name}_images"] = np.rint(part.levels.numpy() * (255 / 16)).astype(np.uint8)
-        arrays[f"{name}_labels"] = part.labels.numpy()
-    np.savez_compressed(path, **arrays)
+    """Write what `tandem models evaluate --reference` reads."""
+    np.savez_compressed(
+        path,
+        train_images=train.pixels(),
+        train_labels=train.labels.numpy(),
+        test_images=test.pixels(),
+        test_labels=test.labels.numpy(),
+    )

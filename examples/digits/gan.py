@@ -8,11 +8,11 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from examples.digits.data import NUM_CLASSES, Digits
+from examples.digits.data import NUM_CLASSES, SIDE, Digits
 from training.onnx_files import check_against_torch, write_onnx
 
 LATENT_DIM = 16
-NUM_FEATURES = 64
+NUM_FEATURES = 128
 BATCH_SIZE = 64
 EMA_DECAY = 0.995
 
@@ -24,13 +24,13 @@ class Generator(nn.Module):
         super().__init__()
         self.label = nn.Embedding(NUM_CLASSES, 16)
         self.body = nn.Sequential(
-            nn.Linear(LATENT_DIM + 16, 64 * 4 * 4),
-            nn.ReLU(),
-            nn.Unflatten(1, (64, 4, 4)),
-            nn.ConvTranspose2d(64, 48, 4, stride=2, padding=1),  # [B, 48, 8, 8]
-            nn.ReLU(),
-            nn.Conv2d(48, 1, 3, padding=1),
+            nn.Linear(LATENT_DIM + 16, 256),
+            nn.LeakyReLU(0.2),
+            nn.Linear(256, 256),
+            nn.LeakyReLU(0.2),
+            nn.Linear(256, SIDE * SIDE),
             nn.Tanh(),
+            nn.Unflatten(1, (1, SIDE, SIDE)),
         )
 
     def forward(self, latent: Tensor, label: Tensor) -> Tensor:
@@ -38,17 +38,16 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Image [B, 1, 8, 8] and label [B] to (score [B], features [B, 64]): positive scores mean real."""
+    """Image [B, 1, 8, 8] and label [B] to (score [B], features [B, 128]): positive scores mean real."""
 
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            spectral_norm(nn.Conv2d(1, 48, 3, padding=1)),
-            nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(48, 64, 4, stride=2, padding=1)),  # [B, 64, 4, 4]
-            nn.LeakyReLU(0.2),
             nn.Flatten(),
-            spectral_norm(nn.Linear(64 * 4 * 4, NUM_FEATURES)),
+            spectral_norm(nn.Linear(SIDE * SIDE, 256)),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(0.2),
+            spectral_norm(nn.Linear(256, NUM_FEATURES)),
             nn.LeakyReLU(0.2),
         )
         self.score = spectral_norm(nn.Linear(NUM_FEATURES, 1))

@@ -30,7 +30,12 @@ class OnnxSession:
         self.providers: list[str] = session.get_providers()
 
     def run(self, feed: dict[str, Array], output_names: list[str]) -> list[Array]:
-        return self._session.run(output_names, feed)  # type: ignore[no-any-return]
+        """Return the outputs. Raises ModelError if the model fails, as one does whose graph holds its batch size."""
+        try:
+            return self._session.run(output_names, feed)  # type: ignore[no-any-return]
+        except Exception as error:  # the library's own classes have no base in common
+            given = ", ".join(f"{name} {list(value.shape)}" for name, value in feed.items())
+            raise ModelError(f"fails on {given}: {str(error).splitlines()[0]}") from error
 
 
 def choose_providers(choice: Choice) -> list[Provider]:

@@ -64,28 +64,21 @@ def evaluate(
         from bench.quality.protocol import Protocol
 
         sampling = Sampling(seed, temperature, top_p, truncation)
-        folder, digests = _model_files(models_dir, name, out)
-        protocol = Protocol(name, num_samples, sampling, judge, reference, digests)
+        model = _local_model(models_dir, name, out)
+        folder = out or Path(models_dir, name)
+        protocol = Protocol(name, num_samples, sampling, judge, reference, model)
         found = _run(protocol, address, folder, terminal)
         terminal.out.print(evaluation_table(found))
         typer.echo(f"{folder / 'evaluation.json'}\n{folder / 'evaluation.png'}")
 
 
-def _model_files(models_dir: Path, name: str, out: Path | None) -> tuple[Path, dict[str, str]]:
-    """Return the folder for the results, and the digests of the model's weights as far as they are known here.
+def _local_model(models_dir: Path, name: str, out: Path | None) -> Model | None:
+    """Return the model's entry in the repository here.
 
-    A model of another machine's gateway needs no entry in this repository if `out` is given.
+    A model of another machine's gateway needs none if `out` is given.
     """
     repository = ModelRepository(models_dir)
-    if out is not None and name not in repository.names():
-        return out, {}
-    model = repository.get(name)
-    return out or model.folder, weight_digests(model)
-
-
-def weight_digests(model: Model) -> dict[str, str]:
-    """Return the SHA-256 of the files that decide the images: all but what is measured of them (.json)."""
-    return {file: digest for file, digest in model.spec.files.items() if not file.endswith(".json")}
+    return None if out is not None and name not in repository.names() else repository.get(name)
 
 
 def _run(protocol: Protocol, address: str, folder: Path, terminal: Terminal) -> dict[str, Any]:

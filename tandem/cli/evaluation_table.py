@@ -41,7 +41,7 @@ def evaluation_table(found: dict[str, Any]) -> Group:
     """Return the record `found` (evaluation.json) as two tables, in Markdown, ready for a model card."""
     tables = [_summary(found), _classes(found)]
     if found["own_verdict"]:
-        tables.insert(1, _own_verdict(found["own_verdict"]))
+        tables.insert(1, _own_verdict(found["own_verdict"], found["gates"]))
     return Group(*tables, Text(_small_print(found)))
 
 
@@ -69,14 +69,17 @@ def _verdict(gate: dict[str, Any] | None) -> str:
     return f"{gate['accepted']}: " + ("met" if gate["is_met"] else "[bold red]missed[/bold red]")
 
 
-def _own_verdict(figures: dict[str, float]) -> Table:
+def _own_verdict(figures: dict[str, float], gates: dict[str, Any]) -> Table:
     """Return what the model itself says of images."""
-    num_images = f"{figures['num_images']:,} images of each kind"
-    table = Table(Column("what the model itself says", no_wrap=True), Column(num_images, justify="right"))
-    table.box = box.MARKDOWN
+    heading = f"of {figures['num_of_each_kind']:,} images of each kind"
+    table = Table(Column("the model itself", no_wrap=True), Column(heading, justify="right"), box=box.MARKDOWN)
+    is_gated = not gates.keys().isdisjoint(figures)
+    if is_gated:
+        table.add_column("gate", no_wrap=True)
     for name, value in figures.items():
-        if name != "num_images":
-            table.add_row(name.replace("_", " "), f"{value:.3f}")
+        if name != "num_of_each_kind":
+            verdict = [_verdict(gates.get(name))] if is_gated else []
+            table.add_row(name.replace("_", " "), f"{value:.3f}", *verdict)
     return table
 
 

@@ -47,7 +47,7 @@ async def test_the_transformer_is_served_and_scores_digits_as_the_training_does(
     async with serving(settings) as backend:
         *_, last = await backend.generate(ar_pb2.GenerateRequest(class_label=7))
         assert list(last.image.shape) == SHAPE
-        pixels = np.rint(test.levels[:3, ..., None].numpy() * (255 / 16)).astype(np.uint8)
+        pixels = test.pixels()[:3, ..., None]
         batch = images_pb2.ImageBatch(shape=pixels.shape, data=pixels.tobytes())
         content = ar_pb2.ImageContent(images=batch, labels=test.labels[:3].tolist())
         response = await backend.stub.Score(ar_pb2.ScoreRequest(images=content))

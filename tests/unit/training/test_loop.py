@@ -70,14 +70,14 @@ def test_after_a_break_it_goes_on_from_the_checkpoint_as_if_nothing_had_happened
     resumed = run(tmp_path / "parts", Line(Recipe()))
     assert torch.equal(whole.model.weight, resumed.model.weight)
     assert logged(tmp_path / "parts") == logged(tmp_path / "whole")
-    assert [line["step"] for line in logged(tmp_path / "whole")] == [100, 200]
+    assert [line["step"] for line in logged(tmp_path / "whole")] == [100, 200, 250]
 
 
 def test_what_was_logged_after_the_checkpoint_is_logged_once(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, Line(Recipe(), breaks_at=230), snapshot_every=90)  # the last checkpoint is at 180, the log at 200
     run(tmp_path, Line(Recipe()), snapshot_every=90)
-    assert [line["step"] for line in logged(tmp_path)] == [100, 200]
+    assert [line["step"] for line in logged(tmp_path)] == [100, 200, 250]
 
 
 def test_a_slice_ends_by_time_and_leaves_a_checkpoint(tmp_path):

@@ -4,7 +4,9 @@ import pickle
 import shutil
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 from prometheus_client import CollectorRegistry
 
 from runtime.errors import NotFound
@@ -148,6 +150,18 @@ def test_model_toml_that_does_not_fit_the_file(folder, change, words):
     assert before in text
     (folder / "model.toml").write_text(text.replace(before, after))
     with pytest.raises(ModelError, match=words):
+        load(folder)
+
+
+def test_batch_size_fixed_inside_the_graph_is_refused_by_the_file_s_name(folder):
+    path = folder / "generator.onnx"
+    write_generator(path, GREY)
+    model = onnx.load(path)
+    (target,) = [each for each in model.graph.initializer if each.name == "target"]
+    target.CopyFrom(numpy_helper.from_array(np.array([1, 1, 4, 4]), "target"))
+    onnx.save(model, path)
+    write_model_toml(folder, GREY, classes=True)
+    with pytest.raises(ModelError, match=rf"generator\.onnx: fails on .*noise \[2, {LATENT_DIM}\]"):
         load(folder)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from bench.quality import gates
 from bench.quality.gates import GATED_NUM_IMAGES, GATES, at_least, at_most, verdicts
+from bench.quality.protocol import weight_digests
 from runtime.models import ModelRepository
-from tandem.cli.evaluate import weight_digests
 
 MODELS = Path(__file__).parents[4] / "models"
 RECORDS = sorted(MODELS.glob("*/evaluation.json"))
@@ -44,7 +44,9 @@ def test_the_command_ends_with_1_if_a_gate_is_missed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], fid: float, code: int, word: str
 ) -> None:
     (tmp_path / "fashion-gan").mkdir()
-    (tmp_path / "fashion-gan" / "evaluation.json").write_text(json.dumps({"model": quality(fid=fid)}))
+    (tmp_path / "fashion-gan" / "evaluation.json").write_text(
+        json.dumps({"model": quality(fid=fid), "own_verdict": {}})
+    )
     assert gates.main(tmp_path) == code
     assert word in capsys.readouterr().out
 
@@ -58,5 +60,5 @@ def test_a_committed_record_is_of_the_committed_weights_by_the_fixed_protocol(pa
     assert found["weights_sha256"] == weight_digests(model), "evaluate the model again"
     assert found["judge"] == {"name": "fashion-judge", "sha256": judge}
     assert (found["seed"], found["model"]["num_images"]) == (1, GATED_NUM_IMAGES)
-    assert found["gates"] == verdicts(found["name"], found["model"])
+    assert found["gates"] == verdicts(found["name"], found["model"] | found["own_verdict"])
     assert set(found["gates"]) == set(GATES.get(found["name"], {}))

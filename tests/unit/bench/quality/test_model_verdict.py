@@ -45,7 +45,7 @@ async def test_auc_of_a_discriminator_that_is_always_right():
     assert found["discriminator_auc"] == 1.0
     # The wrong labels are the same ones, dealt out otherwise.
     assert found["discriminator_auc_wrong_label"] == pytest.approx(0.5)
-    assert found["num_images"] == 300
+    assert found["num_of_each_kind"] == 300
 
 
 async def test_auc_of_a_discriminator_that_is_always_wrong_and_of_one_that_guesses():

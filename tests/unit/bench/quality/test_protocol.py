@@ -11,14 +11,18 @@ from PIL import Image
 from bench.quality.drawing import Sampling
 from bench.quality.protocol import Protocol, balanced_labels, run
 from runtime.errors import InvalidArgument
+from runtime.models import Model, ModelSpec
 from tests.unit.bench.quality.small_world import CLASS_NAMES, SmallGateway
 
 MODELS = Path(__file__).parents[4] / "models"
+FILES = {"generator.onnx": "0123", "diversity.json": "4567"}
+SPEC = ModelSpec(kind="gan", modality="image", licence="MIT", files=FILES)
+ENTRY = Model(name="small-gan", folder=MODELS, spec=SPEC)
 
 
 @pytest.fixture
 def protocol(judge_folder: Path, reference_file: Path) -> Protocol:
-    return Protocol("small-gan", 90, Sampling(1), judge_folder, reference_file, {"generator.onnx": "0123"})
+    return Protocol("small-gan", 90, Sampling(1), judge_folder, reference_file, ENTRY)
 
 
 async def evaluated(protocol: Protocol, gateway: SmallGateway, folder: Path) -> dict[str, Any]:
@@ -38,7 +42,7 @@ async def test_the_record_and_the_picture_are_written(
     paradigm: str,
     settings: list[str],
 ) -> None:
-    protocol = Protocol(name, 90, Sampling(1), judge_folder, reference_file, {"generator.onnx": "0123"})
+    protocol = Protocol(name, 90, Sampling(1), judge_folder, reference_file, ENTRY)
     found = await evaluated(protocol, gateway, tmp_path / "new")
     assert json.loads((tmp_path / "new" / "evaluation.json").read_text()) == found
     assert (found["name"], found["paradigm"], found["seed"]) == (name, paradigm, 1)
@@ -70,7 +74,7 @@ async def test_a_model_of_other_classes_is_refused(protocol: Protocol, gateway: 
 async def test_a_judge_of_other_classes_is_refused(reference_file: Path, gateway: SmallGateway, tmp_path: Path) -> None:
     judge = MODELS / "fashion-judge"
     with pytest.raises(InvalidArgument, match="a judge of 3 classes, as lines has; it has 10"):
-        await evaluated(Protocol("small-gan", 90, Sampling(1), judge, reference_file, {}), gateway, tmp_path)
+        await evaluated(Protocol("small-gan", 90, Sampling(1), judge, reference_file, None), gateway, tmp_path)
 
 
 def test_labels_are_balanced_and_in_order() -> None:

@@ -31,7 +31,7 @@ def record(name: str) -> dict[str, Any]:
         "seed": 1,
         "seeds": "image i is drawn from (seed, i)",
         "sampling": {"truncation": None},
-        "own_verdict": {"num_images": 2_000, "discriminator_auc": 0.75},
+        "own_verdict": {"num_of_each_kind": 2_000, "discriminator_auc": 0.75},
         "data_set": "Fashion-MNIST",
         "num_test_images": 10_000,
         "judge": {"name": "fashion-judge", "sha256": "0123456789abcdef"},
