@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 STUBS := $(PROTOS:.proto=_pb2.py)
 
-.PHONY: help setup demo up test lint format types stubs train-gan curve-gan export-gan diversity-gan bench clean
+.PHONY: help setup demo up test lint format types stubs train-judge train-gan curve-gan export-gan train-ar export-ar gates bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -42,17 +42,30 @@ format: setup  ## ruff: mend what can be mended
 types: setup  ## mypy, strict
 	$(BIN)/mypy
 
-train-gan: setup  ## train fashion-gan (about 30 minutes on 2 cores; goes on where it stopped)
+train-judge: setup  ## train fashion-judge anew (4 minutes; all figures of quality change with it)
+	$(BIN)/python -m training.judge --out models/fashion-judge
+
+train-gan: setup  ## train fashion-gan (about 40 minutes on 2 cores; goes on where it stopped)
 	$(BIN)/python -m training.gan.train --out runs/fashion-gan
 
 curve-gan: setup  ## measure the quality of each snapshot of that training
 	$(BIN)/python -m bench.quality.training_curve --run runs/fashion-gan --model models/fashion-gan
 
-export-gan: setup  ## export the trained fashion-gan into models/
+export-gan: setup  ## export the trained fashion-gan into models/ and measure its diversity baseline
 	$(BIN)/python -m training.gan.export --run runs/fashion-gan --model models/fashion-gan
-
-diversity-gan: setup  ## measure what the diversity watch compares fashion-gan's images with (30 s; after each export)
 	$(BIN)/python -m bench.quality.diversity_baseline --model models/fashion-gan
+
+train-ar: setup  ## train fashion-ar: tokenizer, decoder, transformer (about 70 minutes on a core; goes on where it stopped)
+	$(BIN)/python -m training.tokenizer.train --out runs/fashion-tokenizer
+	$(BIN)/python -m training.tokenizer.tune_decoder --tokenizer runs/fashion-tokenizer --out runs/fashion-decoder
+	$(BIN)/python -m training.transformer.train --tokenizer runs/fashion-tokenizer --out runs/fashion-ar
+
+export-ar: setup  ## export the trained fashion-ar into models/ and measure its diversity baseline
+	$(BIN)/python -m training.transformer.export --run runs/fashion-ar --tokenizer runs/fashion-decoder --model models/fashion-ar
+	$(BIN)/python -m bench.quality.diversity_baseline --model models/fashion-ar
+
+gates: setup  ## what the committed models must reach, and whether they do
+	$(BIN)/python -m bench.quality.gates
 
 bench: setup  ## every benchmark, one after another
 	for script in bench/bench_*.py; do $(BIN)/python $$script || exit 1; done

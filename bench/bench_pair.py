@@ -1,10 +1,10 @@
-"""What one 28x28 image costs, drawn in sequence and in parallel, through the same gateway; quality beside it.
+"""What one 28x28 image costs, drawn in sequence and in parallel, streamed and unary, through the same gateway.
 
-    python bench/bench_pair.py [--rounds 5] [--seconds 4]
+    python bench/bench_pair.py [--rounds 5] [--seconds 3]
 
 Both models of the matched pair are asked for the same thing, one image of a class, by 1 and by 64 clients; closed loop:
-a client sends its next request when it has its image. The paradigms take turns, so that a noisy machine hurts both
-alike. CPU is that of the gateway and the backend together. Quality is what `tandem models evaluate` wrote of the same
+a client sends its next request when it has its image. The four ways take turns, so that a noisy machine hurts all
+alike; ratios are of the unary calls, where only the paradigm differs, round by round. CPU is that of the gateway and the backend together. Quality is what `tandem models evaluate` wrote of the same
 weights. Prints a Markdown table; the last line of stdout is JSON.
 """
 
@@ -33,6 +33,7 @@ from bench.spread import spread
 from tandem.client import AsyncTandemClient, ClassLabel
 
 SEQUENTIAL, PARALLEL = "sequential", "parallel"
+STREAMED, UNARY = "streamed", "unary"
 MODELS = {SEQUENTIAL: "fashion-ar", PARALLEL: "fashion-gan"}
 CLIENTS = (1, 64)
 NUM_CLASSES = 10
@@ -61,26 +62,48 @@ class Load:
         return cls(len(calls) / elapsed, statistics.median(firsts), statistics.median(totals), p99, cpu / len(calls))
 
 
-async def draw_sequential(client: AsyncTandemClient, seed: int) -> float:
-    started, first = time.perf_counter(), None
+async def stream_sequential(client: AsyncTandemClient, seed: int) -> float:
+    started, first = time.perf_counter(), 0.0
     image = None
     async with client.generate(ClassLabel(seed % NUM_CLASSES), model=MODELS[SEQUENTIAL], seed=seed) as generation:
         async for chunk in generation:
             first = first or time.perf_counter() - started
             image = chunk.image
     assert image is not None
-    assert first is not None
     return first
 
 
-async def draw_parallel(client: AsyncTandemClient, seed: int) -> float:
+async def ask_sequential(client: AsyncTandemClient, seed: int) -> float:
+    started = time.perf_counter()
+    completion = await client.generate_text(ClassLabel(seed % NUM_CLASSES), model=MODELS[SEQUENTIAL], seed=seed)
+    assert completion.images is not None
+    return time.perf_counter() - started
+
+
+async def stream_parallel(client: AsyncTandemClient, seed: int) -> float:
+    started = time.perf_counter()
+    parts = [
+        part async for part in client.sample_stream(1, labels=[seed % NUM_CLASSES], model=MODELS[PARALLEL], seed=seed)
+    ]
+    assert len(parts) == 1
+    return time.perf_counter() - started
+
+
+async def ask_parallel(client: AsyncTandemClient, seed: int) -> float:
     started = time.perf_counter()
     images = await client.sample(labels=seed % NUM_CLASSES, model=MODELS[PARALLEL], seed=seed)
     assert len(images) == 1
     return time.perf_counter() - started
 
 
-DRAW: dict[str, Draw] = {SEQUENTIAL: draw_sequential, PARALLEL: draw_parallel}
+Way = tuple[str, str]  # paradigm, streamed or unary
+WAYS: dict[Way, Draw] = {
+    (SEQUENTIAL, STREAMED): stream_sequential,
+    (SEQUENTIAL, UNARY): ask_sequential,
+    (PARALLEL, STREAMED): stream_parallel,
+    (PARALLEL, UNARY): ask_parallel,
+}
+Loads = dict[tuple[Way, int], list[Load]]
 
 
 async def load(address: str, draw: Draw, num_clients: int, seconds: float, servers: list[psutil.Process]) -> Load:
@@ -131,35 +154,36 @@ def stack() -> Iterator[tuple[str, dict[str, list[psutil.Process]]]]:
         )
 
 
-def measure(rounds: int, seconds: float, console: Console) -> dict[tuple[str, int], list[Load]]:
-    """Let the paradigms take turns at each number of clients, `rounds` times."""
-    results: dict[tuple[str, int], list[Load]] = defaultdict(list)
+def measure(rounds: int, seconds: float, console: Console) -> Loads:
+    """Let the ways take turns at each number of clients, `rounds` times."""
+    results: Loads = defaultdict(list)
     with stack() as (address, servers):
-        for round_number, num_clients, paradigm in itertools.product(range(rounds + 1), CLIENTS, MODELS):
-            duration = seconds if round_number else WARM_UP_SECONDS
-            found = uvloop.run(load(address, DRAW[paradigm], num_clients, duration, servers[paradigm]))
-            if round_number:  # the first is warm-up
-                results[paradigm, num_clients].append(found)
-                console.print(
-                    f"round {round_number}: {paradigm}, {num_clients} at a time, {found.images_per_second:.0f}/s"
-                )
+        for number, num_clients, way in itertools.product(range(rounds + 1), CLIENTS, WAYS):
+            duration = seconds if number else WARM_UP_SECONDS
+            found = uvloop.run(load(address, WAYS[way], num_clients, duration, servers[way[0]]))
+            if number:  # the first is warm-up
+                results[way, num_clients].append(found)
+                name = f"{' '.join(way)}, {num_clients} at a time"
+                console.print(f"round {number}: {name}: {found.images_per_second:.0f}/s")
     return results
 
 
-def report(results: dict[tuple[str, int], list[Load]]) -> dict[str, Any]:
-    """Return every figure with its spread, and how many times as much the sequential one costs, round by round."""
+def report(results: Loads) -> dict[str, Any]:
+    """Return every figure with its spread, and how many times as much a sequential image costs, round by round."""
     loads = {
-        f"{paradigm} x {num_clients}": {
+        f"{' '.join(way)} x {num_clients}": {
             name: spread([getattr(each, name) for each in found], 6) for name in vars(found[0])
         }
-        for (paradigm, num_clients), found in results.items()
+        for (way, num_clients), found in results.items()
     }
     ratios = {}
     for num_clients in CLIENTS:
-        pairs = list(zip(results[SEQUENTIAL, num_clients], results[PARALLEL, num_clients], strict=True))
+        pairs = list(
+            zip(results[(SEQUENTIAL, UNARY), num_clients], results[(PARALLEL, UNARY), num_clients], strict=True)
+        )
         ratios[f"x {num_clients}"] = {
             name: spread([getattr(a, name) / getattr(b, name) for a, b in pairs])
-            for name in ("latency_seconds", "cpu_seconds_per_image")
+            for name in ("latency_seconds", "p99_seconds", "cpu_seconds_per_image")
         } | {"images_per_second": spread([b.images_per_second / a.images_per_second for a, b in pairs])}
     return {"loads": loads, "sequential_to_parallel": ratios, "quality": quality()}
 
@@ -172,23 +196,24 @@ def quality() -> dict[str, dict[str, float]]:
 
 
 def table_of(found: dict[str, Any]) -> Table:
-    """Return the table as Markdown: a column a paradigm, and the ratio."""
-    table = Table("one 28x28 image", *(f"{paradigm} ({name})" for paradigm, name in MODELS.items()), "ratio")
-    table.box = box.MARKDOWN
+    """Return the table as Markdown: a column a way, and the ratio of the unary ones."""
+    table = Table("one 28x28 image", *(", ".join(way) for way in WAYS), "ratio", box=box.MARKDOWN)
     for num_clients in CLIENTS:
-        loads = [found["loads"][f"{paradigm} x {num_clients}"] for paradigm in MODELS]
+        loads = [found["loads"][f"{' '.join(way)} x {num_clients}"] for way in WAYS]
         ratios = found["sequential_to_parallel"][f"x {num_clients}"]
         rows = (
-            ("latency p50, ms", "latency_seconds", 1e3, "latency_seconds"),
-            ("first output p50, ms", "first_output_seconds", 1e3, None),
-            ("CPU a image, ms", "cpu_seconds_per_image", 1e3, "cpu_seconds_per_image"),
-            ("images/s", "images_per_second", 1.0, "images_per_second"),
+            ("latency p50, ms", "latency_seconds", 1e3),
+            ("latency p99, ms", "p99_seconds", 1e3),
+            ("first output p50, ms", "first_output_seconds", 1e3),
+            ("CPU, ms", "cpu_seconds_per_image", 1e3),
+            ("images/s", "images_per_second", 1.0),
         )
-        for name, key, scale, ratio in rows:
+        for name, key, scale in rows:
             cells = [_scaled(each[key], scale) for each in loads]
-            table.add_row(f"{num_clients} at a time: {name}", *cells, _scaled(ratios[ratio], 1.0) if ratio else "")
+            ratio = _scaled(ratios[key], 1.0) if key in ratios else ""
+            table.add_row(f"{num_clients} at a time: {name}", *cells, ratio)
     for name in QUALITY:
-        table.add_row(name, *(f"{found['quality'][paradigm][name]:.3g}" for paradigm in MODELS), "")
+        table.add_row(name, *(f"{found['quality'][paradigm][name]:.3g}" for paradigm, _ in WAYS), "")
     return table
 
 
@@ -200,10 +225,10 @@ def _scaled(figure: dict[str, float], scale: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds; one more warms up")
-    parser.add_argument("--seconds", type=float, default=4.0, help="duration of each run")
+    parser.add_argument("--seconds", type=float, default=3.0, help="duration of each run")
     options = parser.parse_args()
     found = report(measure(options.rounds, options.seconds, Console(stderr=True)))
-    Console(width=120).print(table_of(found))
+    Console(width=200).print(table_of(found))
     print(json.dumps({"benchmark": "pair", "cores": os.cpu_count(), **found}))
 
 

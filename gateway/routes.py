@@ -24,10 +24,12 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
     PARALLEL: gan_pb2.DESCRIPTOR.services_by_name["GanService"],
 }
 
-# The field of a reply that holds what was generated, and how many units its value is.
-_OUTPUTS: Mapping[str, tuple[str, str, Callable[[Any], int]]] = {
-    SEQUENTIAL: ("token", "token_ids", len),
-    PARALLEL: ("image", "images", lambda images: images.shape[0] if images.shape else 0),
+_UNITS: Mapping[str, str] = {SEQUENTIAL: "token", PARALLEL: "image"}
+
+# Fields of replies that tell what was generated, and how many units their values are; the first one that is there.
+_OUTPUTS: Mapping[str, Mapping[str, Callable[[Any], int]]] = {
+    SEQUENTIAL: {"token_ids": len, "output_tokens": int},
+    PARALLEL: {"images": lambda images: images.shape[0] if images.shape else 0},
 }
 
 
@@ -65,8 +67,7 @@ def list_models_route(paradigm: str) -> Route:
 
 
 def _route(paradigm: str, method: MethodDescriptor) -> Route:
-    unit, field, count = _OUTPUTS[paradigm]
-    outputs_path = _path_to(method.output_type, field)
+    outputs_of = _outputs_of(paradigm, method.output_type)
     return Route(
         paradigm=paradigm,
         service=method.containing_service.full_name,
@@ -74,11 +75,18 @@ def _route(paradigm: str, method: MethodDescriptor) -> Route:
         streaming=method.server_streaming,
         request_class=GetMessageClass(method.input_type),
         response_class=GetMessageClass(method.output_type),
-        unit=unit if outputs_path else None,
+        unit=_UNITS[paradigm] if outputs_of else None,
         model_of=_getter(_path_to(method.input_type, "model"), str, ""),
-        outputs_of=_getter(outputs_path, count, 0),
+        outputs_of=outputs_of or (lambda _: 0),
         timings_of=_getter(_path_to(method.output_type, "timings"), _present, None),
     )
+
+
+def _outputs_of(paradigm: str, reply: Descriptor) -> Callable[[Any], int] | None:
+    for field, count in _OUTPUTS[paradigm].items():
+        if path := _path_to(reply, field):
+            return _getter(path, count, 0)
+    return None
 
 
 def _path_to(message: Descriptor, name: str) -> str | None:

@@ -37,6 +37,12 @@ class InvalidArgument(TandemError):
     def __init__(self, field: str, value: object, accepted: str) -> None:
         super().__init__(f"{field}: {shown(value)} is not accepted; accepted: {accepted}")
         self.field = field
+        self._value = value
+        self._accepted = accepted
+
+    def within(self, field: str) -> "InvalidArgument":
+        """Return the same error of a request that lies in a field of another one."""
+        return InvalidArgument(f"{field}.{self.field}", self._value, self._accepted)
 
 
 class NotFound(TandemError):

@@ -1,6 +1,6 @@
 """A Generate call in progress: the engine's outputs in, response messages out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from itertools import groupby
 
 from runtime.metrics import Timings
@@ -81,6 +81,25 @@ class Generation:
         message.usage.seed = self._params.seed
         self.timings = request_timings([self._stream], self._call.received_at)
         message.timings.CopyFrom(timings_message(self.timings))
+
+
+def whole(messages: Iterable[ar_pb2.GenerateResponse]) -> ar_pb2.CompleteResponse:
+    """Return the messages of a finished stream as one."""
+    reply = ar_pb2.CompleteResponse()
+    choices: dict[int, ar_pb2.GenerateResponse] = {}
+    for message in messages:
+        choice = choices.setdefault(message.choice_index, ar_pb2.GenerateResponse())
+        text = choice.text_delta + message.text_delta
+        choice.MergeFrom(message)
+        choice.text_delta = text
+        if message.HasField("timings"):
+            reply.usage.CopyFrom(message.usage)
+            reply.timings.CopyFrom(message.timings)
+    for index in sorted(choices):
+        choices[index].ClearField("usage")
+        choices[index].ClearField("timings")
+        reply.choices.append(choices[index])
+    return reply
 
 
 def logprob_message(token: SampledToken, codec: Codec) -> ar_pb2.TokenLogprob:

@@ -1,12 +1,14 @@
 """The AutoregressiveService: protobuf in, engine, protobuf out."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 
 import numpy as np
 
+from runtime.errors import InvalidArgument
 from runtime.rpc import Call
-from services.ar.generation import Generation, timings_message
+from services.ar.generation import Generation, timings_message, whole
 from services.ar.metrics import ArMetrics
 from services.ar.pictures import Finished, Pictures
 from services.ar.prompts import generate_prompt
@@ -17,7 +19,13 @@ from services.ar.sequence import Sequence
 from services.ar.sequential_model import SequentialModel
 from services.ar.text_codec import TextCodec
 from services.ar.timings import request_timings
-from services.ar.validation import DEFAULT_MAX_TOKENS, picture_encoding, refuse_picture_options, sampling_params
+from services.ar.validation import (
+    DEFAULT_MAX_TOKENS,
+    picture_encoding,
+    refuse_partial_images,
+    refuse_picture_options,
+    sampling_params,
+)
 from services.ar.worker import ArWorker
 from services.common.diversity import DiversityWatch
 from tandem.ar.v1 import ar_pb2
@@ -30,7 +38,9 @@ class ArServicer:
         self._worker = worker
         self._metrics = metrics
 
-    async def generate(self, request: ar_pb2.GenerateRequest, call: Call) -> AsyncIterator[ar_pb2.GenerateResponse]:
+    async def generate(
+        self, request: ar_pb2.GenerateRequest, call: Call
+    ) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
         model = self._worker.get_for(request.model, request.WhichOneof("prompt"))
         prompt = await generate_prompt(model, request)
         default_max_tokens = DEFAULT_MAX_TOKENS if isinstance(model.codec, TextCodec) else model.max_context_tokens
@@ -45,6 +55,14 @@ class ArServicer:
                 if generation.timings is not None and message.HasField("timings"):
                     self._metrics.backend.observe_timings(model.name, generation.timings)
                 yield message
+
+    async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
+        try:
+            refuse_partial_images(request.generate)
+            async with contextlib.aclosing(self.generate(request.generate, call)) as messages:
+                return whole([message async for message in messages])
+        except InvalidArgument as error:
+            raise error.within("generate") from None
 
     async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
         model = self._worker.get_for(request.model, request.WhichOneof("content"))

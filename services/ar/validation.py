@@ -75,6 +75,12 @@ def picture_encoding(request: ar_pb2.GenerateRequest, spec: ImageSpec) -> Encodi
     return checked_encoding("image_encoding", request.image_encoding, spec)
 
 
+def refuse_partial_images(request: ar_pb2.GenerateRequest) -> None:
+    """Raises InvalidArgument if pictures are wanted before the end of a reply that has but an end."""
+    if request.partial_images:
+        raise InvalidArgument("partial_images", value=True, accepted="false: the reply is one message")
+
+
 def refuse_picture_options(request: ar_pb2.GenerateRequest) -> None:
     """Raises InvalidArgument if a text model is asked for pictures."""
     if request.image_encoding:

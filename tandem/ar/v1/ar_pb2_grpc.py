@@ -40,6 +40,11 @@ class AutoregressiveServiceStub:
                 request_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.Complete = channel.unary_unary(
+                '/tandem.ar.v1.AutoregressiveService/Complete',
+                request_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.CompleteRequest.SerializeToString,
+                response_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.CompleteResponse.FromString,
+                _registered_method=True)
         self.Score = channel.unary_unary(
                 '/tandem.ar.v1.AutoregressiveService/Score',
                 request_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.ScoreRequest.SerializeToString,
@@ -58,6 +63,13 @@ class AutoregressiveServiceServicer:
 
     def Generate(self, request, context):
         """Continues a prompt. Chunks arrive as tokens are sampled; the last message of the stream carries usage and timings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Complete(self, request, context):
+        """Continues a prompt and returns the whole of it in one message, at the end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +96,11 @@ def add_AutoregressiveServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.GenerateRequest.FromString,
                     response_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.GenerateResponse.SerializeToString,
+            ),
+            'Complete': grpc.unary_unary_rpc_method_handler(
+                    servicer.Complete,
+                    request_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.CompleteRequest.FromString,
+                    response_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.CompleteResponse.SerializeToString,
             ),
             'Score': grpc.unary_unary_rpc_method_handler(
                     servicer.Score,
@@ -124,6 +141,33 @@ class AutoregressiveService:
             '/tandem.ar.v1.AutoregressiveService/Generate',
             tandem_dot_ar_dot_v1_dot_ar__pb2.GenerateRequest.SerializeToString,
             tandem_dot_ar_dot_v1_dot_ar__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Complete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.ar.v1.AutoregressiveService/Complete',
+            tandem_dot_ar_dot_v1_dot_ar__pb2.CompleteRequest.SerializeToString,
+            tandem_dot_ar_dot_v1_dot_ar__pb2.CompleteResponse.FromString,
             options,
             channel_credentials,
             insecure,

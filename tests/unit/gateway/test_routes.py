@@ -8,6 +8,7 @@ from tandem.gan.v1 import gan_pb2
 
 TABLE = {
     "Generate": ("sequential", True, "token"),
+    "Complete": ("sequential", False, "token"),
     "Score": ("sequential", False, None),
     "Sample": ("parallel", False, "image"),
     "SampleStream": ("parallel", True, "image"),
@@ -22,7 +23,7 @@ def route(rpc: str) -> Route:
 
 def test_every_rpc_of_both_services_is_there() -> None:
     paths = {each.path for each in all_routes()}
-    assert len(paths) == len(all_routes()) == 7
+    assert len(paths) == len(all_routes()) == 8
     assert "/tandem.ar.v1.AutoregressiveService/Generate" in paths
     assert "/tandem.gan.v1.GanService/ListModels" in paths
     assert list_models_route("sequential").path == "/tandem.ar.v1.AutoregressiveService/ListModels"
@@ -38,6 +39,7 @@ def test_what_is_read_from_the_descriptors(rpc: str) -> None:
     ("rpc", "request_message"),
     [
         ("Generate", ar_pb2.GenerateRequest(model="m")),
+        ("Complete", ar_pb2.CompleteRequest(generate=ar_pb2.GenerateRequest(model="m"))),
         ("Score", ar_pb2.ScoreRequest(model="m")),
         ("Sample", gan_pb2.SampleRequest(model="m")),
         ("SampleStream", gan_pb2.SampleStreamRequest(sample=gan_pb2.SampleRequest(model="m"))),
@@ -56,6 +58,7 @@ def test_outputs_are_tokens_and_images_not_messages() -> None:
     images = gan_pb2.SampleResponse(images=images_pb2.ImageBatch(shape=[6, 28, 28, 1]))
     assert route("Generate").outputs_of(ar_pb2.GenerateResponse(token_ids=[1, 2, 3])) == 3
     assert route("Generate").outputs_of(ar_pb2.GenerateResponse(text_delta="x")) == 0
+    assert route("Complete").outputs_of(ar_pb2.CompleteResponse(usage=ar_pb2.Usage(output_tokens=9))) == 9
     assert route("Sample").outputs_of(images) == 6
     assert route("SampleStream").outputs_of(gan_pb2.SampleStreamResponse(part=images)) == 6
     assert route("Sample").outputs_of(gan_pb2.SampleResponse()) == 0
