@@ -4,8 +4,9 @@
 
 Both models of the matched pair are asked for the same thing, one image of a class, by 1 and by 64 clients; closed loop:
 a client sends its next request when it has its image. The four ways take turns, so that a noisy machine hurts all
-alike; ratios are of the unary calls, where only the paradigm differs, round by round. CPU is that of the gateway and the backend together. Quality is what `tandem models evaluate` wrote of the same
-weights. Prints a Markdown table; the last line of stdout is JSON.
+alike; ratios are of the unary calls, where only the paradigm differs, round by round. CPU is that of the gateway and
+the backend together. Quality is what `tandem models evaluate` wrote of the same weights. Prints a Markdown table; the
+last line of stdout is JSON.
 """
 
 import argparse
