@@ -77,11 +77,17 @@ def weight_digests(model: Model) -> dict[str, str]:
 
 
 def tokenizer_verdict(model: Model, images: npt.NDArray[np.uint8], yardstick: Yardstick) -> dict[str, float]:
-    """Return what is lost of test images [N, H, W] on their way to tokens and back; empty without a tokenizer."""
+    """Return what is lost of test images [N, H, W] on their way to tokens and back; empty without a tokenizer.
+
+    Where nothing is lost there is no signal-to-noise ratio: JSON has no infinity.
+    """
     restored = reconstructed(model, images)
     if restored is None:
         return {}
-    return {"reconstruction_fid": yardstick.fid(restored), "reconstruction_psnr": psnr(images, restored)}
+    verdict = {"reconstruction_fid": yardstick.fid(restored)}
+    if not np.array_equal(images, restored):
+        verdict["reconstruction_psnr"] = psnr(images, restored)
+    return verdict
 
 
 def class_names(judge: Model, reference: Reference) -> tuple[str, ...]:

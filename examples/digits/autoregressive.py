@@ -19,7 +19,7 @@ from training.transformer.train import EqualLengths
 
 NUM_TOKENS = SIDE * SIDE
 FIRST_CLASS_TOKEN = NUM_LEVELS
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 LEARNING_RATE = 4e-3
 CONFIG = ModelConfig(
     vocab_size=NUM_LEVELS + NUM_CLASSES,

@@ -14,6 +14,7 @@ from training.onnx_files import check_against_torch, write_onnx
 LATENT_DIM = 16
 NUM_FEATURES = 128
 BATCH_SIZE = 64
+LEARNING_RATE = 1e-3
 EMA_DECAY = 0.995
 
 
@@ -63,13 +64,11 @@ def train(digits: Digits, steps: int, seed: int) -> tuple[Generator, Discriminat
     torch.manual_seed(seed)
     generator, discriminator = Generator(), Discriminator()
     averaged = copy.deepcopy(generator).requires_grad_(False)
-    optimisers = [
-        torch.optim.Adam(each.parameters(), lr=1e-3, betas=(0.0, 0.99)) for each in (generator, discriminator)
-    ]
+    optimisers = [torch.optim.Adam(each.parameters(), betas=(0.0, 0.99)) for each in (generator, discriminator)]
     images = digits.images()
     for step in track(range(steps), "the GAN"):
         for optimiser in optimisers:
-            optimiser.param_groups[0]["lr"] = 1e-3 * min(1.0, 2 * (1 - step / steps))
+            optimiser.param_groups[0]["lr"] = LEARNING_RATE * min(1.0, 2 * (1 - step / steps))
         chosen = torch.randint(len(images), (BATCH_SIZE,))
         _round(generator, discriminator, optimisers, images[chosen], digits.labels[chosen])
         _follow(averaged, generator, min(EMA_DECAY, (1 + step) / (10 + step)))
@@ -87,16 +86,16 @@ def _round(
     _learn(optimisers[0], -discriminator(fake, label)[0].mean())
 
 
-@torch.no_grad()
-def _follow(averaged: Generator, generator: Generator, decay: float) -> None:
-    for mean, current in zip(averaged.parameters(), generator.parameters(), strict=True):
-        mean.lerp_(current, 1 - decay)
-
-
 def _learn(optimiser: torch.optim.Adam, loss: Tensor) -> None:
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
+
+
+@torch.no_grad()
+def _follow(averaged: Generator, generator: Generator, decay: float) -> None:
+    for mean, current in zip(averaged.parameters(), generator.parameters(), strict=True):
+        mean.lerp_(current, 1 - decay)
 
 
 def export(generator: Generator, discriminator: Discriminator, folder: Path) -> list[Path]:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from examples.digits.data import NUM_CLASSES, SIDE
+from examples.digits.data import NUM_CLASSES
 from tandem.client import DEFAULT_ADDRESS, ClassLabel, TandemClient
+from tandem.client.images import grid
 
 COLUMNS = 10
 SEED = 1
@@ -38,16 +39,13 @@ def in_sequence(client: TandemClient, label: int) -> Row:
 
 
 def side_by_side(columns: dict[str, list[Row]]) -> Figure:
-    """Return a figure of grids with their titles; each has a row a class."""
-    figure = Figure(figsize=(3.4 * len(columns), 3.7), facecolor="white", layout="constrained")
+    """Return a figure of grids under their titles, dark on white; each has a row a class."""
+    figure = Figure(figsize=(3.6 * len(columns), 3.7), facecolor="white")
+    figure.set_layout_engine("constrained", wspace=0.1)
     for axes, (title, rows) in zip(figure.subplots(1, len(columns)), columns.items(), strict=True):
-        grid = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])  # [H, W, 1]
-        axes.imshow(grid, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(title, fontsize=10)
-        axes.set_xticks(np.arange(1, COLUMNS) * SIDE - 0.5, [])
-        axes.set_yticks(np.arange(1, NUM_CLASSES) * SIDE - 0.5, [])
-        axes.tick_params(length=0)
-        axes.grid(color="white", linewidth=2)
+        axes.imshow(grid(np.concatenate(rows), COLUMNS, padding=2)[..., 0], cmap="gray_r", vmin=0, vmax=255)
+        axes.set_title(title, fontsize=11)
+        axes.set_axis_off()
     return figure
 
 

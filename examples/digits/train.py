@@ -2,7 +2,7 @@
 
     python -m examples.digits.train --out my-models
 
-Takes about a minute on 2 cores. Needs the extras `quality` (scikit-learn) and `training` (onnx).
+Takes about a minute. Needs the extras `quality` (scikit-learn) and `training` (onnx).
 """
 
 import argparse
@@ -13,7 +13,7 @@ from examples.digits.data import Digits, load, save_reference
 from services.ar.model import Transformer
 from training.onnx_files import record_digests
 
-GAN_STEPS, AUTOREGRESSIVE_STEPS, JUDGE_STEPS = 4_000, 700, 1_000
+GAN_STEPS, AUTOREGRESSIVE_STEPS, JUDGE_STEPS = 3_000, 700, 1_000
 
 IMAGE = """
 [image]

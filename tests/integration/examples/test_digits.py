@@ -78,5 +78,5 @@ def test_the_picture_has_a_titled_grid_for_each(tmp_path: Path) -> None:
     rows = [np.zeros((picture.COLUMNS, 8, 8, 1), np.uint8)] * 10
     figure = picture.side_by_side({"real": rows, "drawn": rows})
     assert [axes.get_title() for axes in figure.axes] == ["real", "drawn"]
-    assert all(axes.images[0].get_array().shape == (80, 80, 1) for axes in figure.axes)
+    assert [axes.images[0].get_array().shape for axes in figure.axes] == [(98, 98)] * 2
     figure.savefig(tmp_path / "picture.png")
