@@ -76,7 +76,7 @@ async def stream_sequential(client: AsyncTandemClient, seed: int) -> float:
 
 async def ask_sequential(client: AsyncTandemClient, seed: int) -> float:
     started = time.perf_counter()
-    completion = await client.generate_text(ClassLabel(seed % NUM_CLASSES), model=MODELS[SEQUENTIAL], seed=seed)
+    completion = await client.complete(ClassLabel(seed % NUM_CLASSES), model=MODELS[SEQUENTIAL], seed=seed)
     assert completion.images is not None
     return time.perf_counter() - started
 

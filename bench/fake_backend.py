@@ -42,6 +42,9 @@ class _Sequential:
             yield self._token
         yield self._end
 
+    async def complete(self, request: Any, call: Call) -> Any:
+        return ar_pb2.CompleteResponse(timings=self._timings)
+
     async def score(self, request: Any, call: Call) -> Any:
         return ar_pb2.ScoreResponse(likelihoods=[ar_pb2.Likelihood(total_logprob=-1.0)], timings=self._timings)
 

@@ -118,7 +118,7 @@ async def _draw_sequential(
     async def one(index: int, label: int) -> Pixels:
         async with turnstile:
             seed = sampling.seed * SEEDS_A_RUN + index
-            completion = await client.generate_text(
+            completion = await client.complete(
                 ClassLabel(label), model=name, seed=seed, temperature=sampling.temperature, top_p=sampling.top_p
             )
         if completion.images is None:

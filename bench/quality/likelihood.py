@@ -26,12 +26,12 @@ from bench.quality.drawing import Sampling, draw, find_model
 from bench.quality.model_verdict import bits_per_token
 from bench.quality.reference import Split, fashion_mnist
 from runtime.models import ModelRepository
-from services.ar.model import Transformer
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
 from training import loop
 from training.dataset import NUM_CLASSES
 from training.tokenizer.train import load_tokenizer
 from training.transformer import train
+from training.transformer.export import trained
 from training.transformer.tokens import token_sequences
 
 NUM_PER_CLASS = 200
@@ -43,9 +43,7 @@ Bits = npt.NDArray[np.float64]
 @torch.inference_mode()
 def training_bits(run: Path, tokenizer_run: Path) -> Bits:
     """Return bits a token [N] of every test image, as the training measures them."""
-    model = Transformer(train.CONFIG)
-    model.load_state_dict(load_file(loop.newest(run, "model-*.safetensors")), strict=False)  # the head is tied
-    model.prepare(train.CONFIG.max_context_tokens)
+    model = trained(load_file(loop.newest(run, "model-*.safetensors")))
     sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), "test")
     return np.array([train.bits_per_token(model, one).item() for one in sequences.split(1)])
 

@@ -33,7 +33,7 @@ def in_one_pass(client: TandemClient, label: int) -> Row:
 
 
 def in_sequence(client: TandemClient, label: int) -> Row:
-    drawn = client.generate_text(ClassLabel(label), model="digits-ar", n=COLUMNS, seed=SEED)
+    drawn = client.complete(ClassLabel(label), model="digits-ar", n=COLUMNS, seed=SEED)
     assert drawn.images is not None  # noqa: S101  an image model's replies have images
     return drawn.images.to_uint8()
 

@@ -53,7 +53,7 @@ class TextSubject:
     async def probe(self, client: AsyncTandemClient, kind: str, seed: int) -> Output:
         temperature = 0.0 if kind == self.kinds[0] else 1.0
         prompt = self._text(np.random.default_rng(seed), max_parts=4)
-        completion = await client.generate_text(
+        completion = await client.complete(
             prompt,
             model=self.model.name,
             seed=seed,
@@ -84,7 +84,7 @@ class PictureSubject:
 
     async def probe(self, client: AsyncTandemClient, kind: str, seed: int) -> Output:
         encoding = cast(Encoding, kind)
-        completion = await client.generate_text(
+        completion = await client.complete(
             ClassLabel(seed % self.model.num_classes), model=self.model.name, seed=seed, image_encoding=encoding
         )
         return _output(completion.images, encoding, completion.choices[0].token_ids)

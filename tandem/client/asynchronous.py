@@ -98,11 +98,12 @@ class AsyncTandemClient:
         request = requests.generate_request(prompt, options)
         return AsyncGeneration(self._sequential.Generate(request, timeout=options.get("timeout_seconds")), self.address)
 
-    async def generate_text(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
-        """Return the whole continuation of `prompt`, text or pictures."""
-        async with self.generate(prompt, **options) as generation:
-            chunks = [chunk async for chunk in generation]
-            return replies.completion(chunks, generation.gateway)
+    async def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
+        """Return the whole continuation of `prompt`, text or pictures, in one reply."""
+        request = requests.complete_request(prompt, options)
+        return replies.completion(
+            *await self._unary(self._sequential.Complete, request, options.get("timeout_seconds"))
+        )
 
     async def score(
         self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None

@@ -48,7 +48,7 @@ class SamplingOptions(TypedDict, total=False):
 
 
 class GenerateOptions(SamplingOptions, total=False):
-    """What `generate` and `generate_text` take besides the prompt."""
+    """What `generate` and `complete` take besides the prompt."""
 
     model: str
     """Name of a model; may be left out where only one takes such a prompt."""

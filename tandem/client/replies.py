@@ -41,25 +41,19 @@ def generate_chunk(message: ar_pb2.GenerateResponse) -> GenerateChunk:
     )
 
 
-def completion(chunks: Iterable[GenerateChunk], gateway: GatewayTimings | None) -> Completion:
-    """Put the chunks of a finished stream together."""
-    by_choice: dict[int, list[GenerateChunk]] = {}
-    usage, last_timings = Usage(0, 0, 0, 0), Timings()
-    for chunk in chunks:
-        by_choice.setdefault(chunk.choice_index, []).append(chunk)
-        usage, last_timings = chunk.usage or usage, chunk.timings or last_timings
-    choices = tuple(_choice(by_choice[index]) for index in sorted(by_choice))
-    return Completion(choices, usage, last_timings, gateway)
+def completion(message: ar_pb2.CompleteResponse, gateway: GatewayTimings | None) -> Completion:
+    choices = tuple(_choice(generate_chunk(choice)) for choice in message.choices)
+    return Completion(choices, _usage(message.usage), timings(message.timings), gateway)
 
 
-def _choice(chunks: list[GenerateChunk]) -> Choice:
+def _choice(chunk: GenerateChunk) -> Choice:
     return Choice(
-        text="".join(chunk.text for chunk in chunks),
-        token_ids=tuple(token_id for chunk in chunks for token_id in chunk.token_ids),
-        logprobs=tuple(logprob for chunk in chunks for logprob in chunk.logprobs),
-        finish_reason=chunks[-1].finish_reason,
-        matched_stop=chunks[-1].matched_stop,
-        image=chunks[-1].image,
+        text=chunk.text,
+        token_ids=chunk.token_ids,
+        logprobs=chunk.logprobs,
+        finish_reason=chunk.finish_reason,
+        matched_stop=chunk.matched_stop,
+        image=chunk.image,
     )
 
 

@@ -38,6 +38,11 @@ def generate_request(prompt: Prompt, options: GenerateOptions) -> ar_pb2.Generat
     return request
 
 
+def complete_request(prompt: Prompt, options: GenerateOptions) -> ar_pb2.CompleteRequest:
+    """Raises ValueError like `generate_request`."""
+    return ar_pb2.CompleteRequest(generate=generate_request(prompt, options))
+
+
 def score_request(contents: Sequence[str] | Sequence[Sequence[int]], model: str) -> ar_pb2.ScoreRequest:
     """Raises ValueError if a value does not fit its field."""
     request = ar_pb2.ScoreRequest(model=model)

@@ -84,11 +84,10 @@ class TandemClient:
         request = requests.generate_request(prompt, options)
         return Generation(self._sequential.Generate(request, timeout=options.get("timeout_seconds")), self.address)
 
-    def generate_text(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
-        """Return the whole continuation of `prompt`, text or pictures."""
-        with self.generate(prompt, **options) as generation:
-            chunks = list(generation)
-            return replies.completion(chunks, generation.gateway)
+    def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
+        """Return the whole continuation of `prompt`, text or pictures, in one reply."""
+        request = requests.complete_request(prompt, options)
+        return replies.completion(*self._unary(self._sequential.Complete, request, options.get("timeout_seconds")))
 
     def score(self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None) -> Score:
         """Return the exact log-likelihood of a text, or of token ids: at least two tokens."""

@@ -15,6 +15,7 @@ from torch.nn.utils.parametrize import remove_parametrizations
 
 from training.dataset import NUM_CLASSES
 from training.gan.networks import LATENT_DIM, ConditionalBatchNorm, Discriminator, Generator
+from training.gan.train import write_samples
 from training.onnx_files import check_against_torch, record_digests, write_onnx
 
 CHECKED_BATCH_SIZES = (1, 2, 7, 64)
@@ -82,13 +83,14 @@ def example(inputs: tuple[str, ...], batch_size: int) -> tuple[Tensor, Tensor]:
 
 
 def export(run: Path, model: Path, step: int | None) -> None:
-    """Write generator.onnx and discriminator.onnx into `model` and their digests into its model.toml."""
+    """Write generator.onnx, discriminator.onnx and samples.png into `model`, the digests into its model.toml."""
     step, generator = served_generator(run, step)
     discriminator = served_discriminator(run)
     drawn = (("latent", "label"), ("image",), model / "generator.onnx")
     judged = (("image", "label"), ("score", "features"), model / "discriminator.onnx")
     write_onnx(folded(served_generator(run, step)[1]), example(drawn[0], 2), *drawn)
     write_onnx(baked(served_discriminator(run)), example(judged[0], 2), *judged)
+    write_samples(generator, model / "samples.png")
     print(f"step {step}")
     for reference, (inputs, _, path) in ((generator, drawn), (discriminator, judged)):
         check_against_torch(reference, [example(inputs, size) for size in CHECKED_BATCH_SIZES], path)

@@ -1,7 +1,8 @@
 """Export a trained sequential image model: `python -m training.transformer.export`, see --help.
 
 Writes what serves: config.json and model.safetensors under Hugging Face's names (a Llama), token_encoder.onnx (image to
-tokens) and token_decoder.onnx (tokens to image). Both ONNX files are compared with torch; digests go into model.toml.
+tokens) and token_decoder.onnx (tokens to image), and samples.png. Both ONNX files are compared with torch; digests go
+into model.toml.
 """
 
 import argparse
@@ -12,12 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from services.ar.model import Transformer
 from services.ar.model_config import ModelConfig
 from training import loop
 from training.onnx_files import check_against_torch, record_digests, write_onnx
 from training.tokenizer.networks import NUM_CODES, NUM_TOKENS, from_tokens, quantise, to_tokens
 from training.tokenizer.train import Autoencoder, load_tokenizer
-from training.transformer.train import CONFIG
+from training.transformer.train import CONFIG, write_samples
 
 
 class TokenEncoder(nn.Module):
@@ -98,12 +100,22 @@ def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:
     return [encoder_file, decoder_file]
 
 
+def trained(state: dict[str, Tensor]) -> Transformer:
+    """Return the transformer of a snapshot."""
+    model = Transformer(CONFIG)
+    model.load_state_dict(state, strict=False)  # the head is the embedding
+    model.prepare(CONFIG.max_context_tokens)
+    return model
+
+
 def export(run: Path, tokenizer_run: Path, folder: Path) -> None:
     """Write all that serves the newest snapshots of both runs into a model's folder."""
     state = load_file(loop.newest(run, "model-*.safetensors"))
     save_file(huggingface_tensors(state, CONFIG), folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(huggingface_config(CONFIG), indent=2) + "\n")
-    halves = export_tokenizer(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), folder)
+    tokenizer = load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors"))
+    write_samples(trained(state).to(loop.device()), tokenizer, folder / "samples.png")
+    halves = export_tokenizer(tokenizer, folder)
     record_digests(folder / "model.toml", [folder / "model.safetensors", *halves])
 
 

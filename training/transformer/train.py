@@ -121,9 +121,7 @@ class Trainer:
         name = f"{self.step_index:06d}"
         state = {key: value for key, value in self.model.state_dict().items() if key != "head.weight"}
         save_file(state, folder / f"model-{name}.safetensors")
-        labels = torch.arange(NUM_CLASSES, device=loop.device()).repeat_interleave(10)
-        tokens = draw(self.model, labels, torch.Generator(loop.device()).manual_seed(1))
-        _write_picture(self._tokenizer.decoder(from_tokens(tokens)), folder / f"samples-{name}.png")
+        write_samples(self.model, self._tokenizer, folder / f"samples-{name}.png")
         parts = [bits_per_token(self.model, part).item() for part in self._test.split(500)]
         return {"test_bits_per_token": sum(parts) / len(parts)}
 
@@ -143,8 +141,13 @@ def draw(model: Transformer, labels: Tensor, source: torch.Generator) -> Tensor:
     return tokens[:, 1:]  # type: ignore[no-any-return]
 
 
-def _write_picture(images: Tensor, path: Path) -> None:
-    grid = to_pixels(images).view(10, 10, 28, 28).permute(0, 2, 1, 3).reshape(280, 280)
+@torch.no_grad()
+def write_samples(model: Transformer, tokenizer: Autoencoder, path: Path) -> None:
+    """Write a grid: one row a class, ten pictures a row; the same ones for the same weights."""
+    labels = torch.arange(NUM_CLASSES, device=loop.device()).repeat_interleave(10)
+    tokens = draw(model, labels, torch.Generator(loop.device()).manual_seed(1))
+    pixels = to_pixels(tokenizer.decoder(from_tokens(tokens)))
+    grid = pixels.view(10, 10, 28, 28).permute(0, 2, 1, 3).reshape(280, 280)
     Image.fromarray(grid.cpu().numpy()).resize((840, 840), Image.Resampling.NEAREST).save(path)
 
 

@@ -15,6 +15,7 @@ from gateway.routes import PARALLEL, SEQUENTIAL, SERVICES
 from gateway.settings import GatewaySettings
 from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
+from services.ar.generation import whole
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
@@ -74,6 +75,9 @@ class FakeSequential:
             if not self.open_calls:
                 self.all_closed.set()
 
+    async def complete(self, request: Any, call: Call) -> Any:
+        return whole([message async for message in self.generate(request.generate, call)])
+
     async def _before(self, index: int) -> None:
         wait = self.before_message(index)
         if wait is not None:
@@ -84,7 +88,7 @@ class FakeSequential:
 
     async def _score(self, request: Any, call: Call) -> Any:
         self.num_calls += 1
-        return ar_pb2.ScoreResponse(total_logprob=-1.5, timings=TIMINGS)
+        return ar_pb2.ScoreResponse(likelihoods=[ar_pb2.Likelihood(total_logprob=-1.5)], timings=TIMINGS)
 
     async def list_models(self, request: Any, call: Call) -> Any:
         return ar_pb2.ListModelsResponse(

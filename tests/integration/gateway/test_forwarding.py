@@ -247,9 +247,9 @@ async def test_score_passes_the_request(gateway: RunningGateway, text: FakeSeque
 
     async def score(request: Any, call: Call) -> Any:
         seen.append(request)
-        return ar_pb2.ScoreResponse(total_logprob=-3)
+        return ar_pb2.ScoreResponse(likelihoods=[ar_pb2.Likelihood(total_logprob=-3)])
 
     text.on_score = score
-    reply = await gateway.unary(SCORE, ar_pb2.ScoreRequest(text="ab").SerializeToString())
-    assert ar_pb2.ScoreResponse.FromString(reply).total_logprob == -3
-    assert seen[0].text == "ab"
+    reply = await gateway.unary(SCORE, ar_pb2.ScoreRequest(texts=ar_pb2.TextContent(texts=["ab"])).SerializeToString())
+    assert ar_pb2.ScoreResponse.FromString(reply).likelihoods[0].total_logprob == -3
+    assert list(seen[0].texts.texts) == ["ab"]

@@ -14,6 +14,7 @@ from PIL import Image
 from runtime.errors import NotFound
 from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
+from services.ar.generation import whole
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
@@ -62,6 +63,9 @@ class FakeSequential:
                 last.usage.CopyFrom(ar_pb2.Usage(prompt_tokens=3, output_tokens=count * choices, seed=7))
                 last.timings.CopyFrom(Timings(prefill_seconds=0.01, decode_seconds=0.02, total_seconds=0.03))
             yield last
+
+    async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
+        return whole([message async for message in self.generate(request.generate, call)])
 
     def _begin(self, request: ar_pb2.GenerateRequest) -> None:
         self.requests.append(request)

@@ -48,8 +48,8 @@ async def test_generate_streams_chunks(call: Caller) -> None:
     assert chunks[-1].timings.decode_seconds == 0.02
 
 
-async def test_generate_text_puts_choices_together(call: Caller) -> None:
-    completion = await call("generate_text", "Hi", n=2, logprobs=True, top_logprobs=1)
+async def test_complete_puts_choices_together(call: Caller) -> None:
+    completion = await call("complete", "Hi", n=2, logprobs=True, top_logprobs=1)
     assert [choice.text for choice in completion.choices] == ["Hello wörld!"] * 2
     assert completion.text == "Hello wörld!"
     assert completion.gateway == tandem.GatewayTimings(0.00025, 0.0125)
@@ -82,7 +82,7 @@ async def test_every_option_arrives(call: Caller, gateway: FakeGateway) -> None:
 
 
 async def test_a_conversation_arrives(call: Caller, gateway: FakeGateway) -> None:
-    await call("generate_text", [Message("system", "Be short."), Message("user", "Hi")])
+    await call("complete", [Message("system", "Be short."), Message("user", "Hi")])
     messages = gateway.sequential.requests[0].chat.messages
     assert [(message.role, message.content) for message in messages] == [("system", "Be short."), ("user", "Hi")]
 
@@ -126,11 +126,11 @@ async def test_a_picture_grows(call: Caller, gateway: FakeGateway) -> None:
 
 
 async def test_the_pictures_of_all_choices_come_together(call: Caller) -> None:
-    completion = await call("generate_text", ClassLabel(0), n=3, max_tokens=4)
+    completion = await call("complete", ClassLabel(0), n=3, max_tokens=4)
     assert completion.images.shape == (3, 4, 4, 1)
     assert completion.images.to_grid().size == (10, 10)
     assert completion.choices[1].image.pixels.shape == (1, 4, 4, 1)
-    assert (await call("generate_text", "Hi")).images is None
+    assert (await call("complete", "Hi")).images is None
 
 
 @pytest.mark.parametrize("encoding", ["uint8", "png"])
@@ -178,7 +178,7 @@ async def test_list_models(call: Caller) -> None:
 async def test_invalid_argument_names_the_field(call: Caller, gateway: FakeGateway) -> None:
     gateway.sequential.error = InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
     with pytest.raises(tandem.InvalidArgument, match=r"top_p: 2\.0") as caught:
-        await call("generate_text", "Hi")
+        await call("complete", "Hi")
     assert caught.value.code == "INVALID_ARGUMENT"
     assert caught.value.violations[0].field == "sampling.top_p"
 
@@ -208,7 +208,7 @@ async def test_an_unknown_model_is_not_found(call: Caller) -> None:
 async def test_the_deadline_holds(call: Caller, gateway: FakeGateway) -> None:
     gateway.sequential.hold.clear()
     with pytest.raises(tandem.DeadlineExceeded):
-        await call("generate_text", "Hi", timeout_seconds=0.2)
+        await call("complete", "Hi", timeout_seconds=0.2)
     await gateway.sequential.cancelled.wait()
 
 
@@ -234,7 +234,7 @@ async def test_leaving_an_async_generation_cancels_it(gateway: FakeGateway) -> N
 async def test_cancelling_the_task_cancels_the_call(gateway: FakeGateway) -> None:
     gateway.sequential.hold.clear()
     async with AsyncTandemClient(gateway.address) as client:
-        task = asyncio.create_task(client.generate_text("Hi"))
+        task = asyncio.create_task(client.complete("Hi"))
         await gateway.sequential.holding.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -265,7 +265,7 @@ async def test_closing_a_sample_stream_stops_it(gateway: FakeGateway) -> None:
 
 async def test_no_message_type_leaks(gateway: FakeGateway) -> None:
     async with AsyncTandemClient(gateway.address) as client:
-        results = [await client.sample(1), await client.generate_text("Hi"), (await client.list_models()).parallel[0]]
+        results = [await client.sample(1), await client.complete("Hi"), (await client.list_models()).parallel[0]]
     for result in results:
         for value in vars(result).values():
             assert not type(value).__module__.startswith(("google", "tandem.ar", "tandem.gan", "tandem.common"))

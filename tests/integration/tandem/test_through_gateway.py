@@ -76,15 +76,15 @@ async def test_many_callers_each_get_their_own(client: AsyncTandemClient) -> Non
 async def test_refusals_keep_their_details(client: AsyncTandemClient, whole: Tandem) -> None:
     whole.sequential.error = InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
     with pytest.raises(tandem_client.InvalidArgument) as refused:
-        await client.generate_text("x")
+        await client.complete("x")
     assert [violation.field for violation in refused.value.violations] == ["sampling.top_p"]
     whole.sequential.error = ResourceExhausted("the queue", 4, 0.25)
     with pytest.raises(tandem_client.ResourceExhausted) as full:
-        await client.generate_text("x")
+        await client.complete("x")
     assert full.value.retry_after_seconds == 0.25
     whole.sequential.error = RuntimeError("a secret")
     with pytest.raises(tandem_client.Internal) as failed:
-        await client.generate_text("x")
+        await client.complete("x")
     assert "secret" not in str(failed.value)
     with pytest.raises(tandem_client.NotFound, match="there are: fake-gan"):
         await client.sample(model="../../x")

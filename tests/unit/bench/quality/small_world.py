@@ -85,17 +85,19 @@ async def not_served(self: object, request: object, call: Call) -> None:
 class SmallSequential:
     """Draws `picture(class, seed)`; keeps its requests."""
 
-    score = not_served
+    generate = score = not_served
 
     def __init__(self) -> None:
         self.requests: list[ar_pb2.GenerateRequest] = []
         self.is_away = False
 
-    async def generate(self, request: ar_pb2.GenerateRequest, call: Call) -> AsyncIterator[ar_pb2.GenerateResponse]:
-        self.requests.append(request)
-        image = picture(request.class_label, request.sampling.seed)
-        yield ar_pb2.GenerateResponse(token_ids=[1])
-        yield ar_pb2.GenerateResponse(finish_reason=ar_pb2.FINISH_REASON_LENGTH, image=batch(image[None]))
+    async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
+        self.requests.append(request.generate)
+        image = picture(request.generate.class_label, request.generate.sampling.seed)
+        choice = ar_pb2.GenerateResponse(
+            token_ids=[1], finish_reason=ar_pb2.FINISH_REASON_LENGTH, image=batch(image[None])
+        )
+        return ar_pb2.CompleteResponse(choices=[choice])
 
     async def list_models(self, request: Any, call: Call) -> ar_pb2.ListModelsResponse:
         if self.is_away:

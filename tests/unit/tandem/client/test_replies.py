@@ -55,19 +55,20 @@ def test_a_chunk_in_the_middle_has_no_end() -> None:
     assert (chunk.finish_reason, chunk.usage, chunk.timings) == (None, None, None)
 
 
-def test_completion_keeps_interleaved_choices_apart() -> None:
+def test_completion() -> None:
     length = ar_pb2.FINISH_REASON_LENGTH
-    messages = [
-        ar_pb2.GenerateResponse(choice_index=1, text_delta="b", token_ids=[1]),
-        ar_pb2.GenerateResponse(choice_index=0, text_delta="a", token_ids=[2]),
-        ar_pb2.GenerateResponse(choice_index=1, text_delta="B", token_ids=[3], finish_reason=length),
-        ar_pb2.GenerateResponse(
-            choice_index=0, finish_reason=length, usage=ar_pb2.Usage(output_tokens=3), timings=Timings(total_seconds=1)
-        ),
+    choices = [
+        ar_pb2.GenerateResponse(text_delta="a", token_ids=[2], finish_reason=length),
+        ar_pb2.GenerateResponse(choice_index=1, text_delta="bB", token_ids=[1, 3], finish_reason=length),
     ]
-    completion = replies.completion(map(replies.generate_chunk, messages), None)
+    reply = ar_pb2.CompleteResponse(
+        choices=choices, usage=ar_pb2.Usage(output_tokens=3), timings=Timings(total_seconds=1)
+    )
+    completion = replies.completion(reply, None)
+    assert_plain(completion)
     assert [choice.text for choice in completion.choices] == ["a", "bB"]
     assert [choice.token_ids for choice in completion.choices] == [(2,), (1, 3)]
+    assert completion.choices[1].finish_reason == "length"
     assert completion.text == "a"
     assert completion.usage.output_tokens == 3
     assert completion.timings.total_seconds == 1
