@@ -63,9 +63,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Decodes:
-    """One new token of each of `size` sequences: the first rows of the batch."""
+    """One new token of each of some sequences: rows `start` to `stop` of the batch, before all chunks."""
 
-    size: int
+    start: int
+    stop: int
     blocks: Tensor  # [size * max_blocks], short tables filled up with block 0
     bias: Tensor  # [size, 1, max_blocks * block_size], 0 where a query may look and -inf elsewhere
 
@@ -76,20 +77,20 @@ class PagedAttention:
 
     cache: KVCache
     slots: Tensor  # [T], where each row's key and value go
-    decodes: Decodes | None
+    decodes: tuple[Decodes, ...]
     chunks: tuple[Chunk, ...]
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         self.cache.write(layer, self.slots, key, value)
-        parts = [] if self.decodes is None else [self._attend_decodes(layer, query, self.decodes)]
+        parts = [self._attend_decodes(layer, query[d.start : d.stop], d) for d in self.decodes]
         parts.extend(self._attend_chunk(layer, query[c.start : c.stop], c) for c in self.chunks)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _attend_decodes(self, layer: int, query: Tensor, decodes: Decodes) -> Tensor:
         key, value = self.cache.gather(layer, decodes.blocks)  # [H_kv, B * S, D]
         num_kv_heads, _, head_dim = key.shape
-        size, scale = decodes.size, head_dim**-0.5
-        grouped = query[:size].view(size, num_kv_heads, -1, head_dim).transpose(0, 1)  # [H_kv, B, G, D]
+        size, scale = len(query), head_dim**-0.5
+        grouped = query.view(size, num_kv_heads, -1, head_dim).transpose(0, 1)  # [H_kv, B, G, D]
         key, value = (x.view(num_kv_heads * size, -1, head_dim) for x in (key, value))  # [H_kv * B, S, D]
         scores = torch.bmm(grouped.flatten(0, 1), key.transpose(1, 2))  # [H_kv * B, G, S]
         scores = scores.view(num_kv_heads, size, *scores.shape[1:]) * scale + decodes.bias

@@ -11,6 +11,7 @@ from runtime.models import Model, ModelError
 from services.ar.block_pool import BlockPool
 from services.ar.checkpoint import Checkpoint
 from services.ar.engine import Engine
+from services.ar.exact import PREFILL_CHUNK_TOKENS, can_be_exact, make_exact
 from services.ar.image_codec import ImageCodec
 from services.ar.image_networks import load_image_codec
 from services.ar.kv_cache import KVCache
@@ -52,13 +53,18 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialMo
     codec = _codec(model, checkpoint, settings, metrics)
     transformer = load_transformer(checkpoint, getattr(torch, settings.dtype), device, _ProgressLog(model.name))
     description = _description(model, codec, transformer)
-    pack_linears(transformer)
+    is_exact = settings.exact == "on" or (settings.exact == "auto" and can_be_exact(transformer))
+    if is_exact:
+        make_exact(transformer)
+    else:
+        pack_linears(transformer)
     transformer.prepare(codec.max_context_tokens)
     num_output_tokens = codec.num_codes if isinstance(codec, ImageCodec) else checkpoint.config.vocab_size
     # A model of pictures is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
     num_threads = settings.num_threads or (1 if isinstance(codec, ImageCodec) else len(os.sched_getaffinity(0)))
-    engine = _engine(transformer, num_output_tokens, num_threads, settings, metrics, model.name)
-    logger.info("loaded %s as %s on %s in %.1f s", model.name, settings.dtype, device, time.monotonic() - started)
+    engine = _engine(transformer, num_output_tokens, num_threads, is_exact, settings, metrics, model.name)
+    kind = f"{settings.dtype}{', exact' * is_exact}"
+    logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, device, time.monotonic() - started)
     return SequentialModel(codec, engine, num_output_tokens, description, _watch(model, settings, metrics))
 
 
@@ -107,6 +113,7 @@ def _engine(
     transformer: Transformer,
     num_output_tokens: int,
     num_threads: int,
+    is_exact: bool,
     settings: ArSettings,
     metrics: ArMetrics,
     name: str,
@@ -115,9 +122,11 @@ def _engine(
     weight = transformer.norm.weight
     cache = KVCache(transformer.config, num_blocks, settings.block_size, weight.dtype, weight.device)
     pool = BlockPool(num_blocks, settings.block_size)
-    scheduler = Scheduler(pool, settings.max_num_sequences, settings.max_batch_tokens)
+    longest_chunk = settings.max_batch_tokens - settings.max_num_sequences + 1
+    chunk_tokens = min(PREFILL_CHUNK_TOKENS, longest_chunk) if is_exact else None
+    scheduler = Scheduler(pool, settings.max_num_sequences, settings.max_batch_tokens, chunk_tokens)
     observer = EngineMetrics(metrics, name, scheduler, pool)
-    runner = Runner(transformer, cache, num_output_tokens, num_threads)
+    runner = Runner(transformer, cache, num_output_tokens, num_threads, is_exact)
     return Engine(scheduler, runner, observer, settings.max_num_sequences + settings.max_queued_sequences)
 
 

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from services.ar.model_config import ModelConfig
 from services.ar.rotary import rotary_table, rotate
@@ -49,11 +48,12 @@ class GatedMlp(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.gate_up = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=config.has_mlp_bias)
+        self.activation = nn.SiLU()
         self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.has_mlp_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(functional.silu(gate) * up)  # type: ignore[no-any-return]
+        return self.down(self.activation(gate) * up)  # type: ignore[no-any-return]
 
 
 class Layer(nn.Module):

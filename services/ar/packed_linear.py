@@ -26,7 +26,7 @@ def pack_linears(model: nn.Module) -> int:
     In bfloat16 these are all. In float32 a narrow layer (no more outputs than inputs) gains little from eight rows on
     and loses a third for one row, so it stays.
     """
-    if not _is_supported(next(model.parameters())):
+    if not can_pack(next(model.parameters())):
         return 0
     wanted = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and _pays(layer)]
     for name, layer in wanted:
@@ -34,7 +34,8 @@ def pack_linears(model: nn.Module) -> int:
     return len(wanted)
 
 
-def _is_supported(weight: Tensor) -> bool:
+def can_pack(weight: Tensor) -> bool:
+    """Return whether this build of torch has the operators for such a weight."""
     operators = ("_reorder_linear_weight", "_linear_pointwise")
     return (
         weight.device.type == "cpu"

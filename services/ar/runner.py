@@ -1,5 +1,7 @@
 """Runs one step on the model: lays the batch out flat, computes, samples. Holds no state but model and cache."""
 
+from itertools import groupby
+
 import torch
 from torch import Tensor
 
@@ -14,13 +16,17 @@ class Runner:
     """`run` turns a step's work into sampled tokens. Called from the engine's thread only.
 
     The distribution is over the first `num_output_tokens` of the vocabulary; the rest are there to prompt with.
+    `is_exact`: a sequence attends in shapes that depend on its own length alone, not on the longest beside it.
     """
 
-    def __init__(self, model: Transformer, cache: KVCache, num_output_tokens: int, num_threads: int) -> None:
+    def __init__(
+        self, model: Transformer, cache: KVCache, num_output_tokens: int, num_threads: int, is_exact: bool = False
+    ) -> None:
         self._model = model
         self._cache = cache
         self._num_output_tokens = num_output_tokens
         self._num_threads = num_threads
+        self._is_exact = is_exact
         self._device = model.norm.weight.device
 
     def start(self) -> None:
@@ -33,6 +39,21 @@ class Runner:
 
         A scored text brings a token for each one computed.
         """
+        order = sorted(range(len(batch)), key=lambda place: self._kind(batch[place]))
+        results = dict(zip(order, self._run([batch[place] for place in order]), strict=True))
+        return [results[place] for place in range(len(batch))]
+
+    def _kind(self, work: Work) -> tuple[bool, int]:
+        """Return what works have in common that are computed together: decodes first, in exact mode by length."""
+        is_chunk = work.num_tokens > 1
+        return is_chunk, 0 if is_chunk or not self._is_exact else self._num_blocks(work)
+
+    def _num_blocks(self, work: Work) -> int:
+        """Return how many blocks a decode attends to, at least; in exact mode a power of two, so that lengths meet."""
+        num_blocks = work.sequence.num_computed_tokens // self._cache.block_size + 1
+        return 1 << (num_blocks - 1).bit_length() if self._is_exact else num_blocks
+
+    def _run(self, batch: list[Work]) -> list[list[SampledToken]]:
         layout = _Layout(batch, self._cache.block_size)
         hidden = self._model(
             torch.tensor(layout.token_ids, device=self._device),
@@ -49,13 +70,19 @@ class Runner:
         return PagedAttention(
             self._cache,
             torch.tensor(layout.slots, device=self._device),
-            self._decodes(layout.decodes) if layout.decodes else None,
+            self._decodes(layout.decodes),
             tuple(self._chunk(work, start) for work, start in layout.chunks),
         )
 
-    def _decodes(self, works: list[Work]) -> Decodes:
+    def _decodes(self, works: list[Work]) -> tuple[Decodes, ...]:
+        groups: list[Decodes] = []
+        for _, group in groupby(works, self._kind):
+            groups.append(self._group(list(group), groups[-1].stop if groups else 0))
+        return tuple(groups)
+
+    def _group(self, works: list[Work], start: int) -> Decodes:
         lengths = torch.tensor([work.sequence.num_computed_tokens + 1 for work in works])
-        num_blocks = -(-int(lengths.max()) // self._cache.block_size)
+        num_blocks = max(map(self._num_blocks, works))
         blocks = [_padded(work.sequence.block_table, num_blocks) for work in works]
         positions = torch.arange(num_blocks * self._cache.block_size)
         visible_keys = positions < lengths.unsqueeze(1)  # [B, S]
@@ -63,7 +90,7 @@ class Runner:
             visible_keys &= positions >= lengths.unsqueeze(1) - window
         bias = torch.zeros(visible_keys.shape).masked_fill(~visible_keys, -torch.inf).unsqueeze(1)
         dtype = self._model.norm.weight.dtype
-        return Decodes(len(works), self._tensor(blocks).flatten(), bias.to(self._device, dtype))
+        return Decodes(start, start + len(works), self._tensor(blocks).flatten(), bias.to(self._device, dtype))
 
     def _chunk(self, work: Work, start: int) -> Chunk:
         sequence, first = work.sequence, work.sequence.num_computed_tokens
@@ -84,7 +111,7 @@ def _padded(block_table: list[int], length: int) -> list[int]:
 
 
 class _Layout:
-    """A batch laid out flat: what stands in each row, and which rows' logits are wanted."""
+    """A batch laid out flat, works of one token first: what stands in each row, and which rows' logits are wanted."""
 
     def __init__(self, batch: list[Work], block_size: int) -> None:
         self.token_ids: list[int] = []
@@ -100,7 +127,7 @@ class _Layout:
 
     def _add(self, work: Work, block_size: int) -> None:
         sequence, start = work.sequence, len(self.token_ids)
-        if work.num_tokens == 1 and not self.chunks:
+        if work.num_tokens == 1:
             self.decodes.append(work)
         else:
             self.chunks.append((work, start))

@@ -38,13 +38,20 @@ class Scheduler:
     """Owns the waiting and running sequences and their blocks.
 
     max_num_sequences: sequences a step. max_batch_tokens: tokens a step, at least max_num_sequences; what decoding
-    sequences leave of it goes to prompts, so it bounds how long a prompt can hold up running streams.
+    sequences leave of it goes to prompts, so it bounds how long a prompt can hold up running streams. chunk_tokens, if
+    given: prompts are cut at its multiples and nowhere else, and outputs computed again go token by token as at first,
+    so that how a sequence is computed does not depend on the others.
     """
 
-    def __init__(self, pool: BlockPool, max_num_sequences: int, max_batch_tokens: int) -> None:
+    def __init__(
+        self, pool: BlockPool, max_num_sequences: int, max_batch_tokens: int, chunk_tokens: int | None = None
+    ) -> None:
         if max_batch_tokens < max_num_sequences:
             raise ValueError(f"max_batch_tokens: {max_batch_tokens} is less than max_num_sequences {max_num_sequences}")
+        if chunk_tokens is not None and max_batch_tokens < max_num_sequences + chunk_tokens - 1:
+            raise ValueError(f"max_batch_tokens: {max_batch_tokens} has no room for a chunk of {chunk_tokens} tokens")
         self._pool = pool
+        self._chunk_tokens = chunk_tokens
         self.max_num_sequences = max_num_sequences
         self._max_batch_tokens = max_batch_tokens
         self._waiting: deque[Sequence] = deque()
@@ -83,23 +90,34 @@ class Scheduler:
         budget = self._max_batch_tokens
         preemptions_before = self.num_preemptions
         for sequence in sorted(self._running, key=lambda s: s.num_uncomputed_tokens > 1):
-            num_tokens = min(sequence.num_uncomputed_tokens, budget)
+            num_tokens = self._next_tokens(sequence, budget)
             if num_tokens and self._make_room(sequence, num_tokens, batch):
                 batch.append(Work(sequence, num_tokens))
                 budget -= num_tokens
         preempted = self.num_preemptions > preemptions_before
         # What a preemption freed is for the running; the victim itself is first in the queue.
-        while budget and not preempted and (admitted := self._admit()):
-            num_tokens = min(admitted.num_uncomputed_tokens, budget)
+        while budget and not preempted and (admitted := self._admit(budget)):
+            num_tokens = self._next_tokens(admitted, budget)
             batch.append(Work(admitted, num_tokens))
             budget -= num_tokens
         return batch
 
-    def _admit(self) -> Sequence | None:
+    def _next_tokens(self, sequence: Sequence, budget: int) -> int:
+        """Return how many tokens of a sequence are computed next, 0 if that has to wait for a larger budget."""
+        if self._chunk_tokens is None:
+            return min(sequence.num_uncomputed_tokens, budget)
+        num_prompt_tokens = sequence.num_uncomputed_tokens - sequence.num_output_tokens
+        to_cut = self._chunk_tokens - sequence.num_computed_tokens % self._chunk_tokens
+        num_tokens = min(num_prompt_tokens, to_cut) if num_prompt_tokens > 0 else 1
+        return num_tokens if num_tokens <= budget else 0
+
+    def _admit(self, budget: int) -> Sequence | None:
         """Move the first waiting sequence to the running ones, with blocks for all its tokens; None if it can't be."""
         if not self._waiting or len(self._running) == self.max_num_sequences:
             return None
         sequence = self._waiting[0]
+        if not self._next_tokens(sequence, budget):
+            return None
         if not self._pool.grow(sequence.block_table, len(sequence.token_ids)):
             return None
         self._running.append(self._waiting.popleft())

@@ -30,6 +30,10 @@ class ArSettings(ProcessSettings):
     """What weights and cache are held as: bfloat16 is about twice as fast and half as large, but the batch that a
     request rides in can then change its tokens."""
 
+    exact: Literal["auto", "on", "off"] = "auto"
+    """Whether an output is the same to the last bit whatever runs beside it: auto where that can be had, in float32 on
+    a CPU with oneDNN; with on, a process that can't have it does not start."""
+
     num_threads: int = Field(0, ge=0, le=1024)
     """Threads of each model's arithmetic; 0: one a core for a text model, one in all for an image model."""
 

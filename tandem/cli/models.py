@@ -78,6 +78,8 @@ def check(
     """Check a model: the digests of its files, and that the readers of their formats open them."""
     terminal = Terminal()
     with friendly_errors(terminal):
+        if address and not seeds:
+            raise typer.BadParameter("a server is asked only with --seeds", param_hint="--address")
         if not seeds:
             _check_files(_repository(models_dir).get(name), terminal)
         elif not check_seeds(SeedCheck(name, address or [ADDRESS], count, timeout), terminal):

@@ -19,10 +19,11 @@ class Output:
 
 @dataclass
 class Agreement:
-    """How many of the outputs of one kind of request, sent in one way, are what they should be."""
+    """How many of the outputs of one kind of request, sent in one way to one replica, are what they should be."""
 
     kind: str
-    how_sent: str
+    address: str
+    sent: str
     num_requests: int = 0
     num_identical: int = 0
     first_difference: str = field(default="", init=False)
@@ -66,12 +67,12 @@ def _first_unequal(left: np.ndarray, right: np.ndarray) -> int | None:
 def agreement_table(paradigm: str, model: str, agreements: Sequence[Agreement]) -> Table:
     """Return one row for each kind of request and way of sending it."""
     table = Table(
-        *("paradigm", "requests", "sent"),
+        *("requests", Column("replica", no_wrap=True), "sent"),
         Column("identical", justify="right"),
         *("share", "first difference"),
-        title=f"{model}: outputs against those of the first address, sent alone",
+        title=f"{model}, {paradigm}: outputs against those of the first replica, sent alone",
     )
     for each in agreements:
         counts = f"{each.num_identical} of {each.num_requests}"
-        table.add_row(paradigm, each.kind, each.how_sent, counts, each.share_text, each.first_difference)
+        table.add_row(each.kind, each.address, each.sent, counts, each.share_text, each.first_difference)
     return table

@@ -4,9 +4,10 @@ The first address, asked for one thing at a time, says what is right; every othe
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -23,7 +24,6 @@ RETRY_AFTER_SECONDS = 0.1
 
 Result = TypeVar("Result")
 Probe = tuple[str, int]  # kind of request, seed
-Ask = Callable[[AsyncTandemClient, Subject, Sequence[Probe], Callable[[], object]], Coroutine[Any, Any, list[Output]]]
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,11 @@ async def _compare_all(check: SeedCheck, progress: Progress) -> tuple[str, list[
             subject = await _subject(client, check.name)
             paradigm = subject.paradigm
             probes = [(kind, seed) for kind in subject.kinds for seed in range(check.count)]
-            for how, ask in _WAYS.items():
-                task = progress.add_task(f"{address}, {how}", total=len(probes))
-                outputs = await ask(client, subject, probes, lambda task=task: progress.advance(task))  # type: ignore[misc]
+            for sent in ("alone", "in company"):
+                task = progress.add_task(f"{address}, {sent}", total=len(probes))
+                outputs = await _ask(client, subject, probes, sent == "in company", partial(progress.advance, task))
                 if expected:
-                    how_sent = how if len(check.addresses) == 1 else f"{how}, {address}"
-                    agreements += _agreements(how_sent, probes, expected, outputs)
+                    agreements += _agreements(address, sent, probes, expected, outputs)
                 expected = expected or outputs
     return paradigm, agreements
 
@@ -83,31 +82,24 @@ async def _subject(client: AsyncTandemClient, name: str) -> Subject:
 
 
 def _agreements(
-    how_sent: str, probes: Sequence[Probe], expected: Sequence[Output], outputs: Sequence[Output]
+    address: str, sent: str, probes: Sequence[Probe], expected: Sequence[Output], outputs: Sequence[Output]
 ) -> list[Agreement]:
     """Return one for each kind of request, in the order of the probes."""
     agreements: dict[str, Agreement] = {}
     for (kind, seed), right, output in zip(probes, expected, outputs, strict=True):
-        agreements.setdefault(kind, Agreement(kind, how_sent)).add(seed, right, output)
+        agreements.setdefault(kind, Agreement(kind, address, sent)).add(seed, right, output)
     return list(agreements.values())
 
 
-async def _alone(
-    client: AsyncTandemClient, subject: Subject, probes: Sequence[Probe], advance: Callable[[], object]
+async def _ask(
+    client: AsyncTandemClient,
+    subject: Subject,
+    probes: Sequence[Probe],
+    in_company: bool,
+    advance: Callable[[], object],
 ) -> list[Output]:
-    """Send one request at a time."""
-    outputs = []
-    for kind, seed in probes:
-        outputs.append(await _patiently(lambda kind=kind, seed=seed: subject.probe(client, kind, seed)))  # type: ignore[misc]
-        advance()
-    return outputs
-
-
-async def _in_company(
-    client: AsyncTandemClient, subject: Subject, probes: Sequence[Probe], advance: Callable[[], object]
-) -> list[Output]:
-    """Send all at once, shuffled, and as many companions among them."""
-    turnstile = asyncio.Semaphore(AT_A_TIME)
+    """Return the output of each probe: sent one at a time, or all at once, shuffled, as many companions among them."""
+    turnstile = asyncio.Semaphore(AT_A_TIME if in_company else 1)
 
     async def probe(kind: str, seed: int) -> Output:
         async with turnstile:
@@ -119,27 +111,28 @@ async def _in_company(
         async with turnstile:
             await _patiently(lambda: subject.accompany(client, np.random.default_rng([SHUFFLE_SEED, number])))
 
-    requests: list[Callable[[], Coroutine[Any, Any, Output | None]]]
-    requests = [lambda each=each: probe(*each) for each in probes]  # type: ignore[misc]
-    requests += [lambda number=number: accompany(number) for number in range(len(probes))]  # type: ignore[misc]
-    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(requests)).tolist()
-    tasks = {number: asyncio.create_task(requests[number]()) for number in order}
+    numbers = list(range(len(probes)))
+    if in_company:
+        numbers = np.random.default_rng(SHUFFLE_SEED).permutation(2 * len(probes)).tolist()
+    asked: dict[int, asyncio.Task[Output]] = {}
+    company: list[asyncio.Task[None]] = []
+    for number in numbers:
+        if number < len(probes):
+            asked[number] = asyncio.create_task(probe(*probes[number]))
+        else:
+            company.append(asyncio.create_task(accompany(number)))
     try:
-        await asyncio.gather(*tasks.values())
+        await asyncio.gather(*asked.values(), *company)
     finally:
-        for task in tasks.values():
+        for task in (*asked.values(), *company):
             task.cancel()
-    outputs = (tasks[number].result() for number in range(len(probes)))
-    return [output for output in outputs if output is not None]
+    return [asked[number].result() for number in range(len(probes))]
 
 
-async def _patiently(send: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+async def _patiently(send: Callable[[], Awaitable[Result]]) -> Result:
     """Send a request again as long as the server's queue is full."""
     while True:
         try:
             return await send()
         except ResourceExhausted as error:
             await asyncio.sleep(error.retry_after_seconds or RETRY_AFTER_SECONDS)
-
-
-_WAYS: dict[str, Ask] = {"alone": _alone, "in company": _in_company}

@@ -28,6 +28,7 @@ CONFINED = {
         *(f"services/ar/{name}" for name in ("loading", "model.py", "rotary", "runner", "sampling.py")),
         "services/ar/weights",
         "services/ar/packed_linear",
+        "services/ar/exact",
         "training",
         "tandem/cli",
         "bench",

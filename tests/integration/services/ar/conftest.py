@@ -33,6 +33,7 @@ class Backend:
     channel: grpc.aio.Channel
     worker: ArWorker
     registry: CollectorRegistry
+    address: str
 
     def sample(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -97,8 +98,9 @@ async def serving(settings: ArSettings) -> AsyncIterator[Backend]:
     server = RpcServer("127.0.0.1", 0, [handler], [descriptor.full_name])
     await server.start()
     await worker.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield Backend(ar_pb2_grpc.AutoregressiveServiceStub(channel), channel, worker, registry)
+    address = f"127.0.0.1:{server.port}"
+    async with grpc.aio.insecure_channel(address) as channel:
+        yield Backend(ar_pb2_grpc.AutoregressiveServiceStub(channel), channel, worker, registry, address)
     await server.stop(5.0)
     await worker.stop()
 

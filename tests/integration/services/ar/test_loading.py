@@ -118,3 +118,9 @@ def test_another_kind_of_model_is_refused(tmp_path):
     (folder / "model.toml").write_text('kind = "judge"\nmodality = "image"\nlicence = "MIT"\n')
     with pytest.raises(ModelError, match="judge: image judge, not a transformer"):
         attempt(folder)
+
+
+def test_exactness_that_was_asked_for_is_had_or_refused(repository):
+    settings = ArSettings(models_dir=repository[0], models=["tiny"], device="cpu", dtype="bfloat16", exact="on")
+    with pytest.raises(ModelError, match="exact: needs float32"):
+        load(ModelRepository(repository[0]).get("tiny"), settings, ArMetrics(CollectorRegistry()))

@@ -29,6 +29,7 @@ class Backend:
     channel: grpc.aio.Channel
     worker: GanWorker
     registry: CollectorRegistry
+    address: str
 
     def sample(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -65,8 +66,9 @@ async def running_backend(settings: GanSettings) -> AsyncIterator[Backend]:
     await server.start()
     try:
         await worker.start()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            yield Backend(gan_pb2_grpc.GanServiceStub(channel), channel, worker, registry)
+        address = f"127.0.0.1:{server.port}"
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield Backend(gan_pb2_grpc.GanServiceStub(channel), channel, worker, registry, address)
             for model in worker.models:
                 for batcher in model.parts:
                     batcher.check_integrity()

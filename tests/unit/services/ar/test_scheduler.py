@@ -146,3 +146,24 @@ def test_under_random_load_everything_ends_and_nothing_is_lost(arrivals, num_blo
     assert not engine.has_work
     assert engine._pool.num_taken == 0
     assert sequences[-1].num_output_tokens == sequences[-1].params.max_tokens
+
+
+def test_in_exact_mode_prompts_are_cut_at_fixed_places_whatever_the_budget():
+    engine = Scheduler(BlockPool(64, block_size=4), 4, 16, chunk_tokens=8)
+    engine.add(sequence(20, max_tokens=6))
+    engine.add(sequence(11, max_tokens=6))
+    assert [shape(step(engine)) for _ in range(3)] == [[8, 8], [8, 3], [1, 4]]
+
+
+def test_in_exact_mode_a_preempted_output_is_computed_again_token_by_token():
+    engine = Scheduler(BlockPool(64, block_size=4), 4, 16, chunk_tokens=8)
+    again = sequence(9, max_tokens=6)
+    again.token_ids += [1, 1, 1]
+    engine.add(again)
+    assert [shape(step(engine)) for _ in range(6)] == [[8], [1], [1], [1], [1], [1]]
+    assert again.num_output_tokens == 5
+
+
+def test_a_batch_has_room_for_a_chunk():
+    with pytest.raises(ValueError, match="max_batch_tokens: 16 has no room for a chunk of 14 tokens"):
+        Scheduler(BlockPool(64, block_size=4), 4, 16, chunk_tokens=14)
