@@ -1,10 +1,12 @@
 """`tandem up`: the three processes, until Ctrl-C."""
 
 import asyncio
+import shlex
 from typing import Annotated
 
 import typer
 
+from runtime.models import ModelRepository, ModelSpec
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
@@ -63,18 +65,36 @@ def up(
 
 
 def announce(plan: Plan, terminal: Terminal) -> None:
-    """Print where everything is."""
+    """Print where everything is, and what to try."""
     ports, gateway = plan.ports, "" if plan.ports == _DEFAULTS else f" --address {plan.address}"
-    lines = {
-        "gRPC": f"{plan.address}  (reflection and health included)",
-        "web page": f"{plan.web_address}/",
-        "metrics": f"{plan.web_address}/metrics, and the backends' on {ports.ar_metrics_port} and"
-        f" {ports.gan_metrics_port}",
-        "logs": f"{LOG_FOLDER}/",
-        "try": f"tandem generate{gateway} 'Why is the sky blue?'",
-        "or": f"tandem generate{gateway} --label sneaker --partial",
-        "and": f"tandem sample{gateway} --label sneaker",
-        "stop": "Ctrl-C",
-    }
-    for name, value in lines.items():
+    lines = [
+        ("gRPC", f"{plan.address}  (reflection and health included)"),
+        ("web page", f"{plan.web_address}/"),
+        (
+            "metrics",
+            f"{plan.web_address}/metrics, and the backends' on {ports.ar_metrics_port} and {ports.gan_metrics_port}",
+        ),
+        ("logs", f"{LOG_FOLDER}/"),
+        *(("try", f"tandem {words}{gateway}") for words in suggestions(plan)),
+        ("stop", "Ctrl-C"),
+    ]
+    for name, value in lines:
         terminal.out.print(f"{name:>9}  {value}", markup=False, soft_wrap=True)
+
+
+def suggestions(plan: Plan) -> list[str]:
+    """Return a command for each sort of model that is served: a text, a picture in sequence, one in parallel."""
+    repository = ModelRepository(plan.models_dir)
+    commands: dict[str, str] = {}
+    for name in plan.sequential_models:
+        spec = repository.get(name).spec
+        drawn = f"generate --label {_first_class(spec)} --partial"
+        commands.setdefault(spec.modality, drawn if spec.modality == "image" else "generate 'Why is the sky blue?'")
+    spec = repository.get(plan.parallel_models[0]).spec
+    commands["parallel"] = f"sample --label {_first_class(spec)}" if spec.image and spec.image.class_names else "sample"
+    return list(commands.values())
+
+
+def _first_class(spec: ModelSpec) -> str:
+    """Return the name of a class as a shell takes it."""
+    return shlex.quote(spec.image.class_names[0]) if spec.image is not None else "0"

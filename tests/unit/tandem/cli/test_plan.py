@@ -1,5 +1,6 @@
 """The commands that start the three processes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from runtime.errors import NotFound
 from runtime.models import ModelError
 from tandem.cli.plan import Plan, Ports
+from tandem.cli.up import suggestions
 
 
 def plan(models_dir: Path, sequential_model: str = "text") -> Plan:
@@ -40,3 +42,14 @@ def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
         plan(tmp_path).fetch_weights(print)
     with pytest.raises(NotFound, match="text"):
         plan(tmp_path, "other").fetch_weights(print)
+
+
+def test_what_to_try_fits_the_models_that_are_served() -> None:
+    models = Path(__file__).parents[4] / "models"
+    both = Plan(Ports(), models, ["smollm2-135m-instruct", "fashion-ar"], ["fashion-gan"], 1.0)
+    assert suggestions(both) == [
+        "generate 'Why is the sky blue?'",
+        "generate --label t-shirt --partial",
+        "sample --label t-shirt",
+    ]
+    assert suggestions(replace(both, sequential_models=["fashion-ar"]))[0] == "generate --label t-shirt --partial"
