@@ -1,10 +1,8 @@
 """Train the GAN in resumable slices: `python -m training.gan.train --out runs/fashion-gan`.
 
 Hinge loss, one discriminator step per generator step, an exponential moving average of the generator (the weights that
-are served), a learning rate that falls linearly over the last 40 % of the steps. Then comes fine-tuning at a lower
-rate, in which the generator learns from those images of a batch that fool the discriminator best (top-k training, Sinha
-et al. 2020): it costs a little variety, of which there is plenty, and buys fewer broken images. The log holds both
-losses and mean scores; snapshots write the averaged generator and a picture, a row a class.
+are served), a learning rate that falls linearly over the last 40 % of the steps. The log holds both losses and mean
+scores; snapshots write the averaged generator and a picture, a row a class.
 """
 
 import copy
@@ -29,19 +27,11 @@ Player = TypeVar("Player", Generator, Discriminator)
 class Recipe:
     """Everything that decides the outcome."""
 
-    game_steps: int = 28_000
-    tuning_steps: int = 6_000
+    steps: int = 16_000
     batch_size: int = 64
     learning_rate: float = 4e-4
-    tuning_rate: float = 1e-4
-    tuning_kept_share: float = 0.6
-    """Of a batch's generated images, how many the generator learns from when it is fine-tuned."""
     ema_decay: float = 0.999
     seed: int = 0
-
-    @property
-    def steps(self) -> int:
-        return self.game_steps + self.tuning_steps
 
 
 class Trainer:
@@ -93,24 +83,15 @@ class Trainer:
     def _generator_round(self, latent: Tensor, label: Tensor) -> dict[str, float]:
         self.discriminator.requires_grad_(False)
         score, _ = self.discriminator(self.generator(latent, label), label)
-        kept = round(self.recipe.tuning_kept_share * len(score)) if self._is_tuning else len(score)
-        loss = -score.float().topk(kept).values.mean()
+        loss = -score.float().mean()
         self.generator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.generator_optimiser.step()
         self.discriminator.requires_grad_(True)
         return {"generator_loss": loss.item()}
 
-    @property
-    def _is_tuning(self) -> bool:
-        return self.step_index >= self.recipe.game_steps
-
     def _set_learning_rate(self) -> None:
-        recipe = self.recipe
-        if self._is_tuning:
-            rate = recipe.tuning_rate * (1 - (self.step_index - recipe.game_steps) / recipe.tuning_steps)
-        else:
-            rate = recipe.learning_rate * min(1.0, (1 - self.step_index / recipe.game_steps) / 0.4)
+        rate = self.recipe.learning_rate * min(1.0, (1 - self.step_index / self.recipe.steps) / 0.4)
         for optimiser in (self.generator_optimiser, self.discriminator_optimiser):
             for group in optimiser.param_groups:
                 group["lr"] = rate
