@@ -15,6 +15,8 @@ class Output:
     pixels: bytes = b""
     pixel_size: int = 1
     """Bytes a value."""
+    logprobs: tuple[float, ...] = ()
+    """Of the tokens, where there are any; told apart by their bits too, but no part of what the seed promises."""
 
 
 @dataclass
@@ -26,6 +28,8 @@ class Agreement:
     sent: str
     num_requests: int = 0
     num_identical: int = 0
+    num_equal_logprobs: int = 0
+    has_logprobs: bool = False
     first_difference: str = field(default="", init=False)
 
     @property
@@ -34,21 +38,29 @@ class Agreement:
 
     @property
     def share_text(self) -> str:
-        """The share in percent, never rounded up to 100."""
-        thousandths = 1000 * self.num_identical // max(1, self.num_requests)
-        return f"{thousandths / 10:.1f} %"
+        return self._share(self.num_identical)
+
+    @property
+    def logprobs_share_text(self) -> str:
+        return self._share(self.num_equal_logprobs) if self.has_logprobs else "-"
+
+    def _share(self, count: int) -> str:
+        """Return a share in percent, never rounded up to 100."""
+        return f"{1000 * count // max(1, self.num_requests) / 10:.1f} %"
 
     def add(self, seed: int, expected: Output, got: Output) -> None:
         """Enter an output; `expected` is what the same request brought elsewhere."""
         place = first_difference(expected, got)
         self.num_requests += 1
         self.num_identical += place is None
+        self.num_equal_logprobs += expected.logprobs == got.logprobs
+        self.has_logprobs |= bool(expected.logprobs)
         if place is not None and not self.first_difference:
             self.first_difference = f"seed {seed}, {place}"
 
 
 def first_difference(expected: Output, got: Output) -> str | None:
-    """Return where two outputs part, None if they are the same in every bit."""
+    """Return where tokens or pixels of two outputs part, None if they are the same in every bit."""
     token = _first_unequal(np.array(expected.token_ids), np.array(got.token_ids))
     if token is not None:
         return f"token {token}"
@@ -68,11 +80,12 @@ def agreement_table(paradigm: str, model: str, agreements: Sequence[Agreement]) 
     """Return one row for each kind of request and way of sending it."""
     table = Table(
         *("requests", Column("replica", no_wrap=True), "sent"),
-        Column("identical", justify="right"),
-        *("share", "first difference"),
+        Column("identical", justify="right", no_wrap=True),
+        "first difference",
+        Column("logprobs", justify="right"),
         title=f"{model}, {paradigm}: outputs against those of the first replica, sent alone",
     )
     for each in agreements:
-        counts = f"{each.num_identical} of {each.num_requests}"
-        table.add_row(each.kind, each.address, each.sent, counts, each.share_text, each.first_difference)
+        found = (f"{each.share_text} of {each.num_requests}", each.first_difference, each.logprobs_share_text)
+        table.add_row(each.kind, each.address, each.sent, *found)
     return table

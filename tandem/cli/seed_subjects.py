@@ -60,8 +60,10 @@ class TextSubject:
             temperature=temperature,
             max_tokens=NUM_TOKENS,
             ignore_eos=True,
+            logprobs=True,
         )
-        return Output(completion.choices[0].token_ids)
+        (choice,) = completion.choices
+        return Output(choice.token_ids, logprobs=tuple(each.logprob for each in choice.logprobs))
 
     async def accompany(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
         options = _random_sampling(dice, 2 * NUM_TOKENS) | {"model": self.model.name}

@@ -34,7 +34,7 @@ class Recorder:
 
     async def complete(self, prompt: str, **options: Any) -> Any:
         self.asked.append((prompt, options))
-        return type("Completion", (), {"choices": [type("Choice", (), {"token_ids": (1,)})]})
+        return type("Completion", (), {"choices": [type("Choice", (), {"token_ids": (1,), "logprobs": ()})]})
 
 
 async def test_a_probe_is_the_same_request_each_time_and_fits_the_context() -> None:
