@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 STUBS := $(PROTOS:.proto=_pb2.py)
 
-.PHONY: help setup demo up test lint format types stubs train-judge train-gan curve-gan export-gan train-ar export-ar gates bench clean
+.PHONY: help setup demo up test lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar gates bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -42,10 +42,13 @@ format: setup  ## ruff: mend what can be mended
 types: setup  ## mypy, strict
 	$(BIN)/mypy
 
-train-judge: setup  ## train fashion-judge anew (4 minutes; all figures of quality change with it)
-	$(BIN)/python -m training.judge --out models/fashion-judge
+train-judge: setup  ## train a judge (4 minutes; goes on where it stopped)
+	$(BIN)/python -m training.judge.train --out runs/fashion-judge
 
-train-gan: setup  ## train fashion-gan (about 40 minutes on 2 cores; goes on where it stopped)
+export-judge: setup  ## export the trained judge into models/: all figures of quality change with it
+	$(BIN)/python -m training.judge.export --run runs/fashion-judge --model models/fashion-judge
+
+train-gan: setup  ## train fashion-gan (about 40 minutes on a core; goes on where it stopped)
 	$(BIN)/python -m training.gan.train --out runs/fashion-gan
 
 curve-gan: setup  ## measure the quality of each snapshot of that training

@@ -1,0 +1,45 @@
+"""The judge on the real data set: a slice of training, the export, and the committed one's accuracy."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.quality.judge import Judge, judge_model, weights_of
+from bench.quality.reference import fashion_mnist
+from training import loop
+from training.dataset import DEFAULT_FOLDER
+from training.judge import export, train
+
+MODELS = Path(__file__).parents[4] / "models"
+TEN_CLASSES_AT_RANDOM = 0.1
+
+pytestmark = pytest.mark.skipif(not DEFAULT_FOLDER.exists(), reason="needs the package dataset-fashion-mnist")
+
+
+def test_the_committed_judge_is_as_good_as_its_gate():
+    path, _ = weights_of(judge_model(MODELS / "fashion-judge"))
+    test = fashion_mnist().test
+    guesses, _ = Judge(path).look(test.images)
+    assert np.mean(guesses == test.labels) >= 0.92
+
+
+def test_a_few_steps_teach_something_and_their_export_is_a_judge(tmp_path, monkeypatch):
+    run, model = tmp_path / "run", tmp_path / "judge"
+    recipe = train.Recipe(steps=20)
+    loop.train(train.Trainer(recipe), lambda first: train.batches(recipe, first), run, loop.Slice(60, 1000))
+    last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert last["test_accuracy"] > 2 * TEN_CLASSES_AT_RANDOM
+    assert (run / "mistakes-000020.png").exists()
+    model.mkdir()
+    shutil.copy(MODELS / "fashion-judge" / "model.toml", model)
+    monkeypatch.setattr("sys.argv", ["export", "--run", str(run), "--model", str(model)])
+    export.main()
+    path, digest = weights_of(judge_model(model))
+    assert digest != weights_of(judge_model(MODELS / "fashion-judge"))[1]
+    test = fashion_mnist().test
+    guesses, features = Judge(path).look(test.images)
+    assert np.mean(guesses == test.labels) == pytest.approx(last["test_accuracy"], abs=1e-3)
+    assert features.shape == (10_000, 128)
