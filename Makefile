@@ -42,7 +42,7 @@ format: setup  ## ruff: mend what can be mended
 types: setup  ## mypy, strict
 	$(BIN)/mypy
 
-train-judge: setup  ## train a judge (4 minutes; goes on where it stopped)
+train-judge: setup  ## train a judge (6 minutes on a core; goes on where it stopped)
 	$(BIN)/python -m training.judge.train --out runs/fashion-judge
 
 export-judge: setup  ## export the trained judge into models/: all figures of quality change with it
