@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 STUBS := $(PROTOS:.proto=_pb2.py)
 
-.PHONY: help setup demo up test lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar gates bench clean
+.PHONY: help setup demo up test lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar gates bench dashboards clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -55,7 +55,7 @@ curve-gan: setup  ## measure the quality of each snapshot of that training
 	$(BIN)/python -m bench.quality.training_curve --run runs/fashion-gan --model models/fashion-gan
 
 export-gan: setup  ## export the trained fashion-gan into models/ and measure its diversity baseline
-	$(BIN)/python -m training.gan.export --run runs/fashion-gan --model models/fashion-gan
+	$(BIN)/python -m training.gan.export --run runs/fashion-gan --model models/fashion-gan --step 20000
 	$(BIN)/python -m bench.quality.diversity_baseline --model models/fashion-gan
 
 train-ar: setup  ## train fashion-ar: tokenizer, decoder, transformer (about 70 minutes on a core; goes on where it stopped)
@@ -72,6 +72,9 @@ gates: setup  ## what the committed models must reach, and whether they do
 
 bench: setup  ## every benchmark, one after another
 	for script in bench/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+dashboards: setup  ## write Grafana's dashboards anew from deploy/grafana/*.py
+	$(BIN)/python -m deploy.grafana
 
 clean:  ## remove what can be made again (not the downloaded weights)
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache

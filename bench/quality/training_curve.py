@@ -4,6 +4,7 @@
 
 For every snapshot of the run: 10,000 class-balanced 8-bit samples against the 10,000 test images, in the features of
 the frozen judge. Writes curve.json and curve.png (quality above, both players' losses below) into the model's folder.
+More training buys variety (recall) and pays with broken images (precision): look at both before you choose a snapshot.
 """
 
 import argparse
@@ -21,11 +22,13 @@ from safetensors.torch import load_file
 
 from bench.quality.distances import frechet_distance
 from bench.quality.judge import Judge
+from bench.quality.manifold import overlap
 from training.dataset import NUM_CLASSES, load_split
 from training.gan.networks import LATENT_DIM, Generator
 
 NUM_SAMPLES = 10_000
 SEED = 1
+OVERLAP = ("precision", "recall", "coverage")
 
 
 @torch.no_grad()
@@ -43,39 +46,50 @@ def labels() -> torch.Tensor:
     return torch.arange(NUM_CLASSES).repeat_interleave(NUM_SAMPLES // NUM_CLASSES)
 
 
+class Test:
+    """The test images, and how far other images are from them."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._features = judge.look(load_split("test")[0])[1]
+
+    def compare(self, images: npt.NDArray[np.uint8], wanted: npt.NDArray[np.int64]) -> dict[str, float]:
+        """Return one point of the curve; `wanted` are the labels."""
+        guesses, features = self._judge.look(images)
+        found = overlap(self._features, features)
+        return {
+            "fid": round(frechet_distance(features, self._features), 3),
+            "accuracy": round(float((guesses == wanted).mean()), 4),
+            **{name: round(getattr(found, name), 4) for name in OVERLAP},
+        }
+
+
 def measure(run: Path, judge: Judge) -> dict[str, Any]:
     """Return the curve: one point a snapshot, and what real images get (the floor)."""
-    test_images, test_labels = load_split("test")
-    guesses, test_features = judge.look(test_images)
-    train_features = judge.look(load_split("train")[0][:NUM_SAMPLES])[1]
-    points = []
-    for path in track(sorted(run.glob("ema-*.safetensors")), description="measuring snapshots"):
-        found, features = judge.look(draw(path))
-        points.append(
-            {
-                "step": int(path.stem.removeprefix("ema-")),
-                "fid": round(frechet_distance(features, test_features), 3),
-                "accuracy": round(float((found == labels().numpy()).mean()), 4),
-            }
-        )
-    floor = {
-        "fid": round(frechet_distance(train_features, test_features), 3),
-        "accuracy": round(float((guesses == test_labels).mean()), 4),
-    }
+    test = Test(judge)
+    points = [
+        {"step": int(path.stem.removeprefix("ema-")), **test.compare(draw(path), labels().numpy())}
+        for path in track(sorted(run.glob("ema-*.safetensors")), description="measuring snapshots")
+    ]
+    images, wanted = load_split("train")
+    floor = test.compare(images[:NUM_SAMPLES], wanted[:NUM_SAMPLES])
     return {"num_samples": NUM_SAMPLES, "seed": SEED, "real_train_images": floor, "snapshots": points}
 
 
 def plot(curve: dict[str, Any], log: list[dict[str, float]], path: Path) -> None:
-    """Draw FID over steps, and both losses of the game."""
-    figure, (above, below) = pyplot.subplots(2, 1, figsize=(8, 6), sharex=True)
+    """Draw FID, precision and its kin, and both losses of the game, over steps."""
+    figure, (above, middle, below) = pyplot.subplots(3, 1, figsize=(8, 8), sharex=True)
     steps = [point["step"] for point in curve["snapshots"]]
     above.plot(steps, [point["fid"] for point in curve["snapshots"]], marker="o", label="generator (EMA)")
     above.axhline(curve["real_train_images"]["fid"], linestyle=":", color="gray", label="real training images")
     above.set(yscale="log", ylabel="FID (judge features)", title="fashion-gan: 10,000 samples against the test set")
+    for name in ("accuracy", *OVERLAP):
+        middle.plot(steps, [point[name] for point in curve["snapshots"]], marker=".", label=name)
+    middle.set(ylabel="share", ylim=(0.4, 1))
     for player, colour in (("discriminator", "tab:red"), ("generator", "tab:blue")):
         below.plot([x["step"] for x in log], _smooth([x[f"{player}_loss"] for x in log]), color=colour, label=player)
     below.set(xlabel="step", ylabel="hinge loss")
-    for axes in (above, below):
+    for axes in (above, middle, below):
         axes.legend()
         axes.grid(alpha=0.3)
     figure.tight_layout()

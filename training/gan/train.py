@@ -27,7 +27,7 @@ Player = TypeVar("Player", Generator, Discriminator)
 class Recipe:
     """Everything that decides the outcome."""
 
-    steps: int = 16_000
+    steps: int = 28_000
     batch_size: int = 64
     learning_rate: float = 4e-4
     ema_decay: float = 0.999
