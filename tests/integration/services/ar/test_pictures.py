@@ -65,7 +65,7 @@ async def test_a_greedy_picture_is_what_the_decoder_makes_of_its_tokens(both):
 
 async def test_a_partial_picture_is_black_where_no_token_is(both):
     responses = await both.generate(picture(seed=1, partial_images=True))
-    assert len(responses) > 5
+    assert len(responses) > 1  # what is ready together travels together
     drawn: list[int] = []
     for response in responses:
         drawn.extend(response.token_ids)
