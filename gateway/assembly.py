@@ -8,22 +8,25 @@ from prometheus_client import CollectorRegistry
 from gateway.backend import Backend
 from gateway.forward import Forwarder
 from gateway.grpc_transport import GrpcTransport, service_names
-from gateway.http_transport import HttpServer, build_app
+from gateway.history import History
+from gateway.http_app import build_app
+from gateway.http_server import HttpServer
+from gateway.http_transport import HttpTransport
 from gateway.metrics import GatewayMetrics
 from gateway.permits import Permits
 from gateway.routes import PARALLEL, SEQUENTIAL
+from gateway.server import GatewayServer
 from gateway.settings import GatewaySettings
 from gateway.status import Status
 from gateway.worker import GatewayWorker
 from runtime.metrics import new_registry
-from runtime.server import RpcServer
 
 
 @dataclass(frozen=True)
 class Gateway:
     """A gateway, not started; `backends` and `permits` are keyed by paradigm."""
 
-    server: RpcServer
+    server: GatewayServer
     worker: GatewayWorker
     http: HttpServer
     registry: CollectorRegistry
@@ -40,9 +43,14 @@ def assemble(settings: GatewaySettings) -> Gateway:
     metrics = GatewayMetrics(registry)
     for paradigm, permit in permits.items():
         metrics.watch_permits(paradigm, permit)
-    transport = GrpcTransport(Forwarder(backends, permits, metrics), metrics)
-    server = RpcServer(settings.host, settings.port, transport.handlers(), service_names())
-    status = Status(backends, permits, metrics, server)
-    http = HttpServer(build_app(status, registry), settings.host, settings.http_port)
-    worker = GatewayWorker(backends.values(), http, server.health)
+        for replica in backends[paradigm].replicas:
+            metrics.watch_replica(paradigm, replica)
+    forwarder = Forwarder(backends, permits, metrics)
+    grpc_handlers = GrpcTransport(forwarder, metrics).handlers()
+    http_transport = HttpTransport(forwarder, metrics)
+    server = GatewayServer(settings.host, settings.port, grpc_handlers, service_names(), http_transport)
+    history = History(metrics)
+    app = build_app(Status(backends, permits, metrics, server), history, registry, http_transport, settings.http_hosts)
+    http = HttpServer(app, settings.host, settings.http_port)
+    worker = GatewayWorker(backends.values(), http, history, server.health)
     return Gateway(server, worker, http, registry, backends, permits)

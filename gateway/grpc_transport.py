@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Iterable
 
 import grpc
 
+from gateway.answer import Answer
 from gateway.forward import Forwarder
 from gateway.metrics import GatewayMetrics
-from gateway.observation import Observation
 from gateway.routes import Route, all_routes
-from gateway.upstream_error import Trailers, UpstreamError
+from gateway.upstream_error import UpstreamError
 from runtime.deadlines import Deadline
-from runtime.errors import Internal, TandemError
-from runtime.rpc import Context, abort, code_of, read_message
+from runtime.rpc import Context, abort, read_message
 from runtime.undisturbed import undisturbed
-
-logger = logging.getLogger(__name__)
 
 TRANSPORT = "grpc"
 
@@ -41,18 +37,18 @@ class GrpcTransport:
 
     def _unary_handler(self, route: Route) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def unary(_: object, context: Context) -> bytes:
-            async with _Answer(route, context, self._metrics) as answer:
-                request = await answer.request()
-                return await self._forwarder.unary(route, request, answer.deadline, answer.observation)
+            async with _Call(route, context, self._metrics) as call:
+                request = await call.request()
+                return await self._forwarder.unary(route, request, call.deadline, call.observation)
 
         # Registered as a stream of requests: see runtime.rpc.
         return grpc.stream_unary_rpc_method_handler(unary)
 
     def _stream_handler(self, route: Route) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def stream(_: object, context: Context) -> None:
-            async with _Answer(route, context, self._metrics) as answer:
-                request = await answer.request()
-                responses = self._forwarder.stream(route, request, answer.deadline, answer.observation)
+            async with _Call(route, context, self._metrics) as call:
+                request = await call.request()
+                responses = self._forwarder.stream(route, request, call.deadline, call.observation)
                 async with contextlib.aclosing(responses):
                     async for response in responses:
                         await undisturbed(context.write(response))
@@ -60,14 +56,12 @@ class GrpcTransport:
         return grpc.stream_stream_rpc_method_handler(stream)
 
 
-class _Answer:
-    """The end of a call: every way out becomes one status, one record, and the same trailers."""
+class _Call(Answer):
+    """A call: its end becomes a status, with the same trailers whatever it is."""
 
     def __init__(self, route: Route, context: Context, metrics: GatewayMetrics) -> None:
+        super().__init__(route, TRANSPORT, Deadline.after(context.time_remaining()), metrics)
         self._context = context
-        self._metrics = metrics
-        self.deadline = Deadline.after(context.time_remaining())
-        self.observation = Observation(route, TRANSPORT)
 
     async def request(self) -> bytes:
         """Return the request message; the clock starts when it is here."""
@@ -75,33 +69,21 @@ class _Answer:
         self.observation.received()
         return message
 
-    async def __aenter__(self) -> _Answer:
+    async def __aenter__(self) -> _Call:
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self.observation.ended()
-        code = code_of(error, self.deadline)
-        self._metrics.record(self.observation, code)
-        logger.debug("%s %s %.6f s", self.observation.route.path, code, self.observation.total_seconds)
+        self.end(error)
         if error is None:
-            self._context.set_trailing_metadata(self._trailers())
+            self._context.set_trailing_metadata(self.seconds())
         elif not isinstance(error, asyncio.CancelledError):
             await self._refuse(error)
 
     async def _refuse(self, error: BaseException) -> None:
-        if not isinstance(error, TandemError):
-            logger.error("%s failed", self.observation.route.path, exc_info=error)
-            error = Internal()
-        trailers = self._trailers()
-        if isinstance(error, UpstreamError):
-            await self._context.abort(grpc.StatusCode[error.code], str(error), (*error.trailers, *trailers))
-        await abort(self._context, error, trailers)
-
-    def _trailers(self) -> Trailers:
-        return (
-            ("tandem-gateway-seconds", f"{self.observation.gateway_seconds:.6f}"),
-            ("tandem-total-seconds", f"{self.observation.total_seconds:.6f}"),
-        )
+        public = self.public(error)
+        if isinstance(public, UpstreamError):
+            await self._context.abort(grpc.StatusCode[public.code], str(public), (*public.trailers, *self.seconds()))
+        await abort(self._context, public, self.seconds())
 
 
 def service_names() -> Iterable[str]:

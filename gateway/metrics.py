@@ -1,6 +1,7 @@
 """What the gateway exports to Prometheus: one record for each request, in the buckets that all processes share.
 
-Label values come from closed sets: the route table, the models that backends list, gRPC's status names.
+Label values come from closed sets: the route table, the models that backends list, gRPC's status names, the replicas
+that were configured.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway.observation import Observation
 from gateway.permits import Permits
+from gateway.replica import Replica
 from gateway.routes import PARALLEL, SEQUENTIAL
 from runtime.metrics import SECONDS_BUCKETS
 
@@ -38,7 +40,7 @@ class GatewayMetrics:
         # To look a child up by its labels costs more than to count with it; the sets of labels are closed: keep them.
         self._requests_of = cache(self._requests.labels)
         self._duration_of = cache(self.duration.labels)
-        self._outputs_of = cache(self._outputs.labels)
+        self._outputs_of = cache(self.outputs.labels)
         self._first_output_of = cache(self._first_output.labels)
         self._overhead_of = cache(self._overhead.labels)
         self._phase_of = cache(self._phases.labels)
@@ -48,12 +50,18 @@ class GatewayMetrics:
         self._without_output = self._counter(
             "tandem_requests_without_output", "Requests for output that ended before the first.", (*_REQUEST, "code")
         )
-        self._outputs = self._counter(
-            "tandem_outputs", "Tokens or images forwarded to clients.", ("paradigm", "model", "unit")
+        self.outputs = self._counter(
+            "tandem_outputs",
+            "Tokens or images forwarded to clients; a sequential image model's pictures count as images, too.",
+            ("paradigm", "model", "unit"),
         )
         self._in_flight = Gauge(
             "tandem_requests_in_flight", "Requests that hold a permit.", ["paradigm"], registry=self._registry
         )
+        self._serving = self._gauge(
+            "tandem_replica_serving", "1 for a replica that takes requests, 0 for one that does not."
+        )
+        self._at_replica = self._gauge("tandem_replica_requests_in_flight", "Requests that a replica has in hand.")
         self._shed = self._counter("tandem_requests_shed", "Requests refused as too many.", ("paradigm", "reason"))
         self._retries = self._counter("tandem_retries", "Upstream calls that were repeated.", ("paradigm",))
 
@@ -95,6 +103,9 @@ class GatewayMetrics:
     def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
 
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, ["paradigm", "target"], registry=self._registry)
+
     def _histogram(self, name: str, text: str, labels: Sequence[str]) -> Histogram:
         return Histogram(name, text, labels, buckets=SECONDS_BUCKETS, registry=self._registry)
 
@@ -111,6 +122,11 @@ class GatewayMetrics:
     def watch_permits(self, paradigm: str, permits: Permits) -> None:
         """Export the permits taken as the requests in flight."""
         self._in_flight.labels(paradigm).set_function(lambda: permits.in_flight)
+
+    def watch_replica(self, paradigm: str, replica: Replica) -> None:
+        """Export a replica's state and load, by its address."""
+        self._serving.labels(paradigm, replica.target).set_function(lambda: replica.is_serving)
+        self._at_replica.labels(paradigm, replica.target).set_function(lambda: replica.in_flight)
 
     def shed(self, paradigm: str, reason: str) -> None:
         """Count a request that was refused as one too many; `reason` is one of SHED_REASONS."""
@@ -137,6 +153,8 @@ class GatewayMetrics:
     def _record_outputs(self, seen: Observation, stream: Sequence[str]) -> None:
         route = seen.route
         self._outputs_of(route.paradigm, seen.model, route.unit).inc(seen.num_outputs)
+        if seen.num_pictures:
+            self._outputs_of(route.paradigm, seen.model, "image").inc(seen.num_pictures)
         self._first_output_of(*stream).observe(seen.first_output_seconds)
         if route.paradigm == SEQUENTIAL:
             self._first_token.labels(*stream).observe(seen.first_output_seconds)

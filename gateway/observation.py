@@ -32,6 +32,7 @@ class Observation:
         "model",
         "num_first_outputs",
         "num_outputs",
+        "num_pictures",
         "route",
         "timings",
         "transport",
@@ -43,7 +44,7 @@ class Observation:
         self.model = UNKNOWN_MODEL
         self.timings: Timings | None = None
         self.first_output_at = self.last_output_at = 0.0
-        self.num_outputs = self.num_first_outputs = 0
+        self.num_outputs = self.num_first_outputs = self.num_pictures = 0
         self._received_at = time.monotonic()
         self._asked_at = self._heard_at = self._ended_at = 0.0
 
@@ -75,6 +76,7 @@ class Observation:
         if num_outputs:
             self.last_output_at = arrived_at
             self.num_outputs += num_outputs
+        self.num_pictures += self.route.pictures_of(message)
 
     def ended(self) -> None:
         """The request has its status."""

@@ -33,6 +33,18 @@ _OUTPUTS: Mapping[str, Mapping[str, Callable[[Any], int]]] = {
 }
 
 
+def _ends_a_picture(choice: Any) -> bool:
+    # A message on the way may carry a partial picture; the one with the reason carries the last.
+    return bool(choice.finish_reason) and choice.HasField("image")
+
+
+# Replies that may carry what an image model made of its tokens: with it, sequential and parallel have one unit.
+_PICTURES: Mapping[str, Callable[[Any], int]] = {
+    "GenerateResponse": lambda reply: int(_ends_a_picture(reply)),
+    "CompleteResponse": lambda reply: sum(map(_ends_a_picture, reply.choices)),
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Route:
     """One RPC. `unit` is what it generates, None if it generates nothing (Score, Discriminate, ListModels)."""
@@ -48,6 +60,8 @@ class Route:
     """Takes a request: the name of the model that it asks for, empty for the default."""
     outputs_of: Callable[[Any], int]
     """Takes a response: the output units that it carries."""
+    pictures_of: Callable[[Any], int]
+    """Takes a response: how many pictures it ends whose units are tokens."""
     timings_of: Callable[[Any], Timings | None]
     """Takes a response: its timings, None if it carries none."""
 
@@ -78,6 +92,7 @@ def _route(paradigm: str, method: MethodDescriptor) -> Route:
         unit=_UNITS[paradigm] if outputs_of else None,
         model_of=_getter(_path_to(method.input_type, "model"), str, ""),
         outputs_of=outputs_of or (lambda _: 0),
+        pictures_of=_PICTURES.get(method.output_type.name, lambda _: 0),
         timings_of=_getter(_path_to(method.output_type, "timings"), _present, None),
     )
 

@@ -1,4 +1,4 @@
-"""What is running, as plain data: backends, models, requests so far. Behind /status and the start page.
+"""What is running, as plain data: backends, models, requests so far. Behind /status and the page.
 
 Reads the gateway's own state and histograms; asks nobody.
 """
@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from google.protobuf import json_format
 from prometheus_client import Histogram
 
 from gateway.backend import Backend
@@ -17,7 +18,7 @@ from runtime.server import RpcServer
 
 
 class Status:
-    """Everything that the start page says; paradigms are keys of `backends` and of `permits`."""
+    """Everything that the page says of what runs; paradigms are keys of `backends` and of `permits`."""
 
     def __init__(
         self,
@@ -77,13 +78,12 @@ class Status:
 
 
 def _described(model: Any) -> dict[str, Any]:
+    """Return what the model's backend lists, with two words that both services have in common."""
     fields = model.DESCRIPTOR.fields_by_name
-    where = f"{model.device} {model.dtype}" if "device" in fields else ", ".join(model.providers)
     return {
-        "name": model.name,
+        **json_format.MessageToDict(model, preserving_proto_field_name=True),
         "makes": model.modality if "modality" in fields else "image",
-        "licence": model.licence,
-        "runs_on": where,
+        "runs_on": f"{model.device} {model.dtype}" if "device" in fields else ", ".join(model.providers),
     }
 
 

@@ -1,19 +1,21 @@
-"""What runs behind the gateway's gRPC server: the watch over the backends, and HTTP."""
+"""What runs behind the gateway's gRPC server: the watch over the backends, the history, and HTTP."""
 
 import asyncio
 from collections.abc import Collection
 
 from gateway.backend import Backend
-from gateway.http_transport import HttpServer
+from gateway.history import History
+from gateway.http_server import HttpServer
 from runtime.health import Health
 
 
 class GatewayWorker:
     """A runtime.lifecycle.Worker. It is ready at once; each service becomes available when its backend does."""
 
-    def __init__(self, backends: Collection[Backend], http: HttpServer, health: Health) -> None:
+    def __init__(self, backends: Collection[Backend], http: HttpServer, history: History, health: Health) -> None:
         self._backends = backends
         self._http = http
+        self._history = history
         self._health = health
         self._tasks: list[asyncio.Task[None]] = []
         self._opened: list[Backend] = []
@@ -21,6 +23,7 @@ class GatewayWorker:
     async def start(self) -> None:
         """Bind HTTP and begin to watch. Raises PortInUse."""
         self._tasks.append(self._http.start())
+        self._tasks.append(asyncio.create_task(self._history.run()))
         for backend in self._backends:
             backend.start()
             self._opened.append(backend)

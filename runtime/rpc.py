@@ -157,11 +157,11 @@ def code_of(error: BaseException | None, deadline: Deadline) -> str:
 
 async def abort(context: Context, error: TandemError, trailers: Iterable[tuple[str, str | bytes]] = ()) -> NoReturn:
     """End the call with the status that `error` stands for, its google.rpc details, and `trailers`."""
-    code = grpc.StatusCode[error.code]
-    await context.abort(code, str(error), (*_details(code, error).items(), *trailers))
+    await context.abort(grpc.StatusCode[error.code], str(error), (*status_details(error).items(), *trailers))
 
 
-def _details(code: grpc.StatusCode, error: TandemError) -> Mapping[str, bytes]:
+def status_details(error: TandemError) -> Mapping[str, bytes]:
+    """Return the trailer with what a program may read of `error`: google.rpc.Status; none if there is nothing."""
     detail: Message
     if isinstance(error, ResourceExhausted):
         delay = duration_pb2.Duration()
@@ -174,5 +174,5 @@ def _details(code: grpc.StatusCode, error: TandemError) -> Mapping[str, bytes]:
         return {}
     packed = any_pb2.Any()
     packed.Pack(detail)
-    status = status_pb2.Status(code=code.value[0], message=str(error), details=[packed])
+    status = status_pb2.Status(code=grpc.StatusCode[error.code].value[0], message=str(error), details=[packed])
     return {"grpc-status-details-bin": status.SerializeToString()}

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from bench.quality.distances import Features, frechet_distance, kernel_distance, variance
 from bench.quality.judge import Judge
-from bench.quality.manifold import overlap
+from bench.quality.manifold import Manifold
 from bench.quality.memorisation import UNSEEN_SHARE, Nearest, nearest, unseen_threshold
 from bench.quality.reference import Reference, Split
 
@@ -52,6 +52,7 @@ class Yardstick:
         self._judge = judge
         self._reference = reference
         self._test_features = judge.look(reference.test.images)[1]
+        self._manifold = Manifold(self._test_features)
         unseen = self.nearest_training_images(reference.test)
         self._thresholds = [unseen_threshold(found.distances) for found in unseen]
 
@@ -91,7 +92,7 @@ class Yardstick:
             for label, share in enumerate(memorised)
         )
         kid, kid_std = kernel_distance(features, self._test_features)
-        covering = overlap(self._test_features, features)
+        covering = self._manifold.overlap(features)
         sizes = [int((images.labels == label).sum()) for label in range(len(classes))]
         return Quality(
             num_images=len(hits),

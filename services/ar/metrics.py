@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
 from services.ar.block_pool import BlockPool
 from services.ar.scheduler import Scheduler, Work
-from services.common.batcher import End
+from services.common.batcher import ENDS, End
 
 PARADIGM = "sequential"
 
@@ -62,6 +62,12 @@ class EngineMetrics:
         metrics.used_blocks.labels(model).set_function(lambda: pool.num_taken)
         metrics.waiting.labels(model).set_function(lambda: scheduler.num_waiting)
         metrics.running.labels(model).set_function(lambda: scheduler.num_running)
+        # Counters begin at 0: one that appears with its first event hides that event from a rate.
+        metrics.preemptions.labels(model)
+        for kind in ("decode", "prefill"):
+            metrics.tokens.labels(model, kind)
+        for outcome in ENDS:
+            metrics.sequences.labels(model, outcome)
 
     def stepped(self, scheduler: Scheduler, batch: list[Work], seconds: float) -> None:
         metrics, model = self._metrics, self._model
@@ -85,9 +91,11 @@ class NetworkMetrics:
         self._labels = (model, network)
         for place, provider in enumerate(providers):
             metrics.provider.labels(model, network, provider, str(place)).set(1)
+        for outcome in ENDS:
+            metrics.images.labels(*self._labels, outcome)
 
-    def passed(self, batch_size: int) -> None:
-        """Batch sizes are those of the transformer: it generates."""
+    def passed(self, batch_size: int, seconds: float) -> None:
+        """Batches and their times are the transformer's: it generates."""
 
     def ended(self, outcome: End, num_samples: int) -> None:
         self._images.labels(*self._labels, outcome).inc(num_samples)

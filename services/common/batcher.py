@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol
+from typing import Generic, Literal, Protocol, get_args
 
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted, TandemError, Unavailable
@@ -26,12 +26,13 @@ logger = logging.getLogger(__name__)
 MIN_RETRY_SECONDS = 0.01
 
 End = Literal["finished", "cancelled", "failed"]
+ENDS: tuple[End, ...] = get_args(End)
 
 
 class BatchObserver(Protocol):
     """Told, on the event loop, of each pass and of each request's one end."""
 
-    def passed(self, batch_size: int) -> None: ...
+    def passed(self, batch_size: int, seconds: float) -> None: ...
 
     def ended(self, outcome: End, num_samples: int) -> None: ...
 
@@ -234,7 +235,7 @@ class Batcher(Generic[Payload, Result]):
             one.request.add(one.start, result, Pass(started_at, ended_at, one.num_samples, batch_size))
             if one.request.is_complete:
                 self._end(one.request, "finished")
-        self._observer.passed(batch_size)
+        self._observer.passed(batch_size, ended_at - started_at)
 
     def _die(self, error: Exception) -> None:
         logger.critical("%s: the batcher's loop died", self._name, exc_info=error)

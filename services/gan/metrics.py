@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from runtime.metrics import BackendMetrics, DiversityMetrics
-from services.common.batcher import Batcher, End
+from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
+from services.common.batcher import ENDS, Batcher, End
 
 PARADIGM = "parallel"
 
@@ -25,6 +25,9 @@ class GanMetrics:
         )
         self.queued = Gauge("tandem_images_queued", "Images that wait.", labels, registry=registry)
         self.open = Gauge("tandem_batcher_requests", "Requests that wait or run.", labels, registry=registry)
+        self.passes = Histogram(
+            "tandem_pass_seconds", "Seconds of a pass.", labels, buckets=SECONDS_BUCKETS, registry=registry
+        )
         self.provider = Gauge(
             "tandem_execution_provider_info",
             "1 for each execution provider that a session really has; place 0 is the first choice.",
@@ -43,13 +46,17 @@ class BatcherMetrics:
     def __init__(self, metrics: GanMetrics, model: str, network: str) -> None:
         self._metrics = metrics
         self._labels = (model, network)
+        self._passes = metrics.passes.labels(*self._labels)
+        for outcome in ENDS:
+            metrics.images.labels(*self._labels, outcome)
 
     def watch(self, batcher: Batcher[Any, Any]) -> None:
         """Let the gauges read the batcher's books."""
         self._metrics.queued.labels(*self._labels).set_function(lambda: batcher.num_queued)
         self._metrics.open.labels(*self._labels).set_function(lambda: batcher.num_open)
 
-    def passed(self, batch_size: int) -> None:
+    def passed(self, batch_size: int, seconds: float) -> None:
+        self._passes.observe(seconds)
         model, network = self._labels
         # The paradigms are compared by what they generate; judging is not generating.
         if network == "generator":

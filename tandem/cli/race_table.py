@@ -1,50 +1,34 @@
-"""How a race's figures are shown."""
+"""How a race's figures are shown at its end: a column a way to ask, a row a figure."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
 from rich.table import Table
 
-from tandem.cli.measurement import Measurement, quantile
+from bench.compare.document import Comparison, WayResult
+from tandem.cli.comparison_table import NONE, better_by, shown
 from tandem.cli.terminal import seconds_text
 
 NOTE = (
-    "Times are the client's, exact. Outside the backend: what the client waited beyond the backend's own total, so the"
-    " gateway, both hops and the client itself; the gateway's own is what it spent before it passed the request on and"
-    " after the last answer.\nClosed loop: each caller waits for its answer before it asks again.\nA token and an image"
-    " are different units: the two rates do not compare. Matched work comes with the matched pair of models."
+    "Medians of the client's own times, one request at a time, warm-up left out; below them their 95 % confidence"
+    " intervals (bootstrap over rounds). Better by: of the unary calls, where only the paradigm differs."
+    "\n`tandem bench compare` measures the same under load, with CPU time and quality."
 )
 
 
-def race_table(measurements: Sequence[Measurement]) -> Table:
-    """Return one column a paradigm, one row a figure."""
-    table = Table(title="race", title_justify="left")
-    table.add_column("")
-    for each in measurements:
-        table.add_column(each.name, justify="right")
-    for name, cells in _rows(measurements):
-        table.add_row(name, *cells)
+def race_table(document: Comparison) -> Table:
+    """Return the table of a comparison at load 1."""
+    table = Table(title="race: one image of a class", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for way in document.ways:
+        table.add_column(f"{way.paradigm}\n{way.delivery}", justify="right")
+    table.add_column("parallel is\nbetter by", justify="right")
+    for name, field in (("first output p50", "first_output"), ("whole image p50", "latency")):
+        cells = [shown(getattr(way.alone, field).p50, seconds_text) if way.alone else NONE for way in document.ways]
+        table.add_row(name, *cells, better_by(document, None, f"{field}_p50_seconds"))
+    table.add_row("requests, failed", *(_counts(way) for way in document.ways), "")
     return table
 
 
-def _rows(sides: Sequence[Measurement]) -> list[tuple[str, list[str]]]:
-    return [
-        ("call", [each.rpc for each in sides]),
-        ("requests, at a time", [f"{each.num_requests}, {each.concurrency}" for each in sides]),
-        ("latency p50", [_shown(each.latencies_seconds, 0.50) for each in sides]),
-        ("latency p95", [_shown(each.latencies_seconds, 0.95) for each in sides]),
-        ("latency p99", [_shown(each.latencies_seconds, 0.99) for each in sides]),
-        ("first output p50", [_shown(each.first_outputs_seconds, 0.50) for each in sides]),
-        ("outputs/s", [f"{each.outputs_per_second:,.1f} {each.unit}/s" for each in sides]),
-        ("outside the backend p50", [_shown(each.outside_backend_seconds, 0.50) for each in sides]),
-        ("of it the gateway's own", [_shown(each.gateway_seconds, 0.50) for each in sides]),
-        ("errors", [_errors(each) for each in sides]),
-    ]
-
-
-def _shown(values: list[float], q: float) -> str:
-    seconds = quantile(values, q)
-    return "-" if seconds is None else seconds_text(seconds)
-
-
-def _errors(measurement: Measurement) -> str:
-    return ", ".join(f"{count} {code}" for code, count in sorted(measurement.errors.items())) or "0"
+def _counts(way: WayResult) -> str:
+    total = sum(way.codes.values())
+    return f"{total}, {total - way.codes.get('OK', 0)}"

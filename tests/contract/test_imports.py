@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("tandem", "runtime", "services", "gateway", "training", "bench")
+PACKAGES = ("tandem", "runtime", "services", "gateway", "training", "bench", "deploy")
 
 FORBIDDEN = {
     # folder: what its modules may not import
@@ -19,6 +19,8 @@ FORBIDDEN = {
     "gateway": ("services", "training", "bench", "tandem.client", "tandem.cli", "torch", "onnxruntime"),
     "training": ("gateway", "services.gan", "tandem"),
     "bench": ("gateway",),
+    "bench/peers": ("bench.load", "tandem.client", "tandem.cli", "runtime", "services"),
+    "deploy": ("tandem", "runtime", "services", "gateway", "training", "bench"),
 }
 
 CONFINED = {
@@ -36,6 +38,7 @@ CONFINED = {
     "onnxruntime": ("services/common/onnx_session", "training", "tandem/cli", "bench"),
     "prometheus_client": ("runtime/metrics", "services/ar/metrics", "services/gan/metrics", "gateway"),
     "signal": ("runtime/lifecycle", "tandem/cli", "bench"),
+    "grafana_foundation_sdk": ("deploy/grafana",),
     "pickle": (),
 }
 

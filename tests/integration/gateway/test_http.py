@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.gateway.fakes import SAMPLE, FakeBackend, RunningGateway
+from gateway.http_app import PAGES
+from tests.integration.gateway.fakes import SAMPLE, FakeBackend, RunningGateway, running_gateway
 
 
 @pytest.fixture
@@ -33,7 +35,6 @@ async def test_not_ready_while_the_gateway_drains(gateway: RunningGateway, http:
     await gateway.gateway.server.health.set_serving(False)
     response = await http.get("/readyz")
     assert (response.status_code, response.json()) == (503, {"ready": False, "missing": {}})
-    assert "starting or stopping" in (await http.get("/")).text
 
 
 async def test_metrics_can_be_read(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
@@ -52,43 +53,69 @@ async def test_status_tells_what_runs(gateway: RunningGateway, gan: FakeBackend,
     found = {each["paradigm"]: each for each in status["paradigms"]}["parallel"]
     assert found["replicas"] == [{"target": gan.target, "state": "serving", "in_flight": 0}]
     assert found["models"] == [
-        {"name": "fake-<gan>", "makes": "image", "licence": "MIT", "runs_on": "CPUExecutionProvider"}
+        {
+            "name": "fake-<gan>",
+            "makes": "image",
+            "licence": "MIT",
+            "providers": ["CPUExecutionProvider"],
+            "runs_on": "CPUExecutionProvider",
+        }
     ]
     [row] = found["rpcs"]
     assert (row["rpc"], row["requests"]) == ("Sample", {"OK": 3})
     assert 0 < row["p50_seconds"] <= row["p95_seconds"] < 10
 
 
-async def test_page_shows_and_escapes(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
-    await gateway.unary(SAMPLE, b"")
-    page = await http.get("/")
-    assert page.headers["content-type"].startswith("text/html")
-    assert "default-src 'none'" in page.headers["content-security-policy"]
-    assert "fake-&lt;gan&gt;" in page.text
-    assert "fake-<gan>" not in page.text
-    assert "OK 1" in page.text
-    assert f"127.0.0.1:{gateway.gateway.server.port}" in page.text
-    assert "http://" not in page.text
-    assert "https://" not in page.text
+async def test_history_tells_what_the_metrics_tell(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        await gateway.unary(SAMPLE, b"\x10\x02")
+    [series] = (await http.get("/history")).json()["series"]
+    assert (series["paradigm"], series["model"], series["finished"]) == ("parallel", "fake-<gan>", 3)
+    assert series["outputs"] == {"image": gateway.value("tandem_outputs_total")} == {"image": 6}
+    assert 0 < series["p50_seconds"] <= series["p95_seconds"] <= series["p99_seconds"] < 10
 
 
-async def test_host_header_is_escaped(http: httpx.AsyncClient) -> None:
-    page = await http.get("/", headers={"host": '"><script>alert(1)</script>'})
-    assert "<script>alert" not in page.text
+@pytest.mark.parametrize("path", ["/", *(f"/pages/{page.name}" for page in sorted(PAGES.iterdir()))])
+async def test_the_page_s_files_are_strict_and_self_contained(http: httpx.AsyncClient, path: str) -> None:
+    page = await http.get(path)
+    assert page.status_code == 200
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert page.headers["x-content-type-options"] == "nosniff"
+    elsewhere = {word for word in re.findall(r"https?://[^\s\"'`)]*", page.text) if "www.w3.org" not in word}
+    assert elsewhere == set()
+    assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|\beval\(|\son\w+=", page.text)
 
 
-async def test_page_says_that_a_backend_is_gone(
-    gateway: RunningGateway, ar: FakeBackend, http: httpx.AsyncClient
-) -> None:
-    await ar.stop()
-    await gateway.until(serving=False)
-    page = (await http.get("/")).text
-    assert "1 of 2 backends missing" in page
-    assert "not reachable" in page
-    # What it served is remembered.
-    assert "fake-text" in page
+async def test_a_page_that_has_not_changed_is_not_sent_again(http: httpx.AsyncClient) -> None:
+    first = await http.get("/pages/main.js")
+    assert first.headers["cache-control"] == "no-cache"
+    again = await http.get("/pages/main.js", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/pages/main.js", "/status", "/history"])
+async def test_a_rebound_name_is_refused(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.get(path, headers={"host": '"><script>alert(1)</script>'})
+    assert response.status_code == 403
+    assert response.headers["content-type"] == "application/json"
+    assert "localhost, an IP address" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+async def test_machines_may_ask_under_any_name(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path, headers={"host": "gateway:8080"})).status_code == 200
+
+
+async def test_a_configured_name_is_served(ar: FakeBackend, gan: FakeBackend) -> None:
+    async with running_gateway([ar], [gan], http_hosts=["gw.lan"]) as gateway:
+        address = f"http://127.0.0.1:{gateway.gateway.http.port}"
+        async with httpx.AsyncClient(base_url=address) as http:
+            assert (await http.get("/status", headers={"host": "GW.lan:8080"})).status_code == 200
+            assert (await http.get("/status", headers={"host": "other.lan"})).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/nothing", "/pages/..%2fserver.py", "/pages/nothing.js"])
 async def test_nothing_else_is_there(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 404

@@ -12,7 +12,7 @@ from PIL import Image
 
 from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem.cli.ports import free_ports
-from tests.integration.tandem.commands import Ended, run, started, tandem
+from tests.integration.tandem.commands import run, started, tandem
 from tests.integration.tandem.fakes import FakeGateway
 
 
@@ -148,31 +148,34 @@ async def test_score_of_a_picture(gateway: FakeGateway, tmp_path: Path) -> None:
     assert (list(content.images.shape), content.images.data, list(content.labels)) == ([1, 4, 4, 1], b"\x09" * 16, [2])
 
 
-async def run_race(gateway: FakeGateway, file: Path) -> Ended:
-    counts = ("--texts", "6", "--images", "10", "--text-concurrency", "2", "--image-concurrency", "3")
-    return await run(*tandem("race", *counts, "--json", str(file), "--address", gateway.address))
-
-
-async def test_race_counts_and_leaves_warm_up_out(gateway: FakeGateway, tmp_path: Path) -> None:
-    ended = await run_race(gateway, tmp_path / "race.json")
-    assert ended.code == 0
-    for part in ("latency p50", "latency p99", "first output p50", "tokens/s", "images/s", "outside the backend p50"):
+async def test_race_asks_for_the_same_picture_in_four_ways(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "race.json"
+    ended = await run(*tandem("race", "--rounds", "12", "--json", str(file), "--address", gateway.address))
+    assert ended.code == 0, ended.err
+    for part in ("One 4x4 image of a class", "fake-gan (parallel)", "first output p50", "whole image p50", "12, 0"):
         assert part in ended.out
-    assert "different units" in ended.err
-    text, image = json.loads((tmp_path / "race.json").read_text())
-    assert (text["num_requests"], text["num_outputs"], text["errors"]) == (6, 6 * 32, {})
-    assert (image["num_requests"], image["num_outputs"]) == (10, 10)
-    assert text["gateway_own_p50_seconds"] == image["gateway_own_p50_seconds"] == 0.00025
-    assert text["first_output_p50_seconds"] <= text["latency_p50_seconds"] <= text["latency_p99_seconds"]
-    assert len(gateway.sequential.requests) == 1 + 2 + 6
-    assert len(gateway.parallel.requests) == 1 + 3 + 10
+    assert without_control_characters(ended.out + ended.err)
+    document = json.loads(file.read_text())
+    assert document["kind"] == "comparison"
+    assert [way["codes"] for way in document["ways"]] == [{"OK": 12}] * 4
+    assert {contrast["ratio"]["count"] for contrast in document["contrasts"]} == {12}
+    warm_up = 2 * 5
+    classes = [request.class_label for request in gateway.sequential.requests][warm_up:]
+    # Each round has one class, asked for streamed and unary; three rounds have every class.
+    assert all(sorted(classes[start : start + 6]) == [0, 0, 1, 1, 2, 2] for start in range(0, 24, 6))
+    assert len({request.sampling.seed for request in gateway.sequential.requests}) == warm_up + 24
 
 
-async def test_race_fails_if_not_even_the_warm_up_gets_through(gateway: FakeGateway, tmp_path: Path) -> None:
+async def test_race_fails_when_a_model_does(gateway: FakeGateway, tmp_path: Path) -> None:
     gateway.sequential.error = ResourceExhausted("queue", 1, 0.1)
-    ended = await run_race(gateway, tmp_path / "race.json")
+    file = tmp_path / "race.json"
+    ended = await run(*tandem("race", "--json", str(file), "--address", gateway.address))
     assert ended.code == 1
-    assert "the server is busy: queue is full" in ended.err
+    assert "PARTIAL" in ended.out
+    assert "3 rounds in a row had requests that failed" in ended.err
+    document = json.loads(file.read_text())
+    assert document["is_partial"]
+    assert document["ways"][0]["codes"] == {"RESOURCE_EXHAUSTED": 3}
 
 
 @pytest.mark.parametrize(

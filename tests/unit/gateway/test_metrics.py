@@ -3,7 +3,9 @@ from prometheus_client import CollectorRegistry
 from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
 from gateway.permits import Permits
-from gateway.routes import all_routes
+from gateway.replica import Replica, State
+from gateway.routes import all_routes, list_models_route
+from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 
@@ -71,3 +73,34 @@ def test_in_flight_is_the_permits() -> None:
     with permits.take():
         assert registry.get_sample_value("tandem_requests_in_flight", {"paradigm": "parallel"}) == 1
     assert registry.get_sample_value("tandem_requests_in_flight", {"paradigm": "parallel"}) == 0
+
+
+def test_a_picture_in_sequence_is_its_tokens_and_an_image() -> None:
+    registry = CollectorRegistry()
+    metrics = GatewayMetrics(registry)
+    observation = Observation(next(route for route in all_routes() if route.rpc == "Generate"), "grpc")
+    observation.model = "m"
+    image = images_pb2.ImageBatch(shape=[1, 1, 1, 1])
+    for reason in (ar_pb2.FINISH_REASON_UNSPECIFIED, ar_pb2.FINISH_REASON_LENGTH):
+        reply = ar_pb2.GenerateResponse(token_ids=[1, 2], image=image, finish_reason=reason)
+        observation.forwarded(reply.SerializeToString(), observation.first_output_at)
+    observation.ended()
+    metrics.record(observation, "OK")
+
+    def outputs(unit: str) -> float | None:
+        labels = {"paradigm": "sequential", "model": "m", "unit": unit}
+        return registry.get_sample_value("tandem_outputs_total", labels)
+
+    assert (outputs("token"), outputs("image")) == (4, 1)
+
+
+def test_replicas_tell_whether_they_serve_and_what_they_have_in_hand() -> None:
+    registry = CollectorRegistry()
+    replica = Replica("127.0.0.1:1", list_models_route("parallel"))
+    GatewayMetrics(registry).watch_replica("parallel", replica)
+    labels = {"paradigm": "parallel", "target": "127.0.0.1:1"}
+    assert registry.get_sample_value("tandem_replica_serving", labels) == 0
+    replica.state = State.SERVING
+    with replica.busy():
+        assert registry.get_sample_value("tandem_replica_serving", labels) == 1
+        assert registry.get_sample_value("tandem_replica_requests_in_flight", labels) == 1

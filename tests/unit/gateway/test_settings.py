@@ -42,3 +42,9 @@ def test_targets_from_toml() -> None:
 def test_bad_targets_are_refused(targets: object) -> None:
     with pytest.raises(ValidationError, match="ar_targets"):
         GatewaySettings(ar_targets=targets)  # type: ignore[arg-type]
+
+
+def test_http_hosts_are_names_without_ports() -> None:
+    assert GatewaySettings(http_hosts="Gateway.lan, tandem").http_hosts == ["gateway.lan", "tandem"]  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="not a host name without a port"):
+        GatewaySettings(http_hosts=["gateway.lan:8080"])

@@ -19,7 +19,7 @@ NEVER = Deadline.after(None)
 
 
 class Observer(list):
-    def passed(self, batch_size: int) -> None:
+    def passed(self, batch_size: int, seconds: float) -> None:
         self.append(batch_size)
 
     def ended(self, outcome: str, num_samples: int) -> None:

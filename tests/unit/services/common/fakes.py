@@ -40,7 +40,7 @@ class Recorder:
         self.ends: list[tuple[End, int]] = []
         self.passes: list[int] = []
 
-    def passed(self, batch_size: int) -> None:
+    def passed(self, batch_size: int, seconds: float) -> None:
         self.passes.append(batch_size)
 
     def ended(self, outcome: End, num_samples: int) -> None:

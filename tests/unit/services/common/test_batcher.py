@@ -202,7 +202,7 @@ async def test_model_that_returns_too_few_results_fails_the_batch():
 
 async def test_dead_loop_fails_all_that_is_open_and_tells(caplog):
     class Broken(Recorder):
-        def passed(self, batch_size: int) -> None:
+        def passed(self, batch_size: int, seconds: float) -> None:
             raise RuntimeError("no metrics today")
 
     observer = Broken()

@@ -1,31 +1,55 @@
-"""The race's table."""
-
-from collections import Counter
+"""A race's table, and what is seen while it runs."""
 
 from rich.console import Console
 
-from tandem.cli.measurement import Finished, Measurement
+from bench.compare.document import Comparison
+from tandem.cli.comparison_table import headlines
+from tandem.cli.race_display import RaceDisplay
 from tandem.cli.race_table import race_table
+from tandem.cli.terminal import Terminal
+from tests.unit.bench.compare.seen import findings, round_of
+from tests.unit.bench.compare.test_results import made
+
+TIMES = {"sequential_streamed": 0.1, "sequential_unary": 0.08, "parallel_streamed": 0.004, "parallel_unary": 0.002}
 
 
-def shown(*measurements: Measurement) -> str:
-    console = Console(width=100)
+def raced(num_rounds: int) -> Comparison:
+    rounds = [round_of(number % 3, **TIMES) for number in range(num_rounds)]
+    return made(findings(rounds=rounds), concurrencies=())
+
+
+def shown(what: object, width: int = 120) -> str:
+    console = Console(width=width)
     with console.capture() as capture:
-        console.print(race_table(measurements))
+        console.print(what)
     return capture.get()
 
 
-def test_figures_and_errors_are_shown() -> None:
-    measurement = Measurement("sequential", "tokens", "Generate, streamed", 2, wall_seconds=2.0)
-    measurement.latencies_seconds = [0.1, 0.2]
-    measurement.finished = [Finished(10, 0.05, 0.0002, 0.0), Finished(30, 0.06, 0.0004, 0.0)]
-    measurement.errors = Counter({"UNAVAILABLE": 3})
-    text = shown(measurement)
-    for part in ("20.0 tokens/s", "100 ms", "200 ms", "50 ms", "200 µs", "3 UNAVAILABLE", "5, 2"):
+def test_medians_ratios_and_counts_are_shown() -> None:
+    text = shown(race_table(raced(10)))
+    for part in ("50 ms", "100 ms", "80 ms", "4 ms", "2 ms", "40x", "10, 0"):
         assert part in text
 
 
+def test_what_it_comes_to_is_said_in_a_sentence() -> None:
+    first, second = headlines(raced(10))
+    assert first == (
+        "One 4x4 image of a class, asked for alone: 2 ms from gan (parallel), 80 ms from ar (sequential),"
+        " 40 times as long (40 to 40)."
+    )
+    assert second == "Streamed, the first token of the sequential one is there after 50 ms."
+
+
 def test_nothing_measured_is_a_dash_not_a_zero() -> None:
-    lines = shown(Measurement("parallel", "images", "Sample", 1)).splitlines()
-    (latency,) = [line for line in lines if "latency p50" in line]
-    assert latency.split()[-2:] == ["-", "│"]
+    document = made(findings(stop_reason="broken off by hand"), concurrencies=())
+    rows = [line for line in shown(race_table(document)).splitlines() if "whole image" in line]
+    assert [cell.strip() for cell in rows[0].split("│")[2:6]] == ["-"] * 4
+    assert next(iter(headlines(document))).startswith("PARTIAL")
+
+
+def test_the_display_shows_both_pictures_and_medians() -> None:
+    display = RaceDisplay(Terminal(), num_rounds=5)
+    display.round_done(round_of(0, **TIMES))
+    text = shown(display.drawn(round_of(1, **TIMES)))
+    for part in ("in sequence, 80 ms", "in parallel, 2 ms", "round 1 of 5"):
+        assert part in text

@@ -1,0 +1,289 @@
+"""The result of a comparison: one JSON document, complete in itself, with the version of its schema.
+
+What is read here is what was measured; nothing is computed in this file. Both models are asked for the same thing, one
+image of a class, in four ways: {sequential, parallel} x {streamed, unary}. Seconds are seconds, rates are per second;
+everything is per request, and a request is one image. Only additions keep `SCHEMA_VERSION`.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.load.document import Distribution, ErrorText, Machine, Phases, ServedModel, Summary
+from bench.load.scenario import Delivery, Paradigm
+
+SCHEMA_VERSION: Literal[1] = 1
+
+CapacityMethod = Literal["curve", "search"]
+Metric = Literal[
+    "latency_p50_seconds",
+    "latency_p99_seconds",
+    "first_output_p50_seconds",
+    "images_per_second",
+    "cpu_seconds_per_image",
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Settings(_Part):
+    """What was asked for. A comparison can be repeated from it: classes, seeds and the order all come from `seed`.
+
+    `num_pairs`: how often each way was to be asked alone, one request at a time. `concurrencies`: callers of the curve,
+    each of which asks again when it has its image; empty: no curve. Every round visits every concurrency in every way,
+    for `visit_seconds` at least. `slo_seconds`: the whole image within this time, at p99. `confidence`: of all
+    intervals. `quality_images`: most images of each model that quality is measured of; 0: it is not measured.
+    """
+
+    num_pairs: int
+    concurrencies: tuple[int, ...]
+    num_rounds: int
+    visit_seconds: float
+    slo_seconds: float
+    capacity_method: CapacityMethod
+    quality_images: int
+    confidence: float
+    seed: int
+
+
+class Estimate(_Part):
+    """A measured value and how sure it is.
+
+    low, high: ends of the confidence interval (`method` "percentile" or "bca": by bootstrap over `count` values, pairs
+    or rounds), or just the least and the greatest of `count` rounds (`method` "range"), where there are too few for an
+    interval. None where not even that can be said, as of a p99 of too few requests.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    method: Literal["percentile", "bca", "range"] | None
+    count: int
+
+
+class Timed(_Part):
+    """A duration of requests that ended well: its distribution, and how sure its quantiles are."""
+
+    distribution: Distribution
+    p50: Estimate | None  # None without a request
+    p99: Estimate | None  # None where fewer than one value lies beyond it
+
+
+class Alone(_Part):
+    """Load 1: one request at a time, the four ways in turn in random order.
+
+    first_output: until the first message that carries an output: a token, or the image. latency: until the image is
+    there, and the call at its end.
+    """
+
+    latency: Timed
+    first_output: Timed
+    phases: Phases | None
+
+
+class Cpu(_Part):
+    """CPU seconds an image, of all threads of a process, by its own account; None: of that process nobody knows."""
+
+    gateway: Estimate | None
+    backend: Estimate | None
+    client: Estimate
+    servers: Estimate | None  # gateway and backend together, where both are known
+
+
+class Visit(_Part):
+    """One stay at one concurrency, in one way: what the intervals of a point are made of. Counts images, not errors."""
+
+    round: int
+    seconds: float
+    num_images: int
+    gateway_cpu_seconds: float | None
+    backend_cpu_seconds: float | None
+    client_cpu_seconds: float
+    joules: float | None
+
+
+class Point(_Part):
+    """One point of a latency-throughput curve: so many callers, over all rounds.
+
+    Every visit begins with one request of each caller that is not counted. client_cpu_share: of one core; near 1 the
+    client was the limit, and the rate is its own.
+    """
+
+    concurrency: int
+    num_images: int
+    num_errors: int
+    images_per_second: Estimate
+    latency: Timed
+    first_output: Timed
+    phases: Phases | None
+    batch_size: Summary
+    cpu_seconds_per_image: Cpu
+    joules_per_image: Estimate | None
+    client_cpu_share: float
+    visits: tuple[Visit, ...]
+
+
+class Probe(_Part):
+    """One short open-loop run of the search for the capacity."""
+
+    rate_per_second: float
+    p99_seconds: float | None  # None where too few requests ended well
+    num_failed: int
+    meets: bool
+
+
+class Capacity(_Part):
+    """The highest rate at which p99 stays within `slo_seconds`.
+
+    `method` "search": offered rate of an open loop, found by bisection, see `probes`. "curve": highest rate of the
+    closed loop's points that met it, `concurrency` callers; an open loop can bear less, as its arrivals are uneven.
+    None: not even the least load tried met it. is_lower_bound: the greatest load tried met it, too.
+    """
+
+    slo_seconds: float
+    method: CapacityMethod
+    images_per_second: float | None
+    concurrency: int | None
+    is_lower_bound: bool
+    probes: tuple[Probe, ...]
+
+
+class WayResult(_Part):
+    """Everything measured of one way to ask."""
+
+    name: str  # such as "sequential streamed"
+    paradigm: Paradigm
+    delivery: Delivery
+    rpc: str
+    model: str
+    alone: Alone | None  # None if not one round was complete
+    curve: tuple[Point, ...]  # by concurrency
+    capacity: Capacity | None  # None without a curve
+    codes: dict[str, int]  # by gRPC status, of all requests that were to be counted
+    errors: tuple[ErrorText, ...]
+
+
+class Contrast(_Part):
+    """Two ways on the same footing: in the same rounds, next to each other in time. `difference` is first - second,
+    `ratio` first / second; both are of the metric's values over all rounds, with intervals that resample rounds, so
+    what disturbed a round disturbs both.
+
+    concurrency None: load 1, where a round is one request of each way for the same class.
+    """
+
+    first: str  # names of ways
+    second: str
+    concurrency: int | None
+    metric: Metric
+    first_value: float
+    second_value: float
+    difference: Estimate
+    ratio: Estimate | None  # None if second is 0
+
+
+class QualityFigures(_Part):
+    """As `tandem models evaluate` gives them, see bench.quality.yardstick.Quality."""
+
+    num_images: int
+    fid: float
+    kid: float
+    kid_std: float
+    accuracy: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    worst_class_fid: float
+    memorised: float
+    worst_class_memorised: float
+
+
+class Quality(_Part):
+    """How good what was served is: `model` of the served images, `floor` of as many real ones (training images).
+
+    Of the images served, the first of each class, as many of each class and of both models. Below 10,000 images FID is
+    biased upwards, and so is its floor.
+    """
+
+    model: QualityFigures
+    floor: QualityFigures
+
+
+class Served(_Part):
+    """The images of one model in this run, over both its ways: they draw the same ones."""
+
+    paradigm: Paradigm
+    model: str
+    num_images: int  # served and counted
+    samples_png: str  # base64; one row a class, up to ten images each
+    num_samples_per_class: int
+    quality: Quality | None
+
+
+class Judgement(_Part):
+    """What quality was measured with; `note` says how it is to be read, or why it was not measured."""
+
+    note: str
+    data_set: str | None
+    num_test_images: int | None
+    judge: str | None
+    judge_sha256: str | None
+
+
+class Energy(_Part):
+    """meters: those that can be read; joules are all that they count in the time, whoever used it, idling included.
+    `note` says so, or why there are none.
+    """
+
+    meters: tuple[str, ...]
+    idle_watts: float | None
+    note: str
+
+
+class CpuSource(_Part):
+    """Where a process tells of its CPU seconds, and why not, if it does not."""
+
+    process: Literal["gateway", "sequential backend", "parallel backend"]
+    metrics_address: str | None
+    is_known: bool
+    note: str
+
+
+class Comparison(_Part):
+    """One comparison. `is_partial`: it was broken off, and `problems` says why; they also tell of failed requests.
+    `caveats`: what a reader has to know, in whole sentences.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["comparison"] = "comparison"
+    tool_version: str
+    address: str
+    is_local: bool
+    is_partial: bool
+    problems: tuple[str, ...]
+    caveats: tuple[str, ...]
+    started_at: datetime
+    seconds: float
+    machine: Machine
+    models: tuple[ServedModel, ...]  # sequential, parallel
+    class_names: tuple[str, ...]
+    settings: Settings
+    ways: tuple[WayResult, ...]
+    contrasts: tuple[Contrast, ...]
+    served: tuple[Served, ...]  # sequential, parallel
+    judgement: Judgement
+    energy: Energy
+    cpu_sources: tuple[CpuSource, ...]
+
+
+def read_comparison(path: Path) -> Comparison:
+    """Return the comparison in a file. Raises OSError, and ValueError for anything that is no such document."""
+    try:
+        return Comparison.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        text = f"{path}: not a result of `tandem bench compare` (schema version {SCHEMA_VERSION}): {error}"
+        raise ValueError(text) from None

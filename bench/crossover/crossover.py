@@ -1,0 +1,272 @@
+"""A whole crossover: run, fit, predict, check the prediction in runs that the fit has not seen, and answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+
+from bench.compare.document import Comparison
+from bench.crossover.answers import Pair, answers
+from bench.crossover.document import (
+    Capacity,
+    Crossover,
+    FittedService,
+    Predicted,
+    Settings,
+    TextIllustration,
+    TextLength,
+)
+from bench.crossover.observations import Observations, joined, observe
+from bench.crossover.prediction import checked, forecast, held_out, predicted_capacity, predictions
+from bench.crossover.runs import (
+    PARADIGMS,
+    TEXT_CONCURRENCIES,
+    BrokenOff,
+    Conduct,
+    Models,
+    in_turn,
+    opened,
+    ramp,
+    rates,
+    seeds,
+    text_work,
+    work,
+)
+from bench.crossover.service import Service, bootstrap, fit_service
+from bench.crossover.summary import fitted_service
+from bench.load.document import Document, ServedModel
+from bench.load.run import Outcome
+from bench.load.scenario import Paradigm
+
+NUM_DRAWS = 200
+
+METHOD = (
+    "Fitted on closed loops of one-image requests in which callers join one after another, both paradigms in turn. Not"
+    " on fixed numbers of callers: these start at once and stay in step, and an engine whose sequences are all at the"
+    " same place is faster than one whose sequences are anywhere, as under real load.",
+    "Each run is cut into ten slices of time; fits are relative least squares over the slices' means, without negative"
+    " parameters; a knee is taken where it lowers the corrected Akaike criterion.",
+    "Intervals: 95 %, percentile bootstrap over slices within each run, shape and knee kept. They tell how steady the"
+    " machine was within this run, not what another day would bring.",
+    "t_step and t_batch over the batch as the backend told it; t0, all the rest that the client waited, over the requests"
+    " in flight.",
+    "Prediction: a queue with Poisson arrivals, simulated. Whoever waits is taken in, up to the most callers measured;"
+    " a request's whole time at b in flight is spent in L equal steps (sequential, joins at any step) or in one"
+    " (parallel, takes all that waited). Capacity: highest rate with 99 of 100 within the objective.",
+    "Check: open loops at shares of the predicted capacity, not used in the fit; the prediction is for their very"
+    " arrivals.",
+)
+LOCAL = "Generator and servers shared this machine's cores: what the generator took, the servers did not have."
+
+OnStage = Callable[[str], None]
+
+
+@dataclass
+class Findings:
+    """What there is so far; a crossover that is broken off has what it had by then."""
+
+    documents: list[Document] = field(default_factory=list)
+    services: list[FittedService] = field(default_factory=list)
+    predictions: tuple[Predicted, ...] = ()
+    capacities: list[Capacity] = field(default_factory=list)
+    text: TextIllustration | None = None
+    pair: Pair | None = None
+    problems: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)  # runs in which the generator was not good enough
+
+
+async def crossover(
+    run: Conduct,
+    models: Models,
+    settings: Settings,
+    comparison: Comparison | None,
+    on_stage: OnStage,
+    address: str,
+) -> Crossover:
+    """Carry it out. Raises TandemRpcError, and ValueError if nothing at all could be measured or fitted."""
+    started_at = datetime.now(UTC)
+    found = Findings()
+    is_partial = False
+    try:
+        await _all(run, models, settings, on_stage, found)
+    except BrokenOff as error:
+        is_partial = True
+        found.problems.append(str(error))
+    if not found.documents:
+        raise ValueError("; ".join(found.problems))
+    if found.invalid:
+        found.problems.append(
+            f"INVALID: the load generator was not good enough in {len(found.invalid)} of {len(found.documents)} runs,"
+            f" and what rests on them is unsure: {'; '.join(found.invalid)}"
+        )
+    return _document(found, settings, comparison, started_at, is_partial, address)
+
+
+async def _all(run: Conduct, models: Models, settings: Settings, on_stage: OnStage, found: Findings) -> None:
+    seen = await _seen(run, models, settings, on_stage, found)
+    on_stage("fitting")
+    found.pair = _fit(seen, settings, found)
+    found.predictions = predictions(found.pair)
+    if settings.text_model:
+        on_stage("text, for illustration")
+        found.text = await _illustration(run, settings, found)
+    for number, paradigm in enumerate(PARADIGMS):
+        found.capacities.append(await _check(run, models, settings, on_stage, found, paradigm, number))
+
+
+async def _seen(
+    run: Conduct, models: Models, settings: Settings, on_stage: OnStage, found: Findings
+) -> dict[Paradigm, Observations]:
+    """Carry the closed loops out."""
+    parts: dict[Paradigm, list[Observations]] = defaultdict(list)
+    for number, (low, high), paradigm in in_turn(settings):
+        on_stage(f"fit: {paradigm}, {low} to {high} at a time")
+        one = work(models, paradigm, settings)
+        scenario = ramp(one, low, high, settings.run_seconds, seeds(settings, number))
+        outcome = await run(f"fit-{paradigm}-{low}-to-{high}-round-{number + 1}", scenario)
+        _note(outcome, found, f"fit, {paradigm}, {low} to {high} at a time")
+        parts[paradigm].append(observe(outcome.record, paradigm, len(parts[paradigm])))
+    return {paradigm: joined(observed) for paradigm, observed in parts.items()}
+
+
+def _note(outcome: Outcome, found: Findings, name: str) -> None:
+    document = outcome.document
+    found.documents.append(document)
+    found.problems += [f"{name}: {problem}" for problem in document.problems]
+    if not document.audit.valid:
+        found.invalid.append(name)
+
+
+def _fit(seen: dict[Paradigm, Observations], settings: Settings, found: Findings) -> Pair:
+    services: dict[Paradigm, Service] = {}
+    draws: dict[Paradigm, Sequence[Service]] = {}
+    for paradigm in PARADIGMS:
+        rows = seen[paradigm]
+        num_steps = round(float(np.mean(rows.length))) if paradigm == "sequential" else 1
+        services[paradigm] = fit_service(paradigm, num_steps, max(settings.concurrencies), rows)
+        draws[paradigm] = bootstrap(services[paradigm], rows, NUM_DRAWS)
+        name = _model(found.documents, paradigm)
+        found.services.append(fitted_service(name, services[paradigm], draws[paradigm], rows))
+    return Pair(services["sequential"], services["parallel"], draws["sequential"], draws["parallel"])
+
+
+def _model(documents: Sequence[Document], paradigm: Paradigm) -> str:
+    return next(each.streams[0].model for each in documents if each.streams[0].paradigm == paradigm)
+
+
+async def _check(
+    run: Conduct,
+    models: Models,
+    settings: Settings,
+    on_stage: OnStage,
+    found: Findings,
+    paradigm: Paradigm,
+    number: int,
+) -> Capacity:
+    """Predict the capacity of one paradigm, then measure."""
+    assert found.pair is not None
+    pair = found.pair
+    service, draws = {
+        "sequential": (pair.sequential, pair.sequential_draws),
+        "parallel": (pair.parallel, pair.parallel_draws),
+    }[paradigm]
+    capacity = predicted_capacity(service, draws, settings.slo_seconds)
+    runs = []
+    for place, rate in enumerate(rates(capacity.value, settings.check_shares)):
+        on_stage(f"check: {paradigm} at {rate:.3g} images/s")
+        seed = seeds(settings, 100 + 10 * number + place)
+        scenario = opened(work(models, paradigm, settings), rate, settings.check_seconds, seed)
+        expected = forecast(service, scenario, settings.slo_seconds)
+        outcome = await run(f"check-{paradigm}-{place + 1}", scenario)
+        _note(outcome, found, f"check, {paradigm} at {rate:.3g}/s")
+        runs.append(held_out(expected, outcome.document))
+    return checked(paradigm, settings.slo_seconds, capacity, runs)
+
+
+async def _illustration(run: Conduct, settings: Settings, found: Findings) -> TextIllustration:
+    """Measure and fit texts of several lengths."""
+    parts = []
+    for callers in TEXT_CONCURRENCIES:
+        scenario = ramp(text_work(settings), callers, callers, settings.check_seconds, settings.seed)
+        outcome = await run(f"text-{callers}", scenario)
+        _note(outcome, found, f"text, {callers} at a time")
+        parts.append(observe(outcome.record, "sequential", callers))
+    rows = joined(parts)
+    service = fit_service("sequential", 1, max(TEXT_CONCURRENCIES), rows)
+    fitted = fitted_service(settings.text_model, service, bootstrap(service, rows, NUM_DRAWS), rows)
+    return TextIllustration(service=fitted, lengths=_text_lengths(service, rows))
+
+
+def _text_lengths(service: Service, rows: Observations) -> tuple[TextLength, ...]:
+    """Return how t0 + L * t_step(b) fits, by thirds of the slices' mean lengths."""
+    fitted = np.array(
+        [
+            service.rest(callers) + length * service.unit(batch)
+            for callers, length, batch in zip(rows.in_flight, rows.length, rows.batch, strict=True)
+        ]
+    )
+    found = []
+    for part in np.array_split(np.argsort(rows.length, kind="stable"), 3):
+        measured, predicted = float(np.mean(rows.whole_seconds[part])), float(np.mean(fitted[part]))
+        found.append(
+            TextLength(
+                length=float(np.mean(rows.length[part])),
+                num_slices=len(part),
+                measured_seconds=measured,
+                fitted_seconds=predicted,
+                relative_residual=predicted / measured - 1,
+            )
+        )
+    return tuple(found)
+
+
+def _document(
+    found: Findings,
+    settings: Settings,
+    comparison: Comparison | None,
+    started_at: datetime,
+    is_partial: bool,
+    address: str,
+) -> Crossover:
+    first = found.documents[0]
+    is_whole = found.pair is not None and len(found.capacities) == len(PARADIGMS)
+    told = answers(found.pair, found.predictions, found.capacities, comparison, found.text) if is_whole else ()  # type: ignore[arg-type]
+    return Crossover(
+        tool_version=version("tandem-serving"),
+        address=address,
+        is_local=first.is_local,
+        is_partial=is_partial,
+        problems=tuple(found.problems),
+        caveats=_caveats(found, first.is_local),
+        started_at=started_at,
+        machine=first.machine,
+        models=_models(found.documents),
+        settings=settings,
+        method=METHOD,
+        services=tuple(found.services),
+        predictions=found.predictions,
+        capacities=tuple(found.capacities),
+        text=found.text,
+        answers=told,
+        runs=(),
+    )
+
+
+def _models(documents: Sequence[Document]) -> tuple[ServedModel, ...]:
+    used = {stream.model for each in documents for stream in each.streams}
+    found = {model.name: model for each in documents for model in each.models if model.name in used}
+    return tuple(found.values())
+
+
+def _caveats(found: Findings, is_local: bool) -> tuple[str, ...]:
+    told = [LOCAL] if is_local else []
+    for service in found.services:
+        for name, curve in (("unit", service.unit), ("t0", service.rest), ("whole", service.whole)):
+            if not curve.is_good:
+                told.append(f"{service.paradigm}, {name}: {curve.verdict}")
+    return tuple(told)

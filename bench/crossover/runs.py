@@ -1,0 +1,126 @@
+"""The load runs behind a fit: closed loops to fit on, open loops to check against. Knows no curve."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.crossover.document import Settings
+from bench.load.lengths import Lengths
+from bench.load.run import Outcome, conduct, planned
+from bench.load.scenario import Paradigm, Scenario, Work
+from bench.load.setting_errors import explained
+from bench.load.workers import OnProgress
+
+WARM_UP_SECONDS = 1.0
+TEXT_LENGTHS = "choice:8:16:32"
+TEXT_CONCURRENCIES = (1, 4)
+_DRAIN_SECONDS = 20.0
+PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
+
+Keep = Callable[[str, Outcome], None]
+Conduct = Callable[[str, Scenario], Awaitable[Outcome]]
+
+
+class BrokenOff(Exception):
+    """Expected error: a run did not go to its end; what was measured of it was kept."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """Names of the models that draw the images; empty: the only one there is."""
+
+    sequential: str = ""
+    parallel: str = ""
+
+
+def settings_of(values: dict[str, Any]) -> Settings:
+    """Return checked settings. Raises ValueError that names field, value and what is accepted."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(explained(error)) from None
+
+
+def work(models: Models, paradigm: Paradigm, settings: Settings) -> Work:
+    """Return one image a request."""
+    kind, model = ("picture", models.sequential) if paradigm == "sequential" else ("images", models.parallel)
+    return Work.model_validate(
+        {"kind": kind, "delivery": settings.delivery, "model": model, "slo_seconds": settings.slo_seconds}
+    )
+
+
+def text_work(settings: Settings) -> Work:
+    """Return texts of several lengths."""
+    return Work.model_validate(
+        {
+            "kind": "text",
+            "delivery": settings.delivery,
+            "model": settings.text_model,
+            "output_tokens": Lengths.model_validate(TEXT_LENGTHS),
+        }
+    )
+
+
+def ramp(one: Work, low: int, high: int, seconds: float, seed: int) -> Scenario:
+    """Return a closed loop that callers join evenly over its time."""
+    return _scenario(one, {"loop": "closed", "concurrency": low, "end_concurrency": high}, seconds, seed)
+
+
+def opened(one: Work, rate: float, seconds: float, seed: int) -> Scenario:
+    return _scenario(one, {"loop": "open", "rate_per_second": rate}, seconds, seed)
+
+
+def _scenario(one: Work, load: dict[str, Any], seconds: float, seed: int) -> Scenario:
+    return Scenario.model_validate(
+        {
+            "works": [one],
+            "load": load,
+            "duration_seconds": seconds,
+            "warm_up_seconds": WARM_UP_SECONDS,
+            "drain_seconds": _DRAIN_SECONDS,
+            "seed": seed,
+        }
+    )
+
+
+def conductor(address: str, on_progress: OnProgress, stop: asyncio.Event, keep: Keep) -> Conduct:
+    """Return what carries a scenario out and keeps its document; it raises BrokenOff for a partial run."""
+
+    async def run(name: str, scenario: Scenario) -> Outcome:
+        if stop.is_set():
+            raise BrokenOff("broken off by hand")
+        outcome = await conduct(await planned(address, scenario), on_progress, stop)
+        keep(name, outcome)
+        if outcome.document.is_partial:
+            raise BrokenOff("; ".join(outcome.document.problems))
+        return outcome
+
+    return run
+
+
+def in_turn(settings: Settings) -> list[tuple[int, tuple[int, int], Paradigm]]:
+    """Return (round, callers from and to, paradigm) of the closed loops: the paradigms in turn, every second round
+    backwards, so that a noisy or drifting machine hurts all alike.
+    """
+    once = [(ends, paradigm) for ends in pairwise(settings.concurrencies) for paradigm in PARADIGMS]
+    return [
+        (number, ends, paradigm)
+        for number in range(settings.num_rounds)
+        for ends, paradigm in (once if number % 2 == 0 else once[::-1])
+    ]
+
+
+def seeds(settings: Settings, number: int) -> int:
+    """Return a seed of its own for each run."""
+    return settings.seed + 1000 * number
+
+
+def rates(capacity_per_second: float, shares: Sequence[float]) -> list[float]:
+    """Return the rates of the held-out runs; some requests a second at least."""
+    return [max(0.5, capacity_per_second * share) for share in shares]

@@ -1,0 +1,100 @@
+"""Waking an event loop at an instant, to the microsecond.
+
+The timers of asyncio and uvloop count whole milliseconds, as epoll does: too coarse where an answer takes one. Linux
+has timer descriptors (timerfd), which a loop can watch; Python knows them from 3.13 on, so they are called through
+ctypes. Elsewhere the loop's own timer must do, and the audit shows what that costs.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import sys
+import time
+from abc import ABC, abstractmethod
+
+_CLOCK_MONOTONIC = 1  # time.monotonic's own
+_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
+_ABSOLUTE = 1
+_SHORTEST_SECONDS = 20e-6  # less than it takes to set a timer
+
+
+class Alarm(ABC):
+    """Used by one task at a time. Make it where an event loop runs."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def until(self, instant: float) -> None:
+        """Return at `instant` (seconds, time.monotonic) or soon after; others run meanwhile, even if it has passed."""
+        if instant - time.monotonic() > _SHORTEST_SECONDS:
+            self._waiter = self._loop.create_future()
+            self._set(instant)
+            await self._waiter
+            return
+        await asyncio.sleep(0)
+        while time.monotonic() < instant:
+            pass
+
+    def ring(self) -> None:
+        """Let `until` return now."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    @abstractmethod
+    def _set(self, instant: float) -> None:
+        """See that `ring` is called then."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the timer back."""
+
+
+def new_alarm() -> Alarm:
+    """Return the best there is here."""
+    return _TimerDescriptor() if sys.platform == "linux" else _LoopTimer()
+
+
+class _LoopTimer(Alarm):
+    def _set(self, instant: float) -> None:
+        self._handle = self._loop.call_later(instant - time.monotonic(), self.ring)
+
+    def close(self) -> None:
+        pass
+
+
+class _TimeSpec(ctypes.Structure):
+    _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
+
+
+class _TimerSetting(ctypes.Structure):
+    _fields_ = [("interval", _TimeSpec), ("first", _TimeSpec)]
+
+
+class _TimerDescriptor(Alarm):
+    def __init__(self) -> None:
+        super().__init__()
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._descriptor = _checked(self._libc.timerfd_create(_CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC))
+        self._loop.add_reader(self._descriptor, self._on_expiry)
+
+    def _set(self, instant: float) -> None:
+        setting = _TimerSetting(_TimeSpec(0, 0), _TimeSpec(int(instant), int(instant % 1 * 1e9)))
+        _checked(self._libc.timerfd_settime(self._descriptor, _ABSOLUTE, ctypes.byref(setting), None))
+
+    def _on_expiry(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # rung already, and set anew
+            os.read(self._descriptor, 8)
+            self.ring()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"timerfd: {os.strerror(number)}")
+    return result

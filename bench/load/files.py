@@ -1,0 +1,92 @@
+"""Results on disk: the document of a run, and the requests it was made of, a JSON line each."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.load.document import Document
+from bench.load.record import Fate, Record
+from bench.load.results import CODE_NAMES
+from bench.load.scenario import Scenario
+
+_COUNTS = ("number", "length", "num_outputs", "num_images", "num_messages")
+_SECONDS = (
+    "intended",
+    "sent",
+    "first_output",
+    "ended",
+    "queue",
+    "prefill",
+    "batch_wait",
+    "decode",
+    "compute",
+    "encode",
+)
+_TOTALS = ("backend_total", "gateway")
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError now rather than after the run, if a file can't be made there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    with path.open("a"):
+        pass
+    if is_new:
+        path.unlink()
+
+
+def write_document(path: Path, document: Document) -> None:
+    """Write the document; what was in the file before is lost only once the new one is whole. Raises OSError."""
+    text = document.model_dump_json(indent=2) + "\n"
+    with _whole(path) as target:
+        target.write_text(text, encoding="utf-8")
+
+
+def write_requests(path: Path, scenario: Scenario, record: Record) -> None:
+    """Write a line for each request that was sent, those of the warm-up too, in the order of their numbers.
+
+    Seconds are those of the record: instants from the end of the warm-up, and durations; null where not known.
+    `messages` are pairs of instant and outputs, of streamed requests.
+    """
+    with _whole(path) as target, target.open("w", encoding="utf-8") as file:
+        for line in _lines(scenario, record):
+            file.write(json.dumps(line) + "\n")
+
+
+def _lines(scenario: Scenario, record: Record) -> Iterator[dict[str, Any]]:
+    messages = record.messages
+    firsts = np.searchsorted(messages["number"], record.requests["number"], side="left")
+    ends = np.searchsorted(messages["number"], record.requests["number"], side="right")
+    for row, first, end in zip(record.requests, firsts, ends, strict=True):
+        work = scenario.works[int(row["work"])]
+        line = {"stream": work.name, "warm_up": bool(row["intended"] < 0.0)}
+        line |= {name: int(row[name]) for name in _COUNTS}
+        line |= {"fate": Fate(int(row["fate"])).name.lower(), "code": CODE_NAMES[int(row["code"])]}
+        line |= {f"{name}_seconds": _known(row[name]) for name in (*_SECONDS, *_TOTALS)}
+        line["batch_size"] = _known(row["batch_size"])
+        if work.delivery == "streamed":
+            line["messages"] = [[float(at), int(number)] for _, at, number in messages[first:end]]
+        yield line
+
+
+def _known(value: np.float64) -> float | None:
+    return None if np.isnan(value) else round(float(value), 9)
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Yield a file beside `path` that takes its place if all goes well; a device is written to as it is."""
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,152 @@
+"""What a report shows below its first screen, in order. A section without anything to show is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.compare.document import Comparison
+from bench.crossover.document import Answer, Crossover
+from bench.load.document import ServedModel
+from bench.report.chart import Chart, Stack
+from bench.report.cost_charts import cost_charts
+from bench.report.fit_charts import fit_charts
+from bench.report.load_charts import load_charts
+from bench.report.sources import Sources, matched_runs
+from bench.report.tables import (
+    Table,
+    check_table,
+    curve_table,
+    file_table,
+    machine_table,
+    model_table,
+    phase_table,
+    run_table,
+)
+from bench.report.time_charts import cdf_charts, first_output_chart, phase_stack
+
+METHOD = (
+    "Both models draw the same thing, one picture of a class, through the same gateway. A run's warm-up is left out.",
+    "Open loop: requests start when they are due, whatever became of those before, and latency counts from then: a slow"
+    " server cannot hide its queue. Closed loop: so many callers, each of which asks again when it has its picture.",
+    "A quantile is a value that occurred; where fewer than one value lies beyond it, it is left out.",
+    "An INVALID run is one in which the load generator itself was late, busy or dropped requests beyond its bounds. Its"
+    " figures say more of the generator than of the server: they are shown with a cross, and nothing rests on them.",
+    "A PARTIAL run was broken off; what it measured until then is shown.",
+)
+LOCAL = (
+    "Generator and servers shared the cores of one machine. What the generator took, the servers did not have: both"
+    " paradigms would do better with a generator elsewhere, the parallel one more, as it answers more requests."
+)
+SMALL_FID = (
+    "FID depends on the number of pictures: below 10,000 it is too high, for real pictures as well. Compare it with"
+    " that of as many real ones, and with no FID from elsewhere: the features are a small classifier's of these images."
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what comes under it, in this order."""
+
+    key: str
+    title: str
+    texts: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    charts: tuple[Chart | Stack, ...] = ()
+    tables: tuple[Table, ...] = ()
+    points: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.texts or self.answers or self.charts or self.tables or self.points)
+
+
+def sections(sources: Sources) -> list[Section]:
+    """Return all that there is something for."""
+    runs = matched_runs(sources.runs)
+    comparison = None if sources.comparison is None else sources.comparison.document
+    stack = phase_stack(runs, comparison)
+    found = [
+        Section("load", "Latency and load", charts=tuple(load_charts(runs, comparison))),
+        Section(
+            "time",
+            stack.title,
+            charts=() if stack.is_empty else (stack,),
+            tables=() if stack.is_empty else (phase_table(stack),),
+        ),
+        Section("spread", "How latency is spread", charts=tuple(cdf_charts(runs, comparison))),
+    ]
+    if comparison is not None:
+        found.append(Section("first-output", "First output and whole", charts=_first_output(comparison)))
+        found.append(Section("cost", "Cost", charts=tuple(cost_charts(comparison)), texts=_cost_texts(sources)))
+    if sources.crossover is not None:
+        found.append(_crossover_section(sources.crossover.document))
+    found.append(Section("machine", "Machine and models", tables=_machine_tables(sources)))
+    found.append(Section("method", "Method", points=_method(sources)))
+    found.append(Section("caveats", "Caveats", points=tuple(_caveats(sources))))
+    if sources.runs or sources.rejected:
+        tables = (run_table(sources.runs),) if sources.runs else ()
+        rejected = (file_table(sources.rejected),) if sources.rejected else ()
+        found.append(Section("files", "All runs", tables=(*tables, *rejected)))
+    return [section for section in found if not section.is_empty]
+
+
+def _first_output(comparison: Comparison) -> tuple[Chart, ...]:
+    chart = first_output_chart(comparison)
+    return () if chart.is_empty else (chart,)
+
+
+def _cost_texts(sources: Sources) -> tuple[str, ...]:
+    assert sources.comparison is not None
+    unknown = [source for source in sources.comparison.document.cpu_sources if not source.is_known]
+    return tuple(f"CPU of the {each.process} is not known: {each.note}." for each in unknown)
+
+
+def _crossover_section(crossover: Crossover) -> Section:
+    names = {each.paradigm: each for each in crossover.services}
+    texts = []
+    if "sequential" in names and "parallel" in names:
+        steps = names["sequential"].num_steps
+        texts.append(
+            f"Two models of the service: in sequence t(L, b) = t0 + L * t_step(b), with L = {steps:.0f} steps;"
+            " in parallel t(b) = t0 + t_batch(b). Fitted to closed loops, and then asked what they had not seen."
+        )
+    texts += [
+        f"{each.paradigm}, objective {each.slo_seconds * 1e3:g} ms: {each.verdict}." for each in crossover.capacities
+    ]
+    tables = [curve_table(crossover)] if crossover.services else []
+    if any(each.held_out for each in crossover.capacities):
+        tables.append(check_table(crossover))
+    return Section(
+        "crossover",
+        "Crossover: who wins where, and why",
+        texts=tuple(texts),
+        answers=crossover.answers,
+        charts=tuple(fit_charts(crossover)),
+        tables=tuple(tables),
+    )
+
+
+def _machine_tables(sources: Sources) -> tuple[Table, ...]:
+    documents = [read.document for read in (sources.comparison, sources.crossover, *sources.runs) if read is not None]
+    models: dict[str, ServedModel] = {model.name: model for each in documents for model in each.models}
+    if not documents:
+        return ()
+    return machine_table(sources.machines), model_table(list(models.values()))
+
+
+def _method(sources: Sources) -> tuple[str, ...]:
+    return METHOD if sources.crossover is None else (*METHOD, *sources.crossover.document.method)
+
+
+def _caveats(sources: Sources) -> Sequence[str]:
+    documents = [read.document for read in (sources.comparison, sources.crossover, *sources.runs) if read is not None]
+    found = [LOCAL] if any(each.is_local for each in documents) else []
+    if sources.comparison is not None:
+        document = sources.comparison.document
+        if any(each.quality is not None for each in document.served):
+            found.append(SMALL_FID)
+        found += [*document.caveats, document.judgement.note, document.energy.note]
+    if sources.crossover is not None:
+        found += sources.crossover.document.caveats
+    return list(dict.fromkeys(each for each in found if each))

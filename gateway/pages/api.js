@@ -1,0 +1,88 @@
+// The gateway's RPCs as JSON: POST /<service>/<rpc>, a reply or lines of them. Knows nothing of the page.
+
+const SERVICES = { sequential: "tandem.ar.v1.AutoregressiveService", parallel: "tandem.gan.v1.GanService" };
+
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status; // the name of a gRPC status code, or LOST: the gateway does not answer
+  }
+}
+
+async function request(paradigm, rpc, message, signal) {
+  const response = await asking(() =>
+    fetch(`/${SERVICES[paradigm]}/${rpc}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(message),
+      signal,
+    }),
+  );
+  if (!response.ok) throw refusal(await response.json().catch(() => null));
+  return response;
+}
+
+// The reply, and the seconds that the gateway measured.
+export async function call(paradigm, rpc, message, signal) {
+  const response = await request(paradigm, rpc, message, signal);
+  const reply = await asking(() => response.json());
+  return { reply, end: { gateway_seconds: Number(response.headers.get("tandem-gateway-seconds")) } };
+}
+
+// Yields {result} for each message and last {end}; throws what ended the stream otherwise.
+export async function* stream(paradigm, rpc, message, signal) {
+  const response = await request(paradigm, rpc, message, signal);
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  let hasEnded = false;
+  try {
+    for (;;) {
+      const { done, value } = await asking(() => reader.read());
+      if (done) break;
+      const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+      rest = lines.pop();
+      for (const text of lines) {
+        const line = JSON.parse(text);
+        if (line.error) throw refusal(line);
+        hasEnded = Boolean(line.end);
+        yield line;
+      }
+    }
+  } finally {
+    if (!hasEnded) reader.cancel().catch(() => {}); // whoever reads no further wants no more work done
+  }
+  if (!hasEnded) throw new ApiError("LOST", "the stream broke off before its end");
+}
+
+export async function get(path) {
+  const response = await asking(() => fetch(path));
+  if (!response.ok) throw new ApiError("LOST", `${path}: ${response.status}`);
+  return asking(() => response.json());
+}
+
+async function asking(act) {
+  try {
+    return await act();
+  } catch (error) {
+    if (error.name === "AbortError") throw new ApiError("CANCELLED", "");
+    throw new ApiError("LOST", "the gateway does not answer");
+  }
+}
+
+function refusal(body) {
+  return body?.error ? new ApiError(body.error.status, body.error.message) : new ApiError("INTERNAL", "no reason given");
+}
+
+// What a person should read of an error.
+export function explained(error) {
+  switch (error.status) {
+    case "CANCELLED": return "Stopped: the gateway was told, and the work ended with it.";
+    case "LOST": return `The connection is lost: ${error.message}.`;
+    case "UNAVAILABLE": return `Not there: ${error.message}.`;
+    case "RESOURCE_EXHAUSTED": return `Full, nothing was queued: ${error.message}.`;
+    case "NOT_FOUND": return `No such model: ${error.message}.`;
+    case "DEADLINE_EXCEEDED": return `Too late: ${error.message}.`;
+    default: return error.status ? `Refused: ${error.message}.` : `A fault of this page: ${error.message}.`;
+  }
+}

@@ -1,0 +1,57 @@
+// What runs, asked for again and again; those who want to know are told after each answer.
+
+import { get } from "./api.js";
+import { byId } from "./dom.js";
+
+const EVERY_MS = 2000;
+const listeners = [];
+let latest = null;
+
+export const onStatus = (listener) => {
+  listeners.push(listener);
+  if (latest) listener(latest);
+};
+
+export async function followStatus() {
+  for (;;) {
+    if (!document.hidden) await ask();
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+  }
+}
+
+async function ask() {
+  try {
+    latest = await get("/status");
+  } catch {
+    byId("lost").hidden = false;
+    show("gone", "the gateway does not answer");
+    return;
+  }
+  byId("lost").hidden = true;
+  const missing = Object.keys(latest.missing);
+  if (latest.ready) show("ready", "ready");
+  else show("gone", missing.length ? `${missing.join(" and ")} backend gone` : "starting or stopping");
+  for (const listener of listeners) listener(latest);
+}
+
+function show(kind, text) {
+  const state = byId("state");
+  state.dataset.kind = kind;
+  if (state.textContent !== text) state.textContent = text;
+}
+
+// A model that can do the work, or why there is none: {model, problem}.
+export function modelFor(status, paradigm, makes) {
+  const side = status.paradigms.find((each) => each.paradigm === paradigm);
+  if (!side.configured) return { problem: `The gateway was started without a ${paradigm} backend.` };
+  const model = side.models.find((each) => each.makes === makes);
+  if (!side.serving) {
+    const states = side.replicas.map((each) => `${each.target} ${each.state.replace("_", " ")}`).join(", ");
+    return { model, problem: `The ${paradigm} backend is gone (${states}). This side works again when it is back.` };
+  }
+  if (!model) {
+    const others = side.models.map((each) => each.name).join(", ") || "nothing";
+    return { problem: `No ${paradigm} model for ${makes}s is served (only ${others}). Start one with tandem up.` };
+  }
+  return { model };
+}

@@ -1,0 +1,46 @@
+"""A folder of results: documents are written as they come, so that what was measured is kept whatever comes after."""
+
+from pathlib import Path
+
+import typer
+from pydantic import BaseModel
+
+from bench.load.run import Outcome
+from tandem.cli.terminal import Terminal
+
+RUNS = "runs"
+
+
+class ResultFolder:
+    """Documents of load runs go into `runs/`, all others beside it. What can't be written goes to standard output."""
+
+    def __init__(self, path: Path, terminal: Terminal) -> None:
+        self.path = path
+        self.runs: list[str] = []
+        self._terminal = terminal
+
+    def clear(self) -> None:
+        """Take away the documents of an earlier measurement: a report must not mix them with new ones."""
+        for path in (*self.path.glob("*.json"), *(self.path / RUNS).glob("*.json")):
+            path.unlink()
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def keep_run(self, name: str, outcome: Outcome) -> None:
+        file = f"{RUNS}/{name}.json"
+        if self.keep(file, outcome.document):
+            self.runs.append(file)
+
+    def keep(self, name: str, document: BaseModel) -> bool:
+        path = self.path / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = path.with_name(f".{path.name}.part")
+            beside.write_text(document.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            beside.replace(path)
+        except OSError as error:
+            self._terminal.fail(
+                f"cannot write {path}: {error.strerror or error}; the document is on standard output instead"
+            )
+            typer.echo(document.model_dump_json())
+            return False
+        return True

@@ -1,0 +1,94 @@
+"""A comparison of a tiny random sequential image model and the committed GAN, through the real processes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.processes import free_port, serving
+from runtime.models import ModelRepository
+from tests.integration.tandem.commands import run, tandem
+from tests.tiny_models import CLASS_NAMES, add_image_model
+
+
+@dataclass(frozen=True)
+class Pair:
+    address: str
+    metrics: tuple[str, ...]  # options that say where the metrics are
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    models_dir = tmp_path_factory.mktemp("models")
+    folder = add_image_model(models_dir)
+    spec = ModelRepository(Path("models")).get("fashion-gan").spec
+    assert spec.image is not None
+    toml = (folder / "model.toml").read_text()
+    (folder / "model.toml").write_text(toml.replace(str(list(CLASS_NAMES)), str(list(spec.image.class_names))))
+    ar, ar_metrics, gan, gan_metrics, grpc_port, http_port = (free_port() for _ in range(6))
+    with ExitStack() as processes:
+        for module, port, metrics, *flags in (
+            ("services.ar", ar, ar_metrics, "--models", "tiny-image", "--models-dir", str(models_dir)),
+            ("services.gan", gan, gan_metrics),
+        ):
+            places = ("--port", str(port), "--metrics-port", str(metrics))
+            processes.enter_context(serving(str(module), *map(str, flags), *places, port=int(port)))
+        targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
+        flags = ["--port", str(grpc_port), "--http-port", str(http_port), *targets]
+        processes.enter_context(serving("gateway", *flags, port=grpc_port))
+        ports = {"gateway": http_port, "sequential": ar_metrics, "parallel": gan_metrics}
+        metrics = [word for name, port in ports.items() for word in (f"--{name}-metrics", f"127.0.0.1:{port}")]
+        yield Pair(f"127.0.0.1:{grpc_port}", tuple(metrics))
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise instead of Fashion-MNIST: the figures say nothing, but they are all there."""
+    random = np.random.default_rng(1)
+    arrays = {}
+    for split in ("train", "test"):
+        arrays[f"{split}_images"] = random.integers(0, 256, (200, 28, 28), dtype=np.uint8)
+        arrays[f"{split}_labels"] = np.repeat(np.arange(10), 20)
+    path = tmp_path_factory.mktemp("data") / "noise.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+async def test_everything_is_measured_of_the_real_processes(pair: Pair, reference: Path, tmp_path: Path) -> None:
+    file = tmp_path / "comparison.json"
+    load = ("--pairs", "5", "--callers", "1", "--callers", "4", "--rounds", "2", "--visit", "0.2")
+    quality = ("--quality-images", "150", "--reference", str(reference))
+    places = (*pair.metrics, "--json", str(file), "--address", pair.address)
+    ended = await run(*tandem("bench", "compare", *load, *quality, *places))
+    assert ended.code == 0, ended.err
+    document = json.loads(file.read_text())
+    assert [model["name"] for model in document["models"]] == ["tiny-image", "fashion-gan"]
+    for way in document["ways"]:
+        assert set(way["codes"]) == {"OK"}
+        for point in way["curve"]:
+            cpu = point["cpu_seconds_per_image"]
+            assert cpu["gateway"]["value"] + cpu["backend"]["value"] == pytest.approx(cpu["servers"]["value"])
+            assert 0 < cpu["servers"]["value"] < 10
+            assert point["phases"]["parts"]["residual"]["mean_seconds"] < point["phases"]["latency_mean_seconds"]
+    streamed, unary = document["ways"][:2]
+    first, whole = (streamed["alone"][name]["distribution"]["seconds"]["p50"] for name in ("first_output", "latency"))
+    assert first < whole
+    assert unary["alone"]["first_output"] == unary["alone"]["latency"]
+    for served in document["served"]:
+        assert served["quality"]["model"]["num_images"] == 150
+        with Image.open(io.BytesIO(base64.b64decode(served["samples_png"]))) as samples:
+            assert samples.size == (10 * 29 - 1, 10 * 29 - 1)
+            assert np.asarray(samples).std() > 10
+    # The judge knows what the GAN draws.
+    assert document["served"][1]["quality"]["model"]["accuracy"] > 0.8
+    for part in ("how good these images were", "of 150 images of each model", "biased upwards"):
+        assert part in ended.out.replace("\n", " ")

@@ -1,0 +1,168 @@
+"""Every panel of every dashboard, and every rule, finds something in a live system under load.
+
+The three real processes with the matched pair and a tiny language model, Debian's Prometheus with the committed
+configuration, and the committed JSON.
+"""
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from bench.processes import free_port, serving
+from tests.e2e.mixed_load import IMAGE_MODEL, NUM_CHOICES, TEXT_MODEL, Load, mixed_load
+from tests.e2e.prometheus import COMMITTED, Prometheus, prometheus
+from tests.tiny_models import add_to_repository
+
+ROOT = Path(__file__).parents[2]
+DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
+VARIABLES = {"$sequential": IMAGE_MODEL, "$parallel": "fashion-gan", "$model": ".+", "$window": "30s"}
+PARADIGMS = frozenset({"sequential", "parallel"})
+PATIENCE_SECONDS = 60.0
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's package prometheus is not installed"),
+]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A stack under load, and who watches it."""
+
+    prometheus: Prometheus
+    load: Load
+    metrics: dict[str, str]
+    """Address of /metrics by job."""
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory) -> Iterator[Watched]:
+    models_dir = tmp_path_factory.mktemp("models")
+    add_to_repository(models_dir, TEXT_MODEL)
+    shutil.copytree(ROOT / "models" / IMAGE_MODEL, models_dir / IMAGE_MODEL)
+    ar, gan, gateway = (free_port() for _ in range(3))
+    metrics = {job: f"127.0.0.1:{free_port()}" for job in ("gateway", "ar", "gan")}
+
+    def port_of(job: str) -> str:
+        return metrics[job].split(":")[1]
+
+    models = ("--models", json.dumps([TEXT_MODEL, IMAGE_MODEL]), "--models-dir", str(models_dir))
+    targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
+    processes = (
+        ("services.ar", ar, *models, "--metrics-port", port_of("ar"), "--diversity-every", "1"),
+        ("services.gan", gan, "--metrics-port", port_of("gan"), "--diversity-every", "4"),
+        ("gateway", gateway, "--http-port", port_of("gateway"), *targets),
+    )
+    with ExitStack() as stack:
+        for module, port, *flags in processes:
+            stack.enter_context(serving(module, "--port", str(port), *flags, port=port))
+        server = stack.enter_context(prometheus(tmp_path_factory.mktemp("prometheus"), metrics))
+        load = stack.enter_context(mixed_load(f"127.0.0.1:{gateway}"))
+        yield Watched(server, load, metrics)
+
+
+@dataclass(frozen=True)
+class Question:
+    """An expression; `paradigms` are those that the answer must have a series of."""
+
+    place: str
+    expr: str
+    paradigms: frozenset[str] = frozenset()
+
+    def is_answered(self, by: Prometheus) -> bool:
+        values = by.values(self.expr)
+        return bool(values) and self.paradigms <= {labels.get("paradigm") for labels, _ in values}
+
+
+def panel_queries() -> list[Question]:
+    """Return each query of each panel as Grafana sends it, once its variables are set."""
+    found = []
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel.get("targets", ()):
+                both = PARADIGMS if "{{paradigm}}" in target["legendFormat"] else frozenset()
+                found.append(Question(f"{path.stem}: {panel['title']}", substituted(target["expr"]), both))
+    return found
+
+
+def substituted(expr: str) -> str:
+    for variable, value in VARIABLES.items():
+        expr = expr.replace(variable, value)
+    return expr
+
+
+def recordings() -> list[Question]:
+    groups = yaml.safe_load((COMMITTED / "recording_rules.yml").read_text())["groups"]
+    found = []
+    for rule in (rule for group in groups for rule in group["rules"]):
+        labels = ",".join(f'{name}="{value}"' for name, value in rule.get("labels", {}).items())
+        both = PARADIGMS if "by (paradigm" in rule["expr"] else frozenset()
+        found.append(Question(rule["record"], f"{rule['record']}{{{labels}}}", both))
+    return found
+
+
+def offered_models() -> list[Question]:
+    """Return what the dashboards' variables choose from."""
+    found = []
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        for variable in json.loads(path.read_text())["templating"]["list"]:
+            if variable["type"] == "query":
+                metric = variable["query"].removeprefix("label_values(").removesuffix(", model)")
+                found.append(Question(f"{path.stem}: ${variable['name']}", f"count by (model) ({metric}) > 0"))
+    return found
+
+
+@pytest.mark.parametrize("questions", [panel_queries, recordings, offered_models])
+def test_nothing_is_empty_under_load(watched: Watched, questions: Callable[[], list[Question]]):
+    waiting = questions()
+    assert waiting
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while waiting and time.monotonic() < deadline:
+        waiting = [question for question in waiting if not question.is_answered(watched.prometheus)]
+        time.sleep(0.2)
+    assert waiting == []
+
+
+def test_no_rule_fails_and_a_healthy_system_alarms_nobody(watched: Watched):
+    rules = [rule for group in watched.prometheus.get("rules")["groups"] for rule in group["rules"]]
+    assert len(rules) > 30
+    assert {rule["name"]: rule.get("lastError", "") for rule in rules if rule["health"] == "err"} == {}
+    assert watched.prometheus.values('ALERTS{alertstate="firing"}') == []
+
+
+@pytest.mark.parametrize("paradigm", sorted(PARADIGMS))
+def test_the_stacked_phases_reach_the_line_of_the_whole(watched: Watched, paradigm: str):
+    [panel] = [
+        panel
+        for panel in json.loads((DASHBOARDS / "tradeoff.json").read_text())["panels"]
+        if panel["title"] == f"Mean request, {paradigm}"
+    ]
+    now = time.time()
+    phases, whole = (watched.prometheus.values(substituted(target["expr"]), now) for target in panel["targets"])
+    assert len(phases) > 4
+    assert sum(seconds for _, seconds in phases) == pytest.approx(whole[0][1], rel=0.01)
+
+
+def test_a_picture_in_sequence_is_49_tokens_and_one_image(watched: Watched):
+    now = time.time()
+    counted = watched.prometheus.values(f'sum by (unit) (tandem_outputs_total{{model="{IMAGE_MODEL}"}})', now)
+    units = {labels["unit"]: value for labels, value in counted}
+    assert units["token"] == 49 * units["image"]
+    assert 0 < units["image"] <= watched.load.num_pictures + NUM_CHOICES
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package promtool is not installed")
+@pytest.mark.parametrize("job", ["gateway", "ar", "gan"])
+def test_what_a_process_exports_is_well_formed(watched: Watched, job: str):
+    page = httpx.get(f"http://{watched.metrics[job]}/metrics").text
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

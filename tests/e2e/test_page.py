@@ -1,0 +1,153 @@
+"""The page before the real models: the race, the likelihoods, the walk, the text, and what the metrics say of them."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from playwright.async_api import Browser, expect
+
+from bench.processes import free_port, serving
+from services.gan.latents import draw_latents
+from tests.browser import Watched, needs_chromium, opened, running_browser
+from tests.tiny_models import add_to_repository
+
+pytestmark = needs_chromium
+
+COMMITTED = Path(__file__).parents[2] / "models" / "fashion-ar"
+SAMPLE = "/tandem.gan.v1.GanService/Sample"
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The committed pair and a tiny language model behind a gateway; its web address."""
+    models_dir = tmp_path_factory.mktemp("models")
+    add_to_repository(models_dir)
+    (models_dir / "fashion-ar").symlink_to(COMMITTED)
+    ar, gan, grpc_port, http_port = (free_port() for _ in range(4))
+    with ExitStack() as processes:
+        for module, port, *flags in (
+            ("services.ar", ar, "--models", "tiny,fashion-ar", "--models-dir", str(models_dir)),
+            ("services.gan", gan),
+        ):
+            flags += ["--port", str(port), "--metrics-port", str(free_port())]
+            processes.enter_context(serving(module, *flags, port=port))
+        targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
+        flags = ["--port", str(grpc_port), "--http-port", str(http_port), *targets]
+        processes.enter_context(serving("gateway", *flags, port=grpc_port))
+        yield f"http://127.0.0.1:{http_port}"
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+async def http(web: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=web) as client:
+        yield client
+
+
+@pytest.fixture
+async def page(web: str, browser: Browser) -> AsyncIterator[Watched]:
+    async with opened(browser, web) as page:
+        yield page
+        assert page.complaints == []
+
+
+async def test_the_race_and_what_is_known_of_it(http: httpx.AsyncClient, page: Watched) -> None:
+    await expect(page.at("#race-classes label")).to_have_count(10)
+    await page.race()
+    await page.says(
+        "#race-verdict", re.compile(r"In parallel: 64 sneakers in .+ each\. In sequence: one in .+ of its 49")
+    )
+    await page.says("#sequential-count", "49 of 49 tiles of one sneaker")
+    await page.says(
+        "#sequential-likelihood", re.compile(r"It knows: \d\.\d bits a tile\. .+ once in about 10[⁰-⁹¹²³]+ times")
+    )
+    await page.at("#judge").click()
+    await page.says(
+        "#parallel-likelihood", re.compile(r"It cannot tell; fashion-ar can: \d\.\d bits a tile on average")
+    )
+    # The table of the clock tells the counters that Prometheus reads.
+    await page.says("#clock-table", "1 images")
+    await page.says("#clock-table", "64 images")
+    metrics = (await http.get("/metrics")).text
+    assert 'tandem_outputs_total{model="fashion-ar",paradigm="sequential",unit="image"} 1.0' in metrics
+    assert 'tandem_outputs_total{model="fashion-gan",paradigm="parallel",unit="image"} 64.0' in metrics
+    assert re.search(
+        r'tandem_requests_total\{code="OK",model="fashion-ar",.*rpc="Generate",transport="http"\} 1\.0', metrics
+    )
+    await page.at("summary").click()
+    await page.says("#race-phases", "token after token")
+    # Both curves have a point by now, or will at the history's next step.
+    await expect(page.at("#clock-latency path.main")).to_have_count(2)
+
+
+async def test_the_pictures_are_seen(page: Watched) -> None:
+    """Both canvases hold pictures: neither empty nor the grid that was there before."""
+    await page.race()
+    for canvas in ("sequential", "parallel"):
+        shades = await page.page.evaluate(
+            """(id) => {
+                const canvas = document.getElementById(id);
+                const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+                return new Set(pixels.filter((_, place) => place % 4 === 0)).size;
+            }""",
+            f"{canvas}-canvas",
+        )
+        assert shades > 50
+
+
+@pytest.mark.parametrize("seed", [0, 1, 8, 123_456, 999_999])
+async def test_latents_of_seeds_are_the_server_s(page: Watched, seed: int) -> None:
+    latent = await page.page.evaluate("async (seed) => (await import('/pages/latents.js')).latentOf(seed, 130)", seed)
+    np.testing.assert_array_equal(np.array(latent, np.float32), draw_latents(seed, 0, 1, 130)[0])
+
+
+async def test_a_walk_begins_and_ends_at_the_pictures_of_its_seeds(http: httpx.AsyncClient, page: Watched) -> None:
+    await page.at("#walk-class").select_option("bag")
+    await page.at("#walk-from").fill("3")
+    await page.at("#walk-to").fill("77")
+    async with page.page.expect_response(f"**{SAMPLE}") as answered:
+        await page.at("#walk-go").click()
+    await page.says("#walk-caption", "From seed 3 to seed 77: 49 pictures in one request")
+    walked = base64.b64decode((await (await answered.value).json())["images"]["data"])
+    size = 28 * 28
+    for seed, picture in ((3, walked[:size]), (77, walked[-size:])):
+        reply = (await http.post(SAMPLE, json={"seed": seed, "labels": [8]})).json()
+        assert base64.b64decode(reply["images"]["data"]) == picture
+    steps = np.frombuffer(walked, np.uint8).reshape(49, size).astype(int)
+    jumps = np.abs(np.diff(steps, axis=0)).mean(axis=1)
+    assert jumps.max() < np.abs(steps[-1] - steps[0]).mean()
+    await page.at("#walk-slider").focus()
+    await page.page.keyboard.press("End")
+    await expect(page.at("#walk-canvas")).to_have_attribute("aria-label", "100 % of the way from seed 3 to seed 77")
+
+
+async def test_a_walk_that_stands_still_on_request(web: str, browser: Browser) -> None:
+    async with opened(browser, web, reduced_motion="reduce") as page:
+        await page.at("#walk-go").click()
+        await expect(page.at("#walk-play")).to_have_text("Play")
+        await expect(page.at("#walk-canvas")).to_have_attribute("aria-label", re.compile("^0 % of the way"))
+
+
+async def test_the_language_model_streams_and_its_answer_can_be_scored(page: Watched) -> None:
+    await page.at("#text-max").fill("12")
+    await page.at("#text-go").click()
+    await page.says("#text-summary", re.compile(r"\d+ tokens, the first after .+ bits a token"))
+    await page.at("#text-output .token").first.hover()
+    await expect(page.at(".choice.chosen")).to_have_count(1)
+    assert await page.at(".choice").count() >= 5
+    await page.at("#prompt").fill("The two clocks in the station")
+    await page.at("#text-score").click()
+    await page.says("#text-summary", "tokens scored in")
+    assert await page.at("#text-output").inner_text() == "The two clocks in the station"

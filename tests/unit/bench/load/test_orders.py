@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from bench.load.lengths import Lengths
+from bench.load.orders import Orders
+from tests.unit.bench.load.scenarios import IMAGES, TEXT, open_scenario
+
+
+def changed(work, **settings):
+    return type(work)(**{**dict(work), **settings})
+
+
+def test_a_request_is_the_same_whoever_asks_for_it_and_when():
+    scenario = open_scenario(works=(IMAGES, TEXT), num_processes=2)
+    forwards, backwards = Orders(scenario), Orders(scenario)
+    numbers = [5, 1023, 1024, 70_000]
+    assert [forwards[n] for n in numbers] == [backwards[n] for n in reversed(numbers)][::-1]
+
+
+def test_works_share_by_weight_and_can_be_told_without_the_rest():
+    scenario = open_scenario(works=(changed(IMAGES, weight=3.0), changed(TEXT, weight=1.0)))
+    numbers = np.arange(1, 8001, 3)
+    works = Orders(scenario).works(numbers)
+    assert np.mean(works == 0) == pytest.approx(0.75, abs=0.03)
+    one_by_one = Orders(scenario)
+    assert works.tolist() == [one_by_one[int(number)].work for number in numbers]
+
+
+def test_cancels_hit_their_share_within_their_range():
+    work = changed(IMAGES, cancel_share=0.25, cancel_after_seconds=(0.5, 2.0))
+    orders = Orders(open_scenario(works=(work,)))
+    cancels = [after for number in range(4096) if (after := orders[number].cancel_after_seconds) is not None]
+    assert len(cancels) / 4096 == pytest.approx(0.25, abs=0.03)
+    assert 0.5 <= min(cancels) < 0.6
+    assert 1.9 < max(cancels) <= 2.0
+
+
+def test_seeds_differ():
+    orders = Orders(open_scenario())
+    assert len({orders[number].seed for number in range(3000)}) == 3000
+
+
+@pytest.mark.parametrize(
+    ("text", "mean", "low", "high"),
+    [("64", 64, 64, 64), ("uniform:16:128", 72, 16, 128), ("geometric:64", 64, 1, 10**6), ("choice:8:16", 12, 8, 16)],
+)
+def test_lengths_have_their_mean_and_range(text, mean, low, high):
+    lengths = Lengths.model_validate(text)
+    drawn = lengths.draw(np.random.default_rng(0), 20_000)
+    assert np.mean(drawn) == pytest.approx(mean, rel=0.03)
+    assert low <= np.min(drawn)
+    assert np.max(drawn) <= high
+    assert str(lengths) == text
+    assert Lengths.model_validate_json(lengths.model_dump_json()) == lengths
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "uniform:9:2", "uniform:3", "normal:3:4", "geometric:x", "", "1.5", "choice"]
+)
+def test_lengths_that_make_no_sense_are_refused_with_what_is_accepted(text):
+    with pytest.raises(ValueError, match="uniform:LOW:HIGH"):
+        Lengths.model_validate(text)

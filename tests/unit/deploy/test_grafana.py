@@ -1,0 +1,128 @@
+"""The committed dashboards: current, complete, and in one style. That their queries find something is tested live."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from deploy.grafana import panels as style
+from deploy.grafana.__main__ import FOLDER, rendered
+
+BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+PROVISIONING = FOLDER.parent / "provisioning"
+
+
+def drawn() -> Iterator[tuple[str, dict]]:
+    for name, board in BOARDS.items():
+        for panel in board["panels"]:
+            if panel["type"] != "row":
+                yield name, panel
+
+
+PANELS = [pytest.param(name, panel, id=f"{name}: {panel['title']}") for name, panel in drawn()]
+
+
+def test_the_committed_json_is_what_the_code_writes():
+    committed = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
+    assert committed == rendered(), "run `make dashboards`"
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_grafana_s_own_types_read_it_and_lose_nothing(name):
+    register_default_plugins()
+    board = Dashboard.from_json(BOARDS[name])
+    assert holds(json.loads(json.dumps(board, cls=JSONEncoder)), BOARDS[name])
+
+
+def holds(whole: object, part: object) -> bool:
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return part.keys() <= whole.keys() and all(holds(whole[key], part[key]) for key in part)
+    if isinstance(whole, list) and isinstance(part, list):
+        return len(whole) == len(part) and all(map(holds, whole, part))
+    return whole == part
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_dashboard_can_be_told_and_turned(name):
+    board = BOARDS[name]
+    assert board["uid"] == f"tandem-{name}"
+    assert board["title"] == f"Tandem: {name}"
+    variables = [variable["name"] for variable in board["templating"]["list"]]
+    assert variables[0] == "datasource"
+    assert variables[-1] == "window"
+    asked = {word for panel in board["panels"] for word in re.findall(r"\$\{?(\w+)", json.dumps(panel))}
+    assert asked - {"datasource"} <= set(variables)
+    assert set(variables) <= asked | {"datasource"}
+
+
+def test_panels_do_not_overlap_and_have_numbers_of_their_own():
+    for board in BOARDS.values():
+        ids = [panel["id"] for panel in board["panels"]]
+        assert len(ids) == len(set(ids))
+        cells: set[tuple[int, int]] = set()
+        for place in (panel["gridPos"] for panel in board["panels"]):
+            area = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
+            assert not area & cells
+            assert place["x"] + place["w"] <= 24
+            cells |= area
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_a_panel_says_what_it_shows_in_which_unit(name, panel):
+    assert len(panel["description"]) > 20
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["targets"]
+    assert all(target["legendFormat"] for target in panel["targets"])
+    assert len({target["refId"] for target in panel["targets"]} - {""}) == len(panel["targets"])
+    references = [target["datasource"] for target in panel["targets"]] + [panel["datasource"]]
+    assert all(reference["uid"] == "${datasource}" for reference in references)
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_a_paradigm_has_its_colour_everywhere(name, panel):
+    found = {
+        override["matcher"]["options"]: value["value"]["fixedColor"]
+        for override in panel["fieldConfig"]["overrides"]
+        for value in override["properties"]
+        if value["id"] == "color"
+    }
+    for paradigm, colour in (("sequential", style.SEQUENTIAL_COLOUR), ("parallel", style.PARALLEL_COLOUR)):
+        assert found.get(f"/^{paradigm}\\b/", colour) == colour
+    if (
+        any("{{paradigm}}" in target["legendFormat"] for target in panel["targets"])
+        and panel["type"] != "state-timeline"
+    ):
+        assert found["/^sequential\\b/"] == style.SEQUENTIAL_COLOUR
+        assert found["/^parallel\\b/"] == style.PARALLEL_COLOUR
+    shades = panel["fieldConfig"]["defaults"].get("color", {})
+    if name in ("sequential", "parallel"):
+        assert shades == {"mode": "shades", "fixedColor": style.COLOURS[name]}
+
+
+@pytest.mark.parametrize("panel", [panel for _, panel in drawn() if panel["type"] == "xychart"])
+def test_a_cloud_of_points_is_of_fields_that_its_queries_bring(panel):
+    legends = {target["legendFormat"] for target in panel["targets"]}
+    for series in panel["options"]["series"]:
+        assert {series[axis]["matcher"]["options"] for axis in ("x", "y")} <= legends
+
+
+def test_grafana_is_told_where_data_and_dashboards_are():
+    def read(path: Path) -> dict:
+        return yaml.safe_load(path.read_text())
+
+    [source] = read(PROVISIONING / "datasources" / "tandem.yml")["datasources"]
+    assert (source["type"], source["isDefault"], source["url"]) == ("prometheus", True, "$PROMETHEUS_URL")
+    scrape = read(FOLDER.parents[1] / "prometheus" / "prometheus.yml")["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == scrape
+    [provider] = read(PROVISIONING / "dashboards" / "tandem.yml")["providers"]
+    assert provider["options"]["path"] == "$TANDEM_DASHBOARDS"

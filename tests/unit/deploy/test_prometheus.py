@@ -1,0 +1,53 @@
+"""Configuration and rules, by Prometheus' own tool; the figures are in prometheus/*_test.yml."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "deploy" / "prometheus"
+CASES = sorted((Path(__file__).parent / "prometheus").glob("*_test.yml"))
+
+
+@pytest.fixture
+def promtool() -> str:
+    path = shutil.which("promtool")
+    if path is None:
+        pytest.skip("promtool is not installed: Debian's package promtool has it")
+    return path
+
+
+def ended_well(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_configuration_and_rules_are_well_formed(promtool):
+    ended_well(promtool, "check", "config", "--lint=all", "--lint-fatal", str(FOLDER / "prometheus.yml"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+def test_rules_give_the_figures_that_they_should(promtool, case):
+    ended_well(promtool, "test", "rules", str(case))
+
+
+def alerts() -> list[dict]:
+    groups = yaml.safe_load((FOLDER / "alert_rules.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+def test_an_alert_says_what_it_is_and_what_to_do(alert):
+    assert alert["labels"]["severity"] in ("page", "ticket")
+    assert set(alert["annotations"]) == {"summary", "description", "action"}
+    assert any(alert["alert"] in case.read_text() for case in CASES), "no test fires it"
+
+
+def test_both_lists_of_targets_name_the_same_processes_on_the_ports_of_the_design():
+    local, compose = (yaml.safe_load((FOLDER / name).read_text()) for name in ("targets.yml", "targets.compose.yml"))
+    expected = {"gateway": "8080", "ar": "9101", "gan": "9102"}
+    for groups in (local, compose):
+        assert {g["labels"]["job"]: t.split(":")[1] for g in groups for t in g["targets"]} == expected

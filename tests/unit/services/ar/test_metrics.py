@@ -1,0 +1,42 @@
+from prometheus_client import CollectorRegistry
+
+from services.ar.block_pool import BlockPool
+from services.ar.metrics import ArMetrics, EngineMetrics, NetworkMetrics
+from services.ar.sampling_params import SamplingParams
+from services.ar.scheduler import Scheduler
+from services.ar.sequence import Sequence
+
+MODEL = {"model": "m"}
+
+
+def engine_metrics(metrics: ArMetrics) -> tuple[EngineMetrics, Scheduler]:
+    pool = BlockPool(num_blocks=8, block_size=4)
+    scheduler = Scheduler(pool, max_num_sequences=2, max_batch_tokens=16)
+    return EngineMetrics(metrics, "m", scheduler, pool), scheduler
+
+
+def test_counters_of_a_model_are_there_before_its_first_request():
+    registry = CollectorRegistry()
+    metrics = ArMetrics(registry)
+    engine_metrics(metrics)
+    NetworkMetrics(metrics, "m", "decoder", [])
+    assert registry.get_sample_value("tandem_preemptions_total", MODEL) == 0
+    for kind in ("decode", "prefill"):
+        assert registry.get_sample_value("tandem_computed_tokens_total", {**MODEL, "kind": kind}) == 0
+    for outcome in ("finished", "cancelled", "failed"):
+        assert registry.get_sample_value("tandem_sequences_total", {**MODEL, "outcome": outcome}) == 0
+        labels = {**MODEL, "network": "decoder", "outcome": outcome}
+        assert registry.get_sample_value("tandem_images_total", labels) == 0
+
+
+def test_a_step_is_counted_by_its_tokens_and_its_batch():
+    registry = CollectorRegistry()
+    metrics, scheduler = engine_metrics(ArMetrics(registry))
+    for token_ids in ([1, 2, 3], [4]):
+        scheduler.add(Sequence(token_ids, SamplingParams()))
+    metrics.stepped(scheduler, scheduler.schedule(), 0.5)
+    assert registry.get_sample_value("tandem_computed_tokens_total", {**MODEL, "kind": "prefill"}) == 3
+    assert registry.get_sample_value("tandem_computed_tokens_total", {**MODEL, "kind": "decode"}) == 1
+    assert registry.get_sample_value("tandem_batch_size_sum", {**MODEL, "paradigm": "sequential"}) == 2
+    assert registry.get_sample_value("tandem_step_seconds_sum", MODEL) == 0.5
+    assert registry.get_sample_value("tandem_sequences_running", MODEL) == 2

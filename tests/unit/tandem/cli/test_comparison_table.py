@@ -1,0 +1,89 @@
+"""How a comparison is shown: the table of the four ways, quality, and Markdown."""
+
+import pytest
+from rich.console import Console
+
+from bench.compare.document import Comparison, Estimate, Judgement, Quality, QualityFigures
+from bench.compare.results import comparison
+from tandem.cli.comparison_markdown import comparison_markdown
+from tandem.cli.comparison_table import comparison_tables, shown
+from tandem.cli.terminal import seconds_text
+from tests.unit.bench.compare.seen import METERS, PAIR, findings, round_of, settings, stay
+
+TIMES = {"sequential unary": 0.2, "sequential streamed": 0.4, "parallel unary": 0.01, "parallel streamed": 0.02}
+
+
+def figures(fid: float) -> QualityFigures:
+    fields = dict.fromkeys(QualityFigures.model_fields, 0.5)
+    return QualityFigures.model_validate({**fields, "num_images": 30, "fid": fid})
+
+
+@pytest.fixture(scope="module")
+def document() -> Comparison:
+    rounds = [round_of(0, **{name.replace(" ", "_"): seconds for name, seconds in TIMES.items()}) for _ in range(8)]
+    stays = [
+        (number, stay(way, callers, [seconds] * 120, lasted=seconds * 120 / callers))
+        for number in range(2)
+        for callers in (1, 4)
+        for way, seconds in TIMES.items()
+    ]
+    floor = figures(0.3)
+    quality = {
+        "sequential": Quality(model=figures(4.0), floor=floor),
+        "parallel": Quality(model=figures(2.0), floor=floor),
+    }
+    judgement = Judgement(note="of 30 images", data_set="d", num_test_images=9, judge="j", judge_sha256="0")
+    found = findings(rounds=rounds, stays=stays)
+    return comparison("127.0.0.1:1", PAIR, settings(), METERS, found, quality, judgement, {})
+
+
+def text_of(what: object) -> str:
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(what)
+    return capture.get()
+
+
+def row(text: str, name: str) -> list[str]:
+    """Return the cells of the first row called so."""
+    lines = [line.replace("|", "│").split("│") for line in text.splitlines()]
+    return next([cell.strip() for cell in line[2:-1]] for line in lines if len(line) > 2 and line[1].strip() == name)
+
+
+def test_every_figure_is_in_its_place(document: Comparison) -> None:
+    text = text_of(comparison_tables(document))
+    assert row(text, "alone: whole image") == ["400 ms", "200 ms", "20 ms", "10 ms", "20x"]
+    assert row(text, "1 caller: images/s") == ["2.5", "5", "50", "100", "20x"]
+    assert row(text, "4 callers: images/s") == ["10", "20", "200", "400", "20x"]
+    assert row(text, "images/s, p99 within") == ["none", "at least 20", "at least 200", "at least 400", ""]
+    assert row(text, "FID (lower is better)") == ["4.00", "2.00", "0.30"]
+    assert "Quality: of 30 images." in text
+    assert "With 4 callers at a time: 400 images/s in parallel, 20 in sequence." in text
+
+
+def test_markdown_has_the_least_and_the_greatest_load(document: Comparison) -> None:
+    text = comparison_markdown(document)
+    assert len(text.splitlines()) == 2 + 2 * 5 + 5
+    assert {line.count("|") for line in text.splitlines()} == {7}
+    assert row(text, "1 at a time: latency p50, ms") == [
+        "400 (400-400)",
+        "200 (200-200)",
+        "20 (20-20)",
+        "10 (10-10)",
+        "20 (20-20)",
+    ]
+    assert row(text, "4 at a time: images/s")[:2] == ["10 (10-10)", "20 (20-20)"]
+    assert row(text, "fid") == ["4", "4", "2", "2", ""]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.001, 0.002, "1.5 ms\n[dim]1-2 ms[/dim]"),
+        (0.0005, 0.002, "1.5 ms\n[dim]500 µs-2 ms[/dim]"),
+        (None, None, "1.5 ms"),
+    ],
+)
+def test_a_value_and_how_sure_it_is(low: float | None, high: float | None, expected: str) -> None:
+    estimate = Estimate(value=0.0015, low=low, high=high, method=None, count=1)
+    assert shown(estimate, seconds_text) == expected
