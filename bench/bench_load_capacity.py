@@ -1,10 +1,9 @@
 """What one process of the load generator can drive, and what a request costs it, against a server that answers at once.
 
 The server is a process of its own (`bench/fake_backend.py`), so each may have a core. Closed loops say what both can do
-together; open loops, at what rate the generator's own audit still finds it good. Arrivals are evenly
-spaced, so that the rate is what it says. Streams have 64 messages. CPU is the
-generator's own: of a core, and a request or message. Rounds take turns; median (lowest to highest). The last line of
-stdout is JSON.
+together; open loops, at what rate the generator's own audit still finds it good. Arrivals are evenly spaced, so that
+the rate is what it says. Streams have 64 messages. CPU is the generator's own: of a core, and a request or message.
+Rounds take turns; median (lowest to highest). The last line of stdout is JSON.
 """
 
 import argparse
