@@ -53,8 +53,8 @@ METHOD = (
     " parameters; a knee is taken where it lowers the corrected Akaike criterion.",
     "Intervals: 95 %, percentile bootstrap over slices within each run, shape and knee kept. They tell how steady the"
     " machine was within this run, not what another day would bring.",
-    "t_step and t_batch over the batch as the backend told it; t0, all the rest that the client waited, over the requests"
-    " in flight.",
+    "t_step and t_batch over the batch as the backend told it; t0, all the rest that the client waited, over the"
+    " requests in flight.",
     "Prediction: a queue with Poisson arrivals, simulated. Whoever waits is taken in, up to the most callers measured;"
     " a request's whole time at b in flight is spent in L equal steps (sequential, joins at any step) or in one"
     " (parallel, takes all that waited). Capacity: highest rate with 99 of 100 within the objective.",
