@@ -16,8 +16,8 @@ class Backend:
     def __init__(self, paradigm: str, targets: Sequence[str]) -> None:
         self.paradigm = paradigm
         self._turn = 0
-        self.model_names: frozenset[str] = frozenset()
-        """Names that the replicas have listed; those of a lost replica are remembered."""
+        self.modalities: dict[str, str] = {}
+        """By name, of the models that the replicas have listed; those of a lost replica are remembered."""
         route = list_models_route(paradigm)
         self.service = route.service
         self.replicas = [Replica(target, route) for target in targets]
@@ -39,7 +39,8 @@ class Backend:
         """Follow every replica's health and await `changed` after each change; does not return while there are any."""
 
         async def on_change() -> None:
-            self.model_names = frozenset(model.name for replica in self.replicas for model in replica.models)
+            listed = [model for replica in self.replicas for model in replica.models]
+            self.modalities = {model.name: getattr(model, "modality", "") for model in listed}
             await changed(self)
 
         async with asyncio.TaskGroup() as group:
@@ -69,8 +70,12 @@ class Backend:
             return f"{self.paradigm} backend is not configured"
         return "; ".join(f"{self.paradigm} backend {each.state.value} at {each.target}" for each in self.replicas)
 
-    def label_of(self, name: str) -> str:
-        """Return a metric label for the model `name` of a request: a name of `model_names`, or "unknown"."""
-        if not name and len(self.model_names) == 1:
-            return next(iter(self.model_names))
-        return name if name in self.model_names else UNKNOWN_MODEL
+    def label_of(self, name: str, modality: str = "") -> str:
+        """Return a metric label for the model of a request: a listed name, or "unknown".
+
+        Without a `name` it is the only model, or else the only one of the prompt's `modality`, as the backend chooses.
+        """
+        if name:
+            return name if name in self.modalities else UNKNOWN_MODEL
+        fitting = [each for each, its in self.modalities.items() if len(self.modalities) == 1 or its == modality]
+        return fitting[0] if len(fitting) == 1 else UNKNOWN_MODEL

@@ -17,7 +17,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
 from gateway.permits import Permits
 from gateway.replica import Replica
-from gateway.routes import Route
+from gateway.routes import Route, modality_of
 from gateway.upstream_error import UpstreamError, upstream_error
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, ResourceExhausted
@@ -80,7 +80,8 @@ class Forwarder:
     @contextlib.contextmanager
     def _admitted(self, route: Route, request: bytes, deadline: Deadline, observation: Observation) -> Iterator[_Tries]:
         backend = self._backends[route.paradigm]
-        observation.model = backend.label_of(route.model_of(parse(route.request_class, request)))
+        asked = parse(route.request_class, request)
+        observation.model = backend.label_of(route.model_of(asked), modality_of(asked))
         try:
             with self._permits[route.paradigm].take():
                 yield _Tries(backend, deadline, observation, self._metrics)

@@ -75,6 +75,17 @@ def all_routes() -> list[Route]:
     return [_route(paradigm, rpc) for paradigm, service in SERVICES.items() for rpc in service.methods]
 
 
+# What kind of model a prompt, or a content to score, is for, where it says so.
+_MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "image", "images": "image"}
+
+
+def modality_of(request: Any) -> str:
+    """Return which modality a request is for, "text" or "image"; empty where its fields do not tell."""
+    inner = request.generate if "generate" in request.DESCRIPTOR.fields_by_name else request
+    named = {oneof.name for oneof in inner.DESCRIPTOR.oneofs} & {"prompt", "content"}
+    return next((_MODALITIES.get(inner.WhichOneof(name) or "", "") for name in named), "")
+
+
 def list_models_route(paradigm: str) -> Route:
     """Return the paradigm's ListModels."""
     return _route(paradigm, SERVICES[paradigm].methods_by_name["ListModels"])

@@ -70,8 +70,15 @@ def test_no_replicas_at_all() -> None:
 )
 def test_label_is_a_listed_name_or_unknown(listed: list[str], asked: str, label: str) -> None:
     made = backend(0)
-    made.model_names = frozenset(listed)
+    made.modalities = dict.fromkeys(listed, "text")
     assert made.label_of(asked) == label
+
+
+@pytest.mark.parametrize(("modality", "label"), [("text", "writer"), ("image", "unknown"), ("", "unknown")])
+def test_a_prompt_s_modality_tells_the_default_model(modality: str, label: str) -> None:
+    made = backend(0)
+    made.modalities = {"writer": "text", "painter": "image", "drawer": "image"}
+    assert made.label_of("", modality) == label
 
 
 async def test_watch_of_no_replicas_ends() -> None:

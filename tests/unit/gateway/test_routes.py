@@ -1,6 +1,8 @@
+from typing import Any
+
 import pytest
 
-from gateway.routes import Route, all_routes, list_models_route
+from gateway.routes import Route, all_routes, list_models_route, modality_of
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
@@ -82,3 +84,19 @@ def test_timings_are_found_or_absent() -> None:
     assert route("SampleStream").timings_of(gan_pb2.SampleStreamResponse(part=part)) == timings
     assert route("Generate").timings_of(ar_pb2.GenerateResponse()) is None
     assert list_models_route("parallel").timings_of(gan_pb2.ListModelsResponse()) is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "modality"),
+    [
+        (ar_pb2.GenerateRequest(text="a"), "text"),
+        (ar_pb2.GenerateRequest(class_label=0), "image"),
+        (ar_pb2.GenerateRequest(tokens=ar_pb2.TokenPrompt(ids=[1])), ""),
+        (ar_pb2.CompleteRequest(generate=ar_pb2.GenerateRequest(class_label=3)), "image"),
+        (ar_pb2.ScoreRequest(texts=ar_pb2.TextContent(texts=["a"])), "text"),
+        (ar_pb2.GenerateRequest(), ""),
+        (gan_pb2.SampleRequest(count=1), ""),
+    ],
+)
+def test_a_request_tells_which_modality_it_is_for(request_: Any, modality: str) -> None:
+    assert modality_of(request_) == modality
