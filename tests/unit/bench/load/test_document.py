@@ -1,5 +1,6 @@
 """A document survives its file, and refuses what is none."""
 
+import contextlib
 import json
 import resource
 from datetime import UTC, datetime
@@ -39,20 +40,22 @@ def test_another_file_is_refused_by_name(tmp_path, text):
         read_document(tmp_path / "other.json")
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
-    """No file of this process may grow beyond a few bytes."""
+    """No file of this process may grow beyond a few bytes: nor may the one that pytest writes to, so not for long."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_the_old_document_stays_if_the_disk_is_full(tmp_path, full_disk):
-    path = tmp_path / "run.json"
+def test_the_old_document_stays_if_the_disk_is_full(tmp_path):
+    path, document = tmp_path / "run.json", made().document
     path.write_text("old")
-    with pytest.raises(OSError, match="File too large"):
-        write_document(path, made().document)
+    with pytest.raises(OSError, match="File too large"), full_disk():
+        write_document(path, document)
     assert path.read_text() == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["run.json"]
 
