@@ -15,9 +15,9 @@ from bench.load.scenario import OpenLoop, Scenario
 
 QUANTILE = 0.99
 # An open loop of so many requests, if that takes no longer.
-_REQUESTS, _LEAST_SECONDS, _MOST_SECONDS, _WARM_UP_SECONDS = 300, 3.0, 15.0, 1.0
-_MOST_PROBES = 8
-_PRECISION = 1.06  # between the highest rate that met the objective and the lowest that did not
+_REQUESTS, _LEAST_SECONDS, _MOST_SECONDS, _WARM_UP_SECONDS = 200, 3.0, 10.0, 1.0
+_MOST_PROBES = 6
+_PRECISION = 1.1  # between the highest rate that met the objective and the lowest that did not
 _STEP = 1.5  # while one of the two is not known yet
 
 # Where a curve names no rate that met the objective, the search begins at this share of the least one.

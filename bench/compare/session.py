@@ -48,28 +48,27 @@ class _Session:
     pair: Pair
     meters: Meters
     observer: Observer
-    stop: asyncio.Event
     capacities: dict[str, Capacity] = field(default_factory=dict)
 
     async def measured(self) -> Findings:
-        """Measure, and search where that was asked for. Ctrl-C breaks it off; a second one leaves at once."""
+        """Measure. Ctrl-C breaks it off; a second one leaves at once."""
         settings = self.request.settings
-        with _stopped_by_hand(self.stop):
-            findings = await conduct(self.request.address, self.pair, settings, self.meters, self.observer, self.stop)
-            if settings.capacity_method == "search" and not findings.stop_reason:
-                try:
-                    await self._search(self.document(findings, {}, _not_asked()))
-                except RuntimeError as error:
-                    findings.stop_reason = BROKEN_OFF if self.stop.is_set() else str(error)
-        return findings
+        with _stopped_by_hand() as stop:
+            return await conduct(self.request.address, self.pair, settings, self.meters, self.observer, stop)
 
-    async def _search(self, so_far: Comparison) -> None:
-        slo_seconds = self.request.settings.slo_seconds
-        for way, result in zip(self.pair.ways(), so_far.ways, strict=True):
-            if result.capacity is not None:
-                attempt = open_loop(self.request.address, self.pair, way, slo_seconds, self.stop, self.observer)
-                begin = first_rate(result.curve, result.capacity)
-                self.capacities[way.name] = await searched(begin, slo_seconds, attempt)
+    async def search(self, findings: Findings) -> None:
+        """Search for the capacity of each way that has a curve to begin with; Ctrl-C as above."""
+        address, slo_seconds = self.request.address, self.request.settings.slo_seconds
+        so_far = self.document(findings, {}, _judgement(NOT_ASKED))
+        with _stopped_by_hand() as stop:
+            try:
+                for way, result in zip(self.pair.ways(), so_far.ways, strict=True):
+                    if result.capacity is not None:
+                        attempt = open_loop(address, self.pair, way, slo_seconds, stop, self.observer)
+                        begin = first_rate(result.curve, result.capacity)
+                        self.capacities[way.name] = await searched(begin, slo_seconds, attempt)
+            except RuntimeError as error:
+                findings.stop_reason = BROKEN_OFF if stop.is_set() else str(error)
 
     def document(self, findings: Findings, quality: dict[str, Quality], judgement: Judgement) -> Comparison:
         return comparison(
@@ -92,8 +91,11 @@ def compare(request: Request, observer: Observer) -> Comparison:
     pair = uvloop.run(matched_pair(request.address, request.sequential, request.parallel))
     judges = _assessor(request, pair)
     meters = Meters(cpu_meter(request.address, request.metrics), energy_meter(request.address))
-    session = _Session(request, pair, meters, observer, asyncio.Event())
+    session = _Session(request, pair, meters, observer)
     findings = uvloop.run(session.measured())
+    if request.settings.capacity_method == "search" and not findings.stop_reason:
+        # The load generator's processes are forked: uvloop would do that in a way that grpc complains about.
+        asyncio.run(session.search(findings))
     quality, judgement = _judged(judges, request, findings, observer)
     return session.document(findings, quality, judgement)
 
@@ -110,7 +112,7 @@ def _judged(
     judges: Assessor | None, request: Request, findings: Findings, observer: Observer
 ) -> tuple[dict[str, Quality], Judgement]:
     if judges is None:
-        return {}, _not_asked()
+        return {}, _judgement(NOT_ASKED)
     if findings.stop_reason:
         return {}, _judgement(f"not measured: {findings.stop_reason}")
     try:
@@ -120,18 +122,14 @@ def _judged(
         return {}, _judgement(f"not measured: {BROKEN_OFF}")
 
 
-def _not_asked() -> Judgement:
-    return _judgement(NOT_ASKED)
-
-
 def _judgement(note: str) -> Judgement:
     return Judgement(note=note, data_set=None, num_test_images=None, judge=None, judge_sha256=None)
 
 
 @contextlib.contextmanager
-def _stopped_by_hand(stop: asyncio.Event) -> Iterator[None]:
-    """Let the first Ctrl-C set `stop`; from then on it does what it does elsewhere."""
-    loop = asyncio.get_running_loop()
+def _stopped_by_hand() -> Iterator[asyncio.Event]:
+    """Yield an event that the first Ctrl-C sets; from then on it does what it does elsewhere."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def on_interrupt() -> None:
         stop.set()
@@ -139,6 +137,6 @@ def _stopped_by_hand(stop: asyncio.Event) -> Iterator[None]:
 
     loop.add_signal_handler(signal.SIGINT, on_interrupt)
     try:
-        yield
+        yield stop
     finally:
         loop.remove_signal_handler(signal.SIGINT)

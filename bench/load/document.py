@@ -133,13 +133,15 @@ class Phases(_Part):
     without those that the paradigm does not have.
 
     `around_p50_seconds` are means over the middle tenth of the requests by latency (45 to 55 %): what the median
-    request is made of.
+    request is made of. `residual_parts` sum to the residual, where a gateway told its total: `client_hop` is what the
+    client waited outside of the gateway's total, `backend_hop` what the gateway waited outside of the backend's.
     """
 
     count: int
     latency_mean_seconds: float
     latency_around_p50_seconds: float
     parts: dict[str, Phase]
+    residual_parts: dict[str, Phase] = {}
 
 
 class StreamResult(_Part):

@@ -123,9 +123,9 @@ class Exchange:
     def _told(self, trailers: Any) -> tuple[float, ...]:
         """Return what the servers say of the time, in the order of bench.load.record.TOLD."""
         timings, gateway = self._timings, gateway_timings(trailers)
-        gateway_seconds = gateway.gateway_seconds if gateway else _NAN
+        of_gateway = (gateway.gateway_seconds, gateway.total_seconds) if gateway else (_NAN, _NAN)
         if timings is None:
-            return (*NOT_TOLD[:-1], gateway_seconds)
+            return (*NOT_TOLD[: -len(of_gateway)], *of_gateway)
         return (
             timings.queue_seconds,
             timings.prefill_seconds,
@@ -135,7 +135,7 @@ class Exchange:
             timings.encode_seconds,
             timings.total_seconds,
             timings.mean_batch_size,
-            gateway_seconds,
+            *of_gateway,
         )
 
     def _record(self, recorder: Recorder, code: int, text: str, told: tuple[float, ...]) -> None:

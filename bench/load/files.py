@@ -27,7 +27,7 @@ _SECONDS = (
     "compute",
     "encode",
 )
-_TOTALS = ("backend_total", "gateway")
+_TOTALS = ("backend_total", "gateway", "gateway_total")
 
 
 def check_writable(path: Path) -> None:

@@ -51,6 +51,7 @@ REQUEST = np.dtype(
         ("backend_total", "f8"),
         ("batch_size", "f8"),
         ("gateway", "f8"),
+        ("gateway_total", "f8"),
     ]
 )
 # Of streamed calls: the messages that carry outputs, those of one request next to each other and in order.

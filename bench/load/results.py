@@ -148,24 +148,35 @@ def _phases(work: Work, good: Table) -> Phases | None:
     rows = good[~np.isnan(good["backend_total"])]
     if not len(rows):
         return None
-    parts = _parts(work, rows)
     latency = rows["ended"] - rows["intended"]
     low, high = np.quantile(latency, (0.45, 0.55), method="inverted_cdf")
     is_middle = (latency >= low) & (latency <= high)
+    parts = _parts(work, rows)
     return Phases(
         count=len(rows),
         latency_mean_seconds=float(np.mean(latency)),
         latency_around_p50_seconds=float(np.mean(latency[is_middle])),
-        parts={
-            name: Phase(
-                mean_seconds=float(np.mean(parts[name])),
-                median_seconds=float(np.median(parts[name])),
-                around_p50_seconds=float(np.mean(parts[name][is_middle])),
-            )
-            for name in PHASES
-            if name in parts
-        },
+        parts={name: _phase(parts[name], is_middle) for name in PHASES if name in parts},
+        residual_parts={name: _phase(seconds, is_middle) for name, seconds in _hops(rows).items()},
     )
+
+
+def _phase(seconds: NDArray[np.float64], is_middle: NDArray[np.bool_]) -> Phase:
+    return Phase(
+        mean_seconds=float(np.mean(seconds)),
+        median_seconds=float(np.median(seconds)),
+        around_p50_seconds=float(np.mean(seconds[is_middle])),
+    )
+
+
+def _hops(rows: Table) -> dict[str, NDArray[np.float64]]:
+    """Return the two parts of the residual; nothing if a backend was asked without a gateway."""
+    if np.any(np.isnan(rows["gateway_total"])):
+        return {}
+    return {
+        "client_hop": rows["ended"] - rows["sent"] - rows["gateway_total"],
+        "backend_hop": rows["gateway_total"] - rows["gateway"] - rows["backend_total"],
+    }
 
 
 def _parts(work: Work, rows: Table) -> dict[str, NDArray[np.float64]]:

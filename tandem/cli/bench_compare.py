@@ -16,7 +16,7 @@ from tandem.cli.terminal import Terminal
 
 WHAT, HOW, AGAINST, METERS = "What to compare", "How much", "Quality", "CPU time"
 _JUDGE = Path("models/fashion-judge")
-_PAGE = "HOST:PORT of its metrics page."
+_PAGE = "Its metrics page; found by itself where the gateway is at the default port."
 
 Page = Annotated[str | None, typer.Option(metavar="HOST:PORT", help=_PAGE, rich_help_panel=METERS)]
 
@@ -32,7 +32,7 @@ def compare(
         bool,
         typer.Option(
             "--thorough",
-            help="400 pairs, 8 rounds, 10,000 images for quality, capacity by search: some 8 minutes instead of 90 s.",
+            help="400 pairs, 8 rounds, 10,000 images for quality, capacity by search: some 10 minutes, not 90 s.",
             rich_help_panel=HOW,
         ),
     ] = False,

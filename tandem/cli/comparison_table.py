@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -29,7 +30,7 @@ Cells = tuple[str, list[str], str]  # row's name, a cell a way, the ratio's cell
 
 def comparison_tables(document: Comparison) -> Group:
     """Return everything a person should see."""
-    parts: list[Table | Text] = [Text("\n".join(headlines(document))), _ways_table(document)]
+    parts: list[Table | Text] = [Text("\n".join(headlines(document))), _filled_table(document)]
     if any(served.quality for served in document.served):
         parts.append(quality_table(document))
     parts += [Text(line, style="dim") for line in small_print(document)]
@@ -76,12 +77,18 @@ def contrast(document: Comparison, pair: tuple[str, str], concurrency: int | Non
     return next(found, None)
 
 
-def _ways_table(document: Comparison) -> Table:
-    table = Table(title="one image at a time, and under load", title_justify="left")
+def ways_table(document: Comparison, title: str) -> Table:
+    """Return an empty table with a column a way; narrow enough for 80 characters."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
     for way in document.ways:
-        table.add_column(f"{way.paradigm}\n{way.delivery}", justify="right")
-    table.add_column("parallel is\nbetter by", justify="right")
+        table.add_column(f"{way.paradigm}\n{way.delivery}", justify="right", overflow="fold")
+    table.add_column("parallel\nbetter by", justify="right", overflow="fold")
+    return table
+
+
+def _filled_table(document: Comparison) -> Table:
+    table = ways_table(document, "one image at a time, and under load")
     for rows in _sections(document):
         for name, cells, ratio in rows:
             table.add_row(name, *cells, ratio)
@@ -123,8 +130,8 @@ def _load_rows(document: Comparison, concurrency: int) -> Iterator[Cells]:
     yield row(f"{callers}: images/s", lambda point: point.images_per_second, rate_text, "images_per_second")
     yield row("  whole image", lambda point: point.latency.p50, seconds_text, "latency_p50_seconds")
     yield row("  p99", lambda point: point.latency.p99, seconds_text, "latency_p99_seconds")
-    yield row("  servers' CPU an image", _servers, seconds_text, "cpu_seconds_per_image")
-    yield row("  client's CPU an image", lambda point: point.cpu_seconds_per_image.client, seconds_text, "")
+    yield row("  servers' CPU/image", _servers, seconds_text, "cpu_seconds_per_image")
+    yield row("  client's CPU/image", lambda point: point.cpu_seconds_per_image.client, seconds_text, "")
 
 
 def _servers(point: Point) -> Estimate | None:
@@ -142,7 +149,7 @@ def _capacity(way: WayResult) -> str:
         return NONE
     if way.capacity.images_per_second is None:
         return "none"
-    return ("at least " if way.capacity.is_lower_bound else "") + rate_text(way.capacity.images_per_second)
+    return ("≥ " if way.capacity.is_lower_bound else "") + rate_text(way.capacity.images_per_second)
 
 
 def _energy_rows(document: Comparison) -> Iterator[Cells]:
@@ -183,13 +190,12 @@ def shown(estimate: Estimate | None, show: Shown) -> str:
         return NONE
     if estimate.low is None or estimate.high is None:
         return show(estimate.value)
-    return f"{show(estimate.value)}\n[dim]{_span(show(estimate.low), show(estimate.high))}[/dim]"
-
-
-def _span(low: str, high: str) -> str:
-    """Return both ends; a unit that they share is written once."""
-    number = low.rstrip(_UNIT)
-    return f"{number}-{high}" if low.removeprefix(number) == high.removeprefix(high.rstrip(_UNIT)) else f"{low}-{high}"
+    texts = [show(each) for each in (estimate.value, estimate.low, estimate.high)]
+    value, low, high = texts
+    # A unit that all three share is written once.
+    if len({text.removeprefix(text.rstrip(_UNIT)) for text in texts}) == 1:
+        low, high = low.rstrip(_UNIT), high.rstrip(_UNIT)
+    return f"{value}\n[dim]{low}-{high}[/dim]"
 
 
 def rate_text(rate: float) -> str:
@@ -199,7 +205,7 @@ def rate_text(rate: float) -> str:
 def quality_table(document: Comparison) -> Table:
     """Return how good the images were, next to real ones."""
     qualities = [served.quality for served in document.served]
-    table = Table(title="how good these images were", title_justify="left")
+    table = Table(title="how good these images were", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     for served in document.served:
         table.add_column(f"{served.model}\n{served.paradigm}", justify="right")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from bench.compare.document import Comparison, WayResult
-from tandem.cli.comparison_table import NONE, better_by, shown
+from tandem.cli.comparison_table import NONE, better_by, shown, ways_table
 from tandem.cli.terminal import seconds_text
 
 NOTE = (
@@ -17,11 +17,7 @@ NOTE = (
 
 def race_table(document: Comparison) -> Table:
     """Return the table of a comparison at load 1."""
-    table = Table(title="race: one image of a class", title_justify="left")
-    table.add_column("", no_wrap=True)
-    for way in document.ways:
-        table.add_column(f"{way.paradigm}\n{way.delivery}", justify="right")
-    table.add_column("parallel is\nbetter by", justify="right")
+    table = ways_table(document, "race: one image of a class")
     for name, field in (("first output p50", "first_output"), ("whole image p50", "latency")):
         cells = [shown(getattr(way.alone, field).p50, seconds_text) if way.alone else NONE for way in document.ways]
         table.add_row(name, *cells, better_by(document, None, f"{field}_p50_seconds"))

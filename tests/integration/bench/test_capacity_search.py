@@ -1,10 +1,16 @@
 """One attempt of the search for the capacity, with the load generator, against a server that answers at once."""
 
 import asyncio
+import json
+import signal
+from pathlib import Path
+
+import psutil
 
 from bench.compare.capacity import open_loop
 from bench.compare.observer import Observer
 from bench.compare.ways import matched_pair
+from tests.integration.tandem.commands import started, tandem
 from tests.integration.tandem.fakes import fake_gateway
 
 
@@ -29,3 +35,20 @@ async def test_an_attempt_meets_an_objective_or_does_not() -> None:
             assert probe.p99_seconds is not None
         assert observer.rates == [("parallel unary", 120.0)] * 2
         assert gateway.parallel.requests[-1].count == 1
+
+
+async def test_ctrl_c_in_a_search_keeps_what_was_measured(tmp_path: Path) -> None:
+    file = tmp_path / "comparison.json"
+    load = ("--pairs", "6", "--callers", "1", "--rounds", "1", "--visit", "0.05", "--quality-images", "0")
+    async with asyncio.timeout(50), fake_gateway() as gateway:
+        places = ("--json", str(file), "--address", gateway.address)
+        async with started(*tandem("bench", "compare", *load, "--capacity", "search", *places)) as process:
+            while not psutil.Process(process.pid).children():  # the load generator's: the curve is over
+                await asyncio.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            out, err = await process.communicate()
+    assert process.returncode == 130, err.decode()
+    assert err.decode().strip() == "error: broken off by hand"
+    assert "PARTIAL" in out.decode()
+    document = json.loads(file.read_text())
+    assert [way["capacity"]["method"] for way in document["ways"]] == ["curve"] * 4

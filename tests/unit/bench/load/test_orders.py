@@ -13,7 +13,7 @@ def changed(work, **settings):
 def test_a_request_is_the_same_whoever_asks_for_it_and_when():
     scenario = open_scenario(works=(IMAGES, TEXT), num_processes=2)
     forwards, backwards = Orders(scenario), Orders(scenario)
-    numbers = [5, 1023, 1024, 70_000]
+    numbers = [5, 63, 64, 70_000]
     assert [forwards[n] for n in numbers] == [backwards[n] for n in reversed(numbers)][::-1]
 
 
