@@ -49,7 +49,7 @@ def assemble(settings: GatewaySettings) -> Gateway:
     grpc_handlers = GrpcTransport(forwarder, metrics).handlers()
     http_transport = HttpTransport(forwarder, metrics)
     server = GatewayServer(settings.host, settings.port, grpc_handlers, service_names(), http_transport)
-    history = History(metrics)
+    history = History(metrics.totals)
     app = build_app(Status(backends, permits, metrics, server), history, registry, http_transport, settings.http_hosts)
     http = HttpServer(app, settings.host, settings.http_port)
     worker = GatewayWorker(backends.values(), http, history, server.health)

@@ -1,4 +1,4 @@
-"""The last minutes of both paradigms, from the gateway's own counters and histograms: what the page's curves show.
+"""The last minutes of both paradigms, from the gateway's own counts: what the page's curves show.
 
 A point is what happened in the window before it, as PromQL's rate() and histogram_quantile() would tell over the same
 window. Asks nobody; knows nothing of HTTP.
@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.metrics import GatewayMetrics
 from gateway.quantiles import quantile
-from gateway.totals import Series, Totals, read_totals
+from gateway.totals import Series, Totals, TotalsBook
 
 STEP_SECONDS = 2.0
 WINDOW_STEPS = 5
@@ -36,8 +35,8 @@ class _Point:
 class History:
     """`run` takes a sample each step; `report` tells what was seen."""
 
-    def __init__(self, metrics: GatewayMetrics) -> None:
-        self._metrics = metrics
+    def __init__(self, totals: TotalsBook) -> None:
+        self._totals = totals
         self._window: deque[_Sample] = deque(maxlen=WINDOW_STEPS + 1)
         self._points: deque[_Point] = deque(maxlen=int(KEPT_SECONDS / STEP_SECONDS))
 
@@ -49,7 +48,7 @@ class History:
 
     def take(self, now: float) -> None:
         """Add the sample of this instant, and the point that it makes with the window before it."""
-        sample = _Sample(now, read_totals(self._metrics))
+        sample = _Sample(now, self._totals.copy())
         self._window.append(sample)
         oldest = self._window[0]
         seconds = now - oldest.taken_at
@@ -65,14 +64,14 @@ class History:
             "kept_seconds": KEPT_SECONDS,
             "series": [
                 {**key._asdict(), **_counts(totals), "points": self._told(key, now)}
-                for key, totals in sorted(read_totals(self._metrics).items())
+                for key, totals in sorted(self._totals.copy().items())
             ],
         }
 
     def _told(self, key: Series, now: float) -> list[dict[str, Any]]:
         return [
             {"age_seconds": round(now - point.taken_at, 3), **point.values[key]}
-            for point in self._points
+            for point in list(self._points)  # a thread may read while the event loop adds
             if key in point.values
         ]
 
@@ -90,4 +89,5 @@ def _rates(change: Totals, seconds: float) -> dict[str, Any]:
 
 
 def _quantiles(totals: Totals) -> dict[str, float | None]:
-    return {name: quantile(share, totals.finished) for name, share in SHARES.items()}
+    cumulative = totals.cumulative()
+    return {name: quantile(share, cumulative) for name, share in SHARES.items()}

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import FileResponse, JSONResponse
@@ -31,13 +30,14 @@ def build_app(
     async def page() -> FileResponse:
         return FileResponse(PAGES / "index.html")
 
+    # Not coroutines: they run in a thread, and the event loop goes on forwarding meanwhile.
     @app.get("/status")
-    async def report() -> dict[str, Any]:
-        return status.report()
+    def report() -> JSONResponse:
+        return JSONResponse(status.report())
 
     @app.get("/history")
-    async def last_minutes() -> dict[str, Any]:
-        return history.report()
+    def last_minutes() -> JSONResponse:
+        return JSONResponse(history.report())
 
     return app
 
@@ -52,7 +52,6 @@ def _add_probes(app: FastAPI, status: Status, registry: CollectorRegistry) -> No
         readiness = status.readiness()
         return JSONResponse(readiness, status_code=200 if readiness["ready"] else 503)
 
-    # Not a coroutine: it runs in a thread, and the event loop goes on forwarding meanwhile.
-    @app.get("/metrics")
+    @app.get("/metrics")  # in a thread, as above
     def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -13,6 +13,7 @@ from gateway.observation import Observation
 from gateway.permits import Permits
 from gateway.replica import Replica
 from gateway.routes import PARALLEL, SEQUENTIAL
+from gateway.totals import TotalsBook
 from runtime.metrics import SECONDS_BUCKETS
 
 PARADIGMS = (SEQUENTIAL, PARALLEL)
@@ -27,6 +28,7 @@ class GatewayMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self.totals = TotalsBook()
         self._count_requests()
         self._time_requests()
         self._take_apart()
@@ -40,7 +42,7 @@ class GatewayMetrics:
         # To look a child up by its labels costs more than to count with it; the sets of labels are closed: keep them.
         self._requests_of = cache(self._requests.labels)
         self._duration_of = cache(self.duration.labels)
-        self._outputs_of = cache(self.outputs.labels)
+        self._outputs_of = cache(self._outputs.labels)
         self._first_output_of = cache(self._first_output.labels)
         self._overhead_of = cache(self._overhead.labels)
         self._phase_of = cache(self._phases.labels)
@@ -50,7 +52,7 @@ class GatewayMetrics:
         self._without_output = self._counter(
             "tandem_requests_without_output", "Requests for output that ended before the first.", (*_REQUEST, "code")
         )
-        self.outputs = self._counter(
+        self._outputs = self._counter(
             "tandem_outputs",
             "Tokens or images forwarded to clients; a sequential image model's pictures count as images, too.",
             ("paradigm", "model", "unit"),
@@ -138,6 +140,7 @@ class GatewayMetrics:
 
     def record(self, seen: Observation, code: str) -> None:
         """Count a request that has ended, with the code that the client sees."""
+        self.totals.record(seen, code)
         route = seen.route
         request = (route.paradigm, seen.model, route.rpc, seen.transport)
         stream = (*request, "true" if route.streaming else "false")

@@ -71,18 +71,27 @@ async function asking(act) {
 }
 
 function refusal(body) {
-  return body?.error ? new ApiError(body.error.status, body.error.message) : new ApiError("INTERNAL", "no reason given");
+  return body?.error
+    ? new ApiError(body.error.status, body.error.message)
+    : new ApiError("INTERNAL", "no reason given");
 }
 
 // What a person should read of an error.
 export function explained(error) {
   switch (error.status) {
-    case "CANCELLED": return "Stopped: the gateway was told, and the work ended with it.";
-    case "LOST": return `The connection is lost: ${error.message}.`;
-    case "UNAVAILABLE": return `Not there: ${error.message}.`;
-    case "RESOURCE_EXHAUSTED": return `Full, nothing was queued: ${error.message}.`;
-    case "NOT_FOUND": return `No such model: ${error.message}.`;
-    case "DEADLINE_EXCEEDED": return `Too late: ${error.message}.`;
-    default: return error.status ? `Refused: ${error.message}.` : `A fault of this page: ${error.message}.`;
+    case "CANCELLED":
+      return "Stopped: the gateway was told, and the work ended with it.";
+    case "LOST":
+      return `The connection is lost: ${error.message}.`;
+    case "UNAVAILABLE":
+      return `Not there: ${error.message}.`;
+    case "RESOURCE_EXHAUSTED":
+      return `Full, nothing was queued: ${error.message}.`;
+    case "NOT_FOUND":
+      return `No such model: ${error.message}.`;
+    case "DEADLINE_EXCEEDED":
+      return `Too late: ${error.message}.`;
+    default:
+      return error.status ? `Refused: ${error.message}.` : `A fault of this page: ${error.message}.`;
   }
 }

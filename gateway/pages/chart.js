@@ -20,15 +20,27 @@ export class Chart {
     const [width, height] = [this.svg.clientWidth || 400, this.svg.clientHeight || 190];
     const values = lines.flatMap((line) => line.points.map(([, value]) => value).filter((value) => value > 0));
     if (!values.length) {
-      this.svg.replaceChildren(svgElement("text", { x: width / 2, y: height / 2, "text-anchor": "middle", class: "label" }, "nothing yet"));
+      this.svg.replaceChildren(
+        svgElement("text", { x: width / 2, y: height / 2, "text-anchor": "middle", class: "label" }, "nothing yet"),
+      );
       this.svg.setAttribute("aria-label", "Nothing has been measured in the last minutes");
       return;
     }
     const [low, high] = decades(Math.min(...values), Math.max(...values));
     const x = (age) => LEFT + (1 - age / keptSeconds) * (width - LEFT - 4);
     const y = (value) => TOP + (1 - (Math.log10(value) - low) / (high - low)) * (height - TOP - BOTTOM);
-    this.svg.replaceChildren(...this.#grid(low, high, y, width), ...times(keptSeconds, x, height), ...lines.flatMap((line) => drawn(line, x, y)));
-    this.svg.setAttribute("aria-label", lines.filter((line) => line.kind === "main").map((line) => this.#latest(line)).join("; "));
+    this.svg.replaceChildren(
+      ...this.#grid(low, high, y, width),
+      ...times(keptSeconds, x, height),
+      ...lines.flatMap((line) => drawn(line, x, y)),
+    );
+    this.svg.setAttribute(
+      "aria-label",
+      lines
+        .filter((line) => line.kind === "main")
+        .map((line) => this.#latest(line))
+        .join("; "),
+    );
   }
 
   #grid(low, high, y, width) {
@@ -36,7 +48,13 @@ export class Chart {
     for (let power = low; power <= high; power += 1) {
       const at = y(10 ** power);
       parts.push(svgElement("line", { x1: LEFT, x2: width, y1: at, y2: at, class: "grid" }));
-      parts.push(svgElement("text", { x: LEFT - 6, y: at + 4, "text-anchor": "end", class: "label" }, this.format(10 ** power)));
+      parts.push(
+        svgElement(
+          "text",
+          { x: LEFT - 6, y: at + 4, "text-anchor": "end", class: "label" },
+          this.format(10 ** power),
+        ),
+      );
     }
     return parts;
   }
@@ -68,6 +86,11 @@ function drawn({ style, kind, points }, x, y) {
     if (value > 0) runs.at(-1).push([x(age), y(value)]);
     else if (runs.at(-1).length) runs.push([]);
   }
-  const paths = runs.filter((run) => run.length).map((run) => `M${(run.length > 1 ? run : [run[0], run[0]]).map((place) => place.map((each) => each.toFixed(1)).join(" ")).join("L")}`);
+  const paths = runs
+    .filter((run) => run.length)
+    .map(
+      (run) =>
+        `M${(run.length > 1 ? run : [run[0], run[0]]).map((place) => place.map((each) => each.toFixed(1)).join(" ")).join("L")}`,
+    );
   return [svgElement("path", { d: paths.join(""), class: `line ${style} ${kind}` })];
 }

@@ -23,9 +23,25 @@ export async function followHistory() {
 
 function show(history, latency, throughput) {
   const series = named(history.series.filter((each) => each.finished));
-  const lines = (values) => series.flatMap((each) => values.map(([of, kind]) => ({ ...each, kind, points: each.points.map((point) => [point.age_seconds, of(point, each)]) })));
-  latency.show(lines([[(point) => point.p50_seconds, "main"], [(point) => point.p95_seconds, "upper"]]), history.kept_seconds);
-  throughput.show(lines([[(point, each) => point.outputs_per_second[each.unit] || null, "main"]]), history.kept_seconds);
+  const lines = (values) =>
+    series.flatMap((each) =>
+      values.map(([of, kind]) => ({
+        ...each,
+        kind,
+        points: each.points.map((point) => [point.age_seconds, of(point, each)]),
+      })),
+    );
+  latency.show(
+    lines([
+      [(point) => point.p50_seconds, "main"],
+      [(point) => point.p95_seconds, "upper"],
+    ]),
+    history.kept_seconds,
+  );
+  throughput.show(
+    lines([[(point, each) => point.outputs_per_second[each.unit] || null, "main"]]),
+    history.kept_seconds,
+  );
   byId("clock-table").replaceChildren(...table(series));
   byId("clock-note").textContent = series.length
     ? `Each point of a curve tells of the ${history.window_seconds} seconds before it; quantiles are within a histogram bucket.`
@@ -37,17 +53,32 @@ function named(series) {
   const seen = {};
   return series.map((each) => {
     const place = (seen[each.paradigm] = (seen[each.paradigm] ?? -1) + 1);
-    return { ...each, unit: each.outputs.image ? "image" : "token", style: `${each.paradigm} style-${Math.min(place, 2)}` };
+    return {
+      ...each,
+      unit: each.outputs.image ? "image" : "token",
+      style: `${each.paradigm} style-${Math.min(place, 2)}`,
+    };
   });
 }
 
 function table(series) {
-  const heads = ["model", "outputs", "p50", "p95", "p99"].map((name, place) => element("th", { scope: "col", class: place ? "number" : "" }, name));
+  const heads = ["model", "outputs", "p50", "p99"].map((name, place) =>
+    element("th", { scope: "col", class: place ? "number" : "" }, name),
+  );
   const rows = series.map((each) => {
     const total = `${number(each.outputs[each.unit])} ${each.unit}s`;
-    const cells = [total, ...["p50", "p95", "p99"].map((name) => duration(each[`${name}_seconds`]))];
-    const name = element("th", { scope: "row" }, element("span", { class: `key ${each.style}`, "aria-hidden": "true" }), each.model);
+    const cells = [total, ...["p50", "p99"].map((name) => duration(each[`${name}_seconds`]))];
+    const name = element(
+      "th",
+      { scope: "row" },
+      element("span", { class: `key ${each.style}`, "aria-hidden": "true" }),
+      each.model,
+    );
     return element("tr", {}, name, ...cells.map((text) => element("td", { class: "number" }, text)));
   });
-  return [element("caption", {}, "Since the start, of requests that ended well"), element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)];
+  return [
+    element("caption", {}, "Since the start, of requests that ended well"),
+    element("thead", {}, element("tr", {}, ...heads)),
+    element("tbody", {}, ...rows),
+  ];
 }

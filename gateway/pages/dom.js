@@ -39,7 +39,8 @@ export function number(value) {
   return value === 0 ? "0" : String(Number(value.toPrecision(2)));
 }
 
-export const percent = (share) => (share >= 0.0995 ? `${Math.round(share * 100)} %` : `${Number((share * 100).toPrecision(1))} %`);
+export const percent = (share) =>
+  share >= 0.0995 ? `${Math.round(share * 100)} %` : `${Number((share * 100).toPrecision(1))} %`;
 
 export const prefersStillness = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 

@@ -5,11 +5,17 @@ import { drawGrid, drawOne, drawWall, imagesOf } from "./pictures.js";
 import { Timeline } from "./timeline.js";
 
 const timeline = new Timeline(byId("race-timeline"));
+const BEFORE = { sequential: "one picture, tile by tile", parallel: "a wall of pictures, in one pass" };
 let shown = {}; // what is on the canvases
 
 export function drawEmpty(count, tokensPerImage = 49) {
   shown = {};
-  for (const paradigm of ["sequential", "parallel"]) byId(`${paradigm}-canvas`).width = byId(`${paradigm}-canvas`).height = 560;
+  for (const [paradigm, text] of Object.entries(BEFORE)) {
+    byId(`${paradigm}-count`).textContent = text;
+    const canvas = byId(`${paradigm}-canvas`);
+    canvas.width = canvas.height = 560;
+    canvas.setAttribute("aria-label", "Nothing is drawn yet");
+  }
   drawGrid(byId("sequential-canvas"), Math.ceil(Math.sqrt(tokensPerImage)), { ...inks(), isNumbered: true });
   drawGrid(byId("parallel-canvas"), Math.ceil(Math.sqrt(count)), inks());
 }
@@ -35,8 +41,12 @@ function showPicture(run, count) {
   const side = Math.sqrt(run.total);
   if (image) drawOne(byId("sequential-canvas"), imagesOf(image));
   // What is not decided yet is left open; where tiles make no square, the picture is black there.
-  if (Number.isInteger(side)) drawGrid(byId("sequential-canvas"), side, { ...inks(), isNumbered: true, first: count });
-  byId("sequential-canvas").setAttribute("aria-label", `${withArticle(run.noun)}, ${count} of ${run.total} tiles drawn`);
+  if (Number.isInteger(side))
+    drawGrid(byId("sequential-canvas"), side, { ...inks(), isNumbered: true, first: count });
+  byId("sequential-canvas").setAttribute(
+    "aria-label",
+    `${withArticle(run.noun)}, ${count} of ${run.total} tiles drawn`,
+  );
   byId("sequential-count").textContent = `${count} of ${run.total} tiles of one ${run.noun}`;
 }
 

@@ -28,7 +28,12 @@ export function showOwnLikelihood(run, mayDraw) {
   if (!mayDraw && !isShaded) return;
   drawOne(byId("sequential-canvas"), imagesOf(run.tokens.at(-1).image));
   // 9 bits are a blind guess among 512 tiles; more than that is as surprising as it gets.
-  if (isShaded) shadeTiles(byId("sequential-canvas"), bits.map((each) => Math.min(1, each / 9)), side);
+  if (isShaded)
+    shadeTiles(
+      byId("sequential-canvas"),
+      bits.map((each) => Math.min(1, each / 9)),
+      side,
+    );
 }
 
 // Asks the sequential model how likely it finds the wall.
@@ -38,7 +43,11 @@ export async function judge(run, model) {
   try {
     const message = { model: model.name, images: { images: run.wall, labels: run.labels } };
     const { reply } = await call("sequential", "Score", message);
-    showVerdicts(run, model, reply.likelihoods.map((each) => each.bits_per_token ?? 0));
+    showVerdicts(
+      run,
+      model,
+      reply.likelihoods.map((each) => each.bits_per_token ?? 0),
+    );
     button.hidden = true;
   } catch (error) {
     say(byId("parallel-likelihood"), `${CANNOT} ${explained(error)}`);
@@ -49,7 +58,8 @@ export async function judge(run, model) {
 function showVerdicts(run, model, bits) {
   const [least, most] = [Math.min(...bits), Math.max(...bits)];
   const mean = bits.reduce((sum, each) => sum + each, 0) / bits.length;
-  const range = bits.length > 1 ? ` on average, from ${bitsText(least)} (outlined in green) to ${bitsText(most)} (in red)` : "";
+  const range =
+    bits.length > 1 ? ` on average, from ${bitsText(least)} (outlined in green) to ${bitsText(most)} (in red)` : "";
   say(byId("parallel-likelihood"), `It cannot tell; ${model.name} can: ${bitsText(mean)} a tile${range}.`);
   drawWall(byId("parallel-canvas"), imagesOf(run.wall));
   if (bits.length === 1) return;

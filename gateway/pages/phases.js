@@ -13,13 +13,29 @@ const PHASES = {
 
 export function showPhases(run) {
   const columns = ["sequential", "parallel"].map((paradigm) => column(run, paradigm));
-  const names = [...Object.values(PHASES), "elsewhere in the backend", "gateway", "browser, network, event loops", "all"];
+  const names = [
+    ...Object.values(PHASES),
+    "elsewhere in the backend",
+    "gateway",
+    "browser, network, event loops",
+    "all",
+  ];
   const rows = names.filter((name) => columns.some((each) => each?.[name] !== undefined));
   const cell = (each, name) => element("td", { class: "number" }, duration(each?.[name]));
   byId("race-phases").replaceChildren(
     element("caption", {}, "Phases of the last race"),
-    element("thead", {}, element("tr", {}, ...["", "in sequence", "in parallel"].map((name) => element("th", { scope: "col" }, name)))),
-    element("tbody", {}, ...rows.map((name) => element("tr", {}, element("th", { scope: "row" }, name), ...columns.map((each) => cell(each, name))))),
+    element(
+      "thead",
+      {},
+      element("tr", {}, ...["", "in sequence", "in parallel"].map((name) => element("th", { scope: "col" }, name))),
+    ),
+    element(
+      "tbody",
+      {},
+      ...rows.map((name) =>
+        element("tr", {}, element("th", { scope: "row" }, name), ...columns.map((each) => cell(each, name))),
+      ),
+    ),
   );
 }
 

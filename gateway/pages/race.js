@@ -112,7 +112,7 @@ async function side(run, paradigm, work, signal) {
     run.errors[paradigm] = error;
     say(byId(`${paradigm}-problem`), explained(error));
   }
-  run.ended[paradigm] = elapsed(run);
+  run.ended[paradigm] ??= elapsed(run);
 }
 
 async function inSequence(run, model, signal) {
@@ -131,7 +131,7 @@ async function inParallel(run, model, signal) {
   const labels = run.label === null ? {} : { labels: [run.label] };
   const message = { model: model.name, count: run.count, ...labels };
   const { reply, end: figures } = await call("parallel", "Sample", message, signal);
-  run.wallSeconds = elapsed(run);
+  run.wallSeconds = run.ended.parallel = elapsed(run);
   Object.assign(run, { wall: reply.images, labels: reply.labels ?? [] });
   Object.assign(run, { parallelTimings: reply.timings, parallelEnd: figures });
   say(byId("race-verdict"), halfway(run));
@@ -143,7 +143,7 @@ async function replay() {
   say(byId("race-verdict"), `A replay, ${SLOWER} times slower than it was. Nothing is computed.`);
   const startedAt = performance.now();
   const until = Math.max(...Object.values(last.ended));
-  for (let seconds = 0; seconds < until && !signal.aborted; ) {
+  for (let seconds = 0; seconds < until && !signal.aborted;) {
     await new Promise(requestAnimationFrame);
     seconds = (performance.now() - startedAt) / 1000 / SLOWER;
     paint(last, seconds);

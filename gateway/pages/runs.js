@@ -19,20 +19,49 @@ export function setUpRuns() {
 function paradigm(each) {
   const state = each.serving ? "serving" : each.configured ? "backend gone" : "not configured";
   return element(
-    "div", {},
-    element("h3", {}, element("span", { class: each.paradigm }, each.paradigm), " ", element("span", { class: each.serving ? "good" : "bad" }, state)),
-    table(["replica", "state", "in flight"], each.replicas.map((one) => [one.target, STATES[one.state], one.in_flight])),
-    table(["model", "makes", "runs on", "licence"], each.models.map((one) => [one.name, one.makes, one.runs_on, one.licence ?? ""])),
-    table(["RPC", "ended with", "p50", "p95"], each.rpcs.map((one) => [one.rpc, codes(one.requests), duration(one.p50_seconds), duration(one.p95_seconds)])),
+    "div",
+    {},
+    element(
+      "h3",
+      {},
+      element("span", { class: each.paradigm }, each.paradigm),
+      " ",
+      element("span", { class: each.serving ? "good" : "bad" }, state),
+    ),
+    table(
+      ["replica", "state", "in flight"],
+      each.replicas.map((one) => [one.target, STATES[one.state], one.in_flight]),
+    ),
+    table(
+      ["model", "makes", "runs on", "licence"],
+      each.models.map((one) => [one.name, one.makes, one.runs_on, one.licence ?? ""]),
+    ),
+    table(
+      ["RPC", "ended with", "p50", "p95"],
+      each.rpcs.map((one) => [one.rpc, codes(one.requests), duration(one.p50_seconds), duration(one.p95_seconds)]),
+    ),
   );
 }
 
-const codes = (requests) => Object.entries(requests).map(([code, count]) => `${code} ${count}`).join(", ");
+const codes = (requests) =>
+  Object.entries(requests)
+    .map(([code, count]) => `${code} ${count}`)
+    .join(", ");
 
 function table(heads, rows) {
   if (!rows.length) return element("p", { class: "soft" }, `No ${heads[0]} yet.`);
-  const line = (tag, cells) => element("tr", {}, ...cells.map((text) => element(tag, tag === "th" ? { scope: "col" } : {}, String(text))));
-  return element("div", { class: "scroll" }, element("table", {}, element("thead", {}, line("th", heads)), element("tbody", {}, ...rows.map((row) => line("td", row)))));
+  const line = (tag, cells) =>
+    element("tr", {}, ...cells.map((text) => element(tag, tag === "th" ? { scope: "col" } : {}, String(text))));
+  return element(
+    "div",
+    { class: "scroll" },
+    element(
+      "table",
+      {},
+      element("thead", {}, line("th", heads)),
+      element("tbody", {}, ...rows.map((row) => line("td", row))),
+    ),
+  );
 }
 
 const calls = (address) => `tandem generate "Once upon a time" --address ${address}

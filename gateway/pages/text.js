@@ -62,7 +62,10 @@ async function answer(prompt, figures, signal) {
   view.clear();
   say(byId("text-summary"), "The first token is on its way …");
   const chat = { messages: [{ role: "user", content: prompt }] };
-  const sampling = { max_tokens: byId("text-max").valueAsNumber || undefined, temperature: byId("text-temperature").valueAsNumber };
+  const sampling = {
+    max_tokens: byId("text-max").valueAsNumber || undefined,
+    temperature: byId("text-temperature").valueAsNumber,
+  };
   const message = { model: model.name, chat, sampling, logprobs: true, top_logprobs: ALTERNATIVES };
   let bits = 0;
   for await (const line of stream("sequential", "Generate", message, signal)) {
@@ -75,7 +78,10 @@ async function answer(prompt, figures, signal) {
     }
     if (figures.count) say(byId("text-summary"), `${figures.count} tokens, ${rate(figures)}`);
   }
-  say(byId("text-summary"), `${figures.count} tokens, the first after ${duration(figures.firstSeconds)}, ${rate(figures)}; ${(bits / figures.count).toFixed(1)} bits a token.`);
+  say(
+    byId("text-summary"),
+    `${figures.count} tokens, the first after ${duration(figures.firstSeconds)}, ${rate(figures)}; ${(bits / figures.count).toFixed(1)} bits a token.`,
+  );
 }
 
 async function score(prompt, figures, signal) {
@@ -103,5 +109,7 @@ function firstToken(prompt, tokens) {
 const seconds = (figures) => (performance.now() - figures.startedAt) / 1000;
 
 function rate({ count, firstSeconds, lastSeconds }) {
-  return count > 1 && lastSeconds > firstSeconds ? `then ${number((count - 1) / (lastSeconds - firstSeconds))} tokens a second` : "";
+  return count > 1 && lastSeconds > firstSeconds
+    ? `then ${number((count - 1) / (lastSeconds - firstSeconds))} tokens a second`
+    : "";
 }

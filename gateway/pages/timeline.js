@@ -22,7 +22,11 @@ export class Timeline {
     const end = lastInstant(run, seconds);
     const x = (at) => 1 + (at / end) * (width - 2);
     const arrived = run.tokens.filter((token) => token.seconds <= seconds);
-    this.svg.replaceChildren(...axis(end, x, width), ...wall(run, seconds, x, width), ...tiles(run, seconds, arrived, x));
+    this.svg.replaceChildren(
+      ...axis(end, x, width),
+      ...wall(run, seconds, x, width),
+      ...tiles(run, seconds, arrived, x),
+    );
     this.svg.setAttribute("aria-label", inWords(run, arrived));
   }
 }
@@ -55,7 +59,9 @@ function wall(run, seconds, x, width) {
   if (!isThere) return [bar];
   const text = `${run.count} ${plural(run.noun, run.count)}, ${duration(run.wallSeconds)}`;
   const fits = until + 8 + text.length * 7 < width;
-  const where = fits ? { x: until + 8, class: "label" } : { x: until - 8, class: "label inside", "text-anchor": "end" };
+  const where = fits
+    ? { x: until + 8, class: "label" }
+    : { x: until - 8, class: "label inside", "text-anchor": "end" };
   return [bar, svgElement("text", { ...where, y: WALL_TOP + 15 }, text)];
 }
 

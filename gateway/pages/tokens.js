@@ -31,7 +31,16 @@ export class TokenView {
     const text = this.decoder.decode(bytesOf(said.token), { stream: true });
     const share = Math.exp(said.logprob ?? 0);
     const shown = text.replace(/\n/g, "↵\n") || "◌";
-    const token = element("span", { class: "token", role: "button", tabindex: this.tokens.size ? -1 : 0, "aria-label": `${visible(text)}, ${percent(share)}` }, shown);
+    const token = element(
+      "span",
+      {
+        class: "token",
+        role: "button",
+        tabindex: this.tokens.size ? -1 : 0,
+        "aria-label": `${visible(text)}, ${percent(share)}`,
+      },
+      shown,
+    );
     token.style.setProperty("--surprise", surprise(share).toFixed(3));
     this.tokens.set(token, said);
     this.container.append(token);
@@ -89,7 +98,13 @@ function choice({ token, logprob = 0 }, isChosen) {
   const share = Math.exp(logprob);
   const bar = element("span", { class: "bar" });
   bar.style.setProperty("--share", share.toFixed(4));
-  return element("div", { class: isChosen ? "choice chosen" : "choice" }, element("code", {}, visible(new TextDecoder().decode(bytesOf(token)))), bar, element("span", { class: "number" }, percent(share)));
+  return element(
+    "div",
+    { class: isChosen ? "choice chosen" : "choice" },
+    element("code", {}, visible(new TextDecoder().decode(bytesOf(token)))),
+    bar,
+    element("span", { class: "number" }, percent(share)),
+  );
 }
 
 const visible = (text) => text.replace(/ /g, "␣").replace(/\n/g, "↵") || "◌";

@@ -7,7 +7,9 @@ export function verdict(run) {
   if (run.wasStopped) return stopped(run);
   if (run.wall && isWhole) return `${ofTheWall(run)} ${ofThePicture(run)}`;
   if (run.wall) return `${ofTheWall(run)} The sequential side ${missing(run, "sequential")}.`;
-  const picture = isWhole ? `In sequence: ${withArticle(run.noun)} in ${duration(run.ended.sequential)}.` : "No picture in sequence.";
+  const picture = isWhole
+    ? `In sequence: ${withArticle(run.noun)} in ${duration(run.ended.sequential)}.`
+    : "No picture in sequence.";
   return `${picture} The parallel side ${missing(run, "parallel")}.`;
 }
 
@@ -15,7 +17,7 @@ const missing = (run, paradigm) => (run.takesPart[paradigm] ? "did not finish" :
 
 // What is said while one side still draws.
 export function halfway(run) {
-  return run.takesPart.sequential ? `${ofTheWall(run)} In sequence: still drawing one …` : ofTheWall(run);
+  return run.takesPart.sequential ? `${ofTheWall(run)} In sequence: still drawing …` : ofTheWall(run);
 }
 
 function ofTheWall({ count, noun, wallSeconds }) {

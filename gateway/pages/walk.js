@@ -57,7 +57,12 @@ async function walk() {
   const labels = model.num_classes ? { labels: [Number(byId("walk-class").value)] } : {};
   const startedAt = performance.now();
   try {
-    const { reply } = await call("parallel", "Sample", { model: model.name, count: NUM_STEPS, latents: { values }, ...labels });
+    const { reply } = await call("parallel", "Sample", {
+      model: model.name,
+      count: NUM_STEPS,
+      latents: { values },
+      ...labels,
+    });
     walked = { images: imagesOf(reply.images), from, to, seconds: (performance.now() - startedAt) / 1000 };
   } catch (error) {
     if (!(error instanceof ApiError)) console.error(error);
@@ -78,7 +83,9 @@ function reveal() {
 function drawStrip() {
   const { images } = walked;
   const size = images.height * images.width * images.channels;
-  const steps = Array.from({ length: NUM_SHOWN }, (_, place) => Math.round((place * (NUM_STEPS - 1)) / (NUM_SHOWN - 1)));
+  const steps = Array.from({ length: NUM_SHOWN }, (_, place) =>
+    Math.round((place * (NUM_STEPS - 1)) / (NUM_SHOWN - 1)),
+  );
   const bytes = new Uint8Array(NUM_SHOWN * size);
   steps.forEach((step, place) => bytes.set(images.bytes.subarray(step * size, (step + 1) * size), place * size));
   drawWall(byId("walk-strip"), { ...images, count: NUM_SHOWN, bytes }, NUM_SHOWN);
@@ -91,7 +98,10 @@ function show() {
   const share = Math.round((step / (NUM_STEPS - 1)) * 100);
   byId("walk-canvas").setAttribute("aria-label", `${share} % of the way from seed ${from} to seed ${to}`);
   byId("walk-slider").setAttribute("aria-valuetext", `${share} %`);
-  say(byId("walk-caption"), `From seed ${from} to seed ${to}: ${NUM_STEPS} pictures in one request, ${duration(seconds)}. Move the slider.`);
+  say(
+    byId("walk-caption"),
+    `From seed ${from} to seed ${to}: ${NUM_STEPS} pictures in one request, ${duration(seconds)}. Move the slider.`,
+  );
 }
 
 function play() {
