@@ -160,13 +160,12 @@ def _costs(curve: Sequence[Point]) -> dict[int, float]:
 
 
 def _text(pair: Pair, text: TextIllustration) -> Answer:
-    step, rest = text.service.unit.base_seconds.value, text.service.rest.base_seconds.value
-    one = text.service.unit.points[0]
+    one, longest = text.unit.points[0], text.lengths[-1]
     images = pair.parallel.most_per_second * one.measured_seconds
     words = (
-        f"Other work, so no contest: {text.service.model} takes {one.measured_seconds * 1e3:.3g} ms a token at a"
-        f" batch of {one.x:.3g} (t0 {rest * 1e3:.3g} ms, t_step {step * 1e3:.3g} ms and a share for each in the batch);"
-        f" in the time of one token the parallel model, busy, draws {factor(images)} images."
+        f"Other work, so no contest: {text.model} takes {one.measured_seconds * 1e3:.3g} ms a token at a batch of"
+        f" {one.x:.3g}; in the time of one token the parallel model, busy, draws {factor(images)} images. t0 + L *"
+        f" t_step(b) is {abs(longest.relative_residual):.0%} off at L = {longest.length:.0f}."
     )
     return Answer(question="text", asked="And a language model, whose length is free?", text=words)
 

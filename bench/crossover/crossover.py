@@ -38,7 +38,7 @@ from bench.crossover.runs import (
     work,
 )
 from bench.crossover.service import Service, bootstrap, fit_service
-from bench.crossover.summary import fitted_service
+from bench.crossover.summary import fitted_curve, fitted_service
 from bench.load.document import Document, ServedModel
 from bench.load.run import Outcome
 from bench.load.scenario import Paradigm
@@ -88,7 +88,8 @@ async def crossover(
     on_stage: OnStage,
     address: str,
 ) -> Crossover:
-    """Carry it out. Raises TandemRpcError, and ValueError if nothing at all could be measured or fitted."""
+    """Carry it out. Raises TandemRpcError, BrokenOff if nothing was measured by then, and ValueError if nothing
+    can be fitted."""
     started_at = datetime.now(UTC)
     found = Findings()
     is_partial = False
@@ -97,8 +98,9 @@ async def crossover(
     except BrokenOff as error:
         is_partial = True
         found.problems.append(str(error))
-    if not found.documents:
-        raise ValueError("; ".join(found.problems))
+        found.documents += [error.document] if error.document is not None else []
+        if not found.documents:
+            raise
     if found.invalid:
         found.problems.append(
             f"INVALID: the load generator was not good enough in {len(found.invalid)} of {len(found.documents)} runs,"
@@ -195,34 +197,31 @@ async def _illustration(run: Conduct, settings: Settings, found: Findings) -> Te
         scenario = ramp(text_work(settings), callers, callers, settings.check_seconds, settings.seed)
         outcome = await run(f"text-{callers}", scenario)
         _note(outcome, found, f"text, {callers} at a time")
-        parts.append(observe(outcome.record, "sequential", callers))
+        parts.append(observe(outcome.record, "sequential", callers, is_by_request=True))
     rows = joined(parts)
     service = fit_service("sequential", 1, max(TEXT_CONCURRENCIES), rows)
-    fitted = fitted_service(settings.text_model, service, bootstrap(service, rows, NUM_DRAWS), rows)
-    return TextIllustration(service=fitted, lengths=_text_lengths(service, rows))
-
-
-def _text_lengths(service: Service, rows: Observations) -> tuple[TextLength, ...]:
-    """Return how t0 + L * t_step(b) fits, by thirds of the slices' mean lengths."""
-    fitted = np.array(
-        [
-            service.rest(callers) + length * service.unit(batch)
-            for callers, length, batch in zip(rows.in_flight, rows.length, rows.batch, strict=True)
-        ]
+    draws = bootstrap(service, rows, NUM_DRAWS)
+    return TextIllustration(
+        model=settings.text_model,
+        unit=fitted_curve(service.unit, [each.unit for each in draws], "batch", rows.unit),
+        rest=fitted_curve(service.rest, [each.rest for each in draws], "in flight", rows.rest),
+        lengths=tuple(_text_length(service, rows, float(length)) for length in np.unique(rows.length)),
     )
-    found = []
-    for part in np.array_split(np.argsort(rows.length, kind="stable"), 3):
-        measured, predicted = float(np.mean(rows.whole_seconds[part])), float(np.mean(fitted[part]))
-        found.append(
-            TextLength(
-                length=float(np.mean(rows.length[part])),
-                num_slices=len(part),
-                measured_seconds=measured,
-                fitted_seconds=predicted,
-                relative_residual=predicted / measured - 1,
-            )
-        )
-    return tuple(found)
+
+
+def _text_length(service: Service, rows: Observations, length: float) -> TextLength:
+    """Return how t0 + L * t_step(b) fits the texts of one length."""
+    here = rows.length == length
+    pairs = zip(rows.in_flight[here], rows.batch[here], strict=True)
+    fitted = float(np.mean([service.rest(callers) + length * service.unit(batch) for callers, batch in pairs]))
+    measured = float(np.mean(rows.whole_seconds[here]))
+    return TextLength(
+        length=length,
+        num_requests=int(np.sum(here)),
+        measured_seconds=measured,
+        fitted_seconds=fitted,
+        relative_residual=fitted / measured - 1,
+    )
 
 
 def _document(

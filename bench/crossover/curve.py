@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 Shape = Literal["affine", "knee"]
 Floats = NDArray[np.float64]
 
-# Of a measured mean: a fit that is further off somewhere is called poor.
+# Of the scale: a fit that is further off somewhere is called poor.
 MAX_RELATIVE_RESIDUAL = 0.15
 _LEAST_RANGE = 1.2
 _KNEE_MARGIN = 1.5
@@ -50,36 +50,50 @@ class Curve:
         )
 
 
-def fit_curve(x: Floats, seconds: Floats) -> Curve:
+@dataclass(frozen=True)
+class Measured:
+    """What a curve is fitted to: seconds over x. A residual counts by its share of `scale`: of the seconds themselves,
+    or of a whole that these seconds are a part of, so that a part that is near 0 is not fitted for its own sake.
+    """
+
+    x: Floats
+    seconds: Floats
+    scale: Floats
+
+    def residuals(self, curve: Curve) -> Floats:
+        """Return (fit - measured) / scale."""
+        fitted = np.array([curve(each) for each in self.x])
+        return np.asarray((fitted - self.seconds) / self.scale)
+
+
+def fit_curve(measured: Measured) -> Curve:
     """Return the affine fit, or one with a knee if its residuals are smaller by more than its two parameters are worth
     (corrected Akaike criterion). A knee lies on one of the `x`, well between the ends.
 
-    Relative least squares: a residual counts by the share of the seconds that it is, so large batches, which take
-    long, do not decide alone. No parameter is negative: more work never takes less time. Raises ValueError.
+    Relative least squares, so that large batches, which take long, do not decide alone. No parameter is negative: more
+    work never takes less time. Raises ValueError.
     """
-    if np.max(x) < np.min(x) * _LEAST_RANGE:
+    x = measured.x
+    if np.min(measured.scale) <= 0.0:
+        raise ValueError("seconds: some are 0; the backend does not tell how long it took")
+    if np.max(x) <= np.min(x) * _LEAST_RANGE:
         raise ValueError(
             f"batch sizes: only from {np.min(x):.3g} to {np.max(x):.3g} measured; a curve needs more of a range: more"
             " callers, or longer runs"
         )
-    candidates = [fit_shape(x, seconds, np.inf), *(fit_shape(x, seconds, knee) for knee in _knees(x))]
-    return min(candidates, key=lambda curve: _criterion(curve, x, seconds))
+    candidates = [fit_shape(measured, np.inf), *(fit_shape(measured, knee) for knee in _knees(x))]
+    return min(candidates, key=lambda curve: _criterion(curve, measured))
 
 
-def fit_shape(x: Floats, seconds: Floats, knee: float) -> Curve:
+def fit_shape(measured: Measured, knee: float) -> Curve:
     """Return the fit with this knee; infinite for none."""
-    weights = 1.0 / seconds
+    x, weights = measured.x, 1.0 / measured.scale
     columns = [np.ones_like(x), np.minimum(x, knee)]
     if not np.isinf(knee):
         columns.append(np.maximum(0.0, x - knee))
-    found, _ = nnls(np.stack(columns, axis=1) * weights[:, None], np.ones_like(x))
+    found, _ = nnls(np.stack(columns, axis=1) * weights[:, None], measured.seconds * weights)
     base, slope, *after = found.tolist()
     return Curve(base, slope, float(knee), after[0] if after else 0.0)
-
-
-def relative_residuals(curve: Curve, x: Floats, seconds: Floats) -> Floats:
-    """Return (fit - measured) / measured."""
-    return np.array([curve(each) for each in x]) / seconds - 1.0
 
 
 def _knees(x: Floats) -> Sequence[float]:
@@ -92,11 +106,11 @@ def _knees(x: Floats) -> Sequence[float]:
     return found
 
 
-def _criterion(curve: Curve, x: Floats, seconds: Floats) -> float:
-    num_points = len(x)
+def _criterion(curve: Curve, measured: Measured) -> float:
+    num_points = len(measured.x)
     num_parameters = 2 if curve.shape == "affine" else 4
     if num_points <= num_parameters + 2:
         return float("inf") if curve.shape == "knee" else 0.0
-    squares = max(float(np.mean(relative_residuals(curve, x, seconds) ** 2)), 1e-18)
+    squares = max(float(np.mean(measured.residuals(curve) ** 2)), 1e-18)
     correction = 2 * num_parameters * (num_parameters + 1) / (num_points - num_parameters - 1)
     return num_points * float(np.log(squares)) + 2 * num_parameters + correction

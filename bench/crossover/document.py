@@ -61,8 +61,8 @@ class Interval(_Part):
 
 
 class FitPoint(_Part):
-    """Means over some slices, neighbours by `x`, of x, of what was measured and of the fit. residual = fit / measured
-    - 1.
+    """Means over some slices, neighbours by `x`, of x, of what was measured and of the fit. The residual, fit -
+    measured, is relative to what was measured; of t0, which may be near 0, to the whole that the client waited.
     """
 
     x: float
@@ -110,7 +110,7 @@ class TextLength(_Part):
     """Texts of one length: measured, and as t0 + L * t_step(b) has it."""
 
     length: float
-    num_slices: int
+    num_requests: int
     measured_seconds: float
     fitted_seconds: float
     relative_residual: float
@@ -119,7 +119,9 @@ class TextLength(_Part):
 class TextIllustration(_Part):
     """A language model, whose length is free: the same formula; other work than an image, so no contest."""
 
-    service: FittedService
+    model: str
+    unit: FittedCurve
+    rest: FittedCurve
     lengths: tuple[TextLength, ...]
 
 

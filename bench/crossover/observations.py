@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.crossover.curve import Floats
+from bench.crossover.curve import Floats, Measured
 from bench.load.record import Fate, Record, Table
 from bench.load.scenario import Paradigm
 
@@ -36,6 +36,18 @@ class Observations:
     rest_seconds: Floats
     length: Floats
 
+    @property
+    def unit(self) -> Measured:
+        return Measured(self.batch, self.unit_seconds, self.unit_seconds)
+
+    @property
+    def rest(self) -> Measured:
+        return Measured(self.in_flight, self.rest_seconds, self.whole_seconds)
+
+    @property
+    def whole(self) -> Measured:
+        return Measured(self.in_flight, self.whole_seconds, self.whole_seconds)
+
     def resampled(self, random: np.random.Generator) -> Observations:
         """Return as many slices of each run, drawn with replacement."""
         groups = [np.flatnonzero(self.run == each) for each in np.unique(self.run)]
@@ -49,8 +61,10 @@ def joined(parts: Sequence[Observations]) -> Observations:
     return Observations(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def observe(record: Record, paradigm: Paradigm, run: int) -> Observations:
-    """Return the slices of a run of one work, its warm-up left out. Raises ValueError if too little can be used."""
+def observe(record: Record, paradigm: Paradigm, run: int, is_by_request: bool = False) -> Observations:
+    """Return the slices of a run of one work, its warm-up left out; or each request as a slice of its own, where their
+    lengths differ. Raises ValueError if too little can be used.
+    """
     rows = _usable(record.requests, paradigm)
     if len(rows) < 2:
         what = "requests, of two outputs or more," if paradigm == "sequential" else "requests"
@@ -66,6 +80,8 @@ def observe(record: Record, paradigm: Paradigm, run: int) -> Observations:
     ended = rows["ended"]
     edges = np.linspace(np.min(ended), np.max(ended), NUM_SLICES + 1)[1:-1]
     places = np.searchsorted(edges, ended, side="right")
+    if is_by_request:
+        places = np.arange(len(rows))
     means = np.array([columns[:, places == place].mean(axis=1) for place in np.unique(places)])
     return Observations(np.full(len(means), float(run)), *means.T)
 

@@ -6,6 +6,7 @@ generator is: whoever waits is taken together. Many steps are continuous batchin
 Room for one is the textbook's M/D/1.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -27,8 +28,12 @@ def simulate(
         while next_in < num_arrivals and len(leaving) < max_batch and arrivals[next_in] <= now:
             leaving.append(step + num_steps)
             next_in += 1
-        now += seconds[len(leaving)]
-        step += 1
+        # All steps until somebody leaves, or can join, are alike.
+        a_step, num_alike = seconds[len(leaving)], leaving[0] - step
+        if next_in < num_arrivals and len(leaving) < max_batch:
+            num_alike = min(num_alike, max(1, math.ceil((arrivals[next_in] - now) / a_step)))
+        now += num_alike * a_step
+        step += num_alike
         while leaving and leaving[0] == step:
             leaving.popleft()
             latencies.append(now - arrivals[len(latencies)])

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.crossover.document import Settings
+from bench.load.document import Document
 from bench.load.lengths import Lengths
 from bench.load.run import Outcome, conduct, planned
 from bench.load.scenario import Paradigm, Scenario, Work
@@ -28,7 +29,11 @@ Conduct = Callable[[str, Scenario], Awaitable[Outcome]]
 
 
 class BrokenOff(Exception):
-    """Expected error: a run did not go to its end; what was measured of it was kept."""
+    """Expected error: a run did not go to its end; `document`: what was measured of it, if it had begun."""
+
+    def __init__(self, reason: str, document: Document | None = None) -> None:
+        super().__init__(reason)
+        self.document = document
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def conductor(address: str, on_progress: OnProgress, stop: asyncio.Event, keep: 
         outcome = await conduct(await planned(address, scenario), on_progress, stop)
         keep(name, outcome)
         if outcome.document.is_partial:
-            raise BrokenOff("; ".join(outcome.document.problems))
+            raise BrokenOff("; ".join(outcome.document.problems), outcome.document)
         return outcome
 
     return run

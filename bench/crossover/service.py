@@ -71,9 +71,8 @@ class Service:
 
 def fit_service(paradigm: Paradigm, num_steps: int, max_batch: int, seen: Observations) -> Service:
     """Return the fit, shapes chosen by residuals. Raises ValueError if too little was measured."""
-    unit = fit_curve(seen.batch, seen.unit_seconds)
-    rest = fit_curve(seen.in_flight, seen.rest_seconds)
-    return Service(paradigm, num_steps, max_batch, unit, rest, fit_curve(seen.in_flight, seen.whole_seconds))
+    unit, rest, whole = (fit_curve(each) for each in (seen.unit, seen.rest, seen.whole))
+    return Service(paradigm, num_steps, max_batch, unit, rest, whole)
 
 
 def bootstrap(service: Service, seen: Observations, num_draws: int, seed: int = 0) -> list[Service]:
@@ -83,7 +82,7 @@ def bootstrap(service: Service, seen: Observations, num_draws: int, seed: int = 
 
 
 def _refit(service: Service, seen: Observations) -> Service:
-    unit = fit_shape(seen.batch, seen.unit_seconds, service.unit.knee)
-    rest = fit_shape(seen.in_flight, seen.rest_seconds, service.rest.knee)
-    whole = fit_shape(seen.in_flight, seen.whole_seconds, service.whole.knee)
+    unit = fit_shape(seen.unit, service.unit.knee)
+    rest = fit_shape(seen.rest, service.rest.knee)
+    whole = fit_shape(seen.whole, service.whole.knee)
     return Service(service.paradigm, service.num_steps, service.max_batch, unit, rest, whole)

@@ -1,6 +1,6 @@
 """One colour for each paradigm and each part of the time, on light and dark ground; the gateway's page has the same."""
 
-from bench.load.document import PHASES
+from bench.report.chart import ORDER
 
 LIGHT = {
     "sequential": "#1f5fc4",
@@ -25,8 +25,21 @@ DARK = {
 # Okabe and Ito's, which people with any colour vision can tell apart, and greys; good on either ground.
 PARTS = dict(
     zip(
-        PHASES,
-        ("#8c8c8c", "#e69f00", "#56b4e9", "#d6b656", "#0072b2", "#d55e00", "#cc79a7", "#a0a7b4", "#009e73", "#6b7280"),
+        ORDER,
+        (
+            "#8c8c8c",
+            "#e69f00",
+            "#56b4e9",
+            "#d6b656",
+            "#0072b2",
+            "#d55e00",
+            "#cc79a7",
+            "#a0a7b4",
+            "#009e73",
+            "#4b5563",
+            "#6b7280",
+            "#9aa1ad",
+        ),
         strict=True,
     )
 )

@@ -19,6 +19,7 @@ from bench.report.colours import LIGHT, PARTS
 
 _LINES: dict[Style, str] = {"line": "-", "dash": "--", "fit": ":", "prediction": "-."}
 _DPI = 130
+_LONGEST_LABEL = 40
 _TEXT: Any = {"text.parse_math": False, "font.size": 10, "axes.titlesize": 12, "axes.titleweight": "bold"}
 
 
@@ -35,7 +36,7 @@ def save_pngs(charts: Sequence[Chart | Stack], folder: Path) -> list[Path]:
 
 
 def _draw(chart: Chart | Stack) -> Figure:
-    height = 1.6 + 0.45 * len(chart.rows) if isinstance(chart, Stack) else 4.6
+    height = 1.9 + 0.45 * len(chart.rows) if isinstance(chart, Stack) else 4.6
     figure = Figure(figsize=(8, height), layout="constrained", facecolor=LIGHT["ground"])
     axes = figure.add_subplot()
     axes.set_title(chart.title, loc="left", color=LIGHT["ink"])
@@ -78,10 +79,10 @@ def _series(axes: Axes, series: Series) -> None:
         "marker": {"fit": "", "prediction": "", "invalid": "x"}.get(series.style, "o"),
         "markersize": 5.5,
         "markerfacecolor": LIGHT["ground"] if is_hollow else colour,
-        "label": series.name,
+        "label": _short(series.name),
     }
     xs: Any = list(series.x)
-    ys: Any = list(series.y)
+    ys: Any = [_short(y) if isinstance(y, str) else y for y in series.y]
     axes.plot(xs, ys, **looks)
     if any(value is not None for value in series.low):
         _intervals(axes, series, colour)
@@ -92,13 +93,19 @@ def _intervals(axes: Axes, series: Series, colour: str) -> None:
         if low is None or high is None:
             continue
         if isinstance(y, str):
-            axes.plot([low, high], [y, y], color=colour, linewidth=1.2)
+            label: Any = _short(y)
+            axes.plot([low, high], [label, label], color=colour, linewidth=1.2)
         else:
             axes.plot([x, x], [low, high], color=colour, linewidth=1.2)
 
 
+def _short(text: str) -> str:
+    """Return a label that leaves room for the chart, however long a document's names are."""
+    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
+
+
 def _stack(axes: Axes, stack: Stack) -> None:
-    labels = [f"{row.label}\n{row.total_seconds * 1e3:.3g} ms" for row in stack.rows]
+    labels = [f"{_short(row.label)}\n{row.total_seconds * 1e3:.3g} ms" for row in stack.rows]
     lefts = [0.0] * len(labels)
     for name in stack.part_names:
         widths = [row.parts.get(name, 0.0) / row.total_seconds * 100 for row in stack.rows]
@@ -106,5 +113,4 @@ def _stack(axes: Axes, stack: Stack) -> None:
         lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
     axes.invert_yaxis()
     axes.set_xlabel("% of what the client waited")
-    axes.legend(frameon=False, fontsize=8.5, ncols=5, loc="lower left", bbox_to_anchor=(0, 1.06))
-    axes.set_title(stack.title, loc="left", color=LIGHT["ink"], pad=42)
+    axes.figure.legend(frameon=False, fontsize=8.5, ncols=5, loc="outside lower center")

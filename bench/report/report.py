@@ -28,7 +28,7 @@ _MAIN_CHARTS = (
     "compared",
     "goodput",
     "phases",
-    "cdf-load",
+    "cdf-callers",
     "first-output",
     "cpu",
     "fit-whole",

@@ -35,8 +35,8 @@ METHOD = (
     "A PARTIAL run was broken off; what it measured until then is shown.",
 )
 LOCAL = (
-    "Generator and servers shared the cores of one machine. What the generator took, the servers did not have: both"
-    " paradigms would do better with a generator elsewhere, the parallel one more, as it answers more requests."
+    "Generator and servers shared the cores of one machine: what the generator took, the servers did not have. With a"
+    " generator elsewhere all figures would be other ones."
 )
 SMALL_FID = (
     "FID depends on the number of pictures: below 10,000 it is too high, for real pictures as well. Compare it with"

@@ -14,6 +14,7 @@ from bench.load.scenario import ClosedLoop, Paradigm
 from bench.report.chart import Chart
 from bench.report.sources import MatchedRun, Sources, matched_runs
 
+_A_CURVE = 3
 QUESTION = "What does it cost to draw a picture in sequence, and what does it buy?"
 
 
@@ -102,7 +103,9 @@ def _checked_rate(capacity: Capacity) -> str:
     low, high = capacity.measured_low_per_second, capacity.measured_high_per_second
     if low is None and high is None:
         return f"{number(capacity.predicted_per_second.value)} (predicted, not checked)"
-    return bracket(low, high).removesuffix("/s")
+    words = bracket(low, high).removesuffix("/s")
+    is_open = low is None or high is None
+    return f"{words} (predicted: {number(capacity.predicted_per_second.value)})" if is_open else words
 
 
 def _way_rate(way: WayResult) -> str:
@@ -159,8 +162,10 @@ def warnings(sources: Sources) -> list[str]:
     for read, what in ((sources.comparison, "comparison"), (sources.crossover, "crossover")):
         if read is not None and read.document.is_partial:
             found.append(f"PARTIAL: the {what} was broken off: {'; '.join(read.document.problems)}")
-        elif read is not None and read.document.problems:
-            found.append(f"The {what} had problems: {_listed(read.document.problems)}")
+        elif read is not None:
+            # Runs that are invalid are told of above.
+            own = [problem for problem in read.document.problems if not invalid or not problem.startswith("INVALID")]
+            found += [f"The {what} had problems: {_listed(own)}"] if own else []
     if len(sources.machines) > 1:
         found.append(f"MIXED: these results come from {len(sources.machines)} different machines or set-ups.")
     if sources.rejected:
@@ -174,9 +179,16 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def first_chart(charts: Sequence[Chart]) -> Chart | None:
-    """Return the one chart of the first screen: latency over load."""
+    """Return the one chart of the first screen: latency over load, of both paradigms if there is such a one."""
     by_key = {chart.key: chart for chart in charts}
-    return next((by_key[key] for key in ("open", "compared", "closed") if key in by_key), None)
+    known = [by_key[key] for key in ("open", "compared", "closed") if key in by_key]
+    return next((chart for chart in known if _has_both(chart)), known[0] if known else None)
+
+
+def _has_both(chart: Chart) -> bool:
+    """Return whether both paradigms have a curve: three sound points at least."""
+    curves = {each.role for each in chart.series if each.style == "line" and len(each.x) >= _A_CURVE}
+    return {"sequential", "parallel"} <= curves
 
 
 def _ms(seconds: float) -> str:

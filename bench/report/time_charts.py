@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from bench.compare.document import Comparison, Timed
 from bench.load.document import PHASES, Histogram, Phases
 from bench.load.scenario import ClosedLoop, Paradigm
-from bench.report.chart import Chart, Row, Series, Stack, Style
+from bench.report.chart import ORDER, RESIDUAL, Chart, Row, Series, Stack, Style
 from bench.report.load_charts import MILLISECONDS, PARADIGMS
 from bench.report.sources import MatchedRun
 
+_ROUNDING_SECONDS = 1e-9
 _STYLES: dict[str, Style] = {"unary": "line", "streamed": "dash"}
 
 
@@ -28,8 +29,8 @@ def phase_stack(runs: Sequence[MatchedRun], comparison: Comparison | None) -> St
         rows = [row for paradigm in PARADIGMS for row in _run_rows(runs, paradigm)]
     note = (
         "Means of all requests, so the parts sum to what the client waited; the total stands at each row. residual:"
-        " both hops and the client itself, what no process accounts for. A part that a paradigm does not have is left"
-        " out."
+        " what no process accounts for, both hops and the client itself; by hop where the gateway told its total. A"
+        " part that a paradigm does not have is left out."
     )
     return Stack("phases", "Where the time goes", note, rows)
 
@@ -46,7 +47,14 @@ def _run_rows(runs: Sequence[MatchedRun], paradigm: Paradigm) -> list[Row]:
 
 
 def _row(label: str, paradigm: Paradigm, phases: Phases) -> Row:
-    return Row(label, paradigm, {name: phases.parts[name].mean_seconds for name in PHASES if name in phases.parts})
+    """Return the means; the residual by its parts, where they are known."""
+    parts = {name: phases.parts[name].mean_seconds for name in PHASES if name in phases.parts}
+    hops = {f"{RESIDUAL}_{name}": part.mean_seconds for name, part in phases.residual_parts.items()}
+    known = {name: seconds for name, seconds in hops.items() if name in ORDER}
+    rest = parts.pop(RESIDUAL, 0.0) - sum(known.values())
+    if not known or abs(rest) > _ROUNDING_SECONDS:
+        parts[RESIDUAL] = rest
+    return Row(label, paradigm, {**parts, **known})
 
 
 def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
@@ -59,6 +67,8 @@ def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> lis
             if way.alone is not None
         ]
         charts.append(_cdf_chart("cdf-alone", "How latency is spread, one request at a time", alone))
+    at_once = [] if comparison is None else _at_most_callers(comparison)
+    charts.append(_cdf_chart("cdf-callers", "How latency is spread under load", at_once))
     loaded: list[Series] = []
     for paradigm in PARADIGMS:
         own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.fates.ok]
@@ -66,8 +76,22 @@ def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> lis
             name = f"{paradigm}, {_load_text(run)}"
             style: Style = "dash" if len(loaded) % 2 else "line"
             loaded.append(_cdf(name, paradigm, style, run.stream.latency.histogram))
-    charts.append(_cdf_chart("cdf-load", "How latency is spread under load", loaded))
+    charts.append(_cdf_chart("cdf-load", "How latency is spread at the least and the highest rate", loaded))
     return [chart for chart in charts if not chart.is_empty]
+
+
+def _at_most_callers(comparison: Comparison) -> list[Series]:
+    """Return all ways with the same number of callers, the highest."""
+    return [
+        _cdf(
+            f"{way.name}, {way.curve[-1].concurrency} at a time",
+            way.paradigm,
+            _STYLES[way.delivery],
+            way.curve[-1].latency.distribution.histogram,
+        )
+        for way in comparison.ways
+        if way.curve
+    ]
 
 
 def _low_and_high(runs: Sequence[MatchedRun]) -> list[MatchedRun]:

@@ -91,7 +91,7 @@ async def fitted(
     need_report_packages()
     from bench.compare.document import read_comparison
     from bench.crossover.crossover import crossover
-    from bench.crossover.runs import Models, conductor, settings_of
+    from bench.crossover.runs import BrokenOff, Models, conductor, settings_of
     from tandem.cli.bench_fit_tables import show_crossover
 
     checked = settings_of(settings)
@@ -99,7 +99,11 @@ async def fitted(
     check_writable(folder.path / FILE_NAME)
     with stages(terminal) as stage:
         run = conductor(address, stage.progressed, stage.stop, folder.keep_run)
-        found = await crossover(run, Models(*models), checked, comparison, stage.named, address)
+        try:
+            found = await crossover(run, Models(*models), checked, comparison, stage.named, address)
+        except BrokenOff as error:
+            terminal.fail(str(error))
+            return INTERRUPTED if stage.stop.is_set() else FAILED
     found = found.model_copy(update={"runs": tuple(folder.runs)})
     is_kept = folder.keep(FILE_NAME, found)
     show_crossover(found, terminal)

@@ -35,13 +35,22 @@ function laidOut(layout) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "system-ui, sans-serif", size: narrow.matches ? 11 : 12, color: now.ink },
-    margin: { l: 56, r: 12, t: 12, b: 44 },
-    legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0, traceorder: "normal" },
+    margin: { l: 56, r: 12, t: 8, b: 44 },
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, traceorder: "normal" },
   };
+}
+
+// The legend stands above the plot; where it needs more lines, and where bars have names, there must be room.
+function heightOf(figure) {
+  const bars = figure.data.filter((trace) => trace.type === "bar");
+  const names = figure.data.length * (bars.length ? 0.5 : 1);
+  const lines = narrow.matches ? names : Math.ceil(names / 3);
+  return (bars.length ? 60 + 44 * bars[0].y.length : 260) + 20 * lines;
 }
 
 function draw() {
   for (const [key, figure] of Object.entries(figures)) {
+    document.getElementById(key).style.height = `${heightOf(figure)}px`;
     const options = { responsive: true, displaylogo: false, displayModeBar: false };
     Plotly.react(key, figure.data.map(painted), laidOut(figure.layout), options);
   }
@@ -49,3 +58,4 @@ function draw() {
 
 draw();
 dark.addEventListener("change", draw);
+narrow.addEventListener("change", draw);

@@ -1,0 +1,46 @@
+"""The matched pair's real processes: measured, fitted, checked and reported. No figure of speed is asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bench.crossover.document import read_crossover
+from bench.processes import free_port, serving
+from tests.integration.tandem.commands import run, tandem
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    ar, gan, gateway = (free_port() for _ in range(3))
+    with ExitStack() as processes:
+        for module, port, model in (("services.ar", ar, "fashion-ar"), ("services.gan", gan, "fashion-gan")):
+            flags = ("--models", model, "--port", str(port), "--metrics-port", str(free_port()))
+            processes.enter_context(serving(module, *flags, port=port))
+        targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
+        flags = ("--port", str(gateway), "--http-port", str(free_port()), *targets)
+        processes.enter_context(serving("gateway", *flags, port=gateway))
+        yield f"127.0.0.1:{gateway}"
+
+
+async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> None:
+    quick = ("--concurrencies", "1,16", "--run-seconds", "2", "--check-seconds", "2", "--check-shares", "0.5")
+    fit = await run(*tandem("bench", "fit", *quick, "--out", str(tmp_path), "--address", address))
+    found = read_crossover(tmp_path / "crossover.json")
+    # Whether the generator was good enough is the machine's affair; if it was not, that must be said.
+    assert fit.code == (1 if found.problems else 0), fit.err
+    assert all("INVALID" in problem for problem in found.problems)
+    assert not found.is_partial
+    sequential, parallel = found.services
+    assert (sequential.model, sequential.num_steps, parallel.model) == ("fashion-ar", 49, "fashion-gan")
+    assert sequential.unit.points[-1].x > sequential.unit.points[0].x
+    assert [len(each.held_out) for each in found.capacities] == [1, 1]
+    assert {answer.question for answer in found.answers} >= {"p50", "p99", "throughput", "batch", "length"}
+    assert len(found.runs) == 4
+    out = tmp_path / "report.html"
+    report = await run(*tandem("bench", "report", str(tmp_path), "--out", str(out)))
+    assert report.code == 0, report.err
+    assert found.answers[0].text in out.read_text().replace("&#39;", "'")

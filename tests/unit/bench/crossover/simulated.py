@@ -1,0 +1,158 @@
+"""Runs of services whose curves are known: what the load generator would have recorded of them, with noise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from bench.crossover.crossover import crossover
+from bench.crossover.document import Crossover, Settings
+from bench.crossover.queueing import simulate
+from bench.crossover.runs import Models
+from bench.load.arrivals import intended_seconds
+from bench.load.audit import audit
+from bench.load.document import Document, Machine, ServedModel, Window
+from bench.load.record import TOLD, Ended, Fate, Record, Recorder, Use
+from bench.load.results import stream_results
+from bench.load.run import Outcome
+from bench.load.scenario import ClosedLoop, Scenario, Work
+
+LENGTH = 49
+Seconds = Callable[[float], float]
+
+MACHINE = Machine(
+    cpu_model="Imagined CPU",
+    num_cores=2,
+    num_usable_cores=2,
+    memory_bytes=2**34,
+    gpus=(),
+    operating_system="Imagined",
+    python="CPython 3.11",
+    packages={},
+)
+
+
+def model(work: Work) -> ServedModel:
+    fields: dict[str, Any] = dict.fromkeys(ServedModel.model_fields)
+    fields |= {"modality": "image", "licence": "MIT", "num_classes": 10, "image_shape": (28, 28, 1), "providers": ()}
+    return ServedModel.model_validate({**fields, "paradigm": work.paradigm, "name": name_of(work)})
+
+
+def name_of(work: Work) -> str:
+    return work.model or f"imagined-{work.paradigm}"
+
+
+def told_of(**seconds: float) -> tuple[float, ...]:
+    """Return what servers tell of a request; what is not named is 0."""
+    return tuple(seconds.get(name, 0.0) for name in TOLD)
+
+
+class Imagined:
+    """Both services. sequential: t0 + LENGTH * t_step(b); parallel: t0 + t_batch(b), b being all that are in flight."""
+
+    def __init__(self, t0: Seconds, t_step: Seconds, t_batch: Seconds, noise: float = 0.02) -> None:
+        self._t0 = t0
+        self._units = {"sequential": t_step, "parallel": t_batch}
+        self._noise = noise
+        self._random = np.random.default_rng(3)
+        self.names: list[str] = []
+        self.is_good_generator = True
+
+    def whole(self, work: Work, in_flight: float) -> float:
+        steps = LENGTH if work.paradigm == "sequential" else 1
+        return self._t0(in_flight) + steps * self._units[work.paradigm](in_flight)
+
+    async def run(self, name: str, scenario: Scenario) -> Outcome:
+        self.names.append(name)
+        await asyncio.sleep(0)
+        recorder = Recorder(1)
+        work = scenario.works[0]
+        is_closed = isinstance(scenario.load, ClosedLoop)
+        for number, (sent, ended, batch) in enumerate(self._closed(scenario) if is_closed else self._open(scenario)):
+            recorder.ended(self._row(work, number, sent, ended, batch), ())
+        return self._outcome(scenario, recorder.record(Use(0.1, scenario.duration_seconds or 1.0, 100)))
+
+    def _closed(self, scenario: Scenario) -> list[tuple[float, float, float]]:
+        """Return (sent, ended, batch) of callers that join evenly, each of which asks again when it has its answer."""
+        load, work = scenario.load, scenario.works[0]
+        assert isinstance(load, ClosedLoop)
+        duration = scenario.duration_seconds or 1.0
+        last = load.end_concurrency or load.concurrency
+        joins = [0.0] * load.concurrency
+        joins += [duration * (i + 1) / (last - load.concurrency + 1) for i in range(last - load.concurrency)]
+        rows = []
+        for joined in joins:
+            now = joined + 1e-9
+            while now < duration:
+                in_flight = float(sum(other <= now for other in joins))
+                seconds = self.whole(work, in_flight) * self._blur()
+                rows.append((now, now + seconds, in_flight))
+                now += seconds
+        return rows
+
+    def _open(self, scenario: Scenario) -> list[tuple[float, float, float]]:
+        work = scenario.works[0]
+        steps = LENGTH if work.paradigm == "sequential" else 1
+        arrivals = intended_seconds(scenario, scenario.load)  # type: ignore[arg-type]
+        latencies = simulate((arrivals + 10.0).tolist(), lambda batch: self.whole(work, batch) / steps, steps, 64)
+        return [(float(at), float(at + each * self._blur()), 1.0) for at, each in zip(arrivals, latencies, strict=True)]
+
+    def _blur(self) -> float:
+        return float(self._random.normal(1.0, self._noise))
+
+    def _row(self, work: Work, number: int, sent: float, ended: float, batch: float) -> Ended:
+        length = LENGTH
+        if work.kind == "text":
+            # The same moments, but for what the length changes.
+            length = work.output_tokens.parameters[number % len(work.output_tokens.parameters)]
+            ended = sent + self._t0(batch) + length * self._units["sequential"](batch)
+        is_sequential = work.paradigm == "sequential"
+        unit = self._units[work.paradigm](batch) * self._blur()
+        decode, compute = ((length - 1) * unit, 0.0) if is_sequential else (0.0, unit)
+        told = told_of(decode=decode, compute=compute, backend_total=decode + compute, batch_size=batch)
+        num_outputs = length if is_sequential else 1
+        return Ended(number, 0, Fate.OK, 0, 1, num_outputs, 1, 1, sent, sent, ended, ended, told)
+
+    def _outcome(self, scenario: Scenario, record: Record) -> Outcome:
+        works = tuple(work.model_copy(update={"model": name_of(work)}) for work in scenario.works)
+        scenario = scenario.model_copy(update={"works": works})
+        seconds = scenario.duration_seconds or 1.0
+        streams = stream_results(scenario, record, seconds)
+        verdict = audit(record, streams, is_partial=False)
+        document = Document(
+            tool_version="0",
+            address="127.0.0.1:1",
+            is_local=True,
+            is_partial=False,
+            problems=(),
+            machine=MACHINE,
+            models=tuple(model(work) for work in works),
+            scenario=scenario,
+            window=Window(
+                started_at=datetime.now(UTC),
+                warm_up_seconds=scenario.warm_up_seconds,
+                seconds=seconds,
+                drain_seconds=0.0,
+                num_warm_up_requests=0,
+            ),
+            streams=streams,
+            audit=verdict.model_copy(update={"valid": self.is_good_generator}),
+        )
+        return Outcome(document, record)
+
+
+def usual() -> Imagined:
+    """Return services like those of the matched pair."""
+    return Imagined(lambda _: 0.004, lambda b: 0.001 + 0.0001 * b, lambda b: 0.0005 + 0.0005 * b)
+
+
+async def fitted(services: Imagined, comparison: Any = None, **settings: Any) -> tuple[Crossover, list[str]]:
+    """Return what a crossover says of the services, and the stages it told of."""
+    stages: list[str] = []
+    checked = Settings.model_validate({"run_seconds": 10.0, "check_seconds": 20.0, **settings})
+    found = await crossover(services.run, Models(), checked, comparison, stages.append, "127.0.0.1:1")
+    return found, stages
