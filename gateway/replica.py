@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 FOLLOW_AGAIN_SECONDS = 0.1
 LIST_MODELS_SECONDS = 2.0
+ASK_AGAIN_SECONDS = 1.0
 
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", -1),
@@ -96,12 +97,24 @@ class Replica:
             with contextlib.suppress(grpc.aio.AioRpcError):
                 async for state in self._states():
                     await self._become(state, changed)
-            await self._become(State.UNREACHABLE, changed)
+            if not await self._answers():
+                await self._become(State.UNREACHABLE, changed)
             await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
 
+    async def _answers(self) -> bool:
+        """Return whether the replica is there: connections have an age, and what outlives one ends with it."""
+        try:
+            await health_pb2_grpc.HealthStub(self._channel).Check(self._health_request(), timeout=ASK_AGAIN_SECONDS)
+        except grpc.aio.AioRpcError:
+            return False
+        return True
+
+    def _health_request(self) -> health_pb2.HealthCheckRequest:
+        return health_pb2.HealthCheckRequest(service=self._list_models.service)
+
     async def _states(self) -> AsyncIterator[State]:
-        request = health_pb2.HealthCheckRequest(service=self._list_models.service)
-        watch = health_pb2_grpc.HealthStub(self._channel).Watch(request, wait_for_ready=True)
+        is_lost = self.state is State.UNREACHABLE
+        watch = health_pb2_grpc.HealthStub(self._channel).Watch(self._health_request(), wait_for_ready=is_lost)
         async for response in watch:
             if response.status == health_pb2.HealthCheckResponse.SERVING:
                 # Before the first request, so that its metrics carry the model's name.

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from gateway.routes import SEQUENTIAL
+from gateway.replica import Replica, State
+from gateway.routes import SEQUENTIAL, list_models_route
+from runtime import server as rpc_server
 from runtime.errors import InvalidArgument, Unavailable
 from tandem.ar.v1 import ar_pb2
 from tests.integration.gateway.fakes import (
@@ -193,3 +195,40 @@ async def test_backend_that_dies_mid_stream(gateway: RunningGateway, ar: FakeBac
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     await gateway.until_idle()
     assert gateway.value("tandem_requests_total", code="UNAVAILABLE") == 1
+
+
+class Watching(Replica):
+    """Counts how often it had to begin to watch."""
+
+    num_watches = 0
+
+    async def _states(self) -> AsyncIterator[State]:
+        self.num_watches += 1
+        async for state in super()._states():
+            yield state
+
+
+async def test_a_connection_that_ends_of_old_age_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    young = {"grpc.max_connection_age_ms": 50, "grpc.max_connection_age_grace_ms": 50}
+    monkeypatch.setattr(rpc_server, "_OPTIONS", tuple((dict(rpc_server._OPTIONS) | young).items()))
+    route = list_models_route(SEQUENTIAL)
+    server = rpc_server.RpcServer("127.0.0.1", 0, [], [route.service])
+    await server.start()
+    await server.health.set_serving(True)
+    replica = Watching(f"127.0.0.1:{server.port}", route)
+    replica.start()
+    seen: list[State] = []
+
+    async def changed() -> None:
+        seen.append(replica.state)
+
+    watch = asyncio.create_task(replica.watch(changed))
+    async with asyncio.timeout(20):
+        while replica.num_watches < 4:
+            await asyncio.sleep(0.01)
+        assert seen == [State.SERVING]
+        await server.stop(0)
+        while replica.state is State.SERVING:
+            await asyncio.sleep(0.01)
+    watch.cancel()
+    await replica.close()
