@@ -48,7 +48,7 @@ train-judge: setup  ## train a judge (6 minutes on a core; goes on where it stop
 export-judge: setup  ## export the trained judge into models/: all figures of quality change with it
 	$(BIN)/python -m training.judge.export --run runs/fashion-judge --model models/fashion-judge
 
-train-gan: setup  ## train fashion-gan (about 40 minutes on a core; goes on where it stopped)
+train-gan: setup  ## train fashion-gan (about 75 minutes on a core; goes on where it stopped)
 	$(BIN)/python -m training.gan.train --out runs/fashion-gan
 
 curve-gan: setup  ## measure the quality of each snapshot of that training

@@ -18,9 +18,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.bench_pair import stack
 from bench.load.run import conduct, planned
 from bench.load.scenario import ClosedLoop, Scenario, Work
+from bench.processes import matched_pair
 from bench.spread import shown, spread
 
 WARM_UP_SECONDS = 1.0
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=3.0, help="duration of each run")
     options = parser.parse_args()
-    with stack() as (address, _):
+    with matched_pair() as address:
         found = asyncio.run(measure(address, options.rounds, options.seconds, Console(stderr=True)))
     cases = report(found)
     Console(width=200).print(table_of(cases))

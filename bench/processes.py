@@ -36,6 +36,23 @@ def serving(module: str, *flags: str, port: int) -> Iterator[subprocess.Popen[by
             process.wait(timeout=30)
 
 
+@contextmanager
+def matched_pair() -> Iterator[str]:
+    """Run both backends, with one model of the matched pair each, and the gateway; yield the gateway's address."""
+    ar, gan, door = free_port(), free_port(), free_port()
+    targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
+    with (
+        serving("services.ar", *_at(ar), "--metrics-port", str(free_port()), "--models", "fashion-ar", port=ar),
+        serving("services.gan", *_at(gan), "--metrics-port", str(free_port()), "--models", "fashion-gan", port=gan),
+        serving("gateway", *_at(door), "--http-port", str(free_port()), *targets, port=door),
+    ):
+        yield f"127.0.0.1:{door}"
+
+
+def _at(port: int) -> tuple[str, str]:
+    return "--port", str(port)
+
+
 def _becomes_ready(process: subprocess.Popen[bytes], port: int) -> bool:
     deadline = time.monotonic() + READY_SECONDS
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

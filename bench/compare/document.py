@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.load.document import Distribution, ErrorText, Machine, Phases, ServedModel, Summary
+from bench.load.document import Distribution, ErrorText, Machine, Phases, ServedModel, Summary, read_result
 from bench.load.scenario import Delivery, Paradigm
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -282,8 +282,4 @@ class Comparison(_Part):
 
 def read_comparison(path: Path) -> Comparison:
     """Return the comparison in a file. Raises OSError, and ValueError for anything that is no such document."""
-    try:
-        return Comparison.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        text = f"{path}: not a result of `tandem bench compare` (schema version {SCHEMA_VERSION}): {error}"
-        raise ValueError(text) from None
+    return read_result(path, Comparison, "tandem bench compare", SCHEMA_VERSION)

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.load.machine import is_local
+
 POWERCAP = Path("/sys/class/powercap")
 IDLE_SECONDS = 2.0
-_LOOPBACK = ("127.", "localhost:", "[::1]:")
 NOT_OFFERED = "not offered by this machine"
 
 
@@ -62,11 +63,6 @@ class EnergyMeter:
         after = self.joules()
         assert after is not None
         return (after - before) / (time.monotonic() - since)
-
-
-def is_local(address: str) -> bool:
-    """Whether the servers at host:port run on this machine."""
-    return address.startswith(_LOOPBACK)
 
 
 def energy_meter(address: str, powercap: Path = POWERCAP) -> EnergyMeter:

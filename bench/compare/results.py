@@ -22,13 +22,12 @@ from bench.compare.document import (
     Settings,
     WayResult,
 )
-from bench.compare.energy import is_local
 from bench.compare.points import alone, point
 from bench.compare.run import SAMPLES_PER_CLASS, Findings
 from bench.compare.visit import Meters, Stay
 from bench.compare.ways import Pair, Way
 from bench.load.document import ErrorText
-from bench.load.machine import this_machine
+from bench.load.machine import is_local, this_machine
 from bench.load.record import Record
 from bench.load.results import CODE_NAMES
 

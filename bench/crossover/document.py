@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bench.crossover.curve import Shape
-from bench.load.document import Machine, ServedModel
+from bench.load.document import Machine, ServedModel, read_result
 from bench.load.scenario import Delivery, Paradigm, Seconds
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -209,8 +209,4 @@ class Crossover(_Part):
 
 def read_crossover(path: Path) -> Crossover:
     """Return the crossover in a file. Raises OSError, and ValueError for anything that is no such document."""
-    try:
-        return Crossover.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        text = f"{path}: not a result of `tandem bench fit` (schema version {SCHEMA_VERSION}): {error}"
-        raise ValueError(text) from None
+    return read_result(path, Crossover, "tandem bench fit", SCHEMA_VERSION)

@@ -6,11 +6,13 @@ times of a run count from the end of its warm-up. Only additions keep `SCHEMA_VE
 
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.load.scenario import Delivery, Kind, Paradigm, Scenario
+
+Result = TypeVar("Result", bound=BaseModel)
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -270,7 +272,13 @@ class Document(_Part):
 
 def read_document(path: Path) -> Document:
     """Return the document in a file. Raises OSError, and ValueError for anything that is no such document."""
+    return read_result(path, Document, "tandem bench", SCHEMA_VERSION)
+
+
+def read_result(path: Path, kind: type[Result], command: str, schema_version: int) -> Result:
+    """Return what `command` wrote. Raises OSError, and ValueError for anything else."""
     try:
-        return Document.model_validate_json(path.read_text(encoding="utf-8"))
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not a result of `tandem bench` (schema version {SCHEMA_VERSION}): {error}") from None
+        text = f"{path}: not a result of `{command}` (schema version {schema_version}): {error}"
+        raise ValueError(text) from None

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
-from bench.load.document import Document
 from bench.load.record import Fate, Record
 from bench.load.results import CODE_NAMES
 from bench.load.scenario import Scenario
@@ -40,9 +40,10 @@ def check_writable(path: Path) -> None:
         path.unlink()
 
 
-def write_document(path: Path, document: Document) -> None:
+def write_document(path: Path, document: BaseModel) -> None:
     """Write the document; what was in the file before is lost only once the new one is whole. Raises OSError."""
     text = document.model_dump_json(indent=2) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with _whole(path) as target:
         target.write_text(text, encoding="utf-8")
 

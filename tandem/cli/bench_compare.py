@@ -11,11 +11,10 @@ from tandem.cli.comparing import compared
 from tandem.cli.comparison_markdown import comparison_markdown
 from tandem.cli.comparison_progress import ProgressBar
 from tandem.cli.comparison_table import comparison_tables
-from tandem.cli.options import ADDRESS, Address
+from tandem.cli.options import ADDRESS, JUDGE_DIR, Address
 from tandem.cli.terminal import Terminal
 
 WHAT, HOW, AGAINST, METERS = "What to compare", "How much", "Quality", "CPU time"
-_JUDGE = Path("models/fashion-judge")
 _PAGE = "Its metrics page; found by itself where the gateway is at the default port."
 
 Page = Annotated[str | None, typer.Option(metavar="HOST:PORT", help=_PAGE, rich_help_panel=METERS)]
@@ -78,7 +77,7 @@ def compare(
             rich_help_panel=AGAINST,
         ),
     ] = None,
-    judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=AGAINST)] = _JUDGE,
+    judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=AGAINST)] = JUDGE_DIR,
     reference: Annotated[
         Path | None,
         typer.Option(help="Other images than Fashion-MNIST, as for `models evaluate`.", rich_help_panel=AGAINST),

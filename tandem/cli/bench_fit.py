@@ -12,6 +12,7 @@ from tandem.cli.bench_options import RESULTS_DIR, Seed, timestamp
 from tandem.cli.bench_stages import stages
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import ADDRESS, Address
+from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
 
 FILE_NAME = "crossover.json"
@@ -88,7 +89,7 @@ async def fitted(
     terminal: Terminal,
 ) -> int:
     """Carry the fit out, keep and show its document; return the exit code. Raises TandemRpcError and ValueError."""
-    need_report_packages()
+    need_packages("report", *REPORT_PACKAGES)
     from bench.compare.document import read_comparison
     from bench.crossover.crossover import crossover
     from bench.crossover.runs import BrokenOff, Models, conductor, settings_of
@@ -110,13 +111,3 @@ async def fitted(
     if stage.stop.is_set():
         return INTERRUPTED
     return FAILED if found.is_partial or found.problems or not is_kept else 0
-
-
-def need_report_packages() -> None:
-    """Raises ValueError that says how to get what is missing."""
-    try:
-        import matplotlib  # noqa: F401
-        import plotly  # noqa: F401
-        import scipy  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{error.name} is missing: install it with `pip install 'tandem-serving[report]'`") from None

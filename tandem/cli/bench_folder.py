@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import typer
 from pydantic import BaseModel
 
 from bench.load.run import Outcome
+from tandem.cli.bench_measuring import keep_document
 from tandem.cli.terminal import Terminal
 
 RUNS = "runs"
@@ -31,16 +31,4 @@ class ResultFolder:
             self.runs.append(file)
 
     def keep(self, name: str, document: BaseModel) -> bool:
-        path = self.path / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}.part")
-            beside.write_text(document.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            beside.replace(path)
-        except OSError as error:
-            self._terminal.fail(
-                f"cannot write {path}: {error.strerror or error}; the document is on standard output instead"
-            )
-            typer.echo(document.model_dump_json())
-            return False
-        return True
+        return keep_document(document, self.path / name, self._terminal)

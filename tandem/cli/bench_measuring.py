@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import typer
+from pydantic import BaseModel
 
 from bench.load.document import Document
 from bench.load.files import write_document
@@ -26,7 +27,7 @@ async def measured(plan: Plan, terminal: Terminal) -> tuple[Outcome, bool]:
         loop.remove_signal_handler(signal.SIGINT)
 
 
-def keep_document(document: Document, path: Path, terminal: Terminal) -> bool:
+def keep_document(document: BaseModel, path: Path, terminal: Terminal) -> bool:
     """Write the document; if that fails, say so and print it, so that nothing measured is lost."""
     try:
         write_document(path, document)

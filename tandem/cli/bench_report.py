@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.bench_fit import need_report_packages
 from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal, printable
 
 DEFAULT_OUT = Path("out/report.html")
@@ -36,7 +36,7 @@ def report(
 
 def written(results: list[Path], out: Path, png_dir: Path, terminal: Terminal) -> bool:
     """Write the report; return whether every file could be used. Raises ValueError and OSError."""
-    need_report_packages()
+    need_packages("report", *REPORT_PACKAGES)
     from bench.report.report import write_report
     from bench.report.sources import read_sources
     from bench.report.story import tell

@@ -9,18 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.bench_compare import Page
-from tandem.cli.bench_fit import fitted, need_report_packages
+from tandem.cli.bench_fit import fitted
 from tandem.cli.bench_folder import ResultFolder
 from tandem.cli.bench_report import written
 from tandem.cli.comparing import compared
 from tandem.cli.comparison_progress import ProgressBar
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
-from tandem.cli.options import ADDRESS, Address
+from tandem.cli.options import ADDRESS, JUDGE_DIR, Address
+from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
 
 COMPARISON = "comparison.json"
 REPORT = "report.html"
-_JUDGE = Path("models/fashion-judge")
 SHORT: dict[str, Any] = {
     "concurrencies": (1, 4, 16, 64),
     "run_seconds": 3.0,
@@ -45,7 +45,7 @@ def tradeoff(
     ] = 0.25,
     sequential_model: Annotated[str, typer.Option(help="Draws in sequence, where there is more than one.")] = "",
     parallel_model: Annotated[str, typer.Option(help="Draws in parallel, where there is more than one.")] = "",
-    judge: Annotated[Path, typer.Option(help="The judge's model folder.")] = _JUDGE,
+    judge: Annotated[Path, typer.Option(help="The judge's model folder.")] = JUDGE_DIR,
     reference: Annotated[
         Path | None, typer.Option(help="Other images than Fashion-MNIST, as for `models evaluate`.")
     ] = None,
@@ -67,7 +67,7 @@ def tradeoff(
     folder = ResultFolder(out_dir, terminal)
     models = (sequential_model, parallel_model)
     with friendly_errors(terminal, address):
-        need_report_packages()
+        need_packages("report", *REPORT_PACKAGES)
         folder.clear()
     terminal.note("1 of 3: compare, both models in turn")
     comparison = compared(

@@ -12,7 +12,9 @@ import typer
 from bench.compare.document import Comparison, Settings
 from bench.compare.observer import Observer
 from bench.load.files import check_writable
+from tandem.cli.bench_measuring import keep_document
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 
 Preset = Literal["race", "short", "thorough"]
@@ -83,7 +85,7 @@ def compared(
 ) -> Compared:
     """Compare, with what `changes` of a preset's settings are not None; write the document. Raises typer.Exit."""
     with friendly_errors(terminal, address):
-        _need_tools()
+        need_packages("quality", "scipy")
         from bench.compare.run import BROKEN_OFF
         from bench.compare.session import Request, compare
 
@@ -94,24 +96,6 @@ def compared(
         request = Request(address, *models, settings, judge, reference, metrics or {})
         with observer:
             document = compare(request, observer)
-        is_kept = json_file is None or _keep(document, json_file, terminal)
+        is_kept = json_file is None or keep_document(document, json_file, terminal)
         return Compared(document, terminal, BROKEN_OFF in document.problems, is_kept)
     raise typer.Exit(FAILED)  # never reached: friendly_errors raises
-
-
-def _keep(document: Comparison, path: Path, terminal: Terminal) -> bool:
-    """Write the document; if that fails, say so and print it, so that nothing measured is lost."""
-    try:
-        path.write_text(document.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        terminal.fail(f"cannot write {path}: {error.strerror or error}; the document is on standard output instead")
-        typer.echo(document.model_dump_json())
-        return False
-    return True
-
-
-def _need_tools() -> None:
-    try:
-        import scipy  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{error.name} is missing: install it with `pip install 'tandem-serving[quality]'`") from None

@@ -11,13 +11,13 @@ from rich.progress import Progress
 from runtime.models import Model, ModelRepository
 from tandem.cli.evaluation_table import evaluation_table
 from tandem.cli.failures import friendly_errors
-from tandem.cli.options import ADDRESS, MODELS_DIR, Address, ModelsDir
+from tandem.cli.options import ADDRESS, JUDGE_DIR, MODELS_DIR, Address, ModelsDir
+from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 
 if TYPE_CHECKING:  # brings onnxruntime and scikit-learn, which the other commands need not wait for
     from bench.quality.protocol import Protocol
 
-_JUDGE = Path("models/fashion-judge")
 _DRAW, _MEASURE = "How to draw", "What to measure against"
 
 
@@ -36,7 +36,7 @@ def evaluate(
     truncation: Annotated[
         float | None, typer.Option(min=0.1, max=10, help="For a parallel model.", rich_help_panel=_DRAW)
     ] = None,
-    judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_MEASURE)] = _JUDGE,
+    judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_MEASURE)] = JUDGE_DIR,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -59,7 +59,7 @@ def evaluate(
     """
     terminal = Terminal()
     with friendly_errors(terminal, address):
-        _need_tools()
+        need_packages("quality", "matplotlib", "prdc")
         from bench.quality.drawing import Sampling
         from bench.quality.protocol import Protocol
 
@@ -94,11 +94,3 @@ def _run(protocol: Protocol, address: str, folder: Path, terminal: Terminal) -> 
                 progress.update(bar, description="measuring", total=None)
 
         return run(protocol, address, folder, advance)
-
-
-def _need_tools() -> None:
-    try:
-        import matplotlib  # noqa: F401
-        import prdc  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{error.name} is missing: install it with `pip install 'tandem-serving[quality]'`") from None

@@ -22,3 +22,4 @@ ModelsDir = Annotated[Path, typer.Option(help="The model repository: one folder 
 
 ADDRESS = DEFAULT_ADDRESS
 MODELS_DIR = Path("models")
+JUDGE_DIR = MODELS_DIR / "fashion-judge"

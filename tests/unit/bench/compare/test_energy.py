@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.compare.energy import NOT_OFFERED, Meter, energy_meter, is_local, rapl_meters
+from bench.compare.energy import NOT_OFFERED, Meter, energy_meter, rapl_meters
+from bench.load.machine import is_local
 
 LOCAL = "127.0.0.1:50050"
 

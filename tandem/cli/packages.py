@@ -1,0 +1,12 @@
+"""Packages that only some commands need."""
+
+from importlib.util import find_spec
+
+REPORT_PACKAGES = ("matplotlib", "plotly", "scipy")
+
+
+def need_packages(extra: str, *names: str) -> None:
+    """Raise ValueError that says how to get what is missing; `extra` is the one of our own that brings it."""
+    for name in names:
+        if find_spec(name) is None:
+            raise ValueError(f"{name} is missing: install it with `pip install 'tandem-serving[{extra}]'`")
