@@ -77,4 +77,5 @@ def _process(use: Use) -> ProcessUse:
         cpu_share=use.cpu_seconds / use.wall_seconds if use.wall_seconds else 0.0,
         num_requests=use.num_requests,
         cpu_seconds_per_request=use.cpu_seconds / use.num_requests if use.num_requests else None,
+        is_real_time=use.is_real_time,
     )

@@ -194,6 +194,7 @@ class ProcessUse(_Part):
     cpu_share: float  # of one core
     num_requests: int
     cpu_seconds_per_request: float | None
+    is_real_time: bool = False  # the system let it go first, see bench.load.priority
 
 
 class Audit(_Part):

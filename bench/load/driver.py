@@ -36,12 +36,17 @@ _OK, _UNAVAILABLE = grpc.StatusCode.OK.value[0], grpc.StatusCode.UNAVAILABLE.val
 
 
 class Driver:
-    """`lines[connection][work]` are the ways to ask; this is process `number` of those that share the load."""
+    """`lines[connection][work]` are the ways to ask; this is process `number` of those that share the load.
+    `is_real_time`: how it is scheduled, for the record.
+    """
 
-    def __init__(self, scenario: Scenario, lines: Sequence[Sequence[Line]], number: int = 0) -> None:
+    def __init__(
+        self, scenario: Scenario, lines: Sequence[Sequence[Line]], number: int = 0, is_real_time: bool = False
+    ) -> None:
         self._scenario = scenario
         self._lines = lines
         self._number = number
+        self._is_real_time = is_real_time
         self._orders = Orders(scenario)
         self._alarm = new_alarm()
         self._zero = 0.0
@@ -83,7 +88,7 @@ class Driver:
                 await self._closed_loop()
             else:
                 await self._open_loop()
-            use = Use(time.process_time() - cpu, time.monotonic() - wall, self._num_sent)
+            use = Use(time.process_time() - cpu, time.monotonic() - wall, self._num_sent, self._is_real_time)
             await self._drain()
         self._alarm.close()
         if self._fault is not None:

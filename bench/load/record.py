@@ -120,6 +120,7 @@ class Use(NamedTuple):
     cpu_seconds: float
     wall_seconds: float
     num_requests: int
+    is_real_time: bool = False  # scheduled before others, see bench.load.priority
 
 
 class Record(NamedTuple):
@@ -151,7 +152,9 @@ class Record(NamedTuple):
                 **{name: found[name] for name in _ARRAYS},
                 error_texts=Counter(texts),
                 max_outstanding=int(found["max_outstanding"]),
-                uses=tuple(Use(float(cpu), float(wall), int(number)) for cpu, wall, number in found["uses"]),
+                uses=tuple(
+                    Use(float(cpu), float(wall), int(number), bool(first)) for cpu, wall, number, first in found["uses"]
+                ),
             )
 
 

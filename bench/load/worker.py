@@ -18,6 +18,7 @@ import uvloop
 
 from bench.load.driver import Driver
 from bench.load.plan import Plan, connected
+from bench.load.priority import go_first
 from bench.load.record import Fate
 
 PROGRESS_SECONDS = 0.5
@@ -42,11 +43,11 @@ class Output:
         self._file.flush()
 
 
-async def work(number: int, output: Output) -> None:
+async def work(number: int, is_real_time: bool, output: Output) -> None:
     commands = await _standard_input()
     plan = Plan.model_validate_json(await commands.readline())
     async with connected(plan) as lines:
-        driver = Driver(plan.scenario, lines, number)
+        driver = Driver(plan.scenario, lines, number, is_real_time)
         output.tell("ready", num_planned=driver.num_planned)
         word, _, zero = (await commands.readline()).decode().partition(" ")
         if word != "start":
@@ -85,7 +86,8 @@ async def _report(driver: Driver, output: Output) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    uvloop.run(work(int(sys.argv[1]), Output(sys.stdout.buffer)))
+    is_real_time = go_first()
+    uvloop.run(work(int(sys.argv[1]), is_real_time, Output(sys.stdout.buffer)))
 
 
 if __name__ == "__main__":

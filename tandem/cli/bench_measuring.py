@@ -49,3 +49,5 @@ def tell_problems(document: Document, terminal: Terminal) -> None:
     for check in document.audit.checks:
         if not check.passed:
             terminal.fail(f"{check.name}: {check.text} (bound: {check.bound:.4g})")
+    if not document.audit.valid and not all(each.is_real_time for each in document.audit.processes):
+        terminal.note("the generator waits for a core like everybody; as root, or after `ulimit -r 1`, it goes first")

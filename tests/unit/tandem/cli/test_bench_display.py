@@ -60,7 +60,7 @@ def test_a_run_that_is_no_good_is_called_so():
     made_terminal, shown = terminal(is_terminal=False)
     tell_problems(made([row(0, 1.0, 5.0, Fate.UNFINISHED)]).document, made_terminal)
     tell_problems(made(reason="the server is gone").document, made_terminal)
-    for part in ("INVALID", "cut off at the end of the drain", "PARTIAL", "the server is gone"):
+    for part in ("INVALID", "cut off at the end of the drain", "PARTIAL", "the server is gone", "ulimit -r"):
         assert part in shown.getvalue()
     made_terminal, shown = terminal(is_terminal=False)
     tell_problems(made().document, made_terminal)
