@@ -22,6 +22,7 @@ WARM_UP_SECONDS = 1.0
 TEXT_LENGTHS = "choice:8:16:32"
 TEXT_CONCURRENCIES = (1, 4)
 _DRAIN_SECONDS = 20.0
+_LOWEST_RATE = 0.5
 PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
 
 Keep = Callable[[str, Outcome], None]
@@ -126,6 +127,11 @@ def seeds(settings: Settings, number: int) -> int:
     return settings.seed + 1000 * number
 
 
-def rates(capacity_per_second: float, shares: Sequence[float]) -> list[float]:
-    """Return the rates of the held-out runs; some requests a second at least."""
-    return [max(0.5, capacity_per_second * share) for share in shares]
+def rates(own_per_second: float, least_per_second: float, shares: Sequence[float]) -> list[float]:
+    """Return the rates of the held-out runs, from the capacity of one paradigm and the lesser one of both.
+
+    Shares of its own; before them, where they are lower, the ends of the weaker's: so both stand over the same load.
+    """
+    own = [own_per_second * share for share in shares]
+    weakers = (least_per_second * share for share in sorted({min(shares), max(shares)}))
+    return [max(_LOWEST_RATE, rate) for rate in (*(rate for rate in weakers if rate < min(own)), *own)]

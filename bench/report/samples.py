@@ -28,7 +28,9 @@ class Samples:
 def samples_of(comparison: Comparison) -> list[Samples]:
     """Return one for each model."""
     return [
-        Samples(served.paradigm, served.model, checked_png(served.samples_png), _caption(served))
+        Samples(
+            served.paradigm, served.model, checked_png(served.samples_png), _caption(served, comparison.judgement.note)
+        )
         for served in comparison.served
     ]
 
@@ -46,12 +48,13 @@ def checked_png(text: str) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _caption(served: Served) -> str:
+def _caption(served: Served, note: str) -> str:
     if served.quality is None:
-        return f"Of {served.num_images:,} pictures served in this run; their quality was not measured."
+        return f"Of {served.num_images:,} pictures served in this run. Quality: {note}."
     own, floor = served.quality.model, served.quality.floor
     return (
-        f"Of {own.num_images:,} pictures served in this run: FID {own.fid:.3g} (as many real ones: {floor.fid:.3g}),"
-        f" label accuracy {own.accuracy:.1%}, precision {own.precision:.2f}, recall {own.recall:.2f}, coverage"
-        f" {own.coverage:.2f}."
+        f"Of {own.num_images:,} pictures served in this run, and in brackets of as many real ones: FID {own.fid:.3g}"
+        f" ({floor.fid:.3g}), label accuracy {own.accuracy:.1%} ({floor.accuracy:.1%}), precision {own.precision:.2f}"
+        f" ({floor.precision:.2f}), recall {own.recall:.2f} ({floor.recall:.2f}), coverage {own.coverage:.2f}"
+        f" ({floor.coverage:.2f})."
     )

@@ -69,6 +69,8 @@ def tradeoff(
     with friendly_errors(terminal, address):
         need_packages("report", *REPORT_PACKAGES)
         folder.clear()
+        (folder.path / REPORT).unlink(missing_ok=True)
+        is_judged = reference is not None or _has_real_images(terminal)
     terminal.note("1 of 3: compare, both models in turn")
     comparison = compared(
         terminal,
@@ -77,7 +79,7 @@ def tradeoff(
         address=address,
         models=models,
         preset="thorough" if thorough else "short",
-        changes={"slo_seconds": slo},
+        changes={"slo_seconds": slo, "quality_images": None if is_judged else 0},
         judge=judge,
         reference=reference,
         metrics={name: page for name, page in pages.items() if page is not None},
@@ -95,3 +97,15 @@ def tradeoff(
     for code in (INTERRUPTED, FAILED):
         if code in codes:
             raise typer.Exit(code)
+
+
+def _has_real_images(terminal: Terminal) -> bool:
+    """Return whether quality can be measured; all the rest is worth measuring without it, so it is said and no more."""
+    from bench.quality.reference import fashion_mnist
+
+    try:
+        fashion_mnist()
+    except FileNotFoundError as error:
+        terminal.note(f"quality will not be measured: {error}")
+        return False
+    return True

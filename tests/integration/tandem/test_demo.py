@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.integration.tandem.fakes import FakeGateway
 
 def tour(gateway: FakeGateway, http_port: int, folder: Path) -> Tour:
     ports = Ports(port=gateway.server.port, http_port=http_port)
-    return Tour(Plan(ports, Path("models"), ["text"], ["image"], 1), folder, Terminal())
+    return Tour(Plan(ports, Path("models"), ["text"], ["image"], 1), folder, Terminal(), has_report=False)
 
 
 async def test_the_tour_goes_through_every_stage(
@@ -42,6 +43,37 @@ async def test_the_tour_goes_through_every_stage(
     shown = capfd.readouterr().out
     for part in ("$ tandem generate", "Hello wörld!", "$ tandem race", "tandem_outputs_total 5.0", "in all: start"):
         assert part in shown
+
+
+class Scripted(Tour):
+    """Its commands end as they are told; the last one, which measures, writes a report or does not."""
+
+    def __init__(self, folder: Path, *, writes_report: bool) -> None:
+        super().__init__(Plan(Ports(), Path("models"), [], [], 1), folder, Terminal(), has_report=True)
+        self._writes_report = writes_report
+        self.commands: list[Sequence[str]] = []
+
+    async def _command(self, arguments: Sequence[str]) -> int:
+        self.commands.append(arguments)
+        if "tradeoff" not in arguments:
+            return 0
+        if self._writes_report:
+            self._report.parent.mkdir()
+            self._report.touch()
+        return 1
+
+    def _show_metrics(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("writes_report", [True, False])
+async def test_a_measurement_with_a_flaw_is_no_failure_but_one_without_a_report_is(
+    tmp_path: Path, writes_report: bool
+) -> None:
+    stages = Scripted(tmp_path, writes_report=writes_report)
+    assert await stages.run() == (0 if writes_report else 1)
+    assert stages.is_complete == writes_report
+    assert "--parallel-metrics 127.0.0.1:9102" in " ".join(stages.commands[-1])
 
 
 async def test_the_tour_ends_with_the_first_stage_that_fails(gateway: FakeGateway, tmp_path: Path) -> None:

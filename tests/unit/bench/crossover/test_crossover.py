@@ -8,7 +8,7 @@ import pytest
 
 from bench.crossover.document import Crossover, HeldOut, Settings, read_crossover
 from bench.crossover.prediction import bracket, measured_bracket
-from bench.crossover.runs import BrokenOff, in_turn, settings_of
+from bench.crossover.runs import BrokenOff, in_turn, rates, settings_of
 from bench.load.scenario import Scenario
 from tests.unit.bench.crossover.simulated import LENGTH, Imagined, fitted, usual
 
@@ -91,7 +91,7 @@ async def test_runs_of_a_poor_generator_are_told_of_and_check_nothing() -> None:
     services.is_good_generator = False
     found, _ = await fitted(services)
     (problem,) = found.problems
-    assert problem.startswith("INVALID: the load generator was not good enough in 16 of 16 runs")
+    assert problem.startswith("INVALID: the load generator was not good enough in 18 of 18 runs")
     assert all(each.error is None for each in found.capacities)
     assert "not checked: no valid held-out run" in found.capacities[0].verdict
 
@@ -111,6 +111,13 @@ async def test_what_is_broken_off_is_kept(tmp_path: Any) -> None:
     file = tmp_path / "crossover.json"
     file.write_text(found.model_dump_json())
     assert read_crossover(file) == found
+
+
+def test_the_stronger_is_checked_at_the_rates_of_the_weaker_too() -> None:
+    assert rates(40.0, 40.0, (0.5, 1.0, 1.5)) == [20.0, 40.0, 60.0]
+    assert rates(1000.0, 40.0, (0.5, 1.0, 1.5)) == [20.0, 60.0, 500.0, 1000.0, 1500.0]
+    assert rates(70.0, 40.0, (0.5, 1.0, 1.5)) == [20.0, 35.0, 70.0, 105.0]
+    assert rates(0.1, 0.1, (0.5,)) == [0.5]
 
 
 def test_paradigms_take_turns_and_every_second_round_runs_backwards() -> None:

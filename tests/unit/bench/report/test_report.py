@@ -57,8 +57,8 @@ def test_the_first_screen_has_the_answer_with_the_numbers_of_these_runs(results:
 def test_pictures_of_both_models_stand_side_by_side_with_their_quality(page: Page) -> None:
     pictures = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     assert len(pictures) == 2
-    assert "FID 1.44 (as many real ones: 0.5), label accuracy 88.1%" in page.text
-    assert "FID 0.68 (as many real ones: 0.5), label accuracy 92.5%" in page.text
+    assert "FID 1.44 (0.5), label accuracy 88.1%" in page.text
+    assert "FID 0.68 (0.5), label accuracy 92.5%" in page.text
 
 
 def test_everything_is_shown(page: Page) -> None:
@@ -167,10 +167,10 @@ def test_an_invalid_run_is_marked_loudly_and_left_out_of_the_curve(own: Path, tm
     changed(own / "runs" / "check-parallel-2.json", spoil)
     sources = read_sources([own])
     found = written(sources, tmp_path / "report")
-    assert "INVALID: in 1 of 16 load runs" in tell(sources).warnings[0]
+    assert "INVALID: in 1 of 18 load runs" in tell(sources).warnings[0]
     assert "INVALID: sent late by 99 ms" in found.text
     traces = {trace["name"]: trace for trace in found.figures["open"]["data"]}
-    assert len(traces["parallel p50"]["x"]) == 4
+    assert len(traces["parallel p50"]["x"]) == 6
     assert len(traces["parallel p50, invalid run"]["x"]) == 1
     assert traces["parallel p50, invalid run"]["marker"]["symbol"] == "x-thin"
 
