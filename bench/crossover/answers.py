@@ -124,10 +124,10 @@ def _length_at(pair: Pair, callers: float) -> str:
         break_even_length(first, second, callers)
         for first, second in zip(pair.sequential_draws, pair.parallel_draws, strict=True)
     ]
-    if value <= 0:
+    if value < 1:
         return (
             f"at {callers:.0f} in flight no length would do, as what it spends around its steps (t0"
-            f" {pair.sequential.rest(callers) * 1e3:.3g} ms) is more than parallel's whole"
+            f" {pair.sequential.rest(callers) * 1e3:.3g} ms) leaves no time for one within parallel's whole"
             f" {pair.parallel.whole(callers) * 1e3:.3g} ms"
         )
     return f"at {callers:.0f} in flight it could take {_shown(interval(value, draws))}"

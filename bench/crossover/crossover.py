@@ -26,13 +26,15 @@ from bench.crossover.observations import Observations, joined, observe
 from bench.crossover.prediction import checked, forecast, held_out, predicted_capacity, predictions
 from bench.crossover.runs import (
     PARADIGMS,
+    SCOUT_SECONDS,
     TEXT_CONCURRENCIES,
     BrokenOff,
     Conduct,
     Models,
+    climbing,
+    closed,
     in_turn,
     opened,
-    ramp,
     rates,
     seeds,
     text_work,
@@ -47,18 +49,18 @@ from bench.load.scenario import Paradigm
 NUM_DRAWS = 200
 
 METHOD = (
-    "Fitted on closed loops of one-image requests in which callers join one after another, both paradigms in turn. Not"
-    " on fixed numbers of callers: these start at once and stay in step, and an engine whose sequences are all at the"
-    " same place is faster than one whose sequences are anywhere, as under real load.",
+    "Fitted on open loops of one-image requests whose rate climbs from little to the most that came out of a closed"
+    " loop, both paradigms in turn. Not on closed loops: their callers come back together, and requests that come in"
+    " bunches are handled, and drawn, with less effort than those that come one by one, as under real load.",
     "Each run is cut into ten slices of time; fits are relative least squares over the slices' means, without negative"
     " parameters; a knee is taken where it lowers the corrected Akaike criterion.",
     "Intervals: 95 %, percentile bootstrap over slices within each run, shape and knee kept. They tell how steady the"
     " machine was within this run, not what another day would bring.",
     "t_step and t_batch over the batch as the backend told it; t0, all the rest that the client waited, over the"
     " requests in flight.",
-    "Prediction: a queue with Poisson arrivals, simulated. Whoever waits is taken in, up to the most callers measured;"
-    " a request's whole time at b in flight is spent in L equal steps (sequential, joins at any step) or in one"
-    " (parallel, takes all that waited). Capacity: highest rate with 99 of 100 within the objective.",
+    "Prediction: Poisson arrivals at a flow-equivalent server (Chandy, Herzog and Woo, 1975), simulated. All that are"
+    " in, up to the closed loop's callers, go on alike, at the pace of the whole time fitted for as many in flight."
+    " Capacity: highest rate with 99 of 100 within the objective.",
     "Check: open loops at shares of the predicted capacity, and at the weaker's rates, not used in the fit; the"
     " prediction is for their very arrivals.",
 )
@@ -126,16 +128,28 @@ async def _all(run: Conduct, models: Models, settings: Settings, on_stage: OnSta
 async def _seen(
     run: Conduct, models: Models, settings: Settings, on_stage: OnStage, found: Findings
 ) -> dict[Paradigm, Observations]:
-    """Carry the closed loops out."""
+    """Find out how far to climb, and climb."""
+    most = {paradigm: await _most(run, models, settings, on_stage, found, paradigm) for paradigm in PARADIGMS}
     parts: dict[Paradigm, list[Observations]] = defaultdict(list)
-    for number, (low, high), paradigm in in_turn(settings):
-        on_stage(f"fit: {paradigm}, {low} to {high} at a time")
+    for number, paradigm in in_turn(settings):
+        on_stage(f"fit: {paradigm}, up to {most[paradigm]:,.0f} images/s")
         one = work(models, paradigm, settings)
-        scenario = ramp(one, low, high, settings.run_seconds, seeds(settings, number))
-        outcome = await run(f"fit-{paradigm}-{low}-to-{high}-round-{number + 1}", scenario)
-        _note(outcome, found, f"fit, {paradigm}, {low} to {high} at a time")
+        scenario = climbing(one, most[paradigm], settings.climb_seconds, seeds(settings, 1 + number))
+        outcome = await run(f"fit-{paradigm}-round-{number + 1}", scenario)
+        _note(outcome, found, f"fit, {paradigm}, round {number + 1}")
         parts[paradigm].append(observe(outcome.record, paradigm, len(parts[paradigm])))
     return {paradigm: joined(observed) for paradigm, observed in parts.items()}
+
+
+async def _most(
+    run: Conduct, models: Models, settings: Settings, on_stage: OnStage, found: Findings, paradigm: Paradigm
+) -> float:
+    """Return how many images a second come out when there are always more to be drawn."""
+    on_stage(f"the most: {paradigm}, {settings.concurrency} at a time")
+    scenario = closed(work(models, paradigm, settings), settings.concurrency, SCOUT_SECONDS, seeds(settings, 0))
+    outcome = await run(f"most-{paradigm}", scenario)
+    _note(outcome, found, f"the most, {paradigm}")
+    return outcome.document.streams[0].rates.requests
 
 
 def _note(outcome: Outcome, found: Findings, name: str) -> None:
@@ -152,7 +166,7 @@ def _fit(seen: dict[Paradigm, Observations], settings: Settings, found: Findings
     for paradigm in PARADIGMS:
         rows = seen[paradigm]
         num_steps = round(float(np.mean(rows.length))) if paradigm == "sequential" else 1
-        services[paradigm] = fit_service(paradigm, num_steps, max(settings.concurrencies), rows)
+        services[paradigm] = fit_service(paradigm, num_steps, settings.concurrency, rows)
         draws[paradigm] = bootstrap(services[paradigm], rows, NUM_DRAWS)
         name = _model(found.documents, paradigm)
         found.services.append(fitted_service(name, services[paradigm], draws[paradigm], rows))
@@ -201,7 +215,7 @@ async def _illustration(run: Conduct, settings: Settings, found: Findings) -> Te
     """Measure and fit texts of several lengths."""
     parts = []
     for callers in TEXT_CONCURRENCIES:
-        scenario = ramp(text_work(settings), callers, callers, settings.check_seconds, settings.seed)
+        scenario = closed(text_work(settings), callers, settings.check_seconds, settings.seed)
         outcome = await run(f"text-{callers}", scenario)
         _note(outcome, found, f"text, {callers} at a time")
         parts.append(observe(outcome.record, "sequential", callers, is_by_request=True))

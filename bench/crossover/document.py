@@ -24,32 +24,26 @@ class _Part(BaseModel):
 
 
 class Settings(_Part):
-    """What was asked for. concurrencies: callers join evenly from each of these numbers to the next, a run of
-    `run_seconds` each. check_shares: of the predicted capacity, the rates of the held-out runs of `check_seconds`.
+    """What was asked for. concurrency: callers of the closed loop that finds the most that comes out; predictions let
+    so many in at a time. climb_seconds: of an open loop whose rate climbs to that. check_shares: of the predicted
+    capacity, the rates of the held-out runs of `check_seconds`.
     """
 
     delivery: Delivery = "unary"
-    concurrencies: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field((1, 4, 16, 64), min_length=2)
-    run_seconds: Seconds = 4.0
-    num_rounds: int = Field(1, ge=1)
+    concurrency: int = Field(64, ge=2, le=1024)
+    climb_seconds: Seconds = 6.0
+    num_rounds: int = Field(2, ge=1)
     slo_seconds: Seconds = 0.25
     check_shares: tuple[Annotated[float, Field(gt=0, le=3)], ...] = Field((0.5, 0.7, 0.85, 1.0, 1.15), min_length=1)
     check_seconds: Seconds = 5.0
     text_model: str = ""
     seed: int = Field(0, ge=0, lt=2**62)
 
-    @field_validator("concurrencies", "check_shares", mode="before")
+    @field_validator("check_shares", mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         """Accept the written form, with commas between."""
         return value.split(",") if isinstance(value, str) else value
-
-    @field_validator("concurrencies")
-    @classmethod
-    def _ascend(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError(f"concurrencies: {value} is not accepted: each number once")
-        return tuple(sorted(value))
 
 
 class Interval(_Part):

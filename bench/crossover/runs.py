@@ -1,11 +1,10 @@
-"""The load runs behind a fit: closed loops to fit on, open loops to check against. Knows no curve."""
+"""The load runs behind a fit: loads that climb to fit on, steady ones to check against. Knows no curve."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +22,8 @@ TEXT_LENGTHS = "choice:8:16:32"
 TEXT_CONCURRENCIES = (1, 4)
 _DRAIN_SECONDS = 20.0
 _LOWEST_RATE = 0.5
+_FIRST_SHARE = 0.03
+SCOUT_SECONDS = 3.0
 PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
 
 Keep = Callable[[str, Outcome], None]
@@ -73,9 +74,14 @@ def text_work(settings: Settings) -> Work:
     )
 
 
-def ramp(one: Work, low: int, high: int, seconds: float, seed: int) -> Scenario:
-    """Return a closed loop that callers join evenly over its time."""
-    return _scenario(one, {"loop": "closed", "concurrency": low, "end_concurrency": high}, seconds, seed)
+def closed(one: Work, concurrency: int, seconds: float, seed: int) -> Scenario:
+    return _scenario(one, {"loop": "closed", "concurrency": concurrency}, seconds, seed)
+
+
+def climbing(one: Work, most_per_second: float, seconds: float, seed: int) -> Scenario:
+    """Return an open loop whose rate climbs from little to the most that comes out."""
+    first, last = (max(_LOWEST_RATE, most_per_second * share) for share in (_FIRST_SHARE, 1.0))
+    return _scenario(one, {"loop": "open", "rate_per_second": first, "end_rate_per_second": last}, seconds, seed)
 
 
 def opened(one: Work, rate: float, seconds: float, seed: int) -> Scenario:
@@ -110,15 +116,14 @@ def conductor(address: str, on_progress: OnProgress, stop: asyncio.Event, keep: 
     return run
 
 
-def in_turn(settings: Settings) -> list[tuple[int, tuple[int, int], Paradigm]]:
-    """Return (round, callers from and to, paradigm) of the closed loops: the paradigms in turn, every second round
-    backwards, so that a noisy or drifting machine hurts all alike.
+def in_turn(settings: Settings) -> list[tuple[int, Paradigm]]:
+    """Return (round, paradigm) of the climbs: the paradigms in turn, every second round backwards, so that a noisy or
+    drifting machine hurts both alike.
     """
-    once = [(ends, paradigm) for ends in pairwise(settings.concurrencies) for paradigm in PARADIGMS]
     return [
-        (number, ends, paradigm)
+        (number, paradigm)
         for number in range(settings.num_rounds)
-        for ends, paradigm in (once if number % 2 == 0 else once[::-1])
+        for paradigm in (PARADIGMS if number % 2 == 0 else PARADIGMS[::-1])
     ]
 
 

@@ -5,8 +5,9 @@ over the batch, as the backend told both; t0 over the requests in flight, that i
 queue, encoding, gateway, wire, client; and the whole over the requests in flight.
 
 Predictions rest on the whole, since what fills up first need not be the model: on a CPU, calls and copies of one-image
-requests take turns on the same cores as the passes. A sequential request spends it in L equal steps, and joins at any
-of them; a parallel one spends it in one, with all that waited.
+requests take turns on the same cores as the passes. So a service is a flow-equivalent server (Chandy, Herzog and Woo,
+Parametric analysis of queuing networks, 1975): whatever goes on inside, b requests in flight come out at b / whole(b) a
+second, and all of them go on alike.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ NUM_ARRIVALS = 10_000
 WARM_UP_SHARE = 0.1
 QUANTILE = 0.99
 _NUM_BISECTIONS = 12
+_NUM_PARTS = 50  # in which a request is simulated; it can join after each
 _SEED = 7
 
 
 @dataclass(frozen=True)
 class Service:
-    """`num_steps`: L, 1 for a batch server. `max_batch`: requests at a time at most."""
+    """`num_steps`: L, 1 for parallel. `max_batch`: requests at a time at most."""
 
     paradigm: Paradigm
     num_steps: int
@@ -48,7 +50,7 @@ class Service:
 
     def latencies(self, arrivals: Sequence[float]) -> NDArray[np.float64]:
         """Return the latency that each of these requests would see."""
-        return simulate(arrivals, self.whole.scaled(1 / self.num_steps), self.num_steps, self.max_batch)
+        return simulate(arrivals, self.whole.scaled(1 / _NUM_PARTS), _NUM_PARTS, self.max_batch)
 
     def steady_latencies(self, rate_per_second: float) -> NDArray[np.float64]:
         """Return latencies under Poisson arrivals, the beginning left out."""

@@ -24,7 +24,7 @@ _Y = Callable[[MatchedRun], float | None]
 def load_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
     """Return all there is something for."""
     opened = [run for run in runs if isinstance(run.load, OpenLoop)]
-    closed = [run for run in runs if isinstance(run.load, ClosedLoop)]
+    closed = _curve([run for run in runs if isinstance(run.load, ClosedLoop)])
     charts = [
         _latency("open", "Latency over offered load (open loop)", _OPEN_NOTE, "offered images/s", opened, _offered),
         _latency("achieved", "Latency over achieved load (open loop)", _ACHIEVED_NOTE, "images/s", opened, _achieved),
@@ -34,6 +34,12 @@ def load_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> li
     if comparison is not None:
         charts.append(_compared(comparison))
     return [chart for chart in charts if not chart.is_empty]
+
+
+def _curve(runs: Sequence[MatchedRun]) -> Sequence[MatchedRun]:
+    """Return closed loops if they are of more than one number of callers."""
+    numbers = {run.load.concurrency for run in runs if isinstance(run.load, ClosedLoop)}
+    return runs if len(numbers) > 1 else ()
 
 
 _OPEN_NOTE = "Requests start when they are due, whatever became of those before; latency counts from then."

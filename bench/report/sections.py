@@ -109,7 +109,7 @@ def _crossover_section(crossover: Crossover) -> Section:
         steps = names["sequential"].num_steps
         texts.append(
             f"Two models of the service: in sequence t(L, b) = t0 + L * t_step(b), with L = {steps:.0f} steps;"
-            " in parallel t(b) = t0 + t_batch(b). Fitted to closed loops, and then asked what they had not seen."
+            " in parallel t(b) = t0 + t_batch(b). Fitted to loads that climb, and then asked what they had not seen."
         )
     texts += [
         f"{each.paradigm}, objective {each.slo_seconds * 1e3:g} ms: {each.verdict}." for each in crossover.capacities

@@ -22,11 +22,13 @@ _FIT, _CHECK = "Fit", "Check"
 def fit(
     sequential_model: Annotated[str, typer.Option(help="Draws in sequence, where there is more than one.")] = "",
     parallel_model: Annotated[str, typer.Option(help="Draws in parallel, where there is more than one.")] = "",
-    concurrencies: Annotated[
-        str, typer.Option(metavar="N,N,...", help="Callers join evenly from each to the next.", rich_help_panel=_FIT)
-    ] = "1,4,16,64",
-    run_seconds: Annotated[float, typer.Option(help="Each of them, warm-up left out.", rich_help_panel=_FIT)] = 4.0,
-    rounds: Annotated[int, typer.Option(help="How often all of them.", rich_help_panel=_FIT)] = 1,
+    concurrency: Annotated[
+        int, typer.Option(help="Callers of a closed loop that finds the most that comes out.", rich_help_panel=_FIT)
+    ] = 64,
+    climb_seconds: Annotated[
+        float, typer.Option(help="Length of an open loop whose rate climbs to that.", rich_help_panel=_FIT)
+    ] = 6.0,
+    rounds: Annotated[int, typer.Option(help="How often each model's load climbs.", rich_help_panel=_FIT)] = 2,
     slo: Annotated[
         float, typer.Option(metavar="SECONDS", help="Objective: 99 of 100 images within it.", rich_help_panel=_CHECK)
     ] = 0.25,
@@ -62,8 +64,8 @@ def fit(
     with friendly_errors(terminal, address):
         settings = {
             "delivery": "streamed" if streamed else "unary",
-            "concurrencies": concurrencies,
-            "run_seconds": run_seconds,
+            "concurrency": concurrency,
+            "climb_seconds": climb_seconds,
             "num_rounds": rounds,
             "slo_seconds": slo,
             "check_shares": check_shares,

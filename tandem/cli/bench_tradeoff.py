@@ -22,15 +22,13 @@ from tandem.cli.terminal import Terminal
 COMPARISON = "comparison.json"
 REPORT = "report.html"
 SHORT: dict[str, Any] = {
-    "concurrencies": (1, 4, 16, 64),
-    "run_seconds": 3.0,
+    "climb_seconds": 6.0,
     "check_shares": (0.5, 0.7, 0.85, 1.0, 1.15),
     "check_seconds": 4.0,
 }
 THOROUGH: dict[str, Any] = {
-    "concurrencies": (1, 2, 4, 8, 16, 32, 64),
-    "num_rounds": 3,
-    "run_seconds": 5.0,
+    "climb_seconds": 20.0,
+    "num_rounds": 6,
     "check_shares": (0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1, 1.3),
     "check_seconds": 20.0,
 }

@@ -27,7 +27,18 @@ def address() -> Iterator[str]:
 
 
 async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> None:
-    quick = ("--concurrencies", "1,16", "--run-seconds", "2", "--check-seconds", "2", "--check-shares", "0.5")
+    quick = (
+        "--concurrency",
+        "16",
+        "--climb-seconds",
+        "4",
+        "--rounds",
+        "1",
+        "--check-seconds",
+        "2",
+        "--check-shares",
+        "0.5",
+    )
     fit = await run(*tandem("bench", "fit", *quick, "--out", str(tmp_path), "--address", address))
     found = read_crossover(tmp_path / "crossover.json")
     # Whether the generator was good enough is the machine's affair; if it was not, that must be said.

@@ -16,7 +16,18 @@ from tests.integration.tandem.commands import run, started, tandem
 from tests.integration.tandem.fakes import FakeGateway, fake_gateway
 from tests.unit.bench.report.conftest import results  # noqa: F401  a fixture
 
-QUICK = ("--concurrencies", "1,4", "--run-seconds", "0.5", "--check-seconds", "0.5", "--check-shares", "0.5")
+QUICK = (
+    "--concurrency",
+    "4",
+    "--climb-seconds",
+    "0.5",
+    "--rounds",
+    "1",
+    "--check-seconds",
+    "0.5",
+    "--check-shares",
+    "0.5",
+)
 
 
 @pytest.fixture
@@ -68,7 +79,7 @@ async def test_no_server_is_said(command: tuple[str, ...], tmp_path: Path) -> No
     ("words", "text"),
     [
         (("--slo", "0"), "slo_seconds: 0.0 is not accepted: input should be greater than 0"),
-        (("--concurrencies", "1,two"), "concurrencies.1: 'two' is not accepted"),
+        (("--concurrency", "1"), "concurrency: 1 is not accepted: input should be greater than or equal to 2"),
         (("--sequential-model", "nobody"), "'nobody' is not served; sequential image models there: fake-image"),
         (("--compare", "nowhere.json"), "nowhere.json"),
     ],
@@ -92,7 +103,7 @@ async def test_servers_that_tell_no_batches_are_no_crash(gateway: FakeGateway, t
 
 
 async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) -> None:
-    command = tandem("bench", "fit", "--run-seconds", "60", "--out", str(tmp_path), "--address", gateway.address)
+    command = tandem("bench", "fit", "--climb-seconds", "60", "--out", str(tmp_path), "--address", gateway.address)
     async with asyncio.timeout(40), started(*command) as process:
         while len(gateway.sequential.requests) < 20:  # it is under way
             await asyncio.sleep(0.01)
@@ -103,4 +114,4 @@ async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) 
     document = json.loads((tmp_path / "crossover.json").read_text())
     assert document["is_partial"]
     assert document["problems"][0].startswith("broken off by hand")
-    assert document["runs"] == ["runs/fit-sequential-1-to-4-round-1.json"]
+    assert document["runs"] == ["runs/most-sequential.json"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.crossover.crossover import crossover
 from bench.crossover.document import Crossover, Settings
+from bench.crossover.observations import in_flight
 from bench.crossover.queueing import simulate
 from bench.crossover.runs import Models
 from bench.load.arrivals import intended_seconds
@@ -22,6 +24,7 @@ from bench.load.run import Outcome
 from bench.load.scenario import ClosedLoop, Scenario, Work
 
 LENGTH = 49
+MOST = 64
 Seconds = Callable[[float], float]
 
 MACHINE = Machine(
@@ -51,6 +54,11 @@ def told_of(**seconds: float) -> tuple[float, ...]:
     return tuple(seconds.get(name, 0.0) for name in TOLD)
 
 
+def in_flight_of(lives: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    table = np.array(lives, [("sent", "f8"), ("ended", "f8")])
+    return in_flight(table, table)
+
+
 class Imagined:
     """Both services. sequential: t0 + LENGTH * t_step(b); parallel: t0 + t_batch(b), b being all that are in flight."""
 
@@ -72,34 +80,30 @@ class Imagined:
         recorder = Recorder(1)
         work = scenario.works[0]
         is_closed = isinstance(scenario.load, ClosedLoop)
-        for number, (sent, ended, batch) in enumerate(self._closed(scenario) if is_closed else self._open(scenario)):
-            recorder.ended(self._row(work, number, sent, ended, batch), ())
+        lives = self._closed(scenario) if is_closed else self._open(scenario)
+        for number, ((sent, ended), batch) in enumerate(zip(lives, in_flight_of(lives), strict=True)):
+            recorder.ended(self._row(work, number, sent, ended, float(batch)), ())
         return self._outcome(scenario, recorder.record(Use(0.1, scenario.duration_seconds or 1.0, 100)))
 
-    def _closed(self, scenario: Scenario) -> list[tuple[float, float, float]]:
-        """Return (sent, ended, batch) of callers that join evenly, each of which asks again when it has its answer."""
+    def _closed(self, scenario: Scenario) -> list[tuple[float, float]]:
+        """Return (sent, ended) of callers, each of which asks again when it has its answer."""
         load, work = scenario.load, scenario.works[0]
         assert isinstance(load, ClosedLoop)
-        duration = scenario.duration_seconds or 1.0
-        last = load.end_concurrency or load.concurrency
-        joins = [0.0] * load.concurrency
-        joins += [duration * (i + 1) / (last - load.concurrency + 1) for i in range(last - load.concurrency)]
         rows = []
-        for joined in joins:
-            now = joined + 1e-9
-            while now < duration:
-                in_flight = float(sum(other <= now for other in joins))
-                seconds = self.whole(work, in_flight) * self._blur()
-                rows.append((now, now + seconds, in_flight))
+        for _ in range(load.concurrency):
+            now = 0.0
+            while now < (scenario.duration_seconds or 1.0):
+                seconds = self.whole(work, load.concurrency) * self._blur()
+                rows.append((now, now + seconds))
                 now += seconds
         return rows
 
-    def _open(self, scenario: Scenario) -> list[tuple[float, float, float]]:
+    def _open(self, scenario: Scenario) -> list[tuple[float, float]]:
+        """Return (sent, ended) of requests that all go on at the pace of as many as are in flight."""
         work = scenario.works[0]
-        steps = LENGTH if work.paradigm == "sequential" else 1
         arrivals = intended_seconds(scenario, scenario.load)  # type: ignore[arg-type]
-        latencies = simulate((arrivals + 10.0).tolist(), lambda batch: self.whole(work, batch) / steps, steps, 64)
-        return [(float(at), float(at + each * self._blur()), 1.0) for at, each in zip(arrivals, latencies, strict=True)]
+        latencies = simulate((arrivals + 10.0).tolist(), lambda b: self.whole(work, b) / LENGTH, LENGTH, MOST)
+        return [(float(at), float(at + each * self._blur())) for at, each in zip(arrivals, latencies, strict=True)]
 
     def _blur(self) -> float:
         return float(self._random.normal(1.0, self._noise))
@@ -153,6 +157,6 @@ def usual() -> Imagined:
 async def fitted(services: Imagined, comparison: Any = None, **settings: Any) -> tuple[Crossover, list[str]]:
     """Return what a crossover says of the services, and the stages it told of."""
     stages: list[str] = []
-    checked = Settings.model_validate({"run_seconds": 10.0, "check_seconds": 20.0, **settings})
+    checked = Settings.model_validate({"climb_seconds": 10.0, "check_seconds": 20.0, **settings})
     found = await crossover(services.run, Models(), checked, comparison, stages.append, "127.0.0.1:1")
     return found, stages

@@ -43,8 +43,11 @@ def test_the_prediction_comes_true(of_the_usual: Crossover) -> None:
         assert capacity.error is not None
         assert abs(capacity.error) <= 0.15
         assert capacity.predicted_per_second.value > 0
-        for run in capacity.held_out:
-            assert run.measured_p50_seconds == pytest.approx(run.predicted_p50_seconds, rel=0.25)
+        # Near the capacity a per cent more or less of it is another queue.
+        steady = [run for run in capacity.held_out if run.rate_per_second < 0.9 * capacity.predicted_per_second.value]
+        assert len(steady) >= 3
+        for run in steady:
+            assert run.measured_p50_seconds == pytest.approx(run.predicted_p50_seconds, rel=0.15)
 
 
 def test_answers_name_who_wins_and_by_how_much(of_the_usual: Crossover) -> None:
@@ -52,7 +55,8 @@ def test_answers_name_who_wins_and_by_how_much(of_the_usual: Crossover) -> None:
     assert texts["p50"].startswith("Parallel wins everywhere from ")
     assert "only parallel keeps up" in texts["p50"]
     # One in flight: (4 + 49 * 1.1) / (4 + 1) ms.
-    assert "11.6 at 1 in flight" in texts["batch"] or "11.5 at 1 in flight" in texts["batch"]
+    (factor,) = re.findall(r"([0-9.]+) at 1 in flight", texts["batch"])
+    assert float(factor) == pytest.approx(11.6, rel=0.03)
     # 64 in flight: (4 + 0.5 + 32 - 4) / 7.4 steps.
     (steps,) = re.findall(r"at 64 in flight it could take ([0-9.]+)", texts["length"])
     assert float(steps) == pytest.approx(4.39, rel=0.1)
@@ -121,21 +125,18 @@ def test_the_stronger_is_checked_at_the_rates_of_the_weaker_too() -> None:
 
 
 def test_paradigms_take_turns_and_every_second_round_runs_backwards() -> None:
-    settings = Settings(concurrencies=(1, 4, 16), num_rounds=2)  # type: ignore[call-arg]
-    order = in_turn(settings)
-    assert order[:2] == [(0, (1, 4), "sequential"), (0, (1, 4), "parallel")]
-    assert [each[1:] for each in order[4:]] == [each[1:] for each in order[:4]][::-1]
+    settings = Settings(num_rounds=2)  # type: ignore[call-arg]
+    assert in_turn(settings) == [(0, "sequential"), (0, "parallel"), (1, "parallel"), (1, "sequential")]
 
 
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"concurrencies": "1,x"}, "concurrencies.1: 'x' is not accepted"),
-        ({"concurrencies": "4"}, "concurrencies: .* at least 2 items"),
-        ({"concurrencies": "4,4"}, "each number once"),
+        ({"concurrency": "x"}, "concurrency: 'x' is not accepted"),
+        ({"concurrency": 1}, "concurrency: 1 is not accepted: input should be greater than or equal to 2"),
         ({"slo_seconds": -1}, "slo_seconds: -1 is not accepted: input should be greater than 0"),
         ({"check_shares": "0.5,9"}, "check_shares.1: '9' is not accepted"),
-        ({"run_seconds": float("inf")}, "run_seconds: inf is not accepted"),
+        ({"climb_seconds": float("inf")}, "climb_seconds: inf is not accepted"),
     ],
 )
 def test_bad_settings_name_field_value_and_what_is_accepted(values: dict[str, Any], text: str) -> None:

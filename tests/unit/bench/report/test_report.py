@@ -75,7 +75,7 @@ def test_everything_is_shown(page: Page) -> None:
         "first-output",
     ]
     keys += ["cpu", "fit-unit", "fit-whole", "fit-residuals", "prediction"]
-    # Callers that join are no steady load, so there is no closed-loop curve but the comparison's.
+    # One number of callers makes no curve, so there is no closed loop but the comparison's.
     assert set(page.figures) == set(keys) - {"closed"}
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert set(page.figures) <= set(ids)
