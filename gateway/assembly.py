@@ -43,8 +43,7 @@ def assemble(settings: GatewaySettings) -> Gateway:
     metrics = GatewayMetrics(registry)
     for paradigm, permit in permits.items():
         metrics.watch_permits(paradigm, permit)
-        for replica in backends[paradigm].replicas:
-            metrics.watch_replica(paradigm, replica)
+        metrics.watch_backend(backends[paradigm])
     forwarder = Forwarder(backends, permits, metrics)
     grpc_handlers = GrpcTransport(forwarder, metrics).handlers()
     http_transport = HttpTransport(forwarder, metrics)

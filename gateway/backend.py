@@ -3,51 +3,107 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
+from gateway.addresses import is_numeric, resolve
 from gateway.replica import Replica
 from gateway.routes import list_models_route
 from runtime.errors import Unavailable
 
 UNKNOWN_MODEL = "unknown"
+RESOLVE_AGAIN_SECONDS = 1.0
 
 
 class Backend:
-    """All replicas of one paradigm; `targets` are their addresses, host:port."""
+    """All replicas of one paradigm; `targets` are host:port each, and a host name may stand for several replicas."""
 
     def __init__(self, paradigm: str, targets: Sequence[str]) -> None:
         self.paradigm = paradigm
+        self._targets = tuple(targets)
         self._turn = 0
         self.modalities: dict[str, str] = {}
         """By name, of the models that the replicas have listed; those of a lost replica are remembered."""
-        route = list_models_route(paradigm)
-        self.service = route.service
-        self.replicas = [Replica(target, route) for target in targets]
+        self._route = list_models_route(paradigm)
+        self.service = self._route.service
+        self._of_target: dict[str, dict[str, Replica]] = {target: {} for target in targets}
+        for target in targets:
+            if is_numeric(target):
+                self._add(target, target)
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def _add(self, target: str, address: str) -> Replica:
+        replica = self._of_target[target][address] = Replica(address, self._route)
+        return replica
+
+    @property
+    def replicas(self) -> list[Replica]:
+        """Those that there are now."""
+        return [replica for replicas in self._of_target.values() for replica in replicas.values()]
+
+    @property
+    def unresolved(self) -> list[str]:
+        """The targets that have no address yet."""
+        return [target for target, replicas in self._of_target.items() if not replicas]
 
     @property
     def is_configured(self) -> bool:
-        return bool(self.replicas)
+        return bool(self._targets)
 
     @property
     def is_serving(self) -> bool:
         return any(replica.is_serving for replica in self.replicas)
 
     def start(self) -> None:
-        """Make the channels."""
+        """Make the channels of those that are known by their addresses."""
         for replica in self.replicas:
             replica.start()
 
     async def watch(self, changed: Callable[["Backend"], Awaitable[None]]) -> None:
-        """Follow every replica's health and await `changed` after each change; does not return while there are any."""
+        """Follow every replica's health, and which replicas there are, and await `changed` after each change; does not
+        return while there are targets.
+        """
 
         async def on_change() -> None:
             listed = [model for replica in self.replicas for model in replica.models]
-            self.modalities = {model.name: getattr(model, "modality", "") for model in listed}
+            if listed:
+                self.modalities = {model.name: getattr(model, "modality", "") for model in listed}
             await changed(self)
 
         async with asyncio.TaskGroup() as group:
-            for replica in self.replicas:
-                group.create_task(replica.watch(on_change))
+            for target in self._targets:
+                group.create_task(self._follow(target, group, on_change))
+
+    async def _follow(self, target: str, group: asyncio.TaskGroup, on_change: Callable[[], Awaitable[None]]) -> None:
+        """Keep the replicas of one target those that its name stands for."""
+        watches: dict[str, asyncio.Task[None]] = {}
+
+        def begin(replica: Replica) -> None:
+            watches[replica.target] = group.create_task(replica.watch(on_change))
+
+        for replica in self._of_target[target].values():
+            begin(replica)
+        while not is_numeric(target):
+            addresses = await resolve(target)
+            if addresses is not None:
+                for address in sorted(addresses - watches.keys()):
+                    replica = self._add(target, address)
+                    replica.start()
+                    begin(replica)
+                for address in watches.keys() - addresses:
+                    watches.pop(address).cancel()
+                    self._retire(self._of_target[target].pop(address))
+                    await on_change()
+            await asyncio.sleep(RESOLVE_AGAIN_SECONDS)
+
+    def _retire(self, replica: Replica) -> None:
+        """Give a replica that is gone from its name nothing more; let it finish what it has in hand."""
+        leaving = asyncio.create_task(replica.close_when_idle())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     async def close(self) -> None:
+        """Close all channels, whatever is under way."""
+        for leaving in self._leaving:
+            leaving.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         for replica in self.replicas:
             await replica.close()
 
@@ -66,9 +122,10 @@ class Backend:
 
     def problem(self) -> str:
         """Return why no replica can be picked."""
-        if not self.replicas:
+        if not self.is_configured:
             return f"{self.paradigm} backend is not configured"
-        return "; ".join(f"{self.paradigm} backend {each.state.value} at {each.target}" for each in self.replicas)
+        states = [f"{self.paradigm} backend {each.state.value} at {each.target}" for each in self.replicas]
+        return "; ".join((*states, *(f"{self.paradigm} backend has no address at {each}" for each in self.unresolved)))
 
     def label_of(self, name: str, modality: str = "") -> str:
         """Return a metric label for the model of a request: a listed name, or "unknown".

@@ -1,17 +1,19 @@
 """What the gateway exports to Prometheus: one record for each request, in the buckets that all processes share.
 
 Label values come from closed sets: the route table, the models that backends list, gRPC's status names, the replicas
-that were configured.
+that there are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+from gateway.backend import Backend
 from gateway.observation import Observation
 from gateway.permits import Permits
-from gateway.replica import Replica
 from gateway.routes import PARALLEL, SEQUENTIAL
 from gateway.totals import TotalsBook
 from runtime.metrics import SECONDS_BUCKETS
@@ -28,6 +30,7 @@ class GatewayMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._replicas = _Replicas()
         self.totals = TotalsBook()
         self._count_requests()
         self._time_requests()
@@ -60,10 +63,7 @@ class GatewayMetrics:
         self._in_flight = Gauge(
             "tandem_requests_in_flight", "Requests that hold a permit.", ["paradigm"], registry=self._registry
         )
-        self._serving = self._gauge(
-            "tandem_replica_serving", "1 for a replica that takes requests, 0 for one that does not."
-        )
-        self._at_replica = self._gauge("tandem_replica_requests_in_flight", "Requests that a replica has in hand.")
+        self._registry.register(self._replicas)
         self._shed = self._counter("tandem_requests_shed", "Requests refused as too many.", ("paradigm", "reason"))
         self._retries = self._counter("tandem_retries", "Upstream calls that were repeated.", ("paradigm",))
 
@@ -105,9 +105,6 @@ class GatewayMetrics:
     def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, ["paradigm", "target"], registry=self._registry)
-
     def _histogram(self, name: str, text: str, labels: Sequence[str]) -> Histogram:
         return Histogram(name, text, labels, buckets=SECONDS_BUCKETS, registry=self._registry)
 
@@ -125,10 +122,9 @@ class GatewayMetrics:
         """Export the permits taken as the requests in flight."""
         self._in_flight.labels(paradigm).set_function(lambda: permits.in_flight)
 
-    def watch_replica(self, paradigm: str, replica: Replica) -> None:
-        """Export a replica's state and load, by its address."""
-        self._serving.labels(paradigm, replica.target).set_function(lambda: replica.is_serving)
-        self._at_replica.labels(paradigm, replica.target).set_function(lambda: replica.in_flight)
+    def watch_backend(self, backend: Backend) -> None:
+        """Export the state and load of its replicas."""
+        self._replicas.backends.append(backend)
 
     def shed(self, paradigm: str, reason: str) -> None:
         """Count a request that was refused as one too many; `reason` is one of SHED_REASONS."""
@@ -170,3 +166,27 @@ class GatewayMetrics:
         per_token = seen.seconds_per_output
         if per_token is not None and route.paradigm == SEQUENTIAL:
             self._per_token.labels(*stream).observe(per_token)
+
+
+class _Replicas(Collector):
+    """State and load of the replicas that there are when somebody asks; a name without an address serves nothing."""
+
+    def __init__(self) -> None:
+        self.backends: list[Backend] = []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        serving = self._family("tandem_replica_serving", "1 for a replica that takes requests, else 0.")
+        in_hand = self._family("tandem_replica_requests_in_flight", "Requests that a replica has in hand.")
+        for backend in self.backends:
+            # By address: two names for one replica are still one series.
+            for target, replica in {each.target: each for each in backend.replicas}.items():
+                serving.add_metric([backend.paradigm, target], replica.is_serving)
+                in_hand.add_metric([backend.paradigm, target], replica.in_flight)
+            for target in backend.unresolved:
+                serving.add_metric([backend.paradigm, target], 0)
+        yield serving
+        yield in_hand
+
+    @staticmethod
+    def _family(name: str, text: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(name, text, labels=["paradigm", "target"])

@@ -57,6 +57,8 @@ class Replica:
         self.models: tuple[Any, ...] = ()
         self._list_models = list_models
         self._channel: grpc.aio.Channel
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self._calls: dict[Route, Callable[..., Any]] = {}
 
     @property
@@ -72,7 +74,15 @@ class Replica:
         self._channel = grpc.aio.insecure_channel(self.target, options=_OPTIONS)
 
     async def close(self) -> None:
+        """Close the channel; whatever is under way fails."""
         await self._channel.close()
+
+    async def close_when_idle(self) -> None:
+        """Let what is in hand come to its end, then close; if cancelled, close at once."""
+        try:
+            await self._is_idle.wait()
+        finally:
+            await self.close()
 
     def call(self, route: Route, request: bytes, timeout_seconds: float | None) -> Any:
         """Begin an upstream call with raw bytes; fails at once if there is no connection."""
@@ -86,10 +96,13 @@ class Replica:
     def busy(self) -> Iterator[None]:
         """Count a request as in hand."""
         self.in_flight += 1
+        self._is_idle.clear()
         try:
             yield
         finally:
             self.in_flight -= 1
+            if not self.in_flight:
+                self._is_idle.set()
 
     async def watch(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Follow the replica's health and await `changed` after each change of state; never returns."""

@@ -25,10 +25,11 @@ class GatewaySettings(ProcessSettings):
     """Host names under which browsers may ask for the page, besides localhost and IP addresses; separated by commas."""
 
     ar_targets: Annotated[list[str], NoDecode] = ["127.0.0.1:50051"]
-    """Replicas of the sequential backend, host:port each, separated by commas; none: not configured."""
+    """Replicas of the sequential backend, host:port each, separated by commas; a host name stands for all its addresses,
+    asked for again each second; none: not configured."""
 
     gan_targets: Annotated[list[str], NoDecode] = ["127.0.0.1:50052"]
-    """Replicas of the parallel backend, host:port each, separated by commas; none: not configured."""
+    """Replicas of the parallel backend, likewise."""
 
     max_in_flight: int = Field(512, ge=1, le=100_000)
     """Requests of one paradigm that may be at the gateway at a time; one more is refused at once."""

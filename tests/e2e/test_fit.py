@@ -48,9 +48,9 @@ async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> No
     sequential, parallel = found.services
     assert (sequential.model, sequential.num_steps, parallel.model) == ("fashion-ar", 49, "fashion-gan")
     assert sequential.unit.points[-1].x > sequential.unit.points[0].x
-    assert [len(each.held_out) for each in found.capacities] == [1, 1]
+    assert [len(each.held_out) for each in found.capacities] == [1, 2]
     assert {answer.question for answer in found.answers} >= {"p50", "p99", "throughput", "batch", "length"}
-    assert len(found.runs) == 4
+    assert len(found.runs) == 7
     out = tmp_path / "report.html"
     report = await run(*tandem("bench", "report", str(tmp_path), "--out", str(out)))
     assert report.code == 0, report.err

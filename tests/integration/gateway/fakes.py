@@ -231,7 +231,7 @@ async def running_gateway(
 ) -> AsyncIterator[RunningGateway]:
     """Run a gateway before these backends, and wait until it is ready if they are all up."""
     targets = {"ar_targets": [each.target for each in ar or []], "gan_targets": [each.target for each in gan or []]}
-    gateway = assemble(GatewaySettings(port=0, http_port=0, **targets, **settings))
+    gateway = assemble(GatewaySettings(port=0, http_port=0, **{**targets, **settings}))
     await gateway.server.start()
     await gateway.worker.start()
     await gateway.server.health.set_serving(True)

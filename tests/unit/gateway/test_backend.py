@@ -7,7 +7,7 @@ from runtime.errors import Unavailable
 
 def backend(*in_flight: int) -> Backend:
     """Return a backend whose replicas all serve and have so many requests in hand."""
-    made = Backend("sequential", [f"replica-{index}:1" for index in range(len(in_flight))])
+    made = Backend("sequential", [f"10.0.0.{index}:1" for index in range(len(in_flight))])
     for replica, count in zip(made.replicas, in_flight, strict=True):
         replica.state = State.SERVING
         replica.in_flight = count
@@ -46,7 +46,7 @@ def test_lost_replica_is_never_picked() -> None:
     with pytest.raises(Unavailable) as caught:
         made.pick()
     assert str(caught.value) == (
-        "sequential backend is not reachable at replica-0:1; sequential backend is not ready at replica-1:1"
+        "sequential backend is not reachable at 10.0.0.0:1; sequential backend is not ready at 10.0.0.1:1"
     )
 
 

@@ -1,10 +1,11 @@
 from prometheus_client import CollectorRegistry
 
+from gateway.backend import Backend
 from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
 from gateway.permits import Permits
-from gateway.replica import Replica, State
-from gateway.routes import all_routes, list_models_route
+from gateway.replica import State
+from gateway.routes import all_routes
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
@@ -96,11 +97,13 @@ def test_a_picture_in_sequence_is_its_tokens_and_an_image() -> None:
 
 def test_replicas_tell_whether_they_serve_and_what_they_have_in_hand() -> None:
     registry = CollectorRegistry()
-    replica = Replica("127.0.0.1:1", list_models_route("parallel"))
-    GatewayMetrics(registry).watch_replica("parallel", replica)
+    backend = Backend("parallel", ["127.0.0.1:1", "nowhere:1"])
+    (replica,) = backend.replicas
+    GatewayMetrics(registry).watch_backend(backend)
     labels = {"paradigm": "parallel", "target": "127.0.0.1:1"}
     assert registry.get_sample_value("tandem_replica_serving", labels) == 0
     replica.state = State.SERVING
     with replica.busy():
         assert registry.get_sample_value("tandem_replica_serving", labels) == 1
         assert registry.get_sample_value("tandem_replica_requests_in_flight", labels) == 1
+    assert registry.get_sample_value("tandem_replica_serving", {"paradigm": "parallel", "target": "nowhere:1"}) == 0
