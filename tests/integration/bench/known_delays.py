@@ -15,10 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tandem.common.v1 import images_pb2
+from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 
+SERVING = health_pb2.HealthCheckResponse.SERVING
 IMAGE = images_pb2.ImageBatch(shape=[1, 2, 2, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=bytes(4))
 
 
@@ -34,12 +37,14 @@ class KnownDelays(gan_pb2_grpc.GanServiceServicer):
         self._num_answered = 0
 
     def Sample(self, request, context):
-        self._sleep_until(self._answer_at(time.monotonic(), request.seed))
+        began_at = time.monotonic()
+        self._sleep_until(self._answer_at(began_at, request.seed))
         with self._lock:
             self._num_answered += 1
             if self._num_answered % 20 == 0:
                 print("answered", flush=True)
-        return gan_pb2.SampleResponse(images=IMAGE)
+        waited = time.monotonic() - began_at
+        return gan_pb2.SampleResponse(images=IMAGE, timings=Timings(compute_seconds=waited, total_seconds=waited))
 
     def SampleStream(self, request, context):
         instant = time.monotonic()
@@ -75,6 +80,9 @@ class KnownDelays(gan_pb2_grpc.GanServiceServicer):
 def main() -> None:
     server = grpc.server(ThreadPoolExecutor(512), options=[("grpc.so_reuseport", 0)])
     gan_pb2_grpc.add_GanServiceServicer_to_server(KnownDelays(json.loads(sys.argv[1])), server)
+    health_servicer = health.HealthServicer()
+    health_servicer.set(gan_pb2.DESCRIPTOR.services_by_name["GanService"].full_name, SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)

@@ -1,0 +1,71 @@
+"""Through the gateway, of delays that are known: the parts make up the whole, and the gateway measured the same."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.load.document import StreamResult
+from bench.processes import free_port, serving
+from gateway.quantiles import quantile
+from runtime.metrics import SECONDS_BUCKETS
+from tests.integration.bench.servers import Server
+from tests.integration.bench.test_truth import open_scenario, undisturbed
+
+FAST, SLOW, SHARE_SLOW = 0.5, 1.0, 0.3
+MAX_RESIDUAL = 0.02
+DURATION = "gen_ai_server_request_duration_seconds"
+
+
+async def test_parts_sum_to_the_whole_and_the_gateway_agrees(known_delays: Callable[[dict[str, Any]], Server]) -> None:
+    pages = []
+
+    def start(delays: dict[str, Any]) -> Server:
+        backend, door, page = known_delays(delays), free_port(), free_port()
+        flags = ("--port", str(door), "--http-port", str(page), "--ar-targets", "", "--gan-targets", backend.address)
+        gateways.enter_context(serving("gateway", *flags, port=door))
+        pages.append(f"http://127.0.0.1:{page}/metrics")
+        return Server(f"127.0.0.1:{door}", backend.process)
+
+    with ExitStack() as gateways:
+        outcome = await undisturbed(start, {"bimodal": [FAST, SLOW, SHARE_SLOW]}, open_scenario(40.0, 300))
+        histogram = cumulative((await asyncio.to_thread(httpx.get, pages[-1])).text)
+    (stream,) = outcome.document.streams
+    assert_parts_make_up_the_whole(stream)
+    assert histogram[float("inf")] == stream.fates.ok == 300
+    for share, exact in ((0.5, stream.latency.seconds.p50), (0.9, stream.latency.seconds.p90)):
+        found = quantile(share, histogram)
+        assert found is not None
+        assert exact is not None
+        assert abs(bucket(found) - bucket(exact)) <= 1, share
+
+
+def assert_parts_make_up_the_whole(stream: StreamResult) -> None:
+    assert stream.phases is not None
+    parts = {name: part.around_p50_seconds or 0.0 for name, part in stream.phases.parts.items()}
+    whole = stream.phases.latency_around_p50_seconds
+    assert whole is not None
+    assert sum(parts.values()) == pytest.approx(whole, rel=1e-6)
+    assert parts["compute"] == pytest.approx(FAST, rel=0.02)
+    assert 0.0 <= parts["residual"] / whole < MAX_RESIDUAL
+
+
+def bucket(seconds: float) -> int:
+    return bisect.bisect_left(SECONDS_BUCKETS, seconds)
+
+
+def cumulative(page: str) -> dict[float, float]:
+    """Return the counts of Sample's durations by upper bound."""
+    return {
+        float(sample.labels["le"]): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == f"{DURATION}_bucket" and sample.labels["rpc"] == "Sample"
+    }
