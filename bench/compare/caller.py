@@ -15,6 +15,7 @@ from bench.load.messages import READERS, Reading, request_maker
 from bench.load.orders import Order
 from bench.load.record import Recorder
 from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
+from tandem.client.credentials import CallMetadata
 from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 
 _STUBS: dict[str, Any] = {"sequential": AutoregressiveServiceStub, "parallel": GanServiceStub}
@@ -30,11 +31,12 @@ _IMAGES: dict[str, Callable[[Any], Any]] = {
 class Caller:
     """Asks on one channel. Used by one task at a time: it is the order of its calls that tells whose image it is."""
 
-    def __init__(self, way: Way, channel: grpc.aio.Channel) -> None:
+    def __init__(self, way: Way, channel: grpc.aio.Channel, metadata: CallMetadata | None) -> None:
         rpc: Any = getattr(_STUBS[way.work.paradigm](channel), way.work.rpc)
         self._read_message = READERS[way.work.rpc]
         self._images_of = _IMAGES[way.work.rpc]
-        self._line = Line(rpc, request_maker(way.work, way.model), self._read, way.work.deadline_seconds)
+        make = request_maker(way.work, way.model)
+        self._line = Line(rpc, make, self._read, way.work.deadline_seconds, metadata)
         self._image: Any = None
 
     async def ask(self, order: Order, recorder: Recorder, now: float, zero: float) -> Pixels | None:

@@ -26,7 +26,8 @@ from bench.compare.observer import Observer
 from bench.compare.visit import Meters, Stay, Visitor
 from bench.compare.ways import Pair, Way
 from bench.load.record import Fate
-from tandem.client.channels import channel_options
+from tandem.client.channels import open_async_channel
+from tandem.client.credentials import Credentials
 
 BROKEN_OFF = "broken off by hand"
 NUM_CONNECTIONS = 4
@@ -69,8 +70,9 @@ async def conduct(
     findings = Findings(datetime.now(UTC), _albums(pair, settings))
     since = time.monotonic()
     findings.idle_watts = await asyncio.to_thread(meters.energy.idle_watts)
-    async with _channels(address) as channels:
-        work = _Work(pair, settings, channels, findings, observer)
+    credentials = Credentials.from_environment()
+    async with _channels(address, credentials) as channels:
+        work = _Work(pair, settings, (channels, credentials), findings, observer)
         with _quiet_collector():
             try:
                 await _until(stop, work.run(meters))
@@ -89,10 +91,11 @@ class _Work:
         self,
         pair: Pair,
         settings: Settings,
-        channels: Sequence[grpc.aio.Channel],
+        connections: tuple[Sequence[grpc.aio.Channel], Credentials],
         findings: Findings,
         observer: Observer,
     ) -> None:
+        channels, credentials = connections
         self._ways = pair.ways()
         self._settings = settings
         self._findings = findings
@@ -101,7 +104,10 @@ class _Work:
         self._dealers = {name: Dealer(pair.sequential.num_classes, self._random) for name in _PARADIGMS}
         self._labels = Dealer(pair.sequential.num_classes, self._random)
         self._callers = {
-            way.name: [Caller(way, channels[i % len(channels)]) for i in range(max(1, *settings.concurrencies, 1))]
+            way.name: [
+                Caller(way, channels[i % len(channels)], credentials.metadata)
+                for i in range(max(1, *settings.concurrencies, 1))
+            ]
             for way in self._ways
         }
         uncounted = Dealer(pair.sequential.num_classes, self._random)
@@ -183,10 +189,10 @@ def _albums(pair: Pair, settings: Settings) -> dict[str, Album]:
 
 
 @contextlib.asynccontextmanager
-async def _channels(address: str) -> AsyncIterator[list[grpc.aio.Channel]]:
+async def _channels(address: str, credentials: Credentials) -> AsyncIterator[list[grpc.aio.Channel]]:
     # Channels with equal options would share one connection.
-    options = (*channel_options(address), ("grpc.use_local_subchannel_pool", 1))
-    channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(NUM_CONNECTIONS)]
+    of_its_own = (("grpc.use_local_subchannel_pool", 1),)
+    channels = [open_async_channel(address, credentials, of_its_own) for _ in range(NUM_CONNECTIONS)]
     try:
         await _ready(address, channels)
         yield channels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -107,23 +108,30 @@ def checked(paradigm: Paradigm, slo_seconds: float, predicted: Interval, runs: S
         measured_high_per_second=high,
         error=error,
         held_out=tuple(runs),
-        verdict=f"predicted {number(predicted.value)}/s, {_verdict(low, high, error)}",
+        verdict=f"predicted {number(predicted.value)}/s, {_verdict(low, high, error)}{_unsteadiness(runs)}",
     )
 
 
 def measured_bracket(runs: Sequence[HeldOut]) -> tuple[float | None, float | None]:
-    """Return the highest rate up to which a share of 0.99 meets the objective, and the lowest at which it does not.
+    """Return the highest rate up to which a share of 0.99 meets the objective, and the lowest from which it does not.
 
-    Requests that failed did not meet it. Invalid runs do not count.
+    Requests that failed did not meet it. Invalid runs do not count. Where a higher rate met it and a lower one did not,
+    the machine was not the same in both, and the capacity may be anywhere between.
     """
-    shares = sorted(
-        (each.rate_per_second, each.measured_share_within_slo)
-        for each in runs
-        if each.valid and each.measured_share_within_slo is not None
-    )
-    missed = min((rate for rate, share in shares if share < QUANTILE), default=None)
-    met = [rate for rate, share in shares if share >= QUANTILE and (missed is None or rate < missed)]
-    return max(met, default=None), missed
+    met, missed = _met_and_missed(runs)
+    low = max((rate for rate in met if rate < min(missed, default=math.inf)), default=None)
+    high = min((rate for rate in missed if rate > max(met, default=0.0)), default=None)
+    return low, high
+
+
+def _met_and_missed(runs: Sequence[HeldOut]) -> tuple[list[float], list[float]]:
+    """Return the rates at which the objective was met, and those at which it was missed."""
+    met: list[float] = []
+    missed: list[float] = []
+    for each in runs:
+        if each.valid and each.measured_share_within_slo is not None:
+            (met if each.measured_share_within_slo >= QUANTILE else missed).append(each.rate_per_second)
+    return met, missed
 
 
 def _error(predicted: float, low: float | None, high: float | None) -> float | None:
@@ -142,6 +150,13 @@ def _verdict(low: float | None, high: float | None, error: float | None) -> str:
         return f"{words}: in keeping"
     side = "too high" if error > 0 else "too low"
     return f"{words}: {abs(error):.0%} {side}{', a POOR prediction' if abs(error) > MAX_ERROR else ''}"
+
+
+def _unsteadiness(runs: Sequence[HeldOut]) -> str:
+    met, missed = _met_and_missed(runs)
+    if max(met, default=0.0) < min(missed, default=math.inf):
+        return ""
+    return f"; the machine was not steady: met at {number(max(met))}/s, missed at {number(min(missed))}/s"
 
 
 def bracket(low: float | None, high: float | None) -> str:

@@ -14,6 +14,7 @@ import grpc
 from bench.load.messages import Read, Reading, RequestOf
 from bench.load.orders import Order
 from bench.load.record import NOT_TOLD, Ended, Fate, Recorder
+from tandem.client.credentials import CallMetadata
 from tandem.client.timings import gateway_timings
 
 _NAN = float("nan")
@@ -26,16 +27,24 @@ _MAX_TEXT = 500
 class Line:
     """One stream of work on one connection: how to ask, and how to read the answer."""
 
-    def __init__(self, rpc: Any, make_request: RequestOf, read: Read, deadline_seconds: float | None) -> None:
+    def __init__(
+        self,
+        rpc: Any,
+        make_request: RequestOf,
+        read: Read,
+        deadline_seconds: float | None,
+        metadata: CallMetadata | None = None,
+    ) -> None:
         self._rpc = rpc
         self._make_request = make_request
         self._deadline_seconds = deadline_seconds
+        self._metadata = metadata
         self.read = read
         self.is_streamed = isinstance(rpc, grpc.aio.UnaryStreamMultiCallable)
 
     def call(self, order: Order) -> Any:
         """Send a request; return grpc's call."""
-        return self._rpc(self._make_request(order), timeout=self._deadline_seconds)
+        return self._rpc(self._make_request(order), timeout=self._deadline_seconds, metadata=self._metadata)
 
 
 class Exchange:

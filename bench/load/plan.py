@@ -14,7 +14,8 @@ from bench.load.messages import READERS, request_maker
 from bench.load.scenario import Scenario
 from bench.load.served import model_of
 from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
-from tandem.client.channels import channel_options
+from tandem.client.channels import open_async_channel
+from tandem.client.credentials import Credentials
 from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 
 CONNECT_SECONDS = 10.0
@@ -35,13 +36,13 @@ class Plan(BaseModel):
 async def connected(plan: Plan) -> AsyncIterator[list[list[Line]]]:
     """Open the connections; yield lines[connection][work]. Raises ConnectionError if no server is there."""
     # Channels with equal options would share one connection.
-    options = (*channel_options(plan.address), ("grpc.use_local_subchannel_pool", 1))
+    credentials, of_its_own = Credentials.from_environment(), (("grpc.use_local_subchannel_pool", 1),)
     channels = [
-        grpc.aio.insecure_channel(plan.address, options=options) for _ in range(plan.scenario.connections_per_process)
+        open_async_channel(plan.address, credentials, of_its_own) for _ in range(plan.scenario.connections_per_process)
     ]
     try:
         await _ready(channels, plan.address)
-        yield [_lines(plan, channel) for channel in channels]
+        yield [_lines(plan, channel, credentials) for channel in channels]
     finally:
         await asyncio.gather(*(channel.close() for channel in channels))
 
@@ -54,10 +55,11 @@ async def _ready(channels: Sequence[grpc.aio.Channel], address: str) -> None:
         raise ConnectionError(f"no connection to {address} within {CONNECT_SECONDS:g} s") from None
 
 
-def _lines(plan: Plan, channel: grpc.aio.Channel) -> list[Line]:
+def _lines(plan: Plan, channel: grpc.aio.Channel, credentials: Credentials) -> list[Line]:
     lines = []
     for work in plan.scenario.works:
         stub: Any = _STUBS[work.paradigm](channel)
         make = request_maker(work, model_of(work, plan.models))
-        lines.append(Line(getattr(stub, work.rpc), make, READERS[work.rpc], work.deadline_seconds))
+        rpc, read = getattr(stub, work.rpc), READERS[work.rpc]
+        lines.append(Line(rpc, make, read, work.deadline_seconds, credentials.metadata))
     return lines

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.crossover.document import Crossover, HeldOut, Settings, read_crossover
-from bench.crossover.prediction import bracket, measured_bracket
+from bench.crossover.document import Crossover, HeldOut, Interval, Settings, read_crossover
+from bench.crossover.prediction import bracket, checked, measured_bracket
 from bench.crossover.runs import BrokenOff, in_turn, rates, settings_of
 from bench.load.scenario import Scenario
 from tests.unit.bench.crossover.simulated import LENGTH, Imagined, fitted, usual
@@ -151,11 +151,20 @@ def held_out(rate: float, share: float | None, valid: bool = True) -> HeldOut:
 
 
 def test_a_capacity_lies_between_what_met_the_objective_and_what_did_not() -> None:
-    runs = [held_out(10, 1.0), held_out(20, 0.995), held_out(30, 0.98), held_out(40, 1.0)]
+    runs = [held_out(10, 1.0), held_out(20, 0.995), held_out(30, 0.98), held_out(40, 0.5)]
     assert measured_bracket(runs) == (20, 30)
     assert measured_bracket(runs[:2]) == (20, None)
     assert measured_bracket(runs[2:3]) == (None, 30)
     assert measured_bracket([held_out(10, 1.0, valid=False), held_out(20, None)]) == (None, None)
+
+
+def test_a_machine_that_was_not_steady_makes_the_bracket_wide_and_is_told_of() -> None:
+    runs = [held_out(10, 1.0), held_out(20, 0.98), held_out(30, 1.0), held_out(40, 0.5)]
+    predicted = Interval(value=25, low=25, high=25)
+    capacity = checked("parallel", 0.25, predicted, runs)
+    assert (capacity.measured_low_per_second, capacity.measured_high_per_second, capacity.error) == (10, 40, 0.0)
+    assert capacity.verdict.endswith("in keeping; the machine was not steady: met at 30/s, missed at 20/s")
+    assert "steady" not in checked("parallel", 0.25, predicted, [runs[0], runs[3]]).verdict
 
 
 def test_a_bracket_in_words() -> None:
