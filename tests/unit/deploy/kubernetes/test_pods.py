@@ -1,0 +1,115 @@
+"""What a pod may do, which ports it has, how it starts and how it ends; next to what the code does."""
+
+import re
+import tomllib
+
+import pytest
+
+from gateway.settings import GatewaySettings
+from runtime import server
+from services.ar.settings import ArSettings
+from services.gan.settings import GanSettings
+from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, PROCESSES, ROOT
+
+MARGIN_SECONDS = 10  # beyond what is planned, before a pod is killed
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
+PORTS = {
+    "gateway": {"grpc": GatewaySettings().port, "http": GatewaySettings().http_port},
+    "ar": {"grpc": ArSettings().port, "metrics": ArSettings().metrics_port},
+    "gan": {"grpc": GanSettings().port, "metrics": GanSettings().metrics_port},
+}
+
+
+@pytest.fixture(params=PROCESSES)
+def process(request) -> str:
+    return request.param
+
+
+def test_a_pod_may_do_nothing_that_it_need_not(manifests, process):
+    pod, container = manifests.pod(process)["spec"], manifests.server(process)
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    account = manifests.of("ServiceAccount")[pod["serviceAccountName"]]
+    assert account["automountServiceAccountToken"] is False
+
+
+def test_the_user_is_the_image_s(manifests, process):
+    context = manifests.pod(process)["spec"]["securityContext"]
+    assert f"USER {context['runAsUser']}:{context['runAsGroup']}\n" in DOCKERFILE
+
+
+def test_ports_are_those_of_the_settings_and_of_the_image(manifests, process):
+    assert manifests.ports(process) == PORTS[process]
+    stage = DOCKERFILE.partition(f" AS {process}\n")[2]
+    exposed = re.search(r"^EXPOSE (.*)$", stage, re.MULTILINE)
+    assert exposed is not None
+    assert [int(port) for port in exposed[1].split()] == list(PORTS[process].values())
+
+
+def test_images_are_those_that_are_built_here(manifests, process):
+    on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
+    assert manifests.server(process)["image"] == f"tandem/{process}:{VERSION}{'-cuda' if on_gpu else ''}"
+    assert manifests.pod(process)["metadata"]["labels"]["app.kubernetes.io/version"] == VERSION
+
+
+def test_a_pod_is_killed_only_after_all_that_it_was_promised(manifests, process):
+    pod, container = manifests.pod(process)["spec"], manifests.server(process)
+    pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain = float(manifests.environment(process)["TANDEM_DRAIN_SECONDS"])
+    assert pod["terminationGracePeriodSeconds"] >= pre_stop + drain + MARGIN_SECONDS
+    assert drain >= dict(server._OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
+    assert pre_stop >= 5
+
+
+def test_probes_ask_the_process_itself(manifests, process):
+    container = manifests.server(process)
+    for probe in (container[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")):
+        if process == "gateway":
+            assert (probe["httpGet"]["path"], probe["httpGet"]["port"]) == ("/livez", "http")
+            assert (probe["httpGet"].get("scheme") == "HTTPS") == ("tls" in manifests.variant.components)
+        elif "tls" in manifests.variant.components:
+            address = f"127.0.0.1:{PORTS[process]['grpc']}"
+            assert probe["exec"]["command"] == ["python", "-m", "runtime.probe", address]
+        else:
+            assert probe["grpc"] == {"port": PORTS[process]["grpc"]}
+
+
+def test_what_a_pod_needs_is_reserved(manifests, process):
+    resources = manifests.server(process)["resources"]
+    assert resources["requests"]["memory"] == resources["limits"]["memory"]
+    if process in BACKENDS:  # they count the cores of their quota: half a one would be rounded up, and throttled
+        assert resources["requests"]["cpu"] == resources["limits"]["cpu"]
+        assert resources["limits"]["cpu"].isdecimal()
+    on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
+    assert resources["limits"].get("nvidia.com/gpu") == (1 if on_gpu else None)
+
+
+def test_every_mount_has_its_volume_and_only_tmp_can_be_written(manifests, process):
+    volumes = {volume["name"]: volume for volume in manifests.pod(process)["spec"]["volumes"]}
+    mounts = {mount["name"]: mount for mount in manifests.server(process)["volumeMounts"]}
+    assert mounts.keys() == volumes.keys()
+    assert {name for name, mount in mounts.items() if not mount.get("readOnly")} == {"tmp"}
+    assert (mounts["tmp"]["mountPath"], "emptyDir" in volumes["tmp"]) == ("/tmp", True)  # noqa: S108
+    secrets = {volume["secret"]["secretName"] for volume in volumes.values() if "secret" in volume}
+    assert secrets <= {"api-keys", f"{process}-tls"}
+
+
+def test_an_update_takes_no_pod_away_before_the_new_one_is_ready(manifests, process):
+    strategy = manifests.of("Deployment")[process]["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_pods_of_a_process_spread_over_nodes_and_zones(manifests, process):
+    constraints = manifests.pod(process)["spec"]["topologySpreadConstraints"]
+    assert {each["topologyKey"] for each in constraints} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+    for each in constraints:
+        assert process in manifests.selected(each["labelSelector"]["matchLabels"])
+        assert COMPONENT in each["matchLabelKeys"]

@@ -1,0 +1,49 @@
+"""Every object is one that its API takes: no field misspelt, none of the wrong type."""
+
+import copy
+import json
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+from jsonschema import Draft202012Validator
+
+SCHEMAS = {path.stem: json.loads(path.read_text()) for path in Path(__file__).with_name("schemas").glob("*.json")}
+OLDEST, NEWEST = "1.30", "1.37"  # OLDEST is what the base promises
+
+
+def faults(thing: dict, version: str) -> list[str]:
+    if schema := SCHEMAS.get(thing["kind"]):
+        return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(thing)]
+    try:
+        kubernetes_validate.validate(thing, version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return [f"{list(error.path)}: {error.message}"]
+    return []
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_every_object_is_well_formed(manifests, version):
+    named = [
+        f"{each['kind']} {each['metadata']['name']}: {fault}"
+        for each in manifests.objects
+        for fault in faults(each, version)
+    ]
+    assert named == []
+
+
+def test_a_misspelt_field_would_be_seen(scaled):
+    for kind in ("Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget", *SCHEMAS):
+        thing = copy.deepcopy(next(iter(scaled.of(kind).values())))
+        thing["spec"]["replikas"] = 2
+        assert faults(thing, NEWEST), kind
+
+
+def test_a_plain_cluster_can_take_the_base_and_the_overlays(manifests):
+    kinds = {each["kind"] for each in manifests.objects}
+    assert bool(kinds & SCHEMAS.keys()) == ("autoscaling" in manifests.variant.components)
+
+
+def test_all_of_it_is_in_one_namespace(manifests):
+    places = {each["metadata"].get("namespace") for each in manifests.objects if each["kind"] != "Namespace"}
+    assert places == ({None} if manifests.variant.base == "base" else {"tandem"})
