@@ -85,6 +85,18 @@ def _queue() -> list[Panel]:
             [Query(rate("tandem_preemptions_total", "model", MODEL), OF_MODEL)],
         ),
         _panel(
+            "Prompt tokens found in the cache",
+            "Share of the tokens of prompts that another sequence had computed before, so that prefill skips them.",
+            SHARE,
+            [
+                Query(
+                    f"{rate('tandem_prompt_cached_tokens_total', 'model', MODEL)}"
+                    f" / {rate('tandem_prompt_tokens_total', 'model', MODEL)}",
+                    OF_MODEL,
+                )
+            ],
+        ),
+        _panel(
             "Sequences ended",
             "By how they ended, a second: finished, cancelled by their caller, or failed.",
             PER_SECOND,

@@ -77,6 +77,7 @@ class Generation:
     def _complete(self, message: ar_pb2.GenerateResponse) -> None:
         """Add usage and timings to the last message."""
         message.usage.prompt_tokens = self._stream.sequences[0].num_prompt_tokens
+        message.usage.cached_tokens = self._stream.sequences[0].num_cached_tokens or 0
         message.usage.output_tokens = sum(choice.num_output_tokens for choice in self._choices)
         message.usage.seed = self._params.seed
         self.timings = request_timings([self._stream], self._call.received_at)

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-import os
 import time
 
 import torch
 
+from runtime.cores import usable_cores
 from runtime.models import Model, ModelError
 from services.ar.block_pool import BlockPool
 from services.ar.checkpoint import Checkpoint
@@ -18,6 +18,7 @@ from services.ar.kv_cache import KVCache
 from services.ar.metrics import ArMetrics, EngineMetrics
 from services.ar.model import Transformer
 from services.ar.packed_linear import pack_linears
+from services.ar.prefix_cache import PrefixCache
 from services.ar.runner import Runner
 from services.ar.scheduler import Scheduler
 from services.ar.sequential_model import Codec, SequentialModel
@@ -61,8 +62,9 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialMo
     transformer.prepare(codec.max_context_tokens)
     num_output_tokens = codec.num_codes if isinstance(codec, ImageCodec) else checkpoint.config.vocab_size
     # A model of pictures is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
-    num_threads = settings.num_threads or (1 if isinstance(codec, ImageCodec) else len(os.sched_getaffinity(0)))
-    engine = _engine(transformer, num_output_tokens, num_threads, is_exact, settings, metrics, model.name)
+    num_threads = settings.num_threads or (1 if isinstance(codec, ImageCodec) else usable_cores())
+    has_prefixes = settings.prefix_cache and isinstance(codec, TextCodec)  # an image's prompt is a token
+    engine = _engine(transformer, num_output_tokens, num_threads, is_exact, has_prefixes, settings, metrics, model.name)
     kind = f"{settings.dtype}{', exact' * is_exact}"
     logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, device, time.monotonic() - started)
     return SequentialModel(codec, engine, num_output_tokens, description, _watch(model, settings, metrics))
@@ -114,6 +116,7 @@ def _engine(
     num_output_tokens: int,
     num_threads: int,
     is_exact: bool,
+    has_prefixes: bool,
     settings: ArSettings,
     metrics: ArMetrics,
     name: str,
@@ -124,8 +127,11 @@ def _engine(
     pool = BlockPool(num_blocks, settings.block_size)
     longest_chunk = settings.max_batch_tokens - settings.max_num_sequences + 1
     chunk_tokens = min(PREFILL_CHUNK_TOKENS, longest_chunk) if is_exact else None
-    scheduler = Scheduler(pool, settings.max_num_sequences, settings.max_batch_tokens, chunk_tokens)
-    observer = EngineMetrics(metrics, name, scheduler, pool)
+    # A chunk that ends in mid-block leaves nothing to share.
+    can_share = chunk_tokens is None or chunk_tokens % settings.block_size == 0
+    prefix_cache = PrefixCache(pool, chunk_tokens) if has_prefixes and can_share else None
+    scheduler = Scheduler(pool, settings.max_num_sequences, settings.max_batch_tokens, chunk_tokens, prefix_cache)
+    observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache)
     runner = Runner(transformer, cache, num_output_tokens, num_threads, is_exact)
     return Engine(scheduler, runner, observer, settings.max_num_sequences + settings.max_queued_sequences)
 

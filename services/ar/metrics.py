@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
 from services.ar.block_pool import BlockPool
+from services.ar.prefix_cache import PrefixCache
 from services.ar.scheduler import Scheduler, Work
 from services.common.batcher import ENDS, End
 
@@ -34,6 +35,15 @@ class ArMetrics:
             ["model", "kind"],
             registry=registry,
         )
+        self.prompt_tokens = Counter(
+            "tandem_prompt_tokens", "Tokens of prompts that were taken into the batch.", ["model"], registry=registry
+        )
+        self.cached_tokens = Counter(
+            "tandem_prompt_cached_tokens",
+            "Tokens of prompts, of the above, that another sequence had computed before.",
+            ["model"],
+            registry=registry,
+        )
         self.steps = Histogram(
             "tandem_step_seconds", "Seconds of a step.", ["model"], buckets=SECONDS_BUCKETS, registry=registry
         )
@@ -54,16 +64,28 @@ class ArMetrics:
 class EngineMetrics:
     """What the engine of one model reports; implements `engine.EngineObserver`."""
 
-    def __init__(self, metrics: ArMetrics, model: str, scheduler: Scheduler, pool: BlockPool) -> None:
+    def __init__(
+        self,
+        metrics: ArMetrics,
+        model: str,
+        scheduler: Scheduler,
+        pool: BlockPool,
+        prefix_cache: PrefixCache | None = None,
+    ) -> None:
         self._metrics = metrics
         self._model = model
         self._num_preemptions = 0
+        self._prefix_cache = prefix_cache
+        self._num_prompt_tokens = self._num_cached_tokens = 0
         metrics.blocks.labels(model).set(pool.num_blocks)
         metrics.used_blocks.labels(model).set_function(lambda: pool.num_taken)
         metrics.waiting.labels(model).set_function(lambda: scheduler.num_waiting)
         metrics.running.labels(model).set_function(lambda: scheduler.num_running)
         # Counters begin at 0: one that appears with its first event hides that event from a rate.
         metrics.preemptions.labels(model)
+        if prefix_cache is not None:
+            metrics.prompt_tokens.labels(model)
+            metrics.cached_tokens.labels(model)
         for kind in ("decode", "prefill"):
             metrics.tokens.labels(model, kind)
         for outcome in ENDS:
@@ -78,6 +100,14 @@ class EngineMetrics:
         metrics.tokens.labels(model, "prefill").inc(sum(work.num_tokens for work in batch) - num_decodes)
         metrics.preemptions.labels(model).inc(scheduler.num_preemptions - self._num_preemptions)
         self._num_preemptions = scheduler.num_preemptions
+        if self._prefix_cache is not None:
+            self._count_prompts(self._prefix_cache)
+
+    def _count_prompts(self, cache: PrefixCache) -> None:
+        metrics, model = self._metrics, self._model
+        metrics.prompt_tokens.labels(model).inc(cache.num_prompt_tokens - self._num_prompt_tokens)
+        metrics.cached_tokens.labels(model).inc(cache.num_cached_tokens - self._num_cached_tokens)
+        self._num_prompt_tokens, self._num_cached_tokens = cache.num_prompt_tokens, cache.num_cached_tokens
 
     def ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None:
         self._metrics.sequences.labels(self._model, outcome).inc()

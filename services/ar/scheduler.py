@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from services.ar.block_pool import BlockPool
+from services.ar.prefix_cache import PrefixCache
 from services.ar.sequence import FinishReason, SampledToken, Sequence
 
 
@@ -40,11 +41,17 @@ class Scheduler:
     max_num_sequences: sequences a step. max_batch_tokens: tokens a step, at least max_num_sequences; what decoding
     sequences leave of it goes to prompts, so it bounds how long a prompt can hold up running streams. chunk_tokens, if
     given: prompts are cut at its multiples and nowhere else, and outputs computed again go token by token as at first,
-    so that how a sequence is computed does not depend on the others.
+    so that how a sequence is computed does not depend on the others. prefix_cache, if given: what sequences that begin
+    alike have in common is computed once.
     """
 
     def __init__(
-        self, pool: BlockPool, max_num_sequences: int, max_batch_tokens: int, chunk_tokens: int | None = None
+        self,
+        pool: BlockPool,
+        max_num_sequences: int,
+        max_batch_tokens: int,
+        chunk_tokens: int | None = None,
+        prefix_cache: PrefixCache | None = None,
     ) -> None:
         if max_batch_tokens < max_num_sequences:
             raise ValueError(f"max_batch_tokens: {max_batch_tokens} is less than max_num_sequences {max_num_sequences}")
@@ -52,6 +59,7 @@ class Scheduler:
             raise ValueError(f"max_batch_tokens: {max_batch_tokens} has no room for a chunk of {chunk_tokens} tokens")
         self._pool = pool
         self._chunk_tokens = chunk_tokens
+        self._prefix_cache = prefix_cache
         self.max_num_sequences = max_num_sequences
         self._max_batch_tokens = max_batch_tokens
         self._waiting: deque[Sequence] = deque()
@@ -116,12 +124,21 @@ class Scheduler:
         if not self._waiting or len(self._running) == self.max_num_sequences:
             return None
         sequence = self._waiting[0]
-        if not self._next_tokens(sequence, budget):
-            return None
-        if not self._pool.grow(sequence.block_table, len(sequence.token_ids)):
+        if self._prefix_cache is not None:
+            self._prefix_cache.share(sequence)
+        if not self._next_tokens(sequence, budget) or not self._pool.grow(
+            sequence.block_table, len(sequence.token_ids)
+        ):
+            self._give_back(sequence)
             return None
         self._running.append(self._waiting.popleft())
+        if self._prefix_cache is not None:
+            self._prefix_cache.count(sequence)
         return sequence
+
+    def _give_back(self, sequence: Sequence) -> None:
+        self._pool.release(sequence.block_table)
+        sequence.num_computed_tokens = 0
 
     def _make_room(self, sequence: Sequence, num_tokens: int, batch: list[Work]) -> bool:
         """Give `sequence` the blocks it needs, at the cost of younger ones; return False if it had to go itself."""
@@ -138,8 +155,7 @@ class Scheduler:
     def _preempt(self, sequence: Sequence) -> None:
         """Send a sequence back to the head of the queue; all its tokens are computed again when its turn comes."""
         self._running.remove(sequence)
-        self._pool.release(sequence.block_table)
-        sequence.num_computed_tokens = 0
+        self._give_back(sequence)
         self._waiting.appendleft(sequence)
         self.num_preemptions += 1
 
@@ -149,7 +165,10 @@ class Scheduler:
 
     def _commit_one(self, work: Work, tokens: list[SampledToken]) -> Progress:
         sequence = work.sequence
+        num_computed_before = sequence.num_computed_tokens
         sequence.num_computed_tokens += work.num_tokens
+        if self._prefix_cache is not None:
+            self._prefix_cache.keep(sequence, num_computed_before)
         if not sequence.is_scored:
             sequence.token_ids.extend(token.token_id for token in tokens)
         reason = _finish_reason(sequence, tokens)
@@ -159,10 +178,7 @@ class Scheduler:
 
     def check_integrity(self) -> None:
         """Raises AssertionError if blocks are lost or a sequence holds too few of them."""
-        self._pool.check_integrity()
-        held = [block for sequence in self._running for block in sequence.block_table]
-        if len(held) != len(set(held)) or len(held) != self._pool.num_taken:
-            raise AssertionError(f"scheduler: {len(held)} blocks held, {self._pool.num_taken} taken")
+        self._pool.check_integrity([sequence.block_table for sequence in self._running])
         if any(sequence.block_table for sequence in self._waiting):
             raise AssertionError("scheduler: a waiting sequence holds blocks")
 

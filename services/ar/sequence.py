@@ -47,6 +47,10 @@ class Sequence:
     token_ids: list[int] = field(init=False)
     num_computed_tokens: int = field(default=0, init=False)
     block_table: list[int] = field(default_factory=list, init=False)
+    block_keys: list[bytes] = field(default_factory=list, init=False)
+    """Of its first full blocks, as far as they were wanted; see prefix_cache.py."""
+    num_cached_tokens: int | None = field(default=None, init=False)
+    """Tokens of the prompt that were in the cache when it was first taken in; None before, and without such a cache."""
 
     scheduled_at: float | None = field(default=None, init=False)
     """When it was first taken into a step, monotonic seconds."""

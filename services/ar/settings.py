@@ -55,6 +55,9 @@ class ArSettings(ProcessSettings):
     max_batch_tokens: int = Field(256, ge=1)
     """Tokens a step: bounds how long a new prompt can hold up running streams."""
 
+    prefix_cache: bool = True
+    """Whether texts that begin alike compute their beginning once; with exact, in pieces of 128 tokens."""
+
     diversity_every: int = Field(32, ge=0)
     """Of so many pictures drawn, one is watched for diversity, where the model has a baseline; 0: none."""
 

@@ -30,6 +30,6 @@ def test_release_gives_everything_back():
 def test_integrity_check_finds_a_lost_block():
     pool, table = BlockPool(num_blocks=3, block_size=4), []
     pool.grow(table, 4)
-    pool._taken.clear()
-    with pytest.raises(AssertionError, match="2 free, 0 taken of 3"):
+    pool._num_users.clear()
+    with pytest.raises(AssertionError, match="2 free, 0 idle, 0 taken of 3"):
         pool.check_integrity()

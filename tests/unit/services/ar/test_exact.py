@@ -10,6 +10,7 @@ from runtime.models import ModelError
 from services.ar.block_pool import BlockPool
 from services.ar.exact import ExactLinear, ExactSilu, make_exact
 from services.ar.kv_cache import KVCache
+from services.ar.prefix_cache import PrefixCache
 from services.ar.runner import Runner
 from services.ar.sampling_params import SamplingParams
 from services.ar.scheduler import Scheduler
@@ -48,13 +49,15 @@ def sequences() -> list[Sequence]:
 
 def outputs(model, running: list[Sequence], num_blocks: int = 128) -> tuple[list[list[SampledToken]], int]:
     """Return what each sequence brought, and the number of preemptions."""
-    scheduler = Scheduler(BlockPool(num_blocks, 8), 8, 32, CHUNK_TOKENS)
+    pool = BlockPool(num_blocks, 8)
+    scheduler = Scheduler(pool, 8, 32, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS))
     cache = KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
     runner = Runner(model, cache, VOCAB_SIZE, num_threads=1, is_exact=True)
     brought: dict[int, list[SampledToken]] = {id(sequence): [] for sequence in running}
     for sequence in running:
         scheduler.add(sequence)
     while scheduler.has_work:
+        scheduler.check_integrity()
         batch = scheduler.schedule()
         results = runner.run(batch)
         for work, tokens in zip(batch, results, strict=True):
@@ -72,6 +75,25 @@ def test_tokens_and_log_probabilities_do_not_depend_on_company(model, num_blocks
     brought, num_preemptions = outputs(model, [together[place] for place in shuffled], num_blocks)
     assert brought == [alone[place] for place in shuffled]
     assert (num_preemptions > 0) == (num_blocks == 12)
+
+
+def of_one_beginning() -> list[Sequence]:
+    """Return more sequences than run at a time, whose prompts have two chunks and a half in common."""
+    common, source = list(range(40)), random.Random(5)
+    rests = [[source.randrange(VOCAB_SIZE) for _ in range(length)] for length in [1, 8, 8, 9, 30, 0, 1, 8] * 2]
+    params = SamplingParams(max_tokens=8, ignore_eos=True, logprobs=True)
+    return [Sequence(common + rest, params) for rest in rests]
+
+
+@pytest.mark.parametrize("num_blocks", [128, 14])
+def test_tokens_and_log_probabilities_do_not_depend_on_who_computed_the_beginning(model, num_blocks):
+    """With few blocks what was kept is evicted again and again."""
+    alone = [outputs(model, [sequence])[0][0] for sequence in of_one_beginning()]
+    together = of_one_beginning()
+    assert outputs(model, together, num_blocks)[0] == alone
+    cached = [sequence.num_cached_tokens for sequence in together]
+    assert set(cached) == {0, 2 * CHUNK_TOKENS}
+    assert all(cached[8:]) or num_blocks == 14
 
 
 @pytest.mark.parametrize("num_inputs", [40, 1536])
