@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 STUBS := $(PROTOS:.proto=_pb2.py)
 
-.PHONY: help setup demo up test lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar gates bench dashboards clean
+.PHONY: help setup demo up images test test-containers lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar gates bench dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -26,9 +26,15 @@ demo: setup  ## the whole of Tandem once: stream text, draw images, race the two
 up: setup  ## start the three processes and keep them until Ctrl-C
 	$(BIN)/tandem up
 
+images:  ## build the images that docker-compose.yml runs
+	TANDEM_REVISION=$$(git rev-parse HEAD) docker compose build
+
 test: lint types  ## lint, types and every test that this machine can run
 	$(BIN)/tandem models pull smollm2-135m-instruct
 	$(BIN)/python -m pytest
+
+test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
+	$(BIN)/python -m pytest -m containers tests/containers
 
 lint: setup  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -75,6 +81,9 @@ bench: setup  ## every benchmark, one after another
 
 dashboards: setup  ## write Grafana's dashboards anew from deploy/grafana/*.py
 	$(BIN)/python -m deploy.grafana
+
+manifests: setup  ## wrap deploy/prometheus' rules for Kubernetes anew
+	$(BIN)/python -m deploy.kubernetes
 
 clean:  ## remove what can be made again (not the downloaded weights)
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache

@@ -15,6 +15,7 @@ async def run(settings: GatewaySettings) -> int:
 def main() -> None:
     settings = GatewaySettings.from_command_line("gateway")
     configure_logging(settings.log_level)
+    settings.warn()
     run_process(run(settings))
 
 

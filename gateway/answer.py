@@ -5,11 +5,12 @@ Knows nothing of how the client is told.
 
 import logging
 
+from gateway.door import Caller, Door
 from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
 from gateway.routes import Route
 from runtime.deadlines import Deadline
-from runtime.errors import Internal, TandemError
+from runtime.errors import Internal, OverBudget, TandemError
 from runtime.rpc import code_of
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,20 @@ class Answer:
         self.deadline = deadline
         self.observation = Observation(route, transport)
         self._metrics = metrics
+        self._name = "nobody known"
+
+    def admit(self, door: Door, secret: str | None) -> Caller:
+        """Return whose request it is. Raises Unauthenticated, OverBudget."""
+        route, self.observation.turned_away = self.observation.route, True
+        caller = door.identify(secret)
+        self._name = caller.name
+        try:
+            caller.take_request(route)
+        except OverBudget as error:
+            self._metrics.over_budget(route.paradigm, error.unit)
+            raise
+        self.observation.turned_away = False
+        return caller
 
     def end(self, error: BaseException | None) -> str:
         """Record that the request ended, with `error` or well; return the code that the client shall see."""
@@ -29,7 +44,9 @@ class Answer:
         seen.ended()
         code = code_of(error, self.deadline)
         self._metrics.record(seen, code)
-        logger.debug("%s over %s %s %.6f s", seen.route.path, seen.transport, code, seen.total_seconds)
+        logger.debug(
+            "%s over %s by %s %s %.6f s", seen.route.path, seen.transport, self._name, code, seen.total_seconds
+        )
         return code
 
     def public(self, error: BaseException) -> TandemError:

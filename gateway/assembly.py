@@ -1,11 +1,13 @@
 """The gateway put together from its settings; the only place that knows every part."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
 from gateway.backend import Backend
+from gateway.door import Door
 from gateway.forward import Forwarder
 from gateway.grpc_transport import GrpcTransport, service_names
 from gateway.history import History
@@ -34,22 +36,27 @@ class Gateway:
     permits: Mapping[str, Permits]
 
 
-def assemble(settings: GatewaySettings) -> Gateway:
-    """Build the gateway; needs a running event loop."""
+def assemble(settings: GatewaySettings, clock: Callable[[], float] = time.monotonic) -> Gateway:
+    """Build the gateway; needs a running event loop. `clock` is that of the budgets."""
+    tls, backend_tls = settings.server_tls(), settings.backend_tls()
+    # Read once: a file that is replaced meanwhile must not make one replica differ from the next.
+    credentials = backend_tls.grpc_credentials() if backend_tls else None
     targets = {SEQUENTIAL: settings.ar_targets, PARALLEL: settings.gan_targets}
-    backends = {paradigm: Backend(paradigm, addresses) for paradigm, addresses in targets.items()}
+    backends = {paradigm: Backend(paradigm, addresses, credentials) for paradigm, addresses in targets.items()}
     permits = {paradigm: Permits(paradigm, settings.max_in_flight) for paradigm in targets}
     registry = new_registry()
     metrics = GatewayMetrics(registry)
     for paradigm, permit in permits.items():
         metrics.watch_permits(paradigm, permit)
         metrics.watch_backend(backends[paradigm])
+    door = Door(settings.api_keys(), clock)
     forwarder = Forwarder(backends, permits, metrics)
-    grpc_handlers = GrpcTransport(forwarder, metrics).handlers()
-    http_transport = HttpTransport(forwarder, metrics)
-    server = GatewayServer(settings.host, settings.port, grpc_handlers, service_names(), http_transport)
+    grpc_handlers = GrpcTransport(door, forwarder, metrics).handlers()
+    http_transport = HttpTransport(door, forwarder, metrics)
+    server = GatewayServer(settings.host, settings.port, grpc_handlers, service_names(), http_transport, tls)
     history = History(metrics.totals)
-    app = build_app(Status(backends, permits, metrics, server), history, registry, http_transport, settings.http_hosts)
-    http = HttpServer(app, settings.host, settings.http_port)
+    status = Status(backends, permits, metrics, server)
+    app = build_app(door, status, history, registry, http_transport, settings.http_hosts)
+    http = HttpServer(app, settings.host, settings.http_port, tls)
     worker = GatewayWorker(backends.values(), http, history, server.health)
     return Gateway(server, worker, http, registry, backends, permits)

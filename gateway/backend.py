@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
-from gateway.addresses import is_numeric, resolve
+import grpc
+
+from gateway.addresses import is_numeric, resolve, split
 from gateway.replica import Replica
 from gateway.routes import list_models_route
 from runtime.errors import Unavailable
@@ -15,8 +17,11 @@ RESOLVE_AGAIN_SECONDS = 1.0
 class Backend:
     """All replicas of one paradigm; `targets` are host:port each, and a host name may stand for several replicas."""
 
-    def __init__(self, paradigm: str, targets: Sequence[str]) -> None:
+    def __init__(
+        self, paradigm: str, targets: Sequence[str], credentials: grpc.ChannelCredentials | None = None
+    ) -> None:
         self.paradigm = paradigm
+        self._credentials = credentials
         self._targets = tuple(targets)
         self._turn = 0
         self.modalities: dict[str, str] = {}
@@ -30,7 +35,8 @@ class Backend:
         self._leaving: set[asyncio.Task[None]] = set()
 
     def _add(self, target: str, address: str) -> Replica:
-        replica = self._of_target[target][address] = Replica(address, self._route)
+        name = "" if is_numeric(target) else split(target)[0]
+        replica = self._of_target[target][address] = Replica(address, self._route, self._credentials, name)
         return replica
 
     @property

@@ -1,6 +1,7 @@
-"""The application layer: permit -> deadline -> backend -> forward -> observe. Raw bytes in, raw bytes out.
+"""The application layer: door -> permit -> deadline -> backend -> forward -> observe. Raw bytes in, raw bytes out.
 
-Knows no transport: it is told a route, the request's bytes and a deadline, and raises runtime.errors.
+Knows no transport: it is told a route, the request's bytes, who the door let in, and a deadline, and raises
+runtime.errors.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 import grpc
 
 from gateway.backend import Backend
+from gateway.door import Caller
 from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
 from gateway.permits import Permits
@@ -37,7 +39,9 @@ class Forwarder:
         self._permits = permits
         self._metrics = metrics
 
-    async def unary(self, route: Route, request: bytes, deadline: Deadline, observation: Observation) -> bytes:
+    async def unary(
+        self, route: Route, request: bytes, caller: Caller, deadline: Deadline, observation: Observation
+    ) -> bytes:
         """Return the one response. Raises TandemError."""
         with self._admitted(route, request, deadline, observation) as tries:
             while True:
@@ -48,11 +52,11 @@ class Forwarder:
                     tries.failed(error)
                     continue
                 observation.heard()
-                observation.forwarded(response, time.monotonic())
+                caller.charge(route, *observation.forwarded(response, time.monotonic()))
                 return response
 
     async def stream(
-        self, route: Route, request: bytes, deadline: Deadline, observation: Observation
+        self, route: Route, request: bytes, caller: Caller, deadline: Deadline, observation: Observation
     ) -> AsyncGenerator[bytes, None]:
         """Yield the responses; the next one is read when the last one was taken. Raises TandemError.
 
@@ -68,7 +72,7 @@ class Forwarder:
                                 arrived_at = time.monotonic()
                                 tries.may_repeat = False
                                 yield response
-                                observation.forwarded(response, arrived_at)
+                                caller.charge(route, *observation.forwarded(response, arrived_at))
                         finally:
                             call.cancel()  # no effect on a call that has ended
                 except grpc.aio.AioRpcError as error:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import grpc
 
 from gateway.answer import Answer
+from gateway.api_keys import bearer
+from gateway.door import Caller, Door
 from gateway.forward import Forwarder
 from gateway.metrics import GatewayMetrics
 from gateway.routes import Route, all_routes
@@ -23,7 +25,8 @@ TRANSPORT = "grpc"
 class GrpcTransport:
     """Serves the table of routes from `forwarder`."""
 
-    def __init__(self, forwarder: Forwarder, metrics: GatewayMetrics) -> None:
+    def __init__(self, door: Door, forwarder: Forwarder, metrics: GatewayMetrics) -> None:
+        self._door = door
         self._forwarder = forwarder
         self._metrics = metrics
 
@@ -38,8 +41,9 @@ class GrpcTransport:
     def _unary_handler(self, route: Route) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def unary(_: object, context: Context) -> bytes:
             async with _Call(route, context, self._metrics) as call:
+                caller = call.enter(self._door)
                 request = await call.request()
-                return await self._forwarder.unary(route, request, call.deadline, call.observation)
+                return await self._forwarder.unary(route, request, caller, call.deadline, call.observation)
 
         # Registered as a stream of requests: see runtime.rpc.
         return grpc.stream_unary_rpc_method_handler(unary)
@@ -47,8 +51,9 @@ class GrpcTransport:
     def _stream_handler(self, route: Route) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def stream(_: object, context: Context) -> None:
             async with _Call(route, context, self._metrics) as call:
+                caller = call.enter(self._door)
                 request = await call.request()
-                responses = self._forwarder.stream(route, request, call.deadline, call.observation)
+                responses = self._forwarder.stream(route, request, caller, call.deadline, call.observation)
                 async with contextlib.aclosing(responses):
                     async for response in responses:
                         await undisturbed(context.write(response))
@@ -62,6 +67,11 @@ class _Call(Answer):
     def __init__(self, route: Route, context: Context, metrics: GatewayMetrics) -> None:
         super().__init__(route, TRANSPORT, Deadline.after(context.time_remaining()), metrics)
         self._context = context
+
+    def enter(self, door: Door) -> Caller:
+        """Return whose call it is. Raises Unauthenticated, OverBudget."""
+        metadata = self._context.invocation_metadata() or ()
+        return self.admit(door, bearer([str(value) for key, value in metadata if key == "authorization"]))
 
     async def request(self) -> bytes:
         """Return the request message; the clock starts when it is here."""

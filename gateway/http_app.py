@@ -3,21 +3,30 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.staticfiles import StaticFiles
 
+from gateway.api_keys import bearer
+from gateway.door import Door
 from gateway.history import History
+from gateway.http_errors import error_body, error_headers, http_status
 from gateway.http_guard import HttpGuard
 from gateway.http_transport import HttpTransport
 from gateway.status import Status
+from runtime.errors import Unauthenticated
 
 PAGES = Path(__file__).with_name("pages")
 
 
 def build_app(
-    status: Status, history: History, registry: CollectorRegistry, transport: HttpTransport, hosts: Collection[str]
+    door: Door,
+    status: Status,
+    history: History,
+    registry: CollectorRegistry,
+    transport: HttpTransport,
+    hosts: Collection[str],
 ) -> FastAPI:
     """Return the application; `hosts` are names under which it may be asked for besides localhost and IP addresses."""
     app = FastAPI(title="Tandem gateway", docs_url=None, redoc_url=None, openapi_url=None)
@@ -25,21 +34,34 @@ def build_app(
     app.router.routes.extend(transport.http_routes())
     app.mount("/pages", StaticFiles(directory=PAGES))
     _add_probes(app, status, registry)
+    _add_reports(app, door, status, history)
 
     @app.get("/")
     async def page() -> FileResponse:
         return FileResponse(PAGES / "index.html")
 
+    return app
+
+
+def _add_reports(app: FastAPI, door: Door, status: Status, history: History) -> None:
+    """Add what only callers may read."""
+
+    async def known_caller(request: Request) -> None:
+        door.identify(bearer(request.headers.getlist("authorization")))
+
+    @app.exception_handler(Unauthenticated)
+    async def refuse(_: Request, error: Unauthenticated) -> JSONResponse:
+        body = error_body(error)
+        return JSONResponse(body, http_status(error), dict(error_headers(body)))
+
     # Not coroutines: they run in a thread, and the event loop goes on forwarding meanwhile.
-    @app.get("/status")
+    @app.get("/status", dependencies=[Depends(known_caller)])
     def report() -> JSONResponse:
         return JSONResponse(status.report())
 
-    @app.get("/history")
+    @app.get("/history", dependencies=[Depends(known_caller)])
     def last_minutes() -> JSONResponse:
         return JSONResponse(history.report())
-
-    return app
 
 
 def _add_probes(app: FastAPI, status: Status, registry: CollectorRegistry) -> None:

@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.upstream_error import UpstreamError
-from runtime.errors import MessageTooLarge, TandemError
+from runtime.errors import MessageTooLarge, TandemError, Unauthenticated
 from runtime.rpc import status_details
 
 _DETAILS = "grpc-status-details-bin"
@@ -43,12 +43,13 @@ def error_body(error: TandemError) -> dict[str, Any]:
     return {"error": shape}
 
 
-def retry_after_seconds(body: Mapping[str, Any]) -> int | None:
-    """Return whole seconds for the Retry-After header, from the details of a body."""
-    for detail in body["error"]["details"]:
-        if "retryDelay" in detail:
-            return max(1, math.ceil(float(detail["retryDelay"].rstrip("s"))))
-    return None
+def error_headers(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what HTTP says in headers as well: when to come back, in whole seconds, and how to show who one is."""
+    delays = [detail["retryDelay"] for detail in body["error"]["details"] if "retryDelay" in detail]
+    headers = [("retry-after", str(max(1, math.ceil(float(delay.rstrip("s")))))) for delay in delays[:1]]
+    if body["error"]["status"] == Unauthenticated.code:
+        headers.append(("www-authenticate", 'Bearer realm="tandem"'))
+    return headers
 
 
 def _details(error: TandemError) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from runtime.server import PortInUse
+from runtime.tls import ServerTls
 
 CLOSE_SECONDS = 1
 
@@ -25,8 +26,9 @@ class _SignalFreeServer(uvicorn.Server):
 class HttpServer:
     """Owns the HTTP server; `start` binds."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, tls: ServerTls | None = None) -> None:
         self._app = app
+        self._tls = tls
         self._host = host
         self.port = port
         self._server: uvicorn.Server | None = None
@@ -46,6 +48,7 @@ class HttpServer:
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=CLOSE_SECONDS,
+            **(self._tls.uvicorn_options() if self._tls else {}),
         )
         self._server = _SignalFreeServer(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))

@@ -17,8 +17,10 @@ from starlette.routing import Route as HttpRoute
 from starlette.types import Receive, Scope, Send
 
 from gateway.answer import Answer
+from gateway.api_keys import bearer
+from gateway.door import Caller, Door
 from gateway.forward import Forwarder
-from gateway.http_errors import error_body, http_status, retry_after_seconds
+from gateway.http_errors import error_body, error_headers, http_status
 from gateway.http_exchange import HttpExchange
 from gateway.http_guard import check_origin
 from gateway.json_messages import parse_json, plain
@@ -43,7 +45,8 @@ class Cancelled(TandemError):
 class HttpTransport:
     """Serves the table of routes from `forwarder` until it is drained."""
 
-    def __init__(self, forwarder: Forwarder, metrics: GatewayMetrics) -> None:
+    def __init__(self, door: Door, forwarder: Forwarder, metrics: GatewayMetrics) -> None:
+        self._door = door
         self._forwarder = forwarder
         self._metrics = metrics
         self._is_draining = False
@@ -77,16 +80,17 @@ class HttpTransport:
         async with _Call(route, exchange, self._metrics) as call:
             if self._is_draining:
                 raise Unavailable("the gateway is stopping")
+            caller = call.enter(self._door)
             request = await call.request()
             async with call.while_wanted():
-                await (self._stream if route.streaming else self._unary)(route, request, call)
+                await (self._stream if route.streaming else self._unary)(route, request, caller, call)
 
-    async def _unary(self, route: Route, request: bytes, call: _Call) -> None:
-        response = await self._forwarder.unary(route, request, call.deadline, call.observation)
+    async def _unary(self, route: Route, request: bytes, caller: Caller, call: _Call) -> None:
+        response = await self._forwarder.unary(route, request, caller, call.deadline, call.observation)
         call.reply = await _as_plain(route, response)
 
-    async def _stream(self, route: Route, request: bytes, call: _Call) -> None:
-        responses = self._forwarder.stream(route, request, call.deadline, call.observation)
+    async def _stream(self, route: Route, request: bytes, caller: Caller, call: _Call) -> None:
+        responses = self._forwarder.stream(route, request, caller, call.deadline, call.observation)
         async with contextlib.aclosing(responses):
             async for response in responses:
                 await call.exchange.line({"result": await _as_plain(route, response)})
@@ -110,6 +114,10 @@ class _Call(Answer):
         super().__init__(route, TRANSPORT, Deadline.after(None), metrics)
         self.exchange = exchange
         self.reply: dict[str, Any] = {}
+
+    def enter(self, door: Door) -> Caller:
+        """Return whose call it is. Raises Unauthenticated, OverBudget."""
+        return self.admit(door, bearer(self.exchange.headers.getlist("authorization")))
 
     async def request(self) -> bytes:
         """Return the request message; the clock starts when it is here. Raises TandemError."""
@@ -163,9 +171,7 @@ class _Call(Answer):
         if self.exchange.has_begun:
             await self.exchange.end_lines(body)
             return
-        retry = retry_after_seconds(body)
-        headers = self.seconds() if retry is None else (*self.seconds(), ("retry-after", str(retry)))
-        await self.exchange.reply(http_status(error), body, headers)
+        await self.exchange.reply(http_status(error), body, (*self.seconds(), *error_headers(body)))
 
 
 async def _as_plain(route: Route, response: bytes) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from runtime.metrics import SECONDS_BUCKETS
 
 PARADIGMS = (SEQUENTIAL, PARALLEL)
 SHED_REASONS = ("gateway_full", "backend_full")
+BUDGETS = ("request", "token", "image")
 
 _REQUEST = ("paradigm", "model", "rpc", "transport")
 _STREAM = (*_REQUEST, "streaming")
@@ -40,6 +41,8 @@ class GatewayMetrics:
             self._retries.labels(paradigm)
             for reason in SHED_REASONS:
                 self._shed.labels(paradigm, reason)
+            for unit in BUDGETS:
+                self._over_budget.labels(paradigm, unit)
 
     def _bind(self) -> None:
         # To look a child up by its labels costs more than to count with it; the sets of labels are closed: keep them.
@@ -53,7 +56,9 @@ class GatewayMetrics:
     def _count_requests(self) -> None:
         self._requests = self._counter("tandem_requests", "Requests that ended.", (*_REQUEST, "code"))
         self._without_output = self._counter(
-            "tandem_requests_without_output", "Requests for output that ended before the first.", (*_REQUEST, "code")
+            "tandem_requests_without_output",
+            "Requests for output that were let in, and ended before the first.",
+            (*_REQUEST, "code"),
         )
         self._outputs = self._counter(
             "tandem_outputs",
@@ -65,6 +70,9 @@ class GatewayMetrics:
         )
         self._registry.register(self._replicas)
         self._shed = self._counter("tandem_requests_shed", "Requests refused as too many.", ("paradigm", "reason"))
+        self._over_budget = self._counter(
+            "tandem_requests_over_budget", "Requests refused by the budget of their API key.", ("paradigm", "budget")
+        )
         self._retries = self._counter("tandem_retries", "Upstream calls that were repeated.", ("paradigm",))
 
     def _time_requests(self) -> None:
@@ -130,6 +138,10 @@ class GatewayMetrics:
         """Count a request that was refused as one too many; `reason` is one of SHED_REASONS."""
         self._shed.labels(paradigm, reason).inc()
 
+    def over_budget(self, paradigm: str, budget: str) -> None:
+        """Count a request that its caller's API key did not allow; no overload, so it is not among those shed."""
+        self._over_budget.labels(paradigm, budget).inc()
+
     def retried(self, paradigm: str) -> None:
         """Count an upstream call that is repeated."""
         self._retries.labels(paradigm).inc()
@@ -144,7 +156,7 @@ class GatewayMetrics:
         self._duration_of(*stream, code).observe(seen.total_seconds)
         if seen.num_outputs:
             self._record_outputs(seen, stream)
-        elif route.unit is not None:
+        elif route.unit is not None and not seen.turned_away:
             self._without_output.labels(*request, code).inc()
         if code == "OK":
             self._record_finished(seen, stream)

@@ -36,12 +36,14 @@ class Observation:
         "route",
         "timings",
         "transport",
+        "turned_away",
     )
 
     def __init__(self, route: Route, transport: str) -> None:
         self.route = route
         self.transport = transport
         self.model = UNKNOWN_MODEL
+        self.turned_away = False
         self.timings: Timings | None = None
         self.first_output_at = self.last_output_at = 0.0
         self.num_outputs = self.num_first_outputs = self.num_pictures = 0
@@ -61,13 +63,16 @@ class Observation:
         """Upstream has said its last word: the reply, the end of its stream, or an error."""
         self._heard_at = time.monotonic()
 
-    def forwarded(self, response: bytes, arrived_at: float) -> None:
-        """A response that arrived at this instant is on its way to the client; count what it carries."""
+    def forwarded(self, response: bytes, arrived_at: float) -> tuple[int, int]:
+        """A response that arrived at this instant is on its way to the client; count what it carries.
+
+        Return how many units of the route, and how many pictures besides, that is.
+        """
         try:
             message = self.route.response_class.FromString(response)
         except DecodeError:
             logger.exception("%s: the backend's reply cannot be read; forwarded, not counted", self.route.path)
-            return
+            return 0, 0
         self.timings = self.route.timings_of(message) or self.timings
         num_outputs = self.route.outputs_of(message)
         if num_outputs and not self.num_outputs:
@@ -76,7 +81,9 @@ class Observation:
         if num_outputs:
             self.last_output_at = arrived_at
             self.num_outputs += num_outputs
-        self.num_pictures += self.route.pictures_of(message)
+        num_pictures = self.route.pictures_of(message)
+        self.num_pictures += num_pictures
+        return num_outputs, num_pictures
 
     def ended(self) -> None:
         """The request has its status."""

@@ -48,10 +48,16 @@ class State(Enum):
 
 
 class Replica:
-    """A replica at `target` (host:port)."""
+    """A replica at `target` (host:port). With `credentials` the connection uses TLS, and its certificate must be for
+    `name`, or for the target's host if that is empty.
+    """
 
-    def __init__(self, target: str, list_models: Route) -> None:
+    def __init__(
+        self, target: str, list_models: Route, credentials: grpc.ChannelCredentials | None = None, name: str = ""
+    ) -> None:
         self.target = target
+        self._credentials = credentials
+        self._name = name
         self.state = State.UNREACHABLE
         self.in_flight = 0
         self.models: tuple[Any, ...] = ()
@@ -71,7 +77,11 @@ class Replica:
 
     def start(self) -> None:
         """Make the channel; it connects when `watch` first uses it."""
-        self._channel = grpc.aio.insecure_channel(self.target, options=_OPTIONS)
+        if self._credentials is None:
+            self._channel = grpc.aio.insecure_channel(self.target, options=_OPTIONS)
+            return
+        options = (*_OPTIONS, ("grpc.ssl_target_name_override", self._name)) if self._name else _OPTIONS
+        self._channel = grpc.aio.secure_channel(self.target, self._credentials, options=options)
 
     async def close(self) -> None:
         """Close the channel; whatever is under way fails."""

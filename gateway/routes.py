@@ -69,6 +69,12 @@ class Route:
     def path(self) -> str:
         return f"/{self.service}/{self.rpc}"
 
+    @property
+    def units(self) -> tuple[str, ...]:
+        """All that its replies may carry: what the budgets of its caller are for."""
+        pictures = ("image",) if self.response_class.DESCRIPTOR.name in _PICTURES else ()
+        return (*((self.unit,) if self.unit else ()), *pictures)
+
 
 def all_routes() -> list[Route]:
     """Return every RPC of both services."""

@@ -7,6 +7,7 @@ import grpc
 
 from gateway.http_transport import HttpTransport
 from runtime.server import RpcServer
+from runtime.tls import ServerTls
 
 
 class GatewayServer(RpcServer):
@@ -19,8 +20,9 @@ class GatewayServer(RpcServer):
         handlers: Iterable[grpc.GenericRpcHandler],
         names: Iterable[str],
         http_transport: HttpTransport,
+        tls: ServerTls | None = None,
     ) -> None:
-        super().__init__(host, port, handlers, names)
+        super().__init__(host, port, handlers, names, tls)
         self._http_transport = http_transport
 
     async def stop(self, drain_seconds: float) -> None:

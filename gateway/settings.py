@@ -1,12 +1,18 @@
 """Settings of the gateway; flags, TANDEM_* variables and the [gateway] table of tandem.toml."""
 
+import logging
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from runtime.settings import ProcessSettings
+from gateway.api_keys import ApiKey, load_api_keys
+from runtime.exposure import is_loopback
+from runtime.settings import OptionalFile, ProcessSettings
+from runtime.tls import ChannelTls, checked_channel_tls, checked_identity
+
+logger = logging.getLogger(__name__)
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _TARGET = re.compile(r"[^\s:/,]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
@@ -25,14 +31,49 @@ class GatewaySettings(ProcessSettings):
     """Host names under which browsers may ask for the page, besides localhost and IP addresses; separated by commas."""
 
     ar_targets: Annotated[list[str], NoDecode] = ["127.0.0.1:50051"]
-    """Replicas of the sequential backend, host:port each, separated by commas; a host name stands for all its addresses,
-    asked for again each second; none: not configured."""
+    """Replicas of the sequential backend, host:port each, separated by commas; none: not configured. A host name
+    stands for all its addresses; it is looked up again each second."""
 
     gan_targets: Annotated[list[str], NoDecode] = ["127.0.0.1:50052"]
     """Replicas of the parallel backend, likewise."""
 
     max_in_flight: int = Field(512, ge=1, le=100_000)
     """Requests of one paradigm that may be at the gateway at a time; one more is refused at once."""
+
+    api_keys_file: OptionalFile = None
+    """TOML file of API keys' hashes and budgets, see `tandem keys new --help`; with it, callers need a key."""
+
+    backend_ca: OptionalFile = None
+    """PEM file of the CA that signed the backends' certificates; with it, connections to them use TLS."""
+
+    backend_cert: OptionalFile = None
+    """PEM file with the certificate that the gateway shows to backends that ask for one."""
+
+    backend_key: OptionalFile = None
+    """PEM file with the private key to backend_cert, without a passphrase."""
+
+    def api_keys(self) -> tuple[ApiKey, ...]:
+        """Return the keys that callers may have, none if no key is asked for. Raises ApiKeysFileError."""
+        return load_api_keys(self.api_keys_file) if self.api_keys_file else ()
+
+    def backend_tls(self) -> ChannelTls | None:
+        """Return how to connect to backends, None for in the clear. Raises TlsFileError, ValueError."""
+        identity = checked_identity("backend_cert", self.backend_cert, "backend_key", self.backend_key)
+        return checked_channel_tls("backend_ca", self.backend_ca, identity)
+
+    def guards(self) -> dict[str, bool]:
+        return {**super().guards(), "api_keys_file": self.api_keys_file is not None}
+
+    def warn(self) -> None:
+        super().warn()
+        if self.api_keys_file and not self.tls_cert and not is_loopback(self.host):
+            logger.warning("API keys travel in the clear: %s is not loopback, and tls_cert is not set", self.host)
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        self.api_keys()
+        self.backend_tls()
+        return self
 
     @field_validator("http_hosts", "ar_targets", "gan_targets", mode="before")
     @classmethod

@@ -3,7 +3,9 @@
     TandemError
     ├── InvalidArgument     the request itself is wrong: field, value, what is accepted
     ├── NotFound            no such model: what there is
+    ├── Unauthenticated     the caller shows no API key, or none that is known
     ├── ResourceExhausted   a queue is full: come back later
+    │   └── OverBudget      the caller's API key allows no more for now
     ├── MessageTooLarge     the request has too many bytes: coming back does not help
     ├── DeadlineExceeded    the caller's deadline passed, the work was stopped
     ├── Unavailable         the server or its backend is gone or not ready yet
@@ -54,6 +56,15 @@ class NotFound(TandemError):
         super().__init__(f"model: there is no {shown(name)}; there are: {', '.join(sorted(available)) or 'none'}")
 
 
+class Unauthenticated(TandemError):
+    """Expected error: no API key, or a wrong one. One text for both, so that it tells nothing of the keys there are."""
+
+    code = "UNAUTHENTICATED"
+
+    def __init__(self) -> None:
+        super().__init__("an API key is needed, and none that is known came: send 'authorization: Bearer KEY'")
+
+
 class ResourceExhausted(TandemError):
     """Expected error: a bounded queue is full; nothing of the request was kept."""
 
@@ -62,6 +73,18 @@ class ResourceExhausted(TandemError):
     def __init__(self, what: str, limit: int, retry_after_seconds: float) -> None:
         super().__init__(f"{what} is full (limit {limit}); retry in {retry_after_seconds:g} s")
         self.what = what
+        self.retry_after_seconds = retry_after_seconds
+
+
+class OverBudget(ResourceExhausted):
+    """Expected error: the caller has had all that its API key allows a minute; `unit` is request, token or image."""
+
+    def __init__(self, unit: str, per_minute: int, retry_after_seconds: float) -> None:
+        TandemError.__init__(
+            self,
+            f"the API key's budget of {per_minute} {unit}s a minute is used up; retry in {retry_after_seconds:g} s",
+        )
+        self.unit = unit
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -1,4 +1,4 @@
-"""A gRPC server: options that hold against slow and hostile peers, health, reflection, one loopback port."""
+"""A gRPC server: options that hold against slow and hostile peers, health, reflection, one port, TLS or not."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection
 
 from runtime.health import Health
+from runtime.tls import ServerTls
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -35,8 +36,16 @@ class PortInUse(Exception):
 class RpcServer:
     """Owns the grpc.aio server; `start` binds, `stop` drains."""
 
-    def __init__(self, host: str, port: int, handlers: Iterable[grpc.GenericRpcHandler], names: Iterable[str]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        handlers: Iterable[grpc.GenericRpcHandler],
+        names: Iterable[str],
+        tls: ServerTls | None = None,
+    ) -> None:
         self._address = f"{host}:{port}"
+        self._tls = tls
         self._handlers = tuple(handlers)
         self._names = tuple(names)
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -50,14 +59,19 @@ class RpcServer:
         names = (*self._names, "grpc.health.v1.Health", reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         try:
-            self.port = self._server.add_insecure_port(self._address)
+            self.port = self._add_port()
         except RuntimeError:
             raise PortInUse(
                 f"cannot listen on {self._address}: the port is in use or the address is not ours"
             ) from None
         await self._server.start()
 
+    def _add_port(self) -> int:
+        if self._tls is None:
+            return self._server.add_insecure_port(self._address)
+        return self._server.add_secure_port(self._address, self._tls.grpc_credentials())
+
     async def stop(self, drain_seconds: float) -> None:
         """Refuse new calls, let open ones finish for `drain_seconds`, then cancel them."""
-        await self.health.set_serving(False)
+        await self.health.stop()
         await self._server.stop(drain_seconds)

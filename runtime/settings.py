@@ -3,13 +3,14 @@
 Only this module and the `settings.py` of each process read the environment.
 """
 
+import logging
 import os
 import sys
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -18,6 +19,14 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from runtime.exposure import OpenToAll, is_loopback
+from runtime.tls import ServerTls, checked_identity, checked_server_tls
+
+logger = logging.getLogger(__name__)
+
+# An empty variable is how a compose file says that there is none.
+OptionalFile = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 
 class ProcessSettings(BaseSettings):
@@ -40,6 +49,40 @@ class ProcessSettings(BaseSettings):
 
     drain_seconds: float = Field(10.0, ge=0, le=3600)
     """Seconds that open requests get to finish after a stop signal."""
+
+    tls_cert: OptionalFile = None
+    """PEM file with the certificate to serve with, and those that lead to its CA; without it nothing is encrypted."""
+
+    tls_key: OptionalFile = None
+    """PEM file with the private key to tls_cert, without a passphrase."""
+
+    tls_client_ca: OptionalFile = None
+    """PEM file of the CA that must have signed a client's certificate (mutual TLS); without it none is asked for."""
+
+    allow_open: bool = False
+    """Start even where other machines can reach the server and nothing keeps strangers out."""
+
+    def server_tls(self) -> ServerTls | None:
+        """Return what the server shows and asks for, None without TLS. Raises TlsFileError, ValueError."""
+        identity = checked_identity("tls_cert", self.tls_cert, "tls_key", self.tls_key)
+        return checked_server_tls(identity, "tls_client_ca", self.tls_client_ca)
+
+    def guards(self) -> dict[str, bool]:
+        """Return what can keep strangers out, and whether it is set."""
+        return {"tls_client_ca (with tls_cert and tls_key)": self.tls_client_ca is not None}
+
+    def warn(self) -> None:
+        """Write to the log what an operator should know of who can reach the server."""
+        if not is_loopback(self.host) and not any(self.guards().values()):
+            logger.warning("open to all: anybody who can reach %s can use this server", self.host)
+
+    @model_validator(mode="after")
+    def _check_who_gets_in(self) -> Self:
+        self.server_tls()
+        guards = self.guards()
+        if not (is_loopback(self.host) or any(guards.values()) or self.allow_open):
+            raise OpenToAll(self.host, " or ".join(guards))
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -85,6 +128,9 @@ def describe(error: ValidationError) -> str:
     """Return one line for each bad setting: its key, the value, and why it is refused."""
     lines = []
     for item in error.errors():
+        if not item["loc"]:  # not of one setting, but of how some go together; the text names them
+            lines.append(f"  {item['msg'].removeprefix('Value error, ')}")
+            continue
         key = "".join(str(part) for part in item["loc"][:1])
         flag, variable = key.replace("_", "-"), f"TANDEM_{key.upper()}"
         lines.append(f"  {key} (--{flag}, {variable}): {item['input']!r}: {item['msg']}")

@@ -1,5 +1,7 @@
 // The gateway's RPCs as JSON: POST /<service>/<rpc>, a reply or lines of them. Knows nothing of the page.
 
+import { fetchWithKey } from "./key.js";
+
 const SERVICES = { sequential: "tandem.ar.v1.AutoregressiveService", parallel: "tandem.gan.v1.GanService" };
 
 export class ApiError extends Error {
@@ -11,7 +13,7 @@ export class ApiError extends Error {
 
 async function request(paradigm, rpc, message, signal) {
   const response = await asking(() =>
-    fetch(`/${SERVICES[paradigm]}/${rpc}`, {
+    fetchWithKey(`/${SERVICES[paradigm]}/${rpc}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(message),
@@ -56,7 +58,7 @@ export async function* stream(paradigm, rpc, message, signal) {
 }
 
 export async function get(path) {
-  const response = await asking(() => fetch(path));
+  const response = await asking(() => fetchWithKey(path));
   if (!response.ok) throw new ApiError("LOST", `${path}: ${response.status}`);
   return asking(() => response.json());
 }
@@ -86,7 +88,7 @@ export function explained(error) {
     case "UNAVAILABLE":
       return `Not there: ${error.message}.`;
     case "RESOURCE_EXHAUSTED":
-      return `Full, nothing was queued: ${error.message}.`;
+      return `Not now, nothing was queued: ${error.message}.`;
     case "NOT_FOUND":
       return `No such model: ${error.message}.`;
     case "DEADLINE_EXCEEDED":

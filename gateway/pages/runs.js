@@ -1,6 +1,7 @@
 // What runs, as /status tells it: replicas, models, requests, and how to call the gateway from elsewhere.
 
 import { byId, duration, element } from "./dom.js";
+import { hasKey } from "./key.js";
 import { onStatus } from "./status.js";
 
 const STATES = { serving: "serving", not_serving: "not ready: loading or stopping", unreachable: "not reachable" };
@@ -64,7 +65,12 @@ function table(heads, rows) {
   );
 }
 
-const calls = (address) => `tandem generate "Once upon a time" --address ${address}
+function calls(address) {
+  const isEncrypted = location.protocol === "https:";
+  const [ours, key] = hasKey() ? ["export TANDEM_API_KEY=...\n", ' -H "authorization: Bearer $TANDEM_API_KEY"'] : ["", ""];
+  const ca = isEncrypted ? "export TANDEM_CLIENT_CA=ca.pem\n" : "";
+  return `${ours}${ca}tandem generate "Once upon a time" --address ${address}
 tandem sample --address ${address}
-grpcurl -plaintext -d '{"count": 4, "seed": 1}' ${address} tandem.gan.v1.GanService/Sample
-curl ${location.origin}/tandem.gan.v1.GanService/Sample -H 'content-type: application/json' -d '{"count": 4}'`;
+grpcurl ${isEncrypted ? "-cacert ca.pem" : "-plaintext"}${key} -d '{"count": 4, "seed": 1}' ${address} tandem.gan.v1.GanService/Sample
+curl ${isEncrypted ? "--cacert ca.pem " : ""}${location.origin}/tandem.gan.v1.GanService/Sample${key} -H 'content-type: application/json' -d '{"count": 4}'`;
+}

@@ -18,7 +18,7 @@ async def main(settings: ArSettings) -> int:
     worker = ArWorker(settings, metrics)
     descriptor = ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"]
     handler = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend)
-    server = RpcServer(settings.host, settings.port, [handler], [descriptor.full_name])
+    server = RpcServer(settings.host, settings.port, [handler], [descriptor.full_name], settings.server_tls())
     expose(registry, settings.host, settings.metrics_port)
     return await serve(server, worker, settings.drain_seconds)
 
@@ -26,4 +26,5 @@ async def main(settings: ArSettings) -> int:
 if __name__ == "__main__":
     settings = ArSettings.from_command_line("services.ar")
     configure_logging(settings.log_level)
+    settings.warn()
     run_process(main(settings))

@@ -18,7 +18,7 @@ async def main(settings: GanSettings) -> int:
     worker = GanWorker(settings, metrics)
     descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
     handler = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend)
-    server = RpcServer(settings.host, settings.port, [handler], [descriptor.full_name])
+    server = RpcServer(settings.host, settings.port, [handler], [descriptor.full_name], settings.server_tls())
     expose(registry, settings.host, settings.metrics_port)
     return await serve(server, worker, settings.drain_seconds)
 
@@ -26,4 +26,5 @@ async def main(settings: GanSettings) -> int:
 if __name__ == "__main__":
     settings = GanSettings.from_command_line("services.gan")
     configure_logging(settings.log_level)
+    settings.warn()
     run_process(main(settings))

@@ -19,7 +19,8 @@ from typing import IO
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tandem.client.channels import channel_options
+from tandem.client.channels import open_async_channel
+from tandem.client.credentials import Credentials
 
 TAIL_LINES = 12
 READ_BYTES = 65_536
@@ -58,8 +59,24 @@ class Child:
         self._reader = asyncio.create_task(self._read_log(self._process))
 
     async def wait_ready(self) -> None:
-        """Return when its health is SERVING; never if it does not become so."""
-        async with grpc.aio.insecure_channel(self.spec.address, options=channel_options(self.spec.address)) as channel:
+        """Return when its health is SERVING; never if it does not become so.
+
+        It is asked in the clear, and with TLS if the environment says how: its own settings, which are not known here,
+        say which it speaks.
+        """
+        ours = Credentials.from_environment()
+        ways = [Credentials(), *([ours] if ours.ca else [])]
+        asking = [asyncio.create_task(self._serving(way)) for way in ways]
+        try:
+            done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _serving(self, credentials: Credentials) -> None:
+        async with open_async_channel(self.spec.address, credentials) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             while True:
                 with contextlib.suppress(grpc.aio.AioRpcError):

@@ -8,7 +8,8 @@ import typer
 from runtime.errors import TandemError
 from runtime.models import ModelError
 from tandem.cli.terminal import Terminal
-from tandem.client import NotReachable, ResourceExhausted, TandemRpcError
+from tandem.client import NotReachable, ResourceExhausted, TandemRpcError, Unauthenticated
+from tandem.client.credentials import API_KEY
 
 FAILED = 1
 INTERRUPTED = 130
@@ -37,5 +38,7 @@ def _explain(error: TandemRpcError, address: str) -> str:
     if isinstance(error, NotReachable):
         return f"no Tandem gateway at {address}; start one with `tandem up`"
     if isinstance(error, ResourceExhausted) and error.retry_after_seconds is not None:
-        return f"the server is busy: {error.message}"
+        return f"not now: {error.message}"
+    if isinstance(error, Unauthenticated):
+        return f"{address} wants an API key that it knows; put it into {API_KEY}"
     return error.message or error.code

@@ -9,16 +9,19 @@ Everything that goes in or comes out is a plain Python value; protobuf and grpc 
 
 from tandem.client.asynchronous import AsyncGeneration, AsyncTandemClient
 from tandem.client.channels import DEFAULT_ADDRESS
+from tandem.client.credentials import Credentials
 from tandem.client.errors import (
     Cancelled,
     DeadlineExceeded,
     FieldViolation,
+    HandshakeFailed,
     Internal,
     InvalidArgument,
     NotFound,
     NotReachable,
     ResourceExhausted,
     TandemRpcError,
+    Unauthenticated,
     Unavailable,
 )
 from tandem.client.images import ImageBatch, Images, Verdict
@@ -38,12 +41,14 @@ __all__ = [
     "Choice",
     "ClassLabel",
     "Completion",
+    "Credentials",
     "DeadlineExceeded",
     "FieldViolation",
     "GatewayTimings",
     "GenerateChunk",
     "GenerateOptions",
     "Generation",
+    "HandshakeFailed",
     "ImageBatch",
     "Images",
     "Internal",
@@ -62,6 +67,7 @@ __all__ = [
     "TandemRpcError",
     "Timings",
     "TokenLogprob",
+    "Unauthenticated",
     "Unavailable",
     "Usage",
     "Verdict",

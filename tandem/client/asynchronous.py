@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tandem.ar.v1.ar_pb2 import ListModelsRequest as ListSequentialModels
 from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
 from tandem.client import replies, requests
-from tandem.client.channels import DEFAULT_ADDRESS, channel_options
+from tandem.client.channels import DEFAULT_ADDRESS, open_async_channel
+from tandem.client.credentials import Credentials
 from tandem.client.errors import Cancelled, typed_errors
 from tandem.client.images import ImageBatch, Images, Verdict
 from tandem.client.models import Models, ParallelModel, SequentialModel
@@ -73,13 +74,17 @@ class AsyncGeneration:
 class AsyncTandemClient:
     """A client of the gateway, or of one backend, at `address` (host:port). Make it where an event loop runs.
 
+    Without `credentials` they are those of the environment, see tandem.client.credentials.
+
     Every method raises TandemRpcError (see tandem.client.errors), and ValueError for a value that no request can carry.
     Cancelling a task that awaits a call cancels the call.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS) -> None:
+    def __init__(self, address: str = DEFAULT_ADDRESS, credentials: Credentials | None = None) -> None:
         self.address = address
-        self._channel = grpc.aio.insecure_channel(address, options=channel_options(address))
+        credentials = credentials or Credentials.from_environment()
+        self._metadata = credentials.metadata
+        self._channel = open_async_channel(address, credentials)
         self._sequential = AutoregressiveServiceStub(self._channel)
         self._parallel = GanServiceStub(self._channel)
 
@@ -96,7 +101,9 @@ class AsyncTandemClient:
     def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> AsyncGeneration:
         """Stream the continuation of `prompt` as it is generated."""
         request = requests.generate_request(prompt, options)
-        return AsyncGeneration(self._sequential.Generate(request, timeout=options.get("timeout_seconds")), self.address)
+        timeout = options.get("timeout_seconds")
+        call = self._sequential.Generate(request, timeout=timeout, metadata=self._metadata)
+        return AsyncGeneration(call, self.address)
 
     async def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
         """Return the whole continuation of `prompt`, text or pictures, in one reply."""
@@ -153,7 +160,7 @@ class AsyncTandemClient:
         return self._parts(request, options.get("timeout_seconds"))
 
     async def _parts(self, request: Any, timeout_seconds: float | None) -> AsyncIterator[Images]:
-        call = self._parallel.SampleStream(request, timeout=timeout_seconds)
+        call = self._parallel.SampleStream(request, timeout=timeout_seconds, metadata=self._metadata)
         try:
             with typed_errors(self.address):
                 while (message := await call.read()) is not grpc.aio.EOF:
@@ -192,6 +199,6 @@ class AsyncTandemClient:
 
     async def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> tuple[Any, GatewayTimings | None]:
         with typed_errors(self.address):
-            call = rpc(request, timeout=timeout_seconds)
+            call = rpc(request, timeout=timeout_seconds, metadata=self._metadata)
             response = await call
             return response, gateway_timings(await call.trailing_metadata())

@@ -1,9 +1,29 @@
 """How a client's channel is set up. Knows no service."""
 
+import grpc
+
+from tandem.client.credentials import Credentials
+
 DEFAULT_ADDRESS = "127.0.0.1:50050"
 _LOOPBACK_PREFIXES = ("127.", "localhost:", "[::1]:")
 
 Options = tuple[tuple[str, int], ...]
+
+
+def open_channel(address: str, credentials: Credentials) -> grpc.Channel:
+    """Return a channel to `address` (host:port) for ordinary code. Raises ValueError for a file that cannot be used."""
+    options, secure = channel_options(address), credentials.of_channel()
+    if secure is None:
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, secure, options=options)
+
+
+def open_async_channel(address: str, credentials: Credentials, more: Options = ()) -> grpc.aio.Channel:
+    """Return the same for asyncio, with `more` options."""
+    options, secure = (*channel_options(address), *more), credentials.of_channel()
+    if secure is None:
+        return grpc.aio.insecure_channel(address, options=options)
+    return grpc.aio.secure_channel(address, secure, options=options)
 
 
 def channel_options(address: str) -> Options:

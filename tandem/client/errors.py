@@ -3,10 +3,12 @@
     TandemRpcError
     ├── InvalidArgument     the request is wrong: `violations` name the fields
     ├── NotFound            no such model: the message lists those there are
-    ├── ResourceExhausted   a queue is full: try again after `retry_after_seconds`
+    ├── Unauthenticated     the server wants an API key, and has not got one that it knows
+    ├── ResourceExhausted   a queue is full, or the API key's budget used up: try again after `retry_after_seconds`
     ├── DeadlineExceeded    `timeout_seconds` passed; the server has stopped the work
     ├── Unavailable         the backend is gone or not ready
-    │   └── NotReachable    nothing answers at the address at all
+    │   ├── NotReachable    nothing answers at the address at all
+    │   └── HandshakeFailed something answers, but it or this side does not take the other's TLS
     ├── Cancelled           this side cancelled the call
     └── Internal            a fault of the server; its log has the details
 
@@ -23,6 +25,8 @@ from typing import Protocol, TypeAlias, cast
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
+
+from tandem.client.credentials import CA, CERT, KEY
 
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 
@@ -66,8 +70,12 @@ class NotFound(TandemRpcError):
     """There is no such model."""
 
 
+class Unauthenticated(TandemRpcError):
+    """The call carried no API key, or one that the server does not know."""
+
+
 class ResourceExhausted(TandemRpcError):
-    """A queue is full, or the message is too large."""
+    """A queue is full, the API key's budget is used up, or the message is too large."""
 
 
 class DeadlineExceeded(TandemRpcError):
@@ -82,6 +90,10 @@ class NotReachable(Unavailable):
     """No server answers at the address."""
 
 
+class HandshakeFailed(Unavailable):
+    """The two sides cannot agree on TLS; the message says what to look at."""
+
+
 class Cancelled(TandemRpcError):
     """The call was cancelled on this side."""
 
@@ -93,6 +105,7 @@ class Internal(TandemRpcError):
 _BY_CODE: dict[str, type[TandemRpcError]] = {
     "INVALID_ARGUMENT": InvalidArgument,
     "NOT_FOUND": NotFound,
+    "UNAUTHENTICATED": Unauthenticated,
     "RESOURCE_EXHAUSTED": ResourceExhausted,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "UNAVAILABLE": Unavailable,
@@ -130,6 +143,8 @@ def rpc_error(error: _CallError, address: str) -> TandemRpcError:
             delay = error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
             retry_after_seconds = delay.ToNanoseconds() / 1e9
     if _is_unreached(code, message):
+        if fault := _handshake_fault(message):
+            return HandshakeFailed(code, f"{address} {fault}")
         return NotReachable(code, f"nothing answers at {address}")
     return _BY_CODE.get(code, TandemRpcError)(code, message, violations, retry_after_seconds)
 
@@ -149,3 +164,19 @@ def _violations(request: error_details_pb2.BadRequest) -> tuple[FieldViolation, 
 def _is_unreached(code: str, message: str) -> bool:
     """Return whether the call never left: grpc's core says so in its text only."""
     return code == "UNAVAILABLE" and message.lower().startswith(("failed to connect to all", "dns resolution failed"))
+
+
+# By what grpc's core says of the last connection, in its text only.
+_HANDSHAKE_FAULTS = {
+    "CERTIFICATE_VERIFY_FAILED": f"shows a certificate that is out of date, or not signed by the trusted CA ({CA})",
+    "Hostname Verification": "shows a certificate that is for another name",
+    "WRONG_VERSION_NUMBER": f"does not speak TLS; without {CA} the connection is in the clear",
+    "Socket closed": (
+        "answers, but closed the connection at once: it may want TLS, or a client's certificate that it trusts"
+        f" ({CA}, {CERT}, {KEY})"
+    ),
+}
+
+
+def _handshake_fault(message: str) -> str | None:
+    return next((fault for words, fault in _HANDSHAKE_FAULTS.items() if words in message), None)

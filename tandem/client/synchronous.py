@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Self, Unpack, cast
 
-import grpc
 from numpy.typing import NDArray
 
 from tandem.ar.v1.ar_pb2 import ListModelsRequest as ListSequentialModels
 from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
 from tandem.client import replies, requests
-from tandem.client.channels import DEFAULT_ADDRESS, channel_options
+from tandem.client.channels import DEFAULT_ADDRESS, open_channel
+from tandem.client.credentials import Credentials
 from tandem.client.errors import typed_errors
 from tandem.client.images import ImageBatch, Images, Verdict
 from tandem.client.models import Models, ParallelModel, SequentialModel
@@ -60,12 +60,16 @@ class Generation:
 class TandemClient:
     """A client of the gateway, or of one backend, at `address` (host:port). Connects on the first call; thread-safe.
 
+    Without `credentials` they are those of the environment, see tandem.client.credentials.
+
     Every method raises TandemRpcError (see tandem.client.errors), and ValueError for a value that no request can carry.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS) -> None:
+    def __init__(self, address: str = DEFAULT_ADDRESS, credentials: Credentials | None = None) -> None:
         self.address = address
-        self._channel = grpc.insecure_channel(address, options=channel_options(address))
+        credentials = credentials or Credentials.from_environment()
+        self._metadata = credentials.metadata
+        self._channel = open_channel(address, credentials)
         self._sequential = AutoregressiveServiceStub(self._channel)
         self._parallel = GanServiceStub(self._channel)
 
@@ -82,7 +86,8 @@ class TandemClient:
     def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Generation:
         """Stream the continuation of `prompt` as it is generated."""
         request = requests.generate_request(prompt, options)
-        return Generation(self._sequential.Generate(request, timeout=options.get("timeout_seconds")), self.address)
+        timeout = options.get("timeout_seconds")
+        return Generation(self._sequential.Generate(request, timeout=timeout, metadata=self._metadata), self.address)
 
     def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
         """Return the whole continuation of `prompt`, text or pictures, in one reply."""
@@ -135,7 +140,7 @@ class TandemClient:
         return self._parts(request, options.get("timeout_seconds"))
 
     def _parts(self, request: Any, timeout_seconds: float | None) -> Iterator[Images]:
-        call = self._parallel.SampleStream(request, timeout=timeout_seconds)
+        call = self._parallel.SampleStream(request, timeout=timeout_seconds, metadata=self._metadata)
         try:
             with typed_errors(self.address):
                 for message in call:
@@ -174,5 +179,5 @@ class TandemClient:
 
     def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> tuple[Any, GatewayTimings | None]:
         with typed_errors(self.address):
-            response, call = rpc.with_call(request, timeout=timeout_seconds)
+            response, call = rpc.with_call(request, timeout=timeout_seconds, metadata=self._metadata)
         return response, gateway_timings(call.trailing_metadata())

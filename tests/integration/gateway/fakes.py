@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from gateway.routes import PARALLEL, SEQUENTIAL, SERVICES
 from gateway.settings import GatewaySettings
 from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
+from runtime.tls import ServerTls
 from services.ar.generation import whole
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
@@ -136,8 +138,9 @@ class FakeParallel:
 class FakeBackend:
     """A server of one paradigm that can be stopped and started again on its port."""
 
-    def __init__(self, paradigm: str, servicer: Any) -> None:
+    def __init__(self, paradigm: str, servicer: Any, tls: ServerTls | None = None) -> None:
         self.servicer = servicer
+        self._tls = tls
         self.port = 0
         self._service = SERVICES[paradigm]
         self._server: RpcServer | None = None
@@ -148,7 +151,7 @@ class FakeBackend:
 
     async def start(self, serving: bool = True) -> None:
         handler = service_handler(self._service, self.servicer, NoObserver())
-        self._server = RpcServer(HOST, self.port, [handler], [self._service.full_name])
+        self._server = RpcServer(HOST, self.port, [handler], [self._service.full_name], self._tls)
         await self._server.start()
         self.port = self._server.port
         await self._server.health.set_serving(serving)
@@ -227,11 +230,14 @@ class RunningGateway:
 
 @contextlib.asynccontextmanager
 async def running_gateway(
-    ar: list[FakeBackend] | None = None, gan: list[FakeBackend] | None = None, **settings: Any
+    ar: list[FakeBackend] | None = None,
+    gan: list[FakeBackend] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    **settings: Any,
 ) -> AsyncIterator[RunningGateway]:
     """Run a gateway before these backends, and wait until it is ready if they are all up."""
     targets = {"ar_targets": [each.target for each in ar or []], "gan_targets": [each.target for each in gan or []]}
-    gateway = assemble(GatewaySettings(port=0, http_port=0, **{**targets, **settings}))
+    gateway = assemble(GatewaySettings(port=0, http_port=0, **{**targets, **settings}), clock)
     await gateway.server.start()
     await gateway.worker.start()
     await gateway.server.health.set_serving(True)

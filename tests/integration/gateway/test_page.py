@@ -187,7 +187,7 @@ async def test_a_full_gateway_says_so(ar: FakeBackend, gan: FakeBackend, browser
         await ar.servicer.holding.wait()
         async with opened(browser, address(gateway)) as page:
             await page.race()
-            await page.says("#sequential-problem", "Full, nothing was queued: the gateway's sequential side is full")
+            await page.says("#sequential-problem", "Not now, nothing was queued: the gateway's sequential side is full")
             await page.says("#race-verdict", "In parallel: 64 sneakers")
             # The browser itself notes the refused request; the page adds nothing.
             assert all("429" in each for each in page.complaints)

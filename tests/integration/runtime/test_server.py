@@ -164,6 +164,22 @@ async def test_health_turns_with_serving():
     assert after == [health_pb2.HealthCheckResponse.SERVING] * 2
 
 
+async def test_watchers_are_told_of_the_stop_and_do_not_hold_it_up():
+    async with running() as (server, channel, _, _), asyncio.timeout(10):
+        stub = health_pb2_grpc.HealthStub(channel)
+        names = ("", DESCRIPTOR.full_name, "other")
+        watches = [aiter(stub.Watch(health_pb2.HealthCheckRequest(service=name))) for name in names]
+        first = [(await anext(watch)).status for watch in watches]
+        await server.health.set_serving(True)
+        second = [(await anext(watch)).status for watch in watches[:2]]
+        await server.stop(drain_seconds=3600)
+        rest = [[reply.status async for reply in watch] for watch in watches]
+    response = health_pb2.HealthCheckResponse
+    assert first == [response.NOT_SERVING, response.NOT_SERVING, response.SERVICE_UNKNOWN]
+    assert second == [response.SERVING] * 2
+    assert rest == [[response.NOT_SERVING], [response.NOT_SERVING], []]
+
+
 async def test_stalled_work_is_told_and_so_is_its_end(monkeypatch):
     monkeypatch.setattr("runtime.health.CHECK_EVERY_SECONDS", 0.0)
     async with running() as (server, _, _, _):

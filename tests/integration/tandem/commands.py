@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,12 @@ class Ended:
 
 
 @contextlib.asynccontextmanager
-async def started(*command: str, folder: Path | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+async def started(
+    *command: str, folder: Path | None = None, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Start a process with pipes; it is killed at the end if it still runs."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TANDEM_", "FORCE_"))}
-    environment |= {"COLUMNS": "100", "PYTHONPATH": os.getcwd()}
+    environment |= {"COLUMNS": "100", "PYTHONPATH": os.getcwd(), **(variables or {})}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=folder
@@ -37,8 +39,10 @@ async def started(*command: str, folder: Path | None = None) -> AsyncIterator[as
         await process.communicate()
 
 
-async def run(*command: str, stdin: str = "", folder: Path | None = None) -> Ended:
-    async with asyncio.timeout(LIMIT_SECONDS), started(*command, folder=folder) as process:
+async def run(
+    *command: str, stdin: str = "", folder: Path | None = None, variables: Mapping[str, str] | None = None
+) -> Ended:
+    async with asyncio.timeout(LIMIT_SECONDS), started(*command, folder=folder, variables=variables) as process:
         out, err = await process.communicate(stdin.encode())
         return Ended(process.returncode or 0, out.decode(), err.decode())
 

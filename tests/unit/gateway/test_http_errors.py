@@ -5,9 +5,9 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.http_errors import error_body, http_status, retry_after_seconds
+from gateway.http_errors import error_body, error_headers, http_status
 from gateway.upstream_error import UpstreamError
-from runtime.errors import InvalidArgument, MessageTooLarge, ResourceExhausted, Unavailable
+from runtime.errors import InvalidArgument, MessageTooLarge, ResourceExhausted, Unauthenticated, Unavailable
 from runtime.rpc import status_details
 
 STATUS = {
@@ -44,8 +44,9 @@ def test_retry_delay_is_exact_in_the_body_and_whole_in_the_header(seconds: float
     for each in (error, carried):
         body = error_body(each)
         assert float(body["error"]["details"][0]["retryDelay"].rstrip("s")) == seconds
-        assert retry_after_seconds(body) == whole
-    assert retry_after_seconds(error_body(Unavailable("gone"))) is None
+        assert error_headers(body) == [("retry-after", str(whole))]
+    assert error_headers(error_body(Unavailable("gone"))) == []
+    assert error_headers(error_body(Unauthenticated())) == [("www-authenticate", 'Bearer realm="tandem"')]
 
 
 def test_coming_back_does_not_help_a_message_that_is_too_large() -> None:

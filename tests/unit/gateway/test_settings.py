@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.settings import GatewaySettings
+from tests.certificates import Authority
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +49,37 @@ def test_http_hosts_are_names_without_ports() -> None:
     assert GatewaySettings(http_hosts="Gateway.lan, tandem").http_hosts == ["gateway.lan", "tandem"]  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="not a host name without a port"):
         GatewaySettings(http_hosts=["gateway.lan:8080"])
+
+
+def a_keys_file(folder: Path) -> Path:
+    path = folder / "keys.toml"
+    path.write_text(f'[[keys]]\nname = "a"\nsha256 = "{"0" * 64}"\n')
+    return path
+
+
+def test_keys_keep_strangers_out(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"set tls_client_ca .* or api_keys_file, or bind"):
+        GatewaySettings(host="0.0.0.0")  # noqa: S104
+    [key] = GatewaySettings(host="0.0.0.0", api_keys_file=a_keys_file(tmp_path)).api_keys()  # noqa: S104
+    assert key.name == "a"
+
+
+def test_keys_in_the_clear_are_warned_of_where_others_may_listen(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys, identity = a_keys_file(tmp_path), Authority(tmp_path, "ours").issue("server")
+    GatewaySettings(api_keys_file=keys).warn()
+    GatewaySettings(host="::", api_keys_file=keys, tls_cert=identity.cert, tls_key=identity.key).warn()
+    assert not caplog.records
+    GatewaySettings(host="::", api_keys_file=keys).warn()
+    assert "API keys travel in the clear" in caplog.text
+
+
+def test_a_bad_file_is_found_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"api_keys_file: .*nothing\.toml: no such file"):
+        GatewaySettings(api_keys_file=tmp_path / "nothing.toml")
+    with pytest.raises(ValidationError, match=r"backend_ca: .*there is no certificate in PEM format"):
+        GatewaySettings(backend_ca=a_keys_file(tmp_path))
+    identity = Authority(tmp_path, "ours").issue("gateway")
+    with pytest.raises(ValidationError, match="backend_ca: not set, but a certificate to show is"):
+        GatewaySettings(backend_cert=identity.cert, backend_key=identity.key)

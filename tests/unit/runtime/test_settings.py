@@ -4,6 +4,9 @@ import pytest
 from pydantic import Field
 
 from runtime.settings import ProcessSettings, cache_folder
+from tests.certificates import Authority
+
+ANY = "0.0.0.0"  # noqa: S104
 
 
 class DemoSettings(ProcessSettings):
@@ -65,3 +68,59 @@ def test_where_downloads_are_kept(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "tandem"
     monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "x"))
     assert cache_folder() == tmp_path / "x"
+
+
+def refusal(monkeypatch, capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit, match="2"):
+        from_command_line(monkeypatch, *arguments)
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == "demo: bad setting"
+    [line] = lines
+    return line.strip()
+
+
+def test_a_server_that_others_can_reach_does_not_start_open(monkeypatch, capsys):
+    assert refusal(monkeypatch, capsys, "--host", ANY) == (
+        "host: '0.0.0.0' can be reached from other machines, and nothing keeps strangers out; set tls_client_ca (with"
+        " tls_cert and tls_key), or bind to 127.0.0.1, or start it open to all with allow_open (--allow-open,"
+        " TANDEM_ALLOW_OPEN=true)"
+    )
+
+
+def test_tls_alone_keeps_nobody_out(monkeypatch, capsys, tmp_path):
+    identity = Authority(tmp_path, "ours").issue("server")
+    flags = ("--host", ANY, "--tls-cert", str(identity.cert), "--tls-key", str(identity.key))
+    assert refusal(monkeypatch, capsys, *flags).startswith("host: '0.0.0.0' can be reached")
+
+
+def test_it_starts_with_mutual_tls(monkeypatch, tmp_path, caplog):
+    tls = Authority(tmp_path, "ours").server(mutual=True)
+    flags = ("--tls-cert", str(tls.identity.cert), "--tls-key", str(tls.identity.key), "--tls-client-ca")
+    settings = from_command_line(monkeypatch, "--host", ANY, *flags, str(tls.client_ca))
+    assert settings.server_tls() == tls
+    settings.warn()
+    assert not caplog.records
+
+
+def test_it_starts_open_if_told_so_and_says_so(monkeypatch, caplog):
+    monkeypatch.setenv("TANDEM_ALLOW_OPEN", "true")
+    from_command_line(monkeypatch, "--host", ANY).warn()
+    assert "open to all: anybody who can reach 0.0.0.0" in caplog.text
+    assert from_command_line(monkeypatch, "--host", "::", "--allow-open").allow_open
+
+
+def test_on_loopback_nothing_is_asked_for(monkeypatch, caplog):
+    from_command_line(monkeypatch, "--host", "127.0.0.1").warn()
+    assert not caplog.records
+
+
+def test_a_file_that_cannot_be_used_is_one_line(monkeypatch, capsys, tmp_path):
+    identity = Authority(tmp_path, "ours").issue("server")
+    line = refusal(monkeypatch, capsys, "--tls-cert", str(identity.cert), "--tls-key", str(tmp_path / "no.key"))
+    assert line == f"tls_key: {tmp_path / 'no.key'}: no such file or directory"
+
+
+def test_an_empty_variable_is_no_file(monkeypatch):
+    for name in ("CERT", "KEY", "CLIENT_CA"):
+        monkeypatch.setenv(f"TANDEM_TLS_{name}", "")
+    assert from_command_line(monkeypatch).server_tls() is None

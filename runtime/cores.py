@@ -1,0 +1,28 @@
+"""How many cores a process may keep busy: those it may run on, or fewer where its container has a quota of CPU time."""
+
+import math
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def usable_cores(cgroup: Path = CGROUP) -> int:
+    """Return how many threads can compute at a time. More would take turns, and a quota would stop them all at once."""
+    return min(len(os.sched_getaffinity(0)), math.ceil(_quota_cores(cgroup)))
+
+
+def _quota_cores(cgroup: Path) -> float:
+    """Return the quota in cores, as version 2 or 1 of cgroups tells it; without one as many as there are."""
+    for quota_file, period_file in (("cpu.max", "cpu.max"), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        quota, period = _words(cgroup / quota_file)[:1], _words(cgroup / period_file)[-1:]
+        if quota and period and quota[0].isdecimal():
+            return int(quota[0]) / int(period[0])
+    return float(os.cpu_count() or 1)
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:
+        return []

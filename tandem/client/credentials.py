@@ -1,0 +1,68 @@
+"""What a client shows, and whom it trusts: certificates for TLS, an API key.
+
+The only place of the client that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import grpc
+
+CA, CERT, KEY, API_KEY = "TANDEM_CLIENT_CA", "TANDEM_CLIENT_CERT", "TANDEM_CLIENT_KEY", "TANDEM_API_KEY"
+
+CallMetadata = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Files are PEM. With `ca` the connection is encrypted, and the server's certificate must be signed by it; `cert`
+    and `key` are for a server that asks for a client's certificate. Without anything: in the clear, and nobody.
+    """
+
+    ca: Path | str | None = None
+    cert: Path | str | None = None
+    key: Path | str | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError(f"cert ({CERT}) and key ({KEY}) go together; one of them is missing")
+        if self.cert is not None and self.ca is None:
+            raise ValueError(f"ca ({CA}) is missing: with a certificate to show, whom to trust must be said")
+        # Not shown: it is a secret, even where it is wrong.
+        if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key):
+            raise ValueError(f"api_key ({API_KEY}) is not accepted; accepted: printable ASCII characters, at least one")
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return what TANDEM_CLIENT_CA, TANDEM_CLIENT_CERT, TANDEM_CLIENT_KEY (files) and TANDEM_API_KEY say."""
+        ca, cert, key, api_key = (os.environ.get(name, "").strip() or None for name in (CA, CERT, KEY, API_KEY))
+        return cls(ca, cert, key, api_key)
+
+    @property
+    def metadata(self) -> CallMetadata | None:
+        """What each call carries, None for nothing."""
+        return None if self.api_key is None else (("authorization", f"Bearer {self.api_key}"),)
+
+    def of_channel(self) -> grpc.ChannelCredentials | None:
+        """Return grpc's credentials, None for a connection in the clear. Raises OSError, ValueError for a bad file."""
+        if self.ca is None:
+            return None
+        cert, key = _read(CERT, self.cert), _read(KEY, self.key)
+        return grpc.ssl_channel_credentials(_read(CA, self.ca), key, cert)
+
+
+def _read(name: str, path: Path | str | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{name}: {path}: {(error.strerror or str(error)).lower()}") from None
+    if b"-----BEGIN " not in content:
+        raise ValueError(f"{name}: {path}: this is no PEM file")
+    return content

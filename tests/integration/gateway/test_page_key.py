@@ -1,0 +1,81 @@
+"""The page of a gateway that wants an API key: it asks for one, says when it is wrong, and goes on when it is right."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from gateway.routes import PARALLEL, SEQUENTIAL
+from tests.browser import Watched, needs_chromium, opened, running_browser
+from tests.integration.gateway.callers import SECRET, keys_file
+from tests.integration.gateway.fakes import FakeBackend, running_gateway
+from tests.integration.tandem.fakes import FakeParallel, FakeSequential
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with running_browser() as browser:
+        yield browser
+
+
+@contextlib.asynccontextmanager
+async def page_of(browser: Browser, folder: Path, **context: Any) -> AsyncIterator[Watched]:
+    ar, gan = FakeBackend(SEQUENTIAL, FakeSequential()), FakeBackend(PARALLEL, FakeParallel())
+    await ar.start()
+    await gan.start()
+    async with running_gateway([ar], [gan], api_keys_file=keys_file(folder)) as gateway:
+        await gateway.until(serving=True)
+        async with opened(browser, f"http://127.0.0.1:{gateway.gateway.http.port}", **context) as page:
+            yield page
+    await ar.stop()
+    await gan.stop()
+
+
+async def test_it_asks_and_goes_on(browser: Browser, tmp_path: Path) -> None:
+    async with page_of(browser, tmp_path) as page:
+        await page.says("#state", "waiting for an API key")
+        await expect(page.at("#race-go")).to_be_disabled()
+        field = page.page.get_by_label("API key", exact=True)
+        await expect(field).to_be_focused()
+        await expect(page.at("#key-problem")).to_be_hidden()
+        await page.page.keyboard.insert_text(f" {SECRET}\u200b\n")
+        await page.page.keyboard.press("Enter")
+        await expect(page.at("#key-form")).to_be_hidden()
+        await page.says("#state", "ready")
+        await page.race()
+        await page.says("#runs-calls", "export TANDEM_API_KEY=...")
+        assert SECRET not in await page.page.content()
+        # It is kept in this tab: the page does not ask again.
+        await page.page.reload()
+        await page.says("#state", "ready")
+        await expect(page.at("#key-form")).to_be_hidden()
+        assert await page.page.evaluate("localStorage.length + document.cookie.length") == 0
+
+
+async def test_a_wrong_key_is_told_and_another_may_be_tried(browser: Browser, tmp_path: Path) -> None:
+    async with page_of(browser, tmp_path) as page:
+        await page.at("#key").fill("tdm_wrong")
+        await page.at("#key-form button").click()
+        await expect(page.at("#key-problem")).to_be_visible()
+        await expect(page.at("#key")).to_have_attribute("aria-invalid", "true")
+        await expect(page.at("#key")).to_be_focused()
+        await expect(page.at("#key")).to_have_value("")
+        await page.at("#key").fill(SECRET)
+        await page.at("#key-form button").click()
+        await page.says("#state", "ready")
+        refusals = [each for each in page.complaints if "401" not in each]
+        assert refusals == []
+
+
+@pytest.mark.parametrize("width", [320, 360, 1280])
+async def test_the_form_fits(browser: Browser, tmp_path: Path, width: int) -> None:
+    async with page_of(browser, tmp_path, viewport={"width": width, "height": 700}) as page:
+        await expect(page.at("#key-form")).to_be_visible()
+        assert not await page.scrolls_sideways()

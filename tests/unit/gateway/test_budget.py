@@ -1,0 +1,105 @@
+"""Token buckets on a clock that the test moves."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.budget import IMAGE, REQUEST, TOKEN, Budgets
+from runtime.errors import OverBudget
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def refused(budgets: Budgets, *units: str) -> OverBudget:
+    with pytest.raises(OverBudget) as caught:
+        budgets.take_request(units)
+    return caught.value
+
+
+def test_a_minute_s_worth_of_requests_may_come_at_once_and_then_one_at_a_time(clock: Clock) -> None:
+    budgets = Budgets({REQUEST: 30}, clock)
+    for _ in range(30):
+        budgets.take_request([])
+    error = refused(budgets)
+    assert (error.unit, error.retry_after_seconds, error.code) == ("request", 2.0, "RESOURCE_EXHAUSTED")
+    assert str(error) == "the API key's budget of 30 requests a minute is used up; retry in 2 s"
+    clock.now += 1.5
+    assert refused(budgets).retry_after_seconds == 0.5
+    clock.now += 0.5
+    budgets.take_request([])
+    refused(budgets)
+
+
+def test_a_refused_request_is_not_taken_from_the_budget(clock: Clock) -> None:
+    budgets = Budgets({REQUEST: 1}, clock)
+    budgets.take_request([])
+    for _ in range(100):
+        assert refused(budgets).retry_after_seconds == 60.0
+
+
+def test_who_is_in_debt_for_images_waits_until_it_is_paid(clock: Clock) -> None:
+    budgets = Budgets({IMAGE: 60}, clock)
+    budgets.take_request([IMAGE])
+    budgets.charge(IMAGE, 100)
+    error = refused(budgets, IMAGE)
+    assert (error.unit, error.retry_after_seconds) == ("image", 40.0)
+    clock.now += 40.0
+    budgets.take_request([IMAGE])
+
+
+def test_a_debt_holds_up_only_requests_for_that_unit(clock: Clock) -> None:
+    budgets = Budgets({TOKEN: 10, IMAGE: 10}, clock)
+    budgets.charge(TOKEN, 11)
+    budgets.take_request([IMAGE])
+    budgets.take_request([])
+    refused(budgets, TOKEN, IMAGE)
+
+
+def test_what_has_no_budget_is_not_limited(clock: Clock) -> None:
+    budgets = Budgets({}, clock)
+    for _ in range(1_000):
+        budgets.take_request([TOKEN, IMAGE])
+        budgets.charge(TOKEN, 10**9)
+
+
+def test_nobody_saves_up_more_than_a_minute_s_worth(clock: Clock) -> None:
+    budgets = Budgets({REQUEST: 2}, clock)
+    clock.now += 3_600.0
+    budgets.take_request([])
+    budgets.take_request([])
+    refused(budgets)
+
+
+@given(
+    limit=st.integers(1, 10_000),
+    steps=st.lists(st.tuples(st.floats(0.0, 30.0), st.integers(1, 500)), min_size=1, max_size=60),
+)
+def test_in_the_long_run_nobody_has_more_than_the_rate(limit: int, steps: list[tuple[float, int]]) -> None:
+    """What has been had is at most a full bucket, the time's worth, and the one reply that went into debt."""
+    clock = Clock()
+    budgets, began_at, had = Budgets({IMAGE: limit}, clock), clock.now, 0
+    for pause, amount in steps:
+        clock.now += pause
+        try:
+            budgets.take_request([IMAGE])
+        except OverBudget as error:
+            # To come back as told is to be let in.
+            clock.now += error.retry_after_seconds
+            budgets.take_request([IMAGE])
+        had += amount
+        budgets.charge(IMAGE, amount)
+        allowed = limit + (clock.now - began_at) * limit / 60.0 + amount
+        assert had <= allowed or math.isclose(had, allowed)

@@ -1,0 +1,62 @@
+"""What a client shows, out of the environment or given; what it does not show by accident."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tandem.client.credentials import Credentials
+
+VARIABLES = ("TANDEM_CLIENT_CA", "TANDEM_CLIENT_CERT", "TANDEM_CLIENT_KEY", "TANDEM_API_KEY")
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_nothing_is_a_connection_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    for empty in (False, True):
+        if empty:
+            for name in VARIABLES:
+                monkeypatch.setenv(name, "")
+        credentials = Credentials.from_environment()
+        assert credentials == Credentials()
+        assert credentials.of_channel() is None
+        assert credentials.metadata is None
+
+
+def test_the_environment_says_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in zip(VARIABLES, ("ca.pem", "c.pem", "k.pem", "tdm_x\n"), strict=True):
+        monkeypatch.setenv(name, value)
+    credentials = Credentials.from_environment()
+    assert credentials == Credentials("ca.pem", "c.pem", "k.pem", "tdm_x")
+    assert credentials.metadata == (("authorization", "Bearer tdm_x"),)
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "tdm_x" not in repr(Credentials(api_key="tdm_x"))
+
+
+@pytest.mark.parametrize("key", ["", "tdm_x\ny", "ключ"])
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(ValueError, match=r"api_key \(TANDEM_API_KEY\) is not accepted") as caught:
+        Credentials(api_key=key)
+    assert not key or key not in str(caught.value)
+
+
+def test_halves_are_refused() -> None:
+    with pytest.raises(ValueError, match="TANDEM_CLIENT_KEY"):
+        Credentials(ca="ca.pem", cert="c.pem")
+    with pytest.raises(ValueError, match=r"ca \(TANDEM_CLIENT_CA\) is missing"):
+        Credentials(cert="c.pem", key="k.pem")
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"TANDEM_CLIENT_CA: .*nothing: no such file or directory"):
+        Credentials(ca=tmp_path / "nothing").of_channel()
+    (tmp_path / "x").write_text("hello")
+    with pytest.raises(ValueError, match=r"TANDEM_CLIENT_CA: .*: this is no PEM file"):
+        Credentials(ca=tmp_path / "x").of_channel()
