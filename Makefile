@@ -20,7 +20,7 @@ stubs: setup  ## generate the stubs in tandem/ from protos/
 	$(BIN)/buf lint protos
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
 
-demo: setup  ## the whole of Tandem once: stream text, draw images, race the two, stop
+demo: setup  ## the whole of Tandem once: stream text, draw images, race the two, measure, report, stop
 	$(BIN)/tandem demo
 
 up: setup  ## start the three processes and keep them until Ctrl-C
