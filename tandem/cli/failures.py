@@ -7,6 +7,7 @@ import typer
 
 from runtime.errors import TandemError
 from runtime.models import ModelError
+from tandem.cli.packages import SERVER_PACKAGES, how_to_get
 from tandem.cli.terminal import Terminal
 from tandem.client import NotReachable, ResourceExhausted, TandemRpcError, Unauthenticated
 from tandem.client.credentials import API_KEY
@@ -25,6 +26,10 @@ def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
     except TandemRpcError as error:
         terminal.fail(_explain(error, address))
+    except ModuleNotFoundError as error:
+        if error.name not in SERVER_PACKAGES:
+            raise
+        terminal.fail(how_to_get(error.name, "servers"))
     except (TandemError, ModelError, ValueError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,12 @@ def _compiler() -> Finding:
 
 def libraries() -> Iterator[Finding]:
     """torch, and each execution provider that ONNX Runtime was built with: does it really run?"""
+    missing = [name for name in ("torch", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        yield Finding(
+            ", ".join(missing), "not installed; a client needs neither, `tandem-serving[servers]` brings them"
+        )
+        return
     import torch
 
     device = f"CUDA: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "no CUDA device"

@@ -3,10 +3,16 @@
 from importlib.util import find_spec
 
 REPORT_PACKAGES = ("matplotlib", "plotly", "scipy")
+SERVER_PACKAGES = ("fastapi", "gguf", "onnxruntime", "safetensors", "torch", "uvicorn")
 
 
 def need_packages(extra: str, *names: str) -> None:
     """Raise ValueError that says how to get what is missing; `extra` is the one of our own that brings it."""
     for name in names:
         if find_spec(name) is None:
-            raise ValueError(f"{name} is missing: install it with `pip install 'tandem-serving[{extra}]'`")
+            raise ValueError(how_to_get(name, extra))
+
+
+def how_to_get(name: str, extra: str) -> str:
+    """Return the line for somebody who lacks a package."""
+    return f"{name} is missing: install it with `pip install 'tandem-serving[{extra}]'`"

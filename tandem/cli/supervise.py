@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tandem.cli.failures import FAILED
 from tandem.cli.log_lines import readable
+from tandem.cli.packages import SERVER_PACKAGES, need_packages
 from tandem.cli.plan import Plan
 from tandem.cli.stack import ChildDied, Stack
 from tandem.cli.startup_display import StartupDisplay
@@ -23,8 +24,10 @@ Work = Callable[[], Awaitable[int]]
 def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work) -> int:
     """Run the plan's processes and, once they are ready, `work`; return the exit code.
 
-    A stop signal ends `work` by cancelling it. Raises PortTaken, and ModelError if weights are not to be had.
+    A stop signal ends `work` by cancelling it. Raises PortTaken, ModelError if weights are not to be had, ValueError if
+    only a client is installed.
     """
+    need_packages("servers", *SERVER_PACKAGES)
     plan.ports.check()
     plan.fetch_weights(terminal.note)
     layers = plan.layers()

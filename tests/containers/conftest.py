@@ -1,0 +1,103 @@
+"""One engine, one set of images, one deployment for the whole run; what was measured is printed at the end."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers.base_images import debian_tarball, import_prometheus, import_python
+from tests.containers.deployment import SERVICES, Container, Deployment
+from tests.containers.engine import COMPOSE, DOCKER, Engine, docker_engine
+from tests.containers.images import PYTHONS, Image, build, wheels_of
+from tests.containers.namespace import network_namespace
+from tests.containers.replicas import two_of
+
+NEEDED = ("dockerd", "iptables", "ip", "mmdebstrap", DOCKER, COMPOSE, "/usr/libexec/docker/cli-plugins/docker-buildx")
+FIGURES = pytest.StashKey[list[tuple[str, str]]]()
+
+
+def why_not() -> str:
+    """Return why containers can't run here, "" if they can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    missing = [Path(each).name for each in NEEDED if shutil.which(each) is None]
+    if missing:
+        packages = "docker.io docker-cli docker-compose docker-buildx iptables iproute2 mmdebstrap"
+        return f"{', '.join(missing)} not found; Debian: apt-get install --no-install-recommends {packages}"
+    return ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = why_not()
+    for item in items:
+        if "containers" in item.path.parts:
+            item.add_marker(pytest.mark.containers)
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> list[tuple[str, str]]:
+    """What was measured, for the table at the end of the run: (what, how much)."""
+    return pytestconfig.stash.setdefault(FIGURES, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    rows = config.stash.get(FIGURES, [])
+    if rows:
+        terminalreporter.section("figures")
+        width = max(len(what) for what, _ in rows)
+        for what, how_much in rows:
+            terminalreporter.write_line(f"{what:<{width}}  {how_much}")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """An engine with the base images. Whatever needs the network comes before it: there is none in the namespace."""
+    debian_tarball("python")
+    debian_tarball("prometheus")
+    for role in PYTHONS:
+        wheels_of(role)
+    folder = Path(tempfile.mkdtemp(prefix="tandem-containers-"))
+    with network_namespace(f"tandem-{os.getpid()}"), docker_engine(folder) as running:
+        import_python(running)
+        import_prometheus(running)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def images(engine: Engine, figures: list[tuple[str, str]]) -> dict[str, Image]:
+    """Our images by role."""
+    built = {role: build(engine, role, wheels_of(role)) for role in PYTHONS}
+    for image in built.values():
+        figures.append((f"{image.name}, built in {image.seconds:.0f} s", f"{image.num_bytes / 1e6:.0f} MB"))
+    return built
+
+
+@pytest.fixture(scope="session")
+def deployment(engine: Engine, images: dict[str, Image], figures: list[tuple[str, str]]) -> Iterator[Deployment]:
+    """docker-compose.yml as it is, up and healthy."""
+    running = Deployment(engine)
+    try:
+        seconds = running.up()
+        figures.append((f"up until {', '.join(SERVICES)} are healthy", f"{seconds:.1f} s"))
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture(scope="module")
+def pairs(deployment: Deployment) -> Iterator[Deployment]:
+    """Two replicas of each backend."""
+    deployment.up(ar=2, gan=2)
+    yield deployment
+    deployment.up(ar=1, gan=1)
+
+
+@pytest.fixture
+async def two(pairs: Deployment) -> list[Container]:
+    """The two replicas of the parallel backend, both known to the gateway."""
+    return await two_of("gan", pairs)

@@ -1,0 +1,53 @@
+"""The replicas of a backend, as the gateway's figures and their own show them."""
+
+import asyncio
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.containers.deployment import WEB, Container, Deployment
+
+PARADIGMS = {"ar": "sequential", "gan": "parallel"}
+
+
+async def two_of(service: str, pairs: Deployment) -> list[Container]:
+    await asyncio.to_thread(pairs.up, ar=2, gan=2)
+    replicas = pairs.containers(service)
+    assert len(replicas) == 2
+    await until_serving(service, *replicas)
+    return replicas
+
+
+def samples(url: str, name: str) -> list[tuple[dict[str, str], float]]:
+    families = text_string_to_metric_families(httpx.get(url).text)
+    return [(each.labels, each.value) for family in families for each in family.samples if each.name == name]
+
+
+def by_replica(service: str, name: str) -> dict[str, float]:
+    """Return one of the gateway's figures of the replicas of a service, by their addresses."""
+    found = samples(f"{WEB}/metrics", name)
+    return {
+        labels["target"].split(":")[0]: value for labels, value in found if labels["paradigm"] == PARADIGMS[service]
+    }
+
+
+def in_hand(service: str) -> dict[str, float]:
+    return by_replica(service, "tandem_replica_requests_in_flight")
+
+
+def served_by(container: Container) -> float:
+    """Return how many Samples a replica has answered."""
+    found = samples(f"http://{container.address}:9102/metrics", "tandem_backend_requests_total")
+    return sum(value for labels, value in found if labels["rpc"] == "Sample")
+
+
+async def until_serving(service: str, *replicas: Container) -> None:
+    """Return when the gateway serves from exactly these."""
+    wanted = {each.address for each in replicas}
+    async with asyncio.timeout(60.0):
+        while {
+            address
+            for address, value in (await asyncio.to_thread(by_replica, service, "tandem_replica_serving")).items()
+            if value
+        } != wanted:
+            await asyncio.sleep(0.02)

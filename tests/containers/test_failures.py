@@ -1,0 +1,118 @@
+"""One of two replicas is killed, stopped or paused under load: what its callers see of it."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.containers.deployment import Container, Deployment
+from tests.containers.load import (
+    AskerContext,
+    Load,
+    http_asker,
+    image_asker,
+    pictures_asker,
+    shown,
+    stream_asker,
+)
+from tests.containers.replicas import in_hand, two_of, until_serving
+
+RATE = 100.0
+NUM_STREAMS = 40
+DRAIN_SECONDS = 60.0
+Figures = list[tuple[str, str]]
+
+
+async def test_kill_of_one_of_two(two: list[Container], figures: Figures):
+    load, (dead, alive) = Load(), two
+    async with image_asker() as image, stream_asker(2000) as stream, asyncio.TaskGroup() as group:
+        for number in range(8):
+            group.create_task(load.request("stream", stream, number))
+        async with load.steady("unary", image, RATE):
+            await load.more(300)
+            os.kill(dead.pid, signal.SIGKILL)
+            killed_at = time.monotonic()
+            await until_serving("gan", alive)
+            noticed_seconds = time.monotonic() - killed_at
+            await until_serving("gan", dead, alive)
+            back_seconds = time.monotonic() - killed_at
+            await load.more(200)
+    torn = load.failed("stream")
+    slowest = max(each.seconds for each in load.of("unary") if each.sent_at >= killed_at)
+    assert all(each.code for each in load.outcomes)
+    assert shown(load.failed("unary")) == []
+    assert {each.code for each in torn} == {"UNAVAILABLE"}, "some of 8 were at the replica that was killed"
+    assert [each for each in torn if not each.was_in_flight(killed_at)] == []
+    figures.append(
+        (
+            "kill -9 of one of two under 100 requests/s",
+            f"0 of {len(load.of('unary'))} unary failed, the slowest after it took {slowest:.2f} s;"
+            f" {len(torn)} of {len(load.of('stream'))} streams failed, those it had;"
+            f" noticed after {noticed_seconds * 1000:.0f} ms, started again and serving after {back_seconds:.1f} s",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "asker", "size"), [("gan", stream_asker, 600), ("ar", pictures_asker, 8)], ids=["gan", "ar"]
+)
+async def test_stop_of_one_of_two_with_20_open_streams(
+    pairs: Deployment, service: str, asker: Callable[[int], AskerContext], size: int, figures: Figures
+):
+    load = Load()
+    leaving, _ = await two_of(service, pairs)
+    async with image_asker() as image, asker(size) as stream, asyncio.TaskGroup() as group:
+        for number in range(NUM_STREAMS):
+            group.create_task(load.request("stream", stream, number))
+        while sum((await asyncio.to_thread(in_hand, service)).values()) < NUM_STREAMS:
+            await asyncio.sleep(0.01)
+        num_open = in_hand(service)[leaving.address]
+        async with load.steady("unary", image, 20):
+            begun = time.monotonic()
+            await asyncio.to_thread(pairs.engine.docker, "stop", "--time=75", leaving.id)
+            seconds = time.monotonic() - begun
+            await load.more(20)
+    state = pairs.engine.inspect(leaving.id)["State"]
+    assert num_open >= 20
+    assert shown(load.failed("stream")) == []
+    assert shown(load.failed("unary")) == []
+    assert state["ExitCode"] == 0
+    assert seconds < DRAIN_SECONDS, "it waited for something that has no end"
+    figures.append(
+        (
+            f"stop of one of two {service} with {num_open:.0f} open streams",
+            f"0 of {len(load.of('stream'))} streams lost, 0 of {len(load.of('unary'))} unary requests failed;"
+            f" gone after {seconds:.1f} s",
+        )
+    )
+    await asyncio.to_thread(pairs.engine.docker, "start", leaving.id)
+
+
+async def test_pause_of_one_of_two(two: list[Container], pairs: Deployment, figures: Figures):
+    load, deadline_seconds = Load(), 1.0
+    async with (
+        image_asker(deadline_seconds) as image,
+        http_asker(deadline_seconds) as http,
+        load.steady("unary", image, RATE),
+        load.steady("http", http, RATE / 5),
+    ):
+        await load.more(200)
+        await asyncio.to_thread(pairs.engine.docker, "pause", two[0].id)
+        await asyncio.sleep(10.0)  # what the test is about
+        await asyncio.to_thread(pairs.engine.docker, "unpause", two[0].id)
+        await load.more(200)
+    await asyncio.to_thread(pairs.until_healthy, two[0])
+    assert all(each.code for each in load.outcomes)
+    overdue = max(each.seconds for each in load.outcomes) - deadline_seconds
+    missed = [each for each in load.outcomes if each.code != "OK"]
+    assert {each.code for each in missed} == {"DEADLINE_EXCEEDED"}, "some were at the replica that was paused"
+    figures.append(
+        (
+            "pause of one of two for 10 s, deadlines of 1 s",
+            f"{len(missed)} of {len(load.outcomes)} missed theirs; the latest ended {overdue * 1000:.0f} ms after it",
+        )
+    )
+    assert overdue <= 0.1

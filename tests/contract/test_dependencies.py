@@ -1,0 +1,122 @@
+"""The lists in pyproject.toml against what the code imports: a server's extra has all of it, and nothing else.
+
+Lazy imports count; those that only a type checker sees do not.
+"""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+
+from deploy.docker.requirements import expanded
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+OWN = ("tandem", "runtime", "services", "gateway")
+# Two packages share each of these names.
+NAMESPACES = {"google.protobuf": "protobuf", "google.rpc": "googleapis-common-protos"}
+# Comes in two builds; which one depends on the machine.
+TWINS = {"onnxruntime-gpu": "onnxruntime"}
+
+
+def names_in(requirements: list[str]) -> set[str]:
+    """Return the distributions that requirements name."""
+    names = {re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-") for requirement in requirements}
+    return {TWINS.get(name, name) for name in names}
+
+
+def with_dependencies(names: set[str]) -> set[str]:
+    """Return them with all that they bring along, extras of theirs left out."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += names_in([line for line in needs(name) if "extra ==" not in line])
+    return found
+
+
+@cache
+def needs(name: str) -> list[str]:
+    try:
+        return requires(name) or []
+    except ImportError:  # the other twin is installed, or a marker keeps it away
+        return []
+
+
+def modules_of(start: str) -> Iterator[Path]:
+    """Yield the files of ours that a process may load."""
+    waiting, seen = [start], {""}
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        waiting.append(name.rpartition(".")[0])
+        folder = ROOT / Path(*name.split("."))
+        for path in (folder / "__init__.py", folder.with_suffix(".py")):
+            if path.is_file():
+                yield path
+                waiting += [each for each in imported(path) if each.split(".")[0] in OWN]
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    tree = ast.parse(path.read_text())
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
+
+
+def libraries_of(start: str) -> set[str]:
+    """Return the distributions whose modules a process may load by name."""
+    distributions = packages_distributions()
+    found = set()
+    for name in (name for path in modules_of(start) for name in imported(path)):
+        top = name.split(".")[0]
+        if top in OWN or top in sys.stdlib_module_names:
+            continue
+        namespace = ".".join(name.split(".")[:2])
+        if top != "google":
+            found |= names_in(distributions[top][:1])
+        elif namespace in NAMESPACES:
+            found.add(NAMESPACES[namespace])
+    return found
+
+
+@pytest.mark.parametrize(("extra", "process"), [("gateway", "gateway"), ("ar", "services.ar"), ("gan", "services.gan")])
+def test_a_server_s_extra_is_what_it_imports(extra, process):
+    listed, used = names_in(list(expanded(EXTRAS, extra))), libraries_of(f"{process}.__main__")
+    assert used <= with_dependencies(listed)
+    assert listed <= used
+
+
+def test_the_client_needs_nothing_but_the_package_s_own_dependencies():
+    assert libraries_of("tandem.client") <= with_dependencies(names_in(PROJECT["dependencies"]))
+    assert not {"torch", "onnxruntime", "fastapi"} & with_dependencies(names_in(PROJECT["dependencies"]))
+
+
+def test_a_requirement_is_written_the_same_wherever_it_stands():
+    everywhere = {*PROJECT["dependencies"], *(each for extra in EXTRAS.values() for each in extra)}
+    plain = [each for each in everywhere if "[" not in each and not each.startswith("onnxruntime")]
+    assert len(plain) == len(names_in(plain))

@@ -1,0 +1,130 @@
+"""docker-compose.yml against what it names: settings, ports, versions, mounts. tests/containers runs it."""
+
+import re
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.settings import GatewaySettings
+from services.ar.settings import ArSettings
+from services.gan.settings import GanSettings
+
+ROOT = Path(__file__).parents[3]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+GPU = yaml.safe_load((ROOT / "docker-compose.gpu.yml").read_text())
+SERVICES = COMPOSE["services"]
+SETTINGS = {"gateway": GatewaySettings, "ar": ArSettings, "gan": GanSettings}
+DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
+METRICS_PORTS = {"gateway": "http_port", "ar": "metrics_port", "gan": "metrics_port"}
+VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-([^}]*))?\}")
+
+
+def default(service: str, setting: str) -> Any:
+    return SETTINGS[service].model_fields[setting].default
+
+
+def stage(role: str) -> str:
+    """Return the last stage of the Dockerfile that makes a role's image."""
+    return re.split(r"\nFROM ", DOCKERFILE.partition(f" AS {role}\n")[2])[0]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_no_more_rights_than_it_needs(name):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert {"cpus", "memory", "pids"} == set(service["deploy"]["resources"]["limits"])
+    assert "container_name" not in service, "it could not be scaled"
+
+
+def test_the_backends_are_on_a_network_that_leads_nowhere_and_nothing_else_is_published_beyond_loopback():
+    assert COMPOSE["networks"]["back"]["internal"] is True
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {"gateway", "prometheus", "grafana"}
+    assert SERVICES["ar"]["networks"] == SERVICES["gan"]["networks"] == ["back"]
+    for service in SERVICES.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("file", [COMPOSE, GPU], ids=["base", "gpu"])
+def test_every_variable_is_a_setting(name, file):
+    for variable in file["services"].get(name, {}).get("environment", {}):
+        assert variable.removeprefix("TANDEM_").lower() in SETTINGS[name].model_fields
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_ports_are_the_settings_own(name):
+    ports = [default(name, "port"), default(name, METRICS_PORTS[name])]
+    assert f"EXPOSE {ports[0]} {ports[1]}\n" in stage(name)
+    assert f'"runtime.probe", "127.0.0.1:{ports[0]}"' in stage(name)
+
+
+def test_the_gateway_is_told_of_the_backends_and_published_where_it_listens():
+    gateway = SERVICES["gateway"]
+    for backend in ("ar", "gan"):
+        assert gateway["environment"][f"TANDEM_{backend.upper()}_TARGETS"] == f"{backend}:{default(backend, 'port')}"
+        assert gateway["depends_on"][backend] == {"condition": "service_healthy"}
+    inside = {int(port.rpartition(":")[2]) for port in gateway["ports"]}
+    assert inside == {default("gateway", "port"), default("gateway", "http_port")}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_stop_leaves_time_to_drain(name):
+    grace_seconds = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
+    assert grace_seconds > float(SERVICES[name]["environment"]["TANDEM_DRAIN_SECONDS"])
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_version_is_the_package_s(name):
+    tag = f"${{TANDEM_VERSION:-{version('tandem-serving')}}}"
+    assert SERVICES[name]["image"] == f"tandem/{name}:{tag}"
+    assert SERVICES[name]["build"]["args"]["VERSION"] == tag
+    assert GPU["services"].get(name, {"image": f"tandem/{name}:{tag}-cuda"})["image"] == f"tandem/{name}:{tag}-cuda"
+
+
+def test_the_example_has_the_defaults_and_nothing_that_is_not_read():
+    text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose.gpu.yml").read_text()
+    read = dict(VARIABLE.findall(text))
+    example = (ROOT / ".env.example").read_text()
+    lines = [line.partition("=") for line in example.splitlines() if "=" in line and not line.startswith("#")]
+    assert {key: value for key, _, value in lines} == {key: read[key] for key, _, _ in lines}
+    unnamed = {key for key in read if f"{key}=" not in example}
+    assert unnamed == {"TANDEM_REVISION"}
+
+
+def test_prometheus_finds_every_replica_of_every_process():
+    file = next(word for word in SERVICES["prometheus"]["command"] if word.startswith("--config.file="))
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / Path(file).name).read_text())
+    found = {}
+    for scrape in config["scrape_configs"]:
+        [by_name] = scrape["dns_sd_configs"]
+        found[scrape["job_name"]] = (by_name["names"], by_name["type"], by_name["port"])
+    assert found == {name: ([name], "A", default(name, METRICS_PORTS[name])) for name in SETTINGS}
+
+
+def test_grafana_is_given_the_data_source_and_the_dashboards():
+    grafana = SERVICES["grafana"]
+    mounts = {volume.split(":")[1]: volume.split(":")[0] for volume in grafana["volumes"]}
+    provisioning = ROOT / mounts["/etc/grafana/provisioning"]
+    [provider] = yaml.safe_load((provisioning / "dashboards" / "tandem.yml").read_text())["providers"]
+    [source] = yaml.safe_load((provisioning / "datasources" / "tandem.yml").read_text())["datasources"]
+    folder = grafana["environment"][provider["options"]["path"].removeprefix("$")]
+    assert len(list((ROOT / mounts[folder]).glob("*.json"))) == 4
+    assert grafana["environment"][source["url"].removeprefix("$")] == "http://prometheus:9090"
+    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (ROOT / mounts[str(home.parent)] / home.name).is_file()
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
+@pytest.mark.parametrize("files", [("docker-compose.yml",), ("docker-compose.yml", "docker-compose.gpu.yml")])
+def test_compose_understands_the_files(files):
+    words = [word for file in files for word in ("--file", str(ROOT / file))]
+    done = subprocess.run(["docker-compose", *words, "config", "--quiet"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,36 @@
+"""A client without the servers' packages: it says what is missing instead of falling over."""
+
+import pytest
+import typer
+
+from tandem.cli import findings
+from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.packages import need_packages
+from tandem.cli.terminal import Terminal
+
+
+def test_doctor_says_that_they_are_not_there(monkeypatch):
+    monkeypatch.setattr(findings, "find_spec", lambda name: None)
+    [finding] = findings.libraries()
+    assert finding.name == "torch, onnxruntime"
+    assert "tandem-serving[servers]" in finding.value
+
+
+def test_a_command_that_needs_one_ends_with_a_line(capsys):
+    with pytest.raises(typer.Exit) as ended, friendly_errors(Terminal()):
+        raise ModuleNotFoundError("No module named 'gguf'", name="gguf")
+    assert ended.value.exit_code == FAILED
+    assert (
+        "gguf is missing: install it with `pip install 'tandem-serving[servers]'`"
+        in capsys.readouterr().err.replace("\n", " ")
+    )
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault():
+    with pytest.raises(ModuleNotFoundError), friendly_errors(Terminal()):
+        raise ModuleNotFoundError("No module named 'tandem.nowhere'", name="tandem.nowhere")
+
+
+def test_what_processes_need_is_looked_for_before_they_start():
+    with pytest.raises(ValueError, match=r"nowhere_to_be_found is missing: .*tandem-serving\[servers\]"):
+        need_packages("servers", "torch", "nowhere_to_be_found")
