@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from runtime.errors import OverBudget
 
+_ROUNDING_SECONDS = 1e-6
 REQUEST, TOKEN, IMAGE = "request", "token", "image"
 
 
@@ -60,7 +61,7 @@ class Budgets:
         bucket = self._buckets.get(unit)
         if bucket is None:
             return
-        # Up to the next millisecond, so that who comes back as told is let in.
-        seconds = math.ceil(bucket.seconds_until(level) * 1e3) / 1e3
+        # Up to the next millisecond, so that who comes back as told is let in; rounding must not keep them out either.
+        seconds = math.ceil((bucket.seconds_until(level) - _ROUNDING_SECONDS) * 1e3) / 1e3
         if seconds > 0.0:
             raise OverBudget(unit, bucket.per_minute, seconds)
