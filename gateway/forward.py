@@ -22,11 +22,13 @@ from gateway.replica import Replica
 from gateway.routes import Route, modality_of
 from gateway.upstream_error import UpstreamError, upstream_error
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, ResourceExhausted
+from runtime.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 from runtime.rpc import parse
 from runtime.undisturbed import undisturbed
 
 MAX_RETRIES = 2
+# A server that stops cancels the calls that it has not begun. When we cancel one, no status is waited for.
+_GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 class Forwarder:
@@ -135,13 +137,14 @@ class _Tries:
             self._metrics.retried(self._backend.paradigm)
             return
         where = f"{self._backend.paradigm} backend at {replica.target}"
-        if error.code() is grpc.StatusCode.UNAVAILABLE and not replica.is_connected:
-            raise UpstreamError(error.code().name, f"{where} went away during the request") from error
+        is_lost = error.code() is grpc.StatusCode.UNAVAILABLE and not replica.is_connected
+        if is_lost or error.code() is grpc.StatusCode.CANCELLED:
+            raise UpstreamError(Unavailable.code, f"{where} went away during the request") from error
         raise upstream_error(error, where) from error
 
     def _may_try_again(self, error: grpc.aio.AioRpcError) -> bool:
         return (
-            error.code() is grpc.StatusCode.UNAVAILABLE
+            error.code() in _GONE
             and self.may_repeat
             and len(self._tried) <= MAX_RETRIES
             and self._backend.is_serving

@@ -11,7 +11,7 @@ import pytest
 from gateway.replica import Replica, State
 from gateway.routes import SEQUENTIAL, list_models_route
 from runtime import server as rpc_server
-from runtime.errors import InvalidArgument, Unavailable
+from runtime.errors import InvalidArgument, TandemError, Unavailable
 from tandem.ar.v1 import ar_pb2
 from tests.integration.gateway.fakes import (
     GENERATE,
@@ -110,6 +110,25 @@ async def test_unavailable_before_output_is_tried_elsewhere(
     assert other.servicer.num_calls == 4
     assert pair.value("tandem_retries_total", paradigm=SEQUENTIAL) == ar.servicer.num_calls > 0
     assert pair.value("tandem_requests_total") == 4
+
+
+class Cancelled(TandemError):
+    code = "CANCELLED"
+
+
+async def test_a_call_that_a_stopping_server_cancels_is_tried_elsewhere(
+    pair: RunningGateway, ar: FakeBackend, other: FakeBackend
+) -> None:
+    async def cancel() -> None:
+        raise Cancelled
+
+    ar.servicer.before_message = lambda index: cancel()
+    for _ in range(4):
+        assert await code_of(pair) is grpc.StatusCode.OK
+    assert other.servicer.num_calls == 4
+    ar.servicer.before_message = other.servicer.before_message = lambda index: cancel() if index == 1 else None
+    assert await code_of(pair) is grpc.StatusCode.UNAVAILABLE
+    assert other.servicer.num_calls + ar.servicer.num_calls == 4 + 1 + pair.value("tandem_retries_total")
 
 
 async def test_unavailable_after_a_message_is_not_tried_again(
