@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.load.machine import is_local
+from tandem.client.channels import is_loopback
 
 POWERCAP = Path("/sys/class/powercap")
 IDLE_SECONDS = 2.0
@@ -67,7 +67,7 @@ class EnergyMeter:
 
 def energy_meter(address: str, powercap: Path = POWERCAP) -> EnergyMeter:
     """Return the meters of this machine; none if the servers at `address` run on another."""
-    if not is_local(address):
+    if not is_loopback(address):
         return EnergyMeter((), "not measured: the servers run on another machine")
     meters, denied = rapl_meters(powercap)
     meters += nvml_meters()

@@ -27,9 +27,10 @@ from bench.compare.run import SAMPLES_PER_CLASS, Findings
 from bench.compare.visit import Meters, Stay
 from bench.compare.ways import Pair, Way
 from bench.load.document import ErrorText
-from bench.load.machine import is_local, this_machine
+from bench.load.machine import this_machine
 from bench.load.record import Record
 from bench.load.results import CODE_NAMES
+from tandem.client.channels import is_loopback
 
 MAX_CLIENT_CPU_SHARE = 0.9
 _MAX_ERROR_TEXTS = 10
@@ -49,7 +50,7 @@ def comparison(
 ) -> Comparison:
     """Return the document; `quality` by paradigm, `searched` by way."""
     ways = tuple(_way_result(way, settings, findings, searched) for way in pair.ways())
-    is_here = is_local(address)
+    is_here = is_loopback(address)
     return Comparison(
         tool_version=version("tandem-serving"),
         address=address,

@@ -1,9 +1,9 @@
 """A queue in front of a server that works in steps, simulated exactly for given arrivals. Plain arithmetic.
 
 The server repeats steps. Before each, those who wait join, in order of arrival, while there is room; a step with b
-requests takes step_seconds(b); a request leaves after its last step. Many steps a
-request are continuous batching, as a transformer's engine does it, and, if small, processor sharing; one is a batch
-server: whoever waits is taken together. Room for one is the textbook's M/D/1.
+requests takes step_seconds(b); a request leaves after its last step. Many steps a request are continuous batching, as a
+transformer's engine does it, and, if small, processor sharing; one is a batch server: whoever waits is taken together.
+Room for one is the textbook's M/D/1.
 """
 
 import math

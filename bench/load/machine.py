@@ -10,14 +10,6 @@ from bench.load.document import Machine
 _PACKAGES = ("grpcio", "protobuf", "numpy", "uvloop", "torch", "onnxruntime-gpu", "onnxruntime")
 
 
-_LOOPBACK = ("127.", "localhost:", "[::1]:")
-
-
-def is_local(address: str) -> bool:
-    """Return whether a server at host:port runs on this machine."""
-    return address.startswith(_LOOPBACK)
-
-
 def this_machine() -> Machine:
     """Return a description of this machine."""
     return Machine(

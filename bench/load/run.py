@@ -12,13 +12,14 @@ import numpy as np
 
 from bench.load.audit import audit
 from bench.load.document import Document, StreamResult, Window
-from bench.load.machine import is_local, this_machine
+from bench.load.machine import this_machine
 from bench.load.plan import Plan
 from bench.load.record import Record, merged
 from bench.load.results import is_measured, stream_results, window_seconds
 from bench.load.scenario import Scenario
 from bench.load.served import served_models, with_model
 from bench.load.workers import OnProgress, Share, Workers
+from tandem.client.channels import is_loopback
 
 # Statuses that are an answer of a server under load. All others say that something is wrong.
 _ANSWERS_UNDER_LOAD = ("OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
@@ -76,7 +77,7 @@ def outcome(plan: Plan, shares: Sequence[Share], started_at: datetime) -> Outcom
     document = Document(
         tool_version=version("tandem-serving"),
         address=plan.address,
-        is_local=is_local(plan.address),
+        is_local=is_loopback(plan.address),
         is_partial=bool(reasons),
         problems=(*reasons, *_failures(streams)),
         machine=this_machine(),

@@ -32,9 +32,7 @@ METRIC_NAMES = ("gen_ai_server_request_duration_seconds_count", "gen_ai_server_t
 def demo(
     out: Annotated[Path, typer.Option(file_okay=False, help="Where the pictures and the figures go.")] = Path("out"),
     models_dir: ModelsDir = MODELS_DIR,
-    report: Annotated[
-        bool, typer.Option(help="End with a measurement of 3 minutes, and its report.", show_default=True)
-    ] = True,
+    report: Annotated[bool, typer.Option(help="End with a measurement of 3 minutes, and its report.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs.")] = False,
 ) -> None:
     """Start everything, stream a text, draw pictures both ways, race the two, measure and report, stop."""

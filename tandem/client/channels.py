@@ -10,6 +10,11 @@ _LOOPBACK_PREFIXES = ("127.", "localhost:", "[::1]:")
 Options = tuple[tuple[str, int], ...]
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether host:port is on this machine, by its text."""
+    return address.startswith(_LOOPBACK_PREFIXES)
+
+
 def open_channel(address: str, credentials: Credentials) -> grpc.Channel:
     """Return a channel to `address` (host:port) for ordinary code. Raises ValueError for a file that cannot be used."""
     options, secure = channel_options(address), credentials.of_channel()
@@ -36,7 +41,7 @@ def channel_options(address: str) -> Options:
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1_000),
     )
-    if address.startswith(_LOOPBACK_PREFIXES):
+    if is_loopback(address):
         # grpc obeys http_proxy even for loopback, where no proxy can help.
         options += (("grpc.enable_http_proxy", 0),)
     return options

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import grpc
@@ -169,19 +170,22 @@ class FakeBackend:
 
 
 @contextlib.asynccontextmanager
-async def sequential() -> AsyncIterator[FakeBackend]:
-    backend = FakeBackend(SEQUENTIAL, FakeSequential())
+async def serving(paradigm: str, servicer: Any) -> AsyncIterator[FakeBackend]:
+    """Run a backend of a paradigm with this servicer."""
+    backend = FakeBackend(paradigm, servicer)
     await backend.start()
-    yield backend
-    await backend.stop()
+    try:
+        yield backend
+    finally:
+        await backend.stop()
 
 
-@contextlib.asynccontextmanager
-async def parallel() -> AsyncIterator[FakeBackend]:
-    backend = FakeBackend(PARALLEL, FakeParallel())
-    await backend.start()
-    yield backend
-    await backend.stop()
+def sequential() -> AbstractAsyncContextManager[FakeBackend]:
+    return serving(SEQUENTIAL, FakeSequential())
+
+
+def parallel() -> AbstractAsyncContextManager[FakeBackend]:
+    return serving(PARALLEL, FakeParallel())
 
 
 class RunningGateway:

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, expect
 from gateway.routes import PARALLEL, SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tests.browser import Watched, needs_chromium, opened, running_browser
-from tests.integration.gateway.fakes import FakeBackend, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import FakeBackend, RunningGateway, running_gateway, serving
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 
 pytestmark = needs_chromium
@@ -26,14 +26,6 @@ NUM_TILES = 4  # of a picture of the scripted model
 async def browser() -> AsyncIterator[Browser]:
     async with running_browser() as browser:
         yield browser
-
-
-@contextlib.asynccontextmanager
-async def serving(paradigm: str, servicer: Any) -> AsyncIterator[FakeBackend]:
-    backend = FakeBackend(paradigm, servicer)
-    await backend.start()
-    yield backend
-    await backend.stop()
 
 
 class Sequential(FakeSequential):

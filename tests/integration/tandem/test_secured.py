@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from tandem.client import (
 )
 from tests.certificates import Authority
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.fakes import FakeBackend, running_gateway
+from tests.integration.gateway.fakes import running_gateway, serving
 from tests.integration.tandem.commands import Ended, run, tandem
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 
@@ -34,16 +33,6 @@ class Secured:
     address: str
     credentials: Credentials
     other: Authority
-
-
-@contextlib.asynccontextmanager
-async def serving(paradigm: str, servicer: object) -> AsyncIterator[FakeBackend]:
-    backend = FakeBackend(paradigm, servicer)
-    await backend.start()
-    try:
-        yield backend
-    finally:
-        await backend.stop()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from gateway.routes import PARALLEL, SEQUENTIAL
 from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem import client as tandem_client
 from tandem.client import AsyncTandemClient
-from tests.integration.gateway.fakes import FakeBackend, running_gateway
+from tests.integration.gateway.fakes import running_gateway, serving
 from tests.integration.tandem.commands import run, tandem
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 
@@ -27,16 +26,6 @@ class Tandem:
     address: str
     sequential: FakeSequential
     parallel: FakeParallel
-
-
-@contextlib.asynccontextmanager
-async def serving(paradigm: str, servicer: object) -> AsyncIterator[FakeBackend]:
-    backend = FakeBackend(paradigm, servicer)
-    await backend.start()
-    try:
-        yield backend
-    finally:
-        await backend.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.compare.energy import NOT_OFFERED, Meter, energy_meter, rapl_meters
-from bench.load.machine import is_local
+from tandem.client.channels import is_loopback
 
 LOCAL = "127.0.0.1:50050"
 
@@ -56,7 +56,7 @@ def test_a_counter_that_may_not_be_read_is_named(tmp_path: Path) -> None:
 def test_another_machine_s_energy_is_not_ours(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", 1)
     assert energy_meter("10.0.0.7:50050", tmp_path).joules() is None
-    assert [is_local(address) for address in ("localhost:1", "[::1]:1", "gpu.example:1")] == [True, True, False]
+    assert [is_loopback(address) for address in ("localhost:1", "[::1]:1", "gpu.example:1")] == [True, True, False]
 
 
 def test_watts_of_idling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
