@@ -24,6 +24,7 @@ from services.ar.scheduler import Scheduler
 from services.ar.sequential_model import Codec, SequentialModel
 from services.ar.settings import ArSettings
 from services.ar.text_codec import TextCodec
+from services.ar.torch_forward import TorchForward
 from services.ar.weights import load_transformer, open_checkpoint
 from services.common.diversity import DiversityWatch
 from services.common.quality_watch import open_watch
@@ -132,7 +133,7 @@ def _engine(
     prefix_cache = PrefixCache(pool, chunk_tokens) if has_prefixes and can_share else None
     scheduler = Scheduler(pool, settings.max_num_sequences, settings.max_batch_tokens, chunk_tokens, prefix_cache)
     observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache)
-    runner = Runner(transformer, cache, num_output_tokens, num_threads, is_exact)
+    runner = Runner(TorchForward(transformer, cache, num_threads, is_exact), cache.block_size, num_output_tokens)
     return Engine(scheduler, runner, observer, settings.max_num_sequences + settings.max_queued_sequences)
 
 

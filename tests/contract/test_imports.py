@@ -27,7 +27,10 @@ CONFINED = {
     # library: the modules that may import it, by path prefix
     "torch": (
         *(f"services/ar/{name}" for name in ("checkpoint", "gguf_checkpoint", "huggingface_checkpoint", "kv_cache")),
-        *(f"services/ar/{name}" for name in ("loading", "model.py", "rotary", "runner", "sampling.py")),
+        *(
+            f"services/ar/{name}"
+            for name in ("loading", "model.py", "rotary", "runner", "sampling.py", "torch_forward")
+        ),
         "services/ar/weights",
         "services/ar/packed_linear",
         "services/ar/exact",

@@ -93,7 +93,7 @@ def test_a_model_of_pictures_leaves_the_cores_to_others(folder, num_threads, exp
     model = ModelRepository(folder.parent).get(folder.name)
     settings = ArSettings(models_dir=folder.parent, num_threads=num_threads)
     loaded = load(model, settings, ArMetrics(CollectorRegistry()))
-    assert loaded.engine._runner._num_threads == expected
+    assert loaded.engine._runner._forward._num_threads == expected
 
 
 def test_a_fixed_batch_size_is_refused(folder):

@@ -15,6 +15,7 @@ from services.ar.runner import Runner
 from services.ar.sampling_params import SamplingParams
 from services.ar.scheduler import Scheduler
 from services.ar.sequence import SampledToken, Sequence
+from services.ar.torch_forward import TorchForward
 from services.ar.weights import load_transformer, open_checkpoint
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 
@@ -52,7 +53,7 @@ def outputs(model, running: list[Sequence], num_blocks: int = 128) -> tuple[list
     pool = BlockPool(num_blocks, 8)
     scheduler = Scheduler(pool, 8, 32, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS))
     cache = KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
-    runner = Runner(model, cache, VOCAB_SIZE, num_threads=1, is_exact=True)
+    runner = Runner(TorchForward(model, cache, num_threads=1, is_exact=True), 8, VOCAB_SIZE)
     brought: dict[int, list[SampledToken]] = {id(sequence): [] for sequence in running}
     for sequence in running:
         scheduler.add(sequence)

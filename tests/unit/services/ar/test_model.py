@@ -11,6 +11,7 @@ from services.ar.runner import Runner
 from services.ar.sampling_params import SamplingParams
 from services.ar.scheduler import Scheduler
 from services.ar.sequence import Sequence
+from services.ar.torch_forward import TorchForward
 from services.ar.weights import load_transformer, open_checkpoint
 from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
 
@@ -86,7 +87,7 @@ def test_tokens_beyond_the_output_are_never_sampled_and_have_no_probability(mode
 
 def engine_parts(model, max_batch_tokens: int, num_blocks: int, num_output_tokens: int = VOCAB_SIZE):
     cache = KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
-    runner = Runner(model, cache, num_output_tokens, num_threads=1)
+    runner = Runner(TorchForward(model, cache, num_threads=1), 8, num_output_tokens)
     return Scheduler(BlockPool(num_blocks, 8), 4, max_batch_tokens), runner
 
 

@@ -1,0 +1,44 @@
+"""A step's work laid out flat: what stands in each row, and which rows' logits are wanted. Knows no tensors."""
+
+from services.ar.sampling import LogitsRow
+from services.ar.scheduler import Work
+
+
+class Layout:
+    """A batch laid out flat, work after work in the order given, those of one token first."""
+
+    def __init__(self, batch: list[Work], block_size: int) -> None:
+        self.token_ids: list[int] = []
+        self.positions: list[int] = []
+        self.slots: list[int] = []
+        self.decodes: list[Work] = []
+        self.chunks: list[tuple[Work, int]] = []
+        self.logits_indices: list[int] = []
+        self.logits_rows: list[LogitsRow] = []
+        self.tokens_per_work: list[int] = []
+        for work in batch:
+            self._add(work, block_size)
+
+    def _add(self, work: Work, block_size: int) -> None:
+        sequence, start = work.sequence, len(self.token_ids)
+        if work.num_tokens == 1:
+            self.decodes.append(work)
+        else:
+            self.chunks.append((work, start))
+        positions = range(sequence.num_computed_tokens, sequence.num_computed_tokens + work.num_tokens)
+        self.token_ids.extend(sequence.token_ids[positions.start : positions.stop])
+        self.positions.extend(positions)
+        self.slots.extend(sequence.block_table[p // block_size] * block_size + p % block_size for p in positions)
+        self._add_logits(work, start)
+
+    def _add_logits(self, work: Work, start: int) -> None:
+        sequence, before = work.sequence, len(self.logits_rows)
+        if sequence.is_scored:
+            first = sequence.num_computed_tokens
+            following = sequence.token_ids[first + 1 : first + 1 + work.num_tokens]
+            self.logits_rows.extend(LogitsRow(sequence, token_id) for token_id in following)
+            self.logits_indices.extend(range(start, start + work.num_tokens))
+        elif work.completes:
+            self.logits_rows.append(LogitsRow(sequence))
+            self.logits_indices.append(start + work.num_tokens - 1)
+        self.tokens_per_work.append(len(self.logits_rows) - before)

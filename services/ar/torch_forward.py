@@ -1,0 +1,84 @@
+"""The transformer computed by torch, on a CPU or a GPU, over the paged cache."""
+
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from services.ar.kv_cache import Chunk, Decodes, KVCache, PagedAttention, visible
+from services.ar.layout import Layout
+from services.ar.model import Transformer
+from services.ar.scheduler import Work
+
+
+class TorchForward:
+    """Implements `runner.Forward`.
+
+    `is_exact`: a sequence attends in shapes that depend on its own length alone, not on the longest beside it.
+    """
+
+    def __init__(self, model: Transformer, cache: KVCache, num_threads: int, is_exact: bool = False) -> None:
+        self._model = model
+        self._cache = cache
+        self._num_threads = num_threads
+        self._is_exact = is_exact
+        self._device = model.norm.weight.device
+
+    def start(self) -> None:
+        """Take this thread as the one that computes; a thread's arithmetic threads are its own."""
+        torch.set_num_threads(self._num_threads)
+
+    def kind(self, work: Work) -> int:
+        return self._num_blocks(work) if self._is_exact else 0
+
+    def __call__(self, layout: Layout) -> Tensor:
+        hidden = self._model(self._tensor(layout.token_ids), self._tensor(layout.positions), self._attention(layout))
+        return self._model.logits(hidden[torch.tensor(layout.logits_indices, dtype=torch.long, device=self._device)])
+
+    def _num_blocks(self, work: Work) -> int:
+        """Return how many blocks a decode attends to, at least; in exact mode a power of two, so that lengths meet."""
+        num_blocks = work.sequence.num_computed_tokens // self._cache.block_size + 1
+        return 1 << (num_blocks - 1).bit_length() if self._is_exact else num_blocks
+
+    def _attention(self, layout: Layout) -> PagedAttention:
+        return PagedAttention(
+            self._cache,
+            self._tensor(layout.slots),
+            self._decodes(layout.decodes),
+            tuple(self._chunk(work, start) for work, start in layout.chunks),
+        )
+
+    def _decodes(self, works: list[Work]) -> tuple[Decodes, ...]:
+        groups: list[Decodes] = []
+        for _, group in groupby(works, self.kind):
+            groups.append(self._group(list(group), groups[-1].stop if groups else 0))
+        return tuple(groups)
+
+    def _group(self, works: list[Work], start: int) -> Decodes:
+        lengths = torch.tensor([work.sequence.num_computed_tokens + 1 for work in works])
+        num_blocks = max(map(self._num_blocks, works))
+        blocks = [_padded(work.sequence.block_table, num_blocks) for work in works]
+        positions = torch.arange(num_blocks * self._cache.block_size)
+        visible_keys = positions < lengths.unsqueeze(1)  # [B, S]
+        if (window := self._model.config.sliding_window) is not None:
+            visible_keys &= positions >= lengths.unsqueeze(1) - window
+        bias = torch.zeros(visible_keys.shape).masked_fill(~visible_keys, -torch.inf).unsqueeze(1)
+        dtype = self._model.norm.weight.dtype
+        return Decodes(start, start + len(works), self._tensor(blocks).flatten(), bias.to(self._device, dtype))
+
+    def _chunk(self, work: Work, start: int) -> Chunk:
+        sequence, first = work.sequence, work.sequence.num_computed_tokens
+        num_keys = first + work.num_tokens
+        window = self._model.config.sliding_window
+        mask = None
+        if first or (window is not None and num_keys > window):
+            mask = visible(first, work.num_tokens, num_keys, window).to(self._device)
+        blocks = sequence.block_table[: -(-num_keys // self._cache.block_size)]
+        return Chunk(start, start + work.num_tokens, self._tensor(blocks), mask, num_keys)
+
+    def _tensor(self, values: list[int] | list[list[int]]) -> Tensor:
+        return torch.tensor(values, device=self._device)
+
+
+def _padded(block_table: list[int], length: int) -> list[int]:
+    return block_table[:length] + [0] * (length - len(block_table))
