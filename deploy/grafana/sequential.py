@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana.layout import dashboard, some_models
 from deploy.grafana.panels import NUMBER, PER_SECOND, SECONDS, SHARE, Panel, lines
-from deploy.grafana.queries import DURATION, FINISHED, PHASES, Query, mean, quantile, quantiles, rate, total
+from deploy.grafana.queries import DURATION, FINISHED, PHASES, Query, mean, quantile, quantiles, rate, share_of, total
 
 MODEL = 'model=~"$model"'
 OURS = f'paradigm="sequential",{MODEL}'
@@ -125,10 +125,24 @@ def _engine() -> list[Panel]:
         ),
         _panel(
             "Tokens computed",
-            "Tokens that went through the model a second: one of a sequence (decode) or several at once (prefill, and"
-            " what a preemption made to be computed again).",
+            "Tokens that went through the model a second: one of a sequence and what it tries ahead (decode) or several"
+            " (prefill, and what a preemption made to be computed again).",
             PER_SECOND,
             [Query(rate("tandem_computed_tokens_total", "model, kind", MODEL), "{{model}} {{kind}}")],
+        ),
+        _panel(
+            "Drafted tokens that held",
+            "Share of the tokens tried ahead of time that proved to be the right ones; nothing while none are tried.",
+            SHARE,
+            [
+                Query(
+                    share_of(
+                        rate("tandem_drafted_accepted_tokens_total", "model", MODEL),
+                        rate("tandem_drafted_tokens_total", "model", MODEL),
+                    ),
+                    OF_MODEL,
+                )
+            ],
         ),
         _panel(
             "Engine busy",

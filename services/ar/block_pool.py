@@ -53,10 +53,11 @@ class BlockPool:
         del self._block_of[self._key_of.pop(block)]
         return block
 
-    def release(self, block_table: list[int]) -> None:
-        """Give all blocks of `block_table` back and empty it."""
+    def release(self, block_table: list[int], num_tokens: int = 0) -> None:
+        """Give the blocks of `block_table` back, but those that hold its first `num_tokens`."""
+        num_left = self.blocks_for(num_tokens)
         # From the end: of a content that is evicted bit by bit, the beginning is of use the longest.
-        for block in reversed(block_table):
+        for block in reversed(block_table[num_left:]):
             self._num_users[block] -= 1
             if not self._num_users[block]:
                 del self._num_users[block]
@@ -64,7 +65,7 @@ class BlockPool:
                     self._idle[block] = None
                 else:
                     self._free.append(block)
-        block_table.clear()
+        del block_table[num_left:]
 
     def keep(self, block: int, key: Key) -> None:
         """Remember the content of a taken block, which nobody may write to from now on; the first of equals counts."""

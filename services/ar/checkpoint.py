@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from services.ar.model_config import ModelConfig
+from services.ar.quantised import Weights
 
 
 class TensorReader(Protocol):
     """Yields (name, tensor) one by one, so that two formats of all weights never lie in memory at once."""
 
-    def __call__(self) -> Iterator[tuple[str, Tensor]]: ...
+    def __call__(self) -> Iterator[tuple[str, Weights]]: ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Checkpoint:
     tokenizer: Tokenizer | None
     """None for a model whose tokens are no text."""
     read_tensors: TensorReader
+    dtype: str = "float32"
+    """What the matrices are stored in: float32 (or float16), bfloat16, int8 or int4."""
     eos_token_ids: frozenset[int] = frozenset()
     bos_token_id: int | None = None
     """Put before a plain text prompt; None if the model wants none."""

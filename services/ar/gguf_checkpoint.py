@@ -1,4 +1,4 @@
-"""Reads a GGUF file of the `llama` architecture: metadata, tokenizer, and weights dequantised to float32.
+"""Reads a GGUF file of the `llama` architecture: metadata, tokenizer, and weights, those of a few bits as they are.
 
 llama.cpp stores the query and key projections with interleaved rotary pairs; here they get their half-split order back.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gguf
+import numpy as np
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from runtime.models import ModelError
 from services.ar.checkpoint import Checkpoint
 from services.ar.model_config import ModelConfig
+from services.ar.quantised import GROUP, QuantisedTensor, Weights
 
 _LAYER_NAMES = {
     "attn_norm": "input_layernorm",
@@ -29,6 +31,12 @@ _LAYER_NAMES = {
 }
 _TOP_NAMES = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 _CONTROL_TOKEN = 3
+# The half-precision numbers at the head of each block of 32: scale, or scale and minimum.
+_BLOCK_HALVES = {
+    gguf.GGMLQuantizationType.Q4_0: 1,
+    gguf.GGMLQuantizationType.Q4_1: 2,
+    gguf.GGMLQuantizationType.Q8_0: 1,
+}
 
 
 def open_gguf(path: Path) -> Checkpoint:
@@ -52,11 +60,22 @@ def _checkpoint(reader: gguf.GGUFReader) -> Checkpoint:
         config=config,
         tokenizer=_tokenizer(reader, tokens),
         read_tensors=lambda: _tensors(reader, config),
+        dtype=_dtype(reader),
         eos_token_ids=frozenset({special["eos"]} - {None}),
         bos_token_id=special["bos"] if adds_bos else None,
         chat_template=_value(reader, "tokenizer.chat_template", None),
         special_tokens={f"{name}_token": tokens[index] for name, index in special.items() if index is not None},
     )
+
+
+def _dtype(reader: gguf.GGUFReader) -> str:
+    """Return the smallest type that the matrices are stored in."""
+    kinds = {tensor.tensor_type.name for tensor in reader.tensors if len(tensor.shape) > 1}
+    if kinds & {"Q4_0", "Q4_1"}:
+        return "int4"
+    if kinds <= {"F32", "F16"}:
+        return "float32"
+    return "bfloat16" if kinds <= {"F32", "F16", "BF16"} else "int8"
 
 
 def _value(reader: gguf.GGUFReader, key: str, *default: Any) -> Any:
@@ -106,12 +125,29 @@ def _tokenizer(reader: gguf.GGUFReader, tokens: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def _tensors(reader: gguf.GGUFReader, config: ModelConfig) -> Iterator[tuple[str, Tensor]]:
+def _tensors(reader: gguf.GGUFReader, config: ModelConfig) -> Iterator[tuple[str, Weights]]:
     num_heads = {"attn_q": config.num_heads, "attn_k": config.num_kv_heads}
     for tensor in reader.tensors:
         name, kind = _huggingface_name(tensor.name)
-        values = torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
-        yield name, _unpermute(values, num_heads[kind]) if kind in num_heads else values
+        weights = _weights(tensor)
+        yield name, _unpermuted(weights, num_heads[kind]) if kind in num_heads else weights
+
+
+def _weights(tensor: gguf.ReaderTensor) -> Weights:
+    """Return a tensor in the type that it is stored in, where there is a use for that; else float32."""
+    if tensor.tensor_type not in _BLOCK_HALVES:
+        return torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
+    num_halves = _BLOCK_HALVES[tensor.tensor_type]
+    num_outputs, num_bytes = tensor.data.shape
+    num_inputs = int(tensor.shape[0])
+    blocks = tensor.data.reshape(num_outputs, -1, num_bytes * GROUP // num_inputs)  # [outputs, groups, bytes of one]
+    halves = torch.from_numpy(blocks[..., : 2 * num_halves].copy()).view(torch.float16)
+    steps = blocks[..., 2 * num_halves :]
+    if tensor.tensor_type == gguf.GGMLQuantizationType.Q8_0:
+        return QuantisedTensor(torch.from_numpy(steps.copy()).view(torch.int8).flatten(-2), halves[..., 0])
+    nibbles = torch.from_numpy(np.concatenate([steps & 15, steps >> 4], axis=-1)).flatten(-2)
+    minima = halves[..., 1] if num_halves == 2 else halves[..., 0] * -8
+    return QuantisedTensor(nibbles, halves[..., 0], minima)
 
 
 def _huggingface_name(name: str) -> tuple[str, str]:
@@ -122,6 +158,13 @@ def _huggingface_name(name: str) -> tuple[str, str]:
     return f"{_TOP_NAMES[parts[0]]}.{parts[1]}", parts[0]
 
 
-def _unpermute(weight: Tensor, num_heads: int) -> Tensor:
-    pairs = weight.view(num_heads, -1, 2, weight.shape[-1])  # [H, D / 2, 2, in]
-    return pairs.transpose(1, 2).reshape(weight.shape)
+def _unpermuted(weights: Weights, num_heads: int) -> Weights:
+    if isinstance(weights, Tensor):
+        return _unpermute(weights, num_heads)
+    minima = None if weights.minima is None else _unpermute(weights.minima, num_heads)
+    return QuantisedTensor(_unpermute(weights.steps, num_heads), _unpermute(weights.scales, num_heads), minima)
+
+
+def _unpermute(rows: Tensor, num_heads: int) -> Tensor:
+    pairs = rows.reshape(num_heads, -1, 2, rows.shape[-1])  # [H, D / 2, 2, in]
+    return pairs.transpose(1, 2).reshape(rows.shape)

@@ -27,6 +27,7 @@ def open_huggingface(folder: Path) -> Checkpoint:
         config=config_from_huggingface(config),
         tokenizer=tokenizer,
         read_tensors=lambda: _tensors(_weight_files(folder)),
+        dtype="bfloat16" if config.get("dtype", config.get("torch_dtype")) == "bfloat16" else "float32",
         eos_token_ids=_eos_token_ids(folder, config),
         bos_token_id=_bos_token_id(tokenizer, special),
         chat_template=_chat_template(folder, tokenizer_config),

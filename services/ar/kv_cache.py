@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from services.ar.model_config import ModelConfig
 
+_CPU = torch.device("cpu")
+
 
 class KVCache:
     """One tensor for all layers: [layers, 2, H_kv, blocks, block_size, D].
@@ -25,11 +27,20 @@ class KVCache:
     ) -> None:
         shape = (config.num_layers, 2, config.num_kv_heads, num_blocks, block_size, config.head_dim)
         self.block_size = block_size
-        self._layers = _zeros(shape, dtype, device)
+        self._layers = zeros(shape, dtype, device)
 
     @property
     def num_bytes(self) -> int:
         return self._layers.nbytes
+
+    @property
+    def num_blocks(self) -> int:
+        return self._layers.shape[3]
+
+    def layer(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Return where a layer's keys and values are: each [H_kv, blocks, block_size, D]."""
+        both = self._layers[layer]
+        return both[0], both[1]
 
     def write(self, layer: int, slots: Tensor, key: Tensor, value: Tensor) -> None:
         """Store key and value [T, H_kv, D] at slots [T]; slot = block * block_size + offset."""
@@ -43,7 +54,7 @@ class KVCache:
         return both[0], both[1]
 
 
-def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device = _CPU) -> Tensor:
     """Return zeros that, on a CPU, take memory only once written to: a large cache costs what is used of it."""
     if device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)

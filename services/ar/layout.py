@@ -5,7 +5,10 @@ from services.ar.scheduler import Work
 
 
 class Layout:
-    """A batch laid out flat, work after work in the order given, those of one token first."""
+    """A batch laid out flat, work after work in the order given: those of one token first, then those with a draft.
+
+    A draft's tokens are rows like any others, and each row's logits are wanted.
+    """
 
     def __init__(self, batch: list[Work], block_size: int) -> None:
         self.token_ids: list[int] = []
@@ -25,8 +28,9 @@ class Layout:
             self.decodes.append(work)
         else:
             self.chunks.append((work, start))
-        positions = range(sequence.num_computed_tokens, sequence.num_computed_tokens + work.num_tokens)
+        positions = work.positions
         self.token_ids.extend(sequence.token_ids[positions.start : positions.stop])
+        self.token_ids.extend(work.draft)
         self.positions.extend(positions)
         self.slots.extend(sequence.block_table[p // block_size] * block_size + p % block_size for p in positions)
         self._add_logits(work, start)
@@ -39,6 +43,7 @@ class Layout:
             self.logits_rows.extend(LogitsRow(sequence, token_id) for token_id in following)
             self.logits_indices.extend(range(start, start + work.num_tokens))
         elif work.completes:
-            self.logits_rows.append(LogitsRow(sequence))
-            self.logits_indices.append(start + work.num_tokens - 1)
+            stop, num_drafted = start + work.num_tokens, len(work.draft)
+            self.logits_rows.extend(LogitsRow(sequence, drafted=work.draft[:count]) for count in range(num_drafted + 1))
+            self.logits_indices.extend(range(stop - 1 - num_drafted, stop))
         self.tokens_per_work.append(len(self.logits_rows) - before)

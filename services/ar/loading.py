@@ -10,27 +10,28 @@ from runtime.cores import usable_cores
 from runtime.models import Model, ModelError
 from services.ar.block_pool import BlockPool
 from services.ar.checkpoint import Checkpoint
+from services.ar.computation import Computation, open_computation
+from services.ar.drafter import Drafter
 from services.ar.engine import Engine
-from services.ar.exact import PREFILL_CHUNK_TOKENS, can_be_exact, make_exact
 from services.ar.image_codec import ImageCodec
 from services.ar.image_networks import load_image_codec
-from services.ar.kv_cache import KVCache
 from services.ar.metrics import ArMetrics, EngineMetrics
-from services.ar.model import Transformer
-from services.ar.packed_linear import pack_linears
+from services.ar.model_config import ModelConfig
 from services.ar.prefix_cache import PrefixCache
 from services.ar.runner import Runner
 from services.ar.scheduler import Scheduler
 from services.ar.sequential_model import Codec, SequentialModel
 from services.ar.settings import ArSettings
 from services.ar.text_codec import TextCodec
-from services.ar.torch_forward import TorchForward
-from services.ar.weights import load_transformer, open_checkpoint
+from services.ar.weights import open_checkpoint, skeleton
 from services.common.diversity import DiversityWatch
 from services.common.quality_watch import open_watch
 from tandem.ar.v1 import ar_pb2
 
 logger = logging.getLogger(__name__)
+
+# A CPU reads the weights for one token as long as it computes with them for some eight; from there each one counts.
+_CPU_DRAFT_ROWS = 8
 
 
 async def load_and_start(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialModel:
@@ -46,28 +47,22 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialMo
     if model.spec.kind != "transformer":
         raise ModelError(f"{model.name}: {model.spec.modality} {model.spec.kind}, not a transformer")
     started = time.monotonic()
-    device = _device(settings)
     model.verify_files()
     # Arithmetic threads here, beside those of the engine's thread, would be more than there are cores. OpenMP then
     # sleeps between operations instead of spinning, which costs a decode step 20 ms (measured on 2 cores).
     torch.set_num_threads(1)
     checkpoint = open_checkpoint(model.transformer_path())
     codec = _codec(model, checkpoint, settings, metrics)
-    transformer = load_transformer(checkpoint, getattr(torch, settings.dtype), device, _ProgressLog(model.name))
-    description = _description(model, codec, transformer)
-    is_exact = settings.exact == "on" or (settings.exact == "auto" and can_be_exact(transformer))
-    if is_exact:
-        make_exact(transformer)
-    else:
-        pack_linears(transformer)
-    transformer.prepare(codec.max_context_tokens)
-    num_output_tokens = codec.num_codes if isinstance(codec, ImageCodec) else checkpoint.config.vocab_size
+    is_image = isinstance(codec, ImageCodec)
     # A model of pictures is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
-    num_threads = settings.num_threads or (1 if isinstance(codec, ImageCodec) else usable_cores())
-    has_prefixes = settings.prefix_cache and isinstance(codec, TextCodec)  # an image's prompt is a token
-    engine = _engine(transformer, num_output_tokens, num_threads, is_exact, has_prefixes, settings, metrics, model.name)
-    kind = f"{settings.dtype}{', exact' * is_exact}"
-    logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, device, time.monotonic() - started)
+    num_threads = settings.num_threads or (1 if is_image else usable_cores())
+    report = _ProgressLog(model.name)
+    computation = open_computation(checkpoint, codec.max_context_tokens, num_threads, settings, report)
+    num_output_tokens = codec.num_codes if isinstance(codec, ImageCodec) else checkpoint.config.vocab_size
+    description = _description(model, codec, checkpoint.config, computation)
+    engine = _engine(computation, num_output_tokens, not is_image, settings, metrics, model.name)
+    kind = f"{computation.dtype}{', exact' * computation.is_exact}"
+    logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, computation.device, time.monotonic() - started)
     return SequentialModel(codec, engine, num_output_tokens, description, _watch(model, settings, metrics))
 
 
@@ -77,30 +72,22 @@ def _watch(model: Model, settings: ArSettings, metrics: ArMetrics) -> DiversityW
     return open_watch(model, model.spec.image, settings.diversity_every, metrics.diversity)
 
 
-def _device(settings: ArSettings) -> torch.device:
-    available = torch.cuda.is_available()
-    if settings.device == "cuda" and not available:
-        raise ModelError("device: 'cuda' was asked for, but torch finds no CUDA device; run `tandem doctor`")
-    return torch.device("cuda" if available and settings.device != "cpu" else "cpu")
-
-
 def _codec(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Codec:
     if model.spec.modality == "image":
         return load_image_codec(model, checkpoint.config, settings, metrics)
     return TextCodec(checkpoint, min(settings.max_context_tokens, checkpoint.config.max_context_tokens))
 
 
-def _description(model: Model, codec: Codec, transformer: Transformer) -> ar_pb2.Model:
-    weight = transformer.norm.weight
+def _description(model: Model, codec: Codec, config: ModelConfig, computation: Computation) -> ar_pb2.Model:
     description = ar_pb2.Model(
         name=model.name,
         modality=model.spec.modality,
         licence=model.spec.licence,
-        num_parameters=sum(parameter.numel() for parameter in transformer.parameters()),
+        num_parameters=sum(parameter.numel() for parameter in skeleton(config).parameters()),
         max_context_tokens=codec.max_context_tokens,
-        vocab_size=transformer.config.vocab_size,
-        device=str(weight.device),
-        dtype=str(weight.dtype).removeprefix("torch."),
+        vocab_size=config.vocab_size,
+        device=computation.device,
+        dtype=computation.dtype,
     )
     if isinstance(codec, ImageCodec):
         description.num_classes = codec.num_classes
@@ -113,27 +100,26 @@ def _description(model: Model, codec: Codec, transformer: Transformer) -> ar_pb2
 
 
 def _engine(
-    transformer: Transformer,
+    computation: Computation,
     num_output_tokens: int,
-    num_threads: int,
-    is_exact: bool,
-    has_prefixes: bool,
+    is_text: bool,
     settings: ArSettings,
     metrics: ArMetrics,
     name: str,
 ) -> Engine:
-    num_blocks = settings.kv_cache_tokens // settings.block_size
-    weight = transformer.norm.weight
-    cache = KVCache(transformer.config, num_blocks, settings.block_size, weight.dtype, weight.device)
-    pool = BlockPool(num_blocks, settings.block_size)
-    longest_chunk = settings.max_batch_tokens - settings.max_num_sequences + 1
-    chunk_tokens = min(PREFILL_CHUNK_TOKENS, longest_chunk) if is_exact else None
+    pool = BlockPool(computation.num_blocks, settings.block_size)
+    chunk_tokens = computation.chunk_tokens
     # A chunk that ends in mid-block leaves nothing to share.
     can_share = chunk_tokens is None or chunk_tokens % settings.block_size == 0
+    has_prefixes = settings.prefix_cache and is_text  # an image's prompt is a token
     prefix_cache = PrefixCache(pool, chunk_tokens) if has_prefixes and can_share else None
-    scheduler = Scheduler(pool, settings.max_num_sequences, settings.max_batch_tokens, chunk_tokens, prefix_cache)
-    observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache)
-    runner = Runner(TorchForward(transformer, cache, num_threads, is_exact), cache.block_size, num_output_tokens)
+    max_draft_rows = _CPU_DRAFT_ROWS if computation.device == "cpu" else settings.max_batch_tokens
+    drafter = Drafter(settings.speculative_tokens, max_draft_rows) if settings.speculative_tokens and is_text else None
+    scheduler = Scheduler(
+        pool, settings.max_num_sequences, settings.max_batch_tokens, chunk_tokens, prefix_cache, drafter
+    )
+    observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache, drafter)
+    runner = Runner(computation.forward, settings.block_size, num_output_tokens)
     return Engine(scheduler, runner, observer, settings.max_num_sequences + settings.max_queued_sequences)
 
 

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
 from services.ar.block_pool import BlockPool
+from services.ar.drafter import Drafter
 from services.ar.prefix_cache import PrefixCache
 from services.ar.scheduler import Scheduler, Work
 from services.common.batcher import ENDS, End
@@ -31,7 +32,7 @@ class ArMetrics:
         )
         self.tokens = Counter(
             "tandem_computed_tokens",
-            "Tokens that went through the model: alone (decode) or several of a sequence at once (prefill).",
+            "Tokens that went through the model: alone, drafts included (decode), or several of a sequence (prefill).",
             ["model", "kind"],
             registry=registry,
         )
@@ -41,6 +42,15 @@ class ArMetrics:
         self.cached_tokens = Counter(
             "tandem_prompt_cached_tokens",
             "Tokens of prompts, of the above, that another sequence had computed before.",
+            ["model"],
+            registry=registry,
+        )
+        self.drafted_tokens = Counter(
+            "tandem_drafted_tokens", "Tokens that sequences tried ahead of time.", ["model"], registry=registry
+        )
+        self.accepted_tokens = Counter(
+            "tandem_drafted_accepted_tokens",
+            "Tokens, of the above, that proved to be the ones generated.",
             ["model"],
             registry=registry,
         )
@@ -71,12 +81,15 @@ class EngineMetrics:
         scheduler: Scheduler,
         pool: BlockPool,
         prefix_cache: PrefixCache | None = None,
+        drafter: Drafter | None = None,
     ) -> None:
         self._metrics = metrics
         self._model = model
         self._num_preemptions = 0
         self._prefix_cache = prefix_cache
         self._num_prompt_tokens = self._num_cached_tokens = 0
+        self._drafter = drafter
+        self._num_drafted_tokens = self._num_accepted_tokens = 0
         metrics.blocks.labels(model).set(pool.num_blocks)
         metrics.used_blocks.labels(model).set_function(lambda: pool.num_taken)
         metrics.waiting.labels(model).set_function(lambda: scheduler.num_waiting)
@@ -86,6 +99,9 @@ class EngineMetrics:
         if prefix_cache is not None:
             metrics.prompt_tokens.labels(model)
             metrics.cached_tokens.labels(model)
+        if drafter is not None:
+            metrics.drafted_tokens.labels(model)
+            metrics.accepted_tokens.labels(model)
         for kind in ("decode", "prefill"):
             metrics.tokens.labels(model, kind)
         for outcome in ENDS:
@@ -95,19 +111,27 @@ class EngineMetrics:
         metrics, model = self._metrics, self._model
         metrics.backend.observe_batch(model, len(batch))
         metrics.steps.labels(model).observe(seconds)
-        num_decodes = sum(work.num_tokens == 1 for work in batch)
+        num_decodes = sum(work.num_tokens for work in batch if work.is_decode)
         metrics.tokens.labels(model, "decode").inc(num_decodes)
         metrics.tokens.labels(model, "prefill").inc(sum(work.num_tokens for work in batch) - num_decodes)
         metrics.preemptions.labels(model).inc(scheduler.num_preemptions - self._num_preemptions)
         self._num_preemptions = scheduler.num_preemptions
         if self._prefix_cache is not None:
             self._count_prompts(self._prefix_cache)
+        if self._drafter is not None:
+            self._count_drafts(self._drafter)
 
     def _count_prompts(self, cache: PrefixCache) -> None:
         metrics, model = self._metrics, self._model
         metrics.prompt_tokens.labels(model).inc(cache.num_prompt_tokens - self._num_prompt_tokens)
         metrics.cached_tokens.labels(model).inc(cache.num_cached_tokens - self._num_cached_tokens)
         self._num_prompt_tokens, self._num_cached_tokens = cache.num_prompt_tokens, cache.num_cached_tokens
+
+    def _count_drafts(self, drafter: Drafter) -> None:
+        metrics, model = self._metrics, self._model
+        metrics.drafted_tokens.labels(model).inc(drafter.num_drafted_tokens - self._num_drafted_tokens)
+        metrics.accepted_tokens.labels(model).inc(drafter.num_accepted_tokens - self._num_accepted_tokens)
+        self._num_drafted_tokens, self._num_accepted_tokens = drafter.num_drafted_tokens, drafter.num_accepted_tokens
 
     def ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None:
         self._metrics.sequences.labels(self._model, outcome).inc()

@@ -18,7 +18,7 @@ class Forward(Protocol):
         """Called once, in the thread that will call, before the first step."""
 
     def kind(self, work: Work) -> Any:
-        """Return, to sort by, what works of one token have in common that are computed together."""
+        """Return, to sort by, what decodes have in common that are computed together."""
 
     def __call__(self, layout: Layout) -> Tensor:
         """Keep keys and values of the step's tokens; return the logits wanted, [rows, vocab_size] float32."""
@@ -42,15 +42,14 @@ class Runner:
     def run(self, batch: list[Work]) -> list[list[SampledToken]]:
         """Return, for each work, the tokens it brought: one if it completes, none if more of its prompt is to come.
 
-        A scored text brings a token for each one computed.
+        A draft brings one more for each of its tokens, as if all before it held; a scored text one for each computed.
         """
         order = sorted(range(len(batch)), key=lambda place: self._kind(batch[place]))
         results = dict(zip(order, self._run([batch[place] for place in order]), strict=True))
         return [results[place] for place in range(len(batch))]
 
-    def _kind(self, work: Work) -> tuple[bool, Any]:
-        is_chunk = work.num_tokens > 1
-        return is_chunk, 0 if is_chunk else self._forward.kind(work)
+    def _kind(self, work: Work) -> tuple[bool, bool, Any]:
+        return not work.is_decode, bool(work.draft), self._forward.kind(work) if work.is_decode else 0
 
     def _run(self, batch: list[Work]) -> list[list[SampledToken]]:
         layout = Layout(batch, self._block_size)

@@ -4,8 +4,10 @@ Randomness is counter-based: one uniform number from (seed, choice, position), w
 result depends on its own logits, parameters and history alone.
 """
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -13,23 +15,44 @@ from torch import Tensor
 
 from services.ar.sampling_params import SamplingParams
 from services.ar.sequence import Alternative, SampledToken, Sequence
+from services.ar.truncation import truncate
 
-# Most distributions have the mass that top_p keeps within this many tokens; the others are sorted in full.
-_NUM_SORTED_FIRST = 1024
+# On a CPU, rows are drawn from by so many values at a time: what is computed of them then stays in a core's cache.
+_VALUES_AT_A_TIME = 200_000
+
+Chooser: TypeAlias = Callable[[Tensor, "list[LogitsRow]"], list[int]]
 
 
 @dataclass(frozen=True)
 class LogitsRow:
-    """Whose logits a row is: `forced` is the token that stands there already when a text is scored."""
+    """Whose logits a row is: `forced` is the token that stands there already when a text is scored.
+
+    `drafted`: tokens taken to stand behind the sequence's own; the row's token comes behind them.
+    """
 
     sequence: Sequence
     forced: int | None = None
+    drafted: tuple[int, ...] = ()
+
+    @property
+    def params(self) -> SamplingParams:
+        return self.sequence.params
+
+    @property
+    def position(self) -> int:
+        """The place of its token in the output."""
+        return self.sequence.num_output_tokens + len(self.drafted)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether its token may be one that ends the output."""
+        return self.position >= self.params.min_tokens
 
 
 def sample(logits: Tensor, rows: list[LogitsRow]) -> list[SampledToken]:
     """Return one token for each row of logits [R, num_output_tokens] float32; logits are not changed."""
     token_ids = _choose(logits, rows)
-    reported = [index for index, row in enumerate(rows) if row.sequence.params.logprobs]
+    reported = [index for index, row in enumerate(rows) if row.params.logprobs]
     tokens = [SampledToken(token_id) for token_id in token_ids]
     if reported:
         for index, token in zip(reported, _with_logprobs(logits, token_ids, rows, reported), strict=True):
@@ -38,85 +61,99 @@ def sample(logits: Tensor, rows: list[LogitsRow]) -> list[SampledToken]:
 
 
 def _choose(logits: Tensor, rows: list[LogitsRow]) -> list[int]:
-    adjusted = {index: _adjust(logits[index], row.sequence) for index, row in enumerate(rows) if _needs_adjusting(row)}
-    if adjusted:
-        logits = logits.clone()
-        for index, values in adjusted.items():
-            logits[index] = values
-    token_ids = cast(list[int], logits.argmax(dim=-1).tolist())
-    for index, row in enumerate(rows):
-        if row.forced is not None:
-            token_ids[index] = row.forced
-        elif not row.sequence.params.is_greedy:
-            token_ids[index] = _draw(logits[index], row.sequence)
+    token_ids = [row.forced or 0 for row in rows]
+    for places, choose in _pieces(logits, rows):
+        chosen = [rows[place] for place in places]
+        for place, token_id in zip(places, choose(_adjusted(logits, places, chosen), chosen), strict=True):
+            token_ids[place] = token_id
     return token_ids
 
 
-def _needs_adjusting(row: LogitsRow) -> bool:
-    params = row.sequence.params
-    return row.forced is None and bool(params.logit_bias or params.has_penalties or not row.sequence.may_end)
+def _pieces(logits: Tensor, rows: list[LogitsRow]) -> list[tuple[list[int], Chooser]]:
+    """Return the places of rows that are chosen in the same way, and together."""
+    free = [(place, row.params) for place, row in enumerate(rows) if row.forced is None]
+    greedy = [place for place, params in free if params.is_greedy]
+    pieces: list[tuple[list[int], Chooser]] = [(greedy, _best)] if greedy else []
+    size = max(1, _VALUES_AT_A_TIME // logits.shape[1]) if logits.device.type == "cpu" else len(rows)
+    for truncates, choose in ((False, _draw), (True, _draw_truncated)):
+        drawn = [place for place, params in free if not params.is_greedy and params.truncates == truncates]
+        pieces.extend((drawn[first : first + size], choose) for first in range(0, len(drawn), size))
+    return pieces
 
 
-def _adjust(logits: Tensor, sequence: Sequence) -> Tensor:
-    """Return a copy of logits [num_output_tokens] with bias, penalties and min_tokens applied."""
-    logits, params = logits.clone(), sequence.params
-    for token_id, bias in params.logit_bias.items():
-        logits[token_id] += bias
-    if params.has_penalties:
-        _penalise(logits, sequence)
-    if not sequence.may_end:
-        logits[list(sequence.ending_token_ids)] = -torch.inf
+def _adjusted(logits: Tensor, places: list[int], rows: list[LogitsRow]) -> Tensor:
+    """Return the logits of the rows at `places` with bias, penalties and min_tokens applied."""
+    in_need = [index for index, row in enumerate(rows) if _needs_adjusting(row)]
+    if not in_need and len(places) == len(logits):
+        return logits
+    logits = logits[places]  # a copy
+    for index in in_need:
+        _adjust(logits[index], rows[index])
     return logits
 
 
-def _penalise(logits: Tensor, sequence: Sequence) -> None:
-    params = sequence.params
-    seen = torch.tensor(sequence.token_ids, device=logits.device).unique()
-    seen = seen[seen < len(logits)]  # a prompt may hold tokens that are never output
+def _needs_adjusting(row: LogitsRow) -> bool:
+    params = row.params
+    return bool(params.logit_bias or params.has_penalties or not row.may_end)
+
+
+def _adjust(logits: Tensor, row: LogitsRow) -> None:
+    """Apply bias, penalties and min_tokens to logits [num_output_tokens], in place."""
+    params = row.params
+    for token_id, bias in params.logit_bias.items():
+        logits[token_id] += bias
+    if params.has_penalties:
+        _penalise(logits, row)
+    if not row.may_end:
+        logits[list(row.sequence.ending_token_ids)] = -torch.inf
+
+
+def _penalise(logits: Tensor, row: LogitsRow) -> None:
+    params, device = row.params, logits.device
+    present = {*row.sequence.token_ids, *row.drafted}
+    # A prompt may hold tokens that are never output.
+    seen = torch.tensor([token_id for token_id in present if token_id < len(logits)], device=device, dtype=torch.long)
     scale = params.repetition_penalty
     logits[seen] = torch.where(logits[seen] > 0, logits[seen] / scale, logits[seen] * scale)
-    output = torch.tensor(sequence.output_token_ids, dtype=torch.long, device=logits.device)
-    ids, counts = output.unique(return_counts=True)
-    logits[ids] -= counts * params.frequency_penalty + params.presence_penalty
+    counts = Counter([*row.sequence.output_token_ids, *row.drafted])
+    ids = torch.tensor(list(counts), device=device, dtype=torch.long)
+    times = torch.tensor(list(counts.values()), device=device, dtype=torch.long)
+    logits[ids] -= times * params.frequency_penalty + params.presence_penalty
 
 
-def _draw(logits: Tensor, sequence: Sequence) -> int:
-    """Return a token drawn from logits [num_output_tokens] by inversion of the cumulative distribution."""
-    params = sequence.params
-    uniform = uniform_number(params.seed, sequence.choice_index, sequence.num_output_tokens)
-    probabilities = (logits / params.temperature).softmax(dim=-1)
-    if not params.truncates:
-        return _invert(probabilities, uniform)
-    kept, token_ids = _truncate(probabilities, params)
-    return int(token_ids[_invert(kept, uniform)])
+def _best(logits: Tensor, _: list[LogitsRow]) -> list[int]:
+    return cast(list[int], logits.argmax(dim=-1).tolist())
 
 
-def _truncate(probabilities: Tensor, params: SamplingParams) -> tuple[Tensor, Tensor]:
-    """Return (probabilities, token ids) of the tokens that top_k, top_p and min_p leave, the best first."""
-    values, token_ids = probabilities.topk(min(_NUM_SORTED_FIRST, len(probabilities)))
-    if not _suffices(values, params):
-        values, token_ids = probabilities.sort(descending=True, stable=True)
-    if params.top_k:
-        values = values[: params.top_k]
-    before = values.cumsum(dim=0) - values
-    total = values.sum() if params.top_k else probabilities.sum()
-    keep = (before < params.top_p * total) & (values >= params.min_p * values[0])
-    keep[0] = True
-    num_kept = int(keep.sum())  # both conditions hold for a prefix
-    return values[:num_kept], token_ids[:num_kept]
+def _draw(logits: Tensor, rows: list[LogitsRow]) -> list[int]:
+    """Return tokens drawn from logits [R, num_output_tokens] by inversion of the cumulative distribution."""
+    return _invert(_probabilities(logits, rows), [_uniform(row) for row in rows])
 
 
-def _suffices(values: Tensor, params: SamplingParams) -> bool:
-    """Return whether the tokens that the parameters keep are all among the sorted `values`."""
-    if 0 < params.top_k <= len(values):
-        return True
-    return float(values.sum()) > params.top_p or float(values[-1]) < params.min_p * float(values[0])
+def _draw_truncated(logits: Tensor, rows: list[LogitsRow]) -> list[int]:
+    """Return tokens drawn from what top_k, top_p and min_p leave of the distributions."""
+    probabilities = _probabilities(logits, rows)
+    token_ids = []
+    for row, (kept, ids) in zip(rows, truncate(probabilities, [row.params for row in rows]), strict=True):
+        token_ids.append(int(ids[_invert(kept.unsqueeze(0), [_uniform(row)])[0]]))
+    return token_ids
 
 
-def _invert(probabilities: Tensor, uniform: float) -> int:
-    cumulative = probabilities.double().cumsum(dim=0)
-    index = int(torch.searchsorted(cumulative, uniform * cumulative[-1], right=True))
-    return min(index, len(probabilities) - 1)
+def _probabilities(logits: Tensor, rows: list[LogitsRow]) -> Tensor:
+    temperatures = torch.tensor([row.params.temperature for row in rows], device=logits.device)
+    return (logits / temperatures.unsqueeze(1)).softmax(dim=-1)
+
+
+def _uniform(row: LogitsRow) -> float:
+    return uniform_number(row.params.seed, row.sequence.choice_index, row.position)
+
+
+def _invert(probabilities: Tensor, uniforms: list[float]) -> list[int]:
+    """Return, for each row of probabilities [R, N], the place at which the cumulative sum passes its number's share."""
+    cumulative = probabilities.double().cumsum(dim=-1)
+    targets = torch.tensor(uniforms, dtype=torch.double, device=cumulative.device).unsqueeze(1) * cumulative[:, -1:]
+    found = torch.searchsorted(cumulative, targets, right=True).squeeze(1)
+    return cast(list[int], found.clamp(max=probabilities.shape[1] - 1).tolist())
 
 
 def uniform_number(seed: int, choice_index: int, position: int) -> float:
@@ -132,7 +169,7 @@ def _with_logprobs(
     log_probabilities = logits[reported].log_softmax(dim=-1)
     chosen = [token_ids[index] for index in reported]
     logprobs = log_probabilities[range(len(chosen)), chosen].tolist()
-    counts = [rows[index].sequence.params.top_logprobs for index in reported]
+    counts = [rows[index].params.top_logprobs for index in reported]
     best = log_probabilities.topk(max(counts))  # the best first, so that fewer are a part of more
     alternatives = zip(best.indices.tolist(), best.values.tolist(), counts, strict=True)
     return [

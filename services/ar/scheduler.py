@@ -7,23 +7,37 @@ Knows nothing of the model, of text or of callers.
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
 
 from services.ar.block_pool import BlockPool
+from services.ar.drafter import Drafter
 from services.ar.prefix_cache import PrefixCache
 from services.ar.sequence import FinishReason, SampledToken, Sequence
 
 
 @dataclass(frozen=True)
 class Work:
-    """Tokens of one sequence in one step: `num_tokens` from its first uncomputed one."""
+    """Tokens of one sequence in one step: `num_tokens` from its first uncomputed one, those of `draft` the last."""
 
     sequence: Sequence
     num_tokens: int
+    draft: tuple[int, ...] = ()
+
+    @property
+    def positions(self) -> range:
+        first = self.sequence.num_computed_tokens
+        return range(first, first + self.num_tokens)
+
+    @property
+    def is_decode(self) -> bool:
+        """Whether it is one token of the sequence, with a draft or without."""
+        return self.num_tokens == 1 + len(self.draft)
 
     @property
     def completes(self) -> bool:
-        """Whether the sequence gets its next token in this step."""
-        return not self.sequence.is_scored and self.num_tokens == self.sequence.num_uncomputed_tokens
+        """Whether the sequence gets its next token in this step; with a draft, as many more as hold."""
+        is_last = self.num_tokens - len(self.draft) == self.sequence.num_uncomputed_tokens
+        return is_last and not self.sequence.is_scored
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,8 @@ class Scheduler:
     sequences leave of it goes to prompts, so it bounds how long a prompt can hold up running streams. chunk_tokens, if
     given: prompts are cut at its multiples and nowhere else, and outputs computed again go token by token as at first,
     so that how a sequence is computed does not depend on the others. prefix_cache, if given: what sequences that begin
-    alike have in common is computed once.
+    alike have in common is computed once. drafter, if given: decoding sequences try several tokens a step, with what
+    tokens and blocks nobody else wants.
     """
 
     def __init__(
@@ -52,6 +67,7 @@ class Scheduler:
         max_batch_tokens: int,
         chunk_tokens: int | None = None,
         prefix_cache: PrefixCache | None = None,
+        drafter: Drafter | None = None,
     ) -> None:
         if max_batch_tokens < max_num_sequences:
             raise ValueError(f"max_batch_tokens: {max_batch_tokens} is less than max_num_sequences {max_num_sequences}")
@@ -60,6 +76,7 @@ class Scheduler:
         self._pool = pool
         self._chunk_tokens = chunk_tokens
         self._prefix_cache = prefix_cache
+        self._drafter = drafter
         self.max_num_sequences = max_num_sequences
         self._max_batch_tokens = max_batch_tokens
         self._waiting: deque[Sequence] = deque()
@@ -108,7 +125,23 @@ class Scheduler:
             num_tokens = self._next_tokens(admitted, budget)
             batch.append(Work(admitted, num_tokens))
             budget -= num_tokens
+        return batch if self._drafter is None else self._with_drafts(batch, budget, self._drafter)
+
+    def _with_drafts(self, batch: list[Work], budget: int, drafter: Drafter) -> list[Work]:
+        """Return the works, those that decode with drafts: of equal shares, what one leaves is for those behind it."""
+        room = min(budget, drafter.max_rows - sum(work.num_tokens for work in batch))
+        decoding = [place for place, work in enumerate(batch) if work.is_decode and work.completes]
+        for count, place in enumerate(decoding):
+            if room > 0:
+                share = -(-room // (len(decoding) - count))
+                batch[place] = self._with_draft(batch[place], drafter.draft(batch[place].sequence, share))
+                room -= len(batch[place].draft)
         return batch
+
+    def _with_draft(self, work: Work, draft: tuple[int, ...]) -> Work:
+        drafted = Work(work.sequence, work.num_tokens + len(draft), draft)
+        has_room = self._pool.grow(work.sequence.block_table, drafted.positions.stop)
+        return drafted if has_room else work
 
     def _next_tokens(self, sequence: Sequence, budget: int) -> int:
         """Return how many tokens of a sequence are computed next, 0 if that has to wait for a larger budget."""
@@ -160,27 +193,45 @@ class Scheduler:
         self.num_preemptions += 1
 
     def commit(self, batch: list[Work], results: list[list[SampledToken]]) -> list[Progress]:
-        """Enter a step's results: one list a work, the tokens sampled (or, for a scored text, met) in it."""
+        """Enter a step's results: one list a work, the tokens sampled (or, for a scored text, met) in it.
+
+        A work with a draft has one for each of its tokens; those behind the first that is not as drafted are void.
+        """
         return [self._commit_one(work, tokens) for work, tokens in zip(batch, results, strict=True)]
 
     def _commit_one(self, work: Work, tokens: list[SampledToken]) -> Progress:
         sequence = work.sequence
-        num_computed_before = sequence.num_computed_tokens
-        sequence.num_computed_tokens += work.num_tokens
-        if self._prefix_cache is not None:
-            self._prefix_cache.keep(sequence, num_computed_before)
-        if not sequence.is_scored:
-            sequence.token_ids.extend(token.token_id for token in tokens)
+        if work.draft:
+            tokens = tokens[: 1 + _num_accepted(work.draft, tokens)]
+        self._advance(work, tokens)
         reason = _finish_reason(sequence, tokens)
         if reason is not None:
             self.remove(sequence)
         return Progress(sequence, tokens, reason)
+
+    def _advance(self, work: Work, tokens: list[SampledToken]) -> None:
+        sequence, num_computed_before = work.sequence, work.sequence.num_computed_tokens
+        num_accepted = len(tokens) - 1 if work.draft else 0
+        sequence.num_computed_tokens += work.num_tokens - len(work.draft) + num_accepted
+        if not sequence.is_scored:
+            sequence.token_ids.extend(token.token_id for token in tokens)
+        if self._prefix_cache is not None:
+            self._prefix_cache.keep(sequence, num_computed_before)
+        if work.draft and self._drafter is not None:
+            self._drafter.judge(sequence, len(work.draft), num_accepted)
+            # A block that only what was rejected stands in may be all that another one lacks.
+            self._pool.release(sequence.block_table, sequence.num_computed_tokens)
 
     def check_integrity(self) -> None:
         """Raises AssertionError if blocks are lost or a sequence holds too few of them."""
         self._pool.check_integrity([sequence.block_table for sequence in self._running])
         if any(sequence.block_table for sequence in self._waiting):
             raise AssertionError("scheduler: a waiting sequence holds blocks")
+
+
+def _num_accepted(draft: tuple[int, ...], tokens: list[SampledToken]) -> int:
+    pairs = zip(draft, tokens, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1].token_id, pairs))
 
 
 def _finish_reason(sequence: Sequence, tokens: list[SampledToken]) -> FinishReason | None:

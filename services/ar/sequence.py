@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass, field
 
+from services.ar.ngram_draft import NgramDraft
 from services.ar.sampling_params import SamplingParams
 
 
@@ -52,6 +53,9 @@ class Sequence:
     num_cached_tokens: int | None = field(default=None, init=False)
     """Tokens of the prompt that were in the cache when it was first taken in; None before, and without such a cache."""
 
+    ngram_draft: NgramDraft | None = field(default=None, init=False)
+    """There once it was to propose tokens; see drafter.py."""
+
     scheduled_at: float | None = field(default=None, init=False)
     """When it was first taken into a step, monotonic seconds."""
     num_steps: int = field(default=0, init=False)
@@ -83,8 +87,3 @@ class Sequence:
         """Token ids that end the output."""
         own = frozenset() if self.params.ignore_eos else self.eos_token_ids
         return own | self.params.stop_token_ids
-
-    @property
-    def may_end(self) -> bool:
-        """Whether the next token may be one that ends the output."""
-        return self.num_output_tokens >= self.params.min_tokens

@@ -26,13 +26,17 @@ class ArSettings(ProcessSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the models run; auto takes a GPU where there is one."""
 
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What weights and cache are held as: bfloat16 is about twice as fast and half as large, but the batch that a
-    request rides in can then change its tokens."""
+    kernel: Literal["auto", "native", "torch"] = "auto"
+    """What computes on a CPU: the native kernel, compiled at the first start, or torch; auto takes the first where
+    there is a C++ compiler. torch alone computes on a GPU."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto"
+    """What the weights are held as. auto: with the native kernel as their file holds them, with torch float32 on a CPU
+    and bfloat16 on a GPU. int8 and int4 are for the native kernel, int4 for files of 4 bits."""
 
     exact: Literal["auto", "on", "off"] = "auto"
-    """Whether an output is the same to the last bit whatever runs beside it: auto where that can be had, in float32 on
-    a CPU with oneDNN; with on, a process that can't have it does not start."""
+    """Whether an output is the same to the last bit whatever runs beside it. The native kernel is always exact; torch
+    can be in float32 on a CPU with oneDNN, and is with auto. With on, a process that can't be does not start."""
 
     num_threads: int = Field(0, ge=0, le=1024)
     """Threads of each model's arithmetic; 0: one a core for a text model, one in all for an image model."""
@@ -40,8 +44,15 @@ class ArSettings(ProcessSettings):
     max_context_tokens: int = Field(2048, ge=16)
     """Tokens that prompt and output may have together, if the model allows as many."""
 
-    kv_cache_tokens: int = Field(16_384, ge=16)
-    """Tokens that the KV cache of each model holds, over all sequences."""
+    kv_cache_tokens: int = Field(0, ge=0)
+    """Tokens that the KV cache of each model holds, over all sequences; 0: on a CPU 16,384, on a GPU as many as
+    gpu_memory_share allows, up to those of max_num_sequences at full length."""
+
+    gpu_memory_share: float = Field(0.9, gt=0, le=1)
+    """Of the GPU memory that is free once a model's weights are there, what its KV cache and steps may take."""
+
+    cuda_graphs: bool = True
+    """Whether steps that only decode run as CUDA graphs, captured at the start; on a GPU only."""
 
     block_size: int = Field(16, ge=1, le=256)
     """Tokens a block of the KV cache."""
@@ -58,12 +69,16 @@ class ArSettings(ProcessSettings):
     prefix_cache: bool = True
     """Whether texts that begin alike compute their beginning once; with exact, in pieces of 128 tokens."""
 
+    speculative_tokens: int = Field(0, ge=0, le=64)
+    """Tokens that a text may try ahead in a step, copied from where its last tokens stood before; 0: none. It saves
+    steps where a text repeats itself or its prompt. The output stays the same, with exact to the last bit."""
+
     diversity_every: int = Field(32, ge=0)
     """Of so many pictures drawn, one is watched for diversity, where the model has a baseline; 0: none."""
 
     @model_validator(mode="after")
     def _fits(self) -> "ArSettings":
-        if self.max_context_tokens > self.kv_cache_tokens:
+        if 0 < self.kv_cache_tokens < self.max_context_tokens:
             raise ValueError(f"kv_cache_tokens {self.kv_cache_tokens} is less than max_context_tokens")
         if self.max_batch_tokens < self.max_num_sequences:
             raise ValueError(f"max_batch_tokens {self.max_batch_tokens} is less than max_num_sequences")

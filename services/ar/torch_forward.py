@@ -9,12 +9,14 @@ from services.ar.kv_cache import Chunk, Decodes, KVCache, PagedAttention, visibl
 from services.ar.layout import Layout
 from services.ar.model import Transformer
 from services.ar.scheduler import Work
+from services.ar.sequence import Sequence
 
 
 class TorchForward:
     """Implements `runner.Forward`.
 
     `is_exact`: a sequence attends in shapes that depend on its own length alone, not on the longest beside it.
+    A drafted token attends as if it were decoded by itself, so that it comes to the same bits as without drafts.
     """
 
     def __init__(self, model: Transformer, cache: KVCache, num_threads: int, is_exact: bool = False) -> None:
@@ -29,42 +31,46 @@ class TorchForward:
         torch.set_num_threads(self._num_threads)
 
     def kind(self, work: Work) -> int:
-        return self._num_blocks(work) if self._is_exact else 0
+        return self._group_of(work.sequence.num_computed_tokens)
 
     def __call__(self, layout: Layout) -> Tensor:
         hidden = self._model(self._tensor(layout.token_ids), self._tensor(layout.positions), self._attention(layout))
         return self._model.logits(hidden[torch.tensor(layout.logits_indices, dtype=torch.long, device=self._device)])
 
-    def _num_blocks(self, work: Work) -> int:
+    def _group_of(self, position: int) -> int:
+        return self._num_blocks(position) if self._is_exact else 0
+
+    def _num_blocks(self, position: int) -> int:
         """Return how many blocks a decode attends to, at least; in exact mode a power of two, so that lengths meet."""
-        num_blocks = work.sequence.num_computed_tokens // self._cache.block_size + 1
+        num_blocks = position // self._cache.block_size + 1
         return 1 << (num_blocks - 1).bit_length() if self._is_exact else num_blocks
 
     def _attention(self, layout: Layout) -> PagedAttention:
         return PagedAttention(
             self._cache,
             self._tensor(layout.slots),
-            self._decodes(layout.decodes),
-            tuple(self._chunk(work, start) for work, start in layout.chunks),
+            self._decodes([*layout.decodes, *(work for work, _ in layout.chunks if work.draft)]),
+            tuple(self._chunk(work, start) for work, start in layout.chunks if not work.draft),
         )
 
     def _decodes(self, works: list[Work]) -> tuple[Decodes, ...]:
+        rows = [(work.sequence, position) for work in works for position in work.positions]
         groups: list[Decodes] = []
-        for _, group in groupby(works, self.kind):
+        for _, group in groupby(rows, lambda row: self._group_of(row[1])):
             groups.append(self._group(list(group), groups[-1].stop if groups else 0))
         return tuple(groups)
 
-    def _group(self, works: list[Work], start: int) -> Decodes:
-        lengths = torch.tensor([work.sequence.num_computed_tokens + 1 for work in works])
-        num_blocks = max(map(self._num_blocks, works))
-        blocks = [_padded(work.sequence.block_table, num_blocks) for work in works]
+    def _group(self, rows: list[tuple[Sequence, int]], start: int) -> Decodes:
+        lengths = torch.tensor([position + 1 for _, position in rows])
+        num_blocks = max(self._num_blocks(position) for _, position in rows)
+        blocks = [_padded(sequence.block_table, num_blocks) for sequence, _ in rows]
         positions = torch.arange(num_blocks * self._cache.block_size)
         visible_keys = positions < lengths.unsqueeze(1)  # [B, S]
         if (window := self._model.config.sliding_window) is not None:
             visible_keys &= positions >= lengths.unsqueeze(1) - window
         bias = torch.zeros(visible_keys.shape).masked_fill(~visible_keys, -torch.inf).unsqueeze(1)
         dtype = self._model.norm.weight.dtype
-        return Decodes(start, start + len(works), self._tensor(blocks).flatten(), bias.to(self._device, dtype))
+        return Decodes(start, start + len(rows), self._tensor(blocks).flatten(), bias.to(self._device, dtype))
 
     def _chunk(self, work: Work, start: int) -> Chunk:
         sequence, first = work.sequence, work.sequence.num_computed_tokens

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from runtime.models import ModelError
 from services.ar.checkpoint import Checkpoint
@@ -13,6 +12,7 @@ from services.ar.gguf_checkpoint import open_gguf
 from services.ar.huggingface_checkpoint import open_huggingface
 from services.ar.model import Transformer
 from services.ar.model_config import ModelConfig
+from services.ar.quantised import Weights, as_tensor
 
 # Our name, and the Hugging Face modules whose rows it stacks.
 _FUSED = {
@@ -44,26 +44,42 @@ def load_transformer(
     report: Callable[[float], None] = lambda share: None,
 ) -> Transformer:
     """Return the model in eval mode; `report` is told the share of tensors read, 0 to 1. Raises ModelError."""
+    model = skeleton(checkpoint.config)
+    state = {
+        name: torch.cat([as_tensor(part).to(device=device, dtype=dtype) for part in parts])
+        for name, parts in read_parameters(checkpoint, model, report)
+    }
+    model.load_state_dict(state, assign=True, strict=False)
+    if model.config.ties_embeddings:
+        model.head.weight = model.embedding.weight
+    return model.eval().requires_grad_(False)
+
+
+def skeleton(config: ModelConfig) -> Transformer:
+    """Return a model without weights, that knows their names and shapes."""
     with torch.device("meta"):
-        model = Transformer(checkpoint.config)
+        return Transformer(config)
+
+
+def read_parameters(
+    checkpoint: Checkpoint, model: Transformer, report: Callable[[float], None] = lambda share: None
+) -> Iterator[tuple[str, list[Weights]]]:
+    """Yield the parts of each parameter of `model`, to be stacked. Raises ModelError unless all are there, in shape."""
     slots = _slots(checkpoint.config, model)
     num_parts = Counter(target for target, _ in slots.values())
-    parts: dict[str, dict[int, Tensor]] = defaultdict(dict)
-    state: dict[str, Tensor] = {}
-    for count, (name, tensor) in enumerate(checkpoint.read_tensors(), 1):
+    parts: dict[str, dict[int, Weights]] = defaultdict(dict)
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    for count, (name, weights) in enumerate(checkpoint.read_tensors(), 1):
         if name in slots:
-            target, index = slots[name]
-            parts[target][index] = tensor.to(device=device, dtype=dtype)
+            target, index = slots.pop(name)
+            parts[target][index] = weights
             if len(parts[target]) == num_parts[target]:
-                state[target] = _stack(parts.pop(target))
-            report(min(1.0, count / len(slots)))
+                yield target, _ordered(target, parts.pop(target), shapes[target])
+            report(min(1.0, count / sum(num_parts.values())))
         elif not (checkpoint.config.ties_embeddings and name == "lm_head.weight") and "rotary_emb" not in name:
             raise ModelError(f"unexpected tensor {name}")
-    missing = [name for name, (target, _) in slots.items() if target not in state]
-    if missing:
-        raise ModelError(f"missing tensors, or parts of them: {', '.join(missing)}")
-    _assign(model, state)
-    return model.eval().requires_grad_(False)
+    if slots:
+        raise ModelError(f"missing tensors: {', '.join(slots)}")
 
 
 def _slots(config: ModelConfig, model: Transformer) -> dict[str, tuple[str, int]]:
@@ -82,15 +98,9 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str, int]]:
                     yield f"layers.{layer}.{ours}.{kind}", f"model.layers.{layer}.{theirs}.{kind}", index
 
 
-def _stack(pieces: dict[int, Tensor]) -> Tensor:
-    ordered = [pieces[index] for index in sorted(pieces)]
-    return ordered[0] if len(ordered) == 1 else torch.cat(ordered)
-
-
-def _assign(model: Transformer, state: dict[str, Tensor]) -> None:
-    for name, parameter in model.named_parameters():
-        if state[name].shape != parameter.shape:
-            raise ModelError(f"{name}: shape {tuple(state[name].shape)}, the config says {tuple(parameter.shape)}")
-    model.load_state_dict(state, assign=True, strict=False)
-    if model.config.ties_embeddings:
-        model.head.weight = model.embedding.weight
+def _ordered(name: str, parts: dict[int, Weights], wanted: torch.Size) -> list[Weights]:
+    ordered = [parts[index] for index in sorted(parts)]
+    shape = torch.Size([sum(part.shape[0] for part in ordered), *ordered[0].shape[1:]])
+    if shape != wanted or any(part.shape[1:] != shape[1:] for part in ordered):
+        raise ModelError(f"{name}: shape {tuple(shape)}, the config says {tuple(wanted)}")
+    return ordered

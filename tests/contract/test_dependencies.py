@@ -22,6 +22,8 @@ EXTRAS = PROJECT["optional-dependencies"]
 OWN = ("tandem", "runtime", "services", "gateway")
 # Two packages share each of these names.
 NAMESPACES = {"google.protobuf": "protobuf", "google.rpc": "googleapis-common-protos"}
+# torch's CUDA builds bring it, and only what runs there imports it.
+BROUGHT_BY_TORCH = ("triton",)
 # Comes in two builds; which one depends on the machine.
 TWINS = {"onnxruntime-gpu": "onnxruntime"}
 
@@ -94,7 +96,7 @@ def libraries_of(start: str) -> set[str]:
     found = set()
     for name in (name for path in modules_of(start) for name in imported(path)):
         top = name.split(".")[0]
-        if top in OWN or top in sys.stdlib_module_names:
+        if top in OWN or top in BROUGHT_BY_TORCH or top in sys.stdlib_module_names:
             continue
         namespace = ".".join(name.split(".")[:2])
         if top != "google":

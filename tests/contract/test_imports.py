@@ -27,17 +27,18 @@ CONFINED = {
     # library: the modules that may import it, by path prefix
     "torch": (
         *(f"services/ar/{name}" for name in ("checkpoint", "gguf_checkpoint", "huggingface_checkpoint", "kv_cache")),
-        *(
-            f"services/ar/{name}"
-            for name in ("loading", "model.py", "rotary", "runner", "sampling.py", "torch_forward")
-        ),
+        *(f"services/ar/{name}" for name in ("computation", "loading", "model.py", "native", "quantised", "rotary")),
+        *(f"services/ar/{name}" for name in ("runner", "sampling.py", "torch_forward")),
         "services/ar/weights",
         "services/ar/packed_linear",
         "services/ar/exact",
+        "services/ar/truncation",
+        "services/ar/cuda",
         "training",
         "tandem/cli",
         "bench",
     ),
+    "triton": ("services/ar/cuda",),
     "onnxruntime": ("services/common/onnx_session", "training", "tandem/cli", "bench"),
     "prometheus_client": ("runtime/metrics", "services/ar/metrics", "services/gan/metrics", "gateway"),
     "signal": ("runtime/lifecycle", "tandem/cli", "bench"),
@@ -103,7 +104,17 @@ def test_the_environment_is_read_in_settings_alone():
 
 def test_policy_is_plain_python():
     """Scheduling, block allocation and batching can be driven by a test with no model and no server."""
-    policy = ("scheduler", "block_pool", "sequence", "stop_strings", "engine", "batcher", "batch_queue")
+    policy = (
+        "scheduler",
+        "block_pool",
+        "drafter",
+        "ngram_draft",
+        "sequence",
+        "stop_strings",
+        "engine",
+        "batcher",
+        "batch_queue",
+    )
     wrong = [
         f"{path} imports {name}"
         for path, tree in modules()

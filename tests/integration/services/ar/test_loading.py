@@ -121,6 +121,29 @@ def test_another_kind_of_model_is_refused(tmp_path):
 
 
 def test_exactness_that_was_asked_for_is_had_or_refused(repository):
-    settings = ArSettings(models_dir=repository[0], models=["tiny"], device="cpu", dtype="bfloat16", exact="on")
     with pytest.raises(ModelError, match="exact: needs float32"):
-        load(ModelRepository(repository[0]).get("tiny"), settings, ArMetrics(CollectorRegistry()))
+        attempt(repository[0] / "tiny", device="cpu", kernel="torch", dtype="bfloat16", exact="on")
+    attempt(repository[0] / "tiny", device="cpu", kernel="native", dtype="bfloat16", exact="on")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dtype": "int4"}, r"int4 is for files of 4 bits \(GGUF's Q4_0, Q4_1\), these weights are float32"),
+        ({"dtype": "int8", "kernel": "torch"}, "int8 needs the native kernel, which is for CPUs"),
+        ({"kernel": "native", "block_size": 8}, "no native kernel: block_size 8 is not a multiple of 16"),
+        ({"dtype": "int8", "block_size": 8}, "no native kernel: block_size 8 is not a multiple of 16"),
+    ],
+)
+def test_a_kernel_or_type_that_can_not_be_had(repository, settings, message):
+    with pytest.raises(ModelError, match=message):
+        attempt(repository[0] / "tiny", device="cpu", **settings)
+
+
+def test_without_a_compiler_torch_computes_and_the_log_says_so(repository, monkeypatch, caplog):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setenv("TANDEM_CACHE", "/nonexistent")
+    attempt(repository[0] / "tiny", device="cpu")
+    assert "no native kernel, no C++ compiler (g++, clang++, c++); on Debian: apt-get install g++" in caplog.text
+    with pytest.raises(ModelError, match=r"no native kernel: no C\+\+ compiler"):
+        attempt(repository[0] / "tiny", device="cpu", kernel="native")

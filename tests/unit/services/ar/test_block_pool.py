@@ -27,6 +27,17 @@ def test_release_gives_everything_back():
     pool.check_integrity()
 
 
+def test_release_leaves_the_blocks_of_the_tokens_that_stay():
+    pool, table = BlockPool(num_blocks=4, block_size=4), []
+    pool.grow(table, 16)
+    first, second = table[:2]
+    pool.release(table, 5)
+    assert (table, pool.num_free) == ([first, second], 2)
+    pool.release(table, 9)  # more than it holds
+    assert table == [first, second]
+    pool.check_integrity([table])
+
+
 def test_integrity_check_finds_a_lost_block():
     pool, table = BlockPool(num_blocks=3, block_size=4), []
     pool.grow(table, 4)

@@ -91,9 +91,31 @@ def test_a_prompt_may_hold_tokens_that_are_never_output():
     assert token.token_id == 0
 
 
-def test_a_row_does_not_depend_on_its_company():
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"temperature": 0.0, "repetition_penalty": 10.0},
+        {"presence_penalty": 2.0, "logprobs": True},
+        {"temperature": 0.0, "frequency_penalty": 1.5},
+        {"temperature": 0.0, "min_tokens": 3},
+        {"temperature": 0.0, "min_tokens": 4},
+        {"top_p": 0.8, "choice_index": 2},
+    ],
+)
+def test_behind_drafted_tokens_a_row_is_as_behind_the_sequence_s_own(parameters):
+    for seed in range(40):
+        drafted = LogitsRow(row(prompt=(0, 1), output=(4,), seed=seed, **parameters).sequence, drafted=(4, 2))
+        own = row(prompt=(0, 1), output=(4, 4, 2), seed=seed, **parameters)
+        without = row(prompt=(0, 1), output=(4,), seed=seed, **parameters)
+        drawn, expected, _ = sample(LOGITS.expand(3, -1), [drafted, own, without])
+        assert drawn == expected
+
+
+@pytest.mark.parametrize("num_tokens", [3000, 150_000])
+def test_a_row_does_not_depend_on_its_company(num_tokens):
     torch.manual_seed(0)
-    logits = torch.randn(6, 3000) * 3
+    logits = torch.randn(6, num_tokens) * 3
     rows = [
         row(seed=1),
         row(seed=2, top_p=0.999, temperature=3.0),

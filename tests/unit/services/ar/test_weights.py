@@ -73,7 +73,7 @@ def test_a_truncated_weight_file_is_refused(folder):
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope scaling 'yarn'"),
         ({"num_hidden_layers": 4}, r"missing tensors.*model.layers.3"),
         ({"num_hidden_layers": 2}, r"unexpected tensor model.layers.2"),
-        ({"intermediate_size": 97}, r"gate_up.weight: shape \(192, 64\), the config says \(194, 64\)"),
+        ({"intermediate_size": 97}, r"down.weight: shape \(64, 96\), the config says \(64, 97\)"),
     ],
 )
 def test_a_config_that_does_not_fit(folder, changes, message):

@@ -1,0 +1,151 @@
+"""What computes a model's steps, chosen by the device, the settings and what this machine can do; says what it took."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from runtime.models import ModelError
+from services.ar.checkpoint import Checkpoint
+from services.ar.cuda.availability import what_is_missing
+from services.ar.cuda.memory import CacheWish
+from services.ar.exact import PREFILL_CHUNK_TOKENS, can_be_exact, make_exact
+from services.ar.kv_cache import KVCache
+from services.ar.model import Transformer
+from services.ar.native.build import KernelUnavailable
+from services.ar.native.opening import open_native
+from services.ar.packed_linear import pack_linears
+from services.ar.runner import Forward
+from services.ar.settings import ArSettings
+from services.ar.torch_forward import TorchForward
+from services.ar.weights import load_transformer
+
+logger = logging.getLogger(__name__)
+
+_KV_CACHE_TOKENS = 16_384
+
+
+@dataclass(frozen=True)
+class Computation:
+    """A model with its cache, ready to be started.
+
+    chunk_tokens: where prompts must be cut, so that how a sequence is computed does not depend on the others; None
+    where that makes no difference, or where nobody is promised that it does not.
+    """
+
+    forward: Forward
+    num_blocks: int
+    device: str
+    dtype: str
+    is_exact: bool
+    chunk_tokens: int | None = None
+
+
+def open_computation(
+    checkpoint: Checkpoint,
+    max_context_tokens: int,
+    num_threads: int,
+    settings: ArSettings,
+    report: Callable[[float], None],
+) -> Computation:
+    """Read the weights into what computes with them; `report` is told the share read, 0 to 1. Raises ModelError."""
+    device = _device(settings)
+    if device.type == "cpu" and settings.kernel != "torch":
+        try:
+            return _native(checkpoint, max_context_tokens, num_threads, settings, report)
+        except KernelUnavailable as error:
+            if settings.kernel == "native" or settings.dtype in ("int8", "int4"):
+                raise ModelError(f"no native kernel: {error}") from None
+            logger.warning("steps run as torch has them, a third as fast or less: no native kernel, %s", error)
+    if settings.dtype in ("int8", "int4"):
+        raise ModelError(
+            f"dtype: {settings.dtype} needs the native kernel, which is for CPUs; float32 and bfloat16 don't"
+        )
+    return _torch(checkpoint, device, max_context_tokens, num_threads, settings, report)
+
+
+def _device(settings: ArSettings) -> torch.device:
+    available = torch.cuda.is_available()
+    if settings.device == "cuda" and not available:
+        raise ModelError("device: 'cuda' was asked for, but torch finds no CUDA device; run `tandem doctor`")
+    return torch.device("cuda" if available and settings.device != "cpu" else "cpu")
+
+
+def _num_blocks(settings: ArSettings) -> int:
+    return -(-(settings.kv_cache_tokens or max(_KV_CACHE_TOKENS, settings.max_context_tokens)) // settings.block_size)
+
+
+def _native(
+    checkpoint: Checkpoint,
+    max_context_tokens: int,
+    num_threads: int,
+    settings: ArSettings,
+    report: Callable[[float], None],
+) -> Computation:
+    dtype = checkpoint.dtype if settings.dtype == "auto" else settings.dtype
+    if dtype == "int4" != checkpoint.dtype:
+        raise ModelError(
+            f"dtype: int4 is for files of 4 bits (GGUF's Q4_0, Q4_1), these weights are {checkpoint.dtype}"
+        )
+    num_blocks = _num_blocks(settings)
+    forward = open_native(
+        checkpoint,
+        dtype,
+        num_blocks,
+        settings.block_size,
+        settings.max_batch_tokens,
+        max_context_tokens,
+        num_threads,
+        report,
+    )
+    return Computation(forward, num_blocks, "cpu", dtype, is_exact=True)
+
+
+def _torch(
+    checkpoint: Checkpoint,
+    device: torch.device,
+    max_context_tokens: int,
+    num_threads: int,
+    settings: ArSettings,
+    report: Callable[[float], None],
+) -> Computation:
+    default = "bfloat16" if device.type == "cuda" else "float32"
+    dtype = default if settings.dtype == "auto" else settings.dtype
+    transformer = load_transformer(checkpoint, getattr(torch, dtype), device, report)
+    is_exact = settings.exact == "on" or (settings.exact == "auto" and can_be_exact(transformer))
+    if is_exact:
+        make_exact(transformer)
+    else:
+        pack_linears(transformer)
+    transformer.prepare(max_context_tokens)
+    forward, num_blocks = _forward(transformer, num_threads, is_exact, settings)
+    longest_chunk = settings.max_batch_tokens - settings.max_num_sequences + 1
+    chunk_tokens = min(PREFILL_CHUNK_TOKENS, longest_chunk) if is_exact else None
+    return Computation(forward, num_blocks, str(device), dtype, is_exact, chunk_tokens)
+
+
+def _forward(transformer: Transformer, num_threads: int, is_exact: bool, settings: ArSettings) -> tuple[Forward, int]:
+    """Return what computes, and how many blocks sequences may have."""
+    weight = transformer.norm.weight
+    if weight.device.type == "cuda":
+        if (missing := what_is_missing(weight.device)) is None:
+            return _cuda_forward(transformer, settings)
+        logger.warning("no kernels of our own on this GPU, steps run as torch has them: %s", missing)
+    num_blocks = _num_blocks(settings)
+    cache = KVCache(transformer.config, num_blocks, settings.block_size, weight.dtype, weight.device)
+    return TorchForward(transformer, cache, num_threads, is_exact), num_blocks
+
+
+def _cuda_forward(transformer: Transformer, settings: ArSettings) -> tuple[Forward, int]:
+    from services.ar.cuda.opening import open_forward  # it imports Triton
+
+    wish = CacheWish(
+        settings.block_size,
+        settings.kv_cache_tokens,
+        len(transformer.cos),
+        settings.max_num_sequences,
+        settings.gpu_memory_share,
+    )
+    max_decode_rows = min(settings.max_batch_tokens, settings.max_num_sequences * (1 + settings.speculative_tokens))
+    return open_forward(transformer, wish, settings.max_batch_tokens, max_decode_rows, settings.cuda_graphs)

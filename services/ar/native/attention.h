@@ -1,0 +1,139 @@
+// Attention of one query over the keys and values in its sequence's blocks (paged attention, Kwon et al. 2023).
+//
+// Within a block keys lie [head_dim][block_size], so that 16 positions are one vector, and values
+// [block_size][head_dim, filled up to a multiple of 16]. Keys are gone through in the order of their positions, whatever
+// is computed beside them, so a query's result has the same bits in a decode step and in a prompt.
+#pragma once
+
+#include <cmath>
+
+#include "vectors.h"
+
+namespace tandem {
+
+// One layer's cache; T is float or Half. [num_kv_heads][num_blocks] blocks.
+template <typename T>
+struct Cache {
+  T* keys;
+  T* values;
+  int num_blocks;
+  int block_size;  // a multiple of 16
+  int head_dim;
+  int value_stride;
+
+  T* key_block(int head, int block) const {
+    return keys + (size_t(head) * num_blocks + block) * head_dim * block_size;
+  }
+  T* value_block(int head, int block) const {
+    return values + (size_t(head) * num_blocks + block) * block_size * value_stride;
+  }
+};
+
+// What a query may look at: positions first to last, in the blocks of its table.
+struct View {
+  const int32_t* block_table;
+  int first;
+  int last;
+};
+
+inline void put(float* to, float x) { *to = x; }
+inline void put(Half* to, float x) {
+  Half lanes[kLanes];
+  store(lanes, all(x));
+  *to = lanes[0];
+}
+
+// Keep key and value [head_dim] of one position.
+template <typename T>
+inline void keep(const Cache<T>& cache, int head, int block, int offset, const float* key, const float* value) {
+  T* keys = cache.key_block(head, block) + offset;
+  T* values = cache.value_block(head, block) + size_t(offset) * cache.value_stride;
+  for (int d = 0; d < cache.head_dim; d++) put(keys + size_t(d) * cache.block_size, key[d]);
+  for (int d = 0; d < cache.head_dim; d++) put(values + d, value[d]);
+}
+
+// scores[query][position] of kQueries queries [head_dim], from the vector that holds position `first` on.
+template <int kQueries, typename T>
+inline void score(const Cache<T>& cache, int head, const View& view, const float* query, float* scores, size_t stride) {
+  for (int position = view.first / kLanes * kLanes; position <= view.last; position += kLanes) {
+    int block = view.block_table[position / cache.block_size];
+    const T* keys = cache.key_block(head, block) + position % cache.block_size;
+    Floats sums[kQueries] = {};
+    for (int d = 0; d < cache.head_dim; d++) {
+      Floats key = load(keys + size_t(d) * cache.block_size);
+      for (int q = 0; q < kQueries; q++) sums[q] = fma(all(query[q * cache.head_dim + d]), key, sums[q]);
+    }
+    for (int q = 0; q < kQueries; q++) store(scores + q * stride + position, sums[q]);
+  }
+}
+
+// Turn the scores of one query into weights that sum up to 1 when divided by the number returned.
+inline float softmax(const View& view, float* scores) {
+  int start = view.first / kLanes * kLanes, stop = view.last / kLanes * kLanes + kLanes;
+  for (int position = start; position < view.first; position++) scores[position] = -INFINITY;
+  for (int position = view.last + 1; position < stop; position++) scores[position] = -INFINITY;
+  Floats most = load(scores + start);
+  for (int position = start + kLanes; position < stop; position += kLanes) most = max(most, load(scores + position));
+  float top = max_of(most);
+  Floats sum{};
+  for (int position = start; position < stop; position += kLanes) {
+    Floats score = load(scores + position);
+    Floats weight = (Floats)((Ints)exp(score - top) & (Ints)(score > -INFINITY));
+    store(scores + position, weight);
+    sum += weight;
+  }
+  return sum_of(sum);
+}
+
+// sums[query][kChunks * 16 dimensions from `chunk` on] of values by weights.
+template <int kQueries, int kChunks, typename T>
+inline void weigh(const Cache<T>& cache, int head, const View& view, const float* weights, size_t stride, int chunk,
+                  float* out) {
+  Floats sums[kQueries][kChunks] = {};
+  for (int position = view.first; position <= view.last; position++) {
+    int block = view.block_table[position / cache.block_size];
+    const T* value = cache.value_block(head, block) + size_t(position % cache.block_size) * cache.value_stride;
+    for (int c = 0; c < kChunks; c++) {
+      Floats part = load(value + (chunk + c) * kLanes);
+      for (int q = 0; q < kQueries; q++) sums[q][c] = fma(all(weights[q * stride + position]), part, sums[q][c]);
+    }
+  }
+  for (int q = 0; q < kQueries; q++)
+    for (int c = 0; c < kChunks; c++) store(out + q * cache.value_stride + (chunk + c) * kLanes, sums[q][c]);
+}
+
+// Attend kQueries queries [head_dim] of one position to out [kQueries][head_dim]. `scratch` holds, for each query, a
+// number for each position and value_stride more.
+template <int kQueries, typename T>
+inline void attend_some(const Cache<T>& cache, int head, const View& view, const float* query, float* out,
+                        float* scratch) {
+  size_t stride = size_t(view.last / kLanes + 1) * kLanes;
+  float* sums = scratch + kQueries * stride;
+  score<kQueries>(cache, head, view, query, scratch, stride);
+  float totals[kQueries];
+  for (int q = 0; q < kQueries; q++) totals[q] = softmax(view, scratch + q * stride);
+  int num_chunks = cache.value_stride / kLanes, chunk = 0;
+  for (; chunk + 4 <= num_chunks; chunk += 4) weigh<kQueries, 4>(cache, head, view, scratch, stride, chunk, sums);
+  for (; chunk < num_chunks; chunk++) weigh<kQueries, 1>(cache, head, view, scratch, stride, chunk, sums);
+  for (int q = 0; q < kQueries; q++)
+    for (int d = 0; d < cache.head_dim; d++)
+      out[q * cache.head_dim + d] = sums[q * cache.value_stride + d] / totals[q];
+}
+
+// The same for any number of queries.
+template <typename T>
+inline void attend(const Cache<T>& cache, int head, const View& view, int num_queries, const float* query, float* out,
+                   float* scratch) {
+  while (num_queries > 0) {
+    int some = num_queries >= 4 ? 4 : num_queries;
+    if (some == 4) attend_some<4>(cache, head, view, query, out, scratch);
+    else if (some == 3) attend_some<3>(cache, head, view, query, out, scratch);
+    else if (some == 2) attend_some<2>(cache, head, view, query, out, scratch);
+    else attend_some<1>(cache, head, view, query, out, scratch);
+    query += some * cache.head_dim;
+    out += some * cache.head_dim;
+    num_queries -= some;
+  }
+}
+
+}  // namespace tandem

@@ -1,0 +1,84 @@
+"""The transformer computed by the kernel, on a CPU. Implements `runner.Forward`."""
+
+import ctypes
+import weakref
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from services.ar.kv_cache import zeros
+from services.ar.layout import Layout
+from services.ar.native import library
+from services.ar.native.parameters import Parameters
+from services.ar.scheduler import Work
+
+LANES = 16
+
+
+class NativeForward:
+    """Owns the cache and the kernel's threads, which begin with `start`; `block_size` is a multiple of LANES.
+
+    A row's results have the same bits whatever is computed beside it. The cache holds float32 with weights of float32,
+    float16 with all others.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        kernel: ctypes.CDLL,
+        dtype: str,
+        num_blocks: int,
+        block_size: int,
+        max_rows: int,
+        max_context_tokens: int,
+        num_threads: int,
+    ) -> None:
+        config = parameters.config
+        self._kernel = kernel
+        self._num_threads = num_threads
+        self._vocab_size = config.vocab_size
+        self._parameters = parameters
+        value_dim = -(-config.head_dim // LANES) * LANES
+        keys = (config.num_kv_heads, num_blocks, config.head_dim, block_size)
+        values = (config.num_kv_heads, num_blocks, block_size, value_dim)
+        cache_dtype = torch.float32 if dtype == "float32" else torch.float16
+        self._caches = [(zeros(keys, cache_dtype), zeros(values, cache_dtype)) for _ in range(config.num_layers)]
+        self._model = parameters.model(self._caches, max_rows, max_context_tokens)
+        self._logits = torch.empty(0, self._model.head.num_outputs)
+        self._engine: int | None = None
+
+    def start(self) -> None:
+        torch.set_num_threads(1)  # what torch still does is small, and its threads would be beside the kernel's
+        self._engine = self._kernel.tandem_open(ctypes.byref(self._model), self._num_threads)
+        weakref.finalize(self, self._kernel.tandem_close, self._engine)
+
+    def kind(self, work: Work) -> int:
+        return 0
+
+    def __call__(self, layout: Layout) -> Tensor:
+        num_rows, num_logits = len(layout.token_ids), len(layout.logits_indices)
+        if len(self._logits) < num_logits:
+            self._logits = torch.empty(num_logits, self._model.head.num_outputs)
+        tables, block_tables = _tables(layout)
+        arrays = [
+            np.array(values, np.int32)
+            for values in (layout.token_ids, layout.positions, tables, block_tables, layout.logits_indices)
+        ]
+        addresses = (array.ctypes.data for array in arrays)
+        step = library.Step(num_rows, num_logits, *addresses, self._logits.data_ptr())
+        self._kernel.tandem_run(self._engine, ctypes.byref(step))
+        return self._logits[:num_logits, : self._vocab_size]
+
+
+def _tables(layout: Layout) -> tuple[list[int], list[int]]:
+    """Return, for each row, where its block table begins, and the tables one after another."""
+    starts = [*range(len(layout.decodes)), *(start for _, start in layout.chunks), len(layout.token_ids)]
+    works = [*layout.decodes, *(work for work, _ in layout.chunks)]
+    tables: list[int] = []
+    block_tables: list[int] = []
+    for work, (start, stop) in zip(works, pairwise(starts), strict=True):
+        tables.extend([len(block_tables)] * (stop - start))
+        block_tables.extend(work.sequence.block_table)
+    return tables, block_tables

@@ -1,0 +1,82 @@
+"""The compiled kernel as Python sees it: the structs of step.cpp and its functions."""
+
+import ctypes
+from ctypes import POINTER, c_char_p, c_float, c_int32, c_void_p
+from functools import cache
+from pathlib import Path
+
+
+class Matrix(ctypes.Structure):
+    _fields_ = [
+        ("data", c_void_p),
+        ("scales", c_void_p),
+        ("bias", c_void_p),
+        ("format", c_int32),
+        ("num_inputs", c_int32),
+        ("num_outputs", c_int32),
+    ]
+
+
+class Layer(ctypes.Structure):
+    _fields_ = [
+        ("attention_norm", c_void_p),
+        ("mlp_norm", c_void_p),
+        ("query_norm", c_void_p),
+        ("key_norm", c_void_p),
+        ("qkv", Matrix),
+        ("out", Matrix),
+        ("gate_up", Matrix),
+        ("down", Matrix),
+        ("keys", c_void_p),
+        ("values", c_void_p),
+    ]
+
+
+class Model(ctypes.Structure):
+    _fields_ = [
+        ("num_layers", c_int32),
+        ("num_heads", c_int32),
+        ("num_kv_heads", c_int32),
+        ("head_dim", c_int32),
+        ("hidden_size", c_int32),
+        ("sliding_window", c_int32),
+        ("num_blocks", c_int32),
+        ("block_size", c_int32),
+        ("has_half_cache", c_int32),
+        ("max_rows", c_int32),
+        ("max_context_tokens", c_int32),
+        ("norm_eps", c_float),
+        ("cos", c_void_p),
+        ("sin", c_void_p),
+        ("norm", c_void_p),
+        ("layers", POINTER(Layer)),
+        ("embedding", Matrix),
+        ("head", Matrix),
+    ]
+
+
+class Step(ctypes.Structure):
+    _fields_ = [
+        ("num_rows", c_int32),
+        ("num_logits", c_int32),
+        ("token_ids", c_void_p),
+        ("positions", c_void_p),
+        ("tables", c_void_p),
+        ("block_tables", c_void_p),
+        ("logits_rows", c_void_p),
+        ("logits", c_void_p),
+    ]
+
+
+@cache
+def load(path: Path) -> ctypes.CDLL:
+    """Return the kernel with its functions' types set. A call lets go of Python's lock."""
+    library = ctypes.CDLL(str(path))
+    library.tandem_instruction_set.restype = c_char_p
+    library.tandem_open.restype = c_void_p
+    library.tandem_open.argtypes = [POINTER(Model), c_int32]
+    library.tandem_run.restype = None
+    library.tandem_run.argtypes = [c_void_p, POINTER(Step)]
+    library.tandem_close.restype = None
+    library.tandem_close.argtypes = [c_void_p]
+    return library

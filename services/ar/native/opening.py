@@ -1,0 +1,35 @@
+"""From a checkpoint to the model that the kernel computes."""
+
+import logging
+from collections.abc import Callable
+
+from services.ar.checkpoint import Checkpoint
+from services.ar.native.build import KernelUnavailable, kernel
+from services.ar.native.forward import LANES, NativeForward
+from services.ar.native.library import load
+from services.ar.native.parameters import Parameters
+
+logger = logging.getLogger(__name__)
+
+
+def open_native(
+    checkpoint: Checkpoint,
+    dtype: str,
+    num_blocks: int,
+    block_size: int,
+    max_rows: int,
+    max_context_tokens: int,
+    num_threads: int,
+    report: Callable[[float], None],
+) -> NativeForward:
+    """Compile the kernel, if need be, and pack the weights. Raises KernelUnavailable, ModelError."""
+    if block_size % LANES:
+        raise KernelUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
+    try:
+        library = load(kernel())
+    except OSError as error:
+        raise KernelUnavailable(str(error)) from None
+    parameters = Parameters(checkpoint, dtype, max_context_tokens, report)
+    name = library.tandem_instruction_set().decode()
+    logger.info("native kernel for %s, %d threads, %d MB of weights", name, num_threads, parameters.num_bytes // 10**6)
+    return NativeForward(parameters, library, dtype, num_blocks, block_size, max_rows, max_context_tokens, num_threads)

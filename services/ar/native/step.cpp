@@ -1,0 +1,247 @@
+// One step of a Llama-like transformer: from token ids to logits, keys and values kept in a paged cache.
+//
+// A row (one token) is computed to the same bits whatever rows are beside it and however a prompt is cut.
+// Knows nothing of sequences, sampling or Python; services/ar/native/library.py mirrors the structs below.
+#include <algorithm>
+
+#include "attention.h"
+#include "matmul.h"
+
+namespace tandem {
+
+struct Layer {
+  const float* attention_norm;
+  const float* mlp_norm;
+  const float* query_norm;  // [head_dim] or null, as key_norm
+  const float* key_norm;
+  Matrix qkv;
+  Matrix out;
+  Matrix gate_up;  // panels of gate and up in turn
+  Matrix down;
+  void* keys;
+  void* values;
+};
+
+struct Model {
+  int32_t num_layers;
+  int32_t num_heads;
+  int32_t num_kv_heads;
+  int32_t head_dim;
+  int32_t hidden_size;
+  int32_t sliding_window;  // 0: none
+  int32_t num_blocks;
+  int32_t block_size;
+  int32_t has_half_cache;  // else float
+  int32_t max_rows;
+  int32_t max_context_tokens;
+  float norm_eps;
+  const float* cos;  // [positions][head_dim]
+  const float* sin;
+  const float* norm;
+  const Layer* layers;
+  Matrix embedding;
+  Matrix head;
+};
+
+struct Step {
+  int32_t num_rows;
+  int32_t num_logits;
+  const int32_t* token_ids;     // [num_rows]
+  const int32_t* positions;     // [num_rows]
+  const int32_t* tables;        // [num_rows], where a row's block table begins in block_tables
+  const int32_t* block_tables;  // one after another
+  const int32_t* logits_rows;   // [num_logits], the rows whose logits are wanted
+  float* logits;                // [num_logits][head.num_outputs]
+};
+
+inline Floats silu(Floats x) { return x / (exp(-x) + 1.0f); }
+
+inline void normalise(const float* x, const float* weight, float eps, int size, float* out) {
+  Floats lanes{};
+  int whole = size / kLanes * kLanes;
+  for (int i = 0; i < whole; i += kLanes) lanes = fma(load(x + i), load(x + i), lanes);
+  float sum = sum_of(lanes);
+  for (int i = whole; i < size; i++) sum += x[i] * x[i];
+  float scale = 1.0f / std::sqrt(sum / float(size) + eps);
+  for (int i = 0; i < size; i++) out[i] = x[i] * scale * weight[i];
+}
+
+// Rotary positions, the two halves of a head as pairs (Su et al. 2021).
+inline void rotate(float* x, const float* cos, const float* sin, int head_dim) {
+  int half = head_dim / 2;
+  for (int i = 0; i < half; i++) {
+    float first = x[i], second = x[i + half];
+    x[i] = first * cos[i] - second * sin[i];
+    x[i + half] = second * cos[i + half] + first * sin[i + half];
+  }
+}
+
+class Engine {
+ public:
+  Engine(const Model& model, int num_threads) : model_(model), team_(num_threads) {
+    const Layer& layer = model.layers[0];
+    int widest = layer.qkv.num_inputs;
+    for (const Matrix* w : {&layer.out, &layer.down, &model.head}) widest = std::max(widest, w->num_inputs);
+    size_t rows = model.max_rows;
+    hidden_.resize(rows * layer.qkv.num_inputs);
+    normed_.resize(rows * layer.qkv.num_inputs);
+    qkv_.resize(rows * layer.qkv.num_outputs);
+    attended_.resize(rows * layer.out.num_inputs);
+    gated_.resize(rows * layer.down.num_inputs);
+    bytes_.resize(rows * widest);
+    scales_.resize(rows * widest / kGroup);
+    sums_.resize(scales_.size());
+    offsets_.resize(scales_.size());
+    value_stride_ = (model.head_dim + kLanes - 1) / kLanes * kLanes;
+    scratch_size_ = 4 * size_t(model.max_context_tokens + kLanes + value_stride_);
+    scratch_.resize(num_threads * scratch_size_);
+  }
+
+  void run(const Step& step) {
+    team_.run([&](int rank) {
+      if (model_.has_half_cache) forward<Half>(step, rank);
+      else forward<float>(step, rank);
+    });
+  }
+
+ private:
+  template <typename T>
+  void forward(const Step& step, int rank) {
+    each_row(step, [&](int row) { unpack_row(model_.embedding, step.token_ids[row], row_of(hidden_, row)); });
+    for (int index = 0; index < model_.num_layers; index++) {
+      const Layer& layer = model_.layers[index];
+      attention<T>(step, layer, rank);
+      mlp(step, layer);
+    }
+    logits(step);
+  }
+
+  template <typename T>
+  void attention(const Step& step, const Layer& layer, int rank) {
+    normalise_rows(step.num_rows, layer.attention_norm, layer.qkv);
+    int width = layer.qkv.num_outputs;
+    multiply(team_, layer.qkv, activations(normed_), step.num_rows, [&](int row, int pair, Floats low, Floats high) {
+      float* to = &qkv_[size_t(row) * width + pair * 2 * kLanes];
+      store(to, low);
+      store(to + kLanes, high);
+    });
+    Cache<T> cache{static_cast<T*>(layer.keys), static_cast<T*>(layer.values), model_.num_blocks,
+                   model_.block_size, model_.head_dim, value_stride_};
+    each_row(step, [&](int row) { place_row(step, layer, cache, row); });
+    int heads_per_kv = model_.num_heads / model_.num_kv_heads, head_dim = model_.head_dim;
+    float* scratch = &scratch_[rank * scratch_size_];
+    team_.share(step.num_rows * model_.num_kv_heads, 1, [&](int task, int) {
+      int row = task / model_.num_kv_heads, head = task % model_.num_kv_heads, last = step.positions[row];
+      int first = model_.sliding_window > 0 ? std::max(0, last + 1 - model_.sliding_window) : 0;
+      View view{step.block_tables + step.tables[row], first, last};
+      size_t at = size_t(head) * heads_per_kv * head_dim;
+      attend(cache, head, view, heads_per_kv, &qkv_[size_t(row) * width + at],
+             &attended_[size_t(row) * layer.out.num_inputs + at], scratch);
+    });
+    add_to_hidden(layer.out, attended_, step.num_rows);
+  }
+
+  // Rotate a row's queries and keys, scale the queries, and keep keys and values.
+  template <typename T>
+  void place_row(const Step& step, const Layer& layer, const Cache<T>& cache, int row) {
+    int head_dim = model_.head_dim, position = step.positions[row];
+    const float* cos = model_.cos + size_t(position) * head_dim;
+    const float* sin = model_.sin + size_t(position) * head_dim;
+    float* query = &qkv_[size_t(row) * layer.qkv.num_outputs];
+    float* key = query + model_.num_heads * head_dim;
+    float* value = key + model_.num_kv_heads * head_dim;
+    float scale = 1.0f / std::sqrt(float(head_dim));
+    for (int head = 0; head < model_.num_heads; head++, query += head_dim) {
+      if (layer.query_norm != nullptr) normalise(query, layer.query_norm, model_.norm_eps, head_dim, query);
+      rotate(query, cos, sin, head_dim);
+      for (int d = 0; d < head_dim; d++) query[d] *= scale;
+    }
+    int block = step.block_tables[step.tables[row] + position / model_.block_size];
+    for (int head = 0; head < model_.num_kv_heads; head++, key += head_dim, value += head_dim) {
+      if (layer.key_norm != nullptr) normalise(key, layer.key_norm, model_.norm_eps, head_dim, key);
+      rotate(key, cos, sin, head_dim);
+      keep(cache, head, block, position % model_.block_size, key, value);
+    }
+  }
+
+  void mlp(const Step& step, const Layer& layer) {
+    normalise_rows(step.num_rows, layer.mlp_norm, layer.gate_up);
+    int width = layer.down.num_inputs;
+    multiply(team_, layer.gate_up, activations(normed_), step.num_rows, [&](int row, int pair, Floats gate, Floats up) {
+      store(&gated_[size_t(row) * width + pair * kLanes], silu(gate) * up);
+    });
+    add_to_hidden(layer.down, gated_, step.num_rows);
+  }
+
+  void logits(const Step& step) {
+    team_.share(step.num_logits, 1, [&](int wanted, int) {
+      normalise_row(step.logits_rows[wanted], model_.norm, model_.head, wanted);
+    });
+    int width = model_.head.num_outputs;
+    multiply(team_, model_.head, activations(normed_), step.num_logits, [&](int row, int pair, Floats low, Floats high) {
+      float* to = step.logits + size_t(row) * width + pair * 2 * kLanes;
+      store(to, low);
+      store(to + kLanes, high);
+    });
+  }
+
+  template <typename Body>
+  void each_row(const Step& step, const Body& body) {
+    team_.share(step.num_rows, team_.piece(step.num_rows), [&](int first, int last) {
+      for (int row = first; row < last; row++) body(row);
+    });
+  }
+
+  void normalise_rows(int num_rows, const float* weight, const Matrix& next) {
+    team_.share(num_rows, team_.piece(num_rows), [&](int first, int last) {
+      for (int row = first; row < last; row++) normalise_row(row, weight, next, row);
+    });
+  }
+
+  void normalise_row(int row, const float* weight, const Matrix& next, int to) {
+    normalise(row_of(hidden_, row), weight, model_.norm_eps, model_.hidden_size, row_of(normed_, to));
+    if (is_quantised(next.format)) quantise(activations(normed_), to, next.num_inputs);
+  }
+
+  // hidden += w * x
+  void add_to_hidden(const Matrix& w, std::vector<float>& x, int num_rows) {
+    if (is_quantised(w.format))
+      team_.share(num_rows, team_.piece(num_rows), [&](int first, int last) {
+        for (int row = first; row < last; row++) quantise(activations(x), row, w.num_inputs);
+      });
+    multiply(team_, w, activations(x), num_rows, [&](int row, int pair, Floats low, Floats high) {
+      float* to = row_of(hidden_, row) + pair * 2 * kLanes;
+      store(to, load(to) + low);
+      store(to + kLanes, load(to + kLanes) + high);
+    });
+  }
+
+  float* row_of(std::vector<float>& rows, int row) { return &rows[size_t(row) * model_.layers[0].qkv.num_inputs]; }
+
+  Activations activations(std::vector<float>& values) {
+    return {values.data(), bytes_.data(), scales_.data(), sums_.data(), offsets_.data()};
+  }
+
+  const Model model_;
+  Team team_;
+  int value_stride_;
+  size_t scratch_size_;
+  std::vector<float> hidden_, normed_, qkv_, attended_, gated_, scales_, sums_, scratch_;
+  std::vector<int8_t> bytes_;
+  std::vector<int32_t> offsets_;
+};
+
+}  // namespace tandem
+
+extern "C" {
+
+const char* tandem_instruction_set() { return tandem::kInstructionSet; }
+
+tandem::Engine* tandem_open(const tandem::Model* model, int num_threads) {
+  return new tandem::Engine(*model, num_threads);
+}
+
+void tandem_run(tandem::Engine* engine, const tandem::Step* step) { engine->run(*step); }
+
+void tandem_close(tandem::Engine* engine) { delete engine; }
+}

@@ -1,0 +1,109 @@
+// A team of threads that go through one function together, meeting at barriers.
+//
+// Between barriers, work is taken from counters: a thread that the system holds up leaves its share to the others.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace tandem {
+
+inline void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+class Team {
+ public:
+  explicit Team(int size) : size_(size) {
+    for (int rank = 1; rank < size; rank++) threads_.emplace_back([this, rank] { work(rank); });
+  }
+
+  ~Team() {
+    task_ = nullptr;
+    start();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  int size() const { return size_; }
+
+  // Call task(rank) in each thread, rank 0 in the caller's; returns when all have come to the end.
+  void run(const std::function<void(int)>& task) {
+    task_ = &task;
+    next_.store(0, std::memory_order_relaxed);
+    start();
+    task(0);
+    barrier();
+  }
+
+  // Wait for the others. The first counter's work must be over.
+  void barrier() {
+    uint32_t round = round_.load(std::memory_order_acquire);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+      arrived_.store(0, std::memory_order_relaxed);
+      next_.store(0, std::memory_order_relaxed);
+      round_.store(round + 1, std::memory_order_release);
+      return;
+    }
+    for (int spins = 0; round_.load(std::memory_order_acquire) == round; spins++) {
+      if (spins < kSpins) pause();
+      else std::this_thread::yield();
+    }
+  }
+
+  // Call body(first, last) for pieces of 0 to count, shared among the threads; then wait for the others.
+  template <typename Body>
+  void share(int count, int piece, const Body& body) {
+    for (;;) {
+      int first = next_.fetch_add(piece, std::memory_order_relaxed);
+      if (first >= count) break;
+      body(first, first + piece < count ? first + piece : count);
+    }
+    barrier();
+  }
+
+  // A piece that leaves each thread several, so that they end together.
+  int piece(int count) const {
+    int size = count / (size_ * 8);
+    return size > 1 ? size : 1;
+  }
+
+ private:
+  static constexpr int kSpins = 2000;
+
+  void start() {
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+  }
+
+  void work(int rank) {
+    for (uint32_t seen = 0;;) {
+      for (int spins = 0; generation_.load(std::memory_order_acquire) == seen && spins < kSpins; spins++) pause();
+      generation_.wait(seen, std::memory_order_acquire);
+      seen++;
+      if (task_ == nullptr) return;
+      (*task_)(rank);
+      barrier();
+    }
+  }
+
+  const int size_;
+  const std::function<void(int)>* task_ = nullptr;
+  std::atomic<uint32_t> generation_{0};
+  alignas(64) std::atomic<int> next_{0};
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<uint32_t> round_{0};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tandem

@@ -1,0 +1,235 @@
+// Vectors of 16 lanes and the few operations that compilers do not write by themselves, for each instruction set.
+//
+// Every operation gives the same bits on each of them: whole numbers are exact, and a fused multiply-add is one.
+// Compile with -ffp-contract=off, so that nothing is fused but what says so.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace tandem {
+
+constexpr int kLanes = 16;
+
+typedef float Floats __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t Ints __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t Half;  // the bits of an IEEE half
+
+inline Floats load(const float* from) { return *reinterpret_cast<const Floats*>(from); }
+inline void store(float* to, Floats x) { *reinterpret_cast<Floats*>(to) = x; }
+inline Floats all(float x) { return Floats{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
+
+constexpr const char* kInstructionSet = "avx512-vnni";
+constexpr int kMaxRows = 8;  // rows that a tile of two panels holds in registers
+
+inline Floats fma(Floats a, Floats b, Floats c) { return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+inline Floats max(Floats a, Floats b) { return (Floats)_mm512_max_ps((__m512)a, (__m512)b); }
+inline Floats to_floats(Ints x) { return (Floats)_mm512_cvtepi32_ps((__m512i)x); }
+inline Ints round(Floats x) { return (Ints)_mm512_cvtps_epi32((__m512)x); }
+inline Floats load(const Half* from) {
+  return (Floats)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+inline void store(Half* to, Floats x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT));
+}
+inline Floats load_bfloat16(const uint16_t* from) {
+  __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  return (Floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
+}
+
+// 64 bytes of weights, unsigned: four consecutive inputs of each of 16 outputs.
+struct Weights {
+  __m512i bytes;
+};
+inline Weights load_weights(const uint8_t* from) { return {_mm512_loadu_si512(from)}; }
+inline Weights low_nibbles(Weights w) { return {_mm512_and_si512(w.bytes, _mm512_set1_epi8(15))}; }
+inline Weights high_nibbles(Weights w) {
+  return {_mm512_and_si512(_mm512_srli_epi16(w.bytes, 4), _mm512_set1_epi8(15))};
+}
+
+// sum + the products with four signed bytes of an activation, the same four for all outputs.
+inline Ints dot(Ints sum, Weights w, const int8_t* activation) {
+  int32_t four;
+  std::memcpy(&four, activation, 4);
+  return (Ints)_mm512_dpbusd_epi32((__m512i)sum, w.bytes, _mm512_set1_epi32(four));
+}
+
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+constexpr const char* kInstructionSet = "avx2";
+constexpr int kMaxRows = 2;
+
+struct Halves {
+  __m256 low, high;
+};
+inline Halves halves(Floats x) {
+  Halves h;
+  std::memcpy(&h, &x, 64);
+  return h;
+}
+inline Floats joined(__m256 low, __m256 high) {
+  Halves h{low, high};
+  Floats x;
+  std::memcpy(&x, &h, 64);
+  return x;
+}
+inline Floats fma(Floats a, Floats b, Floats c) {
+  Halves x = halves(a), y = halves(b), z = halves(c);
+  return joined(_mm256_fmadd_ps(x.low, y.low, z.low), _mm256_fmadd_ps(x.high, y.high, z.high));
+}
+inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
+inline Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
+inline Ints round(Floats x) {
+  Halves h = halves(x);
+  __m256i both[2] = {_mm256_cvtps_epi32(h.low), _mm256_cvtps_epi32(h.high)};
+  Ints r;
+  std::memcpy(&r, both, 64);
+  return r;
+}
+inline Floats load(const Half* from) {
+  const __m128i* halves = reinterpret_cast<const __m128i*>(from);
+  return joined(_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1)));
+}
+inline void store(Half* to, Floats x) {
+  Halves h = halves(x);
+  __m128i* halves = reinterpret_cast<__m128i*>(to);
+  _mm_storeu_si128(halves, _mm256_cvtps_ph(h.low, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(h.high, _MM_FROUND_TO_NEAREST_INT));
+}
+inline Floats load_bfloat16(const uint16_t* from) {
+  Ints bits;
+  for (int i = 0; i < kLanes; i++) bits[i] = int32_t(uint32_t(from[i]) << 16);
+  return (Floats)bits;
+}
+
+struct Weights {
+  __m256i low, high;
+};
+inline Weights load_weights(const uint8_t* from) {
+  const __m256i* halves = reinterpret_cast<const __m256i*>(from);
+  return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+}
+inline Weights low_nibbles(Weights w) {
+  __m256i mask = _mm256_set1_epi8(15);
+  return {_mm256_and_si256(w.low, mask), _mm256_and_si256(w.high, mask)};
+}
+inline Weights high_nibbles(Weights w) {
+  return low_nibbles({_mm256_srli_epi16(w.low, 4), _mm256_srli_epi16(w.high, 4)});
+}
+// The products of unsigned and signed bytes, added in fours. Even and odd bytes apart: in pairs they would not fit 16 bits.
+inline __m256i dot_half(__m256i sum, __m256i w, __m256i activation) {
+  __m256i even = _mm256_and_si256(w, _mm256_set1_epi16(255)), odd = _mm256_srli_epi16(w, 8);
+  __m256i even_activation = _mm256_srai_epi16(_mm256_slli_epi16(activation, 8), 8);
+  __m256i odd_activation = _mm256_srai_epi16(activation, 8);
+  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, even_activation));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, odd_activation));
+}
+inline Ints dot(Ints sum, Weights w, const int8_t* activation) {
+  int32_t four;
+  std::memcpy(&four, activation, 4);
+  __m256i both[2], a = _mm256_set1_epi32(four);
+  std::memcpy(both, &sum, 64);
+  both[0] = dot_half(both[0], w.low, a);
+  both[1] = dot_half(both[1], w.high, a);
+  std::memcpy(&sum, both, 64);
+  return sum;
+}
+
+#else
+
+constexpr const char* kInstructionSet = "generic";
+constexpr int kMaxRows = 2;
+
+inline Floats fma(Floats a, Floats b, Floats c) {
+  for (int i = 0; i < kLanes; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
+}
+inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
+inline Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
+inline Ints round(Floats x) {
+  Ints r;
+  for (int i = 0; i < kLanes; i++) r[i] = int32_t(__builtin_rintf(x[i]));
+  return r;
+}
+inline Floats load(const Half* from) {
+  Floats x;
+  for (int i = 0; i < kLanes; i++) {
+    _Float16 half;
+    std::memcpy(&half, from + i, 2);
+    x[i] = float(half);
+  }
+  return x;
+}
+inline void store(Half* to, Floats x) {
+  for (int i = 0; i < kLanes; i++) {
+    _Float16 half = _Float16(x[i]);
+    std::memcpy(to + i, &half, 2);
+  }
+}
+inline Floats load_bfloat16(const uint16_t* from) {
+  Ints bits;
+  for (int i = 0; i < kLanes; i++) bits[i] = int32_t(uint32_t(from[i]) << 16);
+  return (Floats)bits;
+}
+
+struct Weights {
+  uint8_t bytes[64];
+};
+inline Weights load_weights(const uint8_t* from) {
+  Weights w;
+  std::memcpy(w.bytes, from, 64);
+  return w;
+}
+inline Weights low_nibbles(Weights w) {
+  for (uint8_t& byte : w.bytes) byte &= 15;
+  return w;
+}
+inline Weights high_nibbles(Weights w) {
+  for (uint8_t& byte : w.bytes) byte >>= 4;
+  return w;
+}
+inline Ints dot(Ints sum, Weights w, const int8_t* activation) {
+  for (int i = 0; i < kLanes; i++)
+    for (int j = 0; j < 4; j++) sum[i] += w.bytes[4 * i + j] * activation[j];
+  return sum;
+}
+
+#endif
+
+inline float sum_of(Floats x) {
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) x[i] += x[i + width];
+  return x[0];
+}
+
+inline float max_of(Floats x) {
+  float most = x[0];
+  for (int i = 1; i < kLanes; i++) most = x[i] > most ? x[i] : most;
+  return most;
+}
+
+// e to the power of x, to about 2 units in the last place; below -87 it is about 1e-38, not 0.
+inline Floats exp(Floats x) {
+  x = max(x, all(-87.0f));
+  x = -max(-x, all(-88.0f));
+  Ints n = round(x * all(1.44269504f));
+  Floats r = fma(to_floats(n), all(-0.693359375f), x);
+  r = fma(to_floats(n), all(2.12194440e-4f), r);
+  // The polynomial of Cephes' expf (Moshier).
+  Floats p = all(1.9875691500e-4f);
+  p = fma(p, r, all(1.3981999507e-3f));
+  p = fma(p, r, all(8.3334519073e-3f));
+  p = fma(p, r, all(4.1665795894e-2f));
+  p = fma(p, r, all(1.6666665459e-1f));
+  p = fma(p, r, all(5.0000001201e-1f));
+  p = fma(p, r * r, r + 1.0f);
+  return (Floats)((Ints)p + (n << 23));
+}
+
+}  // namespace tandem

@@ -1,0 +1,212 @@
+"""The native kernel against transformers and against torch with the same rounding, and against itself to the bit."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from services.ar.block_pool import BlockPool
+from services.ar.checkpoint import Checkpoint
+from services.ar.kv_cache import CausalAttention
+from services.ar.layout import Layout
+from services.ar.model import Transformer
+from services.ar.native.build import LEVELS, best_level, kernel
+from services.ar.native.forward import NativeForward
+from services.ar.native.library import load
+from services.ar.native.opening import open_native
+from services.ar.native.parameters import Parameters
+from services.ar.prefix_cache import PrefixCache
+from services.ar.quantised import GROUP, QuantisedTensor, Weights, as_tensor, quantise
+from services.ar.runner import Runner
+from services.ar.sampling_params import SamplingParams
+from services.ar.scheduler import Scheduler, Work
+from services.ar.sequence import SampledToken, Sequence
+from services.ar.weights import load_transformer, open_checkpoint
+from tests.rounding import HalfCacheAttention, round_activations
+from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
+
+DTYPES = ("float32", "bfloat16", "int8", "int4")
+BLOCK_SIZE = 16
+NUM_ROWS = 64
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def tiny(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    return save_tiny_model(folder, request.param), open_checkpoint(folder)
+
+
+def four_bits(weights: Tensor) -> QuantisedTensor:
+    """Round matrices as Q4_1 does: minimum and scale of each group of 32."""
+    groups = functional.pad(weights, (0, -weights.shape[-1] % GROUP)).unflatten(-1, (-1, GROUP))
+    minima = groups.amin(-1).half()
+    scales = ((groups.amax(-1) - minima) / 15).half()
+    steps = ((groups - minima.unsqueeze(-1)) / scales.float().unsqueeze(-1).clamp(min=1e-9)).round().clamp(0, 15)
+    return QuantisedTensor(steps.to(torch.uint8).flatten(-2), scales, minima)
+
+
+def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
+    """Return a checkpoint whose weights are what a kernel of `dtype` holds of those of `checkpoint`."""
+
+    def rounded(name: str, weights: Weights) -> Weights:
+        weights = as_tensor(weights)
+        if weights.ndim == 1 or dtype == "float32":
+            return weights
+        if dtype == "bfloat16":
+            return weights.bfloat16().float()
+        # As in most files of 4 bits, the embedding has 8.
+        return quantise(weights) if dtype == "int8" or "embed" in name else four_bits(weights)
+
+    tensors = [(name, rounded(name, weights)) for name, weights in checkpoint.read_tensors()]
+    return replace(checkpoint, read_tensors=lambda: iter(tensors), dtype=dtype)
+
+
+def native(checkpoint: Checkpoint, dtype: str, num_blocks: int = 64, level: str | None = None) -> NativeForward:
+    parameters = Parameters(checkpoint, dtype, 256, lambda share: None)
+    forward = NativeForward(parameters, load(kernel(level)), dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2)
+    forward.start()
+    return forward
+
+
+def random_ids(length: int, seed: int) -> list[int]:
+    return torch.randint(VOCAB_SIZE, (length,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def logits_of(forward: NativeForward, token_ids: list[int], chunk: int = NUM_ROWS) -> Tensor:
+    """Return the logits at each place of a text, computed in chunks, its blocks in no order."""
+    sequence = Sequence([*token_ids, 0], SamplingParams(logprobs=True), is_scored=True)
+    sequence.block_table = random.Random(1).sample(range(20), -(-len(token_ids) // BLOCK_SIZE))
+    parts = []
+    while sequence.num_computed_tokens < len(token_ids):
+        work = Work(sequence, min(chunk, len(token_ids) - sequence.num_computed_tokens))
+        parts.append(forward(Layout([work], BLOCK_SIZE)).clone())
+        sequence.num_computed_tokens += work.num_tokens
+    return torch.cat(parts)
+
+
+def reference_logits(checkpoint: Checkpoint, dtype: str, texts: list[list[int]]) -> list[Tensor]:
+    model: Transformer = load_transformer(checkpoint, torch.float32, torch.device("cpu"))
+    model.prepare(256)
+    if dtype in ("int8", "int4"):
+        round_activations(model)
+    kind = CausalAttention if dtype == "float32" else HalfCacheAttention
+    attention = kind(model.config.sliding_window)
+    return [model.logits(model(torch.tensor(text), torch.arange(len(text)), attention)) for text in texts]
+
+
+@torch.inference_mode()
+def test_logits_in_float32_are_those_of_transformers(tiny):
+    reference, checkpoint = tiny
+    token_ids = random_ids(100, seed=1)
+    expected = reference(torch.tensor([token_ids])).logits[0]
+    torch.testing.assert_close(logits_of(native(checkpoint, "float32"), token_ids), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@torch.inference_mode()
+def test_logits_are_those_of_torch_with_the_same_rounding(tiny, dtype):
+    """Where a value lies between two steps, torch and the kernel may take different ones: not all texts agree."""
+    checkpoint = in_format(tiny[1], dtype)
+    forward = native(checkpoint, dtype)
+    texts = [random_ids(4, seed) for seed in range(20)]
+    found = [logits_of(forward, text) for text in texts]
+    assert share_alike(found, reference_logits(checkpoint, dtype, texts)) >= 0.5
+    # The rounding is no small thing: without it none agrees.
+    if dtype in ("int8", "int4"):
+        assert share_alike(found, reference_logits(checkpoint, "float32", texts)) == 0
+
+
+def share_alike(found: list[Tensor], expected: list[Tensor]) -> float:
+    return sum(torch.allclose(a, b, atol=1e-4, rtol=0) for a, b in zip(found, expected, strict=True)) / len(found)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@torch.inference_mode()
+def test_every_instruction_set_gives_the_same_bits(tmp_path, dtype):
+    save_tiny_model(tmp_path, "qwen3")
+    checkpoint = in_format(open_checkpoint(tmp_path), dtype)
+    token_ids = random_ids(70, seed=3)
+    first, *others = (
+        logits_of(native(checkpoint, dtype, level=level), token_ids) for level in LEVELS[LEVELS.index(best_level()) :]
+    )
+    assert all(torch.equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@torch.inference_mode()
+def test_logits_do_not_depend_on_where_a_text_is_cut(tiny, dtype):
+    forward, token_ids = native(in_format(tiny[1], dtype), dtype), random_ids(90, seed=4)
+    whole = logits_of(forward, token_ids)
+    assert all(torch.equal(logits_of(forward, token_ids, chunk), whole) for chunk in (1, 2, 7, 33))
+
+
+def outputs(forward: NativeForward, running: list[Sequence], num_blocks: int) -> tuple[list[list[SampledToken]], int]:
+    """Return what each sequence brought, and the number of preemptions."""
+    pool = BlockPool(num_blocks, BLOCK_SIZE)
+    scheduler = Scheduler(pool, 8, 32, prefix_cache=PrefixCache(pool))
+    runner = Runner(forward, BLOCK_SIZE, VOCAB_SIZE)
+    brought: dict[int, list[SampledToken]] = {id(sequence): [] for sequence in running}
+    for sequence in running:
+        scheduler.add(sequence)
+    while scheduler.has_work:
+        scheduler.check_integrity()
+        batch = scheduler.schedule()
+        results = runner.run(batch)
+        for work, tokens in zip(batch, results, strict=True):
+            brought[id(work.sequence)] += tokens
+        scheduler.commit(batch, results)
+    return [brought[id(sequence)] for sequence in running], scheduler.num_preemptions
+
+
+def sequences() -> list[Sequence]:
+    """Return greedy and sampled sequences, half of which begin alike, and a scored one."""
+    source = random.Random(3)
+    beginning = [source.randrange(VOCAB_SIZE) for _ in range(40)]
+    lengths = [1, 2, 15, 16, 17, 31, 33, 40, 1, 8, 48, 20]
+    prompts = [[source.randrange(VOCAB_SIZE) for _ in range(length)] for length in lengths]
+    return [
+        Sequence(
+            beginning * (number % 2) + prompt,
+            SamplingParams(seed=number, temperature=number % 3, max_tokens=20, ignore_eos=True, logprobs=True),
+            is_scored=number == len(prompts) - 1,
+        )
+        for number, prompt in enumerate(prompts)
+    ]
+
+
+@pytest.mark.parametrize("num_blocks", [64, 12])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tokens_and_log_probabilities_do_not_depend_on_company(tmp_path, dtype, num_blocks):
+    """With few blocks some are preempted and computed again; beginnings are shared, outputs too."""
+    save_tiny_model(tmp_path, "mistral")
+    forward = native(in_format(open_checkpoint(tmp_path), dtype), dtype)
+    alone = [outputs(forward, [sequence], 64)[0][0] for sequence in sequences()]
+    together = sequences()
+    order = random.Random(1).sample(range(len(together)), len(together))
+    brought, num_preemptions = outputs(forward, [together[place] for place in order], num_blocks)
+    assert brought == [alone[place] for place in order]
+    assert (num_preemptions > 0) == (num_blocks == 12)
+    assert num_blocks == 12 or any(sequence.num_cached_tokens for sequence in together)
+
+
+def test_a_file_of_four_bits_is_held_in_four_bits(tiny):
+    _, checkpoint = tiny
+    sizes = {
+        dtype: Parameters(in_format(checkpoint, dtype), dtype, 1, lambda share: None).num_bytes for dtype in DTYPES
+    }
+    assert sizes["int4"] < 0.75 * sizes["int8"] < 0.5 * sizes["bfloat16"] < 0.3 * sizes["float32"]
+
+
+def test_what_is_not_of_four_bits_falls_to_eight(tiny):
+    _, checkpoint = tiny
+    mixed = replace(checkpoint, dtype="int4")
+    held = Parameters(mixed, "int4", 1, lambda share: None)
+    assert held.num_bytes == Parameters(mixed, "int8", 1, lambda share: None).num_bytes
+
+
+def test_blocks_that_no_vector_fits(tiny):
+    with pytest.raises(Exception, match="block_size 24 is not a multiple of 16"):
+        open_native(tiny[1], "float32", 8, 24, 32, 64, 1, lambda share: None)
