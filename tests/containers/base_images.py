@@ -1,7 +1,8 @@
 """The images that our Dockerfile and docker-compose.yml start from, made of Debian packages: no registry is needed.
 
-`python:3.13-slim` is Debian's smallest system with its own Python. Another Python is that of the tests laid over it, so
-that wheels which this machine has only for that one (torch's CPU build) can serve. `prom/prometheus` is Debian's.
+`python:3.13-slim` is Debian's smallest system with its own Python, `python:3.13` has a compiler. Another Python is that
+of the tests laid over it, so that wheels which this machine has only for that one (torch's CPU build) can serve.
+`prom/prometheus` is Debian's.
 """
 
 import io
@@ -19,7 +20,11 @@ CACHE = cache_folder() / "containers"
 RELEASE, DEBIAN_PYTHON = "trixie", "3.13"
 OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROMETHEUS = "prom/prometheus:v3.5.0"
-PACKAGES = {"python": "ca-certificates,python3,python3-venv,python3-pip", "prometheus": "prometheus,promtool"}
+PACKAGES = {
+    "python": "ca-certificates,python3,python3-venv,python3-pip",
+    "python-g++": "ca-certificates,python3,g++",
+    "prometheus": "prometheus,promtool",
+}
 
 
 def debian_tarball(name: str) -> Path:
@@ -35,7 +40,8 @@ def debian_tarball(name: str) -> Path:
 
 
 def import_python(engine: Engine) -> None:
-    """Make `python:3.13-slim`, and one with the Python of the tests if that is another."""
+    """Make `python:3.13-slim`, one with the Python of the tests if that is another, and one to compile with."""
+    _import(engine, debian_tarball("python-g++"), f"python:{OWN_PYTHON}", 'CMD ["python3"]')
     _import(engine, debian_tarball("python"), f"python:{DEBIAN_PYTHON}-slim", 'CMD ["python3"]')
     if OWN_PYTHON != DEBIAN_PYTHON:
         with tempfile.TemporaryFile() as context:

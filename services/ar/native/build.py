@@ -1,7 +1,7 @@
-"""Compiles the kernel for this processor, once: `python -m services.ar.native.build` does it in advance.
+"""Compiles the kernel for this processor, once; `python -m services.ar.native.build FOLDER` for all, in advance.
 
-What was compiled lies in the user's cache under a hash of the sources and the flags, and is found there by the next
-start, or by an image that was built with it. Knows nothing of what the kernel computes.
+What was compiled lies in a folder under a hash of the sources and the flags, and is found there by the next start, or
+in an image that was built with it. Knows nothing of what the kernel computes; imports nothing that must be installed.
 """
 
 import hashlib
@@ -10,11 +10,10 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
-
-from runtime.settings import cache_folder
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +42,13 @@ def best_level() -> str:
     return next(level for level, needed in _LEVELS.items() if words.issuperset(needed))
 
 
-def kernel(level: str | None = None) -> Path:
-    """Return the path of the compiled kernel, compiling it if it is not there. Raises KernelUnavailable."""
+def kernel(folder: Path, level: str | None = None) -> Path:
+    """Return the path of the compiled kernel, compiling it if it is not in `folder`. Raises KernelUnavailable."""
     level = level or best_level()
     flags = (*_FLAGS, *(f"-m{feature.replace('_', '')}" for feature in _LEVELS[level]))
     if level == "avx512-vnni":
         flags += ("-mprefer-vector-width=512",)
-    path = cache_folder() / "kernels" / f"step-{platform.machine()}-{level}-{_hash(flags)}.so"
+    path = folder / f"step-{platform.machine()}-{level}-{_hash(flags)}.so"
     if not path.exists():
         _compile(flags, path)
     return path
@@ -89,4 +88,4 @@ def _compile(flags: tuple[str, ...], path: Path) -> None:
 
 if __name__ == "__main__":
     for level_ in LEVELS:
-        print(kernel(level_))
+        print(kernel(Path(sys.argv[1]), level_))

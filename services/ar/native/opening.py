@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from runtime.settings import cache_folder
 from services.ar.checkpoint import Checkpoint
 from services.ar.native.build import KernelUnavailable, kernel
 from services.ar.native.forward import LANES, NativeForward
@@ -26,7 +27,7 @@ def open_native(
     if block_size % LANES:
         raise KernelUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
     try:
-        library = load(kernel())
+        library = load(kernel(cache_folder() / "kernels"))
     except OSError as error:
         raise KernelUnavailable(str(error)) from None
     parameters = Parameters(checkpoint, dtype, max_context_tokens, report)

@@ -146,6 +146,12 @@ inline Ints dot(Ints sum, Weights w, const int8_t* activation) {
 constexpr const char* kInstructionSet = "generic";
 constexpr int kMaxRows = 2;
 
+#if defined(__aarch64__)
+typedef __fp16 HalfNumber;
+#else
+typedef _Float16 HalfNumber;
+#endif
+
 inline Floats fma(Floats a, Floats b, Floats c) {
   for (int i = 0; i < kLanes; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
   return c;
@@ -160,7 +166,7 @@ inline Ints round(Floats x) {
 inline Floats load(const Half* from) {
   Floats x;
   for (int i = 0; i < kLanes; i++) {
-    _Float16 half;
+    HalfNumber half;
     std::memcpy(&half, from + i, 2);
     x[i] = float(half);
   }
@@ -168,7 +174,7 @@ inline Floats load(const Half* from) {
 }
 inline void store(Half* to, Floats x) {
   for (int i = 0; i < kLanes; i++) {
-    _Float16 half = _Float16(x[i]);
+    HalfNumber half = HalfNumber(x[i]);
     std::memcpy(to + i, &half, 2);
   }
 }

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from runtime.settings import cache_folder
 from services.ar.block_pool import BlockPool
 from services.ar.checkpoint import Checkpoint
 from services.ar.kv_cache import CausalAttention
@@ -66,7 +67,9 @@ def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
 
 def native(checkpoint: Checkpoint, dtype: str, num_blocks: int = 64, level: str | None = None) -> NativeForward:
     parameters = Parameters(checkpoint, dtype, 256, lambda share: None)
-    forward = NativeForward(parameters, load(kernel(level)), dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2)
+    forward = NativeForward(
+        parameters, load(kernel(cache_folder() / "kernels", level)), dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2
+    )
     forward.start()
     return forward
 
