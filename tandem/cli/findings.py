@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.models import ModelRepository
+from runtime.settings import cache_folder
 from tandem.cli.plan import Ports
 from tandem.cli.ports import is_free, listener
 from tandem.cli.tiny_onnx import identity_model
@@ -77,13 +78,13 @@ def _memory() -> str:
 def _compiler() -> Finding:
     found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
     if found is None:
-        return Finding("C++ compiler", "none (needed by nothing yet; torch.compile would)")
+        return Finding("C++ compiler", "none; the native kernel needs one at its first start")
     run = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
     return Finding("C++ compiler", f"{found}: {(run.stdout or run.stderr).partition(chr(10))[0]}", run.returncode == 0)
 
 
 def libraries() -> Iterator[Finding]:
-    """torch, and each execution provider that ONNX Runtime was built with: does it really run?"""
+    """torch, the native kernel, and each execution provider that ONNX Runtime was built with: does it really run?"""
     missing = [name for name in ("torch", "onnxruntime") if find_spec(name) is None]
     if missing:
         yield Finding(
@@ -95,12 +96,25 @@ def libraries() -> Iterator[Finding]:
     device = f"CUDA: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "no CUDA device"
     threads = f"{torch.get_num_threads()} threads, {torch.get_num_interop_threads()} between operators"
     yield Finding("torch", f"{torch.__version__}, {device}, {threads}", True)
+    yield _native_kernel()
     import onnxruntime
 
     yield Finding("onnxruntime", f"{onnxruntime.__version__} ({_onnxruntime_package()})", True)
     onnxruntime.set_default_logger_severity(SILENT)
     for provider in onnxruntime.get_available_providers():
         yield _provider(onnxruntime, provider)
+
+
+def _native_kernel() -> Finding:
+    """Compile it, if that has not been done, and load it."""
+    from services.ar.native.build import KernelUnavailable, kernel
+    from services.ar.native.library import load
+
+    try:
+        library = load(kernel(cache_folder() / "kernels"))
+    except (KernelUnavailable, OSError) as error:
+        return Finding("native kernel", f"none, sequential models run as torch has them, far slower: {error}", False)
+    return Finding("native kernel", f"runs, for {library.tandem_instruction_set().decode()}", True)
 
 
 def _provider(onnxruntime: Any, provider: str) -> Finding:

@@ -52,7 +52,8 @@ class NativeForward:
     def start(self) -> None:
         torch.set_num_threads(1)  # what torch still does is small, and its threads would be beside the kernel's
         self._engine = self._kernel.tandem_open(ctypes.byref(self._model), self._num_threads)
-        weakref.finalize(self, self._kernel.tandem_close, self._engine)
+        # Not at exit: a process that dies may be in the middle of a step.
+        weakref.finalize(self, self._kernel.tandem_close, self._engine).atexit = False
 
     def kind(self, work: Work) -> int:
         return 0

@@ -53,12 +53,10 @@ class Team {
       arrived_.store(0, std::memory_order_relaxed);
       next_.store(0, std::memory_order_relaxed);
       round_.store(round + 1, std::memory_order_release);
+      round_.notify_all();
       return;
     }
-    for (int spins = 0; round_.load(std::memory_order_acquire) == round; spins++) {
-      if (spins < kSpins) pause();
-      else std::this_thread::yield();
-    }
+    await_change(round_, round);
   }
 
   // Call body(first, last) for pieces of 0 to count, shared among the threads; then wait for the others.
@@ -81,16 +79,23 @@ class Team {
  private:
   static constexpr int kSpins = 2000;
 
+  // Spin as long as a piece of work lasts; then sleep: an idle core is given a thread that the others crowd out.
+  static void await_change(const std::atomic<uint32_t>& value, uint32_t old) {
+    for (int spins = 0; spins < kSpins; spins++) {
+      if (value.load(std::memory_order_acquire) != old) return;
+      pause();
+    }
+    value.wait(old, std::memory_order_acquire);
+  }
+
   void start() {
     generation_.fetch_add(1, std::memory_order_release);
     generation_.notify_all();
   }
 
   void work(int rank) {
-    for (uint32_t seen = 0;;) {
-      for (int spins = 0; generation_.load(std::memory_order_acquire) == seen && spins < kSpins; spins++) pause();
-      generation_.wait(seen, std::memory_order_acquire);
-      seen++;
+    for (uint32_t seen = 0;; seen++) {
+      await_change(generation_, seen);
       if (task_ == nullptr) return;
       (*task_)(rank);
       barrier();

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import onnxruntime
+import pytest
 from typer.testing import CliRunner
 
 from tandem.cli import findings
@@ -28,3 +29,11 @@ def test_the_whole_report(tmp_path: Path) -> None:
     assert result.exit_code == 0
     for part in ("machine", "libraries", "ports", "models", "python", "port 50050", f"none in {tmp_path}/"[:40]):
         assert part in result.output
+
+
+def test_a_missing_kernel_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    found = {finding.name: finding for finding in findings.libraries()}
+    assert not found["native kernel"].is_well
+    assert "no C++ compiler (g++, clang++, c++); on Debian: apt-get install g++" in found["native kernel"].value
