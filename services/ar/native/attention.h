@@ -5,6 +5,7 @@
 // is computed beside them, so a query's result has the same bits in a decode step and in a prompt.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "vectors.h"
@@ -36,20 +37,18 @@ struct View {
   int last;
 };
 
-inline void put(float* to, float x) { *to = x; }
-inline void put(Half* to, float x) {
-  Half lanes[kLanes];
-  store(lanes, all(x));
-  *to = lanes[0];
-}
-
-// Keep key and value [head_dim] of one position.
+// Keep key and value [value_stride] of one position; what is beyond head_dim is not looked at.
 template <typename T>
 inline void keep(const Cache<T>& cache, int head, int block, int offset, const float* key, const float* value) {
   T* keys = cache.key_block(head, block) + offset;
   T* values = cache.value_block(head, block) + size_t(offset) * cache.value_stride;
-  for (int d = 0; d < cache.head_dim; d++) put(keys + size_t(d) * cache.block_size, key[d]);
-  for (int d = 0; d < cache.head_dim; d++) put(values + d, value[d]);
+  for (int first = 0; first < cache.head_dim; first += kLanes) {
+    T lanes[kLanes];
+    store(lanes, load(key + first));
+    int count = std::min(kLanes, cache.head_dim - first);
+    for (int i = 0; i < count; i++) keys[size_t(first + i) * cache.block_size] = lanes[i];
+    store(values + first, load(value + first));
+  }
 }
 
 // scores[query][position] of kQueries queries [head_dim], from the vector that holds position `first` on.

@@ -54,9 +54,7 @@ inline void quantise(const Activations& x, int row, int num_inputs) {
     Ints low_steps = round(low * inverse), high_steps = round(high * inverse);
     Bytes packed[2] = {__builtin_convertvector(low_steps, Bytes), __builtin_convertvector(high_steps, Bytes)};
     std::memcpy(bytes + first, packed, kGroup);
-    Ints steps = low_steps + high_steps;
-    int32_t sum = 0;
-    for (int i = 0; i < kLanes; i++) sum += steps[i];
+    int32_t sum = sum_of(low_steps + high_steps);
     x.scales[place] = most / 127.0f;
     x.sums[place] = x.scales[place] * float(sum);
     x.offsets[place] = -128 * sum;

@@ -85,7 +85,7 @@ class Engine {
     size_t rows = model.max_rows;
     hidden_.resize(rows * layer.qkv.num_inputs);
     normed_.resize(rows * layer.qkv.num_inputs);
-    qkv_.resize(rows * layer.qkv.num_outputs);
+    qkv_.resize(rows * layer.qkv.num_outputs + kLanes);  // vectors may reach beyond the last value
     attended_.resize(rows * layer.out.num_inputs);
     gated_.resize(rows * layer.down.num_inputs);
     bytes_.resize(rows * widest);

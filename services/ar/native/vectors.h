@@ -208,16 +208,22 @@ inline Ints dot(Ints sum, Weights w, const int8_t* activation) {
 
 #endif
 
-inline float sum_of(Floats x) {
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) x[i] += x[i + width];
-  return x[0];
+// The lanes put together, halves first: 8 with 8, 4 with 4, 2 with 2, the last two.
+template <typename Vector, typename Join>
+inline auto reduced(Vector x, const Join& join) {
+  auto eight = join(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7),
+                    __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
+  auto four = join(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+  return join(join(four[0], four[2]), join(four[1], four[3]));
 }
-
+inline float sum_of(Floats x) {
+  return reduced(x, [](auto a, auto b) { return a + b; });
+}
+inline int32_t sum_of(Ints x) {
+  return reduced(x, [](auto a, auto b) { return a + b; });
+}
 inline float max_of(Floats x) {
-  float most = x[0];
-  for (int i = 1; i < kLanes; i++) most = x[i] > most ? x[i] : most;
-  return most;
+  return reduced(x, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 // e to the power of x, to about 2 units in the last place; below -87 it is about 1e-38, not 0.
