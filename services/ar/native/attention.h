@@ -51,15 +51,31 @@ inline void keep(const Cache<T>& cache, int head, int block, int offset, const f
   }
 }
 
+// The keys of 16 positions, which lie in one block, and the value of one position.
+template <typename T>
+inline const T* keys_at(const Cache<T>& cache, int head, const View& view, int position) {
+  int offset = position % cache.block_size / kLanes * kLanes;
+  return cache.key_block(head, view.block_table[position / cache.block_size]) + offset;
+}
+template <typename T>
+inline const T* value_at(const Cache<T>& cache, int head, const View& view, int position) {
+  const T* block = cache.value_block(head, view.block_table[position / cache.block_size]);
+  return block + size_t(position % cache.block_size) * cache.value_stride;
+}
+
 // scores[query][position] of kQueries queries [head_dim], from the vector that holds position `first` on.
 template <int kQueries, typename T>
 inline void score(const Cache<T>& cache, int head, const View& view, const float* query, float* scores, size_t stride) {
   for (int position = view.first / kLanes * kLanes; position <= view.last; position += kLanes) {
-    int block = view.block_table[position / cache.block_size];
-    const T* keys = cache.key_block(head, block) + position % cache.block_size;
+    const T* keys = keys_at(cache, head, view, position);
+    const T* next = keys_at(cache, head, view, std::min(position + kLanes, view.last));
+    const T* values = value_at(cache, head, view, position / kLanes * kLanes);
+    for (int line = 0; line < int(kLanes * cache.value_stride * sizeof(T) / 64); line++)
+      __builtin_prefetch(values + line * 64 / sizeof(T), 0, 2);
     Floats sums[kQueries] = {};
     for (int d = 0; d < cache.head_dim; d++) {
       Floats key = load(keys + size_t(d) * cache.block_size);
+      __builtin_prefetch(next + size_t(d) * cache.block_size);
       for (int q = 0; q < kQueries; q++) sums[q] = fma(all(query[q * cache.head_dim + d]), key, sums[q]);
     }
     for (int q = 0; q < kQueries; q++) store(scores + q * stride + position, sums[q]);
@@ -90,8 +106,7 @@ inline void weigh(const Cache<T>& cache, int head, const View& view, const float
                   float* out) {
   Floats sums[kQueries][kChunks] = {};
   for (int position = view.first; position <= view.last; position++) {
-    int block = view.block_table[position / cache.block_size];
-    const T* value = cache.value_block(head, block) + size_t(position % cache.block_size) * cache.value_stride;
+    const T* value = value_at(cache, head, view, position);
     for (int c = 0; c < kChunks; c++) {
       Floats part = load(value + (chunk + c) * kLanes);
       for (int q = 0; q < kQueries; q++) sums[q][c] = fma(all(weights[q * stride + position]), part, sums[q][c]);

@@ -83,6 +83,11 @@ inline Tile<kRows> quantised_tile(const Matrix& w, int pair, const Activations& 
       const uint8_t* data = w.data + record * kGroupBytes;
       const Half* scales = w.scales + record * kGroupScales;
       const int8_t* inputs = bytes + group * kGroup;
+      // The memory would idle while this pair is computed: have it bring the next one's weights.
+      size_t ahead = size_t(2) * num_groups;
+      TANDEM_UNROLL for (int line = 0; line < kGroupBytes / 64; line++)
+        __builtin_prefetch(data + ahead * kGroupBytes + 64 * line, 0, 2);
+      __builtin_prefetch(scales + ahead * kGroupScales, 0, 2);
       Ints sums[kRows][kChains] = {};
       if constexpr (kIsInt4) {
         TANDEM_UNROLL for (int quad = 0; quad < 4; quad++) {
@@ -126,6 +131,7 @@ inline Tile<kRows> float_tile(const Matrix& w, int pair, const Activations& x, i
   for (int input = 0; input < w.num_inputs; input++) {
     TANDEM_UNROLL for (int side = 0; side < 2; side++) {
       const uint8_t* from = panels[side] + size_t(input) * kLanes * kSize;
+      __builtin_prefetch(from + size_t(2) * w.num_inputs * kLanes * kSize, 0, 2);
       Floats weights;
       if constexpr (kIsBfloat16) weights = load_bfloat16(reinterpret_cast<const uint16_t*>(from));
       else weights = load(reinterpret_cast<const float*>(from));
