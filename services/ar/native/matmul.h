@@ -171,8 +171,7 @@ inline void rows_of_pair(const Matrix& w, int pair, const Activations& x, int ro
 // Call use(row, pair, 16 outputs, the next 16 outputs) for each row and pair of panels, in the team's threads.
 template <typename Use>
 inline void multiply(Team& team, const Matrix& w, const Activations& x, int num_rows, const Use& use) {
-  int num_pairs = w.num_outputs / (2 * kLanes);
-  team.share(num_pairs, team.piece(num_pairs), [&](int first, int last) {
+  team.share(w.num_outputs / (2 * kLanes), [&](int first, int last) {
     for (int pair = first; pair < last; pair++) rows_of_pair<kMaxRows>(w, pair, x, 0, num_rows, use);
   });
 }

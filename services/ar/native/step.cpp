@@ -174,8 +174,9 @@ class Engine {
   }
 
   void logits(const Step& step) {
-    team_.share(step.num_logits, 1, [&](int wanted, int) {
-      normalise_row(step.logits_rows[wanted], model_.norm, model_.head, wanted);
+    team_.share(step.num_logits, [&](int first, int last) {
+      for (int wanted = first; wanted < last; wanted++)
+        normalise_row(step.logits_rows[wanted], model_.norm, model_.head, wanted);
     });
     int width = model_.head.num_outputs;
     multiply(team_, model_.head, activations(normed_), step.num_logits, [&](int row, int pair, Floats low, Floats high) {
@@ -187,13 +188,13 @@ class Engine {
 
   template <typename Body>
   void each_row(const Step& step, const Body& body) {
-    team_.share(step.num_rows, team_.piece(step.num_rows), [&](int first, int last) {
+    team_.share(step.num_rows, [&](int first, int last) {
       for (int row = first; row < last; row++) body(row);
     });
   }
 
   void normalise_rows(int num_rows, const float* weight, const Matrix& next) {
-    team_.share(num_rows, team_.piece(num_rows), [&](int first, int last) {
+    team_.share(num_rows, [&](int first, int last) {
       for (int row = first; row < last; row++) normalise_row(row, weight, next, row);
     });
   }
@@ -206,7 +207,7 @@ class Engine {
   // hidden += w * x
   void add_to_hidden(const Matrix& w, std::vector<float>& x, int num_rows) {
     if (is_quantised(w.format))
-      team_.share(num_rows, team_.piece(num_rows), [&](int first, int last) {
+      team_.share(num_rows, [&](int first, int last) {
         for (int row = first; row < last; row++) quantise(activations(x), row, w.num_inputs);
       });
     multiply(team_, w, activations(x), num_rows, [&](int row, int pair, Floats low, Floats high) {

@@ -3,6 +3,7 @@
 // Between barriers, work is taken from counters: a thread that the system holds up leaves its share to the others.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -59,31 +60,34 @@ class Team {
     await_change(round_, round);
   }
 
-  // Call body(first, last) for pieces of 0 to count, shared among the threads; then wait for the others.
+  // Call body(first, last) for pieces of 0 to count, shared among the threads; then wait for the others. Pieces are of
+  // at most `largest`, and shrink as the end comes near, so that all threads meet it together.
   template <typename Body>
-  void share(int count, int piece, const Body& body) {
-    for (;;) {
-      int first = next_.fetch_add(piece, std::memory_order_relaxed);
-      if (first >= count) break;
-      body(first, first + piece < count ? first + piece : count);
+  void share(int count, int largest, const Body& body) {
+    int first = next_.load(std::memory_order_relaxed);
+    while (first < count) {
+      int size = std::min(largest, std::max(1, (count - first) / (2 * size_)));
+      if (!next_.compare_exchange_weak(first, first + size, std::memory_order_relaxed)) continue;
+      body(first, first + size);
+      first = next_.load(std::memory_order_relaxed);
     }
     barrier();
   }
-
-  // A piece that leaves each thread several, so that they end together.
-  int piece(int count) const {
-    int size = count / (size_ * 8);
-    return size > 1 ? size : 1;
+  template <typename Body>
+  void share(int count, const Body& body) {
+    share(count, count, body);
   }
 
  private:
-  static constexpr int kSpins = 2000;
+  static constexpr int kSpins = 2000, kYields = 10'000;
 
-  // Spin as long as a piece of work lasts; then sleep: an idle core is given a thread that the others crowd out.
+  // Spin as long as a piece of work lasts, then give way to whoever wants the core; sleep only between requests. A
+  // thread that sleeps at a barrier is often woken on the core of the one that wakes it, and the two then take turns.
   static void await_change(const std::atomic<uint32_t>& value, uint32_t old) {
-    for (int spins = 0; spins < kSpins; spins++) {
+    for (int round = 0; round < kSpins + kYields; round++) {
       if (value.load(std::memory_order_acquire) != old) return;
-      pause();
+      if (round < kSpins) pause();
+      else std::this_thread::yield();
     }
     value.wait(old, std::memory_order_acquire);
   }
