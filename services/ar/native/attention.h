@@ -1,4 +1,4 @@
-// Attention of one query over the keys and values in its sequence's blocks (paged attention, Kwon et al. 2023).
+// Attention of queries over the keys and values in their sequence's blocks (paged attention, Kwon et al. 2023).
 //
 // Within a block keys lie [head_dim][block_size], so that 16 positions are one vector, and values
 // [block_size][head_dim, filled up to a multiple of 16]. Keys are gone through in the order of their positions, whatever
@@ -30,11 +30,22 @@ struct Cache {
   }
 };
 
-// What a query may look at: positions first to last, in the blocks of its table.
+// A query [head_dim], which looks at positions first to last, and where its result goes.
+struct Query {
+  const float* values;
+  float* out;
+  int first;
+  int last;
+};
+
+// What the queries of a tile look at together.
 struct View {
   const int32_t* block_table;
   int first;
   int last;
+
+  int start() const { return first / kLanes * kLanes; }
+  int stop() const { return last / kLanes * kLanes + kLanes; }
 };
 
 // Keep key and value [value_stride] of one position; what is beyond head_dim is not looked at.
@@ -63,30 +74,31 @@ inline const T* value_at(const Cache<T>& cache, int head, const View& view, int 
   return block + size_t(position % cache.block_size) * cache.value_stride;
 }
 
-// scores[query][position] of kQueries queries [head_dim], from the vector that holds position `first` on.
+// scores[query][position] of kQueries queries, for whole vectors of positions.
 template <int kQueries, typename T>
-inline void score(const Cache<T>& cache, int head, const View& view, const float* query, float* scores, size_t stride) {
-  for (int position = view.first / kLanes * kLanes; position <= view.last; position += kLanes) {
+inline void score(const Cache<T>& cache, int head, const View& view, const Query* queries, float* scores, size_t stride) {
+  for (int position = view.start(); position < view.stop(); position += kLanes) {
     const T* keys = keys_at(cache, head, view, position);
     const T* next = keys_at(cache, head, view, std::min(position + kLanes, view.last));
-    const T* values = value_at(cache, head, view, position / kLanes * kLanes);
+    const T* values = value_at(cache, head, view, position);
     for (int line = 0; line < int(kLanes * cache.value_stride * sizeof(T) / 64); line++)
       __builtin_prefetch(values + line * 64 / sizeof(T), 0, 2);
     Floats sums[kQueries] = {};
     for (int d = 0; d < cache.head_dim; d++) {
       Floats key = load(keys + size_t(d) * cache.block_size);
       __builtin_prefetch(next + size_t(d) * cache.block_size);
-      for (int q = 0; q < kQueries; q++) sums[q] = fma(all(query[q * cache.head_dim + d]), key, sums[q]);
+      TANDEM_UNROLL for (int q = 0; q < kQueries; q++) sums[q] = fma(all(queries[q].values[d]), key, sums[q]);
     }
     for (int q = 0; q < kQueries; q++) store(scores + q * stride + position, sums[q]);
   }
 }
 
-// Turn the scores of one query into weights that sum up to 1 when divided by the number returned.
-inline float softmax(const View& view, float* scores) {
-  int start = view.first / kLanes * kLanes, stop = view.last / kLanes * kLanes + kLanes;
-  for (int position = start; position < view.first; position++) scores[position] = -INFINITY;
-  for (int position = view.last + 1; position < stop; position++) scores[position] = -INFINITY;
+// Turn the scores of one query into weights that sum up to 1 when divided by the number returned; 0 is the weight of
+// what it does not look at.
+inline float softmax(const View& view, const Query& query, float* scores) {
+  int start = view.start(), stop = view.stop();
+  for (int position = start; position < query.first; position++) scores[position] = -INFINITY;
+  for (int position = query.last + 1; position < stop; position++) scores[position] = -INFINITY;
   Floats most = load(scores + start);
   for (int position = start + kLanes; position < stop; position += kLanes) most = max(most, load(scores + position));
   float top = max_of(most);
@@ -107,46 +119,53 @@ inline void weigh(const Cache<T>& cache, int head, const View& view, const float
   Floats sums[kQueries][kChunks] = {};
   for (int position = view.first; position <= view.last; position++) {
     const T* value = value_at(cache, head, view, position);
-    for (int c = 0; c < kChunks; c++) {
+    TANDEM_UNROLL for (int c = 0; c < kChunks; c++) {
       Floats part = load(value + (chunk + c) * kLanes);
-      for (int q = 0; q < kQueries; q++) sums[q][c] = fma(all(weights[q * stride + position]), part, sums[q][c]);
+      TANDEM_UNROLL for (int q = 0; q < kQueries; q++)
+        sums[q][c] = fma(all(weights[q * stride + position]), part, sums[q][c]);
     }
   }
   for (int q = 0; q < kQueries; q++)
     for (int c = 0; c < kChunks; c++) store(out + q * cache.value_stride + (chunk + c) * kLanes, sums[q][c]);
 }
 
-// Attend kQueries queries [head_dim] of one position to out [kQueries][head_dim]. `scratch` holds, for each query, a
-// number for each position and value_stride more.
 template <int kQueries, typename T>
-inline void attend_some(const Cache<T>& cache, int head, const View& view, const float* query, float* out,
+inline void attend_tile(const Cache<T>& cache, int head, const int32_t* block_table, const Query* queries,
                         float* scratch) {
-  size_t stride = size_t(view.last / kLanes + 1) * kLanes;
+  View view{block_table, queries[0].first, queries[0].last};
+  for (int q = 1; q < kQueries; q++) {
+    view.first = std::min(view.first, queries[q].first);
+    view.last = std::max(view.last, queries[q].last);
+  }
+  size_t stride = view.stop();
   float* sums = scratch + kQueries * stride;
-  score<kQueries>(cache, head, view, query, scratch, stride);
+  score<kQueries>(cache, head, view, queries, scratch, stride);
   float totals[kQueries];
-  for (int q = 0; q < kQueries; q++) totals[q] = softmax(view, scratch + q * stride);
+  for (int q = 0; q < kQueries; q++) totals[q] = softmax(view, queries[q], scratch + q * stride);
   int num_chunks = cache.value_stride / kLanes, chunk = 0;
   for (; chunk + 4 <= num_chunks; chunk += 4) weigh<kQueries, 4>(cache, head, view, scratch, stride, chunk, sums);
   for (; chunk < num_chunks; chunk++) weigh<kQueries, 1>(cache, head, view, scratch, stride, chunk, sums);
   for (int q = 0; q < kQueries; q++)
-    for (int d = 0; d < cache.head_dim; d++)
-      out[q * cache.head_dim + d] = sums[q * cache.value_stride + d] / totals[q];
+    for (int d = 0; d < cache.head_dim; d++) queries[q].out[d] = sums[q * cache.value_stride + d] / totals[q];
 }
 
-// The same for any number of queries.
+constexpr int kMaxQueries = 6;  // of a tile
+
+// Attend queries of one sequence. `scratch` holds, for each of kMaxQueries, a number for each position and value_stride
+// more.
 template <typename T>
-inline void attend(const Cache<T>& cache, int head, const View& view, int num_queries, const float* query, float* out,
+inline void attend(const Cache<T>& cache, int head, const int32_t* block_table, const Query* queries, int num_queries,
                    float* scratch) {
-  while (num_queries > 0) {
-    int some = num_queries >= 4 ? 4 : num_queries;
-    if (some == 4) attend_some<4>(cache, head, view, query, out, scratch);
-    else if (some == 3) attend_some<3>(cache, head, view, query, out, scratch);
-    else if (some == 2) attend_some<2>(cache, head, view, query, out, scratch);
-    else attend_some<1>(cache, head, view, query, out, scratch);
-    query += some * cache.head_dim;
-    out += some * cache.head_dim;
-    num_queries -= some;
+  for (int done = 0; done < num_queries;) {
+    const Query* tile = queries + done;
+    switch (int left = std::min(num_queries - done, kMaxQueries); left) {
+      case 1: attend_tile<1>(cache, head, block_table, tile, scratch), done += 1; break;
+      case 2: attend_tile<2>(cache, head, block_table, tile, scratch), done += 2; break;
+      case 3: attend_tile<3>(cache, head, block_table, tile, scratch), done += 3; break;
+      case 4:
+      case 5: attend_tile<4>(cache, head, block_table, tile, scratch), done += 4; break;
+      default: attend_tile<6>(cache, head, block_table, tile, scratch), done += 6;
+    }
   }
 }
 

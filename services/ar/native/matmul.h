@@ -15,9 +15,6 @@ namespace tandem {
 
 constexpr int kGroup = 32;
 
-// Of loops over the registers of a tile: rolled up, they would be memory.
-#define TANDEM_UNROLL _Pragma("GCC unroll 8")
-
 enum Format : int32_t { kFloat32, kBfloat16, kInt8, kInt4 };
 
 // num_inputs and num_outputs are multiples of 32, filled up with weights of 0.

@@ -93,11 +93,12 @@ class Engine {
     sums_.resize(scales_.size());
     offsets_.resize(scales_.size());
     value_stride_ = (model.head_dim + kLanes - 1) / kLanes * kLanes;
-    scratch_size_ = 4 * size_t(model.max_context_tokens + kLanes + value_stride_);
+    scratch_size_ = kMaxQueries * size_t(model.max_context_tokens + kLanes + value_stride_);
     scratch_.resize(num_threads * scratch_size_);
   }
 
   void run(const Step& step) {
+    find_runs(step);
     team_.run([&](int rank) {
       if (model_.has_half_cache) forward<Half>(step, rank);
       else forward<float>(step, rank);
@@ -105,6 +106,23 @@ class Engine {
   }
 
  private:
+  // Rows of one sequence, one position after another, whose queries share a tile.
+  struct Run {
+    int row;
+    int num_rows;
+  };
+
+  void find_runs(const Step& step) {
+    int most = std::max(1, kMaxQueries / (model_.num_heads / model_.num_kv_heads));
+    runs_.clear();
+    for (int row = 0; row < step.num_rows; row++) {
+      bool goes_on = row > 0 && step.tables[row] == step.tables[row - 1] &&
+                     step.positions[row] == step.positions[row - 1] + 1 && runs_.back().num_rows < most;
+      if (goes_on) runs_.back().num_rows++;
+      else runs_.push_back({row, 1});
+    }
+  }
+
   template <typename T>
   void forward(const Step& step, int rank) {
     each_row(step, [&](int row) { unpack_row(model_.embedding, step.token_ids[row], row_of(hidden_, row)); });
@@ -128,17 +146,29 @@ class Engine {
     Cache<T> cache{static_cast<T*>(layer.keys), static_cast<T*>(layer.values), model_.num_blocks,
                    model_.block_size, model_.head_dim, value_stride_};
     each_row(step, [&](int row) { place_row(step, layer, cache, row); });
-    int heads_per_kv = model_.num_heads / model_.num_kv_heads, head_dim = model_.head_dim;
-    float* scratch = &scratch_[rank * scratch_size_];
-    team_.share(step.num_rows * model_.num_kv_heads, 1, [&](int task, int) {
-      int row = task / model_.num_kv_heads, head = task % model_.num_kv_heads, last = step.positions[row];
-      int first = model_.sliding_window > 0 ? std::max(0, last + 1 - model_.sliding_window) : 0;
-      View view{step.block_tables + step.tables[row], first, last};
-      size_t at = size_t(head) * heads_per_kv * head_dim;
-      attend(cache, head, view, heads_per_kv, &qkv_[size_t(row) * width + at],
-             &attended_[size_t(row) * layer.out.num_inputs + at], scratch);
+    int num_kv_heads = model_.num_kv_heads;
+    team_.share(int(runs_.size()) * num_kv_heads, 1, [&](int task, int) {
+      attend_run(step, layer, cache, runs_[task / num_kv_heads], task % num_kv_heads, &scratch_[rank * scratch_size_]);
     });
     add_to_hidden(layer.out, attended_, step.num_rows);
+  }
+
+  template <typename T>
+  void attend_run(const Step& step, const Layer& layer, const Cache<T>& cache, const Run& run, int head, float* scratch) {
+    int num_heads = model_.num_heads / model_.num_kv_heads, head_dim = model_.head_dim;
+    size_t at = size_t(head) * num_heads * head_dim;
+    Query queries[kMaxQueries];
+    for (int first = 0; first < num_heads * run.num_rows; first += kMaxQueries) {
+      int count = std::min(kMaxQueries, num_heads * run.num_rows - first);
+      for (int i = 0; i < count; i++) {
+        int row = run.row + (first + i) / num_heads, last = step.positions[row];
+        size_t place = at + size_t((first + i) % num_heads) * head_dim;
+        int oldest = model_.sliding_window > 0 ? std::max(0, last + 1 - model_.sliding_window) : 0;
+        queries[i] = {&qkv_[size_t(row) * layer.qkv.num_outputs + place],
+                      &attended_[size_t(row) * layer.out.num_inputs + place], oldest, last};
+      }
+      attend(cache, head, step.block_tables + step.tables[run.row], queries, count, scratch);
+    }
   }
 
   // Rotate a row's queries and keys, scale the queries, and keep keys and values.
@@ -230,6 +260,7 @@ class Engine {
   std::vector<float> hidden_, normed_, qkv_, attended_, gated_, scales_, sums_, scratch_;
   std::vector<int8_t> bytes_;
   std::vector<int32_t> offsets_;
+  std::vector<Run> runs_;
 };
 
 }  // namespace tandem

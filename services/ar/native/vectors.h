@@ -11,6 +11,9 @@
 #include <immintrin.h>
 #endif
 
+// Of loops over the registers of a tile: rolled up, they would be memory.
+#define TANDEM_UNROLL _Pragma("GCC unroll 8")
+
 namespace tandem {
 
 constexpr int kLanes = 16;
