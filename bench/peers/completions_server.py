@@ -1,0 +1,59 @@
+"""A thin HTTP front for engines that are libraries: streams token ids in the dialect of `completions.COMPLETIONS`.
+
+Runs in the environment of the peer, so it imports nothing but aiohttp. Knows no engine: that one is a `Generator`.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Protocol
+
+from aiohttp import web
+
+Item = tuple[int, list[int]] | None  # which prompt, its next tokens; None: the end of the answer
+Sink = Callable[[Item], None]
+
+
+class Generator(Protocol):
+    """An engine in this process."""
+
+    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> Callable[[], None]:
+        """Begin an answer; `sink` is called on the event loop's thread. Returns what cancels it."""
+
+
+class Front:
+    """The two routes."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        prompts = body["prompt"] if isinstance(body["prompt"][0], list) else [body["prompt"]]
+        items: asyncio.Queue[Item] = asyncio.Queue()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        cancel = self._generator.start(prompts, body["max_tokens"], items.put_nowait)
+        try:
+            while (item := await items.get()) is not None:
+                choice = {"index": item[0], "token_ids": item[1]}
+                await response.write(b"data: %s\n\n" % json.dumps({"choices": [choice]}).encode())
+            await response.write(b"data: [DONE]\n\n")
+        finally:
+            cancel()
+        return response
+
+    async def health(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+
+def serve(port: int, make_generator: Callable[[asyncio.AbstractEventLoop], Generator]) -> None:
+    """Serve until SIGTERM."""
+
+    async def application() -> web.Application:
+        front = Front(make_generator(asyncio.get_running_loop()))
+        app = web.Application()
+        app.add_routes([web.post("/v1/completions", front.complete), web.get("/health", front.health)])
+        return app
+
+    web.run_app(application(), host="127.0.0.1", port=port, handler_cancellation=True, print=None, access_log=None)

@@ -1,0 +1,63 @@
+"""Perplexity of held text, the same tokens for every engine: windows, and what their losses come to.
+
+As llama.cpp's tool counts: the text is cut into windows of 512 tokens, and of each the second half is scored, so that
+every scored token has at least 257 tokens before it. Knows no engine.
+"""
+
+import itertools
+import math
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WINDOW_TOKENS = 512
+FIRST_SCORED = WINDOW_TOKENS // 2 + 1  # place of the first token whose probability counts
+SCORED_TOKENS = WINDOW_TOKENS - FIRST_SCORED
+
+Losses = list[float]  # mean -ln p of a window's scored tokens, window by window
+
+
+def windows(ids: Sequence[int], count: int) -> list[list[int]]:
+    """Return the first `count` windows of a text. Raises ValueError if it is too short."""
+    if count * WINDOW_TOKENS > len(ids):
+        raise ValueError(f"windows: {count} of {WINDOW_TOKENS} tokens; the text has {len(ids)} tokens")
+    return [list(ids[start : start + WINDOW_TOKENS]) for start in range(0, count * WINDOW_TOKENS, WINDOW_TOKENS)]
+
+
+def loss(logprobs: Sequence[float]) -> float:
+    """Return a window's loss from the log-probabilities of every token but its first."""
+    if len(logprobs) != WINDOW_TOKENS - 1:
+        raise ValueError(f"logprobs: {len(logprobs)}, must be {WINDOW_TOKENS - 1}")
+    return -statistics.fmean(logprobs[FIRST_SCORED - 1 :])
+
+
+def losses_from_running(output: str) -> Losses:
+    """Return the windows' losses from what llama-perplexity prints, `[1]15.2,[2]16.1,...`: the perplexity so far."""
+    running = re.findall(r"\[(\d+)\]([0-9.]+),", output)
+    if [int(number) for number, _ in running] != list(range(1, len(running) + 1)):
+        raise ValueError(f"windows are missing in what llama-perplexity printed: {output[-300:]!r}")
+    sums = [0.0, *(int(number) * math.log(float(perplexity)) for number, perplexity in running)]
+    return [b - a for a, b in itertools.pairwise(sums)]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An engine's perplexity beside the reference's. The error is of the difference, over windows, paired."""
+
+    perplexity: float
+    ratio: float
+    nats_more: float  # a token, than the reference
+    nats_error: float  # standard error of that
+
+
+def compare(losses: Losses, reference: Losses) -> Comparison:
+    """Compare window by window."""
+    more = [own - other for own, other in zip(losses, reference, strict=True)]
+    mean = statistics.fmean(more)
+    return Comparison(
+        perplexity=round(math.exp(statistics.fmean(losses)), 4),
+        ratio=round(math.exp(mean), 5),
+        nats_more=round(mean, 5),
+        nats_error=round(statistics.stdev(more) / math.sqrt(len(more)), 5),
+    )
