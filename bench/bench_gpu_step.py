@@ -127,7 +127,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        print("bench_gpu_step: torch finds no CUDA device, and there is nothing to measure without one", file=sys.stderr)
+        print(
+            "bench_gpu_step: torch finds no CUDA device, and there is nothing to measure without one", file=sys.stderr
+        )
         return
     checkpoint = open_checkpoint(ModelRepository(Path("models")).get(options.model).transformer_path())
     model = load_transformer(checkpoint, torch.bfloat16, torch.device("cuda"))
