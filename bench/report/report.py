@@ -33,6 +33,9 @@ _MAIN_CHARTS = (
     "cpu",
     "fit-whole",
     "prediction",
+    "growth-streams",
+    "growth-context",
+    "growth-middle",
 )
 
 

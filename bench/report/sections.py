@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from bench.compare.document import Comparison
 from bench.crossover.document import Answer, Crossover
+from bench.growth.document import Growth
 from bench.load.document import ServedModel
 from bench.report.chart import Chart, Stack
 from bench.report.cost_charts import cost_charts
 from bench.report.fit_charts import fit_charts
+from bench.report.growth_charts import growth_charts
+from bench.report.growth_tables import growth_tables
 from bench.report.load_charts import load_charts
+from bench.report.middle_ground import ways_between
 from bench.report.sources import Sources, matched_runs
 from bench.report.tables import (
     Table,
@@ -81,6 +85,8 @@ def sections(sources: Sources) -> list[Section]:
         found.append(Section("cost", "Cost", charts=tuple(cost_charts(comparison)), texts=_cost_texts(sources)))
     if sources.crossover is not None:
         found.append(_crossover_section(sources.crossover.document))
+    if sources.growth is not None:
+        found.append(_growth_section(sources.growth.document, comparison))
     found.append(Section("machine", "Machine and models", tables=_machine_tables(sources)))
     found.append(Section("method", "Method", points=_method(sources)))
     found.append(Section("caveats", "Caveats", points=tuple(_caveats(sources))))
@@ -127,21 +133,33 @@ def _crossover_section(crossover: Crossover) -> Section:
     )
 
 
+def _growth_section(growth: Growth, comparison: Comparison | None) -> Section:
+    served = growth.models[0]
+    what = f"{served.name}, {served.dtype} on {served.device}: text, of which one can ask for as much as one likes."
+    ways = ways_between(growth, comparison)
+    return Section(
+        "growth",
+        "How the cost grows",
+        texts=(what, *growth.explanation),
+        charts=tuple(growth_charts(growth, ways)),
+        tables=tuple(growth_tables(growth, ways)),
+    )
+
+
 def _machine_tables(sources: Sources) -> tuple[Table, ...]:
-    documents = [read.document for read in (sources.comparison, sources.crossover, *sources.runs) if read is not None]
-    models: dict[str, ServedModel] = {model.name: model for each in documents for model in each.models}
-    if not documents:
+    models: dict[str, ServedModel] = {model.name: model for each in sources.documents for model in each.models}
+    if not sources.documents:
         return ()
     return machine_table(sources.machines), model_table(list(models.values()))
 
 
 def _method(sources: Sources) -> tuple[str, ...]:
-    return METHOD if sources.crossover is None else (*METHOD, *sources.crossover.document.method)
+    own = [read.document.method for read in (sources.crossover, sources.growth) if read is not None]
+    return (*METHOD, *(text for method in own for text in method))
 
 
 def _caveats(sources: Sources) -> Sequence[str]:
-    documents = [read.document for read in (sources.comparison, sources.crossover, *sources.runs) if read is not None]
-    found = [LOCAL] if any(each.is_local for each in documents) else []
+    found = [LOCAL] if any(each.is_local for each in sources.documents) else []
     if sources.comparison is not None:
         document = sources.comparison.document
         if any(each.quality is not None for each in document.served):
@@ -149,4 +167,6 @@ def _caveats(sources: Sources) -> Sequence[str]:
         found += [*document.caveats, document.judgement.note, document.energy.note]
     if sources.crossover is not None:
         found += sources.crossover.document.caveats
+    if sources.growth is not None:
+        found += sources.growth.document.caveats
     return list(dict.fromkeys(each for each in found if each))

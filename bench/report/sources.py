@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from bench.compare.document import Comparison, read_comparison
 from bench.crossover.document import Crossover, read_crossover
+from bench.growth.document import Growth, read_growth
 from bench.load.document import Document, Machine, StreamResult, read_document
 from bench.load.scenario import ClosedLoop, OpenLoop, Work
 
@@ -40,11 +41,12 @@ class Rejected:
 
 @dataclass
 class Sources:
-    """`comparison` and `crossover` are the newest there are; older ones are told of in `rejected`."""
+    """`comparison`, `crossover` and `growth` are the newest there are; older ones are told of in `rejected`."""
 
     runs: list[Read[Document]] = field(default_factory=list)
     comparison: Read[Comparison] | None = None
     crossover: Read[Crossover] | None = None
+    growth: Read[Growth] | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
     @property
@@ -57,10 +59,16 @@ class Sources:
     def machines(self) -> list[Machine]:
         """All machines that documents were made on, the first document's first."""
         found: list[Machine] = []
-        for read in (self.crossover, self.comparison, *self.runs):
-            if read is not None and read.document.machine not in found:
-                found.append(read.document.machine)
+        for document in self.documents:
+            if document.machine not in found:
+                found.append(document.machine)
         return found
+
+    @property
+    def documents(self) -> list[Comparison | Crossover | Growth | Document]:
+        """All that could be read."""
+        reads = (self.crossover, self.comparison, self.growth, *self.runs)
+        return [read.document for read in reads if read is not None]
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,8 @@ def _read(file: Path, name: str, found: Sources) -> None:
             found.comparison = _newer(found.comparison, Read(name, read_comparison(file)), found, _started)
         elif kind == "crossover":
             found.crossover = _newer(found.crossover, Read(name, read_crossover(file)), found, _started)
+        elif kind == "growth":
+            found.growth = _newer(found.growth, Read(name, read_growth(file)), found, _started)
         else:
             document = read_document(file)
             if not document.streams:
@@ -133,7 +143,7 @@ def _kind(file: Path) -> str:
     return str(content.get("kind", ""))
 
 
-def _started(document: Comparison | Crossover) -> object:
+def _started(document: Comparison | Crossover | Growth) -> object:
     return document.started_at
 
 

@@ -24,8 +24,8 @@ def report(
 ) -> None:
     """Write results as one HTML file that needs no network, and PNGs of its main charts.
 
-    Takes load runs, a comparison and a fit, whatever there is. Files that are none of these are listed with the reason;
-    ends with 1 if there are such.
+    Takes load runs, a comparison, a fit and a growth, whatever there is. Files that are none of these are listed with
+    the reason; ends with 1 if there are such.
     """
     terminal = Terminal()
     with friendly_errors(terminal):
@@ -42,7 +42,7 @@ def written(results: list[Path], out: Path, png_dir: Path, terminal: Terminal) -
     from bench.report.story import tell
 
     sources = read_sources(results)
-    if not sources.runs and sources.comparison is None and sources.crossover is None:
+    if not sources.documents:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in sources.rejected) or "no .json files there"
         raise ValueError(f"nothing to report: {reasons}")
     pngs = write_report(sources, out, png_dir)
