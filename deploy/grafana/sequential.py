@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana.layout import dashboard, some_models
 from deploy.grafana.panels import NUMBER, PER_SECOND, SECONDS, SHARE, Panel, lines
-from deploy.grafana.queries import DURATION, FINISHED, PHASES, Query, mean, quantile, quantiles, rate, share_of, total
+from deploy.grafana.queries import DURATION, FINISHED, PHASES, Query, mean, quantile, quantiles, rate, total
 
 MODEL = 'model=~"$model"'
 OURS = f'paradigm="sequential",{MODEL}'
@@ -131,17 +131,13 @@ def _engine() -> list[Panel]:
             [Query(rate("tandem_computed_tokens_total", "model, kind", MODEL), "{{model}} {{kind}}")],
         ),
         _panel(
-            "Drafted tokens that held",
-            "Share of the tokens tried ahead of time that proved to be the right ones; nothing while none are tried.",
-            SHARE,
+            "Drafted tokens",
+            "Tokens a second that sequences tried ahead of time, and those of them that proved right; 0 without"
+            " --speculative-tokens.",
+            PER_SECOND,
             [
-                Query(
-                    share_of(
-                        rate("tandem_drafted_accepted_tokens_total", "model", MODEL),
-                        rate("tandem_drafted_tokens_total", "model", MODEL),
-                    ),
-                    OF_MODEL,
-                )
+                Query(rate("tandem_drafted_tokens_total", "model", MODEL), "{{model}} tried"),
+                Query(rate("tandem_drafted_accepted_tokens_total", "model", MODEL), "{{model}} held"),
             ],
         ),
         _panel(

@@ -99,9 +99,8 @@ class EngineMetrics:
         if prefix_cache is not None:
             metrics.prompt_tokens.labels(model)
             metrics.cached_tokens.labels(model)
-        if drafter is not None:
-            metrics.drafted_tokens.labels(model)
-            metrics.accepted_tokens.labels(model)
+        metrics.drafted_tokens.labels(model)
+        metrics.accepted_tokens.labels(model)
         for kind in ("decode", "prefill"):
             metrics.tokens.labels(model, kind)
         for outcome in ENDS:
