@@ -81,5 +81,5 @@ async def test_a_stream_whose_drafts_hold_brings_several_tokens_a_step(with_and_
 
 async def test_pictures_are_not_tried_ahead(with_and_without):
     trying, _ = with_and_without
-    assert trying.registry.get_sample_value("tandem_drafted_tokens_total", {"model": "tiny"}) == 0
-    assert trying.registry.get_sample_value("tandem_drafted_tokens_total", {"model": "tiny-image"}) is None
+    await complete(trying, ar_pb2.GenerateRequest(model="tiny-image", class_label=3))
+    assert trying.sample("tandem_drafted_tokens_total", model="tiny-image") == 0
