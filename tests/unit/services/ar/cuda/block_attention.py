@@ -83,7 +83,7 @@ def run(
 ) -> tuple[list[list[SampledToken]], Scheduler]:
     """Run the sequences to their ends; return what each brought."""
     runner = Runner(forward, BLOCK_SIZE, VOCAB_SIZE)
-    drafter = Drafter(num_drafted) if num_drafted else None
+    drafter = Drafter(num_drafted, max_rows=64) if num_drafted else None
     scheduler = Scheduler(BlockPool(num_blocks, BLOCK_SIZE), NUM_SEQUENCES, MAX_BATCH_TOKENS, drafter=drafter)
     runner.start()
     brought: dict[int, list[SampledToken]] = {id(sequence): [] for sequence in sequences}
