@@ -58,6 +58,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def engine() -> Iterator[Engine]:
     """An engine with the base images. Whatever needs the network comes before it: there is none in the namespace."""
     debian_tarball("python")
+    debian_tarball("python-g++")
     debian_tarball("prometheus")
     for role in PYTHONS:
         wheels_of(role)
