@@ -57,7 +57,7 @@ def open_computation(
         except KernelUnavailable as error:
             if settings.kernel == "native" or settings.dtype in ("int8", "int4"):
                 raise ModelError(f"no native kernel: {error}") from None
-            logger.warning("steps run as torch has them, a third as fast or less: no native kernel, %s", error)
+            logger.warning("steps run as torch has them, several times slower: no native kernel, %s", error)
     if settings.dtype in ("int8", "int4"):
         raise ModelError(
             f"dtype: {settings.dtype} needs the native kernel, which is for CPUs; float32 and bfloat16 don't"

@@ -14,11 +14,9 @@ from services.ar.native import library
 from services.ar.native.parameters import Parameters
 from services.ar.scheduler import Work
 
-LANES = 16
-
 
 class NativeForward:
-    """Owns the cache and the kernel's threads, which begin with `start`; `block_size` is a multiple of LANES.
+    """Owns the cache and the kernel's threads, which begin with `start`; `block_size` is a multiple of library.LANES.
 
     A row's results have the same bits whatever is computed beside it. The cache holds float32 with weights of float32,
     float16 with all others.
@@ -40,7 +38,7 @@ class NativeForward:
         self._num_threads = num_threads
         self._vocab_size = config.vocab_size
         self._parameters = parameters
-        value_dim = -(-config.head_dim // LANES) * LANES
+        value_dim = -(-config.head_dim // library.LANES) * library.LANES
         keys = (config.num_kv_heads, num_blocks, config.head_dim, block_size)
         values = (config.num_kv_heads, num_blocks, block_size, value_dim)
         cache_dtype = torch.float32 if dtype == "float32" else torch.float16

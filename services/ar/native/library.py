@@ -5,6 +5,8 @@ from ctypes import POINTER, c_char_p, c_float, c_int32, c_void_p
 from functools import cache
 from pathlib import Path
 
+LANES = 16  # of a vector: outputs of a panel of weights, positions of a block's keys
+
 
 class Matrix(ctypes.Structure):
     _fields_ = [

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from runtime.settings import cache_folder
 from services.ar.checkpoint import Checkpoint
 from services.ar.native.build import KernelUnavailable, kernel
-from services.ar.native.forward import LANES, NativeForward
-from services.ar.native.library import load
+from services.ar.native.forward import NativeForward
+from services.ar.native.library import LANES, load
 from services.ar.native.parameters import Parameters
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,8 @@ from torch.nn import functional
 from services.ar.native import library
 from services.ar.quantised import GROUP, QuantisedTensor, Weights, as_tensor, quantise
 
-_LANES = 16
 _UNIT = 32  # inputs and outputs are filled up to multiples of it
-FORMATS = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3}
+_FORMATS = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3}
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class PackedMatrix:
             self.data.data_ptr(),
             None if self.scales is None else self.scales.data_ptr(),
             None if bias is None else bias.data_ptr(),
-            FORMATS[self.format],
+            _FORMATS[self.format],
             self.num_inputs,
             self.num_outputs,
         )
@@ -44,7 +43,7 @@ def pack(parts: list[Weights], dtype: str, alternate: bool = False) -> PackedMat
         return _pack_steps(_alike(parts, dtype), alternate)
     weights = _stacked([_padded(as_tensor(part).to(getattr(torch, dtype))) for part in parts], alternate)
     num_outputs, num_inputs = weights.shape
-    data = weights.view(-1, _LANES, num_inputs).transpose(1, 2).contiguous()  # [panels, inputs, 16]
+    data = weights.view(-1, library.LANES, num_inputs).transpose(1, 2).contiguous()  # [panels, inputs, 16]
     return PackedMatrix(dtype, data, None, num_inputs, num_outputs)
 
 
@@ -73,7 +72,7 @@ def _pack_steps(parts: list[QuantisedTensor], alternate: bool) -> PackedMatrix:
     num_outputs, num_inputs = steps.shape
     num_groups = num_inputs // GROUP
     # [panels, 16, groups, quads, 4] -> [panels, groups, quads, 16, 4]
-    data = steps.view(-1, _LANES, num_groups, GROUP // 4, 4).permute(0, 2, 3, 1, 4)
+    data = steps.view(-1, library.LANES, num_groups, GROUP // 4, 4).permute(0, 2, 3, 1, 4)
     if is_int4:
         data = data[:, :, :4] | data[:, :, 4:] << 4
     per_group = [p.scales for p in parts], [p.minima for p in parts if p.minima is not None]
@@ -84,7 +83,7 @@ def _pack_steps(parts: list[QuantisedTensor], alternate: bool) -> PackedMatrix:
 
 
 def _panels(scales: Tensor) -> Tensor:
-    return scales.view(-1, _LANES, scales.shape[-1]).transpose(1, 2)  # [panels, groups, 16]
+    return scales.view(-1, library.LANES, scales.shape[-1]).transpose(1, 2)  # [panels, groups, 16]
 
 
 def _padded(rows: Tensor, num_inputs: int | None = None) -> Tensor:
@@ -96,7 +95,9 @@ def _padded(rows: Tensor, num_inputs: int | None = None) -> Tensor:
 def _stacked(parts: list[Tensor], alternate: bool) -> Tensor:
     """Stack parts [outputs, n], and fill the outputs up to a multiple of 32."""
     if alternate:
-        panels = [functional.pad(part, (0, 0, 0, -len(part) % _UNIT)).unflatten(0, (-1, _LANES)) for part in parts]
+        panels = [
+            functional.pad(part, (0, 0, 0, -len(part) % _UNIT)).unflatten(0, (-1, library.LANES)) for part in parts
+        ]
         return torch.stack(panels, dim=1).flatten(0, 2)
     rows = torch.cat(parts)
     return functional.pad(rows, (0, 0, 0, -len(rows) % _UNIT))

@@ -125,7 +125,7 @@ class Engine {
 
   template <typename T>
   void forward(const Step& step, int rank) {
-    each_row(step, [&](int row) { unpack_row(model_.embedding, step.token_ids[row], row_of(hidden_, row)); });
+    each_row(step.num_rows, [&](int row) { unpack_row(model_.embedding, step.token_ids[row], row_of(hidden_, row)); });
     for (int index = 0; index < model_.num_layers; index++) {
       const Layer& layer = model_.layers[index];
       attention<T>(step, layer, rank);
@@ -145,7 +145,7 @@ class Engine {
     });
     Cache<T> cache{static_cast<T*>(layer.keys), static_cast<T*>(layer.values), model_.num_blocks,
                    model_.block_size, model_.head_dim, value_stride_};
-    each_row(step, [&](int row) { place_row(step, layer, cache, row); });
+    each_row(step.num_rows, [&](int row) { place_row(step, layer, cache, row); });
     int num_kv_heads = model_.num_kv_heads;
     team_.share(int(runs_.size()) * num_kv_heads, 1, [&](int task, int) {
       attend_run(step, layer, cache, runs_[task / num_kv_heads], task % num_kv_heads, &scratch_[rank * scratch_size_]);
@@ -204,9 +204,8 @@ class Engine {
   }
 
   void logits(const Step& step) {
-    team_.share(step.num_logits, [&](int first, int last) {
-      for (int wanted = first; wanted < last; wanted++)
-        normalise_row(step.logits_rows[wanted], model_.norm, model_.head, wanted);
+    each_row(step.num_logits, [&](int wanted) {
+      normalise_row(step.logits_rows[wanted], model_.norm, model_.head, wanted);
     });
     int width = model_.head.num_outputs;
     multiply(team_, model_.head, activations(normed_), step.num_logits, [&](int row, int pair, Floats low, Floats high) {
@@ -217,16 +216,14 @@ class Engine {
   }
 
   template <typename Body>
-  void each_row(const Step& step, const Body& body) {
-    team_.share(step.num_rows, [&](int first, int last) {
+  void each_row(int num_rows, const Body& body) {
+    team_.share(num_rows, [&](int first, int last) {
       for (int row = first; row < last; row++) body(row);
     });
   }
 
   void normalise_rows(int num_rows, const float* weight, const Matrix& next) {
-    team_.share(num_rows, [&](int first, int last) {
-      for (int row = first; row < last; row++) normalise_row(row, weight, next, row);
-    });
+    each_row(num_rows, [&](int row) { normalise_row(row, weight, next, row); });
   }
 
   void normalise_row(int row, const float* weight, const Matrix& next, int to) {
@@ -236,10 +233,7 @@ class Engine {
 
   // hidden += w * x
   void add_to_hidden(const Matrix& w, std::vector<float>& x, int num_rows) {
-    if (is_quantised(w.format))
-      team_.share(num_rows, [&](int first, int last) {
-        for (int row = first; row < last; row++) quantise(activations(x), row, w.num_inputs);
-      });
+    if (is_quantised(w.format)) each_row(num_rows, [&](int row) { quantise(activations(x), row, w.num_inputs); });
     multiply(team_, w, activations(x), num_rows, [&](int row, int pair, Floats low, Floats high) {
       float* to = row_of(hidden_, row) + pair * 2 * kLanes;
       store(to, load(to) + low);

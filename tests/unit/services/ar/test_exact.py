@@ -17,6 +17,7 @@ from services.ar.scheduler import Scheduler
 from services.ar.sequence import SampledToken, Sequence
 from services.ar.torch_forward import TorchForward
 from services.ar.weights import load_transformer, open_checkpoint
+from tests.engine_loop import brought
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 
 CHUNK_TOKENS = 16
@@ -54,17 +55,7 @@ def outputs(model, running: list[Sequence], num_blocks: int = 128) -> tuple[list
     scheduler = Scheduler(pool, 8, 32, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS))
     cache = KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
     runner = Runner(TorchForward(model, cache, num_threads=1, is_exact=True), 8, VOCAB_SIZE)
-    brought: dict[int, list[SampledToken]] = {id(sequence): [] for sequence in running}
-    for sequence in running:
-        scheduler.add(sequence)
-    while scheduler.has_work:
-        scheduler.check_integrity()
-        batch = scheduler.schedule()
-        results = runner.run(batch)
-        for work, tokens in zip(batch, results, strict=True):
-            brought[id(work.sequence)] += tokens
-        scheduler.commit(batch, results)
-    return [brought[id(sequence)] for sequence in running], scheduler.num_preemptions
+    return brought(scheduler, runner, running), scheduler.num_preemptions
 
 
 @pytest.mark.parametrize("num_blocks", [128, 12])
@@ -73,8 +64,8 @@ def test_tokens_and_log_probabilities_do_not_depend_on_company(model, num_blocks
     alone = [outputs(model, [sequence])[0][0] for sequence in sequences()]
     together = sequences()
     shuffled = random.Random(1).sample(range(NUM_SEQUENCES), NUM_SEQUENCES)
-    brought, num_preemptions = outputs(model, [together[place] for place in shuffled], num_blocks)
-    assert brought == [alone[place] for place in shuffled]
+    found, num_preemptions = outputs(model, [together[place] for place in shuffled], num_blocks)
+    assert found == [alone[place] for place in shuffled]
     assert (num_preemptions > 0) == (num_blocks == 12)
 
 

@@ -26,6 +26,7 @@ from services.ar.sampling_params import SamplingParams
 from services.ar.scheduler import Scheduler, Work
 from services.ar.sequence import SampledToken, Sequence
 from services.ar.weights import load_transformer, open_checkpoint
+from tests.engine_loop import brought
 from tests.rounding import HalfCacheAttention, round_activations
 from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
 
@@ -151,17 +152,7 @@ def outputs(forward: NativeForward, running: list[Sequence], num_blocks: int) ->
     pool = BlockPool(num_blocks, BLOCK_SIZE)
     scheduler = Scheduler(pool, 8, 32, prefix_cache=PrefixCache(pool))
     runner = Runner(forward, BLOCK_SIZE, VOCAB_SIZE)
-    brought: dict[int, list[SampledToken]] = {id(sequence): [] for sequence in running}
-    for sequence in running:
-        scheduler.add(sequence)
-    while scheduler.has_work:
-        scheduler.check_integrity()
-        batch = scheduler.schedule()
-        results = runner.run(batch)
-        for work, tokens in zip(batch, results, strict=True):
-            brought[id(work.sequence)] += tokens
-        scheduler.commit(batch, results)
-    return [brought[id(sequence)] for sequence in running], scheduler.num_preemptions
+    return brought(scheduler, runner, running), scheduler.num_preemptions
 
 
 def sequences() -> list[Sequence]:
@@ -189,8 +180,8 @@ def test_tokens_and_log_probabilities_do_not_depend_on_company(tmp_path, dtype, 
     alone = [outputs(forward, [sequence], 64)[0][0] for sequence in sequences()]
     together = sequences()
     order = random.Random(1).sample(range(len(together)), len(together))
-    brought, num_preemptions = outputs(forward, [together[place] for place in order], num_blocks)
-    assert brought == [alone[place] for place in order]
+    found, num_preemptions = outputs(forward, [together[place] for place in order], num_blocks)
+    assert found == [alone[place] for place in order]
     assert (num_preemptions > 0) == (num_blocks == 12)
     assert num_blocks == 12 or any(sequence.num_cached_tokens for sequence in together)
 
