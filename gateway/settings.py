@@ -40,6 +40,12 @@ class GatewaySettings(ProcessSettings):
     max_in_flight: int = Field(512, ge=1, le=100_000)
     """Requests of one paradigm that may be at the gateway at a time; one more is refused at once."""
 
+    max_connections: int = Field(1024, ge=1, le=1_000_000)
+    """Connections of clients, to both ports together; one more is closed at once."""
+
+    workers: int = Field(1, ge=1, le=256)
+    """Threads of the proxy; one carries about 10,000 requests a second."""
+
     api_keys_file: OptionalFile = None
     """TOML file of API keys' hashes and budgets, see `tandem keys new --help`; with it, callers need a key."""
 

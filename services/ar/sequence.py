@@ -44,6 +44,8 @@ class Sequence:
     eos_token_ids: frozenset[int] = frozenset()
     choice_index: int = 0
     is_scored: bool = False
+    caller: str = ""
+    """Whose it is: callers take turns when sequences wait."""
 
     token_ids: list[int] = field(init=False)
     num_computed_tokens: int = field(default=0, init=False)
