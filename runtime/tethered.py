@@ -1,6 +1,6 @@
-"""`python -m tandem.cli.tethered PARENT COMMAND...`: become a command that gets SIGTERM when the process PARENT dies.
+"""`python -m runtime.tethered PARENT COMMAND...`: become a command that gets SIGTERM when the process PARENT dies.
 
-So that `kill -9` of `tandem up` leaves nothing behind. The kernel does it, on Linux; elsewhere the command just runs.
+So that `kill -9` of a supervisor leaves nothing behind. The kernel does it, on Linux; elsewhere the command just runs.
 The signal may come once for each thread that PARENT had, so the command may end at once rather than in order.
 """
 

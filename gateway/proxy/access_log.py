@@ -6,6 +6,8 @@ from gateway.proxy.headers import CALLER, TRANSPORT
 from gateway.proxy.limits import Limits
 
 LOG_NAME = "requests"
+TIMEOUT = "grpc-timeout"
+"""The client's deadline, which tells its end from a cancellation: a client resets the stream either way."""
 SERVED = "tandem-served-bin"
 """What a backend says of a call at its end, a serialised tandem.common.v1.Served."""
 
@@ -26,7 +28,7 @@ def access_log(limits: Limits) -> Json:
         "envoy.access_loggers.http_grpc",
         "extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
         common_config=common,
-        additional_request_headers_to_log=[TRANSPORT, CALLER],
+        additional_request_headers_to_log=[TRANSPORT, CALLER, TIMEOUT],
         additional_response_headers_to_log=list(LOGGED_OF_A_REPLY),
         additional_response_trailers_to_log=list(LOGGED_OF_A_REPLY),
     )

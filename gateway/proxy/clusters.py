@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.proxy.document import Json, extension, percent, seconds, typed
-from gateway.proxy.endpoints import Endpoint, discovery
+from gateway.proxy.document import Json, percent, seconds, typed
+from gateway.proxy.discovery import discovery
+from gateway.proxy.endpoints import Endpoint
 from gateway.proxy.limits import Limits
 from gateway.proxy.retries import circuit_breakers
 from gateway.proxy.sockets import Sockets
@@ -36,11 +37,10 @@ def backend_cluster(
 ) -> Json:
     """Return the cluster of one paradigm's replicas; `resolver` stands in for the machine's own DNS servers."""
     endpoints = [Endpoint.parse(target) for target in targets]
-    kind = discovery(endpoints)
     matches = {"transport_socket_matches": upstream_matches(tls, endpoints, sockets)} if tls else {}
     return {
         "name": paradigm,
-        "type": kind,
+        **discovery(endpoints, limits, resolver),
         "connect_timeout": seconds(limits.connect),
         "per_connection_buffer_limit_bytes": limits.connection_buffer,
         "lb_policy": "LEAST_REQUEST",
@@ -53,28 +53,7 @@ def backend_cluster(
         "outlier_detection": _outlier_detection(limits),
         "circuit_breakers": circuit_breakers(max_in_flight, limits),
         "typed_extension_protocol_options": _http2(limits),
-        **(_names(limits, resolver) if kind == "STRICT_DNS" else {}),
         **matches,
-    }
-
-
-def _names(limits: Limits, resolver: Endpoint | None) -> Json:
-    again = seconds(limits.dns_interval)
-    options: Json = {}
-    if resolver:
-        address = {"socket_address": {"address": resolver.host, "port_value": resolver.port}}
-        options["typed_dns_resolver_config"] = extension(
-            "envoy.network.dns_resolver.cares",
-            "extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
-            resolvers=[address],
-            use_resolvers_as_fallback=False,
-        )
-    return {
-        "dns_refresh_rate": again,
-        "dns_failure_refresh_rate": {"base_interval": again, "max_interval": again},
-        # So that a replica with an address of each family counts once.
-        "dns_lookup_family": "V4_PREFERRED",
-        **options,
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.proxy.document import Json
@@ -39,8 +38,3 @@ class Endpoint:
         address = {"socket_address": {"address": self.host, "port_value": self.port}}
         metadata = {"filter_metadata": {SOCKET_MATCH: {HOST_KEY: self.host}}}
         return {"lb_endpoints": [{"endpoint": {"address": address}, "metadata": metadata}]}
-
-
-def discovery(endpoints: Iterable[Endpoint]) -> str:
-    """Return Envoy's type of a cluster: names are looked up again and again, addresses stay."""
-    return "STATIC" if all(endpoint.is_address for endpoint in endpoints) else "STRICT_DNS"

@@ -13,6 +13,8 @@ from gateway.routes import SERVICES
 
 OWN_SERVICES = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
 
+# Envoy's own, of which backends have no use.
+_NOT_FOR_BACKENDS = ("x-envoy-external-address", "x-forwarded-proto")
 # gRPC's own words for it; 404 becomes UNIMPLEMENTED.
 _UNKNOWN_METHOD = {"status": 404, "body": {"inline_string": "Method not found!"}}
 
@@ -23,7 +25,8 @@ def grpc_routes(configured: Collection[str], with_keys: bool, limits: Limits) ->
     for paradigm in SERVICES:
         action = _forwarded(paradigm, limits) if paradigm in configured else _not_configured(paradigm)
         routes += [{"match": {"path": path, "grpc": {}}, **action} for path in method_paths(paradigm)]
-    return _all_hosts("grpc", [*routes, {"match": {"prefix": "/"}, "direct_response": _UNKNOWN_METHOD}])
+    found = _all_hosts("grpc", [*routes, {"match": {"prefix": "/"}, "direct_response": _UNKNOWN_METHOD}])
+    return {**found, "request_headers_to_remove": list(_NOT_FOR_BACKENDS)}
 
 
 def http_routes() -> Json:

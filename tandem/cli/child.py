@@ -50,7 +50,7 @@ class Child:
         """Start the process in a session of its own, for Ctrl-C is for us to pass on, and tethered to our life."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tandem.cli.tethered", str(os.getpid()), *self.spec.command),
+            *(sys.executable, "-m", "runtime.tethered", str(os.getpid()), *self.spec.command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -41,7 +41,7 @@ CONFINED = {
     "triton": ("services/ar/cuda",),
     "onnxruntime": ("services/common/onnx_session", "training", "tandem/cli", "bench"),
     "prometheus_client": ("runtime/metrics", "services/ar/metrics", "services/gan/metrics", "gateway"),
-    "signal": ("runtime/lifecycle", "tandem/cli", "bench"),
+    "signal": ("runtime/lifecycle", "runtime/tethered", "tandem/cli", "bench"),
     "grafana_foundation_sdk": ("deploy/grafana",),
     "pickle": (),
 }

@@ -71,7 +71,8 @@ def test_at_random_it_is_what_turns_by_hand_are():
                     queue.add_preempted(sequence)
                     returned.appendleft(sequence)
                 case "pop" if len(queue):
-                    assert queue.first is (expected := served(model, returned)[0])
+                    expected = served(model, returned)[0]
+                    assert queue.first is expected
                     assert queue.pop() is expected
                     take(model, returned, expected)
                 case "remove" if len(queue):
