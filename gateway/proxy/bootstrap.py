@@ -53,7 +53,7 @@ def write(
 
 
 def address_of(host: str) -> str:
-    """Return the IP address to bind to: `host`, or what its name stands for, of IPv4 if there is one. Raises OSError."""
+    """Return the IP address to bind to: `host`, or what its name stands for, IPv4 if there is such. Raises OSError."""
     try:
         return str(ipaddress.ip_address(host.strip("[]")))
     except ValueError:
@@ -64,7 +64,8 @@ def address_of(host: str) -> str:
 def _overload(max_connections: int, limits: Limits) -> Json:
     """Bounds over everything: connections of the public ports, and memory."""
     monitors = "extensions.resource_monitors"
-    connections, heap = "envoy.resource_monitors.global_downstream_max_connections", "envoy.resource_monitors.fixed_heap"
+    connections = "envoy.resource_monitors.global_downstream_max_connections"
+    heap = "envoy.resource_monitors.fixed_heap"
     return {
         "refresh_interval": "0.25s",
         "resource_monitors": [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.proxy.document import Json, percent, seconds, typed
 from gateway.proxy.discovery import discovery
+from gateway.proxy.document import Json, extension, percent, seconds, typed
 from gateway.proxy.endpoints import Endpoint
 from gateway.proxy.limits import Limits
 from gateway.proxy.retries import circuit_breakers
@@ -43,9 +43,13 @@ def backend_cluster(
         **discovery(endpoints, limits, resolver),
         "connect_timeout": seconds(limits.connect),
         "per_connection_buffer_limit_bytes": limits.connection_buffer,
-        "lb_policy": "LEAST_REQUEST",
-        # Without this Envoy sends requests to replicas that it knows to be dead when most of them are.
-        "common_lb_config": {"healthy_panic_threshold": percent(0)},
+        "load_balancing_policy": _least_request(),
+        "common_lb_config": {
+            # Otherwise Envoy sends requests to replicas that it knows to be dead when most of them are,
+            "healthy_panic_threshold": percent(0),
+            # and keeps what it learns of them to itself for a second.
+            "update_merge_window": seconds(0),
+        },
         "load_assignment": {"cluster_name": paradigm, "endpoints": [each.locality() for each in endpoints]},
         "health_checks": [_health_check(SERVICES[paradigm].full_name, limits)],
         # A replica that is gone from its name gets nothing more; what it has in hand goes on.
@@ -55,6 +59,16 @@ def backend_cluster(
         "typed_extension_protocol_options": _http2(limits),
         **matches,
     }
+
+
+def _least_request() -> Json:
+    """All replicas are compared: two at random, as by default, may be the same one twice."""
+    least = extension(
+        "envoy.load_balancing_policies.least_request",
+        "extensions.load_balancing_policies.least_request.v3.LeastRequest",
+        selection_method="FULL_SCAN",
+    )
+    return {"policies": [{"typed_extension_config": least}]}
 
 
 def _health_check(service: str, limits: Limits) -> Json:

@@ -33,8 +33,11 @@ class Endpoint:
             return False
         return True
 
+    def address(self) -> Json:
+        """Return an envoy.config.core.v3.Address."""
+        return {"socket_address": {"address": self.host, "port_value": self.port}}
+
     def locality(self) -> Json:
         """Return it for a load assignment. The metadata leads to the TLS that checks this host's name."""
-        address = {"socket_address": {"address": self.host, "port_value": self.port}}
         metadata = {"filter_metadata": {SOCKET_MATCH: {HOST_KEY: self.host}}}
-        return {"lb_endpoints": [{"endpoint": {"address": address}, "metadata": metadata}]}
+        return {"lb_endpoints": [{"endpoint": {"address": self.address()}, "metadata": metadata}]}

@@ -46,4 +46,5 @@ def _authorization(limits: Limits) -> Json:
 
 
 def _router() -> Json:
-    return extension("envoy.filters.http.router", "extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)
+    kind = "extensions.filters.http.router.v3.Router"
+    return extension("envoy.filters.http.router", kind, suppress_envoy_headers=True)

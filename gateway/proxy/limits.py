@@ -61,6 +61,10 @@ class Limits:
     """One late answer is no failure."""
     dns_interval: float = 1.0
     """Names are looked up this often: that is how replicas come and go."""
+    dns_timeout: int = 1
+    """A server of names on the same network answers by then, or is asked once more..."""
+    dns_tries: int = 2
+    """...before what was known is kept until the next time."""
     eject: float = 1.0
     """Time that a replica is left alone after connections to it failed; its health check may end it earlier."""
     eject_after: int = 3

@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from gateway.proxy.document import Json
-from gateway.proxy.limits import Limits
+from gateway.proxy.limits import GRPC_PREFIX_BYTES, Limits
 
 RETRY_SECONDS = 1
 """What a refused caller is told to wait: about as long as a request in front of its own takes."""
@@ -28,19 +28,15 @@ def local_replies(limits: Limits) -> Json:
             _busy(["UO"], full),
             _busy(["OM"], "the gateway is out of memory for further requests"),
             _refused(_flags("UH"), StatusCode.UNAVAILABLE, f"{_BACKEND} is not ready"),
-            _refused(_flags("UC", "UF", "UR", "URX"), StatusCode.UNAVAILABLE, f"{_BACKEND} went away during the request"),
+            _refused(_flags("UF"), StatusCode.UNAVAILABLE, f"{_BACKEND} is not reachable"),
+            _refused(_flags("UC", "UR", "URX"), StatusCode.UNAVAILABLE, f"{_BACKEND} went away during the request"),
             _refused(_flags("SI"), StatusCode.DEADLINE_EXCEEDED, f"nothing was sent or read for {limits.silence:g} s"),
             _refused(_code(504), StatusCode.DEADLINE_EXCEEDED, "the deadline passed"),
             _refused(_code(408), StatusCode.DEADLINE_EXCEEDED, f"the request was not here after {limits.request:g} s"),
             _refused(
                 _code(413),
                 StatusCode.RESOURCE_EXHAUSTED,
-                f"the request is larger than the {limits.message} bytes that are accepted",
-            ),
-            _refused(
-                _code(431),
-                StatusCode.RESOURCE_EXHAUSTED,
-                f"the request's headers are larger than the {limits.header_kib} KiB that are accepted",
+                f"the request is larger than the {limits.message - GRPC_PREFIX_BYTES} bytes that are accepted",
             ),
         ]
     }

@@ -11,7 +11,11 @@ from gateway.proxy.limits import Limits
 from gateway.proxy.retries import retry_policy
 from gateway.routes import SERVICES
 
-OWN_SERVICES = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
+OWN_SERVICES = (
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1alpha.ServerReflection",
+    "grpc.reflection.v1.ServerReflection",
+)
 
 # Envoy's own, of which backends have no use.
 _NOT_FOR_BACKENDS = ("x-envoy-external-address", "x-forwarded-proto")

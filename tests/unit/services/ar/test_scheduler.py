@@ -17,6 +17,14 @@ def sequence(num_prompt_tokens: int, max_tokens: int = 4, **parameters: object) 
     return Sequence([7] * num_prompt_tokens, params, eos_token_ids=frozenset({END}))
 
 
+def of_caller(caller: str, max_tokens: int = 100) -> Sequence:
+    return Sequence([7], SamplingParams(max_tokens=max_tokens), caller=caller)
+
+
+def callers(batch: list[Work]) -> str:
+    return "".join(sorted(work.sequence.caller for work in batch))
+
+
 def scheduler(num_blocks: int = 64, max_num_sequences: int = 4, max_batch_tokens: int = 16) -> Scheduler:
     return Scheduler(BlockPool(num_blocks, block_size=4), max_num_sequences, max_batch_tokens)
 
@@ -167,3 +175,47 @@ def test_in_exact_mode_a_preempted_output_is_computed_again_token_by_token():
 def test_a_batch_has_room_for_a_chunk():
     with pytest.raises(ValueError, match="max_batch_tokens: 16 has no room for a chunk of 14 tokens"):
         Scheduler(BlockPool(64, block_size=4), 4, 16, chunk_tokens=14)
+
+
+def test_a_caller_that_came_first_with_many_leaves_the_others_their_share():
+    engine = scheduler(max_num_sequences=4, max_batch_tokens=16)
+    for _ in range(50):
+        engine.add(of_caller("hog"))
+    assert callers(step(engine)) == "hog" * 4
+    for name in "ab":
+        engine.add(of_caller(name))
+    assert callers(step(engine)) == "abhoghog"
+    assert engine.num_preemptions == 2
+    for _ in range(20):
+        assert callers(step(engine)) == "abhoghog"
+    assert engine.num_preemptions == 2  # who had to leave is not sent to and fro
+
+
+def test_what_others_leave_of_their_share_is_anybody_s():
+    engine = scheduler(max_num_sequences=4)
+    for caller in ("hog", "hog", "hog", "hog", "a"):
+        engine.add(of_caller(caller))
+    assert callers(step(engine)) == "ahoghoghog"
+    assert engine.num_preemptions == 0
+
+
+def test_blocks_too_are_given_back_by_who_runs_more_than_its_share():
+    engine = scheduler(num_blocks=9, max_num_sequences=4, max_batch_tokens=64)
+    for _ in range(3):
+        engine.add(Sequence([7] * 10, SamplingParams(max_tokens=9), caller="hog"))
+    assert callers(step(engine)) == "hoghoghog"  # which takes all blocks
+    engine.add(Sequence([7] * 10, SamplingParams(max_tokens=2), caller="a"))
+    assert callers(step(engine)) == "ahoghog"
+
+
+@pytest.mark.parametrize("num_blocks", [200, 40])
+def test_with_equal_demand_callers_run_equally_much_and_nobody_is_sent_to_and_fro(num_blocks):
+    engine = scheduler(num_blocks=num_blocks, max_num_sequences=8, max_batch_tokens=64)
+    served = {"a": 0, "b": 0}
+    for number in range(40):
+        engine.add(of_caller("a" if number < 20 else "b", max_tokens=3 + number % 5))
+    for _ in range(30):
+        for work in step(engine):
+            served[work.sequence.caller] += 1
+    assert abs(served["a"] - served["b"]) <= 20
+    assert engine.num_preemptions <= 4

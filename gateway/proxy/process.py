@@ -1,0 +1,131 @@
+"""Envoy as a child of the gateway: started, awaited, drained, ended. It never outlives the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.proxy.admin import Admin, AdminError
+from gateway.proxy.sockets import Sockets
+from runtime.server import PortInUse
+
+logger = logging.getLogger(__name__)
+
+DRAIN_TIME_SECONDS = 1
+"""After it a draining Envoy accepts no new connections; meanwhile clients that come are told to go elsewhere."""
+
+_POLL_SECONDS = 0.02
+_END_SECONDS = 5.0
+_TAIL_LINES = 5
+_CANNOT_BIND = re.compile(r"cannot bind '?([^']+?)'?: ")
+_LEVELS = {"warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}
+
+
+class EnvoyEnded(Exception):
+    """Envoy ended though nobody had told it to; the text has the last lines that it logged."""
+
+
+class Envoy:
+    """Owns one Envoy that runs what `bootstrap.write` has left in the folder of `sockets`."""
+
+    def __init__(self, binary: Path, sockets: Sockets, workers: int = 1) -> None:
+        self.admin = Admin(sockets.admin)
+        self.ports: Mapping[str, int] = {}
+        """The ports of the public listeners by their names, once started."""
+        self._command = (
+            *(str(binary), "-c", str(sockets.bootstrap), "--concurrency", str(workers)),
+            *("--disable-hot-restart", "--drain-time-s", str(DRAIN_TIME_SECONDS), "--drain-strategy", "immediate"),
+            *("--log-level", "warning", "--log-format", "%l %v"),
+        )
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._process: Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id. Raises RuntimeError before the start."""
+        return self._started().pid
+
+    async def start(self) -> None:
+        """Start it and return when it listens. Raises PortInUse, EnvoyEnded."""
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "runtime.tethered", str(os.getpid()), *self._command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=PIPE,
+            start_new_session=True,  # Ctrl-C is the gateway's to handle
+        )
+        self._reader = asyncio.create_task(self._read_log(self._process))
+        while not await self._is_ready():
+            if self._process.returncode is not None:
+                raise await self._why()
+            await asyncio.sleep(_POLL_SECONDS)
+        self.ports = await self.admin.ports()
+
+    async def wait_dead(self) -> Exception:
+        """Return why it ended, if it does so of itself."""
+        await self._started().wait()
+        return await self._why()
+
+    async def drain(self, seconds: float) -> bool:
+        """Send clients elsewhere and wait for what is under way; return whether all of it ended within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.admin.drain_listeners()
+                await self._until_idle()
+        except (TimeoutError, AdminError):
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """End it now, with whatever is under way; no effect if it has ended or never started."""
+        if self._process is None or self._reader is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+        await self._reader
+
+    async def _until_idle(self) -> None:
+        while (await self.admin.counters()).requests_active:
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _started(self) -> Process:
+        if self._process is None:
+            raise RuntimeError("not started")
+        return self._process
+
+    async def _is_ready(self) -> bool:
+        try:
+            return await self.admin.is_ready()
+        except AdminError:
+            return False
+
+    async def _why(self) -> Exception:
+        if self._reader:
+            await asyncio.shield(self._reader)
+        text = " / ".join(self._tail)
+        if found := _CANNOT_BIND.search(text):
+            return PortInUse(f"cannot listen on {found[1]}: the port is in use or the address is not ours")
+        return EnvoyEnded(f"envoy ended with {self._started().returncode}: {text}")
+
+    async def _read_log(self, process: Process) -> None:
+        if process.stderr is None:
+            raise RuntimeError("the log is not piped")
+        while line := await process.stderr.readline():
+            text = line.decode("utf-8", "replace").strip()
+            level, _, message = text.partition(" ")
+            self._tail.append(message if level in _LEVELS else text)
+            logger.log(_LEVELS.get(level, logging.INFO), "envoy: %s", self._tail[-1])

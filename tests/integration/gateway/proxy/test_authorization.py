@@ -1,0 +1,103 @@
+"""External authorisation, where keys are on: what the gateway is asked, and how its answers arrive."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from envoy.config.core.v3 import base_pb2
+from envoy.service.auth.v3 import external_auth_pb2
+from envoy.type.v3 import http_status_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.integration.gateway.callers import keys_file
+from tests.integration.gateway.proxy.backend import SCORE, Backend
+from tests.integration.gateway.proxy.running import Proxy, proxy
+
+
+@pytest.fixture
+async def guarded(ar: Backend, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
+    async with proxy([ar], api_keys_file=keys_file(tmp_path_factory.mktemp("keys"))) as running:
+        yield running
+
+
+def headers(**values: str) -> list[Any]:
+    return [
+        base_pb2.HeaderValueOption(
+            header=base_pb2.HeaderValue(key=key.replace("_", "-"), value=value),
+            append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+        )
+        for key, value in values.items()
+    ]
+
+
+def denied(**values: str) -> Any:
+    response = external_auth_pb2.DeniedHttpResponse(
+        status=http_status_pb2.HttpStatus(code=http_status_pb2.Forbidden), headers=headers(**values)
+    )
+    return external_auth_pb2.CheckResponse(status=status_pb2.Status(code=7), denied_response=response)
+
+
+async def test_the_check_sees_the_key_and_the_path_and_says_whose_it_is(guarded: Proxy, ar: Backend) -> None:
+    guarded.observer.check = lambda request: external_auth_pb2.CheckResponse(
+        ok_response=external_auth_pb2.OkHttpResponse(headers=headers(tandem_caller="alice"))
+    )
+    metadata = (("authorization", "Bearer abc"), ("tandem-caller", "root"), ("other", "words"))
+    assert (await guarded.call(SCORE, b"a", metadata=metadata)).code is grpc.StatusCode.OK
+    [check] = guarded.observer.checks
+    asked = check.attributes.request.http
+    assert (asked.path, dict(asked.headers)["authorization"]) == (SCORE, "Bearer abc")
+    assert "other" not in asked.headers
+    assert check.attributes.source.address.socket_address.address == "127.0.0.1"
+    assert ar.calls[0].headers["tandem-caller"] == "alice"
+    assert "tandem-peer" not in ar.calls[0].headers
+    assert dict((await guarded.observer.entry()).request.request_headers)["tandem-caller"] == "alice"
+
+
+async def test_a_denial_arrives_with_its_own_status(guarded: Proxy, ar: Backend) -> None:
+    guarded.observer.check = lambda request: denied(grpc_status="16", grpc_message="no such key")
+    ended = await guarded.call(SCORE)
+    assert (ended.code, ended.details) == (grpc.StatusCode.UNAUTHENTICATED, "no such key")
+    assert not ar.calls
+
+
+async def test_a_denial_arrives_with_its_details(guarded: Proxy, ar: Backend) -> None:
+    status = status_pb2.Status(code=8, message="over budget")
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.seconds = 7
+    status.details.add().Pack(retry)
+    details = base64.b64encode(status.SerializeToString()).decode()
+    guarded.observer.check = lambda request: denied(
+        grpc_status="8", grpc_message="over%20budget", grpc_status_details_bin=details
+    )
+    ended = await guarded.call(SCORE)
+    assert (ended.code, ended.details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "over budget")
+    assert ended.trailers["grpc-status-details-bin"] == status.SerializeToString()
+    entry = await guarded.observer.entry()
+    assert dict(entry.response.response_headers)["grpc-status"] == "8"
+
+
+async def test_nobody_gets_in_while_nobody_can_say_who_it_is(guarded: Proxy, ar: Backend) -> None:
+    def broken(request: Any) -> Any:
+        raise RuntimeError("broken")
+
+    guarded.observer.check = broken
+    assert (await guarded.call(SCORE)).code is grpc.StatusCode.UNAVAILABLE
+    assert not ar.calls
+
+
+async def test_health_needs_no_key(guarded: Proxy) -> None:
+    reply = await health_pb2_grpc.HealthStub(guarded.channel).Check(health_pb2.HealthCheckRequest())
+    assert reply.status == health_pb2.HealthCheckResponse.SERVING
+    assert not guarded.observer.checks
+
+
+async def test_the_gateways_own_server_is_not_asked_again(guarded: Proxy, ar: Backend) -> None:
+    async with grpc.aio.insecure_channel(f"unix:{guarded.sockets.internal}") as channel:
+        await channel.unary_unary(SCORE)(b"a", metadata=(("tandem-caller", "alice"),))
+    assert ar.calls[0].headers["tandem-caller"] == "alice"
+    assert not guarded.observer.checks

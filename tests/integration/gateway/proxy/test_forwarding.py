@@ -1,0 +1,182 @@
+"""What passes through Envoy unchanged, and what it takes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gateway.proxy.limits import GRPC_PREFIX_BYTES, Limits
+from gateway.proxy.virtual_hosts import method_paths
+from gateway.routes import PARALLEL, SEQUENTIAL
+from tests.integration.gateway.proxy.backend import (
+    GENERATE,
+    SAMPLE,
+    SCORE,
+    SERVED,
+    Backend,
+    Call,
+    never,
+    parallel,
+)
+from tests.integration.gateway.proxy.running import Proxy, proxy
+
+REQUEST = bytes(range(256)) * 5
+
+
+async def test_every_method_gets_through_byte_for_byte(ar: Backend) -> None:
+    async with parallel() as gan, proxy([ar], [gan]) as running:
+        for paradigm, backend in ((SEQUENTIAL, ar), (PARALLEL, gan)):
+            for path in method_paths(paradigm):
+                ended = await running.call(path, REQUEST)
+                assert ended.code is grpc.StatusCode.OK
+                assert set(ended.replies) == {REQUEST}
+                assert backend.calls[-1].path == path
+                assert ended.trailers["tandem-served-bin"] == SERVED
+
+
+async def test_a_stream_is_passed_on_message_by_message(single: Proxy, ar: Backend) -> None:
+    may_go_on = asyncio.Event()
+
+    async def in_two_steps(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        yield b"first"
+        await may_go_on.wait()
+        yield b"second"
+
+    ar.answer = in_two_steps
+    replies = aiter(single.stream(GENERATE))
+    assert await anext(replies) == b"first"
+    may_go_on.set()
+    assert [reply async for reply in replies] == [b"second"]
+
+
+@pytest.mark.parametrize("num_replies", [0, 1])
+async def test_an_error_keeps_its_words_and_details(single: Proxy, ar: Backend, num_replies: int) -> None:
+    status = status_pb2.Status(code=8, message="voll, später")
+    status.details.add().Pack(error_details_pb2.RetryInfo())
+    details = status.SerializeToString()
+
+    async def refuse(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        for _ in range(num_replies):
+            yield request
+        trailers = (("grpc-status-details-bin", details), ("tandem-served-bin", SERVED), ("more", "words"))
+        await call.context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, status.message, trailers)
+
+    ar.answer = refuse
+    ended = await single.call(GENERATE, REQUEST)
+    assert (ended.code, ended.details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, status.message)
+    ended.trailers.pop("date", None)  # Envoy's, where there are no headers before
+    assert ended.trailers == {"grpc-status-details-bin": details, "tandem-served-bin": SERVED, "more": "words"}
+
+
+async def test_every_status_passes(single: Proxy, ar: Backend) -> None:
+    codes = {str(code.value[0]): code for code in grpc.StatusCode if code is not grpc.StatusCode.OK}
+
+    async def fail(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        await call.context.abort(codes[request.decode()], "words")
+        yield b""
+
+    ar.answer = fail
+    for number, code in codes.items():
+        ended = await single.call(SCORE, number.encode())
+        assert (ended.code, ended.details) == (code, "words")
+
+
+async def test_statuses_that_callers_can_provoke_do_not_take_a_replica_out(single: Proxy, ar: Backend) -> None:
+    async def fail(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        await call.context.abort(grpc.StatusCode.INTERNAL, "again")
+        yield b""
+
+    ar.answer = fail
+    for _ in range(10):
+        assert (await single.call(SCORE)).details == "again"
+
+
+async def test_the_deadline_goes_to_the_backend_and_ends_its_work(single: Proxy, ar: Backend) -> None:
+    ar.answer = never
+    ended = await single.call(SCORE, timeout=0.2)
+    assert ended.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    await asyncio.wait_for(ar.cancelled.wait(), 20)
+    assert 0 < ar.calls[0].seconds_left <= 0.2
+
+
+async def test_a_cancellation_reaches_the_backend(single: Proxy, ar: Backend) -> None:
+    ar.answer = never
+    call = single.stream(GENERATE)
+    await single.until_active(1)
+    call.cancel()
+    await asyncio.wait_for(ar.cancelled.wait(), 20)
+    await single.until_active(0)
+
+
+async def test_a_client_cannot_say_who_it_is_or_how_it_is_treated(single: Proxy, ar: Backend) -> None:
+    forged = {
+        "tandem-caller": "root",
+        "tandem-arrived": "0.000001",
+        "tandem-transport": "http",
+        "tandem-peer": "10.0.0.1",
+        "x-request-id": "mine",
+        "x-envoy-max-retries": "100",
+        "x-envoy-upstream-rq-timeout-ms": "1",
+    }
+    await single.call(SCORE, metadata=(*forged.items(), ("traceparent", "00-1-2-03")))
+    headers = ar.calls[0].headers
+    assert "tandem-caller" not in headers
+    assert not [name for name in headers if name.startswith("x-envoy-")]
+    assert (headers["tandem-transport"], headers["tandem-peer"]) == ("grpc", "127.0.0.1")
+    assert (await single.observer.entry()).request.request_id == headers["x-request-id"] != "mine"
+    assert headers["traceparent"] == "00-1-2-03"
+    entry = await single.observer.entry()
+    started = entry.common_properties.start_time
+    assert headers["tandem-arrived"] == f"{started.seconds}.{started.nanos // 1000:06d}"
+
+
+async def test_the_gateways_own_server_says_who_calls(single: Proxy, ar: Backend) -> None:
+    async with grpc.aio.insecure_channel(f"unix:{single.sockets.internal}") as channel:
+        caller = (("tandem-caller", "alice"), ("tandem-peer", "10.0.0.1"))
+        assert await channel.unary_unary(SCORE)(b"a", metadata=caller) == b"a"
+    headers = ar.calls[0].headers
+    assert [headers[f"tandem-{name}"] for name in ("caller", "peer", "transport")] == ["alice", "10.0.0.1", "http"]
+    assert dict((await single.observer.entry()).request.request_headers)["tandem-caller"] == "alice"
+
+
+async def test_what_there_is_not_is_unimplemented(single: Proxy, ar: Backend) -> None:
+    for path in ("/tandem.ar.v1.AutoregressiveService/Nothing", "/tandem.ar.v1.Other/Score", "/a.B/C"):
+        assert (await single.call(path)).code is grpc.StatusCode.UNIMPLEMENTED
+    assert not ar.calls
+
+
+async def test_a_paradigm_without_replicas_says_so(single: Proxy) -> None:
+    ended = await single.call(SAMPLE)
+    assert (ended.code, ended.details) == (grpc.StatusCode.UNAVAILABLE, "parallel backend is not configured")
+
+
+async def test_health_is_the_gateways_own_and_is_not_logged(single: Proxy) -> None:
+    watch = health_pb2_grpc.HealthStub(single.channel).Watch(health_pb2.HealthCheckRequest())
+    assert (await anext(aiter(watch))).status == health_pb2.HealthCheckResponse.SERVING
+    assert (await single.envoy.admin.counters()).requests_active == 0
+    watch.cancel()
+    await single.call(SCORE)
+    await single.observer.entry()
+    assert [entry.request.path for entry in single.observer.entries] == [SCORE]
+
+
+async def test_a_message_as_large_as_backends_take_passes_and_a_larger_one_is_refused(
+    single: Proxy, ar: Backend
+) -> None:
+    largest = Limits().message - GRPC_PREFIX_BYTES
+    assert (await single.call(SCORE, b"a" * largest)).replies == [b"a" * largest]
+    ended = await single.call(SCORE, b"a" * (largest + 1))
+    assert (ended.code, len(ar.calls)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, 1)
+    assert ended.details == "the request is larger than the 4194304 bytes that are accepted"
+
+
+async def test_compressed_messages_are_not_inflated_by_the_proxy(single: Proxy, ar: Backend) -> None:
+    """What is small on the wire passes the proxy's bound whatever it inflates to; the backend bounds that."""
+    ended = await single.call(SCORE, b"a" * 3_000_000, compression=grpc.Compression.Gzip)
+    assert (ended.code, len(ar.calls)) == (grpc.StatusCode.OK, 1)
+    assert (await single.observer.entry()).request.request_body_bytes < 30_000

@@ -1,0 +1,147 @@
+"""Several replicas: who is asked, who is left alone, what is tried again, and how those that are gone are noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import grpc
+
+from tests.integration.gateway.proxy.backend import (
+    GENERATE,
+    SCORE,
+    Backend,
+    Call,
+    first_then_never,
+    never,
+)
+from tests.integration.gateway.proxy.backend_process import backend_process
+from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
+
+
+def held_by(*backends: Backend) -> list[int]:
+    return [len(backend.calls) for backend in backends]
+
+
+async def test_requests_go_where_least_is_under_way(pair: Proxy, ar: Backend, other: Backend) -> None:
+    ar.answer = other.answer = never
+    calls = []
+    for count in range(1, 9):  # one after the other, so that each pick sees the ones before
+        calls.append(pair.stream(GENERATE))
+        await until(lambda count=count: sum(held_by(ar, other)) == count)
+    assert held_by(ar, other) == [4, 4]
+    for call in calls:
+        call.cancel()
+
+
+async def until(holds: object) -> None:
+    assert callable(holds)
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_replica_that_is_not_serving_is_left_alone(pair: Proxy, ar: Backend, other: Backend) -> None:
+    await ar.set_serving(False)
+    await pair.until_serving(1)
+    for _ in range(6):
+        assert (await pair.call(SCORE)).code is grpc.StatusCode.OK
+    assert held_by(ar, other) == [0, 6]
+    await ar.set_serving(True)
+    await pair.until_serving(2)
+
+
+async def test_no_replica_is_ready(single: Proxy, ar: Backend) -> None:
+    await ar.set_serving(False)
+    await single.until_serving(0)
+    ended_so = await single.call(SCORE)
+    assert (ended_so.code, ended_so.details) == (grpc.StatusCode.UNAVAILABLE, "sequential backend is not ready")
+    assert not ar.calls
+
+
+async def test_a_replica_that_refuses_is_asked_once_and_then_another(pair: Proxy, ar: Backend, other: Backend) -> None:
+    """As a replica does that drains: UNAVAILABLE before anything else."""
+
+    async def unavailable(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        await call.context.abort(grpc.StatusCode.UNAVAILABLE, "draining")
+        yield b""
+
+    ar.answer = unavailable
+    for _ in range(8):
+        assert (await pair.call(SCORE)).code is grpc.StatusCode.OK
+    assert len(other.calls) == 8
+    attempts = [(await pair.observer.entry(n + 1)).common_properties.upstream_request_attempt_count for n in range(8)]
+    assert sorted(set(attempts)) == [1, 2]
+    assert attempts.count(2) == len(ar.calls)
+
+
+async def test_other_errors_are_not_tried_again(pair: Proxy, ar: Backend, other: Backend) -> None:
+    async def full(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        await call.context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
+        yield b""
+
+    ar.answer = other.answer = full
+    assert (await pair.call(SCORE)).details == "full"
+    assert sum(held_by(ar, other)) == 1
+
+
+async def test_nothing_is_tried_again_after_the_first_byte(pair: Proxy, ar: Backend, other: Backend) -> None:
+    ar.answer = other.answer = first_then_never
+    call = pair.stream(GENERATE, b"a")
+    replies = aiter(call)
+    assert await anext(replies) == b"a"
+    [asked] = [backend for backend in (ar, other) if backend.calls]
+    await asked.stop()
+    assert (await ended(call)).code is not grpc.StatusCode.OK
+    assert sum(held_by(ar, other)) == 1
+    assert (await pair.observer.entry()).common_properties.upstream_request_attempt_count == 1
+
+
+async def test_kill_9_of_one_of_two_loses_no_unary_call() -> None:
+    async with (
+        backend_process() as (victim, first),
+        backend_process() as (_, second),
+        proxy(ar_targets=[first, second]) as running,
+    ):
+
+        async def load() -> list[grpc.StatusCode]:
+            return [(await running.call(SCORE, b"2")).code for _ in range(20)]
+
+        callers = [asyncio.create_task(load()) for _ in range(10)]
+        await running.observer.entry(20)
+        victim.kill()
+        codes = [code for caller in callers for code in await caller]
+        assert codes == [grpc.StatusCode.OK] * 200
+        await running.observer.entry(200)
+        entries = running.observer.entries
+        assert any(entry.common_properties.upstream_request_attempt_count > 1 for entry in entries)
+
+
+async def test_kill_9_of_the_only_one_is_told_and_over_when_it_is_back(single: Proxy, ar: Backend) -> None:
+    await ar.stop()
+    ended_so = await single.call(SCORE)
+    assert ended_so.code is grpc.StatusCode.UNAVAILABLE
+    assert ended_so.details in {f"sequential backend is not {what}" for what in ("ready", "reachable")}
+    await ar.start()
+    await single.until_serving(1)
+    assert (await single.call(SCORE)).code is grpc.StatusCode.OK
+
+
+async def test_a_frozen_replica_is_given_up_and_its_streams_end() -> None:
+    """Neither closes its connection nor answers; only its silence tells."""
+    quick = replace(QUICK, keepalive_interval=0.3, keepalive_timeout=0.3, health_timeout=0.3)
+    async with (
+        backend_process() as (frozen, target),
+        proxy(ar_targets=[target], limits=quick) as running,
+    ):
+        call = running.stream(GENERATE, b"100000")
+        await anext(aiter(call))
+        frozen.send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(20):
+            assert (await ended(call)).code is not grpc.StatusCode.OK
+        await running.until_serving(0)
+        frozen.send_signal(signal.SIGCONT)
+        await running.until_serving(1)
+        assert (await running.call(SCORE, b"1")).code is grpc.StatusCode.OK

@@ -1,0 +1,128 @@
+import random
+from collections import Counter, deque
+from dataclasses import dataclass
+
+import pytest
+
+from services.common.fair_queue import FairQueue
+
+
+@dataclass(eq=False)
+class Item:
+    caller: str
+
+
+def of(caller: str) -> Item:
+    return Item(caller)
+
+
+def filled(callers: str) -> FairQueue[Item]:
+    queue: FairQueue[Item] = FairQueue()
+    for caller in callers:
+        queue.add(of(caller))
+    return queue
+
+
+def order(queue: FairQueue) -> str:
+    return "".join(queue.pop().caller for _ in range(len(queue)))
+
+
+@pytest.mark.parametrize(
+    ("arrived", "served"),
+    [("", ""), ("aaa", "aaa"), ("aaaab", "abaaa"), ("aaaabbc", "abcabaa"), ("abababcc", "abcabcab")],
+)
+def test_callers_take_turns(arrived, served):
+    assert order(filled(arrived)) == served
+
+
+def test_within_a_caller_the_first_comes_first():
+    queue, items = FairQueue(), [of("a") for _ in range(5)]
+    for item in items:
+        queue.add(item)
+    assert [queue.pop() for _ in range(5)] == items
+
+
+def test_who_comes_back_after_its_queue_was_empty_waits_for_its_turn():
+    queue = filled("ab")
+    assert queue.pop().caller == "a"
+    queue.add(of("a"))
+    assert order(queue) == "ba"
+
+
+def test_what_is_added_first_comes_before_all_others_and_costs_no_turn():
+    queue, preempted = filled("aab"), of("b")
+    queue.add_first(preempted)
+    assert queue.first is preempted
+    assert queue.sizes() == {"a": 2, "b": 2}
+    assert queue.pop() is preempted
+    assert order(queue) == "aba"
+
+
+def test_what_is_added_first_of_its_caller_waits_for_its_turn():
+    queue, item = filled("aab"), of("b")
+    queue.add_first_of_caller(item)
+    assert queue.pop().caller == "a"
+    assert queue.pop() is item
+    assert order(queue) == "ab"
+
+
+def test_the_caller_of_the_least_load_comes_first_in_turn_among_equals():
+    queue = filled("aabbcc")
+    assert queue.least_served({"a": 1, "b": 1}).caller == "c"
+    assert queue.least_served({"a": 2, "b": 1, "c": 1}).caller == "b"
+    queue.take(queue.least_served({"a": 2, "b": 1, "c": 1}))
+    assert queue.least_served({"a": 2, "b": 1, "c": 1}).caller == "c"
+    preempted = of("a")
+    queue.add_first(preempted)
+    assert queue.least_served({"a": 9}) is preempted
+
+
+def test_at_random_it_is_what_turns_by_hand_are():
+    chance = random.Random(5)
+    for _ in range(200):
+        queue, model, returned = FairQueue(), {}, deque()
+        for _ in range(60):
+            match chance.choice(["add", "add", "pop", "remove", "preempted"]):
+                case "add":
+                    item = of(chance.choice("abcd"))
+                    queue.add(item)
+                    model.setdefault(item.caller, []).append(item)
+                case "preempted":
+                    item = of(chance.choice("abcd"))
+                    queue.add_first(item)
+                    returned.appendleft(item)
+                case "pop" if len(queue):
+                    expected = served(model, returned)[0]
+                    assert queue.first is expected
+                    assert queue.pop() is expected
+                    take(model, returned, expected)
+                case "remove" if len(queue):
+                    item = chance.choice(list(queue))
+                    assert queue.remove(item)
+                    assert item not in queue
+                    assert not queue.remove(item)
+                    forget(model, returned, item)
+            assert len(queue) == len(list(queue)) == len(returned) + sum(map(len, model.values()))
+            assert queue.sizes() == Counter(item.caller for item in queue)
+
+
+def served(model: dict[str, list[Item]], returned: deque[Item]) -> list[Item]:
+    """Return the order in which all would be served if nothing came."""
+    rounds = range(max(map(len, model.values()), default=0))
+    return [*returned, *(own[number] for number in rounds for own in model.values() if number < len(own))]
+
+
+def take(model: dict[str, list[Item]], returned: deque[Item], item: Item) -> None:
+    turn = item not in returned
+    forget(model, returned, item)
+    if turn and item.caller in model:
+        model[item.caller] = model.pop(item.caller)  # to the end
+
+
+def forget(model: dict[str, list[Item]], returned: deque[Item], item: Item) -> None:
+    if item in returned:
+        returned.remove(item)
+        return
+    model[item.caller].remove(item)
+    if not model[item.caller]:
+        del model[item.caller]
