@@ -5,6 +5,7 @@
     ├── NotFound            no such model: what there is
     ├── Unauthenticated     the caller shows no API key, or none that is known
     ├── ResourceExhausted   a queue is full: come back later
+    │   ├── WaitTooLong     the work would begin too late to be of use
     │   └── OverBudget      the caller's API key allows no more for now
     ├── MessageTooLarge     the request has too many bytes: coming back does not help
     ├── DeadlineExceeded    the caller's deadline passed, the work was stopped
@@ -73,6 +74,19 @@ class ResourceExhausted(TandemError):
 
     def __init__(self, what: str, limit: int, retry_after_seconds: float) -> None:
         super().__init__(f"{what} is full (limit {limit}); retry in {retry_after_seconds:g} s")
+        self.what = what
+        self.retry_after_seconds = retry_after_seconds
+
+
+class WaitTooLong(ResourceExhausted):
+    """Expected error: the work could not begin in time; nothing of the request was kept."""
+
+    def __init__(self, what: str, wait_seconds: float, allowed: str, retry_after_seconds: float) -> None:
+        TandemError.__init__(
+            self,
+            f"{what}: the request would wait about {wait_seconds:.3g} s for its turn, longer than the {allowed};"
+            f" retry in {retry_after_seconds:g} s",
+        )
         self.what = what
         self.retry_after_seconds = retry_after_seconds
 

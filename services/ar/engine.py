@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
-from runtime.errors import Internal, ResourceExhausted, TandemError
+from runtime.deadlines import Deadline
+from runtime.errors import Internal, TandemError
+from services.ar.admission import Admission, AdmissionLimits
 from services.ar.isolation import run_isolated
 from services.ar.request_stream import RequestStream
 from services.ar.scheduler import Progress, Scheduler, StepResult, Work
 from services.ar.sequence import Sequence
 
 logger = logging.getLogger(__name__)
-
-RETRY_AFTER_SECONDS = 1.0
 
 Command = tuple[Literal["add", "cancel"], Sequence]
 
@@ -52,18 +52,15 @@ class EngineObserver(Protocol):
 
 
 class Engine:
-    """Generates for many requests at a time. `start` and all methods but the thread's own run on the event loop.
-
-    max_open_sequences bounds running plus waiting sequences; above it `submit` raises ResourceExhausted.
-    """
+    """Generates for many requests at a time. `start` and all methods but the thread's own run on the event loop."""
 
     def __init__(
-        self, scheduler: Scheduler, runner: StepRunner, observer: EngineObserver, max_open_sequences: int
+        self, scheduler: Scheduler, runner: StepRunner, observer: EngineObserver, limits: AdmissionLimits
     ) -> None:
         self._scheduler = scheduler
         self._runner = runner
         self._observer = observer
-        self._max_open_sequences = max_open_sequences
+        self._admission = Admission(limits)
         self._streams: dict[int, RequestStream] = {}  # by id of an open sequence
         self._mailbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
@@ -103,9 +100,9 @@ class Engine:
         return self._scheduler.max_num_sequences
 
     @contextmanager
-    def running(self, sequences: list[Sequence]) -> Iterator[RequestStream]:
+    def running(self, sequences: list[Sequence], deadline: Deadline | None) -> Iterator[RequestStream]:
         """Submit the sequences; those still open at the end, however it comes, are cancelled."""
-        stream = self.submit(sequences)
+        stream = self.submit(sequences, deadline)
         try:
             yield stream
         finally:
@@ -114,32 +111,43 @@ class Engine:
 
     async def wait_for_room(self, num_sequences: int) -> None:
         """Return when `submit` would not refuse so many sequences just now; nothing is reserved."""
-        while self._streams and len(self._streams) + num_sequences > self._max_open_sequences:
+        while not self._admission.has_room(num_sequences):
             self._room.clear()
             await self._room.wait()
 
-    def submit(self, sequences: list[Sequence]) -> RequestStream:
-        """Queue the sequences of one request. Raises ResourceExhausted, with nothing queued, if they don't fit."""
+    def submit(self, sequences: list[Sequence], deadline: Deadline | None = None) -> RequestStream:
+        """Queue the sequences of one request, all of one caller.
+
+        Raises ResourceExhausted, with nothing queued, if they don't fit or would begin too late; see `Admission.check`.
+        """
         if self._died is None or self._died.done():
             raise Internal
-        if len(self._streams) + len(sequences) > self._max_open_sequences:
-            raise ResourceExhausted("the engine's queue", self._max_open_sequences, RETRY_AFTER_SECONDS)
+        self._admission.check(sequences[0].caller, len(sequences), deadline)
         if not self._streams:
             self._last_progress = time.monotonic()
         stream = RequestStream(sequences)
         for sequence in sequences:
             self._streams[id(sequence)] = stream
+            self._admission.opened(sequence.caller)
             self._mailbox.put(("add", sequence))
         return stream
 
     def end(self, sequence: Sequence, outcome: Literal["finished", "cancelled"]) -> None:
         """Want nothing more of a sequence; its blocks are free before the next step. No effect if it has ended."""
-        stream = self._streams.pop(id(sequence), None)
+        stream = self._streams.get(id(sequence))
         if stream is not None:
-            self._room.set()
             stream.close(sequence)
             self._mailbox.put(("cancel", sequence))
-            self._tell_ended(outcome)
+            self._leave(sequence, outcome)
+
+    def _leave(self, sequence: Sequence, outcome: Literal["finished", "cancelled", "failed"]) -> None:
+        """The only way out for a sequence."""
+        del self._streams[id(sequence)]
+        started = sequence.scheduled_at
+        self._admission.ended(sequence.caller, None if started is None else time.monotonic() - started)
+        self._room.set()
+        with _logged("the engine's observer failed"):
+            self._observer.ended(outcome)
 
     def _loop(self) -> None:
         try:
@@ -210,13 +218,7 @@ class Engine:
             else:
                 stream.fail(item.error if isinstance(item.error, TandemError) else Internal())
             if item.finish_reason is not None or item.error is not None:
-                del self._streams[id(item.sequence)]
-                self._room.set()
-                self._tell_ended("finished" if item.error is None else "failed")
-
-    def _tell_ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None:
-        with _logged("the engine's observer failed"):
-            self._observer.ended(outcome)
+                self._leave(item.sequence, "finished" if item.error is None else "failed")
 
     def _die(self, error: BaseException) -> None:
         self._fail_all(Internal())
@@ -224,11 +226,11 @@ class Engine:
             self._died.set_result(error)
 
     def _fail_all(self, error: BaseException) -> None:
-        streams, self._streams = self._streams, {}
-        self._room.set()
-        for stream in streams.values():
+        for stream in set(self._streams.values()):
             stream.fail(error)
-            self._tell_ended("failed")
+            for sequence in stream.open_sequences():
+                if id(sequence) in self._streams:  # else it has failed before, alone
+                    self._leave(sequence, "failed")
 
 
 @contextmanager

@@ -89,7 +89,7 @@ async def proxy(
     chosen = GatewaySettings(port=0, http_port=0, **{**targets, **settings})
     with private_sockets() as sockets:
         bootstrap.write(chosen, sockets, limits, resolver)
-        envoy = Envoy(find_envoy(), sockets)
+        envoy = Envoy(find_envoy(), sockets, chosen.workers)
         async with observing(sockets) as observer:
             await envoy.start()
             try:

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from runtime.errors import Internal, ResourceExhausted
+from services.ar.admission import AdmissionLimits
 from services.ar.block_pool import BlockPool
 from services.ar.engine import Engine
 from services.ar.sampling_params import SamplingParams
@@ -65,7 +66,8 @@ class Rig:
         self.scheduler = Scheduler(self.pool, 8, 32)
         self.runner = CountingRunner(dies_at)
         self.outcomes = Outcomes()
-        self.engine = Engine(self.scheduler, self.runner, self.outcomes, max_open_sequences)
+        limits = AdmissionLimits(8, max_open_sequences, max_open_sequences, 60.0)
+        self.engine = Engine(self.scheduler, self.runner, self.outcomes, limits)
 
     async def __aenter__(self) -> "Rig":
         self.engine.start()
@@ -166,7 +168,7 @@ async def test_a_sequence_that_fails_in_an_empty_engine_does_not_end_it():
 async def test_of_a_request_whose_one_choice_fails_the_others_are_cancelled():
     async with Rig() as rig:
         guilty = [sequence(7, max_tokens=10_000), sequence(GUILTY)]
-        with pytest.raises(Internal), rig.engine.running(guilty) as stream:
+        with pytest.raises(Internal), rig.engine.running(guilty, None) as stream:
             await read(stream)
         assert rig.engine.num_open_sequences == 0
         assert await read(rig.engine.submit([sequence(1)])) == [2, 3, 4, 5, 6]
@@ -179,7 +181,7 @@ async def test_what_an_observer_raises_harms_nobody():
         rig.outcomes.raises = True
         streams = [rig.engine.submit([sequence(100 * i)]) for i in range(3)]
         assert await asyncio.gather(*map(read, streams)) == [[100 * i + n for n in range(1, 6)] for i in range(3)]
-        with rig.engine.running([sequence(max_tokens=10_000)]) as stream:
+        with rig.engine.running([sequence(max_tokens=10_000)], None) as stream:
             await stream.get()
         assert await read(rig.engine.submit([sequence(7)])) == [8, 9, 10, 11, 12]
 
@@ -231,11 +233,11 @@ async def test_a_thousand_random_cancels_leave_nothing_behind():
 async def test_leaving_a_running_request_cancels_what_is_open():
     async with Rig() as rig:
         rig.runner.gate.clear()
-        with rig.engine.running([sequence(max_tokens=50), sequence(max_tokens=50)]):
+        with rig.engine.running([sequence(max_tokens=50), sequence(max_tokens=50)], None):
             assert rig.engine.num_open_sequences == 2
         assert rig.engine.num_open_sequences == 0
         rig.runner.gate.set()
-        with rig.engine.running([sequence()]) as stream:
+        with rig.engine.running([sequence()], None) as stream:
             assert len(await read(stream)) == 5
         assert rig.outcomes == ["cancelled", "cancelled", "finished"]
 

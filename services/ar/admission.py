@@ -1,0 +1,79 @@
+"""Who may join the engine's queue: as many as it holds, and none that would begin too late.
+
+Owned by the event loop. Knows nothing of the scheduler but that callers share the places of running sequences equally.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from runtime.deadlines import Deadline
+from runtime.errors import ResourceExhausted
+from services.common.waiting_time import check_wait
+
+RETRY_AFTER_SECONDS = 1.0
+_WEIGHT = 0.1  # of the last sequence in the mean
+
+
+@dataclass(frozen=True)
+class AdmissionLimits:
+    """max_running: sequences that run at a time. max_open: those that run or wait, at most `max_open_of_caller` of one
+    caller. max_wait_seconds: how long one may be expected to wait before it runs.
+    """
+
+    max_running: int
+    max_open: int
+    max_open_of_caller: int
+    max_wait_seconds: float
+
+
+class Admission:
+    """Counts open sequences by caller, and learns from those that end how long they run."""
+
+    def __init__(self, limits: AdmissionLimits) -> None:
+        self.limits = limits
+        self._open: Counter[str] = Counter()
+        self._running_seconds = 0.0  # of a sequence, on average; 0 until one has ended
+
+    @property
+    def num_open(self) -> int:
+        return self._open.total()
+
+    def has_room(self, count: int) -> bool:
+        """Return whether `count` more sequences fit; whatever their number, they do if nothing is open."""
+        return not self._open or self.num_open + count <= self.limits.max_open
+
+    def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
+        """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would begin too late.
+
+        Without a deadline, as for the rest of a request that has begun, time is no matter.
+        """
+        if self.num_open + count > self.limits.max_open:
+            raise ResourceExhausted("the engine's queue", self.limits.max_open, RETRY_AFTER_SECONDS)
+        if self._open[caller] + count > self.limits.max_open_of_caller:
+            raise ResourceExhausted(
+                "a caller's part of the engine's queue", self.limits.max_open_of_caller, RETRY_AFTER_SECONDS
+            )
+        if deadline is not None:
+            self._check_wait(caller, count, deadline)
+
+    def _check_wait(self, caller: str, count: int, deadline: Deadline) -> None:
+        check_wait("the engine's queue", self.wait_seconds(caller, count), self.limits.max_wait_seconds, deadline)
+
+    def wait_seconds(self, caller: str, count: int = 1) -> float:
+        """Return how long the last of `count` further sequences of the caller would wait before it runs."""
+        own = self._open[caller]
+        others = sum(min(open_, own + count) for name, open_ in self._open.items() if name != caller)
+        num_without_place = own + others + count - self.limits.max_running
+        return max(0, num_without_place) * self._running_seconds / self.limits.max_running
+
+    def opened(self, caller: str) -> None:
+        self._open[caller] += 1
+
+    def ended(self, caller: str, running_seconds: float | None) -> None:
+        """Note that a sequence has ended, after it had run so long; None if it never did."""
+        self._open[caller] -= 1
+        if not self._open[caller]:
+            del self._open[caller]
+        if running_seconds is not None:
+            weight = _WEIGHT if self._running_seconds else 1.0
+            self._running_seconds += weight * (running_seconds - self._running_seconds)

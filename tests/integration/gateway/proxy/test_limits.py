@@ -1,0 +1,164 @@
+"""What Envoy keeps from the backends, and how it says so."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from tests.integration.gateway.proxy import frames
+from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
+from tests.integration.gateway.proxy.frames import connected, frame, headers, message
+from tests.integration.gateway.proxy.running import QUICK, Proxy, client, proxy
+
+
+async def test_one_request_too_many_is_told_when_to_come_back(ar: Backend) -> None:
+    ar.answer = never
+    async with proxy([ar], max_in_flight=2) as running:
+        calls = [running.stream(GENERATE) for _ in range(2)]
+        await running.until_active(2)
+        ended = await running.call(SCORE)
+        assert ended.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert ended.details == "the gateway has as many requests in flight as it may"
+        status = status_pb2.Status.FromString(ended.trailers["grpc-status-details-bin"])
+        retry = error_details_pb2.RetryInfo()
+        assert status.details[0].Unpack(retry)
+        assert (status.code, status.message, retry.retry_delay.seconds) == (8, ended.details, 1)
+        assert (await running.observer.entry()).common_properties.response_flags.upstream_overflow
+        for call in calls:
+            call.cancel()
+        await running.until_active(0)
+        assert len(ar.calls) == 2
+
+
+async def test_a_head_that_is_too_large_ends_itself_and_nothing_beside_it(single: Proxy, ar: Backend) -> None:
+    ar.answer = never
+    beside = single.stream(GENERATE)
+    await single.until_active(1)
+    for metadata in ((("a", "b" * 20_000),), tuple((f"name-{n}", "") for n in range(110))):
+        assert (await single.call(SCORE, metadata=metadata)).code is not grpc.StatusCode.OK
+    assert len(ar.calls) == 1
+    assert not beside.done()
+    beside.cancel()
+
+
+@pytest.mark.parametrize("port", ["grpc", "http"])
+async def test_a_head_that_does_not_end_is_cut_off(ar: Backend, port: str) -> None:
+    async with proxy([ar], limits=replace(QUICK, headers=0.2)) as running:
+        if port == "grpc":
+            async with connected(running.envoy.ports[port]) as connection:
+                await connection.send(frame(frames.HEADERS, 1, headers(SCORE)[:40]))
+                kind, stream, _ = await connection.until(frames.HEADERS, frames.RST_STREAM, frames.GOAWAY)
+                assert (kind, stream) != (frames.GOAWAY, 1)
+        else:
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.envoy.ports[port])
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+            assert b"408" in await asyncio.wait_for(reader.read(), 20)
+            writer.close()
+        assert not ar.calls
+
+
+async def test_a_request_that_does_not_end_is_cut_off_and_takes_no_place(ar: Backend) -> None:
+    async with proxy([ar], limits=replace(QUICK, request=0.3), max_in_flight=1) as running:
+        async with connected(running.envoy.ports["grpc"]) as connection:
+            head = frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS)
+            await connection.send(head, frame(frames.DATA, 1, message(b"a" * 100)[:50]))
+            assert (await running.call(SCORE)).code is grpc.StatusCode.OK
+            kind, stream, _ = await connection.until(frames.HEADERS, frames.RST_STREAM)
+            assert (kind, stream) == (frames.HEADERS, 1)
+        entry = await running.observer.entry(2)
+        assert dict(entry.response.response_headers)["grpc-status"] == "4"
+        assert len(ar.calls) == 1
+
+
+async def test_many_streams_that_are_reset_at_once_hurt_nobody_else(single: Proxy, ar: Backend) -> None:
+    async with connected(single.envoy.ports["grpc"]) as connection:
+        for first in range(1, 2_000, 200):
+            batch = [
+                frame(frames.HEADERS, stream, headers(SCORE), frames.END_HEADERS)
+                + frame(frames.RST_STREAM, stream, frames.CANCEL.to_bytes(4))
+                for stream in range(first, first + 200, 2)
+            ]
+            try:
+                await connection.send(*batch)
+            except ConnectionError:
+                break
+        assert (await single.call(SCORE)).code is grpc.StatusCode.OK
+        await connection.until_closed()
+    assert (await single.call(SCORE)).code is grpc.StatusCode.OK
+    assert len(ar.calls) == 2
+
+
+async def test_a_reader_that_stalls_is_given_up(ar: Backend) -> None:
+    """It takes nothing of a long reply: neither the backend's stream nor the proxy's memory is its to keep."""
+
+    async def endless(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        while True:
+            yield b"a" * 100_000
+
+    ar.answer = endless
+    async with proxy([ar], limits=replace(QUICK, silence=0.5)) as running:
+        async with connected(running.envoy.ports["grpc"], window=1000) as connection:
+            flags = frames.END_HEADERS
+            request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
+            await connection.send(frame(frames.HEADERS, 1, headers(GENERATE), flags), request)
+            entry = await running.observer.entry()
+            await running.until_active(0)
+        assert entry.common_properties.response_flags.stream_idle_timeout
+        assert entry.response.response_body_bytes < 20_000_000
+
+
+async def test_a_finished_reply_that_nobody_takes_is_given_up(ar: Backend) -> None:
+    async def large(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        yield b"a" * 100_000
+
+    ar.answer = large
+    async with proxy([ar], limits=replace(QUICK, flush=0.3)) as running:
+        async with connected(running.envoy.ports["grpc"], window=1000) as connection:
+            request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
+            await connection.send(frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS), request)
+            assert (await connection.until(frames.RST_STREAM))[1] == 1
+
+
+async def test_one_connection_too_many_is_closed(ar: Backend) -> None:
+    async with proxy([ar], max_connections=3) as running:
+        port = running.envoy.ports["grpc"]
+        async with connected(port), connected(port), connected(port) as last:
+            await last.until(frames.SETTINGS)
+            async with connected(port) as another:
+                await another.until_closed()
+            await running.envoy.admin.counters()  # the administration is not among those that are counted
+        async with asyncio.timeout(20):  # a place is free when Envoy has seen that its connection is closed
+            while (await running.call(SCORE)).code is not grpc.StatusCode.OK:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_peer_that_vanishes_is_noticed(ar: Backend) -> None:
+    """It does not answer pings: its streams end, and their work in the backend with them."""
+    ar.answer = never
+    quick = replace(QUICK, keepalive_interval=0.3, keepalive_timeout=0.3)
+    async with proxy([ar], limits=quick) as running:
+        async with connected(running.envoy.ports["grpc"]) as connection:
+            request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
+            await connection.send(frame(frames.HEADERS, 1, headers(GENERATE), frames.END_HEADERS), request)
+            await asyncio.wait_for(ar.cancelled.wait(), 20)
+
+
+async def test_many_streams_share_a_connection(single: Proxy) -> None:
+    async with client(single.address) as channel:
+        codes = await asyncio.gather(*(channel.unary_unary(SCORE)(b"a") for _ in range(300)))
+    assert codes == [b"a"] * 300
+
+
+async def test_plain_text_to_the_grpc_port_is_closed(single: Proxy) -> None:
+    with socket.create_connection(("127.0.0.1", single.envoy.ports["grpc"])) as connection:
+        connection.settimeout(20)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        while await asyncio.to_thread(connection.recv, 1000):
+            pass
+    assert (await single.call(SCORE)).code is grpc.StatusCode.OK

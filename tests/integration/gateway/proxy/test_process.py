@@ -1,0 +1,151 @@
+"""Envoy as a child: its start, its drain, its end, and that it never outlives who started it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from gateway.proxy import bootstrap
+from gateway.proxy.binary import find_envoy
+from gateway.proxy.process import Envoy, EnvoyEnded
+from gateway.proxy.sockets import private_sockets
+from gateway.settings import GatewaySettings
+from runtime.server import PortInUse
+from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
+from tests.integration.gateway.proxy.running import Proxy, client, ended, proxy
+
+
+class Held:
+    """An answer that says one thing, and the other when it may."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+
+    async def __call__(self, request: bytes, call: Call) -> AsyncIterator[bytes]:
+        yield b"first"
+        await self.may_end.wait()
+        yield b"last"
+
+
+async def test_a_drain_loses_no_stream_and_sends_newcomers_away(single: Proxy, ar: Backend) -> None:
+    ar.answer = held = Held()
+    calls = [single.stream(GENERATE) for _ in range(5)]
+    for call in calls:
+        await anext(aiter(call))
+    drained = asyncio.create_task(single.envoy.drain(60))
+    await until_refused(single.address)
+    assert not drained.done()
+    held.may_end.set()
+    results = [await ended(call) for call in calls]
+    assert [(result.code, result.replies) for result in results] == [(grpc.StatusCode.OK, [b"last"])] * 5
+    assert await drained
+    await single.observer.entry(5)
+
+
+async def until_refused(address: str) -> None:
+    """Wait until no new connection gets in."""
+    host, _, port = address.rpartition(":")
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionError:
+                return
+            writer.close()
+            await asyncio.sleep(0.05)
+
+
+async def test_what_a_drain_cuts_off_is_still_logged(single: Proxy, ar: Backend) -> None:
+    ar.answer = never
+    call = single.stream(GENERATE)
+    await single.until_active(1)
+    assert not await single.envoy.drain(0.1)
+    await single.envoy.stop()
+    assert (await ended(call)).code is grpc.StatusCode.UNAVAILABLE
+    entry = await single.observer.entry()
+    assert entry.request.path == GENERATE
+
+
+async def test_a_port_in_use_is_named(single: Proxy) -> None:
+    with private_sockets() as sockets:
+        port = single.envoy.ports["grpc"]
+        bootstrap.write(GatewaySettings(port=port, http_port=0), sockets)
+        with pytest.raises(PortInUse, match=f"cannot listen on 127.0.0.1:{port}: the port is in use"):
+            await Envoy(find_envoy(), sockets).start()
+
+
+async def test_a_configuration_that_it_does_not_take_is_told(tmp_path: Path) -> None:
+    with private_sockets() as sockets:
+        sockets.bootstrap.write_text('{"nonsense": 1}')
+        with pytest.raises(EnvoyEnded, match="nonsense"):
+            await Envoy(find_envoy(), sockets).start()
+
+
+async def test_its_death_is_noticed(single: Proxy) -> None:
+    os.kill(single.envoy.pid, signal.SIGKILL)
+    reason = await asyncio.wait_for(single.envoy.wait_dead(), 20)
+    assert str(reason).startswith("envoy ended with -9")
+
+
+async def test_it_does_not_outlive_who_started_it() -> None:
+    program = """
+import asyncio
+from gateway.proxy import bootstrap
+from gateway.proxy.binary import find_envoy
+from gateway.proxy.process import Envoy
+from gateway.proxy.sockets import private_sockets
+from gateway.settings import GatewaySettings
+
+async def main():
+    with private_sockets() as sockets:
+        bootstrap.write(GatewaySettings(port=0, http_port=0), sockets)
+        envoy = Envoy(find_envoy(), sockets)
+        await envoy.start()
+        print(envoy.pid, envoy.ports["grpc"], sockets.folder, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+    owner = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=PIPE)
+    assert owner.stdout is not None
+    pid, port, folder = (await owner.stdout.readline()).decode().split()
+    owner.kill()
+    await owner.communicate()
+    await until_refused(f"127.0.0.1:{port}")
+    async with asyncio.timeout(20):
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                os.kill(int(pid), 0)
+                await asyncio.sleep(0.05)
+    for path in sorted(Path(folder).rglob("*"), reverse=True):  # nobody was left to do it
+        path.unlink() if not path.is_dir() else path.rmdir()
+    Path(folder).rmdir()
+
+
+async def test_the_folder_is_private_and_is_removed() -> None:
+    with private_sockets() as sockets:
+        assert sockets.folder.stat().st_mode & 0o777 == 0o700
+    assert not sockets.folder.exists()
+
+
+async def test_stopping_twice_or_before_the_start_is_nothing(single: Proxy) -> None:
+    await Envoy(find_envoy(), single.sockets).stop()
+    await single.envoy.stop()
+    await single.envoy.stop()
+
+
+async def test_two_workers_share_the_port(ar: Backend) -> None:
+    async with proxy([ar], workers=2) as running:
+        for _ in range(8):
+            async with client(running.address) as channel:
+                assert await channel.unary_unary(SCORE)(b"a") == b"a"
+        await running.observer.entry(8)

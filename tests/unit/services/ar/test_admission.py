@@ -1,0 +1,74 @@
+import pytest
+
+from runtime.deadlines import Deadline
+from runtime.errors import ResourceExhausted, WaitTooLong
+from services.ar.admission import Admission, AdmissionLimits
+
+NEVER = Deadline.after(None)
+
+
+def admission(max_open: int = 100, max_open_of_caller: int = 100, max_wait_seconds: float = 60.0) -> Admission:
+    return Admission(AdmissionLimits(4, max_open, max_open_of_caller, max_wait_seconds))
+
+
+def with_open(counts: dict[str, int], running_seconds: float = 2.0, **limits: float) -> Admission:
+    found = admission(**limits)
+    found.opened("first")
+    found.ended("first", running_seconds)
+    for caller, count in counts.items():
+        for _ in range(count):
+            found.opened(caller)
+    return found
+
+
+def test_the_queue_is_bounded_as_a_whole_and_for_each_caller():
+    found = with_open({"a": 5, "b": 3}, max_open=10, max_open_of_caller=6)
+    found.check("a", 1, NEVER)
+    with pytest.raises(ResourceExhausted, match="a caller's part"):
+        found.check("a", 2, NEVER)
+    with pytest.raises(ResourceExhausted, match=r"the engine's queue is full \(limit 10\)"):
+        found.check("b", 3, NEVER)
+
+
+@pytest.mark.parametrize(
+    ("counts", "caller", "seconds"),
+    [
+        ({}, "a", 0.0),
+        ({"a": 3}, "a", 0.0),
+        ({"a": 4}, "a", 0.5),  # a place comes free every 2 s / 4
+        ({"a": 11}, "a", 4.0),
+        ({"hog": 50}, "a", 0.0),  # whose share is taken back from the hog
+        ({"hog": 50, "a": 2}, "a", 1.0),
+        ({"a": 1, "b": 1, "c": 1, "d": 1}, "e", 0.5),
+    ],
+)
+def test_the_wait_is_that_of_a_caller_whose_turn_comes(counts, caller, seconds):
+    assert with_open(counts).wait_seconds(caller) == pytest.approx(seconds)
+
+
+def test_what_would_begin_too_late_is_refused_with_the_time_to_come_back():
+    found = with_open({"a": 8}, max_wait_seconds=3.0)
+    found.check("a", 1, NEVER)
+    with pytest.raises(WaitTooLong, match="longer than the 1 s that its deadline leaves") as refusal:
+        found.check("a", 1, Deadline.after(1.0))
+    assert refusal.value.retry_after_seconds == pytest.approx(1.5, abs=0.1)
+    with pytest.raises(WaitTooLong, match="longer than the 3 s that the server lets anybody wait; retry in 1 s"):
+        found.check("a", 4, NEVER)
+
+
+def test_nothing_is_refused_for_time_before_a_sequence_has_ended():
+    found = admission()
+    for _ in range(50):
+        found.opened("a")
+    found.check("a", 1, Deadline.after(0.001))
+
+
+def test_the_mean_follows_what_ends():
+    found = with_open({"a": 4}, running_seconds=1.0)
+    for _ in range(100):
+        found.opened("b")
+        found.ended("b", 5.0)
+    found.opened("b")
+    found.ended("b", None)
+    assert found.wait_seconds("a") == pytest.approx(5.0 / 4, rel=0.01)
+    assert found.num_open == 4
