@@ -97,10 +97,13 @@ class ProcessSettings(BaseSettings):
         return init_settings, own_env_settings, env_settings, _TableOfToml(settings_cls, Path("tandem.toml"))
 
     @classmethod
-    def from_command_line(cls, program: str) -> Self:
-        """Read all sources; on a bad value print the key, the value and what is accepted, and exit with 2."""
+    def from_command_line(cls, program: str, arguments: list[str] | None = None) -> Self:
+        """Read all sources; on a bad value print the key, the value and what is accepted, and exit with 2.
+
+        `arguments` stand in for the process's own.
+        """
         try:
-            return CliApp.run(cls, cli_args=sys.argv[1:])
+            return CliApp.run(cls, cli_args=sys.argv[1:] if arguments is None else arguments)
         except ValidationError as error:
             print(f"{program}: bad setting\n{describe(error)}", file=sys.stderr)
             sys.exit(2)

@@ -48,8 +48,8 @@ def write(
 ) -> None:
     """Write all files that Envoy starts with into the folder of `sockets`."""
     sockets.bootstrap.write_text(json.dumps(document(settings, sockets, limits, resolver), indent=2))
-    if named := secrets(settings.server_tls(), settings.backend_tls(), sockets):
-        sockets.secrets.write_text(json.dumps(named, indent=2))
+    for name, secret in secrets(settings.server_tls(), settings.backend_tls(), sockets).items():
+        sockets.secret(name).write_text(json.dumps(secret, indent=2))
 
 
 def address_of(host: str) -> str:

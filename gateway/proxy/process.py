@@ -19,8 +19,9 @@ from runtime.server import PortInUse
 
 logger = logging.getLogger(__name__)
 
-DRAIN_TIME_SECONDS = 1
-"""After it a draining Envoy accepts no new connections; meanwhile clients that come are told to go elsewhere."""
+SETTLE_SECONDS = 0.3
+"""Nothing may have been under way for this long at the end of a drain: a client that is connected and was idle learns
+of the drain with its next reply only, and the last log entries need a moment to get out."""
 
 _POLL_SECONDS = 0.02
 _END_SECONDS = 5.0
@@ -42,7 +43,7 @@ class Envoy:
         """The ports of the public listeners by their names, once started."""
         self._command = (
             *(str(binary), "-c", str(sockets.bootstrap), "--concurrency", str(workers)),
-            *("--disable-hot-restart", "--drain-time-s", str(DRAIN_TIME_SECONDS), "--drain-strategy", "immediate"),
+            *("--disable-hot-restart", "--drain-strategy", "immediate"),
             *("--log-level", "warning", "--log-format", "%l %v"),
         )
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -99,7 +100,10 @@ class Envoy:
         await self._reader
 
     async def _until_idle(self) -> None:
-        while (await self.admin.counters()).requests_active:  # noqa: ASYNC110  Envoy tells only when asked
+        idle_polls = 0
+        while idle_polls * _POLL_SECONDS < SETTLE_SECONDS:
+            active = (await self.admin.counters()).requests_active
+            idle_polls = 0 if active else idle_polls + 1
             await asyncio.sleep(_POLL_SECONDS)
 
     def _started(self) -> Process:

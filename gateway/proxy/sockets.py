@@ -38,10 +38,9 @@ class Sockets:
         """The file that Envoy starts with."""
         return self.folder / "bootstrap.json"
 
-    @property
-    def secrets(self) -> Path:
-        """The file that names the certificates; see tls.py."""
-        return self.folder / "secrets.json"
+    def secret(self, name: str) -> Path:
+        """Return the file that says where a certificate is; see tls.py."""
+        return self.folder / f"{name}.json"
 
     @property
     def reload(self) -> Path:

@@ -1,5 +1,5 @@
-"""TLS of Envoy's listeners and of its connections to backends. Certificates are named in a file of their own, which
-Envoy reads again whenever something is moved into the folder that it watches: see certificates.py.
+"""TLS of Envoy's listeners and of its connections to backends. Certificates are named in files of their own; Envoy
+reads them again whenever something is moved into the folder that it watches: see certificates.py.
 """
 
 from __future__ import annotations
@@ -68,40 +68,43 @@ def _upstream_socket(tls: ChannelTls, endpoint: Endpoint, sockets: Sockets) -> J
 
 
 def _secret(name: str, sockets: Sockets) -> Json:
-    source = {"path": str(sockets.secrets)}
+    source = {"path": str(sockets.secret(name))}
     return {"name": name, "sds_config": {"path_config_source": source, "resource_api_version": "V3"}}
 
 
-def secrets(server: ServerTls | None, backends: ChannelTls | None, sockets: Sockets) -> Json | None:
-    """Return the file that names the certificates, an envoy.service.discovery.v3.DiscoveryResponse; None without TLS.
+def secrets(server: ServerTls | None, backends: ChannelTls | None, sockets: Sockets) -> dict[str, Json]:
+    """Return the files that say where certificates are, by the secrets' names; none without TLS.
 
-    It has the files' names and never what is in them.
+    Each is an envoy.service.discovery.v3.DiscoveryResponse of one secret, for Envoy takes no more from a file. They
+    have the names of the files with certificates and never what is in them.
     """
-    found: list[Json] = []
+    found: dict[str, Json] = {}
     if server:
-        found.append(_identity(SERVER, server.identity, sockets))
-        found += [_authority(CLIENTS, server.client_ca, sockets)] if server.client_ca else []
+        found[SERVER] = _identity(server.identity, sockets)
+    if server and server.client_ca:
+        found[CLIENTS] = _authority(server.client_ca, sockets)
     if backends:
-        found.append(_authority(BACKENDS, backends.ca, sockets))
-        found += [_identity(GATEWAY, backends.identity, sockets)] if backends.identity else []
-    return {"resources": found} if found else None
+        found[BACKENDS] = _authority(backends.ca, sockets)
+    if backends and backends.identity:
+        found[GATEWAY] = _identity(backends.identity, sockets)
+    return {name: {"resources": [typed(f"{_TLS}.Secret", name=name, **secret)]} for name, secret in found.items()}
 
 
-def _identity(name: str, identity: Identity, sockets: Sockets) -> Json:
+def _identity(identity: Identity, sockets: Sockets) -> Json:
     certificate = {
         "certificate_chain": {"filename": str(identity.cert.absolute())},
         "private_key": {"filename": str(identity.key.absolute())},
         "watched_directory": {"path": str(sockets.reload)},
     }
-    return typed(f"{_TLS}.Secret", name=name, tls_certificate=certificate)
+    return {"tls_certificate": certificate}
 
 
-def _authority(name: str, ca: Path, sockets: Sockets) -> Json:
+def _authority(ca: Path, sockets: Sockets) -> Json:
     context = {
         "trusted_ca": {"filename": str(ca.absolute())},
         "watched_directory": {"path": str(sockets.reload)},
     }
-    return typed(f"{_TLS}.Secret", name=name, validation_context=context)
+    return {"validation_context": context}
 
 
 def handshake_limit(limits: Limits) -> Json:

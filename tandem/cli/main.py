@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli import bench, collapse, demo, doctor, generate, keys, models, race, sample, score, up
+from tandem.cli import bench, collapse, demo, doctor, gateway, generate, keys, models, race, sample, score, up
 
 RUN, USE, LOOK = "Run", "Use", "Look"
 
@@ -48,3 +48,4 @@ app.command(rich_help_panel=LOOK)(doctor.doctor)
 app.add_typer(bench.app, name="bench", rich_help_panel=LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
+app.add_typer(gateway.app, name="gateway", rich_help_panel=LOOK)

@@ -20,7 +20,9 @@ from gateway.proxy.process import Envoy, EnvoyEnded
 from gateway.proxy.sockets import private_sockets
 from gateway.settings import GatewaySettings
 from runtime.server import PortInUse
+from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
+from tests.integration.gateway.proxy.frames import connected, frame, headers, message
 from tests.integration.gateway.proxy.running import Proxy, client, ended, proxy
 
 
@@ -64,15 +66,32 @@ async def until_refused(address: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_what_a_drain_cuts_off_is_still_logged(single: Proxy, ar: Backend) -> None:
+async def test_what_is_not_over_in_time_is_cut_off(single: Proxy, ar: Backend) -> None:
     ar.answer = never
     call = single.stream(GENERATE)
     await single.until_active(1)
     assert not await single.envoy.drain(0.1)
     await single.envoy.stop()
     assert (await ended(call)).code is grpc.StatusCode.UNAVAILABLE
-    entry = await single.observer.entry()
-    assert entry.request.path == GENERATE
+    await asyncio.wait_for(ar.cancelled.wait(), 20)
+
+
+async def test_who_is_connected_learns_of_a_drain_with_the_next_reply(single: Proxy, ar: Backend) -> None:
+    ar.answer = held = Held()
+    stream = single.stream(GENERATE)
+    await anext(aiter(stream))
+    async with connected(single.envoy.ports["grpc"]) as connection:
+        await connection.until(frames.SETTINGS)
+        drained = asyncio.create_task(single.envoy.drain(60))
+        await until_refused(single.address)
+        held.may_end.set()
+        request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
+        await connection.send(frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS), request)
+        assert [(await connection.until(frames.GOAWAY, frames.HEADERS))[0] for _ in range(2)] == [
+            frames.GOAWAY,
+            frames.HEADERS,
+        ]
+    assert await drained
 
 
 async def test_a_port_in_use_is_named(single: Proxy) -> None:

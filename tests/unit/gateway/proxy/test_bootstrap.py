@@ -1,0 +1,187 @@
+"""The shape of Envoy's configuration: every field exists, Envoy accepts it, and it says what the settings say."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import envoy.extensions
+import pytest
+from envoy.config.bootstrap.v3 import bootstrap_pb2
+from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf import json_format
+
+from gateway.proxy import bootstrap
+from gateway.proxy.binary import find_envoy
+from gateway.proxy.limits import Limits
+from gateway.proxy.sockets import Sockets, private_sockets
+from gateway.proxy.validate import validate
+from gateway.settings import GatewaySettings
+from tests.certificates import Authority
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def sockets() -> Iterator[Sockets]:
+    with private_sockets() as made:
+        yield made
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "ours")
+
+
+def keys_file(folder: Path) -> Path:
+    path = folder / "keys.toml"
+    path.write_text(f'[[keys]]\nname = "a"\nsha256 = "{"0" * 64}"\n')
+    return path
+
+
+def settings_of(kind: str, folder: Path, ours: Authority) -> GatewaySettings:
+    """Return settings of a kind that the configuration must be good for."""
+    identity = ours.issue("a")
+    server = {"tls_cert": identity.cert, "tls_key": identity.key}
+    backends = {"backend_ca": ours.ca, "backend_cert": identity.cert, "backend_key": identity.key}
+    named = {"ar_targets": ["ar:50051", "other.lan:50051", "127.0.0.1:5"], "gan_targets": ["[::1]:50052"]}
+    given: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "one paradigm": {"gan_targets": []},
+        "several replicas": {"ar_targets": ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.2:1"]},
+        "names": named,
+        "all addresses": {"host": "::", "allow_open": True},
+        "TLS": server,
+        "mutual TLS": {**server, "tls_client_ca": ours.ca},
+        "TLS to backends": {**named, **backends},
+        "keys": {"api_keys_file": keys_file(folder)},
+        "everything": {**named, **server, **backends, "tls_client_ca": ours.ca, "api_keys_file": keys_file(folder)},
+    }
+    return GatewaySettings(port=0, http_port=0, **given[kind])
+
+
+KINDS = (
+    *("plain", "one paradigm", "several replicas", "names", "all addresses"),
+    *("TLS", "mutual TLS", "TLS to backends", "keys", "everything"),
+)
+
+
+def parsed(document: dict[str, Any]) -> Any:
+    """Parse it as Envoy does; a field that does not exist is an error, in the extensions too."""
+    for module in pkgutil.walk_packages(envoy.extensions.__path__, "envoy.extensions."):
+        if module.name.endswith("_pb2"):
+            importlib.import_module(module.name)
+    return json_format.ParseDict(document, bootstrap_pb2.Bootstrap())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_exists_and_envoy_accepts_it(kind: str, sockets: Sockets, tmp_path: Path, ours: Authority) -> None:
+    settings = settings_of(kind, tmp_path, ours)
+    parsed(bootstrap.document(settings, sockets))
+    bootstrap.write(settings, sockets)
+    assert validate(find_envoy(), sockets.bootstrap) == []
+    for file in sockets.folder.glob("*.json"):
+        if file != sockets.bootstrap:
+            json_format.ParseDict(json.loads(file.read_text()), discovery_pb2.DiscoveryResponse())
+
+
+def test_a_misspelt_field_is_found(sockets: Sockets) -> None:
+    document = bootstrap.document(GatewaySettings(), sockets)
+    manager = document["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["stream_idle_timeuot"] = manager.pop("stream_idle_timeout")
+    with pytest.raises(json_format.ParseError, match="stream_idle_timeuot"):
+        parsed(document)
+    sockets.bootstrap.write_text(json.dumps(document))
+    assert "stream_idle_timeuot" in " ".join(validate(find_envoy(), sockets.bootstrap))
+
+
+def clusters(document: dict[str, Any]) -> dict[str, Any]:
+    return {each["name"]: each for each in document["static_resources"]["clusters"]}
+
+
+def listeners(document: dict[str, Any]) -> dict[str, Any]:
+    return {each["name"]: each for each in document["static_resources"]["listeners"]}
+
+
+def manager_of(document: dict[str, Any], listener: str) -> dict[str, Any]:
+    found: dict[str, Any] = listeners(document)[listener]["filter_chains"][0]["filters"][0]["typed_config"]
+    return found
+
+
+def filters_of(document: dict[str, Any], listener: str) -> list[str]:
+    return [each["name"].rpartition(".")[2] for each in manager_of(document, listener)["http_filters"]]
+
+
+def test_settings_are_where_they_belong(sockets: Sockets) -> None:
+    settings = GatewaySettings(port=7, http_port=8, max_in_flight=9, max_connections=10, ar_targets=["127.0.0.1:5"])
+    document = bootstrap.document(settings, sockets)
+    ports = [
+        each["address"]["socket_address"]["port_value"]
+        for each in listeners(document).values()
+        if "socket_address" in each["address"]
+    ]
+    assert ports == [7, 8]
+    assert clusters(document)["sequential"]["circuit_breakers"]["thresholds"][0]["max_requests"] == 9
+    monitor = document["overload_manager"]["resource_monitors"][0]["typed_config"]
+    assert monitor["max_active_downstream_connections"] == 10
+    assert clusters(document)["sequential"]["type"] == "STATIC"
+
+
+def test_a_name_among_the_targets_is_looked_up(sockets: Sockets) -> None:
+    document = bootstrap.document(GatewaySettings(ar_targets=["ar:1", "127.0.0.1:2"]), sockets)
+    assert clusters(document)["sequential"]["cluster_type"]["name"] == "envoy.clusters.dns"
+
+
+def test_a_paradigm_without_replicas_has_no_cluster(sockets: Sockets) -> None:
+    assert "parallel" not in clusters(bootstrap.document(GatewaySettings(gan_targets=[]), sockets))
+
+
+def test_only_strangers_are_asked_for_a_key_and_only_with_keys(sockets: Sockets, tmp_path: Path) -> None:
+    without = bootstrap.document(GatewaySettings(), sockets)
+    assert filters_of(without, "grpc") == ["buffer", "router"]
+    with_keys = bootstrap.document(GatewaySettings(api_keys_file=keys_file(tmp_path)), sockets)
+    assert filters_of(with_keys, "grpc") == ["ext_authz", "buffer", "router"]
+    for document in (without, with_keys):
+        for listener in ("http", "internal"):
+            assert filters_of(document, listener) == ["buffer", "router"]
+
+
+def test_keys_and_certificates_stay_out_of_the_files(sockets: Sockets, tmp_path: Path, ours: Authority) -> None:
+    settings = settings_of("everything", tmp_path, ours)
+    bootstrap.write(settings, sockets)
+    written = "".join(file.read_text() for file in sockets.folder.glob("*.json"))
+    assert settings.tls_key is not None
+    assert str(settings.tls_key) in written
+    assert "PRIVATE KEY" not in written
+    assert "0" * 64 not in written
+
+
+def test_the_administration_is_a_socket_in_the_private_folder(sockets: Sockets) -> None:
+    document = bootstrap.document(GatewaySettings(), sockets)
+    assert document["admin"]["address"] == {"pipe": {"path": str(sockets.folder / "admin.sock")}}
+
+
+def test_limits_are_injected(sockets: Sockets) -> None:
+    document = bootstrap.document(GatewaySettings(), sockets, Limits(headers=0.25, keepalive_interval=3))
+    manager = manager_of(document, "grpc")
+    assert manager["request_headers_timeout"] == "0.25s"
+    assert manager["http2_protocol_options"]["connection_keepalive"]["interval"] == "3s"
+
+
+@pytest.mark.parametrize(
+    ("host", "address"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1")]
+)
+def test_a_host_is_bound_to_by_its_address(host: str, address: str) -> None:
+    assert bootstrap.address_of(host) == address
+
+
+def test_a_host_without_an_address_is_an_error() -> None:
+    with pytest.raises(OSError, match="not known|resolution"):
+        bootstrap.address_of("nowhere.invalid")
