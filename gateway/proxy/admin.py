@@ -96,7 +96,7 @@ class Admin:
     async def drain_listeners(self) -> None:
         """Have clients told with their next reply to go elsewhere, and accept no new connections; Envoy goes on."""
         await self._ask("POST", "/drain_listeners?graceful&skip_exit")
-        # The first alone leaves the ports open until Envoy ends; this one alone says nothing to those who are connected.
+        # The first alone leaves the ports open until Envoy ends; this one says nothing to those who are connected.
         await self._ask("POST", "/drain_listeners")
 
     async def _json(self, path: str) -> Json:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 
-class NoEnvoy(Exception):
+class NoEnvoy(FileNotFoundError):
     """Expected error: there is no Envoy on this machine; the operator must install one."""
 
     def __init__(self) -> None:

@@ -27,10 +27,11 @@ _POLL_SECONDS = 0.02
 _END_SECONDS = 5.0
 _TAIL_LINES = 5
 _CANNOT_BIND = re.compile(r"cannot bind '?([^']+?)'?: ")
+_STOPPED = "caught ENVOY_SIGTERM"  # a warning, though it is what it was told to do
 _LEVELS = {"warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}
 
 
-class EnvoyEnded(Exception):
+class EnvoyEnded(ChildProcessError):
     """Envoy ended though nobody had told it to; the text has the last lines that it logged."""
 
 
@@ -129,7 +130,11 @@ class Envoy:
         if process.stderr is None:
             raise RuntimeError("the log is not piped")
         while line := await process.stderr.readline():
-            text = line.decode("utf-8", "replace").strip()
-            level, _, message = text.partition(" ")
-            self._tail.append(message if level in _LEVELS else text)
-            logger.log(_LEVELS.get(level, logging.INFO), "envoy: %s", self._tail[-1])
+            self._keep(line.decode("utf-8", "replace").strip())
+
+    def _keep(self, line: str) -> None:
+        level, _, message = line.partition(" ")
+        if message == _STOPPED:
+            return
+        self._tail.append(message if level in _LEVELS else line)
+        logger.log(_LEVELS.get(level, logging.INFO), "envoy: %s", self._tail[-1])

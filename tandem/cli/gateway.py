@@ -24,7 +24,7 @@ def config(
     context: typer.Context,
     folder: Annotated[
         Path | None,
-        typer.Option(help="Write all files that Envoy starts with into this folder instead, for `envoy -c`."),
+        typer.Option(help="Write all files that Envoy starts with into this folder instead, and have it check them."),
     ] = None,
 ) -> None:
     """Print the configuration of Envoy, as JSON, that the gateway would run with.
@@ -35,7 +35,9 @@ def config(
     terminal = Terminal()
     with friendly_errors(terminal):
         from gateway.proxy import bootstrap
+        from gateway.proxy.binary import find_envoy
         from gateway.proxy.sockets import Sockets
+        from gateway.proxy.validate import validate
         from gateway.settings import GatewaySettings
 
         settings = GatewaySettings.from_command_line("gateway", context.args)
@@ -46,3 +48,5 @@ def config(
         sockets.reload.mkdir(parents=True, exist_ok=True)
         bootstrap.write(settings, sockets)
         terminal.note(f"written: {sockets.bootstrap}")
+        if problems := validate(find_envoy(), sockets.bootstrap):
+            raise ValueError("\n".join(problems))

@@ -118,11 +118,14 @@ async def test_a_finished_reply_that_nobody_takes_is_given_up(ar: Backend) -> No
         yield b"a" * 100_000
 
     ar.answer = large
-    async with proxy([ar], limits=replace(QUICK, flush=0.3)) as running:
-        async with connected(running.envoy.ports["grpc"], window=1000) as connection:
-            request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
-            await connection.send(frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS), request)
-            assert (await connection.until(frames.RST_STREAM))[1] == 1
+    quick = replace(QUICK, flush=0.3)
+    async with (
+        proxy([ar], limits=quick) as running,
+        connected(running.envoy.ports["grpc"], window=1000) as connection,
+    ):
+        request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
+        await connection.send(frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS), request)
+        assert (await connection.until(frames.RST_STREAM))[1] == 1
 
 
 async def test_one_connection_too_many_is_closed(ar: Backend) -> None:
@@ -142,11 +145,10 @@ async def test_a_peer_that_vanishes_is_noticed(ar: Backend) -> None:
     """It does not answer pings: its streams end, and their work in the backend with them."""
     ar.answer = never
     quick = replace(QUICK, keepalive_interval=0.3, keepalive_timeout=0.3)
-    async with proxy([ar], limits=quick) as running:
-        async with connected(running.envoy.ports["grpc"]) as connection:
-            request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
-            await connection.send(frame(frames.HEADERS, 1, headers(GENERATE), frames.END_HEADERS), request)
-            await asyncio.wait_for(ar.cancelled.wait(), 20)
+    async with proxy([ar], limits=quick) as running, connected(running.envoy.ports["grpc"]) as connection:
+        request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
+        await connection.send(frame(frames.HEADERS, 1, headers(GENERATE), frames.END_HEADERS), request)
+        await asyncio.wait_for(ar.cancelled.wait(), 20)
 
 
 async def test_many_streams_share_a_connection(single: Proxy) -> None:

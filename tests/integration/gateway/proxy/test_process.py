@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from asyncio.subprocess import PIPE
@@ -145,9 +146,7 @@ asyncio.run(main())
             while True:
                 os.kill(int(pid), 0)
                 await asyncio.sleep(0.05)
-    for path in sorted(Path(folder).rglob("*"), reverse=True):  # nobody was left to do it
-        path.unlink() if not path.is_dir() else path.rmdir()
-    Path(folder).rmdir()
+    shutil.rmtree(folder)  # nobody was left to do it
 
 
 async def test_the_folder_is_private_and_is_removed() -> None:

@@ -183,5 +183,5 @@ def test_a_host_is_bound_to_by_its_address(host: str, address: str) -> None:
 
 
 def test_a_host_without_an_address_is_an_error() -> None:
-    with pytest.raises(OSError, match="not known|resolution"):
+    with pytest.raises(OSError, match=r"not known|resolution"):
         bootstrap.address_of("nowhere.invalid")

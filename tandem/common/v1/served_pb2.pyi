@@ -1,0 +1,25 @@
+from tandem.common.v1 import timings_pb2 as _timings_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Served(_message.Message):
+    __slots__ = ("model", "outputs", "first_outputs", "pictures", "timings", "backend_seconds", "arrival_wait_seconds")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    PICTURES_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ARRIVAL_WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    outputs: int
+    first_outputs: int
+    pictures: int
+    timings: _timings_pb2.Timings
+    backend_seconds: float
+    arrival_wait_seconds: float
+    def __init__(self, model: _Optional[str] = ..., outputs: _Optional[int] = ..., first_outputs: _Optional[int] = ..., pictures: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., backend_seconds: _Optional[float] = ..., arrival_wait_seconds: _Optional[float] = ...) -> None: ...

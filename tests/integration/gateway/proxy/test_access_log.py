@@ -1,0 +1,110 @@
+"""The log of requests: one entry each, from which the clock is made, and none lost without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from tests.integration.gateway.proxy import frames
+from tests.integration.gateway.proxy.backend import (
+    GENERATE,
+    SCORE,
+    SERVED,
+    Backend,
+    first_then_never,
+    never,
+    sequential,
+)
+from tests.integration.gateway.proxy.frames import connected, frame, headers, message
+from tests.integration.gateway.proxy.observer import Observer
+from tests.integration.gateway.proxy.running import QUICK, Proxy, proxy
+
+
+def times(entry: Any) -> list[float]:
+    """Return the times of an entry in the order in which they happen, in seconds after its start."""
+    common = entry.common_properties
+    ordered: list[Duration] = [
+        common.time_to_last_rx_byte,
+        common.time_to_first_upstream_tx_byte,
+        common.time_to_last_upstream_tx_byte,
+        common.time_to_first_upstream_rx_byte,
+        common.time_to_first_downstream_tx_byte,
+        common.time_to_last_upstream_rx_byte,
+        common.time_to_last_downstream_tx_byte,
+        common.duration,
+    ]
+    return [each.ToTimedelta().total_seconds() for each in ordered]
+
+
+async def test_an_entry_has_every_time_and_what_the_backend_says(single: Proxy) -> None:
+    await single.call(GENERATE, b"a")
+    entry = await single.observer.entry()
+    assert times(entry) == sorted(times(entry))
+    assert times(entry)[0] > 0
+    trailers = dict(entry.response.response_trailers)
+    assert (trailers["grpc-status"], entry.common_properties.upstream_cluster) == ("0", "sequential")
+    assert base64.b64decode(trailers["tandem-served-bin"] + "==") == SERVED
+    assert dict(entry.request.request_headers) == {"tandem-transport": "grpc"}
+
+
+async def test_what_a_client_gives_up_is_told_from_what_ends_in_time(single: Proxy, ar: Backend) -> None:
+    ar.answer = first_then_never
+    call = single.stream(GENERATE, timeout=60)
+    await anext(aiter(call))
+    call.cancel()
+    cancelled = await single.observer.entry()
+    assert cancelled.common_properties.response_flags.downstream_remote_reset
+    assert dict(cancelled.request.request_headers)["grpc-timeout"]
+    ar.answer = never
+    await single.call(SCORE, timeout=0.1)
+    late = await single.observer.entry(2)
+    is_reset_by_client = late.common_properties.response_flags.downstream_remote_reset
+    assert is_reset_by_client or dict(late.response.response_headers)["grpc-status"] == "4"
+    assert dict(late.request.request_headers)["grpc-timeout"]
+
+
+async def test_envoy_keeps_the_deadline_where_nobody_else_does(single: Proxy, ar: Backend) -> None:
+    """The client sends its deadline and forgets it, and the backend does not know of the request yet."""
+    async with connected(single.envoy.ports["grpc"]) as connection:
+        head = frame(frames.HEADERS, 1, headers(SCORE, grpc_timeout="50m"), frames.END_HEADERS)
+        await connection.send(head, frame(frames.DATA, 1, message(b"abc")[:-1]))
+        entry = await single.observer.entry()
+    assert entry.response.response_code_details == "max_duration_timeout"
+    ended = dict(entry.response.response_headers)
+    assert ended["grpc-status"] == "4"
+    assert ended["grpc-message"].startswith("the request was not here within its deadline")
+    assert not ar.calls
+
+
+async def test_entries_that_nobody_takes_are_counted(ar: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    stalled = asyncio.Event()
+
+    async def stall(self: Observer, messages: Any, context: Any) -> Any:
+        await stalled.wait()
+
+    monkeypatch.setattr(Observer, "StreamAccessLogs", stall)
+    async with proxy([ar], limits=replace(QUICK, connection_buffer=16_384, log_buffer=1024)) as running:
+        written = dropped = 0
+        async with asyncio.timeout(60):
+            while not dropped:
+                await asyncio.gather(*(running.call(SCORE) for _ in range(50)))
+                counters = await running.envoy.admin.counters()
+                written, dropped = counters.log_entries_written, counters.log_entries_dropped
+        assert written + dropped == len(ar.calls)
+        stalled.set()
+
+
+async def test_no_entry_is_lost_of_many(ar: Backend) -> None:
+    async with sequential() as other, proxy([ar, other], workers=2) as running:
+        for _ in range(5):
+            await asyncio.gather(*(running.call(SCORE) for _ in range(100)))
+        await running.observer.entry(500)
+        counters = await running.envoy.admin.counters()
+        assert (counters.log_entries_written, counters.log_entries_dropped) == (500, 0)
+        assert len({entry.request.request_id for entry in running.observer.entries}) == 500
+        assert min(len(ar.calls), len(other.calls)) > 100
