@@ -9,6 +9,7 @@
     ├── MessageTooLarge     the request has too many bytes: coming back does not help
     ├── DeadlineExceeded    the caller's deadline passed, the work was stopped
     ├── Unavailable         the server or its backend is gone or not ready yet
+    ├── ModelFault          the model computed no usable output for this request; others are not affected
     └── Internal            a fault of ours: the log has the details, the caller a fixed text
 
 An exception that is not a TandemError counts as Internal.
@@ -117,3 +118,18 @@ class Internal(TandemError):
 
     def __init__(self) -> None:
         super().__init__("internal error; the server's log has the details")
+
+
+class ModelFault(TandemError):
+    """Unexpected error: the model's output for this one request holds NaN, infinity or an unknown token.
+
+    Nothing of it is sent; requests that were computed in the same pass are not affected. The text is fixed: it carries
+    neither a value nor an exception's text.
+    """
+
+    code = "INTERNAL"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the model gave NaN, infinity or an unknown token for this request; other requests are not affected"
+        )
