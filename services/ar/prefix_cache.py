@@ -3,6 +3,9 @@
 What vLLM calls automatic prefix caching. Blocks and their keys are the pool's; this knows sequences, and which of
 their blocks may be shared. Keys are SHA-256, chained: prompts are made by strangers, and one who could make two
 contents with one key would be served, or serve others, keys and values that are not theirs.
+
+A sequence's `cache_salt` comes before its first tokens in the chain, so sequences of different salts share nothing:
+what is found in the cache, and how soon a prompt is through, tells a caller of its own prompts only.
 """
 
 import hashlib
@@ -10,6 +13,8 @@ from array import array
 
 from services.ar.block_pool import BlockPool
 from services.ar.sequence import Sequence
+
+_SALT_DOMAIN = b"tandem prefix cache salt\0"
 
 
 class PrefixCache:
@@ -55,7 +60,7 @@ class PrefixCache:
     def _keys(self, sequence: Sequence, num_tokens: int) -> list[bytes]:
         """Return the keys of the blocks that can be shared of those that hold the first `num_tokens`."""
         num_blocks = self._shareable(sequence, num_tokens) // self._pool.block_size
-        _extend(sequence.block_keys, sequence.token_ids, self._pool.block_size, num_blocks)
+        _extend(sequence.block_keys, sequence.token_ids, self._pool.block_size, num_blocks, sequence.cache_salt)
         return sequence.block_keys[:num_blocks]
 
     def _shareable(self, sequence: Sequence, num_tokens: int) -> int:
@@ -64,8 +69,13 @@ class PrefixCache:
         return num_tokens - num_tokens % self._unit_tokens
 
 
-def _extend(keys: list[bytes], token_ids: list[int], block_size: int, num_blocks: int) -> None:
+def _extend(keys: list[bytes], token_ids: list[int], block_size: int, num_blocks: int, salt: bytes) -> None:
     """Extend the keys of the first blocks to those of the first `num_blocks`, which the tokens must fill."""
     for place in range(len(keys), num_blocks):
         tokens = array("q", token_ids[place * block_size : (place + 1) * block_size])
-        keys.append(hashlib.sha256((keys[-1] if keys else b"") + tokens.tobytes()).digest())
+        keys.append(hashlib.sha256((keys[-1] if keys else _first_link(salt)) + tokens.tobytes()).digest())
+
+
+def _first_link(salt: bytes) -> bytes:
+    """Return what stands before the first block's tokens: as long as a key, so that no salt can pass for tokens."""
+    return hashlib.sha256(_SALT_DOMAIN + salt).digest() if salt else b""

@@ -44,6 +44,8 @@ class Sequence:
     eos_token_ids: frozenset[int] = frozenset()
     choice_index: int = 0
     is_scored: bool = False
+    cache_salt: bytes = b""
+    """Sequences share computed blocks only with those of the same salt; see prefix_cache.py."""
 
     token_ids: list[int] = field(init=False)
     num_computed_tokens: int = field(default=0, init=False)
