@@ -2,6 +2,10 @@
 
 The thread owns scheduler and runner; coroutines own the streams. Between them go commands one way and progress the
 other, once a step. Knows nothing of text, protobuf or gRPC.
+
+A fault ends as little as possible. What raises while one sequence is handled fails that sequence's request; a step that
+raises is run again in halves until the guilty sequences are found; what an observer raises is logged. The engine dies,
+and with it all that is in flight, only if its own state is damaged or nothing at all can be computed any more.
 """
 
 import asyncio
@@ -13,10 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
-from runtime.errors import Internal, ResourceExhausted
+from runtime.errors import Internal, ResourceExhausted, TandemError
+from services.ar.isolation import run_isolated
 from services.ar.request_stream import RequestStream
-from services.ar.scheduler import Progress, Scheduler, Work
-from services.ar.sequence import SampledToken, Sequence
+from services.ar.scheduler import Progress, Scheduler, StepResult, Work
+from services.ar.sequence import Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +31,20 @@ Command = tuple[Literal["add", "cancel"], Sequence]
 
 
 class StepRunner(Protocol):
-    """Computes a step: one list of tokens a work."""
+    """Computes a step: for each work its tokens, or why there are none."""
 
     def start(self) -> None:
         """Called once, in the thread that will call `run`, before the first step."""
 
-    def run(self, batch: list[Work]) -> list[list[SampledToken]]: ...
+    def run(self, batch: list[Work]) -> list[StepResult]:
+        """Compute the batch. It may be called again with a part of it after it raised."""
 
 
 class EngineObserver(Protocol):
-    """Told of each step, from the engine's thread, and of each sequence's end, from the event loop."""
+    """Told of each step, from the engine's thread, and of each sequence's end, from the event loop.
+
+    What its methods raise is logged and harms nobody.
+    """
 
     def stepped(self, scheduler: Scheduler, batch: list[Work], seconds: float) -> None: ...
 
@@ -130,7 +139,7 @@ class Engine:
             self._room.set()
             stream.close(sequence)
             self._mailbox.put(("cancel", sequence))
-            self._observer.ended(outcome)
+            self._tell_ended(outcome)
 
     def _loop(self) -> None:
         try:
@@ -163,11 +172,25 @@ class Engine:
         batch = self._scheduler.schedule()
         for work in batch:
             _note_step(work.sequence, len(batch), started)
-        results = self._runner.run(batch)
+        results = run_isolated(self._runner.run, batch) if batch else []
         progress = self._scheduler.commit(batch, results)
         ended = time.monotonic()
-        self._observer.stepped(self._scheduler, batch, ended - started)
-        self._on_event_loop(self._deliver, [p for p in progress if p.tokens or p.finish_reason], ended)
+        if any(item.error is not None for item in progress):
+            self._check_after_fault(results)
+        with _logged("the engine's observer failed"):
+            self._observer.stepped(self._scheduler, batch, ended - started)
+        reported = [item for item in progress if item.tokens or item.finish_reason or item.error]
+        self._on_event_loop(self._deliver, reported, ended)
+
+    def _check_after_fault(self, results: list[StepResult]) -> None:
+        """Raise if the fault was more than a sequence's own.
+
+        Blocks must still be accounted for, and if no work of the step succeeded, a step of one token must.
+        """
+        self._scheduler.check_integrity()
+        if all(isinstance(result, Exception) for result in results):
+            with self._scheduler.probe() as batch:
+                self._runner.run(batch)
 
     def _on_event_loop(self, function: Callable[..., None], *arguments: object) -> None:
         assert self._call_soon is not None  # noqa: S101
@@ -182,11 +205,18 @@ class Engine:
             stream = self._streams.get(id(item.sequence))
             if stream is None:
                 continue  # ended while the step ran
-            stream.put(item.sequence, item.tokens, item.finish_reason, sampled_at)
-            if item.finish_reason is not None:
+            if item.error is None:
+                stream.put(item.sequence, item.tokens, item.finish_reason, sampled_at)
+            else:
+                stream.fail(item.error if isinstance(item.error, TandemError) else Internal())
+            if item.finish_reason is not None or item.error is not None:
                 del self._streams[id(item.sequence)]
                 self._room.set()
-                self._observer.ended("finished")
+                self._tell_ended("finished" if item.error is None else "failed")
+
+    def _tell_ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None:
+        with _logged("the engine's observer failed"):
+            self._observer.ended(outcome)
 
     def _die(self, error: BaseException) -> None:
         self._fail_all(Internal())
@@ -198,7 +228,16 @@ class Engine:
         self._room.set()
         for stream in streams.values():
             stream.fail(error)
-            self._observer.ended("failed")
+            self._tell_ended("failed")
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Log what is raised, and go on."""
+    try:
+        yield
+    except Exception:
+        logger.exception(what)
 
 
 def _note_step(sequence: Sequence, batch_size: int, started: float) -> None:

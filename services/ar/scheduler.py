@@ -3,16 +3,29 @@
 Every sequence wants the keys and values of all its tokens computed; one that has them all gets its next token. So a
 prompt in chunks, a decode step and the recomputation after a preemption are the same thing: some more tokens.
 Knows nothing of the model, of text or of callers.
+
+An exception while one sequence is handled ends that sequence: it is taken out, its blocks are freed, and `commit`
+reports the error among the step's progress. All others go on.
 """
 
+import logging
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import TypeAlias
 
 from services.ar.block_pool import BlockPool
 from services.ar.drafter import Drafter
 from services.ar.prefix_cache import PrefixCache
+from services.ar.sampling_params import SamplingParams
 from services.ar.sequence import FinishReason, SampledToken, Sequence
+
+logger = logging.getLogger(__name__)
+
+StepResult: TypeAlias = list[SampledToken] | Exception
+"""What a step computed for one work: its tokens, or why there are none."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +55,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a step brought to one sequence."""
+    """What a step brought to one sequence; `error` says why it ended, if it failed."""
 
     sequence: Sequence
     tokens: list[SampledToken]
     finish_reason: FinishReason | None
+    error: Exception | None = None
 
 
 class Scheduler:
@@ -81,6 +95,7 @@ class Scheduler:
         self._max_batch_tokens = max_batch_tokens
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []  # the oldest first
+        self._failed: list[Progress] = []  # since the last commit
         self.num_preemptions = 0
 
     @property
@@ -110,22 +125,42 @@ class Scheduler:
         return True
 
     def schedule(self) -> list[Work]:
-        """Return the next step's work, decoding sequences first; empty only if there is no work at all."""
+        """Return the next step's work, decoding sequences first; empty if there is no work, or all of it failed."""
         batch: list[Work] = []
         budget = self._max_batch_tokens
         preemptions_before = self.num_preemptions
         for sequence in sorted(self._running, key=lambda s: s.num_uncomputed_tokens > 1):
-            num_tokens = self._next_tokens(sequence, budget)
-            if num_tokens and self._make_room(sequence, num_tokens, batch):
-                batch.append(Work(sequence, num_tokens))
-                budget -= num_tokens
+            with self._failing_alone(sequence):
+                num_tokens = self._next_tokens(sequence, budget)
+                if num_tokens and self._make_room(sequence, num_tokens, batch):
+                    batch.append(Work(sequence, num_tokens))
+                    budget -= num_tokens
         preempted = self.num_preemptions > preemptions_before
         # What a preemption freed is for the running; the victim itself is first in the queue.
-        while budget and not preempted and (admitted := self._admit(budget)):
-            num_tokens = self._next_tokens(admitted, budget)
-            batch.append(Work(admitted, num_tokens))
-            budget -= num_tokens
+        while budget and not preempted and self._waiting and len(self._running) < self.max_num_sequences:
+            work = None
+            first = self._waiting[0]
+            with self._failing_alone(first):
+                work = self._admit(first, budget)
+            if work is not None:
+                batch.append(work)
+                budget -= work.num_tokens
+            elif self._waiting and self._waiting[0] is first:
+                break  # it has to wait, and so have those behind it
         return batch if self._drafter is None else self._with_drafts(batch, budget, self._drafter)
+
+    @contextmanager
+    def _failing_alone(self, sequence: Sequence) -> Iterator[None]:
+        """End `sequence`, and no other, if what is done with it raises."""
+        try:
+            yield
+        except Exception as error:
+            logger.exception("a sequence failed while it was scheduled")
+            self._fail(sequence, error)
+
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
+        self.remove(sequence)
+        self._failed.append(Progress(sequence, [], None, error))
 
     def _with_drafts(self, batch: list[Work], budget: int, drafter: Drafter) -> list[Work]:
         """Return the works, those that decode with drafts: of equal shares, what one leaves is for those behind it."""
@@ -134,9 +169,11 @@ class Scheduler:
         for count, place in enumerate(decoding):
             if room > 0:
                 share = -(-room // (len(decoding) - count))
-                batch[place] = self._with_draft(batch[place], drafter.draft(batch[place].sequence, share))
-                room -= len(batch[place].draft)
-        return batch
+                with self._failing_alone(batch[place].sequence):
+                    batch[place] = self._with_draft(batch[place], drafter.draft(batch[place].sequence, share))
+                    room -= len(batch[place].draft)
+        failed = {id(progress.sequence) for progress in self._failed}
+        return [work for work in batch if id(work.sequence) not in failed] if failed else batch
 
     def _with_draft(self, work: Work, draft: tuple[int, ...]) -> Work:
         drafted = Work(work.sequence, work.num_tokens + len(draft), draft)
@@ -152,22 +189,18 @@ class Scheduler:
         num_tokens = min(num_prompt_tokens, to_cut) if num_prompt_tokens > 0 else 1
         return num_tokens if num_tokens <= budget else 0
 
-    def _admit(self, budget: int) -> Sequence | None:
+    def _admit(self, sequence: Sequence, budget: int) -> Work | None:
         """Move the first waiting sequence to the running ones, with blocks for all its tokens; None if it can't be."""
-        if not self._waiting or len(self._running) == self.max_num_sequences:
-            return None
-        sequence = self._waiting[0]
         if self._prefix_cache is not None:
             self._prefix_cache.share(sequence)
-        if not self._next_tokens(sequence, budget) or not self._pool.grow(
-            sequence.block_table, len(sequence.token_ids)
-        ):
+        num_tokens = self._next_tokens(sequence, budget)
+        if not num_tokens or not self._pool.grow(sequence.block_table, len(sequence.token_ids)):
             self._give_back(sequence)
             return None
         self._running.append(self._waiting.popleft())
         if self._prefix_cache is not None:
             self._prefix_cache.count(sequence)
-        return sequence
+        return Work(sequence, num_tokens)
 
     def _give_back(self, sequence: Sequence) -> None:
         self._pool.release(sequence.block_table)
@@ -192,14 +225,26 @@ class Scheduler:
         self._waiting.appendleft(sequence)
         self.num_preemptions += 1
 
-    def commit(self, batch: list[Work], results: list[list[SampledToken]]) -> list[Progress]:
-        """Enter a step's results: one list a work, the tokens sampled (or, for a scored text, met) in it.
+    def commit(self, batch: list[Work], results: list[StepResult]) -> list[Progress]:
+        """Enter a step's results: one a work, the tokens sampled (or, for a scored text, met) in it, or an error.
 
         A work with a draft has one for each of its tokens; those behind the first that is not as drafted are void.
+        What a failed work has written to its blocks is never shared. The progress of all sequences comes back, those
+        included that failed since the last commit.
         """
-        return [self._commit_one(work, tokens) for work, tokens in zip(batch, results, strict=True)]
+        progress = [self._commit_one(work, result) for work, result in zip(batch, results, strict=True)]
+        failed, self._failed = self._failed, []
+        return [each for each in progress if each is not None] + failed
 
-    def _commit_one(self, work: Work, tokens: list[SampledToken]) -> Progress:
+    def _commit_one(self, work: Work, result: StepResult) -> Progress | None:
+        if isinstance(result, Exception):
+            self._fail(work.sequence, result)
+            return None
+        with self._failing_alone(work.sequence):
+            return self._entered(work, result)
+        return None
+
+    def _entered(self, work: Work, tokens: list[SampledToken]) -> Progress:
         sequence = work.sequence
         if work.draft:
             tokens = tokens[: 1 + _num_accepted(work.draft, tokens)]
@@ -221,6 +266,19 @@ class Scheduler:
             self._drafter.judge(sequence, len(work.draft), num_accepted)
             # A block that only what was rejected stands in may be all that another one lacks.
             self._pool.release(sequence.block_table, sequence.num_computed_tokens)
+
+    @contextmanager
+    def probe(self) -> Iterator[list[Work]]:
+        """Lend a block for a step of one token that shows whether the model can be computed at all.
+
+        The batch is empty if no block is free.
+        """
+        sequence = Sequence([0], SamplingParams(max_tokens=1, temperature=0.0))
+        has_room = self._pool.grow(sequence.block_table, 1)
+        try:
+            yield [Work(sequence, 1)] if has_room else []
+        finally:
+            self._pool.release(sequence.block_table)
 
     def check_integrity(self) -> None:
         """Raises AssertionError if blocks are lost or a sequence holds too few of them."""

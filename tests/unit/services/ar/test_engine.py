@@ -13,15 +13,21 @@ from services.ar.sampling_params import SamplingParams
 from services.ar.scheduler import Scheduler
 from services.ar.sequence import SampledToken, Sequence
 
+GUILTY = 666_000
+"""The first token of a sequence that makes steps fail."""
+
 
 class CountingRunner:
-    """Answers n with n + 1. `gate` holds steps up when cleared; `fails_at` makes the n-th step raise."""
+    """Answers n with n + 1. `gate` holds steps up when cleared; from step `dies_at` on, everything raises.
 
-    def __init__(self, fails_at: int | None = None) -> None:
+    A step raises whenever a sequence in it has output that began at GUILTY.
+    """
+
+    def __init__(self, dies_at: int | None = None) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.num_steps = 0
-        self._fails_at = fails_at
+        self._dies_at = dies_at
 
     def start(self):
         pass
@@ -29,28 +35,35 @@ class CountingRunner:
     def run(self, batch):
         self.gate.wait()
         self.num_steps += 1
-        if self.num_steps == self._fails_at:
+        if self._dies_at is not None and self.num_steps >= self._dies_at:
             raise RuntimeError("a fault in the model")
+        if any(work.sequence.token_ids[-1] > GUILTY for work in batch):
+            raise ValueError("a fault in one sequence")
         return [[SampledToken(w.sequence.token_ids[-1] + 1)] if w.completes else [] for w in batch]
 
 
 class Outcomes(list):
-    """Implements EngineObserver by noting every outcome."""
+    """Implements EngineObserver by noting every outcome; raises, if it is told to, whatever it hears."""
+
+    raises = False
 
     def stepped(self, scheduler, batch, seconds):
-        pass
+        if self.raises:
+            raise RuntimeError("a fault in an observer")
 
     def ended(self, outcome):
         self.append(outcome)
+        if self.raises:
+            raise RuntimeError("a fault in an observer")
 
 
 class Rig:
     """An engine with all its parts at hand."""
 
-    def __init__(self, fails_at: int | None = None, num_blocks: int = 64, max_open_sequences: int = 64) -> None:
+    def __init__(self, dies_at: int | None = None, num_blocks: int = 64, max_open_sequences: int = 64) -> None:
         self.pool = BlockPool(num_blocks, 4)
         self.scheduler = Scheduler(self.pool, 8, 32)
-        self.runner = CountingRunner(fails_at)
+        self.runner = CountingRunner(dies_at)
         self.outcomes = Outcomes()
         self.engine = Engine(self.scheduler, self.runner, self.outcomes, max_open_sequences)
 
@@ -116,7 +129,7 @@ async def test_cancelled_sequences_end_within_one_step_and_free_their_blocks():
 
 
 async def test_a_dead_thread_fails_everything_in_flight():
-    async with Rig(fails_at=3) as rig:
+    async with Rig(dies_at=3) as rig:
         streams = [rig.engine.submit([sequence()]) for _ in range(3)]
         for stream in streams:
             with pytest.raises(Internal):
@@ -125,6 +138,50 @@ async def test_a_dead_thread_fails_everything_in_flight():
         with pytest.raises(Internal):
             rig.engine.submit([sequence()])
     assert rig.outcomes == ["failed"] * 3
+
+
+async def test_a_sequence_that_makes_steps_fail_fails_alone():
+    async with Rig() as rig:
+        guilty = [rig.engine.submit([sequence(GUILTY)]) for _ in range(2)]
+        streams = [rig.engine.submit([sequence(100 * i)]) for i in range(5)]
+        assert await asyncio.gather(*map(read, streams)) == [[100 * i + n for n in range(1, 6)] for i in range(5)]
+        for stream in guilty:
+            with pytest.raises(Internal):
+                await read(stream)
+        assert await read(rig.engine.submit([sequence(7)])) == [8, 9, 10, 11, 12]
+        rig.scheduler.check_integrity()
+        assert rig.pool.num_taken == 0
+    assert sorted(rig.outcomes) == ["failed"] * 2 + ["finished"] * 6
+
+
+async def test_a_sequence_that_fails_in_an_empty_engine_does_not_end_it():
+    async with Rig() as rig:
+        for _ in range(20):
+            with pytest.raises(Internal):
+                await read(rig.engine.submit([sequence(GUILTY)]))
+        assert await read(rig.engine.submit([sequence(7)])) == [8, 9, 10, 11, 12]
+    assert sorted(rig.outcomes) == ["failed"] * 20 + ["finished"]
+
+
+async def test_of_a_request_whose_one_choice_fails_the_others_are_cancelled():
+    async with Rig() as rig:
+        guilty = [sequence(7, max_tokens=10_000), sequence(GUILTY)]
+        with pytest.raises(Internal), rig.engine.running(guilty) as stream:
+            await read(stream)
+        assert rig.engine.num_open_sequences == 0
+        assert await read(rig.engine.submit([sequence(1)])) == [2, 3, 4, 5, 6]
+        assert rig.pool.num_taken == 0
+    assert sorted(rig.outcomes) == ["cancelled", "failed", "finished"]
+
+
+async def test_what_an_observer_raises_harms_nobody():
+    async with Rig() as rig:
+        rig.outcomes.raises = True
+        streams = [rig.engine.submit([sequence(100 * i)]) for i in range(3)]
+        assert await asyncio.gather(*map(read, streams)) == [[100 * i + n for n in range(1, 6)] for i in range(3)]
+        with rig.engine.running([sequence(max_tokens=10_000)]) as stream:
+            await stream.get()
+        assert await read(rig.engine.submit([sequence(7)])) == [8, 9, 10, 11, 12]
 
 
 async def test_stopping_fails_what_is_still_open():
@@ -203,7 +260,7 @@ async def test_room_is_waited_for():
 
 
 async def test_who_waits_for_room_hears_of_the_engine_s_death():
-    async with Rig(fails_at=1, max_open_sequences=2) as rig:
+    async with Rig(dies_at=1, max_open_sequences=2) as rig:
         rig.runner.gate.clear()
         stream = rig.engine.submit([sequence(), sequence()])
         waiting = asyncio.create_task(rig.engine.wait_for_room(1))
