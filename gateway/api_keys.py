@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from gateway.budget import IMAGE, REQUEST, TOKEN
 
 _SCHEME = "bearer"
+_CALLER_ID_DOMAIN = b"tandem caller id\0"
 
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
@@ -36,6 +37,13 @@ class ApiKey(BaseModel):
     requests_per_minute: PerMinute | None = None
     tokens_per_minute: PerMinute | None = None
     images_per_minute: PerMinute | None = None
+
+    def caller_id(self) -> str:
+        """Return what backends are told of the key: 32 hexadecimal digits, the same for as long as the key is.
+
+        They show neither name nor key, and without the key, or this file, they cannot be guessed.
+        """
+        return hashlib.sha256(_CALLER_ID_DOMAIN + bytes.fromhex(self.sha256)).hexdigest()[:32]
 
     def per_minute(self) -> Mapping[str, int]:
         """Return the budgets by unit."""

@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from gateway.api_keys import ApiKey, find
 from gateway.budget import IMAGE, Budgets
 from gateway.routes import Route
+from runtime.caller import CALLER_METADATA
 from runtime.errors import Unauthenticated
 
 
 class Caller:
-    """Somebody who was let in: a name for the log, and budgets."""
+    """Somebody who was let in: a name for the log, budgets, and the metadata that tells backends who calls."""
 
-    def __init__(self, name: str, budgets: Budgets) -> None:
+    def __init__(self, name: str, budgets: Budgets, metadata: tuple[tuple[str, str], ...] = ()) -> None:
         self.name = name
+        self.metadata = metadata
         self._budgets = budgets
 
     def take_request(self, route: Route) -> None:
@@ -36,7 +38,7 @@ class Door:
 
     def __init__(self, keys: Sequence[ApiKey], clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
-        self._callers = {key.name: Caller(key.name, Budgets(key.per_minute(), clock)) for key in keys}
+        self._callers = {key.name: _caller(key, clock) for key in keys}
         self._anybody = Caller("anybody", Budgets({}, clock))
 
     def identify(self, secret: str | None) -> Caller:
@@ -47,3 +49,7 @@ class Door:
         if key is None:
             raise Unauthenticated
         return self._callers[key.name]
+
+
+def _caller(key: ApiKey, clock: Callable[[], float]) -> Caller:
+    return Caller(key.name, Budgets(key.per_minute(), clock), ((CALLER_METADATA, key.caller_id()),))

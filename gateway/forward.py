@@ -49,7 +49,7 @@ class Forwarder:
             while True:
                 try:
                     with tries.next_replica() as replica:
-                        response: bytes = await replica.call(route, request, tries.timeout_seconds())
+                        response: bytes = await replica.call(route, request, tries.timeout_seconds(), caller.metadata)
                 except grpc.aio.AioRpcError as error:
                     tries.failed(error)
                     continue
@@ -68,7 +68,7 @@ class Forwarder:
             while True:
                 try:
                     with tries.next_replica() as replica:
-                        call = replica.call(route, request, tries.timeout_seconds())
+                        call = replica.call(route, request, tries.timeout_seconds(), caller.metadata)
                         try:
                             while (response := await undisturbed(call.read(), call.cancel)) is not grpc.aio.EOF:
                                 arrived_at = time.monotonic()

@@ -94,13 +94,18 @@ class Replica:
         finally:
             await self.close()
 
-    def call(self, route: Route, request: bytes, timeout_seconds: float | None) -> Any:
-        """Begin an upstream call with raw bytes; fails at once if there is no connection."""
+    def call(
+        self, route: Route, request: bytes, timeout_seconds: float | None, metadata: tuple[tuple[str, str], ...] = ()
+    ) -> Any:
+        """Begin an upstream call with raw bytes; fails at once if there is no connection.
+
+        `metadata` is all that upstream gets: nothing that a client sent is passed on.
+        """
         begin = self._calls.get(route)
         if begin is None:
             kind: Any = self._channel.unary_stream if route.streaming else self._channel.unary_unary
             begin = self._calls[route] = kind(route.path)
-        return begin(request, timeout=timeout_seconds)
+        return begin(request, timeout=timeout_seconds, metadata=metadata)
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ import logging
 
 import grpc
 
-from runtime.errors import Internal, TandemError
+from runtime.errors import Internal, ModelFault, TandemError
 
 logger = logging.getLogger(__name__)
 
@@ -12,6 +12,8 @@ Trailers = tuple[tuple[str, str | bytes], ...]
 
 # Texts of these codes may come from the transport or an unhandled exception: the log gets them, the client does not.
 _NOT_FOR_CLIENTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
+# But for these: they are the same each time and tell nothing of the backend.
+_FIXED_TEXTS = (str(Internal()), str(ModelFault()))
 
 
 class UpstreamError(TandemError):
@@ -26,7 +28,7 @@ class UpstreamError(TandemError):
 def upstream_error(error: grpc.aio.AioRpcError, where: str) -> UpstreamError:
     """Return what the client shall see of `error`; `where` names the backend in the log."""
     code, message = error.code(), error.details() or ""
-    if code in _NOT_FOR_CLIENTS and message != str(Internal()):
+    if code in _NOT_FOR_CLIENTS and message not in _FIXED_TEXTS:
         logger.error("%s answered %s: %s", where, code.name, message)
         return UpstreamError(code.name, str(Internal()))
     return UpstreamError(code.name, message, _details(error))

@@ -1,25 +1,37 @@
 """From start to exit code: bind, load, serve until a signal or a dead worker, drain, stop.
 
 bind (NOT_SERVING) -> load and warm -> SERVING -> signal -> NOT_SERVING -> drain -> cancel -> stop the worker
-                                              \\-> worker died: fail what is in flight, NOT_SERVING, exit 1
+                   \\-> signal: exit 0 at once  \\-> worker died: fail what is in flight, NOT_SERVING, exit 1
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import uvloop
 
 from runtime.errors import TandemError
+from runtime.loading_thread import LoadingThread
+from runtime.process_group import kill_children
 from runtime.server import PortInUse, RpcServer
 
 logger = logging.getLogger(__name__)
 
 STALL_SECONDS = 30.0
+# What a thread that loads gets to remove its temporary files, once the processes that it waited for are killed.
+_TIDY_SECONDS = 0.2
+
+T = TypeVar("T")
+
+
+class StoppedWhileLoading(Exception):
+    """Expected: a stop signal came before the worker was ready. Its threads may go on; `run_process` ends them."""
 
 
 class Worker(Protocol):
@@ -39,11 +51,14 @@ class Worker(Protocol):
 
 
 async def serve(server: RpcServer, worker: Worker, drain_seconds: float) -> int:
-    """Run the process to its end and return its exit code. Raises PortInUse, or what loading raises."""
+    """Run the process to its end and return its exit code.
+
+    Raises PortInUse, StoppedWhileLoading, or what loading raises; the server is stopped by then.
+    """
     with _stop_signal() as stop_requested:
         await server.start()
+        await _load(server, worker, stop_requested)
         async with _stopping(server, worker, drain_seconds):
-            await _until(stop_requested, worker.start())
             if stop_requested.is_set():
                 return 0
             await server.health.set_serving(True)
@@ -51,16 +66,28 @@ async def serve(server: RpcServer, worker: Worker, drain_seconds: float) -> int:
             return await _serve_until_end(server, worker, stop_requested)
 
 
+async def _load(server: RpcServer, worker: Worker, stop_requested: asyncio.Event) -> None:
+    try:
+        loading = await _until(stop_requested, worker.start())
+        if loading is None:
+            logger.info("stopping before everything was loaded")
+            raise StoppedWhileLoading
+        loading.result()
+    except BaseException:
+        async with _stopping(server, worker, 0):  # calls that are open now have nothing to wait for
+            raise
+
+
 async def _serve_until_end(server: RpcServer, worker: Worker, stop_requested: asyncio.Event) -> int:
     watch = asyncio.create_task(server.health.watch_progress(worker.last_progress, STALL_SECONDS))
     try:
-        reason = await _until(stop_requested, worker.wait_dead())
+        death = await _until(stop_requested, worker.wait_dead())
     finally:
         watch.cancel()
-    if reason is None:
+    if death is None:
         logger.info("stopping")
         return 0
-    logger.critical("the worker died", exc_info=reason)
+    logger.critical("the worker died", exc_info=death.result())
     return 1
 
 
@@ -73,15 +100,15 @@ async def _stopping(server: RpcServer, worker: Worker, drain_seconds: float) -> 
         await worker.stop()
 
 
-async def _until(event: asyncio.Event, work: Coroutine[Any, Any, Any]) -> Any:
-    """Return the result of `work`, or None if `event` comes first; `work` is then cancelled."""
-    tasks = [asyncio.create_task(work), asyncio.create_task(event.wait())]
+async def _until(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
+    """Return `work` as a task that is done, or None if `event` comes first; `work` is then cancelled."""
+    task, stop = asyncio.create_task(work), asyncio.create_task(event.wait())
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return tasks[0].result() if tasks[0].done() else None
+        await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+        return task if task.done() else None
     finally:
-        for task in tasks:
-            task.cancel()
+        task.cancel()
+        stop.cancel()
 
 
 @contextlib.contextmanager
@@ -107,5 +134,25 @@ def run_process(main: Coroutine[Any, Any, int]) -> None:
     """Run `main` on a fast event loop and exit with its code; expected start-up errors are one line each."""
     try:
         sys.exit(uvloop.run(main))
+    except StoppedWhileLoading:
+        _end_now()
     except (PortInUse, OSError, ValueError, TandemError) as error:
         sys.exit(f"error: {error}")
+
+
+def _end_now() -> NoReturn:
+    """End with exit code 0, without the threads that load and without the processes that they have started.
+
+    A thread in native code cannot be interrupted. The interpreter must not be taken apart under it either, for torch's
+    and the kernel's threads would crash in destructors that run beside them: so the process ends as it stands.
+    """
+    try:
+        kill_children()
+        for thread in threading.enumerate():
+            if isinstance(thread, LoadingThread):
+                thread.join(_TIDY_SECONDS)
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(0)

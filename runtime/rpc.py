@@ -21,6 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
+from runtime.caller import caller_of
 from runtime.deadlines import Deadline
 from runtime.errors import (
     DeadlineExceeded,
@@ -44,11 +45,17 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class Call:
-    """What a method may know of its call: when it came and how long it may take."""
+    """What a method may know of its call: when it came, how long it may take, and who calls."""
 
     def __init__(self, context: Context) -> None:
         self.received_at = time.monotonic()
         self.deadline = Deadline.after(context.time_remaining())
+        self._context = context
+
+    @property
+    def caller(self) -> str:
+        """The opaque identifier that the gateway sent, or `runtime.caller.NOBODY`. Raises InvalidArgument."""
+        return caller_of(self._context.invocation_metadata() or ())
 
 
 class RpcObserver(Protocol):

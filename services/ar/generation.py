@@ -1,12 +1,13 @@
 """A Generate call in progress: the engine's outputs in, response messages out."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import groupby
 
 from runtime.metrics import Timings
 from runtime.rpc import Call
 from services.ar.choice import Choice
 from services.ar.pictures import Pictures
+from services.ar.reply_size import max_message_tokens
 from services.ar.request_stream import RequestStream, SequenceOutput
 from services.ar.sampling_params import SamplingParams
 from services.ar.sequence import FinishReason, SampledToken
@@ -23,7 +24,10 @@ _FINISH_REASONS = {
 
 
 class Generation:
-    """Turns all tokens that are ready into one message a choice; `timings` is set with the last message.
+    """Turns the tokens that are ready into messages; `timings` is set with the last one.
+
+    What is ready of a choice goes into one message, or, when a slow reader has let much gather, into several that each
+    keep to the size of a message.
 
     `pictures` is there for an image model: it adds what its tokens look like.
     """
@@ -41,6 +45,7 @@ class Generation:
         self._params = params
         self._pictures = pictures
         self._call = call
+        self._max_tokens = max_message_tokens(model.token_sizes, params, pictures.max_bytes if pictures else 0)
         self._choices = [Choice(sequence, model.codec) for sequence in stream.sequences]
         self.timings: Timings | None = None
 
@@ -48,8 +53,9 @@ class Generation:
         while not self._stream.is_finished:
             outputs = sorted(await self._stream.get(), key=lambda output: output.choice_index)
             messages = [
-                self._message(index, list(group))
+                self._message(index, part)
                 for index, group in groupby(outputs, key=lambda output: output.choice_index)
+                for part in _parts(group, self._max_tokens)
                 if self._choices[index].finish_reason is None
             ]
             if self._pictures is not None:
@@ -82,6 +88,20 @@ class Generation:
         message.usage.seed = self._params.seed
         self.timings = request_timings([self._stream], self._call.received_at)
         message.timings.CopyFrom(timings_message(self.timings))
+
+
+def _parts(outputs: Iterable[SequenceOutput], max_tokens: int) -> Iterator[list[SequenceOutput]]:
+    """Yield a choice's outputs in runs of at most `max_tokens` tokens, or of one output that alone has more."""
+    part: list[SequenceOutput] = []
+    num_tokens = 0
+    for output in outputs:
+        if part and num_tokens + len(output.tokens) > max_tokens:
+            yield part
+            part, num_tokens = [], 0
+        part.append(output)
+        num_tokens += len(output.tokens)
+    if part:
+        yield part
 
 
 def whole(messages: Iterable[ar_pb2.GenerateResponse]) -> ar_pb2.CompleteResponse:

@@ -19,6 +19,7 @@ class Layout:
         self.logits_indices: list[int] = []
         self.logits_rows: list[LogitsRow] = []
         self.tokens_per_work: list[int] = []
+        self.rows_of_works: list[range] = []
         for work in batch:
             self._add(work, block_size)
 
@@ -47,3 +48,4 @@ class Layout:
             self.logits_rows.extend(LogitsRow(sequence, drafted=work.draft[:count]) for count in range(num_drafted + 1))
             self.logits_indices.extend(range(stop - 1 - num_drafted, stop))
         self.tokens_per_work.append(len(self.logits_rows) - before)
+        self.rows_of_works.append(range(start, start + work.num_tokens))

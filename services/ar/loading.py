@@ -1,12 +1,12 @@
 """From an entry of the model repository to a loaded model: weights, cache, codec and engine, as the settings say."""
 
-import asyncio
 import logging
 import time
 
 import torch
 
 from runtime.cores import usable_cores
+from runtime.loading_thread import in_loading_thread
 from runtime.models import Model, ModelError
 from services.ar.block_pool import BlockPool
 from services.ar.checkpoint import Checkpoint
@@ -36,7 +36,7 @@ _CPU_DRAFT_ROWS = 8
 
 async def load_and_start(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialModel:
     """Load a model in a thread, start it and warm it up. Raises ModelError, ProviderError."""
-    loaded = await asyncio.to_thread(load, model, settings, metrics)
+    loaded = await in_loading_thread(load, model, settings, metrics)
     # The largest step there is, so that no request is the first to ask for its memory.
     await loaded.start(settings.max_batch_tokens)
     return loaded

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from runtime.deadlines import Deadline
 from services.ar.image_codec import ImageCodec
+from services.ar.reply_size import picture_bytes
 from services.common.image_messages import image_batch
 from services.common.images import Encoding, Images, to_uint8
 from tandem.ar.v1 import ar_pb2
@@ -33,6 +34,11 @@ class Pictures:
         self._encoding = encoding
         self._partial = partial
         self._finished = finished
+
+    @property
+    def max_bytes(self) -> int:
+        """The most bytes that a message's picture takes."""
+        return picture_bytes(self._codec.image.shape, self._encoding)
 
     async def add_to(self, messages: Sequence[ar_pb2.GenerateResponse], deadline: Deadline) -> None:
         """Take the messages' tokens; put the picture into each message that is to carry one."""

@@ -20,6 +20,10 @@ from services.ar.truncation import truncate
 # On a CPU, rows are drawn from by so many values at a time: what is computed of them then stays in a core's cache.
 _VALUES_AT_A_TIME = 200_000
 
+# What is ruled out gets the lowest finite logit: with -inf, a row in which everything is ruled out would give NaN.
+_HIGHEST = torch.finfo(torch.float32).max
+_LOWEST = torch.finfo(torch.float32).min
+
 Chooser: TypeAlias = Callable[[Tensor, "list[LogitsRow]"], list[int]]
 
 
@@ -50,7 +54,10 @@ class LogitsRow:
 
 
 def sample(logits: Tensor, rows: list[LogitsRow]) -> list[SampledToken]:
-    """Return one token for each row of logits [R, num_output_tokens] float32; logits are not changed."""
+    """Return one token for each row of logits [R, num_output_tokens] float32, which must be finite and are not changed.
+
+    What is computed from finite logits stays finite for all parameters in the ranges of ar.proto.
+    """
     token_ids = _choose(logits, rows)
     reported = [index for index, row in enumerate(rows) if row.params.logprobs]
     tokens = [SampledToken(token_id) for token_id in token_ids]
@@ -105,7 +112,7 @@ def _adjust(logits: Tensor, row: LogitsRow) -> None:
     if params.has_penalties:
         _penalise(logits, row)
     if not row.may_end:
-        logits[list(row.sequence.ending_token_ids)] = -torch.inf
+        logits[list(row.sequence.ending_token_ids)] = _LOWEST
 
 
 def _penalise(logits: Tensor, row: LogitsRow) -> None:
@@ -114,7 +121,8 @@ def _penalise(logits: Tensor, row: LogitsRow) -> None:
     # A prompt may hold tokens that are never output.
     seen = torch.tensor([token_id for token_id in present if token_id < len(logits)], device=device, dtype=torch.long)
     scale = params.repetition_penalty
-    logits[seen] = torch.where(logits[seen] > 0, logits[seen] / scale, logits[seen] * scale)
+    scaled = torch.where(logits[seen] > 0, logits[seen] / scale, logits[seen] * scale)
+    logits[seen] = scaled.clamp(_LOWEST, _HIGHEST)
     counts = Counter([*row.sequence.output_token_ids, *row.drafted])
     ids = torch.tensor(list(counts), device=device, dtype=torch.long)
     times = torch.tensor(list(counts.values()), device=device, dtype=torch.long)
@@ -140,8 +148,25 @@ def _draw_truncated(logits: Tensor, rows: list[LogitsRow]) -> list[int]:
 
 
 def _probabilities(logits: Tensor, rows: list[LogitsRow]) -> Tensor:
-    temperatures = torch.tensor([row.params.temperature for row in rows], device=logits.device)
-    return (logits / temperatures.unsqueeze(1)).softmax(dim=-1)
+    """Return the distributions [R, num_output_tokens] float32 at each row's temperature, which is above 0."""
+    temperatures = torch.tensor([row.params.temperature for row in rows], device=logits.device).unsqueeze(1)
+    probabilities = (logits / temperatures).softmax(dim=-1)
+    overflowed = probabilities[:, 0].isnan()  # softmax makes the whole row NaN if one quotient is not finite
+    if overflowed.any():
+        exact = torch.tensor([row.params.temperature for row in rows], device=logits.device, dtype=torch.double)
+        probabilities[overflowed] = _cold_softmax(logits[overflowed], exact[overflowed])
+    return probabilities
+
+
+def _cold_softmax(logits: Tensor, temperatures: Tensor) -> Tensor:
+    """Return softmax(logits [R, V] / temperatures [R]) where the quotients, or the temperatures, pass float32's range.
+
+    The largest logit is subtracted before the division, so the quotients are 0 and less: an overflow is a probability
+    of 0. The limit, as the temperature goes to 0, is an equal share for each of the largest.
+    """
+    below = logits.double()
+    below -= below.amax(dim=-1, keepdim=True)
+    return (below / temperatures.unsqueeze(1)).softmax(dim=-1).to(logits.dtype)
 
 
 def _uniform(row: LogitsRow) -> float:

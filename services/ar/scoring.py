@@ -17,12 +17,13 @@ class Scoring:
     """Runs all sequences of one request; `streams` holds the times.
 
     They go in slices of what runs at a time, so that a large request leaves the queue to others. A full queue refuses a
-    request at its beginning, not in its middle.
+    request at its beginning, not in its middle. `cache_salt`: whose later requests may use what is computed here.
     """
 
-    def __init__(self, engine: Engine, token_lists: list[list[int]]) -> None:
+    def __init__(self, engine: Engine, token_lists: list[list[int]], cache_salt: bytes = b"") -> None:
         self._engine = engine
         self._token_lists = token_lists
+        self._cache_salt = cache_salt
         self.streams: list[RequestStream] = []
 
     async def run(self) -> list[list[SampledToken]]:
@@ -34,7 +35,7 @@ class Scoring:
 
     async def _slice(self, token_lists: list[list[int]]) -> list[list[SampledToken]]:
         sequences = [
-            Sequence(token_ids, _PARAMS, choice_index=number, is_scored=True)
+            Sequence(token_ids, _PARAMS, choice_index=number, is_scored=True, cache_salt=self._cache_salt)
             for number, token_ids in enumerate(token_lists)
         ]
         if self.streams:

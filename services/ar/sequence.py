@@ -46,6 +46,8 @@ class Sequence:
     is_scored: bool = False
     caller: str = ""
     """Whose it is: callers take turns when sequences wait."""
+    cache_salt: bytes = b""
+    """Sequences share computed blocks only with those of the same salt; see prefix_cache.py."""
 
     token_ids: list[int] = field(init=False)
     num_computed_tokens: int = field(default=0, init=False)

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 from services.ar.engine import Engine
 from services.ar.image_codec import ImageCodec
+from services.ar.reply_size import TokenSizes
 from services.ar.sampling_params import SamplingParams
 from services.ar.sequence import Sequence
 from services.ar.text_codec import TextCodec
@@ -38,6 +39,7 @@ class SequentialModel:
         self.description = description
         self.watch = watch
         self.name: str = description.name
+        self.token_sizes = TokenSizes.of([codec.token_bytes(token_id) for token_id in range(description.vocab_size)])
 
     @property
     def vocab_size(self) -> int:

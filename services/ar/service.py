@@ -12,6 +12,7 @@ from services.ar.generation import Generation, timings_message, whole
 from services.ar.metrics import ArMetrics
 from services.ar.pictures import Finished, Pictures
 from services.ar.prompts import generate_prompt
+from services.ar.reply_size import check_score_reply, check_whole_reply
 from services.ar.sampling_params import SamplingParams
 from services.ar.scored_content import scored_content
 from services.ar.scoring import Scoring, likelihood_messages
@@ -38,8 +39,11 @@ class ArServicer:
         self._worker = worker
         self._metrics = metrics
 
-    async def generate(
-        self, request: ar_pb2.GenerateRequest, call: Call
+    def generate(self, request: ar_pb2.GenerateRequest, call: Call) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
+        return self._generate(request, call, in_one_message=False)
+
+    async def _generate(
+        self, request: ar_pb2.GenerateRequest, call: Call, in_one_message: bool
     ) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
         model = self._worker.get_for(request.model, request.WhichOneof("prompt"))
         prompt = await generate_prompt(model, request)
@@ -48,7 +52,12 @@ class ArServicer:
             request, len(prompt), model.num_output_tokens, model.max_context_tokens, default_max_tokens
         )
         pictures = _pictures(model, request, prompt, params)
-        sequences = [Sequence(prompt, params, model.codec.eos_token_ids, index) for index in range(params.n)]
+        if in_one_message:
+            check_whole_reply(model.token_sizes, params, pictures.max_bytes if pictures else 0)
+        salt = call.caller.encode()
+        sequences = [
+            Sequence(prompt, params, model.codec.eos_token_ids, index, cache_salt=salt) for index in range(params.n)
+        ]
         with model.engine.running(sequences) as stream:
             generation = Generation(model, stream, params, pictures, call)
             async for message in generation.messages():
@@ -59,14 +68,17 @@ class ArServicer:
     async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
         try:
             refuse_partial_images(request.generate)
-            async with contextlib.aclosing(self.generate(request.generate, call)) as messages:
+            async with contextlib.aclosing(self._generate(request.generate, call, in_one_message=True)) as messages:
                 return whole([message async for message in messages])
         except InvalidArgument as error:
             raise error.within("generate") from None
 
     async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
         model = self._worker.get_for(request.model, request.WhichOneof("content"))
-        scoring = Scoring(model.engine, await scored_content(model, request, call.deadline))
+        token_lists = await scored_content(model, request, call.deadline)
+        field = request.WhichOneof("content") or "content"
+        check_score_reply(field, model.token_sizes, model.codec, token_lists)
+        scoring = Scoring(model.engine, token_lists, call.caller.encode())
         scored = await scoring.run()
         likelihoods = await asyncio.to_thread(likelihood_messages, scored, model.codec)
         timings = request_timings(scoring.streams, call.received_at)

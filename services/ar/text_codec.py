@@ -1,18 +1,21 @@
-"""Between text and tokens: prompts in, UTF-8-safe text out. Knows the tokenizer and the chat template, no tensors."""
+"""Between text and tokens: prompts in, UTF-8-safe text out. Knows the tokenizer, no tensors."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Sequence, Set
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 from tokenizers.pre_tokenizers import ByteLevel
 
 from runtime.errors import InvalidArgument
 from runtime.models import ModelError
+from services.ar.chat_prompt import ChatPrompt
+from services.ar.chat_template import ChatTemplate
 from services.ar.checkpoint import Checkpoint
 
-_ROLES = ("system", "user", "assistant")
+_MAX_SILENT_TOKENS = 8  # twice the bytes of the longest character
+
+_BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")  # of a SentencePiece vocabulary
 
 
 class TextCodec:
@@ -25,14 +28,17 @@ class TextCodec:
         self.eos_token_ids = checkpoint.eos_token_ids
         self._tokenizer = checkpoint.tokenizer
         self._bos_token_id = checkpoint.bos_token_id
-        self._special_tokens = checkpoint.special_tokens
-        self._template = _compile(checkpoint.chat_template)
-        self._token_bytes = _token_bytes(checkpoint.tokenizer)
+        self._special_ids = _special_ids(checkpoint.tokenizer)
+        self._token_bytes = _token_bytes(checkpoint.tokenizer, self._special_ids)
         # No prompt of more bytes than this can fit, however it is cut into tokens.
         self._max_prompt_bytes = max_context_tokens * max(map(len, self._token_bytes.values()))
+        self._chat = _chat_prompt(checkpoint, checkpoint.tokenizer, self._max_prompt_bytes)
 
     def encode(self, text: str, field: str = "text") -> list[int]:
-        """Return the tokens of a plain text. Raises InvalidArgument, about `field`, if it is empty or far too long."""
+        """Return the tokens of a plain text. Raises InvalidArgument, about `field`, if it is empty or far too long.
+
+        What is written like a control token is one: who sends a plain prompt lays it out, with the model's own markup.
+        """
         if not text:
             raise InvalidArgument(field, text, "a text that is not empty")
         num_bytes = len(text.encode(errors="surrogatepass"))
@@ -40,31 +46,19 @@ class TextCodec:
             raise InvalidArgument(
                 field, f"{num_bytes} bytes", f"a prompt and an output of {self.max_context_tokens} tokens together"
             )
-        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return self._with_bos(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _with_bos(self, ids: list[int]) -> list[int]:
         return ids if self._bos_token_id is None else [self._bos_token_id, *ids]
 
     def encode_chat(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """Return the tokens of a conversation of (role, content), up to where the assistant's answer begins."""
-        if self._template is None:
+        """Return the tokens of a conversation of (role, content), up to where the assistant's answer begins.
+
+        Control tokens are the template's alone; in a content they are ordinary text. Raises InvalidArgument.
+        """
+        if self._chat is None:
             raise InvalidArgument("chat", "messages", "text or tokens: this model has no chat template")
-        if not messages:
-            raise InvalidArgument("chat.messages", [], "at least one message")
-        for index, (role, content) in enumerate(messages):
-            if role not in _ROLES:
-                raise InvalidArgument(f"chat.messages[{index}].role", role, " or ".join(map(repr, _ROLES)))
-            if not content:
-                raise InvalidArgument(f"chat.messages[{index}].content", content, "a text that is not empty")
-        turns = [{"role": role, "content": content} for role, content in messages]
-        try:
-            text = self._template.render(messages=turns, add_generation_prompt=True, **self._special_tokens)
-        except jinja2.TemplateError as error:
-            raise InvalidArgument(
-                "chat", [role for role, _ in messages], f"what the template takes ({error})"
-            ) from None
-        bos = self._special_tokens.get("bos_token")
-        if self._bos_token_id is not None and bos and text.startswith(bos):
-            text = text[len(bos) :]  # encode puts it back
-        return self.encode(text)
+        return self._with_bos(self._chat.encode(messages))
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes that a token stands for; may be a part of a character."""
@@ -72,40 +66,55 @@ class TextCodec:
 
     def decoder(self, prompt_token_ids: list[int]) -> "TextDecoder":
         """Return a decoder of the output that follows the prompt."""
-        return TextDecoder(self._tokenizer, prompt_token_ids)
+        return TextDecoder(self._tokenizer, self._special_ids, prompt_token_ids)
 
 
 class TextDecoder:
-    """Turns tokens into text as they come, whole characters only; special tokens give no text."""
+    """Turns tokens into text as they come, whole characters only; tokens of `special_ids` give no text.
 
-    def __init__(self, tokenizer: Tokenizer, prompt_token_ids: list[int]) -> None:
+    The library's stream decodes all tokens that have given no text yet at each call. Tokens whose bytes never make up a
+    character would cost their number squared, on the event loop; after `_MAX_SILENT_TOKENS` they are given out as
+    they decode, with U+FFFD for what is no character.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, special_ids: Set[int], prompt_token_ids: list[int]) -> None:
         self._tokenizer = tokenizer
+        self._special_ids = special_ids
+        self._silent: list[int] = []  # tokens that have given no text yet
         # The prompt's end tells whether a first space belongs to the text.
         self._stream = DecodeStream(ids=prompt_token_ids[-4:], skip_special_tokens=True)
 
     def feed(self, token_id: int) -> str:
-        return self._stream.step(self._tokenizer, token_id) or ""
+        if token_id in self._special_ids:
+            return ""
+        text = self._stream.step(self._tokenizer, token_id) or ""
+        self._silent = [] if text else [*self._silent, token_id]
+        return text if len(self._silent) < _MAX_SILENT_TOKENS else self._flush()
+
+    def _flush(self) -> str:
+        silent, self._silent = self._silent, []
+        self._stream = DecodeStream(ids=silent[-4:], skip_special_tokens=True)
+        return self._tokenizer.decode(silent)
 
 
-def _compile(template: str | None) -> jinja2.Template | None:
-    if template is None:
+def _chat_prompt(checkpoint: Checkpoint, tokenizer: Tokenizer, max_bytes: int) -> ChatPrompt | None:
+    if checkpoint.chat_template is None:
         return None
-    # A template comes with the weights: it is text from strangers and runs in a sandbox.
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.globals["raise_exception"] = _raise_exception
-    return environment.from_string(template)
+    template = ChatTemplate(checkpoint.chat_template, checkpoint.special_tokens)
+    # The codec puts this token first, so what the template writes of it is left out.
+    bos = checkpoint.special_tokens.get("bos_token") if checkpoint.bos_token_id is not None else None
+    return ChatPrompt(template, tokenizer, bos, max_bytes)
 
 
-def _raise_exception(message: str) -> None:
-    raise jinja2.TemplateError(message)
+def _special_ids(tokenizer: Tokenizer) -> Set[int]:
+    return {token_id for token_id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
 
 
-def _token_bytes(tokenizer: Tokenizer) -> dict[int, bytes]:
+def _token_bytes(tokenizer: Tokenizer, special_ids: Set[int]) -> dict[int, bytes]:
     byte_of = _bytes_of_characters() if "ByteLevel" in str(tokenizer.decoder) else None
-    special = {token_id for token_id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     return {
-        token_id: token.encode() if token_id in special else _bytes_of(token, byte_of)
+        token_id: token.encode() if token_id in special_ids else _bytes_of(token, byte_of)
         for token, token_id in vocabulary.items()
     }
 
@@ -113,8 +122,8 @@ def _token_bytes(tokenizer: Tokenizer) -> dict[int, bytes]:
 def _bytes_of(token: str, byte_of: dict[str, int] | None) -> bytes:
     if byte_of is not None:
         return bytes(byte_of[c] for c in token) if all(c in byte_of for c in token) else token.encode()
-    if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
-        return bytes([int(token[3:5], 16)])
+    if (byte := _BYTE_TOKEN.fullmatch(token)) is not None:
+        return bytes.fromhex(byte[1])
     return token.replace("\u2581", " ").encode()
 
 

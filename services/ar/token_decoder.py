@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from runtime.errors import ModelFault
 from runtime.models import ImageSpec, ImageTokensSpec
 from services.common.batch_request import Slice
+from services.common.finite import finite_parts, split
 from services.common.image_layout import channels_last, layout_of
 from services.common.images import Images
 from services.common.model_inputs import INTEGERS, token_input
@@ -32,10 +34,12 @@ class TokenDecoder:
         """Return the images [N, H, W, C] of tokens [N, T], in the model's own range."""
         return channels_last(self._run(tokens), self._layout)
 
-    def decode_batch(self, batch: Sequence[Slice[Tokens, Images]]) -> list[Images]:
-        """Return the images of each slice, decoded in one pass."""
+    def decode_batch(self, batch: Sequence[Slice[Tokens, Images]]) -> list[Images | ModelFault]:
+        """Return the images of each slice, decoded in one pass; ModelFault where a pixel is not finite."""
         images = self.decode(np.concatenate([part.payload[part.start : part.stop] for part in batch]))
-        return np.split(images, np.cumsum([part.num_samples for part in batch])[:-1])
+        sizes = [part.num_samples for part in batch]
+        is_finite = finite_parts(sizes, images)
+        return [part if fine else ModelFault() for part, fine in zip(split(images, sizes), is_finite, strict=True)]
 
     def warm_up(self, count: int) -> None:
         """Decode `count` images, whatever they are."""

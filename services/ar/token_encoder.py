@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from runtime.errors import ModelFault
 from runtime.models import ImageSpec, ImageTokensSpec, ModelError
 from services.ar.token_decoder import Tokens
 from services.common.batch_request import Slice
+from services.common.finite import split
 from services.common.images import Images
 from services.common.model_inputs import describe, main_input
 from services.common.onnx_session import Array, OnnxSession
@@ -34,19 +36,31 @@ class TokenEncoder:
 
     def encode(self, images: Images) -> Tokens:
         """Return the tokens [N, T] of images [N, H, W, C] in the model's own range. Raises ValueError for no codes."""
-        tokens = self._run(images)
-        if tokens.min() < 0 or tokens.max() >= self._num_codes:
+        tokens = self._tokens(images)
+        if not self._are_codes(tokens):
             raise ValueError(f"the token encoder gave {tokens.min()} to {tokens.max()}, not 0 to {self._num_codes - 1}")
-        return tokens.astype(np.int64, copy=False)
+        return tokens
 
-    def encode_batch(self, batch: Sequence[Slice[Images, Tokens]]) -> list[Tokens]:
-        """Return the tokens of each slice, found in one pass."""
-        tokens = self.encode(np.concatenate([part.payload[part.start : part.stop] for part in batch]))
-        return np.split(tokens, np.cumsum([part.num_samples for part in batch])[:-1])
+    def encode_batch(self, batch: Sequence[Slice[Images, Tokens]]) -> list[Tokens | ModelFault]:
+        """Return the tokens of each slice, found in one pass; ModelFault where one is no code of a picture.
+
+        A network that meets NaN or infinity on its way gives integers far outside.
+        """
+        tokens = self._tokens(np.concatenate([part.payload[part.start : part.stop] for part in batch]))
+        parts = split(tokens, [part.num_samples for part in batch])
+        if self._are_codes(tokens):
+            return list(parts)
+        return [part if self._are_codes(part) else ModelFault() for part in parts]
 
     def warm_up(self, count: int) -> None:
         """Encode `count` images, whatever they are."""
         self._run(self._blank(count))
+
+    def _tokens(self, images: Images) -> Tokens:
+        return self._run(images).astype(np.int64, copy=False)
+
+    def _are_codes(self, tokens: Tokens) -> bool:
+        return bool(tokens.min() >= 0 and tokens.max() < self._num_codes)
 
     def _run(self, images: Images) -> Array:
         images = images.transpose(0, 3, 1, 2) if self._channels_first else images

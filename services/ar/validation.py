@@ -18,6 +18,8 @@ MAX_STOP_CHARACTERS = 256
 MAX_STOP_TOKEN_IDS = 64
 MAX_LOGIT_BIASES = 1024
 DEFAULT_MAX_TOKENS = 256
+MIN_REPETITION_PENALTY = 0.01
+"""With less, one token that was seen before outweighs every other whatever the model says."""
 
 
 def check_prompt(field: str, token_ids: list[int], vocab_size: int, max_context_tokens: int) -> None:
@@ -53,8 +55,11 @@ def sampling_params(
         top_k=_check_int("sampling.top_k", raw.top_k, 0, 2**31 - 1),
         top_p=_positive("sampling.top_p", raw.top_p if raw.HasField("top_p") else 1.0, 1.0),
         min_p=_number("sampling.min_p", raw.min_p, 0.0, 1.0),
-        repetition_penalty=_positive(
-            "sampling.repetition_penalty", raw.repetition_penalty if raw.HasField("repetition_penalty") else 1.0, 10.0
+        repetition_penalty=_number(
+            "sampling.repetition_penalty",
+            raw.repetition_penalty if raw.HasField("repetition_penalty") else 1.0,
+            MIN_REPETITION_PENALTY,
+            10.0,
         ),
         presence_penalty=_number("sampling.presence_penalty", raw.presence_penalty, -2.0, 2.0),
         frequency_penalty=_number("sampling.frequency_penalty", raw.frequency_penalty, -2.0, 2.0),

@@ -4,6 +4,7 @@ No batch waits for company unless told to, so a lone request goes at once and a 
 loop owns queue and requests; the instances run in threads and see only slices. Knows nothing of images or models.
 
 submit -> queue -> dispatch (as soon as an instance is idle) -> instance's thread -> commit -> dispatch -> ...
+                                                                     raised -> each slice again, alone
 """
 
 from __future__ import annotations
@@ -49,8 +50,11 @@ class BatchLimits:
 class Batcher(Generic[Payload, Result]):
     """Runs requests through one callable an instance, each in a thread of its own.
 
-    A callable gets the slices of a batch and returns one result a slice. If it raises, just the requests of that batch
-    fail. If the batcher itself fails, every open request does, and `wait_dead` tells why.
+    A callable gets the slices of a batch and returns one result a slice; for a slice that failed, an exception. If it
+    raises, each slice of the batch runs once more, alone, and only the requests whose slices raise again fail: one by
+    one and not by halves, because then no fault costs more than one extra pass a request. A TandemError reaches the
+    caller as it is, any other exception as Internal. If the batcher itself fails, every open request does, and
+    `wait_dead` tells why.
     """
 
     def __init__(
@@ -121,6 +125,7 @@ class Batcher(Generic[Payload, Result]):
     def check_integrity(self) -> None:
         """Raises AssertionError if queue and open requests disagree."""
         self._queue.check_integrity()
+        assert all(one.request in self._open for one in self._queue.alone), "a closed request runs again"  # noqa: S101
         waiting = sum(request.num_waiting for request in self._open)
         assert waiting == self._queue.num_samples, f"{waiting} wait, {self._queue.num_samples} queued"  # noqa: S101
 
@@ -174,10 +179,13 @@ class Batcher(Generic[Payload, Result]):
     def _dispatch(self) -> None:
         """Give every idle instance a batch, while there is something to batch."""
         self._dispatch_is_due = False
-        while self._idle and self._queue.num_samples and not self._waits_for_company():
+        while self._idle and self._has_batch():
             slices = self._take()
             if slices:
                 self._idle.pop().give(slices)
+
+    def _has_batch(self) -> bool:
+        return bool(self._queue.alone) or (self._queue.num_samples > 0 and not self._waits_for_company())
 
     def _waits_for_company(self) -> bool:
         """Return whether the oldest request is still to wait for others; a timer then looks again."""
@@ -208,30 +216,44 @@ class Batcher(Generic[Payload, Result]):
 
     def _go_on(self, instance: InstanceThread[Payload, Result], outcome: Outcome[Payload, Result]) -> None:
         self._moved_at = time.monotonic()
-        results = outcome.results
+        slices, results = outcome.slices, outcome.results
         if isinstance(results, BaseException) and not isinstance(results, Exception):
             raise RuntimeError("an instance was told to end") from results
+        if isinstance(results, Exception):
+            self._take_apart(slices, results)
         self._idle.append(instance)
         self._dispatch()  # first, so that the instance is not idle while results are handed out
-        if isinstance(results, BaseException):
-            self._fail(outcome.slices, results)
-        else:
-            self._commit(outcome.slices, results, outcome.started_at, outcome.ended_at)
+        if not isinstance(results, BaseException):
+            self._commit(slices, results, outcome.started_at, outcome.ended_at)
         if not self._open:
             self.check_integrity()
 
-    def _fail(self, slices: list[Slice[Payload, Result]], error: BaseException) -> None:
-        logger.error("%s: a batch failed", self._name, exc_info=error)
-        for one in slices:
-            self._end(one.request, "failed", Internal())
+    def _take_apart(self, slices: list[Slice[Payload, Result]], error: Exception) -> None:
+        """Let each slice of a batch that failed run once more, alone; one that was alone ends its request."""
+        if len(slices) == 1:
+            self._fail(slices[0].request, error)
+            return
+        logger.warning("%s: a batch of %d requests failed; each runs again", self._name, len(slices), exc_info=error)
+        self._queue.add_alone(one for one in slices if one.request in self._open)
+
+    def _fail(self, request: BatchRequest[Payload, Result], error: Exception) -> None:
+        logger.error("%s: a request failed", self._name, exc_info=error)
+        self._end(request, "failed", error if isinstance(error, TandemError) else Internal())
 
     def _commit(
-        self, slices: list[Slice[Payload, Result]], results: Sequence[Result], started_at: float, ended_at: float
+        self,
+        slices: list[Slice[Payload, Result]],
+        results: Sequence[Result | Exception],
+        started_at: float,
+        ended_at: float,
     ) -> None:
         batch_size = sum(one.num_samples for one in slices)
         seconds = (ended_at - started_at) / batch_size / len(self._instances)
         self._sample_seconds += 0.1 * (seconds - self._sample_seconds)
         for one, result in zip(slices, results, strict=True):
+            if isinstance(result, Exception):
+                self._fail(one.request, result)
+                continue
             one.request.add(one.start, result, Pass(started_at, ended_at, one.num_samples, batch_size))
             if one.request.is_complete:
                 self._end(one.request, "finished")

@@ -13,6 +13,7 @@ from PIL import Image
 
 from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec
+from services.common.bounds import check_bounds
 
 Encoding = Literal["uint8", "float32", "png"]
 Images = npt.NDArray[np.float32]
@@ -21,6 +22,9 @@ PNG_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 # More than any encoder needs: a PNG of incompressible pixels is a little larger than they are.
 PNG_OVERHEAD_BYTES = 64 * 1024
+# How far outside of the value range a raw float may lie, as a share of the range's width. Networks overshoot their own
+# range by rounding: tanh as ONNX Runtime computes it gives -1.0000002. What is sent back must be accepted.
+RANGE_TOLERANCE = 1e-3
 
 
 def to_uint8(images: Images, value_range: tuple[float, float]) -> npt.NDArray[np.uint8]:
@@ -64,7 +68,10 @@ def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def decode_raw(field: str, data: bytes, count: int, encoding: Encoding, spec: ImageSpec) -> Images:
-    """Return the `count` images in `data`. Raises InvalidArgument if the length is wrong or a value is not finite."""
+    """Return the `count` images in `data`. Raises InvalidArgument if the length is wrong or a value out of range.
+
+    Raw floats may lie RANGE_TOLERANCE outside of the value range; they are clipped into it.
+    """
     dtype = np.dtype(np.uint8) if encoding == "uint8" else np.dtype("<f4")
     shape = (count, *spec.shape)
     num_bytes = int(np.prod(shape)) * dtype.itemsize
@@ -72,10 +79,21 @@ def decode_raw(field: str, data: bytes, count: int, encoding: Encoding, spec: Im
         raise InvalidArgument(f"{field}.data", f"{len(data)} bytes", f"{num_bytes} bytes for shape {list(shape)}")
     if encoding == "uint8":
         return from_uint8(np.frombuffer(data, np.uint8).reshape(shape), spec.value_range)
-    values = np.frombuffer(data, dtype).reshape(shape)
-    if not np.isfinite(values).all():
-        raise InvalidArgument(f"{field}.data", "NaN or infinity", "finite numbers")
-    return values.astype(np.float32, copy=False)
+    values = np.frombuffer(data, dtype).reshape(shape).astype(np.float32, copy=False)
+    return _within_range(f"{field}.data", values, spec.value_range)
+
+
+def _within_range(field: str, values: Images, value_range: tuple[float, float]) -> Images:
+    """Return the values clipped into the range. Raises InvalidArgument for one that is further out than tolerated."""
+    low, high = value_range
+    tolerance = (high - low) * RANGE_TOLERANCE
+    accepted = f"{low:g} to {high:g}, and {tolerance:g} outside"
+
+    def field_at(place: tuple[int, ...]) -> str:
+        return field + "".join(f"[{index}]" for index in place)
+
+    check_bounds(values, low - tolerance, high + tolerance, field_at, accepted)
+    return np.clip(values, np.float32(low), np.float32(high))
 
 
 def decode_png(field: str, files: Sequence[bytes], spec: ImageSpec) -> Images:

@@ -18,15 +18,16 @@ from services.common.batch_request import Payload, Result, Slice
 
 logger = logging.getLogger(__name__)
 
-Run = Callable[[Sequence[Slice[Payload, Result]]], Sequence[Result]]
+Run = Callable[[Sequence[Slice[Payload, Result]]], Sequence[Result | Exception]]
+"""Computes a batch: one result a slice, or the exception that this one slice ends with. What it raises is all's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Payload, Result]):
-    """What became of a batch: one result a slice, or what the model raised. Times are monotonic seconds."""
+    """What became of a batch: one entry a slice, or what the model raised. Times are monotonic seconds."""
 
     slices: list[Slice[Payload, Result]]
-    results: Sequence[Result] | BaseException
+    results: Sequence[Result | Exception] | BaseException
     started_at: float
     ended_at: float
 
@@ -71,7 +72,7 @@ class InstanceThread(Generic[Payload, Result]):
 
     def _outcome(self, slices: list[Slice[Payload, Result]]) -> Outcome[Payload, Result]:
         started_at = time.monotonic()
-        results: Sequence[Result] | BaseException
+        results: Sequence[Result | Exception] | BaseException
         try:
             results = self._run(slices)
             if len(results) != len(slices):

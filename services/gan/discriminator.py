@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from runtime.errors import ModelFault
 from runtime.models import ImageSpec, ModelError
 from services.common.batch_request import Slice
 from services.common.diversity import Look
 from services.common.diversity_windows import Features
+from services.common.finite import finite_parts
 from services.common.images import Images
 from services.common.model_inputs import describe, label_input, main_input
 from services.common.onnx_session import OnnxSession
@@ -62,12 +64,16 @@ class Discriminator:
         count = len(exhibits.images)
         return Verdict(scores.reshape(-1), features[0] if features else np.empty((count, 0), dtype=np.float32))
 
-    def judge_batch(self, batch: Sequence[Slice[Exhibits, Verdict]]) -> list[Verdict]:
-        """Return the verdict on each slice, found in one pass."""
+    def judge_batch(self, batch: Sequence[Slice[Exhibits, Verdict]]) -> list[Verdict | ModelFault]:
+        """Return the verdict on each slice, found in one pass; ModelFault where it is not finite."""
         verdict = self.judge(_merged(batch))
-        stops = accumulate(part.num_samples for part in batch)
-        rows = [slice(stop - part.num_samples, stop) for part, stop in zip(batch, stops, strict=True)]
-        return [Verdict(verdict.scores[each], verdict.features[each]) for each in rows]
+        sizes = [part.num_samples for part in batch]
+        is_finite = finite_parts(sizes, verdict.scores, verdict.features)
+        rows = [slice(stop - size, stop) for size, stop in zip(sizes, accumulate(sizes), strict=True)]
+        return [
+            Verdict(verdict.scores[each], verdict.features[each]) if fine else ModelFault()
+            for each, fine in zip(rows, is_finite, strict=True)
+        ]
 
     def _check(self, verdict: Verdict) -> None:
         if verdict.scores.shape != (2,) or verdict.features.ndim != 2 or len(verdict.features) != 2:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from runtime.errors import ModelFault
 from services.common.batch_request import Slice
 from services.common.diversity import DiversityWatch
+from services.common.finite import finite_parts
 from services.common.images import to_uint8
 from services.gan.drawing import Drawing
 from services.gan.generator import Generator, Latents
@@ -48,16 +50,20 @@ class DrawingPass:
         self._value_range = value_range
         self._watch = watch
 
-    def __call__(self, batch: Sequence[Slice[Rows, Drawn]]) -> list[Drawn]:
-        """Return what each slice of the batch wants, drawn in one pass."""
+    def __call__(self, batch: Sequence[Slice[Rows, Drawn]]) -> list[Drawn | ModelFault]:
+        """Return what each slice of the batch wants, drawn in one pass; ModelFault where a pixel is not finite."""
         parts = [_part(one) for one in batch]
         latents = merged_latents(parts)
         images = self._generator.draw(latents)
         wants_float = [drawing.encoding == "float32" for drawing, _ in parts]
         levels = images if all(wants_float) else to_uint8(images, self._value_range)
-        drawn = []
-        stops = accumulate(len(rows) for _, rows in parts)
-        for (drawing, rows), is_float, stop in zip(parts, wants_float, stops, strict=True):
+        sizes = [len(rows) for _, rows in parts]
+        drawn: list[Drawn | ModelFault] = []
+        zipped = zip(parts, wants_float, accumulate(sizes), finite_parts(sizes, images), strict=True)
+        for (drawing, rows), is_float, stop, is_finite in zipped:
+            if not is_finite:
+                drawn.append(ModelFault())
+                continue
             places = slice(stop - len(rows), stop)
             labels = None if latents.labels is None else latents.labels[places]
             if self._watch is not None and drawing.is_plain:

@@ -1,11 +1,11 @@
 """A loaded model: generator, discriminator and the batchers in front of them, put together from the settings."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from runtime.loading_thread import in_loading_thread
 from runtime.models import ImageSpec, Model, ModelError
 from services.common.batcher import Batcher, BatchLimits
 from services.common.diversity import DiversityWatch
@@ -152,7 +152,7 @@ def _open(
 
 async def load_and_start(model: Model, settings: GanSettings, metrics: GanMetrics) -> ImageModel:
     """Load a model in a thread, warm it up, start its batchers and its watch. Raises ModelError, ProviderError."""
-    loaded = await asyncio.to_thread(load_image_model, model, settings, metrics)
+    loaded = await in_loading_thread(load_image_model, model, settings, metrics)
     for batcher in loaded.parts:
         batcher.start()
     if loaded.watch is not None:

@@ -40,6 +40,7 @@ class Child:
 
     def __init__(self, spec: ChildSpec, log_path: Path, on_line: Callable[[str, str], None]) -> None:
         self.spec = spec
+        self.name = spec.name
         self.log_path = log_path
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._on_line = on_line
@@ -47,7 +48,11 @@ class Child:
         self._reader: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the process in a session of its own, for Ctrl-C is for us to pass on, and tethered to our life."""
+        """Start the process in a session of its own, for Ctrl-C is for us to pass on, and tethered to our life.
+
+        The first start begins a new log; a later one, once the process has died, goes on with it.
+        """
+        mode = "w" if self._process is None else "a"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "runtime.tethered", str(os.getpid()), *self.spec.command),
@@ -56,7 +61,7 @@ class Child:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
-        self._reader = asyncio.create_task(self._read_log(self._process))
+        self._reader = asyncio.create_task(self._read_log(self._process, mode))
 
     async def wait_ready(self) -> None:
         """Return when its health is SERVING; never if it does not become so.
@@ -113,10 +118,10 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
-    async def _read_log(self, process: asyncio.subprocess.Process) -> None:
+    async def _read_log(self, process: asyncio.subprocess.Process, mode: str) -> None:
         if process.stdout is None:
             raise RuntimeError("the log is not piped")
-        with self.log_path.open("w", encoding="utf-8") as log:
+        with self.log_path.open(mode, encoding="utf-8") as log:
             rest = b""
             while block := await process.stdout.read(READ_BYTES):
                 *lines, rest = (rest + block).split(b"\n")

@@ -25,6 +25,7 @@ from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.pictures import show_picture
 from tandem.cli.plan import PARALLEL
 from tandem.cli.ports import HOST, free_ports
+from tandem.cli.restarts import NEVER
 from tandem.cli.stack import Stack
 from tandem.cli.startup_display import StartupDisplay
 from tandem.cli.supervise import KILL_AFTER_SECONDS, LOG_FOLDER, run_stack
@@ -59,7 +60,8 @@ def collapse(
         [judge_file] = repository.get(JUDGE_MODEL).spec.files
         lesson = Lesson(images, repository.get(JUDGE_MODEL).path(judge_file), out, terminal)
         display = StartupDisplay(terminal, [PARALLEL], verbose)
-        stack = Stack([[lesson.service(Path(folder))]], LOG_FOLDER, display, DRAIN_SECONDS + KILL_AFTER_SECONDS)
+        grace_seconds = DRAIN_SECONDS + KILL_AFTER_SECONDS
+        stack = Stack([[lesson.service(Path(folder))]], LOG_FOLDER, display, grace_seconds, NEVER)
         code = asyncio.run(run_stack(stack, display, terminal, lesson.run))
         raise typer.Exit(code if lesson.is_complete or code else INTERRUPTED)
 

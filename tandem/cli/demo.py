@@ -18,6 +18,7 @@ from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
 from tandem.cli.ports import HOST
+from tandem.cli.restarts import NEVER
 from tandem.cli.supervise import run_plan
 from tandem.cli.terminal import Terminal, seconds_text
 
@@ -40,7 +41,8 @@ def demo(
     with friendly_errors(terminal):
         plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
         tour = Tour(plan, out, terminal, report)
-        code = run_plan(plan, terminal, verbose, tour.run)
+        # A measurement that lost a process in the middle is none.
+        code = run_plan(plan, terminal, verbose, tour.run, NEVER)
         tour.ended()
         raise typer.Exit(code if tour.is_complete or code else INTERRUPTED)
 

@@ -107,12 +107,12 @@ def libraries() -> Iterator[Finding]:
 
 def _native_kernel() -> Finding:
     """Compile it, if that has not been done, and load it."""
-    from services.ar.native.build import KernelUnavailable, kernel
-    from services.ar.native.library import load
+    from services.ar.native.build import KernelUnavailable
+    from services.ar.native.kernel import open_kernel
 
     try:
-        library = load(kernel(cache_folder() / "kernels"))
-    except (KernelUnavailable, OSError) as error:
+        library = open_kernel(cache_folder() / "kernels")
+    except KernelUnavailable as error:
         return Finding("native kernel", f"none, sequential models run as torch has them, far slower: {error}", False)
     return Finding("native kernel", f"runs, for {library.tandem_instruction_set().decode()}", True)
 

@@ -52,7 +52,7 @@ def generate(
         typer.Option(min=0, max=1, help="Drop what is below this share of the best.", rich_help_panel=_SAMPLING),
     ] = None,
     repetition_penalty: Annotated[
-        float | None, typer.Option(min=0, max=10, help="1: none.", rich_help_panel=_SAMPLING)
+        float | None, typer.Option(min=0.01, max=10, help="1: none.", rich_help_panel=_SAMPLING)
     ] = None,
     presence_penalty: Annotated[
         float | None, typer.Option(min=-2, max=2, help="0: none.", rich_help_panel=_SAMPLING)

@@ -1,11 +1,15 @@
-"""What a person sees of the processes: a line each while they load, and their logs if wanted."""
+"""What a person sees of the processes: a line each while they load, deaths and restarts, and their logs if wanted."""
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from tandem.cli.keeper import how_it_ended
 from tandem.cli.log_lines import message, readable, share
+from tandem.cli.restarts import Attempt
 from tandem.cli.terminal import Terminal, seconds_text
 
 MESSAGE_COLUMNS = 44
@@ -14,10 +18,14 @@ MESSAGE_COLUMNS = 44
 class StartupDisplay:
     """A StackObserver: bars on a terminal, plain lines elsewhere; `verbose` shows each log line too."""
 
-    def __init__(self, terminal: Terminal, names: list[str], verbose: bool) -> None:
+    def __init__(
+        self, terminal: Terminal, names: list[str], verbose: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._console = terminal.err
         self._verbose = verbose
-        self._started = time.monotonic()
+        self._clock = clock
+        self._started = clock()
+        self._died_at: dict[str, float] = {}
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✓[/green]"),
             TextColumn("{task.description:<11}"),
@@ -53,9 +61,20 @@ class StartupDisplay:
         self._loading.discard(name)
         self._progress.update(self._tasks[name], message="ready", total=1.0, completed=1.0)
         if not self._console.is_terminal:
-            self._print(f"{name}: ready after {seconds_text(time.monotonic() - self._started)}")
+            self._print(f"{name}: ready after {seconds_text(self._clock() - self._started)}")
         if not self._loading:
             self.stop()
+
+    def starting_again(self, name: str, code: int, attempt: Attempt, log_path: Path) -> None:
+        when = f"in {seconds_text(attempt.delay_seconds)}" if attempt.delay_seconds else "now"
+        self._print(
+            f"[bold]{name}: ended by itself ({how_it_ended(code)})[/bold], is started again {when} (attempt"
+            f" {attempt.number} of {attempt.out_of}); its log is in {escape(str(log_path))}"
+        )
+        self._died_at[name] = self._clock()
+
+    def ready_again(self, name: str) -> None:
+        self._print(f"{name}: ready again, {seconds_text(self._clock() - self._died_at[name])} after it had ended")
 
     def stopping(self, name: str) -> None:
         self.stop()

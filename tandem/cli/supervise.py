@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from tandem.cli.failures import FAILED
+from tandem.cli.keeper import ChildDied
 from tandem.cli.log_lines import readable
 from tandem.cli.packages import SERVER_PACKAGES, need_packages
 from tandem.cli.plan import Plan
-from tandem.cli.stack import ChildDied, Stack
+from tandem.cli.restarts import RestartPolicy
+from tandem.cli.stack import Stack
 from tandem.cli.startup_display import StartupDisplay
 from tandem.cli.terminal import Terminal
 
@@ -21,11 +23,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Work = Callable[[], Awaitable[int]]
 
 
-def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work) -> int:
+def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work, restarts: RestartPolicy) -> int:
     """Run the plan's processes and, once they are ready, `work`; return the exit code.
 
-    A stop signal ends `work` by cancelling it. Raises PortTaken, ModelError if weights are not to be had, ValueError if
-    only a client is installed.
+    A process that dies later is started again as `restarts` says. A stop signal ends `work` by cancelling it. Raises
+    PortTaken, ModelError if weights are not to be had, ValueError if only a client is installed.
     """
     need_packages("servers", *SERVER_PACKAGES)
     plan.ports.check()
@@ -33,12 +35,12 @@ def run_plan(plan: Plan, terminal: Terminal, verbose: bool, work: Work) -> int:
     layers = plan.layers()
     names = [spec.name for layer in layers for spec in layer]
     display = StartupDisplay(terminal, names, verbose)
-    stack = Stack(layers, LOG_FOLDER, display, plan.drain_seconds + KILL_AFTER_SECONDS)
+    stack = Stack(layers, LOG_FOLDER, display, plan.drain_seconds + KILL_AFTER_SECONDS, restarts)
     return asyncio.run(run_stack(stack, display, terminal, work))
 
 
 async def run_stack(stack: Stack, display: StartupDisplay, terminal: Terminal, work: Work) -> int:
-    """Run a stack to its end; 0 if a signal ended it before `work` did, 1 if a child died."""
+    """Run a stack to its end; 0 if a signal ended it before `work` did, 1 if a child died for good."""
     stop_requested = asyncio.Event()
     display.start()
     try:
@@ -46,7 +48,7 @@ async def run_stack(stack: Stack, display: StartupDisplay, terminal: Terminal, w
             return await stack.run(work, stop_requested)
     except ChildDied as death:
         terminal.fail(str(death))
-        for line in death.child.tail:
+        for line in death.process.tail:
             terminal.note(f"  {readable(line)}")
         return FAILED
     finally:

@@ -10,6 +10,7 @@ from runtime.models import ModelRepository, ModelSpec
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
+from tandem.cli.restarts import RestartPolicy
 from tandem.cli.supervise import LOG_FOLDER, run_plan
 from tandem.cli.terminal import Terminal
 
@@ -47,8 +48,9 @@ def up(
 ) -> None:
     """Start the gateway and both backends, and keep them until Ctrl-C.
 
-    Missing weights are downloaded first. Other settings of the processes: TANDEM_* variables and tandem.toml, see
-    [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and [bold]gateway[/bold].
+    One that dies is started again, up to five times in a row. Missing weights are downloaded first. Other settings of
+    the processes: TANDEM_* variables and tandem.toml, see [bold]python -m services.ar --help[/bold],
+    [bold]services.gan[/bold] and [bold]gateway[/bold].
     """
     ports = Ports(port, http_port, ar_port, ar_metrics_port, gan_port, gan_metrics_port)
     sequential_models, parallel_models = sequential_model or SEQUENTIAL_MODELS, parallel_model or PARALLEL_MODELS
@@ -61,7 +63,7 @@ def up(
         return 0
 
     with friendly_errors(terminal):
-        raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped))
+        raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped, RestartPolicy()))
 
 
 def announce(plan: Plan, terminal: Terminal) -> None:

@@ -26,9 +26,9 @@ FORBIDDEN = {
 CONFINED = {
     # library: the modules that may import it, by path prefix
     "torch": (
-        *(f"services/ar/{name}" for name in ("checkpoint", "gguf_checkpoint", "huggingface_checkpoint", "kv_cache")),
+        *(f"services/ar/{name}" for name in ("checkpoint", "gguf_weights", "kv_cache", "safetensors_files")),
         *(f"services/ar/{name}" for name in ("computation", "loading", "model.py", "native", "quantised", "rotary")),
-        *(f"services/ar/{name}" for name in ("runner", "sampling.py", "torch_forward")),
+        *(f"services/ar/{name}" for name in ("computed", "finite_rows", "runner", "sampling.py", "torch_forward")),
         "services/ar/weights",
         "services/ar/packed_linear",
         "services/ar/exact",
@@ -41,7 +41,7 @@ CONFINED = {
     "triton": ("services/ar/cuda",),
     "onnxruntime": ("services/common/onnx_session", "training", "tandem/cli", "bench"),
     "prometheus_client": ("runtime/metrics", "services/ar/metrics", "services/gan/metrics", "gateway"),
-    "signal": ("runtime/lifecycle", "runtime/tethered", "tandem/cli", "bench"),
+    "signal": ("runtime/lifecycle", "runtime/process_group", "runtime/tethered", "tandem/cli", "bench"),
     "grafana_foundation_sdk": ("deploy/grafana",),
     "pickle": (),
 }

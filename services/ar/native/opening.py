@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from runtime.settings import cache_folder
 from services.ar.checkpoint import Checkpoint
-from services.ar.native.build import KernelUnavailable, kernel
+from services.ar.native.build import KernelUnavailable
 from services.ar.native.forward import NativeForward
-from services.ar.native.library import LANES, load
+from services.ar.native.kernel import open_kernel
+from services.ar.native.library import LANES
 from services.ar.native.parameters import Parameters
 
 logger = logging.getLogger(__name__)
@@ -26,10 +27,7 @@ def open_native(
     """Compile the kernel, if need be, and pack the weights. Raises KernelUnavailable, ModelError."""
     if block_size % LANES:
         raise KernelUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
-    try:
-        library = load(kernel(cache_folder() / "kernels"))
-    except OSError as error:
-        raise KernelUnavailable(str(error)) from None
+    library = open_kernel(cache_folder() / "kernels")
     parameters = Parameters(checkpoint, dtype, max_context_tokens, report)
     name = library.tandem_instruction_set().decode()
     logger.info("native kernel for %s, %d threads, %d MB of weights", name, num_threads, parameters.num_bytes // 10**6)

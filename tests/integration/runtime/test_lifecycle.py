@@ -3,27 +3,35 @@
 import asyncio
 import os
 import signal
+import sys
 
 import pytest
 
-from runtime.lifecycle import serve
+from runtime.lifecycle import StoppedWhileLoading, serve
 from runtime.server import RpcServer
+from tests.alive_pipe import alive_pipe
+
+LIMIT_SECONDS = 60
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
 
 class Worker:
-    """Notes what is asked of it; dies or fails to load on request."""
+    """Notes what is asked of it; dies, fails to load or loads for ever on request."""
 
-    def __init__(self, fails: Exception | None = None) -> None:
+    def __init__(self, fails: Exception | None = None, is_endless: bool = False) -> None:
         self.events: list[str] = []
         self.started = asyncio.Event()
         self.death: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._fails = fails
+        self._is_endless = is_endless
 
     async def start(self) -> None:
         if self._fails:
             raise self._fails
         self.events.append("start")
         self.started.set()
+        if self._is_endless:
+            await asyncio.Event().wait()
 
     async def wait_dead(self) -> BaseException:
         return await asyncio.shield(self.death)
@@ -41,13 +49,15 @@ class Server(RpcServer):
     def __init__(self, worker: Worker) -> None:
         super().__init__("127.0.0.1", 0, [], [])
         self._worker = worker
+        self.drained_seconds: float | None = None
 
     async def stop(self, drain_seconds: float) -> None:
+        self.drained_seconds = drain_seconds
         self._worker.events.append(f"drain, serving {self.health.serving}")
         await super().stop(drain_seconds)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 async def test_a_signal_drains_and_exits_with_zero(number):
     worker = Worker()
     server = Server(worker)
@@ -75,3 +85,37 @@ async def test_what_loading_raises_comes_out_after_a_clean_stop():
     with pytest.raises(ValueError, match="no weights"):
         await asyncio.wait_for(serve(Server(worker), worker, 1.0), 10)
     assert worker.events == ["drain, serving False", "stop"]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_a_signal_while_loading_stops_the_server_without_a_drain(number):
+    worker = Worker(is_endless=True)
+    server = Server(worker)
+    running = asyncio.create_task(serve(server, worker, 3600.0))
+    await worker.started.wait()
+    os.kill(os.getpid(), number)
+    with pytest.raises(StoppedWhileLoading):
+        await asyncio.wait_for(running, LIMIT_SECONDS)
+    assert worker.events == ["start", "drain, serving False", "stop"]
+    assert server.drained_seconds == 0
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_a_process_that_loads_for_ever_ends_at_a_signal_with_what_it_started(tmp_path, number):
+    """Its thread never ends, nor does the child that it waits for: only the signal can end both."""
+    with alive_pipe(tmp_path) as pipe:
+        command = (sys.executable, "-m", "tests.integration.runtime.endless_loading", pipe.shell_words)
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                assert await asyncio.to_thread(pipe.has_writers)
+                process.send_signal(number)
+                _, errors = await process.communicate()
+            assert process.returncode == 0, errors.decode()
+            assert "stopping before everything was loaded" in errors.decode()
+            assert "Traceback" not in errors.decode()
+            assert not await asyncio.to_thread(pipe.has_writers)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()

@@ -1,7 +1,7 @@
 """A server process by script: `python -m tests.integration.tandem.fake_process PORT NAME JOURNAL MODE`.
 
-Appends "NAME stopped" to the journal when it ends. Modes: "serve"; "broken" dies before it is ready; "stubborn"
-does not end after SIGTERM.
+Appends "NAME stopped" to the journal when it ends. Modes: "serve"; "broken" dies before it is ready; "once" does so
+from its second start on; "stubborn" does not end after SIGTERM.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ logger = logging.getLogger("fake")
 
 
 class FakeWorker:
-    def __init__(self, mode: str) -> None:
-        self._mode = mode
+    def __init__(self, is_broken: bool) -> None:
+        self._is_broken = is_broken
 
     async def start(self) -> None:
         logger.info("loading fake: 50 %")
-        if self._mode == "broken":
+        if self._is_broken:
             raise ValueError("the weights are broken")
 
     async def wait_dead(self) -> BaseException:
@@ -40,18 +40,21 @@ class FakeWorker:
         return None
 
 
-async def main(port: int, mode: str) -> int:
+async def main(port: int, is_broken: bool) -> int:
     service = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
     handler = service_handler(service, FakeParallel(), NoObserver())
     server = RpcServer("127.0.0.1", port, [handler], [service.full_name])
-    return await serve(server, FakeWorker(mode), 1)
+    return await serve(server, FakeWorker(is_broken), 1)
 
 
 if __name__ == "__main__":
     port, name, journal, mode = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
     configure_logging("INFO")
+    started_before = journal.with_name(f"{name} started")
+    is_broken = mode == "broken" or (mode == "once" and started_before.exists())
+    started_before.touch()
     try:
-        run_process(main(port, mode))
+        run_process(main(port, is_broken))
     finally:
         with journal.open("a") as file:
             file.write(f"{name} stopped\n")

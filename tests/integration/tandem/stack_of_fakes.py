@@ -1,6 +1,7 @@
-"""`tandem up` with fake processes: `python -m tests.integration.tandem.stack_of_fakes FOLDER MODE MODE MODE`.
+"""`tandem up` with fake processes: `python -m tests.integration.tandem.stack_of_fakes FOLDER NUM_RESTARTS MODES`.
 
-The modes are those of fake_process, for the two backends and the gateway. Prints "ready" and goes on until a signal.
+NUM_RESTARTS is how often one that dies is started again, without a delay. MODES are three of fake_process, for the two
+backends and the gateway. Prints "ready" and goes on until a signal.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from tandem.cli.child import ChildSpec
 from tandem.cli.ports import free_ports
+from tandem.cli.restarts import RestartPolicy
 from tandem.cli.stack import Stack
 from tandem.cli.startup_display import StartupDisplay
 from tandem.cli.supervise import run_stack
@@ -36,14 +38,15 @@ async def work() -> int:
     return 0
 
 
-async def main(folder: Path, modes: list[str]) -> int:
+async def main(folder: Path, num_restarts: int, modes: list[str]) -> int:
     *backends, gateway = specs(folder, modes)
     terminal = Terminal()
     display = StartupDisplay(terminal, list(NAMES), verbose=False)
     grace_seconds = 0.2 if "stubborn" in modes else 20.0
-    stack = Stack([backends, [gateway]], folder / "logs", display, grace_seconds)
+    restarts = RestartPolicy(max_attempts=num_restarts, first_delay_seconds=0.0)
+    stack = Stack([backends, [gateway]], folder / "logs", display, grace_seconds, restarts)
     return await run_stack(stack, display, terminal, work)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(Path(sys.argv[1]), sys.argv[2:])))
+    sys.exit(asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tandem.cli.restarts import NEVER
 from tandem.cli.stack import Stack
 from tandem.cli.startup_display import StartupDisplay
 from tandem.cli.supervise import run_stack
@@ -44,7 +45,7 @@ async def run(folder: Path, display: Display, mode: str = "serve", is_endless: b
             await asyncio.Event().wait()
         return 7
 
-    stack = Stack([specs(folder, [mode] * 3)[:1]], folder / "logs", display, grace_seconds=3600.0)
+    stack = Stack([specs(folder, [mode] * 3)[:1]], folder / "logs", display, grace_seconds=3600.0, restarts=NEVER)
     async with asyncio.timeout(LIMIT_SECONDS):
         return await run_stack(stack, display, Terminal(), work)
 

@@ -17,11 +17,11 @@ from tandem.cli.plan import Ports
 from tandem.cli.ports import free_ports
 from tests.integration.tandem.commands import run, started, tandem
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 180  # a guard against hanging: each start of a process takes seconds where cores are busy
 
 
-def stack(folder: Path, *modes: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tests.integration.tandem.stack_of_fakes", str(folder), *modes)
+def stack(folder: Path, *modes: str, num_restarts: int = 0) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tests.integration.tandem.stack_of_fakes", str(folder), str(num_restarts), *modes)
 
 
 def journal(folder: Path) -> list[str]:
@@ -45,17 +45,76 @@ async def test_a_signal_stops_the_gateway_first_and_all_of_them(tmp_path: Path, 
     assert "serving on port" in (tmp_path / "logs" / "gateway.log").read_text()
 
 
-async def test_a_child_that_dies_is_named_with_its_last_lines(tmp_path: Path) -> None:
-    ended = await run(*stack(tmp_path, "serve", "broken", "serve"))
+@pytest.mark.parametrize("num_restarts", [0, 5])
+async def test_a_child_that_can_not_start_is_named_with_its_last_lines(tmp_path: Path, num_restarts: int) -> None:
+    ended = await run(*stack(tmp_path, "serve", "broken", "serve", num_restarts=num_restarts))
     assert ended.code == 1
     assert "ready" not in ended.out
     assert "the parallel process ended by itself (exit code 1)" in ended.err
     assert "the weights are broken" in ended.err
     assert "gateway: stopped" in ended.err
     assert "sequential: stopped" in ended.err
+    assert "started again" not in ended.err
 
 
-async def test_a_child_that_is_killed_later_is_named_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["sequential", "gateway"])
+async def test_a_child_that_is_killed_is_started_again(tmp_path: Path, name: str) -> None:
+    command = stack(tmp_path, "serve", "serve", "serve", num_restarts=2)
+    async with asyncio.timeout(LIMIT_SECONDS), started(*command) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert await process.stdout.readline() == b"ready\n"
+        killed = []
+        for number in (1, 2):
+            killed.append(child_of(process.pid, name))
+            os.kill(killed[-1], signal.SIGKILL)
+            line = await line_with(process.stderr, "started again")
+            assert line.startswith(f"{name}: ended by itself (signal 9), is started again now (attempt {number} of 2)")
+            assert line.endswith(f"its log is in {tmp_path / 'logs' / name}.log")
+            assert (await line_with(process.stderr, "ready again")).startswith(f"{name}: ready again, ")
+        assert child_of(process.pid, name) not in killed
+        assert (tmp_path / "logs" / f"{name}.log").read_text().count("serving on port") == 3
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    assert sorted(journal(tmp_path)) == ["gateway stopped", "parallel stopped", "sequential stopped"]
+
+
+async def test_a_child_that_does_not_start_any_more_ends_the_stack_after_enough_attempts(tmp_path: Path) -> None:
+    command = stack(tmp_path, "serve", "once", "serve", num_restarts=3)
+    async with asyncio.timeout(LIMIT_SECONDS), started(*command) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert await process.stdout.readline() == b"ready\n"
+        os.kill(child_of(process.pid, "parallel"), signal.SIGKILL)
+        assert await process.wait() == 1
+        shown = (await process.stderr.read()).decode()
+    deaths = [line for line in shown.splitlines() if "started again" in line]
+    assert [line.partition(", is")[0] for line in deaths] == [
+        "parallel: ended by itself (signal 9)",
+        *["parallel: ended by itself (exit code 1)"] * 2,
+    ]
+    assert "(attempt 3 of 3)" in deaths[-1]
+    assert "the parallel process ended by itself (exit code 1)" in shown
+    assert "the weights are broken" in shown
+    log = (tmp_path / "logs" / "parallel.log").read_text()
+    assert (log.count("serving on port"), log.count("the weights are broken")) == (1, 3)
+
+
+async def test_a_stop_while_a_child_starts_again_is_no_error(tmp_path: Path) -> None:
+    command = stack(tmp_path, "serve", "serve", "serve", num_restarts=5)
+    async with asyncio.timeout(LIMIT_SECONDS), started(*command) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert await process.stdout.readline() == b"ready\n"
+        children = psutil.Process(process.pid).children()
+        os.kill(child_of(process.pid, "parallel"), signal.SIGKILL)
+        await line_with(process.stderr, "started again")
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+        assert not any(child.is_running() for child in children)
+
+
+async def test_where_nothing_is_started_again_a_child_that_is_killed_ends_the_stack(tmp_path: Path) -> None:
     async with asyncio.timeout(LIMIT_SECONDS), started(*stack(tmp_path, "serve", "serve", "serve")) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -84,6 +143,14 @@ async def test_nothing_is_left_behind_when_we_are_killed(tmp_path: Path) -> None
         process.kill()
         _, alive = await asyncio.to_thread(psutil.wait_procs, children, timeout=30)
         assert (len(children), alive) == (3, [])
+
+
+async def line_with(stream: asyncio.StreamReader, words: str) -> str:
+    """Return the next line with `words` in it."""
+    while line := await stream.readline():
+        if words in (text := line.decode().rstrip()):
+            return text
+    pytest.fail(f"no line with {words!r}")
 
 
 def child_of(parent: int, name: str) -> int:

@@ -51,3 +51,17 @@ def test_the_targets_are_the_processes_on_the_ports_of_the_design():
     groups = yaml.safe_load((FOLDER / "targets.yml").read_text())
     found = {group["labels"]["job"]: target.split(":")[1] for group in groups for target in group["targets"]}
     assert found == {"gateway": "8080", "ar": "9101", "gan": "9102"}
+
+
+def test_a_series_that_others_are_computed_from_is_recorded_in_their_group():
+    """Groups are evaluated at different instants: a difference of two of them moves with the rates themselves."""
+    groups = yaml.safe_load((FOLDER / "recording_rules.yml").read_text())["groups"]
+    group_of = {rule["record"]: group["name"] for group in groups for rule in group["rules"]}
+    read_elsewhere = [
+        (rule["record"], series)
+        for group in groups
+        for rule in group["rules"]
+        for series in group_of
+        if series in rule["expr"] and group_of[series] != group["name"]
+    ]
+    assert read_elsewhere == []

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_an_entry_with_budgets(tmp_path: Path) -> None:
     first, second = load_api_keys(written(tmp_path, text))
     assert (first.name, first.sha256, first.per_minute()) == ("a", HASH, {})
     assert second.per_minute() == {"image": 5}
+
+
+def test_backends_are_told_neither_name_nor_key_nor_hash() -> None:
+    told = entry("alice").caller_id()
+    assert re.fullmatch("[0-9a-f]{32}", told)
+    assert told not in HASH
+    assert HASH not in told
+    assert told == entry("renamed").caller_id()
+    assert told != entry("alice", SECRET + "s").caller_id()
 
 
 @pytest.mark.parametrize(

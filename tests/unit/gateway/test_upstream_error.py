@@ -3,6 +3,7 @@ import pytest
 from grpc.aio import AioRpcError, Metadata
 
 from gateway.upstream_error import upstream_error
+from runtime.errors import ModelFault
 
 
 def error(code: grpc.StatusCode, text: str, *trailers: tuple[str, str | bytes]) -> AioRpcError:
@@ -19,6 +20,11 @@ def test_code_message_and_details_pass() -> None:
 
 def test_reserved_trailers_stay_behind() -> None:
     assert upstream_error(error(grpc.StatusCode.ABORTED, "", ("grpc-message", "x")), "here").trailers == ()
+
+
+def test_fault_of_the_model_is_told_as_it_came() -> None:
+    mapped = upstream_error(error(grpc.StatusCode.INTERNAL, str(ModelFault())), "here")
+    assert (mapped.code, str(mapped)) == ("INTERNAL", str(ModelFault()))
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL])

@@ -25,5 +25,11 @@ def test_not_found_lists_what_there_is(available, shown):
     assert str(errors.NotFound("../../x", available)) == f"model: there is no '../../x'; there are: {shown}"
 
 
+def test_fault_of_the_model_says_whom_it_touches_and_nothing_else():
+    fault = errors.ModelFault()
+    expected = "the model gave NaN, infinity or an unknown token for this request; other requests are not affected"
+    assert (fault.code, str(fault)) == ("INTERNAL", expected)
+
+
 def test_internal_tells_nothing():
     assert str(errors.Internal()) == "internal error; the server's log has the details"

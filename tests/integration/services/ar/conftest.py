@@ -98,6 +98,7 @@ async def serving(settings: ArSettings) -> AsyncIterator[Backend]:
     server = RpcServer("127.0.0.1", 0, [handler], [descriptor.full_name])
     await server.start()
     await worker.start()
+    await server.health.set_serving(True)
     address = f"127.0.0.1:{server.port}"
     async with grpc.aio.insecure_channel(address) as channel:
         yield Backend(ar_pb2_grpc.AutoregressiveServiceStub(channel), channel, worker, registry, address)

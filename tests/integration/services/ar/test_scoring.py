@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from runtime.errors import ModelFault
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
@@ -92,6 +93,45 @@ async def test_three_hundred_images_through_a_small_queue_are_scored_exactly(rep
         torch.testing.assert_close(logprobs, expected, atol=1e-4, rtol=0)
         assert likelihood.total_logprob == pytest.approx(float(expected.double().sum()), abs=1e-3)
     assert [each.total_logprob for each in few] == pytest.approx([each.total_logprob for each in found[:4]], abs=1e-4)
+
+
+def of_floats(image: np.ndarray, label: int) -> ar_pb2.ScoreRequest:
+    """`image`: [SIDE, SIDE, 1]."""
+    data = image.astype("<f4").tobytes()
+    batch = images_pb2.ImageBatch(shape=[1, *image.shape], encoding=images_pb2.ENCODING_RAW_FLOAT32, data=data)
+    return ar_pb2.ScoreRequest(images=ar_pb2.ImageContent(images=batch, labels=[label]))
+
+
+HUGE = np.zeros((SIDE, SIDE, 1), np.float32)
+HUGE[3, 4, 0] = 1e38
+# All white: the tiny encoder finds 542 in it, which is no code.
+WHITE = np.ones((SIDE, SIDE, 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("bad", "code", "details"),
+    [
+        (
+            HUGE,
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "images.images.data[0][3][4][0]: 1e+38 is not accepted; accepted: -1 to 1, and 0.002 outside",
+        ),
+        (WHITE, grpc.StatusCode.INTERNAL, str(ModelFault())),
+    ],
+)
+async def test_an_image_that_cannot_be_encoded_costs_its_request_alone(both, bad, code, details):
+    codes, _, labels = random_pictures(20)
+    good = [of_floats(painted(row), label) for row, label in zip(codes, labels, strict=True)]
+    alone = [await score(both, one) for one in good]
+    calls = [both.stub.Score(one) for one in good]
+    calls[1:1] = [both.stub.Score(of_floats(bad, 0)) for _ in range(4)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [(each.code(), each.details()) for each in outcomes[1:5]] == [(code, details)] * 4
+    for row, reply, (expected,) in zip(codes, outcomes[:1] + outcomes[5:], alone, strict=True):
+        (found,) = reply.likelihoods
+        assert [entry.token_id for entry in found.tokens] == row
+        assert found.total_logprob == pytest.approx(expected.total_logprob, abs=1e-4)
+    await both.assert_idle()
 
 
 async def test_the_parts_of_the_time_add_up(both):

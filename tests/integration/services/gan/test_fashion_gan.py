@@ -66,6 +66,17 @@ async def test_verdict_is_the_same_alone_and_in_company(fashion):
     np.testing.assert_allclose(together.features[-alone.feature_dim :], alone.features, atol=1e-4)
 
 
+async def test_discriminate_takes_every_float_that_sample_gives(fashion):
+    """Also of the largest latents: tanh overshoots its range by rounding there."""
+    latents = np.sign(np.random.default_rng(3).standard_normal((64, 64))) * 100
+    largest = {"count": 64, "latents": gan_pb2.Latents(values=latents.ravel())}
+    for fields in ({"seed": 4, "count": 512}, largest):
+        reply = await drawn(fashion, encoding=images_pb2.ENCODING_RAW_FLOAT32, **fields)
+        assert np.isfinite(np.frombuffer(reply.images.data, "<f4")).all()
+        verdict = await fashion.stub.Discriminate(gan_pb2.DiscriminateRequest(images=reply.images, labels=reply.labels))
+        assert np.isfinite(verdict.scores).all()
+
+
 async def test_card_and_model_agree(fashion):
     (model,) = (await fashion.stub.ListModels(gan_pb2.ListModelsRequest())).models
     assert (list(model.image_shape), model.latent_dim, model.num_classes) == ([28, 28, 1], 64, 10)

@@ -25,17 +25,19 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def process(models_dir: Path, *flags: str, port: int | None = None):
-    """Yield (process, port); what it writes to standard error is kept."""
+async def process(models_dir: Path, *flags: str, port: int | None = None, module: str = "services.gan"):
+    """Yield (process, port); what it writes is kept."""
     port = port or free_port()
     # Run in a folder of its own, so that no tandem.toml or model of the checkout has a part in it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM_")}
-    command = [sys.executable, "-m", "services.gan", "--models-dir", str(models_dir), "--port", str(port)]
+    environment["PYTHONPATH"] = os.getcwd()
+    command = [sys.executable, "-m", module, "--models-dir", str(models_dir), "--port", str(port)]
     running = await asyncio.create_subprocess_exec(
         *command,
         *("--metrics-port", str(free_port()), *flags),
         cwd=models_dir,
         env=environment,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
@@ -91,6 +93,22 @@ async def test_open_stream_is_drained_before_the_end(models_dir):
         code, errors = await ending(running)
     assert sum(counts) == 20_000
     assert code == 0, errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_while_it_loads_for_ever_ends_it_with_0(models_dir, number):
+    module = "tests.integration.services.gan.endless_loading"
+    async with process(models_dir, "--models", "tiny", "--drain-seconds", "3600", module=module) as (running, port):
+        async with asyncio.timeout(60):
+            assert await running.stdout.readline() == b"loading\n"
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
+            running.send_signal(number)
+            code, errors = await ending(running)
+    assert code == 0, errors
+    assert "stopping before everything was loaded" in errors
+    assert "Traceback" not in errors
 
 
 async def test_port_in_use_is_one_clear_line(models_dir):

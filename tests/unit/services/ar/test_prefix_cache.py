@@ -15,13 +15,13 @@ PROMPT = list(range(10, 31))  # five blocks and a token
 
 
 class Engine:
-    """A scheduler, and what its steps would have written to the cache: for each slot the tokens up to its own."""
+    """A scheduler, and what its steps would have written to the cache: a slot's salt and the tokens up to its own."""
 
     def __init__(self, num_blocks: int = 64, max_batch_tokens: int = 64, chunk_tokens: int | None = None) -> None:
         self.pool = BlockPool(num_blocks, BLOCK_SIZE)
         self.cache = PrefixCache(self.pool, chunk_tokens)
         self.scheduler = Scheduler(self.pool, 4, max_batch_tokens, chunk_tokens, self.cache)
-        self._slots: dict[int, tuple[int, ...]] = {}
+        self._slots: dict[int, tuple[bytes, tuple[int, ...]]] = {}
 
     def step(self, token_id: int = 1) -> list[Work]:
         batch = self.scheduler.schedule()
@@ -36,7 +36,7 @@ class Engine:
         sequence = work.sequence
         for place in range(sequence.num_computed_tokens + work.num_tokens):
             slot = sequence.block_table[place // BLOCK_SIZE] * BLOCK_SIZE + place % BLOCK_SIZE
-            content = tuple(sequence.token_ids[: place + 1])
+            content = sequence.cache_salt, tuple(sequence.token_ids[: place + 1])
             if place < sequence.num_computed_tokens:
                 assert self._slots[slot] == content
             self._slots[slot] = content
@@ -50,8 +50,8 @@ class Engine:
         return steps
 
 
-def sequence(prompt: list[int], max_tokens: int = 2, is_scored: bool = False) -> Sequence:
-    return Sequence(prompt, SamplingParams(max_tokens=max_tokens), is_scored=is_scored)
+def sequence(prompt: list[int], max_tokens: int = 2, is_scored: bool = False, salt: bytes = b"") -> Sequence:
+    return Sequence(prompt, SamplingParams(max_tokens=max_tokens), is_scored=is_scored, cache_salt=salt)
 
 
 def test_what_was_computed_before_is_not_computed_again():
@@ -124,6 +124,29 @@ def test_in_exact_mode_only_whole_chunks_of_prompts_are_shared():
     assert engine.run(sequence(PROMPT[:16]))[0] == 8
 
 
+@pytest.mark.parametrize("is_scored", [False, True])
+def test_only_sequences_of_one_salt_share(is_scored: bool):
+    engine = Engine()
+    engine.run(sequence(PROMPT, is_scored=is_scored, salt=b"alice"))
+    for other in (b"bob", b"", b"alic", b"alicealice"):
+        theirs = sequence(PROMPT, salt=other)
+        assert engine.run(theirs) == [21, 1]
+        assert theirs.num_cached_tokens == 0
+    hers = sequence(PROMPT, salt=b"alice")
+    assert engine.run(hers) == [1, 1]
+    assert hers.num_cached_tokens == 20
+
+
+def test_a_salt_does_not_pass_for_the_key_of_a_block_before():
+    """One who could choose the salt would otherwise go on from another's block."""
+    engine = Engine()
+    victim = sequence(PROMPT)
+    engine.run(victim)
+    for salt in victim.block_keys:
+        assert engine.run(sequence(PROMPT, salt=salt)) == [21, 1]
+        assert engine.run(sequence(PROMPT[BLOCK_SIZE:], salt=salt)) == [17, 1]
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     arrivals=st.lists(
@@ -133,6 +156,7 @@ def test_in_exact_mode_only_whole_chunks_of_prompts_are_shared():
             st.integers(1, 12),
             st.booleans(),  # whether an earlier one is cancelled
             st.booleans(),  # whether it is scored
+            st.sampled_from([b"", b"alice", b"bob"]),
         ),
         min_size=1,
         max_size=20,
@@ -144,12 +168,12 @@ def test_under_random_load_what_is_found_is_what_was_looked_for(arrivals, num_bl
     """Prompts of two tokens meet often; blocks are few, so sequences are preempted and what is kept is evicted."""
     engine = Engine(num_blocks, 16, chunk_tokens)
     sequences = []
-    for num_steps, prompt, max_tokens, is_cancelling, is_scored in arrivals:
+    for num_steps, prompt, max_tokens, is_cancelling, is_scored, salt in arrivals:
         for number in range(num_steps):
             engine.step(number % 2)
         if is_cancelling and sequences:
             engine.scheduler.remove(sequences[len(sequences) // 2])
-        sequences.append(sequence([*prompt, 1], max_tokens, is_scored))
+        sequences.append(sequence([*prompt, 1], max_tokens, is_scored, salt))
         engine.scheduler.add(sequences[-1])
     for number in range(10_000):
         if not engine.scheduler.has_work:

@@ -7,6 +7,7 @@ import torch
 from services.ar.sampling import LogitsRow, sample, uniform_number
 from services.ar.sampling_params import SamplingParams
 from services.ar.sequence import Sequence
+from tests.sampling_extremes import extreme_parameters
 
 LOGITS = torch.tensor([2.0, 1.0, 0.5, -1.0, 3.0])
 
@@ -133,3 +134,49 @@ def test_uniform_numbers_are_a_function_of_seed_choice_and_position():
     assert len(numbers) == 300
     assert all(0.0 <= number < 1.0 for number in numbers)
     assert uniform_number(5, 1, 7) == uniform_number(5, 1, 7)
+
+
+HIGHEST = torch.finfo(torch.float32).max
+LOGITS_OF_MODELS = {
+    "ordinary": torch.linspace(-8.0, 20.0, 600),
+    "all below 0": torch.linspace(-90.0, -5.0, 600),
+    "equal": torch.zeros(600),
+    "as large as float32 goes": torch.linspace(-1.0, 1.0, 600) * HIGHEST,
+    "all but one impossible": torch.full((600,), -HIGHEST).index_fill(0, torch.tensor([7]), 0.0),
+}
+
+
+@pytest.mark.parametrize("kind", LOGITS_OF_MODELS)
+def test_no_pair_of_extreme_parameters_leaves_a_row_without_a_token(kind):
+    logits = LOGITS_OF_MODELS[kind]
+    rows = [
+        row(prompt=(0, 1), output=(1, 2, 2), logprobs=True, top_logprobs=3, **frozen(parameters))
+        for parameters in extreme_parameters()
+    ]
+    tokens = sample(logits.expand(len(rows), -1), rows)
+    assert len(tokens) == len(rows)
+    assert all(0 <= token.token_id < 600 and not math.isnan(token.logprob) for token in tokens)
+    for place in range(0, len(rows), 50):
+        assert sample(logits.unsqueeze(0), [rows[place]]) == [tokens[place]]
+
+
+def frozen(parameters: dict) -> dict:
+    return parameters | {"stop_token_ids": frozenset(parameters.get("stop_token_ids", ()))}
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-46, 1e-40, 1e-38])
+@pytest.mark.parametrize("truncation", [{}, {"top_p": 0.9}, {"top_k": 5000}, {"min_p": 0.1}])
+def test_as_temperature_goes_to_zero_sampling_goes_to_greedy(temperature, truncation):
+    assert set(draw(LOGITS, temperature=temperature, **truncation)) == {4}
+    assert set(draw(LOGITS - 10.0, temperature=temperature, **truncation)) == {4}
+
+
+def test_as_temperature_goes_to_zero_equals_share():
+    found = draw(torch.tensor([-1.0, 2.0, 2.0]), count=400, temperature=1e-46)
+    assert set(found) == {1, 2}
+    assert min(found.values()) > 140
+
+
+def test_what_may_not_end_the_output_is_ruled_out_however_large_its_logit():
+    logits = torch.full((5,), -HIGHEST / 2).index_fill(0, torch.tensor([4]), HIGHEST)
+    assert 4 not in draw(logits, min_tokens=1, temperature=10.0)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from runtime.errors import InvalidArgument
 from services.ar.checkpoint import Checkpoint
 from services.ar.text_codec import TextCodec
-from tests.tiny_models import CHAT_TEMPLATE, tiny_tokenizer
+from tests.tiny_models import CHAT_TEMPLATE, VOCAB_SIZE, tiny_tokenizer
 
 
 def make_codec(template: str | None = CHAT_TEMPLATE, max_context_tokens: int = 64) -> TextCodec:
@@ -32,6 +32,24 @@ def test_a_character_of_several_tokens_comes_with_its_last(codec):
     token_ids = codec.encode("🐳")
     assert len(token_ids) == 4
     assert decode(codec, token_ids) == ["", "", "", "🐳"]
+
+
+def test_bytes_that_are_no_character_are_given_out_and_do_not_pile_up(codec):
+    """The library's stream would hold them for ever, and decode all of them again with each further one."""
+    (continuation,) = (token_id for token_id in range(VOCAB_SIZE) if codec.token_bytes(token_id) == b"\x80")
+    text = "".join(decode(codec, [continuation] * 400))
+    assert set(text) == {"\ufffd"}
+    assert len(text) > 300
+    end = codec.encode("still here")
+    assert "".join(decode(codec, [continuation] * 20 + end)).endswith("still here")
+
+
+def test_special_tokens_give_no_text_and_are_not_decoded_again(codec):
+    (special,) = codec.encode("<|user|>")
+    decoder = codec.decoder(codec.encode("before"))
+    assert [decoder.feed(special) for _ in range(400)] == [""] * 400
+    assert decoder._silent == []
+    assert "".join(decoder.feed(token_id) for token_id in codec.encode(" and on")) == " and on"
 
 
 def test_token_bytes_join_to_the_text(codec):

@@ -78,6 +78,49 @@ def test_requests_past_their_deadline_are_not_batched(loop):
     assert queue.num_samples == 0
 
 
+def taken_together(queue, *requests):
+    """Add the requests and take them as one batch."""
+    for one in requests:
+        queue.add(one)
+    return queue.take(100, now=1.0).slices
+
+
+def test_slices_that_run_alone_come_first_one_a_batch_whatever_the_limit(loop):
+    queue = BatchQueue(max_samples=4)
+    slices = taken_together(queue, request(loop, "a", 3), request(loop, "b", 1))
+    queue.add(request(loop, "c", 4))
+    queue.add_alone(slices)
+    assert queue.num_samples == 4
+    assert [described(queue.take(0, now=2.0)) for _ in range(2)] == [[("a", 0, 3)], [("b", 0, 1)]]
+    assert described(queue.take(8, now=2.0)) == [("c", 0, 4)]
+
+
+def test_slices_past_their_deadline_and_of_removed_requests_do_not_run_alone(loop):
+    queue = BatchQueue(max_samples=100)
+    late, gone = request(loop, "late", 3, Deadline(5.0)), request(loop, "gone", 2)
+    queue.add_alone(taken_together(queue, late, gone, request(loop, "stays", 1)))
+    queue.remove(gone)
+    taken = queue.take(8, now=6.0)
+    assert (taken.expired, described(taken)) == ([late], [("stays", 0, 1)])
+    assert not queue.alone
+
+
+def test_expired_slice_takes_the_rest_of_its_request_along(loop):
+    queue, late = BatchQueue(max_samples=100), request(loop, "late", 9, Deadline(5.0))
+    queue.add(late)
+    queue.add_alone(queue.take(4, now=1.0).slices)
+    taken = queue.take(8, now=6.0)
+    assert (taken.expired, described(taken), queue.num_samples) == ([late], [], 0)
+    queue.check_integrity()
+
+
+def test_integrity_check_finds_a_slice_that_runs_alone_twice(loop):
+    queue = BatchQueue(max_samples=4)
+    queue.add_alone(taken_together(queue, request(loop, "a", 3)) * 2)
+    with pytest.raises(AssertionError, match="twice"):
+        queue.check_integrity()
+
+
 def test_integrity_check_finds_a_wrong_count(loop):
     queue = BatchQueue(max_samples=4)
     queue.add(request(loop, "a", 3))

@@ -76,12 +76,27 @@ def test_raw_bytes_of_another_length_are_refused(encoding, num_bytes):
         decode_raw("images", bytes(num_bytes), 3, encoding, GREY)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_raw_floats_that_are_not_finite_are_refused(value):
-    values = np.zeros((1, *GREY.shape), dtype="<f4")
-    values[0, 2, 2, 0] = value
-    with pytest.raises(InvalidArgument, match="finite"):
-        decode_raw("images", values.tobytes(), 1, "float32", GREY)
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"), (1e38, r"1e\+38"), (-1.003, "-1.003"), (1.003, "1.003")],
+)
+def test_raw_floats_out_of_range_are_refused_with_place_and_range(value, shown):
+    values = np.zeros((2, *GREY.shape), dtype="<f4")
+    values[1, 2, 3, 0] = value
+    accepted = "accepted: -1 to 1, and 0.002 outside"
+    with pytest.raises(InvalidArgument, match=rf"^images\.data\[1\]\[2\]\[3\]\[0\]: {shown} .*; {accepted}$"):
+        decode_raw("images", values.tobytes(), 2, "float32", GREY)
+
+
+@pytest.mark.parametrize("value_range", RANGES)
+def test_raw_floats_a_little_out_of_range_are_clipped_into_it(value_range):
+    low, high = value_range
+    spec, slack = ImageSpec(shape=(4, 5, 1), value_range=value_range), 0.0009 * (high - low)
+    values = np.full((1, 4, 5, 1), low, dtype="<f4")
+    values[0, 0, :, 0] = low - slack, low, (low + high) / 2, high, high + slack
+    decoded = decode_raw("images", values.tobytes(), 1, "float32", spec)
+    assert decoded[0, 0, :, 0].tolist() == np.float32([low, low, (low + high) / 2, high, high]).tolist()
+    np.testing.assert_array_equal(decoded[0, 1:], values[0, 1:])
 
 
 def test_png_of_two_channels_is_refused_by_name():

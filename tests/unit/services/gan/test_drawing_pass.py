@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from runtime.deadlines import Deadline
+from runtime.errors import ModelFault
 from services.common.batch_request import BatchRequest, Slice
 from services.common.images import to_uint8
 from services.gan.drawing import Drawing
@@ -74,6 +75,22 @@ def test_a_model_without_classes_gets_none():
     latents = merged_latents([(drawing(num_classes=0), range(2)), (drawing(num_classes=0, seed=1), range(3))])
     assert latents.labels is None
     assert latents.vectors.shape == (5, LATENT_DIM)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_images_that_are_not_finite_are_a_fault_of_their_part_alone_and_not_shown_to_the_watch(bad):
+    class Spoilt(Echo):
+        def draw(self, latents):
+            images = super().draw(latents).copy()
+            images[4, 1, 2, 0] = bad  # the second image of the second part
+            return images
+
+    watch, slices = Watch(), [part(drawing(seed=seed, encoding="float32"), 0, 3) for seed in (1, 2, 3)]
+    first, second, third = DrawingPass(Spoilt(), (-1.0, 1.0), watch)(slices)
+    assert isinstance(second, ModelFault)
+    for drawn, alone in ((first, slices[0]), (third, slices[2])):
+        np.testing.assert_array_equal(drawn.pixels, DrawingPass(Echo(), (-1.0, 1.0))([alone])[0].pixels)
+    assert [seed for _, _, seed, _ in watch.shown] == [1, 3]
 
 
 class Watch:

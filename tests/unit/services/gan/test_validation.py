@@ -80,9 +80,9 @@ BAD = {
         {"latents": values(1, 2)},
         {"latents": values(1, 2, 3, 4)},
         {"count": 2, "latents": values(1, 2, 3)},
-        {"latents": values(1, math.nan, 3)},
-        {"latents": values(1, math.inf, 3)},
-        {"latents": values(1, -math.inf, 3)},
+    ],
+    "latents.values[1]": [
+        {"latents": values(1, number, 3)} for number in (math.nan, math.inf, -math.inf, 3.4e38, -3.4e38, 100.1, -100.1)
     ],
     "encoding": [
         {"encoding": 4},
@@ -98,6 +98,17 @@ def test_bad_value_is_refused_by_field_with_what_is_accepted(field, fields):
     with pytest.raises(InvalidArgument, match="accepted: ") as refused:
         checked(**fields)
     assert refused.value.field == field
+
+
+def test_latent_is_named_by_its_place_in_the_request_with_its_range():
+    with pytest.raises(InvalidArgument) as refused:
+        drawing(gan_pb2.SampleRequest(count=2, latents=values(0, 0, 0, 0, 3.4e38, 0)), SPEC, MAX_COUNT, "sample.")
+    message = "sample.latents.values[4]: 3.4e+38 is not accepted; accepted: -100 to 100"
+    assert str(refused.value) == message
+
+
+def test_latents_far_beyond_any_that_is_drawn_are_accepted():
+    assert checked(latents=values(-100, 0, 100)).explicit_vectors.tolist() == [[-100, 0, 100]]
 
 
 def test_fields_of_a_stream_are_named_by_their_path():
@@ -133,7 +144,21 @@ def test_exhibits():
     assert shown(spec=PLAIN, labels=()).labels is None
 
 
+FLOATS = {"encoding": images_pb2.ENCODING_RAW_FLOAT32, "count": 1, "labels": (0,)}
+
+
+def float_bytes(place: int, value: float) -> bytes:
+    floats = np.zeros(16, "<f4")
+    floats[place] = value
+    return floats.tobytes()
+
+
+def test_a_float_that_rounding_drove_out_of_range_is_taken_back_into_it():
+    assert shown(**FLOATS, data=float_bytes(3, -1.0000002)).images.min() == -1
+
+
 BAD_EXHIBITS = {
+    "images.data[0][1][2][0]": [{**FLOATS, "data": float_bytes(6, v)} for v in (3e38, -1.01, math.nan, math.inf)],
     "images.shape": [{"shape": s} for s in ((), (2,), (2, 4, 4), (2, 4, 5, 1), (2, 4, 4, 3), (2, 4, 4, 1, 1))],
     "images.shape[0]": [{"shape": (n, 4, 4, 1)} for n in (0, -1, MAX_COUNT + 1, 2**31 - 1)],
     "images.data": [{"data": b""}, {"data": bytes(31)}, {"data": bytes(33)}],

@@ -1,34 +1,52 @@
 """Compiling the kernel: once, kept, and a clear word where it can't be."""
 
+import hashlib
+import os
 import shutil
-import subprocess
+import stat
 
 import pytest
 
-from runtime.settings import cache_folder
 from services.ar.native import build
+from services.ar.native.compiler import LIMIT_SECONDS
+from tests.unit.services.ar.native.tiny_kernel import take_compiler, take_source
 
 
-def test_what_was_compiled_is_found_again(monkeypatch):
-    path = build.kernel(cache_folder() / "kernels")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("compiled again"))
+def test_what_was_compiled_is_found_again(tmp_path, monkeypatch):
+    take_source(monkeypatch, tmp_path / "sources")
+    path = build.kernel(tmp_path / "kernels")
+    take_compiler(monkeypatch, tmp_path / "bin", "exit 1")
     assert build.kernel(path.parent) == path
+    assert build.found(path.parent) == [path]
+
+
+def test_the_name_tells_the_content_and_nobody_else_may_write(tmp_path, monkeypatch):
+    take_source(monkeypatch, tmp_path / "sources")
+    umask = os.umask(0)
+    try:
+        path = build.kernel(tmp_path / "new" / "kernels")
+    finally:
+        os.umask(umask)
+    assert path.stem.endswith(f"-{hashlib.sha256(path.read_bytes()).hexdigest()}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in list(path.parents)[:2]] == [0o700, 0o700]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_other_sources_are_another_kernel(tmp_path, monkeypatch):
-    sources = shutil.copytree(build._SOURCES, tmp_path / "sources", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(build, "_compile", lambda flags, path: None)
-    before = build.kernel(tmp_path)
-    monkeypatch.setattr(build, "_SOURCES", sources)
-    assert build.kernel(tmp_path) == before
-    (sources / "step.cpp").write_text("// changed")
-    assert build.kernel(tmp_path) != before
+    take_source(monkeypatch, tmp_path / "sources")
+    before = build.kernel(tmp_path / "kernels")
+    step = build._SOURCES / "step.cpp"
+    step.write_text(step.read_text() + "\n// changed")
+    after = build.kernel(tmp_path / "kernels")
+    assert (before.is_file(), after.is_file(), before == after) == (True, True, False)
 
 
-def test_without_a_compiler(tmp_path, monkeypatch):
+def test_without_a_compiler_no_folder_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(build.KernelUnavailable, match=r"no C\+\+ compiler \(g\+\+, clang\+\+, c\+\+\)"):
-        build.kernel(tmp_path)
+        build.kernel(tmp_path / "kernels")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_compiler_that_fails_leaves_nothing(tmp_path, monkeypatch):
@@ -41,9 +59,21 @@ def test_a_compiler_that_fails_leaves_nothing(tmp_path, monkeypatch):
     assert list((tmp_path / "kernels").iterdir()) == []
 
 
+def test_what_a_killed_process_left_is_removed_and_what_another_is_making_is_not(tmp_path, monkeypatch):
+    take_source(monkeypatch, tmp_path / "sources")
+    left, busy = tmp_path / "kernels" / "building-left", tmp_path / "kernels" / "building-busy"
+    for scratch in (left, busy):
+        scratch.mkdir(parents=True)
+        (scratch / "step.so").write_text("half")
+    long_ago = left.stat().st_mtime - 2 * LIMIT_SECONDS - 60
+    os.utime(left, (long_ago, long_ago))
+    build.kernel(tmp_path / "kernels")
+    assert (left.exists(), busy.exists()) == (False, True)
+
+
 def test_a_folder_that_can_not_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(build.KernelUnavailable, match="the kernel can't be kept"):
+    with pytest.raises(build.CannotKeep, match="the kernel can't be kept"):
         build.kernel(tmp_path / "file")
 
 

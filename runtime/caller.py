@@ -1,0 +1,36 @@
+"""Who calls, as the gateway tells a backend: one opaque identifier in the metadata of a call.
+
+A backend keeps apart by it what callers must not learn of each other, such as whose prompts are in a cache. It says
+nothing about rights. Whoever reaches a backend's port directly can send any identifier: see SECURITY.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from runtime.errors import InvalidArgument
+
+CALLER_METADATA = "tandem-caller"
+"""Metadata key, and HTTP header, of the identifier. Only what stands in front of a backend may set it."""
+
+NOBODY = ""
+"""The caller of a call that carries no identifier: all such calls count as one caller's."""
+
+_ACCEPTED = "one value of 1 to 64 characters: letters, digits, _ and -"
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """Return the identifier in a call's metadata, `NOBODY` if there is none.
+
+    Raises InvalidArgument for several values and for one that is not an identifier: a value that was put beside the
+    real one, or cut to fit, could otherwise make two callers into one.
+    """
+    values = [value for key, value in metadata if key == CALLER_METADATA]
+    if not values:
+        return NOBODY
+    value = values[0]
+    if len(values) > 1 or not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
+        raise InvalidArgument(CALLER_METADATA, values if len(values) > 1 else value, _ACCEPTED)
+    return value

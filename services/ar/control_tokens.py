@@ -1,0 +1,78 @@
+"""The control tokens of a tokenizer, such as <|im_end|>: where a text has them, and texts in which only some count.
+
+A control token is an added token that the tokenizer's file marks as special. Other added tokens count as vocabulary.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from tokenizers import AddedToken, Encoding, Tokenizer
+
+from runtime.errors import InvalidArgument
+
+
+@dataclass(frozen=True)
+class ControlSpan:
+    """A control token and the characters of a text, `start` to `end`, exclusive, that are read as it."""
+
+    token_id: int
+    start: int
+    end: int
+
+
+class ControlTokens:
+    """`texts` are the control tokens as they are written."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        added = dict(sorted(tokenizer.get_added_tokens_decoder().items()))
+        self._special = {token_id: token for token_id, token in added.items() if token.special}
+        self.texts = [token.content for token in self._special.values()]
+        # No content can hold a name that was drawn here, so what bears one was put there by `encode`.
+        secret = secrets.token_hex(16)
+        self._names = {token_id: f"{secret}{number:08x}" for number, token_id in enumerate(self._special)}
+        self._renamed = self._with_names(tokenizer, added)
+        self._ids = {self._renamed.token_to_id(self._name(*each)): each[0] for each in added.items()}
+
+    def spans(self, encoding: Encoding) -> list[ControlSpan]:
+        """Return the control tokens of an encoded text, in order."""
+        pairs = zip(encoding.ids, encoding.offsets, strict=True)
+        return [ControlSpan(token_id, *place) for token_id, place in pairs if token_id in self._special]
+
+    def encode(self, text: str, spans: list[ControlSpan]) -> list[int]:
+        """Return the tokens of `text` where these spans are control tokens and all else is ordinary text.
+
+        Raises InvalidArgument if the tokenizer's own model makes a control token of ordinary text.
+        """
+        ids = self._renamed.encode(self._with_spans_named(text, spans), add_special_tokens=False).ids
+        # The renamed tokens' own ids lie behind the model's, so what is left here came from the model.
+        if any(token_id in self._special and token_id not in self._ids for token_id in ids):
+            raise InvalidArgument("chat.messages", "a control token in a content", "contents without control tokens")
+        return [self._ids.get(token_id, token_id) for token_id in ids]
+
+    def _with_spans_named(self, text: str, spans: list[ControlSpan]) -> str:
+        parts, end = [], 0
+        for span in spans:
+            parts += [text[end : span.start], self._names[span.token_id]]
+            end = span.end
+        return "".join((*parts, text[end:]))
+
+    def _with_names(self, tokenizer: Tokenizer, added: dict[int, AddedToken]) -> Tokenizer:
+        """Return a tokenizer that shares the model of this one and knows its control tokens by secret names only."""
+        renamed = Tokenizer(tokenizer.model)
+        if tokenizer.normalizer is not None:
+            renamed.normalizer = tokenizer.normalizer
+        if tokenizer.pre_tokenizer is not None:
+            renamed.pre_tokenizer = tokenizer.pre_tokenizer
+        for token_id, token in added.items():
+            if token_id in self._special:
+                renamed.add_special_tokens([self._renamed_token(token_id, token)])
+            else:
+                renamed.add_tokens([token])
+        return renamed
+
+    def _renamed_token(self, token_id: int, token: AddedToken) -> AddedToken:
+        name = self._names[token_id]
+        return AddedToken(name, lstrip=token.lstrip, rstrip=token.rstrip, normalized=False, special=True)
+
+    def _name(self, token_id: int, token: AddedToken) -> str:
+        return self._names.get(token_id, token.content)

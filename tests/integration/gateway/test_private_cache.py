@@ -1,0 +1,139 @@
+"""The prefix cache behind the gateway: two callers with keys, the real sequential backend, and metadata that lies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from google.protobuf import json_format
+
+from gateway.api_keys import ApiKey
+from runtime.caller import CALLER_METADATA
+from services.ar.settings import ArSettings
+from tandem.ar.v1 import ar_pb2
+from tests.integration.gateway.fakes import RunningGateway, running_gateway
+from tests.integration.services.ar.conftest import Backend, serving
+from tests.tiny_models import add_to_repository
+
+COMPLETE = "/tandem.ar.v1.AutoregressiveService/Complete"
+SCORE = "/tandem.ar.v1.AutoregressiveService/Score"
+SECRETS = {"alice": "tdm_of-alice", "bob": "tdm_of-bob"}
+PROMPT = list(range(5, 85))  # five blocks of 16 tokens; the last token is always computed
+SHARED_TOKENS = 64
+
+
+@pytest.fixture(scope="module")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    add_to_repository(folder)
+    return folder
+
+
+@pytest.fixture
+async def backend(models_dir: Path) -> AsyncIterator[Backend]:
+    settings = ArSettings(models_dir=models_dir, models=["tiny"], max_context_tokens=256, kv_cache_tokens=1024)
+    async with serving(settings) as running:
+        yield running
+
+
+def keys_file(folder: Path) -> Path:
+    path = folder / "keys.toml"
+    entries = [(name, hashlib.sha256(secret.encode()).hexdigest()) for name, secret in SECRETS.items()]
+    path.write_text("".join(f'[[keys]]\nname = "{name}"\nsha256 = "{digest}"\n' for name, digest in entries))
+    return path
+
+
+@pytest.fixture
+async def keyed(backend: Backend, tmp_path: Path) -> AsyncIterator[RunningGateway]:
+    async with running_gateway(ar_targets=[backend.address], api_keys_file=keys_file(tmp_path)) as running:
+        await running.until_replicas_serve("sequential", 1)
+        yield running
+
+
+@pytest.fixture
+async def keyless(backend: Backend) -> AsyncIterator[RunningGateway]:
+    async with running_gateway(ar_targets=[backend.address]) as running:
+        await running.until_replicas_serve("sequential", 1)
+        yield running
+
+
+def request(prompt: list[int] = PROMPT) -> ar_pb2.CompleteRequest:
+    sampling = ar_pb2.SamplingParams(max_tokens=4, temperature=0, ignore_eos=True)
+    return ar_pb2.CompleteRequest(
+        generate=ar_pb2.GenerateRequest(tokens=ar_pb2.TokenPrompt(ids=prompt), sampling=sampling)
+    )
+
+
+def identifier_of(name: str) -> str:
+    digest = hashlib.sha256(SECRETS[name].encode()).hexdigest()
+    return ApiKey(name=name, sha256=digest).caller_id()
+
+
+def authorization(name: str | None) -> dict[str, str]:
+    return {} if name is None else {"authorization": f"Bearer {SECRETS[name]}"}
+
+
+async def over_grpc(gateway: RunningGateway, name: str | None, extra: Mapping[str, str]) -> ar_pb2.CompleteResponse:
+    metadata = tuple({**authorization(name), **extra}.items())
+    reply = await gateway.unary(COMPLETE, request().SerializeToString(), metadata=metadata)
+    return ar_pb2.CompleteResponse.FromString(reply)
+
+
+async def over_http(gateway: RunningGateway, name: str | None, extra: Mapping[str, str]) -> ar_pb2.CompleteResponse:
+    body = json_format.MessageToDict(request())
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http.port}") as client:
+        response = await client.post(COMPLETE, json=body, headers={**authorization(name), **extra})
+    assert response.status_code == 200
+    return json_format.ParseDict(response.json(), ar_pb2.CompleteResponse())
+
+
+TRANSPORTS = {"grpc": over_grpc, "http": over_http}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_caller_finds_her_own_prompts_only(keyed: RunningGateway, transport: str) -> None:
+    send = TRANSPORTS[transport]
+    first, again, theirs = [await send(keyed, name, {}) for name in ("alice", "alice", "bob")]
+    assert [each.usage.cached_tokens for each in (first, again, theirs)] == [0, SHARED_TOKENS, 0]
+    assert first.choices == again.choices == theirs.choices
+    assert (await send(keyed, "bob", {})).usage.cached_tokens == SHARED_TOKENS
+
+
+async def test_what_a_caller_scored_is_hers_too(keyed: RunningGateway) -> None:
+    score = ar_pb2.ScoreRequest(tokens=ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=PROMPT)]))
+    await keyed.unary(SCORE, score.SerializeToString(), metadata=tuple(authorization("alice").items()))
+    assert (await over_grpc(keyed, "bob", {})).usage.cached_tokens == 0
+    assert (await over_grpc(keyed, "alice", {})).usage.cached_tokens == SHARED_TOKENS
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_client_cannot_say_who_it_is(keyed: RunningGateway, transport: str) -> None:
+    """It may send any identifier, even the true one of another: it stays who its key says."""
+    send = TRANSPORTS[transport]
+    await send(keyed, "alice", {})
+    spoofed = await send(keyed, "bob", {CALLER_METADATA: identifier_of("alice")})
+    assert spoofed.usage.cached_tokens == 0
+    hers = await send(keyed, "alice", {CALLER_METADATA: identifier_of("bob")})
+    assert hers.usage.cached_tokens == SHARED_TOKENS
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_without_keys_all_share_and_a_claimed_name_changes_nothing(
+    keyless: RunningGateway, transport: str
+) -> None:
+    send = TRANSPORTS[transport]
+    await send(keyless, None, {})
+    assert (await send(keyless, None, {CALLER_METADATA: "alice"})).usage.cached_tokens == SHARED_TOKENS
+
+
+async def test_a_backend_refuses_an_identifier_that_is_none(backend: Backend) -> None:
+    """Of one who reaches its port: two values, or one that was made to look like another when it is cut."""
+    for metadata in ([(CALLER_METADATA, "x" * 65)], [(CALLER_METADATA, "a"), (CALLER_METADATA, "b")]):
+        with pytest.raises(grpc.aio.AioRpcError, match=r"tandem-caller: .* is not accepted") as caught:
+            await backend.stub.Complete(request(), metadata=metadata)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    await backend.assert_idle()
