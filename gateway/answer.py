@@ -8,9 +8,9 @@ import logging
 from gateway.door import Caller, Door
 from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
-from gateway.routes import Route
 from runtime.deadlines import Deadline
 from runtime.errors import Internal, OverBudget, TandemError
+from runtime.routes import Route
 from runtime.rpc import code_of
 
 logger = logging.getLogger(__name__)

@@ -16,12 +16,12 @@ from gateway.http_server import HttpServer
 from gateway.http_transport import HttpTransport
 from gateway.metrics import GatewayMetrics
 from gateway.permits import Permits
-from gateway.routes import PARALLEL, SEQUENTIAL
 from gateway.server import GatewayServer
 from gateway.settings import GatewaySettings
 from gateway.status import Status
 from gateway.worker import GatewayWorker
 from runtime.metrics import new_registry
+from runtime.routes import PARALLEL, SEQUENTIAL
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import grpc
 
 from gateway.addresses import is_numeric, resolve, split
 from gateway.replica import Replica
-from gateway.routes import list_models_route
 from runtime.errors import Unavailable
+from runtime.routes import list_models_route
 
 UNKNOWN_MODEL = "unknown"
 RESOLVE_AGAIN_SECONDS = 1.0

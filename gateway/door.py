@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 from gateway.api_keys import ApiKey, find
 from gateway.budget import IMAGE, Budgets
-from gateway.routes import Route
 from runtime.caller import CALLER_METADATA
 from runtime.errors import Unauthenticated
+from runtime.routes import Route
 
 
 class Caller:

@@ -19,10 +19,10 @@ from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
 from gateway.permits import Permits
 from gateway.replica import Replica
-from gateway.routes import Route, modality_of
 from gateway.upstream_error import UpstreamError, upstream_error
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, ResourceExhausted, Unavailable
+from runtime.routes import Route, modality_of
 from runtime.rpc import parse
 from runtime.undisturbed import undisturbed
 

@@ -13,9 +13,9 @@ from gateway.api_keys import bearer
 from gateway.door import Caller, Door
 from gateway.forward import Forwarder
 from gateway.metrics import GatewayMetrics
-from gateway.routes import Route, all_routes
 from gateway.upstream_error import UpstreamError
 from runtime.deadlines import Deadline
+from runtime.routes import Route, all_routes
 from runtime.rpc import Context, abort, read_message
 from runtime.undisturbed import undisturbed
 

@@ -25,9 +25,9 @@ from gateway.http_exchange import HttpExchange
 from gateway.http_guard import check_origin
 from gateway.json_messages import parse_json, plain
 from gateway.metrics import GatewayMetrics
-from gateway.routes import Route, all_routes
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, TandemError, Unavailable
+from runtime.routes import Route, all_routes
 
 TRANSPORT = "http"
 # A larger reply is turned into JSON in a thread, so that the event loop goes on forwarding.

@@ -14,9 +14,9 @@ from prometheus_client.registry import Collector
 from gateway.backend import Backend
 from gateway.observation import Observation
 from gateway.permits import Permits
-from gateway.routes import PARALLEL, SEQUENTIAL
 from gateway.totals import TotalsBook
 from runtime.metrics import SECONDS_BUCKETS
+from runtime.routes import PARALLEL, SEQUENTIAL
 
 PARADIGMS = (SEQUENTIAL, PARALLEL)
 SHED_REASONS = ("gateway_full", "backend_full")

@@ -9,7 +9,7 @@ import time
 from google.protobuf.message import DecodeError
 
 from gateway.backend import UNKNOWN_MODEL
-from gateway.routes import Route
+from runtime.routes import Route
 from tandem.common.v1.timings_pb2 import Timings
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from gateway.routes import Route
+from runtime.routes import Route
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gateway.proxy.document import Json
 from gateway.proxy.listeners import GRPC, INTERNAL
-from gateway.routes import SERVICES
+from runtime.routes import SERVICES
 
 TIMEOUT_SECONDS = 5.0
 

@@ -13,8 +13,8 @@ from gateway.proxy.limits import Limits
 from gateway.proxy.listeners import Doors
 from gateway.proxy.sockets import Sockets
 from gateway.proxy.tls import secrets
-from gateway.routes import PARALLEL, SEQUENTIAL
 from gateway.settings import GatewaySettings
+from runtime.routes import PARALLEL, SEQUENTIAL
 
 
 def document(
@@ -39,6 +39,7 @@ def document(
         "node": {"id": "tandem-gateway", "cluster": "tandem"},
         "admin": {"address": {"pipe": {"path": str(sockets.admin)}}, "ignore_global_conn_limit": True},
         "static_resources": {"listeners": listeners, "clusters": [*backends, *own_clusters(sockets, limits)]},
+        "layered_runtime": _runtime(limits),
         "overload_manager": _overload(settings.max_connections, limits),
     }
 
@@ -59,6 +60,12 @@ def address_of(host: str) -> str:
     except ValueError:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
+
+
+def _runtime(limits: Limits) -> Json:
+    """What Envoy takes from nowhere else."""
+    values = {"overload.premature_reset_total_stream_count": limits.early_resets}
+    return {"layers": [{"name": "fixed", "static_layer": values}]}
 
 
 def _overload(max_connections: int, limits: Limits) -> Json:

@@ -12,7 +12,7 @@ from gateway.proxy.limits import Limits
 from gateway.proxy.retries import circuit_breakers
 from gateway.proxy.sockets import Sockets
 from gateway.proxy.tls import upstream_matches
-from gateway.routes import SERVICES
+from runtime.routes import SERVICES
 from runtime.tls import ChannelTls
 
 OBSERVER = "observer"

@@ -9,7 +9,7 @@ from gateway.proxy.document import Json, seconds
 from gateway.proxy.filters import ungated
 from gateway.proxy.limits import Limits
 from gateway.proxy.retries import retry_policy
-from gateway.routes import SERVICES
+from runtime.routes import SERVICES
 
 OWN_SERVICES = (
     "grpc.health.v1.Health",
@@ -60,7 +60,9 @@ def _not_configured(paradigm: str) -> Json:
 
 
 def _own_routes(with_keys: bool) -> list[Json]:
-    route = {"cluster": SELF, "timeout": seconds(0), "max_stream_duration": {"grpc_timeout_header_max": seconds(0)}}
+    """A watch of health may say nothing for days; how many there are is bounded with the connections."""
+    deadline = {"grpc_timeout_header_max": seconds(0)}
+    route = {"cluster": SELF, "timeout": seconds(0), "idle_timeout": seconds(0), "max_stream_duration": deadline}
     return [
         {
             "match": {"prefix": f"/{service}/", "grpc": {}},

@@ -12,7 +12,7 @@ PACKAGES = ("tandem", "runtime", "services", "gateway", "training", "bench", "de
 FORBIDDEN = {
     # folder: what its modules may not import
     "tandem/client": ("runtime", "services", "gateway", "bench", "torch", "onnxruntime"),
-    "runtime": ("services", "gateway", "training", "bench", "tandem", "torch", "onnxruntime"),
+    "runtime": ("services", "gateway", "training", "bench", "tandem.client", "tandem.cli", "torch", "onnxruntime"),
     "services/ar": ("services.gan", "gateway", "training", "bench", "tandem.client", "tandem.cli", "onnxruntime"),
     "services/gan": ("services.ar", "gateway", "training", "bench", "tandem.client", "tandem.cli"),
     "services/common": ("services.ar", "services.gan", "gateway", "training", "bench", "tandem.client", "tandem.cli"),

@@ -13,8 +13,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.assembly import Gateway, assemble
-from gateway.routes import PARALLEL, SEQUENTIAL, SERVICES
 from gateway.settings import GatewaySettings
+from runtime.routes import PARALLEL, SEQUENTIAL, SERVICES
 from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
 from runtime.tls import ServerTls

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from gateway import backend as backend_module
-from gateway.routes import SEQUENTIAL
+from runtime.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tests.integration.gateway.fakes import (
     GENERATE,

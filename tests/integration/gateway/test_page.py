@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from gateway.routes import PARALLEL, SEQUENTIAL
+from runtime.routes import PARALLEL, SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tests.browser import Watched, needs_chromium, opened, running_browser
 from tests.integration.gateway.fakes import FakeBackend, RunningGateway, running_gateway, serving

@@ -9,9 +9,9 @@ import grpc
 import pytest
 
 from gateway.replica import Replica, State
-from gateway.routes import SEQUENTIAL, list_models_route
 from runtime import server as rpc_server
 from runtime.errors import InvalidArgument, TandemError, Unavailable
+from runtime.routes import SEQUENTIAL, list_models_route
 from tandem.ar.v1 import ar_pb2
 from tests.integration.gateway.fakes import (
     GENERATE,

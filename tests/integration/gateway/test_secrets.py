@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 import httpx
 
-from gateway.routes import PARALLEL
+from runtime.routes import PARALLEL
 from runtime.tls import Identity
 from tests.certificates import Authority
 from tests.integration.gateway.callers import SECRET, keys_file

@@ -13,7 +13,7 @@ import grpc
 import httpx
 import pytest
 
-from gateway.routes import PARALLEL, SEQUENTIAL
+from runtime.routes import PARALLEL, SEQUENTIAL
 from runtime.tls import ChannelTls, ServerTls
 from tests.certificates import Authority
 from tests.integration.gateway.fakes import (

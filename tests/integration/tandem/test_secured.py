@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.routes import PARALLEL, SEQUENTIAL
+from runtime.routes import PARALLEL, SEQUENTIAL
 from tandem.client import (
     AsyncTandemClient,
     Credentials,

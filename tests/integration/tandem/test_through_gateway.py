@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.routes import PARALLEL, SEQUENTIAL
 from runtime.errors import InvalidArgument, ResourceExhausted
+from runtime.routes import PARALLEL, SEQUENTIAL
 from tandem import client as tandem_client
 from tandem.client import AsyncTandemClient
 from tests.integration.gateway.fakes import running_gateway, serving

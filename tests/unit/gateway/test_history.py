@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry
 from gateway.history import KEPT_SECONDS, STEP_SECONDS, WINDOW_STEPS, History
 from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
-from gateway.routes import all_routes
 from runtime.metrics import SECONDS_BUCKETS
+from runtime.routes import all_routes
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 

@@ -5,7 +5,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
 from gateway.permits import Permits
 from gateway.replica import State
-from gateway.routes import all_routes
+from runtime.routes import all_routes
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2

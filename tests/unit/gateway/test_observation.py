@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.observation import Observation
-from gateway.routes import Route, all_routes
+from runtime.routes import Route, all_routes
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1.timings_pb2 import Timings
 

@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry
 
 from gateway.metrics import GatewayMetrics
 from gateway.observation import Observation
-from gateway.routes import all_routes
 from gateway.totals import Series
 from runtime.metrics import SECONDS_BUCKETS
+from runtime.routes import all_routes
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2

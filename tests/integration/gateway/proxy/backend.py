@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from gateway.routes import PARALLEL, SEQUENTIAL, SERVICES
+from runtime.routes import PARALLEL, SEQUENTIAL, SERVICES
 from runtime.server import RpcServer
 from runtime.tls import ServerTls
 

@@ -9,10 +9,11 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from gateway.proxy.limits import GRPC_PREFIX_BYTES, Limits
 from gateway.proxy.virtual_hosts import method_paths
-from gateway.routes import PARALLEL, SEQUENTIAL
+from runtime.routes import PARALLEL, SEQUENTIAL
 from tests.integration.gateway.proxy.backend import (
     GENERATE,
     SAMPLE,
@@ -163,6 +164,16 @@ async def test_health_is_the_gateways_own_and_is_not_logged(single: Proxy) -> No
     await single.call(SCORE)
     await single.observer.entry()
     assert [entry.request.path for entry in single.observer.entries] == [SCORE]
+
+
+async def test_reflection_is_a_conversation(single: Proxy) -> None:
+    """Each question is answered before the next one comes: requests are not held here until they are whole."""
+    call = reflection_pb2_grpc.ServerReflectionStub(single.channel).ServerReflectionInfo()
+    for _ in range(2):
+        await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        reply = await asyncio.wait_for(call.read(), 20)
+        assert "grpc.health.v1.Health" in [each.name for each in reply.list_services_response.service]
+    await call.done_writing()
 
 
 async def test_a_message_as_large_as_backends_take_passes_and_a_larger_one_is_refused(

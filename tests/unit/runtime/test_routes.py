@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.routes import Route, all_routes, list_models_route, modality_of
+from runtime.routes import Route, all_routes, list_models_route, modality_of
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
