@@ -22,6 +22,10 @@ class Limits:
     """...and given up if it does not answer: a host that vanished is noticed within 15 s."""
     connection_idle: float = 300.0
     """A client's connection without requests is closed; clients open a new one when they need it."""
+    connection_age: float = 60.0
+    """Clients of this connection are told to open another one, so that they meet new gateways behind a DNS name..."""
+    connection_grace: float = 600.0
+    """...and what is under way in the old one gets this long."""
     handshake: float = 3.0
     """TLS must be agreed on by then: a connection that says nothing holds a place."""
     connect: float = 1.0
@@ -34,6 +38,11 @@ class Limits:
     """What Envoy keeps for a peer that does not read before it stops reading from the other side."""
     concurrent_streams: int = 1024
     """Requests of one connection at a time; grpc.aio servers of the backends allow as many."""
+
+    early_resets: int = 1_000_000
+    """A connection is closed when half of so many streams were reset within a second of their start. Envoy's own 500
+    takes a client that cancels often for an attack, and ends what it has beside; the codec's own bound of 1,000 at once
+    and 33 a second stays."""
 
     # Requests.
     header_kib: int = 16

@@ -88,8 +88,10 @@ class Doors:
             "request_timeout": seconds(limits.request),
             "stream_idle_timeout": seconds(limits.silence),
             "stream_flush_timeout": seconds(limits.flush),
+            "drain_timeout": seconds(limits.connection_grace),
             "common_http_protocol_options": {
                 "idle_timeout": seconds(limits.connection_idle),
+                "max_connection_duration": seconds(limits.connection_age),
                 "max_headers_count": limits.num_headers,
             },
             "http2_protocol_options": {

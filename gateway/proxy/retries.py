@@ -44,7 +44,6 @@ def circuit_breakers(max_in_flight: int, limits: Limits) -> Json:
                     "budget_percent": percent(limits.retry_budget_percent),
                     "min_retry_concurrency": limits.retry_min,
                 },
-                "track_remaining": True,
             }
         ]
     }

@@ -11,6 +11,7 @@ import grpc
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from gateway.proxy.sockets import Sockets
 
@@ -62,6 +63,7 @@ async def observing(sockets: Sockets) -> AsyncIterator[Observer]:
     als_pb2_grpc.add_AccessLogServiceServicer_to_server(observer, server)
     external_auth_pb2_grpc.add_AuthorizationServicer_to_server(observer, server)
     health_pb2_grpc.add_HealthServicer_to_server(Health(), server)
+    reflection.enable_server_reflection((reflection.SERVICE_NAME, "grpc.health.v1.Health"), server)
     server.add_insecure_port(f"unix:{sockets.observer}")
     await server.start()
     try:

@@ -14,14 +14,15 @@ from envoy.type.v3 import http_status_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.integration.gateway.callers import keys_file
 from tests.integration.gateway.proxy.backend import SCORE, Backend
 from tests.integration.gateway.proxy.running import Proxy, proxy
 
 
 @pytest.fixture
 async def guarded(ar: Backend, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
-    async with proxy([ar], api_keys_file=keys_file(tmp_path_factory.mktemp("keys"))) as running:
+    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
+    keys.write_text(f'[[keys]]\nname = "alice"\nsha256 = "{"0" * 64}"\n')
+    async with proxy([ar], api_keys_file=keys) as running:
         yield running
 
 

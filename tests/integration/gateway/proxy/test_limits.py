@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
-from tests.integration.gateway.proxy.frames import connected, frame, headers, message
+from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
 from tests.integration.gateway.proxy.running import QUICK, Proxy, client, proxy
 
 
@@ -76,22 +77,36 @@ async def test_a_request_that_does_not_end_is_cut_off_and_takes_no_place(ar: Bac
         assert len(ar.calls) == 1
 
 
-async def test_many_streams_that_are_reset_at_once_hurt_nobody_else(single: Proxy, ar: Backend) -> None:
+async def reset_at_once(connection: Connection, count: int) -> None:
+    """Begin streams from the number 1 on, and reset each with the next frame."""
+    for stream in range(1, 2 * count, 2):
+        reset = frame(frames.RST_STREAM, stream, frames.CANCEL.to_bytes(4))
+        await connection.send(frame(frames.HEADERS, stream, headers(SCORE), frames.END_HEADERS), reset)
+
+
+async def answered(connection: Connection, stream: int) -> bool:
+    """Return whether a request on this stream gets a reply."""
+    request = frame(frames.DATA, stream, message(b"a"), frames.END_STREAM)
+    await connection.send(frame(frames.HEADERS, stream, headers(SCORE), frames.END_HEADERS), request)
+    return (await connection.until(frames.HEADERS))[1] == stream
+
+
+async def test_who_cancels_often_keeps_what_is_beside(single: Proxy, ar: Backend) -> None:
     async with connected(single.envoy.ports["grpc"]) as connection:
-        for first in range(1, 2_000, 200):
-            batch = [
-                frame(frames.HEADERS, stream, headers(SCORE), frames.END_HEADERS)
-                + frame(frames.RST_STREAM, stream, frames.CANCEL.to_bytes(4))
-                for stream in range(first, first + 200, 2)
-            ]
-            try:
-                await connection.send(*batch)
-            except ConnectionError:
-                break
+        await reset_at_once(connection, 900)
+        assert await answered(connection, 5_001)
+    await single.until_active(0)
+    assert len(ar.calls) == 1
+
+
+async def test_resets_without_an_end_end_their_connection_and_hurt_nobody_else(single: Proxy, ar: Backend) -> None:
+    async with connected(single.envoy.ports["grpc"]) as connection:
+        with contextlib.suppress(ConnectionError):
+            await reset_at_once(connection, 3_000)
         assert (await single.call(SCORE)).code is grpc.StatusCode.OK
         await connection.until_closed()
-    assert (await single.call(SCORE)).code is grpc.StatusCode.OK
-    assert len(ar.calls) == 2
+    await single.until_active(0)
+    assert len(ar.calls) == 1
 
 
 async def test_a_reader_that_stalls_is_given_up(ar: Backend) -> None:
@@ -149,6 +164,24 @@ async def test_a_peer_that_vanishes_is_noticed(ar: Backend) -> None:
         request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
         await connection.send(frame(frames.HEADERS, 1, headers(GENERATE), frames.END_HEADERS), request)
         await asyncio.wait_for(ar.cancelled.wait(), 20)
+
+
+async def test_connections_end_with_their_age_and_requests_do_not(ar: Backend) -> None:
+    """A client is told to connect again; what it has under way goes on, and it notices nothing."""
+
+    async def slow(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        for number in range(50):
+            await asyncio.sleep(0.02)
+            yield b"%d" % number
+
+    ar.answer = slow
+    async with proxy([ar], limits=replace(QUICK, connection_age=0.2)) as running:
+        stream = asyncio.create_task(running.call(GENERATE))
+        codes = [(await running.call(SCORE)).code for _ in range(30)]
+        assert set(codes) == {grpc.StatusCode.OK}
+        assert len((await stream).replies) == 50
+        peers = [entry.common_properties.downstream_remote_address for entry in running.observer.entries]
+        assert len({peer.socket_address.port_value for peer in peers}) > 1
 
 
 async def test_many_streams_share_a_connection(single: Proxy) -> None:
