@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from gateway.api_keys import ApiKey, load_api_keys
+from gateway.access.api_keys import ApiKey, load_api_keys
 from runtime.exposure import is_loopback
 from runtime.settings import OptionalFile, ProcessSettings
 from runtime.tls import ChannelTls, checked_channel_tls, checked_identity

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from gateway.api_keys import ApiKey, told
+from gateway.access.api_keys import ApiKey, told
 from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from gateway.api_keys import load_api_keys
+from gateway.access.api_keys import load_api_keys
 from tests.certificates import Authority
 from tests.unit.deploy.kubernetes.manifests import Manifests
 

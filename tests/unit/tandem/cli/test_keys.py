@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from gateway.api_keys import find, load_api_keys
+from gateway.access.api_keys import find, load_api_keys
 from tandem.cli.main import app
 
 

@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from gateway.http_guard import Foreign, check_host, check_origin
+from gateway.http.guard import Foreign, check_host, check_origin
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.upstream_error import UpstreamError
+from gateway.http.upstream_error import UpstreamError
 from runtime.errors import MessageTooLarge, TandemError, Unauthenticated
 from runtime.rpc import status_details
 
@@ -53,7 +53,7 @@ def error_headers(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _details(error: TandemError) -> list[dict[str, Any]]:
-    trailers = dict(error.trailers) if isinstance(error, UpstreamError) else status_details(error)
+    trailers = error.trailers if isinstance(error, UpstreamError) else status_details(error)
     raw = trailers.get(_DETAILS)
     if not isinstance(raw, bytes):
         return []

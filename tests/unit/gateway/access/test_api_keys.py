@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import api_keys
-from gateway.api_keys import ApiKey, ApiKeysFileError, bearer, find, load_api_keys
+from gateway.access.api_keys import ApiKey, ApiKeysFileError, bearer, find, load_api_keys
 
 SECRET = "tdm_" + "s" * 43
 HASH = hashlib.sha256(SECRET.encode()).hexdigest()

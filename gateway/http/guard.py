@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http_errors import error_body, http_status
+from gateway.http.errors import error_body, http_status
 from runtime.errors import TandemError, shown
 
 FOR_MACHINES = ("/livez", "/readyz", "/metrics")

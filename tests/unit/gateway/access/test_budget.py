@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.budget import IMAGE, REQUEST, TOKEN, Budgets
+from gateway.access.budget import IMAGE, REQUEST, TOKEN, Budgets
 from runtime.errors import OverBudget
 
 

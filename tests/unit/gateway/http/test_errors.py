@@ -5,8 +5,8 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.http_errors import error_body, error_headers, http_status
-from gateway.upstream_error import UpstreamError
+from gateway.http.errors import error_body, error_headers, http_status
+from gateway.http.upstream_error import UpstreamError
 from runtime.errors import InvalidArgument, MessageTooLarge, ResourceExhausted, Unauthenticated, Unavailable
 from runtime.rpc import status_details
 
@@ -24,7 +24,7 @@ def test_all_codes_are_in_the_table_of_this_test() -> None:
 
 @pytest.mark.parametrize("code", STATUS)
 def test_code_becomes_status(code: str) -> None:
-    error = UpstreamError(code, "as it was said")
+    error = UpstreamError(code, "as it was said", {})
     assert http_status(error) == STATUS[code]
     assert error_body(error) == {
         "error": {"code": STATUS[code], "status": code, "message": "as it was said", "details": []}
@@ -40,7 +40,7 @@ def test_the_field_can_be_read_by_a_program() -> None:
 @pytest.mark.parametrize(("seconds", "whole"), [(0.25, 1), (1.0, 1), (2.5, 3)])
 def test_retry_delay_is_exact_in_the_body_and_whole_in_the_header(seconds: float, whole: int) -> None:
     error = ResourceExhausted("queue", 8, seconds)
-    carried = UpstreamError(error.code, str(error), tuple(status_details(error).items()))
+    carried = UpstreamError(error.code, str(error), status_details(error))
     for each in (error, carried):
         body = error_body(each)
         assert float(body["error"]["details"][0]["retryDelay"].rstrip("s")) == seconds
@@ -57,5 +57,5 @@ def test_details_of_an_unknown_kind_are_left_out() -> None:
     packed = any_pb2.Any()
     packed.Pack(error_details_pb2.DebugInfo(detail="secret"))
     status = status_pb2.Status(code=13, details=[packed])
-    error = UpstreamError("INTERNAL", "x", (("grpc-status-details-bin", status.SerializeToString()),))
+    error = UpstreamError("INTERNAL", "x", {"grpc-status-details-bin": status.SerializeToString()})
     assert error_body(error)["error"]["details"] == []

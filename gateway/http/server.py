@@ -1,20 +1,20 @@
-"""The HTTP server: a socket and uvicorn on the process's own event loop. Leaves signals to runtime.lifecycle.
+"""The HTTP server: a Unix socket and uvicorn on the process's own event loop. Leaves signals to runtime.lifecycle.
 
-Knows nothing of what is served.
+Envoy is its only client. Knows nothing of what is served.
 """
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from runtime.server import PortInUse
-from runtime.tls import ServerTls
-
 CLOSE_SECONDS = 1
+# Longer than Envoy keeps a connection that it does not use: it is Envoy that closes, never in the face of a request.
+KEEP_ALIVE_SECONDS = 2 * 3600
 
 
 class _SignalFreeServer(uvicorn.Server):
@@ -24,31 +24,27 @@ class _SignalFreeServer(uvicorn.Server):
 
 
 class HttpServer:
-    """Owns the HTTP server; `start` binds."""
+    """Owns the HTTP server at the Unix socket `path`; `start` binds."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, tls: ServerTls | None = None) -> None:
+    def __init__(self, app: ASGIApp, path: Path) -> None:
         self._app = app
-        self._tls = tls
-        self._host = host
-        self.port = port
+        self._path = path
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
     def start(self) -> asyncio.Task[None]:
-        """Bind and accept; return the task that ends when the server does. Raises PortInUse."""
-        try:
-            listener = socket.create_server((self._host, self.port), backlog=128)
-        except OSError as error:
-            raise PortInUse(f"cannot listen on {self._host}:{self.port} for HTTP: {error.strerror}") from None
-        self.port = listener.getsockname()[1]
+        """Bind and accept; return the task that ends when the server does."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(self._path))
         config = uvicorn.Config(
             self._app,
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=CLOSE_SECONDS,
-            **(self._tls.uvicorn_options() if self._tls else {}),
         )
         self._server = _SignalFreeServer(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))

@@ -12,8 +12,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from runtime.errors import DeadlineExceeded, InvalidArgument, MessageTooLarge
-from runtime.rpc import MESSAGE_TIMEOUT_SECONDS
+from runtime.errors import InvalidArgument, MessageTooLarge
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -41,9 +40,10 @@ class HttpExchange:
         return int(match[1]) * _SECONDS[match[2]]
 
     async def body(self) -> bytes:
-        """Return the whole body. Raises InvalidArgument, MessageTooLarge, DeadlineExceeded; CancelledError if it ends.
+        """Return the whole body. Raises InvalidArgument, MessageTooLarge; CancelledError if the client leaves.
 
-        JSON is asked for by name, since a form of another site could send any of the other types without asking.
+        Envoy waits for a body, however slowly it comes, and passes it on when it is whole. JSON is asked for by name,
+        since a form of another site could send any of the other types without asking.
         """
         content_type = self.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() != "application/json":
@@ -51,13 +51,6 @@ class HttpExchange:
         announced = self.headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
             raise MessageTooLarge(int(announced), MAX_BODY_BYTES)
-        try:
-            async with asyncio.timeout(MESSAGE_TIMEOUT_SECONDS):
-                return await self._read()
-        except TimeoutError:
-            raise DeadlineExceeded(f"waiting {MESSAGE_TIMEOUT_SECONDS:g} s for the request's body") from None
-
-    async def _read(self) -> bytes:
         body = bytearray()
         while True:
             message = await self._receive()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.json_messages import parse_json, plain
+from gateway.http.json_messages import parse_json, plain
 from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2

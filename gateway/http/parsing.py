@@ -1,0 +1,77 @@
+"""Reading JSON requests without holding up others: few elements at once, many in a thread, too many not at all.
+
+To turn JSON into a message costs time with each element of it, not with each byte: a request that is small but made of
+hundreds of thousands of numbers would otherwise keep everybody waiting for a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+
+from google.protobuf.message import Message
+
+from gateway.http.json_messages import parse_json
+from runtime.errors import InvalidArgument, ResourceExhausted
+
+MAX_INLINE_ELEMENTS = 512
+"""About a millisecond's work."""
+MAX_ELEMENTS = 131_072
+"""More tokens than a model's context has; about a quarter of a second's work."""
+MAX_DEPTH = 32
+"""No message of the contract is nested as deep as that."""
+MAX_WAITING = 16
+"""Large requests that wait for the thread, or are in it."""
+
+_RETRY_SECONDS = 1.0
+# A string to its end, or to the end of the body if it has none: every byte is looked at once.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {byte: 1 if byte in b"[{" else -1 for byte in b"[]{}"}
+
+
+class JsonParser:
+    """One thread, which large requests take in turn."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="json")
+        self._places = threading.Semaphore(MAX_WAITING)
+
+    async def parse(self, message_class: type[Message], body: bytes) -> bytes:
+        """Return the serialised message in a JSON body. Raises InvalidArgument, ResourceExhausted."""
+        if _at_most(body) <= MAX_INLINE_ELEMENTS:
+            return parse_json(message_class, body).SerializeToString()
+        if not self._places.acquire(blocking=False):
+            raise ResourceExhausted("the gateway's queue of large JSON requests", MAX_WAITING, _RETRY_SECONDS)
+        parsing = self._thread.submit(_checked, message_class, body)
+        # Also when its caller has left: the place is free when the thread is.
+        parsing.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(parsing)
+
+    def close(self) -> None:
+        """Let go of the thread; what it has in hand ends first."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _checked(message_class: type[Message], body: bytes) -> bytes:
+    check_structure(body)
+    return parse_json(message_class, body).SerializeToString()
+
+
+def check_structure(body: bytes) -> None:
+    """Raise InvalidArgument for more elements or a deeper nesting than any request has; cheap, for any bytes."""
+    structure = _STRING.sub(b"", body)
+    num_elements = _at_most(structure)
+    if num_elements > MAX_ELEMENTS:
+        raise InvalidArgument("request", f"{num_elements} elements", f"up to {MAX_ELEMENTS} elements")
+    depth = max(accumulate(map(_STEPS.__getitem__, structure.translate(None, _ALL_BUT_BRACKETS))), default=0)
+    if depth > MAX_DEPTH:
+        raise InvalidArgument("request", f"nested {depth} deep", f"up to {MAX_DEPTH} deep")
+
+
+def _at_most(body: bytes) -> int:
+    """Return how many elements JSON can have at the most: each but the first of its kind has a comma before it."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{")

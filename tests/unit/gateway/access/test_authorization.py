@@ -1,0 +1,99 @@
+"""What Envoy is told of a request: let in and as whom, or refused and with which status."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+from urllib.parse import unquote
+
+import grpc
+import pytest
+from envoy.service.auth.v3 import external_auth_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from gateway.access.access import Access, Caller
+from gateway.access.api_keys import ApiKey
+from gateway.access.authorization import Authorization
+from runtime.errors import TandemError
+
+SAMPLE = "/tandem.gan.v1.GanService/Sample"
+
+
+class Refused:
+    def over_budget(self, paradigm: str, budget: str) -> None:
+        pass
+
+
+def key(**budgets: int) -> ApiKey:
+    return ApiKey(name="alice", sha256=hashlib.sha256(b"secret").hexdigest(), **budgets)
+
+
+async def answer(access: Access, path: str = SAMPLE, **headers: str) -> external_auth_pb2.CheckResponse:
+    request = external_auth_pb2.CheckRequest()
+    request.attributes.request.http.path = path
+    request.attributes.request.http.headers.update(headers)
+    return await Authorization(access).check(request, None)
+
+
+def told(denied: Any) -> dict[str, str]:
+    return {option.header.key: option.header.value for option in denied.denied_response.headers}
+
+
+async def test_a_key_lets_in_under_its_identifier() -> None:
+    response = await answer(Access([key()], Refused()), authorization="Bearer secret")
+    assert response.status.code == code_pb2.OK
+    [option] = response.ok_response.headers
+    assert (option.header.key, option.header.value) == ("tandem-caller", key().caller_id())
+    assert option.append_action == option.OVERWRITE_IF_EXISTS_OR_ADD
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": "Basic secret"}])
+async def test_no_key_or_a_wrong_one_is_unauthenticated(headers: dict[str, str]) -> None:
+    response = await answer(Access([key()], Refused()), **headers)
+    assert response.status.code != code_pb2.OK
+    assert told(response)["grpc-status"] == str(grpc.StatusCode.UNAUTHENTICATED.value[0])
+    assert told(response)["grpc-message"].startswith("an API key is needed")
+    assert not response.HasField("ok_response")
+
+
+async def test_over_budget_says_when_to_come_back() -> None:
+    access = Access([key(requests_per_minute=1)], Refused(), lambda: 0.0)
+    await answer(access, authorization="Bearer secret")
+    refused = told(await answer(access, authorization="Bearer secret"))
+    assert refused["grpc-status"] == str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+    encoded = refused["grpc-status-details-bin"]
+    status = status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))
+    assert status.message == refused["grpc-message"]
+    assert error_details_pb2.RetryInfo.FromString(status.details[0].value).retry_delay.seconds == 60
+
+
+async def test_a_method_that_is_not_there_costs_nothing() -> None:
+    access = Access([key(requests_per_minute=1)], Refused(), lambda: 0.0)
+    for _ in range(3):
+        response = await answer(access, "/tandem.gan.v1.GanService/Nothing", authorization="Bearer secret")
+        assert response.HasField("ok_response")
+
+
+class Broken(Access):
+    def __init__(self, error: Exception) -> None:
+        super().__init__([key()], Refused())
+        self._error = error
+
+    def admit(self, route: object, secret: str | None) -> Caller:
+        raise self._error
+
+
+async def test_a_fault_lets_nobody_in_and_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    refused = told(await answer(Broken(RuntimeError("a secret")), authorization="Bearer secret"))
+    assert refused["grpc-status"] == str(grpc.StatusCode.INTERNAL.value[0])
+    assert "secret" not in refused["grpc-message"]
+    assert "a secret" in caplog.text
+
+
+async def test_a_message_travels_as_grpc_encodes_it() -> None:
+    text = "100 % über\nbudget"
+    refused = told(await answer(Broken(TandemError(text))))
+    assert refused["grpc-message"].isascii()
+    assert "\n" not in refused["grpc-message"]
+    assert unquote(refused["grpc-message"]) == text
