@@ -1,7 +1,9 @@
-"""Who calls, as the gateway tells a backend: one opaque identifier in the metadata of a call.
+"""Who calls, as the gateway tells a backend in the metadata of a call.
 
-A backend keeps apart by it what callers must not learn of each other, such as whose prompts are in a cache. It says
-nothing about rights. Whoever reaches a backend's port directly can send any identifier: see SECURITY.md.
+With API keys: one opaque identifier a key. A backend keeps apart by it what callers must not learn of each other, such
+as whose prompts are in a cache, and lets callers take turns. Without keys: the address of the peer, for turns alone, as
+several may share one and one may have several. Neither says anything about rights. Whoever reaches a backend's port
+directly can send either: see SECURITY.md.
 """
 
 from __future__ import annotations
@@ -14,11 +16,16 @@ from runtime.errors import InvalidArgument
 CALLER_METADATA = "tandem-caller"
 """Metadata key, and HTTP header, of the identifier. Only what stands in front of a backend may set it."""
 
+PEER_METADATA = "tandem-peer"
+"""Metadata key of the address that the request came from, where no identifier is known."""
+
 NOBODY = ""
 """The caller of a call that carries no identifier: all such calls count as one caller's."""
 
 _ACCEPTED = "one value of 1 to 64 characters: letters, digits, _ and -"
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# IPv4 or IPv6, the latter perhaps with a zone. No identifier has a dot or a colon, so none is taken for an address.
+_ADDRESS = re.compile(r"(?=.*[.:])[0-9A-Fa-f.:]{2,45}(%[A-Za-z0-9_.-]{1,16})?")
 
 
 def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
@@ -34,3 +41,11 @@ def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     if len(values) > 1 or not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
         raise InvalidArgument(CALLER_METADATA, values if len(values) > 1 else value, _ACCEPTED)
     return value
+
+
+def peer_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """Return the peer's address in a call's metadata; `NOBODY` unless there is exactly one, and it is an address."""
+    values = [value for key, value in metadata if key == PEER_METADATA]
+    if len(values) != 1 or not isinstance(values[0], str) or not _ADDRESS.fullmatch(values[0]):
+        return NOBODY
+    return values[0]

@@ -1,6 +1,6 @@
 """The closed table of RPCs, read from the proto descriptors: what travels where, and how to measure a reply.
 
-Knows nothing of channels or servers.
+Knows nothing of channels or servers. Backends count with it what they send, the gateway what it routes.
 """
 
 from collections.abc import Callable, Mapping
@@ -79,6 +79,12 @@ class Route:
 def all_routes() -> list[Route]:
     """Return every RPC of both services."""
     return [_route(paradigm, rpc) for paradigm, service in SERVICES.items() for rpc in service.methods]
+
+
+def route_of(method: MethodDescriptor) -> Route | None:
+    """Return the route of an RPC, None if it belongs to neither service."""
+    name = method.containing_service.full_name
+    return next((_route(paradigm, method) for paradigm, each in SERVICES.items() if each.full_name == name), None)
 
 
 # What kind of model a prompt, or a content to score, is for, where it says so.

@@ -12,50 +12,58 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
+from functools import cached_property
+from typing import Any, NoReturn, Protocol
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
-from runtime.caller import caller_of
+from runtime.arrival import arrival_wait_seconds
+from runtime.caller import caller_of, peer_of
 from runtime.deadlines import Deadline
-from runtime.errors import (
-    DeadlineExceeded,
-    Internal,
-    InvalidArgument,
-    MessageTooLarge,
-    ResourceExhausted,
-    TandemError,
-)
-from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.undisturbed import undisturbed
+from runtime.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, TandemError
+from runtime.message import Context, parse, read_message, write
+from runtime.routes import Route, route_of
+from runtime.served import SERVED_METADATA, ServedCount
+from runtime.served_ledger import REQUEST_ID_METADATA, ServedLedger
 
 logger = logging.getLogger(__name__)
 
-M = TypeVar("M", bound=Message)
-
-MESSAGE_TIMEOUT_SECONDS = 2.0
-CANCELLATION_DELAY_SECONDS = 0.05
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
 
 class Call:
-    """What a method may know of its call: when it came, how long it may take, and who calls."""
+    """What a method may know of its call: when it came, how long it may take, and who calls.
+
+    `received_at`: when it arrived at the proxy, where one tells, else when its handler began; `started_at`: when its
+    handler had the message. Both are monotonic seconds; what passes between them is queueing time.
+    """
 
     def __init__(self, context: Context) -> None:
-        self.received_at = time.monotonic()
+        self._metadata = tuple(context.invocation_metadata() or ())
+        self.arrival_wait_seconds = arrival_wait_seconds(self._metadata, time.time())
+        self.started_at = time.monotonic()
+        self.received_at = self.started_at - self.arrival_wait_seconds
         self.deadline = Deadline.after(context.time_remaining())
-        self._context = context
+        self.model = ""
+        """The name of the model that serves the call; the method enters it as soon as it is known."""
 
-    @property
+    @cached_property
     def caller(self) -> str:
         """The opaque identifier that the gateway sent, or `runtime.caller.NOBODY`. Raises InvalidArgument."""
-        return caller_of(self._context.invocation_metadata() or ())
+        return caller_of(self._metadata)
+
+    @cached_property
+    def owner(self) -> str:
+        """Whose work it is when callers take turns: the caller, else the peer's address. Raises InvalidArgument."""
+        return self.caller or peer_of(self._metadata)
+
+    @property
+    def request_id(self) -> str:
+        """The identifier that the proxy gave the request, empty if it gave none."""
+        return next((str(value) for key, value in self._metadata if key == REQUEST_ID_METADATA), "")
 
 
 class RpcObserver(Protocol):
@@ -71,15 +79,18 @@ class Unobserved:
         pass
 
 
-def service_handler(service: ServiceDescriptor, servicer: object, observer: RpcObserver) -> grpc.GenericRpcHandler:
+def service_handler(
+    service: ServiceDescriptor, servicer: object, observer: RpcObserver, ledger: ServedLedger | None = None
+) -> grpc.GenericRpcHandler:
     """Serve `service` with the methods of `servicer`: rpc SampleStream calls `servicer.sample_stream(request, call)`.
 
     A unary rpc's method is a coroutine that returns the reply, a streaming one's an async generator of replies.
+    `ledger` keeps what calls were served to which a proxy gave an id.
     """
     handlers = {}
     for method in service.methods:
         behaviour = getattr(servicer, _snake_case(method.name))
-        handlers[method.name] = _method_handler(method, behaviour, observer)
+        handlers[method.name] = _method_handler(method, behaviour, observer, ledger)
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
@@ -88,21 +99,30 @@ def _snake_case(name: str) -> str:
 
 
 def _method_handler(
-    method: MethodDescriptor, behaviour: Callable[..., Any], observer: RpcObserver
+    method: MethodDescriptor, behaviour: Callable[..., Any], observer: RpcObserver, ledger: ServedLedger | None
 ) -> grpc.RpcMethodHandler[Any, Any]:
     request_class = GetMessageClass(method.input_type)
+    route = route_of(method)
+
+    async def read(outcome: Outcome, context: Context) -> Message:
+        raw = await read_message(context)
+        outcome.call.started_at = time.monotonic()
+        return parse(request_class, raw)
 
     async def unary(_: object, context: Context) -> Message:
-        async with Outcome(context, method.name, observer) as call:
-            request = parse(request_class, await read_message(context))
-            return await behaviour(request, call)  # type: ignore[no-any-return]
+        async with Outcome(context, method.name, route, observer, ledger) as outcome:
+            request = await read(outcome, context)
+            response: Message = await behaviour(request, outcome.call)
+            outcome.sent(response)
+            return response
 
     async def stream(_: object, context: Context) -> None:
-        async with Outcome(context, method.name, observer) as call:
-            request = parse(request_class, await read_message(context))
-            async with contextlib.aclosing(behaviour(request, call)) as responses:
+        async with Outcome(context, method.name, route, observer, ledger) as outcome:
+            request = await read(outcome, context)
+            async with contextlib.aclosing(behaviour(request, outcome.call)) as responses:
                 async for response in responses:
                     await write(context, response)
+                    outcome.sent(response)
 
     serialize = GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:
@@ -110,63 +130,60 @@ def _method_handler(
     return grpc.stream_unary_rpc_method_handler(unary, response_serializer=serialize)
 
 
-async def read_message(context: Context) -> bytes:
-    """Return the call's one request message, raw. Raises InvalidArgument, DeadlineExceeded, MessageTooLarge.
-
-    A message far above the limit is refused by grpc's core; such a call is cancelled.
-    """
-    try:
-        async with asyncio.timeout(MESSAGE_TIMEOUT_SECONDS):
-            message = await context.read()
-    except TimeoutError:
-        raise DeadlineExceeded(f"waiting {MESSAGE_TIMEOUT_SECONDS:g} s for the request message") from None
-    if message is grpc.aio.EOF:
-        # A call that the client cancelled reads as ended too, a moment before its task is cancelled.
-        await asyncio.sleep(CANCELLATION_DELAY_SECONDS)
-        raise InvalidArgument("request", "no message", "exactly one message")
-    if len(message) > MAX_MESSAGE_BYTES:
-        raise MessageTooLarge(len(message), MAX_MESSAGE_BYTES)
-    return message  # type: ignore[no-any-return]
-
-
-async def write(context: Context, response: Any) -> None:
-    """Send one message of a stream. A caller that is not there any more has cancelled the call: CancelledError."""
-    try:
-        await undisturbed(context.write(response))
-    except grpc.aio.InternalError:
-        # How grpc tells of a write to a connection that was dropped, a moment before it cancels the handler.
-        raise asyncio.CancelledError from None
-
-
-def parse(message_class: type[M], raw: bytes) -> M:
-    """Return the message in `raw`. Raises InvalidArgument if it is malformed."""
-    try:
-        return message_class.FromString(raw)
-    except DecodeError:
-        raise InvalidArgument("request", raw[:16], f"a {message_class.DESCRIPTOR.full_name} message") from None
-
-
 class Outcome:
-    """The end of a call: every way out becomes one status, told to the client and to the observer."""
+    """The end of a call: every way out becomes one status, told to the client and to the observer.
 
-    def __init__(self, context: Context, rpc: str, observer: RpcObserver) -> None:
+    Calls of the routes that Tandem counts have in their trailers what they were served, whatever their status. Those
+    that are cancelled have no trailers; the ledger keeps what they were served.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        rpc: str,
+        route: Route | None,
+        observer: RpcObserver,
+        ledger: ServedLedger | None,
+    ) -> None:
+        self.call = Call(context)
         self._context = context
         self._rpc = rpc
         self._observer = observer
-        self._call = Call(context)
+        self._ledger = ledger
+        self._count = None if route is None else ServedCount(route)
 
-    async def __aenter__(self) -> Call:
-        return self._call
+    def sent(self, message: Message) -> None:
+        """Count a message that has gone out, or is the reply."""
+        if self._count is not None:
+            self._count.sent(message)
+
+    async def __aenter__(self) -> Outcome:
+        return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        code = code_of(error, self._call.deadline)
-        self._observer.finished(self._rpc, code, time.monotonic() - self._call.received_at)
-        if error is None or isinstance(error, asyncio.CancelledError):
-            return
-        if not isinstance(error, TandemError):
-            logger.error("%s failed", self._rpc, exc_info=error)
-            error = Internal()
-        await abort(self._context, error)
+        code = code_of(error, self.call.deadline)
+        seconds = time.monotonic() - self.call.received_at
+        self._observer.finished(self._rpc, code, seconds)
+        trailers = self._trailers(seconds)
+        if error is None:
+            self._context.set_trailing_metadata(trailers)
+        elif not isinstance(error, asyncio.CancelledError):
+            await abort(self._context, self._public(error), trailers)
+
+    def _trailers(self, backend_seconds: float) -> tuple[tuple[str, bytes], ...]:
+        if self._count is None:
+            return ()
+        served = self._count.served(self.call.model, backend_seconds, self.call.arrival_wait_seconds)
+        serialised = served.SerializeToString()
+        if self._ledger is not None:
+            self._ledger.keep(self.call.request_id, serialised)
+        return ((SERVED_METADATA, serialised),)
+
+    def _public(self, error: BaseException) -> TandemError:
+        if isinstance(error, TandemError):
+            return error
+        logger.error("%s failed", self._rpc, exc_info=error)
+        return Internal()
 
 
 def code_of(error: BaseException | None, deadline: Deadline) -> str:

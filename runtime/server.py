@@ -1,6 +1,6 @@
 """A gRPC server: options that hold against slow and hostile peers, health, reflection, one port, TLS or not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import grpc
 
@@ -9,14 +9,17 @@ from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.reflection import SERVICE_NAME, reflection_handler
 from runtime.tls import ServerTls
 
-_OPTIONS: tuple[tuple[str, int], ...] = (
+OPTIONS: tuple[tuple[str, int], ...] = (
     # Without this a second server on the same port starts without complaint and takes half of the requests.
     ("grpc.so_reuseport", 0),
     # Somewhat above our own limit: what the core refuses looks to the handler like a client that went away, so the
-    # usual oversized message is refused, and counted, by runtime.rpc.read_message.
-    ("grpc.max_receive_message_length", 4 * MAX_MESSAGE_BYTES),
+    # usual oversized message is refused, and counted, by runtime.message.read_message.
+    ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_concurrent_streams", 1024),
+    # What one connection can make a server hold before anything is admitted: 256 messages of at most 8 MiB, 2 GiB, each
+    # for MESSAGE_TIMEOUT_SECONDS at most. Compressed ones are bounded by what they inflate to. A proxy that wants more
+    # streams opens more connections.
+    ("grpc.max_concurrent_streams", 256),
     ("grpc.server_handshake_timeout_ms", 3_000),
     # Old connections end, so that clients behind round-robin DNS meet new replicas; open calls get the grace.
     ("grpc.max_connection_age_ms", 60_000),
@@ -42,12 +45,13 @@ class RpcServer:
         handlers: Iterable[grpc.GenericRpcHandler],
         names: Iterable[str],
         tls: ServerTls | None = None,
+        options: Sequence[tuple[str, int]] = OPTIONS,
     ) -> None:
         self._address = f"{host}:{port}"
         self._tls = tls
         self._handlers = tuple(handlers)
         self._names = tuple(names)
-        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server = grpc.aio.server(options=options)
         self.health = Health(self._names)
         self.port = port
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from runtime.server import MAX_MESSAGE_BYTES
+from runtime.limits import MAX_MESSAGE_BYTES
 
 _KIB = 1024
 _MIB = 1024 * _KIB

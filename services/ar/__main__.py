@@ -4,6 +4,8 @@ from runtime.lifecycle import run_process, serve
 from runtime.logs import configure_logging
 from runtime.metrics import expose, new_registry
 from runtime.rpc import service_handler
+from runtime.served_ledger import ServedLedger
+from runtime.served_service import SERVED_SERVICE, served_handler
 from runtime.server import RpcServer
 from services.ar.metrics import ArMetrics
 from services.ar.service import ArServicer
@@ -17,8 +19,10 @@ async def main(settings: ArSettings) -> int:
     metrics = ArMetrics(registry)
     worker = ArWorker(settings, metrics)
     descriptor = ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"]
-    handler = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend)
-    server = RpcServer(settings.host, settings.port, [handler], [descriptor.full_name], settings.server_tls())
+    ledger = ServedLedger()
+    own = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend, ledger)
+    handlers, names = [own, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE]
+    server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls())
     expose(registry, settings.host, settings.metrics_port)
     return await serve(server, worker, settings.drain_seconds)
 

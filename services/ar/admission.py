@@ -38,9 +38,10 @@ class Admission:
     def num_open(self) -> int:
         return self._open.total()
 
-    def has_room(self, count: int) -> bool:
-        """Return whether `count` more sequences fit; whatever their number, they do if nothing is open."""
-        return not self._open or self.num_open + count <= self.limits.max_open
+    def has_room(self, caller: str, count: int) -> bool:
+        """Return whether `count` more of the caller fit; whatever their number, they do if nothing is open."""
+        fits = self._open[caller] + count <= self.limits.max_open_of_caller
+        return not self._open or (fits and self.num_open + count <= self.limits.max_open)
 
     def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
         """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would begin too late.

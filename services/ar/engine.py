@@ -109,9 +109,9 @@ class Engine:
             for sequence in stream.open_sequences():
                 self.end(sequence, "cancelled")
 
-    async def wait_for_room(self, num_sequences: int) -> None:
-        """Return when `submit` would not refuse so many sequences just now; nothing is reserved."""
-        while not self._admission.has_room(num_sequences):
+    async def wait_for_room(self, caller: str, num_sequences: int) -> None:
+        """Return when `submit` would have room for so many sequences of the caller just now; nothing is reserved."""
+        while not self._admission.has_room(caller, num_sequences):
             self._room.clear()
             await self._room.wait()
 

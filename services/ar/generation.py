@@ -59,7 +59,7 @@ class Generation:
                 if self._choices[index].finish_reason is None
             ]
             if self._pictures is not None:
-                await self._pictures.add_to(messages, self._call.deadline)
+                await self._pictures.add_to(messages, self._call)
             if messages and all(choice.finish_reason for choice in self._choices):
                 self._complete(messages[-1])
             for message in messages:
@@ -86,7 +86,7 @@ class Generation:
         message.usage.cached_tokens = self._stream.sequences[0].num_cached_tokens or 0
         message.usage.output_tokens = sum(choice.num_output_tokens for choice in self._choices)
         message.usage.seed = self._params.seed
-        self.timings = request_timings([self._stream], self._call.received_at)
+        self.timings = request_timings([self._stream], self._call)
         message.timings.CopyFrom(timings_message(self.timings))
 
 

@@ -84,8 +84,8 @@ class ImageCodec:
     def token_bytes(self, token_id: int) -> bytes:
         return b""
 
-    async def draw(self, pictures: Sequence[Sequence[int]], deadline: Deadline) -> Images:
-        """Return the images [N, H, W, C] of pictures, each of 0 to num_tokens codes.
+    async def draw(self, pictures: Sequence[Sequence[int]], deadline: Deadline, caller: str = "") -> Images:
+        """Return the images [N, H, W, C] of pictures, each of 0 to num_tokens codes; `caller` is whose they are.
 
         Cells without a code yet have the lowest value.
         """
@@ -93,8 +93,8 @@ class ImageCodec:
         for row, codes in zip(tokens, pictures, strict=True):
             row[: len(codes)] = codes
         # What was sampled is not refused any more.
-        await self._decoder.wait_for_room(len(tokens))
-        batched = await self._decoder.submit(tokens, len(tokens), deadline)
+        await self._decoder.wait_for_room(len(tokens), caller)
+        batched = await self._decoder.submit(tokens, len(tokens), deadline, caller, is_begun=True)
         images = np.concatenate(batched.results)
         for image, codes in zip(images, pictures, strict=True):
             self._blank(image, len(codes))
@@ -108,8 +108,11 @@ class ImageCodec:
         image[row * height : (row + 1) * height, column * width :] = lowest
         image[(row + 1) * height :] = lowest
 
-    async def encode(self, images: Images, deadline: Deadline) -> list[list[int]]:
-        """Return the num_tokens codes of each of images [N, H, W, C]; only if `can_encode`."""
+    async def encode(self, images: Images, deadline: Deadline, caller: str = "") -> list[list[int]]:
+        """Return the num_tokens codes of each of images [N, H, W, C]; only if `can_encode`.
+
+        Raises ResourceExhausted if they cannot be encoded in time; `caller` is whose they are.
+        """
         assert self._encoder is not None  # noqa: S101
-        batched = await self._encoder.submit(images, len(images), deadline)
+        batched = await self._encoder.submit(images, len(images), deadline, caller)
         return [row.tolist() for tokens in batched.results for row in tokens]

@@ -1,5 +1,6 @@
 """The two ONNX models of a sequential image model, token decoder and encoder: opened, warm, a batcher before each."""
 
+import math
 from pathlib import Path
 from typing import TypeVar
 
@@ -7,6 +8,7 @@ from runtime.models import ImageSpec, ImageTokensSpec, Model, ModelError
 from services.ar.image_codec import ImageCodec
 from services.ar.metrics import ArMetrics, NetworkMetrics
 from services.ar.model_config import ModelConfig
+from services.ar.scored_content import MAX_IMAGES
 from services.ar.settings import ArSettings
 from services.ar.token_decoder import TokenDecoder
 from services.ar.token_encoder import TokenEncoder
@@ -16,7 +18,8 @@ from services.common.providers import Choice
 
 Network = TypeVar("Network", TokenDecoder, TokenEncoder)
 
-LIMITS = BatchLimits(max_batch_size=64, max_queued=4096)
+MAX_BATCH_SIZE = 64
+MAX_QUEUED = 4096
 NUM_THREADS = 1
 
 
@@ -26,15 +29,27 @@ def load_image_codec(model: Model, config: ModelConfig, settings: ArSettings, me
     assert image is not None  # noqa: S101  model.toml has been checked
     assert tokens is not None  # noqa: S101
     _check_fit(model.name, image, tokens, config, settings)
+    limits = _limits(settings)
     decoder = _open(TokenDecoder, model.path(tokens.decoder), image, tokens, settings.device)
     observer = NetworkMetrics(metrics, model.name, "decoder", decoder.providers)
-    decoders = Batcher(f"{model.name}'s token decoder", [decoder.decode_batch], LIMITS, observer)
+    decoders = Batcher(f"{model.name}'s token decoder", [decoder.decode_batch], limits, observer)
     if tokens.encoder is None:
         return ImageCodec(image, tokens, decoders, None)
     encoder = _open(TokenEncoder, model.path(tokens.encoder), image, tokens, settings.device)
     observer = NetworkMetrics(metrics, model.name, "encoder", encoder.providers)
-    encoders = Batcher(f"{model.name}'s token encoder", [encoder.encode_batch], LIMITS, observer)
+    encoders = Batcher(f"{model.name}'s token encoder", [encoder.encode_batch], limits, observer)
     return ImageCodec(image, tokens, decoders, encoders)
+
+
+def _limits(settings: ArSettings) -> BatchLimits:
+    # A caller that is alone may have as many images encoded as one request may bring.
+    max_queued_of_caller = max(MAX_IMAGES, math.floor(settings.max_caller_share * MAX_QUEUED))
+    return BatchLimits(
+        MAX_BATCH_SIZE,
+        MAX_QUEUED,
+        max_queued_of_caller=max_queued_of_caller,
+        max_wait_seconds=settings.max_wait_seconds,
+    )
 
 
 def _check_fit(name: str, image: ImageSpec, tokens: ImageTokensSpec, config: ModelConfig, settings: ArSettings) -> None:
@@ -57,7 +72,7 @@ def _open(network: type[Network], path: Path, image: ImageSpec, tokens: ImageTok
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
     size = 1
-    while size <= LIMITS.max_batch_size:
+    while size <= MAX_BATCH_SIZE:
         opened.warm_up(size)
         size *= 2
     return opened

@@ -1,6 +1,7 @@
 """From an entry of the model repository to a loaded model: weights, cache, codec and engine, as the settings say."""
 
 import logging
+import math
 import time
 
 import torch
@@ -8,6 +9,7 @@ import torch
 from runtime.cores import usable_cores
 from runtime.loading_thread import in_loading_thread
 from runtime.models import Model, ModelError
+from services.ar.admission import AdmissionLimits
 from services.ar.block_pool import BlockPool
 from services.ar.checkpoint import Checkpoint
 from services.ar.computation import Computation, open_computation
@@ -120,7 +122,15 @@ def _engine(
     )
     observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache, drafter)
     runner = Runner(computation.forward, settings.block_size, num_output_tokens)
-    return Engine(scheduler, runner, observer, settings.max_num_sequences + settings.max_queued_sequences)
+    return Engine(scheduler, runner, observer, _admission_limits(settings))
+
+
+def _admission_limits(settings: ArSettings) -> AdmissionLimits:
+    max_running = settings.max_num_sequences
+    max_open = max_running + settings.max_queued_sequences
+    # A caller that is alone may use every place there is to run.
+    max_open_of_caller = max(max_running, math.floor(settings.max_caller_share * max_open))
+    return AdmissionLimits(max_running, max_open, max_open_of_caller, settings.max_wait_seconds)
 
 
 class _ProgressLog:

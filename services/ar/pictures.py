@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from runtime.deadlines import Deadline
+from runtime.rpc import Call
 from services.ar.image_codec import ImageCodec
 from services.ar.reply_size import picture_bytes
 from services.common.image_messages import image_batch
@@ -40,14 +40,15 @@ class Pictures:
         """The most bytes that a message's picture takes."""
         return picture_bytes(self._codec.image.shape, self._encoding)
 
-    async def add_to(self, messages: Sequence[ar_pb2.GenerateResponse], deadline: Deadline) -> None:
+    async def add_to(self, messages: Sequence[ar_pb2.GenerateResponse], call: Call) -> None:
         """Take the messages' tokens; put the picture into each message that is to carry one."""
         for message in messages:
             self._codes[message.choice_index].extend(message.token_ids)
         carriers = [message for message in messages if self._partial or message.finish_reason]
         if not carriers:
             return
-        images = await self._codec.draw([self._codes[message.choice_index] for message in carriers], deadline)
+        pictures = [self._codes[message.choice_index] for message in carriers]
+        images = await self._codec.draw(pictures, call.deadline, call.owner)
         for message, batch in zip(carriers, await self._written(images), strict=True):
             message.image.CopyFrom(batch)
         self._tell(carriers, images)

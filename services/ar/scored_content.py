@@ -2,8 +2,8 @@
 
 import asyncio
 
-from runtime.deadlines import Deadline
 from runtime.errors import InvalidArgument
+from runtime.rpc import Call
 from services.ar.image_codec import ImageCodec
 from services.ar.prompts import encoded
 from services.ar.sequential_model import SequentialModel
@@ -18,10 +18,10 @@ LIST_FIELD = "tokens.token_lists[{}].ids"
 TEXT_FIELD = "texts.texts[{}]"
 
 
-async def scored_content(model: SequentialModel, request: ar_pb2.ScoreRequest, deadline: Deadline) -> list[list[int]]:
+async def scored_content(model: SequentialModel, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
     """Return the sequences, in the order of the request, each of at least two tokens. Raises InvalidArgument."""
     if isinstance(model.codec, ImageCodec):
-        return await _pictures(model.codec, request, deadline)
+        return await _pictures(model.codec, request, call)
     return await _texts(model.codec, request, model.vocab_size)
 
 
@@ -40,10 +40,10 @@ async def _texts(codec: TextCodec, request: ar_pb2.ScoreRequest, vocab_size: int
     return token_lists
 
 
-async def _pictures(codec: ImageCodec, request: ar_pb2.ScoreRequest, deadline: Deadline) -> list[list[int]]:
+async def _pictures(codec: ImageCodec, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
     kind = request.WhichOneof("content")
     if kind == "images":
-        return await _images(codec, request.images, deadline)
+        return await _images(codec, request.images, call)
     if kind != "tokens":
         raise _refusal(kind, "images or tokens", "images")
     token_lists = _token_lists(request)
@@ -53,14 +53,14 @@ async def _pictures(codec: ImageCodec, request: ar_pb2.ScoreRequest, deadline: D
     return token_lists
 
 
-async def _images(codec: ImageCodec, content: ar_pb2.ImageContent, deadline: Deadline) -> list[list[int]]:
+async def _images(codec: ImageCodec, content: ar_pb2.ImageContent, call: Call) -> list[list[int]]:
     if not codec.can_encode:
         raise InvalidArgument("images", "images", "tokens: this model has no token encoder")
     images = await asyncio.to_thread(decoded_images, "images.images", content.images, codec.image, MAX_IMAGES)
     if len(content.labels) != len(images):
         raise InvalidArgument("images.labels", f"{len(content.labels)} labels", f"{len(images)}, one an image")
     labels = checked_classes("images.labels", content.labels, codec.num_classes).tolist()
-    pictures = await codec.encode(images, deadline)
+    pictures = await codec.encode(images, call.deadline, call.owner)
     return [[codec.class_token(label), *codes] for label, codes in zip(labels, pictures, strict=True)]
 
 

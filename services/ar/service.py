@@ -46,6 +46,7 @@ class ArServicer:
         self, request: ar_pb2.GenerateRequest, call: Call, in_one_message: bool
     ) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
         model = self._worker.get_for(request.model, request.WhichOneof("prompt"))
+        call.model = model.name
         prompt = await generate_prompt(model, request)
         default_max_tokens = DEFAULT_MAX_TOKENS if isinstance(model.codec, TextCodec) else model.max_context_tokens
         params = sampling_params(
@@ -54,11 +55,8 @@ class ArServicer:
         pictures = _pictures(model, request, prompt, params)
         if in_one_message:
             check_whole_reply(model.token_sizes, params, pictures.max_bytes if pictures else 0)
-        salt = call.caller.encode()
-        sequences = [
-            Sequence(prompt, params, model.codec.eos_token_ids, index, cache_salt=salt) for index in range(params.n)
-        ]
-        with model.engine.running(sequences) as stream:
+        sequences = [_sequence(model, prompt, params, index, call) for index in range(params.n)]
+        with model.engine.running(sequences, call.deadline) as stream:
             generation = Generation(model, stream, params, pictures, call)
             async for message in generation.messages():
                 if generation.timings is not None and message.HasField("timings"):
@@ -75,18 +73,25 @@ class ArServicer:
 
     async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
         model = self._worker.get_for(request.model, request.WhichOneof("content"))
-        token_lists = await scored_content(model, request, call.deadline)
+        call.model = model.name
+        token_lists = await scored_content(model, request, call)
         field = request.WhichOneof("content") or "content"
         check_score_reply(field, model.token_sizes, model.codec, token_lists)
-        scoring = Scoring(model.engine, token_lists, call.caller.encode())
+        scoring = Scoring(model.engine, token_lists, call)
         scored = await scoring.run()
         likelihoods = await asyncio.to_thread(likelihood_messages, scored, model.codec)
-        timings = request_timings(scoring.streams, call.received_at)
+        timings = request_timings(scoring.streams, call)
         self._metrics.backend.observe_timings(model.name, timings)
         return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=timings_message(timings))
 
     async def list_models(self, request: ar_pb2.ListModelsRequest, call: Call) -> ar_pb2.ListModelsResponse:
         return ar_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
+
+
+def _sequence(model: SequentialModel, prompt: list[int], params: SamplingParams, index: int, call: Call) -> Sequence:
+    return Sequence(
+        prompt, params, model.codec.eos_token_ids, index, caller=call.owner, cache_salt=call.caller.encode()
+    )
 
 
 def _pictures(

@@ -63,6 +63,14 @@ class ArSettings(ProcessSettings):
     max_queued_sequences: int = Field(256, ge=0)
     """Sequences that may wait beyond those; more are refused with RESOURCE_EXHAUSTED."""
 
+    max_wait_seconds: float = Field(60.0, gt=0, le=3600)
+    """Seconds that a request may be expected to wait before it begins; one that would wait longer, or past its own
+    deadline, is refused at once with RESOURCE_EXHAUSTED."""
+
+    max_caller_share: float = Field(0.75, gt=0, le=1)
+    """Of the sequences that may run and wait, the part that one caller may hold, at least as many as run at a time.
+    Callers are told apart by API key, without keys by address."""
+
     max_batch_tokens: int = Field(256, ge=1)
     """Tokens a step: bounds how long a new prompt can hold up running streams."""
 

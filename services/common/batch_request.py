@@ -36,7 +36,10 @@ class Batched(Generic[Result]):
 
 
 class BatchRequest(Generic[Payload, Result]):
-    """`num_samples` samples that may ride in different batches; `future` ends exactly once."""
+    """`num_samples` samples that may ride in different batches; `future` ends exactly once.
+
+    `caller` is whose they are: callers take turns when requests wait.
+    """
 
     def __init__(
         self,
@@ -45,12 +48,14 @@ class BatchRequest(Generic[Payload, Result]):
         deadline: Deadline,
         accepted_at: float,
         future: asyncio.Future[Batched[Result]],
+        caller: str = "",
     ) -> None:
         self.payload = payload
         self.num_samples = num_samples
         self.deadline = deadline
         self.accepted_at = accepted_at
         self.future = future
+        self.caller = caller
         self.taken_at = 0.0
         self.num_taken = 0
         self._num_done = 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted, Tandem
 from services.common.batch_queue import BatchQueue
 from services.common.batch_request import Batched, BatchRequest, Pass, Payload, Result, Slice
 from services.common.instance_thread import InstanceThread, Outcome, Run
+from services.common.pass_times import PassTimes
+from services.common.waiting_time import check_wait
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +43,16 @@ class BatchObserver(Protocol):
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """How much goes together and how much may wait, in samples."""
+    """How much goes together and how much may wait, in samples; for how long, in seconds.
+
+    Of what may wait, one caller may hold at most `max_queued_of_caller`, all of it if that is None.
+    """
 
     max_batch_size: int
     max_queued: int
     max_batch_delay_seconds: float = 0.0
+    max_queued_of_caller: int | None = None
+    max_wait_seconds: float = math.inf
 
 
 class Batcher(Generic[Payload, Result]):
@@ -64,13 +72,13 @@ class Batcher(Generic[Payload, Result]):
         self._instances = [InstanceThread(f"{name} {number}", run, self._on_outcome) for number, run in enumerate(runs)]
         self._limits = limits
         self._observer = observer
-        self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued)
+        self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued, limits.max_queued_of_caller)
         self._open: set[BatchRequest[Payload, Result]] = set()
         self._idle: list[InstanceThread[Payload, Result]] = []
         self._room = asyncio.Event()
         self._dispatch_is_due = False
         self._company_timer: asyncio.TimerHandle | None = None  # set while a batch waits for its delay
-        self._sample_seconds = 0.001  # of the whole batcher, by what recent passes took
+        self._pass_times = PassTimes()
         self._moved_at = 0.0
         self._died: asyncio.Future[BaseException] | None = None
         self._is_closed = True
@@ -105,22 +113,34 @@ class Batcher(Generic[Payload, Result]):
     def num_open(self) -> int:
         return len(self._open)
 
-    async def submit(self, payload: Payload, num_samples: int, deadline: Deadline) -> Batched[Result]:
-        """Run one request. Raises ResourceExhausted at once if it does not fit the queue.
+    async def submit(
+        self, payload: Payload, num_samples: int, deadline: Deadline, caller: str = "", *, is_begun: bool = False
+    ) -> Batched[Result]:
+        """Run one request. Raises ResourceExhausted at once if it does not fit the queue, or would begin too late.
 
-        A caller that is cancelled takes what is left of its request out of the queue.
+        `caller` is whose turn it takes. With `is_begun`, as for the rest of a call that has had results, time is no
+        matter. A caller that is cancelled takes what is left of its request out of the queue.
         """
-        request = self._accept(payload, num_samples, deadline)
+        self._check_room(caller, num_samples)
+        if not is_begun:
+            self._check_wait(caller, num_samples, deadline)
+        request = self._accept(payload, num_samples, deadline, caller)
         try:
             return await request.future
         finally:
             self._end(request, "cancelled")
 
-    async def wait_for_room(self, num_samples: int) -> None:
-        """Return when `num_samples` more would fit the queue just now; nothing is reserved."""
-        while not (self._is_closed or self._queue.has_room(num_samples)):
+    async def wait_for_room(self, num_samples: int, caller: str = "") -> None:
+        """Return when `num_samples` more of the caller would fit the queue just now; nothing is reserved.
+
+        Whatever their number, it returns when nothing waits.
+        """
+        while self._queue.num_samples and not (self._is_closed or self._has_room(num_samples, caller)):
             self._room.clear()
             await self._room.wait()
+
+    def _has_room(self, num_samples: int, caller: str) -> bool:
+        return self._queue.has_room(num_samples) and self._queue.has_room_of_caller(caller, num_samples)
 
     def check_integrity(self) -> None:
         """Raises AssertionError if queue and open requests disagree."""
@@ -129,16 +149,37 @@ class Batcher(Generic[Payload, Result]):
         waiting = sum(request.num_waiting for request in self._open)
         assert waiting == self._queue.num_samples, f"{waiting} wait, {self._queue.num_samples} queued"  # noqa: S101
 
-    def _accept(self, payload: Payload, num_samples: int, deadline: Deadline) -> BatchRequest[Payload, Result]:
+    def _check_room(self, caller: str, num_samples: int) -> None:
         if self._is_closed:
             raise Unavailable(f"{self._name} does not run")
-        if not self._queue.has_room(num_samples):
-            delay = max(MIN_RETRY_SECONDS, round(self._queue.num_samples * self._sample_seconds, 3))
-            raise ResourceExhausted(f"the queue of {self._name}", self._limits.max_queued, delay)
+        what, queue = f"the queue of {self._name}", self._queue
+        delay = max(MIN_RETRY_SECONDS, round(self._work_seconds(queue.num_samples), 3))
+        if not queue.has_room(num_samples):
+            raise ResourceExhausted(what, queue.max_samples, delay)
+        if not queue.has_room_of_caller(caller, num_samples):
+            raise ResourceExhausted(f"a caller's part of {what}", queue.max_samples_of_caller, delay)
+
+    def _check_wait(self, caller: str, num_samples: int, deadline: Deadline) -> None:
+        """Raises WaitTooLong if the request would begin too late, or too late to be done by its deadline."""
+        if not self._queue.num_samples:
+            return
+        size = self._limits.max_batch_size
+        wait_seconds = self._work_seconds(self._queue.samples_ahead(caller, size))
+        own_seconds = max(self._pass_times.pass_seconds(size), self._work_seconds(num_samples))
+        latest = Deadline(deadline.instant - own_seconds)
+        check_wait(f"the queue of {self._name}", wait_seconds, self._limits.max_wait_seconds, latest)
+
+    def _work_seconds(self, num_samples: float) -> float:
+        return self._pass_times.work_seconds(num_samples, self._limits.max_batch_size, len(self._instances))
+
+    def _accept(
+        self, payload: Payload, num_samples: int, deadline: Deadline, caller: str
+    ) -> BatchRequest[Payload, Result]:
         now = time.monotonic()
         if not self._open:
             self._moved_at = now
-        request = BatchRequest(payload, num_samples, deadline, now, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[Batched[Result]] = asyncio.get_running_loop().create_future()
+        request = BatchRequest(payload, num_samples, deadline, now, future, caller)
         self._open.add(request)
         self._queue.add(request)
         self._dispatch_soon()
@@ -192,7 +233,7 @@ class Batcher(Generic[Payload, Result]):
         delay = self._limits.max_batch_delay_seconds
         if not delay or self._queue.num_samples >= self._limits.max_batch_size:
             return False
-        seconds_left = self._queue.oldest.accepted_at + delay - time.monotonic()
+        seconds_left = self._queue.oldest_at + delay - time.monotonic()
         if seconds_left > 0:
             self._look_again_in(seconds_left)
         return seconds_left > 0
@@ -248,8 +289,7 @@ class Batcher(Generic[Payload, Result]):
         ended_at: float,
     ) -> None:
         batch_size = sum(one.num_samples for one in slices)
-        seconds = (ended_at - started_at) / batch_size / len(self._instances)
-        self._sample_seconds += 0.1 * (seconds - self._sample_seconds)
+        self._pass_times.observe(batch_size, ended_at - started_at)
         for one, result in zip(slices, results, strict=True):
             if isinstance(result, Exception):
                 self._fail(one.request, result)

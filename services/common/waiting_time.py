@@ -7,7 +7,7 @@ MIN_RETRY_SECONDS = 0.01
 
 
 def check_wait(what: str, wait_seconds: float, max_wait_seconds: float, deadline: Deadline) -> None:
-    """Raises WaitTooLong if the expected wait for `what` is longer than allowed, or than the deadline leaves time for."""
+    """Raises WaitTooLong if the expected wait for `what` is longer than allowed, or than the deadline leaves time."""
     remaining = deadline.remaining_seconds()
     allowed = min(max_wait_seconds, remaining)
     if wait_seconds > allowed:

@@ -1,6 +1,7 @@
 """A loaded model: generator, discriminator and the batchers in front of them, put together from the settings."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -42,7 +43,7 @@ class ImageModel:
         self.watch = watch
         self.max_batch_size = settings.max_batch_size
         self._generators = generators
-        limits = BatchLimits(settings.max_batch_size, settings.max_queued_images, settings.max_batch_delay_seconds)
+        limits = _limits(settings)
         observer = BatcherMetrics(metrics, model.name, "generator")
         passes = [DrawingPass(each, image.value_range, watch) for each in generators]
         self.batcher: Batcher[Rows, Drawn] = Batcher(f"{model.name}'s generator", passes, limits, observer)
@@ -75,6 +76,18 @@ class ImageModel:
         for generator in self._generators:
             for size in sizes:
                 generator.draw(blank(self.image, size))
+
+
+def _limits(settings: GanSettings) -> BatchLimits:
+    # A caller that is alone may use the whole of what one request may ask for.
+    share = math.floor(settings.max_caller_share * settings.max_queued_images)
+    return BatchLimits(
+        settings.max_batch_size,
+        settings.max_queued_images,
+        settings.max_batch_delay_seconds,
+        max(settings.max_images_per_request, share),
+        settings.max_wait_seconds,
+    )
 
 
 def _description(loaded: ImageModel, model: Model) -> gan_pb2.Model:

@@ -31,9 +31,9 @@ class GanServicer:
 
     async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
         model = self._worker.get(request.model)
+        call.model = model.name
         wanted = drawing(request, model.image, self._max_images_per_request)
-        timeline = Timeline()
-        timeline.add_encode(call.received_at, time.monotonic())
+        timeline = _timeline(call)
         response = await _draw(model, wanted, range(wanted.count), call, timeline)
         await self._conclude(model, response, wanted.count, call, timeline)
         return response
@@ -42,9 +42,10 @@ class GanServicer:
         self, request: gan_pb2.SampleStreamRequest, call: Call
     ) -> AsyncIterator[gan_pb2.SampleStreamResponse]:
         model = self._worker.get(request.sample.model)
+        call.model = model.name
         wanted = drawing(request.sample, model.image, self._max_images_per_stream, "sample.")
         size = images_per_message(request, model.max_batch_size)
-        timeline = Timeline()
+        timeline = _timeline(call)
         rows = (range(first, min(first + size, wanted.count)) for first in range(0, wanted.count, size))
         # Enough to keep every instance busy while the reader is served, and no more.
         max_ahead = -(-(model.num_instances + 1) * model.max_batch_size // size)
@@ -57,12 +58,12 @@ class GanServicer:
 
     async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
         model = self._worker.get(request.model)
+        call.model = model.name
         if model.judge is None:
             raise InvalidArgument("model", model.name, "a model with a discriminator (see ListModels)")
         shown = await asyncio.to_thread(exhibits, request, model.image, self._max_images_per_request)
-        timeline = Timeline()
-        timeline.add_encode(call.received_at, time.monotonic())
-        batched = await model.judge.submit(shown, len(shown.images), call.deadline)
+        timeline = _timeline(call)
+        batched = await model.judge.submit(shown, len(shown.images), call.deadline, call.owner)
         timeline.add_batched(batched)
         response = await aside(len(shown.images), discriminate_response, batched.results)
         now = time.monotonic()
@@ -82,14 +83,23 @@ class GanServicer:
         response.timings.CopyFrom(timings_message(timings))
 
 
+def _timeline(call: Call) -> Timeline:
+    """Return what has passed of a call whose request has been read and found good."""
+    timeline = Timeline()
+    timeline.add_queue(call.received_at, call.started_at)
+    timeline.add_encode(call.started_at, time.monotonic())
+    return timeline
+
+
 async def _draw(
     model: ImageModel, wanted: Drawing, rows: range, call: Call, timeline: Timeline
 ) -> gan_pb2.SampleResponse:
     """Draw the images `rows` of what is wanted, as one part of the reply."""
     if rows.start:
         # A full queue refuses a request at its beginning, not in its middle.
-        await model.batcher.wait_for_room(len(rows))
-    batched = await model.batcher.submit(Rows(wanted, rows.start), len(rows), call.deadline)
+        await model.batcher.wait_for_room(len(rows), call.owner)
+    part = Rows(wanted, rows.start)
+    batched = await model.batcher.submit(part, len(rows), call.deadline, call.owner, is_begun=rows.start > 0)
     timeline.add_batched(batched)
     response = await sample_response(wanted, batched.results, rows.start)
     timeline.add_encode(batched.passes[-1].ended_at, time.monotonic())

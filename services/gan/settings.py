@@ -39,6 +39,14 @@ class GanSettings(ProcessSettings):
     max_queued_images: int = Field(4096, ge=1)
     """Images that may wait for each model; requests beyond are refused with RESOURCE_EXHAUSTED."""
 
+    max_wait_seconds: float = Field(60.0, gt=0, le=3600)
+    """Seconds that a request may be expected to wait before it begins; one that would wait longer, or could not be done
+    by its own deadline, is refused at once with RESOURCE_EXHAUSTED."""
+
+    max_caller_share: float = Field(0.75, gt=0, le=1)
+    """Of the images that may wait, the part that one caller may hold, at least those of one request. Callers are told
+    apart by API key, without keys by address."""
+
     max_images_per_request: int = Field(1024, ge=1)
     """Images that one Sample or Discriminate may ask for. Replies travel in one message: 1024 raw float32 images of
     28x28 are 3.2 MB, and clients take 4 MiB unless told otherwise."""

@@ -36,6 +36,10 @@ class Timeline:
     def add_encode(self, start: float, end: float) -> None:
         self._encode.append((start, end))
 
+    def add_queue(self, start: float, end: float) -> None:
+        """Enter time in which nothing was done for the request, as before its handler began."""
+        self._queue.append((start, end))
+
     def timings(self, total_seconds: float) -> Timings:
         covered: list[Interval] = []
         seconds = [0.0]

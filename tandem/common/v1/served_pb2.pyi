@@ -1,10 +1,30 @@
 from tandem.common.v1 import timings_pb2 as _timings_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class TakeServedRequest(_message.Message):
+    __slots__ = ("request_ids",)
+    REQUEST_IDS_FIELD_NUMBER: _ClassVar[int]
+    request_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TakeServedResponse(_message.Message):
+    __slots__ = ("served",)
+    class ServedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Served
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Served, _Mapping]] = ...) -> None: ...
+    SERVED_FIELD_NUMBER: _ClassVar[int]
+    served: _containers.MessageMap[str, Served]
+    def __init__(self, served: _Optional[_Mapping[str, Served]] = ...) -> None: ...
 
 class Served(_message.Message):
     __slots__ = ("model", "outputs", "first_outputs", "pictures", "timings", "backend_seconds", "arrival_wait_seconds")

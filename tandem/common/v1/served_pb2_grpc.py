@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from tandem.common.v1 import served_pb2 as tandem_dot_common_dot_v1_dot_served__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -22,3 +23,82 @@ if _version_not_supported:
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
+
+
+class ServedServiceStub:
+    """Tells afterwards what calls were served whose trailers did not get through: calls that were cancelled, reset, or ended
+    by their deadline. Backends serve it on their own port; the gateway does not route it.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.TakeServed = channel.unary_unary(
+                '/tandem.common.v1.ServedService/TakeServed',
+                request_serializer=tandem_dot_common_dot_v1_dot_served__pb2.TakeServedRequest.SerializeToString,
+                response_deserializer=tandem_dot_common_dot_v1_dot_served__pb2.TakeServedResponse.FromString,
+                _registered_method=True)
+
+
+class ServedServiceServicer:
+    """Tells afterwards what calls were served whose trailers did not get through: calls that were cancelled, reset, or ended
+    by their deadline. Backends serve it on their own port; the gateway does not route it.
+    """
+
+    def TakeServed(self, request, context):
+        """Gives out, once, what the backend keeps of calls that have ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ServedServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'TakeServed': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeServed,
+                    request_deserializer=tandem_dot_common_dot_v1_dot_served__pb2.TakeServedRequest.FromString,
+                    response_serializer=tandem_dot_common_dot_v1_dot_served__pb2.TakeServedResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'tandem.common.v1.ServedService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('tandem.common.v1.ServedService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ServedService:
+    """Tells afterwards what calls were served whose trailers did not get through: calls that were cancelled, reset, or ended
+    by their deadline. Backends serve it on their own port; the gateway does not route it.
+    """
+
+    @staticmethod
+    def TakeServed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.common.v1.ServedService/TakeServed',
+            tandem_dot_common_dot_v1_dot_served__pb2.TakeServedRequest.SerializeToString,
+            tandem_dot_common_dot_v1_dot_served__pb2.TakeServedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -118,7 +118,7 @@ async def test_a_call_without_a_message_and_a_malformed_one_are_invalid():
 
 
 async def test_calls_that_never_send_their_message_end_and_hold_nobody_up(monkeypatch):
-    monkeypatch.setattr("runtime.rpc.MESSAGE_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("runtime.message.MESSAGE_TIMEOUT_SECONDS", 0.2)
     async with running() as (_, channel, _, observer):
         silent = [channel.stream_unary(SAMPLE)() for _ in range(50)]
         assert (await gan_pb2_grpc.GanServiceStub(channel).Sample(gan_pb2.SampleRequest())).seed == 7

@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from runtime.models import ModelRepository
 from runtime.rpc import service_handler
+from runtime.served_ledger import ServedLedger
+from runtime.served_service import SERVED_SERVICE, served_handler
 from runtime.server import RpcServer
 from services.ar.kv_cache import CausalAttention
 from services.ar.metrics import ArMetrics
@@ -94,8 +96,9 @@ async def serving(settings: ArSettings) -> AsyncIterator[Backend]:
     metrics = ArMetrics(registry)
     worker = ArWorker(settings, metrics)
     descriptor = ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"]
-    handler = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend)
-    server = RpcServer("127.0.0.1", 0, [handler], [descriptor.full_name])
+    ledger = ServedLedger()
+    handler = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend, ledger)
+    server = RpcServer("127.0.0.1", 0, [handler, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE])
     await server.start()
     await worker.start()
     await server.health.set_serving(True)
@@ -116,6 +119,7 @@ async def backend(repository) -> AsyncIterator[Backend]:
         kv_cache_tokens=1024,
         max_num_sequences=32,
         max_queued_sequences=32,
+        max_caller_share=1.0,
     )
     async with serving(settings) as running:
         yield running
@@ -131,6 +135,7 @@ async def both(repository) -> AsyncIterator[Backend]:
         kv_cache_tokens=2048,
         max_num_sequences=32,
         max_queued_sequences=32,
+        max_caller_share=1.0,
     )
     async with serving(settings) as running:
         yield running

@@ -87,7 +87,8 @@ async def test_what_gathered_for_a_slow_reader_comes_in_several_messages(backend
     model = backend.worker.get("tiny")
     params = SamplingParams(n=2, max_tokens=80, ignore_eos=True, seed=3, logprobs=True, top_logprobs=20)
     prompt = model.codec.encode("The two clocks")
-    with model.engine.running([Sequence(prompt, params, choice_index=index) for index in range(2)]) as stream:
+    sequences = [Sequence(prompt, params, choice_index=index) for index in range(2)]
+    with model.engine.running(sequences, None) as stream:
         async with asyncio.timeout(60):
             while stream.open_sequences():
                 await asyncio.sleep(0)
@@ -103,5 +104,5 @@ class _Call:
     """What Generation reads of a call."""
 
     def __init__(self) -> None:
-        self.received_at = time.monotonic()
+        self.received_at = self.started_at = time.monotonic()
         self.deadline = Deadline.after(None)

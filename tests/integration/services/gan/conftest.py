@@ -11,6 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtime.rpc import service_handler
+from runtime.served_ledger import ServedLedger
+from runtime.served_service import SERVED_SERVICE, served_handler
 from runtime.server import RpcServer
 from services.common.onnx_session import OnnxSession
 from services.gan.metrics import GanMetrics
@@ -61,8 +63,9 @@ async def running_backend(settings: GanSettings) -> AsyncIterator[Backend]:
     metrics = GanMetrics(registry)
     worker = GanWorker(settings, metrics)
     descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
-    handler = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend)
-    server = RpcServer("127.0.0.1", 0, [handler], [descriptor.full_name])
+    ledger = ServedLedger()
+    handler = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend, ledger)
+    server = RpcServer("127.0.0.1", 0, [handler, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE])
     await server.start()
     try:
         await worker.start()

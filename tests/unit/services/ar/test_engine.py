@@ -245,19 +245,19 @@ async def test_leaving_a_running_request_cancels_what_is_open():
 async def test_room_is_waited_for():
     async with Rig(max_open_sequences=8) as rig:
         assert rig.engine.max_num_sequences == 8
-        await rig.engine.wait_for_room(8)
+        await rig.engine.wait_for_room("", 8)
         rig.runner.gate.clear()
         first = rig.engine.submit([sequence() for _ in range(3)])
         second = rig.engine.submit([sequence() for _ in range(3)])
-        await rig.engine.wait_for_room(2)
-        waiting = asyncio.create_task(rig.engine.wait_for_room(5))
+        await rig.engine.wait_for_room("", 2)
+        waiting = asyncio.create_task(rig.engine.wait_for_room("", 5))
         await asyncio.sleep(0)
         assert not waiting.done()
         for each in first.open_sequences():
             rig.engine.end(each, "cancelled")
         await waiting
         rig.runner.gate.set()
-        await rig.engine.wait_for_room(8)
+        await rig.engine.wait_for_room("", 8)
         assert len(await read(second)) == 15
 
 
@@ -265,7 +265,7 @@ async def test_who_waits_for_room_hears_of_the_engine_s_death():
     async with Rig(dies_at=1, max_open_sequences=2) as rig:
         rig.runner.gate.clear()
         stream = rig.engine.submit([sequence(), sequence()])
-        waiting = asyncio.create_task(rig.engine.wait_for_room(1))
+        waiting = asyncio.create_task(rig.engine.wait_for_room("", 1))
         await asyncio.sleep(0)
         rig.runner.gate.set()
         await waiting

@@ -13,6 +13,7 @@ import torch
 
 from runtime.errors import Internal, ModelFault, TandemError
 from services.ar import sampling
+from services.ar.admission import AdmissionLimits
 from services.ar.block_pool import BlockPool
 from services.ar.drafter import Drafter
 from services.ar.engine import Engine
@@ -96,7 +97,7 @@ def engine_of(model: Transformer) -> tuple[Engine, Scheduler, KVCache, Outcomes]
     scheduler = Scheduler(pool, 6, 40, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS), Drafter(4, 64))
     runner = Runner(TorchForward(model, cache, num_threads=1, is_exact=True), BLOCK_SIZE, VOCAB_SIZE)
     outcomes = Outcomes()
-    return Engine(scheduler, runner, outcomes, 64), scheduler, cache, outcomes
+    return Engine(scheduler, runner, outcomes, AdmissionLimits(8, 64, 64, 60.0)), scheduler, cache, outcomes
 
 
 def new_sequence(seed: int) -> Sequence:

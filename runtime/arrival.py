@@ -1,0 +1,28 @@
+"""How long a call had been on its way to its handler: the proxy in front tells when the request arrived there.
+
+What passes before a handler runs, in sockets and in the server's event loop, cannot be seen from the handler. The
+proxy's wall clock is compared with this machine's, so between machines the figure is as good as their clocks agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+ARRIVED_METADATA = "tandem-arrived"
+"""Metadata key: when the request arrived at the proxy, seconds since the epoch with up to nine decimals."""
+
+MAX_WAIT_SECONDS = 600.0
+
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
+
+
+def arrival_wait_seconds(metadata: Iterable[tuple[str, str | bytes]], now: float) -> float:
+    """Return how long before `now` (wall clock) the request arrived at the proxy, 0 to `MAX_WAIT_SECONDS`.
+
+    It is 0 unless the metadata has exactly one well-formed time that is not in the future.
+    """
+    values = [value for key, value in metadata if key == ARRIVED_METADATA]
+    if len(values) != 1 or not isinstance(values[0], str) or not _SECONDS.fullmatch(values[0]):
+        return 0.0
+    return min(max(0.0, now - float(values[0])), MAX_WAIT_SECONDS)

@@ -1,0 +1,38 @@
+"""What a call was served, counted from the messages that go out: the trailing metadata `tandem-served-bin`.
+
+Knows the table of RPCs, and nothing of what the calls are about.
+"""
+
+from google.protobuf.message import Message
+
+from runtime.routes import Route
+from tandem.common.v1 import served_pb2
+
+SERVED_METADATA = "tandem-served-bin"
+"""Metadata key of the trailer: a serialised tandem.common.v1.Served."""
+
+
+class ServedCount:
+    """Counts what the messages of one call carry."""
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+        self._served = served_pb2.Served()
+
+    def sent(self, message: Message) -> None:
+        """Count a message that has gone out."""
+        outputs = self._route.outputs_of(message)
+        if not self._served.outputs:
+            self._served.first_outputs = outputs
+        self._served.outputs += outputs
+        self._served.pictures += self._route.pictures_of(message)
+        timings = self._route.timings_of(message)
+        if timings is not None:
+            self._served.timings.CopyFrom(timings)
+
+    def served(self, model: str, backend_seconds: float, arrival_wait_seconds: float) -> served_pb2.Served:
+        """Return the figures of a call that has ended."""
+        self._served.model = model
+        self._served.backend_seconds = backend_seconds
+        self._served.arrival_wait_seconds = arrival_wait_seconds
+        return self._served
