@@ -124,7 +124,7 @@ def _latency() -> list[Panel]:
     ]
     for paradigm, match in CHOSEN.items():
         query = Query(rate(f"{DURATION}_bucket", "le", f"{match},{FINISHED}"), "{{le}}")
-        text = "Requests a second by latency. Both paradigms have the same buckets, half an octave each."
+        text = "Requests a second by latency. Both paradigms have the same buckets, an eighth of an octave each."
         panels.append(buckets(f"Latencies, {paradigm}", text, query))
     return panels
 
@@ -223,7 +223,7 @@ def _quality() -> list[Panel]:
         lines(
             "Error budgets",
             "How many times faster than allowed a budget is spent, over an hour, all models together: at 1 it lasts"
-            " just as long as it should. `answered`: 99.5 % end well; `first_output`: 99 % within 1.28 s.",
+            " just as long as it should. `answered`: 99.5 % end well; `first_output`: 99 % within 1 s.",
             NUMBER,
             [Query('max by (paradigm, slo) (tandem:slo:burn_rate{window="1h"})', "{{paradigm}} {{slo}}")],
         ),

@@ -1,11 +1,15 @@
 """Configuration and rules, by Prometheus' own tool; the figures are in prometheus/*_test.yml."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.utils import floatToGoString
+
+from runtime.metrics import SECONDS_BUCKETS
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -65,3 +69,11 @@ def test_a_series_that_others_are_computed_from_is_recorded_in_their_group():
         if series in rule["expr"] and group_of[series] != group["name"]
     ]
     assert read_elsewhere == []
+
+
+def test_thresholds_are_bounds_that_histograms_have():
+    """A rule that asks for another bound gets nothing, and says that all is well or all is bad."""
+    exported = {floatToGoString(bound) for bound in SECONDS_BUCKETS}
+    asked = {bound for path in FOLDER.glob("*_rules.yml") for bound in re.findall(r'le="([^"]+)"', path.read_text())}
+    assert asked
+    assert asked <= exported
