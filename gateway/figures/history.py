@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.quantiles import quantile
-from gateway.totals import Series, Totals, TotalsBook
+from gateway.figures.quantiles import quantile
+from gateway.figures.totals import Series, Totals, TotalsBook
 
 STEP_SECONDS = 2.0
 WINDOW_STEPS = 5

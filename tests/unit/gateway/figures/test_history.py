@@ -1,27 +1,14 @@
 """The curves of the page are the same numbers as PromQL's rate() and histogram_quantile() over the same window."""
 
+from bisect import bisect_left
+
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.history import KEPT_SECONDS, STEP_SECONDS, WINDOW_STEPS, History
-from gateway.metrics import GatewayMetrics
-from gateway.observation import Observation
+from gateway.figures.history import KEPT_SECONDS, STEP_SECONDS, WINDOW_STEPS, History
+from gateway.figures.metrics import GatewayMetrics
 from runtime.metrics import SECONDS_BUCKETS
-from runtime.routes import all_routes
-from tandem.common.v1 import images_pb2
-from tandem.gan.v1 import gan_pb2
-
-ROUTES = {route.rpc: route for route in all_routes()}
-
-
-class Finished(Observation):
-    """A request that took as long as a test says."""
-
-    seconds = 0.0
-
-    @property
-    def total_seconds(self) -> float:
-        return self.seconds
+from tests.unit.gateway.figures.observations import observation
 
 
 class Gateway:
@@ -34,12 +21,8 @@ class Gateway:
         self.history.take(self.now)
 
     def request(self, seconds: float, images: int = 1, rpc: str = "Sample", code: str = "OK") -> None:
-        seen = Finished(ROUTES[rpc], "http")
-        seen.model, seen.seconds = "m", seconds
-        if images and code == "OK" and rpc == "Sample":
-            reply = gan_pb2.SampleResponse(images=images_pb2.ImageBatch(shape=[images, 1, 1, 1]))
-            seen.forwarded(reply.SerializeToString(), 0.0)
-        self.metrics.record(seen, code)
+        num_outputs = images if code == "OK" and rpc == "Sample" else 0
+        self.metrics.record(observation(rpc, code=code, total_seconds=seconds, num_outputs=num_outputs))
 
     def step(self, count: int = 1) -> None:
         for _ in range(count):
@@ -47,7 +30,7 @@ class Gateway:
             self.history.take(self.now)
 
     def points(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
-        monkeypatch.setattr("gateway.history.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("gateway.figures.history.time.monotonic", lambda: self.now)
         series = self.history.report()["series"]
         return series[0]["points"] if series else []
 
@@ -79,7 +62,8 @@ def test_quantiles_are_of_the_window_and_within_a_bucket(monkeypatch: pytest.Mon
         gateway.request(seconds)
     gateway.step()
     point = gateway.points(monkeypatch)[-1]
-    assert SECONDS_BUCKETS[13] < point["p50_seconds"] <= SECONDS_BUCKETS[14]
+    bucket = bisect_left(SECONDS_BUCKETS, 0.015)
+    assert SECONDS_BUCKETS[bucket - 1] < point["p50_seconds"] <= SECONDS_BUCKETS[bucket]
     assert 0.45 < point["p95_seconds"] < 0.65
     [series] = gateway.history.report()["series"]
     assert series["finished"] == 5

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from gateway.quantiles import quantile
+from gateway.figures.quantiles import quantile
 
 
 def test_nothing_observed() -> None:

@@ -1,0 +1,167 @@
+"""What the gateway exports to Prometheus: one record for each request, in the buckets that all processes share.
+
+Label values come from closed sets: the route table, the models that backends serve, gRPC's status names, the replicas
+that there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Counter
+
+from gateway.figures.endings import BACKEND_FULL, DENIED, GATEWAY_FULL
+from gateway.figures.histogram import Distribution, Histogram
+from gateway.figures.observation import UNKNOWN_MODEL, Observation
+from gateway.figures.totals import TotalsBook
+from runtime.routes import PARALLEL, SEQUENTIAL, Route
+
+PARADIGMS = (SEQUENTIAL, PARALLEL)
+SHED_REASONS = (GATEWAY_FULL, BACKEND_FULL)
+BUDGETS = ("request", "token", "image")
+
+_REQUEST = ("paradigm", "model", "rpc", "transport")
+_STREAM = (*_REQUEST, "streaming")
+
+
+class GatewayMetrics:
+    """The gateway's metrics; `record` is called exactly once for each request, after its end."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.totals = TotalsBook()
+        self._count_requests()
+        self._time_requests()
+        self._take_apart()
+        for paradigm in PARADIGMS:
+            self._retries.labels(paradigm)
+            for reason in SHED_REASONS:
+                self._shed.labels(paradigm, reason)
+            for unit in BUDGETS:
+                self._over_budget.labels(paradigm, unit)
+
+    def _count_requests(self) -> None:
+        self._requests = self._counter("tandem_requests", "Requests that ended.", (*_REQUEST, "code"))
+        self._without_output = self._counter(
+            "tandem_requests_without_output",
+            "Requests for output that were let in, and ended before the first.",
+            (*_REQUEST, "code"),
+        )
+        self._outputs = self._counter(
+            "tandem_outputs",
+            "Tokens or images forwarded to clients; a sequential image model's pictures count as images, too.",
+            ("paradigm", "model", "unit"),
+        )
+        self._shed = self._counter("tandem_requests_shed", "Requests refused as too many.", ("paradigm", "reason"))
+        self._over_budget = self._counter(
+            "tandem_requests_over_budget", "Requests refused by the budget of their API key.", ("paradigm", "budget")
+        )
+        self._retries = self._counter("tandem_retries", "Upstream calls that were repeated.", ("paradigm",))
+        # To look a child up by its labels costs more than to count with it; the sets of labels are closed: keep them.
+        self._requests_of = cache(self._requests.labels)
+        self._outputs_of = cache(self._outputs.labels)
+
+    def _time_requests(self) -> None:
+        self._duration = self._histogram(
+            "gen_ai_server_request_duration_seconds",
+            "From the request's arrival at the proxy to the last byte of its reply.",
+            (*_STREAM, "code"),
+        )
+        self._first_token = self._histogram(
+            "gen_ai_server_time_to_first_token_seconds",
+            "From the request's arrival to the first message that carries a token; sequential only.",
+            _STREAM,
+        )
+        self._first_output = self._histogram(
+            "tandem_time_to_first_output_seconds",
+            "From the request's arrival to the first message that carries a token or an image.",
+            _STREAM,
+        )
+        self._per_token = self._histogram(
+            "gen_ai_server_time_per_output_token_seconds",
+            "From the first message to the reply's end, a token after the first message's; finished streams.",
+            _STREAM,
+        )
+
+    def _take_apart(self) -> None:
+        self._phases = self._histogram(
+            "tandem_phase_seconds",
+            "The parts of a request's duration, which add up to it: the backend's phases, what it spent outside them"
+            " (backend_other), the gateway's own share, and the residual (network, client).",
+            ("paradigm", "model", "phase"),
+        )
+        self._overhead = self._histogram(
+            "tandem_gateway_overhead_seconds",
+            "The gateway's own share of a finished request: before it went upstream and after upstream's last byte.",
+            ("paradigm", "rpc"),
+        )
+
+    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
+        return Counter(name, text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, labels: Sequence[str]) -> Histogram:
+        return Histogram(name, text, labels, self._registry)
+
+    def requests_by_rpc_and_code(self, paradigm: str) -> dict[str, dict[str, int]]:
+        """Return how many requests ended with each code, by rpc."""
+        counts: dict[str, dict[str, int]] = {}
+        for sample in next(iter(self._requests.collect())).samples:
+            labels = sample.labels
+            if sample.name == "tandem_requests_total" and labels["paradigm"] == paradigm:
+                codes = counts.setdefault(labels["rpc"], {})
+                codes[labels["code"]] = codes.get(labels["code"], 0) + int(sample.value)
+        return counts
+
+    def finished_buckets(self, paradigm: str) -> dict[str, dict[float, float]]:
+        """Return for each rpc how many requests that ended with OK took up to each upper bound, +inf included."""
+        sums: dict[str, Distribution] = {}
+        for labels, each in self._duration.distributions():
+            if labels["paradigm"] == paradigm and labels["code"] == "OK":
+                sums.setdefault(labels["rpc"], Distribution()).add(each)
+        return {rpc: distribution.cumulative() for rpc, distribution in sums.items()}
+
+    def over_budget(self, paradigm: str, budget: str) -> None:
+        """Count a request that its caller's API key did not allow; no overload, so it is not among those shed."""
+        self._over_budget.labels(paradigm, budget).inc()
+
+    def refused(self, route: Route, transport: str, code: str, seconds: float, admitted: bool) -> None:
+        """Count a request that never came to the proxy; `admitted` says whether its caller was let in."""
+        refusal = "" if admitted else DENIED
+        self.record(Observation(route, transport, UNKNOWN_MODEL, code, seconds, seconds, refusal=refusal))
+
+    def record(self, seen: Observation) -> None:
+        """Count a request that has ended."""
+        self.totals.record(seen)
+        route = seen.route
+        request = (route.paradigm, seen.model, route.rpc, seen.transport)
+        stream = (*request, "true" if route.streaming else "false")
+        self._requests_of(*request, seen.code).inc()
+        self._duration.of(*stream, seen.code).observe(seen.total_seconds)
+        if seen.num_outputs:
+            self._record_outputs(seen, stream)
+        elif route.unit is not None and not seen.was_denied:
+            self._without_output.labels(*request, seen.code).inc()
+        if seen.code == "OK":
+            self._record_finished(seen, stream)
+        if seen.num_retries:
+            self._retries.labels(route.paradigm).inc(seen.num_retries)
+        if seen.refusal in SHED_REASONS:
+            self._shed.labels(route.paradigm, seen.refusal).inc()
+
+    def _record_outputs(self, seen: Observation, stream: Sequence[str]) -> None:
+        route = seen.route
+        self._outputs_of(route.paradigm, seen.model, route.unit).inc(seen.num_outputs)
+        if seen.num_pictures:
+            self._outputs_of(route.paradigm, seen.model, "image").inc(seen.num_pictures)
+        self._first_output.of(*stream).observe(seen.first_output_seconds)
+        if route.paradigm == SEQUENTIAL:
+            self._first_token.of(*stream).observe(seen.first_output_seconds)
+
+    def _record_finished(self, seen: Observation, stream: Sequence[str]) -> None:
+        route = seen.route
+        self._overhead.of(route.paradigm, route.rpc).observe(seen.gateway_seconds)
+        for phase, seconds in seen.phases.items():
+            self._phases.of(route.paradigm, seen.model, phase).observe(seconds)
+        if seen.seconds_per_output is not None and route.paradigm == SEQUENTIAL:
+            self._per_token.of(*stream).observe(seen.seconds_per_output)

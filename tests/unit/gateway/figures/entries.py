@@ -1,0 +1,102 @@
+"""Log entries as Envoy 1.40 writes them, for each way in which a request ends."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
+from google.protobuf.duration_pb2 import Duration
+
+from tandem.common.v1.served_pb2 import Served
+from tandem.common.v1.timings_pb2 import Timings
+
+GENERATE = "/tandem.ar.v1.AutoregressiveService/Generate"
+SCORE = "/tandem.ar.v1.AutoregressiveService/Score"
+SAMPLE = "/tandem.gan.v1.GanService/Sample"
+
+# In the order in which they happen.
+TIMES = {
+    "last_rx": 0.001,
+    "first_upstream_tx": 0.002,
+    "last_upstream_tx": 0.003,
+    "first_upstream_rx": 0.010,
+    "first_downstream_tx": 0.011,
+    "last_upstream_rx": 0.110,
+    "last_downstream_tx": 0.112,
+}
+NEVER_ASKED = {name: None for name in TIMES if "upstream" in name}
+LEFT = {"last_upstream_rx": None, "last_downstream_tx": None}
+
+
+def served(**fields: Any) -> Served:
+    """Return what a backend tells: by default of 5 tokens, 1 of them in the first message."""
+    timings = Timings(queue_seconds=0.01, prefill_seconds=0.02, decode_seconds=0.05, total_seconds=0.09)
+    told = {"model": "m", "outputs": 5, "first_outputs": 1, "backend_seconds": 0.1, "timings": timings}
+    return Served(**{**told, **fields})
+
+
+def encoded(message: Served) -> str:
+    """Return it as it is in the log: base64 without padding."""
+    return base64.b64encode(message.SerializeToString()).decode().rstrip("=")
+
+
+def entry(
+    path: str = GENERATE,
+    *,
+    status: str | None = "0",
+    in_headers: bool = False,
+    told: Served | None = None,
+    details: str = "via_upstream",
+    flags: tuple[str, ...] = (),
+    attempts: int = 1,
+    timeout: str | None = None,
+    caller: str | None = None,
+    transport: str = "grpc",
+    response_code: int | None = 200,
+    duration: float = 0.113,
+    upstream: tuple[str, int] | None = ("127.0.0.1", 50051),
+    **times: float | None,
+) -> HTTPAccessLogEntry:
+    """Return an entry: of a call that ended well, but for what is said; `None` as a time leaves it out."""
+    raw = HTTPAccessLogEntry()
+    common, request, response = raw.common_properties, raw.request, raw.response
+    common.duration.CopyFrom(duration_of(duration))
+    for name, seconds in {**TIMES, **times}.items():
+        if seconds is not None:
+            getattr(common, f"time_to_{name}_byte").CopyFrom(duration_of(seconds))
+    for flag in flags:
+        setattr(common.response_flags, flag, True)
+    common.upstream_request_attempt_count = attempts
+    if upstream:
+        common.upstream_remote_address.socket_address.address, port = upstream
+        common.upstream_remote_address.socket_address.port_value = port
+    request.path, request.request_id = path, "an id"
+    named = {"tandem-transport": transport, "tandem-caller": caller, "grpc-timeout": timeout}
+    request.request_headers.update({key: value for key, value in named.items() if value is not None})
+    if response_code is not None:
+        response.response_code.value = response_code
+    response.response_code_details = details
+    ended = response.response_headers if in_headers else response.response_trailers
+    if status is not None:
+        ended.update({"grpc-status": status, "grpc-message": ""})
+    if told is not None:
+        ended["tandem-served-bin"] = encoded(told)
+    return raw
+
+
+def left(**fields: Any) -> HTTPAccessLogEntry:
+    """Return the entry of a call whose client reset it: by itself, or at its deadline."""
+    reset = {"status": None, "details": "http2.remote_reset", "flags": ("downstream_remote_reset",)}
+    return entry(**{**reset, **LEFT, **fields})
+
+
+def refused(status: str, **fields: Any) -> HTTPAccessLogEntry:
+    """Return the entry of a call that the proxy answered itself."""
+    never = {"in_headers": True, "attempts": 0, "upstream": None, "details": "direct_response", **NEVER_ASKED}
+    return entry(status=status, **{**never, **fields})
+
+
+def duration_of(seconds: float) -> Duration:
+    whole = int(seconds)
+    return Duration(seconds=whole, nanos=round((seconds - whole) * 1e9))
