@@ -1,5 +1,5 @@
-"""The only door: gRPC and HTTP over one application layer.
+"""The only door. Envoy carries the requests; what is here configures it, watches it and serves what it does not.
 
-Reading order = call order: grpc_transport, http_transport -> forward (permits, backend, replica) -> observation ->
-metrics; answer is the end of each request, whichever way it came.
+Reading order: settings and assembly; proxy (Envoy and its configuration), access (keys and budgets), figures (Envoy's
+log, made into metrics), http (the page and the RPCs as JSON).
 """

@@ -1,29 +1,53 @@
-"""The gateway's gRPC server, whose stop drains the calls that came over HTTP as well."""
+"""The gateway's own gRPC server, at a Unix socket that only Envoy uses, and how the whole gateway stops serving."""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
 
 import grpc
 
-from gateway.http_transport import HttpTransport
-from runtime.server import RpcServer
-from runtime.tls import ServerTls
+from gateway.http.transport import HttpTransport
+from gateway.proxy.listeners import GRPC
+from gateway.proxy.process import Envoy
+from gateway.proxy.sockets import Sockets
+from runtime.routes import SERVICES
+from runtime.server import OPTIONS, RpcServer
+
+# The access log is one call that lasts as long as the process: no age may end it.
+_OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
 
 
 class GatewayServer(RpcServer):
-    """Both transports stop together, within one and the same limit; probes and metrics go on to the end."""
+    """Answers health and reflection for clients, and Envoy's own calls; `port` is Envoy's gRPC port once it listens."""
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        sockets: Sockets,
         handlers: Iterable[grpc.GenericRpcHandler],
-        names: Iterable[str],
+        envoy: Envoy,
         http_transport: HttpTransport,
-        tls: ServerTls | None = None,
     ) -> None:
-        super().__init__(host, port, handlers, names, tls)
+        names = [service.full_name for service in SERVICES.values()]
+        super().__init__("", 0, handlers, names, options=_OPTIONS)
+        self._address = f"unix:{sockets.observer}"
+        self._envoy = envoy
         self._http_transport = http_transport
 
+    async def open(self) -> None:
+        """Have Envoy listen at the public ports. Raises PortInUse, EnvoyEnded."""
+        await self._envoy.start()
+        self.port = self._envoy.ports[GRPC]
+
     async def stop(self, drain_seconds: float) -> None:
-        await asyncio.gather(super().stop(drain_seconds), self._http_transport.drain(drain_seconds))
+        """Accept nothing new, let what is under way over both transports finish for so long, then end Envoy.
+
+        What Envoy has logged may still be on its way: `close` when it is here.
+        """
+        await self.health.set_serving(False)
+        await asyncio.gather(self._envoy.drain(drain_seconds), self._http_transport.drain(drain_seconds))
+        await self._envoy.stop()
+
+    async def close(self) -> None:
+        """End the server itself."""
+        await super().stop(0)

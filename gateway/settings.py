@@ -2,6 +2,7 @@
 
 import logging
 import re
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -66,6 +67,11 @@ class GatewaySettings(ProcessSettings):
         """Return how to connect to backends, None for in the clear. Raises TlsFileError, ValueError."""
         identity = checked_identity("backend_cert", self.backend_cert, "backend_key", self.backend_key)
         return checked_channel_tls("backend_ca", self.backend_ca, identity)
+
+    def certificates(self) -> list[Path]:
+        """Return the files with certificates and keys, which are read again when they change."""
+        ours = (self.tls_cert, self.tls_key, self.tls_client_ca)
+        return [file for file in (*ours, self.backend_ca, self.backend_cert, self.backend_key) if file is not None]
 
     def guards(self) -> dict[str, bool]:
         return {**super().guards(), "api_keys_file": self.api_keys_file is not None}

@@ -1,52 +1,75 @@
-"""What runs behind the gateway's gRPC server: the watch over the backends, the history, and HTTP."""
+"""What runs behind the gateway's gRPC server: the HTTP server, Envoy, and the figures made of its log."""
+
+from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
 
-from gateway.backend import Backend
-from gateway.history import History
-from gateway.http_server import HttpServer
-from runtime.health import Health
+from gateway.figures.figures import Figures
+from gateway.http.server import HttpServer
+from gateway.http.upstream import Upstream
+from gateway.proxy.certificates import watch_certificates
+from gateway.proxy.process import Envoy
+from gateway.proxy.sockets import Sockets
+from gateway.server import GatewayServer
 
 
 class GatewayWorker:
-    """A runtime.lifecycle.Worker. It is ready at once; each service becomes available when its backend does."""
+    """A runtime.lifecycle.Worker. It is ready at once; each service becomes available when its backend does.
 
-    def __init__(self, backends: Collection[Backend], http: HttpServer, history: History, health: Health) -> None:
-        self._backends = backends
+    `certificates` are the files that Envoy reads again when they change.
+    """
+
+    def __init__(
+        self,
+        server: GatewayServer,
+        envoy: Envoy,
+        http: HttpServer,
+        upstream: Upstream,
+        figures: Figures,
+        sockets: Sockets,
+        certificates: Sequence[Path],
+    ) -> None:
+        self._server = server
+        self._envoy = envoy
         self._http = http
-        self._history = history
-        self._health = health
-        self._tasks: list[asyncio.Task[None]] = []
-        self._opened: list[Backend] = []
+        self._upstream = upstream
+        self._figures = figures
+        self._sockets = sockets
+        self._certificates = certificates
+        self._tasks: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:
-        """Bind HTTP and begin to watch. Raises PortInUse."""
+        """Begin to serve, what is behind Envoy first. Raises PortInUse, EnvoyEnded."""
         self._tasks.append(self._http.start())
-        self._tasks.append(asyncio.create_task(self._history.run()))
-        for backend in self._backends:
-            backend.start()
-            self._opened.append(backend)
-            await self._publish(backend)
-            if backend.is_configured:
-                self._tasks.append(asyncio.create_task(backend.watch(self._publish)))
+        await self._server.open()
+        await self._figures.poll()
+        self._run(self._envoy.wait_dead())
+        self._run(self._figures.run())
+        if self._certificates:
+            self._run(watch_certificates(self._certificates, self._sockets))
 
-    async def _publish(self, backend: Backend) -> None:
-        await self._health.set_available(backend.service, backend.is_serving or not backend.is_configured)
+    def _run(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._tasks.append(asyncio.create_task(work))
 
     async def wait_dead(self) -> BaseException:
         """Return why the first of the tasks ended; none of them should."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        return done.pop().exception() or RuntimeError("the HTTP server ended")
+        ended = done.pop()
+        reason = ended.exception() or ended.result()
+        return reason if isinstance(reason, BaseException) else RuntimeError("the HTTP server ended")
 
     async def stop(self) -> None:
-        """End HTTP, the watches and the channels."""
+        """End what is left once Envoy has ended, and count what it has told last."""
+        await self._upstream.close()
         await self._http.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for backend in self._opened:
-            await backend.close()
+        await self._figures.stop()
+        await self._server.close()
 
     def last_progress(self) -> float | None:
         """Return None: the gateway holds no work of its own."""

@@ -3,23 +3,13 @@
 Knows no transport: it is told a key, and raises runtime.errors.
 """
 
-import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from gateway.access.api_keys import ApiKey, find
 from gateway.access.budget import IMAGE, Budgets
-from runtime.errors import OverBudget, Unauthenticated
+from runtime.errors import Unauthenticated
 from runtime.routes import Route
-
-logger = logging.getLogger(__name__)
-
-
-class Refusals(Protocol):
-    """Told of each request that a budget does not allow."""
-
-    def over_budget(self, paradigm: str, budget: str) -> None: ...
 
 
 class Caller:
@@ -35,11 +25,10 @@ class Caller:
 
 
 class Access:
-    """Lets in who has one of `keys`; where there are none, everybody. `clock` tells seconds."""
+    """Knows the callers who have one of `keys`; where there are none, everybody is one. `clock` tells seconds."""
 
-    def __init__(self, keys: Sequence[ApiKey], refusals: Refusals, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, keys: Sequence[ApiKey], clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
-        self._refusals = refusals
         self._callers = {key.name: Caller(key.name, key.caller_id(), Budgets(key.per_minute(), clock)) for key in keys}
         self._by_identifier = {caller.identifier: caller for caller in self._callers.values()}
         self._anybody = Caller("anybody", "", Budgets({}, clock))
@@ -56,21 +45,6 @@ class Access:
         if key is None:
             raise Unauthenticated
         return self._callers[key.name]
-
-    def admit(self, route: Route, secret: str | None) -> Caller:
-        """Return whose key it is, and take one request from their budget. Raises Unauthenticated, OverBudget."""
-        try:
-            caller = self.identify(secret)
-        except Unauthenticated:
-            logger.debug("%s by nobody known", route.path)
-            raise
-        logger.debug("%s by %s", route.path, caller.name)
-        try:
-            caller.budgets.take_request(route.units)
-        except OverBudget as error:
-            self._refusals.over_budget(route.paradigm, error.unit)
-            raise
-        return caller
 
     def charge(self, caller_id: str, route: Route, num_outputs: int, num_pictures: int) -> None:
         """Charge what a request has put out: units of the route, and the pictures that were made of its tokens.

@@ -17,8 +17,8 @@ from envoy.service.auth.v3 import external_auth_pb2
 from envoy.type.v3 import http_status_pb2
 from google.rpc import code_pb2, status_pb2
 
-from gateway.access.access import Access
 from gateway.access.api_keys import bearer
+from gateway.access.door import Door
 from runtime.caller import CALLER_METADATA
 from runtime.errors import Internal, TandemError
 from runtime.routes import all_routes
@@ -33,10 +33,10 @@ _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 class Authorization:
-    """Answers from `access`. An error of its own lets nobody in: Envoy then answers UNAVAILABLE."""
+    """Answers as `door` does. An error of its own lets nobody in: Envoy then answers UNAVAILABLE."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, door: Door) -> None:
+        self._door = door
         self._routes = {route.path: route for route in all_routes()}
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -63,7 +63,7 @@ class Authorization:
         secret = bearer([authorization] if authorization is not None else [])
         route = self._routes.get(path)
         # Envoy refuses methods that do not exist afterwards; they cost no budget.
-        return (self._access.admit(route, secret) if route else self._access.identify(secret)).identifier
+        return (self._door.admit(route, secret) if route else self._door.identify(secret)).identifier
 
 
 def _allowed(identifier: str) -> external_auth_pb2.CheckResponse:

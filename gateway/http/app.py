@@ -8,20 +8,20 @@ from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.staticfiles import StaticFiles
 
-from gateway.access.access import Access
 from gateway.access.api_keys import bearer
+from gateway.access.door import Door
 from gateway.figures.history import History
 from gateway.http.errors import error_body, error_headers, http_status
 from gateway.http.guard import HttpGuard
-from gateway.http.transport import HttpTransport
 from gateway.http.status import Status
+from gateway.http.transport import HttpTransport
 from runtime.errors import Unauthenticated
 
 PAGES = Path(__file__).parents[1] / "pages"
 
 
 def build_app(
-    access: Access,
+    door: Door,
     status: Status,
     history: History,
     registry: CollectorRegistry,
@@ -34,7 +34,7 @@ def build_app(
     app.router.routes.extend(transport.http_routes())
     app.mount("/pages", StaticFiles(directory=PAGES))
     _add_probes(app, status, registry)
-    _add_reports(app, access, status, history)
+    _add_reports(app, door, status, history)
 
     @app.get("/")
     async def page() -> FileResponse:
@@ -43,11 +43,11 @@ def build_app(
     return app
 
 
-def _add_reports(app: FastAPI, access: Access, status: Status, history: History) -> None:
+def _add_reports(app: FastAPI, door: Door, status: Status, history: History) -> None:
     """Add what only callers may read."""
 
     async def known_caller(request: Request) -> None:
-        access.identify(bearer(request.headers.getlist("authorization")))
+        door.identify(bearer(request.headers.getlist("authorization")))
 
     @app.exception_handler(Unauthenticated)
     async def refuse(_: Request, error: Unauthenticated) -> JSONResponse:

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from google.protobuf import json_format
 
+from gateway.figures.models import Models
 from gateway.figures.quantiles import quantile
 from gateway.figures.replicas import Replicas
-from gateway.models import Models
 from runtime.routes import SERVICES
 from runtime.server import RpcServer
 
@@ -64,7 +64,7 @@ class Status:
                 }
                 for replica in replicas
             ],
-            "models": [_described(model) for model in self._models.of(replicas)],
+            "models": [_described(model) for model in self._models.of(paradigm)],
             "rpcs": self._rpcs(paradigm),
         }
 

@@ -15,8 +15,9 @@ from typing import Any
 from starlette.routing import Route as HttpRoute
 from starlette.types import Receive, Scope, Send
 
-from gateway.access.access import Access, Caller
+from gateway.access.access import Caller
 from gateway.access.api_keys import bearer
+from gateway.access.door import Door
 from gateway.http.call import DoorObserver, HttpCall
 from gateway.http.exchange import HttpExchange
 from gateway.http.guard import check_origin
@@ -35,8 +36,8 @@ MAX_INLINE_BYTES = 16 * 1024
 class HttpTransport:
     """Serves the table of routes through `upstream` until it is drained."""
 
-    def __init__(self, access: Access, upstream: Upstream, parser: JsonParser, observer: DoorObserver) -> None:
-        self._access = access
+    def __init__(self, door: Door, upstream: Upstream, parser: JsonParser, observer: DoorObserver) -> None:
+        self._door = door
         self._upstream = upstream
         self._parser = parser
         self._observer = observer
@@ -72,7 +73,7 @@ class HttpTransport:
             if self._is_draining:
                 raise Unavailable("the gateway is stopping")
             headers = call.exchange.headers
-            caller = self._access.admit(call.route, bearer(headers.getlist("authorization")))
+            caller = self._door.admit(call.route, bearer(headers.getlist("authorization")))
             call.admitted = True
             check_origin(headers)
             body = await call.body()

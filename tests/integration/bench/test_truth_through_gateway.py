@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.load.document import StreamResult
 from bench.processes import free_port, serving
-from gateway.quantiles import quantile
+from gateway.figures.quantiles import quantile
 from runtime.metrics import SECONDS_BUCKETS
 from tests.integration.bench.servers import Server
 from tests.integration.bench.test_truth import open_scenario, undisturbed

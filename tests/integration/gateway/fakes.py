@@ -13,6 +13,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.assembly import Gateway, assemble
+from gateway.proxy.limits import Limits
+from gateway.proxy.sockets import private_sockets
 from gateway.settings import GatewaySettings
 from runtime.routes import PARALLEL, SEQUENTIAL, SERVICES
 from runtime.rpc import Call, service_handler
@@ -188,35 +190,58 @@ def parallel() -> AbstractAsyncContextManager[FakeBackend]:
     return serving(PARALLEL, FakeParallel())
 
 
+# The waits of the defaults are for networks; all else is the same.
+QUICK = Limits(health_interval=0.1, health_timeout=1.0, dns_interval=0.1, log_flush=0.02)
+
+
 class RunningGateway:
-    """A gateway in this process and a client's channel to it."""
+    """A gateway in this process, its Envoy beside it, and a client's channel to it."""
 
     def __init__(self, gateway: Gateway, channel: grpc.aio.Channel) -> None:
         self.gateway = gateway
         self.channel = channel
+        self._num_refused = 0
+        self._refused = gateway.figures.metrics.refused
+        gateway.figures.metrics.refused = self._count_refused  # type: ignore[method-assign]
+
+    def _count_refused(self, *arguments: Any) -> None:
+        """Count what the log has no entry of."""
+        self._num_refused += 1
+        self._refused(*arguments)
+
+    @property
+    def web_address(self) -> str:
+        return f"http://{HOST}:{self.gateway.http_port}"
 
     async def until(self, serving: bool, paradigm: str | None = None) -> None:
         """Wait until the gateway's health for one paradigm, or for all, says so."""
         name = SERVICES[paradigm].full_name if paradigm else ""
         wanted = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        watch = health_pb2_grpc.HealthStub(self.channel).Watch(health_pb2.HealthCheckRequest(service=name))
+        check, request = health_pb2_grpc.HealthStub(self.channel).Check, health_pb2.HealthCheckRequest(service=name)
         async with asyncio.timeout(20):
-            async for response in watch:
-                if response.status == wanted:
-                    break
-        watch.cancel()
+            while (await check(request)).status != wanted:
+                await self.poll()
+
+    async def poll(self) -> None:
+        """Take what Envoy says now, which otherwise happens each second."""
+        await asyncio.sleep(0.01)
+        await self.gateway.figures.poll()
 
     async def until_replicas_serve(self, paradigm: str, count: int) -> None:
         """Wait until so many replicas are healthy."""
         async with asyncio.timeout(20):
-            while sum(replica.is_serving for replica in self.gateway.backends[paradigm].replicas) != count:
-                await asyncio.sleep(0)
+            while sum(replica.is_serving for replica in self.gateway.figures.replicas.of(paradigm)) != count:
+                await self.poll()
 
     async def until_idle(self) -> None:
-        """Wait until every permit is back."""
+        """Wait until nothing is under way, and all that has ended is counted."""
+        admin = self.gateway.envoy.admin
         async with asyncio.timeout(20):
-            while any(permits.in_flight for permits in self.gateway.permits.values()):
-                await asyncio.sleep(0)
+            while (await admin.counters()).requests_active:
+                await asyncio.sleep(0.01)
+            await self.poll()
+            while self.value("tandem_requests_total") - self._num_refused < (await admin.counters()).log_entries_written:
+                await asyncio.sleep(0.01)
 
     def unary(self, path: str, request: bytes, **options: Any) -> Any:
         return self.channel.unary_unary(path)(request, **options)
@@ -239,17 +264,21 @@ async def running_gateway(
     ar: list[FakeBackend] | None = None,
     gan: list[FakeBackend] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    limits: Limits = QUICK,
     **settings: Any,
 ) -> AsyncIterator[RunningGateway]:
     """Run a gateway before these backends, and wait until it is ready if they are all up."""
     targets = {"ar_targets": [each.target for each in ar or []], "gan_targets": [each.target for each in gan or []]}
-    gateway = assemble(GatewaySettings(port=0, http_port=0, **{**targets, **settings}), clock)
-    await gateway.server.start()
-    await gateway.worker.start()
-    await gateway.server.health.set_serving(True)
-    try:
-        async with grpc.aio.insecure_channel(f"{HOST}:{gateway.server.port}") as channel:
-            yield RunningGateway(gateway, channel)
-    finally:
-        await gateway.server.stop(0)
-        await gateway.worker.stop()
+    chosen = GatewaySettings(port=0, http_port=0, **{**targets, **settings})
+    with private_sockets() as sockets:
+        gateway = assemble(chosen, sockets, limits, clock)
+        try:
+            await gateway.server.start()
+            await gateway.worker.start()
+            await gateway.server.health.set_serving(True)
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            async with grpc.aio.insecure_channel(f"{HOST}:{gateway.server.port}", options=options) as channel:
+                yield RunningGateway(gateway, channel)
+        finally:
+            await gateway.server.stop(0)
+            await gateway.worker.stop()

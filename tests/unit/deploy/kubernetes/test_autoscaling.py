@@ -10,7 +10,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway.metrics import GatewayMetrics
+from gateway.figures.metrics import GatewayMetrics
 from runtime.metrics import new_registry
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings

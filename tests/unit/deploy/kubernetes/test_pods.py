@@ -65,7 +65,7 @@ def test_a_pod_is_killed_only_after_all_that_it_was_promised(manifests, process)
     pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = float(manifests.environment(process)["TANDEM_DRAIN_SECONDS"])
     assert pod["terminationGracePeriodSeconds"] >= pre_stop + drain + MARGIN_SECONDS
-    assert drain >= dict(server._OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
+    assert drain >= dict(server.OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
     assert pre_stop >= 5
 
 
