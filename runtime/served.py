@@ -3,6 +3,9 @@
 Knows the table of RPCs, and nothing of what the calls are about.
 """
 
+import time
+from collections.abc import Callable
+
 from google.protobuf.message import Message
 
 from runtime.routes import Route
@@ -13,17 +16,22 @@ SERVED_METADATA = "tandem-served-bin"
 
 
 class ServedCount:
-    """Counts what the messages of one call carry."""
+    """Counts what the messages of one call carry; `clock` tells seconds."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, clock: Callable[[], float] = time.monotonic) -> None:
         self._route = route
+        self._clock = clock
+        self._first_sent_at: float | None = None
         self._served = served_pb2.Served()
 
     def sent(self, message: Message) -> None:
         """Count a message that has gone out."""
         outputs = self._route.outputs_of(message)
-        if not self._served.outputs:
+        if self._first_sent_at is None:
+            self._first_sent_at = self._clock()
+        if outputs and not self._served.outputs:
             self._served.first_outputs = outputs
+            self._served.first_output_delay_seconds = self._clock() - self._first_sent_at
         self._served.outputs += outputs
         self._served.pictures += self._route.pictures_of(message)
         timings = self._route.timings_of(message)

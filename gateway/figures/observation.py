@@ -63,7 +63,7 @@ def observe(entry: Entry, route: Route, model: str, served: Served | None) -> Ob
         gateway,
         num_outputs,
         max(0, passed.pictures) if passed else 0,
-        min(entry.first_downstream_seconds, total) if num_outputs else 0.0,
+        _first_output_seconds(entry, passed) if passed and num_outputs else 0.0,
         _seconds_per_output(entry, passed) if passed else None,
         phases(entry, gateway, served) if served is not None and served.HasField("timings") else {},
         max(0, entry.num_attempts - 1),
@@ -121,7 +121,12 @@ def _poured(backend: Mapping[str, float], room: float, gateway: float) -> dict[s
     return {**parts, "gateway": gateway, "residual": max(0.0, room)}
 
 
+def _first_output_seconds(entry: Entry, served: Served) -> float:
+    """Return when the client got the first message with an output; others may have come before it."""
+    return min(entry.first_downstream_seconds + max(0.0, served.first_output_delay_seconds), entry.total_seconds)
+
+
 def _seconds_per_output(entry: Entry, served: Served) -> float | None:
     rest = served.outputs - served.first_outputs
-    seconds = entry.last_upstream_seconds - entry.first_upstream_seconds
-    return max(0.0, seconds) / rest if rest > 0 else None
+    first = entry.first_upstream_seconds + max(0.0, served.first_output_delay_seconds)
+    return max(0.0, entry.last_upstream_seconds - first) / rest if rest > 0 else None

@@ -27,7 +27,7 @@ class TakeServedResponse(_message.Message):
     def __init__(self, served: _Optional[_Mapping[str, Served]] = ...) -> None: ...
 
 class Served(_message.Message):
-    __slots__ = ("model", "outputs", "first_outputs", "pictures", "timings", "backend_seconds", "arrival_wait_seconds")
+    __slots__ = ("model", "outputs", "first_outputs", "pictures", "timings", "backend_seconds", "arrival_wait_seconds", "first_output_delay_seconds")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     FIRST_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +35,7 @@ class Served(_message.Message):
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     BACKEND_SECONDS_FIELD_NUMBER: _ClassVar[int]
     ARRIVAL_WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_OUTPUT_DELAY_SECONDS_FIELD_NUMBER: _ClassVar[int]
     model: str
     outputs: int
     first_outputs: int
@@ -42,4 +43,5 @@ class Served(_message.Message):
     timings: _timings_pb2.Timings
     backend_seconds: float
     arrival_wait_seconds: float
-    def __init__(self, model: _Optional[str] = ..., outputs: _Optional[int] = ..., first_outputs: _Optional[int] = ..., pictures: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., backend_seconds: _Optional[float] = ..., arrival_wait_seconds: _Optional[float] = ...) -> None: ...
+    first_output_delay_seconds: float
+    def __init__(self, model: _Optional[str] = ..., outputs: _Optional[int] = ..., first_outputs: _Optional[int] = ..., pictures: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., backend_seconds: _Optional[float] = ..., arrival_wait_seconds: _Optional[float] = ..., first_output_delay_seconds: _Optional[float] = ...) -> None: ...

@@ -101,6 +101,12 @@ def test_what_no_client_has_seen_is_no_output() -> None:
     assert (observation.num_outputs, observation.num_pictures, observation.first_output_seconds) == (0, 0, 0.0)
 
 
+def test_a_message_without_output_is_not_the_first_output() -> None:
+    observation = seen(entry(told=served(first_output_delay_seconds=0.06)))
+    assert observation.first_output_seconds == pytest.approx(0.011 + 0.06)
+    assert observation.seconds_per_output == pytest.approx((0.110 - 0.010 - 0.06) / 4)
+
+
 def test_an_error_has_no_first_output_though_it_has_a_first_byte() -> None:
     observation = seen(entry(status="8", in_headers=True, told=served(outputs=0, first_outputs=0)))
     assert (observation.num_outputs, observation.first_output_seconds) == (0, 0.0)
@@ -124,6 +130,7 @@ SOME_SECONDS = st.one_of(st.none(), st.floats(0, 100), st.floats(0, 0.2))
     ),
     backend=ANY_SECONDS,
     waited=ANY_SECONDS,
+    delay=ANY_SECONDS,
     counts=st.tuples(*[st.integers(-5, 2**40)] * 3),
     times=st.fixed_dictionaries(dict.fromkeys(TIMES, SOME_SECONDS)),
     duration=st.floats(0, 200),
@@ -133,6 +140,7 @@ def test_parts_add_up_and_nothing_is_negative(
     timings: Timings,
     backend: float,
     waited: float,
+    delay: float,
     counts: tuple[int, int, int],
     times: dict[str, float | None],
     duration: float,
@@ -143,6 +151,7 @@ def test_parts_add_up_and_nothing_is_negative(
         timings=timings,
         backend_seconds=backend,
         arrival_wait_seconds=waited,
+        first_output_delay_seconds=delay,
         outputs=outputs,
         first_outputs=first,
         pictures=pictures,
