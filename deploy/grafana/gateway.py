@@ -14,7 +14,7 @@ def gateway() -> Dashboard:
     return dashboard(
         "tandem-gateway",
         "Tandem: gateway",
-        "The only door: its own cost, its refusals, and the state of what is behind it.",
+        "The only way in: its own cost, its refusals, and the state of what is behind it.",
         [some_models("tandem_requests_total")],
         {
             "What comes and goes": _requests(),
@@ -40,7 +40,7 @@ def _requests() -> list[Panel]:
     at_replica = Query(total("tandem_replica_requests_in_flight", "paradigm, target"), "{{paradigm}} {{target}}")
     return [
         *by_code,
-        lines("In flight", "Requests that hold a permit, of all models.", NUMBER, [in_flight]),
+        lines("In flight", "Requests that are with a backend, of all models.", NUMBER, [in_flight]),
         lines("In flight by replica", "Requests that each replica of a backend has in hand.", NUMBER, [at_replica]),
     ]
 
@@ -56,8 +56,8 @@ def _overhead() -> list[Panel]:
     return [
         lines(
             "Overhead",
-            "The gateway's own share of a finished request, of all models: before it went to a backend, and after the"
-            " backend's last word.",
+            "The proxy's own share of a finished request, of all models: from the request's last byte to the first byte"
+            " sent to a backend, and from the backend's last byte to the last byte sent to the client.",
             SECONDS,
             quantiles("tandem_gateway_overhead_seconds", "paradigm", "", "{{paradigm}}"),
             log=True,
@@ -65,8 +65,8 @@ def _overhead() -> list[Panel]:
         lines("Overhead's share", "The same, of all the time that requests took.", SHARE, [share("gateway")]),
         lines(
             "Residual's share",
-            "What neither gateway nor backend owns up to: the way between them, their event loops, a client that reads"
-            " slowly.",
+            "Time that neither the proxy nor the backend accounts for: the network between them, the client's upload of"
+            " its request, a client that reads slowly.",
             SHARE,
             [share("residual")],
         ),
@@ -85,14 +85,14 @@ def _failures() -> list[Panel]:
     return [
         lines(
             "Shed",
-            "Requests refused as too many, a second: gateway_full is the gateway's own limit, backend_full a backend's"
-            " queue.",
+            "Requests refused as too many, a second: gateway_full is the gateway's own limit of requests in flight,"
+            " backend_full a backend whose queue is full, or too long for the request's deadline.",
             PER_SECOND,
             [Query(rate("tandem_requests_shed_total", "paradigm, reason"), "{{paradigm}} {{reason}}")],
         ),
         lines(
             "Retries",
-            "Calls that were sent to a replica once more, because the first was gone before it had said anything.",
+            "Calls that were sent to another replica because the first one failed before the first byte of its reply.",
             PER_SECOND,
             [Query(rate("tandem_retries_total", "paradigm"), "{{paradigm}}")],
         ),
@@ -113,6 +113,12 @@ def _failures() -> list[Panel]:
             " not in it.",
             SHARE,
             [Query("max by (paradigm) (tandem:errors:ratio5m)", "{{paradigm}}")],
+        ),
+        lines(
+            "Not counted",
+            "Requests, a second, that no other figure contains, because the gateway did not read the proxy's log in time.",
+            PER_SECOND,
+            [Query("sum (rate(tandem_log_entries_dropped_total[$window]))", "log entries")],
         ),
     ]
 

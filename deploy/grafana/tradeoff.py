@@ -124,7 +124,7 @@ def _latency() -> list[Panel]:
     ]
     for paradigm, match in CHOSEN.items():
         query = Query(rate(f"{DURATION}_bucket", "le", f"{match},{FINISHED}"), "{{le}}")
-        text = "Requests a second by latency. Both paradigms have the same buckets, an eighth of an octave each."
+        text = "Requests a second by latency. Both paradigms have the same buckets, each at most a tenth wider than the one below."
         panels.append(buckets(f"Latencies, {paradigm}", text, query))
     return panels
 
@@ -139,7 +139,7 @@ def _throughput() -> list[Panel]:
         ),
         lines(
             "In flight",
-            "Requests inside the gateway, of all models of a paradigm.",
+            "Requests that are with a backend, of all models of a paradigm.",
             NUMBER,
             [Query(total("tandem_requests_in_flight", "paradigm"), "{{paradigm}}")],
         ),
@@ -182,9 +182,9 @@ def _phases(paradigm: str) -> Panel:
     whole = f"sum (rate({DURATION}_sum{{{ended}}}[$window])) / (sum (rate({DURATION}_count{{{ended}}}[$window])) > 0)"
     return stacked_phases(
         f"Mean request, {paradigm}",
-        "Mean seconds of a request by phase. The phases add up to the mean latency, the dashed line; `residual` is what"
-        " lies between gateway and backend, `backend_other` what the backend did outside its phases. The two"
-        " panels have scales of their own.",
+        "Mean seconds of a request by phase. The phases add up to the mean latency, the dashed line. `queue` includes"
+        " the wait for the backend's event loop, `backend_other` is what the backend did outside its phases, `residual`"
+        " the network and the client. The two panels have scales of their own.",
         Query(phase_means(PHASES, match), "{{phase}}"),
         Query(whole, "mean latency"),
     )

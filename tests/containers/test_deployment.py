@@ -67,7 +67,7 @@ def test_a_backend_can_reach_nothing_outside_its_network(deployment: Deployment)
 
 
 @pytest.mark.parametrize(
-    ("service", "cores", "mebibytes", "pids"), [("gateway", 1, 512, 128), ("ar", 2, 4096, 256), ("gan", 2, 1024, 256)]
+    ("service", "cores", "mebibytes", "pids"), [("gateway", 2, 1536, 128), ("ar", 2, 4096, 256), ("gan", 2, 1024, 256)]
 )
 def test_limits_are_those_of_the_file(deployment: Deployment, service: str, cores: int, mebibytes: int, pids: int):
     [container] = deployment.containers(service)

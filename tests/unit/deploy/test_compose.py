@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.proxy.limits import Limits
 from gateway.settings import GatewaySettings
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
@@ -21,6 +22,8 @@ SERVICES = COMPOSE["services"]
 SETTINGS = {"gateway": GatewaySettings, "ar": ArSettings, "gan": GanSettings}
 DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
 METRICS_PORTS = {"gateway": "http_port", "ar": "metrics_port", "gan": "metrics_port"}
+CLOSING_SECONDS = 15  # what ends after the drain: Envoy, its last log entries, the servers
+PYTHON_MEBIBYTES = 256  # what the gateway's own process may take beside Envoy
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-([^}]*))?\}")
 
 
@@ -78,7 +81,17 @@ def test_the_gateway_is_told_of_the_backends_and_published_where_it_listens():
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_stop_leaves_time_to_drain(name):
     grace_seconds = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
-    assert grace_seconds > float(SERVICES[name]["environment"]["TANDEM_DRAIN_SECONDS"])
+    assert grace_seconds >= float(SERVICES[name]["environment"]["TANDEM_DRAIN_SECONDS"]) + CLOSING_SECONDS
+
+
+def test_envoy_refuses_requests_before_its_container_is_out_of_memory():
+    mebibytes = int(SERVICES["gateway"]["deploy"]["resources"]["limits"]["memory"].removesuffix("M"))
+    assert mebibytes >= Limits().heap / 2**20 + PYTHON_MEBIBYTES
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_there_is_a_folder_for_temporary_files_and_sockets(name):
+    assert [folder.partition(":")[0] for folder in SERVICES[name]["tmpfs"]] == ["/tmp"]  # noqa: S108
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from gateway.proxy.limits import Limits
 from gateway.settings import GatewaySettings
 from runtime import server
 from services.ar.settings import ArSettings
@@ -12,6 +13,7 @@ from services.gan.settings import GanSettings
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, PROCESSES, ROOT
 
 MARGIN_SECONDS = 10  # beyond what is planned, before a pod is killed
+PYTHON_MEBIBYTES = 256  # what the gateway's own process may take beside Envoy
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
 PORTS = {
@@ -66,6 +68,7 @@ def test_a_pod_is_killed_only_after_all_that_it_was_promised(manifests, process)
     drain = float(manifests.environment(process)["TANDEM_DRAIN_SECONDS"])
     assert pod["terminationGracePeriodSeconds"] >= pre_stop + drain + MARGIN_SECONDS
     assert drain >= dict(server.OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
+    assert drain >= Limits().connection_grace
     assert pre_stop >= 5
 
 
@@ -88,6 +91,9 @@ def test_what_a_pod_needs_is_reserved(manifests, process):
     if process in BACKENDS:  # they count the cores of their quota: half a one would be rounded up, and throttled
         assert resources["requests"]["cpu"] == resources["limits"]["cpu"]
         assert resources["limits"]["cpu"].isdecimal()
+    else:  # Envoy refuses requests before the pod is out of memory; the Python process takes the rest
+        mebibytes = int(resources["limits"]["memory"].removesuffix("Mi"))
+        assert mebibytes >= Limits().heap / 2**20 + PYTHON_MEBIBYTES
     on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
     assert resources["limits"].get("nvidia.com/gpu") == (1 if on_gpu else None)
 

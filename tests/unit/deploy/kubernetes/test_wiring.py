@@ -7,7 +7,7 @@ import yaml
 
 from deploy.grafana.__main__ import FOLDER as GRAFANA
 from deploy.kubernetes.__main__ import RULES, TARGET, rendered
-from gateway.grpc_transport import service_names
+from runtime.routes import SERVICES
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, FOLDER, PROCESSES, VARIANTS
 from tests.unit.deploy.kubernetes.network import fits
 
@@ -92,7 +92,7 @@ def test_grafana_gets_every_dashboard(scaled):
 def test_the_route_leads_to_every_service_of_the_gateway(scaled):
     [rule] = scaled.of("GRPCRoute")["tandem"]["spec"]["rules"]
     services = {match["method"]["service"] for match in rule["matches"]}
-    assert services == {*service_names(), "grpc.health.v1.Health"}
+    assert services == {*(service.full_name for service in SERVICES.values()), "grpc.health.v1.Health"}
     assert rule["backendRefs"] == [{"name": "gateway", "port": scaled.ports("gateway")["grpc"]}]
 
 
