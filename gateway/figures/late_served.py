@@ -41,9 +41,15 @@ class _Waiting:
 class LateServed:
     """Asks each backend in batches; `record` is called once for each entry that was taken, on the event loop."""
 
-    def __init__(self, channels: ReplicaChannels, record: Callable[[Entry, Served | None], None]) -> None:
+    def __init__(
+        self,
+        channels: ReplicaChannels,
+        record: Callable[[Entry, Served | None], None],
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._channels = channels
         self._record = record
+        self._patience_seconds = patience_seconds
         self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
         self._num_waiting = 0
         self._arrived = asyncio.Event()
@@ -54,7 +60,7 @@ class LateServed:
         if entry.upstream not in self._channels or self._num_waiting >= MAX_WAITING:
             return False
         self._num_waiting += 1
-        self._waiting[entry.upstream].append(_Waiting(entry, time.monotonic() + PATIENCE_SECONDS))
+        self._waiting[entry.upstream].append(_Waiting(entry, time.monotonic() + self._patience_seconds))
         self._arrived.set()
         return True
 
@@ -65,7 +71,7 @@ class LateServed:
             for address in list(self._waiting):
                 if address not in self._asking:
                     self._ask(address)
-            if not self._waiting:
+            if not self._num_waiting:
                 self._arrived.clear()
             await asyncio.sleep(ASK_EVERY_SECONDS)
 

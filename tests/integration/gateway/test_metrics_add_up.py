@@ -106,6 +106,7 @@ async def test_first_output_is_not_a_framing_message(gateway: RunningGateway, te
     asyncio.get_running_loop().call_later(0.2, held.set)
     while await stream.read() is not grpc.aio.EOF:
         pass
+    await gateway.until_idle()
     assert gateway.value("gen_ai_server_time_to_first_token_seconds_sum", **STREAM) >= 0.19
     assert gateway.value("tandem_time_to_first_output_seconds_sum", **STREAM) >= 0.19
     assert gateway.value("gen_ai_server_time_per_output_token_seconds_count", **STREAM) == 1
@@ -120,6 +121,7 @@ async def test_request_that_ends_without_output_is_counted_not_timed(
 
     text.before_message = lambda index: refuse() if index == 1 else None
     assert await finish(gateway.stream(GENERATE, REQUEST)) == "INVALID_ARGUMENT"
+    await gateway.until_idle()
     assert gateway.value("tandem_requests_without_output_total", code="INVALID_ARGUMENT") == 1
     assert gateway.value("tandem_time_to_first_output_seconds_count") == 0
 
@@ -127,6 +129,7 @@ async def test_request_that_ends_without_output_is_counted_not_timed(
 async def test_score_and_list_models_generate_nothing(gateway: RunningGateway) -> None:
     assert await finish(gateway.unary(SCORE, b"")) == "OK"
     assert await finish(gateway.unary("/tandem.gan.v1.GanService/ListModels", b"")) == "OK"
+    await gateway.until_idle()
     assert gateway.value("tandem_requests_total", code="OK") == 2
     assert gateway.value("tandem_requests_without_output_total") == 0
     assert gateway.value("tandem_outputs_total") == 0
@@ -135,6 +138,7 @@ async def test_score_and_list_models_generate_nothing(gateway: RunningGateway) -
 async def test_images_are_counted_not_messages(gateway: RunningGateway) -> None:
     await gateway.unary(SAMPLE, b"\x10\x07")
     [_ async for _ in gateway.stream(SAMPLE_STREAM, b"\x0a\x02\x10\x03")]
+    await gateway.until_idle()
     assert gateway.value("tandem_outputs_total", paradigm="parallel", model="fake-<gan>", unit="image") == 10
     assert gateway.value("tandem_time_to_first_output_seconds_count", rpc="Sample", streaming="false") == 1
     assert gateway.value("tandem_time_to_first_output_seconds_count", rpc="SampleStream", streaming="true") == 1
@@ -146,6 +150,7 @@ async def test_images_are_counted_not_messages(gateway: RunningGateway) -> None:
 )
 async def test_model_label_is_from_a_closed_set(gateway: RunningGateway, asked: bytes, label: str) -> None:
     await finish(gateway.unary(SAMPLE, b"\x0a" + bytes([len(asked)]) + asked))
+    await gateway.until_idle()
     assert gateway.value("tandem_requests_total", model=label) == gateway.value("tandem_requests_total") == 1
 
 
@@ -153,6 +158,8 @@ async def test_parts_add_up_to_the_whole(gateway: RunningGateway, ar: FakeBacken
     for _ in range(20):
         await finish(gateway.stream(GENERATE, REQUEST))
         await gateway.unary(SAMPLE, b"")
+    await gateway.until_idle()
+    assert gateway.value("tandem_phase_seconds_count", phase="gateway") == 40
     for paradigm in ("sequential", "parallel"):
         parts = gateway.value("tandem_phase_seconds_sum", paradigm=paradigm)
         whole = gateway.value("gen_ai_server_request_duration_seconds_sum", paradigm=paradigm)
@@ -163,6 +170,7 @@ async def test_parts_add_up_to_the_whole(gateway: RunningGateway, ar: FakeBacken
 
 async def test_every_histogram_has_the_common_buckets(gateway: RunningGateway) -> None:
     await finish(gateway.stream(GENERATE, REQUEST))
+    await gateway.until_idle()
     bounds: dict[str, set[float]] = {}
     for metric in gateway.gateway.registry.collect():
         for sample in metric.samples:

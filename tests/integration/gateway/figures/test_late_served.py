@@ -1,0 +1,174 @@
+"""Backends are asked what calls were served of whose end they could not tell: each entry is recorded once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+
+from gateway.figures import late_served
+from gateway.figures.entry import Entry, read_entry
+from gateway.figures.late_served import LateServed
+from gateway.figures.replica_channels import ReplicaChannels
+from gateway.proxy.admin import ProxiedReplica
+from runtime.served_ledger import ServedLedger
+from runtime.served_service import SERVED_SERVICE, served_handler
+from runtime.server import RpcServer
+from tandem.common.v1.served_pb2 import Served
+from tests.unit.gateway.figures.entries import left
+
+HOST = "127.0.0.1"
+PATIENT = 60.0
+
+
+class Backend:
+    """Serves what is in its ledger."""
+
+    def __init__(self) -> None:
+        self.ledger = ServedLedger(max_entries=100_000)
+        self.server = RpcServer(HOST, 0, [served_handler(self.ledger)], [SERVED_SERVICE])
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.server.port}"
+
+    def keep(self, request_id: str, outputs: int) -> None:
+        self.ledger.keep(request_id, Served(model="m", outputs=outputs).SerializeToString())
+
+
+class Room:
+    """What has been recorded, by request id; a task asks."""
+
+    def __init__(self, addresses: Iterable[str], patience_seconds: float) -> None:
+        self.channels = ReplicaChannels()
+        self.replicas = [ProxiedReplica("sequential", each, "", True, 0) for each in addresses]
+        self.late = LateServed(self.channels, self._record, patience_seconds)
+        self.served: dict[str, Served | None] = {}
+        self.times_recorded: Counter[str] = Counter()
+        self._changed = asyncio.Condition()
+
+    def _record(self, entry: Entry, served: Served | None) -> None:
+        self.served[entry.request_id] = served
+        self.times_recorded[entry.request_id] += 1
+
+    async def recorded(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.served) < count:
+                await asyncio.sleep(0.01)
+        assert set(self.times_recorded.values()) == {1}
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    backend = Backend()
+    await backend.server.start()
+    yield backend
+    await backend.server.stop(0)
+
+
+@contextlib.asynccontextmanager
+async def room(*addresses: str, patience_seconds: float = PATIENT) -> AsyncIterator[Room]:
+    running = Room(addresses, patience_seconds)
+    await running.channels.keep(running.replicas)
+    task = asyncio.create_task(running.late.run())
+    yield running
+    task.cancel()
+    await running.channels.close()
+
+
+def entry_of(address: str, request_id: str) -> Entry:
+    host, _, port = address.rpartition(":")
+    raw = left(upstream=(host, int(port)))
+    raw.request.request_id = request_id
+    return read_entry(raw)
+
+
+async def test_what_the_backend_says_is_recorded(backend: Backend) -> None:
+    async with room(backend.address) as here:
+        for number in range(5):
+            backend.keep(f"id-{number}", number)
+            assert here.late.take(entry_of(backend.address, f"id-{number}"))
+        await here.recorded(5)
+    assert {request_id: served.outputs for request_id, served in here.served.items() if served} == {
+        f"id-{number}": number for number in range(5)
+    }
+
+
+async def test_a_call_that_ends_after_its_entry_is_asked_for_again(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+    take = backend.ledger.take
+
+    def told(request_id: str) -> bytes | None:
+        asked.set()
+        return take(request_id)
+
+    monkeypatch.setattr(backend.ledger, "take", told)
+    async with room(backend.address) as here:
+        assert here.late.take(entry_of(backend.address, "late"))
+        await asyncio.wait_for(asked.wait(), 20)
+        assert here.served == {}
+        backend.keep("late", 7)
+        await here.recorded(1)
+    assert here.served["late"] == Served(model="m", outputs=7)
+
+
+async def test_a_call_that_never_came_to_its_backend_is_recorded_without(backend: Backend) -> None:
+    async with room(backend.address, patience_seconds=0.0) as here:
+        assert here.late.take(entry_of(backend.address, "unknown"))
+        await here.recorded(1)
+    assert here.served == {"unknown": None}
+
+
+async def test_a_backend_that_is_gone_keeps_nobody_else_waiting(backend: Backend) -> None:
+    gone = Backend()
+    await gone.server.start()
+    address = gone.address
+    await gone.server.stop(0)
+    async with room(backend.address, address, patience_seconds=0.0) as here:
+        backend.keep("a", 1)
+        assert here.late.take(entry_of(address, "b"))
+        assert here.late.take(entry_of(backend.address, "a"))
+        await here.recorded(2)
+    assert here.served == {"a": Served(model="m", outputs=1), "b": None}
+
+
+async def test_many_are_asked_for_in_batches(backend: Backend) -> None:
+    async with room(backend.address) as here:
+        for number in range(2_500):
+            backend.keep(f"id-{number}", number)
+            assert here.late.take(entry_of(backend.address, f"id-{number}"))
+        await here.recorded(2_500)
+    assert sum(served.outputs for served in here.served.values() if served) == 2_500 * 2_499 // 2
+
+
+async def test_more_than_may_wait_do_not_wait(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late_served, "MAX_WAITING", 3)
+    async with room(backend.address) as here:
+        taken = [here.late.take(entry_of(backend.address, f"id-{number}")) for number in range(5)]
+        assert taken == [True, True, True, False, False]
+        for number in range(3):
+            backend.keep(f"id-{number}", 1)
+        await here.recorded(3)
+        assert here.late.take(entry_of(backend.address, "next"))
+
+
+async def test_a_replica_that_is_not_known_is_not_asked(backend: Backend) -> None:
+    async with room() as here:
+        assert not here.late.take(entry_of(backend.address, "a"))
+
+
+async def test_at_the_end_all_that_waits_is_recorded(backend: Backend) -> None:
+    running = Room([backend.address], PATIENT)
+    await running.channels.keep(running.replicas)
+    backend.keep("a", 3)
+    for request_id in ("a", "unknown"):
+        assert running.late.take(entry_of(backend.address, request_id))
+    await running.late.finish()
+    await running.channels.close()
+    assert running.served == {"a": Served(model="m", outputs=3), "unknown": None}
+    assert set(running.times_recorded.values()) == {1}
