@@ -17,8 +17,8 @@ OWN_SERVICES = (
     "grpc.reflection.v1.ServerReflection",
 )
 
-# Envoy's own, of which backends have no use.
-_NOT_FOR_BACKENDS = ("x-envoy-external-address", "x-forwarded-proto")
+# A caller's key, which only Envoy and the gateway may see, and headers of Envoy's own that backends do not read.
+_NOT_FOR_BACKENDS = ("authorization", "x-envoy-external-address", "x-forwarded-proto")
 # gRPC's own words for it; 404 becomes UNIMPLEMENTED.
 _UNKNOWN_METHOD = {"status": 404, "body": {"inline_string": "Method not found!"}}
 
