@@ -17,6 +17,9 @@ from runtime.server import OPTIONS, RpcServer
 # The access log is one call that lasts as long as the process: no age may end it.
 _OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
 
+CUT_OFF_SECONDS = 0.5
+"""What Envoy gets to log the calls that were still open over HTTP, and to tell their clients."""
+
 
 class GatewayServer(RpcServer):
     """Answers health and reflection for clients, and Envoy's own calls; `port` is Envoy's gRPC port once it listens."""
@@ -45,7 +48,9 @@ class GatewayServer(RpcServer):
         What Envoy has logged may still be on its way: `close` when it is here.
         """
         await self.health.set_serving(False)
-        await asyncio.gather(self._envoy.drain(drain_seconds), self._http_transport.drain(drain_seconds))
+        _, all_ended = await asyncio.gather(self._envoy.drain(drain_seconds), self._http_transport.drain(drain_seconds))
+        if not all_ended:
+            await self._envoy.drain(CUT_OFF_SECONDS)
         await self._envoy.stop()
 
     async def close(self) -> None:

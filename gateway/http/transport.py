@@ -48,14 +48,16 @@ class HttpTransport:
         """Return one HTTP route for each RPC."""
         return [HttpRoute(route.path, _Endpoint(self, route), methods=["POST"]) for route in all_routes()]
 
-    async def drain(self, seconds: float) -> None:
-        """Refuse new calls, let open ones finish for so long, then cancel them."""
+    async def drain(self, seconds: float) -> bool:
+        """Refuse new calls, let open ones finish for so long, then cancel them; return whether none was cancelled."""
         self._is_draining = True
         if self._calls:
             await asyncio.wait(self._calls, timeout=seconds)
-        for call in self._calls:
+        late = list(self._calls)
+        for call in late:
             call.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        await asyncio.gather(*late, return_exceptions=True)
+        return not late
 
     async def serve(self, route: Route, exchange: HttpExchange) -> None:
         """Answer one request in a task of its own, which ends early if the client leaves."""

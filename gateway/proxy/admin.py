@@ -94,10 +94,13 @@ class Admin:
         )
 
     async def drain_listeners(self) -> None:
-        """Have clients told with their next reply to go elsewhere, and accept no new connections; Envoy goes on."""
-        await self._ask("POST", "/drain_listeners?graceful&skip_exit")
-        # The first alone leaves the ports open until Envoy ends; this one says nothing to those who are connected.
-        await self._ask("POST", "/drain_listeners")
+        """Have gRPC clients told with their next reply to go elsewhere, and accept no new connections of theirs.
+
+        Envoy goes on, and so does HTTP.
+        """
+        await self._ask("POST", "/drain_listeners?inboundonly&graceful&skip_exit")
+        # The first alone leaves the port open until Envoy ends; this one says nothing to those who are connected.
+        await self._ask("POST", "/drain_listeners?inboundonly")
 
     async def _json(self, path: str) -> Json:
         status, body = await self._ask("GET", path)

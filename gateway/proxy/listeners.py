@@ -34,7 +34,8 @@ class Doors:
         """Return the public listener of gRPC. Without keys the peer's address tells callers apart."""
         early = early_mutations("grpc", is_trusted=False, with_peer=not self.with_keys)
         manager = self._grpc_manager(GRPC, early, self.with_keys)
-        return self._public(GRPC, host, port, manager, ("h2",))
+        # A drain is for these alone: probes, metrics and open calls of the HTTP port go on to the end.
+        return {**self._public(GRPC, host, port, manager, ("h2",)), "traffic_direction": "INBOUND"}
 
     def http(self, host: str, port: int) -> Json:
         """Return the public listener of HTTP/1.1 and HTTP/2, all of which the gateway's HTTP server answers."""

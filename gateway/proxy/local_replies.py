@@ -31,12 +31,7 @@ def local_replies(limits: Limits) -> Json:
             _refused(_flags("UF"), StatusCode.UNAVAILABLE, f"{_BACKEND} is not reachable"),
             _refused(_flags("UC", "UR", "URX"), StatusCode.UNAVAILABLE, f"{_BACKEND} went away during the request"),
             _refused(_flags("SI"), StatusCode.DEADLINE_EXCEEDED, f"nothing was sent or read for {limits.silence:g} s"),
-            _refused(_code(504), StatusCode.DEADLINE_EXCEEDED, "the deadline passed"),
-            _refused(
-                _code(408),
-                StatusCode.DEADLINE_EXCEEDED,
-                f"the request was not here within its deadline, or within {limits.request:g} s",
-            ),
+            _refused(_code(408), StatusCode.DEADLINE_EXCEEDED, f"the request was not here within {limits.request:g} s"),
             _refused(
                 _code(413),
                 StatusCode.RESOURCE_EXHAUSTED,

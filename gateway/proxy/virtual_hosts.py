@@ -45,11 +45,13 @@ def method_paths(paradigm: str) -> list[str]:
 
 
 def _forwarded(paradigm: str, limits: Limits) -> Json:
-    """The client's deadline ends a request; nothing else does, for a stream may be long."""
+    """Nothing ends a request but its deadline, which the client and the backend keep, and which goes to the backend.
+
+    Envoy must not: it can end a stream that has begun only by a reset, and clients would call that an internal error.
+    """
     route = {
         "cluster": paradigm,
         "timeout": seconds(0),
-        "max_stream_duration": {"grpc_timeout_header_max": seconds(0)},
         "retry_policy": retry_policy(limits),
     }
     return {"route": route}

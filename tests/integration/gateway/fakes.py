@@ -18,6 +18,8 @@ from gateway.proxy.sockets import private_sockets
 from gateway.settings import GatewaySettings
 from runtime.routes import PARALLEL, SEQUENTIAL, SERVICES
 from runtime.rpc import Call, service_handler
+from runtime.served_ledger import ServedLedger
+from runtime.served_service import served_handler
 from runtime.server import RpcServer
 from runtime.tls import ServerTls
 from services.ar.generation import whole
@@ -36,6 +38,14 @@ SAMPLE = "/tandem.gan.v1.GanService/Sample"
 SAMPLE_STREAM = "/tandem.gan.v1.GanService/SampleStream"
 
 TIMINGS = Timings(queue_seconds=1e-5, prefill_seconds=2e-5, decode_seconds=3e-5, total_seconds=8e-5, mean_batch_size=1)
+
+
+TEXT_MODEL, IMAGE_MODEL = "fake-text", "fake-<gan>"
+
+
+def known(model: str, request: Any) -> str:
+    """Return the model that serves the request; empty if it asks for another."""
+    return model if request.model in ("", model) else ""
 
 
 class NoObserver:
@@ -58,6 +68,7 @@ class FakeSequential:
 
     async def generate(self, request: Any, call: Call) -> AsyncIterator[Any]:
         self.num_calls += 1
+        call.model = known(TEXT_MODEL, request)
         self.requests.append(request)
         self.seconds_left.append(call.deadline.remaining_seconds())
         self.open_calls += 1
@@ -91,6 +102,7 @@ class FakeSequential:
             await wait
 
     async def score(self, request: Any, call: Call) -> Any:
+        call.model = known(TEXT_MODEL, request)
         return await self.on_score(request, call)
 
     async def _score(self, request: Any, call: Call) -> Any:
@@ -99,7 +111,7 @@ class FakeSequential:
 
     async def list_models(self, request: Any, call: Call) -> Any:
         return ar_pb2.ListModelsResponse(
-            models=[ar_pb2.Model(name="fake-text", modality="text", device="cpu", dtype="float32", licence="MIT")]
+            models=[ar_pb2.Model(name=TEXT_MODEL, modality="text", device="cpu", dtype="float32", licence="MIT")]
         )
 
 
@@ -113,12 +125,14 @@ class FakeParallel:
 
     async def sample(self, request: Any, call: Call) -> Any:
         self.num_calls += 1
+        call.model = known(IMAGE_MODEL, request)
         wait = self.before_sample()
         if wait is not None:
             await wait
         return self._images(request.count or 1, 0)
 
     async def sample_stream(self, request: Any, call: Call) -> AsyncIterator[Any]:
+        call.model = known(IMAGE_MODEL, request.sample)
         async for part in self.parts(request, call):
             yield part
 
@@ -131,7 +145,7 @@ class FakeParallel:
 
     async def list_models(self, request: Any, call: Call) -> Any:
         return gan_pb2.ListModelsResponse(
-            models=[gan_pb2.Model(name="fake-<gan>", providers=["CPUExecutionProvider"], licence="MIT")]
+            models=[gan_pb2.Model(name=IMAGE_MODEL, providers=["CPUExecutionProvider"], licence="MIT")]
         )
 
     def _images(self, count: int, first: int) -> Any:
@@ -155,8 +169,9 @@ class FakeBackend:
         return f"{HOST}:{self.port}"
 
     async def start(self, serving: bool = True) -> None:
-        handler = service_handler(self._service, self.servicer, NoObserver())
-        self._server = RpcServer(HOST, self.port, [handler], [self._service.full_name], self._tls)
+        ledger = ServedLedger()
+        handlers = [service_handler(self._service, self.servicer, NoObserver(), ledger), served_handler(ledger)]
+        self._server = RpcServer(HOST, self.port, handlers, [self._service.full_name], self._tls)
         await self._server.start()
         self.port = self._server.port
         await self._server.health.set_serving(serving)
@@ -197,12 +212,14 @@ QUICK = Limits(health_interval=0.1, health_timeout=1.0, dns_interval=0.1, log_fl
 class RunningGateway:
     """A gateway in this process, its Envoy beside it, and a client's channel to it."""
 
-    def __init__(self, gateway: Gateway, channel: grpc.aio.Channel) -> None:
+    channel: grpc.aio.Channel
+
+    def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.channel = channel
         self._num_refused = 0
+        self._has_stopped = False
         self._refused = gateway.figures.metrics.refused
-        gateway.figures.metrics.refused = self._count_refused  # type: ignore[method-assign]
+        gateway.figures.metrics.refused = self._count_refused
 
     def _count_refused(self, *arguments: Any) -> None:
         """Count what the log has no entry of."""
@@ -212,6 +229,13 @@ class RunningGateway:
     @property
     def web_address(self) -> str:
         return f"http://{HOST}:{self.gateway.http_port}"
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Stop it as a signal does, with all that it has to count; no effect on one that has stopped."""
+        if not self._has_stopped:
+            self._has_stopped = True
+            await self.gateway.server.stop(drain_seconds)
+            await self.gateway.worker.stop()
 
     async def until(self, serving: bool, paradigm: str | None = None) -> None:
         """Wait until the gateway's health for one paradigm, or for all, says so."""
@@ -240,7 +264,9 @@ class RunningGateway:
             while (await admin.counters()).requests_active:
                 await asyncio.sleep(0.01)
             await self.poll()
-            while self.value("tandem_requests_total") - self._num_refused < (await admin.counters()).log_entries_written:
+            while (
+                self.value("tandem_requests_total") - self._num_refused < (await admin.counters()).log_entries_written
+            ):
                 await asyncio.sleep(0.01)
 
     def unary(self, path: str, request: bytes, **options: Any) -> Any:
@@ -272,13 +298,13 @@ async def running_gateway(
     chosen = GatewaySettings(port=0, http_port=0, **{**targets, **settings})
     with private_sockets() as sockets:
         gateway = assemble(chosen, sockets, limits, clock)
+        running = RunningGateway(gateway)
+        await gateway.server.start()
         try:
-            await gateway.server.start()
             await gateway.worker.start()
             await gateway.server.health.set_serving(True)
             options = [("grpc.use_local_subchannel_pool", 1)]
-            async with grpc.aio.insecure_channel(f"{HOST}:{gateway.server.port}", options=options) as channel:
-                yield RunningGateway(gateway, channel)
+            async with grpc.aio.insecure_channel(f"{HOST}:{gateway.server.port}", options=options) as running.channel:
+                yield running
         finally:
-            await gateway.server.stop(0)
-            await gateway.worker.stop()
+            await running.stop(0)

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.http_app import PAGES
+from gateway.http.app import PAGES
 from tests.integration.gateway.fakes import SAMPLE, FakeBackend, RunningGateway, running_gateway
 
 
 @pytest.fixture
 async def http(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http.port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http_port}") as client:
         yield client
 
 
@@ -27,7 +27,7 @@ async def test_probes_follow_the_backends(gateway: RunningGateway, gan: FakeBack
     await gateway.until(serving=False)
     unready = await http.get("/readyz")
     assert unready.status_code == 503
-    assert unready.json()["missing"] == {"parallel": f"parallel backend is not reachable at {gan.target}"}
+    assert unready.json()["missing"] == {"parallel": f"parallel backend is not ready at {gan.target}"}
     assert (await http.get("/livez")).status_code == 200
 
 
@@ -48,6 +48,7 @@ async def test_metrics_can_be_read(gateway: RunningGateway, http: httpx.AsyncCli
 async def test_status_tells_what_runs(gateway: RunningGateway, gan: FakeBackend, http: httpx.AsyncClient) -> None:
     for _ in range(3):
         await gateway.unary(SAMPLE, b"")
+    await gateway.until_idle()
     status = (await http.get("/status")).json()
     assert status["grpc_port"] == gateway.gateway.server.port
     found = {each["paradigm"]: each for each in status["paradigms"]}["parallel"]
@@ -69,8 +70,10 @@ async def test_status_tells_what_runs(gateway: RunningGateway, gan: FakeBackend,
 async def test_history_tells_what_the_metrics_tell(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
     for _ in range(3):
         await gateway.unary(SAMPLE, b"\x10\x02")
+    await gateway.until_idle()
     [series] = (await http.get("/history")).json()["series"]
     assert (series["paradigm"], series["model"], series["finished"]) == ("parallel", "fake-<gan>", 3)
+    await gateway.until_idle()
     assert series["outputs"] == {"image": gateway.value("tandem_outputs_total")} == {"image": 6}
     assert 0 < series["p50_seconds"] <= series["p95_seconds"] <= series["p99_seconds"] < 10
 
@@ -97,10 +100,16 @@ async def test_a_page_that_has_not_changed_is_not_sent_again(http: httpx.AsyncCl
 
 @pytest.mark.parametrize("path", ["/", "/pages/main.js", "/status", "/history"])
 async def test_a_rebound_name_is_refused(http: httpx.AsyncClient, path: str) -> None:
-    response = await http.get(path, headers={"host": '"><script>alert(1)</script>'})
+    response = await http.get(path, headers={"host": "evil.example"})
     assert response.status_code == 403
     assert response.headers["content-type"] == "application/json"
     assert "localhost, an IP address" in response.json()["error"]["message"]
+
+
+async def test_a_host_that_is_none_is_not_repeated(http: httpx.AsyncClient) -> None:
+    response = await http.get("/", headers={"host": '"><script>alert(1)</script>'})
+    assert response.status_code == 400
+    assert "script" not in response.text
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
@@ -110,7 +119,7 @@ async def test_machines_may_ask_under_any_name(http: httpx.AsyncClient, path: st
 
 async def test_a_configured_name_is_served(ar: FakeBackend, gan: FakeBackend) -> None:
     async with running_gateway([ar], [gan], http_hosts=["gw.lan"]) as gateway:
-        address = f"http://127.0.0.1:{gateway.gateway.http.port}"
+        address = f"http://127.0.0.1:{gateway.gateway.http_port}"
         async with httpx.AsyncClient(base_url=address) as http:
             assert (await http.get("/status", headers={"host": "GW.lan:8080"})).status_code == 200
             assert (await http.get("/status", headers={"host": "other.lan"})).status_code == 403
