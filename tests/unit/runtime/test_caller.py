@@ -1,8 +1,10 @@
 """Who calls, read from metadata: one identifier or nobody; anything else is refused, not mended."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from runtime.caller import CALLER_METADATA, NOBODY, caller_of
+from runtime.caller import CALLER_METADATA, NOBODY, PEER_METADATA, caller_of, peer_of
 from runtime.errors import InvalidArgument
 
 
@@ -24,3 +26,20 @@ def test_what_is_no_identifier_is_refused(value: str | bytes) -> None:
 def test_two_values_are_refused_even_if_they_are_alike() -> None:
     with pytest.raises(InvalidArgument, match=r"tandem-caller: \['a', 'a'\]"):
         caller_of([(CALLER_METADATA, "a"), (CALLER_METADATA, "a")])
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "10.1.2.3", "::1", "2001:db8::7", "fe80::1%eth0", "::ffff:10.0.0.1"])
+def test_a_peer_is_an_address(value: str) -> None:
+    assert peer_of([(PEER_METADATA, value), (CALLER_METADATA, "alice")]) == value
+
+
+@pytest.mark.parametrize(
+    "values", [[], [""], ["alice"], ["/run/a.sock"], ["1.2.3.4\n"], ["1" * 46], [b"::1"], ["::1"] * 2]
+)
+def test_what_is_no_address_is_nobody(values: list[str | bytes]) -> None:
+    assert peer_of([(PEER_METADATA, value) for value in values]) == NOBODY
+
+
+@given(name=st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
+def test_no_identifier_is_taken_for_an_address(name: str) -> None:
+    assert peer_of([(PEER_METADATA, name)]) == NOBODY

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from runtime.routes import Route, all_routes, list_models_route, modality_of
+from runtime.routes import Route, all_routes, list_models_route, modality_of, route_of
 from tandem.ar.v1 import ar_pb2
-from tandem.common.v1 import images_pb2
+from tandem.common.v1 import images_pb2, served_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 
@@ -29,6 +29,16 @@ def test_every_rpc_of_both_services_is_there() -> None:
     assert "/tandem.ar.v1.AutoregressiveService/Generate" in paths
     assert "/tandem.gan.v1.GanService/ListModels" in paths
     assert list_models_route("sequential").path == "/tandem.ar.v1.AutoregressiveService/ListModels"
+
+
+def test_a_method_is_found_by_its_descriptor_and_those_of_other_services_are_not() -> None:
+    for each in all_routes():
+        package = ar_pb2 if each.paradigm == "sequential" else gan_pb2
+        [service] = package.DESCRIPTOR.services_by_name.values()
+        found = route_of(service.methods_by_name[each.rpc])
+        assert found is not None
+        assert (found.path, found.paradigm, found.unit) == (each.path, each.paradigm, each.unit)
+    assert route_of(served_pb2.DESCRIPTOR.services_by_name["ServedService"].methods[0]) is None
 
 
 @pytest.mark.parametrize("rpc", TABLE)
