@@ -12,8 +12,14 @@ from services.common.batch_request import BatchRequest
 NEVER = Deadline(math.inf)
 
 
-def request(loop: asyncio.AbstractEventLoop, name: str, num_samples: int, deadline: Deadline = NEVER):
-    return BatchRequest(name, num_samples, deadline, 0.0, loop.create_future())
+def request(loop: asyncio.AbstractEventLoop, name: str, num_samples: int, deadline: Deadline = NEVER, caller: str = ""):
+    return BatchRequest(name, num_samples, deadline, 0.0, loop.create_future(), caller)
+
+
+def crowd(loop: asyncio.AbstractEventLoop, queue: BatchQueue, *requests: tuple[str, int]) -> None:
+    """Add requests of (caller, size), named by their caller and a number."""
+    for number, (caller, size) in enumerate(requests):
+        queue.add(request(loop, f"{caller}{number}", size, caller=caller))
 
 
 @pytest.fixture
@@ -76,6 +82,104 @@ def test_requests_past_their_deadline_are_not_batched(loop):
     assert taken.expired == [late]
     assert described(taken) == [("in time", 0, 2)]
     assert queue.num_samples == 0
+
+
+def test_callers_take_turns_and_each_is_served_in_its_own_order(loop):
+    queue = BatchQueue(max_samples=100)
+    crowd(loop, queue, ("hog", 1), ("hog", 1), ("hog", 1), ("a", 1), ("a", 1), ("b", 1))
+    order = [name for _ in range(2) for name, _, _ in described(queue.take(3, now=1.0))]
+    assert order == ["hog0", "a3", "b5", "hog1", "a4", "hog2"]
+
+
+def test_a_request_that_does_not_fit_goes_behind_its_caller_s_others_and_the_turn_passes_on(loop):
+    queue = BatchQueue(max_samples=100)
+    crowd(loop, queue, ("hog", 10), ("hog", 1), ("a", 1))
+    assert described(queue.take(4, now=1.0)) == [("hog0", 0, 4)]
+    assert described(queue.take(4, now=2.0)) == [("a2", 0, 1), ("hog1", 0, 1), ("hog0", 4, 6)]
+    assert described(queue.take(4, now=3.0)) == [("hog0", 6, 10)]
+
+
+def test_ten_light_callers_beside_a_hog_wait_for_one_batch_at_most(loop):
+    """Whatever the hog has in the queue: all ten ride in the next batch but one, as the first is under way."""
+    queue = BatchQueue(max_samples=4096)
+    crowd(loop, queue, *[("hog", 64)] * 50)
+    queue.take(64, now=1.0)
+    for round_ in range(20):
+        crowd(loop, queue, *((f"light {number}", 1) for number in range(10)))
+        first = described(queue.take(64, now=2.0))
+        second = described(queue.take(64, now=2.0))
+        names = {name.rstrip("0123456789") for name, _, _ in [*first, *second]}
+        assert sum(name.startswith("light") for name, _, _ in [*first, *second]) == 10, (round_, names)
+        assert sum(one[2] - one[1] for one in first) == sum(one[2] - one[1] for one in second) == 64
+
+
+def test_the_part_of_one_caller_is_bounded(loop):
+    queue = BatchQueue(max_samples=10, max_samples_of_caller=6)
+    crowd(loop, queue, ("hog", 4))
+    assert [queue.has_room_of_caller("hog", count) for count in (2, 3)] == [True, False]
+    assert queue.has_room_of_caller("a", 6)
+    queue.take(3, now=1.0)
+    assert queue.has_room_of_caller("hog", 5)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "ahead"),
+    [
+        ([], 0),
+        ([("me", 5), ("me", 7)], 12),
+        ([("hog", 64)] * 50, 64),  # one turn of theirs before mine
+        ([("hog", 1)] * 50, 1),
+        ([("hog", 64)] * 50 + [("me", 1)], 1 + 2 * 64),
+        ([("hog", 640)], 64),  # which goes a batch at a time
+        ([(name, 3) for name in "abcdefghij"], 30),
+    ],
+)
+def test_what_is_ahead_of_a_newcomer_is_its_own_and_the_turns_of_others(loop, waiting, ahead):
+    queue = BatchQueue(max_samples=10_000)
+    crowd(loop, queue, *waiting)
+    assert queue.samples_ahead("me", 64) == pytest.approx(ahead)
+
+
+@given(
+    callers=st.lists(st.sampled_from(["me", "a", "b", "c"]), max_size=40),
+    limits=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+)
+def test_a_newcomer_begins_when_it_was_told(callers, limits):
+    """With requests of one sample, but for the place in the round: callers behind it have one turn less before it."""
+    loop = asyncio.new_event_loop()
+    queue = BatchQueue(max_samples=10_000)
+    crowd(loop, queue, *((caller, 1) for caller in callers))
+    ahead = queue.samples_ahead("me", 8)
+    mine = request(loop, "mine", 1, caller="me")
+    queue.add(mine)
+    order = []
+    while mine not in order:
+        order += [one.request for one in queue.take(limits[len(order) % len(limits)], now=1.0).slices]
+    assert ahead - len(set(callers) - {"me"}) <= order.index(mine) <= ahead
+    loop.close()
+
+
+@given(
+    waiting=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 20)), max_size=30),
+    limits=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+)
+def test_no_caller_gets_two_turns_while_another_waits_for_one(waiting, limits):
+    loop = asyncio.new_event_loop()
+    queue = BatchQueue(max_samples=1000)
+    crowd(loop, queue, *waiting)
+    turns = []
+    batch = 0
+    while queue.num_samples:
+        turns += [one.request.caller for one in queue.take(limits[batch % len(limits)], now=1.0).slices]
+        queue.check_integrity()
+        batch += 1
+    for caller in {caller for caller, _ in waiting}:
+        # Up to its last turn it waits all the time, so between two of its turns nobody else has more than one.
+        own = [place for place, each in enumerate(turns) if each == caller]
+        for first, second in zip([-1, *own], own, strict=False):
+            between = turns[first + 1 : second]
+            assert len(between) == len(set(between)), (turns, caller)
+    loop.close()
 
 
 def taken_together(queue, *requests):

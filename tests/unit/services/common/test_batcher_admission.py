@@ -1,0 +1,141 @@
+"""Who may join a batcher's queue: callers take turns and have bounds, and what would begin too late is refused."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from runtime.deadlines import Deadline
+from runtime.errors import ResourceExhausted, WaitTooLong
+from services.common.batcher import Batcher, BatchLimits
+from tests.unit.services.common.fakes import Doubler, Recorder, Stepwise
+
+NEVER = Deadline(math.inf)
+LIMIT_SECONDS = 20
+
+
+@contextlib.asynccontextmanager
+async def held(model: Doubler, limits: BatchLimits) -> AsyncIterator[Batcher[list[int], list[int]]]:
+    """A batcher whose only instance is held in a pass of the number 0; in the end the books must balance."""
+    batcher: Batcher[list[int], list[int]] = Batcher("doubler", [model.run], limits, Recorder())
+    batcher.start()
+    first = submit(batcher, [0])
+    assert await asyncio.to_thread(model.entered.acquire, timeout=LIMIT_SECONDS)
+    try:
+        yield batcher
+        model.gate.set()
+        await first
+        batcher.check_integrity()
+    finally:
+        model.gate.set()
+        await batcher.stop()
+
+
+def submit(batcher, numbers: list[int], caller: str = "", deadline: Deadline = NEVER, is_begun: bool = False):
+    return asyncio.ensure_future(batcher.submit(numbers, len(numbers), deadline, caller, is_begun=is_begun))
+
+
+async def until_queued(batcher, num_samples: int) -> None:
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while batcher.num_queued != num_samples:
+            await asyncio.sleep(0)
+
+
+async def test_ten_light_callers_beside_a_hog_are_in_the_next_batch():
+    """Counted in batches: 200 requests of the hog wait, and each round of light ones is done in the batch after."""
+    model = Stepwise()
+    async with held(model, BatchLimits(16, 4096)) as batcher:
+        hog = [submit(batcher, [1] * 4, "hog") for _ in range(200)]
+        await until_queued(batcher, 800)
+        for _ in range(5):
+            light = [submit(batcher, [2], f"light {number}") for number in range(10)]
+            await until_queued(batcher, batcher.num_queued + 10)
+            num_before = len(model.batch_sizes)
+            while not all(each.done() for each in light):
+                model.steps.release()
+                assert await asyncio.to_thread(model.entered.acquire, timeout=LIMIT_SECONDS)
+                await asyncio.sleep(0)
+            # The batch in hand, that of the light ones, and one that began while their results were handed out.
+            assert len(model.batch_sizes) - num_before <= 3
+        model.gate.set()
+        await asyncio.gather(*hog)
+    assert set(model.batch_sizes[1:-1]) == {16}, "nobody's turn leaves room in a batch"
+
+
+async def test_one_caller_cannot_fill_the_queue_to_others():
+    async with held(Doubler(is_open=False), BatchLimits(4, 8, max_queued_of_caller=6)) as batcher:
+        hog = submit(batcher, [1] * 5, "hog")
+        await until_queued(batcher, 5)
+        with pytest.raises(ResourceExhausted, match=r"a caller's part of the queue of doubler is full \(limit 6\)"):
+            await submit(batcher, [1, 2], "hog")
+        other = submit(batcher, [1, 2, 3], "a")
+        await until_queued(batcher, 8)
+        with pytest.raises(ResourceExhausted, match=r"the queue of doubler is full \(limit 8\)"):
+            await submit(batcher, [1], "b")
+        batcher_room = asyncio.ensure_future(batcher.wait_for_room(2, "hog"))
+        other.cancel()
+        await until_queued(batcher, 5)
+        assert not batcher_room.done(), "there is room, but not for the hog"
+        hog.cancel()
+        await asyncio.wait_for(batcher_room, LIMIT_SECONDS)
+
+
+async def learned(batcher, seconds: float) -> None:
+    """Let the batcher know that a pass takes so long."""
+    batcher._pass_times.observe(4, seconds)
+
+
+async def test_what_would_begin_too_late_is_refused_at_once():
+    limits = BatchLimits(4, 100, max_wait_seconds=30.0)
+    async with held(Doubler(is_open=False), limits) as batcher:
+        await learned(batcher, 10.0)
+        waiting = [submit(batcher, [1] * 4, "a") for _ in range(3)]
+        await until_queued(batcher, 12)
+        # 12 samples in passes of 4: 30 s, and 10 s of its own.
+        with pytest.raises(WaitTooLong, match=r"about 30 s .* longer than the .* that its deadline leaves; retry in 5"):
+            await submit(batcher, [1], "a", Deadline.after(35.0))
+        waiting.append(submit(batcher, [1] * 4, "a", Deadline.after(45.0)))
+        await until_queued(batcher, 16)
+        with pytest.raises(WaitTooLong, match="longer than the 30 s that the server lets anybody wait; retry in 10 s"):
+            await submit(batcher, [1], "a")
+        waiting.append(submit(batcher, [1], "b", Deadline.after(45.0)))  # whose turn comes after one batch of a's
+        await until_queued(batcher, 17)
+        for each in waiting:
+            each.cancel()
+
+
+async def test_the_rest_of_a_call_that_has_begun_is_not_refused_for_time():
+    async with held(Doubler(is_open=False), BatchLimits(4, 100, max_wait_seconds=1.0)) as batcher:
+        await learned(batcher, 10.0)
+        first = submit(batcher, [1] * 4)
+        await until_queued(batcher, 4)
+        rest = submit(batcher, [2] * 4, is_begun=True)
+        await until_queued(batcher, 8)
+        for each in (first, rest):
+            each.cancel()
+
+
+async def test_a_lone_request_is_never_refused_for_time():
+    async with held(Doubler(is_open=False), BatchLimits(4, 100, max_wait_seconds=1e-9)) as batcher:
+        await learned(batcher, 10.0)
+        lone = submit(batcher, [1], deadline=Deadline(time.monotonic() + 3600))
+        await until_queued(batcher, 1)
+        lone.cancel()
+
+
+async def test_before_a_pass_has_ended_nothing_is_refused_for_time():
+    async with held(Doubler(is_open=False), BatchLimits(4, 1000, max_wait_seconds=1e-9)) as batcher:
+        waiting = [submit(batcher, [1] * 4) for _ in range(100)]
+        await until_queued(batcher, 400)
+        for each in waiting:
+            each.cancel()
+
+
+async def test_room_for_more_than_there_is_ever_room_for_is_not_waited_for():
+    async with held(Doubler(is_open=False), BatchLimits(4, 8)) as batcher:
+        await asyncio.wait_for(batcher.wait_for_room(100), LIMIT_SECONDS)
+        with pytest.raises(ResourceExhausted):
+            await submit(batcher, [1] * 100)
