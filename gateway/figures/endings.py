@@ -21,7 +21,6 @@ _NAMES = {str(code.value[0]): code.name for code in grpc.StatusCode}
 _FULL = str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
 _DENIED_DETAILS = "ext_authz_denied"
 _UPSTREAM_DETAILS = "via_upstream"
-_DEADLINE_DETAILS = "max_duration_timeout"
 
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _UNIT_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -41,8 +40,6 @@ def code_of(raw: HTTPAccessLogEntry, status: str, duration_seconds: float) -> st
         return "DEADLINE_EXCEEDED" if _explains(timeout, duration_seconds) else "CANCELLED"
     if status:
         return _NAMES.get(status, "UNKNOWN")
-    if raw.response.response_code_details == _DEADLINE_DETAILS:
-        return "DEADLINE_EXCEEDED"
     # Envoy can only reset a stream whose reply has begun, and grpc clients call that INTERNAL.
     return "INTERNAL" if raw.response.HasField("response_code") else "UNAVAILABLE"
 

@@ -25,6 +25,7 @@ class Models:
     def __init__(self, channels: ReplicaChannels) -> None:
         self._channels = channels
         self._listed: dict[tuple[str, str], tuple[Any, ...]] = {}  # by paradigm and address
+        self._silent: set[tuple[str, str]] = set()
 
     def of(self, paradigm: str) -> list[Any]:
         """Return the Model messages of a paradigm, each name once."""
@@ -32,9 +33,10 @@ class Models:
         return list({model.name: model for model in listed}.values())
 
     async def follow(self, replicas: Iterable[ProxiedReplica]) -> None:
-        """Ask those that serve and were not asked yet; forget those that do not serve any more."""
+        """Ask those that serve and have not told yet; forget those that do not serve any more."""
         serving = {(each.paradigm, each.address) for each in replicas if each.is_serving}
         self._listed = {key: models for key, models in self._listed.items() if key in serving}
+        self._silent &= serving
         await asyncio.gather(*(self._ask(*key) for key in serving - self._listed.keys()))
 
     async def _ask(self, paradigm: str, address: str) -> None:
@@ -43,6 +45,8 @@ class Models:
             ask: Any = self._channels.to(address).unary_unary(route.path)
             reply: Any = route.response_class.FromString(await ask(b"", timeout=LIST_MODELS_SECONDS))
         except (grpc.aio.AioRpcError, DecodeError) as error:
-            logger.warning("%s backend at %s does not list its models: %s", paradigm, address, error)
-            return
-        self._listed[paradigm, address] = tuple(reply.models)
+            if (paradigm, address) not in self._silent:
+                logger.warning("%s backend at %s does not list its models: %s", paradigm, address, error)
+            self._silent.add((paradigm, address))
+        else:
+            self._listed[paradigm, address] = tuple(reply.models)

@@ -30,15 +30,9 @@ CODES: dict[str, tuple[Any, str]] = {
         "DEADLINE_EXCEEDED",
     ),
     "a deadline that was rounded up": (left(timeout="12400m", duration=12.3), "DEADLINE_EXCEEDED"),
-    "the proxy's timer was first": (
-        refused("4", details="max_duration_timeout", attempts=1),
-        "DEADLINE_EXCEEDED",
-    ),
-    "the proxy's timer, after a message": (
-        entry(status=None, details="max_duration_timeout", **LEFT),
-        "DEADLINE_EXCEEDED",
-    ),
+    "the request was not here in time": (refused("4", details="request_overall_timeout"), "DEADLINE_EXCEEDED"),
     "the backend's timer": (entry(status="4", in_headers=True), "DEADLINE_EXCEEDED"),
+    "the backend's timer, after a message": (entry(status="4"), "DEADLINE_EXCEEDED"),
     "the gateway is full": (refused("8", attempts=1, **OVERFLOW), "RESOURCE_EXHAUSTED"),
     "no replica is ready": (refused("14", flags=("no_healthy_upstream",)), "UNAVAILABLE"),
     "not configured": (refused("14"), "UNAVAILABLE"),

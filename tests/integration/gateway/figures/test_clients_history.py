@@ -1,0 +1,203 @@
+"""After everything that can happen to a request, the counters equal what the clients saw themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import grpc
+import pytest
+
+from runtime.errors import InvalidArgument, ResourceExhausted
+from tandem.ar.v1 import ar_pb2
+from tests.integration.gateway.fakes import (
+    GENERATE,
+    HOLD,
+    SAMPLE,
+    FakeBackend,
+    FakeParallel,
+    FakeSequential,
+    RunningGateway,
+    running_gateway,
+)
+from tests.integration.gateway.proxy.backend_process import backend_process
+
+NUM_TOKENS = 4
+REQUEST = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=NUM_TOKENS)).SerializeToString()
+HELD = ar_pb2.GenerateRequest(text=HOLD).SerializeToString()
+
+
+class Clients:
+    """Callers that remember how each of their calls ended, and what it brought."""
+
+    def __init__(self, gateway: RunningGateway) -> None:
+        self._gateway = gateway
+        self.codes: Counter[str] = Counter()
+        self.num_tokens = 0
+        self.num_first_tokens = 0
+
+    async def generate(
+        self, request: bytes = REQUEST, timeout: float | None = None, leave_after: int | None = None
+    ) -> None:
+        """Read a stream to its end, or leave after so many tokens."""
+        call = self._gateway.stream(GENERATE, request, timeout=timeout)
+        num_tokens = 0
+        try:
+            async for message in call:
+                num_tokens += len(ar_pb2.GenerateResponse.FromString(message).token_ids)
+                if num_tokens == leave_after:
+                    call.cancel()
+        except (grpc.aio.AioRpcError, asyncio.CancelledError):
+            pass
+        self.codes[(await call.code()).name] += 1
+        self.num_tokens += num_tokens
+        self.num_first_tokens += num_tokens > 0
+
+    async def leave_early(self, text: FakeSequential) -> None:
+        """Cancel a call that the backend has begun and said nothing of."""
+        began = text.num_calls
+        call = self._gateway.stream(GENERATE, HELD)
+        async with asyncio.timeout(20):
+            while text.num_calls == began:
+                await asyncio.sleep(0.001)
+        call.cancel()
+        self.codes[(await call.code()).name] += 1
+
+    async def sample(self) -> None:
+        try:
+            await self._gateway.unary(SAMPLE, b"")
+            self.codes["OK"] += 1
+        except grpc.aio.AioRpcError as error:
+            self.codes[error.code().name] += 1
+
+    async def assert_counted(self) -> None:
+        await self._gateway.until_idle()
+        for code, count in self.codes.items():
+            assert self._gateway.value("tandem_requests_total", code=code) == count, code
+        assert self._gateway.value("tandem_requests_total") == self.codes.total()
+        assert self._gateway.value("gen_ai_server_request_duration_seconds_count") == self.codes.total()
+
+
+def held_after(count: int) -> Callable[[int], Awaitable[object] | None]:
+    """Return what makes a stream stop after so many tokens."""
+    return lambda index: asyncio.Event().wait() if index == count + 1 else None
+
+
+async def test_every_way_to_end_is_counted_once(
+    gateway: RunningGateway, text: FakeSequential, images: FakeParallel
+) -> None:
+    clients, chance = Clients(gateway), random.Random(5)
+
+    async def refuse() -> None:
+        raise chance.choice([ResourceExhausted("the queue", 1, 0.1), InvalidArgument("count", 0, "1")])
+
+    images.before_sample = lambda: refuse() if chance.random() < 0.5 else None
+    kinds = [
+        *[clients.generate] * 20,
+        *[lambda: clients.leave_early(text)] * 10,
+        *[lambda: clients.generate(HELD, timeout=0.25)] * 10,
+        *[clients.sample] * 30,
+    ]
+    chance.shuffle(kinds)
+    for start in range(0, len(kinds), 10):
+        await asyncio.gather(*(each() for each in kinds[start : start + 10]))
+    await clients.assert_counted()
+    assert set(clients.codes) == {"OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INVALID_ARGUMENT"}
+    assert clients.codes["CANCELLED"] == clients.codes["DEADLINE_EXCEEDED"] == 10
+    assert gateway.value("tandem_outputs_total", unit="token") == clients.num_tokens == 20 * NUM_TOKENS
+    shed = gateway.value("tandem_requests_shed_total", reason="backend_full")
+    assert shed == clients.codes["RESOURCE_EXHAUSTED"]
+    assert gateway.value("tandem_log_entries_dropped_total") == 0
+
+
+@pytest.mark.parametrize("ending", ["the client leaves", "its deadline passes"])
+async def test_what_a_stream_brought_before_it_was_cut_is_counted(
+    gateway: RunningGateway, text: FakeSequential, ending: str
+) -> None:
+    clients = Clients(gateway)
+    text.before_message = held_after(3)
+    how = {"leave_after": 3} if ending == "the client leaves" else {"timeout": 0.3}
+    await asyncio.gather(*(clients.generate(REQUEST, **how) for _ in range(10)))
+    await clients.assert_counted()
+    assert set(clients.codes) == {"CANCELLED" if ending == "the client leaves" else "DEADLINE_EXCEEDED"}
+    assert gateway.value("tandem_outputs_total", model="fake-text", unit="token") == clients.num_tokens == 30
+    assert gateway.value("tandem_time_to_first_output_seconds_count", model="fake-text") == 10
+    assert gateway.value("tandem_requests_without_output_total") == 0
+
+
+async def test_what_the_gateway_refuses_is_shed_by_the_gateway(ar: FakeBackend, text: FakeSequential) -> None:
+    async with running_gateway([ar], max_in_flight=2) as gateway:
+        await gateway.until(serving=True)
+        clients = Clients(gateway)
+        held = [asyncio.create_task(clients.generate(HELD, timeout=60)) for _ in range(2)]
+        async with asyncio.timeout(20):
+            while text.open_calls < 2:
+                await asyncio.sleep(0.005)
+        await gateway.poll()
+        assert gateway.value("tandem_requests_in_flight", paradigm="sequential") == 2
+        await asyncio.gather(*(clients.generate() for _ in range(5)))
+        for each in held:
+            each.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+        await gateway.until_idle()
+        assert clients.codes["RESOURCE_EXHAUSTED"] == 5
+        assert gateway.value("tandem_requests_total", code="RESOURCE_EXHAUSTED") == 5
+        assert gateway.value("tandem_requests_shed_total", reason="gateway_full") == 5
+        assert gateway.value("tandem_requests_shed_total", reason="backend_full") == 0
+        assert gateway.value("tandem_requests_in_flight") == 0
+
+
+async def test_nobody_is_there(ar: FakeBackend) -> None:
+    async with running_gateway([ar]) as gateway:
+        await gateway.until(serving=True)
+        await ar.set_serving(False)
+        await gateway.until_replicas_serve("sequential", 0)
+        clients = Clients(gateway)
+        await asyncio.gather(*(clients.generate() for _ in range(3)))
+        await asyncio.gather(*(clients.sample() for _ in range(2)))  # a paradigm that is not configured
+        await clients.assert_counted()
+        assert clients.codes == {"UNAVAILABLE": 5}
+        assert gateway.value("tandem_requests_without_output_total", code="UNAVAILABLE") == 5
+
+
+async def test_a_replica_that_is_killed() -> None:
+    """Nobody is left who could be asked what its calls had."""
+    async with backend_process() as (process, target), running_gateway(ar_targets=[target], gan_targets=[]) as gateway:
+        await gateway.until(serving=True)
+        begun = asyncio.Semaphore(0)
+        codes: Counter[str] = Counter()
+
+        async def read() -> None:
+            call = gateway.stream(GENERATE, b"100000")
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                async for _ in call:
+                    begun.release()
+            codes[(await call.code()).name] += 1
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(6):
+                group.create_task(read())
+            for _ in range(100):
+                await begun.acquire()
+            process.kill()
+        await gateway.until_idle()
+        assert codes.total() == 6
+        for code, count in codes.items():
+            assert gateway.value("tandem_requests_total", code=code) == count
+        assert gateway.value("tandem_requests_total", model="unknown") == 6
+
+
+async def test_a_call_that_was_tried_again_is_one_request(ar: FakeBackend) -> None:
+    async with (
+        backend_process() as (process, target),
+        running_gateway(ar_targets=[ar.target, target], gan_targets=[]) as gateway,
+    ):
+        await gateway.until_replicas_serve("sequential", 2)
+        clients = Clients(gateway)
+        calls = [asyncio.create_task(clients.generate()) for _ in range(10)]
+        process.kill()
+        await asyncio.gather(*calls)
+        await clients.assert_counted()
