@@ -116,7 +116,8 @@ def _failures() -> list[Panel]:
         ),
         lines(
             "Not counted",
-            "Requests, a second, that no other figure contains, because the gateway did not read the proxy's log in time.",
+            "Requests, a second, that no other figure contains, because the gateway did not read the proxy's log in"
+            " time.",
             PER_SECOND,
             [Query("sum (rate(tandem_log_entries_dropped_total[$window]))", "log entries")],
         ),

@@ -124,7 +124,7 @@ def _latency() -> list[Panel]:
     ]
     for paradigm, match in CHOSEN.items():
         query = Query(rate(f"{DURATION}_bucket", "le", f"{match},{FINISHED}"), "{{le}}")
-        text = "Requests a second by latency. Both paradigms have the same buckets, each at most a tenth wider than the one below."
+        text = "Requests a second by latency. Both paradigms have the same buckets, a tenth apart."
         panels.append(buckets(f"Latencies, {paradigm}", text, query))
     return panels
 
