@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from tandem.cli.envoy import envoy_version
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
@@ -39,6 +40,7 @@ def demo(
     """Start everything, stream a text, draw pictures both ways, race the two, measure and report, stop."""
     terminal = Terminal()
     with friendly_errors(terminal):
+        envoy_version()  # all that is shown goes through the gateway
         plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
         tour = Tour(plan, out, terminal, report)
         # A measurement that lost a process in the middle is none.

@@ -15,6 +15,7 @@ from typing import Any
 
 from runtime.models import ModelRepository
 from runtime.settings import cache_folder
+from tandem.cli.envoy import envoy_version
 from tandem.cli.plan import Ports
 from tandem.cli.ports import is_free, listener
 from tandem.cli.tiny_onnx import identity_model
@@ -84,7 +85,8 @@ def _compiler() -> Finding:
 
 
 def libraries() -> Iterator[Finding]:
-    """torch, the native kernel, and each execution provider that ONNX Runtime was built with: does it really run?"""
+    """Envoy, torch, the native kernel, and each provider that ONNX Runtime was built with: does it really run?"""
+    yield _envoy()
     missing = [name for name in ("torch", "onnxruntime") if find_spec(name) is None]
     if missing:
         yield Finding(
@@ -103,6 +105,13 @@ def libraries() -> Iterator[Finding]:
     onnxruntime.set_default_logger_severity(SILENT)
     for provider in onnxruntime.get_available_providers():
         yield _provider(onnxruntime, provider)
+
+
+def _envoy() -> Finding:
+    try:
+        return Finding("envoy", f"{envoy_version()}, the gateway's proxy", True)
+    except OSError as error:
+        return Finding("envoy", f"none, so there is no gateway: {error}", False)
 
 
 def _native_kernel() -> Finding:

@@ -51,13 +51,24 @@ class Ports:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to start: ports, the model repository, and the models of each backend."""
+    """What to start: ports, the model repository, the models of each backend, and whether there is a gateway."""
 
     ports: Ports
     models_dir: Path
     sequential_models: Sequence[str]
     parallel_models: Sequence[str]
     drain_seconds: float
+    has_gateway: bool = True
+
+    @property
+    def sequential_address(self) -> str:
+        """The sequential backend's gRPC address."""
+        return f"{HOST}:{self.ports.ar_port}"
+
+    @property
+    def parallel_address(self) -> str:
+        """The parallel backend's gRPC address."""
+        return f"{HOST}:{self.ports.gan_port}"
 
     @property
     def address(self) -> str:
@@ -70,11 +81,12 @@ class Plan:
         return f"http://{HOST}:{self.ports.http_port}"
 
     def layers(self) -> list[list[ChildSpec]]:
-        """Return the processes: both backends, and the gateway in front of them."""
+        """Return the processes: both backends, and the gateway in front of them, if there is one."""
         ports = self.ports
         sequential = self._backend(SEQUENTIAL, "services.ar", ports.ar_port, ports.ar_metrics_port)
         parallel = self._backend(PARALLEL, "services.gan", ports.gan_port, ports.gan_metrics_port)
-        return [[sequential, parallel], [self._gateway(sequential.address, parallel.address)]]
+        front = [[self._gateway(sequential.address, parallel.address)]] if self.has_gateway else []
+        return [[sequential, parallel], *front]
 
     def _backend(self, name: str, module: str, port: int, metrics_port: int) -> ChildSpec:
         models = self.sequential_models if name == SEQUENTIAL else self.parallel_models

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from runtime.models import ModelRepository, ModelSpec
+from tandem.cli.envoy import envoy_problem
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
@@ -48,14 +49,17 @@ def up(
 ) -> None:
     """Start the gateway and both backends, and keep them until Ctrl-C.
 
-    One that dies is started again, up to five times in a row. Missing weights are downloaded first. Other settings of
-    the processes: TANDEM_* variables and tandem.toml, see [bold]python -m services.ar --help[/bold],
-    [bold]services.gan[/bold] and [bold]gateway[/bold].
+    Where Envoy does not run there is no gateway, and the backends serve alone. A process that dies is started again, up
+    to five times in a row. Missing weights are downloaded first. Other settings of the processes: TANDEM_* variables
+    and tandem.toml, see [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and [bold]gateway[/bold].
     """
     ports = Ports(port, http_port, ar_port, ar_metrics_port, gan_port, gan_metrics_port)
     sequential_models, parallel_models = sequential_model or SEQUENTIAL_MODELS, parallel_model or PARALLEL_MODELS
-    plan = Plan(ports, models_dir, sequential_models, parallel_models, drain_seconds)
     terminal = Terminal()
+    problem = envoy_problem()
+    if problem:
+        terminal.note(f"without a gateway, the backends alone: {problem}")
+    plan = Plan(ports, models_dir, sequential_models, parallel_models, drain_seconds, has_gateway=problem is None)
 
     async def until_stopped() -> int:
         announce(plan, terminal)
@@ -68,20 +72,32 @@ def up(
 
 def announce(plan: Plan, terminal: Terminal) -> None:
     """Print where everything is, and what to try."""
-    ports, gateway = plan.ports, "" if plan.ports == _DEFAULTS else f" --address {plan.address}"
-    lines = [
+    ports = plan.ports
+    backends = f"{ports.ar_metrics_port} and {ports.gan_metrics_port}"
+    where = [
         ("gRPC", f"{plan.address}  (reflection and health included)"),
         ("web page", f"{plan.web_address}/"),
-        (
-            "metrics",
-            f"{plan.web_address}/metrics, and the backends' on {ports.ar_metrics_port} and {ports.gan_metrics_port}",
-        ),
+        ("metrics", f"{plan.web_address}/metrics, and the backends' on {backends}"),
+    ]
+    alone = [
+        ("gRPC", f"{plan.sequential_address} (sequential) and {plan.parallel_address} (parallel)"),
+        ("metrics", f"the backends' on {backends}"),
+    ]
+    lines = [
+        *(where if plan.has_gateway else alone),
         ("logs", f"{LOG_FOLDER}/"),
-        *(("try", f"tandem {words}{gateway}") for words in suggestions(plan)),
+        *(("try", f"tandem {words}{_address_for(words, plan)}") for words in suggestions(plan)),
         ("stop", "Ctrl-C"),
     ]
     for name, value in lines:
         terminal.out.print(f"{name:>9}  {value}", markup=False, soft_wrap=True)
+
+
+def _address_for(words: str, plan: Plan) -> str:
+    """Return the option that a command needs to find whom it asks."""
+    if plan.has_gateway:
+        return "" if plan.ports == _DEFAULTS else f" --address {plan.address}"
+    return f" --address {plan.parallel_address if words.startswith('sample') else plan.sequential_address}"
 
 
 def suggestions(plan: Plan) -> list[str]:

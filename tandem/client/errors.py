@@ -166,15 +166,18 @@ def _is_unreached(code: str, message: str) -> bool:
     return code == "UNAVAILABLE" and message.lower().startswith(("failed to connect to all", "dns resolution failed"))
 
 
+_NOT_LET_IN = (
+    f"answers, but closed the connection at once: it may want TLS, or a client's certificate that it trusts"
+    f" ({CA}, {CERT}, {KEY})"
+)
 # By what grpc's core says of the last connection, in its text only.
 _HANDSHAKE_FAULTS = {
     "CERTIFICATE_VERIFY_FAILED": f"shows a certificate that is out of date, or not signed by the trusted CA ({CA})",
     "Hostname Verification": "shows a certificate that is for another name",
     "WRONG_VERSION_NUMBER": f"does not speak TLS; without {CA} the connection is in the clear",
-    "Socket closed": (
-        "answers, but closed the connection at once: it may want TLS, or a client's certificate that it trusts"
-        f" ({CA}, {CERT}, {KEY})"
-    ),
+    "Socket closed": _NOT_LET_IN,
+    # An alert that comes after the handshake: with TLS 1.3 a client's certificate is looked at when it is over.
+    "TSI_DATA_CORRUPTED": _NOT_LET_IN,
 }
 
 

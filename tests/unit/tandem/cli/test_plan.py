@@ -8,7 +8,8 @@ import pytest
 from runtime.errors import NotFound
 from runtime.models import ModelError
 from tandem.cli.plan import Plan, Ports
-from tandem.cli.up import suggestions
+from tandem.cli.terminal import Terminal
+from tandem.cli.up import announce, suggestions
 
 
 def plan(models_dir: Path, sequential_model: str = "text") -> Plan:
@@ -30,6 +31,22 @@ def test_backends_come_before_the_gateway_and_know_their_ports() -> None:
     options = dict(zip(gateway.command[3::2], gateway.command[4::2], strict=True))
     assert (options["--ar-targets"], options["--gan-targets"]) == ("127.0.0.1:3", "127.0.0.1:5")
     assert (options["--port"], options["--http-port"]) == ("1", "2")
+
+
+def test_without_a_gateway_the_backends_serve_alone() -> None:
+    [backends] = replace(plan(Path("m")), has_gateway=False).layers()
+    assert [each.address for each in backends] == ["127.0.0.1:3", "127.0.0.1:5"]
+
+
+def test_what_to_try_without_a_gateway_asks_the_backend_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    models = Path(__file__).parents[4] / "models"
+    alone = Plan(Ports(), models, ["fashion-ar"], ["fashion-gan"], 1.0, has_gateway=False)
+    announce(alone, Terminal())
+    told = capsys.readouterr().out
+    assert "generate --label t-shirt --partial --address 127.0.0.1:50051" in told
+    assert "sample --label t-shirt --address 127.0.0.1:50052" in told
+    assert "50050" not in told
+    assert "web page" not in told
 
 
 def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
