@@ -9,6 +9,8 @@ from tokenizers import Tokenizer
 from services.ar.model_config import ModelConfig
 from services.ar.quantised import Weights
 
+MAX_TEMPLATE_CHARACTERS = 1024 * 1024
+
 
 class TensorReader(Protocol):
     """Yields (name, tensor) one by one, so that two formats of all weights never lie in memory at once."""

@@ -1,68 +1,76 @@
 """Reads a Hugging Face directory: config.json, safetensors, tokenizer.json if any. Files with code are refused."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
-from torch import Tensor
 
-from runtime.models import ModelError
-from services.ar.checkpoint import Checkpoint
-from services.ar.model_config import config_from_huggingface
+from services.ar.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
+from services.ar.config_check import checked_token_id
+from services.ar.fields import Fields
+from services.ar.huggingface_config import config_from_huggingface
+from services.ar.json_file import read_object, read_text
+from services.ar.safetensors_files import read_shapes, read_tensors, weight_files
+from services.ar.tensor_check import check_tensors
+from services.ar.tokenizer_file import check_tokenizer, open_tokenizer
 
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TEMPLATE_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
+_MAX_EOS_TOKENS = 1_024
 
 
 def open_huggingface(folder: Path) -> Checkpoint:
     """Open a directory. Raises ModelError if a file is missing, damaged, of an unsafe format or not supported."""
-    config = _json(folder / "config.json")
-    tokenizer_config = _json(folder / "tokenizer_config.json", optional=True)
-    tokenizer = _tokenizer(folder / "tokenizer.json")
-    special = {name: _text(tokenizer_config[name]) for name in _TEMPLATE_TOKENS if tokenizer_config.get(name)}
+    raw = read_object(folder / "config.json")
+    config = config_from_huggingface(folder / "config.json", raw)
+    files = weight_files(folder)
+    check_tensors(folder, config, read_shapes(files))
+    tokenizer = _tokenizer(folder, config.vocab_size)
+    tokenizer_config = Fields(
+        folder / "tokenizer_config.json", read_object(folder / "tokenizer_config.json", is_optional=True)
+    )
+    special = _special_tokens(tokenizer_config)
     return Checkpoint(
-        config=config_from_huggingface(config),
+        config=config,
         tokenizer=tokenizer,
-        read_tensors=lambda: _tensors(_weight_files(folder)),
-        dtype="bfloat16" if config.get("dtype", config.get("torch_dtype")) == "bfloat16" else "float32",
-        eos_token_ids=_eos_token_ids(folder, config),
+        read_tensors=lambda: read_tensors(files),
+        dtype="bfloat16" if raw.get("dtype", raw.get("torch_dtype")) == "bfloat16" else "float32",
+        eos_token_ids=_eos_token_ids(folder, raw, config.vocab_size),
         bos_token_id=_bos_token_id(tokenizer, special),
         chat_template=_chat_template(folder, tokenizer_config),
         special_tokens=special,
     )
 
 
-def _json(path: Path, optional: bool = False) -> dict[str, Any]:
-    if optional and not path.exists():
-        return {}
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: {error}") from None
+def _tokenizer(folder: Path, vocab_size: int) -> Tokenizer | None:
+    path = folder / "tokenizer.json"
+    tokenizer = open_tokenizer(path)
+    if tokenizer is not None:
+        check_tokenizer(path, tokenizer, vocab_size)
+    return tokenizer
 
 
-def _tokenizer(path: Path) -> Tokenizer | None:
-    if not path.exists():
-        return None
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exceptions
-        raise ModelError(f"{path}: {error}") from None
+def _special_tokens(tokenizer_config: Fields) -> dict[str, str]:
+    """Return the texts of the tokens that a chat template may use; each is a text, or an object with its text."""
+    found = {name: _text(tokenizer_config.values.get(name)) for name in _TEMPLATE_TOKENS}
+    texts = Fields(tokenizer_config.file, found)
+    return {name: texts.text(name) for name in _TEMPLATE_TOKENS if texts.is_there(name)}
 
 
-def _text(token: Any) -> str:
-    return str(token["content"] if isinstance(token, dict) else token)
+def _text(token: object) -> object:
+    return token.get("content") if isinstance(token, dict) else token
 
 
-def _eos_token_ids(folder: Path, config: dict[str, Any]) -> frozenset[int]:
-    generation = _json(folder / "generation_config.json", optional=True)
-    value = generation.get("eos_token_id", config.get("eos_token_id"))
+def _eos_token_ids(folder: Path, raw: dict[str, Any], vocab_size: int) -> frozenset[int]:
+    path = folder / "generation_config.json"
+    generation = read_object(path, is_optional=True)
+    file, value = path, generation.get("eos_token_id")
     if value is None:
-        return frozenset()
-    return frozenset(value if isinstance(value, list) else [value])
+        file, value = folder / "config.json", raw.get("eos_token_id")
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if len(values) > _MAX_EOS_TOKENS:
+        raise Fields(file, {}).error("eos_token_id", value, f"at most {_MAX_EOS_TOKENS:,} tokens")
+    ids = (checked_token_id(Fields(file, {"eos_token_id": each}), "eos_token_id", vocab_size) for each in values)
+    return frozenset(each for each in ids if each is not None)
 
 
 def _bos_token_id(tokenizer: Tokenizer | None, special: dict[str, str]) -> int | None:
@@ -74,34 +82,14 @@ def _bos_token_id(tokenizer: Tokenizer | None, special: dict[str, str]) -> int |
     return bos if bos is not None and first == [bos] else None
 
 
-def _chat_template(folder: Path, tokenizer_config: dict[str, Any]) -> str | None:
+def _chat_template(folder: Path, tokenizer_config: Fields) -> str | None:
     path = folder / "chat_template.jinja"
     if path.exists():
-        return path.read_text()
-    template = tokenizer_config.get("chat_template")
+        return read_text(path, MAX_TEMPLATE_CHARACTERS)
+    template = tokenizer_config.values.get("chat_template")
     if isinstance(template, list):
-        template = next((entry["template"] for entry in template if entry["name"] == "default"), None)
-    return template
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    index = _json(folder / "model.safetensors.index.json", optional=True)
-    names = sorted(set(index.get("weight_map", {}).values())) or ["model.safetensors"]
-    if any(Path(name).name != name for name in names):
-        raise ModelError(f"{folder}: model.safetensors.index.json names a file outside the folder")
-    missing = [name for name in names if not (folder / name).is_file()]
-    if not missing:
-        return [folder / name for name in names]
-    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-    hint = f"; {', '.join(pickles)} may hold code and is not loaded, convert it to safetensors" if pickles else ""
-    raise ModelError(f"{folder}: {', '.join(missing)} is missing{hint}")
-
-
-def _tensors(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
-    for path in files:
-        try:
-            with safe_open(path, framework="pt") as file:
-                for name in file.keys():  # noqa: SIM118  it is no dict
-                    yield name, file.get_tensor(name)
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path}: not a safetensors file, or a damaged one ({error})") from None
+        named = (entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default")
+        template = next(named, {}).get("template")
+    return Fields(tokenizer_config.file, {"chat_template": template}).optional_text(
+        "chat_template", MAX_TEMPLATE_CHARACTERS
+    )

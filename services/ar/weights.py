@@ -13,6 +13,7 @@ from services.ar.huggingface_checkpoint import open_huggingface
 from services.ar.model import Transformer
 from services.ar.model_config import ModelConfig
 from services.ar.quantised import Weights, as_tensor
+from services.ar.tensor_check import is_superfluous
 
 # Our name, and the Hugging Face modules whose rows it stacks.
 _FUSED = {
@@ -76,7 +77,7 @@ def read_parameters(
             if len(parts[target]) == num_parts[target]:
                 yield target, _ordered(target, parts.pop(target), shapes[target])
             report(min(1.0, count / sum(num_parts.values())))
-        elif not (checkpoint.config.ties_embeddings and name == "lm_head.weight") and "rotary_emb" not in name:
+        elif not is_superfluous(name, checkpoint.config):
             raise ModelError(f"unexpected tensor {name}")
     if slots:
         raise ModelError(f"missing tensors: {', '.join(slots)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 
 from runtime.models import ModelError
@@ -27,13 +28,12 @@ def _fail(path: Path, why: str) -> str:
 
 
 def _gguf(path: Path) -> str:
-    import gguf
+    from services.ar.gguf_file import read_gguf
 
-    reader = gguf.GGUFReader(path)
-    architecture = reader.get_field("general.architecture")
-    num_values = sum(int(tensor.n_elements) for tensor in reader.tensors)
-    name = architecture.contents() if architecture is not None else "unknown"
-    return f"GGUF, {name}, {len(reader.tensors)} tensors, {num_values / 1e6:.1f} M values"
+    file = read_gguf(path)
+    num_values = sum(prod(tensor.shape) for tensor in file.tensors)
+    name = file.values.get("general.architecture", "unknown")
+    return f"GGUF, {name}, {len(file.tensors)} tensors, {num_values / 1e6:.1f} M values"
 
 
 def _safetensors(path: Path) -> str:
@@ -42,7 +42,7 @@ def _safetensors(path: Path) -> str:
     with safe_open(path, framework="numpy") as file:
         names = list(file.keys())
         shapes = [file.get_slice(name).get_shape() for name in names]
-    num_values = sum(_product(shape) for shape in shapes)
+    num_values = sum(map(prod, shapes))
     return f"safetensors, {len(names)} tensors, {num_values / 1e6:.1f} M values"
 
 
@@ -57,13 +57,6 @@ def _onnx(path: Path) -> str:
 
 def _json(path: Path) -> str:
     return f"JSON, {', '.join(json.loads(path.read_bytes()))}"
-
-
-def _product(shape: list[int]) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product
 
 
 _READERS: dict[str, Callable[[Path], str]] = {

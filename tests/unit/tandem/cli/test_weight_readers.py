@@ -1,5 +1,6 @@
 """Each format's reader on a tiny file, and on a bad one."""
 
+import struct
 from pathlib import Path
 
 import gguf
@@ -41,6 +42,13 @@ def test_a_bad_file_is_refused_with_its_name(tmp_path: Path, suffix: str, conten
     path.write_bytes(content)
     with pytest.raises(ModelError, match=f"bad{suffix}"):
         inspect(path)
+
+
+def test_a_gguf_file_of_more_elements_than_bytes_is_refused(tmp_path: Path) -> None:
+    array = struct.pack("<Q3sIIQ", 3, b"key", 9, 0, 2**60)
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + array + bytes(100))
+    with pytest.raises(ModelError, match=r"bad.gguf: the number of key is 1152921504606846976; accepted: 0 to 100"):
+        inspect(tmp_path / "bad.gguf")
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
