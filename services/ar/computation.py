@@ -50,6 +50,22 @@ def open_computation(
     report: Callable[[float], None],
 ) -> Computation:
     """Read the weights into what computes with them; `report` is told the share read, 0 to 1. Raises ModelError."""
+    try:
+        return _open(checkpoint, max_context_tokens, num_threads, settings, report)
+    except MemoryError:
+        raise ModelError(
+            f"the weights and a KV cache of {_num_blocks(settings) * settings.block_size} tokens do not fit the memory;"
+            " kv_cache_tokens and max_context_tokens make the cache smaller"
+        ) from None
+
+
+def _open(
+    checkpoint: Checkpoint,
+    max_context_tokens: int,
+    num_threads: int,
+    settings: ArSettings,
+    report: Callable[[float], None],
+) -> Computation:
     device = _device(settings)
     if device.type == "cpu" and settings.kernel != "torch":
         try:

@@ -147,3 +147,9 @@ def test_without_a_compiler_torch_computes_and_the_log_says_so(repository, monke
     assert "no native kernel, no C++ compiler (g++, clang++, c++); on Debian: apt-get install g++" in caplog.text
     with pytest.raises(ModelError, match=r"no native kernel: no C\+\+ compiler"):
         attempt(repository[0] / "tiny", device="cpu", kernel="native")
+
+
+@pytest.mark.parametrize("kernel", ["native", "torch"])
+def test_a_cache_that_no_memory_holds_is_refused(folder, kernel):
+    with pytest.raises(ModelError, match="kv_cache_tokens and max_context_tokens make the cache smaller"):
+        attempt(folder, kernel=kernel, kv_cache_tokens=2**50)
