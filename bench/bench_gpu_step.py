@@ -85,7 +85,7 @@ def time_steps(forward: Forward, works: list[Work]) -> tuple[float, float]:
 
     def step() -> float:
         started = time.perf_counter()
-        forward(Layout(works, BLOCK_SIZE)).argmax(dim=-1).tolist()
+        forward(Layout(works, BLOCK_SIZE)).logits.argmax(dim=-1).tolist()
         return time.perf_counter() - started
 
     layout = Layout(works, BLOCK_SIZE)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from services.ar.finite_rows import FiniteRows
 from services.ar.model_config import ModelConfig
 
 _CPU = torch.device("cpu")
@@ -43,15 +44,27 @@ class KVCache:
         return both[0], both[1]
 
     def write(self, layer: int, slots: Tensor, key: Tensor, value: Tensor) -> None:
-        """Store key and value [T, H_kv, D] at slots [T]; slot = block * block_size + offset."""
+        """Store key and value [T, H_kv, D], saturated, at slots [T]; slot = block * block_size + offset."""
         flat = self._layers[layer].flatten(2, 3)  # [2, H_kv, blocks * block_size, D]
-        flat[0].index_copy_(1, slots, key.transpose(0, 1))
-        flat[1].index_copy_(1, slots, value.transpose(0, 1))
+        for half, part in zip(flat, (key, value), strict=True):
+            half.index_copy_(1, slots, saturated(part, half.dtype).transpose(0, 1))
 
     def gather(self, layer: int, blocks: Tensor) -> tuple[Tensor, Tensor]:
         """Return key and value of the blocks [N]: each [H_kv, N * block_size, D]."""
         both = self._layers[layer].index_select(2, blocks).flatten(2, 3)
         return both[0], both[1]
+
+
+def saturated(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return x in `dtype`: what lies beyond its range becomes its largest number of that sign, NaN becomes 0.
+
+    A block must never hold a number that is not finite: attention gathers whole blocks, and a weight of 0 times NaN is
+    NaN, for the next sequence that has the block as well.
+    """
+    largest = torch.finfo(dtype).max
+    if x.dtype is not dtype:
+        x = x.clamp(-largest, largest)
+    return x.nan_to_num(nan=0.0, posinf=largest, neginf=-largest).to(dtype)
 
 
 def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device = _CPU) -> Tensor:
@@ -79,7 +92,7 @@ class Decodes:
     start: int
     stop: int
     blocks: Tensor  # [size * max_blocks], short tables filled up with block 0
-    bias: Tensor  # [size, 1, max_blocks * block_size], 0 where a query may look and -inf elsewhere
+    is_hidden: Tensor  # [size, 1, max_blocks * block_size] bool, True where a query may not look
 
 
 @dataclass(frozen=True)
@@ -90,8 +103,10 @@ class PagedAttention:
     slots: Tensor  # [T], where each row's key and value go
     decodes: tuple[Decodes, ...]
     chunks: tuple[Chunk, ...]
+    finite_rows: FiniteRows  # [T]
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        self.finite_rows.note(query, key, value)
         self.cache.write(layer, self.slots, key, value)
         parts = [self._attend_decodes(layer, query[d.start : d.stop], d) for d in self.decodes]
         parts.extend(self._attend_chunk(layer, query[c.start : c.stop], c) for c in self.chunks)
@@ -104,7 +119,9 @@ class PagedAttention:
         grouped = query.view(size, num_kv_heads, -1, head_dim).transpose(0, 1)  # [H_kv, B, G, D]
         key, value = (x.view(num_kv_heads * size, -1, head_dim) for x in (key, value))  # [H_kv * B, S, D]
         scores = torch.bmm(grouped.flatten(0, 1), key.transpose(1, 2))  # [H_kv * B, G, S]
-        scores = scores.view(num_kv_heads, size, *scores.shape[1:]) * scale + decodes.bias
+        scores = scores.view(num_kv_heads, size, *scores.shape[1:]) * scale
+        # Not added: a score of another sequence's key that overflows plus -inf would be NaN.
+        scores.masked_fill_(decodes.is_hidden, -torch.inf)
         weights = functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
         out = torch.bmm(weights.flatten(0, 1), value)  # [H_kv * B, G, D]
         return out.view(num_kv_heads, size, *out.shape[1:]).transpose(0, 1).flatten(1, 2)  # [B, H, D]

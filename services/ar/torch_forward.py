@@ -5,6 +5,8 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from services.ar.computed import Computed
+from services.ar.finite_rows import FiniteRows
 from services.ar.kv_cache import Chunk, Decodes, KVCache, PagedAttention, visible
 from services.ar.layout import Layout
 from services.ar.model import Transformer
@@ -33,9 +35,15 @@ class TorchForward:
     def kind(self, work: Work) -> int:
         return self._group_of(work.sequence.num_computed_tokens)
 
-    def __call__(self, layout: Layout) -> Tensor:
-        hidden = self._model(self._tensor(layout.token_ids), self._tensor(layout.positions), self._attention(layout))
-        return self._model.logits(hidden[torch.tensor(layout.logits_indices, dtype=torch.long, device=self._device)])
+    def __call__(self, layout: Layout) -> Computed:
+        finite_rows = FiniteRows(len(layout.token_ids), self._device)
+        attention = self._attention(layout, finite_rows)
+        hidden = self._model(self._tensor(layout.token_ids), self._tensor(layout.positions), attention)
+        finite_rows.note(hidden)
+        wanted = torch.tensor(layout.logits_indices, dtype=torch.long, device=self._device)
+        logits = self._model.logits(hidden[wanted])
+        finite_rows.note_some(wanted, logits)
+        return Computed(logits, finite_rows.flags())
 
     def _group_of(self, position: int) -> int:
         return self._num_blocks(position) if self._is_exact else 0
@@ -45,12 +53,13 @@ class TorchForward:
         num_blocks = position // self._cache.block_size + 1
         return 1 << (num_blocks - 1).bit_length() if self._is_exact else num_blocks
 
-    def _attention(self, layout: Layout) -> PagedAttention:
+    def _attention(self, layout: Layout, finite_rows: FiniteRows) -> PagedAttention:
         return PagedAttention(
             self._cache,
             self._tensor(layout.slots),
             self._decodes([*layout.decodes, *(work for work, _ in layout.chunks if work.draft)]),
             tuple(self._chunk(work, start) for work, start in layout.chunks if not work.draft),
+            finite_rows,
         )
 
     def _decodes(self, works: list[Work]) -> tuple[Decodes, ...]:
@@ -65,12 +74,11 @@ class TorchForward:
         num_blocks = max(self._num_blocks(position) for _, position in rows)
         blocks = [_padded(sequence.block_table, num_blocks) for sequence, _ in rows]
         positions = torch.arange(num_blocks * self._cache.block_size)
-        visible_keys = positions < lengths.unsqueeze(1)  # [B, S]
+        is_hidden = positions >= lengths.unsqueeze(1)  # [B, S]
         if (window := self._model.config.sliding_window) is not None:
-            visible_keys &= positions >= lengths.unsqueeze(1) - window
-        bias = torch.zeros(visible_keys.shape).masked_fill(~visible_keys, -torch.inf).unsqueeze(1)
-        dtype = self._model.norm.weight.dtype
-        return Decodes(start, start + len(rows), self._tensor(blocks).flatten(), bias.to(self._device, dtype))
+            is_hidden |= positions < lengths.unsqueeze(1) - window
+        is_hidden = is_hidden.unsqueeze(1).to(self._device)
+        return Decodes(start, start + len(rows), self._tensor(blocks).flatten(), is_hidden)
 
     def _chunk(self, work: Work, start: int) -> Chunk:
         sequence, first = work.sequence, work.sequence.num_computed_tokens

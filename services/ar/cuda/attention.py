@@ -73,7 +73,7 @@ class _OfStep:
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         keys, values = self.cache.layer(layer)
-        self._write(keys, values, key, value)
+        self._write(keys, values, key, value, query)
         out = query.new_empty(query.shape)
         if self.rows.num_singles:
             self._attend_singles(out, query, keys, values)
@@ -82,11 +82,12 @@ class _OfStep:
             self._attend(len(tiles), tiles, out, out, query, keys, values, kind)
         return out
 
-    def _write(self, keys: Tensor, values: Tensor, key: Tensor, value: Tensor) -> None:
-        slots = self.rows.slots
-        strides = (keys.stride(0), key.stride(0), value.stride(0), slots.stride(0))
+    def _write(self, keys: Tensor, values: Tensor, key: Tensor, value: Tensor, query: Tensor) -> None:
+        slots, is_finite = self.rows.slots, self.rows.is_finite
+        strides = (keys.stride(0), key.stride(0), value.stride(0), query.stride(0), slots.stride(0))
         grid = (len(key), self.shapes.num_kv_heads)
-        kernels.write[grid](keys, values, key, value, slots, *strides, **self.shapes.dims, num_warps=1)
+        sizes = {"LARGEST": torch.finfo(keys.dtype).max, "GROUP": self.shapes.heads["GROUP"], **self.shapes.dims}
+        kernels.write[grid](keys, values, key, value, query, slots, is_finite, *strides, **sizes, num_warps=1)
 
     def _attend_singles(self, out: Tensor, query: Tensor, keys: Tensor, values: Tensor) -> None:
         num_rows, num_splits = self.rows.num_singles, self.shapes.num_splits(self.rows.num_singles)

@@ -6,6 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from services.ar.computed import Computed
+from services.ar.cuda.flags import StepFlags
 from services.ar.cuda.graphs import Run, StepGraphs
 from services.ar.cuda.inputs import StepInputs, StepRows
 from services.ar.kv_cache import KVCache
@@ -48,6 +50,7 @@ class CudaForward:
         self._block_size = cache.block_size
         max_blocks = -(-max_context_tokens // cache.block_size)
         self._inputs = StepInputs(max_batch_tokens, max_blocks, cache.num_blocks - 1, cache.block_size, self._device)
+        self._flags = StepFlags(max_batch_tokens, self._device)
         self._logits = torch.zeros((max_decode_rows, model.config.vocab_size), device=self._device)
         self._graphs = StepGraphs(self._decode, max_decode_rows, capture)
 
@@ -62,7 +65,11 @@ class CudaForward:
     def kind(self, work: Work) -> int:
         return 0
 
-    def __call__(self, layout: Layout) -> Tensor:
+    def __call__(self, layout: Layout) -> Computed:
+        logits = self._compute(layout)
+        return Computed(logits, self._flags.bring(len(layout.token_ids), layout.logits_indices))
+
+    def _compute(self, layout: Layout) -> Tensor:
         chunks = [(work, start) for work, start in layout.chunks if not work.draft]
         singles = [*layout.decodes, *(work for work, _ in layout.chunks if work.draft)]
         tables = [work.sequence.block_table for work in singles for _ in work.positions]
@@ -76,18 +83,24 @@ class CudaForward:
 
     def _decode(self, size: int) -> None:
         """Compute the first rows of the inputs, all of them single, and leave their logits where all find them."""
-        hidden = self._hidden(self._inputs.rows(size, num_singles=size))
+        hidden = self._hidden(self._inputs.rows(self._flags.begin(size), num_singles=size))
         self._logits[:size].copy_(self._model.head(hidden))
+        self._flags.note_logits(slice(size), self._logits[:size])
 
     def _run(self, layout: Layout, single_tables: list[list[int]], chunks: list[tuple[Work, int]]) -> Tensor:
         num_singles, num_rows = len(single_tables), len(layout.token_ids)
         self._inputs.fill(layout, single_tables + [work.sequence.block_table for work, _ in chunks], num_rows)
         tiles = self._tensor(self._tiles(chunks, num_singles), torch.int32) if chunks else None
-        hidden = self._hidden(self._inputs.rows(num_rows, num_singles, tiles))
-        return self._model.logits(hidden[self._tensor(layout.logits_indices)])
+        hidden = self._hidden(self._inputs.rows(self._flags.begin(num_rows), num_singles, tiles))
+        wanted = self._tensor(layout.logits_indices)
+        logits = self._model.logits(hidden[wanted])
+        self._flags.note_logits(wanted, logits)
+        return logits
 
     def _hidden(self, rows: StepRows) -> Tensor:
-        return self._model(rows.token_ids, rows.positions, self._attention(rows))  # type: ignore[no-any-return]
+        hidden: Tensor = self._model(rows.token_ids, rows.positions, self._attention(rows))
+        self._flags.note_hidden(hidden)
+        return hidden
 
     def _tiles(self, chunks: list[tuple[Work, int]], num_singles: int) -> list[tuple[int, int, int]]:
         """Return, for each piece of a chunk that is one tile: its first row, number of rows and table."""

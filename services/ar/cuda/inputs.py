@@ -22,6 +22,7 @@ class StepRows:
     positions: Tensor  # [T]
     slots: Tensor  # [T], where key and value go: block * block_size + offset
     tables: Tensor  # [tables, max_blocks] int32
+    is_finite: Tensor  # [T] uint8, set to 0 by attention where a query, key or value is not finite
     num_singles: int
     tiles: Tensor | None = None  # [tiles, 3] int32: first row, number of rows, table
 
@@ -46,10 +47,11 @@ class StepInputs:
         self._scratch_table = [scratch_block]
         self._copied = torch.cuda.Event() if is_cuda else None
 
-    def rows(self, num_rows: int, num_singles: int, tiles: Tensor | None = None) -> StepRows:
-        """Return where the first rows stand, whatever is there when they are looked at."""
+    def rows(self, is_finite: Tensor, num_singles: int, tiles: Tensor | None = None) -> StepRows:
+        """Return where the first rows, one for each flag, stand, whatever is there when they are looked at."""
+        num_rows = len(is_finite)
         token_ids, positions, slots = self._tokens[:num_rows].unbind(1)
-        return StepRows(token_ids, positions, slots, self._tables, num_singles, tiles)
+        return StepRows(token_ids, positions, slots, self._tables, is_finite, num_singles, tiles)
 
     def fill(self, layout: Layout, block_tables: list[list[int]], num_rows: int) -> None:
         """Bring a step over; rows behind the layout's own, up to `num_rows`, are padding."""

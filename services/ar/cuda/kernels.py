@@ -1,5 +1,8 @@
 """Triton kernels: writing to the blocks of the KV cache, and attention that reads them where they lie.
 
+What is written is finite, whatever the model computed: the next sequence that has a block must not meet NaN. `write`
+notes of which rows that is not so.
+
 A program of `attend` takes a tile: some tokens of one sequence with all query heads of one key head, so that a key is
 read once for all of them. One kernel does for prompts and for decode steps. Where tiles are few, the keys of each are
 split over several programs, and `combine` puts together what they found (Dao et al. 2023, Flash-Decoding).
@@ -10,18 +13,29 @@ import triton.language as tl
 
 
 @triton.jit
+def saturated(x, LARGEST: tl.constexpr):
+    x = tl.where(x == x, x, 0.0)
+    return tl.minimum(tl.maximum(x, -LARGEST), LARGEST)
+
+
+@triton.jit
 def write(
     keys_ptr,  # [H_kv, slots, D]
     values_ptr,
     key_ptr,  # [T, H_kv, D]
     value_ptr,
+    query_ptr,  # [T, H, D], only looked at
     slots_ptr,  # [T]
+    is_finite_ptr,  # [T] uint8, set to 0 where query, key or value is NaN or infinite
     head_stride,
     key_stride,
     value_stride,
+    query_stride,
     slot_stride,
+    LARGEST: tl.constexpr,  # finite number of the cache's type
     HEAD_DIM: tl.constexpr,
     PADDED_DIM: tl.constexpr,
+    GROUP: tl.constexpr,  # query heads of a key head
 ):
     row = tl.program_id(0).to(tl.int64)
     head = tl.program_id(1).to(tl.int64)
@@ -29,10 +43,16 @@ def write(
     inside = dims < HEAD_DIM
     slot = tl.load(slots_ptr + row * slot_stride).to(tl.int64)
     to = head * head_stride + slot * HEAD_DIM + dims
-    key = tl.load(key_ptr + row * key_stride + head * HEAD_DIM + dims, mask=inside)
-    value = tl.load(value_ptr + row * value_stride + head * HEAD_DIM + dims, mask=inside)
-    tl.store(keys_ptr + to, key, mask=inside)
-    tl.store(values_ptr + to, value, mask=inside)
+    key = tl.load(key_ptr + row * key_stride + head * HEAD_DIM + dims, mask=inside, other=0.0).to(tl.float32)
+    value = tl.load(value_ptr + row * value_stride + head * HEAD_DIM + dims, mask=inside, other=0.0).to(tl.float32)
+    tl.store(keys_ptr + to, saturated(key, LARGEST).to(keys_ptr.dtype.element_ty), mask=inside)
+    tl.store(values_ptr + to, saturated(value, LARGEST).to(values_ptr.dtype.element_ty), mask=inside)
+    is_finite = (tl.abs(key) <= LARGEST) & (tl.abs(value) <= LARGEST)
+    for number in tl.static_range(GROUP):
+        query_at = row * query_stride + (head * GROUP + number) * HEAD_DIM
+        query = tl.load(query_ptr + query_at + dims, mask=inside, other=0.0).to(tl.float32)
+        is_finite = is_finite & (tl.abs(query) <= LARGEST)
+    tl.store(is_finite_ptr + row, 0, mask=tl.min(is_finite.to(tl.int32), 0) == 0)
 
 
 @triton.jit(do_not_specialize=["num_tiles"])

@@ -48,17 +48,18 @@ struct View {
   int stop() const { return last / kLanes * kLanes + kLanes; }
 };
 
-// Keep key and value [value_stride] of one position; what is beyond head_dim is not looked at.
+// Keep key and value [head_dim] of one position. Numbers beyond what T can hold become its largest, NaN becomes 0: the
+// next sequence that has this block must not meet what is not finite, which no weight of 0 takes away.
 template <typename T>
 inline void keep(const Cache<T>& cache, int head, int block, int offset, const float* key, const float* value) {
   T* keys = cache.key_block(head, block) + offset;
   T* values = cache.value_block(head, block) + size_t(offset) * cache.value_stride;
   for (int first = 0; first < cache.head_dim; first += kLanes) {
     T lanes[kLanes];
-    store(lanes, load(key + first));
     int count = std::min(kLanes, cache.head_dim - first);
+    store(lanes, saturated(load_first(key + first, count), kLargest<T>));
     for (int i = 0; i < count; i++) keys[size_t(first + i) * cache.block_size] = lanes[i];
-    store(values + first, load(value + first));
+    store(values + first, saturated(load_first(value + first, count), kLargest<T>));
   }
 }
 
@@ -94,7 +95,7 @@ inline void score(const Cache<T>& cache, int head, const View& view, const Query
 }
 
 // Turn the scores of one query into weights that sum up to 1 when divided by the number returned; 0 is the weight of
-// what it does not look at.
+// what it does not look at. A score of NaN or beyond the largest float gives NaN, so that the row's result tells.
 inline float softmax(const View& view, const Query& query, float* scores) {
   int start = view.start(), stop = view.stop();
   for (int position = start; position < query.first; position++) scores[position] = -INFINITY;
@@ -105,7 +106,7 @@ inline float softmax(const View& view, const Query& query, float* scores) {
   Floats sum{};
   for (int position = start; position < stop; position += kLanes) {
     Floats score = load(scores + position);
-    Floats weight = (Floats)((Ints)exp(score - top) & (Ints)(score > -INFINITY));
+    Floats weight = (Floats)((Ints)exp(score - top) & (Ints)(score != -INFINITY));
     store(scores + position, weight);
     sum += weight;
   }

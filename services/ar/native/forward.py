@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from services.ar.computed import Computed
 from services.ar.kv_cache import zeros
 from services.ar.layout import Layout
 from services.ar.native import library
@@ -56,7 +56,7 @@ class NativeForward:
     def kind(self, work: Work) -> int:
         return 0
 
-    def __call__(self, layout: Layout) -> Tensor:
+    def __call__(self, layout: Layout) -> Computed:
         num_rows, num_logits = len(layout.token_ids), len(layout.logits_indices)
         if len(self._logits) < num_logits:
             self._logits = torch.empty(num_logits, self._model.head.num_outputs)
@@ -65,10 +65,11 @@ class NativeForward:
             np.array(values, np.int32)
             for values in (layout.token_ids, layout.positions, tables, block_tables, layout.logits_indices)
         ]
+        is_finite = np.ones(num_rows, np.uint8)
         addresses = (array.ctypes.data for array in arrays)
-        step = library.Step(num_rows, num_logits, *addresses, self._logits.data_ptr())
+        step = library.Step(num_rows, num_logits, *addresses, self._logits.data_ptr(), is_finite.ctypes.data)
         self._kernel.tandem_run(self._engine, ctypes.byref(step))
-        return self._logits[:num_logits, : self._vocab_size]
+        return Computed(self._logits[:num_logits, : self._vocab_size], is_finite.astype(bool).tolist())
 
 
 def _tables(layout: Layout) -> tuple[list[int], list[int]]:

@@ -38,7 +38,8 @@ struct Activations {
 
 inline bool is_quantised(Format format) { return format == kInt8 || format == kInt4; }
 
-// Fill in the bytes of a row from its values.
+// Fill in the bytes of a row from its values. A group that is not finite gets a scale of NaN, which all outputs of the
+// row then are: whole numbers have no NaN to hand on.
 inline void quantise(const Activations& x, int row, int num_inputs) {
   typedef int8_t Bytes __attribute__((vector_size(16)));
   const float* values = x.values + size_t(row) * num_inputs;
@@ -46,8 +47,15 @@ inline void quantise(const Activations& x, int row, int num_inputs) {
   size_t place = size_t(row) * (num_inputs / kGroup);
   for (int first = 0; first < num_inputs; first += kGroup, place++) {
     Floats low = load(values + first), high = load(values + first + kLanes);
+    if (!(are_finite(low) & are_finite(high))) {
+      std::memset(bytes + first, 0, kGroup);
+      x.scales[place] = x.sums[place] = std::numeric_limits<float>::quiet_NaN();
+      x.offsets[place] = 0;
+      continue;
+    }
     float most = max_of(max(max(low, -low), max(high, -high)));
-    float inverse = most > 0 ? 127.0f / most : 0.0f;
+    float inverse = 127.0f / most;
+    if (!(inverse <= kLargest<float>)) inverse = 0.0f;  // the largest is 0, or too small for its bytes to matter
     Ints low_steps = round(low * inverse), high_steps = round(high * inverse);
     Bytes packed[2] = {__builtin_convertvector(low_steps, Bytes), __builtin_convertvector(high_steps, Bytes)};
     std::memcpy(bytes + first, packed, kGroup);

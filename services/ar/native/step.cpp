@@ -52,6 +52,9 @@ struct Step {
   const int32_t* block_tables;  // one after another
   const int32_t* logits_rows;   // [num_logits], the rows whose logits are wanted
   float* logits;                // [num_logits][head.num_outputs]
+  // [num_rows], 1 before the step. 0 after it if a row's query, key or value in any layer, its last hidden state or its
+  // logits are not finite.
+  uint8_t* is_finite;
 };
 
 inline Floats silu(Floats x) { return x / (exp(-x) + 1.0f); }
@@ -74,6 +77,11 @@ inline void rotate(float* x, const float* cos, const float* sin, int head_dim) {
     x[i] = first * cos[i] - second * sin[i];
     x[i + half] = second * cos[i + half] + first * sin[i + half];
   }
+}
+
+// Rows' logits are computed by several threads, each of which may find the same.
+inline void note(const Step& step, int row, bool is_finite) {
+  if (!is_finite) __atomic_store_n(step.is_finite + row, uint8_t(0), __ATOMIC_RELAXED);
 }
 
 class Engine {
@@ -171,7 +179,7 @@ class Engine {
     }
   }
 
-  // Rotate a row's queries and keys, scale the queries, and keep keys and values.
+  // Rotate a row's queries and keys, scale the queries, note whether all is finite, and keep keys and values.
   template <typename T>
   void place_row(const Step& step, const Layer& layer, const Cache<T>& cache, int row) {
     int head_dim = model_.head_dim, position = step.positions[row];
@@ -186,10 +194,12 @@ class Engine {
       rotate(query, cos, sin, head_dim);
       for (int d = 0; d < head_dim; d++) query[d] *= scale;
     }
+    note(step, row, are_finite(query - model_.num_heads * head_dim, model_.num_heads * head_dim));
     int block = step.block_tables[step.tables[row] + position / model_.block_size];
     for (int head = 0; head < model_.num_kv_heads; head++, key += head_dim, value += head_dim) {
       if (layer.key_norm != nullptr) normalise(key, layer.key_norm, model_.norm_eps, head_dim, key);
       rotate(key, cos, sin, head_dim);
+      note(step, row, are_finite(key, head_dim) && are_finite(value, head_dim));
       keep(cache, head, block, position % model_.block_size, key, value);
     }
   }
@@ -204,6 +214,7 @@ class Engine {
   }
 
   void logits(const Step& step) {
+    each_row(step.num_rows, [&](int row) { note(step, row, are_finite(row_of(hidden_, row), model_.hidden_size)); });
     each_row(step.num_logits, [&](int wanted) {
       normalise_row(step.logits_rows[wanted], model_.norm, model_.head, wanted);
     });
@@ -212,6 +223,7 @@ class Engine {
       float* to = step.logits + size_t(row) * width + pair * 2 * kLanes;
       store(to, low);
       store(to + kLanes, high);
+      note(step, step.logits_rows[row], are_finite(low) & are_finite(high));
     });
   }
 

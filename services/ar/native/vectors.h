@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -24,7 +25,17 @@ typedef uint16_t Half;  // the bits of an IEEE half
 
 inline Floats load(const float* from) { return *reinterpret_cast<const Floats*>(from); }
 inline void store(float* to, Floats x) { *reinterpret_cast<Floats*>(to) = x; }
+// The first `count` lanes from memory, 0 in the others.
+inline Floats load_first(const float* from, int count) {
+  if (count == kLanes) return load(from);
+  Floats x{};
+  std::memcpy(&x, from, count * sizeof(float));
+  return x;
+}
 inline Floats all(float x) { return Floats{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+
+// Of two numbers `max` takes the larger one; where either is NaN it takes the second.
+// A number that no Ints can hold, or NaN, is rounded to the smallest of them.
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
 
@@ -35,6 +46,9 @@ inline Floats fma(Floats a, Floats b, Floats c) { return (Floats)_mm512_fmadd_ps
 inline Floats max(Floats a, Floats b) { return (Floats)_mm512_max_ps((__m512)a, (__m512)b); }
 inline Floats to_floats(Ints x) { return (Floats)_mm512_cvtepi32_ps((__m512i)x); }
 inline Ints round(Floats x) { return (Ints)_mm512_cvtps_epi32((__m512)x); }
+inline bool are_finite(Floats x) {  // x - x is 0, or NaN if x is not finite
+  return _mm512_cmp_ps_mask((__m512)(x - x), _mm512_setzero_ps(), _CMP_EQ_OQ) == 0xffff;
+}
 inline Floats load(const Half* from) {
   return (Floats)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
 }
@@ -94,6 +108,12 @@ inline Ints round(Floats x) {
   Ints r;
   std::memcpy(&r, both, 64);
   return r;
+}
+inline bool are_finite(Floats x) {  // x - x is 0, or NaN if x is not finite
+  Halves h = halves(x - x);
+  __m256 low = _mm256_cmp_ps(h.low, _mm256_setzero_ps(), _CMP_EQ_OQ);
+  __m256 high = _mm256_cmp_ps(h.high, _mm256_setzero_ps(), _CMP_EQ_OQ);
+  return _mm256_movemask_ps(_mm256_and_ps(low, high)) == 0xff;
 }
 inline Floats load(const Half* from) {
   const __m128i* halves = reinterpret_cast<const __m128i*>(from);
@@ -163,8 +183,16 @@ inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
 inline Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
 inline Ints round(Floats x) {
   Ints r;
-  for (int i = 0; i < kLanes; i++) r[i] = int32_t(__builtin_rintf(x[i]));
+  for (int i = 0; i < kLanes; i++) {
+    bool fits = x[i] >= -2147483648.0f && x[i] < 2147483648.0f;
+    r[i] = fits ? int32_t(__builtin_rintf(x[i])) : std::numeric_limits<int32_t>::min();
+  }
   return r;
+}
+inline bool are_finite(Floats x) {  // x - x is 0, or NaN if x is not finite
+  for (int i = 0; i < kLanes; i++)
+    if (!(x[i] - x[i] == 0.0f)) return false;
+  return true;
 }
 inline Floats load(const Half* from) {
   Floats x;
@@ -211,6 +239,27 @@ inline Ints dot(Ints sum, Weights w, const int8_t* activation) {
 
 #endif
 
+inline bool are_finite(const float* values, int size) {
+  int whole = size / kLanes * kLanes;
+  for (int i = 0; i < whole; i += kLanes)
+    if (!are_finite(load(values + i))) return false;
+  for (int i = whole; i < size; i++)
+    if (!(values[i] - values[i] == 0.0f)) return false;
+  return true;
+}
+
+// The largest finite value that a cache of T can hold.
+template <typename T>
+constexpr float kLargest = std::numeric_limits<float>::max();
+template <>
+inline constexpr float kLargest<Half> = 65504.0f;
+
+// x brought between -most and most; 0 for NaN. What lies between keeps its bits.
+inline Floats saturated(Floats x, float most) {
+  x = (Floats)((Ints)x & (Ints)(x == x));
+  return max(-max(-x, all(-most)), all(-most));
+}
+
 // The lanes put together, halves first: 8 with 8, 4 with 4, 2 with 2, the last two.
 template <typename Vector, typename Join>
 inline auto reduced(Vector x, const Join& join) {
@@ -229,10 +278,10 @@ inline float max_of(Floats x) {
   return reduced(x, [](auto a, auto b) { return a > b ? a : b; });
 }
 
-// e to the power of x, to about 2 units in the last place; below -87 it is about 1e-38, not 0.
+// e to the power of x, to about 2 units in the last place; below -87 it is about 1e-38, not 0. Of NaN it is NaN.
 inline Floats exp(Floats x) {
-  x = max(x, all(-87.0f));
-  x = -max(-x, all(-88.0f));
+  x = max(all(-87.0f), x);
+  x = -max(all(-88.0f), -x);
   Ints n = round(x * all(1.44269504f));
   Floats r = fma(to_floats(n), all(-0.693359375f), x);
   r = fma(to_floats(n), all(2.12194440e-4f), r);

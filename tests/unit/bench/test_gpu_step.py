@@ -35,7 +35,9 @@ def test_works_are_decodes_of_so_many_tokens():
     assert len(set(blocks)) == len(blocks) == 12
     cache = KVCache(model.config, 12, bench_gpu_step.BLOCK_SIZE, torch.bfloat16, torch.device("cpu"))
     layout = bench_gpu_step.Layout(works, bench_gpu_step.BLOCK_SIZE)
-    assert TorchForward(model, cache, 1)(layout).shape == (3, 100)
+    computed = TorchForward(model, cache, 1)(layout)
+    assert computed.logits.shape == (3, 100)
+    assert list(computed.is_finite) == [True] * 3
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -9,6 +9,7 @@ from torch.nn import functional
 from services.ar.block_pool import BlockPool
 from services.ar.cuda.inputs import StepRows
 from services.ar.drafter import Drafter
+from services.ar.finite_rows import finite_rows
 from services.ar.kv_cache import KVCache, visible
 from services.ar.model import Attention, Transformer
 from services.ar.runner import Forward, Runner
@@ -38,6 +39,7 @@ class TorchBlockAttention:
             tiles += [tuple(tile) for tile in rows.tiles.tolist()]
 
         def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            rows.is_finite.logical_and_(finite_rows(torch.cat((query, key, value), dim=1)))
             self._cache.write(layer, rows.slots, key, value)
             out = torch.full_like(query, torch.nan)
             for first, count, table in tiles:

@@ -26,7 +26,7 @@ def decoding(block_table: list[int], num_tokens: int) -> Work:
 
 def fill(inputs: StepInputs, works: list[Work], num_rows: int):
     inputs.fill(Layout(works, BLOCK_SIZE), [work.sequence.block_table for work in works], num_rows)
-    return inputs.rows(num_rows, num_rows)
+    return inputs.rows(torch.ones(num_rows, dtype=torch.uint8), num_rows)
 
 
 def test_rows_and_padding():

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from services.ar.cuda.inputs import StepRows
+from services.ar.finite_rows import FiniteRows
 from services.ar.kv_cache import Chunk, Decodes, KVCache, PagedAttention, visible
 from services.ar.model_config import ModelConfig
 from services.ar.rotary import rotary_table, rotate
@@ -75,9 +76,9 @@ class Step:
             start += count
         unused = [0] * len(self.positions)
         tokens = torch.tensor([unused, self.positions, self.slots]).T.contiguous().to(DEVICE)
-        return StepRows(
-            *tokens.unbind(1), tables.to(DEVICE), len(self.singles), torch.tensor(tiles, dtype=torch.int32).to(DEVICE)
-        )
+        is_finite = torch.ones(len(self.positions), dtype=torch.uint8, device=DEVICE)
+        tiles_ = torch.tensor(tiles, dtype=torch.int32).to(DEVICE)
+        return StepRows(*tokens.unbind(1), tables.to(DEVICE), is_finite, len(self.singles), tiles_)
 
     def oracle(self) -> PagedAttention:
         window, block_size = self.config.sliding_window, self.caches[1].block_size
@@ -87,13 +88,13 @@ class Step:
             blocks = torch.tensor(table, device=DEVICE)
             mask = visible(first, count, len(table) * block_size, window).to(DEVICE)
             if count == 1:
-                bias = torch.zeros(mask.shape, device=DEVICE).masked_fill(~mask, -torch.inf).to(self.dtype)
-                decodes.append(Decodes(start, start + 1, blocks, bias.unsqueeze(1)))
+                decodes.append(Decodes(start, start + 1, blocks, ~mask.unsqueeze(1)))
             else:
                 chunks.append(Chunk(start, start + count, blocks, mask[:, : first + count], first + count))
             start += count
         slots = torch.tensor(self.slots, device=DEVICE)
-        return PagedAttention(self.caches[1], slots, tuple(decodes), tuple(chunks))
+        finite_rows = FiniteRows(len(self.positions), DEVICE)
+        return PagedAttention(self.caches[1], slots, tuple(decodes), tuple(chunks), finite_rows)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -133,6 +134,27 @@ def check(shapes, step: Step) -> None:
     torch.testing.assert_close(actual, expected, atol=TOLERANCE[step.dtype], rtol=0)
     for mine, other in zip(*(cache.layer(1) for cache in step.caches), strict=True):
         assert torch.equal(mine, other)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the interpreter is numpy, which warns of what is meant here
+@torch.inference_mode()
+def test_a_row_that_is_not_finite_is_noted_and_its_block_holds_finite_numbers(dtype, part, value):
+    """Of a single row and of the last one of a chunk, in a head that is not the first, in query, key or value."""
+    from services.ar.cuda.attention import BlockAttention, KernelShapes
+
+    step = Step(1, ModelConfig(1, 1, 1, 2, 6, 2, 24, 2048), 16, dtype)
+    parts = step.random_parts()
+    bad = [2, len(step.singles) + 39]
+    parts[part][bad, 1, 5] = value
+    attention = BlockAttention(KernelShapes(step.config, 16, dtype, 2048, num_processors=1), step.caches[0])
+    rows = step.rows(attention.tokens_of_a_tile)
+    out = attention(rows)(1, *parts)
+    assert (rows.is_finite == 0).nonzero().flatten().tolist() == bad
+    assert all(bool(cache.isfinite().all()) for cache in step.caches[0].layer(1))
+    assert bool(out[rows.is_finite == 1].isfinite().all())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

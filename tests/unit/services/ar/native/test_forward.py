@@ -6,21 +6,17 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from runtime.settings import cache_folder
 from services.ar.block_pool import BlockPool
 from services.ar.checkpoint import Checkpoint
 from services.ar.kv_cache import CausalAttention
 from services.ar.layout import Layout
 from services.ar.model import Transformer
-from services.ar.native.build import LEVELS, best_level, kernel
+from services.ar.native.build import LEVELS, best_level
 from services.ar.native.forward import NativeForward
-from services.ar.native.library import load
 from services.ar.native.opening import open_native
 from services.ar.native.parameters import Parameters
 from services.ar.prefix_cache import PrefixCache
-from services.ar.quantised import GROUP, QuantisedTensor, Weights, as_tensor, quantise
 from services.ar.runner import Runner
 from services.ar.sampling_params import SamplingParams
 from services.ar.scheduler import Scheduler, Work
@@ -29,50 +25,13 @@ from services.ar.weights import load_transformer, open_checkpoint
 from tests.engine_loop import brought
 from tests.rounding import HalfCacheAttention, round_activations
 from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
-
-DTYPES = ("float32", "bfloat16", "int8", "int4")
-BLOCK_SIZE = 16
-NUM_ROWS = 64
+from tests.unit.services.ar.native.formats import BLOCK_SIZE, DTYPES, NUM_ROWS, in_format, native
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def tiny(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     return save_tiny_model(folder, request.param), open_checkpoint(folder)
-
-
-def four_bits(weights: Tensor) -> QuantisedTensor:
-    """Round matrices as Q4_1 does: minimum and scale of each group of 32."""
-    groups = functional.pad(weights, (0, -weights.shape[-1] % GROUP)).unflatten(-1, (-1, GROUP))
-    minima = groups.amin(-1).half()
-    scales = ((groups.amax(-1) - minima) / 15).half()
-    steps = ((groups - minima.unsqueeze(-1)) / scales.float().unsqueeze(-1).clamp(min=1e-9)).round().clamp(0, 15)
-    return QuantisedTensor(steps.to(torch.uint8).flatten(-2), scales, minima)
-
-
-def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
-    """Return a checkpoint whose weights are what a kernel of `dtype` holds of those of `checkpoint`."""
-
-    def rounded(name: str, weights: Weights) -> Weights:
-        weights = as_tensor(weights)
-        if weights.ndim == 1 or dtype == "float32":
-            return weights
-        if dtype == "bfloat16":
-            return weights.bfloat16().float()
-        # As in most files of 4 bits, the embedding has 8.
-        return quantise(weights) if dtype == "int8" or "embed" in name else four_bits(weights)
-
-    tensors = [(name, rounded(name, weights)) for name, weights in checkpoint.read_tensors()]
-    return replace(checkpoint, read_tensors=lambda: iter(tensors), dtype=dtype)
-
-
-def native(checkpoint: Checkpoint, dtype: str, num_blocks: int = 64, level: str | None = None) -> NativeForward:
-    parameters = Parameters(checkpoint, dtype, 256, lambda share: None)
-    forward = NativeForward(
-        parameters, load(kernel(cache_folder() / "kernels", level)), dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2
-    )
-    forward.start()
-    return forward
 
 
 def random_ids(length: int, seed: int) -> list[int]:
@@ -86,7 +45,7 @@ def logits_of(forward: NativeForward, token_ids: list[int], chunk: int = NUM_ROW
     parts = []
     while sequence.num_computed_tokens < len(token_ids):
         work = Work(sequence, min(chunk, len(token_ids) - sequence.num_computed_tokens))
-        parts.append(forward(Layout([work], BLOCK_SIZE)).clone())
+        parts.append(forward(Layout([work], BLOCK_SIZE)).logits.clone())
         sequence.num_computed_tokens += work.num_tokens
     return torch.cat(parts)
 
