@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 STUBS := $(PROTOS:.proto=_pb2.py)
 
-.PHONY: help setup demo up images test test-containers lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar gates bench dashboards manifests clean
+.PHONY: help setup demo up images test test-containers test-faults lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar gates bench dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -35,6 +35,10 @@ test: lint types  ## lint, types and every test that this machine can run
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
 	$(BIN)/python -m pytest -m containers tests/containers
+
+test-faults: setup  ## the fault table: kills, floods, hogs, hostile clients; out/faults.json and docs/faults.md (30 minutes)
+	$(BIN)/python -m pytest -m 'not containers' --effort full --faults-report out/faults.json tests/faults; \
+	status=$$?; $(BIN)/python -m tests.faults.table out/faults.json docs/faults.md && exit $$status
 
 lint: setup  ## ruff: rules and format
 	$(BIN)/ruff check .

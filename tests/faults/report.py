@@ -1,0 +1,171 @@
+"""The fault table as data: the figures that rows record, and the one JSON document made of them.
+
+Knows nothing of servers or clients.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+SCHEMA_VERSION = 1
+PASSED, FAILED, EXPECTED_FAILURE = "passed", "failed", "expected failure"
+
+
+class BarMissed(AssertionError):
+    """A recorded figure misses its bar. Rows that are expected to fail may fail with this and nothing else."""
+
+
+class Record(Protocol):
+    """The `record` fixture: notes one row of the fault table."""
+
+    def __call__(
+        self,
+        *,
+        row: str,
+        figure: float,
+        unit: str,
+        bar: str,
+        passed: bool,
+        done: str = "",
+        known: str = "",
+        strict: bool = True,
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row: what was found, in `unit`, and whether that meets the bar."""
+
+    row: str
+    done: str
+    figure: float
+    unit: str
+    bar: str
+    passed: bool
+    known: str = ""
+    strict: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.row}: {self.figure:g} {self.unit}, bar: {self.bar}"
+
+
+@dataclass
+class Sheet:
+    """The figures of one test; `done` is what the test does, where a figure does not say it itself."""
+
+    done: str
+    figures: list[Figure] = field(default_factory=list)
+
+    def record(
+        self,
+        *,
+        row: str,
+        figure: float,
+        unit: str,
+        bar: str,
+        passed: bool,
+        done: str = "",
+        known: str = "",
+        strict: bool = True,
+    ) -> None:
+        """Note a row's figure; the test fails at its end with all figures that missed their bars.
+
+        `known` says why this figure misses its bar today, and what was found: the test then counts as an expected
+        failure, and as a failure if the figure meets its bar. Without `strict` it may meet it: for a miss that does not
+        come in every run.
+        """
+        self.figures.append(Figure(row, done or self.done, float(figure), unit, bar, bool(passed), known, strict))
+
+    def check(self) -> str:
+        """Return why figures miss their bars as expected, empty if none does.
+
+        Raises BarMissed for a miss that is not expected and for an expected one that did not come, RuntimeError if
+        nothing was recorded.
+        """
+        if not self.figures:
+            raise RuntimeError("a fault row must record at least one figure")
+        missed = [str(each) for each in self.figures if not (each.passed or each.known)]
+        better = [
+            f"{each}: meets its bar; remove `known`"
+            for each in self.figures
+            if each.passed and each.known and each.strict
+        ]
+        if missed or better:
+            raise BarMissed("; ".join([*missed, *better]))
+        return "; ".join(dict.fromkeys(each.known for each in self.figures if each.known and not each.passed))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the document."""
+
+    row: str
+    done: str
+    figure: float
+    unit: str
+    bar: str
+    outcome: str
+    reason: str
+    seconds: float
+    test: str
+
+
+class Report:
+    """Gathers the entries of a run; `write` makes the document."""
+
+    def __init__(self, effort: str) -> None:
+        self._effort = effort
+        self._entries: list[Entry] = []
+
+    def add(self, sheet: Sheet, test: str, seconds: float, has_passed: bool, expected: str | None) -> None:
+        """Add a test's figures. `expected` is why the test may fail, None if it may not.
+
+        A test that fails in another way than by a missed bar leaves an entry that says so.
+        """
+        for each in sheet.figures:
+            reason = "" if each.passed else each.known or expected or ""
+            outcome = PASSED if each.passed else EXPECTED_FAILURE if reason else FAILED
+            self._add(each, outcome, reason, seconds, test)
+        if not has_passed and all(each.passed or each.known for each in sheet.figures):
+            ending = Figure(f"{test.rpartition('::')[2]}: ended early", sheet.done, 1.0, "errors", "none", False)
+            self._add(ending, FAILED, "", seconds, test)
+
+    def _add(self, figure: Figure, outcome: str, reason: str, seconds: float, test: str) -> None:
+        parts = {name: value for name, value in asdict(figure).items() if name not in ("passed", "known", "strict")}
+        self._entries.append(Entry(**parts, outcome=outcome, reason=reason, seconds=round(seconds, 1), test=test))
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.document(), indent=2) + "\n", encoding="utf-8")
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "commit": _commit(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "processor": _processor(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "effort": self._effort,
+            "rows": [asdict(entry) for entry in self._entries],
+        }
+
+
+def _commit() -> str:
+    """Return the commit that was tested, with "-dirty" where files differ from it; "unknown" outside a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return ended.stdout.strip() or "unknown"
+
+
+def _processor() -> str:
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text().splitlines() if cpus.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

@@ -1,0 +1,127 @@
+"""Callers with wrong API keys, on every method."""
+
+import asyncio
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.faults.attacks.connection import connected
+from tests.faults.attacks.credentials import wrong_keys
+from tests.faults.attacks.grpc_stream import begin, call_headers
+from tests.faults.attacks.reflected import reflected_methods
+from tests.faults.clients import SAMPLE, images
+from tests.faults.effort import Effort
+from tests.faults.gateways import own_gateway
+from tests.faults.history import History
+from tests.faults.product import Product
+from tests.faults.report import Record
+from tests.faults.server import Server
+
+LIMIT_SECONDS = 10.0
+GOOD_MESSAGE = images(1).SerializeToString()
+CHEAP_MICROSECONDS = 2_000.0
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A gateway that wants a key, in front of the product's backends."""
+
+    server: Server
+    web_address: str
+    key: str
+
+
+@pytest.fixture
+async def guarded(product: Product, tmp_path: Path) -> AsyncIterator[Guarded]:
+    """A second gateway, whose callers need an API key."""
+    key = secrets.token_urlsafe(32)
+    keys = tmp_path / "keys.toml"
+    keys.write_text(f'[[keys]]\nname = "alice"\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\n')
+    own, web_address = own_gateway(product, tmp_path, "--api-keys-file", str(keys))
+    own.start()
+    try:
+        await own.server.ready("tandem.gan.v1.GanService")
+        yield Guarded(own.server, web_address, key)
+    finally:
+        own.end()
+
+
+async def test_wrong_keys_are_turned_away(guarded: Guarded, effort: Effort, record: Record) -> None:
+    """Keys that are missing, wrong, doubled, very long, not ASCII and in another place, on every method that wants
+    one; a good key in between."""
+    history = await History(guarded.server).begin()
+    methods = [m for m in await asyncio.to_thread(reflected_methods, guarded.server.address) if m.is_own]
+    answers: Counter[str] = Counter()
+    for _ in range(effort.of(1, 50)):
+        async with connected(guarded.server.address) as connection:
+            for headers in wrong_keys(guarded.key).values():
+                numbers = [await begin(connection, method.path, b"", *headers) for method in methods]
+                for method, number in zip(methods, numbers, strict=True):
+                    stream = await connection.answer(number, LIMIT_SECONDS)
+                    answers[f"{stream.status_name} {stream.headers.get('grpc-message', '')[:60]}"] += 1
+                    history.note(method.path, stream.status_name)
+        assert await _with_a_good_key(guarded, history) == "OK"
+    odd = {answer: count for answer, count in answers.items() if not answer.startswith("UNAUTHENTICATED")}
+    total = f"of {answers.total()} calls: {odd or 'none'}"
+    record(row="wrong keys let in", figure=sum(odd.values()), unit=total, bar="0", passed=not odd)
+    record(row="wrong keys: different answers", figure=len(answers), unit="texts", bar="1", passed=len(answers) == 1)
+    await history.counters_equal()
+
+
+async def _with_a_good_key(guarded: Guarded, history: History) -> str:
+    async with connected(guarded.server.address) as connection:
+        number = await begin(connection, SAMPLE, GOOD_MESSAGE, ("authorization", f"Bearer {guarded.key}"))
+        code = (await connection.answer(number, LIMIT_SECONDS)).status_name
+    history.note(SAMPLE, code)
+    return code
+
+
+async def test_wrong_keys_are_cheap(guarded: Guarded, effort: Effort, record: Record) -> None:
+    """Thousands of calls with a wrong key; the gateway's processor time for each."""
+    history, count = await History(guarded.server).begin(), effort.of(300, 5_000)
+    headers = wrong_keys(guarded.key)["wrong"]
+    before = _cpu_seconds(guarded.server.pid)
+    async with connected(guarded.server.address) as connection:
+        for _ in range(count // 100):
+            numbers = [connection.open_stream(call_headers(SAMPLE, *headers), end_stream=True) for _ in range(100)]
+            await connection.flush()
+            for number in numbers:
+                history.note(SAMPLE, (await connection.answer(number, LIMIT_SECONDS)).status_name)
+    cost = (_cpu_seconds(guarded.server.pid) - before) / (count // 100 * 100) * 1e6
+    record(
+        row="a wrong key's cost",
+        figure=cost,
+        unit="microseconds of the gateway's processor time a call",
+        bar=f"below {CHEAP_MICROSECONDS:g}",
+        passed=cost < CHEAP_MICROSECONDS,
+    )
+    await history.counters_equal()
+
+
+def _cpu_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / 100
+
+
+async def test_wrong_keys_over_http_are_turned_away(guarded: Guarded, record: Record) -> None:
+    """Wrong keys over HTTP, on every method, /status and /history."""
+    history, statuses = await History(guarded.server).begin(), Counter[int]()
+    methods = [m for m in await asyncio.to_thread(reflected_methods, guarded.server.address) if m.is_own]
+    async with httpx.AsyncClient(base_url=guarded.web_address, trust_env=False, timeout=LIMIT_SECONDS) as client:
+        for headers in wrong_keys(guarded.key).values():
+            sent = [(name.encode(), value.encode()) for name, value in headers]
+            for method in methods:
+                statuses[(await client.post(method.path, json={}, headers=sent)).status_code] += 1
+                history.note(method.path, "UNAUTHENTICATED")
+            for path in ("/status", "/history"):
+                statuses[(await client.get(path, headers=sent)).status_code] += 1
+    odd = {status: count for status, count in statuses.items() if status != 401}
+    total = f"of {statuses.total()} requests let in or failed: {odd or 'none'}"
+    record(row="wrong keys over HTTP", figure=sum(odd.values()), unit=total, bar="0", passed=not odd)
+    await history.counters_equal()

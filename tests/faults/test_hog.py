@@ -1,0 +1,81 @@
+"""A hog of 200 streams on one connection beside ten clients that ask for one thing at a time."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
+
+import pytest
+
+from tests.faults.clients import Client, Ended, closed_loop, quantile
+from tests.faults.effort import Effort
+from tests.faults.flood import flooding
+from tests.faults.history import History
+from tests.faults.loads import PARALLEL, SEQUENTIAL, Paradigm
+from tests.faults.marks import FRONT_DOOR
+from tests.faults.product import Product
+from tests.faults.report import Record
+from tests.faults.scrape import scrape
+
+NUM_STREAMS, NUM_CLIENTS = 200, 10
+MAX_RATIO = 3.0
+FOUND = {"sequential": "23 to 57", "parallel": "79 to 124"}
+
+
+async def light_calls(product: Product, history: History, paradigm: Paradigm, calls_each: int) -> list[Ended]:
+    """Have each light client make its streams one after another; return how they ended."""
+    async with AsyncExitStack() as connections:
+        clients = [await connections.enter_async_context(Client(product.address, history)) for _ in range(NUM_CLIENTS)]
+        loops = (
+            closed_loop(
+                partial(paradigm.light.call, client),
+                num_callers=1,
+                max_calls=calls_each,
+                max_seconds=30.0,
+            )
+            for client in clients
+        )
+        return [each for loop in await asyncio.gather(*loops) for each in loop]
+
+
+def p99_first(ended: list[Ended]) -> float:
+    """Return the 99th percentile of the seconds to the first message, of those that had one."""
+    return quantile([each.first_seconds for each in ended if each.first_seconds is not None], 0.99)
+
+
+async def open_requests(product: Product, paradigm: Paradigm) -> float:
+    return (await scrape(product.gateway.metrics_url)).total("tandem_requests_in_flight", paradigm=paradigm.name)
+
+
+@pytest.mark.parametrize(
+    "paradigm",
+    [pytest.param(SEQUENTIAL, id="sequential"), pytest.param(PARALLEL, id="parallel", marks=pytest.mark.faults)],
+)
+async def test_hog(product: Product, history: History, effort: Effort, record: Record, paradigm: Paradigm) -> None:
+    """One connection keeps 200 streams open; ten light clients, a connection each, ask for one stream at a time."""
+    calls_each = effort.of(3, 10)
+    alone = await light_calls(product, history, paradigm, calls_each)
+    async with flooding("hog", product.address, paradigm, NUM_STREAMS, effort.of(3.0, 25.0)) as hog:
+        async with asyncio.timeout(30.0):
+            while await open_requests(product, paradigm) < NUM_STREAMS / 2:
+                await asyncio.sleep(0.05)
+        beside = await light_calls(product, history, paradigm, calls_each)
+    for code, count in hog.codes.items():
+        history.ended[hog.path, code] += count
+    await history.counters_equal()
+    row, ratio = f"hog of {NUM_STREAMS} {paradigm.name} streams", p99_first(beside) / p99_first(alone)
+    lost = [each for each in beside if not each.is_ok]
+    record(
+        row=f"{row}: light clients' calls lost",
+        figure=len(lost),
+        unit=f"of {len(beside)} calls",
+        bar="0",
+        passed=not lost,
+    )
+    record(
+        row=f"{row}: light clients' p99 to the first output",
+        figure=ratio,
+        unit=f"times {p99_first(alone) * 1000:.0f} ms without it",
+        bar=f"<= {MAX_RATIO:g}",
+        passed=ratio <= MAX_RATIO,
+        known=f"{FRONT_DOOR}, with turns by caller; found: {FOUND[paradigm.name]} times",
+    )

@@ -1,0 +1,56 @@
+"""Large and strange JSON to the HTTP port, and good clients at the gRPC port of the same process."""
+
+import httpx
+
+from tests.faults.attacks.hostile_json import DOCUMENTS
+from tests.faults.clients import SAMPLE
+from tests.faults.effort import Effort
+from tests.faults.figures import paths_of, record_stay
+from tests.faults.marks import FRONT_DOOR
+from tests.faults.neighbour import Neighbour
+from tests.faults.product import Product
+from tests.faults.report import Record
+
+SLOWEST_SECONDS = 0.5
+KNOWN = f"{FRONT_DOOR}; found: 1.4 s on the event loop for 450,000 labels, the last of them wrong"
+REPLY_SECONDS = 30.0
+# The code behind each HTTP status that such a document may have; 200: a number of many digits is a number.
+CODES = {200: "OK", 400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 413: "RESOURCE_EXHAUSTED", 429: "RESOURCE_EXHAUSTED"}
+
+
+async def test_hostile_json_is_refused_and_holds_nobody_up(
+    product: Product, neighbour: Neighbour, effort: Effort, record: Record
+) -> None:
+    """20 kinds of JSON of 0.9 MB, one after another: deep, with huge numbers, many, long and repeated keys; a good
+    client beside them."""
+    history, slowest, odd = await product.history(), {"none": 0.0}, list[str]()
+    async with (
+        neighbour.beside(product.address, paths_of("gateway"), history) as stay,
+        httpx.AsyncClient(base_url=product.web_address, trust_env=False, timeout=REPLY_SECONDS) as client,
+    ):
+        for name, body in list(DOCUMENTS.items()) * effort.of(1, 20):
+            response = await client.post(SAMPLE, content=body, headers={"content-type": "application/json"})
+            code = CODES.get(response.status_code)
+            if code is None:
+                odd.append(f"{name}: {response.status_code}")
+            history.note(SAMPLE, code or f"HTTP {response.status_code}")
+            slowest[name] = max(slowest.get(name, 0.0), response.elapsed.total_seconds())
+    record(
+        row="hostile JSON",
+        figure=len(odd),
+        unit=f"documents with another end than a refusal or a good reply: {odd}",
+        bar="0",
+        passed=not odd,
+    )
+    name = max(slowest, key=lambda each: slowest[each])
+    record(
+        row="hostile JSON: time to refuse",
+        figure=slowest[name],
+        unit=f"s for the slowest ({name})",
+        bar=f"below {SLOWEST_SECONDS:g} s",
+        passed=slowest[name] < SLOWEST_SECONDS,
+        known=KNOWN,
+        strict=False,  # a fast machine may meet the bar
+    )
+    record_stay(record, "hostile JSON", stay, SLOWEST_SECONDS, KNOWN)
+    await history.counters_equal()

@@ -1,0 +1,118 @@
+"""kill -9 under load: of a replica of each backend, of the gateway, of a child of `tandem up`."""
+
+import asyncio
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.faults.clients import STREAMED, Client
+from tests.faults.effort import Effort
+from tests.faults.history import History
+from tests.faults.loads import NUM_STREAMS, PARALLEL, PARALLEL_EACH_TIME, Paradigm, later, mixed_load
+from tests.faults.product import Fleet, tandem_up
+from tests.faults.report import Record
+from tests.faults.server import ASK_AGAIN_SECONDS, OwnServer, Server
+
+MAX_SECONDS_TO_TELL = 2.0
+MAX_SECONDS_TO_RESTART = 30.0
+
+
+def kill(victim: OwnServer) -> None:
+    victim.signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("paradigm", PARALLEL_EACH_TIME)
+async def test_kill_of_a_replica(
+    replicas: Fleet, fleet_history: History, effort: Effort, record: Record, paradigm: Paradigm
+) -> None:
+    """One of two replicas dies by kill -9 under 16 unary callers and 8 streams through the gateway."""
+    victim, seconds = replicas.of(paradigm.name)[0], effort.of(2.0, 10.0)
+    async with Client(replicas.address, fleet_history) as client:
+        load = mixed_load(client, paradigm, seconds)
+        ended, _ = await asyncio.gather(load, later(seconds / 2, lambda: kill(victim)))
+    await victim.wait()
+    await replicas.mend()
+    await fleet_history.counters_equal()
+    lost = [each for each in ended if not each.is_ok]
+    unary = [each for each in lost if each.path not in STREAMED]
+    fresh = [each for each in lost if each.path in STREAMED and not each.num_messages]
+    begun = [each for each in lost if each.path in STREAMED and each.num_messages]
+    row = f"kill -9 of a {paradigm.name} replica"
+    record(row=f"{row}: unary calls lost", figure=len(unary), unit=f"of {len(ended)} calls", bar="0", passed=not unary)
+    record(row=f"{row}: streams lost before a message", figure=len(fresh), unit="streams", bar="0", passed=not fresh)
+    record(
+        row=f"{row}: streams lost after their first message",
+        figure=len(begun),
+        unit="streams",
+        bar=f"at most the {NUM_STREAMS} open, all UNAVAILABLE",
+        passed=len(begun) <= NUM_STREAMS and {each.code for each in begun} <= {"UNAVAILABLE"},
+    )
+
+
+async def test_kill_of_the_gateway(replicas: Fleet, effort: Effort, record: Record) -> None:
+    """The gateway dies by kill -9 under 16 unary callers and 8 streams, and is started again."""
+    async with Client(replicas.address) as client:
+        load = mixed_load(client, PARALLEL, 1.0)
+        ended, _ = await asyncio.gather(load, later(0.5, lambda: kill(replicas.gateway)))
+    lost = [each for each in ended if not each.is_ok]
+    began = time.monotonic()
+    await replicas.mend()
+    history = await replicas.history()
+    async with Client(replicas.address, history) as client:
+        again = await PARALLEL.unary.call(client, 1)
+        back = time.monotonic() - began
+        await mixed_load(client, PARALLEL, effort.of(0.3, 3.0))
+    await history.counters_equal()
+    slowest = max(each.seconds for each in lost)
+    record(
+        row="kill -9 of the gateway: the slowest lost call",
+        figure=slowest,
+        unit="s in all",
+        bar=f"<= {MAX_SECONDS_TO_TELL:g}, all UNAVAILABLE",
+        passed=slowest <= MAX_SECONDS_TO_TELL and {each.code for each in lost} == {"UNAVAILABLE"},
+    )
+    record(
+        row="kill -9 of the gateway: first answer after its restart",
+        figure=back,
+        unit="s",
+        bar=f"<= {MAX_SECONDS_TO_RESTART:g}, backends free",
+        passed=again.is_ok and back <= MAX_SECONDS_TO_RESTART,
+    )
+
+
+@pytest.mark.faults
+async def test_kill_of_a_child_of_tandem_up(tmp_path: Path, record: Record) -> None:
+    """The parallel backend of a running `tandem up` dies by kill -9; nobody does anything."""
+    with tandem_up(tmp_path) as product:
+        await product.ready()
+        first = product.parallel.pid
+        product.parallel.signal(signal.SIGKILL)
+        began = time.monotonic()
+        back = await replaced(product.parallel, first)
+        if back:
+            await product.ready()
+        seconds = time.monotonic() - began
+        async with Client(product.address) as client:
+            again = await PARALLEL.unary.call(client, 1)
+    record(
+        row="kill -9 of a child of `tandem up`: serving again",
+        figure=seconds,
+        unit="s" if back else "s without another process",
+        bar=f"<= {MAX_SECONDS_TO_RESTART:g}",
+        passed=again.is_ok and seconds <= MAX_SECONDS_TO_RESTART,
+    )
+
+
+async def replaced(server: Server, pid: int) -> bool:
+    """Return whether another process than `pid` runs within the time that a restart may take."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(MAX_SECONDS_TO_RESTART):
+            while True:
+                with suppress(LookupError):
+                    if server.pid != pid:
+                        return True
+                await asyncio.sleep(ASK_AGAIN_SECONDS)
+    return False
