@@ -16,8 +16,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.routes import Route, all_routes
 from gateway.upstream_error import UpstreamError
 from runtime.deadlines import Deadline
-from runtime.rpc import Context, abort, read_message
-from runtime.undisturbed import undisturbed
+from runtime.rpc import Context, abort, read_message, write
 
 TRANSPORT = "grpc"
 
@@ -56,7 +55,7 @@ class GrpcTransport:
                 responses = self._forwarder.stream(route, request, caller, call.deadline, call.observation)
                 async with contextlib.aclosing(responses):
                     async for response in responses:
-                        await undisturbed(context.write(response))
+                        await write(context, response)
 
         return grpc.stream_stream_rpc_method_handler(stream)
 

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterable
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from runtime.health_servicer import HealthServicer
+from runtime.rpc import Unobserved, service_handler
 
 logger = logging.getLogger(__name__)
 
 CHECK_EVERY_SECONDS = 1.0
+_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"]
 
 
 class Health:
@@ -28,10 +30,14 @@ class Health:
         """Whether the server serves and everything behind each service is there."""
         return self.serving and all(self._available.values())
 
-    async def register(self, server: grpc.aio.Server) -> None:
-        """Add the health service to `server`, NOT_SERVING."""
+    @property
+    def service_name(self) -> str:
+        return str(_SERVICE.full_name)
+
+    async def handler(self) -> grpc.GenericRpcHandler:
+        """Return what serves the health service, NOT_SERVING to begin with."""
         await self.set_serving(False)
-        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+        return service_handler(_SERVICE, self._servicer, Unobserved())
 
     async def set_serving(self, serving: bool) -> None:
         self.serving = serving

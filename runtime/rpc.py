@@ -31,7 +31,7 @@ from runtime.errors import (
     ResourceExhausted,
     TandemError,
 )
-from runtime.server import MAX_MESSAGE_BYTES
+from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.undisturbed import undisturbed
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,13 @@ class RpcObserver(Protocol):
     """Told once of each call that ended."""
 
     def finished(self, rpc: str, code: str, seconds: float) -> None: ...
+
+
+class Unobserved:
+    """Implements RpcObserver for services that nobody counts, as health."""
+
+    def finished(self, rpc: str, code: str, seconds: float) -> None:
+        pass
 
 
 def service_handler(service: ServiceDescriptor, servicer: object, observer: RpcObserver) -> grpc.GenericRpcHandler:
@@ -95,7 +102,7 @@ def _method_handler(
             request = parse(request_class, await read_message(context))
             async with contextlib.aclosing(behaviour(request, call)) as responses:
                 async for response in responses:
-                    await undisturbed(context.write(response))
+                    await write(context, response)
 
     serialize = GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:
@@ -120,6 +127,15 @@ async def read_message(context: Context) -> bytes:
     if len(message) > MAX_MESSAGE_BYTES:
         raise MessageTooLarge(len(message), MAX_MESSAGE_BYTES)
     return message  # type: ignore[no-any-return]
+
+
+async def write(context: Context, response: Any) -> None:
+    """Send one message of a stream. A caller that is not there any more has cancelled the call: CancelledError."""
+    try:
+        await undisturbed(context.write(response))
+    except grpc.aio.InternalError:
+        # How grpc tells of a write to a connection that was dropped, a moment before it cancels the handler.
+        raise asyncio.CancelledError from None
 
 
 def parse(message_class: type[M], raw: bytes) -> M:

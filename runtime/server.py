@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 
 import grpc
-from grpc_reflection.v1alpha import reflection
 
 from runtime.health import Health
+from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.reflection import SERVICE_NAME, reflection_handler
 from runtime.tls import ServerTls
-
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 _OPTIONS: tuple[tuple[str, int], ...] = (
     # Without this a second server on the same port starts without complaint and takes half of the requests.
@@ -54,10 +53,9 @@ class RpcServer:
 
     async def start(self) -> None:
         """Bind and accept calls, health NOT_SERVING. Raises PortInUse."""
-        self._server.add_generic_rpc_handlers(self._handlers)
-        await self.health.register(self._server)
-        names = (*self._names, "grpc.health.v1.Health", reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        names = (*self._names, self.health.service_name, SERVICE_NAME)
+        own = (await self.health.handler(), reflection_handler(names))
+        self._server.add_generic_rpc_handlers((*self._handlers, *own))
         try:
             self.port = self._add_port()
         except RuntimeError:

@@ -11,7 +11,7 @@ from heapq import nlargest
 from typing import Protocol
 
 from runtime.errors import InvalidArgument
-from runtime.server import MAX_MESSAGE_BYTES
+from runtime.limits import MAX_MESSAGE_BYTES
 from services.ar.sampling_params import SamplingParams
 from services.ar.validation import MAX_TOP_LOGPROBS
 from services.common.images import PNG_OVERHEAD_BYTES, Encoding

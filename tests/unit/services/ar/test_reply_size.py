@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from runtime.server import MAX_MESSAGE_BYTES
+from runtime.limits import MAX_MESSAGE_BYTES
 from services.ar.choice import Choice
 from services.ar.generation import logprob_message, whole
 from services.ar.reply_size import (
