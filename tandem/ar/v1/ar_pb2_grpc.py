@@ -69,16 +69,16 @@ class AutoregressiveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Complete(self, request, context):
-        """Continues a prompt and returns the whole of it in one message, at the end. A request whose reply could exceed 4 MiB is
-        refused before the work: Generate streams it.
+        """Continues a prompt and returns the whole of it in one message, at the end. A request whose reply could exceed 4 MiB
+        is refused before the work: Generate streams it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Score(self, request, context):
-        """Returns the exact log-likelihood of given texts, tokens or images under the model. A request whose reply could exceed
-        4 MiB is refused before the work: ask in several.
+        """Returns the exact log-likelihood of given texts, tokens or images under the model. A request whose reply could
+        exceed 4 MiB is refused before the work: ask in several.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
