@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -22,10 +23,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(module: str, *flags: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `python -m module flags`, wait until it is SERVING on `port`, end it with SIGTERM."""
+def serving(module: str, *flags: str, port: int, cwd: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `python -m module flags` in `cwd`, wait until it is SERVING on `port`, end it with SIGTERM."""
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([sys.executable, "-m", module, *flags], stderr=log)
+        process = subprocess.Popen([sys.executable, "-m", module, *flags], stderr=log, cwd=cwd)
         try:
             if not _becomes_ready(process, port):
                 log.seek(0)

@@ -121,6 +121,7 @@ async def test_refusals_are_counted_but_are_no_overload(ar: FakeBackend, gan: Fa
     async with gateway_with(ar, gan, tmp_path, requests=1) as (gateway, _):
         for _ in range(3):
             await TRANSPORTS["grpc"](gateway, ROUTES["Sample"], images(1), ALICE)
+        await gateway.until_idle()
         assert gateway.value("tandem_requests_over_budget_total", paradigm="parallel", budget="request") == 2
         assert gateway.value("tandem_requests_total", code="RESOURCE_EXHAUSTED") == 2
         assert gateway.value("tandem_requests_shed_total") == 0

@@ -74,6 +74,7 @@ async def test_a_new_replica_gets_its_share(named: RunningGateway, names: Names,
         for _ in range(6):
             await generate(named)
         assert (ar.servicer.num_calls, other.servicer.num_calls) == (3, 3)
+        await named.until_idle()
         assert named.value("tandem_replica_serving", paradigm=SEQUENTIAL) == 2
         names.addresses = {ar.target}
         await until_targets(named, {ar.target})
@@ -94,6 +95,7 @@ async def test_one_that_is_gone_from_its_name_finishes_what_it_has_and_gets_noth
         for _ in range(4):
             await generate(named)
         assert (ar.servicer.num_calls, other.servicer.num_calls) == (1, 4)
+        await named.until_idle()
         assert named.value("tandem_replica_serving", target=ar.target) == 0
         hold.set()
         await held

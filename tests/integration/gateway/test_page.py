@@ -63,7 +63,7 @@ async def gan() -> AsyncIterator[FakeBackend]:
 
 
 def address(gateway: RunningGateway) -> str:
-    return f"http://127.0.0.1:{gateway.gateway.http.port}"
+    return f"http://127.0.0.1:{gateway.gateway.http_port}"
 
 
 @pytest.fixture
@@ -92,6 +92,7 @@ async def test_a_race_by_keyboard_alone(
     assert list(gan.servicer.requests[-1].labels) == [1]
     await page.says("#sequential-likelihood", "It knows: 0.7 bits a tile")
     await page.says("#parallel-likelihood", "It cannot tell.")
+    await gateway.until_idle()
     assert gateway.value("tandem_requests_total", transport="http", code="OK") == 2
     assert page.complaints == []
 

@@ -32,7 +32,7 @@ async def page_of(browser: Browser, folder: Path, **context: Any) -> AsyncIterat
     await gan.start()
     async with running_gateway([ar], [gan], api_keys_file=keys_file(folder)) as gateway:
         await gateway.until(serving=True)
-        async with opened(browser, f"http://127.0.0.1:{gateway.gateway.http.port}", **context) as page:
+        async with opened(browser, f"http://127.0.0.1:{gateway.gateway.http_port}", **context) as page:
             yield page
     await ar.stop()
     await gan.stop()

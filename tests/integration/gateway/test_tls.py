@@ -71,7 +71,7 @@ async def get(gateway: RunningGateway, tls: ChannelTls | None, path: str = "/liv
         if tls.identity:
             context.load_cert_chain(tls.identity.cert, tls.identity.key)
     async with httpx.AsyncClient(verify=context or True) as client:
-        return (await client.get(f"{scheme}://127.0.0.1:{gateway.gateway.http.port}{path}")).status_code
+        return (await client.get(f"{scheme}://127.0.0.1:{gateway.gateway.http_port}{path}")).status_code
 
 
 @contextlib.asynccontextmanager
@@ -94,6 +94,7 @@ async def test_who_trusts_another_ca_leaves(gan: FakeBackend, ours: Authority, o
         assert "CERTIFICATE_VERIFY_FAILED" in await sample(gateway, other.client())
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             await get(gateway, other.client())
+        await gateway.until_idle()
         assert gateway.value("tandem_requests_total") == 0
 
 
@@ -120,6 +121,7 @@ async def test_mutual_tls_lets_in_whom_the_client_ca_signed_and_nobody_else(
             assert "UNAVAILABLE: failed to connect" in await sample(gateway, refused)
             with pytest.raises(httpx.TransportError):
                 await get(gateway, refused)
+        await gateway.until_idle()
         assert gateway.value("tandem_requests_total") == 1
 
 

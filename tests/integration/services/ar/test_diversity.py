@@ -78,7 +78,9 @@ async def test_the_command_measures_a_baseline_of_what_draws(repository):
 async def test_a_healthy_model_is_watched_in_silence(repository):
     async with serving(settings(repository)) as backend:
         await draw(backend, 20)
-    assert watched(backend) == 20 * NUM_CHOICES
+    # On a busy machine the watch falls behind, and drops what it has no time for; all are counted.
+    dropped = backend.sample(IMAGES, model="made", fate="dropped")
+    assert watched(backend) + dropped == 20 * NUM_CHOICES
     assert alarms(backend) == {"variance": 0, "duplicates": 0}
     assert 0.7 < backend.sample("tandem_diversity_variance_ratio", model="made", **{"class": "all"}) < 1.4
 

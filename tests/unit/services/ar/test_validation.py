@@ -38,7 +38,7 @@ def test_zero_is_not_absent():
         ({"top_p": 0.0}, "sampling.top_p", "above 0 to 1"),
         ({"top_k": -1}, "sampling.top_k", "0 to"),
         ({"min_p": 1.5}, "sampling.min_p", "0 to 1"),
-        ({"repetition_penalty": 0.0}, "sampling.repetition_penalty", "above 0 to 10"),
+        ({"repetition_penalty": 0.0}, "sampling.repetition_penalty", "0.01 to 10"),
         ({"presence_penalty": 3.0}, "sampling.presence_penalty", "-2 to 2"),
         ({"frequency_penalty": float("inf")}, "sampling.frequency_penalty", "-2 to 2"),
         ({"max_tokens": 0}, "sampling.max_tokens", "1 to 54"),

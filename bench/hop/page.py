@@ -1,0 +1,192 @@
+"""The results as a page of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.hop.bars import BARS, Bar
+from bench.hop.clock import LONE, PARADIGMS, SITUATIONS
+from bench.hop.document import Results
+from bench.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND
+from bench.hop.figures import Spreads
+from bench.hop.messages import FAST_MESSAGES
+from bench.hop.servers import BEFORE, DIRECT, NOW
+
+_PAIR = (BEFORE, NOW)
+_SITUATIONS = {
+    LONE: "one caller",
+    f"{NUM_CALLERS}_callers": f"{NUM_CALLERS} callers",
+    "load_50": "open loop, 0.5 of the capacity",
+    "load_90": "open loop, 0.9",
+    "load_100": "open loop, 1.0",
+}
+_COSTS = {
+    "added_unary_p50_ms": ("added to a lone unary request at p50, ms", 3),
+    "added_first_message_p50_ms": ("added to the first message of a lone stream", 3),
+    "added_whole_stream_p50_ms": (f"added to the whole of it, {FAST_MESSAGES} messages at once", 3),
+    "one_unary_p50_ms": ("a lone unary request, p50, ms", 3),
+    "one_unary_p99_ms": ("the same, p99", 3),
+    "one_first_message_p50_ms": ("first message of a lone stream, p50, ms", 3),
+    "one_whole_stream_p50_ms": ("the whole of it, p50", 3),
+    "unary_32_connections_per_second": ("32 callers on 32 connections, requests/s", 0),
+    "unary_32_connections_cpu_ms": ("CPU of the hop a request, ms", 3),
+    "unary_32_connections_python_cpu_ms": ("of it in the Python process", 3),
+    "unary_1_connections_per_second": ("32 callers on one connection, requests/s", 0),
+    "unary_1_connections_cpu_ms": ("CPU of the hop a request, ms", 3),
+    "unary_1_connections_python_cpu_ms": ("of it in the Python process", 3),
+    "fast_per_second": ("32 streams as fast as they can, messages/s", 0),
+    "fast_cpu_ms": ("CPU of the hop a message, ms", 4),
+    "paced_apart_per_second": ("32 streams, messages due one after another, messages/s", 0),
+    "paced_apart_cpu_ms": ("CPU of the hop a message, ms", 4),
+    "paced_together_per_second": ("32 streams, messages due at the same time, messages/s", 0),
+    "paced_together_cpu_ms": ("CPU of the hop a message, ms", 4),
+    "client_cpu_ms_a_request": ("CPU of the load client itself, a request, ms", 4),
+    "client_cpu_ms_a_message": ("CPU of the load client itself, a message, ms", 4),
+}
+
+Spread = Mapping[str, float]
+
+
+def page(results: Results) -> str:
+    """Return the page in Markdown."""
+    spreads = results.spreads
+    sections = (
+        _head(results),
+        "## Bars\n\n" + _table(("what", BEFORE, NOW, "bar", "aim", "met"), _bar_rows(spreads)),
+        f"## Cost, before a backend without a model\n\n{_COST_NOTE}\n\n"
+        + _table(("what", DIRECT, *_PAIR), _cost_rows(spreads)),
+        f"## Clock, before the matched pair of models\n\n{_CLOCK_NOTE}\n\n" + _table(_CLOCK_HEAD, _clock_rows(spreads)),
+        "## How many times as long a picture takes in sequence, at p50\n\n"
+        + _table(("load", "gateway", "by the clients", "by Prometheus", "off"), _ratio_rows(spreads)),
+        f"## Where the seconds go\n\nShare of all seconds of a run, %, `{NOW}`.\n\n" + _phase_table(spreads),
+    )
+    return "\n".join(f"{each.rstrip()}\n" for each in sections)
+
+
+def _head(results: Results) -> str:
+    around = results.around
+    versions = ", ".join(f"{name} {value}" for name, value in around.versions.items())
+    before = f"`{BEFORE}`: the gateway of commit {around.before[:12]}" if around.before else f"`{BEFORE}`: not measured"
+    broken = "".join(f"\n- broken off: {each}" for each in results.failures)
+    return (
+        "# The hop: what the gateway costs, and whether its clock is right\n\n"
+        f"`python -m bench.bench_hop`, {around.date}, {results.durations.rounds} rounds in {results.seconds:.0f} s,"
+        f" contenders in turn; median (lowest-highest) of the rounds. `{NOW}`: commit {around.commit}. {before}.\n\n"
+        f"{around.processor}, {around.num_cores} cores shared by client, hop and backends; load average at the start"
+        f" {around.load_average}; {around.operating_system}; {versions}.\n{broken}"
+    )
+
+
+_COST_NOTE = (
+    "Client and backend are compiled and speak plain HTTP/2, so that neither is the limit. CPU of the hop: user and"
+    f" system time of all of its processes. Streams: {NUM_CALLERS} of {TOKENS_PER_SECOND} messages/s each."
+)
+_CLOCK_NOTE = (
+    "The same requests by the client's exact times and by the difference of two scrapes of /metrics (quantiles as"
+    " histogram_quantile computes them). Residual: its p50 over the duration's. Outside the backend: p50 of the"
+    " client's time less the total in the reply, over the client's p50."
+    " The client runs with the highest priority that it gets, so that its times do not hold its own wait for a core."
+)
+_CLOCK_HEAD = (
+    "paradigm and load",
+    "gateway",
+    "requests/s",
+    "client p50, ms",
+    "Prometheus p50",
+    "off, %",
+    "client p99, ms",
+    "Prometheus p99",
+    "off, %",
+    "first output off at p50, %",
+    "residual, %",
+    "outside the backend, %",
+    "delivered, %",
+)
+_CLOCK_COLUMNS = (
+    ("per_second", 1, 1),
+    ("client_p50_ms", 1, 2),
+    ("prometheus_p50_ms", 1, 2),
+    ("p50_error", 100, 1),
+    ("client_p99_ms", 1, 2),
+    ("prometheus_p99_ms", 1, 2),
+    ("p99_error", 100, 1),
+    ("first_output_p50_error", 100, 1),
+    ("residual_share", 100, 1),
+    ("outside_backend_share", 100, 1),
+    ("delivered", 100, 1),
+)
+
+
+def _bar_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
+    for bar in BARS:
+        cells = [_bar_cell(bar, bar.worst(spreads, contender)) for contender in _PAIR]
+        verdict = {True: "yes", False: "**no**", None: "not measured"}[bar.is_met(spreads, NOW)]
+        sign = ">=" if bar.is_floor else "<="
+        yield bar.what, *cells, f"{sign} {_limit(bar, bar.bar)}", _limit(bar, bar.aim), verdict
+
+
+def _bar_cell(bar: Bar, spread: Spread | None) -> str:
+    scale, digits = {"%": (100, 1), "/s": (1, 0), "ms": (1, 3), "": (1, 0)}[bar.unit]
+    return _cell(spread, scale, digits) + (f" {bar.unit}".rstrip() if spread else "")
+
+
+def _limit(bar: Bar, value: float) -> str:
+    return f"{value * 100:g} %" if bar.unit == "%" else f"{value:g} {bar.unit}".rstrip()
+
+
+def _cost_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
+    for name, (what, digits) in _COSTS.items():
+        yield what, *(_cell(spreads.get(name, {}).get(each), 1, digits) for each in (DIRECT, *_PAIR))
+
+
+def _clock_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
+    for paradigm in PARADIGMS:
+        for situation in SITUATIONS:
+            for gateway in _PAIR:
+                found = {
+                    name: spreads.get(f"{paradigm}.{situation}.{name}", {}).get(gateway) for name, *_ in _CLOCK_COLUMNS
+                }
+                if found["per_second"] is not None:
+                    cells = (_cell(found[name], scale, digits) for name, scale, digits in _CLOCK_COLUMNS)
+                    yield f"{paradigm}, {_SITUATIONS[situation]}", gateway, *cells
+
+
+def _ratio_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
+    for situation in SITUATIONS:
+        for gateway in _PAIR:
+            figures = [
+                spreads.get(f"ratio.{situation}.{name}", {}).get(gateway) for name in ("client", "prometheus", "error")
+            ]
+            if figures[0] is not None:
+                client, clock, error = figures
+                yield (
+                    _SITUATIONS[situation],
+                    gateway,
+                    _cell(client, 1, 2),
+                    _cell(clock, 1, 2),
+                    f"{_cell(error, 100, 1)} %",
+                )
+
+
+def _phase_table(spreads: Spreads) -> str:
+    phases = sorted({name.rpartition(".phase.")[2] for name in spreads if ".phase." in name})
+    rows = []
+    for paradigm in PARADIGMS:
+        for situation in SITUATIONS:
+            cells = [spreads.get(f"{paradigm}.{situation}.phase.{phase}", {}).get(NOW) for phase in phases]
+            if any(cells):
+                shown = (f"{each['median'] * 100:.1f}" if each else "" for each in cells)
+                rows.append((f"{paradigm}, {_SITUATIONS[situation]}", *shown))
+    return _table(("paradigm and load", *phases), rows)
+
+
+def _cell(spread: Spread | None, scale: float, digits: int) -> str:
+    if spread is None:
+        return "-"
+    median, low, high = (f"{spread[name] * scale:.{digits}f}" for name in ("median", "min", "max"))
+    return f"{median} ({low}-{high})" if float(low) >= 0 else f"{median} ({low} to {high})"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
