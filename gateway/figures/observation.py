@@ -16,6 +16,9 @@ from tandem.common.v1.timings_pb2 import Timings
 
 UNKNOWN_MODEL = "unknown"
 
+AT_ONCE_SECONDS = 0.001
+"""A request that is whole so soon after its head came in one piece, and the proxy was reading it meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -27,8 +30,8 @@ class Observation:
     code: str
     total_seconds: float
     gateway_seconds: float
-    """The proxy's own share of the total: from the whole request to its first byte upstream, earlier tries included,
-    and from upstream's last byte to the client's."""
+    """The proxy's own share of the total: until the request's first byte went upstream, earlier tries included but not
+    the time in which the client sent it, and from upstream's last byte to the client's."""
     num_outputs: int = 0
     """Units of the route of which the client saw at least the first."""
     num_pictures: int = 0
@@ -76,7 +79,8 @@ def gateway_seconds(entry: Entry) -> float:
     total = entry.total_seconds
     if not entry.asked_seconds:
         return total
-    before = entry.asked_seconds - entry.received_seconds
+    sending = entry.received_seconds if entry.received_seconds > AT_ONCE_SECONDS else 0.0
+    before = entry.asked_seconds - sending
     after = 0.0
     if entry.last_upstream_seconds and entry.last_downstream_seconds:
         after = entry.last_downstream_seconds - entry.last_upstream_seconds

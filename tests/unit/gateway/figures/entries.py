@@ -17,7 +17,7 @@ SAMPLE = "/tandem.gan.v1.GanService/Sample"
 
 # In the order in which they happen.
 TIMES = {
-    "last_rx": 0.001,
+    "last_rx": 0.0011,
     "first_upstream_tx": 0.002,
     "last_upstream_tx": 0.003,
     "first_upstream_rx": 0.010,

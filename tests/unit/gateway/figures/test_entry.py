@@ -20,7 +20,7 @@ def test_a_whole_entry() -> None:
         "refusal": "",
         "num_attempts": 2,
         "upstream": "127.0.0.1:50051",
-        "received_seconds": pytest.approx(0.001),
+        "received_seconds": pytest.approx(0.0011),
         "asked_seconds": pytest.approx(0.002),
         "first_upstream_seconds": pytest.approx(0.010),
         "last_upstream_seconds": pytest.approx(0.110),

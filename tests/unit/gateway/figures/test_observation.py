@@ -36,11 +36,11 @@ def test_a_whole_life() -> None:
             "prefill": 0.02,
             "decode": 0.025,
             "backend_other": 0.01,
-            "gateway": 0.003,  # .001 to .002, and .110 to .112
-            "residual": 0.112 - 0.003 - 0.088,
+            "gateway": 0.0029,  # .0011 to .002, and .110 to .112
+            "residual": 0.112 - 0.0029 - 0.088,
         }
     )
-    assert observation.gateway_seconds == pytest.approx(0.003)
+    assert observation.gateway_seconds == pytest.approx(0.0029)
     assert (observation.total_seconds, observation.first_output_seconds) == pytest.approx((0.112, 0.011))
     assert observation.seconds_per_output == pytest.approx((0.110 - 0.010) / 4)
     assert (observation.num_outputs, observation.num_pictures, observation.num_retries) == (5, 1, 2)
@@ -59,7 +59,7 @@ def test_a_clock_that_is_ahead_makes_no_more_queue_than_there_was_room_for() -> 
     phases = seen(entry(told=told)).phases
     assert (phases["prefill"], phases["decode"]) == (0.02, 0.05)
     assert phases["backend_other"] == pytest.approx(0.02)
-    assert phases["queue"] == pytest.approx(0.112 - 0.003 - 0.02 - 0.05 - 0.02)
+    assert phases["queue"] == pytest.approx(0.112 - 0.0029 - 0.02 - 0.05 - 0.02)
     assert phases["residual"] == pytest.approx(0.0, abs=1e-9)
 
 
@@ -72,14 +72,18 @@ def test_earlier_tries_are_the_proxy_s() -> None:
     }
     told = served(backend_seconds=0.1, arrival_wait_seconds=0.052)
     observation = seen(entry(told=told, attempts=2, **times))
-    assert observation.phases["gateway"] == pytest.approx(0.049 + 0.002)
+    assert observation.phases["gateway"] == pytest.approx(0.05 - 0.0011 + 0.002)
 
 
 def test_a_request_that_came_slowly_is_not_the_proxy_s_doing() -> None:
     slow = {name: seconds + 30.0 for name, seconds in TIMES.items()}
     observation = seen(entry(told=served(), duration=30.2, **slow))
-    assert observation.gateway_seconds == pytest.approx(0.003)
+    assert observation.gateway_seconds == pytest.approx(0.0029)
     assert observation.phases["residual"] > 29.9
+
+
+def test_a_request_that_came_in_one_piece_is_the_proxy_s_to_read() -> None:
+    assert seen(entry(last_rx=0.0009, told=served())).gateway_seconds == pytest.approx(0.002 + 0.002)
 
 
 def test_what_never_went_upstream_is_all_the_gateway_s() -> None:
