@@ -4,7 +4,7 @@ import { byId, duration, element } from "./dom.js";
 import { hasKey } from "./key.js";
 import { onStatus } from "./status.js";
 
-const STATES = { serving: "serving", not_serving: "not ready: loading or stopping", unreachable: "not reachable" };
+const STATES = { serving: "serving", not_ready: "not ready, or not reachable" };
 let shown = "";
 
 export function setUpRuns() {

@@ -89,6 +89,7 @@ async def test_outputs_are_charged_as_they_go_out(
         # What is left is enough to be let in, not for what comes out: the rest is debt.
         for _ in range(2):
             assert (await ask(gateway, route, request_of(50), ALICE)).code == "OK"
+            await gateway.until_idle()
         answer = await ask(gateway, route, request_of(1), ALICE)
         assert answer.message == f"the API key's budget of 60 {unit} a minute is used up; retry in 40 s"
         clock.now += 39.9
@@ -102,6 +103,7 @@ async def test_what_makes_no_output_needs_no_such_budget(ar: FakeBackend, gan: F
         ask = TRANSPORTS["grpc"]
         await ask(gateway, ROUTES["Sample"], images(9), ALICE)
         await ask(gateway, ROUTES["Generate"], tokens(9), ALICE)
+        await gateway.until_idle()
         for rpc in ("Sample", "SampleStream", "Generate", "Complete"):
             assert (await ask(gateway, ROUTES[rpc], b"", ALICE)).code == "RESOURCE_EXHAUSTED"
         for route in (ROUTES["Score"], ROUTES["Discriminate"], LIST_MODELS):

@@ -146,7 +146,7 @@ async def test_a_closed_tab_ends_the_work(gateway: RunningGateway, ar: FakeBacke
 async def test_a_backend_that_is_gone_and_comes_back(ar: FakeBackend, page: Watched) -> None:
     await ar.stop()
     await page.says("#state", "sequential backend gone")
-    await page.says("#sequential-problem", f"The sequential backend is gone ({ar.target} unreachable)")
+    await page.says("#sequential-problem", f"The sequential backend is gone ({ar.target} not ready)")
     await page.says("#text-problem", "The sequential backend is gone")
     await expect(page.at("#text-go")).to_be_disabled()
     await page.race()
@@ -180,7 +180,7 @@ async def test_a_full_gateway_says_so(ar: FakeBackend, gan: FakeBackend, browser
         await ar.servicer.holding.wait()
         async with opened(browser, address(gateway)) as page:
             await page.race()
-            await page.says("#sequential-problem", "Not now, nothing was queued: the gateway's sequential side is full")
+            await page.says("#sequential-problem", "Not now, nothing was queued: the gateway has as many")
             await page.says("#race-verdict", "In parallel: 64 sneakers")
             # The browser itself notes the refused request; the page adds nothing.
             assert all("429" in each for each in page.complaints)
@@ -208,7 +208,7 @@ async def test_only_images_are_served(gan: FakeBackend, browser: Browser) -> Non
 
 async def test_a_gateway_that_is_gone(gateway: RunningGateway, page: Watched) -> None:
     await page.says("#state", "ready")
-    await gateway.gateway.http.stop()
+    await gateway.stop(0)
     await expect(page.at("#lost")).to_be_visible()
     await page.says("#state", "the gateway does not answer")
     await page.race()

@@ -92,8 +92,8 @@ async def test_no_secret_in_logs_metrics_or_answers(tmp_path: Path) -> None:
         assert secret not in log.decode()
         assert secret not in told
     # The test would see them if they were there: the callers are, by name.
-    assert b"Sample over grpc by alice OK" in log
-    assert b"Sample over http by nobody known UNAUTHENTICATED" in log
+    assert b"GanService/Sample by alice" in log
+    assert b"GanService/Sample by nobody known" in log
     assert "tandem_requests_total" in told
 
 

@@ -13,7 +13,7 @@ import grpc
 import httpx
 import pytest
 
-from runtime.routes import PARALLEL, SEQUENTIAL
+from runtime.routes import PARALLEL
 from runtime.tls import ChannelTls, ServerTls
 from tests.certificates import Authority
 from tests.integration.gateway.fakes import (
@@ -119,7 +119,8 @@ async def test_mutual_tls_lets_in_whom_the_client_ca_signed_and_nobody_else(
         stranger = ChannelTls(ours.ca, other.issue("stranger"))
         for refused in (ours.client(), stranger):
             assert "UNAVAILABLE: failed to connect" in await sample(gateway, refused)
-            with pytest.raises(httpx.TransportError):
+            # With TLS 1.3 the refusal comes after the handshake, where httpx lets the library's own error through.
+            with pytest.raises((httpx.TransportError, ssl.SSLError)):
                 await get(gateway, refused)
         await gateway.until_idle()
         assert gateway.value("tandem_requests_total") == 1
@@ -145,7 +146,7 @@ async def test_a_backend_found_by_name_is_known_by_that_name(ours: Authority) ->
     async with backend_with(ours.server("localhost", mutual=True)) as gan:
         targets = {"gan_targets": [f"localhost:{gan.port}"]}
         async with gateway_with(gan, **targets, **backend_settings(ours.client("gateway"))) as gateway:
-            assert [each.target for each in gateway.gateway.backends[PARALLEL].replicas] == [gan.target]
+            assert [each.address for each in gateway.gateway.figures.replicas.of(PARALLEL)] == [gan.target]
             await gateway.unary(SAMPLE, b"")
 
 
@@ -162,12 +163,8 @@ async def test_a_backend_that_the_gateway_cannot_agree_with_is_not_reachable(
     }[wrong]
     tls = ours.server("elsewhere.test" if wrong == "the name" else "127.0.0.1", mutual=True)
     async with backend_with(tls) as gan, running_gateway([], [gan], **shown) as gateway:
-        [replica] = gateway.gateway.backends[PARALLEL].replicas
-        async with asyncio.timeout(20):
-            while replica._channel.get_state() is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                await asyncio.sleep(0)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await gateway.unary(SAMPLE, b"")
-        assert caught.value.details() == f"parallel backend is not reachable at {gan.target}"
+        assert caught.value.details() == "parallel backend is not ready"
         assert not gan.servicer.num_calls
-        assert gateway.gateway.backends[SEQUENTIAL].replicas == []
+        assert not gateway.gateway.figures.replicas.is_serving(PARALLEL)
