@@ -1,9 +1,9 @@
 """Who calls, as the gateway tells a backend in the metadata of a call.
 
 With API keys: one opaque identifier a key. A backend keeps apart by it what callers must not learn of each other, such
-as whose prompts are in a cache, and lets callers take turns. Without keys: the address of the peer, for turns alone, as
-several may share one and one may have several. Neither says anything about rights. Whoever reaches a backend's port
-directly can send either: see SECURITY.md.
+as whose prompts are in a cache, and lets callers take turns. Without keys: the peer's address and port, one connection,
+for turns alone, as a connection may be shared and one caller may have several. Neither says anything about rights.
+Whoever reaches a backend's port directly can send either: see SECURITY.md.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ CALLER_METADATA = "tandem-caller"
 """Metadata key, and HTTP header, of the identifier. Only what stands in front of a backend may set it."""
 
 PEER_METADATA = "tandem-peer"
-"""Metadata key of the address that the request came from, where no identifier is known."""
+"""Metadata key of the address and port that the request came from, where no identifier is known."""
 
 NOBODY = ""
 """The caller of a call that carries no identifier: all such calls count as one caller's."""
 
 _ACCEPTED = "one value of 1 to 64 characters: letters, digits, _ and -"
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
-# IPv4 or IPv6, the latter perhaps with a zone. No identifier has a dot or a colon, so none is taken for an address.
-_ADDRESS = re.compile(r"(?=.*[.:])[0-9A-Fa-f.:]{2,45}(%[A-Za-z0-9_.-]{1,16})?")
+# IPv4, or IPv6 in brackets, perhaps with a zone, and a port. No identifier has a colon, so none is taken for a peer.
+_PEER = re.compile(r"([0-9.]{7,15}|\[[0-9A-Fa-f.:]{2,45}(%[A-Za-z0-9_.-]{1,16})?\]):[0-9]{1,5}")
 
 
 def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
@@ -44,8 +44,8 @@ def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
 
 
 def peer_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """Return the peer's address in a call's metadata; `NOBODY` unless there is exactly one, and it is an address."""
+    """Return the peer's address and port in a call's metadata; `NOBODY` unless there is just one well-formed value."""
     values = [value for key, value in metadata if key == PEER_METADATA]
-    if len(values) != 1 or not isinstance(values[0], str) or not _ADDRESS.fullmatch(values[0]):
+    if len(values) != 1 or not isinstance(values[0], str) or not _PEER.fullmatch(values[0]):
         return NOBODY
     return values[0]

@@ -57,7 +57,7 @@ class Call:
 
     @cached_property
     def owner(self) -> str:
-        """Whose work it is when callers take turns: the caller, else the peer's address. Raises InvalidArgument."""
+        """Whose work it is when callers take turns: the caller, else the peer's connection. Raises InvalidArgument."""
         return self.caller or peer_of(self._metadata)
 
     @property

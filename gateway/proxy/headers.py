@@ -9,7 +9,8 @@ REQUEST_ID = "x-request-id"
 
 # Microseconds since the epoch's seconds, of the moment in which the request's head began to arrive.
 _ARRIVED_AT = "%START_TIME(%s.%6f)%"
-_PEER_ADDRESS = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+# With the port: callers behind one address (a load balancer, one machine) are told apart by their connections.
+_PEER_ADDRESS = "%DOWNSTREAM_REMOTE_ADDRESS%"
 
 
 def early_mutations(transport: str | None, is_trusted: bool, with_peer: bool) -> Json:

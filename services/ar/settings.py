@@ -69,7 +69,7 @@ class ArSettings(ProcessSettings):
 
     max_caller_share: float = Field(0.75, gt=0, le=1)
     """Of the sequences that may run and wait, the part that one caller may hold, at least as many as run at a time.
-    Callers are told apart by API key, without keys by address."""
+    Callers are told apart by API key, without keys by connection."""
 
     max_batch_tokens: int = Field(256, ge=1)
     """Tokens a step: bounds how long a new prompt can hold up running streams."""

@@ -28,13 +28,16 @@ def test_two_values_are_refused_even_if_they_are_alike() -> None:
         caller_of([(CALLER_METADATA, "a"), (CALLER_METADATA, "a")])
 
 
-@pytest.mark.parametrize("value", ["127.0.0.1", "10.1.2.3", "::1", "2001:db8::7", "fe80::1%eth0", "::ffff:10.0.0.1"])
-def test_a_peer_is_an_address(value: str) -> None:
+@pytest.mark.parametrize(
+    "value", ["127.0.0.1:5", "10.1.2.3:65535", "[::1]:80", "[2001:db8::7]:1", "[fe80::1%eth0]:1", "[::ffff:10.0.0.1]:9"]
+)
+def test_a_peer_is_an_address_and_a_port(value: str) -> None:
     assert peer_of([(PEER_METADATA, value), (CALLER_METADATA, "alice")]) == value
 
 
 @pytest.mark.parametrize(
-    "values", [[], [""], ["alice"], ["/run/a.sock"], ["1.2.3.4\n"], ["1" * 46], [b"::1"], ["::1"] * 2]
+    "values",
+    [[], [""], ["alice"], ["/run/a.sock"], ["1.2.3.4"], ["1.2.3.4:5\n"], ["1" * 46], [b"[::1]:1"], ["[::1]:1"] * 2],
 )
 def test_what_is_no_address_is_nobody(values: list[str | bytes]) -> None:
     assert peer_of([(PEER_METADATA, value) for value in values]) == NOBODY

@@ -110,7 +110,7 @@ async def test_callers_take_turns_and_share_cached_prompts_only_with_themselves(
 
     monkeypatch.setattr(engine, "submit", noted)
     tokens = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=[1, 2])])
-    for metadata in ([], [("tandem-peer", "::1")], [("tandem-peer", "::1"), ("tandem-caller", "alice")]):
+    for metadata in ([], [("tandem-peer", "[::1]:4711")], [("tandem-peer", "[::1]:4711"), ("tandem-caller", "alice")]):
         [_ async for _ in backend.stub.Generate(request(max_tokens=1), metadata=metadata)]
         await backend.stub.Score(ar_pb2.ScoreRequest(tokens=tokens), metadata=metadata)
-    assert seen == [each for each in (("", b""), ("::1", b""), ("alice", b"alice")) for _ in range(2)]
+    assert seen == [each for each in (("", b""), ("[::1]:4711", b""), ("alice", b"alice")) for _ in range(2)]

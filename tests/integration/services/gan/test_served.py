@@ -106,10 +106,10 @@ async def test_callers_take_turns(backend, monkeypatch):
             return await submit(*arguments, is_begun=is_begun)
 
         monkeypatch.setattr(batcher, "submit", noted)
-    alice = [("tandem-caller", "alice"), ("tandem-peer", "10.0.0.7")]
-    images = (await backend.stub.Sample(request(1), metadata=[("tandem-peer", "10.0.0.7")])).images
+    alice = [("tandem-caller", "alice"), ("tandem-peer", "10.0.0.7:4711")]
+    images = (await backend.stub.Sample(request(1), metadata=[("tandem-peer", "10.0.0.7:4711")])).images
     await backend.stub.Discriminate(
         gan_pb2.DiscriminateRequest(model="tiny", images=images, labels=[0]), metadata=alice
     )
     [_ async for _ in backend.stub.SampleStream(stream(8), metadata=alice)]
-    assert seen == [("10.0.0.7", False), ("alice", False), ("alice", False), ("alice", True)]
+    assert seen == [("10.0.0.7:4711", False), ("alice", False), ("alice", False), ("alice", True)]

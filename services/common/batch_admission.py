@@ -1,0 +1,108 @@
+"""Who may join a batcher's queue: as many as it holds, and none that would begin too late to be of use.
+
+Owned by the event loop. Learns from the passes how long they take, from the moment that an instance gets a batch until
+it is free again: so what threads and event loop add is part of it.
+"""
+
+import math
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic
+
+from runtime.deadlines import Deadline
+from runtime.errors import ResourceExhausted
+from services.common.batch_queue import BatchQueue
+from services.common.batch_request import Payload, Result
+from services.common.pass_times import PassTimes
+from services.common.waiting_time import check_wait
+
+MIN_RETRY_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How much goes together and how much may wait, in samples; for how long, in seconds.
+
+    Of what may wait, one caller may hold at most `max_queued_of_caller`, all of it if that is None.
+    """
+
+    max_batch_size: int
+    max_queued: int
+    max_batch_delay_seconds: float = 0.0
+    max_queued_of_caller: int | None = None
+    max_wait_seconds: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _InHand:
+    batch_size: int
+    given_at: float
+
+
+class BatchAdmission(Generic[Payload, Result]):
+    """Checks requests before they join `queue`; told of each batch that one of `num_instances` gets and ends."""
+
+    def __init__(
+        self,
+        name: str,
+        limits: BatchLimits,
+        queue: BatchQueue[Payload, Result],
+        num_instances: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._what = f"the queue of {name}"
+        self._limits = limits
+        self._queue = queue
+        self._num_instances = num_instances
+        self._clock = clock
+        self._times = PassTimes()
+        self._in_hand: dict[Hashable, _InHand] = {}  # by instance
+
+    def gave(self, instance: Hashable, batch_size: int) -> None:
+        """Note that an instance got a batch of so many samples."""
+        self._in_hand[instance] = _InHand(batch_size, self._clock())
+
+    def ended(self, instance: Hashable, is_ok: bool) -> None:
+        """Note that an instance is free again; a pass that failed says nothing of how long passes take."""
+        in_hand = self._in_hand.pop(instance)
+        if is_ok:
+            self._times.observe(in_hand.batch_size, self._clock() - in_hand.given_at)
+
+    def has_room(self, caller: str, num_samples: int) -> bool:
+        """Return whether the queue has room for the samples, and the caller's part of it."""
+        return self._queue.has_room(num_samples) and self._queue.has_room_of_caller(caller, num_samples)
+
+    def check_room(self, caller: str, num_samples: int) -> None:
+        """Raises ResourceExhausted if there is no room."""
+        queue = self._queue
+        if self.has_room(caller, num_samples):
+            return
+        delay = max(MIN_RETRY_SECONDS, round(self._work_seconds(queue.num_samples), 3))
+        if not queue.has_room(num_samples):
+            raise ResourceExhausted(self._what, queue.max_samples, delay)
+        raise ResourceExhausted(f"a caller's part of {self._what}", queue.max_samples_of_caller, delay)
+
+    def check_wait(self, caller: str, num_samples: int, deadline: Deadline) -> None:
+        """Raises WaitTooLong if the samples would begin too late, or too late to be done by the deadline.
+
+        While an instance is idle nothing is too late, so a wrong idea of how long passes take cannot last.
+        """
+        if len(self._in_hand) == self._num_instances:
+            latest = Deadline(deadline.instant - self._own_seconds(num_samples))
+            check_wait(self._what, self._wait_seconds(caller), self._limits.max_wait_seconds, latest)
+
+    def _wait_seconds(self, caller: str) -> float:
+        """Return how long a request that the caller adds now would wait: for an instance, then for its turn."""
+        now = self._clock()
+        left = min(each.given_at + self._times.pass_seconds(each.batch_size) - now for each in self._in_hand.values())
+        ahead = self._queue.samples_ahead(caller, self._limits.max_batch_size)
+        return max(0.0, left) + self._work_seconds(ahead)
+
+    def _own_seconds(self, num_samples: int) -> float:
+        """Return what the samples take themselves: the passes they fill, and at least the one they ride in."""
+        one = self._times.pass_seconds(min(self._limits.max_batch_size, num_samples + self._queue.num_samples))
+        return max(one, self._work_seconds(num_samples))
+
+    def _work_seconds(self, num_samples: float) -> float:
+        return self._times.work_seconds(num_samples, self._limits.max_batch_size, self._num_instances)
