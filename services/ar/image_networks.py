@@ -12,7 +12,8 @@ from services.ar.scored_content import MAX_IMAGES
 from services.ar.settings import ArSettings
 from services.ar.token_decoder import TokenDecoder
 from services.ar.token_encoder import TokenEncoder
-from services.common.batcher import Batcher, BatchLimits
+from services.common.batch_admission import BatchLimits
+from services.common.batcher import Batcher
 from services.common.onnx_session import choose_providers, open_session
 from services.common.providers import Choice
 

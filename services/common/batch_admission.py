@@ -92,6 +92,10 @@ class BatchAdmission(Generic[Payload, Result]):
             latest = Deadline(deadline.instant - self._own_seconds(num_samples))
             check_wait(self._what, self._wait_seconds(caller), self._limits.max_wait_seconds, latest)
 
+    def pass_seconds(self, batch_size: int) -> float:
+        """Return how long a pass of so many samples is thought to take, 0 before there was any."""
+        return self._times.pass_seconds(batch_size)
+
     def _wait_seconds(self, caller: str) -> float:
         """Return how long a request that the caller adds now would wait: for an instance, then for its turn."""
         now = self._clock()

@@ -89,10 +89,11 @@ class BatchQueue(Generic[Payload, Result]):
         if not self._num_of_caller[caller]:
             del self._num_of_caller[caller]
 
-    def take(self, max_samples: int, now: float) -> Taken[Payload, Result]:
+    def take(self, max_samples: int, now: float, pass_seconds: float = 0.0) -> Taken[Payload, Result]:
         """Return the next batch, of at most `max_samples` samples, and the requests that came too late for it.
 
-        A slice that runs alone keeps the size that it had.
+        While more wait than it holds, those are too late as well that would end past their deadline, in `pass_seconds`:
+        they would take places from others and be of no use. A slice that runs alone keeps the size that it had.
         """
         if self._alone:
             return self._take_alone(now)
@@ -100,7 +101,8 @@ class BatchQueue(Generic[Payload, Result]):
         room = max_samples
         while room and self._requests:
             request = self._requests.first
-            if request.deadline.instant <= now:
+            ends_at = now + (pass_seconds if self.num_samples > room else 0.0)
+            if request.deadline.instant <= ends_at:
                 self.remove(request)
                 taken.expired.append(request)
                 continue

@@ -11,23 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, get_args
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted, TandemError, Unavailable
+from runtime.errors import DeadlineExceeded, Internal, TandemError, Unavailable
+from services.common.batch_admission import BatchAdmission, BatchLimits
 from services.common.batch_queue import BatchQueue
 from services.common.batch_request import Batched, BatchRequest, Pass, Payload, Result, Slice
 from services.common.instance_thread import InstanceThread, Outcome, Run
-from services.common.pass_times import PassTimes
-from services.common.waiting_time import check_wait
 
 logger = logging.getLogger(__name__)
-
-MIN_RETRY_SECONDS = 0.01
 
 End = Literal["finished", "cancelled", "failed"]
 ENDS: tuple[End, ...] = get_args(End)
@@ -39,20 +34,6 @@ class BatchObserver(Protocol):
     def passed(self, batch_size: int, seconds: float) -> None: ...
 
     def ended(self, outcome: End, num_samples: int) -> None: ...
-
-
-@dataclass(frozen=True)
-class BatchLimits:
-    """How much goes together and how much may wait, in samples; for how long, in seconds.
-
-    Of what may wait, one caller may hold at most `max_queued_of_caller`, all of it if that is None.
-    """
-
-    max_batch_size: int
-    max_queued: int
-    max_batch_delay_seconds: float = 0.0
-    max_queued_of_caller: int | None = None
-    max_wait_seconds: float = math.inf
 
 
 class Batcher(Generic[Payload, Result]):
@@ -73,12 +54,12 @@ class Batcher(Generic[Payload, Result]):
         self._limits = limits
         self._observer = observer
         self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued, limits.max_queued_of_caller)
+        self._admission = BatchAdmission(name, limits, self._queue, len(runs))
         self._open: set[BatchRequest[Payload, Result]] = set()
         self._idle: list[InstanceThread[Payload, Result]] = []
         self._room = asyncio.Event()
         self._dispatch_is_due = False
         self._company_timer: asyncio.TimerHandle | None = None  # set while a batch waits for its delay
-        self._pass_times = PassTimes()
         self._moved_at = 0.0
         self._died: asyncio.Future[BaseException] | None = None
         self._is_closed = True
@@ -121,9 +102,11 @@ class Batcher(Generic[Payload, Result]):
         `caller` is whose turn it takes. With `is_begun`, as for the rest of a call that has had results, time is no
         matter. A caller that is cancelled takes what is left of its request out of the queue.
         """
-        self._check_room(caller, num_samples)
+        if self._is_closed:
+            raise Unavailable(f"{self._name} does not run")
+        self._admission.check_room(caller, num_samples)
         if not is_begun:
-            self._check_wait(caller, num_samples, deadline)
+            self._admission.check_wait(caller, num_samples, deadline)
         request = self._accept(payload, num_samples, deadline, caller)
         try:
             return await request.future
@@ -135,12 +118,9 @@ class Batcher(Generic[Payload, Result]):
 
         Whatever their number, it returns when nothing waits.
         """
-        while self._queue.num_samples and not (self._is_closed or self._has_room(num_samples, caller)):
+        while self._queue.num_samples and not (self._is_closed or self._admission.has_room(caller, num_samples)):
             self._room.clear()
             await self._room.wait()
-
-    def _has_room(self, num_samples: int, caller: str) -> bool:
-        return self._queue.has_room(num_samples) and self._queue.has_room_of_caller(caller, num_samples)
 
     def check_integrity(self) -> None:
         """Raises AssertionError if queue and open requests disagree."""
@@ -148,29 +128,6 @@ class Batcher(Generic[Payload, Result]):
         assert all(one.request in self._open for one in self._queue.alone), "a closed request runs again"  # noqa: S101
         waiting = sum(request.num_waiting for request in self._open)
         assert waiting == self._queue.num_samples, f"{waiting} wait, {self._queue.num_samples} queued"  # noqa: S101
-
-    def _check_room(self, caller: str, num_samples: int) -> None:
-        if self._is_closed:
-            raise Unavailable(f"{self._name} does not run")
-        what, queue = f"the queue of {self._name}", self._queue
-        delay = max(MIN_RETRY_SECONDS, round(self._work_seconds(queue.num_samples), 3))
-        if not queue.has_room(num_samples):
-            raise ResourceExhausted(what, queue.max_samples, delay)
-        if not queue.has_room_of_caller(caller, num_samples):
-            raise ResourceExhausted(f"a caller's part of {what}", queue.max_samples_of_caller, delay)
-
-    def _check_wait(self, caller: str, num_samples: int, deadline: Deadline) -> None:
-        """Raises WaitTooLong if the request would begin too late, or too late to be done by its deadline."""
-        if not self._queue.num_samples:
-            return
-        size = self._limits.max_batch_size
-        wait_seconds = self._work_seconds(self._queue.samples_ahead(caller, size))
-        own_seconds = max(self._pass_times.pass_seconds(size), self._work_seconds(num_samples))
-        latest = Deadline(deadline.instant - own_seconds)
-        check_wait(f"the queue of {self._name}", wait_seconds, self._limits.max_wait_seconds, latest)
-
-    def _work_seconds(self, num_samples: float) -> float:
-        return self._pass_times.work_seconds(num_samples, self._limits.max_batch_size, len(self._instances))
 
     def _accept(
         self, payload: Payload, num_samples: int, deadline: Deadline, caller: str
@@ -223,7 +180,11 @@ class Batcher(Generic[Payload, Result]):
         while self._idle and self._has_batch():
             slices = self._take()
             if slices:
-                self._idle.pop().give(slices)
+                self._give(self._idle.pop(), slices)
+
+    def _give(self, instance: InstanceThread[Payload, Result], slices: list[Slice[Payload, Result]]) -> None:
+        self._admission.gave(instance, sum(one.num_samples for one in slices))
+        instance.give(slices)
 
     def _has_batch(self) -> bool:
         return bool(self._queue.alone) or (self._queue.num_samples > 0 and not self._waits_for_company())
@@ -246,9 +207,10 @@ class Batcher(Generic[Payload, Result]):
     def _take(self) -> list[Slice[Payload, Result]]:
         """Return the next batch; idle instances share what there is."""
         share = -(-self._queue.num_samples // len(self._idle))
-        taken = self._queue.take(min(self._limits.max_batch_size, share), time.monotonic())
+        size = min(self._limits.max_batch_size, share)
+        taken = self._queue.take(size, time.monotonic(), self._admission.pass_seconds(size))
         for request in taken.expired:
-            self._end(request, "cancelled", DeadlineExceeded("in the queue"))
+            self._end(request, "cancelled", DeadlineExceeded("before the work could be done"))
         self._room.set()
         return taken.slices
 
@@ -262,6 +224,7 @@ class Batcher(Generic[Payload, Result]):
             raise RuntimeError("an instance was told to end") from results
         if isinstance(results, Exception):
             self._take_apart(slices, results)
+        self._admission.ended(instance, is_ok=not isinstance(results, BaseException))
         self._idle.append(instance)
         self._dispatch()  # first, so that the instance is not idle while results are handed out
         if not isinstance(results, BaseException):
@@ -289,7 +252,6 @@ class Batcher(Generic[Payload, Result]):
         ended_at: float,
     ) -> None:
         batch_size = sum(one.num_samples for one in slices)
-        self._pass_times.observe(batch_size, ended_at - started_at)
         for one, result in zip(slices, results, strict=True):
             if isinstance(result, Exception):
                 self._fail(one.request, result)

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from runtime.loading_thread import in_loading_thread
 from runtime.models import ImageSpec, Model, ModelError
-from services.common.batcher import Batcher, BatchLimits
+from services.common.batch_admission import BatchLimits
+from services.common.batcher import Batcher
 from services.common.diversity import DiversityWatch
 from services.common.onnx_session import choose_providers, default_num_instances, open_session
 from services.common.providers import Provider

@@ -9,8 +9,9 @@ from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec, ImageTokensSpec
 from services.ar.image_codec import ImageCodec
 from services.ar.token_decoder import Tokens
+from services.common.batch_admission import BatchLimits
 from services.common.batch_request import Slice
-from services.common.batcher import Batcher, BatchLimits
+from services.common.batcher import Batcher
 from services.common.images import Images
 
 IMAGE = ImageSpec(shape=(4, 6, 1), value_range=(-2.0, 5.0), class_names=("a", "b"))

@@ -182,6 +182,22 @@ def test_no_caller_gets_two_turns_while_another_waits_for_one(waiting, limits):
     loop.close()
 
 
+def test_who_could_not_be_done_in_time_takes_no_place_from_others(loop):
+    queue, hopeless = BatchQueue(max_samples=100), request(loop, "hopeless", 2, Deadline(5.0))
+    queue.add(hopeless)
+    queue.add(request(loop, "in time", 4, Deadline(9.0)))
+    taken = queue.take(4, now=4.0, pass_seconds=2.0)
+    assert (taken.expired, described(taken)) == ([hopeless], [("in time", 0, 4)])
+
+
+def test_where_everybody_has_a_place_who_might_be_late_is_tried(loop):
+    queue = BatchQueue(max_samples=100)
+    queue.add(request(loop, "perhaps", 2, Deadline(5.0)))
+    queue.add(request(loop, "in time", 2, Deadline(9.0)))
+    taken = queue.take(4, now=4.0, pass_seconds=2.0)
+    assert (taken.expired, described(taken)) == ([], [("perhaps", 0, 2), ("in time", 0, 2)])
+
+
 def taken_together(queue, *requests):
     """Add the requests and take them as one batch."""
     for one in requests:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, ModelFault, ResourceExhausted, Unavailable
-from services.common.batcher import Batcher, BatchLimits
+from services.common.batch_admission import BatchLimits
+from services.common.batcher import Batcher
 from tests.unit.services.common.fakes import NOT_FINITE, Doubler, Recorder, Stepwise
 
 NEVER = Deadline(math.inf)
@@ -163,7 +164,7 @@ async def test_request_past_its_deadline_is_not_batched():
         late = submit(batcher, [2], Deadline(time.monotonic()))
         await until_queued(batcher, 1)
         model.gate.set()
-        with pytest.raises(DeadlineExceeded, match="in the queue"):
+        with pytest.raises(DeadlineExceeded, match="before the work could be done"):
             await late
         await first
     assert model.batch_sizes == [1]
