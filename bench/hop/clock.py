@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.hop.durations import NUM_CALLERS, Durations
 from bench.hop.figures import Figures
-from bench.hop.load import Array, Run, Target, closed_loop, open_loop, poisson
+from bench.hop.load import Array, LoadFailed, Run, Target, closed_loop, open_loop, poisson
 from bench.hop.messages import GENERATE, SAMPLE, generate_requests, sample_requests
 from bench.hop.scrape import scrape
 from bench.hop.seen import Seen
@@ -71,9 +71,14 @@ def _open(program: Path, hop: Hop, paradigm: str, starts: Array) -> Seen:
 
 
 def _seen(hop: Hop, paradigm: str, load: Callable[[], Run]) -> Seen:
-    """Run the load and read the metrics before it, and behind it once they have counted every request."""
+    """Run the load; read the metrics before it, and behind it once they have counted every request.
+
+    Raises LoadFailed if no request ended OK.
+    """
     before = scrape(hop.http_port)
     run = load()
+    if not run.num_ok:
+        raise LoadFailed(f"{hop.name}: none of {len(run.status)} requests ended OK, {paradigm}")
     deadline = time.monotonic() + _COUNTED_WITHIN_SECONDS
     while True:
         seen = Seen(run, scrape(hop.http_port).since(before), paradigm)

@@ -183,6 +183,8 @@ def _phase_table(spreads: Spreads) -> str:
 def _cell(spread: Spread | None, scale: float, digits: int) -> str:
     if spread is None:
         return "-"
+    if spread["rounds"] == 1:
+        return f"{spread['median'] * scale:.{digits}f}"
     median, low, high = (f"{spread[name] * scale:.{digits}f}" for name in ("median", "min", "max"))
     return f"{median} ({low}-{high})" if float(low) >= 0 else f"{median} ({low} to {high})"
 

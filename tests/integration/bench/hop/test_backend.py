@@ -69,10 +69,18 @@ def test_it_is_healthy_and_refuses_what_its_plan_does_not_have(ready_backend: Pa
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_a_caller_who_goes_away_leaves_the_others_their_streams(ready_backend: Path) -> None:
-    with _channel(ready_backend, 20, 200.0) as channel:
-        stays, *leave = [channel.unary_stream(GENERATE)(b"") for _ in range(4)]
-        for call in leave:
+def test_callers_who_cancel_and_go_leave_the_others_their_streams(ready_backend: Path) -> None:
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    with model_less(ready_backend, plan(40, 200.0)) as backends:
+        address = f"127.0.0.1:{backends.ar}"
+        staying: Any = grpc.insecure_channel(address, own)
+        stays = staying.unary_stream(GENERATE)(b"")
+        next(stays)
+        leaving: Any = grpc.insecure_channel(address, own)
+        for call in [leaving.unary_stream(GENERATE)(b"") for _ in range(20)]:
             next(call)
             call.cancel()
-        assert len(list(stays)) == 21
+        leaving.unary_unary("/grpc.health.v1.Health/Check")(b"")  # behind the cancellations on the same connection
+        leaving.close()
+        assert len(list(stays)) == 40
+        staying.close()
