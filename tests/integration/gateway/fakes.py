@@ -28,7 +28,7 @@ from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 
-# A backend that cancels has gone away: see gateway/forward.py.
+# A backend that cancels has gone away, and is tried again: see gateway/proxy/retries.py.
 PASSING_CODES = [each for each in grpc.StatusCode if each not in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)]
 HOST = "127.0.0.1"
 HOLD = "hold"  # a prompt that is never answered
