@@ -122,10 +122,11 @@ def _engine(
     )
     observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache, drafter)
     runner = Runner(computation.forward, settings.block_size, num_output_tokens)
-    return Engine(scheduler, runner, observer, _admission_limits(settings))
+    return Engine(scheduler, runner, observer, admission_limits(settings))
 
 
-def _admission_limits(settings: ArSettings) -> AdmissionLimits:
+def admission_limits(settings: ArSettings) -> AdmissionLimits:
+    """Return what the engine of each model may hold, as a whole and for each caller."""
     max_running = settings.max_num_sequences
     max_open = max_running + settings.max_queued_sequences
     # A caller that is alone may use every place there is to run.

@@ -44,7 +44,7 @@ class ImageModel:
         self.watch = watch
         self.max_batch_size = settings.max_batch_size
         self._generators = generators
-        limits = _limits(settings)
+        limits = batch_limits(settings)
         observer = BatcherMetrics(metrics, model.name, "generator")
         passes = [DrawingPass(each, image.value_range, watch) for each in generators]
         self.batcher: Batcher[Rows, Drawn] = Batcher(f"{model.name}'s generator", passes, limits, observer)
@@ -79,7 +79,8 @@ class ImageModel:
                 generator.draw(blank(self.image, size))
 
 
-def _limits(settings: GanSettings) -> BatchLimits:
+def batch_limits(settings: GanSettings) -> BatchLimits:
+    """Return what the queues of each model may hold, as a whole and for each caller."""
     # A caller that is alone may use the whole of what one request may ask for.
     share = math.floor(settings.max_caller_share * settings.max_queued_images)
     return BatchLimits(

@@ -3,6 +3,8 @@ import pytest
 from runtime.deadlines import Deadline
 from runtime.errors import ResourceExhausted, WaitTooLong
 from services.ar.admission import Admission, AdmissionLimits
+from services.ar.loading import admission_limits
+from services.ar.settings import ArSettings
 
 NEVER = Deadline.after(None)
 
@@ -72,3 +74,15 @@ def test_the_mean_follows_what_ends():
     found.ended("b", None)
     assert found.wait_seconds("a") == pytest.approx(5.0 / 4, rel=0.01)
     assert found.num_open == 4
+
+
+@pytest.mark.parametrize(
+    ("num_running", "num_queued", "share", "most"),
+    [(64, 256, 0.75, 240), (64, 256, 1.0, 320), (64, 0, 0.75, 64), (1, 1, 0.01, 1)],
+)
+def test_a_lone_caller_may_use_every_place_to_run_and_its_share_of_the_queue(num_running, num_queued, share, most):
+    settings = ArSettings(
+        max_num_sequences=num_running, max_queued_sequences=num_queued, max_caller_share=share, max_wait_seconds=7.0
+    )
+    expected = AdmissionLimits(num_running, num_running + num_queued, most, 7.0)
+    assert admission_limits(settings) == expected
