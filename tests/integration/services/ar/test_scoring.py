@@ -79,6 +79,7 @@ async def test_three_hundred_images_through_a_small_queue_are_scored_exactly(rep
         models=["tiny-image"],
         max_num_sequences=8,
         max_queued_sequences=4,
+        max_caller_share=1.0,  # both requests are one caller's
         kv_cache_tokens=2048,
     )
     async with serving(settings) as backend:
