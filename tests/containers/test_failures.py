@@ -28,20 +28,24 @@ Figures = list[tuple[str, str]]
 
 async def test_kill_of_one_of_two(two: list[Container], figures: Figures):
     load, (dead, alive) = Load(), two
-    async with image_asker() as image, stream_asker(2000) as stream, asyncio.TaskGroup() as group:
-        async with load.steady("unary", image, RATE):
-            await load.more(100)
-            for number in range(8):
-                group.create_task(load.request("stream", stream, number))
-            while (await asyncio.to_thread(in_hand, "gan"))[dead.address] < 2:
-                await asyncio.sleep(0.02)
-            os.kill(dead.pid, signal.SIGKILL)
-            killed_at = time.monotonic()
-            await until_serving("gan", alive)
-            noticed_seconds = time.monotonic() - killed_at
-            await until_serving("gan", dead, alive)
-            back_seconds = time.monotonic() - killed_at
-            await load.more(200)
+    async with (
+        image_asker() as image,
+        stream_asker(2000) as stream,
+        asyncio.TaskGroup() as group,
+        load.steady("unary", image, RATE),
+    ):
+        await load.more(100)
+        for number in range(8):
+            group.create_task(load.request("stream", stream, number))
+        while (await asyncio.to_thread(in_hand, "gan"))[dead.address] < 2:
+            await asyncio.sleep(0.02)
+        os.kill(dead.pid, signal.SIGKILL)
+        killed_at = time.monotonic()
+        await until_serving("gan", alive)
+        noticed_seconds = time.monotonic() - killed_at
+        await until_serving("gan", dead, alive)
+        back_seconds = time.monotonic() - killed_at
+        await load.more(200)
     torn = load.failed("stream")
     slowest = max(each.seconds for each in load.of("unary") if each.sent_at >= killed_at)
     assert all(each.code for each in load.outcomes)
