@@ -9,7 +9,6 @@ reports the error among the step's progress. All others go on.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TypeAlias
 
 from services.ar.block_pool import BlockPool
 from services.ar.drafter import Drafter
+from services.ar.fair_share import awake, fair_share, num_callers, num_owed, running_of, youngest_of_greediest
 from services.ar.prefix_cache import PrefixCache
 from services.ar.sampling_params import SamplingParams
 from services.ar.sequence import FinishReason, SampledToken, Sequence
@@ -73,6 +73,8 @@ class Scheduler:
     so that how a sequence is computed does not depend on the others. prefix_cache, if given: what sequences that begin
     alike have in common is computed once. drafter, if given: decoding sequences try several tokens a step, with what
     tokens and blocks nobody else wants.
+
+    Callers share places and steps as fair_share.py says; sequences that are not in a step rest, with their blocks.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Scheduler:
         self._waiting: FairQueue[Sequence] = FairQueue()
         self._running: list[Sequence] = []  # the oldest first
         self._failed: list[Progress] = []  # since the last commit
+        self._num_steps = 0
         self.num_preemptions = 0
 
     @property
@@ -126,20 +129,40 @@ class Scheduler:
     def schedule(self) -> list[Work]:
         """Return the next step's work, decoding sequences first; empty if there is no work, or all of it failed."""
         batch: list[Work] = []
-        budget = self._max_batch_tokens
         self._yield_places()
         preemptions_before = self.num_preemptions
-        for sequence in sorted(self._running, key=lambda s: s.num_uncomputed_tokens > 1):
+        taking_part = awake(self._running, self._fair_share())
+        decoding = [sequence for sequence in taking_part if sequence.num_uncomputed_tokens <= 1]
+        prompts = [sequence for sequence in taking_part if sequence.num_uncomputed_tokens > 1]
+        budget = self._continue(decoding, batch, self._max_batch_tokens)
+        if num_callers(self._running, self._waiting) > 1:
+            budget = self._admit_waiting(batch, budget, most_running=self._fair_share())
+        budget = self._continue(prompts, batch, budget)
+        # What a preemption freed is for the running; the victim itself is first in the queue.
+        if self.num_preemptions == preemptions_before:
+            budget = self._admit_waiting(batch, budget, most_running=self.max_num_sequences)
+        self._num_steps += 1
+        for work in batch:
+            work.sequence.last_step = self._num_steps
+        return batch if self._drafter is None else self._with_drafts(batch, budget, self._drafter)
+
+    def _continue(self, sequences: list[Sequence], batch: list[Work], budget: int) -> int:
+        """Add work of running sequences to the batch; return what is left of the budget."""
+        for sequence in sequences:
             with self._failing_alone(sequence):
                 num_tokens = self._next_tokens(sequence, budget)
                 if num_tokens and self._make_room(sequence, num_tokens, batch):
                     batch.append(Work(sequence, num_tokens))
                     budget -= num_tokens
-        preempted = self.num_preemptions > preemptions_before
-        # What a preemption freed is for the running; the victim itself is first in the queue.
-        while budget and not preempted and self._waiting and len(self._running) < self.max_num_sequences:
+        return budget
+
+    def _admit_waiting(self, batch: list[Work], budget: int, most_running: int) -> int:
+        """Admit waiting sequences whose callers run fewer than `most_running`; return what is left of the budget."""
+        while budget and self._waiting and len(self._running) < self.max_num_sequences:
             work = None
             first = self._next_waiting()
+            if running_of(self._running)[first.caller] >= most_running:
+                break
             with self._failing_alone(first):
                 work = self._admit(first, budget)
             if work is not None:
@@ -147,23 +170,22 @@ class Scheduler:
                 budget -= work.num_tokens
             elif first in self._waiting:
                 break  # it has to wait, and so have those behind it
-        return batch if self._drafter is None else self._with_drafts(batch, budget, self._drafter)
+        return budget
+
+    def _fair_share(self) -> int:
+        return fair_share(self._running, self._waiting, self.max_num_sequences)
 
     def _yield_places(self) -> None:
-        """Preempt sequences of callers that run more than their fair share for those that wait and run less.
+        """Preempt sequences of callers that run more than their share for those that wait and run less.
 
-        A fair share is an equal part of max_num_sequences; what others leave of theirs is anybody's. The youngest
-        sequence of the caller that runs most goes first, back to the head of its own caller's queue.
+        They go back to the head of their own caller's queue.
         """
-        running, waiting = Counter(sequence.caller for sequence in self._running), self._waiting.sizes()
-        share = max(1, self.max_num_sequences // len(running.keys() | waiting.keys() or {""}))
-        owed = sum(max(0, min(waiting[caller], share - running[caller])) for caller in waiting)
+        share = self._fair_share()
+        owed = num_owed(self._running, self._waiting, share)
         while owed > self.max_num_sequences - len(self._running) or (owed and not self._has_blocks_for_next()):
-            greediest = max(running, key=lambda caller: running[caller], default="")
-            if running[greediest] <= share:
+            victim = youngest_of_greediest(self._running, share)
+            if victim is None:
                 return
-            victim = next(each for each in reversed(self._running) if each.caller == greediest)
-            running[greediest] -= 1
             self._take_back(victim)
             self._waiting.add_first_of_caller(victim)
 
@@ -172,7 +194,7 @@ class Scheduler:
 
     def _next_waiting(self) -> Sequence:
         """Return the sequence that is admitted next: of the caller that runs the fewest, in turn among equals."""
-        return self._waiting.least_served(Counter(sequence.caller for sequence in self._running))
+        return self._waiting.least_served(running_of(self._running))
 
     @contextmanager
     def _failing_alone(self, sequence: Sequence) -> Iterator[None]:
@@ -233,12 +255,17 @@ class Scheduler:
         sequence.num_computed_tokens = 0
 
     def _make_room(self, sequence: Sequence, num_tokens: int, batch: list[Work]) -> bool:
-        """Give `sequence` the blocks it needs, at the cost of younger ones; return False if it had to go itself."""
+        """Give `sequence` the blocks it needs, at the cost of the youngest of the caller that runs most.
+
+        Return False if it had to go itself.
+        """
         if sequence not in self._running:
             return False  # preempted earlier in this step
         scheduled = {id(work.sequence) for work in batch}
         while not self._pool.grow(sequence.block_table, sequence.num_computed_tokens + num_tokens):
-            victim = next(s for s in reversed(self._running) if s is sequence or id(s) not in scheduled)
+            running = running_of(self._running)
+            candidates = (s for s in reversed(self._running) if s is sequence or id(s) not in scheduled)
+            victim = max(candidates, key=lambda s: running[s.caller])  # the first of equals
             self._preempt(victim)
             if victim is sequence:
                 return False

@@ -60,6 +60,8 @@ class Sequence:
     ngram_draft: NgramDraft | None = field(default=None, init=False)
     """There once it was to propose tokens; see drafter.py."""
 
+    last_step: int = field(default=0, init=False)
+    """The number of the last step that it took part in; see scheduler.py."""
     scheduled_at: float | None = field(default=None, init=False)
     """When it was first taken into a step, monotonic seconds."""
     num_steps: int = field(default=0, init=False)

@@ -1,10 +1,13 @@
 """The scheduler against its promises, alone and under random load."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ar.block_pool import BlockPool
+from services.ar.fair_share import FEW_ROWS
 from services.ar.sampling_params import SamplingParams
 from services.ar.scheduler import Scheduler, Work
 from services.ar.sequence import FinishReason, SampledToken, Sequence
@@ -219,3 +222,43 @@ def test_with_equal_demand_callers_run_equally_much_and_nobody_is_sent_to_and_fr
             served[work.sequence.caller] += 1
     assert abs(served["a"] - served["b"]) <= 20
     assert engine.num_preemptions <= 4
+
+
+def test_beside_others_a_caller_has_few_sequences_in_a_step_and_they_take_turns():
+    engine = scheduler(num_blocks=500, max_num_sequences=64, max_batch_tokens=64)
+    for _ in range(200):
+        engine.add(of_caller("hog", max_tokens=1000))
+    assert callers(step(engine)) == "hog" * 64
+    for number in range(10):
+        engine.add(of_caller(f"light {number}", max_tokens=100))
+    steps = [step(engine) for _ in range(40)]
+    assert all(sum(work.sequence.caller == "hog" for work in batch) == FEW_ROWS for batch in steps)
+    assert all(len(batch) == FEW_ROWS + 10 for batch in steps)
+    assert engine.num_preemptions == 10
+    counts = Counter(id(work.sequence) for batch in steps for work in batch if work.sequence.caller == "hog")
+    assert len(counts) == 54
+    assert max(counts.values()) - min(counts.values()) <= 2
+
+
+def test_when_the_others_have_left_all_of_a_caller_s_sequences_run_again():
+    engine = scheduler(num_blocks=500, max_num_sequences=32, max_batch_tokens=64)
+    for _ in range(32):
+        engine.add(of_caller("hog", max_tokens=1000))
+    step(engine)
+    engine.add(of_caller("light", max_tokens=2))
+    assert len(step(engine)) == 17  # half of the places, and the light one
+    step(engine)
+    assert callers(step(engine)) == "hog" * 32
+
+
+def test_a_prompt_of_a_caller_that_runs_little_is_not_held_up_by_many_prompts_of_another():
+    engine = scheduler(num_blocks=500, max_num_sequences=8, max_batch_tokens=16)
+    for _ in range(8):
+        engine.add(Sequence([7] * 200, SamplingParams(max_tokens=2), caller="hog"))
+    for _ in range(3):
+        step(engine)
+    light = Sequence([7] * 10, SamplingParams(max_tokens=2), caller="light")
+    engine.add(light)
+    for _ in range(3):
+        step(engine)
+    assert light.num_output_tokens > 0
