@@ -89,7 +89,7 @@ class BatchAdmission(Generic[Payload, Result]):
         While an instance is idle nothing is too late, so a wrong idea of how long passes take cannot last.
         """
         if len(self._in_hand) == self._num_instances:
-            latest = Deadline(deadline.instant - self._own_seconds(num_samples))
+            latest = Deadline(deadline.instant - self._own_seconds(caller, num_samples))
             check_wait(self._what, self._wait_seconds(caller), self._limits.max_wait_seconds, latest)
 
     def pass_seconds(self, batch_size: int) -> float:
@@ -103,10 +103,15 @@ class BatchAdmission(Generic[Payload, Result]):
         ahead = self._queue.samples_ahead(caller, self._limits.max_batch_size)
         return max(0.0, left) + self._work_seconds(ahead)
 
-    def _own_seconds(self, num_samples: int) -> float:
-        """Return what the samples take themselves: the passes they fill, and at least the one they ride in."""
-        one = self._times.pass_seconds(min(self._limits.max_batch_size, num_samples + self._queue.num_samples))
-        return max(one, self._work_seconds(num_samples))
+    def _own_seconds(self, caller: str, num_samples: int) -> float:
+        """Return what the samples take from their beginning: at least the pass that they ride in, and where they fill
+        several, those and the turns of others between them.
+        """
+        size = self._limits.max_batch_size
+        one = self._times.pass_seconds(min(size, num_samples + self._queue.num_samples))
+        before_first = self._queue.samples_ahead(caller, size)
+        before_last = self._queue.samples_ahead(caller, size, -(-num_samples // size))
+        return max(one, self._work_seconds(before_last - before_first + num_samples))
 
     def _work_seconds(self, num_samples: float) -> float:
         return self._times.work_seconds(num_samples, self._limits.max_batch_size, self._num_instances)

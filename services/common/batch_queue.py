@@ -47,14 +47,15 @@ class BatchQueue(Generic[Payload, Result]):
         """Return whether `num_samples` more are within the part of the queue that one caller may hold."""
         return self._num_of_caller[caller] + num_samples <= self.max_samples_of_caller
 
-    def samples_ahead(self, caller: str, max_batch_size: int) -> float:
-        """Return about how many samples are taken before the first one of a request that the caller adds now.
+    def samples_ahead(self, caller: str, max_batch_size: int, num_turns_more: int = 1) -> float:
+        """Return about how many of the samples here are taken before a request that the caller adds now is.
 
-        They are all of its own, and what the others' turns bring until its own turn comes as often as it must.
+        They are all of its own, and what the others' turns bring until its own turn comes as often as it must:
+        `num_turns_more` times for the newcomer, once until it begins, and once a batch that it fills until it ends.
         """
         num_requests = self._requests.sizes()
         turns = {each: max(num_requests[each], -(-num // max_batch_size)) for each, num in self._num_of_caller.items()}
-        num_turns = turns.pop(caller, 0) + 1
+        num_turns = turns.pop(caller, 0) + num_turns_more
         others = sum(self._num_of_caller[each] * min(1.0, num_turns / own) for each, own in turns.items())
         return self._num_of_caller[caller] + others
 

@@ -140,6 +140,12 @@ def test_what_is_ahead_of_a_newcomer_is_its_own_and_the_turns_of_others(loop, wa
     assert queue.samples_ahead("me", 64) == pytest.approx(ahead)
 
 
+def test_others_have_their_turns_between_the_batches_of_a_large_newcomer(loop):
+    queue = BatchQueue(max_samples=10_000)
+    crowd(loop, queue, *[("a", 8)] * 5, ("b", 3))
+    assert [queue.samples_ahead("me", 8, turns) for turns in (1, 2, 5, 9)] == [11, 19, 43, 43]
+
+
 @given(
     callers=st.lists(st.sampled_from(["me", "a", "b", "c"]), max_size=40),
     limits=st.lists(st.integers(1, 9), min_size=1, max_size=8),
