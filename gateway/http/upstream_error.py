@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 _NOT_FOR_CLIENTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
 # But for these: they are the same each time and tell nothing of the backend.
 _FIXED_TEXTS = (str(Internal()), str(ModelFault()))
-# How grpc tells that Envoy has cut a stream off, as it does when a backend dies in the middle of one.
+# How grpc tells, among other words, that Envoy has cut a stream off, as when a backend dies in the middle of one.
 _CUT_OFF = "Received RST_STREAM"
 
 
@@ -29,7 +29,7 @@ class UpstreamError(TandemError):
 def upstream_error(error: grpc.aio.AioRpcError, path: str) -> UpstreamError:
     """Return what the client shall see of `error`; `path` names the method in the log."""
     code, message, trailers = error.code(), error.details() or "", dict(error.trailing_metadata() or ())
-    if code is grpc.StatusCode.INTERNAL and message.startswith(_CUT_OFF):
+    if code is grpc.StatusCode.INTERNAL and _CUT_OFF in message:
         return UpstreamError(Unavailable.code, "the backend went away during the request", trailers)
     if code in _NOT_FOR_CLIENTS and message not in _FIXED_TEXTS:
         logger.error("%s ended with %s: %s", path, code.name, message)

@@ -36,15 +36,17 @@ class AsyncGeneration:
     def __init__(self, call: Any, address: str) -> None:
         self._call = call
         self._address = address
+        self._has_begun = False
         self.gateway: GatewayTimings | None = None
 
     def __aiter__(self) -> AsyncIterator[GenerateChunk]:
         return self
 
     async def __anext__(self) -> GenerateChunk:
-        with typed_errors(self._address), self._own_cancellation():
+        with typed_errors(self._address, self._has_begun), self._own_cancellation():
             message = await self._call.read()
             if message is not grpc.aio.EOF:
+                self._has_begun = True
                 return replies.generate_chunk(message)
             self.gateway = gateway_timings(await self._call.trailing_metadata())
         raise StopAsyncIteration
@@ -161,10 +163,15 @@ class AsyncTandemClient:
 
     async def _parts(self, request: Any, timeout_seconds: float | None) -> AsyncIterator[Images]:
         call = self._parallel.SampleStream(request, timeout=timeout_seconds, metadata=self._metadata)
+        has_begun = False
         try:
-            with typed_errors(self.address):
-                while (message := await call.read()) is not grpc.aio.EOF:
-                    yield replies.images(message.part, None)
+            while True:
+                with typed_errors(self.address, has_begun):
+                    message = await call.read()
+                if message is grpc.aio.EOF:
+                    return
+                has_begun = True
+                yield replies.images(message.part, None)
         finally:
             call.cancel()
 

@@ -6,7 +6,7 @@
     ├── Unauthenticated     the server wants an API key, and has not got one that it knows
     ├── ResourceExhausted   a queue is full, or the API key's budget used up: try again after `retry_after_seconds`
     ├── DeadlineExceeded    `timeout_seconds` passed; the server has stopped the work
-    ├── Unavailable         the backend is gone or not ready
+    ├── Unavailable         the backend is gone or not ready, or was cut off in the middle of its reply
     │   ├── NotReachable    nothing answers at the address at all
     │   └── HandshakeFailed something answers, but it or this side does not take the other's TLS
     ├── Cancelled           this side cancelled the call
@@ -31,6 +31,8 @@ from tandem.client.credentials import CA, CERT, KEY
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 
 _DETAILS_KEY = "grpc-status-details-bin"
+# The words of grpc's core, with or without others around them. 2 is INTERNAL_ERROR of HTTP/2.
+_RESET = "Received RST_STREAM with error code 2"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class DeadlineExceeded(TandemRpcError):
 
 
 class Unavailable(TandemRpcError):
-    """Whoever should do the work is not there; another try may find it."""
+    """Whoever should do the work is not there, or went away over it; another try may find somebody."""
 
 
 class NotReachable(Unavailable):
@@ -123,17 +125,19 @@ class _CallError(Protocol):
 
 
 @contextlib.contextmanager
-def typed_errors(address: str) -> Iterator[None]:
-    """Turn gRPC's errors into TandemRpcError."""
+def typed_errors(address: str, has_begun: bool = False) -> Iterator[None]:
+    """Turn gRPC's errors into TandemRpcError; see `rpc_error`."""
     try:
         yield
     except grpc.RpcError as error:
-        raise rpc_error(cast(_CallError, error), address) from None
+        raise rpc_error(cast(_CallError, error), address, has_begun) from None
 
 
-def rpc_error(error: _CallError, address: str) -> TandemRpcError:
-    """Return the typed error that stands for `error`."""
+def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> TandemRpcError:
+    """Return the typed error that stands for `error`; `has_begun` says whether a part of the reply was here before."""
     code, message = error.code().name, error.details() or ""
+    if has_begun and _is_cut_off(error):
+        return Unavailable("UNAVAILABLE", "the reply was cut off before its end, as when the backend goes away")
     violations: tuple[FieldViolation, ...] = ()
     retry_after_seconds = None
     for detail in _details(error.trailing_metadata()):
@@ -159,6 +163,16 @@ def _details(trailers: Metadata | None) -> list[status_pb2.Status]:
 
 def _violations(request: error_details_pb2.BadRequest) -> tuple[FieldViolation, ...]:
     return tuple(FieldViolation(each.field, each.description) for each in request.field_violations)
+
+
+def _is_cut_off(error: _CallError) -> bool:
+    """Return whether the proxy reset the stream, which is all that it can do when a backend dies over a reply.
+
+    gRPC calls that INTERNAL. A server's own INTERNAL has another text, and its trailing metadata. The proxy resets a
+    stream whose request it does not accept, too, but before the reply begins.
+    """
+    is_reset = error.code() is grpc.StatusCode.INTERNAL and _RESET in (error.details() or "")
+    return is_reset and not tuple(error.trailing_metadata() or ())
 
 
 def _is_unreached(code: str, message: str) -> bool:

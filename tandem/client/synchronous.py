@@ -33,18 +33,21 @@ class Generation:
     def __init__(self, call: Any, address: str) -> None:
         self._call = call
         self._address = address
+        self._has_begun = False
         self.gateway: GatewayTimings | None = None
 
     def __iter__(self) -> Iterator[GenerateChunk]:
         return self
 
     def __next__(self) -> GenerateChunk:
-        with typed_errors(self._address):
+        with typed_errors(self._address, self._has_begun):
             try:
-                return replies.generate_chunk(next(self._call))
+                message = next(self._call)
             except StopIteration:
                 self.gateway = gateway_timings(self._call.trailing_metadata())
                 raise
+        self._has_begun = True
+        return replies.generate_chunk(message)
 
     def __enter__(self) -> Self:
         return self
@@ -141,10 +144,15 @@ class TandemClient:
 
     def _parts(self, request: Any, timeout_seconds: float | None) -> Iterator[Images]:
         call = self._parallel.SampleStream(request, timeout=timeout_seconds, metadata=self._metadata)
+        has_begun = False
         try:
-            with typed_errors(self.address):
-                for message in call:
-                    yield replies.images(message.part, None)
+            while True:
+                with typed_errors(self.address, has_begun):
+                    message = next(call, None)
+                if message is None:
+                    return
+                has_begun = True
+                yield replies.images(message.part, None)
         finally:
             call.cancel()
 

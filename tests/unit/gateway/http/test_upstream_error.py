@@ -18,9 +18,10 @@ def test_code_message_and_details_pass() -> None:
     assert mapped.trailers == {"grpc-status-details-bin": b"\x08", "x-own": "1"}
 
 
-def test_a_backend_that_died_in_the_middle_is_told_as_such() -> None:
+@pytest.mark.parametrize("text", ["{}", "Stream removed (RST_STREAM ({}))"])
+def test_a_backend_that_died_in_the_middle_is_told_as_such(text: str) -> None:
     """Envoy can then only reset the stream, which grpc calls an internal error."""
-    cut_off = error(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
+    cut_off = error(grpc.StatusCode.INTERNAL, text.format("Received RST_STREAM with error code 2"))
     mapped = upstream_error(cut_off, "here")
     assert (mapped.code, str(mapped)) == ("UNAVAILABLE", "the backend went away during the request")
 

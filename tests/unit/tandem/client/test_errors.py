@@ -44,6 +44,34 @@ def test_strange_trailers_do_no_harm(trailers: Metadata | None) -> None:
     assert (error.message, error.violations, error.retry_after_seconds) == ("", (), None)
 
 
+CUT_OFF = "Received RST_STREAM with error code 2"
+
+
+@pytest.mark.parametrize("text", [CUT_OFF, f"Stream removed (RST_STREAM ({CUT_OFF}))"])
+def test_a_reply_that_is_cut_off_is_unavailable(text: str) -> None:
+    error = rpc_error(FakeError(grpc.StatusCode.INTERNAL, text, ()), "a:1", has_begun=True)
+    assert (type(error), error.code) == (client.Unavailable, "UNAVAILABLE")
+    assert "cut off" in error.message
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "trailers", "has_begun"),
+    [
+        (grpc.StatusCode.INTERNAL, CUT_OFF, (), False),  # before a reply, the proxy resets what it does not accept
+        (grpc.StatusCode.INTERNAL, CUT_OFF, (("tandem-served-bin", b""),), True),  # a server's own word
+        (grpc.StatusCode.INTERNAL, "internal error; the server's log has the details", (), True),
+        (grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 1", (), True),
+        (grpc.StatusCode.UNKNOWN, CUT_OFF, (), True),
+    ],
+)
+def test_any_other_internal_error_stays_one(
+    code: grpc.StatusCode, text: str, trailers: Metadata, has_begun: bool
+) -> None:
+    error = rpc_error(FakeError(code, text, trailers), "a:1", has_begun)
+    assert (error.code, error.message) == (code.name, text)
+    assert not isinstance(error, client.Unavailable)
+
+
 def test_a_refused_connection_is_not_a_busy_backend() -> None:
     text = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused"
     error = rpc_error(FakeError(grpc.StatusCode.UNAVAILABLE, text), "127.0.0.1:1")
