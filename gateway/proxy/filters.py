@@ -10,8 +10,8 @@ BUFFER, AUTHORIZATION = "envoy.filters.http.buffer", "envoy.filters.http.ext_aut
 
 
 def grpc_filters(with_keys: bool, limits: Limits) -> list[Json]:
-    """Return the filters of gRPC: who calls, the whole request, the account of it to the client, then the router."""
-    return [*([_authorization(limits)] if with_keys else []), _buffer(limits.message), _account(), _router()]
+    """Return the filters of gRPC: who calls, the whole request, then the router."""
+    return [*([_authorization(limits)] if with_keys else []), _buffer(limits.message), _router()]
 
 
 def http_filters(limits: Limits) -> list[Json]:
@@ -42,28 +42,6 @@ def _authorization(limits: Limits) -> Json:
         allowed_headers={"patterns": [{"exact": "authorization"}]},
         failure_mode_allow=False,
         status_on_error={"code": "ServiceUnavailable"},
-    )
-
-
-def _account() -> Json:
-    """Tell clients in the reply's trailers what the proxy knows: its own share of the time, and the whole of it.
-
-    In seconds, as "353e-6". Its share ends with the first byte to the backend: it is told before the last one is sent.
-    """
-    spans = {"tandem-gateway-seconds": "DS_RX_END:US_TX_BEG", "tandem-total-seconds": "DS_RX_BEG:US_RX_END"}
-    mutations = [
-        {
-            "append": {
-                "header": {"key": name, "value": f"%COMMON_DURATION({span}:us)%e-6"},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        }
-        for name, span in spans.items()
-    ]
-    return extension(
-        "envoy.filters.http.header_mutation",
-        "extensions.filters.http.header_mutation.v3.HeaderMutation",
-        mutations={"response_trailers_mutations": mutations},
     )
 
 

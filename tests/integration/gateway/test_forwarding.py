@@ -148,16 +148,6 @@ async def test_what_the_backend_served_is_told_to_clients_too(gateway: RunningGa
         assert served.backend_seconds > 0
 
 
-async def test_the_proxys_account_comes_with_every_reply(gateway: RunningGateway) -> None:
-    stream = gateway.stream(GENERATE, TWO_TOKENS)
-    [_ async for _ in stream]
-    unary = gateway.unary(SAMPLE, b"")
-    await unary
-    for call in (stream, unary):
-        trailers = dict(await call.trailing_metadata())
-        assert float(trailers["tandem-total-seconds"]) > float(trailers["tandem-gateway-seconds"]) > 0
-
-
 async def test_deadline_is_passed_on_and_kept(gateway: RunningGateway, text: FakeSequential) -> None:
     hold = asyncio.Event()
     text.before_message = lambda index: hold.wait() if index == 2 else None

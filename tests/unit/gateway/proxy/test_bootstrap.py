@@ -145,9 +145,9 @@ def test_a_paradigm_without_replicas_has_no_cluster(sockets: Sockets) -> None:
 
 def test_only_strangers_are_asked_for_a_key_and_only_with_keys(sockets: Sockets, tmp_path: Path) -> None:
     without = bootstrap.document(GatewaySettings(), sockets)
-    assert filters_of(without, "grpc") == ["buffer", "header_mutation", "router"]
+    assert filters_of(without, "grpc") == ["buffer", "router"]
     with_keys = bootstrap.document(GatewaySettings(api_keys_file=keys_file(tmp_path)), sockets)
-    assert filters_of(with_keys, "grpc") == ["ext_authz", "buffer", "header_mutation", "router"]
+    assert filters_of(with_keys, "grpc") == ["ext_authz", "buffer", "router"]
     for document in (without, with_keys):
         for listener in ("http", "internal"):
             assert "ext_authz" not in filters_of(document, listener)
