@@ -1,4 +1,4 @@
-"""One call that came over HTTP: its clock, its deadline, and its end, which becomes the reply's last words."""
+"""One call that came over HTTP: its deadline, and its end, which becomes the reply's last words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from gateway.http.errors import error_body, error_headers, http_status
@@ -49,7 +49,6 @@ class HttpCall:
         self.deadline = Deadline.after(None)
         self._observer = observer
         self._began_at = time.monotonic()
-        self._upstream_seconds = 0.0
         self._is_forwarded = False
 
     async def body(self) -> bytes:
@@ -60,17 +59,16 @@ class HttpCall:
         self._began_at = time.monotonic()
         return body
 
-    @contextlib.contextmanager
-    def forwarding(self) -> Iterator[float | None]:
-        """Hold while Envoy has the call; yields the seconds that are left for it. Raises DeadlineExceeded."""
+    def forward(self) -> float | None:
+        """Hand the call over to Envoy, whose log tells of its end from here on; return the seconds left for it.
+
+        Raises DeadlineExceeded.
+        """
         if self.deadline.has_passed():
             raise DeadlineExceeded("before the request could be forwarded")
+        self._is_forwarded = True
         seconds = self.deadline.remaining_seconds()
-        self._is_forwarded, began_at = True, time.monotonic()
-        try:
-            yield None if math.isinf(seconds) else seconds
-        finally:
-            self._upstream_seconds = time.monotonic() - began_at
+        return None if math.isinf(seconds) else seconds
 
     @contextlib.asynccontextmanager
     async def while_wanted(self) -> AsyncIterator[None]:
@@ -92,15 +90,13 @@ class HttpCall:
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        total = time.monotonic() - self._began_at
-        seconds = {"gateway_seconds": total - self._upstream_seconds, "total_seconds": total}
         if not self._is_forwarded:
-            code = code_of(error, self.deadline)
-            self._observer.refused(self.route, "http", code, total, self.admitted)
+            code, seconds = code_of(error, self.deadline), time.monotonic() - self._began_at
+            self._observer.refused(self.route, "http", code, seconds, self.admitted)
         if error is None:
-            await self._finish(seconds)
+            await self._finish()
         else:
-            await self._refuse(self._public(error), seconds)
+            await self._refuse(self._public(error))
         return True
 
     def _public(self, error: BaseException) -> TandemError:
@@ -112,20 +108,15 @@ class HttpCall:
         logger.error("%s failed", self.route.path, exc_info=error)
         return Internal()
 
-    async def _finish(self, seconds: dict[str, float]) -> None:
+    async def _finish(self) -> None:
         if self.route.streaming:
-            await self.exchange.end_lines({"end": seconds})
+            await self.exchange.end_lines({"end": {}})
         else:
-            await self.exchange.reply(200, self.reply, _as_headers(seconds))
+            await self.exchange.reply(200, self.reply)
 
-    async def _refuse(self, error: TandemError, seconds: dict[str, float]) -> None:
+    async def _refuse(self, error: TandemError) -> None:
         body = error_body(error)
         if self.exchange.has_begun:
             await self.exchange.end_lines(body)
         else:
-            headers = (*_as_headers(seconds), *error_headers(body))
-            await self.exchange.reply(http_status(error), body, headers)
-
-
-def _as_headers(seconds: dict[str, float]) -> list[tuple[str, str]]:
-    return [(f"tandem-{name.replace('_', '-')}", f"{value:.6f}") for name, value in seconds.items()]
+            await self.exchange.reply(http_status(error), body, error_headers(body))

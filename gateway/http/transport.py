@@ -1,7 +1,7 @@
 """Every RPC of the table at POST /<service>/<rpc>, JSON in and out; Envoy carries the calls, as it does those of gRPC.
 
 A unary RPC answers with its message. A streaming one answers with lines (NDJSON), as they come: {"result": message},
-and last {"end": {...}} with the door's figures, or {"error": {...}}; a stream without a last line was torn. What
+and last {"end": {}} or {"error": {...}}; a stream without a last line was torn. What
 fails before its first message has the status and the body of its error. The deadline is the header grpc-timeout.
 """
 
@@ -84,12 +84,11 @@ class HttpTransport:
                 await self._forward(call, request, _metadata(caller, headers.get(PEER)))
 
     async def _forward(self, call: HttpCall, request: bytes, metadata: Metadata) -> None:
+        seconds = call.forward()
         if call.route.streaming:
-            with call.forwarding() as seconds:
-                await _lines(call, self._upstream.stream(call.route, request, metadata, seconds))
+            await _lines(call, self._upstream.stream(call.route, request, metadata, seconds))
         else:
-            with call.forwarding() as seconds:
-                reply = await self._upstream.unary(call.route, request, metadata, seconds)
+            reply = await self._upstream.unary(call.route, request, metadata, seconds)
             call.reply = await _as_plain(call.route, reply)
 
 

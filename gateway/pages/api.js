@@ -24,11 +24,10 @@ async function request(paradigm, rpc, message, signal) {
   return response;
 }
 
-// The reply, and the seconds that the gateway measured.
+// Returns the reply; throws an ApiError.
 export async function call(paradigm, rpc, message, signal) {
   const response = await request(paradigm, rpc, message, signal);
-  const reply = await asking(() => response.json());
-  return { reply, end: { gateway_seconds: Number(response.headers.get("tandem-gateway-seconds")) } };
+  return asking(() => response.json());
 }
 
 // Yields {result} for each message and last {end}; throws what ended the stream otherwise.

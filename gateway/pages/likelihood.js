@@ -42,7 +42,7 @@ export async function judge(run, model) {
   button.disabled = true;
   try {
     const message = { model: model.name, images: { images: run.wall, labels: run.labels } };
-    const { reply } = await call("sequential", "Score", message);
+    const reply = await call("sequential", "Score", message);
     showVerdicts(
       run,
       model,

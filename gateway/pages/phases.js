@@ -1,4 +1,4 @@
-// Where the time of a race went: the servers' phases, the gateway, and what is left.
+// Where the time of a race went: the backends' phases, and what they do not account for.
 
 import { byId, duration, element } from "./dom.js";
 
@@ -13,13 +13,7 @@ const PHASES = {
 
 export function showPhases(run) {
   const columns = ["sequential", "parallel"].map((paradigm) => column(run, paradigm));
-  const names = [
-    ...Object.values(PHASES),
-    "elsewhere in the backend",
-    "gateway",
-    "browser, network, event loops",
-    "all",
-  ];
+  const names = [...Object.values(PHASES), "elsewhere in the backend", "gateway, network, browser", "all"];
   const rows = names.filter((name) => columns.some((each) => each?.[name] !== undefined));
   const cell = (each, name) => element("td", { class: "number" }, duration(each?.[name]));
   byId("race-phases").replaceChildren(
@@ -40,8 +34,8 @@ export function showPhases(run) {
 }
 
 function column(run, paradigm) {
-  const [timings, end] = [run[`${paradigm}Timings`], run[`${paradigm}End`]];
-  if (!timings || !end) return null;
+  const timings = run[`${paradigm}Timings`];
+  if (!timings || run.errors[paradigm]) return null;
   const found = {};
   for (const [field, name] of Object.entries(PHASES)) {
     if (timings[field]) found[name] = timings[field];
@@ -49,8 +43,7 @@ function column(run, paradigm) {
   const sum = Object.values(found).reduce((total, each) => total + each, 0);
   const all = run.ended[paradigm];
   found["elsewhere in the backend"] = Math.max(0, timings.total_seconds - sum);
-  found.gateway = end.gateway_seconds;
-  found["browser, network, event loops"] = Math.max(0, all - timings.total_seconds - end.gateway_seconds);
+  found["gateway, network, browser"] = Math.max(0, all - timings.total_seconds);
   found.all = all;
   return found;
 }

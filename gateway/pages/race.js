@@ -118,22 +118,21 @@ async function side(run, paradigm, work, signal) {
 async function inSequence(run, model, signal) {
   const prompt = run.label === null ? {} : { class_label: run.label };
   const message = { model: model.name, ...prompt, logprobs: true, partial_images: true };
-  for await (const { result, end: figures } of stream("sequential", "Generate", message, signal)) {
+  for await (const { result } of stream("sequential", "Generate", message, signal)) {
     const seconds = elapsed(run);
     const { token_ids: ids = [], logprobs = [], image, timings } = result ?? {};
     ids.forEach((_, index) => run.tokens.push({ seconds, logprob: logprobs[index]?.logprob ?? 0, image }));
     if (timings) run.sequentialTimings = timings;
-    if (figures) run.sequentialEnd = figures;
   }
 }
 
 async function inParallel(run, model, signal) {
   const labels = run.label === null ? {} : { labels: [run.label] };
   const message = { model: model.name, count: run.count, ...labels };
-  const { reply, end: figures } = await call("parallel", "Sample", message, signal);
+  const reply = await call("parallel", "Sample", message, signal);
   run.wallSeconds = run.ended.parallel = elapsed(run);
   Object.assign(run, { wall: reply.images, labels: reply.labels ?? [] });
-  Object.assign(run, { parallelTimings: reply.timings, parallelEnd: figures });
+  run.parallelTimings = reply.timings;
   say(byId("race-verdict"), halfway(run));
 }
 

@@ -86,7 +86,7 @@ async function answer(prompt, figures, signal) {
 
 async function score(prompt, figures, signal) {
   say(byId("text-summary"), "Scoring …");
-  const { reply } = await call("sequential", "Score", { model: model.name, texts: { texts: [prompt] } }, signal);
+  const reply = await call("sequential", "Score", { model: model.name, texts: { texts: [prompt] } }, signal);
   const [likelihood] = reply.likelihoods;
   const tokens = likelihood.tokens ?? [];
   // The first token is the context of the second and has no probability itself.

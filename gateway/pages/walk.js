@@ -57,7 +57,7 @@ async function walk() {
   const labels = model.num_classes ? { labels: [Number(byId("walk-class").value)] } : {};
   const startedAt = performance.now();
   try {
-    const { reply } = await call("parallel", "Sample", {
+    const reply = await call("parallel", "Sample", {
       model: model.name,
       count: NUM_STEPS,
       latents: { values },
