@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from bench.load.document import Distribution, ErrorText, Machine, Phases, ServedModel, Summary, read_result
 from bench.load.scenario import Delivery, Paradigm
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 CapacityMethod = Literal["curve", "search"]
 Metric = Literal[
@@ -258,7 +258,7 @@ class Comparison(_Part):
     `caveats`: what a reader has to know, in whole sentences.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     kind: Literal["comparison"] = "comparison"
     tool_version: str
     address: str

@@ -14,11 +14,12 @@ from bench.load.scenario import Delivery, Kind, Paradigm, Scenario
 
 Result = TypeVar("Result", bound=BaseModel)
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 # Where a request's time went, in the order of its life. `lateness` is the generator's own: from the intended start to
-# the actual one. `backend_other` is what the backend spent outside its phases, `residual` what nobody accounts for:
-# both hops, and the client itself.
+# the actual one. `queue` begins with the arrival at the gateway's proxy, or at a backend that is asked alone.
+# `backend_other` is what the backend spent outside its phases, `residual` what it does not account for: the proxy's
+# own work, the network, and the client itself.
 PHASES = (
     "lateness",
     "queue",
@@ -28,7 +29,6 @@ PHASES = (
     "compute",
     "encode",
     "backend_other",
-    "gateway",
     "residual",
 )
 
@@ -135,15 +135,13 @@ class Phases(_Part):
     without those that the paradigm does not have.
 
     `around_p50_seconds` are means over the middle tenth of the requests by latency (45 to 55 %): what the median
-    request is made of. `residual_parts` sum to the residual, where a gateway told its total: `client_hop` is what the
-    client waited outside of the gateway's total, `backend_hop` what the gateway waited outside of the backend's.
+    request is made of.
     """
 
     count: int
     latency_mean_seconds: float
     latency_around_p50_seconds: float
     parts: dict[str, Phase]
-    residual_parts: dict[str, Phase] = {}
 
 
 class StreamResult(_Part):
@@ -257,7 +255,7 @@ class ServedModel(_Part):
 class Document(_Part):
     """One run. `is_partial`: it was broken off, and `problems` says why; they also tell of failed requests."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     tool_version: str
     address: str
     is_local: bool

@@ -15,7 +15,6 @@ from bench.load.messages import Read, Reading, RequestOf
 from bench.load.orders import Order
 from bench.load.record import NOT_TOLD, Ended, Fate, Recorder
 from tandem.client.credentials import CallMetadata
-from tandem.client.timings import gateway_timings
 
 _NAN = float("nan")
 _OK, _CANCELLED, _DEADLINE_EXCEEDED = (
@@ -93,7 +92,7 @@ class Exchange:
         text, told = "", NOT_TOLD
         try:
             await (self._stream() if self._line.is_streamed else self._unary())
-            told = self._told(await self._call.trailing_metadata())
+            told = self._told()
         except grpc.aio.AioRpcError as error:
             code, text = int(error.code().value[0]), f"{error.code().name}\n{error.details() or ''}"
         except asyncio.CancelledError:
@@ -129,12 +128,11 @@ class Exchange:
         self._num_images += num_images
         self._timings = timings or self._timings
 
-    def _told(self, trailers: Any) -> tuple[float, ...]:
-        """Return what the servers say of the time, in the order of bench.load.record.TOLD."""
-        timings, gateway = self._timings, gateway_timings(trailers)
-        of_gateway = (gateway.gateway_seconds, gateway.total_seconds) if gateway else (_NAN, _NAN)
+    def _told(self) -> tuple[float, ...]:
+        """Return what the backend says of the time, in the order of bench.load.record.TOLD."""
+        timings = self._timings
         if timings is None:
-            return (*NOT_TOLD[: -len(of_gateway)], *of_gateway)
+            return NOT_TOLD
         return (
             timings.queue_seconds,
             timings.prefill_seconds,
@@ -144,7 +142,6 @@ class Exchange:
             timings.encode_seconds,
             timings.total_seconds,
             timings.mean_batch_size,
-            *of_gateway,
         )
 
     def _record(self, recorder: Recorder, code: int, text: str, told: tuple[float, ...]) -> None:

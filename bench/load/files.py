@@ -26,8 +26,8 @@ _SECONDS = (
     "decode",
     "compute",
     "encode",
+    "backend_total",
 )
-_TOTALS = ("backend_total", "gateway", "gateway_total")
 
 
 def check_writable(path: Path) -> None:
@@ -68,7 +68,7 @@ def _lines(scenario: Scenario, record: Record) -> Iterator[dict[str, Any]]:
         line = {"stream": work.name, "warm_up": bool(row["intended"] < 0.0)}
         line |= {name: int(row[name]) for name in _COUNTS}
         line |= {"fate": Fate(int(row["fate"])).name.lower(), "code": CODE_NAMES[int(row["code"])]}
-        line |= {f"{name}_seconds": _known(row[name]) for name in (*_SECONDS, *_TOTALS)}
+        line |= {f"{name}_seconds": _known(row[name]) for name in _SECONDS}
         line["batch_size"] = _known(row["batch_size"])
         if work.delivery == "streamed":
             line["messages"] = [[float(at), int(number)] for _, at, number in messages[first:end]]

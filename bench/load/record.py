@@ -50,8 +50,6 @@ REQUEST = np.dtype(
         ("encode", "f8"),
         ("backend_total", "f8"),
         ("batch_size", "f8"),
-        ("gateway", "f8"),
-        ("gateway_total", "f8"),
     ]
 )
 # Of streamed calls: the messages that carry outputs, those of one request next to each other and in order.

@@ -157,7 +157,6 @@ def _phases(work: Work, good: Table) -> Phases | None:
         latency_mean_seconds=float(np.mean(latency)),
         latency_around_p50_seconds=float(np.mean(latency[is_middle])),
         parts={name: _phase(parts[name], is_middle) for name in PHASES if name in parts},
-        residual_parts={name: _phase(seconds, is_middle) for name, seconds in _hops(rows).items()},
     )
 
 
@@ -169,25 +168,13 @@ def _phase(seconds: NDArray[np.float64], is_middle: NDArray[np.bool_]) -> Phase:
     )
 
 
-def _hops(rows: Table) -> dict[str, NDArray[np.float64]]:
-    """Return the two parts of the residual; nothing if a backend was asked without a gateway."""
-    if np.any(np.isnan(rows["gateway_total"])):
-        return {}
-    return {
-        "client_hop": rows["ended"] - rows["sent"] - rows["gateway_total"],
-        "backend_hop": rows["gateway_total"] - rows["gateway"] - rows["backend_total"],
-    }
-
-
 def _parts(work: Work, rows: Table) -> dict[str, NDArray[np.float64]]:
     """Return the seconds of each phase of each request; they sum to the latency."""
     told = {name: rows[name] for name in _BACKEND_PHASES[work.paradigm]}
     lateness = rows["sent"] - rows["intended"]
-    gateway = np.nan_to_num(rows["gateway"], nan=0.0)
     return {
         "lateness": lateness,
         **told,
         "backend_other": rows["backend_total"] - sum(told.values()),
-        "gateway": gateway,
-        "residual": rows["ended"] - rows["intended"] - lateness - rows["backend_total"] - gateway,
+        "residual": rows["ended"] - rows["sent"] - rows["backend_total"],
     }

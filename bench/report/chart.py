@@ -8,10 +8,6 @@ from typing import Literal
 
 from bench.load.document import PHASES
 
-RESIDUAL = "residual"
-# Parts of a request, in the order of its life; the residual may be told by hop.
-ORDER = (*PHASES, f"{RESIDUAL}_backend_hop", f"{RESIDUAL}_client_hop")
-
 Style = Literal["line", "dash", "points", "hollow", "invalid", "fit", "prediction"]
 Role = Literal["sequential", "parallel", "neutral"]
 
@@ -55,7 +51,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Row:
-    """What one thing is made of: seconds by part, of ORDER."""
+    """What one thing is made of: seconds by part, of PHASES."""
 
     label: str
     role: Role
@@ -79,7 +75,7 @@ class Stack:
     def part_names(self) -> list[str]:
         """All that occur, in the order in which they happen."""
         found = {name for row in self.rows for name in row.parts}
-        return [name for name in ORDER if name in found]
+        return [name for name in PHASES if name in found]
 
     @property
     def is_empty(self) -> bool:

@@ -1,6 +1,6 @@
 """One colour for each paradigm and each part of the time, on light and dark ground; the gateway's page has the same."""
 
-from bench.report.chart import ORDER
+from bench.load.document import PHASES
 
 LIGHT = {
     "sequential": "#1f5fc4",
@@ -25,7 +25,7 @@ DARK = {
 # Okabe and Ito's, which people with any colour vision can tell apart, and greys; good on either ground.
 PARTS = dict(
     zip(
-        ORDER,
+        PHASES,
         (
             "#8c8c8c",
             "#e69f00",
@@ -35,10 +35,7 @@ PARTS = dict(
             "#d55e00",
             "#cc79a7",
             "#a0a7b4",
-            "#009e73",
             "#4b5563",
-            "#6b7280",
-            "#9aa1ad",
         ),
         strict=True,
     )

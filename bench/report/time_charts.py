@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from bench.compare.document import Comparison, Timed
 from bench.load.document import PHASES, Histogram, Phases
 from bench.load.scenario import ClosedLoop, Paradigm
-from bench.report.chart import ORDER, RESIDUAL, Chart, Row, Series, Stack, Style
+from bench.report.chart import Chart, Row, Series, Stack, Style
 from bench.report.load_charts import MILLISECONDS, PARADIGMS
 from bench.report.sources import MatchedRun
 
-_ROUNDING_SECONDS = 1e-9
 _STYLES: dict[str, Style] = {"unary": "line", "streamed": "dash"}
 
 
@@ -29,8 +28,8 @@ def phase_stack(runs: Sequence[MatchedRun], comparison: Comparison | None) -> St
         rows = [row for paradigm in PARADIGMS for row in _run_rows(runs, paradigm)]
     note = (
         "Means of all requests, so the parts sum to what the client waited; the total stands at each row. residual:"
-        " what no process accounts for, both hops and the client itself; by hop where the gateway told its total. A"
-        " part that a paradigm does not have is left out."
+        " what the backend does not account for: proxy, network and the client itself. A part that a paradigm does not"
+        " have is left out."
     )
     return Stack("phases", "Where the time goes", note, rows)
 
@@ -47,14 +46,8 @@ def _run_rows(runs: Sequence[MatchedRun], paradigm: Paradigm) -> list[Row]:
 
 
 def _row(label: str, paradigm: Paradigm, phases: Phases) -> Row:
-    """Return the means; the residual by its parts, where they are known."""
     parts = {name: phases.parts[name].mean_seconds for name in PHASES if name in phases.parts}
-    hops = {f"{RESIDUAL}_{name}": part.mean_seconds for name, part in phases.residual_parts.items()}
-    known = {name: seconds for name, seconds in hops.items() if name in ORDER}
-    rest = parts.pop(RESIDUAL, 0.0) - sum(known.values())
-    if not known or abs(rest) > _ROUNDING_SECONDS:
-        parts[RESIDUAL] = rest
-    return Row(label, paradigm, {**parts, **known})
+    return Row(label, paradigm, parts)
 
 
 def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:

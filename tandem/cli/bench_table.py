@@ -72,8 +72,6 @@ def _rows(document: Document) -> Iterator[tuple[str, Cell]]:
     yield "the median request", _around_p50
     for phase in PHASES:
         yield f"  {phase.replace('_', ' ')}", lambda stream, phase=phase: _phase(stream, phase)  # type: ignore[misc]
-    for hop in ("client_hop", "backend_hop"):
-        yield f"    {hop.replace('_', ' ')}", lambda stream, hop=hop: _hop(stream, hop)  # type: ignore[misc]
 
 
 def _quantiles(
@@ -100,11 +98,6 @@ def _goodput(stream: StreamResult) -> str:
     if goodput is None or goodput.share is None:
         return _NONE
     return f"{goodput.share:.1%}, {goodput.requests:,.4g}/s"
-
-
-def _hop(stream: StreamResult, name: str) -> str:
-    phase = stream.phases.residual_parts.get(name) if stream.phases else None
-    return _NONE if phase is None else seconds_text(phase.around_p50_seconds)
 
 
 def _around_p50(stream: StreamResult) -> str:

@@ -42,7 +42,7 @@ def draw(terminal: Terminal, address: str, drawing: Drawing, options: GenerateOp
         grid.save(drawing.out, format="PNG")
         show_picture(terminal.out, grid)
         typer.echo(drawing.out)
-        terminal.note(generation_summary(last, stopwatch, generation.gateway))
+        terminal.note(generation_summary(last, stopwatch))
 
 
 def _show(terminal: Terminal, pictures: GrowingPicture, chunk: GenerateChunk) -> None:

@@ -133,7 +133,7 @@ def _stream(terminal: Terminal, address: str, prompt: Prompt, options: GenerateO
         if not options.get("logprobs"):
             terminal.write("\n")
         if last is not None:
-            terminal.note(generation_summary(last, stopwatch, generation.gateway))
+            terminal.note(generation_summary(last, stopwatch))
 
 
 def _show(terminal: Terminal, chunk: GenerateChunk, logprobs: bool) -> None:

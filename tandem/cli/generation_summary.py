@@ -2,10 +2,10 @@
 
 from tandem.cli.stopwatch import Stopwatch
 from tandem.cli.terminal import seconds_text
-from tandem.client import GatewayTimings, GenerateChunk
+from tandem.client import GenerateChunk
 
 
-def generation_summary(last: GenerateChunk, stopwatch: Stopwatch, gateway: GatewayTimings | None) -> str:
+def generation_summary(last: GenerateChunk, stopwatch: Stopwatch) -> str:
     """Return the line; `last` is the stream's last chunk."""
     parts = [f"{last.usage.output_tokens if last.usage else stopwatch.num_tokens} tokens"]
     if stopwatch.first_output_seconds is not None:
@@ -21,8 +21,6 @@ def generation_summary(last: GenerateChunk, stopwatch: Stopwatch, gateway: Gatew
             "encode": timings.encode_seconds,
         }
         parts += [f"{name} {seconds_text(seconds)}" for name, seconds in phases.items()]
-    if gateway is not None:
-        parts.append(f"gateway {seconds_text(gateway.gateway_seconds)}")
     if last.usage is not None:
         parts.append(f"seed {last.usage.seed}")
     if last.finish_reason is not None:

@@ -73,6 +73,4 @@ def _summary(images: Images, seconds: float) -> str:
             "encode": timings.encode_seconds,
         }
         parts += [f"{name} {seconds_text(each)}" for name, each in phases.items()]
-    if images.gateway is not None:
-        parts.append(f"gateway {seconds_text(images.gateway.gateway_seconds)}")
     return " · ".join([*parts, f"seed {images.seed}"])

@@ -30,7 +30,7 @@ from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import ClassLabel, Message, Prompt
 from tandem.client.synchronous import Generation, TandemClient
 from tandem.client.text import Alternative, Choice, Completion, GenerateChunk, Score, TokenLogprob, Usage
-from tandem.client.timings import GatewayTimings, Timings
+from tandem.client.timings import Timings
 
 __all__ = [
     "DEFAULT_ADDRESS",
@@ -44,7 +44,6 @@ __all__ = [
     "Credentials",
     "DeadlineExceeded",
     "FieldViolation",
-    "GatewayTimings",
     "GenerateChunk",
     "GenerateOptions",
     "Generation",

@@ -21,7 +21,6 @@ from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
 from tandem.client.text import Completion, GenerateChunk, Score
-from tandem.client.timings import GatewayTimings, gateway_timings
 from tandem.gan.v1.gan_pb2 import ListModelsRequest as ListParallelModels
 from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 
@@ -29,15 +28,12 @@ from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 class AsyncGeneration:
     """A text or pictures in the making: an async iterator of chunks. Leaving its `async with` block, or `cancel`, stops
     the server's work.
-
-    `gateway` is the gateway's account of the call, there once the last chunk has been taken.
     """
 
     def __init__(self, call: Any, address: str) -> None:
         self._call = call
         self._address = address
         self._has_begun = False
-        self.gateway: GatewayTimings | None = None
 
     def __aiter__(self) -> AsyncIterator[GenerateChunk]:
         return self
@@ -48,7 +44,6 @@ class AsyncGeneration:
             if message is not grpc.aio.EOF:
                 self._has_begun = True
                 return replies.generate_chunk(message)
-            self.gateway = gateway_timings(await self._call.trailing_metadata())
         raise StopAsyncIteration
 
     async def __aenter__(self) -> Self:
@@ -110,9 +105,7 @@ class AsyncTandemClient:
     async def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
         """Return the whole continuation of `prompt`, text or pictures, in one reply."""
         request = requests.complete_request(prompt, options)
-        return replies.completion(
-            *await self._unary(self._sequential.Complete, request, options.get("timeout_seconds"))
-        )
+        return replies.completion(await self._unary(self._sequential.Complete, request, options.get("timeout_seconds")))
 
     async def score(
         self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None
@@ -131,7 +124,7 @@ class AsyncTandemClient:
     ) -> list[Score]:
         """Return the exact log-likelihoods of 1 to 256 texts, or lists of token ids, in one call."""
         request = requests.score_request(contents, model)
-        return replies.scores(*await self._unary(self._sequential.Score, request, timeout_seconds))
+        return replies.scores(await self._unary(self._sequential.Score, request, timeout_seconds))
 
     async def score_images(
         self,
@@ -147,12 +140,12 @@ class AsyncTandemClient:
         gave bring their labels with them.
         """
         request = requests.score_images_request(images, labels, model)
-        return replies.scores(*await self._unary(self._sequential.Score, request, timeout_seconds))
+        return replies.scores(await self._unary(self._sequential.Score, request, timeout_seconds))
 
     async def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
         """Draw `count` images, 1 to 1,024 unless the server says otherwise."""
         request = requests.sample_request(count, options)
-        return replies.images(*await self._unary(self._parallel.Sample, request, options.get("timeout_seconds")))
+        return replies.images(await self._unary(self._parallel.Sample, request, options.get("timeout_seconds")))
 
     def sample_stream(
         self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]
@@ -171,7 +164,7 @@ class AsyncTandemClient:
                 if message is grpc.aio.EOF:
                     return
                 has_begun = True
-                yield replies.images(message.part, None)
+                yield replies.images(message.part)
         finally:
             call.cancel()
 
@@ -185,7 +178,7 @@ class AsyncTandemClient:
     ) -> Verdict:
         """Return the discriminator's verdict on images, as `score_images` takes them."""
         request = requests.discriminate_request(images, labels, model)
-        return replies.verdict(*await self._unary(self._parallel.Discriminate, request, timeout_seconds))
+        return replies.verdict(await self._unary(self._parallel.Discriminate, request, timeout_seconds))
 
     async def list_models(self, *, timeout_seconds: float | None = None) -> Models:
         """Return the models of both paradigms; fails if either backend is away."""
@@ -196,16 +189,14 @@ class AsyncTandemClient:
 
     async def list_sequential_models(self, *, timeout_seconds: float | None = None) -> tuple[SequentialModel, ...]:
         """Return the sequential models loaded."""
-        message, _ = await self._unary(self._sequential.ListModels, ListSequentialModels(), timeout_seconds)
+        message = await self._unary(self._sequential.ListModels, ListSequentialModels(), timeout_seconds)
         return replies.sequential_models(message)
 
     async def list_parallel_models(self, *, timeout_seconds: float | None = None) -> tuple[ParallelModel, ...]:
         """Return the parallel models loaded."""
-        message, _ = await self._unary(self._parallel.ListModels, ListParallelModels(), timeout_seconds)
+        message = await self._unary(self._parallel.ListModels, ListParallelModels(), timeout_seconds)
         return replies.parallel_models(message)
 
-    async def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> tuple[Any, GatewayTimings | None]:
+    async def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
         with typed_errors(self.address):
-            call = rpc(request, timeout=timeout_seconds, metadata=self._metadata)
-            response = await call
-            return response, gateway_timings(await call.trailing_metadata())
+            return await rpc(request, timeout=timeout_seconds, metadata=self._metadata)

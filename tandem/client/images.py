@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tandem.client.options import Encoding
-from tandem.client.timings import GatewayTimings, Timings
+from tandem.client.timings import Timings
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,6 @@ class Images(ImageBatch):
     seed: int
     first_index: int
     timings: Timings | None
-    gateway: GatewayTimings | None
 
 
 def joined(batches: Sequence[ImageBatch]) -> ImageBatch:
@@ -93,7 +92,6 @@ class Verdict:
     scores: NDArray[np.float32]
     features: NDArray[np.float32]
     timings: Timings
-    gateway: GatewayTimings | None
 
 
 def grid(pixels: NDArray[np.uint8], num_columns: int | None, padding: int) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from tandem.client.images import ImageBatch, Images, Verdict
 from tandem.client.models import ParallelModel, SequentialModel
 from tandem.client.requests import ENCODINGS
 from tandem.client.text import Alternative, Choice, Completion, FinishReason, GenerateChunk, Score, TokenLogprob, Usage
-from tandem.client.timings import GatewayTimings, Timings
+from tandem.client.timings import Timings
 from tandem.common.v1 import images_pb2, timings_pb2
 from tandem.gan.v1 import gan_pb2
 
@@ -41,9 +41,9 @@ def generate_chunk(message: ar_pb2.GenerateResponse) -> GenerateChunk:
     )
 
 
-def completion(message: ar_pb2.CompleteResponse, gateway: GatewayTimings | None) -> Completion:
+def completion(message: ar_pb2.CompleteResponse) -> Completion:
     choices = tuple(_choice(generate_chunk(choice)) for choice in message.choices)
-    return Completion(choices, _usage(message.usage), timings(message.timings), gateway)
+    return Completion(choices, _usage(message.usage), timings(message.timings))
 
 
 def _choice(chunk: GenerateChunk) -> Choice:
@@ -57,29 +57,27 @@ def _choice(chunk: GenerateChunk) -> Choice:
     )
 
 
-def scores(message: ar_pb2.ScoreResponse, gateway: GatewayTimings | None) -> list[Score]:
+def scores(message: ar_pb2.ScoreResponse) -> list[Score]:
     shared = timings(message.timings)
     return [
-        Score(each.total_logprob, each.bits_per_token, _logprobs(each.tokens), shared, gateway)
-        for each in message.likelihoods
+        Score(each.total_logprob, each.bits_per_token, _logprobs(each.tokens), shared) for each in message.likelihoods
     ]
 
 
-def images(message: gan_pb2.SampleResponse, gateway: GatewayTimings | None) -> Images:
+def images(message: gan_pb2.SampleResponse) -> Images:
     return Images(
         **_batch(message.images),
         labels=tuple(message.labels),
         seed=message.seed,
         first_index=message.first_index,
         timings=timings(message.timings) if message.HasField("timings") else None,
-        gateway=gateway,
     )
 
 
-def verdict(message: gan_pb2.DiscriminateResponse, gateway: GatewayTimings | None) -> Verdict:
+def verdict(message: gan_pb2.DiscriminateResponse) -> Verdict:
     scores = np.asarray(message.scores, np.float32)
     features = np.asarray(message.features, np.float32).reshape(len(scores), message.feature_dim)
-    return Verdict(scores, features, timings(message.timings), gateway)
+    return Verdict(scores, features, timings(message.timings))
 
 
 def sequential_models(message: ar_pb2.ListModelsResponse) -> tuple[SequentialModel, ...]:

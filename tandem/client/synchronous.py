@@ -18,7 +18,6 @@ from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
 from tandem.client.text import Completion, GenerateChunk, Score
-from tandem.client.timings import GatewayTimings, gateway_timings
 from tandem.gan.v1.gan_pb2 import ListModelsRequest as ListParallelModels
 from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 
@@ -26,26 +25,19 @@ from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 class Generation:
     """A text or pictures in the making: an iterator of chunks. Leaving its `with` block, or `cancel`, stops the
     server's work.
-
-    `gateway` is the gateway's account of the call, there once the last chunk has been taken.
     """
 
     def __init__(self, call: Any, address: str) -> None:
         self._call = call
         self._address = address
         self._has_begun = False
-        self.gateway: GatewayTimings | None = None
 
     def __iter__(self) -> Iterator[GenerateChunk]:
         return self
 
     def __next__(self) -> GenerateChunk:
         with typed_errors(self._address, self._has_begun):
-            try:
-                message = next(self._call)
-            except StopIteration:
-                self.gateway = gateway_timings(self._call.trailing_metadata())
-                raise
+            message = next(self._call)
         self._has_begun = True
         return replies.generate_chunk(message)
 
@@ -95,7 +87,7 @@ class TandemClient:
     def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
         """Return the whole continuation of `prompt`, text or pictures, in one reply."""
         request = requests.complete_request(prompt, options)
-        return replies.completion(*self._unary(self._sequential.Complete, request, options.get("timeout_seconds")))
+        return replies.completion(self._unary(self._sequential.Complete, request, options.get("timeout_seconds")))
 
     def score(self, content: str | Sequence[int], *, model: str = "", timeout_seconds: float | None = None) -> Score:
         """Return the exact log-likelihood of a text, or of token ids: at least two tokens."""
@@ -112,7 +104,7 @@ class TandemClient:
     ) -> list[Score]:
         """Return the exact log-likelihoods of 1 to 256 texts, or lists of token ids, in one call."""
         request = requests.score_request(contents, model)
-        return replies.scores(*self._unary(self._sequential.Score, request, timeout_seconds))
+        return replies.scores(self._unary(self._sequential.Score, request, timeout_seconds))
 
     def score_images(
         self,
@@ -128,12 +120,12 @@ class TandemClient:
         gave bring their labels with them.
         """
         request = requests.score_images_request(images, labels, model)
-        return replies.scores(*self._unary(self._sequential.Score, request, timeout_seconds))
+        return replies.scores(self._unary(self._sequential.Score, request, timeout_seconds))
 
     def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
         """Draw `count` images, 1 to 1,024 unless the server says otherwise."""
         request = requests.sample_request(count, options)
-        return replies.images(*self._unary(self._parallel.Sample, request, options.get("timeout_seconds")))
+        return replies.images(self._unary(self._parallel.Sample, request, options.get("timeout_seconds")))
 
     def sample_stream(
         self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]
@@ -152,7 +144,7 @@ class TandemClient:
                 if message is None:
                     return
                 has_begun = True
-                yield replies.images(message.part, None)
+                yield replies.images(message.part)
         finally:
             call.cancel()
 
@@ -166,7 +158,7 @@ class TandemClient:
     ) -> Verdict:
         """Return the discriminator's verdict on images, as `score_images` takes them."""
         request = requests.discriminate_request(images, labels, model)
-        return replies.verdict(*self._unary(self._parallel.Discriminate, request, timeout_seconds))
+        return replies.verdict(self._unary(self._parallel.Discriminate, request, timeout_seconds))
 
     def list_models(self, *, timeout_seconds: float | None = None) -> Models:
         """Return the models of both paradigms; fails if either backend is away."""
@@ -177,15 +169,14 @@ class TandemClient:
 
     def list_sequential_models(self, *, timeout_seconds: float | None = None) -> tuple[SequentialModel, ...]:
         """Return the sequential models loaded."""
-        message, _ = self._unary(self._sequential.ListModels, ListSequentialModels(), timeout_seconds)
+        message = self._unary(self._sequential.ListModels, ListSequentialModels(), timeout_seconds)
         return replies.sequential_models(message)
 
     def list_parallel_models(self, *, timeout_seconds: float | None = None) -> tuple[ParallelModel, ...]:
         """Return the parallel models loaded."""
-        message, _ = self._unary(self._parallel.ListModels, ListParallelModels(), timeout_seconds)
+        message = self._unary(self._parallel.ListModels, ListParallelModels(), timeout_seconds)
         return replies.parallel_models(message)
 
-    def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> tuple[Any, GatewayTimings | None]:
+    def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
         with typed_errors(self.address):
-            response, call = rpc.with_call(request, timeout=timeout_seconds, metadata=self._metadata)
-        return response, gateway_timings(call.trailing_metadata())
+            return rpc(request, timeout=timeout_seconds, metadata=self._metadata)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tandem.client.images import ImageBatch, joined
-from tandem.client.timings import GatewayTimings, Timings
+from tandem.client.timings import Timings
 
 FinishReason: TypeAlias = Literal["stop", "length"]
 
@@ -81,7 +81,6 @@ class Completion:
     choices: tuple[Choice, ...]
     usage: Usage
     timings: Timings
-    gateway: GatewayTimings | None
 
     @property
     def text(self) -> str:
@@ -99,11 +98,10 @@ class Completion:
 class Score:
     """The log-likelihood of a content: `total_logprob` is natural, <= 0, over every token but the first.
 
-    Of an image it is that of its tokens given its class. `timings` and `gateway` are those of the whole call.
+    Of an image it is that of its tokens given its class. `timings` are those of the whole call.
     """
 
     total_logprob: float
     bits_per_token: float
     tokens: tuple[TokenLogprob, ...]
     timings: Timings
-    gateway: GatewayTimings | None

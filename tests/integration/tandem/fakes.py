@@ -1,4 +1,4 @@
-"""A server with both services that answers by script, with the gateway's trailers: what client and CLI talk to."""
+"""A server with both services that answers by script: what client and CLI talk to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import io
 from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc
 from PIL import Image
 
 from runtime.errors import NotFound
@@ -23,7 +22,6 @@ from tandem.gan.v1 import gan_pb2
 WORDS = ("Hello", " wör", "ld", "!")
 SIDE = 4
 CLASS_NAMES = ("sneaker", "bag", "coat")
-TRAILERS = (("tandem-gateway-seconds", "0.000250"), ("tandem-total-seconds", "0.012500"))
 
 
 class FakeSequential:
@@ -185,26 +183,6 @@ class NoObserver:
         pass
 
 
-class WithTrailers(grpc.GenericRpcHandler):
-    """Adds the gateway's trailing metadata to each answer of another handler."""
-
-    def __init__(self, inner: grpc.GenericRpcHandler) -> None:
-        self._inner = inner
-
-    def service(self, details: Any) -> Any:
-        handler: Any = self._inner.service(details)
-        if handler is None:
-            return None
-        behaviour = handler.stream_stream or handler.stream_unary
-
-        async def with_trailers(requests: Any, context: Any) -> Any:
-            context.set_trailing_metadata(TRAILERS)
-            return await behaviour(requests, context)
-
-        make = grpc.stream_stream_rpc_method_handler if handler.stream_stream else grpc.stream_unary_rpc_method_handler
-        return make(with_trailers, response_serializer=handler.response_serializer)
-
-
 class FakeGateway:
     """Both fakes behind one port."""
 
@@ -215,7 +193,7 @@ class FakeGateway:
             (ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"], self.sequential),
             (gan_pb2.DESCRIPTOR.services_by_name["GanService"], self.parallel),
         ]
-        handlers = [WithTrailers(service_handler(service, fake, NoObserver())) for service, fake in services]
+        handlers = [service_handler(service, fake, NoObserver()) for service, fake in services]
         self.server = RpcServer("127.0.0.1", 0, handlers, [service.full_name for service, _ in services])
 
     @property

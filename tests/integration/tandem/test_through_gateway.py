@@ -46,15 +46,20 @@ async def client(whole: Tandem) -> AsyncIterator[AsyncTandemClient]:
         yield client
 
 
-async def test_the_gateways_account_comes_with_every_reply(client: AsyncTandemClient) -> None:
+async def test_the_backends_account_comes_with_every_reply(client: AsyncTandemClient) -> None:
     async with client.generate("x") as generation:
-        assert [chunk.text async for chunk in generation] == ["Hello", " wör", "ld", "!", ""]
-    score, images = await client.score("ab"), await client.sample(2)
+        chunks = [chunk async for chunk in generation]
+    assert [chunk.text for chunk in chunks] == ["Hello", " wör", "ld", "!", ""]
+    completion, score, images = await client.complete("x"), await client.score("ab"), await client.sample(2)
     (image_score, _) = await client.score_images(images)
-    verdict = await client.discriminate(images)
-    for account in (generation.gateway, score.gateway, image_score.gateway, images.gateway, verdict.gateway):
-        assert account is not None
-        assert 0 < account.gateway_seconds <= account.total_seconds
+    told = [chunks[-1].timings, completion.timings, score.timings, image_score.timings, images.timings]
+    assert [(each.decode_seconds, each.compute_seconds) for each in told if each] == [
+        (0.02, 0.0),
+        (0.02, 0.0),
+        (0.5, 0.0),
+        (0.5, 0.0),
+        (0.0, 0.004),
+    ]
 
 
 async def test_many_callers_each_get_their_own(client: AsyncTandemClient) -> None:
@@ -95,7 +100,7 @@ async def test_a_backend_that_is_away_is_not_a_missing_gateway(whole: Tandem) ->
     assert "no Tandem gateway" not in ended.err
 
 
-async def test_race_reads_the_gateways_overhead(whole: Tandem, tmp_path: Path) -> None:
+async def test_what_a_race_waited_outside_the_backends_is_the_residual(whole: Tandem, tmp_path: Path) -> None:
     file = tmp_path / "race.json"
     ended = await run(*tandem("race", "--rounds", "6", "--json", str(file), "--address", whole.address))
     assert ended.code == 0, ended.err
@@ -104,5 +109,5 @@ async def test_race_reads_the_gateways_overhead(whole: Tandem, tmp_path: Path) -
     assert len(told) == 3
     for phases in told.values():
         seconds = {name: part["mean_seconds"] for name, part in phases["parts"].items()}
-        assert 0 < seconds["gateway"] < phases["latency_mean_seconds"]
+        assert "gateway" not in seconds
         assert sum(seconds.values()) == pytest.approx(phases["latency_mean_seconds"])

@@ -167,9 +167,9 @@ def test_a_document_goes_to_a_file_and_back(tmp_path: Path) -> None:
     assert read_comparison(file) == document
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 2}', "[1]"])
+@pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 3}', "[1]"])
 def test_another_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "other.json"
     file.write_text(text)
-    with pytest.raises(ValueError, match=r"other\.json: not a result of `tandem bench compare` \(schema version 1\)"):
+    with pytest.raises(ValueError, match=r"other\.json: not a result of `tandem bench compare` \(schema version 2\)"):
         read_comparison(file)

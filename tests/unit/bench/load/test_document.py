@@ -29,15 +29,23 @@ def test_a_document_survives_its_file(tmp_path):
     document = made().document
     write_document(tmp_path / "run.json", document)
     assert read_document(tmp_path / "run.json") == document
-    assert document.schema_version == 1
+    assert document.schema_version == 2
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 2}', "[1]"])
+@pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 3}', "[1]"])
 def test_another_file_is_refused_by_name(tmp_path, text):
     (tmp_path / "other.json").write_text(text)
     with pytest.raises(ValueError, match=r"other\.json: not a result of `tandem bench`"):
         read_document(tmp_path / "other.json")
+
+
+def test_a_document_of_the_first_version_is_refused_as_its_parts_meant_something_else(tmp_path):
+    """There the time at the gateway was a part of its own, which now belongs to the residual."""
+    older = made().document.model_dump(mode="json") | {"schema_version": 1}
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    with pytest.raises(ValueError, match=r"older\.json: not a result of `tandem bench` \(schema version 2\)"):
+        read_document(tmp_path / "older.json")
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.load.document import Histogram
-from bench.report.chart import ORDER, Chart, Row, Series, Stack
+from bench.load.document import PHASES, Histogram
+from bench.report.chart import Chart, Row, Series, Stack
 from bench.report.colours import DARK, LIGHT, PARTS
 from bench.report.plotly_charts import figure_of, log_ticks
 from bench.report.tables import phase_table
@@ -22,7 +22,7 @@ def test_parts_stand_in_the_order_of_a_request_s_life_and_sum_to_the_whole() -> 
 
 
 def test_every_part_and_paradigm_has_a_colour_on_either_ground() -> None:
-    assert tuple(PARTS) == ORDER
+    assert tuple(PARTS) == PHASES
     assert LIGHT.keys() == DARK.keys()
     assert len(set(PARTS.values())) == len(PARTS)
 

@@ -10,7 +10,7 @@ from tandem.client.options import Encoding
 
 def images(pixels: NDArray[np.uint8] | NDArray[np.float32], encoding: Encoding) -> Images:
     number, height, width, channels = pixels.shape
-    return Images((number, height, width, channels), encoding, pixels.tobytes(), (), (), 0, 0, None, None)
+    return Images((number, height, width, channels), encoding, pixels.tobytes(), (), (), 0, 0, None)
 
 
 def test_float_pixels_come_back_exactly_and_scale_to_bytes() -> None:

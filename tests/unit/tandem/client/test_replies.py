@@ -64,7 +64,7 @@ def test_completion() -> None:
     reply = ar_pb2.CompleteResponse(
         choices=choices, usage=ar_pb2.Usage(output_tokens=3), timings=Timings(total_seconds=1)
     )
-    completion = replies.completion(reply, None)
+    completion = replies.completion(reply)
     assert_plain(completion)
     assert [choice.text for choice in completion.choices] == ["a", "bB"]
     assert [choice.token_ids for choice in completion.choices] == [(2,), (1, 3)]
@@ -85,7 +85,7 @@ def test_a_chunk_s_picture() -> None:
 def test_every_score_has_the_call_s_timings() -> None:
     likelihoods = [ar_pb2.Likelihood(total_logprob=-number, bits_per_token=1.0) for number in range(3)]
     message = ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=Timings(total_seconds=2.0))
-    scores = replies.scores(message, None)
+    scores = replies.scores(message)
     for score in scores:
         assert_plain(score)
     assert [score.total_logprob for score in scores] == [0, -1, -2]
@@ -94,7 +94,7 @@ def test_every_score_has_the_call_s_timings() -> None:
 
 def test_images_of_a_part_have_no_timings() -> None:
     batch = images_pb2.ImageBatch(shape=[1, 1, 1, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=b"\x05")
-    images = replies.images(gan_pb2.SampleResponse(images=batch, first_index=3), None)
+    images = replies.images(gan_pb2.SampleResponse(images=batch, first_index=3))
     assert_plain(images)
     assert (images.first_index, images.timings, images.encoding) == (3, None, "uint8")
     assert images.pixels.tolist() == [[[[5]]]]
@@ -116,9 +116,9 @@ def test_every_field_of_a_model_is_told() -> None:
 
 
 def test_verdict() -> None:
-    verdict = replies.verdict(gan_pb2.DiscriminateResponse(scores=[1, 2], feature_dim=3, features=range(6)), None)
+    verdict = replies.verdict(gan_pb2.DiscriminateResponse(scores=[1, 2], feature_dim=3, features=range(6)))
     assert verdict.features.shape == (2, 3)
-    assert replies.verdict(gan_pb2.DiscriminateResponse(scores=[1]), None).features.shape == (1, 0)
+    assert replies.verdict(gan_pb2.DiscriminateResponse(scores=[1])).features.shape == (1, 0)
 
 
 def test_timings_have_every_field() -> None:
