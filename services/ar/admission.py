@@ -12,6 +12,7 @@ from services.common.waiting_time import check_wait
 
 RETRY_AFTER_SECONDS = 1.0
 _WEIGHT = 0.1  # of the last sequence in the mean
+_SPARE = 1.25  # as much longer than the mean may a sequence run and still end by its deadline
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ class Admission:
         return not self._open or (fits and self.num_open + count <= self.limits.max_open)
 
     def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
-        """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would begin too late.
+        """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would come too late.
 
-        Without a deadline, as for the rest of a request that has begun, time is no matter.
+        One comes too late that would wait longer than max_wait_seconds, or could not run to its end by its deadline, by
+        how long others have run. Without a deadline, as for the rest of a request that has begun, time is no matter.
         """
         if self.num_open + count > self.limits.max_open:
             raise ResourceExhausted("the engine's queue", self.limits.max_open, RETRY_AFTER_SECONDS)
@@ -58,7 +60,10 @@ class Admission:
             self._check_wait(caller, count, deadline)
 
     def _check_wait(self, caller: str, count: int, deadline: Deadline) -> None:
-        check_wait("the engine's queue", self.wait_seconds(caller, count), self.limits.max_wait_seconds, deadline)
+        wait = self.wait_seconds(caller, count)
+        # While nobody waits, nothing is known that would speak against a short deadline: the request may be short, too.
+        end_by = Deadline(deadline.instant - _SPARE * self._running_seconds) if wait else deadline
+        check_wait("the engine's queue", wait, self.limits.max_wait_seconds, end_by)
 
     def wait_seconds(self, caller: str, count: int = 1) -> float:
         """Return how long the last of `count` further sequences of the caller would wait before it runs."""

@@ -39,8 +39,8 @@ class Method:
 
     @property
     def is_own(self) -> bool:
-        """Whether the service is Tandem's, so that its requests are counted."""
-        return self.service.startswith("tandem.")
+        """Whether the service makes something, so that its requests are counted; what proxies ask is not."""
+        return self.service.startswith(("tandem.ar.", "tandem.gan."))
 
 
 def reflected_methods(address: str) -> tuple[Method, ...]:

@@ -235,7 +235,8 @@ async def test_the_clock_starts_when_the_request_arrived_at_the_proxy():
 
 async def test_whose_turn_a_call_takes():
     async with running() as backend:
-        for metadata in ([], [("tandem-peer", "10.0.0.7:4711")], [("tandem-peer", "10.0.0.7:4711"), ("tandem-caller", "alice")]):
+        peer = ("tandem-peer", "10.0.0.7:4711")
+        for metadata in ([], [peer], [peer, ("tandem-caller", "alice")]):
             await backend.stub.Sample(gan_pb2.SampleRequest(count=1), metadata=metadata)
     found = [(call.caller, call.owner) for call in backend.servicer.calls]
     assert found == [("", ""), ("", "10.0.0.7:4711"), ("alice", "alice")]
