@@ -33,6 +33,8 @@ class Flood:
     codes: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     """From the first call's beginning to the last one's end."""
+    refusal_seconds: list[float] = field(default_factory=list)
+    """Of each call that was refused, by the flood's own busy loop."""
 
 
 async def _hog(address: str, paradigm: Paradigm, num_streams: int, seconds: float) -> list[Ended]:
@@ -64,6 +66,7 @@ async def flooding(kind: str, address: str, paradigm: Paradigm, size: float, sec
             out, _ = await process.communicate()
         found = json.loads(out)
         flood.path, flood.codes, flood.seconds = found["path"], Counter(found["codes"]), found["seconds"]
+        flood.refusal_seconds = found["refusal_seconds"]
     finally:
         if process.returncode is None:
             process.kill()
@@ -78,8 +81,13 @@ def main() -> None:
         ended = asyncio.run(_hog(address, paradigm, int(size), float(seconds)))
     else:
         ended = asyncio.run(_rate(address, paradigm, float(size), float(seconds)))
-    codes = Counter(each.code for each in ended)
-    print(json.dumps({"path": ended[0].path, "codes": codes, "seconds": time.monotonic() - began}))
+    found = {
+        "path": ended[0].path,
+        "codes": Counter(each.code for each in ended),
+        "seconds": time.monotonic() - began,
+        "refusal_seconds": [each.seconds for each in ended if each.code == "RESOURCE_EXHAUSTED"],
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ from tests.faults.effort import Effort
 from tests.faults.flood import flooding
 from tests.faults.history import History
 from tests.faults.loads import PARALLEL, SEQUENTIAL, Paradigm
-from tests.faults.marks import FRONT_DOOR
 from tests.faults.product import Product
 from tests.faults.report import Record
 from tests.faults.scrape import scrape
 
 NUM_STREAMS, NUM_CLIENTS = 200, 10
 MAX_RATIO = 3.0
-FOUND = {"sequential": "23 to 57", "parallel": "79 to 124"}
+KNOWN = "streams of whole images keep the event loop busy, whoever's turn it is; found: 14 to 21 times"
 
 
 async def light_calls(product: Product, history: History, paradigm: Paradigm, calls_each: int) -> list[Ended]:
@@ -52,7 +51,7 @@ async def open_requests(product: Product, paradigm: Paradigm) -> float:
 )
 async def test_hog(product: Product, history: History, effort: Effort, record: Record, paradigm: Paradigm) -> None:
     """One connection keeps 200 streams open; ten light clients, a connection each, ask for one stream at a time."""
-    calls_each = effort.of(3, 10)
+    calls_each = effort.of(5, 10)
     alone = await light_calls(product, history, paradigm, calls_each)
     async with flooding("hog", product.address, paradigm, NUM_STREAMS, effort.of(3.0, 25.0)) as hog:
         async with asyncio.timeout(30.0):
@@ -77,5 +76,5 @@ async def test_hog(product: Product, history: History, effort: Effort, record: R
         unit=f"times {p99_first(alone) * 1000:.0f} ms without it",
         bar=f"<= {MAX_RATIO:g}",
         passed=ratio <= MAX_RATIO,
-        known=f"{FRONT_DOOR}, with turns by caller; found: {FOUND[paradigm.name]} times",
+        known=KNOWN if paradigm is PARALLEL else "",
     )

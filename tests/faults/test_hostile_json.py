@@ -6,13 +6,11 @@ from tests.faults.attacks.hostile_json import DOCUMENTS
 from tests.faults.clients import SAMPLE
 from tests.faults.effort import Effort
 from tests.faults.figures import paths_of, record_stay
-from tests.faults.marks import FRONT_DOOR
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
 from tests.faults.report import Record
 
 SLOWEST_SECONDS = 0.5
-KNOWN = f"{FRONT_DOOR}; found: 1.4 s on the event loop for 450,000 labels, the last of them wrong"
 REPLY_SECONDS = 30.0
 # The code behind each HTTP status that such a document may have; 200: a number of many digits is a number.
 CODES = {200: "OK", 400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 413: "RESOURCE_EXHAUSTED", 429: "RESOURCE_EXHAUSTED"}
@@ -48,9 +46,7 @@ async def test_hostile_json_is_refused_and_holds_nobody_up(
         figure=slowest[name],
         unit=f"s for the slowest ({name})",
         bar=f"below {SLOWEST_SECONDS:g} s",
-        passed=slowest[name] < SLOWEST_SECONDS,
-        known=KNOWN,
-        strict=False,  # a fast machine may meet the bar
+        passed=slowest[name] < SLOWEST_SECONDS,  # a fast machine may meet the bar
     )
     record_stay(record, "hostile JSON", stay, SLOWEST_SECONDS, KNOWN)
     await history.counters_equal()
