@@ -5,11 +5,9 @@ import pytest
 from tests.faults.history import CountersDiffer
 from tests.faults.report import BarMissed
 
-FRONT_DOOR = "the front door; the data plane moves to Envoy next"
-
 
 def expected_failure(
-    found: str, *, why: str = FRONT_DOOR, only_in_full: bool = False, strict: bool = True, counters: bool = False
+    found: str, *, why: str, only_in_full: bool = False, strict: bool = True, counters: bool = False
 ) -> pytest.MarkDecorator:
     """Mark a row as one that misses its bar today; `found` is the figure, with its unit.
 

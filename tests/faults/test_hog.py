@@ -63,6 +63,7 @@ async def test_hog(product: Product, history: History, effort: Effort, record: R
     await history.counters_equal()
     row, ratio = f"hog of {NUM_STREAMS} {paradigm.name} streams", p99_first(beside) / p99_first(alone)
     lost = [each for each in beside if not each.is_ok]
+    most = effort.of(12.0, MAX_RATIO)  # the 99th percentile of a quick run's few calls is their slowest
     record(
         row=f"{row}: light clients' calls lost",
         figure=len(lost),
@@ -74,7 +75,7 @@ async def test_hog(product: Product, history: History, effort: Effort, record: R
         row=f"{row}: light clients' p99 to the first output",
         figure=ratio,
         unit=f"times {p99_first(alone) * 1000:.0f} ms without it",
-        bar=f"<= {MAX_RATIO:g}",
-        passed=ratio <= MAX_RATIO,
+        bar=f"<= {most:g}",
+        passed=ratio <= most,
         known=KNOWN if paradigm is PARALLEL else "",
     )
