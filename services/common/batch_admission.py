@@ -90,9 +90,15 @@ class BatchAdmission(Generic[Payload, Result]):
 
         While an instance is idle nothing is too late, so a wrong idea of how long passes take cannot last.
         """
-        if len(self._in_hand) == self._num_instances:
+        if len(self._in_hand) == self._num_instances and not self._is_soon(num_samples, deadline):
             latest = Deadline(deadline.instant - self._own_seconds(caller, num_samples))
             check_wait(self._what, self._wait_seconds(caller), self._limits.max_wait_seconds, latest)
+
+    def _is_soon(self, num_samples: int, deadline: Deadline) -> bool:
+        """Return whether there is time enough for all that waits, whoever's turn it is: then turns are no matter."""
+        passes = 2 * self._times.pass_seconds(self._limits.max_batch_size)  # the one in hand and its own
+        most = _MARGIN * (passes + self._work_seconds(self._queue.num_samples + num_samples))
+        return most <= min(self._limits.max_wait_seconds, deadline.remaining_seconds())
 
     def pass_seconds(self, batch_size: int) -> float:
         """Return how long a pass of so many samples may take, 0 before there was any."""
