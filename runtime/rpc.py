@@ -121,8 +121,9 @@ def _method_handler(
             request = await read(outcome, context)
             async with contextlib.aclosing(behaviour(request, outcome.call)) as responses:
                 async for response in responses:
-                    await write(context, response)
+                    # Before the write: a client may have the message, and leave, a moment before the write has ended.
                     outcome.sent(response)
+                    await write(context, response)
 
     serialize = GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:
@@ -153,7 +154,7 @@ class Outcome:
         self._count = None if route is None else ServedCount(route)
 
     def sent(self, message: Message) -> None:
-        """Count a message that has gone out, or is the reply."""
+        """Count a message that goes out, or is the reply."""
         if self._count is not None:
             self._count.sent(message)
 

@@ -25,7 +25,7 @@ class ServedCount:
         self._served = served_pb2.Served()
 
     def sent(self, message: Message) -> None:
-        """Count a message that has gone out."""
+        """Count a message that goes out."""
         outputs = self._route.outputs_of(message)
         if self._first_sent_at is None:
             self._first_sent_at = self._clock()

@@ -105,8 +105,12 @@ async def test_the_gateway_s_quantiles_are_the_client_s_within_a_bucket(stack, i
             seconds.append(time.perf_counter() - started)
 
     await asyncio.gather(client(), client())
-    counts = cumulative(stack.samples(name, **labels))
-    counts = [after - earlier for after, earlier in zip(counts, before or [0] * len(counts), strict=True)]
+    counts = [0]
+    async with asyncio.timeout(10):
+        while counts[-1] < len(seconds):  # entries of the log come in batches
+            await asyncio.sleep(0.05)
+            now = cumulative(stack.samples(name, **labels))
+            counts = [after - earlier for after, earlier in zip(now, before or [0] * len(now), strict=True)]
     assert counts[-1] == len(seconds) == 120
     for q in (0.5, 0.9):
         exact = sorted(seconds)[int(q * len(seconds))]
