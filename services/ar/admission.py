@@ -6,6 +6,7 @@ Owned by the event loop. Knows nothing of the scheduler but that callers share t
 from collections import Counter
 from dataclasses import dataclass
 
+from runtime.caller import NOBODY
 from runtime.deadlines import Deadline
 from runtime.errors import ResourceExhausted
 from services.common.waiting_time import check_wait
@@ -18,7 +19,7 @@ _SPARE = 1.25  # as much longer than the mean may a sequence run and still end b
 @dataclass(frozen=True)
 class AdmissionLimits:
     """max_running: sequences that run at a time. max_open: those that run or wait, at most `max_open_of_caller` of one
-    caller. max_wait_seconds: how long one may be expected to wait before it runs.
+    caller that is known. max_wait_seconds: how long one may be expected to wait before it runs.
     """
 
     max_running: int
@@ -52,7 +53,7 @@ class Admission:
         """
         if self.num_open + count > self.limits.max_open:
             raise ResourceExhausted("the engine's queue", self.limits.max_open, RETRY_AFTER_SECONDS)
-        if self._open[caller] + count > self.limits.max_open_of_caller:
+        if caller != NOBODY and self._open[caller] + count > self.limits.max_open_of_caller:
             raise ResourceExhausted(
                 "a caller's part of the engine's queue", self.limits.max_open_of_caller, RETRY_AFTER_SECONDS
             )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic
 
+from runtime.caller import NOBODY
 from runtime.deadlines import Deadline
 from runtime.errors import ResourceExhausted
 from services.common.batch_queue import BatchQueue
@@ -76,9 +77,9 @@ class BatchAdmission(Generic[Payload, Result]):
         return self._queue.has_room(num_samples) and self._queue.has_room_of_caller(caller, num_samples)
 
     def check_room(self, caller: str, num_samples: int) -> None:
-        """Raises ResourceExhausted if there is no room."""
+        """Raises ResourceExhausted if there is no room. Those whose caller is unknown are many: all room is theirs."""
         queue = self._queue
-        if self.has_room(caller, num_samples):
+        if self.has_room(caller, num_samples) or (caller == NOBODY and queue.has_room(num_samples)):
             return
         delay = max(MIN_RETRY_SECONDS, round(self._work_seconds(queue.num_samples), 3))
         if not queue.has_room(num_samples):
