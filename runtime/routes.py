@@ -56,8 +56,6 @@ class Route:
     request_class: type[Message]
     response_class: type[Message]
     unit: str | None
-    model_of: Callable[[Any], str]
-    """Takes a request: the name of the model that it asks for, empty for the default."""
     outputs_of: Callable[[Any], int]
     """Takes a response: the output units that it carries."""
     pictures_of: Callable[[Any], int]
@@ -87,17 +85,6 @@ def route_of(method: MethodDescriptor) -> Route | None:
     return next((_route(paradigm, method) for paradigm, each in SERVICES.items() if each.full_name == name), None)
 
 
-# What kind of model a prompt, or a content to score, is for, where it says so.
-_MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "image", "images": "image"}
-
-
-def modality_of(request: Any) -> str:
-    """Return which modality a request is for, "text" or "image"; empty where its fields do not tell."""
-    inner = request.generate if "generate" in request.DESCRIPTOR.fields_by_name else request
-    named = {oneof.name for oneof in inner.DESCRIPTOR.oneofs} & {"prompt", "content"}
-    return next((_MODALITIES.get(inner.WhichOneof(name) or "", "") for name in named), "")
-
-
 def list_models_route(paradigm: str) -> Route:
     """Return the paradigm's ListModels."""
     return _route(paradigm, SERVICES[paradigm].methods_by_name["ListModels"])
@@ -113,7 +100,6 @@ def _route(paradigm: str, method: MethodDescriptor) -> Route:
         request_class=GetMessageClass(method.input_type),
         response_class=GetMessageClass(method.output_type),
         unit=_UNITS[paradigm] if outputs_of else None,
-        model_of=_getter(_path_to(method.input_type, "model"), str, ""),
         outputs_of=outputs_of or (lambda _: 0),
         pictures_of=_PICTURES.get(method.output_type.name, lambda _: 0),
         timings_of=_getter(_path_to(method.output_type, "timings"), _present, None),

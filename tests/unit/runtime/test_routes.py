@@ -1,8 +1,6 @@
-from typing import Any
-
 import pytest
 
-from runtime.routes import Route, all_routes, list_models_route, modality_of, route_of
+from runtime.routes import Route, all_routes, list_models_route, route_of
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2, served_pb2
 from tandem.common.v1.timings_pb2 import Timings
@@ -47,25 +45,6 @@ def test_what_is_read_from_the_descriptors(rpc: str) -> None:
     assert (found.paradigm, found.streaming, found.unit) == TABLE[rpc]
 
 
-@pytest.mark.parametrize(
-    ("rpc", "request_message"),
-    [
-        ("Generate", ar_pb2.GenerateRequest(model="m")),
-        ("Complete", ar_pb2.CompleteRequest(generate=ar_pb2.GenerateRequest(model="m"))),
-        ("Score", ar_pb2.ScoreRequest(model="m")),
-        ("Sample", gan_pb2.SampleRequest(model="m")),
-        ("SampleStream", gan_pb2.SampleStreamRequest(sample=gan_pb2.SampleRequest(model="m"))),
-        ("Discriminate", gan_pb2.DiscriminateRequest(model="m")),
-    ],
-)
-def test_model_is_found_in_every_request(rpc: str, request_message: object) -> None:
-    assert route(rpc).model_of(request_message) == "m"
-
-
-def test_list_models_asks_for_no_model() -> None:
-    assert list_models_route("parallel").model_of(gan_pb2.ListModelsRequest()) == ""
-
-
 def test_outputs_are_tokens_and_images_not_messages() -> None:
     images = gan_pb2.SampleResponse(images=images_pb2.ImageBatch(shape=[6, 28, 28, 1]))
     assert route("Generate").outputs_of(ar_pb2.GenerateResponse(token_ids=[1, 2, 3])) == 3
@@ -94,19 +73,3 @@ def test_timings_are_found_or_absent() -> None:
     assert route("SampleStream").timings_of(gan_pb2.SampleStreamResponse(part=part)) == timings
     assert route("Generate").timings_of(ar_pb2.GenerateResponse()) is None
     assert list_models_route("parallel").timings_of(gan_pb2.ListModelsResponse()) is None
-
-
-@pytest.mark.parametrize(
-    ("request_", "modality"),
-    [
-        (ar_pb2.GenerateRequest(text="a"), "text"),
-        (ar_pb2.GenerateRequest(class_label=0), "image"),
-        (ar_pb2.GenerateRequest(tokens=ar_pb2.TokenPrompt(ids=[1])), ""),
-        (ar_pb2.CompleteRequest(generate=ar_pb2.GenerateRequest(class_label=3)), "image"),
-        (ar_pb2.ScoreRequest(texts=ar_pb2.TextContent(texts=["a"])), "text"),
-        (ar_pb2.GenerateRequest(), ""),
-        (gan_pb2.SampleRequest(count=1), ""),
-    ],
-)
-def test_a_request_tells_which_modality_it_is_for(request_: Any, modality: str) -> None:
-    assert modality_of(request_) == modality

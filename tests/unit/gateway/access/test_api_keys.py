@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import api_keys
+from gateway.access import api_keys
 from gateway.access.api_keys import ApiKey, ApiKeysFileError, bearer, find, load_api_keys
 
 SECRET = "tdm_" + "s" * 43
