@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import trustme
 
@@ -36,3 +37,15 @@ class Authority:
     def client(self, name: str = "") -> ChannelTls:
         """Return what a client that trusts this CA needs, with a certificate if it has a name."""
         return ChannelTls(self.ca, self.issue(name) if name else None)
+
+
+def server_settings(tls: ServerTls) -> dict[str, Any]:
+    """Return the settings of a server that shows this."""
+    return {"tls_cert": tls.identity.cert, "tls_key": tls.identity.key, "tls_client_ca": tls.client_ca}
+
+
+def backend_settings(tls: ChannelTls) -> dict[str, Any]:
+    """Return the gateway's settings for backends that are reached so."""
+    identity = tls.identity
+    shown = {"backend_cert": identity.cert, "backend_key": identity.key} if identity else {}
+    return {"backend_ca": tls.ca, **shown}

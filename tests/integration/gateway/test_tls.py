@@ -14,7 +14,7 @@ import pytest
 
 from runtime.routes import PARALLEL
 from runtime.tls import ChannelTls, ServerTls
-from tests.certificates import Authority
+from tests.certificates import Authority, backend_settings, server_settings
 from tests.integration.gateway.fakes import (
     SAMPLE,
     FakeBackend,
@@ -32,16 +32,6 @@ def ours(tmp_path: Path) -> Authority:
 @pytest.fixture
 def other(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "other")
-
-
-def server_settings(tls: ServerTls) -> dict[str, Any]:
-    return {"tls_cert": tls.identity.cert, "tls_key": tls.identity.key, "tls_client_ca": tls.client_ca}
-
-
-def backend_settings(tls: ChannelTls) -> dict[str, Any]:
-    identity = tls.identity
-    shown = {"backend_cert": identity.cert, "backend_key": identity.key} if identity else {}
-    return {"backend_ca": tls.ca, **shown}
 
 
 async def sample(gateway: RunningGateway, tls: ChannelTls | None, host: str = "127.0.0.1") -> str:

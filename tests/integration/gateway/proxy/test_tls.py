@@ -9,14 +9,13 @@ import shutil
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 
 from gateway.proxy.certificates import watch_certificates
 from runtime.tls import ChannelTls, ServerTls
-from tests.certificates import Authority
+from tests.certificates import Authority, backend_settings, server_settings
 from tests.integration.gateway.proxy.backend import HOST, SCORE, Backend, sequential
 from tests.integration.gateway.proxy.frames import PREFACE, SETTINGS, frame
 from tests.integration.gateway.proxy.running import Proxy, proxy
@@ -30,16 +29,6 @@ def ours(tmp_path: Path) -> Authority:
 @pytest.fixture
 def strange(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "strange")
-
-
-def server_settings(tls: ServerTls) -> dict[str, Any]:
-    return {"tls_cert": tls.identity.cert, "tls_key": tls.identity.key, "tls_client_ca": tls.client_ca}
-
-
-def backend_settings(tls: ChannelTls) -> dict[str, Any]:
-    identity = tls.identity
-    shown = {"backend_cert": identity.cert, "backend_key": identity.key} if identity else {}
-    return {"backend_ca": tls.ca, **shown}
 
 
 async def call(running: Proxy, tls: ChannelTls | None, host: str = HOST) -> str:
