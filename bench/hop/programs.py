@@ -7,10 +7,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from runtime.compiled.compiler import CompilerFailed, find_compiler
+from runtime.compiled.trust import distrust
 from runtime.process_group import run_in_group
 from runtime.settings import cache_folder
-from services.ar.native.compiler import CompilerFailed, find_compiler
-from services.ar.native.trust import distrust
 
 _SOURCES = Path(__file__).parent / "native"
 _FLAGS = ("-std=c++20", "-O2", "-Wall", "-Wextra")

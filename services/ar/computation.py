@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from runtime.compiled.recipe import LibraryUnavailable
 from runtime.models import ModelError
 from services.ar.checkpoint import Checkpoint
 from services.ar.cuda.availability import what_is_missing
@@ -13,7 +14,6 @@ from services.ar.cuda.memory import CacheWish
 from services.ar.exact import PREFILL_CHUNK_TOKENS, can_be_exact, make_exact
 from services.ar.kv_cache import KVCache
 from services.ar.model import Transformer
-from services.ar.native.build import KernelUnavailable
 from services.ar.native.opening import open_native
 from services.ar.packed_linear import pack_linears
 from services.ar.runner import Forward
@@ -70,7 +70,7 @@ def _open(
     if device.type == "cpu" and settings.kernel != "torch":
         try:
             return _native(checkpoint, max_context_tokens, num_threads, settings, report)
-        except KernelUnavailable as error:
+        except LibraryUnavailable as error:
             if settings.kernel == "native" or settings.dtype in ("int8", "int4"):
                 raise ModelError(f"no native kernel: {error}") from None
             logger.warning("steps run as torch has them, several times slower: no native kernel, %s", error)

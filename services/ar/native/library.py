@@ -5,7 +5,7 @@ from ctypes import POINTER, c_char_p, c_float, c_int32, c_void_p
 from functools import cache
 from pathlib import Path
 
-from services.ar.native.kernel_file import BadKernel, open_library
+from runtime.compiled.library_file import BadLibrary, open_library
 
 _FUNCTIONS = ("tandem_instruction_set", "tandem_open", "tandem_run", "tandem_close")
 LANES = 16  # of a vector: outputs of a panel of weights, positions of a block's keys
@@ -78,11 +78,11 @@ class Step(ctypes.Structure):
 def load(path: Path) -> ctypes.CDLL:
     """Return the kernel with its functions' types set. A call lets go of Python's lock.
 
-    Raises BadKernel if the file is damaged, lacks a function, or others can have changed it.
+    Raises BadLibrary if the file is damaged, lacks a function, or others can have changed it.
     """
     library = open_library(path)
     if missing := [name for name in _FUNCTIONS if not hasattr(library, name)]:
-        raise BadKernel(f"{path}: has no function {', '.join(missing)}")
+        raise BadLibrary(f"{path}: has no function {', '.join(missing)}")
     library.tandem_instruction_set.restype = c_char_p
     library.tandem_open.restype = c_void_p
     library.tandem_open.argtypes = [POINTER(Model), c_int32]

@@ -1,17 +1,28 @@
 """From a checkpoint to the model that the kernel computes."""
 
+import ctypes
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
+from runtime.compiled.opening import open_compiled
+from runtime.compiled.recipe import LibraryUnavailable
 from runtime.settings import cache_folder
 from services.ar.checkpoint import Checkpoint
-from services.ar.native.build import KernelUnavailable
+from services.ar.native.build import kernel_recipe
 from services.ar.native.forward import NativeForward
-from services.ar.native.kernel import open_kernel
-from services.ar.native.library import LANES
+from services.ar.native.library import LANES, load
 from services.ar.native.parameters import Parameters
 
 logger = logging.getLogger(__name__)
+
+
+def open_kernel(folder: Path, level: str | None = None) -> ctypes.CDLL:
+    """Load the kernel kept in `folder`, for the best level of this processor unless told otherwise.
+
+    See `open_compiled`. Raises LibraryUnavailable.
+    """
+    return open_compiled(folder, kernel_recipe(level), load)
 
 
 def open_native(
@@ -24,9 +35,9 @@ def open_native(
     num_threads: int,
     report: Callable[[float], None],
 ) -> NativeForward:
-    """Compile the kernel, if need be, and pack the weights. Raises KernelUnavailable, ModelError."""
+    """Compile the kernel, if need be, and pack the weights. Raises LibraryUnavailable, ModelError."""
     if block_size % LANES:
-        raise KernelUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
+        raise LibraryUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
     library = open_kernel(cache_folder() / "kernels")
     parameters = Parameters(checkpoint, dtype, max_context_tokens, report)
     name = library.tandem_instruction_set().decode()

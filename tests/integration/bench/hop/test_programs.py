@@ -6,7 +6,7 @@ import pytest
 
 from bench.hop import programs
 from bench.hop.programs import ProgramUnavailable, program
-from services.ar.native.compiler import CompilerFailed, find_compiler
+from runtime.compiled.compiler import CompilerFailed, find_compiler
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtime.settings import cache_folder
-from services.ar.native.kernel import open_kernel
+from services.ar.native.opening import open_kernel
 from tests.model_fuzz import GGUF, HUGGINGFACE
 from tests.model_fuzz.bases import write_bases
 from tests.model_fuzz.driver import QUICK_COUNT, fuzz

@@ -9,7 +9,7 @@ from torch.nn import functional
 from runtime.settings import cache_folder
 from services.ar.checkpoint import Checkpoint
 from services.ar.native.forward import NativeForward
-from services.ar.native.kernel import open_kernel
+from services.ar.native.opening import open_kernel
 from services.ar.native.parameters import Parameters
 from services.ar.quantised import GROUP, QuantisedTensor, Weights, as_tensor, quantise
 

@@ -7,24 +7,25 @@ import stat
 
 import pytest
 
+from runtime.compiled.compiler import LIMIT_SECONDS
+from runtime.compiled.recipe import CannotKeep, LibraryUnavailable
 from services.ar.native import build
-from services.ar.native.compiler import LIMIT_SECONDS
 from tests.unit.services.ar.native.tiny_kernel import take_compiler, take_source
 
 
 def test_what_was_compiled_is_found_again(tmp_path, monkeypatch):
     take_source(monkeypatch, tmp_path / "sources")
-    path = build.kernel(tmp_path / "kernels")
+    path = build.kernel_recipe().kept(tmp_path / "kernels")
     take_compiler(monkeypatch, tmp_path / "bin", "exit 1")
-    assert build.kernel(path.parent) == path
-    assert build.found(path.parent) == [path]
+    assert build.kernel_recipe().kept(path.parent) == path
+    assert build.kernel_recipe().found(path.parent) == [path]
 
 
 def test_the_name_tells_the_content_and_nobody_else_may_write(tmp_path, monkeypatch):
     take_source(monkeypatch, tmp_path / "sources")
     umask = os.umask(0)
     try:
-        path = build.kernel(tmp_path / "new" / "kernels")
+        path = build.kernel_recipe().kept(tmp_path / "new" / "kernels")
     finally:
         os.umask(umask)
     assert path.stem.endswith(f"-{hashlib.sha256(path.read_bytes()).hexdigest()}")
@@ -35,17 +36,17 @@ def test_the_name_tells_the_content_and_nobody_else_may_write(tmp_path, monkeypa
 
 def test_other_sources_are_another_kernel(tmp_path, monkeypatch):
     take_source(monkeypatch, tmp_path / "sources")
-    before = build.kernel(tmp_path / "kernels")
+    before = build.kernel_recipe().kept(tmp_path / "kernels")
     step = build._SOURCES / "step.cpp"
     step.write_text(step.read_text() + "\n// changed")
-    after = build.kernel(tmp_path / "kernels")
+    after = build.kernel_recipe().kept(tmp_path / "kernels")
     assert (before.is_file(), after.is_file(), before == after) == (True, True, False)
 
 
 def test_without_a_compiler_no_folder_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(build.KernelUnavailable, match=r"no C\+\+ compiler \(g\+\+, clang\+\+, c\+\+\)"):
-        build.kernel(tmp_path / "kernels")
+    with pytest.raises(LibraryUnavailable, match=r"no C\+\+ compiler \(g\+\+, clang\+\+, c\+\+\)"):
+        build.kernel_recipe().kept(tmp_path / "kernels")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -54,8 +55,8 @@ def test_a_compiler_that_fails_leaves_nothing(tmp_path, monkeypatch):
     broken.mkdir()
     (broken / "step.cpp").write_text("int main() { return nothing; }")
     monkeypatch.setattr(build, "_SOURCES", broken)
-    with pytest.raises(build.KernelUnavailable, match=r"does not compile the kernel: .*nothing"):
-        build.kernel(tmp_path / "kernels", "generic")
+    with pytest.raises(LibraryUnavailable, match=r"does not compile the kernel: .*nothing"):
+        build.kernel_recipe("generic").kept(tmp_path / "kernels")
     assert list((tmp_path / "kernels").iterdir()) == []
 
 
@@ -67,14 +68,14 @@ def test_what_a_killed_process_left_is_removed_and_what_another_is_making_is_not
         (scratch / "step.so").write_text("half")
     long_ago = left.stat().st_mtime - 2 * LIMIT_SECONDS - 60
     os.utime(left, (long_ago, long_ago))
-    build.kernel(tmp_path / "kernels")
+    build.kernel_recipe().kept(tmp_path / "kernels")
     assert (left.exists(), busy.exists()) == (False, True)
 
 
 def test_a_folder_that_can_not_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(build.CannotKeep, match="the kernel can't be kept"):
-        build.kernel(tmp_path / "file")
+    with pytest.raises(CannotKeep, match="the kernel can't be kept"):
+        build.kernel_recipe().kept(tmp_path / "file")
 
 
 def test_the_best_level_is_one_that_the_processor_has():

@@ -12,7 +12,7 @@ from runtime.process_group import run_in_group
 logger = logging.getLogger(__name__)
 
 COMPILERS = ("g++", "clang++", "c++")
-# The kernel takes 10 s on a slow core. A compiler that is still there after this long waits for something, such as a
+# The largest library takes 10 s on a slow core. A compiler that is still there after this long waits, say for a
 # licence server or a network file system, and would hold up the start for ever.
 LIMIT_SECONDS = 300.0
 
@@ -30,20 +30,27 @@ def find_compiler() -> str:
 
 
 def compile_shared(
-    compiler: str, source: Path, flags: Sequence[str], made: Path, limit_seconds: float = LIMIT_SECONDS
+    compiler: str,
+    sources: Sequence[Path],
+    flags: Sequence[str],
+    libraries: Sequence[str],
+    made: Path,
+    what: str,
+    limit_seconds: float = LIMIT_SECONDS,
 ) -> None:
-    """Compile `source` into the shared library `made`. Raises CompilerFailed, OSError."""
-    logger.info("compiling the kernel with %s", compiler)
+    """Compile `sources` into the shared library `made`, which is `what` in messages. Raises CompilerFailed, OSError."""
+    logger.info("compiling %s with %s", what, compiler)
     started = time.monotonic()
     try:
-        ended = run_in_group([compiler, *flags, "-o", str(made), str(source)], limit_seconds)
+        linked = [f"-l{each}" for each in libraries]
+        ended = run_in_group([compiler, *flags, "-o", str(made), *map(str, sources), *linked], limit_seconds)
     except subprocess.TimeoutExpired:
-        raise CompilerFailed(f"{compiler} was ended: it had not compiled the kernel in {limit_seconds:g} s") from None
+        raise CompilerFailed(f"{compiler} was ended: it had not compiled {what} in {limit_seconds:g} s") from None
     if ended.returncode != 0:
-        raise CompilerFailed(f"{compiler} does not compile the kernel: {_reason(ended)}")
+        raise CompilerFailed(f"{compiler} does not compile {what}: {_reason(ended)}")
     if not made.is_file():
         raise CompilerFailed(f"{compiler} reports success, but wrote no file")
-    logger.info("compiled the kernel in %.1f s", time.monotonic() - started)
+    logger.info("compiled %s in %.1f s", what, time.monotonic() - started)
 
 
 def _reason(ended: subprocess.CompletedProcess[str]) -> str:

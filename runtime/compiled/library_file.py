@@ -1,4 +1,4 @@
-"""A compiled kernel as a file: checked, then loaded from the very descriptor that was checked.
+"""A compiled library as a file: checked, then loaded from the very descriptor that was checked.
 
 The digest in its name finds a file that was cut short or damaged, which would end the process by SIGBUS once mapped.
 It is no signature: against a file that somebody else has put there, owner and mode are checked.
@@ -10,43 +10,43 @@ import os
 import stat
 from pathlib import Path
 
-from services.ar.native.build import KernelUnavailable
-from services.ar.native.trust import foreign
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.compiled.trust import foreign
 
 
-class BadKernel(KernelUnavailable):
-    """A file that is not to be loaded as the kernel; says why."""
+class BadLibrary(LibraryUnavailable):
+    """A file that is not to be loaded; says why."""
 
 
 def open_library(path: Path) -> ctypes.CDLL:
-    """Load a file that `build` has made. Raises BadKernel if it is damaged, or others can have changed it."""
+    """Load a file that `build` has made. Raises BadLibrary if it is damaged, or others can have changed it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise BadKernel(f"{path}: {error.strerror}") from None
+        raise BadLibrary(f"{path}: {error.strerror}") from None
     try:
         _check(descriptor, path)
         # From here on the descriptor stays open: the loader knows a library by its name, so the same name must never
         # stand for another file.
         return ctypes.CDLL(_name(descriptor, path))
-    except BadKernel:
+    except BadLibrary:
         os.close(descriptor)
         raise
     except OSError as error:
         os.close(descriptor)
-        raise BadKernel(f"{path}: cannot be loaded: {error}") from None
+        raise BadLibrary(f"{path}: cannot be loaded: {error}") from None
 
 
 def _check(descriptor: int, path: Path) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        raise BadKernel(f"{path}: not a regular file")
+        raise BadLibrary(f"{path}: not a regular file")
     if (reason := foreign(status)) is not None:
-        raise BadKernel(f"{path}: {reason}")
+        raise BadLibrary(f"{path}: {reason}")
     with open(descriptor, "rb", closefd=False) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if path.stem.rpartition("-")[2] != digest:
-        raise BadKernel(f"{path}: its content is not what was compiled")
+        raise BadLibrary(f"{path}: its content is not what was compiled")
 
 
 def _name(descriptor: int, path: Path) -> str:
