@@ -11,8 +11,9 @@ from gateway.http.transport import HttpTransport
 from gateway.proxy.listeners import GRPC
 from gateway.proxy.process import Envoy
 from gateway.proxy.sockets import Sockets
+from runtime.grpcio_server import OPTIONS, GrpcioServer
 from runtime.routes import SERVICES
-from runtime.server import OPTIONS, RpcServer
+from runtime.server import RpcServer
 
 # The access log is one call that lasts as long as the process: no age may end it.
 _OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
@@ -32,8 +33,8 @@ class GatewayServer(RpcServer):
         http_transport: HttpTransport,
     ) -> None:
         names = [service.full_name for service in SERVICES.values()]
-        super().__init__("", 0, handlers, names, options=_OPTIONS)
-        self._address = f"unix:{sockets.observer}"
+        super().__init__(f"unix:{sockets.observer}", 0, handlers, names)
+        self._transport = GrpcioServer(options=_OPTIONS)
         self._envoy = envoy
         self._http_transport = http_transport
 

@@ -56,7 +56,7 @@ async def serve(server: RpcServer, worker: Worker, drain_seconds: float) -> int:
     Raises PortInUse, StoppedWhileLoading, or what loading raises; the server is stopped by then.
     """
     with _stop_signal() as stop_requested:
-        await server.start()
+        await _start(server, stop_requested)
         await _load(server, worker, stop_requested)
         async with _stopping(server, worker, drain_seconds):
             if stop_requested.is_set():
@@ -66,11 +66,19 @@ async def serve(server: RpcServer, worker: Worker, drain_seconds: float) -> int:
             return await _serve_until_end(server, worker, stop_requested)
 
 
+async def _start(server: RpcServer, stop_requested: asyncio.Event) -> None:
+    """Bind; what serves may have to be compiled first."""
+    starting = await _until(stop_requested, server.start())
+    if starting is None:
+        await server.stop(0)
+        raise StoppedWhileLoading
+    starting.result()
+
+
 async def _load(server: RpcServer, worker: Worker, stop_requested: asyncio.Event) -> None:
     try:
         loading = await _until(stop_requested, worker.start())
         if loading is None:
-            logger.info("stopping before everything was loaded")
             raise StoppedWhileLoading
         loading.result()
     except BaseException:
@@ -135,6 +143,7 @@ def run_process(main: Coroutine[Any, Any, int]) -> None:
     try:
         sys.exit(uvloop.run(main))
     except StoppedWhileLoading:
+        logger.info("stopping before everything was loaded")
         _end_now()
     except (PortInUse, OSError, ValueError, TandemError) as error:
         sys.exit(f"error: {error}")

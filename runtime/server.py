@@ -1,43 +1,61 @@
-"""A gRPC server: options that hold against slow and hostile peers, health, reflection, one port, TLS or not."""
+"""A gRPC server: its handlers, health and reflection on one port, over one of two transports."""
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Protocol
 
 import grpc
 
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.grpcio_server import GrpcioServer
 from runtime.health import Health
-from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.http2 import Http2
+from runtime.http2.opening import open_http2
+from runtime.http2.server import Http2Server
+from runtime.loading_thread import in_loading_thread
 from runtime.reflection import SERVICE_NAME, reflection_handler
 from runtime.tls import ServerTls
 
-OPTIONS: tuple[tuple[str, int], ...] = (
-    # Without this a second server on the same port starts without complaint and takes half of the requests.
-    ("grpc.so_reuseport", 0),
-    # Somewhat above our own limit: what the core refuses looks to the handler like a client that went away, so the
-    # usual oversized message is refused, and counted, by runtime.message.read_message.
-    ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", -1),
-    # What a connection can make a server hold before anything is admitted: so many messages of at most 8 MiB, whether
-    # compressed or not, each for MESSAGE_TIMEOUT_SECONDS: at most 8 GiB, and no more than arrives in two seconds. Far
-    # fewer would do for calls, but the core counts those that were cancelled until it has cleaned up behind them, and
-    # refuses others meanwhile.
-    ("grpc.max_concurrent_streams", 1024),
-    ("grpc.server_handshake_timeout_ms", 3_000),
-    # Old connections end, so that clients behind round-robin DNS meet new replicas; open calls get the grace.
-    ("grpc.max_connection_age_ms", 60_000),
-    ("grpc.max_connection_age_grace_ms", 600_000),
-    # A quiet generation may last: clients that ping meanwhile are not hostile.
-    ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-)
+logger = logging.getLogger(__name__)
 
 
 class PortInUse(Exception):
     """Expected error: something else listens on the address; the operator must choose another."""
 
 
+class Transport(Protocol):
+    """Brings calls to handlers and replies to clients."""
+
+    async def start(self, host: str, port: int, handlers: Iterable[grpc.GenericRpcHandler]) -> int:
+        """Bind, take calls from now on, and return the port. Raises OSError."""
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Take no new calls, let open ones finish for `drain_seconds`, then cancel them."""
+
+
+async def transport(http2: Http2 = "auto", tls: ServerTls | None = None) -> Transport:
+    """Return the transport that a process asks for. Raises ValueError for one that cannot be had.
+
+    "native" is nghttp2 in a thread of C++, about a fifth of grpcio's cost a call; it has no TLS, and is compiled the
+    first time. "auto" takes it where it can be had.
+    """
+    if http2 == "grpcio" or (http2 == "auto" and tls is not None):
+        return GrpcioServer(tls)
+    if tls is not None:
+        raise ValueError("http2: native has no TLS; take grpcio, or no tls_cert")
+    try:
+        return Http2Server(await in_loading_thread(open_http2))
+    except LibraryUnavailable as error:
+        if http2 == "native":
+            raise ValueError(f"http2: native is not to be had: {error}") from None
+        logger.warning("grpcio serves, at a higher cost a call: %s", error)
+        return GrpcioServer()
+
+
 class RpcServer:
-    """Owns the grpc.aio server; `start` binds, `stop` drains."""
+    """Owns the transport; `start` binds, `stop` drains."""
 
     def __init__(
         self,
@@ -46,35 +64,30 @@ class RpcServer:
         handlers: Iterable[grpc.GenericRpcHandler],
         names: Iterable[str],
         tls: ServerTls | None = None,
-        options: Sequence[tuple[str, int]] = OPTIONS,
+        http2: Http2 = "auto",
     ) -> None:
-        self._address = f"{host}:{port}"
-        self._tls = tls
+        self._tls, self._http2 = tls, http2
+        self._host = host
         self._handlers = tuple(handlers)
         self._names = tuple(names)
-        self._server = grpc.aio.server(options=options)
+        self._transport: Transport | None = None
         self.health = Health(self._names)
         self.port = port
 
     async def start(self) -> None:
-        """Bind and accept calls, health NOT_SERVING. Raises PortInUse."""
+        """Bind and accept calls, health NOT_SERVING. Raises PortInUse, ValueError."""
+        self._transport = self._transport or await transport(self._http2, self._tls)
         names = (*self._names, self.health.service_name, SERVICE_NAME)
         own = (await self.health.handler(), reflection_handler(names))
-        self._server.add_generic_rpc_handlers((*self._handlers, *own))
         try:
-            self.port = self._add_port()
-        except RuntimeError:
+            self.port = await self._transport.start(self._host, self.port, (*self._handlers, *own))
+        except OSError:
             raise PortInUse(
-                f"cannot listen on {self._address}: the port is in use or the address is not ours"
+                f"cannot listen on {self._host}:{self.port}: the port is in use or the address is not ours"
             ) from None
-        await self._server.start()
-
-    def _add_port(self) -> int:
-        if self._tls is None:
-            return self._server.add_insecure_port(self._address)
-        return self._server.add_secure_port(self._address, self._tls.grpc_credentials())
 
     async def stop(self, drain_seconds: float) -> None:
         """Refuse new calls, let open ones finish for `drain_seconds`, then cancel them."""
         await self.health.stop()
-        await self._server.stop(drain_seconds)
+        if self._transport is not None:
+            await self._transport.stop(drain_seconds)

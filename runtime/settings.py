@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from runtime.exposure import OpenToAll, is_loopback
+from runtime.http2 import Http2
 from runtime.tls import ServerTls, checked_identity, checked_server_tls
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,14 @@ class ProcessSettings(BaseSettings):
         except ValidationError as error:
             print(f"{program}: bad setting\n{describe(error)}", file=sys.stderr)
             sys.exit(2)
+
+
+class BackendSettings(ProcessSettings):
+    """What both backends have."""
+
+    http2: Http2 = "auto"
+    """What serves gRPC: native is compiled C++ with nghttp2, the fastest, without TLS; auto takes it where it can be
+    had, else grpcio."""
 
 
 class _TableOfToml(TomlConfigSettingsSource):

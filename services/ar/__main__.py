@@ -22,7 +22,7 @@ async def main(settings: ArSettings) -> int:
     ledger = ServedLedger()
     own = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend, ledger)
     handlers, names = [own, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE]
-    server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls())
+    server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls(), settings.http2)
     expose(registry, settings.host, settings.metrics_port)
     return await serve(server, worker, settings.drain_seconds)
 

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from runtime.settings import ProcessSettings
+from runtime.settings import BackendSettings
 
 
-class ArSettings(ProcessSettings):
+class ArSettings(BackendSettings):
     """The sequential backend: transformers that generate one token after another, of texts or of pictures."""
 
     port: int = Field(50051, ge=0, le=65535)

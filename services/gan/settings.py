@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from runtime.settings import ProcessSettings
+from runtime.settings import BackendSettings
 from services.common.providers import Choice
 
 
-class GanSettings(ProcessSettings):
+class GanSettings(BackendSettings):
     """The parallel backend: generators that return a batch of images in one pass."""
 
     port: int = Field(50052, ge=0, le=65535)

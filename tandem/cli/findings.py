@@ -99,6 +99,7 @@ def libraries() -> Iterator[Finding]:
     threads = f"{torch.get_num_threads()} threads, {torch.get_num_interop_threads()} between operators"
     yield Finding("torch", f"{torch.__version__}, {device}, {threads}", True)
     yield _native_kernel()
+    yield _http2()
     import onnxruntime
 
     yield Finding("onnxruntime", f"{onnxruntime.__version__} ({_onnxruntime_package()})", True)
@@ -116,14 +117,26 @@ def _envoy() -> Finding:
 
 def _native_kernel() -> Finding:
     """Compile it, if that has not been done, and load it."""
-    from services.ar.native.build import KernelUnavailable
-    from services.ar.native.kernel import open_kernel
+    from runtime.compiled.recipe import LibraryUnavailable
+    from services.ar.native.opening import open_kernel
 
     try:
         library = open_kernel(cache_folder() / "kernels")
-    except KernelUnavailable as error:
+    except LibraryUnavailable as error:
         return Finding("native kernel", f"none, sequential models run as torch has them, far slower: {error}", False)
     return Finding("native kernel", f"runs, for {library.tandem_instruction_set().decode()}", True)
+
+
+def _http2() -> Finding:
+    """Compile the HTTP/2 server, if that has not been done, and load it."""
+    from runtime.compiled.recipe import LibraryUnavailable
+    from runtime.http2.opening import open_http2
+
+    try:
+        open_http2()
+    except LibraryUnavailable as error:
+        return Finding("HTTP/2 server", f"grpcio's, several times the cost a call: {error}", False)
+    return Finding("HTTP/2 server", "native, with nghttp2; grpcio's where there is TLS", True)
 
 
 def _provider(onnxruntime: Any, provider: str) -> Finding:

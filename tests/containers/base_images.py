@@ -22,7 +22,7 @@ OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROMETHEUS = "prom/prometheus:v3.5.0"
 PACKAGES = {
     "python": "ca-certificates,python3,python3-venv,python3-pip",
-    "python-g++": "ca-certificates,python3,g++",
+    "python-compiler": "ca-certificates,python3,g++,libnghttp2-dev",
     "prometheus": "prometheus,promtool",
 }
 
@@ -41,7 +41,7 @@ def debian_tarball(name: str) -> Path:
 
 def import_python(engine: Engine) -> None:
     """Make `python:3.13-slim`, one with the Python of the tests if that is another, and one to compile with."""
-    _import(engine, debian_tarball("python-g++"), f"python:{OWN_PYTHON}", 'CMD ["python3"]')
+    _import(engine, debian_tarball("python-compiler"), f"python:{OWN_PYTHON}", 'CMD ["python3"]')
     _import(engine, debian_tarball("python"), f"python:{DEBIAN_PYTHON}-slim", 'CMD ["python3"]')
     if OWN_PYTHON != DEBIAN_PYTHON:
         with tempfile.TemporaryFile() as context:

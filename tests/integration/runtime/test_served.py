@@ -18,6 +18,8 @@ from runtime.server import RpcServer
 from tandem.common.v1 import images_pb2, served_pb2, served_pb2_grpc, timings_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
 TIMINGS = timings_pb2.Timings(queue_seconds=0.125, compute_seconds=0.5, total_seconds=0.75)
 

@@ -13,6 +13,8 @@ from runtime.rpc import service_handler
 from runtime.server import PortInUse, RpcServer
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
 SAMPLE = "/tandem.gan.v1.GanService/Sample"
 

@@ -14,6 +14,8 @@ from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
 from tandem.gan.v1 import gan_pb2
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 LIMIT_SECONDS = 20

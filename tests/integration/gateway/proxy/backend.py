@@ -59,7 +59,8 @@ class Backend:
     async def start(self, serving: bool = True) -> None:
         methods = {each.name: self._handler(each) for each in self._service.methods}
         handler = grpc.method_handlers_generic_handler(self._service.full_name, methods)
-        self._server = RpcServer(self._host, self.port, [handler], [self._service.full_name], self._tls)
+        # Its handlers are of the kinds that grpcio alone serves.
+        self._server = RpcServer(self._host, self.port, [handler], [self._service.full_name], self._tls, "grpcio")
         await self._server.start()
         self.port = self._server.port
         await self.set_serving(serving)

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.proxy.limits import Limits
 from gateway.settings import GatewaySettings
-from runtime import server
+from runtime import grpcio_server
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, PROCESSES, ROOT
@@ -67,7 +67,7 @@ def test_a_pod_is_killed_only_after_all_that_it_was_promised(manifests, process)
     pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = float(manifests.environment(process)["TANDEM_DRAIN_SECONDS"])
     assert pod["terminationGracePeriodSeconds"] >= pre_stop + drain + MARGIN_SECONDS
-    assert drain >= dict(server.OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
+    assert drain >= dict(grpcio_server.OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
     assert drain >= Limits().connection_grace
     assert pre_stop >= 5
 

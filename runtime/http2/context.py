@@ -1,0 +1,122 @@
+"""One call as its handler sees it: the part of grpc.aio.ServicerContext that `runtime.rpc` uses."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, Protocol
+
+import grpc
+
+from runtime.errors import MessageTooLarge
+from runtime.http2.events import Event, Flag, too_large_size
+from runtime.http2.inflation import inflated
+from runtime.http2.metadata import Entry, decoded, trailers
+from runtime.limits import MAX_MESSAGE_BYTES
+
+# Above this a writer waits until the client has taken more: server.cpp has the same.
+HIGH_BACKLOG_BYTES = 256 << 10
+# Messages that a call may write before others get their turn, if nothing else makes it wait.
+_MAX_BURST = 8
+_ENCODING = "grpc-encoding"
+
+
+class Wire(Protocol):
+    """Where replies go. Both return the bytes that the client has not taken, negative if the call has ended."""
+
+    def send(self, call_id: int, message: bytes) -> int: ...
+
+    def finish(self, call_id: int, message: bytes | None, trailers: bytes) -> int: ...
+
+
+class Http2Context:
+    """Used on the event loop alone."""
+
+    def __init__(self, event: Event, wire: Wire, serializer: Callable[[Any], bytes] | None) -> None:
+        self._id = event.call_id
+        self._deadline = event.deadline
+        self._metadata = decoded(event.metadata)
+        self._wire = wire
+        self._serializer = serializer or bytes
+        self._messages: deque[Event] = deque()
+        self._is_half_closed = False
+        self._waiter: asyncio.Future[None] | None = None  # for a message, or for room
+        self._num_written = 0
+        self._trailers: tuple[Entry, ...] = ()
+        self.is_finished = False
+        self.take(event)
+
+    # What the server tells.
+
+    def take(self, event: Event) -> None:
+        """Note a message, the end of the request, or that there is room to write."""
+        if event.flags & Flag.HAS_MESSAGE:
+            self._messages.append(event)
+        if event.flags & Flag.IS_HALF_CLOSED:
+            self._is_half_closed = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # What handlers use, as in grpc.aio.
+
+    def invocation_metadata(self) -> tuple[Entry, ...]:
+        return self._metadata
+
+    def time_remaining(self) -> float | None:
+        return None if self._deadline == math.inf else max(0.0, self._deadline - time.monotonic())
+
+    async def read(self) -> Any:
+        """Return the next message, raw, or grpc.aio.EOF. Raises MessageTooLarge, InvalidArgument."""
+        while not self._messages:
+            if self._is_half_closed:
+                return grpc.aio.EOF
+            await self._wait()
+        event = self._messages.popleft()
+        if event.flags & Flag.IS_TOO_LARGE:
+            raise MessageTooLarge(too_large_size(event.payload), MAX_MESSAGE_BYTES)
+        if event.flags & Flag.IS_COMPRESSED:
+            encoding = next((str(value) for key, value in self._metadata if key == _ENCODING), "identity")
+            return inflated(encoding, event.payload, MAX_MESSAGE_BYTES)
+        return event.payload
+
+    async def write(self, message: Any) -> None:
+        """Send a message; wait while the client has too much to take. Raises CancelledError if it is gone."""
+        left = self._wire.send(self._id, self._serializer(message))
+        if left < 0:
+            raise asyncio.CancelledError
+        if left > HIGH_BACKLOG_BYTES:
+            await self._wait()
+        self._num_written += 1
+        if self._num_written % _MAX_BURST == 0:
+            await asyncio.sleep(0)
+
+    def set_trailing_metadata(self, entries: Iterable[Entry]) -> None:
+        self._trailers = tuple(entries)
+
+    async def abort(self, code: grpc.StatusCode, details: str, entries: Iterable[Entry] = ()) -> NoReturn:
+        """End the call with a status other than OK. Raises grpc.aio.AbortError."""
+        self.finish(code, details, entries=entries)
+        raise grpc.aio.AbortError
+
+    # How the server ends the call.
+
+    def finish(
+        self, code: grpc.StatusCode, details: str = "", reply: Any = None, entries: Iterable[Entry] | None = None
+    ) -> None:
+        """End the call, with a last message if there is one; the first end counts."""
+        if self.is_finished:
+            return
+        self.is_finished = True
+        message = None if reply is None else self._serializer(reply)
+        told = self._trailers if entries is None else entries
+        self._wire.finish(self._id, message, trailers(code.value[0], details, told))
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None

@@ -1,0 +1,20 @@
+"""What a server does must not depend on what brings it its calls."""
+
+import pytest
+
+import runtime.server
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.http2.opening import open_http2
+
+
+@pytest.fixture(params=["native", "grpcio"])
+def each_transport(request, monkeypatch):
+    """Run the test once over each transport."""
+    if request.param == "native":
+        try:
+            open_http2()
+        except LibraryUnavailable as error:
+            pytest.skip(str(error))
+    transport = runtime.server.transport
+    monkeypatch.setattr(runtime.server, "transport", lambda http2, tls: transport(request.param, tls))
+    return request.param

@@ -1,0 +1,71 @@
+// The server with a minimal Python's part in C++, to be compiled with sanitisers: every call gets its message back,
+// or several of them if the path says so. Prints its port; ends, with all memory given back, when its input ends.
+
+#include <poll.h>
+#include <stdio.h>
+
+#include <set>
+
+#include "server.h"
+
+extern "C" int tandem_http2_listen(const char* host, int port);
+extern "C" int tandem_http2_port(int listener);
+
+struct Record {
+    uint32_t size;
+    uint8_t kind, flags;
+    uint16_t path_size;
+    uint64_t call;
+    double deadline;
+    uint32_t metadata_size, payload_size;
+};
+
+static const std::string_view ok("grpc-status\0000\0tandem-echo\0yes\0", 30);
+
+static std::set<uint64_t> unanswered;
+
+static void answer(Server& server, const Record& record, std::string_view path, std::string_view payload) {
+    if (path == "/echo/Many")
+        for (int turn = 0; turn < 50; ++turn) server.send(record.call, payload);
+    if (path == "/echo/Never") unanswered.insert(record.call);  // its deadline, or the client, ends it
+    else server.finish(record.call, &payload, ok);
+}
+
+static void take(Server& server) {
+    std::string_view records = server.events.take();
+    while (!records.empty()) {
+        Record record;
+        memcpy(&record, records.data(), sizeof record);
+        const std::string_view path = records.substr(sizeof record, record.path_size);
+        const size_t payload_at = sizeof record + record.path_size + record.metadata_size;
+        const std::string_view payload = records.substr(payload_at, record.payload_size);
+        switch (Kind(record.kind)) {
+            case Kind::call:
+                if (record.flags & (has_message | is_half_closed)) answer(server, record, path, payload);
+                break;
+            case Kind::cancelled: unanswered.erase(record.call); break;
+            case Kind::writable: break;
+            default:
+                if (unanswered.count(record.call) == 0) server.finish(record.call, &payload, ok);
+        }
+        records.remove_prefix(record.size);
+    }
+}
+
+int main() {
+    const int listener = tandem_http2_listen("127.0.0.1", 0);
+    printf("%d\n", tandem_http2_port(listener));
+    fflush(stdout);
+    Limits limits;
+    limits.max_held_bytes = 8 << 20;
+    Server server(listener, limits);
+    server.start();
+    for (pollfd of[] = {{server.events.descriptor(), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};;) {
+        poll(of, 2, -1);
+        take(server);
+        if (of[1].revents != 0) break;
+    }
+    server.drain();
+    server.stop();
+    puts("ended");
+}

@@ -1,0 +1,160 @@
+"""The compiled server under address, undefined-behaviour and thread sanitisers, before clients that follow no rules."""
+
+import asyncio
+import contextlib
+import random
+import struct
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import grpc
+import pytest
+
+from runtime.compiled.compiler import CompilerFailed, find_compiler
+from runtime.http2.build import http2_recipe
+from tests.faults.attacks.connection import connected
+from tests.faults.attacks.grpc_stream import call_headers, framed
+from tests.faults.attacks.rapid_reset import reset_rapidly
+
+SANITISERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = bytes.fromhex("000000040000000000")
+LIMIT_SECONDS = 60
+
+
+@dataclass
+class Echo:
+    """A program that runs, and the address that it listens at."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    def end(self) -> None:
+        """End it, and see that it ended as it should: the sanitisers speak at the end, too."""
+        out, errors = self.process.communicate(timeout=LIMIT_SECONDS)
+        assert (self.process.returncode, out, errors) == (0, "ended\n", "")
+
+
+@pytest.fixture(scope="module", params=SANITISERS)
+def program(request, tmp_path_factory):
+    made = tmp_path_factory.mktemp("echo") / "echo"
+    recipe = http2_recipe()
+    sources = [str(recipe.sources / unit) for unit in recipe.units]
+    own = __file__.replace("test_sanitised.py", "echo.cpp")
+    flags = ["-std=c++20", "-O1", "-g", "-pthread", SANITISERS[request.param], "-fno-sanitize-recover=all"]
+    try:
+        command = [find_compiler(), *flags, f"-I{recipe.sources}", own, *sources, "-o", str(made), "-lnghttp2"]
+    except CompilerFailed as error:
+        pytest.skip(str(error))
+    compiled = subprocess.run(command, capture_output=True, text=True)
+    if "nghttp2.h" in compiled.stderr:
+        pytest.skip("no nghttp2/nghttp2.h (Debian: libnghttp2-dev)")
+    assert compiled.returncode == 0, compiled.stderr
+    return made
+
+
+@contextlib.contextmanager
+def running(program) -> Iterator[Echo]:
+    process = subprocess.Popen(
+        [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield Echo(process, f"127.0.0.1:{int(process.stdout.readline())}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def echoes(address: str, path: str = "/echo/One", message: bytes = b"hello") -> bool:
+    async with grpc.aio.insecure_channel(address) as channel:
+        return await channel.unary_unary(path)(message, timeout=LIMIT_SECONDS) == message
+
+
+async def test_good_calls_of_every_kind(program):
+    with running(program) as echo:
+        async with grpc.aio.insecure_channel(echo.address) as channel:
+            for size in (0, 1, 70_000, 4 << 20):
+                assert await channel.unary_unary("/echo/One")(bytes(size)) == bytes(size)
+            many = channel.unary_stream("/echo/Many")
+            read = await asyncio.gather(*(count(many(bytes(100_000))) for _ in range(10)))
+            assert read == [51] * 10
+            never = [channel.unary_unary("/echo/Never")(b"", timeout=0.3) for _ in range(20)]
+            ends = [await each.code() for each in never]
+            assert set(ends) == {grpc.StatusCode.DEADLINE_EXCEEDED}
+            left = [many(bytes(200_000)) for _ in range(20)]
+            for each in left:
+                await each.read()
+                each.cancel()
+        assert await echoes(echo.address)
+        echo.end()
+
+
+async def count(call) -> int:
+    return len([each async for each in call])
+
+
+async def test_bytes_that_are_no_http2(program):
+    chance = random.Random(7)
+    with running(program) as echo:
+        for number in range(200):
+            head = PREFACE + SETTINGS if number % 2 else b""
+            await throw(echo.address, head + chance.randbytes(chance.randrange(1, 2000)))
+        assert await echoes(echo.address)
+        echo.end()
+
+
+async def test_frames_that_follow_no_rules(program):
+    """Frames of every type and length, most of them on streams that make no sense, some with good calls among them."""
+    chance = random.Random(11)
+    with running(program) as echo:
+        for _ in range(200):
+            await throw(echo.address, PREFACE + SETTINGS + b"".join(frame(chance) for _ in range(50)))
+        assert await echoes(echo.address)
+        echo.end()
+
+
+HEADERS = bytes.fromhex("8386") + b"\x04\x09/echo/One" + b"\x0f\x10\x10application/grpc"
+
+
+def frame(chance: random.Random) -> bytes:
+    kind, stream = chance.randrange(11), chance.choice([0, 1, 1, 3, 5, 7, 2, 2**31 - 1])
+    payload = chance.randbytes(chance.randrange(40))
+    if kind == 0 and chance.random() < 0.7:
+        payload = struct.pack(">BI", chance.randrange(3), chance.choice([0, 5, 5, 2**32 - 1])) + payload
+    if kind == 1 and chance.random() < 0.7:
+        payload = HEADERS
+    flags = chance.choice([0, 1, 4, 5, chance.randrange(256)])
+    return (
+        struct.pack(">IBBI", len(payload) << 8 | kind, flags, 0, stream)[:3]
+        + bytes([kind, flags])
+        + struct.pack(">I", stream)
+        + payload
+    )
+
+
+async def throw(address: str, content: bytes) -> None:
+    """Send bytes, read what comes for a moment or until the end, and go."""
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    with contextlib.suppress(OSError, TimeoutError):
+        writer.write(content)
+        await writer.drain()
+        async with asyncio.timeout(0.02):
+            await reader.read(-1)
+    writer.transport.abort()
+
+
+async def test_resets_and_calls_that_are_never_whole(program):
+    with running(program) as echo:
+        for message in (None, b"whole"):
+            async with connected(echo.address) as connection:
+                await reset_rapidly(connection, "/echo/Many", message, 2000)
+        async with connected(echo.address) as connection:
+            streams = [connection.open_stream(call_headers("/echo/One")) for _ in range(40)]
+            for stream in streams:  # of 40 MB together, which is more than the server holds
+                await connection.send(stream, framed(bytes(1 << 20))[:-1])
+            await connection.flush()
+            assert await echoes(echo.address)
+        echo.end()
