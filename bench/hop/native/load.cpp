@@ -13,17 +13,10 @@
 // their prefixes, in the same order. Standard output: one JSON object with the client's own cost.
 
 #include "http2.h"
+#include "plan.h"
 
 #include <deque>
-#include <fstream>
-#include <iterator>
 #include <memory>
-#include <vector>
-
-struct Row {  // seconds of the monotonic clock; NaN: did not happen
-    double intended, sent, first_message = NAN, ended = NAN;
-    double messages = 0, status = -1;  // -1: no grpc-status arrived
-};
 
 struct Call {
     Row row;
@@ -32,16 +25,6 @@ struct Call {
     uint8_t prefix[5];
     std::string reply;
     Connection* connection;
-};
-
-struct Plan {
-    int port;
-    std::string path;
-    std::vector<std::string> messages;
-    std::vector<double> schedule;
-    bool is_open, keeps_replies;
-    size_t connections, callers, count;
-    double seconds, drain_seconds;
 };
 
 class Client {
@@ -72,9 +55,7 @@ public:
     void write(const char* rows_path, const char* replies_path) {
         for (auto& call : calls_)
             if (!call->has_ended) rows_.push_back(call->row);
-        std::ofstream(rows_path, std::ios::binary).write(reinterpret_cast<char*>(rows_.data()), rows_.size() * sizeof(Row));
-        if (plan_.keeps_replies) std::ofstream(replies_path, std::ios::binary) << replies_;
-        printf("{\"sent\": %zu, \"cpu_seconds\": %.6f, \"niceness\": %d}\n", sent_, cpu_seconds(), getpriority(PRIO_PROCESS, 0));
+        report(plan_, rows_, replies_, sent_, rows_path, replies_path);
     }
 
 private:
@@ -211,35 +192,8 @@ private:
     double begin_ = 0;
 };
 
-static std::string content(const char* path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) fail(std::string("cannot read ") + path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-static std::vector<std::string> messages(const std::string& all) {  // each with its prefix
-    std::vector<std::string> found;
-    for (size_t at = 0; at + 5 <= all.size(); at += found.back().size()) {
-        uint32_t size;
-        memcpy(&size, all.data() + at + 1, 4);
-        found.push_back(all.substr(at, 5 + ntohl(size)));
-    }
-    return found;
-}
-
 int main(int count, char** words) {
-    if (count != 13) fail("usage: see the head of load.cpp");
-    Plan plan{atoi(words[1]), words[2], messages(content(words[3])), {}, strcmp(words[11], "-") != 0,
-              strcmp(words[5], "-") != 0, strtoul(words[6], nullptr, 10), strtoul(words[7], nullptr, 10),
-              strtoul(words[8], nullptr, 10), atof(words[9]), atof(words[10])};
-    if (plan.is_open) {
-        const std::string times = content(words[11]);
-        plan.schedule.resize(times.size() / sizeof(double));
-        memcpy(plan.schedule.data(), times.data(), plan.schedule.size() * sizeof(double));
-        plan.count = plan.schedule.size();
-    }
-    setpriority(PRIO_PROCESS, 0, atoi(words[12]));
-    if (plan.messages.empty() || plan.connections == 0 || plan.count == 0) fail("nothing to send");
+    Plan plan = plan_of(count, words, "load.cpp");
     Client client(std::move(plan));
     client.run();
     client.write(words[4], words[5]);
