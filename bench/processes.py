@@ -5,14 +5,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
+import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 READY_SECONDS = 120.0
+END_SECONDS = 30.0
 
 
 def free_port() -> int:
@@ -25,16 +27,49 @@ def free_port() -> int:
 @contextmanager
 def serving(module: str, *flags: str, port: int, cwd: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """Run `python -m module flags` in `cwd`, wait until it is SERVING on `port`, end it with SIGTERM."""
+    with running([sys.executable, "-m", module, *flags], lambda: _is_serving(port), cwd) as process:
+        yield process
+
+
+@contextmanager
+def running(
+    command: Sequence[str], is_ready: Callable[[], bool], cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server in `cwd`, wait until it is ready, end it with SIGTERM.
+
+    What it has started ends with it. Raises RuntimeError, with the end of what it said, if it does not become ready.
+    """
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([sys.executable, "-m", module, *flags], stderr=log, cwd=cwd)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=cwd)
         try:
-            if not _becomes_ready(process, port):
+            if not _becomes_ready(process, is_ready):
                 log.seek(0)
-                raise RuntimeError(f"{module} did not become ready:\n{log.read().decode()[-2000:]}")
+                raise RuntimeError(f"{' '.join(command[:3])} did not become ready:\n{log.read().decode()[-2000:]}")
             yield process
         finally:
-            process.terminate()
-            process.wait(timeout=30)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    descendants = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    try:
+        process.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise RuntimeError(
+            f"process {process.pid} was killed: it had not ended {END_SECONDS:g} s after SIGTERM"
+        ) from None
+    finally:
+        _kill_those_left(descendants)
+
+
+def _kill_those_left(processes: list[psutil.Process]) -> None:
+    _, left = psutil.wait_procs(processes, timeout=5)
+    for each in left:
+        each.kill()
+    psutil.wait_procs(left, timeout=5)
 
 
 @contextmanager
@@ -54,14 +89,18 @@ def _at(port: int) -> tuple[str, str]:
     return "--port", str(port)
 
 
-def _becomes_ready(process: subprocess.Popen[bytes], port: int) -> bool:
+def _becomes_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + READY_SECONDS
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        health = health_pb2_grpc.HealthStub(channel)
-        while process.poll() is None and time.monotonic() < deadline:
-            with suppress(grpc.RpcError):  # it does not listen yet
-                response = health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=1.0)
-                if response.status == health_pb2.HealthCheckResponse.SERVING:
-                    return True
-            time.sleep(0.2)
+    while process.poll() is None and time.monotonic() < deadline:
+        if is_ready():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def _is_serving(port: int) -> bool:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, suppress(grpc.RpcError):  # it does not listen yet
+        request = health_pb2.HealthCheckRequest()
+        response = health_pb2_grpc.HealthStub(channel).Check(request, wait_for_ready=True, timeout=1.0)
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
     return False
