@@ -60,15 +60,15 @@ class Results:
         return {**asdict(bar), "worst": bar.worst(self.spreads, NOW), "is_met": bar.is_met(self.spreads, NOW)}
 
 
-def surroundings(before: str | None) -> Surroundings:
-    """Describe this machine now; `before` is the earlier commit that takes part, if any."""
+def surroundings(before: str | None, packages: Sequence[str] = _PACKAGES) -> Surroundings:
+    """Describe this machine now; `before` is the earlier commit that takes part, `packages` those in use, if any."""
     return Surroundings(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         processor=_processor(),
         num_cores=os.cpu_count() or 1,
         operating_system=platform.platform(),
         load_average=round(os.getloadavg()[0], 2),
-        versions={"python": platform.python_version(), **_versions()},
+        versions={"python": platform.python_version(), **_versions(packages)},
         commit=_commit(),
         before=before,
     )
@@ -83,9 +83,9 @@ def _processor() -> str:
     return next(named, platform.machine())
 
 
-def _versions() -> dict[str, str]:
+def _versions(packages: Sequence[str]) -> dict[str, str]:
     found = {}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from bench.hop.bars import BARS, Bar
+from bench.hop.bars import BARS
 from bench.hop.clock import LONE, PARADIGMS, SITUATIONS
 from bench.hop.document import Results
 from bench.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND
 from bench.hop.figures import Spreads
 from bench.hop.messages import FAST_MESSAGES
 from bench.hop.servers import BEFORE, DIRECT, NOW
+from bench.hop.tables import bar_cell, cell, demand, table, verdict
 
 _PAIR = (BEFORE, NOW)
 _SITUATIONS = {
@@ -44,20 +45,18 @@ _COSTS = {
     "client_cpu_ms_a_message": ("CPU of the load client itself, a message, ms", 4),
 }
 
-Spread = Mapping[str, float]
-
 
 def page(results: Results) -> str:
     """Return the page in Markdown."""
     spreads = results.spreads
     sections = (
         _head(results),
-        "## Bars\n\n" + _table(("what", BEFORE, NOW, "bar", "aim", "met"), _bar_rows(spreads)),
+        "## Bars\n\n" + table(("what", BEFORE, NOW, "bar", "aim", "met"), _bar_rows(spreads)),
         f"## Cost, before a backend without a model\n\n{_COST_NOTE}\n\n"
-        + _table(("what", DIRECT, *_PAIR), _cost_rows(spreads)),
-        f"## Clock, before the matched pair of models\n\n{_CLOCK_NOTE}\n\n" + _table(_CLOCK_HEAD, _clock_rows(spreads)),
+        + table(("what", DIRECT, *_PAIR), _cost_rows(spreads)),
+        f"## Clock, before the matched pair of models\n\n{_CLOCK_NOTE}\n\n" + table(_CLOCK_HEAD, _clock_rows(spreads)),
         "## How many times as long a picture takes in sequence, at p50\n\n"
-        + _table(("load", "gateway", "by the clients", "by Prometheus", "off"), _ratio_rows(spreads)),
+        + table(("load", "gateway", "by the clients", "by Prometheus", "off"), _ratio_rows(spreads)),
         f"## Where the seconds go\n\nShare of all seconds of a run, %, `{NOW}`.\n\n" + _phase_table(spreads),
     )
     return "\n".join(f"{each.rstrip()}\n" for each in sections)
@@ -119,24 +118,13 @@ _CLOCK_COLUMNS = (
 
 def _bar_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
     for bar in BARS:
-        cells = [_bar_cell(bar, bar.worst(spreads, contender)) for contender in _PAIR]
-        verdict = {True: "yes", False: "**no**", None: "not measured"}[bar.is_met(spreads, NOW)]
-        sign = ">=" if bar.is_floor else "<="
-        yield bar.what, *cells, f"{sign} {_limit(bar, bar.bar)}", _limit(bar, bar.aim), verdict
-
-
-def _bar_cell(bar: Bar, spread: Spread | None) -> str:
-    scale, digits = {"%": (100, 1), "/s": (1, 0), "ms": (1, 3), "": (1, 0)}[bar.unit]
-    return _cell(spread, scale, digits) + (f" {bar.unit}".rstrip() if spread else "")
-
-
-def _limit(bar: Bar, value: float) -> str:
-    return f"{value * 100:g} %" if bar.unit == "%" else f"{value:g} {bar.unit}".rstrip()
+        cells = [bar_cell(bar, bar.worst(spreads, contender)) for contender in _PAIR]
+        yield bar.what, *cells, *demand(bar), verdict(bar, spreads, NOW)
 
 
 def _cost_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
     for name, (what, digits) in _COSTS.items():
-        yield what, *(_cell(spreads.get(name, {}).get(each), 1, digits) for each in (DIRECT, *_PAIR))
+        yield what, *(cell(spreads.get(name, {}).get(each), 1, digits) for each in (DIRECT, *_PAIR))
 
 
 def _clock_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
@@ -147,7 +135,7 @@ def _clock_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
                     name: spreads.get(f"{paradigm}.{situation}.{name}", {}).get(gateway) for name, *_ in _CLOCK_COLUMNS
                 }
                 if found["per_second"] is not None:
-                    cells = (_cell(found[name], scale, digits) for name, scale, digits in _CLOCK_COLUMNS)
+                    cells = (cell(found[name], scale, digits) for name, scale, digits in _CLOCK_COLUMNS)
                     yield f"{paradigm}, {_SITUATIONS[situation]}", gateway, *cells
 
 
@@ -162,9 +150,9 @@ def _ratio_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
                 yield (
                     _SITUATIONS[situation],
                     gateway,
-                    _cell(client, 1, 2),
-                    _cell(clock, 1, 2),
-                    f"{_cell(error, 100, 1)} %",
+                    cell(client, 1, 2),
+                    cell(clock, 1, 2),
+                    f"{cell(error, 100, 1)} %",
                 )
 
 
@@ -177,18 +165,4 @@ def _phase_table(spreads: Spreads) -> str:
             if any(cells):
                 shown = (f"{each['median'] * 100:.1f}" if each else "" for each in cells)
                 rows.append((f"{paradigm}, {_SITUATIONS[situation]}", *shown))
-    return _table(("paradigm and load", *phases), rows)
-
-
-def _cell(spread: Spread | None, scale: float, digits: int) -> str:
-    if spread is None:
-        return "-"
-    if spread["rounds"] == 1:
-        return f"{spread['median'] * scale:.{digits}f}"
-    median, low, high = (f"{spread[name] * scale:.{digits}f}" for name in ("median", "min", "max"))
-    return f"{median} ({low}-{high})" if float(low) >= 0 else f"{median} ({low} to {high})"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return table(("paradigm and load", *phases), rows)

@@ -19,9 +19,9 @@ DIRECT, BEFORE, NOW = "direct", "before", "now"
 
 @dataclass(frozen=True)
 class Backends:
-    """Ports of the two paradigms' backends, which may be the same."""
+    """Ports of the two paradigms' backends, which may be the same; None: there is none of that paradigm."""
 
-    ar: int
+    ar: int | None
     gan: int
 
 
@@ -68,7 +68,8 @@ def with_models() -> Iterator[Backends]:
 def gateway(name: str, tree: Path, backends: Backends) -> Iterator[Hop]:
     """Run the gateway of a source tree in front of the backends."""
     port, http_port = free_port(), free_port()
-    targets = ("--ar-targets", f"127.0.0.1:{backends.ar}", "--gan-targets", f"127.0.0.1:{backends.gan}")
+    ar = "" if backends.ar is None else f"127.0.0.1:{backends.ar}"
+    targets = (f"--ar-targets={ar}", f"--gan-targets=127.0.0.1:{backends.gan}")
     flags = ("--port", str(port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
     with serving("gateway", *flags, port=port, cwd=tree) as process:
         yield Hop(name, port, http_port, process.pid)
