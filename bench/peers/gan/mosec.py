@@ -15,7 +15,7 @@ from bench.peers.gan.exchange import latents_of, reply_of
 from bench.peers.gan.generator import MAX_BATCH_SIZE, Generator
 from tandem.gan.v1 import gan_pb2
 
-_MAX_WAIT_MILLISECONDS = 1  # the least there is
+_MAX_WAIT_MILLISECONDS = 1  # without any, batches are smaller and cost more CPU
 
 
 class Draw(mosec.Worker):  # type: ignore[misc]  # mosec is not in this environment
