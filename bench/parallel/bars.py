@@ -15,7 +15,7 @@ Round = Mapping[str, Mapping[str, float]]
 
 Best = Callable[[Iterable[float]], float]
 
-RATE, P50, CPU = "images_per_second", "p50_ms", "cpu_ms"
+RATE, P50, CPU, OTHERS = "images_per_second", "p50_ms", "cpu_ms", "others_cores"
 FP32 = "onnxruntime"
 """The bare loop that the chosen runtime's is compared with."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bench.hop.cpu import cpu, settled_cpu
+from bench.hop.cpu import cpu, machine_cpu, settled_cpu
 from bench.hop.load import LoadFailed, Target, closed_loop
 from bench.parallel.contenders import Served
 from bench.parallel.dialects import Dialect
@@ -22,7 +23,10 @@ _LONGEST_SETTLING_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Load:
-    """Figures of one load. Milliseconds; CPU is user and system time of all processes, for a request."""
+    """Figures of one load. Milliseconds; CPU is user and system time of all processes, for a request.
+
+    `others_cores` is what neither the servers nor the client used.
+    """
 
     images_per_second: float
     p50_ms: float
@@ -30,17 +34,21 @@ class Load:
     cpu_ms: float
     client_cpu_ms: float
     client_cores: float
+    others_cores: float
 
 
 def load(client: Path, served: Served, dialect: Dialect, work: Work, seconds: float) -> Load:
     """Run the load for so long. Raises LoadFailed if a request did not end OK."""
     target = Target(served.port, dialect.path, _requests(dialect, work.images))
+    started, machine = time.monotonic(), machine_cpu()
     before = sum(cpu(pid).total for pid in served.pids)
     run = closed_loop(client, target, work.clients, seconds, niceness=_NICENESS)
     used = sum(settled_cpu(pid, longest_seconds=_LONGEST_SETTLING_SECONDS).total for pid in served.pids) - before
+    others = machine_cpu() - machine - used - run.cpu_seconds
+    elapsed = time.monotonic() - started
     if not run.num_ok or run.num_ok < len(run.status):
-        others = sorted({int(each) for each in run.status[~run.is_ok]})
-        raise LoadFailed(f"{work.shown}: {run.num_ok} of {len(run.status)} requests ended OK, others with {others}")
+        statuses = sorted({int(each) for each in run.status[~run.is_ok]})
+        raise LoadFailed(f"{work.shown}: {run.num_ok} of {len(run.status)} requests ended OK, others with {statuses}")
     return Load(
         images_per_second=run.per_second * work.images,
         p50_ms=run.quantile(0.5) * 1e3,
@@ -48,6 +56,7 @@ def load(client: Path, served: Served, dialect: Dialect, work: Work, seconds: fl
         cpu_ms=used / run.num_ok * 1e3,
         client_cpu_ms=run.cpu_seconds / run.num_ok * 1e3,
         client_cores=run.cpu_seconds * run.per_second / run.num_ok,
+        others_cores=max(others / elapsed, 0.0),
     )
 
 

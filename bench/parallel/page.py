@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench.hop.servers import NOW
 from bench.hop.tables import bar_cell, cell, demand, table, verdict
-from bench.parallel.bars import CPU, P50, RATE
+from bench.parallel.bars import CPU, OTHERS, P50, RATE
 from bench.parallel.results import Results
+from bench.parallel.undisturbed import MOST_ATTEMPTS, TOLERATED_CORES
 from bench.parallel.work import ALONE, BULK, MANY, SOME
 from bench.peers.gan.bare import BATCH_SIZES
 
@@ -18,6 +19,7 @@ _COLUMNS = (
     ("CPU ms a request", CPU, 3),
     ("client's CPU ms a request", "client_cpu_ms", 4),
     ("client's cores", "client_cores", 2),
+    ("others' cores", OTHERS, 2),
 )
 _RATIOS = {
     "to_python_peer": "service over the best Python-hosted peer",
@@ -31,9 +33,10 @@ _NOTE = (
     "Each contender is started, must return the images of given latents, alone and in company, is warmed up,"
     " measured in closed loop and stopped, while no other runs; the order changes from round to round. The client is"
     " compiled, has one thread, and runs with the highest priority that it gets. CPU: user and system time of all"
-    " processes of a contender. Peers draw with ONNX Runtime in fp32, one session of one thread a core. Latents come"
-    " from a seed, which the server expands; Triton is sent them. The whole product is the gateway, with Envoy, in"
-    " front of the service, and no sequential backend."
+    f" processes of a contender. A load during which processes outside used more than {TOLERATED_CORES} cores is"
+    f" repeated, at most {MOST_ATTEMPTS - 1} times, and the least disturbed one counts. Peers draw with ONNX Runtime"
+    " in fp32, one session of one thread a core. Latents come from a seed, which the server expands; Triton is sent"
+    " them. The whole product is the gateway, with Envoy, in front of the service, and no sequential backend."
 )
 _BAR_NOTE = (
     "Ratios (x) are of the same round, the first three to the best Python-hosted peer of that round: plain grpc.aio,"

@@ -126,7 +126,9 @@ class Peers:
     def _native(self) -> Contender:
         folder = self.folder / "native"
         once(folder, hashlib.sha256(_NATIVE.read_bytes()).hexdigest(), _compile)
-        (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")
+        library = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"), None)
+        if library is None:
+            raise CannotSetUp(f"onnxruntime {_RUNTIME} has brought no shared library")
         rest = (str(self.generator), str(library), str(os.cpu_count() or 1))
         return _contender(NATIVE, TANDEM, lambda port: [str(folder / "server"), str(port), *rest])
 
@@ -135,7 +137,8 @@ def _compile(folder: Path) -> None:
     """Compile the C++ reference into `folder`, with Debian's headers of ONNX Runtime; the library is the wheel's."""
     log = folder / "log"
     unpack_debian_package("libonnxruntime-dev", folder / "debian", log)
-    protos = [str(each.relative_to(ROOT / "protos")) for each in (ROOT / "protos/tandem").glob("[cg]*/v1/*.proto")]
+    packages = (ROOT / "protos/tandem" / name for name in ("common", "gan"))
+    protos = [str(each.relative_to(ROOT / "protos")) for package in packages for each in package.rglob("*.proto")]
     plugin = shutil.which("grpc_cpp_plugin") or "grpc_cpp_plugin"
     outputs = (f"--cpp_out={folder}", f"--grpc_out={folder}", f"--plugin=protoc-gen-grpc={plugin}")
     run(["protoc", f"-I{ROOT / 'protos'}", *outputs, *protos], log)

@@ -18,10 +18,11 @@ from bench.hop.figures import Figures
 from bench.hop.load import LoadFailed
 from bench.hop.programs import program
 from bench.hop.servers import NOW, ROOT
-from bench.parallel.bars import FP32, compared
+from bench.parallel.bars import FP32, OTHERS, compared
 from bench.parallel.check import Check
 from bench.parallel.contenders import DIRECT, Contender, runtime_of
 from bench.parallel.measuring import load
+from bench.parallel.undisturbed import undisturbed
 from bench.parallel.work import BULK, SOME, Durations
 
 Measure = Callable[[], dict[str, float]]
@@ -84,16 +85,23 @@ class Session:
             for work in _WARM_UP:
                 load(client, served, dialect, work, self._durations.warm_up)
             for work, seconds in self._durations.loads.items():
-                figures = asdict(load(client, served, dialect, work, seconds))
-                found |= {f"{work.name}.{name}": value for name, value in figures.items()}
+                measured = undisturbed(
+                    partial(load, client, served, dialect, work, seconds), lambda it: it.others_cores
+                )
+                found |= {f"{work.name}.{name}": value for name, value in asdict(measured).items()}
         return found
 
     def _looped(self, runtime: str) -> dict[str, float]:
         """Return the figures of the runtime's bare loop at all batch sizes."""
         flags = ("--runtime", runtime, "--generator", str(self._generator), "--seconds", str(self._durations.bare))
         command = [str(self._loops[runtime]), "-m", "bench.peers.gan.bare", *flags]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            raise RuntimeError(f"{runtime}: {ended.stderr.strip()[-500:]}")
-        batches = json.loads(ended.stdout)
+        batches = undisturbed(partial(_printed, command), lambda it: max(each[OTHERS] for each in it.values()))
         return {f"bare.{size}.{name}": value for size, each in batches.items() for name, value in each.items()}
+
+
+def _printed(command: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Run a program and return the JSON object that it prints. Raises RuntimeError."""
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise RuntimeError(f"{' '.join(command[:3])}: {ended.stderr.strip()[-500:]}")
+    return dict(json.loads(ended.stdout))

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from bench.hop.cpu import cpu, settled_cpu
+from bench.hop.cpu import cpu, machine_cpu, settled_cpu
 
 _BURN = "import time\nwhile time.process_time() < {}: pass\n"
 _CHILD = _BURN.format(0.3) + "print('done', flush=True)\nimport sys; sys.stdin.read()"
@@ -22,3 +22,9 @@ def test_descendants_count_and_are_told_apart_from_the_process_itself() -> None:
     assert used.total == used.own + used.descendants
     assert used.since(before).total <= 0
     assert cpu(process.pid).total == 0
+
+
+def test_the_machine_has_used_what_any_of_its_processes_has() -> None:
+    before = machine_cpu()
+    subprocess.run([sys.executable, "-c", _BURN.format(0.3)], check=True)
+    assert machine_cpu() - before >= 0.28
