@@ -37,5 +37,5 @@ class Durations:
     bare: float
 
 
-FULL = Durations(rounds=4, warm_up=0.7, loads={ALONE: 1.0, SOME: 1.2, MANY: 1.5, BULK: 1.5}, bare=0.5)
+FULL = Durations(rounds=4, warm_up=0.7, loads={ALONE: 1.0, SOME: 1.2, MANY: 1.5, BULK: 1.5}, bare=1.0)
 QUICK = Durations(rounds=1, warm_up=0.3, loads={ALONE: 0.4, SOME: 0.5, MANY: 0.6, BULK: 0.6}, bare=0.2)
