@@ -10,6 +10,7 @@ from bench.hop.durations import NUM_CALLERS, Durations
 from bench.hop.figures import Figures
 from bench.hop.load import Array, LoadFailed, Run, Target, closed_loop, open_loop, poisson
 from bench.hop.messages import GENERATE, SAMPLE, generate_requests, sample_requests
+from bench.hop.overload import add_overload, measure_overload
 from bench.hop.scrape import scrape
 from bench.hop.seen import Seen
 from bench.hop.servers import NOW, Hop
@@ -40,6 +41,11 @@ def measure_round(program: Path, hops: Sequence[Hop], durations: Durations, figu
                     figures.add(
                         f"{paradigm}.{situation}.delivered", hop.name, seen[situation, paradigm].run.delivered_share()
                     )
+            for paradigm in PARADIGMS:
+                peak = seen[CALLERS, paradigm].run.per_second
+                target = _target(hop, paradigm)
+                run = measure_overload(program, target, peak, durations.open_loop, _NICENESS, seed)
+                add_overload(figures, hop.name, paradigm, run, peak)
         for (situation, paradigm), each in seen.items():
             _add(figures, hop.name, f"{paradigm}.{situation}", each)
         for situation in dict.fromkeys(situation for situation, _ in seen):

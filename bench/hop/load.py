@@ -114,9 +114,16 @@ def closed_loop(
     return _run(program, target, shape, None, keep_replies, niceness)
 
 
-def open_loop(program: Path, target: Target, starts: Array, connections: int = 32, niceness: int = 0) -> Run:
+def open_loop(
+    program: Path,
+    target: Target,
+    starts: Array,
+    connections: int = 32,
+    niceness: int = 0,
+    deadline_seconds: float | None = None,
+) -> Run:
     """Send a request at each of `starts` (seconds from the beginning, ascending). Raises LoadFailed."""
-    return _run(program, target, (connections, 0, 0, 0), starts, False, niceness)
+    return _run(program, target, (connections, 0, 0, 0), starts, False, niceness, deadline_seconds)
 
 
 def poisson(per_second: float, seconds: float, seed: int) -> Array:
@@ -128,7 +135,13 @@ def poisson(per_second: float, seconds: float, seed: int) -> Array:
 
 
 def _run(
-    program: Path, target: Target, shape: tuple[float, ...], starts: Array | None, keep_replies: bool, niceness: int
+    program: Path,
+    target: Target,
+    shape: tuple[float, ...],
+    starts: Array | None,
+    keep_replies: bool,
+    niceness: int,
+    deadline_seconds: float | None = None,
 ) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         requests, rows, replies, schedule = (Path(folder) / name for name in ("requests", "rows", "replies", "starts"))
@@ -147,6 +160,7 @@ def _run(
             str(_DRAIN_SECONDS),
             when,
             str(niceness),
+            "-" if deadline_seconds is None else f"{round(1000 * deadline_seconds)}m",
         ]
         longest = (float(starts[-1]) if starts is not None else shape[-1]) + _DRAIN_SECONDS + 10
         said = json.loads(_output(command, longest))

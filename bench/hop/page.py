@@ -10,6 +10,7 @@ from bench.hop.document import Results
 from bench.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND
 from bench.hop.figures import Spreads
 from bench.hop.messages import FAST_MESSAGES
+from bench.hop.overload import DEADLINE_SECONDS, FACTOR, OVERLOAD
 from bench.hop.servers import BEFORE, DIRECT, NOW
 from bench.hop.tables import bar_cell, cell, demand, table, verdict
 
@@ -57,6 +58,8 @@ def page(results: Results) -> str:
         f"## Clock, before the matched pair of models\n\n{_CLOCK_NOTE}\n\n" + table(_CLOCK_HEAD, _clock_rows(spreads)),
         "## How many times as long a picture takes in sequence, at p50\n\n"
         + table(("load", "gateway", "by the clients", "by Prometheus", "off"), _ratio_rows(spreads)),
+        f"## Overload, before the matched pair of models\n\n{_OVERLOAD_NOTE}\n\n"
+        + table(_OVERLOAD_HEAD, _overload_rows(spreads)),
         f"## Where the seconds go\n\nShare of all seconds of a run, %, `{NOW}`.\n\n" + _phase_table(spreads),
     )
     return "\n".join(f"{each.rstrip()}\n" for each in sections)
@@ -86,6 +89,13 @@ _CLOCK_NOTE = (
     " client's time less the total in the reply, over the client's p50."
     " The client runs with the highest priority that it gets, so that its times do not hold its own wait for a core."
 )
+_OVERLOAD_NOTE = (
+    f"An open loop asks `{NOW}` for {FACTOR:g} times the requests a second of {NUM_CALLERS} callers in closed loop,"
+    f" each with a deadline of {DEADLINE_SECONDS:g} s. Goodput: what ends OK, in time and while the load lasts, as a"
+    " share of the closed loop's rate. The client has a part of the same cores."
+)
+_OVERLOAD_HEAD = ("paradigm", "goodput, %", "refusals, p50 in ms", "p99")
+_OVERLOAD_COLUMNS = (("goodput", 100, 1), ("refusal_p50_ms", 1, 2), ("refusal_p99_ms", 1, 2))
 _CLOCK_HEAD = (
     "paradigm and load",
     "gateway",
@@ -125,6 +135,15 @@ def _bar_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
 def _cost_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
     for name, (what, digits) in _COSTS.items():
         yield what, *(cell(spreads.get(name, {}).get(each), 1, digits) for each in (DIRECT, *_PAIR))
+
+
+def _overload_rows(spreads: Spreads) -> Iterable[Sequence[str]]:
+    for paradigm in PARADIGMS:
+        found = [spreads.get(f"{paradigm}.{OVERLOAD}.{name}", {}).get(NOW) for name, *_ in _OVERLOAD_COLUMNS]
+        yield (
+            paradigm,
+            *(cell(each, scale, digits) for each, (_, scale, digits) in zip(found, _OVERLOAD_COLUMNS, strict=True)),
+        )
 
 
 def _clock_rows(spreads: Spreads) -> Iterable[Sequence[str]]:

@@ -1,6 +1,6 @@
 // The same for a server that speaks HTTP/1.1 alone: closed loop, keep-alive, each message the body of a POST.
 //
-//   http1 PORT PATH REQUESTS ROWS REPLIES CONNECTIONS CALLERS COUNT SECONDS DRAIN_SECONDS - NICE
+//   http1 PORT PATH REQUESTS ROWS REPLIES CONNECTIONS CALLERS COUNT SECONDS DRAIN_SECONDS - NICE -
 //
 // Arguments and files as load.cpp has them; CALLERS must be CONNECTIONS. A row's status is 0 where HTTP's is 200, else
 // HTTP's. Replies must come with a Content-Length.

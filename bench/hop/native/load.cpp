@@ -1,12 +1,13 @@
 // A load client that is never the limit: gRPC's framing over plain HTTP/2, one thread, about 15 us of CPU a request.
 //
-//   load PORT PATH REQUESTS ROWS REPLIES CONNECTIONS CALLERS COUNT SECONDS DRAIN_SECONDS SCHEDULE NICE
+//   load PORT PATH REQUESTS ROWS REPLIES CONNECTIONS CALLERS COUNT SECONDS DRAIN_SECONDS SCHEDULE NICE TIMEOUT
 //
 // Closed loop (SCHEDULE is "-"): CALLERS callers, each with one request at a time, until COUNT requests were sent or
 // SECONDS have passed. Open loop: one request at each of the times in SCHEDULE, whatever the server does (CALLERS is
 // not used). Requests take turns on the CONNECTIONS to 127.0.0.1:PORT and among the messages of REQUESTS.
 // What has not ended DRAIN_SECONDS after the last was sent is given up. The client asks for the niceness NICE: a negative
 // one lets it look at its clock at once when others want the processor, too; where that is not allowed, it stays as it is.
+// TIMEOUT: the deadline of each request, as the header grpc-timeout has it; "-": none.
 //
 // REQUESTS: gRPC messages with their 5-byte prefixes. SCHEDULE: doubles, seconds from the start, ascending.
 // ROWS: a `Row` for each request, in the order in which they ended. REPLIES ("-": not kept): the replies' messages with
@@ -110,10 +111,11 @@ private:
         call->row.sent = now();
         const std::string authority = "127.0.0.1", type = "application/grpc", post = "POST", http = "http", te = "trailers";
         const nghttp2_nv headers[] = {header(":method", post), header(":scheme", http), header(":path", plan_.path),
-                                      header(":authority", authority), header("content-type", type), header("te", te)};
+                                      header(":authority", authority), header("content-type", type), header("te", te),
+                                      header("grpc-timeout", plan_.timeout)};
         nghttp2_data_provider body{{}, upload};
         body.source.ptr = call.get();
-        if (nghttp2_submit_request(connection.session, nullptr, headers, 6, &body, call.get()) < 0)
+        if (nghttp2_submit_request(connection.session, nullptr, headers, plan_.timeout.empty() ? 6 : 7, &body, call.get()) < 0)
             fail("a request cannot be sent");
         calls_.push_back(std::move(call));
         written_.push_back(&connection);

@@ -21,6 +21,7 @@ struct Plan {
     bool is_open, keeps_replies;
     size_t connections, callers, count;
     double seconds, drain_seconds;
+    std::string timeout;  // as grpc-timeout has it; empty for none
 };
 
 inline std::string content(const char* path) {
@@ -40,10 +41,10 @@ inline std::vector<std::string> messages(const std::string& all) {  // each with
 }
 
 inline Plan plan_of(int count, char** words, const std::string& source) {  // and take on the niceness
-    if (count != 13) fail("usage: see the head of " + source);
+    if (count != 14) fail("usage: see the head of " + source);
     Plan plan{atoi(words[1]), words[2], messages(content(words[3])), {}, strcmp(words[11], "-") != 0,
               strcmp(words[5], "-") != 0, strtoul(words[6], nullptr, 10), strtoul(words[7], nullptr, 10),
-              strtoul(words[8], nullptr, 10), atof(words[9]), atof(words[10])};
+              strtoul(words[8], nullptr, 10), atof(words[9]), atof(words[10]), ""};
     if (plan.is_open) {
         const std::string times = content(words[11]);
         plan.schedule.resize(times.size() / sizeof(double));
@@ -51,6 +52,7 @@ inline Plan plan_of(int count, char** words, const std::string& source) {  // an
         plan.count = plan.schedule.size();
     }
     setpriority(PRIO_PROCESS, 0, atoi(words[12]));
+    if (strcmp(words[13], "-") != 0) plan.timeout = words[13];
     if (plan.messages.empty() || plan.connections == 0 || plan.count == 0) fail("nothing to send");
     return plan;
 }
