@@ -2,6 +2,7 @@
 
     TandemError
     ├── InvalidArgument     the request itself is wrong: field, value, what is accepted
+    │   └── ReplyTooLarge   what it asks for would not fit one reply: which RPC sends it in parts
     ├── NotFound            no such model: what there is
     ├── Unauthenticated     the caller shows no API key, or none that is known
     ├── ResourceExhausted   a queue is full: come back later
@@ -37,6 +38,8 @@ class InvalidArgument(TandemError):
     """Expected error: the caller must change the request."""
 
     code = "INVALID_ARGUMENT"
+    reason = ""
+    """What a program may tell this error by, empty if nothing: `reason` of google.rpc.BadRequest."""
 
     def __init__(self, field: str, value: object, accepted: str) -> None:
         super().__init__(f"{field}: {shown(value)} is not accepted; accepted: {accepted}")
@@ -46,7 +49,13 @@ class InvalidArgument(TandemError):
 
     def within(self, field: str) -> "InvalidArgument":
         """Return the same error of a request that lies in a field of another one."""
-        return InvalidArgument(f"{field}.{self.field}", self._value, self._accepted)
+        return type(self)(f"{field}.{self.field}", self._value, self._accepted)
+
+
+class ReplyTooLarge(InvalidArgument):
+    """Expected error: the reply would have more bytes than the server sends in one message; no work was done for it."""
+
+    reason = "REPLY_TOO_LARGE"
 
 
 class NotFound(TandemError):

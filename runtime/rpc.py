@@ -209,7 +209,9 @@ def status_details(error: TandemError) -> Mapping[str, bytes]:
         delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
         detail = error_details_pb2.RetryInfo(retry_delay=delay)
     elif isinstance(error, InvalidArgument):
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=str(error), reason=error.reason
+        )
         detail = error_details_pb2.BadRequest(field_violations=[violation])
     else:
         return {}

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from runtime.rpc import Call
 from services.ar.image_codec import ImageCodec
 from services.ar.reply_size import picture_bytes
-from services.common.image_messages import image_batch
+from services.common.image_messages import fill_image_batch
 from services.common.images import Encoding, Images, to_uint8
 from tandem.ar.v1 import ar_pb2
-from tandem.common.v1 import images_pb2
 
 Finished = Callable[[int, Images], None]
 
@@ -49,8 +48,7 @@ class Pictures:
             return
         pictures = [self._codes[message.choice_index] for message in carriers]
         images = await self._codec.draw(pictures, call.deadline, call.owner)
-        for message, batch in zip(carriers, await self._written(images), strict=True):
-            message.image.CopyFrom(batch)
+        await self._fill(carriers, images)
         self._tell(carriers, images)
 
     def _tell(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
@@ -60,11 +58,13 @@ class Pictures:
             if len(self._codes[message.choice_index]) == self._codec.num_tokens:
                 self._finished(message.choice_index, images[place : place + 1])
 
-    async def _written(self, images: Images) -> list[images_pb2.ImageBatch]:
+    async def _fill(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
         if self._encoding == "png":
-            return await asyncio.to_thread(self._batches, images)
-        return self._batches(images)
+            await asyncio.to_thread(self._write, carriers, images)
+        else:
+            self._write(carriers, images)
 
-    def _batches(self, images: Images) -> list[images_pb2.ImageBatch]:
+    def _write(self, carriers: Sequence[ar_pb2.GenerateResponse], images: Images) -> None:
         pixels = images if self._encoding == "float32" else to_uint8(images, self._codec.image.value_range)
-        return [image_batch(pixels[index : index + 1], self._encoding) for index in range(len(pixels))]
+        for place, message in enumerate(carriers):
+            fill_image_batch(message.image, [pixels[place : place + 1]], self._encoding)

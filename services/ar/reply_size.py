@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import Protocol
 
-from runtime.errors import InvalidArgument
+from runtime.errors import ReplyTooLarge
 from runtime.limits import MAX_MESSAGE_BYTES
 from services.ar.sampling_params import SamplingParams
 from services.ar.validation import MAX_TOP_LOGPROBS
-from services.common.images import PNG_OVERHEAD_BYTES, Encoding
+from services.common.image_sizes import max_image_bytes
+from services.common.images import Encoding
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import timings_pb2
 
@@ -68,10 +69,7 @@ class TokenSizes:
 
 def picture_bytes(shape: Sequence[int], encoding: Encoding) -> int:
     """Return the most bytes of an ImageBatch with one picture of shape [H, W, C]."""
-    height, width, num_channels = shape
-    num_values = height * width * num_channels
-    content = {"uint8": num_values, "float32": 4 * num_values, "png": num_values + PNG_OVERHEAD_BYTES}[encoding]
-    return content + len(shape) * _FRAME_BYTES + 3 * _FRAME_BYTES
+    return max_image_bytes(shape, encoding) + len(shape) * _FRAME_BYTES + 3 * _FRAME_BYTES
 
 
 def choice_bytes(params: SamplingParams, picture: int = 0) -> int:
@@ -95,7 +93,7 @@ def max_message_tokens(sizes: TokenSizes, params: SamplingParams, picture: int =
 
 
 def check_whole_reply(sizes: TokenSizes, params: SamplingParams, picture: int = 0) -> None:
-    """Raises InvalidArgument if all choices together could exceed what one message may have."""
+    """Raises ReplyTooLarge if all choices together could exceed what one message may have."""
     most = params.n * (params.max_tokens * sizes.bytes_per_token(params) + choice_bytes(params, picture))
     if most <= MAX_MESSAGE_BYTES:
         return
@@ -106,11 +104,11 @@ def check_whole_reply(sizes: TokenSizes, params: SamplingParams, picture: int = 
         wanted += f", a picture of {picture} bytes"
     accepted = f"what fits one message of {MAX_MESSAGE_BYTES} bytes; Generate streams replies of any size"
     field = "sampling.n" if picture else "sampling.max_tokens"
-    raise InvalidArgument(field, f"{wanted}: up to {most} bytes", accepted)
+    raise ReplyTooLarge(field, f"{wanted}: up to {most} bytes", accepted)
 
 
 def check_score_reply(field: str, sizes: TokenSizes, codec: TokenBytes, token_lists: Sequence[Sequence[int]]) -> None:
-    """Raises InvalidArgument, about `field`, if the likelihoods of these sequences could exceed one message."""
+    """Raises ReplyTooLarge, about `field`, if the likelihoods of these sequences could exceed one message."""
     num_tokens = sum(map(len, token_lists))
     frames = num_tokens * sizes.scored_bytes_per_token() + len(token_lists) * _LIKELIHOOD_BYTES + end_bytes()
     if frames + num_tokens * sizes.longest[0] <= MAX_MESSAGE_BYTES:
@@ -118,7 +116,7 @@ def check_score_reply(field: str, sizes: TokenSizes, codec: TokenBytes, token_li
     most = frames + sum(len(codec.token_bytes(token_id)) for token_ids in token_lists for token_id in token_ids)
     if most > MAX_MESSAGE_BYTES:
         wanted = f"{len(token_lists)} sequences of {num_tokens} tokens: up to {most} bytes"
-        raise InvalidArgument(field, wanted, f"a reply of {MAX_MESSAGE_BYTES} bytes; ask in several requests")
+        raise ReplyTooLarge(field, wanted, f"a reply of {MAX_MESSAGE_BYTES} bytes; ask in several requests")
 
 
 _LIKELIHOOD_BYTES = ar_pb2.Likelihood(total_logprob=-1.0, bits_per_token=1.0).ByteSize() + _FRAME_BYTES

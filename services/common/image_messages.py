@@ -16,7 +16,9 @@ ENCODINGS: dict[int, Encoding] = {
     images_pb2.ENCODING_RAW_FLOAT32: "float32",
     images_pb2.ENCODING_PNG: "png",
 }
-_PROTO_ENCODINGS = {
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+
+_PROTO_ENCODINGS: dict[str, images_pb2.Encoding] = {
     "uint8": images_pb2.ENCODING_RAW_UINT8,
     "float32": images_pb2.ENCODING_RAW_FLOAT32,
     "png": images_pb2.ENCODING_PNG,
@@ -56,11 +58,16 @@ def checked_classes(field: str, labels: Sequence[int], num_classes: int) -> npt.
     return np.array(labels, dtype=np.int64)
 
 
-def image_batch(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32], encoding: Encoding) -> images_pb2.ImageBatch:
-    """Return the message that carries pixels [N, H, W, C]: float32 for that encoding, uint8 for the others."""
-    batch = images_pb2.ImageBatch(shape=pixels.shape, encoding=_PROTO_ENCODINGS[encoding])
+def fill_image_batch(batch: images_pb2.ImageBatch, parts: Sequence[Pixels], encoding: Encoding) -> None:
+    """Put the pixels of all parts, each [N, H, W, C], into an empty message: float32 for that encoding, else uint8.
+
+    A message is filled where it lies because protobuf copies every message that is put into another one.
+    """
+    count = sum(len(pixels) for pixels in parts)
+    batch.shape.extend((count, *parts[0].shape[1:]))
+    batch.encoding = _PROTO_ENCODINGS[encoding]
     if encoding == "png":
-        batch.png.extend(encode_png(pixels))  # type: ignore[arg-type]
+        for pixels in parts:
+            batch.png.extend(encode_png(pixels))  # type: ignore[arg-type]
     else:
-        batch.data = raw_bytes(pixels)
-    return batch
+        batch.data = raw_bytes(parts)

@@ -51,9 +51,17 @@ def check_png(field: str, num_channels: int) -> None:
         raise InvalidArgument(field, "PNG", f"raw encodings: the model's images have {num_channels} channels")
 
 
-def raw_bytes(pixels: npt.NDArray[Any]) -> bytes:
-    """Return the values, uint8 or float32, in the order of the shape: one byte each, or four, little-endian."""
-    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+def raw_bytes(parts: Sequence[npt.NDArray[Any]]) -> bytes:
+    """Return the values of all parts, uint8 or float32, in the order of their shapes: one byte each, or four,
+    little-endian. Copies every value once, those of channels first among several parts twice.
+    """
+    if len(parts) == 1:
+        return _little_endian(parts[0]).tobytes()
+    return b"".join(np.ascontiguousarray(_little_endian(pixels)).data for pixels in parts)
+
+
+def _little_endian(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
 
 
 def encode_png(levels: npt.NDArray[np.uint8]) -> list[bytes]:

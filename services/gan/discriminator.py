@@ -48,7 +48,7 @@ class Discriminator:
         self._channels_first = self._image.shape[1] == channels
         self._label = label_input(session.inputs, self._image, len(spec.class_names))
         self._outputs = [each.name for each in session.outputs[:2]]
-        self._check(self.judge(blank(spec, 2)))
+        self.feature_dim = self._checked(self.judge(blank(spec, 2))).features.shape[1]
 
     @property
     def providers(self) -> list[str]:
@@ -75,10 +75,11 @@ class Discriminator:
             for each, fine in zip(rows, is_finite, strict=True)
         ]
 
-    def _check(self, verdict: Verdict) -> None:
+    def _checked(self, verdict: Verdict) -> Verdict:
         if verdict.scores.shape != (2,) or verdict.features.ndim != 2 or len(verdict.features) != 2:
             found = describe(self._session.outputs)
             raise ModelError(f"expected outputs score [batch] and features [batch, F], found {found}")
+        return verdict
 
 
 def blank(spec: ImageSpec, count: int) -> Exhibits:

@@ -43,6 +43,7 @@ class ImageModel:
         self.image = image
         self.watch = watch
         self.max_batch_size = settings.max_batch_size
+        self.max_reply_bytes = settings.max_reply_bytes
         self._generators = generators
         limits = batch_limits(settings)
         observer = BatcherMetrics(metrics, model.name, "generator")
@@ -50,10 +51,12 @@ class ImageModel:
         self.batcher: Batcher[Rows, Drawn] = Batcher(f"{model.name}'s generator", passes, limits, observer)
         observer.watch(self.batcher)
         self.judge: Batcher[Exhibits, Verdict] | None = None
+        self.feature_dim = 0
         if discriminator is not None:
             observer = BatcherMetrics(metrics, model.name, "discriminator")
             name = f"{model.name}'s discriminator"
             self.judge = Batcher(name, [discriminator.judge_batch], limits, observer)
+            self.feature_dim = discriminator.feature_dim
             observer.watch(self.judge)
         self.description = _description(self, model)
 
@@ -104,6 +107,7 @@ def _description(loaded: ImageModel, model: Model) -> gan_pb2.Model:
         providers=loaded.providers,
         max_batch_size=loaded.max_batch_size,
         has_discriminator=loaded.judge is not None,
+        max_reply_bytes=loaded.max_reply_bytes,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from runtime.metrics import Timings
-from services.common.image_messages import image_batch
+from services.common.image_messages import fill_image_batch
 from services.gan.discriminator import Verdict
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import Drawn
@@ -16,7 +16,8 @@ from tandem.gan.v1 import gan_pb2
 
 T = TypeVar("T")
 
-# For so many images the work costs less than the way to another thread and back.
+# Work on so many bytes, or on so many images, costs less than the way to another thread and back.
+MAX_INLINE_BYTES = 256 * 1024
 MAX_INLINE_IMAGES = 64
 
 
@@ -27,21 +28,19 @@ async def aside(num_images: int, work: Callable[..., T], *arguments: object) -> 
     return await asyncio.to_thread(work, *arguments)
 
 
-async def sample_response(drawing: Drawing, parts: Sequence[Drawn], first_index: int) -> gan_pb2.SampleResponse:
-    """Return the reply that carries what was drawn in `parts`, without timings."""
-    drawn = parts[0] if len(parts) == 1 else _joined(parts)
-    if drawing.encoding == "png":
-        batch = await asyncio.to_thread(image_batch, drawn.pixels, drawing.encoding)
+async def fill_response(
+    response: gan_pb2.SampleResponse, drawing: Drawing, parts: Sequence[Drawn], first_index: int
+) -> None:
+    """Put what was drawn in `parts` into an empty reply, without timings."""
+    pixels = [part.pixels for part in parts]
+    if drawing.encoding == "png" or sum(each.nbytes for each in pixels) > MAX_INLINE_BYTES:
+        await asyncio.to_thread(fill_image_batch, response.images, pixels, drawing.encoding)
     else:
-        batch = image_batch(drawn.pixels, drawing.encoding)
-    labels = None if drawn.labels is None else drawn.labels.tolist()
-    return gan_pb2.SampleResponse(images=batch, labels=labels, seed=drawing.seed, first_index=first_index)
-
-
-def _joined(parts: Sequence[Drawn]) -> Drawn:
-    labels = [part.labels for part in parts if part.labels is not None]
-    pixels = np.concatenate([part.pixels for part in parts])
-    return Drawn(pixels, np.concatenate(labels) if labels else None)
+        fill_image_batch(response.images, pixels, drawing.encoding)
+    for part in parts:
+        if part.labels is not None:
+            response.labels.extend(part.labels.tolist())
+    response.seed, response.first_index = drawing.seed, first_index
 
 
 def discriminate_response(verdicts: Sequence[Verdict]) -> gan_pb2.DiscriminateResponse:

@@ -12,10 +12,11 @@ from services.gan.drawing_pass import Rows
 from services.gan.image_model import ImageModel
 from services.gan.look_ahead import made_ahead
 from services.gan.metrics import GanMetrics
-from services.gan.rendering import aside, discriminate_response, sample_response, timings_message
+from services.gan.rendering import aside, discriminate_response, fill_response, timings_message
+from services.gan.reply_size import check_images, check_verdicts, images_a_part
 from services.gan.settings import GanSettings
 from services.gan.timeline import Timeline
-from services.gan.validation import drawing, exhibits, images_per_message
+from services.gan.validation import check_int, drawing, exhibits
 from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2
 
@@ -27,14 +28,18 @@ class GanServicer:
         self._worker = worker
         self._max_images_per_request = settings.max_images_per_request
         self._max_images_per_stream = settings.max_images_per_stream
+        self._max_reply_bytes = settings.max_reply_bytes
+        self._max_part_bytes = settings.max_part_bytes
         self._metrics = metrics
 
     async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
         model = self._worker.get(request.model)
         call.model = model.name
         wanted = drawing(request, model.image, self._max_images_per_request)
+        check_images("count", wanted.count, model.image, wanted.encoding, self._max_reply_bytes)
         timeline = _timeline(call)
-        response = await _draw(model, wanted, range(wanted.count), call, timeline)
+        response = gan_pb2.SampleResponse()
+        await _draw(model, wanted, range(wanted.count), call, timeline, response)
         await self._conclude(model, response, wanted.count, call, timeline)
         return response
 
@@ -44,17 +49,17 @@ class GanServicer:
         model = self._worker.get(request.sample.model)
         call.model = model.name
         wanted = drawing(request.sample, model.image, self._max_images_per_stream, "sample.")
-        size = images_per_message(request, model.max_batch_size)
+        size = self._images_a_part(request, model, wanted)
         timeline = _timeline(call)
         rows = (range(first, min(first + size, wanted.count)) for first in range(0, wanted.count, size))
         # Enough to keep every instance busy while the reader is served, and no more.
         max_ahead = -(-(model.num_instances + 1) * model.max_batch_size // size)
-        parts = made_ahead((_draw(model, wanted, each, call, timeline) for each in rows), max_ahead)
+        parts = made_ahead((_draw_part(model, wanted, each, call, timeline) for each in rows), max_ahead)
         async with contextlib.aclosing(parts):
             async for response in parts:
-                if response.first_index + response.images.shape[0] == wanted.count:
-                    await self._conclude(model, response, wanted.count, call, timeline)
-                yield gan_pb2.SampleStreamResponse(part=response)
+                if response.part.first_index + response.part.images.shape[0] == wanted.count:
+                    await self._conclude(model, response.part, wanted.count, call, timeline)
+                yield response
 
     async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
         model = self._worker.get(request.model)
@@ -62,6 +67,7 @@ class GanServicer:
         if model.judge is None:
             raise InvalidArgument("model", model.name, "a model with a discriminator (see ListModels)")
         shown = await asyncio.to_thread(exhibits, request, model.image, self._max_images_per_request)
+        check_verdicts(len(shown.images), model.feature_dim, self._max_reply_bytes)
         timeline = _timeline(call)
         batched = await model.judge.submit(shown, len(shown.images), call.deadline, call.owner)
         timeline.add_batched(batched)
@@ -73,6 +79,13 @@ class GanServicer:
 
     async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
         return gan_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
+
+    def _images_a_part(self, request: gan_pb2.SampleStreamRequest, model: ImageModel, wanted: Drawing) -> int:
+        """Return the images a part: the caller's choice, else what certainly fits a message. Raises InvalidArgument."""
+        is_chosen = request.HasField("images_per_message")
+        max_bytes = self._max_part_bytes if is_chosen else self._max_reply_bytes
+        most = images_a_part(model.image, wanted.encoding, model.max_batch_size, max_bytes)
+        return check_int("images_per_message", request.images_per_message, 1, most) if is_chosen else most
 
     async def _conclude(
         self, model: ImageModel, response: gan_pb2.SampleResponse, count: int, call: Call, timeline: Timeline
@@ -91,16 +104,24 @@ def _timeline(call: Call) -> Timeline:
     return timeline
 
 
-async def _draw(
+async def _draw_part(
     model: ImageModel, wanted: Drawing, rows: range, call: Call, timeline: Timeline
-) -> gan_pb2.SampleResponse:
+) -> gan_pb2.SampleStreamResponse:
     """Draw the images `rows` of what is wanted, as one part of the reply."""
+    response = gan_pb2.SampleStreamResponse()
+    await _draw(model, wanted, rows, call, timeline, response.part)
+    return response
+
+
+async def _draw(
+    model: ImageModel, wanted: Drawing, rows: range, call: Call, timeline: Timeline, response: gan_pb2.SampleResponse
+) -> None:
+    """Draw the images `rows` of what is wanted into an empty response."""
     if rows.start:
         # A full queue refuses a request at its beginning, not in its middle.
         await model.batcher.wait_for_room(len(rows), call.owner)
     part = Rows(wanted, rows.start)
     batched = await model.batcher.submit(part, len(rows), call.deadline, call.owner, is_begun=rows.start > 0)
     timeline.add_batched(batched)
-    response = await sample_response(wanted, batched.results, rows.start)
+    await fill_response(response, wanted, batched.results, rows.start)
     timeline.add_encode(batched.passes[-1].ended_at, time.monotonic())
-    return response

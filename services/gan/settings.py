@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.settings import BackendSettings
 from services.common.providers import Choice
 
@@ -48,11 +49,17 @@ class GanSettings(BackendSettings):
     apart by API key, without keys by address."""
 
     max_images_per_request: int = Field(1024, ge=1)
-    """Images that one Sample or Discriminate may ask for. Replies travel in one message: 1024 raw float32 images of
-    28x28 are 3.2 MB, and clients take 4 MiB unless told otherwise."""
+    """Images that one Sample or Discriminate may ask for, if their reply fits `max_reply_bytes`."""
 
     max_images_per_stream: int = Field(100_000, ge=1)
     """Images that one SampleStream may ask for."""
+
+    max_reply_bytes: int = Field(MAX_MESSAGE_BYTES, ge=1024, lt=2**31)
+    """Bytes of a reply of Sample or Discriminate, beyond which it is refused before the work, and of a part of
+    SampleStream without images_per_message. 4 MiB are what gRPC clients take unless told otherwise."""
+
+    max_part_bytes: int = Field(16 * MAX_MESSAGE_BYTES, ge=1024, lt=2**31)
+    """Bytes of a part of SampleStream whose caller chose images_per_message."""
 
     max_batch_delay_seconds: float = Field(0.0, ge=0.0, le=1.0)
     """Seconds that the first image of a batch may wait for others while the model is free; 0: none."""

@@ -41,12 +41,6 @@ def drawing(request: gan_pb2.SampleRequest, spec: ImageSpec, max_count: int, pre
     )
 
 
-def images_per_message(request: gan_pb2.SampleStreamRequest, max_batch_size: int) -> int:
-    """Return the images a message. Raises InvalidArgument."""
-    size = request.images_per_message if request.HasField("images_per_message") else max_batch_size
-    return check_int("images_per_message", size, 1, max_batch_size)
-
-
 def exhibits(request: gan_pb2.DiscriminateRequest, spec: ImageSpec, max_count: int) -> Exhibits:
     """Return the images and classes to judge. Raises InvalidArgument."""
     images = decoded_images("images", request.images, spec, min(max_count, MAX_DISCRIMINATED_IMAGES))

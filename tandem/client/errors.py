@@ -2,6 +2,7 @@
 
     TandemRpcError
     ├── InvalidArgument     the request is wrong: `violations` name the fields
+    │   └── ReplyTooLarge   what it asks for does not fit one reply, so nothing was done for it
     ├── NotFound            no such model: the message lists those there are
     ├── Unauthenticated     the server wants an API key, and has not got one that it knows
     ├── ResourceExhausted   a queue is full, or the API key's budget used up: try again after `retry_after_seconds`
@@ -31,6 +32,7 @@ from tandem.client.credentials import CA, CERT, KEY
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 
 _DETAILS_KEY = "grpc-status-details-bin"
+_REPLY_TOO_LARGE = "REPLY_TOO_LARGE"
 # The words of grpc's core, with or without others around them. 2 is INTERNAL_ERROR of HTTP/2.
 _RESET = "Received RST_STREAM with error code 2"
 
@@ -41,6 +43,8 @@ class FieldViolation:
 
     field: str
     description: str
+    reason: str = ""
+    """What a program may tell it by, as REPLY_TOO_LARGE; empty if nothing."""
 
 
 class TandemRpcError(Exception):
@@ -66,6 +70,10 @@ class TandemRpcError(Exception):
 
 class InvalidArgument(TandemRpcError):
     """The request must change."""
+
+
+class ReplyTooLarge(InvalidArgument):
+    """The reply would have more bytes than the server sends in one message; the text names the RPC that sends parts."""
 
 
 class NotFound(TandemRpcError):
@@ -150,7 +158,10 @@ def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> Tande
         if fault := _handshake_fault(message):
             return HandshakeFailed(code, f"{address} {fault}")
         return NotReachable(code, f"nothing answers at {address}")
-    return _BY_CODE.get(code, TandemRpcError)(code, message, violations, retry_after_seconds)
+    kind = _BY_CODE.get(code, TandemRpcError)
+    if any(each.reason == _REPLY_TOO_LARGE for each in violations):
+        kind = ReplyTooLarge
+    return kind(code, message, violations, retry_after_seconds)
 
 
 def _details(trailers: Metadata | None) -> list[status_pb2.Status]:
@@ -162,7 +173,7 @@ def _details(trailers: Metadata | None) -> list[status_pb2.Status]:
 
 
 def _violations(request: error_details_pb2.BadRequest) -> tuple[FieldViolation, ...]:
-    return tuple(FieldViolation(each.field, each.description) for each in request.field_violations)
+    return tuple(FieldViolation(each.field, each.description, each.reason) for each in request.field_violations)
 
 
 def _is_cut_off(error: _CallError) -> bool:

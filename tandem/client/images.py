@@ -84,6 +84,21 @@ def joined(batches: Sequence[ImageBatch]) -> ImageBatch:
     )
 
 
+def joined_parts(parts: Sequence[Images]) -> Images:
+    """Return the parts of a stream, all of them in their order, as the one reply that they might have been."""
+    batch = joined(parts)
+    return Images(
+        shape=batch.shape,
+        encoding=batch.encoding,
+        data=batch.data,
+        png=batch.png,
+        labels=tuple(label for part in parts for label in part.labels),
+        seed=parts[0].seed,
+        first_index=parts[0].first_index,
+        timings=parts[-1].timings,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """What the discriminator thinks: `scores` [number], higher is more like the training data; `features`

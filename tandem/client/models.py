@@ -31,7 +31,10 @@ class SequentialModel:
 
 @dataclass(frozen=True)
 class ParallelModel:
-    """A generator; `image_shape` is height, width, channels, `providers` are those that really run the model."""
+    """A generator; `image_shape` is height, width, channels, `providers` are those that really run the model.
+
+    `max_reply_bytes` is what one reply has at most; 0 if the server does not say.
+    """
 
     name: str
     licence: str
@@ -43,6 +46,7 @@ class ParallelModel:
     providers: tuple[str, ...]
     max_batch_size: int
     has_discriminator: bool
+    max_reply_bytes: int = 0
 
 
 @dataclass(frozen=True)

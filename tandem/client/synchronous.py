@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Self, Unpack, cast
 
@@ -12,13 +13,15 @@ from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
 from tandem.client import replies, requests
 from tandem.client.channels import DEFAULT_ADDRESS, open_channel
 from tandem.client.credentials import Credentials
-from tandem.client.errors import typed_errors
-from tandem.client.images import ImageBatch, Images, Verdict
+from tandem.client.errors import ReplyTooLarge, typed_errors
+from tandem.client.images import ImageBatch, Images, Verdict, joined_parts
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
 from tandem.client.text import Completion, GenerateChunk, Score
+from tandem.client.timeouts import time_left
 from tandem.gan.v1.gan_pb2 import ListModelsRequest as ListParallelModels
+from tandem.gan.v1.gan_pb2 import SampleStreamRequest
 from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 
 
@@ -123,9 +126,13 @@ class TandemClient:
         return replies.scores(self._unary(self._sequential.Score, request, timeout_seconds))
 
     def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
-        """Draw `count` images, 1 to 1,024 unless the server says otherwise."""
+        """Draw `count` images, 1 to 1,024 unless the server says otherwise; in parts where one reply is too small."""
         request = requests.sample_request(count, options)
-        return replies.images(self._unary(self._parallel.Sample, request, options.get("timeout_seconds")))
+        remaining_seconds = time_left(options.get("timeout_seconds"))
+        with contextlib.suppress(ReplyTooLarge):
+            return replies.images(self._unary(self._parallel.Sample, request, remaining_seconds()))
+        parts = self._parts(SampleStreamRequest(sample=request), remaining_seconds())
+        return joined_parts(list(parts))
 
     def sample_stream(
         self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]

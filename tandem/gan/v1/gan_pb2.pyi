@@ -93,7 +93,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "licence", "image_shape", "latent_dim", "num_classes", "class_names", "value_range", "providers", "max_batch_size", "has_discriminator")
+    __slots__ = ("name", "licence", "image_shape", "latent_dim", "num_classes", "class_names", "value_range", "providers", "max_batch_size", "has_discriminator", "max_reply_bytes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     IMAGE_SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +104,7 @@ class Model(_message.Message):
     PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     HAS_DISCRIMINATOR_FIELD_NUMBER: _ClassVar[int]
+    MAX_REPLY_BYTES_FIELD_NUMBER: _ClassVar[int]
     name: str
     licence: str
     image_shape: _containers.RepeatedScalarFieldContainer[int]
@@ -114,4 +115,5 @@ class Model(_message.Message):
     providers: _containers.RepeatedScalarFieldContainer[str]
     max_batch_size: int
     has_discriminator: bool
-    def __init__(self, name: _Optional[str] = ..., licence: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., latent_dim: _Optional[int] = ..., num_classes: _Optional[int] = ..., class_names: _Optional[_Iterable[str]] = ..., value_range: _Optional[_Iterable[float]] = ..., providers: _Optional[_Iterable[str]] = ..., max_batch_size: _Optional[int] = ..., has_discriminator: _Optional[bool] = ...) -> None: ...
+    max_reply_bytes: int
+    def __init__(self, name: _Optional[str] = ..., licence: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., latent_dim: _Optional[int] = ..., num_classes: _Optional[int] = ..., class_names: _Optional[_Iterable[str]] = ..., value_range: _Optional[_Iterable[float]] = ..., providers: _Optional[_Iterable[str]] = ..., max_batch_size: _Optional[int] = ..., has_discriminator: _Optional[bool] = ..., max_reply_bytes: _Optional[int] = ...) -> None: ...

@@ -62,21 +62,22 @@ class GanServiceServicer:
     """
 
     def Sample(self, request, context):
-        """Draws images and returns them all in one message.
+        """Draws images and returns them all in one message, of at most Model.max_reply_bytes. A request whose reply could have
+        more is refused with INVALID_ARGUMENT before any work; its google.rpc.BadRequest has the reason REPLY_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SampleStream(self, request, context):
-        """Draws images and returns them in parts as they are made: for counts that do not fit one message.
+        """Draws images and returns them in parts as they are made: for any count and any size of image.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Discriminate(self, request, context):
-        """Returns the discriminator's verdict on given images.
+        """Returns the discriminator's verdict on given images; its reply is bounded like Sample's. Requests may have 4 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

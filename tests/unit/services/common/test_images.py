@@ -50,9 +50,15 @@ def test_the_generator_s_own_array_is_left_alone():
 @pytest.mark.parametrize("encoding", ["uint8", "float32"])
 def test_raw_round_trip(spec, encoding):
     images = from_uint8(levels_of(spec), spec.value_range)
-    data = raw_bytes(levels_of(spec) if encoding == "uint8" else images)
+    data = raw_bytes([levels_of(spec) if encoding == "uint8" else images])
     assert len(data) == images.size * (1 if encoding == "uint8" else 4)
     np.testing.assert_allclose(decode_raw("images", data, 3, encoding, spec), images, atol=1e-6)
+
+
+def test_parts_follow_each_other_however_their_memory_is_laid_out():
+    levels = levels_of(COLOUR)
+    channels_first = np.ascontiguousarray(levels.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+    assert raw_bytes([channels_first]) == raw_bytes([channels_first[:1], channels_first[1:]]) == levels.tobytes()
 
 
 @pytest.mark.parametrize("spec", [GREY, COLOUR, ImageSpec(shape=(4, 5, 4))])

@@ -5,7 +5,7 @@ import pytest
 
 from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec
-from services.gan.validation import drawing, exhibits, images_per_message
+from services.gan.validation import drawing, exhibits
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 
@@ -115,17 +115,6 @@ def test_fields_of_a_stream_are_named_by_their_path():
     with pytest.raises(InvalidArgument) as refused:
         drawing(gan_pb2.SampleRequest(count=0), SPEC, MAX_COUNT, "sample.")
     assert refused.value.field == "sample.count"
-
-
-def test_images_per_message():
-    assert images_per_message(gan_pb2.SampleStreamRequest(), 8) == 8
-    assert images_per_message(gan_pb2.SampleStreamRequest(images_per_message=3), 8) == 3
-
-
-@pytest.mark.parametrize("size", [0, -1, 9, 10**9])
-def test_bad_images_per_message(size):
-    with pytest.raises(InvalidArgument, match="images_per_message"):
-        images_per_message(gan_pb2.SampleStreamRequest(images_per_message=size), 8)
 
 
 def shown(count=2, spec=SPEC, labels=(0, 1), encoding=images_pb2.ENCODING_RAW_UINT8, shape=None, data=None, png=()):
