@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 
 from runtime.errors import InvalidArgument
 from runtime.rpc import Call
+from services.common.image_sizes import max_image_bytes
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import Rows
 from services.gan.image_model import ImageModel
-from services.gan.look_ahead import made_ahead
+from services.gan.look_ahead import Room, made_ahead
 from services.gan.metrics import GanMetrics
 from services.gan.rendering import aside, discriminate_response, fill_response, timings_message
 from services.gan.reply_size import check_images, check_verdicts, images_a_part
@@ -30,6 +31,7 @@ class GanServicer:
         self._max_images_per_stream = settings.max_images_per_stream
         self._max_reply_bytes = settings.max_reply_bytes
         self._max_part_bytes = settings.max_part_bytes
+        self._room = Room(settings.max_ahead_bytes)
         self._metrics = metrics
 
     async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
@@ -54,7 +56,9 @@ class GanServicer:
         rows = (range(first, min(first + size, wanted.count)) for first in range(0, wanted.count, size))
         # Enough to keep every instance busy while the reader is served, and no more.
         max_ahead = -(-(model.num_instances + 1) * model.max_batch_size // size)
-        parts = made_ahead((_draw_part(model, wanted, each, call, timeline) for each in rows), max_ahead)
+        coroutines = (_draw_part(model, wanted, each, call, timeline) for each in rows)
+        part_bytes = size * max_image_bytes(model.image.shape, wanted.encoding)
+        parts = made_ahead(coroutines, max_ahead, self._room, part_bytes)
         async with contextlib.aclosing(parts):
             async for response in parts:
                 if response.part.first_index + response.part.images.shape[0] == wanted.count:

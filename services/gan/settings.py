@@ -61,6 +61,10 @@ class GanSettings(BackendSettings):
     max_part_bytes: int = Field(16 * MAX_MESSAGE_BYTES, ge=1024, lt=2**31)
     """Bytes of a part of SampleStream whose caller chose images_per_message."""
 
+    max_ahead_bytes: int = Field(64 * MAX_MESSAGE_BYTES, ge=0)
+    """Bytes of parts that are made before their readers have taken the ones before, of all streams together. Each
+    stream has one part beside that."""
+
     max_batch_delay_seconds: float = Field(0.0, ge=0.0, le=1.0)
     """Seconds that the first image of a batch may wait for others while the model is free; 0: none."""
 

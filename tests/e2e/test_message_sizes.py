@@ -1,0 +1,94 @@
+"""A plain gRPC client, with no option set, draws images of any size through the real gateway."""
+
+import base64
+import subprocess
+import sys
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+
+from bench.processes import free_port, serving
+from tandem.client import TandemClient
+from tandem.common.v1 import images_pb2
+from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+from tests.e2e.conftest import Stack
+from tests.large_generator import add_large_generator
+
+FLOAT32 = images_pb2.ENCODING_RAW_FLOAT32
+NUM_IMAGES = 64
+SHAPE = (128, 128, 3)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    models_dir = tmp_path_factory.mktemp("models")
+    add_large_generator(models_dir, width=4)
+    gan, grpc_port, http_port = (free_port() for _ in range(3))
+    flags = ("--models", "large", "--models-dir", str(models_dir), "--metrics-port", str(free_port()))
+    targets = ("--ar-targets", "", "--gan-targets", f"127.0.0.1:{gan}", "--http-port", str(http_port))
+    with (
+        serving("services.gan", "--port", str(gan), *flags, port=gan),
+        serving("gateway", "--port", str(grpc_port), *targets, port=grpc_port),
+    ):
+        yield Stack(f"127.0.0.1:{grpc_port}", f"http://127.0.0.1:{http_port}")
+
+
+@pytest.fixture
+def stub(large):
+    with grpc.insecure_channel(large.address) as channel:
+        yield gan_pb2_grpc.GanServiceStub(channel)
+
+
+SAMPLE = gan_pb2.SampleRequest(model="large", count=NUM_IMAGES, seed=3, encoding=FLOAT32)
+
+
+def test_a_plain_client_draws_what_fits_no_message_as_a_stream(stub):
+    parts = [message.part for message in stub.SampleStream(gan_pb2.SampleStreamRequest(sample=SAMPLE))]
+    pixels = np.frombuffer(b"".join(part.images.data for part in parts), "<f4").reshape(NUM_IMAGES, *SHAPE)
+    assert np.abs(pixels).max() <= 1
+    assert len(np.unique(pixels[:, 0, 0, 0])) == NUM_IMAGES
+    single = stub.Sample(gan_pb2.SampleRequest(model="large", seed=3, encoding=FLOAT32)).images
+    np.testing.assert_array_equal(np.frombuffer(single.data, "<f4"), pixels[0].ravel())
+
+
+def test_a_unary_call_says_what_to_do_instead(stub, large):
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.Sample(SAMPLE)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "1 to 21, as one reply has at most 4194304 bytes; SampleStream" in refused.value.details()
+
+
+def test_the_client_and_the_command_do_it_by_themselves(large, tmp_path):
+    with TandemClient(large.address) as client:
+        images = client.sample(NUM_IMAGES, model="large", seed=3, encoding="float32")
+    assert images.pixels.shape == (NUM_IMAGES, *SHAPE)
+    command = (
+        "sample",
+        "--count",
+        "100",
+        "--seed",
+        "3",
+        "--out",
+        str(tmp_path / "grid.png"),
+        "--address",
+        large.address,
+    )
+    done = subprocess.run([sys.executable, "-m", "tandem.cli", *command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "100 images in" in done.stdout + done.stderr
+
+
+def test_json_says_it_too_and_streams_lines(large):
+    path = f"{large.web}/tandem.gan.v1.GanService"
+    message = {"model": "large", "count": NUM_IMAGES, "seed": "3", "encoding": "ENCODING_RAW_FLOAT32"}
+    refused = httpx.post(f"{path}/Sample", json=message)
+    assert refused.status_code == 400
+    (detail,) = refused.json()["error"]["details"]
+    assert detail["fieldViolations"][0]["reason"] == "REPLY_TOO_LARGE"
+    streamed = httpx.post(f"{path}/SampleStream", json={"sample": message}, timeout=60)
+    lines = [line for line in streamed.iter_lines() if line]
+    assert lines[-1] == '{"end":{}}'
+    num_bytes = sum(len(base64.b64decode(line.split('"data":"')[1].split('"')[0])) for line in lines[:-1])
+    assert num_bytes == NUM_IMAGES * 4 * int(np.prod(SHAPE))
