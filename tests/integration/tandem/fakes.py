@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from runtime.errors import NotFound
+from runtime.errors import NotFound, ReplyTooLarge
 from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
 from services.ar.generation import whole
@@ -116,11 +116,14 @@ class FakeParallel:
     def __init__(self) -> None:
         self.requests: list[Any] = []
         self.stream_closed = asyncio.Event()
+        self.max_reply_images = 1000
 
     async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
         self.requests.append(request)
         if request.model not in ("", "fake-gan"):
             raise NotFound(request.model, ["fake-gan"])
+        if request.count > self.max_reply_images:
+            raise ReplyTooLarge("count", request.count, f"1 to {self.max_reply_images}; SampleStream sends parts")
         response = self._images(request, 0, request.count)
         response.timings.CopyFrom(Timings(compute_seconds=0.004, total_seconds=0.005))
         return response
@@ -128,6 +131,7 @@ class FakeParallel:
     async def sample_stream(
         self, request: gan_pb2.SampleStreamRequest, call: Call
     ) -> AsyncIterator[gan_pb2.SampleStreamResponse]:
+        self.requests.append(request)
         step = request.images_per_message or 2
         try:
             for first in range(0, request.sample.count, step):

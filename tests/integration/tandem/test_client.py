@@ -147,6 +147,16 @@ async def test_sample_stream_returns_parts_in_order(call: Caller) -> None:
     assert [len(part) for part in parts] == [2, 2, 1]
 
 
+async def test_sample_that_fits_no_reply_comes_as_a_stream(call: Caller, gateway: FakeGateway) -> None:
+    gateway.parallel.max_reply_images = 4
+    images = await call("sample", 5, labels=2, seed=10, timeout_seconds=30)
+    assert images.pixels[:, 0, 0, 0].tolist() == [10, 11, 12, 13, 14]
+    assert (images.labels, images.seed, images.first_index) == ((2,) * 5, 10, 0)
+    refused, streamed = gateway.parallel.requests
+    assert streamed.sample == refused
+    assert not streamed.HasField("images_per_message")
+
+
 async def test_latents_arrive(call: Caller, gateway: FakeGateway) -> None:
     await call("sample", 2, latents=np.array([[1, 2], [3, 4]], np.float32), truncation=0.5)
     request = gateway.parallel.requests[0]

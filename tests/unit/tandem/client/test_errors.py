@@ -5,6 +5,8 @@ from __future__ import annotations
 import grpc
 import pytest
 
+from runtime.errors import InvalidArgument, ReplyTooLarge
+from runtime.rpc import status_details
 from tandem import client
 from tandem.client.errors import Metadata, rpc_error
 
@@ -42,6 +44,17 @@ def test_each_code_has_its_class(code: grpc.StatusCode, expected: type) -> None:
 def test_strange_trailers_do_no_harm(trailers: Metadata | None) -> None:
     error = rpc_error(FakeError(grpc.StatusCode.INVALID_ARGUMENT, None, trailers), "a:1")
     assert (error.message, error.violations, error.retry_after_seconds) == ("", (), None)
+
+
+def test_a_reply_that_would_not_fit_has_a_class_and_a_reason() -> None:
+    details = status_details(ReplyTooLarge("count", 22, "1 to 21"))
+    error = rpc_error(FakeError(grpc.StatusCode.INVALID_ARGUMENT, "text", list(details.items())), "a:1")
+    assert type(error) is client.ReplyTooLarge
+    assert isinstance(error, client.InvalidArgument)
+    assert [(each.field, each.reason) for each in error.violations] == [("count", "REPLY_TOO_LARGE")]
+    details = status_details(InvalidArgument("count", 0, "1 to 21"))
+    error = rpc_error(FakeError(grpc.StatusCode.INVALID_ARGUMENT, "text", list(details.items())), "a:1")
+    assert (type(error), error.violations[0].reason) == (client.InvalidArgument, "")
 
 
 CUT_OFF = "Received RST_STREAM with error code 2"
