@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from operator import methodcaller
 from typing import Any, NoReturn, Protocol
 
 import grpc
@@ -125,7 +126,8 @@ def _method_handler(
                     outcome.sent(response)
                     await write(context, response)
 
-    serialize = GetMessageClass(method.output_type).SerializeToString
+    # Not the class's own: a method may give what only looks like a message, to write large contents without copies.
+    serialize = methodcaller("SerializeToString")
     if method.server_streaming:
         return grpc.stream_stream_rpc_method_handler(stream, response_serializer=serialize)
     return grpc.stream_unary_rpc_method_handler(unary, response_serializer=serialize)

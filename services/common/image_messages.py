@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec
-from services.common.images import Encoding, Images, check_png, decode_png, decode_raw, encode_png, raw_bytes
+from services.common.images import Encoding, Images, check_png, decode_png, decode_raw, encode_png, raw_values
 from tandem.common.v1 import images_pb2
 
 ENCODINGS: dict[int, Encoding] = {
@@ -63,11 +63,15 @@ def fill_image_batch(batch: images_pb2.ImageBatch, parts: Sequence[Pixels], enco
 
     A message is filled where it lies because protobuf copies every message that is put into another one.
     """
-    count = sum(len(pixels) for pixels in parts)
-    batch.shape.extend((count, *parts[0].shape[1:]))
-    batch.encoding = _PROTO_ENCODINGS[encoding]
+    describe_images(batch, parts, encoding)
     if encoding == "png":
         for pixels in parts:
             batch.png.extend(encode_png(pixels))  # type: ignore[arg-type]
     else:
-        batch.data = raw_bytes(parts)
+        batch.data = raw_values(parts).tobytes()
+
+
+def describe_images(batch: images_pb2.ImageBatch, parts: Sequence[Pixels], encoding: Encoding) -> None:
+    """Say in an empty message what images it has: all that `fill_image_batch` does besides the images themselves."""
+    batch.shape.extend((sum(len(pixels) for pixels in parts), *parts[0].shape[1:]))
+    batch.encoding = _PROTO_ENCODINGS[encoding]

@@ -51,17 +51,15 @@ def check_png(field: str, num_channels: int) -> None:
         raise InvalidArgument(field, "PNG", f"raw encodings: the model's images have {num_channels} channels")
 
 
-def raw_bytes(parts: Sequence[npt.NDArray[Any]]) -> bytes:
-    """Return the values of all parts, uint8 or float32, in the order of their shapes: one byte each, or four,
-    little-endian. Copies every value once, those of channels first among several parts twice.
+def raw_values(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return the values of all parts, uint8 or float32, in the order of their shapes, little-endian.
+
+    They are in a block of memory of their own: a part may be a small piece of a batch, which is not to stay for it.
     """
-    if len(parts) == 1:
-        return _little_endian(parts[0]).tobytes()
-    return b"".join(np.ascontiguousarray(_little_endian(pixels)).data for pixels in parts)
-
-
-def _little_endian(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
+    count = sum(len(pixels) for pixels in parts)
+    values = np.empty((count, *parts[0].shape[1:]), parts[0].dtype.newbyteorder("<"))
+    np.concatenate(parts, out=values)
+    return values
 
 
 def encode_png(levels: npt.NDArray[np.uint8]) -> list[bytes]:

@@ -7,10 +7,12 @@ from typing import TypeVar
 import numpy as np
 
 from runtime.metrics import Timings
-from services.common.image_messages import fill_image_batch
+from services.common.image_messages import Pixels, describe_images, fill_image_batch
+from services.common.images import Encoding, raw_values
 from services.gan.discriminator import Verdict
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import Drawn
+from services.gan.reply import SampleReply
 from tandem.common.v1 import timings_pb2
 from tandem.gan.v1 import gan_pb2
 
@@ -28,19 +30,24 @@ async def aside(num_images: int, work: Callable[..., T], *arguments: object) -> 
     return await asyncio.to_thread(work, *arguments)
 
 
-async def fill_response(
-    response: gan_pb2.SampleResponse, drawing: Drawing, parts: Sequence[Drawn], first_index: int
-) -> None:
-    """Put what was drawn in `parts` into an empty reply, without timings."""
-    pixels = [part.pixels for part in parts]
-    if drawing.encoding == "png" or sum(each.nbytes for each in pixels) > MAX_INLINE_BYTES:
-        await asyncio.to_thread(fill_image_batch, response.images, pixels, drawing.encoding)
-    else:
-        fill_image_batch(response.images, pixels, drawing.encoding)
+async def sample_reply(drawing: Drawing, parts: Sequence[Drawn], first_index: int) -> SampleReply:
+    """Return the reply that carries what was drawn in `parts`, without timings."""
+    message = gan_pb2.SampleResponse(seed=drawing.seed, first_index=first_index)
     for part in parts:
         if part.labels is not None:
-            response.labels.extend(part.labels.tolist())
-    response.seed, response.first_index = drawing.seed, first_index
+            message.labels.extend(part.labels.tolist())
+    pixels = [part.pixels for part in parts]
+    if drawing.encoding == "png" or sum(each.nbytes for each in pixels) > MAX_INLINE_BYTES:
+        return await asyncio.to_thread(_with_images, message, pixels, drawing.encoding)
+    return _with_images(message, pixels, drawing.encoding)
+
+
+def _with_images(message: gan_pb2.SampleResponse, pixels: Sequence[Pixels], encoding: Encoding) -> SampleReply:
+    if encoding == "png":
+        fill_image_batch(message.images, pixels, encoding)
+        return SampleReply(message)
+    describe_images(message.images, pixels, encoding)
+    return SampleReply(message, raw_values(pixels))
 
 
 def discriminate_response(verdicts: Sequence[Verdict]) -> gan_pb2.DiscriminateResponse:

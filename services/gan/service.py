@@ -13,7 +13,8 @@ from services.gan.drawing_pass import Rows
 from services.gan.image_model import ImageModel
 from services.gan.look_ahead import Room, made_ahead
 from services.gan.metrics import GanMetrics
-from services.gan.rendering import aside, discriminate_response, fill_response, timings_message
+from services.gan.rendering import aside, discriminate_response, sample_reply, timings_message
+from services.gan.reply import SamplePart, SampleReply
 from services.gan.reply_size import check_images, check_verdicts, images_a_part
 from services.gan.settings import GanSettings
 from services.gan.timeline import Timeline
@@ -34,20 +35,17 @@ class GanServicer:
         self._room = Room(settings.max_ahead_bytes)
         self._metrics = metrics
 
-    async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
+    async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> SampleReply:
         model = self._worker.get(request.model)
         call.model = model.name
         wanted = drawing(request, model.image, self._max_images_per_request)
         check_images("count", wanted.count, model.image, wanted.encoding, self._max_reply_bytes)
         timeline = _timeline(call)
-        response = gan_pb2.SampleResponse()
-        await _draw(model, wanted, range(wanted.count), call, timeline, response)
-        await self._conclude(model, response, wanted.count, call, timeline)
-        return response
+        reply = await _draw(model, wanted, range(wanted.count), call, timeline)
+        await self._conclude(model, reply.message, wanted.count, call, timeline)
+        return reply
 
-    async def sample_stream(
-        self, request: gan_pb2.SampleStreamRequest, call: Call
-    ) -> AsyncIterator[gan_pb2.SampleStreamResponse]:
+    async def sample_stream(self, request: gan_pb2.SampleStreamRequest, call: Call) -> AsyncIterator[SamplePart]:
         model = self._worker.get(request.sample.model)
         call.model = model.name
         wanted = drawing(request.sample, model.image, self._max_images_per_stream, "sample.")
@@ -56,14 +54,14 @@ class GanServicer:
         rows = (range(first, min(first + size, wanted.count)) for first in range(0, wanted.count, size))
         # Enough to keep every instance busy while the reader is served, and no more.
         max_ahead = -(-(model.num_instances + 1) * model.max_batch_size // size)
-        coroutines = (_draw_part(model, wanted, each, call, timeline) for each in rows)
+        coroutines = (_draw(model, wanted, each, call, timeline) for each in rows)
         part_bytes = size * max_image_bytes(model.image.shape, wanted.encoding)
         parts = made_ahead(coroutines, max_ahead, self._room, part_bytes)
         async with contextlib.aclosing(parts):
-            async for response in parts:
-                if response.part.first_index + response.part.images.shape[0] == wanted.count:
-                    await self._conclude(model, response.part, wanted.count, call, timeline)
-                yield response
+            async for reply in parts:
+                if reply.message.first_index + reply.images.shape[0] == wanted.count:
+                    await self._conclude(model, reply.message, wanted.count, call, timeline)
+                yield SamplePart(reply)
 
     async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
         model = self._worker.get(request.model)
@@ -108,24 +106,14 @@ def _timeline(call: Call) -> Timeline:
     return timeline
 
 
-async def _draw_part(
-    model: ImageModel, wanted: Drawing, rows: range, call: Call, timeline: Timeline
-) -> gan_pb2.SampleStreamResponse:
+async def _draw(model: ImageModel, wanted: Drawing, rows: range, call: Call, timeline: Timeline) -> SampleReply:
     """Draw the images `rows` of what is wanted, as one part of the reply."""
-    response = gan_pb2.SampleStreamResponse()
-    await _draw(model, wanted, rows, call, timeline, response.part)
-    return response
-
-
-async def _draw(
-    model: ImageModel, wanted: Drawing, rows: range, call: Call, timeline: Timeline, response: gan_pb2.SampleResponse
-) -> None:
-    """Draw the images `rows` of what is wanted into an empty response."""
     if rows.start:
         # A full queue refuses a request at its beginning, not in its middle.
         await model.batcher.wait_for_room(len(rows), call.owner)
     part = Rows(wanted, rows.start)
     batched = await model.batcher.submit(part, len(rows), call.deadline, call.owner, is_begun=rows.start > 0)
     timeline.add_batched(batched)
-    await fill_response(response, wanted, batched.results, rows.start)
+    reply = await sample_reply(wanted, batched.results, rows.start)
     timeline.add_encode(batched.passes[-1].ended_at, time.monotonic())
+    return reply

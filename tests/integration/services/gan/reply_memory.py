@@ -13,8 +13,8 @@ import numpy as np
 
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import Drawn
-from services.gan.rendering import fill_response
-from tandem.gan.v1 import gan_pb2
+from services.gan.rendering import sample_reply
+from services.gan.reply import SamplePart
 from tests.faults.attacks.peak_memory import MIB, PeakMemory
 
 NUM_IMAGES = 64
@@ -25,21 +25,20 @@ def pixels() -> np.ndarray:
     return np.full((NUM_IMAGES, 3, 128, 128), 0.5, np.float32).transpose(0, 2, 3, 1)
 
 
-async def reply(drawn: Drawn) -> bytes:
+async def reply(drawn: Drawn) -> float:
+    """Return the growth of the peak in MiB."""
+    peak = PeakMemory(os.getpid())
     wanted = Drawing(count=NUM_IMAGES, latent_dim=8, num_classes=0, encoding="float32")
-    response = gan_pb2.SampleStreamResponse()
-    await fill_response(response.part, wanted, [drawn], 0)
-    return response.SerializeToString()
+    message = SamplePart(await sample_reply(wanted, [drawn], 0)).SerializeToString()
+    assert len(message) >= drawn.pixels.nbytes
+    return peak.growth_mib()
 
 
 def main() -> None:
     # What a first reply loads, and a thread's own memory, are no part of it.
     asyncio.run(reply(Drawn(pixels()[:1], None)))
     drawn = Drawn(pixels(), None)
-    peak = PeakMemory(os.getpid())
-    message = asyncio.run(reply(drawn))
-    assert len(message) >= drawn.pixels.nbytes
-    print(peak.growth_mib() * MIB / drawn.pixels.nbytes)
+    print(asyncio.run(reply(drawn)) * MIB / drawn.pixels.nbytes)
 
 
 if __name__ == "__main__":

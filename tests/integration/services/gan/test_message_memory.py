@@ -17,10 +17,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def test_a_large_reply_is_not_copied_from_message_to_message():
-    """Protobuf itself takes three times the pixels; each message that is put into another one takes two more."""
+    """Twice the pixels: once in the order of the reply, once in the bytes. Inside a message they cost more."""
     command = [sys.executable, "-m", "tests.integration.services.gan.reply_memory"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert 1 < float(printed) < 4
+    assert 1 < float(printed) < 2.5
 
 
 async def test_a_stream_takes_memory_by_its_parts_and_not_by_its_length(tmp_path):

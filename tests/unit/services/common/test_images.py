@@ -11,7 +11,7 @@ from PIL import Image
 
 from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec
-from services.common.images import check_png, decode_png, decode_raw, encode_png, from_uint8, raw_bytes, to_uint8
+from services.common.images import check_png, decode_png, decode_raw, encode_png, from_uint8, raw_values, to_uint8
 
 RANGES = [(-1.0, 1.0), (0.0, 1.0), (0.0, 255.0), (-2.5, 7.0)]
 GREY = ImageSpec(shape=(4, 5, 1))
@@ -50,15 +50,19 @@ def test_the_generator_s_own_array_is_left_alone():
 @pytest.mark.parametrize("encoding", ["uint8", "float32"])
 def test_raw_round_trip(spec, encoding):
     images = from_uint8(levels_of(spec), spec.value_range)
-    data = raw_bytes([levels_of(spec) if encoding == "uint8" else images])
+    data = raw_values([levels_of(spec) if encoding == "uint8" else images]).tobytes()
     assert len(data) == images.size * (1 if encoding == "uint8" else 4)
     np.testing.assert_allclose(decode_raw("images", data, 3, encoding, spec), images, atol=1e-6)
+
+
+def test_a_piece_of_a_batch_does_not_keep_the_batch():
+    assert raw_values([levels_of(GREY)[:1]]).base is None
 
 
 def test_parts_follow_each_other_however_their_memory_is_laid_out():
     levels = levels_of(COLOUR)
     channels_first = np.ascontiguousarray(levels.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
-    assert raw_bytes([channels_first]) == raw_bytes([channels_first[:1], channels_first[1:]]) == levels.tobytes()
+    assert raw_values([channels_first]).data == raw_values([channels_first[:1], channels_first[1:]]).data == levels.data
 
 
 @pytest.mark.parametrize("spec", [GREY, COLOUR, ImageSpec(shape=(4, 5, 4))])
@@ -77,7 +81,7 @@ def test_png_is_what_other_readers_see():
 
 
 @pytest.mark.parametrize(("encoding", "num_bytes"), [("uint8", 59), ("uint8", 61), ("uint8", 0), ("float32", 60)])
-def test_raw_bytes_of_another_length_are_refused(encoding, num_bytes):
+def test_raw_values_of_another_length_are_refused(encoding, num_bytes):
     with pytest.raises(InvalidArgument, match=r"images\.data"):
         decode_raw("images", bytes(num_bytes), 3, encoding, GREY)
 
