@@ -5,8 +5,9 @@ import { fetchWithKey } from "./key.js";
 const SERVICES = { sequential: "tandem.ar.v1.AutoregressiveService", parallel: "tandem.gan.v1.GanService" };
 
 export class ApiError extends Error {
-  constructor(status, message) {
+  constructor(status, message, reason = "") {
     super(message);
+    this.reason = reason; // what a program may tell it by, as google.rpc.BadRequest has it
     this.status = status; // the name of a gRPC status code, or LOST: the gateway does not answer
   }
 }
@@ -72,8 +73,9 @@ async function asking(act) {
 }
 
 function refusal(body) {
+  const reason = body?.error?.details?.[0]?.fieldViolations?.[0]?.reason;
   return body?.error
-    ? new ApiError(body.error.status, body.error.message)
+    ? new ApiError(body.error.status, body.error.message, reason)
     : new ApiError("INTERNAL", "no reason given");
 }
 

@@ -1,11 +1,12 @@
 // The race: one order to both paradigms at the same instant, and a record of what arrived when.
 
-import { ApiError, call, explained, stream } from "./api.js";
+import { ApiError, explained, stream } from "./api.js";
 import { byId, prefersStillness, say } from "./dom.js";
 import { drawEmpty, paint } from "./lanes.js";
 import { forgetLikelihoods, judge, showOwnLikelihood } from "./likelihood.js";
 import { chosenOrder, offerClasses } from "./order.js";
 import { showPhases } from "./phases.js";
+import { sampled } from "./sampling.js";
 import { modelFor, onStatus } from "./status.js";
 import { halfway, verdict } from "./verdict.js";
 
@@ -129,7 +130,7 @@ async function inSequence(run, model, signal) {
 async function inParallel(run, model, signal) {
   const labels = run.label === null ? {} : { labels: [run.label] };
   const message = { model: model.name, count: run.count, ...labels };
-  const reply = await call("parallel", "Sample", message, signal);
+  const reply = await sampled(message, signal);
   run.wallSeconds = run.ended.parallel = elapsed(run);
   Object.assign(run, { wall: reply.images, labels: reply.labels ?? [] });
   run.parallelTimings = reply.timings;

@@ -1,9 +1,10 @@
 // A walk through the GAN's latent space: all steps in one request, then looked at one by one.
 
-import { ApiError, call, explained } from "./api.js";
+import { ApiError, explained } from "./api.js";
 import { byId, duration, element, prefersStillness, say } from "./dom.js";
 import { between, latentOf } from "./latents.js";
 import { drawOne, drawWall, imagesOf } from "./pictures.js";
+import { sampled } from "./sampling.js";
 import { modelFor, onStatus } from "./status.js";
 
 const NUM_STEPS = 49;
@@ -57,7 +58,7 @@ async function walk() {
   const labels = model.num_classes ? { labels: [Number(byId("walk-class").value)] } : {};
   const startedAt = performance.now();
   try {
-    const reply = await call("parallel", "Sample", {
+    const reply = await sampled({
       model: model.name,
       count: NUM_STEPS,
       latents: { values },

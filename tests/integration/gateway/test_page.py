@@ -108,6 +108,22 @@ async def test_the_judge_s_verdict_on_the_wall(browser: Browser, gan: FakeBacken
         assert page.complaints == []
 
 
+async def test_a_wall_that_fits_no_reply_comes_in_parts(browser: Browser, gan: FakeBackend) -> None:
+    """Twice: a refusal, then a stream. The judge gets the wall whole."""
+    gan.servicer.max_reply_images = 63
+    model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
+    async with page_of(browser, gan, model) as (page, servicer):
+        await page.race()
+        await page.says("#race-verdict", "In parallel: 64 ")
+        await page.at("#judge").click()
+        await page.says("#parallel-likelihood", "It cannot tell; judge can: 2.0 bits a tile on average, from 2.0 bits")
+        judged = servicer.scored[0].images
+        seed = gan.servicer.requests[-1].sample.seed
+        assert list(judged.images.shape) == [64, 4, 4, 1]
+        assert judged.images.data == b"".join(bytes([(seed + index) % 256]) * 16 for index in range(64))
+        assert len(judged.labels) == 64
+
+
 async def test_a_replay_asks_nobody(ar: FakeBackend, page: Watched) -> None:
     await page.race()
     num_requests = len(ar.servicer.requests)
