@@ -190,9 +190,7 @@ def _albums(pair: Pair, settings: Settings) -> dict[str, Album]:
 
 @contextlib.asynccontextmanager
 async def _channels(address: str, credentials: Credentials) -> AsyncIterator[list[grpc.aio.Channel]]:
-    # Channels with equal options would share one connection.
-    of_its_own = (("grpc.use_local_subchannel_pool", 1),)
-    channels = [open_async_channel(address, credentials, of_its_own) for _ in range(NUM_CONNECTIONS)]
+    channels = [open_async_channel(address, credentials) for _ in range(NUM_CONNECTIONS)]
     try:
         await _ready(address, channels)
         yield channels

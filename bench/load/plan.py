@@ -35,11 +35,8 @@ class Plan(BaseModel):
 @contextlib.asynccontextmanager
 async def connected(plan: Plan) -> AsyncIterator[list[list[Line]]]:
     """Open the connections; yield lines[connection][work]. Raises ConnectionError if no server is there."""
-    # Channels with equal options would share one connection.
-    credentials, of_its_own = Credentials.from_environment(), (("grpc.use_local_subchannel_pool", 1),)
-    channels = [
-        open_async_channel(plan.address, credentials, of_its_own) for _ in range(plan.scenario.connections_per_process)
-    ]
+    credentials, count = Credentials.from_environment(), plan.scenario.connections_per_process
+    channels = [open_async_channel(plan.address, credentials) for _ in range(count)]
     try:
         await _ready(channels, plan.address)
         yield [_lines(plan, channel, credentials) for channel in channels]

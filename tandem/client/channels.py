@@ -7,7 +7,7 @@ from tandem.client.credentials import Credentials
 DEFAULT_ADDRESS = "127.0.0.1:50050"
 _LOOPBACK_PREFIXES = ("127.", "localhost:", "[::1]:")
 
-Options = tuple[tuple[str, int], ...]
+_Options = tuple[tuple[str, int], ...]
 
 
 def is_loopback(address: str) -> bool:
@@ -23,17 +23,20 @@ def open_channel(address: str, credentials: Credentials) -> grpc.Channel:
     return grpc.secure_channel(address, secure, options=options)
 
 
-def open_async_channel(address: str, credentials: Credentials, more: Options = ()) -> grpc.aio.Channel:
-    """Return the same for asyncio, with `more` options."""
-    options, secure = (*channel_options(address), *more), credentials.of_channel()
+def open_async_channel(address: str, credentials: Credentials) -> grpc.aio.Channel:
+    """Return the same for asyncio."""
+    options, secure = channel_options(address), credentials.of_channel()
     if secure is None:
         return grpc.aio.insecure_channel(address, options=options)
     return grpc.aio.secure_channel(address, secure, options=options)
 
 
-def channel_options(address: str) -> Options:
+def channel_options(address: str) -> _Options:
     """Return grpc's options for a channel to `address` (host:port)."""
-    options: Options = (
+    options: _Options = (
+        # Channels with equal options would share one connection, and connections are what callers without keys are told
+        # apart by: two clients in one process would have one turn.
+        ("grpc.use_local_subchannel_pool", 1),
         ("grpc.max_receive_message_length", -1),  # a batch of images may be large
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
