@@ -25,11 +25,12 @@ def local_replies(limits: Limits) -> Json:
     full = "the gateway has as many requests in flight as it may"
     return {
         "mappers": [
+            # Before overflow, which Envoy notes as well of a request that may not be tried again.
+            _refused(_flags("UF"), StatusCode.UNAVAILABLE, f"{_BACKEND} is not reachable"),
+            _refused(_flags("UC", "UR", "URX"), StatusCode.UNAVAILABLE, f"{_BACKEND} went away during the request"),
             _busy(["UO"], full),
             _busy(["OM"], "the gateway is out of memory for further requests"),
             _refused(_flags("UH"), StatusCode.UNAVAILABLE, f"{_BACKEND} is not ready"),
-            _refused(_flags("UF"), StatusCode.UNAVAILABLE, f"{_BACKEND} is not reachable"),
-            _refused(_flags("UC", "UR", "URX"), StatusCode.UNAVAILABLE, f"{_BACKEND} went away during the request"),
             _refused(_flags("SI"), StatusCode.DEADLINE_EXCEEDED, f"nothing was sent or read for {limits.silence:g} s"),
             _refused(_code(408), StatusCode.DEADLINE_EXCEEDED, f"the request was not here within {limits.request:g} s"),
             _refused(

@@ -119,6 +119,19 @@ async def test_kill_9_of_one_of_two_loses_no_unary_call() -> None:
         assert any(entry.common_properties.upstream_request_attempt_count > 1 for entry in entries)
 
 
+async def test_what_a_killed_replica_had_and_may_not_be_tried_again_is_told_so() -> None:
+    """More further tries than may be under way are no sign that the gateway is full."""
+    no_retries = replace(QUICK, retry_min=0, retry_budget_percent=0.0)
+    async with backend_process() as (victim, target), proxy(ar_targets=[target], limits=no_retries) as running:
+        victim.send_signal(signal.SIGSTOP)
+        calls = [running.stream(SCORE, b"1") for _ in range(4)]
+        await running.until_active(4)
+        victim.kill()
+        gone = (grpc.StatusCode.UNAVAILABLE, "sequential backend went away during the request")
+        assert {(each.code, each.details) for each in [await ended(call) for call in calls]} == {gone}
+        assert (await running.observer.entry()).common_properties.response_flags.upstream_overflow
+
+
 async def test_kill_9_of_the_only_one_is_told_and_over_when_it_is_back(single: Proxy, ar: Backend) -> None:
     await ar.stop()
     ended_so = await single.call(SCORE)
