@@ -76,8 +76,9 @@ class Limits:
     """...before what was known is kept until the next time."""
     eject: float = 1.0
     """Time that a replica is left alone after connections to it failed; its health check may end it earlier."""
-    eject_after: int = 3
-    """Failed connections in a row that make a replica one to be left alone."""
+    eject_after: int = 2
+    """Failed connections in a row that make a replica one to be left alone: not more than `retries`, because one that
+    is gone has nothing under way, so that each try goes there until it is left alone."""
 
     # Tries.
     retries: int = 2

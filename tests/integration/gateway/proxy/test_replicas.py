@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import grpc
 
@@ -27,13 +28,19 @@ def held_by(*backends: Backend) -> list[int]:
 
 async def test_requests_go_where_least_is_under_way(pair: Proxy, ar: Backend, other: Backend) -> None:
     ar.answer = other.answer = never
-    calls = []
-    for count in range(1, 9):  # one after the other, so that each pick sees the ones before
-        calls.append(pair.stream(GENERATE))
-        await until(lambda count=count: sum(held_by(ar, other)) == count)
+    calls = await one_after_the_other(8, pair, ar, other)
     assert held_by(ar, other) == [4, 4]
     for call in calls:
         call.cancel()
+
+
+async def one_after_the_other(count: int, running: Proxy, *backends: Backend) -> list[Any]:
+    """Begin so many calls, of which each pick of a replica sees the ones before."""
+    calls = []
+    for number in range(1, count + 1):
+        calls.append(running.stream(GENERATE))
+        await until(lambda number=number: sum(held_by(*backends)) == number)
+    return calls
 
 
 async def until(holds: object) -> None:
@@ -75,6 +82,26 @@ async def test_a_replica_that_refuses_is_asked_once_and_then_another(pair: Proxy
     attempts = [(await pair.observer.entry(n + 1)).common_properties.upstream_request_attempt_count for n in range(8)]
     assert sorted(set(attempts)) == [1, 2]
     assert attempts.count(2) == len(ar.calls)
+
+
+async def test_the_one_with_least_under_way_is_gone_and_nobody_has_noticed(ar: Backend, other: Backend) -> None:
+    """Each try would go there, for it stays the one with least under way."""
+    done = asyncio.Event()
+
+    async def until_done(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        await done.wait()
+        yield b""
+
+    ar.answer, other.answer = until_done, never
+    async with proxy([ar, other], limits=replace(QUICK, health_interval=60.0)) as running:
+        calls = await one_after_the_other(6, running, ar, other)
+        done.set()
+        await running.until_active(3)
+        other.answer = until_done
+        await ar.stop()
+        assert (await running.call(SCORE)).code is grpc.StatusCode.OK
+        for call in calls:
+            call.cancel()
 
 
 async def test_other_errors_are_not_tried_again(pair: Proxy, ar: Backend, other: Backend) -> None:
