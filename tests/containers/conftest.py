@@ -85,6 +85,7 @@ def deployment(engine: Engine, images: dict[str, Image], figures: list[tuple[str
     try:
         seconds = running.up()
         figures.append((f"up until {', '.join(SERVICES)} are healthy", f"{seconds:.1f} s"))
+        running.at_rest = running.memory()
         yield running
     finally:
         running.down()

@@ -1,6 +1,7 @@
 """docker-compose.yml, brought up under an engine: its containers, seen from outside and from within."""
 
 import ipaddress
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,6 +66,8 @@ class Deployment:
         self.engine = engine
         self._files = (ROOT / "docker-compose.yml", *overrides)
         self._environment = environment or {}
+        self.at_rest: dict[str, tuple[str, float]] = {}
+        """What `memory` was when it had just come up."""
 
     def compose(self, *words: str) -> str:
         """Run docker-compose with the project's files."""
@@ -78,6 +81,12 @@ class Deployment:
         scales = (f"--scale={service}={count}" for service, count in scale.items())
         self.compose("up", "--detach", "--wait", "--no-build", "--no-recreate", *scales, *(services or SERVICES))
         return time.monotonic() - begun
+
+    def memory(self) -> dict[str, tuple[str, float]]:
+        """Return what each service takes, as "81MiB / 1.5GiB", and how many hundredths of its limit that is."""
+        lines = self.engine.docker("stats", "--no-stream", "--format", "{{json .}}").splitlines()
+        found = {each["Name"].split("-")[1]: each for each in map(json.loads, lines)}
+        return {name: (each["MemUsage"], float(each["MemPerc"].rstrip("%"))) for name, each in found.items()}
 
     def down(self) -> None:
         self.compose("down", "--volumes", "--timeout", "5")

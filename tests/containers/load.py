@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
+import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import httpx
+from tandem.client import TandemRpcError
+from tests.containers.waiting import until
 
-from tandem.client import AsyncTandemClient, ClassLabel, TandemRpcError
-from tests.containers.deployment import GATEWAY, WEB
-
-PATIENCE_SECONDS = 60.0
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass
@@ -33,13 +33,12 @@ class Outcome:
         return self.sent_at <= at <= self.ended_at
 
 
-def shown(outcomes: list[Outcome]) -> list[tuple[str, str, float]]:
-    """Return what a failing test should print: status, message, seconds."""
-    return [(each.code, each.message, round(each.seconds, 3)) for each in outcomes]
+def shown(outcomes: list[Outcome]) -> dict[str, int]:
+    """Return what a failing test should print: how many ended how."""
+    return dict(Counter(f"{each.code}: {_NUMBER.sub('N', each.message)}" for each in outcomes))
 
 
 Ask = Callable[[int], Awaitable[None]]
-AskerContext = AbstractAsyncContextManager[Ask]
 
 
 @dataclass
@@ -91,62 +90,4 @@ class Load:
     async def more(self, count: int) -> None:
         """Return when so many more requests have been sent and ended."""
         target = sum(bool(each.code) for each in self.outcomes) + count
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while sum(bool(each.code) for each in self.outcomes) < target:
-                await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def image_asker(timeout_seconds: float = 10.0) -> AsyncIterator[Ask]:
-    """Yield how to ask for one image by gRPC."""
-    async with AsyncTandemClient(GATEWAY) as client:
-
-        async def ask(number: int) -> None:
-            await client.sample(1, seed=number, timeout_seconds=timeout_seconds)
-
-        yield ask
-
-
-@asynccontextmanager
-async def stream_asker(count: int, timeout_seconds: float = 60.0) -> AsyncIterator[Ask]:
-    """Yield how to ask for a stream of images, all of which must come."""
-    async with AsyncTandemClient(GATEWAY) as client:
-
-        async def ask(number: int) -> None:
-            received = 0
-            async for part in client.sample_stream(count, seed=number, timeout_seconds=timeout_seconds):
-                received += len(part)
-            assert received == count
-
-        yield ask
-
-
-@asynccontextmanager
-async def pictures_asker(count: int, timeout_seconds: float = 60.0) -> AsyncIterator[Ask]:
-    """Yield how to ask for pictures in sequence, streamed, all of which must come."""
-    async with AsyncTandemClient(GATEWAY) as client:
-
-        async def ask(number: int) -> None:
-            ended = set()
-            label = ClassLabel(number % 10)
-            async for chunk in client.generate(label, n=count, seed=number, timeout_seconds=timeout_seconds):
-                if chunk.finish_reason:
-                    ended.add(chunk.choice_index)
-            assert ended == set(range(count))
-
-        yield ask
-
-
-@asynccontextmanager
-async def http_asker(timeout_seconds: float) -> AsyncIterator[Ask]:
-    """Yield how to ask for one image as JSON, with a deadline that only the gateway keeps."""
-    headers = {"grpc-timeout": f"{round(timeout_seconds * 1000)}m"}
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=WEB, headers=headers, timeout=PATIENCE_SECONDS, limits=limits) as client:
-
-        async def ask(number: int) -> None:
-            reply = await client.post("/tandem.gan.v1.GanService/Sample", json={"count": 1, "seed": str(number)})
-            if reply.is_error:
-                raise TandemRpcError(reply.json()["error"]["status"], reply.text)
-
-        yield ask
+        await until(lambda: sum(bool(each.code) for each in self.outcomes) >= target)

@@ -6,6 +6,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.containers.deployment import WEB, Container, Deployment
+from tests.containers.waiting import until
 
 PARADIGMS = {"ar": "sequential", "gan": "parallel"}
 
@@ -44,10 +45,9 @@ def served_by(container: Container) -> float:
 async def until_serving(service: str, *replicas: Container) -> None:
     """Return when the gateway serves from exactly these."""
     wanted = {each.address for each in replicas}
-    async with asyncio.timeout(60.0):
-        while {
-            address
-            for address, value in (await asyncio.to_thread(by_replica, service, "tandem_replica_serving")).items()
-            if value
-        } != wanted:
-            await asyncio.sleep(0.02)
+
+    def is_so() -> bool:
+        found = by_replica(service, "tandem_replica_serving")
+        return {address for address, value in found.items() if value} == wanted
+
+    await until(is_so)

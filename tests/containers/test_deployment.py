@@ -76,6 +76,15 @@ def test_limits_are_those_of_the_file(deployment: Deployment, service: str, core
     assert limits["RestartPolicy"]["Name"] == "unless-stopped"
 
 
+@pytest.mark.parametrize("service", OURS)
+def test_at_rest_it_leaves_most_of_its_memory_for_requests(
+    deployment: Deployment, service: str, figures: list[tuple[str, str]]
+):
+    taken, hundredths = deployment.at_rest[service]
+    figures.append((f"memory of {service} at rest", taken))
+    assert 0 < hundredths < 50
+
+
 def test_prometheus_scrapes_all_three(deployment: Deployment):
     with httpx.Client(base_url=f"{PROMETHEUS}/api/v1") as client:
         deadline = time.monotonic() + 30.0

@@ -10,13 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.containers.askers import image_asker, stream_asker
 from tests.containers.deployment import WEB, Container, Deployment
-from tests.containers.load import Load, image_asker, shown, stream_asker
+from tests.containers.load import Load, shown
+from tests.containers.waiting import PATIENCE_SECONDS, until
 
 NUM_STREAMS = 8
 IMAGES = 600
 SOCKETS = ("admin", "observer", "http", "internal")
-PATIENCE_SECONDS = 60.0
 Figures = list[tuple[str, str]]
 
 
@@ -46,20 +47,20 @@ def test_envoy_has_no_rights_and_its_sockets_are_the_gateway_s_alone(gateway: Co
 
 
 async def test_a_stop_lets_open_streams_finish(gateway: Container, deployment: Deployment, figures: Figures):
-    load = Load()
-    async with stream_asker(IMAGES) as stream, asyncio.TaskGroup() as group:
+    load, begun = Load(), set[int]()
+    async with stream_asker(IMAGES, begun) as stream, asyncio.TaskGroup() as group:
         for number in range(NUM_STREAMS):
             group.create_task(load.request("stream", stream, number))
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while await in_flight() < NUM_STREAMS:
-                await asyncio.sleep(0.02)
-        begun = time.monotonic()
+        await until(lambda: len(begun) == NUM_STREAMS)
+        num_open = NUM_STREAMS - sum(bool(each.code) for each in load.outcomes)
+        stopped_at = time.monotonic()
         await asyncio.to_thread(deployment.engine.docker, "stop", "--time=75", gateway.id)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - stopped_at
     state = deployment.engine.inspect(gateway.id)["State"]
     await asyncio.to_thread(deployment.engine.docker, "start", gateway.id)
     await asyncio.to_thread(deployment.until_healthy, gateway)
-    assert shown(load.failed("stream")) == []
+    assert shown(load.failed("stream")) == {}
+    assert num_open == NUM_STREAMS, "they ended too soon to be open when it was stopped"
     assert state["ExitCode"] == 0
     figures.append((f"stop of the gateway with {NUM_STREAMS} open streams", f"0 lost; gone after {seconds:.1f} s"))
 
@@ -76,14 +77,6 @@ async def test_when_envoy_dies_the_gateway_starts_again(gateway: Container, depl
         seconds = time.monotonic() - begun
         await image(2)
     figures.append(("kill -9 of Envoy: until the gateway is ready again", f"{seconds:.1f} s"))
-
-
-async def in_flight() -> float:
-    """Return how many requests the gateway says are with the parallel backend."""
-    async with httpx.AsyncClient(base_url=WEB) as web:
-        lines = (await web.get("/metrics")).text.splitlines()
-    name = 'tandem_requests_in_flight{paradigm="parallel"} '
-    return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
 
 async def is_ready() -> bool:

@@ -1,4 +1,4 @@
-"""Replicas that come: a third one under load, and the only one, after the gateway."""
+"""Replicas that come and go: a third one under load, and the only one, after the gateway."""
 
 import asyncio
 import contextlib
@@ -8,16 +8,17 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.containers.askers import image_asker
 from tests.containers.deployment import WEB, Container, Deployment
-from tests.containers.load import Load, image_asker, shown
-from tests.containers.replicas import served_by
+from tests.containers.load import Load, shown
+from tests.containers.replicas import served_by, until_serving
 
 RATE = 100.0
 RECONNECT_FAST = (("grpc.initial_reconnect_backoff_ms", 20), ("grpc.max_reconnect_backoff_ms", 20))
 Figures = list[tuple[str, str]]
 
 
-async def test_a_third_gets_its_share(two: list[Container], pairs: Deployment, figures: Figures):
+async def test_a_third_gets_its_share_and_goes_again(two: list[Container], pairs: Deployment, figures: Figures):
     load = Load()
     async with image_asker() as image, load.steady("unary", image, RATE):
         await load.more(200)
@@ -28,15 +29,26 @@ async def test_a_third_gets_its_share(two: list[Container], pairs: Deployment, f
         [new] = [each for each in three if each.id not in {old.id for old in two}]
         share = await until_fair(new, three, begun + 60.0)
         share_seconds = time.monotonic() - begun
-    assert shown(load.failed("unary")) == []
+        num_before = len(load.outcomes)
+        begun = time.monotonic()
+        await asyncio.to_thread(pairs.up, "gan", gan=2)
+        gone_seconds = time.monotonic() - begun
+        await until_serving("gan", *pairs.containers("gan"))
+        await load.more(100)
+    assert shown(load.failed("unary")) == {}
     figures.append(
         (
             "2 -> 3 replicas under 100 requests/s",
-            f"{len(load.failed('unary'))} of {len(load.of('unary'))} failed; healthy after {healthy_seconds:.1f} s, has"
-            f" {share:.0%} of the requests after {share_seconds:.1f} s",
+            f"0 of {num_before} failed; healthy after {healthy_seconds:.1f} s, has {share:.0%} of the requests after"
+            f" {share_seconds:.1f} s",
         )
     )
-    await asyncio.to_thread(pairs.up, "gan", gan=2)
+    figures.append(
+        (
+            "3 -> 2 replicas under 100 requests/s",
+            f"0 of {len(load.outcomes) - num_before} failed; gone after {gone_seconds:.1f} s",
+        )
+    )
 
 
 async def until_fair(new: Container, all_three: list[Container], deadline: float) -> float:
