@@ -74,8 +74,10 @@ class Limits:
     """A server of names on the same network answers by then, or is asked once more..."""
     dns_tries: int = 2
     """...before what was known is kept until the next time."""
-    eject: float = 1.0
-    """Time that a replica is left alone after connections to it failed; its health check may end it earlier."""
+    eject: float = 5.0
+    """Time that a replica is left alone after connections to it failed; its health check ends it as soon as it serves.
+    Longer than the checks need to see that it does not: one that starts again answers before it serves, and has nothing
+    under way, so that all tries of a request would go there."""
     eject_after: int = 2
     """Failed connections in a row that make a replica one to be left alone: not more than `retries`, because one that
     is gone has nothing under way, so that each try goes there until it is left alone."""
