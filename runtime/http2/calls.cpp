@@ -70,7 +70,7 @@ void Server::header(Call& call, std::string_view name, std::string_view value) {
 void Server::headers_done(Call& call, bool is_end) {
     if (!call.is_post) return reject(call, "405");
     if (!call.is_grpc) return reject(call, "415");
-    if (!call.is_valid) return refuse(call, 8, "the metadata is too large or malformed");
+    if (!call.is_valid) return refuse(call, status_trailers(8, "the metadata is too large or malformed"));
     if (call.deadline < INFINITY) timers_.emplace(call.deadline, call.id);
     if (is_end) half_closed(call);
     else unannounced_.push_back(call.id);
@@ -81,7 +81,7 @@ void Server::data(Call& call, std::string_view bytes) {
     held_bytes_ += int64_t(bytes.size());
     call.incoming.append(bytes);
     if (!call.ignores_input && holds_too_much())
-        refuse(call, 8, "the server holds too much of requests that are not whole");
+        refuse(call, status_trailers(8, "the server holds too much of requests that are not whole"));
 }
 
 void Server::frame_done(Call& call, bool is_end) {
@@ -126,22 +126,27 @@ void Server::half_closed(Call& call) {
     else announce(call, is_half_closed, {});
 }
 
+bool Server::is_too_busy_for(const Call& call) const {  // whether a server is well must be told however busy it is
+    return events.num_calls() >= limits_.max_unbegun_calls && !call.path.starts_with("/grpc.health.");
+}
+
 void Server::announce(Call& call, uint8_t flags, std::string_view payload) {
+    if (is_too_busy_for(call)) return refuse(call, busy_trailers_);
     call.is_announced = true;
     events.add(Kind::call, flags, call.id, call.deadline, call.path, call.metadata, payload);
     std::string().swap(call.metadata);
 }
 
-void Server::refuse(Call& call, int status, const char* text) {
+void Server::refuse(Call& call, std::string trailers) {
     if (call.is_finished) return;
     call.is_finished = call.ignores_input = true;
-    call.trailers = status_trailers(status, text);
+    call.trailers = std::move(trailers);
     respond(call);
 }
 
 void Server::expire(Call& call) {
     events.add(Kind::cancelled, 0, call.id);
-    if (call.unsent() == 0) return refuse(call, 4, "Deadline Exceeded");
+    if (call.unsent() == 0) return refuse(call, status_trailers(4, "Deadline Exceeded"));
     call.is_finished = call.ignores_input = true;  // the client is gone, or cannot be told any more in what it reads
     nghttp2_submit_rst_stream(call.connection->session, NGHTTP2_FLAG_NONE, call.stream, NGHTTP2_CANCEL);
     touch(*call.connection);

@@ -28,6 +28,7 @@ public:
     ~Events() { close(readable_); }
 
     int64_t size() const { return int64_t(made_.size()) + published_bytes_; }
+    int64_t num_calls() const { return num_made_calls_ + num_published_calls_; }  // that Python has not taken
     int descriptor() const { return readable_; }
 
     // For the server's thread. Nothing is seen on the other side before publish().
@@ -37,6 +38,7 @@ public:
                   uint16_t(path.size()), call, deadline, uint32_t(metadata.size()), uint32_t(payload.size())};
         made_.append(reinterpret_cast<const char*>(&head), sizeof head);
         made_.append(path).append(metadata).append(payload);
+        num_made_calls_ += kind == Kind::call;
     }
 
     void publish() {
@@ -47,6 +49,8 @@ public:
         else published_.append(made_);
         made_.clear();
         published_bytes_ = int64_t(published_.size());
+        num_published_calls_ += num_made_calls_;
+        num_made_calls_ = 0;
         const uint64_t one = 1;
         if (is_first) (void)!write(readable_, &one, sizeof one);
     }
@@ -59,6 +63,7 @@ public:
         (void)!read(readable_, &count, sizeof count);
         taken_.swap(published_);
         published_bytes_ = 0;
+        num_published_calls_ = 0;
         return taken_;
     }
 
@@ -77,5 +82,6 @@ private:
     std::string made_, taken_;
     std::mutex mutex_;
     std::string published_;
-    std::atomic<int64_t> published_bytes_ = 0;
+    std::atomic<int64_t> published_bytes_ = 0, num_published_calls_ = 0;
+    int64_t num_made_calls_ = 0;  // not published yet
 };

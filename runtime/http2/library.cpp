@@ -39,7 +39,10 @@ int tandem_http2_port(int listener) {
                       : reinterpret_cast<sockaddr_in&>(address).sin_port);
 }
 
-void* tandem_http2_open(int listener, const Limits* limits) { return new Server(listener, *limits); }
+// `busy`: the trailers of calls that are refused because Python has not come to those before.
+void* tandem_http2_open(int listener, const Limits* limits, const char* busy, uint64_t size) {
+    return new Server(listener, *limits, {busy, size});
+}
 void tandem_http2_start(void* server) { static_cast<Server*>(server)->start(); }
 int tandem_http2_descriptor(void* server) { return static_cast<Server*>(server)->events.descriptor(); }
 void tandem_http2_drain(void* server) { static_cast<Server*>(server)->drain(); }

@@ -24,16 +24,18 @@ class Limits(ctypes.Structure):
         ("max_age_grace_seconds", c_double),
         ("handshake_seconds", c_double),
         ("max_connections", c_uint32),
+        ("max_unbegun_calls", c_uint32),
     ]
 
 
 def default_limits() -> Limits:
     """Return the bounds against slow and hostile peers; bytes and seconds.
 
-    Requests that are not whole, of all connections together, hold at most 256 MiB. Old connections end, so that clients
-    behind round-robin DNS meet new replicas; open calls get the grace.
+    Requests that are not whole, of all connections together, hold at most 256 MiB. Calls that the event loop has not
+    come to are at most 512, about 50 ms of its time: more are refused before it hears of them. Old connections end, so
+    that clients behind round-robin DNS meet new replicas; open calls get the grace.
     """
-    return Limits(MAX_MESSAGE_BYTES, 1024, 16 << 10, 256 << 20, 60.0, 600.0, 3.0, 4096)
+    return Limits(MAX_MESSAGE_BYTES, 1024, 16 << 10, 256 << 20, 60.0, 600.0, 3.0, 4096, 512)
 
 
 class Library:
@@ -43,7 +45,7 @@ class Library:
         """Both are the same file: see `runtime.http2.opening`."""
         self.listen = _typed(slow, "listen", c_int, c_char_p, c_int)
         self.port = _typed(quick, "port", c_int, c_int)
-        self.open = _typed(quick, "open", c_void_p, c_int, POINTER(Limits))
+        self.open = _typed(quick, "open", c_void_p, c_int, POINTER(Limits), c_char_p, c_uint64)
         self.start = _typed(quick, "start", None, c_void_p)
         self.descriptor = _typed(quick, "descriptor", c_int, c_void_p)
         self.drain = _typed(quick, "drain", None, c_void_p)

@@ -21,8 +21,8 @@ std::string framed(std::string_view message) {
 
 }  // namespace
 
-Server::Server(int listener, const Limits& limits)
-    : limits_(limits), listener_(listener), epoll_(epoll_create1(EPOLL_CLOEXEC)),
+Server::Server(int listener, const Limits& limits, std::string_view busy_trailers)
+    : limits_(limits), busy_trailers_(busy_trailers), listener_(listener), epoll_(epoll_create1(EPOLL_CLOEXEC)),
       waker_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), callbacks_(callbacks()) {
     nghttp2_option_new(&option_);
     // Clients that give up are not hostile, and behind a proxy they share a connection with others.

@@ -14,7 +14,7 @@
 
 class Server {
 public:
-    Server(int listener, const Limits& limits);
+    Server(int listener, const Limits& limits, std::string_view busy_trailers);
     ~Server();
 
     void start();
@@ -59,7 +59,8 @@ private:
     bool take_message(Call& call);
     bool holds_too_much() const { return held_bytes_ + events.size() > limits_.max_held_bytes; }
     void announce(Call& call, uint8_t flags, std::string_view payload);
-    void refuse(Call& call, int status, const char* text);
+    void refuse(Call& call, std::string trailers);
+    bool is_too_busy_for(const Call& call) const;
     void expire(Call& call);
     void reject(Call& call, const char* http_status);
 
@@ -76,6 +77,7 @@ private:
     }
 
     const Limits limits_;
+    const std::string busy_trailers_;
     int listener_, epoll_, waker_;
     nghttp2_session_callbacks* callbacks_;
     nghttp2_option* option_;

@@ -12,10 +12,14 @@ from typing import Any
 
 import grpc
 
+from runtime.errors import ResourceExhausted
 from runtime.http2.context import Http2Context
 from runtime.http2.events import Event, Kind, events_in
 from runtime.http2.library import Library, Limits, default_limits
 from runtime.http2.metadata import trailers
+from runtime.rpc import status_details
+
+_BUSY_RETRY_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +47,8 @@ class Http2Server:
         if listener < 0:
             raise OSError(ctypes.get_errno() or errno.EADDRNOTAVAIL, "cannot listen")
         bound: int = self._library.port(listener)
-        self._server = self._library.open(listener, self._limits)
+        busy = _busy_trailers(self._limits.max_unbegun_calls)
+        self._server = self._library.open(listener, self._limits, busy, len(busy))
         self._descriptor = self._library.descriptor(self._server)
         asyncio.get_running_loop().add_reader(self._descriptor, self._take_events)
         self._library.start(self._server)
@@ -111,6 +116,12 @@ class Http2Server:
         if found is not None:  # what is unknown is not kept: a client could ask for any number of names
             self._methods[path] = found
         return found
+
+
+def _busy_trailers(max_calls: int) -> bytes:
+    """Return how the server refuses a call that Python does not even hear of."""
+    error = ResourceExhausted("the queue of calls that the server has not begun", max_calls, _BUSY_RETRY_SECONDS)
+    return trailers(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], str(error), status_details(error).items())
 
 
 class _Details(grpc.HandlerCallDetails):

@@ -13,7 +13,7 @@ from services.common.waiting_time import check_wait
 
 RETRY_AFTER_SECONDS = 1.0
 _WEIGHT = 0.1  # of the last sequence in the mean
-_SPARE = 1.25  # as much longer than the mean may a sequence run and still end by its deadline
+_SPARE = 1.25  # as much longer than expected may a sequence wait and run, and still end by its deadline
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Admission:
     def _check_wait(self, caller: str, count: int, deadline: Deadline) -> None:
         wait = self.wait_seconds(caller, count)
         # While nobody waits, nothing is known that would speak against a short deadline: the request may be short, too.
-        end_by = Deadline(deadline.instant - _SPARE * self._running_seconds) if wait else deadline
+        spare = (_SPARE - 1) * wait + _SPARE * self._running_seconds
+        end_by = Deadline(deadline.instant - spare) if wait else deadline
         check_wait("the engine's queue", wait, self.limits.max_wait_seconds, end_by)
 
     def wait_seconds(self, caller: str, count: int = 1) -> float:

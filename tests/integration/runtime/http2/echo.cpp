@@ -22,11 +22,13 @@ struct Record {
 
 static const std::string_view ok("grpc-status\0000\0tandem-echo\0yes\0", 30);
 
+static const std::string_view busy("grpc-status\0008\0", 14);
 static std::set<uint64_t> unanswered;
 
 static void answer(Server& server, const Record& record, std::string_view path, std::string_view payload) {
     if (path == "/echo/Many")
         for (int turn = 0; turn < 50; ++turn) server.send(record.call, payload);
+    if (path == "/echo/Asleep") usleep(1'000'000);  // as Python does that is busy
     if (path == "/echo/Never") unanswered.insert(record.call);  // its deadline, or the client, ends it
     else server.finish(record.call, &payload, ok);
 }
@@ -58,7 +60,8 @@ int main() {
     fflush(stdout);
     Limits limits;
     limits.max_held_bytes = 8 << 20;
-    Server server(listener, limits);
+    limits.max_unbegun_calls = 50;
+    Server server(listener, limits, busy);
     server.start();
     for (pollfd of[] = {{server.events.descriptor(), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};;) {
         poll(of, 2, -1);

@@ -158,3 +158,17 @@ async def test_resets_and_calls_that_are_never_whole(program):
             await connection.flush()
             assert await echoes(echo.address)
         echo.end()
+
+
+async def test_calls_that_nobody_comes_to_are_refused_but_health_checks(program):
+    with running(program) as echo:
+        async with grpc.aio.insecure_channel(echo.address) as channel:
+            asleep = channel.unary_unary("/echo/Asleep")(b"")
+            await asyncio.sleep(0.2)  # it has come, and nothing else will for most of a second
+            calls = [channel.unary_unary("/echo/One")(b"x") for _ in range(200)]
+            well = channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
+            codes = [await each.code() for each in calls]
+            assert await asleep == await well == b""
+        assert codes.count(grpc.StatusCode.OK) == 50
+        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 150
+        echo.end()
