@@ -19,8 +19,8 @@ from bench.quality.own_images import features_by_class
 from runtime.models import Model, ModelError, ModelRepository, sha256_of
 from services.common.diversity_baseline import ALL, ClassBaseline, DiversityBaseline, Kind
 from services.common.diversity_windows import DiversityWindows, Features, squared_distances
-from services.common.onnx_session import choose_providers, open_session
 from services.common.quality_watch import pixel_look
+from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.gan.discriminator import Discriminator, discriminator_look
 
 FILE = "diversity.json"

@@ -19,7 +19,7 @@ from services.ar.settings import ArSettings
 from services.common.diversity import Look
 from services.common.diversity_windows import Features
 from services.common.images import Images
-from services.common.onnx_session import choose_providers, open_session
+from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.gan.generator import Generator, Latents
 from services.gan.latents import draw_latents
 

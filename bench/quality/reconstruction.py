@@ -7,7 +7,7 @@ from runtime.models import ImageSpec, Model
 from services.ar.token_decoder import TokenDecoder
 from services.ar.token_encoder import TokenEncoder
 from services.common.images import from_uint8, to_uint8
-from services.common.onnx_session import OnnxSession, choose_providers, open_session
+from services.common.runtimes.onnx_session import OnnxSession, choose_providers, open_session
 
 Pixels = npt.NDArray[np.uint8]
 

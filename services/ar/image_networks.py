@@ -14,8 +14,8 @@ from services.ar.token_decoder import TokenDecoder
 from services.ar.token_encoder import TokenEncoder
 from services.common.batch_admission import BatchLimits
 from services.common.batcher import Batcher
-from services.common.onnx_session import choose_providers, open_session
-from services.common.providers import Choice
+from services.common.runtimes.onnx_session import choose_providers, open_session
+from services.common.runtimes.providers import Choice
 
 Network = TypeVar("Network", TokenDecoder, TokenEncoder)
 

@@ -12,7 +12,7 @@ from services.common.finite import finite_parts, split
 from services.common.image_layout import channels_last, layout_of
 from services.common.images import Images
 from services.common.model_inputs import INTEGERS, token_input
-from services.common.onnx_session import Array, OnnxSession
+from services.common.runtimes.session import Array, Session
 
 Tokens = npt.NDArray[np.int64]  # [N, tokens of an image]
 
@@ -20,7 +20,7 @@ Tokens = npt.NDArray[np.int64]  # [N, tokens of an image]
 class TokenDecoder:
     """One instance of a token decoder; one call at a time. Raises ModelError if it does not fit."""
 
-    def __init__(self, session: OnnxSession, image: ImageSpec, tokens: ImageTokensSpec) -> None:
+    def __init__(self, session: Session, image: ImageSpec, tokens: ImageTokensSpec) -> None:
         self._session = session
         self._num_tokens = tokens.num_tokens
         self._input = token_input(session.inputs, tokens.num_tokens)

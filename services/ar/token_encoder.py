@@ -11,13 +11,13 @@ from services.common.batch_request import Slice
 from services.common.finite import split
 from services.common.images import Images
 from services.common.model_inputs import describe, main_input
-from services.common.onnx_session import Array, OnnxSession
+from services.common.runtimes.session import Array, Session
 
 
 class TokenEncoder:
     """One instance of a token encoder; one call at a time. Raises ModelError if it does not fit."""
 
-    def __init__(self, session: OnnxSession, image: ImageSpec, tokens: ImageTokensSpec) -> None:
+    def __init__(self, session: Session, image: ImageSpec, tokens: ImageTokensSpec) -> None:
         self._session = session
         self._image = image
         self._num_codes = tokens.num_codes

@@ -16,7 +16,7 @@ from services.common.diversity_windows import Features
 from services.common.finite import finite_parts
 from services.common.images import Images
 from services.common.model_inputs import describe, label_input, main_input
-from services.common.onnx_session import OnnxSession
+from services.common.runtimes.session import Session
 
 Float32s = npt.NDArray[np.float32]
 
@@ -40,7 +40,7 @@ class Verdict:
 class Discriminator:
     """One instance of a discriminator; one call at a time. Raises ModelError if it does not fit `spec`."""
 
-    def __init__(self, session: OnnxSession, spec: ImageSpec) -> None:
+    def __init__(self, session: Session, spec: ImageSpec) -> None:
         self._session = session
         height, width, channels = spec.shape
         shapes = ((channels, height, width), (height, width, channels))

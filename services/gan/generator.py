@@ -3,6 +3,7 @@
 Knows nothing of requests, seeds or bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy.typing as npt
 from runtime.models import ImageSpec
 from services.common.image_layout import channels_last, layout_of
 from services.common.images import Images
-from services.common.model_inputs import label_input, main_input
-from services.common.onnx_session import OnnxSession
+from services.common.model_inputs import TensorInfo, label_input, main_input
+from services.common.runtimes.session import Session
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,31 @@ class Latents:
     labels: npt.NDArray[np.int64] | None  # [N], None for a model without classes
 
 
+class GeneratorInputs:
+    """Which input of a generator takes what. Raises ModelError if its inputs do not fit `spec`."""
+
+    def __init__(self, inputs: Sequence[TensorInfo], spec: ImageSpec) -> None:
+        # [B, latent_dim], or [B, latent_dim, 1, 1] as DCGANs have it.
+        shapes = ((spec.latent_dim,), (spec.latent_dim, 1, 1))
+        self._latent = main_input(inputs, shapes, "latent")
+        self._label = label_input(inputs, self._latent, len(spec.class_names))
+
+    def feed(self, latents: Latents) -> dict[str, npt.NDArray[Any]]:
+        """Return the latents (and classes) as the model wants them."""
+        rank = len(self._latent.shape)
+        vectors = latents.vectors if rank == 2 else latents.vectors[:, :, None, None]
+        feed: dict[str, npt.NDArray[Any]] = {self._latent.name: vectors}
+        if self._label is not None and latents.labels is not None:
+            feed[self._label.name] = self._label.feed(latents.labels)
+        return feed
+
+
 class Generator:
     """One instance of a generator; one call at a time. Raises ModelError if it does not fit `spec`."""
 
-    def __init__(self, session: OnnxSession, spec: ImageSpec) -> None:
+    def __init__(self, session: Session, spec: ImageSpec) -> None:
         self._session = session
-        # [B, latent_dim], or [B, latent_dim, 1, 1] as DCGANs have it.
-        shapes = ((spec.latent_dim,), (spec.latent_dim, 1, 1))
-        self._latent = main_input(session.inputs, shapes, "latent")
-        self._label = label_input(session.inputs, self._latent, len(spec.class_names))
+        self._inputs = GeneratorInputs(session.inputs, spec)
         self._output = session.outputs[0].name
         self._layout = layout_of(self._run(blank(spec, 2)), session.outputs, spec)
 
@@ -44,13 +61,12 @@ class Generator:
         """Return images [N, H, W, C] in the model's own range."""
         return channels_last(self._run(latents), self._layout)
 
+    def feed(self, latents: Latents) -> dict[str, npt.NDArray[Any]]:
+        """Return the latents (and classes) as the model wants them."""
+        return self._inputs.feed(latents)
+
     def _run(self, latents: Latents) -> npt.NDArray[Any]:
-        rank = len(self._latent.shape)
-        vectors = latents.vectors if rank == 2 else latents.vectors[:, :, None, None]
-        feed: dict[str, npt.NDArray[Any]] = {self._latent.name: vectors}
-        if self._label is not None and latents.labels is not None:
-            feed[self._label.name] = self._label.feed(latents.labels)
-        (images,) = self._session.run(feed, [self._output])
+        (images,) = self._session.run(self._inputs.feed(latents), [self._output])
         return images
 
 

@@ -3,27 +3,25 @@
 import logging
 import math
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from runtime.loading_thread import in_loading_thread
 from runtime.models import ImageSpec, Model, ModelError
 from services.common.batch_admission import BatchLimits
 from services.common.batcher import Batcher
 from services.common.diversity import DiversityWatch
-from services.common.onnx_session import choose_providers, default_num_instances, open_session
-from services.common.providers import Provider
 from services.common.quality_watch import open_watch
+from services.common.runtimes.onnx_session import choose_providers, open_session
+from services.common.runtimes.providers import Provider
+from services.gan.description import model_message
 from services.gan.discriminator import Discriminator, Exhibits, Verdict, discriminator_look
 from services.gan.drawing_pass import DrawingPass, Drawn, Rows
-from services.gan.generator import Generator, blank
+from services.gan.generator import blank
+from services.gan.generators import Generators, open_generators
 from services.gan.metrics import BatcherMetrics, GanMetrics
 from services.gan.settings import GanSettings
-from tandem.gan.v1 import gan_pb2
 
 logger = logging.getLogger(__name__)
-
-Network = TypeVar("Network", Generator, Discriminator)
 
 
 class ImageModel:
@@ -33,7 +31,7 @@ class ImageModel:
         self,
         model: Model,
         image: ImageSpec,
-        generators: list[Generator],
+        generators: Generators,
         discriminator: Discriminator | None,
         watch: DiversityWatch | None,
         settings: GanSettings,
@@ -44,10 +42,10 @@ class ImageModel:
         self.watch = watch
         self.max_batch_size = settings.max_batch_size
         self.max_reply_bytes = settings.max_reply_bytes
-        self._generators = generators
+        self.generators = generators
         limits = batch_limits(settings)
         observer = BatcherMetrics(metrics, model.name, "generator")
-        passes = [DrawingPass(each, image.value_range, watch) for each in generators]
+        passes = [DrawingPass(each, image.value_range, watch) for each in generators.instances]
         self.batcher: Batcher[Rows, Drawn] = Batcher(f"{model.name}'s generator", passes, limits, observer)
         observer.watch(self.batcher)
         self.judge: Batcher[Exhibits, Verdict] | None = None
@@ -58,17 +56,22 @@ class ImageModel:
             self.judge = Batcher(name, [discriminator.judge_batch], limits, observer)
             self.feature_dim = discriminator.feature_dim
             observer.watch(self.judge)
-        self.description = _description(self, model)
+        self.description = model_message(self, model)
 
     @property
     def providers(self) -> list[str]:
         """The execution providers that really run the generator."""
-        return self._generators[0].providers
+        return self.generators.instances[0].providers
 
     @property
     def num_instances(self) -> int:
         """Copies of the generator, each with passes of its own."""
-        return len(self._generators)
+        return len(self.generators.instances)
+
+    @property
+    def fingerprint(self) -> str:
+        """The short name of all that the images' bits depend on besides the request."""
+        return self.generators.fingerprint
 
     @property
     def parts(self) -> list[Batcher[Any, Any]]:
@@ -77,7 +80,7 @@ class ImageModel:
     def warm_up(self) -> None:
         """Run every copy of the generator once at each power of two up to the largest batch, and at that."""
         sizes = [2**n for n in range(self.max_batch_size.bit_length())] + [self.max_batch_size]
-        for generator in self._generators:
+        for generator in self.generators.instances:
             for size in sizes:
                 generator.draw(blank(self.image, size))
 
@@ -95,34 +98,17 @@ def batch_limits(settings: GanSettings) -> BatchLimits:
     )
 
 
-def _description(loaded: ImageModel, model: Model) -> gan_pb2.Model:
-    return gan_pb2.Model(
-        name=model.name,
-        licence=model.spec.licence,
-        image_shape=loaded.image.shape,
-        latent_dim=loaded.image.latent_dim,
-        num_classes=len(loaded.image.class_names),
-        class_names=loaded.image.class_names,
-        value_range=loaded.image.value_range,
-        providers=loaded.providers,
-        max_batch_size=loaded.max_batch_size,
-        has_discriminator=loaded.judge is not None,
-        max_reply_bytes=loaded.max_reply_bytes,
-    )
-
-
 def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -> ImageModel:
     """Load a model and warm it up; its batchers are not started. Raises ModelError, ProviderError."""
     started = time.monotonic()
     image = _checked(model)
     model.verify_files()
+    assert model.spec.generator is not None  # noqa: S101  checked
+    generators = open_generators(model.path(model.spec.generator), image, settings)
     providers = choose_providers(settings.provider)
-    generators = [_open(model, model.spec.generator, Generator, providers, settings)]
-    num_instances = settings.num_instances or default_num_instances(generators[0].providers)
-    generators += [_open(model, model.spec.generator, Generator, providers, settings) for _ in range(num_instances - 1)]
     discriminator = None
     if model.spec.discriminator is not None:
-        discriminator = _open(model, model.spec.discriminator, Discriminator, providers, settings)
+        discriminator = _open_discriminator(model, image, providers, settings)
     watch = None
     if settings.diversity_every:
         watch = open_watch(
@@ -130,17 +116,16 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
             image,
             settings.diversity_every,
             metrics.diversity,
-            lambda: discriminator_look(
-                _open(model, model.spec.discriminator, Discriminator, providers, settings), image
-            ),
+            lambda: discriminator_look(_open_discriminator(model, image, providers, settings), image),
         )
     loaded = ImageModel(model, image, generators, discriminator, watch, settings, metrics)
     loaded.warm_up()
     metrics.report_providers(model.name, "generator", loaded.providers)
+    metrics.report_runtime(model.name, generators)
     if discriminator is not None:
         metrics.report_providers(model.name, "discriminator", discriminator.providers)
     seconds = time.monotonic() - started
-    logger.info("loaded %s: %d x %s in %.1f s", model.name, num_instances, loaded.providers[0], seconds)
+    logger.info("loaded %s in %.1f s: %s (%s)", model.name, seconds, generators.configuration.name, loaded.fingerprint)
     return loaded
 
 
@@ -153,18 +138,14 @@ def _checked(model: Model) -> ImageSpec:
     return spec.image
 
 
-def _open(
-    model: Model,
-    file: str | None,
-    network: Callable[[Any, ImageSpec], Network],
-    providers: list[Provider],
-    settings: GanSettings,
-) -> Network:
-    assert file is not None  # noqa: S101  checked by the caller
-    path = model.path(file)
-    session = open_session(path, providers, settings.threads_per_instance, settings.provider)
+def _open_discriminator(
+    model: Model, image: ImageSpec, providers: list[Provider], settings: GanSettings
+) -> Discriminator:
+    assert model.spec.discriminator is not None  # noqa: S101  checked by the caller
+    path = model.path(model.spec.discriminator)
+    session = open_session(path, providers, settings.threads_per_instance or 1, settings.provider)
     try:
-        return network(session, _checked(model))
+        return Discriminator(session, image)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
 

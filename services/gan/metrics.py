@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
 from services.common.batcher import ENDS, Batcher, End
+from services.gan.generators import Generators
 
 PARADIGM = "parallel"
 
@@ -34,6 +35,35 @@ class GanMetrics:
             [*labels, "provider", "place"],
             registry=registry,
         )
+        self.runtime = Gauge(
+            "tandem_runtime_info",
+            "1 for what runs the generator; the fingerprint is that of its images.",
+            ["model", "runtime", "version", "precision", "instruction_set", "fingerprint"],
+            registry=registry,
+        )
+        self.calibrated = Gauge(
+            "tandem_calibrated_images_per_second",
+            "Images a second of all instances together when the runtime was chosen, by batch size.",
+            ["model", "batch_size"],
+            registry=registry,
+        )
+        self.calibration = Gauge(
+            "tandem_calibration_seconds",
+            "Seconds that choosing the runtime took, at this start or an earlier one.",
+            ["model"],
+            registry=registry,
+        )
+
+    def report_runtime(self, model: str, generators: Generators) -> None:
+        """Say what runs a model's generator, and how fast it was found to be."""
+        configuration = generators.configuration
+        labels = (configuration.runtime, generators.version, configuration.precision, generators.instruction_set)
+        self.runtime.labels(model, *labels, generators.fingerprint).set(1)
+        if generators.calibrated is not None:
+            self.calibration.labels(model).set(generators.calibrated.calibration.seconds)
+        if generators.trial is not None:
+            for size, speed in generators.trial.samples_per_second.items():
+                self.calibrated.labels(model, str(size)).set(speed)
 
     def report_providers(self, model: str, network: str, providers: list[str]) -> None:
         for place, provider in enumerate(providers):

@@ -115,5 +115,6 @@ async def _draw(model: ImageModel, wanted: Drawing, rows: range, call: Call, tim
     batched = await model.batcher.submit(part, len(rows), call.deadline, call.owner, is_begun=rows.start > 0)
     timeline.add_batched(batched)
     reply = await sample_reply(wanted, batched.results, rows.start)
+    reply.message.fingerprint = model.fingerprint
     timeline.add_encode(batched.passes[-1].ended_at, time.monotonic())
     return reply

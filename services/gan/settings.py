@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.settings import BackendSettings
-from services.common.providers import Choice
+from services.common.runtimes.configuration import PrecisionChoice, RuntimeChoice
+from services.common.runtimes.providers import Choice
 
 
 class GanSettings(BackendSettings):
@@ -28,11 +29,19 @@ class GanSettings(BackendSettings):
     """ONNX Runtime's execution provider: auto takes CUDA where there is a device, else the CPU; one asked for by name
     must be had, or the process does not start."""
 
-    num_instances: int = Field(0, ge=0, le=256)
-    """Copies of each generator that run at a time; 0: one a core on the CPU, one on a GPU."""
+    runtime: RuntimeChoice = "auto"
+    """What runs the generators on the CPU: auto takes the fastest, found by a short calibration at the first start, of
+    those whose images are the same in any batch. On a GPU it is ONNX Runtime."""
 
-    threads_per_instance: int = Field(1, ge=1, le=1024)
-    """Threads of the arithmetic of each copy. With more than one, the batch may show in an image's last bits."""
+    precision: PrecisionChoice = "auto"
+    """What the generators compute in: auto takes bfloat16 if the processor has instructions for it and that is faster;
+    its images differ from those in float32 by less than a byte's step, as root mean square."""
+
+    num_instances: int = Field(0, ge=0, le=256)
+    """Copies of each generator that run at a time; 0: as many as are fastest, which is one on a GPU."""
+
+    threads_per_instance: int = Field(0, ge=0, le=1024)
+    """Threads of the arithmetic of each copy; 0: as many as are fastest."""
 
     max_batch_size: int = Field(64, ge=1, le=4096)
     """Images a pass at most."""
@@ -75,4 +84,6 @@ class GanSettings(BackendSettings):
     def _fits(self) -> "GanSettings":
         if self.max_images_per_request > self.max_queued_images:
             raise ValueError(f"max_queued_images {self.max_queued_images} is less than max_images_per_request")
+        if self.provider in ("cuda", "tensorrt") and (self.runtime == "openvino" or self.precision == "bfloat16"):
+            raise ValueError(f"provider {self.provider!r} is ONNX Runtime's, and runs what the file holds, in float32")
         return self

@@ -39,7 +39,13 @@ CONFINED = {
         "bench",
     ),
     "triton": ("services/ar/cuda",),
-    "onnxruntime": ("services/common/onnx_session", "training", "tandem/cli", "bench"),
+    "onnxruntime": ("services/common/runtimes/onnx_session", "training", "tandem/cli", "bench"),
+    "openvino": ("services/common/runtimes/openvino_session", "bench"),
+    "onnx": (
+        *(f"services/common/runtimes/{name}.py" for name in ("conv_transpose", "onnx_file")),
+        "training",
+        "tandem/cli",
+    ),
     "prometheus_client": (
         "runtime/metrics",
         "services/ar/metrics",

@@ -26,33 +26,39 @@ from tandem.common.v1 import images_pb2 as tandem_dot_common_dot_v1_dot_images__
 from tandem.common.v1 import timings_pb2 as tandem_dot_common_dot_v1_dot_timings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tandem/gan/v1/gan.proto\x12\rtandem.gan.v1\x1a\x1dtandem/common/v1/images.proto\x1a\x1etandem/common/v1/timings.proto\"\xe7\x01\n\rSampleRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\x05\x63ount\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06labels\x18\x03 \x03(\x05\x12\x0e\n\x04seed\x18\x04 \x01(\x04H\x00\x12)\n\x07latents\x18\x05 \x01(\x0b\x32\x16.tandem.gan.v1.LatentsH\x00\x12\x17\n\ntruncation\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12,\n\x08\x65ncoding\x18\x07 \x01(\x0e\x32\x1a.tandem.common.v1.EncodingB\x08\n\x06sourceB\x08\n\x06_countB\r\n\x0b_truncation\"\x19\n\x07Latents\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x9d\x01\n\x0eSampleResponse\x12,\n\x06images\x18\x01 \x01(\x0b\x32\x1c.tandem.common.v1.ImageBatch\x12\x0e\n\x06labels\x18\x02 \x03(\x05\x12\x0c\n\x04seed\x18\x03 \x01(\x04\x12\x13\n\x0b\x66irst_index\x18\x04 \x01(\x05\x12*\n\x07timings\x18\x05 \x01(\x0b\x32\x19.tandem.common.v1.Timings\"{\n\x13SampleStreamRequest\x12,\n\x06sample\x18\x01 \x01(\x0b\x32\x1c.tandem.gan.v1.SampleRequest\x12\x1f\n\x12images_per_message\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x15\n\x13_images_per_message\"C\n\x14SampleStreamResponse\x12+\n\x04part\x18\x01 \x01(\x0b\x32\x1d.tandem.gan.v1.SampleResponse\"b\n\x13\x44iscriminateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\x06images\x18\x02 \x01(\x0b\x32\x1c.tandem.common.v1.ImageBatch\x12\x0e\n\x06labels\x18\x03 \x03(\x05\"y\n\x14\x44iscriminateResponse\x12\x0e\n\x06scores\x18\x01 \x03(\x02\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\x02 \x01(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\x02\x12*\n\x07timings\x18\x04 \x01(\x0b\x32\x19.tandem.common.v1.Timings\"\x13\n\x11ListModelsRequest\":\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.tandem.gan.v1.Model\"\xed\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x13\n\x0bimage_shape\x18\x03 \x03(\x05\x12\x12\n\nlatent_dim\x18\x04 \x01(\x05\x12\x13\n\x0bnum_classes\x18\x05 \x01(\x05\x12\x13\n\x0b\x63lass_names\x18\x06 \x03(\t\x12\x13\n\x0bvalue_range\x18\x07 \x03(\x02\x12\x11\n\tproviders\x18\x08 \x03(\t\x12\x16\n\x0emax_batch_size\x18\t \x01(\x05\x12\x19\n\x11has_discriminator\x18\n \x01(\x08\x12\x17\n\x0fmax_reply_bytes\x18\r \x01(\x03\x32\xda\x02\n\nGanService\x12\x45\n\x06Sample\x12\x1c.tandem.gan.v1.SampleRequest\x1a\x1d.tandem.gan.v1.SampleResponse\x12Y\n\x0cSampleStream\x12\".tandem.gan.v1.SampleStreamRequest\x1a#.tandem.gan.v1.SampleStreamResponse0\x01\x12W\n\x0c\x44iscriminate\x12\".tandem.gan.v1.DiscriminateRequest\x1a#.tandem.gan.v1.DiscriminateResponse\x12Q\n\nListModels\x12 .tandem.gan.v1.ListModelsRequest\x1a!.tandem.gan.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tandem/gan/v1/gan.proto\x12\rtandem.gan.v1\x1a\x1dtandem/common/v1/images.proto\x1a\x1etandem/common/v1/timings.proto\"\xe7\x01\n\rSampleRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\x05\x63ount\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06labels\x18\x03 \x03(\x05\x12\x0e\n\x04seed\x18\x04 \x01(\x04H\x00\x12)\n\x07latents\x18\x05 \x01(\x0b\x32\x16.tandem.gan.v1.LatentsH\x00\x12\x17\n\ntruncation\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12,\n\x08\x65ncoding\x18\x07 \x01(\x0e\x32\x1a.tandem.common.v1.EncodingB\x08\n\x06sourceB\x08\n\x06_countB\r\n\x0b_truncation\"\x19\n\x07Latents\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\xb2\x01\n\x0eSampleResponse\x12,\n\x06images\x18\x01 \x01(\x0b\x32\x1c.tandem.common.v1.ImageBatch\x12\x0e\n\x06labels\x18\x02 \x03(\x05\x12\x0c\n\x04seed\x18\x03 \x01(\x04\x12\x13\n\x0b\x66irst_index\x18\x04 \x01(\x05\x12*\n\x07timings\x18\x05 \x01(\x0b\x32\x19.tandem.common.v1.Timings\x12\x13\n\x0b\x66ingerprint\x18\x06 \x01(\t\"{\n\x13SampleStreamRequest\x12,\n\x06sample\x18\x01 \x01(\x0b\x32\x1c.tandem.gan.v1.SampleRequest\x12\x1f\n\x12images_per_message\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x15\n\x13_images_per_message\"C\n\x14SampleStreamResponse\x12+\n\x04part\x18\x01 \x01(\x0b\x32\x1d.tandem.gan.v1.SampleResponse\"b\n\x13\x44iscriminateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\x06images\x18\x02 \x01(\x0b\x32\x1c.tandem.common.v1.ImageBatch\x12\x0e\n\x06labels\x18\x03 \x03(\x05\"y\n\x14\x44iscriminateResponse\x12\x0e\n\x06scores\x18\x01 \x03(\x02\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\x02 \x01(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\x02\x12*\n\x07timings\x18\x04 \x01(\x0b\x32\x19.tandem.common.v1.Timings\"\x13\n\x11ListModelsRequest\":\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.tandem.gan.v1.Model\"\xab\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x13\n\x0bimage_shape\x18\x03 \x03(\x05\x12\x12\n\nlatent_dim\x18\x04 \x01(\x05\x12\x13\n\x0bnum_classes\x18\x05 \x01(\x05\x12\x13\n\x0b\x63lass_names\x18\x06 \x03(\t\x12\x13\n\x0bvalue_range\x18\x07 \x03(\x02\x12\x11\n\tproviders\x18\x08 \x03(\t\x12\x16\n\x0emax_batch_size\x18\t \x01(\x05\x12\x19\n\x11has_discriminator\x18\n \x01(\x08\x12\'\n\x07runtime\x18\x0b \x01(\x0b\x32\x16.tandem.gan.v1.Runtime\x12\x13\n\x0b\x66ingerprint\x18\x0c \x01(\t\x12\x17\n\x0fmax_reply_bytes\x18\r \x01(\x03\"\xcc\x02\n\x07Runtime\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tprecision\x18\x03 \x01(\t\x12\x17\n\x0finstruction_set\x18\x04 \x01(\t\x12\x15\n\rnum_instances\x18\x05 \x01(\x05\x12\x1c\n\x14threads_per_instance\x18\x06 \x01(\x05\x12\x14\n\x0cis_rewritten\x18\x07 \x01(\x08\x12\x13\n\x0b\x62\x61tch_sizes\x18\x08 \x03(\x05\x12\x46\n\x11images_per_second\x18\t \x03(\x0b\x32+.tandem.gan.v1.Runtime.ImagesPerSecondEntry\x12\x16\n\x0erms_difference\x18\n \x01(\x01\x1a\x36\n\x14ImagesPerSecondEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x32\xda\x02\n\nGanService\x12\x45\n\x06Sample\x12\x1c.tandem.gan.v1.SampleRequest\x1a\x1d.tandem.gan.v1.SampleResponse\x12Y\n\x0cSampleStream\x12\".tandem.gan.v1.SampleStreamRequest\x1a#.tandem.gan.v1.SampleStreamResponse0\x01\x12W\n\x0c\x44iscriminate\x12\".tandem.gan.v1.DiscriminateRequest\x1a#.tandem.gan.v1.DiscriminateResponse\x12Q\n\nListModels\x12 .tandem.gan.v1.ListModelsRequest\x1a!.tandem.gan.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.gan.v1.gan_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RUNTIME_IMAGESPERSECONDENTRY']._loaded_options = None
+  _globals['_RUNTIME_IMAGESPERSECONDENTRY']._serialized_options = b'8\001'
   _globals['_SAMPLEREQUEST']._serialized_start=106
   _globals['_SAMPLEREQUEST']._serialized_end=337
   _globals['_LATENTS']._serialized_start=339
   _globals['_LATENTS']._serialized_end=364
   _globals['_SAMPLERESPONSE']._serialized_start=367
-  _globals['_SAMPLERESPONSE']._serialized_end=524
-  _globals['_SAMPLESTREAMREQUEST']._serialized_start=526
-  _globals['_SAMPLESTREAMREQUEST']._serialized_end=649
-  _globals['_SAMPLESTREAMRESPONSE']._serialized_start=651
-  _globals['_SAMPLESTREAMRESPONSE']._serialized_end=718
-  _globals['_DISCRIMINATEREQUEST']._serialized_start=720
-  _globals['_DISCRIMINATEREQUEST']._serialized_end=818
-  _globals['_DISCRIMINATERESPONSE']._serialized_start=820
-  _globals['_DISCRIMINATERESPONSE']._serialized_end=941
-  _globals['_LISTMODELSREQUEST']._serialized_start=943
-  _globals['_LISTMODELSREQUEST']._serialized_end=962
-  _globals['_LISTMODELSRESPONSE']._serialized_start=964
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1022
-  _globals['_MODEL']._serialized_start=1025
-  _globals['_MODEL']._serialized_end=1262
-  _globals['_GANSERVICE']._serialized_start=1265
-  _globals['_GANSERVICE']._serialized_end=1611
+  _globals['_SAMPLERESPONSE']._serialized_end=545
+  _globals['_SAMPLESTREAMREQUEST']._serialized_start=547
+  _globals['_SAMPLESTREAMREQUEST']._serialized_end=670
+  _globals['_SAMPLESTREAMRESPONSE']._serialized_start=672
+  _globals['_SAMPLESTREAMRESPONSE']._serialized_end=739
+  _globals['_DISCRIMINATEREQUEST']._serialized_start=741
+  _globals['_DISCRIMINATEREQUEST']._serialized_end=839
+  _globals['_DISCRIMINATERESPONSE']._serialized_start=841
+  _globals['_DISCRIMINATERESPONSE']._serialized_end=962
+  _globals['_LISTMODELSREQUEST']._serialized_start=964
+  _globals['_LISTMODELSREQUEST']._serialized_end=983
+  _globals['_LISTMODELSRESPONSE']._serialized_start=985
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1043
+  _globals['_MODEL']._serialized_start=1046
+  _globals['_MODEL']._serialized_end=1345
+  _globals['_RUNTIME']._serialized_start=1348
+  _globals['_RUNTIME']._serialized_end=1680
+  _globals['_RUNTIME_IMAGESPERSECONDENTRY']._serialized_start=1626
+  _globals['_RUNTIME_IMAGESPERSECONDENTRY']._serialized_end=1680
+  _globals['_GANSERVICE']._serialized_start=1683
+  _globals['_GANSERVICE']._serialized_end=2029
 # @@protoc_insertion_point(module_scope)

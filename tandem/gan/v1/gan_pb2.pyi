@@ -33,18 +33,20 @@ class Latents(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class SampleResponse(_message.Message):
-    __slots__ = ("images", "labels", "seed", "first_index", "timings")
+    __slots__ = ("images", "labels", "seed", "first_index", "timings", "fingerprint")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     FIRST_INDEX_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     images: _images_pb2.ImageBatch
     labels: _containers.RepeatedScalarFieldContainer[int]
     seed: int
     first_index: int
     timings: _timings_pb2.Timings
-    def __init__(self, images: _Optional[_Union[_images_pb2.ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., first_index: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
+    fingerprint: str
+    def __init__(self, images: _Optional[_Union[_images_pb2.ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ..., seed: _Optional[int] = ..., first_index: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., fingerprint: _Optional[str] = ...) -> None: ...
 
 class SampleStreamRequest(_message.Message):
     __slots__ = ("sample", "images_per_message")
@@ -93,7 +95,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "licence", "image_shape", "latent_dim", "num_classes", "class_names", "value_range", "providers", "max_batch_size", "has_discriminator", "max_reply_bytes")
+    __slots__ = ("name", "licence", "image_shape", "latent_dim", "num_classes", "class_names", "value_range", "providers", "max_batch_size", "has_discriminator", "runtime", "fingerprint", "max_reply_bytes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     IMAGE_SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +106,8 @@ class Model(_message.Message):
     PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     HAS_DISCRIMINATOR_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     MAX_REPLY_BYTES_FIELD_NUMBER: _ClassVar[int]
     name: str
     licence: str
@@ -115,5 +119,38 @@ class Model(_message.Message):
     providers: _containers.RepeatedScalarFieldContainer[str]
     max_batch_size: int
     has_discriminator: bool
+    runtime: Runtime
+    fingerprint: str
     max_reply_bytes: int
-    def __init__(self, name: _Optional[str] = ..., licence: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., latent_dim: _Optional[int] = ..., num_classes: _Optional[int] = ..., class_names: _Optional[_Iterable[str]] = ..., value_range: _Optional[_Iterable[float]] = ..., providers: _Optional[_Iterable[str]] = ..., max_batch_size: _Optional[int] = ..., has_discriminator: _Optional[bool] = ..., max_reply_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., licence: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., latent_dim: _Optional[int] = ..., num_classes: _Optional[int] = ..., class_names: _Optional[_Iterable[str]] = ..., value_range: _Optional[_Iterable[float]] = ..., providers: _Optional[_Iterable[str]] = ..., max_batch_size: _Optional[int] = ..., has_discriminator: _Optional[bool] = ..., runtime: _Optional[_Union[Runtime, _Mapping]] = ..., fingerprint: _Optional[str] = ..., max_reply_bytes: _Optional[int] = ...) -> None: ...
+
+class Runtime(_message.Message):
+    __slots__ = ("name", "version", "precision", "instruction_set", "num_instances", "threads_per_instance", "is_rewritten", "batch_sizes", "images_per_second", "rms_difference")
+    class ImagesPerSecondEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: float
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[float] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    INSTRUCTION_SET_FIELD_NUMBER: _ClassVar[int]
+    NUM_INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    THREADS_PER_INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    IS_REWRITTEN_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZES_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    RMS_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    precision: str
+    instruction_set: str
+    num_instances: int
+    threads_per_instance: int
+    is_rewritten: bool
+    batch_sizes: _containers.RepeatedScalarFieldContainer[int]
+    images_per_second: _containers.ScalarMap[int, float]
+    rms_difference: float
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., precision: _Optional[str] = ..., instruction_set: _Optional[str] = ..., num_instances: _Optional[int] = ..., threads_per_instance: _Optional[int] = ..., is_rewritten: _Optional[bool] = ..., batch_sizes: _Optional[_Iterable[int]] = ..., images_per_second: _Optional[_Mapping[int, float]] = ..., rms_difference: _Optional[float] = ...) -> None: ...

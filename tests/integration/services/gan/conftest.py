@@ -14,7 +14,7 @@ from runtime.rpc import service_handler
 from runtime.served_ledger import ServedLedger
 from runtime.served_service import SERVED_SERVICE, served_handler
 from runtime.server import RpcServer
-from services.common.onnx_session import OnnxSession
+from services.common.runtimes.onnx_session import OnnxSession
 from services.gan.metrics import GanMetrics
 from services.gan.service import GanServicer
 from services.gan.settings import GanSettings
@@ -92,6 +92,7 @@ def tiny_settings(models_dir: Path, **changes: object) -> GanSettings:
         "models_dir": models_dir,
         "models": ["tiny", "plain", "colour"],
         "provider": "cpu",
+        "runtime": "onnxruntime",
         "num_instances": 2,
         "max_batch_size": 8,
         "max_queued_images": 64,

@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from prometheus_client import CollectorRegistry
 
 from runtime.errors import Unavailable
-from services.common.onnx_session import OnnxSession
+from services.common.runtimes.onnx_session import OnnxSession
 from services.gan.metrics import BatcherMetrics, GanMetrics
 from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.common.runtimes.openvino_session import is_installed, native_precisions
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.services.gan.conftest import running_backend, tiny_settings
@@ -18,11 +19,29 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-async def fashion():
+RUNTIMES = {
+    "as calibrated": {"runtime": "auto", "num_instances": 0},
+    "onnxruntime": {"runtime": "onnxruntime", "precision": "float32"},
+    "openvino in float32": {"runtime": "openvino", "precision": "float32"},
+    "openvino in bfloat16": {"runtime": "openvino", "precision": "bfloat16"},
+}
+
+
+@pytest.fixture(params=RUNTIMES)
+async def fashion(request):
     settings = tiny_settings(
-        MODELS, models=["fashion-gan"], max_batch_size=64, max_queued_images=4096, max_images_per_request=1024
+        MODELS,
+        models=["fashion-gan"],
+        max_batch_size=64,
+        max_queued_images=4096,
+        max_images_per_request=1024,
+        **RUNTIMES[request.param],
     )
+    wanted = (settings.runtime, settings.precision)
+    if "openvino" in wanted and not is_installed():
+        pytest.skip("OpenVINO is not installed")
+    if "bfloat16" in wanted and "bfloat16" not in native_precisions():
+        pytest.skip("bfloat16 is not native to this processor")
     async with running_backend(settings) as backend:
         yield backend
 
@@ -81,3 +100,25 @@ async def test_card_and_model_agree(fashion):
     (model,) = (await fashion.stub.ListModels(gan_pb2.ListModelsRequest())).models
     assert (list(model.image_shape), model.latent_dim, model.num_classes) == ([28, 28, 1], 64, 10)
     assert model.has_discriminator
+
+
+async def test_every_reply_has_the_fingerprint_that_the_list_has(fashion):
+    (model,) = (await fashion.stub.ListModels(gan_pb2.ListModelsRequest())).models
+    runtime = model.runtime
+    assert model.fingerprint.startswith(f"{runtime.name}-{runtime.precision}-")
+    assert (await drawn(fashion, seed=1)).fingerprint == model.fingerprint
+    sample = gan_pb2.SampleRequest(seed=1, count=100)
+    async for message in fashion.stub.SampleStream(gan_pb2.SampleStreamRequest(sample=sample, images_per_message=40)):
+        assert message.part.fingerprint == model.fingerprint
+
+
+async def test_what_runs_it_is_said_and_counted(fashion):
+    (model,) = (await fashion.stub.ListModels(gan_pb2.ListModelsRequest())).models
+    runtime = model.runtime
+    assert (runtime.num_instances, runtime.threads_per_instance) >= (1, 1)
+    assert runtime.rms_difference < 1 / 255
+    labels = {"runtime": runtime.name, "version": runtime.version, "precision": runtime.precision}
+    labels |= {"instruction_set": runtime.instruction_set, "fingerprint": model.fingerprint}
+    assert fashion.sample("tandem_runtime_info", model="fashion-gan", **labels) == 1
+    for size, speed in runtime.images_per_second.items():
+        assert fashion.sample("tandem_calibrated_images_per_second", model="fashion-gan", batch_size=str(size)) == speed

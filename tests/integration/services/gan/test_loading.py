@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from runtime.errors import NotFound
 from runtime.models import ModelError, ModelRepository
-from services.common.onnx_session import choose_providers, open_session
-from services.common.providers import ProviderError, num_cuda_devices
+from services.common.runtimes.onnx_session import choose_providers, open_session
+from services.common.runtimes.providers import ProviderError, num_cuda_devices
 from services.gan.generator import Generator, Latents
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.common.providers import num_cuda_devices
+from services.common.runtimes.providers import num_cuda_devices
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -14,7 +14,7 @@ from runtime.models import ImageSpec, ImageTokensSpec, ModelError
 from services.ar.token_decoder import TokenDecoder
 from services.ar.token_encoder import TokenEncoder
 from services.common.batch_request import BatchRequest, Slice
-from services.common.onnx_session import OnnxSession, choose_providers, open_session
+from services.common.runtimes.onnx_session import OnnxSession, choose_providers, open_session
 from tests.tiny_models import NUM_CODES, NUM_TOKENS, code_patches, painted, write_token_decoder, write_token_encoder
 
 IMAGE = ImageSpec(shape=(28, 28, 1))

@@ -1,23 +1,21 @@
-"""An ONNX file, opened: its session, its inputs and outputs, and the provider that really runs it.
+"""ONNX Runtime: a model opened with the provider that really runs it.
 
 The only file of the server that imports onnxruntime. Knows nothing of latents or images.
 """
 
 import logging
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
 import onnxruntime
 
 from runtime.cores import usable_cores
 from runtime.models import ModelError
-from services.common.providers import CPU, Choice, Provider, ProviderError, num_cuda_devices, wanted_providers
+from services.common.runtimes.providers import CPU, Choice, Provider, ProviderError, num_cuda_devices, wanted_providers
+from services.common.runtimes.session import Array, Feed
 
 logger = logging.getLogger(__name__)
 
 ERRORS_ONLY = 3
-Array = npt.NDArray[Any]
 
 
 class OnnxSession:
@@ -29,10 +27,10 @@ class OnnxSession:
         self.outputs = session.get_outputs()
         self.providers: list[str] = session.get_providers()
 
-    def run(self, feed: dict[str, Array], output_names: list[str]) -> list[Array]:
+    def run(self, feed: Feed, output_names: list[str]) -> list[Array]:
         """Return the outputs. Raises ModelError if the model fails, as one does whose graph holds its batch size."""
         try:
-            return self._session.run(output_names, feed)  # type: ignore[no-any-return]
+            return self._session.run(output_names, dict(feed))  # type: ignore[no-any-return]
         except Exception as error:  # the library's own classes have no base in common
             given = ", ".join(f"{name} {list(value.shape)}" for name, value in feed.items())
             raise ModelError(f"fails on {given}: {str(error).splitlines()[0]}") from error
@@ -56,8 +54,13 @@ def default_num_instances(providers: list[str]) -> int:
     return usable_cores() if providers == [CPU[0]] else 1
 
 
-def open_session(path: Path, providers: list[Provider], num_threads: int, choice: Choice) -> OnnxSession:
-    """Open an ONNX file. Raises ModelError if it is none, ProviderError if a provider asked for by name is not got."""
+def open_session(
+    path: Path, providers: list[Provider], num_threads: int, choice: Choice, content: bytes | None = None
+) -> OnnxSession:
+    """Open an ONNX file, or `content` in its place: the model of that file as it was read and perhaps rewritten.
+
+    Raises ModelError if it is none, ProviderError if a provider asked for by name is not got.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
@@ -68,7 +71,7 @@ def open_session(path: Path, providers: list[Provider], num_threads: int, choice
     # Threads that spin while they wait take the core from the other instances.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = OnnxSession(onnxruntime.InferenceSession(path, options, providers=providers))
+        session = OnnxSession(onnxruntime.InferenceSession(content or path, options, providers=providers))
     except Exception as error:
         raise ModelError(f"{path}: not a usable ONNX file: {str(error).splitlines()[0]}") from None
     _check_provider(session.providers, providers[0][0], choice)
@@ -82,3 +85,7 @@ def _check_provider(got: list[str], wanted: str, choice: Choice) -> None:
     if choice != "auto":
         raise ProviderError(f"provider: {message}")
     logger.warning(message)
+
+
+def version() -> str:
+    return str(onnxruntime.__version__)

@@ -1,6 +1,6 @@
 import pytest
 
-from services.common.providers import ProviderError, wanted_providers
+from services.common.runtimes.providers import ProviderError, wanted_providers
 
 GPU_BUILD = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 CPU_BUILD = ("CPUExecutionProvider",)

@@ -1,0 +1,44 @@
+"""Whether a session draws what it should: the same bits in any batch, and nearly what the reference draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.common.runtimes.configuration import Precision
+from services.common.runtimes.session import Array, Feed, Session, num_rows, rows
+
+MAX_RMS_DIFFERENCE: dict[Precision, float] = {"float32": 1e-4, "bfloat16": 1 / 255}
+"""How far from the reference outputs may lie, as root mean square over their range: for bfloat16 the step of a byte."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far outputs lie from the reference's, as a share of the range of those."""
+
+    rms: float
+    largest: float
+
+
+def difference(outputs: Array, reference: Array) -> Difference:
+    """Return how far apart two arrays of one shape are; infinitely far where one is not finite."""
+    if not np.isfinite(outputs).all():
+        return Difference(float("inf"), float("inf"))
+    apart = np.abs(outputs.astype(np.float64) - reference) / max(float(np.ptp(reference)), np.finfo(np.float32).tiny)
+    return Difference(float(np.sqrt(np.mean(apart**2))), float(apart.max()))
+
+
+def depends_on_batch(session: Session, feed: Feed, output_name: str, sizes: Sequence[int]) -> int | None:
+    """Return the first of the batch sizes in which some sample's bits are others than in the whole feed, or None.
+
+    Each size is tried at the beginning, at the end and in the middle of the feed, so that places change as well.
+    """
+    (whole,) = session.run(feed, [output_name])
+    for size in sizes:
+        for start in {0, (num_rows(feed) - size) // 2, num_rows(feed) - size}:
+            (part,) = session.run(rows(feed, start, start + size), [output_name])
+            if part.tobytes() != whole[start : start + size].tobytes():
+                return size
+    return None

@@ -1,0 +1,112 @@
+"""From an ONNX file to running instances: read, rewritten where that is exact, calibrated once a machine, opened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.common.runtimes import onnx_session, openvino_session
+from services.common.runtimes.agreement import MAX_RMS_DIFFERENCE, difference
+from services.common.runtimes.calibration import Calibration, Calibrator
+from services.common.runtimes.calibration_store import CalibrationStore
+from services.common.runtimes.configuration import Configuration, Wish
+from services.common.runtimes.conv_transpose import rewrite_conv_transposes
+from services.common.runtimes.fingerprint import fingerprint
+from services.common.runtimes.machine import Machine, this_machine
+from services.common.runtimes.onnx_file import OnnxFile, read_onnx
+from services.common.runtimes.onnx_session import open_session
+from services.common.runtimes.opening import Forms, open_instances
+from services.common.runtimes.providers import CPU
+from services.common.runtimes.session import Feed, Session, rows
+
+logger = logging.getLogger(__name__)
+
+NUM_VERIFIED = 4
+"""Samples that the rewritten graph must draw as the original one does, at each start."""
+
+VERSIONS = {"onnxruntime": onnx_session.version, "openvino": openvino_session.version}
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A model that is ready to run on this machine's CPU."""
+
+    sessions: Sequence[Session]
+    calibration: Calibration
+    version: str
+    """Of the runtime."""
+    instruction_set: str
+    fingerprint: str
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.calibration.configuration
+
+
+def open_calibrated(
+    path: Path, wish: Wish, probe_for: Callable[[Session], Feed], store: CalibrationStore
+) -> Calibrated:
+    """Open a model in the way that is best here. Raises ModelError, ProviderError.
+
+    `probe_for` gets a session of the file as it is, and returns inputs to try it with, a full batch of them.
+    """
+    reference = open_session(path, [CPU], 1, "cpu")
+    probe = probe_for(reference)
+    file, machine = read_onnx(path), this_machine()
+    forms = Forms(file, _verified_rewrite(file, reference, probe))
+    calibration = _calibration(forms, wish, machine, probe, reference, store)
+    configuration = calibration.configuration
+    return Calibrated(
+        open_instances(forms, configuration),
+        calibration,
+        VERSIONS[configuration.runtime](),
+        machine.instruction_set,
+        _fingerprint(file, configuration, machine),
+    )
+
+
+def _calibration(
+    forms: Forms, wish: Wish, machine: Machine, probe: Feed, reference: Session, store: CalibrationStore
+) -> Calibration:
+    path = store.path(forms.original.digest, machine, wish)
+    stored = store.load(path)
+    if stored is not None and forms.has(stored.configuration):
+        return stored
+    output_name = reference.outputs[0].name
+    calibration = Calibrator(forms, wish, machine.cores, probe, output_name).calibrate(reference)
+    store.save(path, calibration)
+    return calibration
+
+
+def _verified_rewrite(file: OnnxFile, reference: Session, probe: Feed) -> OnnxFile | None:
+    """Return the file with transposed convolutions rewritten, or None if none can be or it draws something else."""
+    model = rewrite_conv_transposes(file.model)
+    if model is None:
+        return None
+    rewritten = OnnxFile(file.path, model, file.digest)
+    session = open_session(file.path, [CPU], 1, "cpu", rewritten.content)
+    some, name = rows(probe, 0, NUM_VERIFIED), reference.outputs[0].name
+    (expected,), (got,) = reference.run(some, [name]), session.run(some, [name])
+    found = difference(got, expected)
+    if found.rms <= MAX_RMS_DIFFERENCE["float32"]:
+        return rewritten
+    logger.warning(
+        "%s: rewritten, it draws something else (off by %.2g of its range), so it is not used", file.path, found.rms
+    )
+    return None
+
+
+def _fingerprint(file: OnnxFile, configuration: Configuration, machine: Machine) -> str:
+    """Return the name of all that the outputs' bits depend on, and nothing else: not cores, batches or instances."""
+    causes = {
+        "model": file.digest,
+        "is_rewritten": configuration.is_rewritten,
+        "threads": configuration.threads_per_instance,
+        "version": VERSIONS[configuration.runtime](),
+        "numpy": dict(machine.libraries).get("numpy"),
+        "processor": machine.processor,
+        "instructions": machine.instructions,
+    }
+    return fingerprint(configuration.runtime, configuration.precision, causes)

@@ -1,0 +1,199 @@
+"""Which way to run a model is the fastest here, among those that draw the same bits in any batch: found by trying.
+
+First runtimes, precisions and forms of the graph, by the processor time they take, so that whoever else uses the
+machine has little part in it; then how to divide the cores, by the clock, as threads that wait for each other take no
+processor time; then what a pass of each batch size takes. A figure is the best of several short runs, in turns with
+the other candidates'. Configurations are compared by the geometric mean over the batch sizes.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+
+from pydantic import BaseModel, ConfigDict
+
+from runtime.models import ModelError
+from services.common.runtimes.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
+from services.common.runtimes.batch_plan import sizes_up_to
+from services.common.runtimes.candidates import first_candidates, other_divisions, trial_sizes
+from services.common.runtimes.configuration import Configuration, Wish
+from services.common.runtimes.opening import Forms, open_instances
+from services.common.runtimes.session import Array, Feed, Session, num_rows, rows
+from services.common.runtimes.speed import Speed, measure
+
+logger = logging.getLogger(__name__)
+
+NUM_ROUNDS = 5
+RUN_SECONDS = 0.03
+# Large models need more than a run's time for one pass; the sizes that are left when this is over are not measured.
+COMPARISON_SECONDS = 8.0
+# Sizes that no runtime has a special case for, to look for samples that depend on their company.
+ODD_SIZES = (1, 3, 7, 33)
+
+
+class Trial(BaseModel):
+    """What came of one configuration."""
+
+    model_config = ConfigDict(frozen=True)
+
+    configuration: Configuration
+    samples_per_second: dict[int, float] = {}
+    """Of all instances together, by batch size; see the module for how it is measured."""
+    rms_difference: float = 0.0
+    """From the reference, as a share of the range of its values."""
+    largest_difference: float = 0.0
+    rejected: str = ""
+    """Why it may not be used; empty if it may."""
+
+    @property
+    def score(self) -> float:
+        """The geometric mean of its speeds; 0 if it may not be used."""
+        if self.rejected or not self.samples_per_second:
+            return 0.0
+        return math.exp(math.fsum(map(math.log, self.samples_per_second.values())) / len(self.samples_per_second))
+
+
+class Calibration(BaseModel):
+    """What was chosen, and from what."""
+
+    model_config = ConfigDict(frozen=True)
+
+    configuration: Configuration
+    trials: list[Trial]
+    seconds: float
+    """How long it took to find out."""
+
+    @property
+    def chosen_trial(self) -> Trial | None:
+        return next((each for each in self.trials if each.configuration.name == self.configuration.name), None)
+
+
+Figure = Callable[[Speed], float]
+by_cpu_time = attrgetter("by_cpu_time")
+by_clock = attrgetter("by_clock")
+
+
+class _Entrant:
+    """A configuration that is being tried, its instances open."""
+
+    def __init__(self, configuration: Configuration, sessions: Sequence[Session], trial: Trial) -> None:
+        self.configuration = configuration
+        self.sessions = sessions
+        self.trial = trial
+        self.speeds: dict[int, float] = {}
+
+    def concluded(self, sizes: Iterable[int]) -> Trial:
+        return self.trial.model_copy(update={"samples_per_second": {size: self.speeds[size] for size in sizes}})
+
+
+class Calibrator:
+    """Tries the ways to run one model. `probe` are inputs of at least the largest batch that is compiled."""
+
+    def __init__(self, forms: Forms, wish: Wish, num_cores: int, probe: Feed, output_name: str) -> None:
+        self._forms = forms
+        self._wish = wish
+        self._num_cores = num_cores
+        self._probe = probe
+        self._output_name = output_name
+        self._trials: dict[str, Trial] = {}  # by the configuration's name; the first one counts
+
+    def calibrate(self, reference: Session) -> Calibration:
+        """Return the best configuration; `reference` draws what all must draw. Raises ProviderError, ModelError."""
+        started = time.monotonic()
+        (expected,) = reference.run(self._probe, [self._output_name])
+        candidates = first_candidates(self._wish, self._num_cores, self._forms.rewritten is not None)
+        best = self._best_of(candidates, expected, by_cpu_time) or self._fallback(candidates)
+        divisions = other_divisions(self._wish, best, self._num_cores)
+        if divisions:
+            best = self._best_of([best, *divisions], expected, by_clock) or best
+        chosen = self._with_all_sizes(best, expected)
+        return Calibration(configuration=chosen, trials=list(self._trials.values()), seconds=time.monotonic() - started)
+
+    def _best_of(self, candidates: Sequence[Configuration], expected: Array, figure: Figure) -> Configuration | None:
+        """Return the fastest of those that may be used, None if there is none."""
+        entrants = [each for each in (self._enter(one, expected) for one in candidates) if each is not None]
+        sizes = self._race(entrants, figure) if len(candidates) > 1 else []  # who is alone need not run
+        trials = [each.concluded(sizes) for each in entrants]
+        self._note(trials)
+        return max(trials, key=lambda each: each.score).configuration if trials else None
+
+    def _enter(self, configuration: Configuration, expected: Array) -> _Entrant | None:
+        """Open a configuration and look whether it draws what it should."""
+        try:
+            sessions = open_instances(self._forms, configuration)
+            trial = self._examined(configuration, sessions[0], expected)
+        except ModelError as error:
+            trial = Trial(configuration=configuration, rejected=str(error))
+        if not trial.rejected:
+            return _Entrant(configuration, sessions, trial)
+        logger.info("%s is not used: %s", configuration.name, trial.rejected)
+        self._note([trial])
+        return None
+
+    def _examined(self, configuration: Configuration, session: Session, expected: Array) -> Trial:
+        (outputs,) = session.run(self._probe, [self._output_name])
+        found = difference(outputs, expected)
+        rejected = ""
+        if found.rms > MAX_RMS_DIFFERENCE[configuration.precision]:
+            rejected = f"its outputs are {found.rms:.2g} of their range away from the original's"
+        else:
+            sizes = sorted({*ODD_SIZES, *configuration.pass_seconds} & set(range(1, num_rows(self._probe) + 1)))
+            size = depends_on_batch(session, self._probe, self._output_name, sizes)
+            if size is not None:
+                rejected = f"the bits of its outputs depend on the batch (seen at {size})"
+        return Trial(
+            configuration=configuration,
+            rms_difference=found.rms,
+            largest_difference=found.largest,
+            rejected=rejected,
+        )
+
+    def _race(self, entrants: Sequence[_Entrant], figure: Figure) -> list[int]:
+        """Measure all entrants in turns; return the batch sizes at which all were."""
+        deadline = time.monotonic() + COMPARISON_SECONDS
+        measured: list[int] = []
+        for size in trial_sizes(self._wish.max_batch_size):
+            for _ in range(NUM_ROUNDS):
+                if measured and time.monotonic() > deadline:
+                    return measured
+                for each in entrants:
+                    speed = figure(self._speed(each.configuration, each.sessions, size))
+                    each.speeds[size] = max(speed, each.speeds.get(size, 0.0))
+            measured.append(size)
+        return measured
+
+    def _speed(self, configuration: Configuration, sessions: Sequence[Session], size: int) -> Speed:
+        feed = rows(self._probe, 0, size)
+        return measure(sessions, configuration.num_threads, feed, self._output_name, RUN_SECONDS)
+
+    def _note(self, trials: Iterable[Trial]) -> None:
+        self._trials = {each.configuration.name: each for each in trials} | self._trials
+
+    def _with_all_sizes(self, best: Configuration, expected: Array) -> Configuration:
+        """Return the configuration with all batch sizes compiled, and how long a pass of each takes."""
+        if best.runtime != "openvino":
+            return best
+        sizes = sizes_up_to(self._wish.max_batch_size)
+        whole = best.model_copy(update={"pass_seconds": {size: float(size) for size in sizes}})
+        sessions = open_instances(self._forms, whole)
+        trial = self._examined(whole, sessions[0], expected)
+        if trial.rejected:
+            logger.warning("%s: %s: %s", self._forms.original.path, whole.name, trial.rejected)
+        seconds = {size: self._pass_seconds(whole, sessions, size) for size in sizes}
+        return whole.model_copy(update={"pass_seconds": seconds})
+
+    def _pass_seconds(self, configuration: Configuration, sessions: Sequence[Session], size: int) -> float:
+        """Return what a pass takes while all instances are busy."""
+        speeds = [self._speed(configuration, sessions, size).by_cpu_time for _ in range(NUM_ROUNDS)]
+        return size * len(sessions) / max(speeds)
+
+    def _fallback(self, candidates: Sequence[Configuration]) -> Configuration:
+        """Return what to use where no candidate may be: a model may itself mix the samples of a batch."""
+        chosen = candidates[0]
+        reason = self._trials[chosen.name].rejected
+        logger.warning("%s: runs with %s all the same, though %s", self._forms.original.path, chosen.name, reason)
+        return chosen

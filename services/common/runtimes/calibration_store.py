@@ -1,0 +1,67 @@
+"""Calibrations that were made before, as files in the user's cache: one for each model, machine and wish."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from services.common.runtimes.calibration import Calibration
+from services.common.runtimes.configuration import Wish
+from services.common.runtimes.machine import Machine
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+"""To be raised when calibrations that were made before are no longer good."""
+
+
+class CalibrationStore:
+    """The folder with the calibrations."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, digest: str, machine: Machine, wish: Wish) -> Path:
+        """Return where the calibration of a model with that SHA-256 is kept, there or not."""
+        key = {"format": FORMAT, "model": digest, "machine": asdict(machine), "wish": wish.model_dump()}
+        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+        return self._folder / f"{name}.json"
+
+    def load(self, path: Path) -> Calibration | None:
+        """Return what was stored there, or None if there is nothing that can be used."""
+        try:
+            return Calibration.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            logger.warning("%s: not a usable calibration, so it is made anew: %s", path, str(error).splitlines()[0])
+            return None
+
+    def save(self, path: Path, calibration: Calibration) -> None:
+        """Store a calibration, whole or not at all; without a cache that can be written each start takes longer."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _write(path, calibration.model_dump_json(indent=1))
+        except OSError as error:
+            logger.warning("the calibration cannot be kept, so each start makes one: %s", error)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file in one step, so that no other process sees a part of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise

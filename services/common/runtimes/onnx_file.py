@@ -1,0 +1,88 @@
+"""An ONNX file in memory: its graph's inputs and outputs, its digest, its bytes. Runs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import onnx
+
+from runtime.models import ModelError
+from services.common.model_inputs import TensorInfo
+
+TYPE_NAMES: dict[int, str] = {
+    onnx.TensorProto.FLOAT: "tensor(float)",
+    onnx.TensorProto.FLOAT16: "tensor(float16)",
+    onnx.TensorProto.DOUBLE: "tensor(double)",
+    onnx.TensorProto.INT32: "tensor(int32)",
+    onnx.TensorProto.INT64: "tensor(int64)",
+    onnx.TensorProto.BOOL: "tensor(bool)",
+}
+
+
+@dataclass
+class Tensor:
+    """An input or output, described in ONNX Runtime's words; implements TensorInfo."""
+
+    name: str
+    shape: list[int | str | None]
+    type: str
+
+
+class OnnxFile:
+    """A model as it was read from `path`. Its content is not changed; a rewritten one is another object."""
+
+    def __init__(self, path: Path, model: onnx.ModelProto, digest: str) -> None:
+        self.path = path
+        self.model = model
+        self.digest = digest
+        """Hexadecimal SHA-256 of the file as it was read; a rewritten model keeps it."""
+
+    @cached_property
+    def content(self) -> bytes:
+        """The whole model, with all of its weights, in the format of an ONNX file."""
+        return self.model.SerializeToString()
+
+    @property
+    def inputs(self) -> list[TensorInfo]:
+        """What the graph wants; initializers are no inputs, even where an old file lists them so."""
+        constants = {each.name for each in self.model.graph.initializer}
+        return [_tensor(each) for each in self.model.graph.input if each.name not in constants]
+
+    @property
+    def outputs(self) -> list[TensorInfo]:
+        return [_tensor(each) for each in self.model.graph.output]
+
+
+def read_onnx(path: Path) -> OnnxFile:
+    """Return the file's model, with the weights that lie beside it. Raises ModelError if it is none."""
+    digest = hashlib.sha256(path.read_bytes())
+    try:
+        model = onnx.load(path, load_external_data=False)
+        beside = _files_beside(model)
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # protobuf's errors and onnx's own have no base in common
+        raise ModelError(f"{path}: not a usable ONNX file: {_first_line(error)}") from None
+    for name in beside:
+        digest.update((path.parent / name).read_bytes())
+    return OnnxFile(path, model, digest.hexdigest())
+
+
+def _files_beside(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the files that hold weights of the model outside of its own."""
+    entries = (each for tensor in model.graph.initializer for each in tensor.external_data)
+    return sorted({each.value for each in entries if each.key == "location"})
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _tensor(value: onnx.ValueInfoProto) -> TensorInfo:
+    kind = value.type.tensor_type
+    dimensions: list[int | str | None] = [
+        each.dim_value if each.HasField("dim_value") else each.dim_param or None for each in kind.shape.dim
+    ]
+    return Tensor(value.name, dimensions, TYPE_NAMES.get(kind.elem_type, f"tensor({kind.elem_type})"))

@@ -1,0 +1,39 @@
+"""A model's file and its rewritten form, and the sessions that run it as a configuration says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.common.runtimes.batch_plan import BatchPlan
+from services.common.runtimes.configuration import Configuration
+from services.common.runtimes.onnx_file import OnnxFile
+from services.common.runtimes.onnx_session import open_session
+from services.common.runtimes.openvino_session import OpenVinoModel
+from services.common.runtimes.providers import CPU
+from services.common.runtimes.session import Session
+
+
+@dataclass(frozen=True)
+class Forms:
+    """The forms of one model; they draw the same."""
+
+    original: OnnxFile
+    rewritten: OnnxFile | None
+    """With transposed convolutions as ordinary ones; None if there are none that can be."""
+
+    def has(self, configuration: Configuration) -> bool:
+        return self.rewritten is not None or not configuration.is_rewritten
+
+    def of(self, configuration: Configuration) -> OnnxFile:
+        return self.rewritten if configuration.is_rewritten and self.rewritten is not None else self.original
+
+
+def open_instances(forms: Forms, configuration: Configuration) -> Sequence[Session]:
+    """Return the configuration's instances, on the CPU. Raises ModelError if the runtime cannot run the model so."""
+    file, count, threads = forms.of(configuration), configuration.num_instances, configuration.threads_per_instance
+    if configuration.runtime == "onnxruntime":
+        return [open_session(file.path, [CPU], threads, "cpu", file.content) for _ in range(count)]
+    model = OpenVinoModel(file, configuration.precision, count, threads)
+    plan = BatchPlan(configuration.pass_seconds)
+    return [model.session(plan) for _ in range(count)]

@@ -1,0 +1,163 @@
+"""OpenVINO on the CPU: a model compiled once for each batch size, and the sessions that run it.
+
+With the batch size in the graph OpenVINO plans memory and kernels ahead. Other batches are split and filled up.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from runtime.models import ModelError
+from services.common.model_inputs import TensorInfo
+from services.common.runtimes.batch_plan import BatchPlan
+from services.common.runtimes.configuration import Precision
+from services.common.runtimes.onnx_file import OnnxFile
+from services.common.runtimes.session import Array, Feed, num_rows
+
+PROVIDER = "OpenVINO CPU"
+_TYPES: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+
+
+def is_installed() -> bool:
+    return importlib.util.find_spec("openvino") is not None
+
+
+def version() -> str:
+    import openvino
+
+    return str(openvino.__version__)
+
+
+@cache
+def _core() -> Any:
+    """Return OpenVINO's one core of this process; it holds its plugins, and no model."""
+    import openvino
+
+    return openvino.Core()
+
+
+def native_precisions() -> tuple[Precision, ...]:
+    """Return what this processor computes in by instructions of its own, as OpenVINO says."""
+    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ("float32", "bfloat16") if "BF16" in capabilities else ("float32",)
+
+
+class OpenVinoModel:
+    """A model compiled for some batch sizes, each with room for `num_instances` passes at a time."""
+
+    def __init__(self, file: OnnxFile, precision: Precision, num_instances: int, threads_per_instance: int) -> None:
+        self._file = file
+        self._precision = precision
+        self._options = {
+            "INFERENCE_PRECISION_HINT": _TYPES[precision],
+            "NUM_STREAMS": num_instances,
+            "INFERENCE_NUM_THREADS": num_instances * threads_per_instance,
+            "ENABLE_CPU_PINNING": False,  # whoever else runs here must be able to make room
+        }
+        self._compiled: dict[int, Any] = {}
+
+    def session(self, plan: BatchPlan) -> OpenVinoSession:
+        """Return one of `num_instances` sessions. Raises ModelError if OpenVINO cannot run the model as asked."""
+        compiled = {size: self._compiled_for(size) for size in plan.sizes}
+        return OpenVinoSession(compiled, plan, self._file.inputs, self._file.outputs)
+
+    def _compiled_for(self, batch_size: int) -> Any:
+        if batch_size not in self._compiled:
+            self._compiled[batch_size] = self._compile(batch_size)
+        return self._compiled[batch_size]
+
+    def _compile(self, batch_size: int) -> Any:
+        try:
+            model = _core().read_model(self._file.content)
+            model.reshape({each.name: _with_batch(each, batch_size) for each in self._file.inputs})
+            compiled = _core().compile_model(model, "CPU", self._options)
+        except Exception as error:  # OpenVINO raises RuntimeError for whatever it is
+            raise ModelError(f"OpenVINO cannot run it: {_reason(error)}") from None
+        if any(_is_free(each.get_partial_shape(), batch_size) for each in compiled.outputs):
+            raise ModelError(f"OpenVINO finds no output shape [{batch_size}, ...] for it")
+        got = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if got != _TYPES[self._precision]:
+            raise ModelError(f"OpenVINO runs it in {got}, not in {_TYPES[self._precision]}")
+        return compiled
+
+
+class OpenVinoSession:
+    """One instance of a compiled model; `run` may be called from any thread, one call at a time."""
+
+    def __init__(
+        self,
+        compiled: Mapping[int, Any],
+        plan: BatchPlan,
+        inputs: Sequence[TensorInfo],
+        outputs: Sequence[TensorInfo],
+    ) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.providers = [PROVIDER]
+        self._plan = plan
+        self._requests = {size: each.create_infer_request() for size, each in compiled.items()}
+        example = next(iter(compiled.values()))
+        self._one_of = {each.name: _one_sample(example.output(each.name)) for each in outputs}
+
+    def run(self, feed: Feed, output_names: list[str]) -> list[Array]:
+        """Return the outputs. Raises ModelError if the model fails."""
+        count = num_rows(feed)
+        sizes = self._plan.split(count)
+        results = {name: _empty(sum(sizes), self._one_of[name]) for name in output_names}
+        start = 0
+        for size in sizes:
+            inputs = {name: _filled(each[start : start + size], size) for name, each in feed.items()}
+            outputs = {name: each[start : start + size] for name, each in results.items()}
+            self._run_pass(self._requests[size], inputs, outputs)
+            start += size
+        return [each[:count] for each in results.values()]
+
+    def _run_pass(self, request: Any, inputs: dict[str, Array], outputs: dict[str, Array]) -> None:
+        """Run one pass, which reads and writes the arrays where they lie."""
+        import openvino
+
+        for name, value in (*inputs.items(), *outputs.items()):
+            request.set_tensor(name, openvino.Tensor(value, shared_memory=True))
+        try:
+            request.infer(share_outputs=True)
+        except Exception as error:  # OpenVINO raises RuntimeError for whatever it is
+            given = ", ".join(f"{name} {list(value.shape)}" for name, value in inputs.items())
+            raise ModelError(f"fails on {given}: {_reason(error)}") from error
+
+
+def _one_sample(output: Any) -> Array:
+    """Return an array of the shape and type that one sample has in the output."""
+    return np.empty(tuple(output.get_shape())[1:], output.get_element_type().to_dtype())
+
+
+def _empty(count: int, one: Array) -> Array:
+    return np.empty((count, *one.shape), one.dtype)
+
+
+def _with_batch(tensor: TensorInfo, batch_size: int) -> list[int]:
+    """Return an input's shape with the batch size in it; -1 stands for what else is free."""
+    return [batch_size, *(each if isinstance(each, int) else -1 for each in tensor.shape[1:])]
+
+
+def _is_free(shape: Any, batch_size: int) -> bool:
+    return bool(shape.is_dynamic) or not len(shape) or shape[0].get_length() != batch_size
+
+
+def _filled(values: Array, size: int) -> Array:
+    """Return `size` rows that lie together in memory: the values and, behind them, zeros."""
+    if len(values) == size:
+        return np.require(values, requirements=("C", "W"))
+    whole = np.zeros((size, *values.shape[1:]), values.dtype)
+    whole[: len(values)] = values
+    return whole
+
+
+def _reason(error: Exception) -> str:
+    """Return the last line of OpenVINO's message; those before it name files of its own source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,33 @@
+"""A session that mixes its samples is found out, and so is one that draws something else."""
+
+import numpy as np
+import pytest
+
+from services.common.runtimes.agreement import depends_on_batch, difference
+from services.common.runtimes.onnx_session import open_session
+from services.common.runtimes.providers import CPU
+from tests.unit.services.common.runtimes.graphs import batch_normalising_model, generator_model, latents, saved
+
+
+@pytest.mark.parametrize(("model", "size"), [(batch_normalising_model(), 1), (generator_model(), None)])
+def test_samples_that_depend_on_their_company(tmp_path, model, size):
+    file = saved(model, tmp_path / "model.onnx")
+    session = open_session(file.path, [CPU], 1, "cpu")
+    assert depends_on_batch(session, latents(16), "image", [1, 3, 16]) == size
+
+
+def test_difference_is_relative_to_the_range():
+    reference = np.array([[0.0, 10.0], [5.0, 5.0]])
+    found = difference(reference + np.array([[0.0, 0.0], [0.0, 1.0]]), reference)
+    assert (found.rms, found.largest) == (pytest.approx(0.05), pytest.approx(0.1))
+    assert difference(reference, reference).rms == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_infinitely_far(value):
+    assert difference(np.array([1.0, value]), np.array([1.0, 2.0])).rms == np.inf
+
+
+def test_constant_reference():
+    assert difference(np.ones(3), np.ones(3)).rms == 0
+    assert difference(np.ones(3), np.zeros(3)).rms > 1

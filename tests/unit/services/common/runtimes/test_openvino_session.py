@@ -1,0 +1,102 @@
+"""OpenVINO draws what ONNX Runtime draws, each sample the same in any batch, and says what it cannot do."""
+
+import numpy as np
+import onnx
+import pytest
+
+from runtime.models import ModelError
+from services.common.runtimes.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
+from services.common.runtimes.batch_plan import BatchPlan
+from services.common.runtimes.onnx_session import open_session
+from services.common.runtimes.openvino_session import OpenVinoModel, is_installed, native_precisions
+from services.common.runtimes.providers import CPU
+from services.common.runtimes.session import rows
+from tests.unit.services.common.runtimes.graphs import generator_model, latents, saved
+
+pytestmark = pytest.mark.skipif(not is_installed(), reason="OpenVINO is not installed")
+
+PLAN = BatchPlan({1: 1.0, 2: 1.5, 8: 3.0})
+
+
+@pytest.fixture
+def file(tmp_path):
+    return saved(generator_model(), tmp_path / "generator.onnx")
+
+
+@pytest.fixture
+def reference(file):
+    return open_session(file.path, [CPU], 1, "cpu")
+
+
+def expected(reference, feed):
+    return reference.run(feed, ["image"])[0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 9, 21])
+def test_any_batch_gives_what_the_reference_gives(file, reference, count):
+    session = OpenVinoModel(file, "float32", 1, 1).session(PLAN)
+    (images,) = session.run(latents(count), ["image"])
+    np.testing.assert_allclose(images, expected(reference, latents(count)), atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_bits_are_the_same_in_any_batch(file, reference, precision):
+    if precision not in native_precisions():
+        pytest.skip(f"{precision} is not native to this processor")
+    session = OpenVinoModel(file, precision, 2, 1).session(PLAN)
+    assert depends_on_batch(session, latents(21), "image", range(1, 21)) is None
+    (images,) = session.run(latents(21), ["image"])
+    assert difference(images, expected(reference, latents(21))).rms <= MAX_RMS_DIFFERENCE[precision]
+
+
+def test_results_are_the_caller_s_own(file):
+    session = OpenVinoModel(file, "float32", 1, 1).session(PLAN)
+    (first,) = session.run(latents(2), ["image"])
+    kept = first.copy()
+    session.run({"z": -latents(2)["z"]}, ["image"])
+    assert np.array_equal(first, kept)
+
+
+def test_inputs_may_be_read_only_or_strided(file):
+    session = OpenVinoModel(file, "float32", 1, 1).session(PLAN)
+    (whole,) = session.run(latents(8), ["image"])
+    feed = {"z": np.asfortranarray(latents(8)["z"])}
+    feed["z"].flags.writeable = False
+    assert np.array_equal(session.run(feed, ["image"])[0], whole)
+
+
+def test_a_sample_that_is_not_finite_leaves_its_neighbours_alone(file):
+    session = OpenVinoModel(file, "float32", 1, 1).session(PLAN)
+    (sound,) = session.run(latents(3), ["image"])
+    spoilt = latents(3)
+    spoilt["z"][1] = np.nan
+    (images,) = session.run(spoilt, ["image"])
+    assert np.array_equal(images[[0, 2]], sound[[0, 2]])
+    (after,) = session.run(rows(latents(3), 0, 1), ["image"])
+    assert np.array_equal(after, sound[:1])
+
+
+def test_inputs_and_outputs_are_said_in_onnx_runtime_s_words(file, reference):
+    session = OpenVinoModel(file, "float32", 1, 1).session(PLAN)
+    for ours, theirs in ((session.inputs, reference.inputs), (session.outputs, reference.outputs)):
+        assert [(each.name, each.shape, each.type) for each in ours] == [
+            (each.name, each.shape, each.type) for each in theirs
+        ]
+
+
+def test_an_operator_that_openvino_lacks_is_a_model_error(tmp_path):
+    model = generator_model()
+    model.graph.node[-1].op_type, model.graph.node[-1].domain = "Unheard", "of.it"
+    model.opset_import.append(onnx.helper.make_opsetid("of.it", 1))
+    file = saved(model, tmp_path / "odd.onnx")
+    with pytest.raises(ModelError, match="OpenVINO cannot run it"):
+        OpenVinoModel(file, "float32", 1, 1).session(PLAN)
+
+
+def test_a_graph_that_holds_its_batch_size_is_a_model_error(tmp_path):
+    model = generator_model()
+    (start,) = [each for each in model.graph.initializer if each.name == "start"]
+    start.CopyFrom(onnx.numpy_helper.from_array(np.array([1, 16, 4, 4]), "start"))
+    file = saved(model, tmp_path / "fixed.onnx")
+    with pytest.raises(ModelError, match="OpenVINO"):
+        OpenVinoModel(file, "float32", 1, 1).session(PLAN)
