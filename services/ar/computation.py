@@ -1,7 +1,7 @@
 """What computes a model's steps, chosen by the device, the settings and what this machine can do; says what it took."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +39,10 @@ class Computation:
     device: str
     dtype: str
     is_exact: bool
+    kernel: str
+    """What computes the steps: "native", "torch" or "cuda"."""
+    kernel_causes: Mapping[str, object]
+    """What results depend on to the last bit, besides weights, dtype and processor; values that JSON can hold."""
     chunk_tokens: int | None = None
 
 
@@ -115,7 +119,8 @@ def _native(
         num_threads,
         report,
     )
-    return Computation(forward, num_blocks, "cpu", dtype, is_exact=True)
+    causes = {"digest": forward.kernel_digest, "torch": torch.__version__}  # torch samples
+    return Computation(forward, num_blocks, "cpu", dtype, is_exact=True, kernel="native", kernel_causes=causes)
 
 
 def _torch(
@@ -138,7 +143,13 @@ def _torch(
     forward, num_blocks = _forward(transformer, num_threads, is_exact, settings)
     longest_chunk = settings.max_batch_tokens - settings.max_num_sequences + 1
     chunk_tokens = min(PREFILL_CHUNK_TOKENS, longest_chunk) if is_exact else None
-    return Computation(forward, num_blocks, str(device), dtype, is_exact, chunk_tokens)
+    kernel = "torch" if isinstance(forward, TorchForward) else "cuda"
+    causes = {"torch": torch.__version__, "device": _device_name(device), "threads": num_threads, "is_exact": is_exact}
+    return Computation(forward, num_blocks, str(device), dtype, is_exact, kernel, causes, chunk_tokens)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _forward(transformer: Transformer, num_threads: int, is_exact: bool, settings: ArSettings) -> tuple[Forward, int]:

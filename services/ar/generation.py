@@ -86,6 +86,7 @@ class Generation:
         message.usage.cached_tokens = self._stream.sequences[0].num_cached_tokens or 0
         message.usage.output_tokens = sum(choice.num_output_tokens for choice in self._choices)
         message.usage.seed = self._params.seed
+        message.usage.fingerprint = self._model.fingerprint
         self.timings = request_timings([self._stream], self._call)
         message.timings.CopyFrom(timings_message(self.timings))
 

@@ -15,6 +15,7 @@ from services.ar.checkpoint import Checkpoint
 from services.ar.computation import Computation, open_computation
 from services.ar.drafter import Drafter
 from services.ar.engine import Engine
+from services.ar.fingerprint import model_fingerprint
 from services.ar.image_codec import ImageCodec
 from services.ar.image_networks import load_image_codec
 from services.ar.metrics import ArMetrics, EngineMetrics
@@ -90,6 +91,7 @@ def _description(model: Model, codec: Codec, config: ModelConfig, computation: C
         vocab_size=config.vocab_size,
         device=computation.device,
         dtype=computation.dtype,
+        fingerprint=model_fingerprint(model, computation),
     )
     if isinstance(codec, ImageCodec):
         description.num_classes = codec.num_classes

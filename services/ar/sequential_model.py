@@ -46,6 +46,11 @@ class SequentialModel:
         return self.description.vocab_size
 
     @property
+    def fingerprint(self) -> str:
+        """The short name of all that outputs depend on to the last bit, besides the request."""
+        return self.description.fingerprint
+
+    @property
     def max_context_tokens(self) -> int:
         """Tokens that prompt and output may have together."""
         return self.codec.max_context_tokens

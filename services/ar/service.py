@@ -82,7 +82,9 @@ class ArServicer:
         likelihoods = await asyncio.to_thread(likelihood_messages, scored, model.codec)
         timings = request_timings(scoring.streams, call)
         self._metrics.backend.observe_timings(model.name, timings)
-        return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=timings_message(timings))
+        return ar_pb2.ScoreResponse(
+            likelihoods=likelihoods, timings=timings_message(timings), fingerprint=model.fingerprint
+        )
 
     async def list_models(self, request: ar_pb2.ListModelsRequest, call: Call) -> ar_pb2.ListModelsResponse:
         return ar_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from runtime.models import ImageSpec, ModelError, sha256_of
 from runtime.settings import cache_folder
+from services.common.fingerprint import fingerprint
 from services.common.runtimes import onnx_session
 from services.common.runtimes.batch_plan import sizes_up_to
 from services.common.runtimes.calibrated import Calibrated, open_calibrated
-from services.common.runtimes.calibration import Trial
-from services.common.runtimes.calibration_store import CalibrationStore
+from services.common.runtimes.calibration.calibrator import Trial
+from services.common.runtimes.calibration.store import CalibrationStore
 from services.common.runtimes.configuration import Configuration, Wish
-from services.common.runtimes.fingerprint import fingerprint
 from services.common.runtimes.onnx_session import choose_providers, default_num_instances, open_session
 from services.common.runtimes.providers import CPU
 from services.common.runtimes.session import Feed, Session

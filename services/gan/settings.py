@@ -31,7 +31,7 @@ class GanSettings(BackendSettings):
 
     runtime: RuntimeChoice = "auto"
     """What runs the generators on the CPU: auto takes the fastest, found by a short calibration at the first start, of
-    those whose images are the same in any batch. On a GPU it is ONNX Runtime."""
+    those that draw the same bits in any batch. On a GPU it is ONNX Runtime."""
 
     precision: PrecisionChoice = "auto"
     """What the generators compute in: auto takes bfloat16 if the processor has instructions for it and that is faster;

@@ -15,13 +15,14 @@ _MARKS = {True: Text("✓", "green"), False: Text("✗", "red"), None: Text("·"
 
 
 def doctor(models_dir: ModelsDir = MODELS_DIR) -> None:
-    """Say what this machine offers: processor, memory, libraries, providers that really run, ports, models."""
+    """Say what this machine offers: processor, memory, libraries, runtimes that really run, ports, models."""
     terminal = Terminal()
     sections: dict[str, Callable[[], Iterable[Finding]]] = {
         "machine": findings.machine,
         "libraries": findings.libraries,
         "ports": findings.ports,
         "models": lambda: findings.models(models_dir),
+        "calibrations": lambda: findings.calibrations(models_dir),
     }
     with friendly_errors(terminal):
         for name, find in sections.items():

@@ -106,6 +106,7 @@ def libraries() -> Iterator[Finding]:
     onnxruntime.set_default_logger_severity(SILENT)
     for provider in onnxruntime.get_available_providers():
         yield _provider(onnxruntime, provider)
+    yield openvino()
 
 
 def _envoy() -> Finding:
@@ -152,6 +153,35 @@ def _provider(onnxruntime: Any, provider: str) -> Finding:
     if runs_on != provider:
         return Finding(f"  {provider}", "compiled in, does not run here (its libraries or its device are missing)")
     return Finding(f"  {provider}", "runs", True)
+
+
+def openvino() -> Finding:
+    """OpenVINO, and the precisions that it computes in by instructions of this processor."""
+    from services.common.runtimes import openvino_session
+
+    if not openvino_session.is_installed():
+        return Finding("openvino", "not installed; generators run by ONNX Runtime, which is slower on most processors")
+    precisions = ", ".join(openvino_session.native_precisions())
+    return Finding("openvino", f"{openvino_session.version()}, native here: {precisions}", True)
+
+
+def calibrations(folder: Path) -> Iterator[Finding]:
+    """How the generators that lie ready would run here: as calibrated before, or not calibrated yet."""
+    from services.common.machine import this_machine
+    from services.common.runtimes.calibration.store import CalibrationStore
+    from services.common.runtimes.onnx_file import digest_of
+
+    store = CalibrationStore(cache_folder() / "calibrations")
+    for model in ModelRepository(folder):
+        if model.spec.generator is None or weights_state(model) != "here":
+            continue
+        found = store.of_model(digest_of(model.path(model.spec.generator)), this_machine())
+        if not found:
+            yield Finding(model.name, "not calibrated on this machine yet; the first start does it, in seconds")
+        for each in found:
+            speeds = each.chosen_trial.samples_per_second if each.chosen_trial else {}
+            fast = ", ".join(f"{speed:.0f} images/s at {size}" for size, speed in speeds.items())
+            yield Finding(model.name, f"{each.configuration.name}{f': {fast}' if fast else ''}", True)
 
 
 def _onnxruntime_package() -> str:

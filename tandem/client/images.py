@@ -64,13 +64,14 @@ class Images(ImageBatch):
     """What a parallel model drew; image j comes from (seed, first_index + j).
 
     `labels` is the class of each image, empty if the model has none; `seed` is 0 with explicit latents. `timings` is
-    there in a reply and in the last part of a stream.
+    there in a reply and in the last part of a stream. Same model, request, seed and `fingerprint`: same bytes.
     """
 
     labels: tuple[int, ...]
     seed: int
     first_index: int
     timings: Timings | None
+    fingerprint: str = ""
 
 
 def joined(batches: Sequence[ImageBatch]) -> ImageBatch:

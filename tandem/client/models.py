@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -27,6 +28,28 @@ class SequentialModel:
     tokens_per_image: int
     value_range: tuple[float, ...]
     can_score_images: bool
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What runs a generator: `name` is "onnxruntime" or "openvino", `precision` "float32" or "bfloat16".
+
+    `batch_sizes` are those that passes are compiled for, empty for any. `images_per_second`, by batch size, is what a
+    calibration found, empty where there was nothing to choose. `rms_difference` is how far images lie from those of the
+    file in float32, as a share of their range.
+    """
+
+    name: str
+    version: str
+    precision: str
+    instruction_set: str
+    num_instances: int
+    threads_per_instance: int
+    is_rewritten: bool
+    batch_sizes: tuple[int, ...]
+    images_per_second: Mapping[int, float]
+    rms_difference: float
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,9 @@ class ParallelModel:
     max_batch_size: int
     has_discriminator: bool
     max_reply_bytes: int = 0
+    fingerprint: str = ""
+    runtime: Runtime | None = None
+    """None if the server does not tell."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ class SamplingOptions(TypedDict, total=False):
     frequency_penalty: float | None
     """Subtracted once for each time that a token is in the output; -2 to 2, default 0."""
     seed: int | None
-    """Same model, request and seed: same output; 0 to 2**64 - 1; drawn by the server and reported if absent."""
+    """Same model, request, seed and fingerprint (see Usage): same output; 0 to 2**64 - 1; absent: drawn by the server
+    and reported."""
     min_tokens: int | None
     """Tokens before which nothing ends a choice; 0 (default) to max_tokens."""
     stop: str | Sequence[str] | None
@@ -72,7 +73,8 @@ class SampleOptions(TypedDict, total=False):
     labels: int | Sequence[int] | None
     """The class of all images, or one an image; absent: drawn from the seed."""
     seed: int | None
-    """Image i is drawn from (seed, i); 0 to 2**64 - 1; drawn by the server and reported if absent."""
+    """Image i is drawn from (seed, i), the same under the same fingerprint (see Images); 0 to 2**64 - 1; absent: drawn
+    by the server and reported."""
     latents: NDArray[np.float32] | None
     """[count, latent_dim], instead of a seed."""
     truncation: float | None

@@ -9,7 +9,7 @@ import numpy as np
 
 from tandem.ar.v1 import ar_pb2
 from tandem.client.images import ImageBatch, Images, Verdict
-from tandem.client.models import ParallelModel, SequentialModel
+from tandem.client.models import ParallelModel, Runtime, SequentialModel
 from tandem.client.requests import ENCODINGS
 from tandem.client.text import Alternative, Choice, Completion, FinishReason, GenerateChunk, Score, TokenLogprob, Usage
 from tandem.client.timings import Timings
@@ -70,6 +70,7 @@ def images(message: gan_pb2.SampleResponse) -> Images:
         labels=tuple(message.labels),
         seed=message.seed,
         first_index=message.first_index,
+        fingerprint=message.fingerprint,
         timings=timings(message.timings) if message.HasField("timings") else None,
     )
 
@@ -85,14 +86,25 @@ def sequential_models(message: ar_pb2.ListModelsResponse) -> tuple[SequentialMod
 
 
 def parallel_models(message: gan_pb2.ListModelsResponse) -> tuple[ParallelModel, ...]:
-    return tuple(ParallelModel(**_fields(model, ParallelModel)) for model in message.models)
+    return tuple(_parallel_model(model) for model in message.models)
+
+
+def _parallel_model(message: gan_pb2.Model) -> ParallelModel:
+    runtime = _runtime(message.runtime) if message.HasField("runtime") else None
+    return ParallelModel(**{**_fields(message, ParallelModel), "runtime": runtime})
+
+
+def _runtime(message: gan_pb2.Runtime) -> Runtime:
+    speeds = dict(sorted(message.images_per_second.items()))
+    return Runtime(**{**_fields(message, Runtime), "images_per_second": speeds})
 
 
 def _fields(message: Any, result: type) -> dict[str, Any]:
-    """Return the message's fields by the names of a dataclass, repeated ones as tuples."""
+    """Return the message's fields by the names of a dataclass, repeated ones as tuples, messages as they are."""
     values = {name: getattr(message, name) for name in result.__dataclass_fields__}  # type: ignore[attr-defined]
     return {
-        name: value if isinstance(value, str | int | float | bool) else tuple(value) for name, value in values.items()
+        name: tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
+        for name, value in values.items()
     }
 
 
@@ -107,7 +119,7 @@ def _batch(message: images_pb2.ImageBatch) -> dict[str, Any]:
 
 
 def _usage(message: ar_pb2.Usage) -> Usage:
-    return Usage(message.prompt_tokens, message.cached_tokens, message.output_tokens, message.seed)
+    return Usage(message.prompt_tokens, message.cached_tokens, message.output_tokens, message.seed, message.fingerprint)
 
 
 def _logprobs(messages: Iterable[ar_pb2.TokenLogprob]) -> tuple[TokenLogprob, ...]:

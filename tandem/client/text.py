@@ -40,6 +40,8 @@ class Usage:
     cached_tokens: int
     output_tokens: int
     seed: int
+    fingerprint: str = ""
+    """Same model, request, seed and fingerprint: same output."""
 
 
 @dataclass(frozen=True)

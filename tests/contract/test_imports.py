@@ -42,9 +42,10 @@ CONFINED = {
     "onnxruntime": ("services/common/runtimes/onnx_session", "training", "tandem/cli", "bench"),
     "openvino": ("services/common/runtimes/openvino_session", "bench"),
     "onnx": (
-        *(f"services/common/runtimes/{name}.py" for name in ("conv_transpose", "onnx_file")),
+        *(f"services/common/runtimes/{name}" for name in ("rewrites", "onnx_file.py")),
         "training",
         "tandem/cli",
+        "bench/runtimes",
     ),
     "prometheus_client": (
         "runtime/metrics",

@@ -1,6 +1,7 @@
 """The transformer computed by the kernel, on a CPU. Implements `runner.Forward`."""
 
 import ctypes
+import hashlib
 import weakref
 from itertools import pairwise
 
@@ -46,6 +47,12 @@ class NativeForward:
         self._model = parameters.model(self._caches, max_rows, max_context_tokens)
         self._logits = torch.empty(0, self._model.head.num_outputs)
         self._engine: int | None = None
+
+    @property
+    def kernel_digest(self) -> str:
+        """Hexadecimal SHA-256 of the kernel's file."""
+        with open(self._kernel._name, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def start(self) -> None:
         torch.set_num_threads(1)  # what torch still does is small, and its threads would be beside the kernel's

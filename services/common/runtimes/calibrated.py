@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.common.fingerprint import fingerprint
+from services.common.machine import Machine, this_machine
 from services.common.runtimes import onnx_session, openvino_session
-from services.common.runtimes.agreement import MAX_RMS_DIFFERENCE, difference
-from services.common.runtimes.calibration import Calibration, Calibrator
-from services.common.runtimes.calibration_store import CalibrationStore
+from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, difference
+from services.common.runtimes.calibration.calibrator import Calibration, Calibrator
+from services.common.runtimes.calibration.store import CalibrationStore
 from services.common.runtimes.configuration import Configuration, Wish
-from services.common.runtimes.conv_transpose import rewrite_conv_transposes
-from services.common.runtimes.fingerprint import fingerprint
-from services.common.runtimes.machine import Machine, this_machine
 from services.common.runtimes.onnx_file import OnnxFile, read_onnx
 from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.opening import Forms, open_instances
 from services.common.runtimes.providers import CPU
+from services.common.runtimes.rewrites.every import rewritten
 from services.common.runtimes.session import Feed, Session, rows
 
 logger = logging.getLogger(__name__)
@@ -74,24 +74,33 @@ def _calibration(
     stored = store.load(path)
     if stored is not None and forms.has(stored.configuration):
         return stored
+    logger.info("calibrating %s, once for this machine", forms.original.path)
     output_name = reference.outputs[0].name
     calibration = Calibrator(forms, wish, machine.cores, probe, output_name).calibrate(reference)
+    _report(forms.original.path, calibration)
     store.save(path, calibration)
     return calibration
 
 
+def _report(path: Path, calibration: Calibration) -> None:
+    logger.info("calibrated %s in %.1f s: %s", path, calibration.seconds, calibration.configuration.name)
+    for trial in sorted(calibration.trials, key=lambda each: -each.score):
+        speeds = ", ".join(f"{speed:.0f} at {size}" for size, speed in trial.samples_per_second.items())
+        logger.info("  %s: %s", trial.configuration.name, trial.rejected or f"samples/s {speeds or 'not measured'}")
+
+
 def _verified_rewrite(file: OnnxFile, reference: Session, probe: Feed) -> OnnxFile | None:
-    """Return the file with transposed convolutions rewritten, or None if none can be or it draws something else."""
-    model = rewrite_conv_transposes(file.model)
+    """Return the file in its faster form, or None if there is none or it draws something else."""
+    model = rewritten(file.model)
     if model is None:
         return None
-    rewritten = OnnxFile(file.path, model, file.digest)
-    session = open_session(file.path, [CPU], 1, "cpu", rewritten.content)
+    faster = OnnxFile(file.path, model, file.digest)
+    session = open_session(file.path, [CPU], 1, "cpu", faster.content)
     some, name = rows(probe, 0, NUM_VERIFIED), reference.outputs[0].name
     (expected,), (got,) = reference.run(some, [name]), session.run(some, [name])
     found = difference(got, expected)
     if found.rms <= MAX_RMS_DIFFERENCE["float32"]:
-        return rewritten
+        return faster
     logger.warning(
         "%s: rewritten, it draws something else (off by %.2g of its range), so it is not used", file.path, found.rms
     )

@@ -34,7 +34,7 @@ class Configuration(_Values):
     runtime: RuntimeName
     precision: Precision
     is_rewritten: bool
-    """Whether transposed convolutions are run as ordinary ones."""
+    """Whether convolutions are run in the forms that `rewrites` gives them."""
     num_instances: PositiveInt
     threads_per_instance: PositiveInt
     pass_seconds: dict[int, PositiveFloat] = {}

@@ -58,16 +58,18 @@ class OnnxFile:
 
 def read_onnx(path: Path) -> OnnxFile:
     """Return the file's model, with the weights that lie beside it. Raises ModelError if it is none."""
-    digest = hashlib.sha256(path.read_bytes())
     try:
-        model = onnx.load(path, load_external_data=False)
-        beside = _files_beside(model)
-        onnx.load_external_data_for_model(model, str(path.parent))
+        return OnnxFile(path, onnx.load(path), digest_of(path))
     except Exception as error:  # protobuf's errors and onnx's own have no base in common
         raise ModelError(f"{path}: not a usable ONNX file: {_first_line(error)}") from None
-    for name in beside:
+
+
+def digest_of(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of an ONNX file and the files beside it that hold its weights."""
+    digest = hashlib.sha256(path.read_bytes())
+    for name in _files_beside(onnx.load(path, load_external_data=False)):
         digest.update((path.parent / name).read_bytes())
-    return OnnxFile(path, model, digest.hexdigest())
+    return digest.hexdigest()
 
 
 def _files_beside(model: onnx.ModelProto) -> list[str]:

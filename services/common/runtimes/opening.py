@@ -20,7 +20,7 @@ class Forms:
 
     original: OnnxFile
     rewritten: OnnxFile | None
-    """With transposed convolutions as ordinary ones; None if there are none that can be."""
+    """With convolutions in forms that are faster and give the same; None if there are none that can be."""
 
     def has(self, configuration: Configuration) -> bool:
         return self.rewritten is not None or not configuration.is_rewritten

@@ -164,16 +164,18 @@ class Alternative(_message.Message):
     def __init__(self, token_id: _Optional[int] = ..., logprob: _Optional[float] = ..., token: _Optional[bytes] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("prompt_tokens", "cached_tokens", "output_tokens", "seed")
+    __slots__ = ("prompt_tokens", "cached_tokens", "output_tokens", "seed", "fingerprint")
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     prompt_tokens: int
     cached_tokens: int
     output_tokens: int
     seed: int
-    def __init__(self, prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+    fingerprint: str
+    def __init__(self, prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., fingerprint: _Optional[str] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
     __slots__ = ("model", "texts", "tokens", "images")
@@ -208,12 +210,14 @@ class ImageContent(_message.Message):
     def __init__(self, images: _Optional[_Union[_images_pb2.ImageBatch, _Mapping]] = ..., labels: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
-    __slots__ = ("likelihoods", "timings")
+    __slots__ = ("likelihoods", "timings", "fingerprint")
     LIKELIHOODS_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     likelihoods: _containers.RepeatedCompositeFieldContainer[Likelihood]
     timings: _timings_pb2.Timings
-    def __init__(self, likelihoods: _Optional[_Iterable[_Union[Likelihood, _Mapping]]] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ...) -> None: ...
+    fingerprint: str
+    def __init__(self, likelihoods: _Optional[_Iterable[_Union[Likelihood, _Mapping]]] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., fingerprint: _Optional[str] = ...) -> None: ...
 
 class Likelihood(_message.Message):
     __slots__ = ("total_logprob", "tokens", "bits_per_token")
@@ -236,7 +240,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "modality", "licence", "num_parameters", "max_context_tokens", "vocab_size", "num_classes", "device", "dtype", "image_shape", "class_names", "tokens_per_image", "value_range", "can_score_images")
+    __slots__ = ("name", "modality", "licence", "num_parameters", "max_context_tokens", "vocab_size", "num_classes", "device", "dtype", "image_shape", "class_names", "tokens_per_image", "value_range", "can_score_images", "fingerprint")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MODALITY_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
@@ -251,6 +255,7 @@ class Model(_message.Message):
     TOKENS_PER_IMAGE_FIELD_NUMBER: _ClassVar[int]
     VALUE_RANGE_FIELD_NUMBER: _ClassVar[int]
     CAN_SCORE_IMAGES_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     name: str
     modality: str
     licence: str
@@ -265,4 +270,5 @@ class Model(_message.Message):
     tokens_per_image: int
     value_range: _containers.RepeatedScalarFieldContainer[float]
     can_score_images: bool
-    def __init__(self, name: _Optional[str] = ..., modality: _Optional[str] = ..., licence: _Optional[str] = ..., num_parameters: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., num_classes: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., class_names: _Optional[_Iterable[str]] = ..., tokens_per_image: _Optional[int] = ..., value_range: _Optional[_Iterable[float]] = ..., can_score_images: _Optional[bool] = ...) -> None: ...
+    fingerprint: str
+    def __init__(self, name: _Optional[str] = ..., modality: _Optional[str] = ..., licence: _Optional[str] = ..., num_parameters: _Optional[int] = ..., max_context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., num_classes: _Optional[int] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., image_shape: _Optional[_Iterable[int]] = ..., class_names: _Optional[_Iterable[str]] = ..., tokens_per_image: _Optional[int] = ..., value_range: _Optional[_Iterable[float]] = ..., can_score_images: _Optional[bool] = ..., fingerprint: _Optional[str] = ...) -> None: ...

@@ -9,11 +9,15 @@ import sys
 from pathlib import Path
 
 import grpc
+import onnx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.common.runtimes.providers import num_cuda_devices
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
+from tests.integration.services.gan.tiny_onnx import write_model_toml
+from tests.unit.services.common.runtimes import graphs
+from tests.unit.services.common.runtimes.graphs import generator_model
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -25,12 +29,19 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def process(models_dir: Path, *flags: str, port: int | None = None, module: str = "services.gan"):
+async def process(
+    models_dir: Path,
+    *flags: str,
+    port: int | None = None,
+    module: str = "services.gan",
+    cache: Path | None = None,
+):
     """Yield (process, port); what it writes is kept."""
     port = port or free_port()
     # Run in a folder of its own, so that no tandem.toml or model of the checkout has a part in it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM_")}
     environment["PYTHONPATH"] = os.getcwd()
+    environment["TANDEM_CACHE"] = str(cache or models_dir / "cache")
     command = [sys.executable, "-m", module, "--models-dir", str(models_dir), "--port", str(port)]
     running = await asyncio.create_subprocess_exec(
         *command,
@@ -108,6 +119,65 @@ async def test_a_signal_while_it_loads_for_ever_ends_it_with_0(models_dir, numbe
             code, errors = await ending(running)
     assert code == 0, errors
     assert "stopping before everything was loaded" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.fixture
+def generator_dir(tmp_path):
+    """A repository with a generator that has much to calibrate."""
+    folder = tmp_path / "models" / "made"
+    folder.mkdir(parents=True)
+    onnx.save(generator_model(width=128, has_last_convolution=True), folder / "generator.onnx")
+    write_model_toml(folder, (16, 16, 1), classes=False, latent_dim=graphs.LATENT_DIM)
+    return folder.parent
+
+
+async def lines_until(running, words: str) -> str:
+    """Return what a process writes to its log up to the line with the words."""
+    read = b""
+    async with asyncio.timeout(60):
+        while words.encode() not in read:
+            line = await running.stderr.readline()
+            assert line, f"ended without {words!r}: {read.decode()}"
+            read += line
+    return read.decode()
+
+
+async def test_a_signal_while_it_calibrates_ends_it_with_0(generator_dir, tmp_path):
+    async with process(generator_dir, "--models", "made", "--drain-seconds", "3600", cache=tmp_path) as (running, _):
+        before = await lines_until(running, "calibrating")
+        running.send_signal(signal.SIGTERM)
+        code, errors = await ending(running)
+    assert code == 0, before + errors
+    assert "calibrated" not in errors, "it was over before the signal"
+    assert "stopping before everything was loaded" in errors
+    assert "Traceback" not in errors
+    assert not list(tmp_path.glob("calibrations/*"))
+
+
+async def test_the_second_start_finds_the_calibration_of_the_first(generator_dir, tmp_path):
+    drawn = []
+    for words in ("calibrated", "loaded made"):
+        async with process(generator_dir, "--models", "made", cache=tmp_path) as (running, port):
+            log = await lines_until(running, words)
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                await ready(channel)
+                stub = gan_pb2_grpc.GanServiceStub(channel)
+                drawn.append(await stub.Sample(gan_pb2.SampleRequest(count=5, seed=1)))
+            running.send_signal(signal.SIGTERM)
+            code, errors = await ending(running)
+            assert code == 0, errors
+    assert "calibrat" not in log
+    assert drawn[0].fingerprint == drawn[1].fingerprint
+    assert drawn[0].images == drawn[1].images
+
+
+async def test_a_precision_that_is_not_to_be_had_is_one_clear_line(models_dir):
+    flags = ("--models", "tiny", "--runtime", "onnxruntime", "--precision", "bfloat16")
+    async with process(models_dir, *flags) as (running, _):
+        code, errors = await ending(running)
+    assert code == 1
+    assert "precision 'bfloat16': not to be had here" in errors
     assert "Traceback" not in errors
 
 

@@ -108,7 +108,14 @@ def write_discriminator(path: Path) -> None:
     )
 
 
-def write_model_toml(folder: Path, shape: tuple[int, int, int], *, classes: bool, discriminator: bool = False) -> None:
+def write_model_toml(
+    folder: Path,
+    shape: tuple[int, int, int],
+    *,
+    classes: bool,
+    discriminator: bool = False,
+    latent_dim: int = LATENT_DIM,
+) -> None:
     """Write the model.toml of a folder whose ONNX files are there."""
     files = ["generator.onnx", *(["discriminator.onnx"] if discriminator else [])]
     names = [f"class {number}" for number in range(NUM_CLASSES)] if classes else []
@@ -122,7 +129,7 @@ def write_model_toml(folder: Path, shape: tuple[int, int, int], *, classes: bool
         {"".join(f'"{file}" = "{sha256_of(folder / file)}"' + chr(10) for file in files)}
         [image]
         shape = {list(shape)}
-        latent_dim = {LATENT_DIM}
+        latent_dim = {latent_dim}
         class_names = {names}
         """
     (folder / "model.toml").write_text("\n".join(line.strip() for line in text.splitlines()))

@@ -32,8 +32,30 @@ def conv_transpose_model(
     return _model([node], [("x", TensorProto.FLOAT, [8, *size])], "y", [6, None, None], weights)
 
 
-def generator_model(width: int = 8) -> onnx.ModelProto:
-    """Return a generator: "z" float [batch, LATENT_DIM] to "image" [batch, 1, 16, 16], two transposed convolutions."""
+def conv_model(
+    kernel: tuple[int, int] = (3, 3),
+    pads: tuple[int, int, int, int] | None = (1, 1, 1, 1),
+    num_outputs: int = 1,
+    group: int = 1,
+    bias: bool = True,
+    size: tuple[int | None, int | None] = (8, 12),
+    **attributes: object,
+) -> onnx.ModelProto:
+    """Return a model: "x" float [batch, 8, *size] to "y", one convolution."""
+    source = np.random.default_rng(0)
+    weights = {"w": source.standard_normal((num_outputs, 8 // group, *kernel)).astype(np.float32)}
+    if bias:
+        weights["b"] = source.standard_normal(num_outputs).astype(np.float32)
+    fixed = {"group": group, **attributes} | ({} if pads is None else {"pads": pads})
+    node = helper.make_node("Conv", ["x", *weights], ["y"], **fixed)
+    return _model([node], [("x", TensorProto.FLOAT, [8, *size])], "y", [num_outputs, None, None], weights)
+
+
+def generator_model(width: int = 8, has_last_convolution: bool = False) -> onnx.ModelProto:
+    """Return a generator: "z" float [batch, LATENT_DIM] to "image" [batch, 1, 16, 16], two transposed convolutions.
+
+    With a last convolution, the second of them makes `width` channels, and it makes the image of those.
+    """
     source = np.random.default_rng(1)
 
     def weight(*shape: int) -> np.ndarray:
@@ -43,8 +65,11 @@ def generator_model(width: int = 8) -> onnx.ModelProto:
         "project": weight(LATENT_DIM, 2 * width * 16),
         "start": np.array([-1, 2 * width, 4, 4]),
         "up1": weight(2 * width, width, 4, 4),
-        "up2": weight(width, 1, 4, 4),
+        "up2": weight(width, width if has_last_convolution else 1, 4, 4),
     }
+    last = "large"
+    if has_last_convolution:
+        weights["to_image"], last = weight(1, width, 3, 3), "drawn"
     up = {"strides": [2, 2], "pads": [1, 1, 1, 1]}
     nodes = [
         helper.make_node("MatMul", ["z", "project"], ["flat"]),
@@ -53,8 +78,10 @@ def generator_model(width: int = 8) -> onnx.ModelProto:
         helper.make_node("ConvTranspose", ["active", "up1"], ["middle"], **up),
         helper.make_node("Relu", ["middle"], ["lively"]),
         helper.make_node("ConvTranspose", ["lively", "up2"], ["large"], **up),
-        helper.make_node("Tanh", ["large"], ["image"]),
+        helper.make_node("Tanh", [last], ["image"]),
     ]
+    if has_last_convolution:
+        nodes.insert(-1, helper.make_node("Conv", ["large", "to_image"], ["drawn"], pads=[1, 1, 1, 1]))
     return _model(nodes, [("z", TensorProto.FLOAT, [LATENT_DIM])], "image", [1, 16, 16], weights)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.common.runtimes.agreement import depends_on_batch, difference
+from services.common.runtimes.calibration.agreement import depends_on_batch, difference
 from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.providers import CPU
 from tests.unit.services.common.runtimes.graphs import batch_normalising_model, generator_model, latents, saved

@@ -5,14 +5,15 @@ import logging
 import pytest
 
 from runtime.models import ModelError
-from services.common.runtimes import calibrated, calibration, openvino_session
-from services.common.runtimes.agreement import depends_on_batch
+from services.common.machine import this_machine
+from services.common.runtimes import calibrated, openvino_session
 from services.common.runtimes.calibrated import open_calibrated
-from services.common.runtimes.calibration import Calibrator
-from services.common.runtimes.calibration_store import CalibrationStore
-from services.common.runtimes.candidates import first_candidates, other_divisions, runtimes_and_precisions
+from services.common.runtimes.calibration import calibrator
+from services.common.runtimes.calibration.agreement import depends_on_batch
+from services.common.runtimes.calibration.calibrator import Calibrator
+from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, runtimes_and_precisions
+from services.common.runtimes.calibration.store import CalibrationStore
 from services.common.runtimes.configuration import Configuration, Wish
-from services.common.runtimes.machine import this_machine
 from services.common.runtimes.providers import ProviderError
 from tests.unit.services.common.runtimes.graphs import batch_normalising_model, generator_model, latents, saved
 
@@ -21,8 +22,8 @@ needs_openvino = pytest.mark.skipif(not openvino_session.is_installed(), reason=
 
 @pytest.fixture(autouse=True)
 def short_runs(monkeypatch):
-    monkeypatch.setattr(calibration, "NUM_ROUNDS", 1)
-    monkeypatch.setattr(calibration, "RUN_SECONDS", 0.001)
+    monkeypatch.setattr(calibrator, "NUM_ROUNDS", 1)
+    monkeypatch.setattr(calibrator, "RUN_SECONDS", 0.001)
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_a_model_that_mixes_its_samples_runs_as_it_is_and_is_said_to(tmp_path, s
 def test_a_rewrite_that_draws_something_else_is_dropped(file, store, monkeypatch, caplog):
     wrong = generator_model()
     wrong.graph.node[-1].op_type = "Sigmoid"
-    monkeypatch.setattr(calibrated, "rewrite_conv_transposes", lambda _: wrong)
+    monkeypatch.setattr(calibrated, "rewritten", lambda _: wrong)
     with caplog.at_level(logging.WARNING):
         found = opened(file, store)
     assert not any(each.configuration.is_rewritten for each in found.calibration.trials)

@@ -2,11 +2,11 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
-from services.common.runtimes.conv_transpose import rewrite_conv_transposes
+from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes
 from tests.unit.services.common.runtimes.graphs import conv_transpose_model, generator_model, latents
+from tests.unit.services.common.runtimes.onnx_run import run
 
 FITTING = {
     "kernel 4, stride 2": {},
@@ -32,34 +32,27 @@ OTHERS = {
 }
 
 
-def run(model: onnx.ModelProto, feed: dict[str, np.ndarray]) -> np.ndarray:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    content = model.SerializeToString()
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"]).run(None, feed)[0]
-
-
 @pytest.mark.parametrize("name", FITTING)
 def test_what_fits_is_rewritten_and_gives_the_same(name):
     original = conv_transpose_model(**FITTING[name])
     rewritten = rewrite_conv_transposes(original)
-    assert rewritten is not None
+    assert rewritten is not original
     onnx.checker.check_model(rewritten, full_check=True)
     assert "ConvTranspose" not in {node.op_type for node in rewritten.graph.node}
     feed = {"x": np.random.default_rng(3).standard_normal((4, 8, 3, 5)).astype(np.float32)}
-    np.testing.assert_allclose(run(rewritten, feed), run(original, feed), atol=1e-5)
+    np.testing.assert_allclose(run(rewritten, feed), run(original, feed), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_does_not_fit_is_left_alone(name):
-    assert rewrite_conv_transposes(conv_transpose_model(**OTHERS[name])) is None
+    model = conv_transpose_model(**OTHERS[name])
+    assert rewrite_conv_transposes(model) is model
 
 
 def test_a_kernel_that_is_no_constant_is_left_alone():
     model = conv_transpose_model()
     del model.graph.initializer[:]
-    assert rewrite_conv_transposes(model) is None
+    assert rewrite_conv_transposes(model) is model
 
 
 def test_a_whole_generator_and_its_original_is_untouched():

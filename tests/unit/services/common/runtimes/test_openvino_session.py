@@ -5,8 +5,8 @@ import onnx
 import pytest
 
 from runtime.models import ModelError
-from services.common.runtimes.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
 from services.common.runtimes.batch_plan import BatchPlan
+from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
 from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.openvino_session import OpenVinoModel, is_installed, native_precisions
 from services.common.runtimes.providers import CPU

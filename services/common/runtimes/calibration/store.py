@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from services.common.runtimes.calibration import Calibration
+from services.common.machine import Machine
+from services.common.runtimes.calibration.calibrator import Calibration
 from services.common.runtimes.configuration import Wish
-from services.common.runtimes.machine import Machine
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +31,14 @@ class CalibrationStore:
 
     def path(self, digest: str, machine: Machine, wish: Wish) -> Path:
         """Return where the calibration of a model with that SHA-256 is kept, there or not."""
-        key = {"format": FORMAT, "model": digest, "machine": asdict(machine), "wish": wish.model_dump()}
-        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-        return self._folder / f"{name}.json"
+        name = _short(digest), _short(_text(FORMAT, asdict(machine))), _short(_text(wish.model_dump()))
+        return self._folder / f"{'-'.join(name)}.json"
+
+    def of_model(self, digest: str, machine: Machine) -> list[Calibration]:
+        """Return the calibrations of a model that were made on this machine, whatever was wished."""
+        pattern = f"{_short(digest)}-{_short(_text(FORMAT, asdict(machine)))}-*.json"
+        found = (self.load(each) for each in sorted(self._folder.glob(pattern)))
+        return [each for each in found if each is not None]
 
     def load(self, path: Path) -> Calibration | None:
         """Return what was stored there, or None if there is nothing that can be used."""
@@ -52,6 +57,14 @@ class CalibrationStore:
             _write(path, calibration.model_dump_json(indent=1))
         except OSError as error:
             logger.warning("the calibration cannot be kept, so each start makes one: %s", error)
+
+
+def _text(*values: object) -> str:
+    return json.dumps(values, sort_keys=True)
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _write(path: Path, text: str) -> None:

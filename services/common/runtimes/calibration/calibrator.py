@@ -17,13 +17,13 @@ from operator import attrgetter
 from pydantic import BaseModel, ConfigDict
 
 from runtime.models import ModelError
-from services.common.runtimes.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
 from services.common.runtimes.batch_plan import sizes_up_to
-from services.common.runtimes.candidates import first_candidates, other_divisions, trial_sizes
+from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
+from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, trial_sizes
+from services.common.runtimes.calibration.speed import Speed, measure
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.opening import Forms, open_instances
 from services.common.runtimes.session import Array, Feed, Session, num_rows, rows
-from services.common.runtimes.speed import Speed, measure
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.common.runtimes.fingerprint import fingerprint
-from services.common.runtimes.machine import this_machine
+from services.common.fingerprint import fingerprint
+from services.common.machine import this_machine
 
 CAUSES = {"model": "ab", "threads": 1, "instructions": ("avx2",)}
 

@@ -1,0 +1,65 @@
+"""Who takes part: each runtime in each precision that is native here, with the file's graph and the rewritten one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.cores import usable_cores
+from runtime.models import ImageSpec, Model, ModelError
+from services.common.runtimes.calibration.candidates import first_candidates
+from services.common.runtimes.configuration import Configuration, Wish
+from services.common.runtimes.onnx_file import OnnxFile, read_onnx
+from services.common.runtimes.opening import Forms, open_instances
+from services.common.runtimes.rewrites.every import rewritten
+from services.common.runtimes.session import Feed, Session, rows
+from services.gan.generator import Generator
+from services.gan.generators import probe
+
+LARGEST_BATCH = 64
+BASE = "onnxruntime float32"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to run a generator, opened: an instance a core, with a thread each."""
+
+    name: str
+    sessions: Sequence[Session]
+    generator: Generator
+    feed: Feed
+    """LARGEST_BATCH samples."""
+
+    def samples(self, count: int) -> Feed:
+        return rows(self.feed, 0, count)
+
+
+def contenders(model: Model, batch_sizes: Sequence[int]) -> Iterator[Contender]:
+    """Yield every way to run the model on this machine, the base of comparison first. Raises ModelError."""
+    path, spec = generator_of(model)
+    forms = forms_of(read_onnx(path))
+    wish = Wish(max_batch_size=LARGEST_BATCH)
+    for each in first_candidates(wish, usable_cores(), forms.rewritten is not None):
+        sizes = {size: float(size) for size in batch_sizes} if each.runtime == "openvino" else {}
+        configuration = each.model_copy(update={"pass_seconds": sizes})
+        sessions = open_instances(forms, configuration)
+        generator = Generator(sessions[0], spec)
+        yield Contender(name_of(each), sessions, generator, generator.feed(probe(spec, LARGEST_BATCH)))
+
+
+def name_of(configuration: Configuration) -> str:
+    """Return who it is, without how many."""
+    return f"{configuration.runtime} {configuration.precision}{', rewritten' if configuration.is_rewritten else ''}"
+
+
+def forms_of(file: OnnxFile) -> Forms:
+    faster = rewritten(file.model)
+    return Forms(file, None if faster is None else OnnxFile(file.path, faster, file.digest))
+
+
+def generator_of(model: Model) -> tuple[Path, ImageSpec]:
+    """Return the path of a model's generator, and what it draws. Raises ModelError if it has none."""
+    if model.spec.generator is None or model.spec.image is None:
+        raise ModelError(f"{model.name}: has no generator")
+    return model.path(model.spec.generator), model.spec.image
