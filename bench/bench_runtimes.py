@@ -22,7 +22,7 @@ from typing import Any
 from bench.hop.document import surroundings
 from bench.runtimes.contenders import BASE, Contender, contenders, generator_of
 from bench.runtimes.page import page
-from bench.runtimes.quality import fids
+from bench.runtimes.quality import FidMeter
 from bench.runtimes.random_generators import SHAPES, write_random_generator
 from runtime.models import Model, ModelRepository
 from services.common.machine import this_machine
@@ -51,13 +51,18 @@ def _images_per_second(contender: Contender, size: int, seconds: float) -> float
 def measured(model: Model, rounds: int, seconds: float, num_images: int) -> dict[str, Any]:
     """Return all figures of one model; its quality where `num_images` is not 0."""
     parts = list(contenders(model, BATCH_SIZES))
-    generators = {each.name: each.generator for each in parts} if num_images else {}
     return {
         "base": BASE,
         "images_per_second": speeds(parts, rounds, seconds),
         "num_images": num_images,
-        "fids": fids(generators, generator_of(model)[1], SEEDS, num_images) if num_images else {},
+        "fids": fids(model, parts, num_images) if num_images else {},
     }
+
+
+def fids(model: Model, parts: Sequence[Contender], num_images: int) -> dict[str, list[float]]:
+    """Return the FID of each contender at each seed."""
+    meter, (_, spec) = FidMeter(), generator_of(model)
+    return {each.name: [meter.fid(each.generator, spec, seed, num_images) for seed in SEEDS] for each in parts}
 
 
 def random_models(folder: Path) -> list[Model]:

@@ -243,6 +243,7 @@ class ServedModel(_Part):
     device: str | None  # sequential: where it runs
     dtype: str | None
     providers: tuple[str, ...]  # parallel: execution providers that really run it
+    fingerprint: str | None = None  # of what it makes: weights, runtime or kernel, precision, processor
     num_parameters: int | None
     max_context_tokens: int | None
     vocab_size: int | None

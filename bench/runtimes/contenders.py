@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from runtime.cores import usable_cores
@@ -40,7 +41,8 @@ def contenders(model: Model, batch_sizes: Sequence[int]) -> Iterator[Contender]:
     path, spec = generator_of(model)
     forms = forms_of(read_onnx(path))
     wish = Wish(max_batch_size=LARGEST_BATCH)
-    for each in first_candidates(wish, usable_cores(), forms.rewritten is not None):
+    there_are = [first_candidates(wish, usable_cores(), form) for form in (False, True) if form <= forms.has_rewritten]
+    for each in chain.from_iterable(zip(*there_are, strict=True)):
         sizes = {size: float(size) for size in batch_sizes} if each.runtime == "openvino" else {}
         configuration = each.model_copy(update={"pass_seconds": sizes})
         sessions = open_instances(forms, configuration)

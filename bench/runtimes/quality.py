@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bench.quality.distances import Features, frechet_distance
 from bench.quality.judge import Judge, judge_model, weights_of
 from bench.quality.protocol import balanced_labels
-from bench.quality.reference import fashion_mnist
+from bench.quality.reference import fashion_mnist, from_file
 from runtime.models import ImageSpec
 from services.common.images import to_uint8
 from services.gan.generator import Generator, Latents
@@ -21,28 +21,24 @@ BATCH_SIZE = 64
 JUDGE = Path("models/fashion-judge")
 
 
-class Yardstick:
-    """Measures generators of 28x28 Fashion-MNIST by the judge. Raises what `judge_model` and `fashion_mnist` raise."""
+class FidMeter:
+    """Measures how far a generator's images are from the reference's test images, in the features of a judge."""
 
-    def __init__(self, judge: Path = JUDGE) -> None:
+    def __init__(self, judge: Path = JUDGE, reference: Path | None = None) -> None:
+        """`judge` is the folder of the judge's model, `reference` an .npz file, None for Fashion-MNIST.
+
+        Raises InvalidArgument, ModelError, NotFound or FileNotFoundError if they are not what they should be.
+        """
         self._judge = Judge(weights_of(judge_model(judge))[0])
-        reference = fashion_mnist()
-        self._num_classes = reference.num_classes
-        self._expected: Features = self._judge.look(reference.test.images)[1]
+        images = fashion_mnist() if reference is None else from_file(reference)
+        self._num_classes = images.num_classes
+        self._expected: Features = self._judge.look(images.test.images)[1]
 
     def fid(self, generator: Generator, spec: ImageSpec, seed: int, num_images: int) -> float:
-        """Return the FID of images drawn from latents (seed, 0) on, as many of each class."""
+        """Return the FID of images drawn from latents (seed, 0) on, as many of each class. Raises InvalidArgument."""
         labels = balanced_labels(num_images, self._num_classes)
         images = np.concatenate(list(_drawn(generator, spec, seed, labels)))
         return frechet_distance(self._judge.look(images)[1], self._expected)
-
-
-def fids(
-    generators: dict[str, Generator], spec: ImageSpec, seeds: Sequence[int], num_images: int
-) -> dict[str, list[float]]:
-    """Return the FID of each generator at each seed."""
-    yardstick = Yardstick()
-    return {name: [yardstick.fid(each, spec, seed, num_images) for seed in seeds] for name, each in generators.items()}
 
 
 def _drawn(

@@ -88,5 +88,9 @@ def _described(model: Any) -> dict[str, Any]:
     return {
         **json_format.MessageToDict(model, preserving_proto_field_name=True),
         "makes": model.modality if "modality" in fields else "image",
-        "runs_on": f"{model.device} {model.dtype}" if "device" in fields else ", ".join(model.providers),
+        "runs_on": f"{model.device} {model.dtype}" if "device" in fields else _parallel_runs_on(model),
     }
+
+
+def _parallel_runs_on(model: Any) -> str:
+    return f"{', '.join(model.providers)} {model.runtime.precision}".rstrip()

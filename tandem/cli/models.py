@@ -13,6 +13,7 @@ from runtime.models import Model, ModelRepository
 from tandem.cli.evaluate import evaluate
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.options import ADDRESS, MODELS_DIR, ModelsDir
+from tandem.cli.quantise import quantise
 from tandem.cli.seeds_check import SeedCheck, check_seeds
 from tandem.cli.terminal import Terminal
 from tandem.cli.weight_readers import inspect
@@ -22,6 +23,7 @@ app = typer.Typer(
     help="The model repository: list what is there, fetch weights, check and evaluate them.", no_args_is_help=True
 )
 app.command()(evaluate)
+app.command()(quantise)
 
 _SEEDS = "With --seeds"
 

@@ -72,7 +72,7 @@ def _calibration(
 ) -> Calibration:
     path = store.path(forms.original.digest, machine, wish)
     stored = store.load(path)
-    if stored is not None and forms.has(stored.configuration):
+    if stored is not None and forms.can_run(stored.configuration):
         return stored
     logger.info("calibrating %s, once for this machine", forms.original.path)
     output_name = reference.outputs[0].name

@@ -22,8 +22,13 @@ class Forms:
     rewritten: OnnxFile | None
     """With convolutions in forms that are faster and give the same; None if there are none that can be."""
 
-    def has(self, configuration: Configuration) -> bool:
-        return self.rewritten is not None or not configuration.is_rewritten
+    @property
+    def has_rewritten(self) -> bool:
+        return self.rewritten is not None
+
+    def can_run(self, configuration: Configuration) -> bool:
+        """Whether there is the form that the configuration is for."""
+        return self.has_rewritten or not configuration.is_rewritten
 
     def of(self, configuration: Configuration) -> OnnxFile:
         return self.rewritten if configuration.is_rewritten and self.rewritten is not None else self.original

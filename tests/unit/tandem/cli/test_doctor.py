@@ -8,8 +8,13 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.proxy.binary import NoEnvoy
+from runtime.models import ModelRepository
+from services.common.runtimes import openvino_session
+from services.gan.generators import open_generators
+from services.gan.settings import GanSettings
 from tandem.cli import findings
 from tandem.cli.main import app
+from tests.integration.services.gan.tiny_onnx import write_repository
 
 
 def test_every_compiled_in_provider_is_tried() -> None:
@@ -44,6 +49,26 @@ def test_the_whole_report(tmp_path: Path) -> None:
     assert result.exit_code == 0
     for part in ("machine", "libraries", "ports", "models", "python", "port 50050", f"none in {tmp_path}/"[:40]):
         assert part in result.output
+
+
+def test_openvino_is_told_with_its_precisions_or_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    if openvino_session.is_installed():
+        assert findings.openvino().value.startswith(f"{openvino_session.version()}, native here: float32")
+    monkeypatch.setattr(openvino_session, "is_installed", lambda: False)
+    assert "not installed" in findings.openvino().value
+
+
+def test_calibrations_are_told_once_they_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    write_repository(tmp_path / "models")
+    (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    assert "not calibrated on this machine yet" in finding.value
+    model = ModelRepository(tmp_path / "models").get("tiny")
+    assert model.spec.image is not None
+    settings = GanSettings(runtime="onnxruntime", num_instances=2)
+    open_generators(model.path("generator.onnx"), model.spec.image, settings)
+    (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    assert finding.value == "onnxruntime float32, 2 x 1 threads"
 
 
 def test_a_missing_kernel_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,7 @@ def test_a_runtime_asked_for_that_cannot_run_the_model_is_a_model_error(file, st
 @pytest.mark.parametrize(("cores", "divisions"), [(1, []), (2, [(1, 2)]), (8, [(4, 2), (2, 4), (1, 8)]), (6, [(3, 2)])])
 def test_divisions_use_all_cores(cores, divisions):
     wish = Wish(max_batch_size=8, runtime="onnxruntime")
-    (best,) = first_candidates(wish, cores, is_rewritable=False)
+    (best,) = first_candidates(wish, cores, is_rewritten=False)
     assert (best.num_instances, best.threads_per_instance) == (cores, 1)
     found = other_divisions(wish, best, cores)
     assert [(each.num_instances, each.threads_per_instance) for each in found] == divisions
@@ -149,7 +149,7 @@ def test_divisions_use_all_cores(cores, divisions):
 
 def test_what_is_fixed_is_not_divided():
     wish = Wish(max_batch_size=8, runtime="onnxruntime", threads_per_instance=2)
-    (best,) = first_candidates(wish, 8, is_rewritable=False)
+    (best,) = first_candidates(wish, 8, is_rewritten=False)
     assert isinstance(best, Configuration)
     assert (best.num_instances, best.threads_per_instance) == (4, 2)
     assert other_divisions(wish, best, 8) == []
