@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from bench.runtimes.quantisation import generator_of, quantise
 from runtime.cores import usable_cores
-from runtime.models import ImageSpec, Model, ModelError
+from runtime.models import ImageSpec, Model
 from services.common.runtimes.calibration.candidates import first_candidates
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.onnx_file import OnnxFile, read_onnx
@@ -36,9 +38,11 @@ class Contender:
         return rows(self.feed, 0, count)
 
 
-def contenders(model: Model, batch_sizes: Sequence[int]) -> Iterator[Contender]:
-    """Yield every way to run the model on this machine, the base of comparison first. Raises ModelError."""
-    path, spec = generator_of(model)
+def contenders(path: Path, spec: ImageSpec, batch_sizes: Sequence[int], suffix: str = "") -> Iterator[Contender]:
+    """Yield every way to run a generator on this machine, ONNX Runtime with the file as it is first.
+
+    `suffix` is added to their names. Raises ModelError.
+    """
     forms = forms_of(read_onnx(path))
     wish = Wish(max_batch_size=LARGEST_BATCH)
     there_are = [first_candidates(wish, usable_cores(), form) for form in (False, True) if form <= forms.has_rewritten]
@@ -47,7 +51,19 @@ def contenders(model: Model, batch_sizes: Sequence[int]) -> Iterator[Contender]:
         configuration = each.model_copy(update={"pass_seconds": sizes})
         sessions = open_instances(forms, configuration)
         generator = Generator(sessions[0], spec)
-        yield Contender(name_of(each), sessions, generator, generator.feed(probe(spec, LARGEST_BATCH)))
+        yield Contender(name_of(each) + suffix, sessions, generator, generator.feed(probe(spec, LARGEST_BATCH)))
+
+
+def contenders_of(model: Model, batch_sizes: Sequence[int], with_int8: bool = False) -> list[Contender]:
+    """Return every way to run a model; with those of a copy in int8, if asked for. Raises ModelError."""
+    path, spec = generator_of(model)
+    found = list(contenders(path, spec, batch_sizes))
+    if with_int8:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "int8.onnx"
+            quantise(model, copy)
+            found += contenders(copy, spec, batch_sizes, ", int8")
+    return found
 
 
 def name_of(configuration: Configuration) -> str:
@@ -58,10 +74,3 @@ def name_of(configuration: Configuration) -> str:
 def forms_of(file: OnnxFile) -> Forms:
     faster = rewritten(file.model)
     return Forms(file, None if faster is None else OnnxFile(file.path, faster, file.digest))
-
-
-def generator_of(model: Model) -> tuple[Path, ImageSpec]:
-    """Return the path of a model's generator, and what it draws. Raises ModelError if it has none."""
-    if model.spec.generator is None or model.spec.image is None:
-        raise ModelError(f"{model.name}: has no generator")
-    return model.path(model.spec.generator), model.spec.image

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.spread import shown, spread
@@ -48,22 +51,40 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def page(results: Mapping[str, Any]) -> str:
-    """Return the page in Markdown; see bench_runtimes for what the results are."""
+def speed_page(results: Mapping[str, Any]) -> str:
+    """Return the speeds in Markdown; see bench_runtimes for what the results are."""
+    measured = f"{results['rounds']} rounds, contenders in turn; median (lowest-highest) of the rounds"
+    sections = [
+        _head("Runtimes with nothing around them", "bench_runtimes", results, measured),
+        "Images a second, an instance a core with a thread each, all busy; x: times those of ONNX Runtime in float32"
+        " with the file as it is, in the same round.\n",
+    ]
+    for name, speeds in results["images_per_second"].items():
+        sections += [f"## {name}\n", speed_table(speeds, results["base"])]
+    return "\n".join(sections)
+
+
+def quality_page(results: Mapping[str, Any]) -> str:
+    """Return the FIDs in Markdown; see bench_runtime_quality for what the results are."""
+    measured = f"{results['num_images']:,} images a seed"
+    head = _head("How good the images are that each runtime draws", "bench_runtime_quality", results, measured)
+    return f"{head}\n## {results['model']}\n\n{fid_table(results['fids'], results['base'])}"
+
+
+def _head(title: str, script: str, results: Mapping[str, Any], measured: str) -> str:
     around = results["surroundings"]
     versions = ", ".join(f"{name} {value}" for name, value in around["versions"].items())
-    head = (
-        "# Runtimes with nothing around them\n\n"
-        f"`python -m bench.bench_runtimes`, {around['date']}, commit {around['commit']}, {results['rounds']} rounds,"
-        " contenders in turn; median (lowest-highest) of the rounds. An instance a core, a thread each, all busy.\n\n"
+    return (
+        f"# {title}\n\n"
+        f"`python -m bench.{script}`, {around['date']}, commit {around['commit']}, {measured}.\n\n"
         f"{around['processor']} ({results['instruction_set']}), {around['num_cores']} cores, load average at the start"
         f" {around['load_average']}; {around['operating_system']}; {versions}.\n"
     )
-    sections = [head]
-    for name, each in results["models"].items():
-        sections.append(f"## {name}\n\nImages a second; x: times those of {each['base']} in the same round.\n")
-        sections.append(speed_table(each["images_per_second"], each["base"]))
-        if each["fids"]:
-            sections.append(f"FID of {each['num_images']:,} images, by the judge.\n")
-            sections.append(fid_table(each["fids"], each["base"]))
-    return "\n".join(sections)
+
+
+def write(folder: Path, name: str, results: Mapping[str, Any], page: str) -> None:
+    """Write the results as JSON and as a page, and print the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / f"{name}.md").write_text(page)
+    sys.stdout.write(page)

@@ -6,8 +6,10 @@ quantised too, they made the FID of fashion-gan 2.8 times as large.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,8 @@ from typing import Any
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from bench.runtimes.contenders import generator_of
 from bench.runtimes.quality import FidMeter
-from runtime.models import Model, ModelError
+from runtime.models import ImageSpec, Model, ModelError
 from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.providers import CPU
 from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes
@@ -42,6 +43,13 @@ class Loss:
         return sum(self.quantised) / sum(self.original)
 
 
+def generator_of(model: Model) -> tuple[Path, ImageSpec]:
+    """Return the path of a model's generator, and what it draws. Raises ModelError if it has none."""
+    if model.spec.generator is None or model.spec.image is None:
+        raise ModelError(f"{model.name}: has no generator")
+    return model.path(model.spec.generator), model.spec.image
+
+
 def quantise(model: Model, target: Path) -> None:
     """Write the model's generator with its enlarging convolutions in int8. Raises ModelError if it has none."""
     path, _ = generator_of(model)
@@ -55,16 +63,28 @@ def quantise(model: Model, target: Path) -> None:
     chosen = [node.name for node in rewritten.graph.node if node.op_type == "Conv" and node.output[0] not in before]
     with tempfile.TemporaryDirectory() as folder:
         onnx.save(rewritten, Path(folder) / "rewritten.onnx")
-        quantize_static(
-            Path(folder) / "rewritten.onnx",
-            target,
-            _Latents(model),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            nodes_to_quantize=chosen,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
+        with _without_advice():
+            quantize_static(
+                Path(folder) / "rewritten.onnx",
+                target,
+                _Latents(model),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                nodes_to_quantize=chosen,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """The library advises everybody, by the root logger, to let it rewrite the graph first, which has been done."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def loss(model: Model, quantised: Path, meter: FidMeter, seeds: Sequence[int], num_images: int) -> Loss:

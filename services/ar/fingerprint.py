@@ -29,12 +29,11 @@ def model_fingerprint(model: Model, computation: Computation) -> str:
 
 
 def weights_digests(model: Model) -> dict[str, str]:
-    """Return the SHA-256 of each file of the model: as model.toml says and was checked, or else as the file is."""
+    """Return the SHA-256 of each file that makes the model: as model.toml says and was checked, or else as it is."""
     if model.spec.wheel is not None:
         return {"wheel": model.spec.wheel.member_sha256}
-    if model.spec.files:
-        return dict(model.spec.files)
-    return {path.name: sha256_of(path) for path in _weight_files(model.transformer_path())}
+    others = (each for each in _weight_files(model.transformer_path()) if each.name not in model.spec.files)
+    return {**model.spec.files, **{path.name: sha256_of(path) for path in others}}
 
 
 def _weight_files(path: Path) -> list[Path]:

@@ -11,8 +11,9 @@ from services.common.fingerprint import fingerprint
 from services.common.machine import Machine, this_machine
 from services.common.runtimes import onnx_session, openvino_session
 from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, difference
-from services.common.runtimes.calibration.calibrator import Calibration, Calibrator
+from services.common.runtimes.calibration.calibrator import Calibrator
 from services.common.runtimes.calibration.store import CalibrationStore
+from services.common.runtimes.calibration.trial import Calibration
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.onnx_file import OnnxFile, read_onnx
 from services.common.runtimes.onnx_session import open_session

@@ -9,18 +9,16 @@ Configurations are compared by the geometric mean over the batch sizes.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-
-from pydantic import BaseModel, ConfigDict
 
 from runtime.models import ModelError
 from services.common.runtimes.batch_plan import sizes_up_to
 from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
 from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, trial_sizes
 from services.common.runtimes.calibration.speed import Speed, measure
+from services.common.runtimes.calibration.trial import Calibration, Trial
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.opening import Forms, open_instances
 from services.common.runtimes.session import Array, Feed, Session, num_rows, rows
@@ -33,44 +31,7 @@ MIN_GAIN = 1.1
 # Large models need more than a run's time for one pass; the sizes that are left when this is over are not measured.
 COMPARISON_SECONDS = 8.0
 # Sizes that no runtime has a special case for, to look for samples that depend on their company.
-ODD_SIZES = (1, 3, 7, 33)
-
-
-class Trial(BaseModel):
-    """What came of one configuration."""
-
-    model_config = ConfigDict(frozen=True)
-
-    configuration: Configuration
-    samples_per_second: dict[int, float] = {}
-    """Of all instances together, by batch size; see the module for how it is measured."""
-    rms_difference: float = 0.0
-    """From the reference, as a share of the range of its values."""
-    largest_difference: float = 0.0
-    rejected: str = ""
-    """Why it may not be used; empty if it may."""
-
-    @property
-    def score(self) -> float:
-        """The geometric mean of its speeds; 0 if it may not be used."""
-        if self.rejected or not self.samples_per_second:
-            return 0.0
-        return math.exp(math.fsum(map(math.log, self.samples_per_second.values())) / len(self.samples_per_second))
-
-
-class Calibration(BaseModel):
-    """What was chosen, and from what."""
-
-    model_config = ConfigDict(frozen=True)
-
-    configuration: Configuration
-    trials: list[Trial]
-    seconds: float
-    """How long it took to find out."""
-
-    @property
-    def chosen_trial(self) -> Trial | None:
-        return next((each for each in self.trials if each.configuration.name == self.configuration.name), None)
+ODD_SIZES = (1, 1, 1, 3, 7, 33)
 
 
 Figure = Callable[[Speed], float]
@@ -107,20 +68,25 @@ class Calibrator:
         started = time.monotonic()
         (expected,) = reference.run(self._probe, [self._output_name])
         candidates = first_candidates(self._wish, self._num_cores, self._forms.has_rewritten)
-        best = self._best_of(candidates, expected, by_cpu_time) or self._fallback(candidates)
-        best = self._divided(best, expected)
-        chosen = self._with_all_sizes(best, expected)
+        best = self._best_of(self._entered(candidates, expected), by_cpu_time) or self._fallback(candidates)
+        chosen = self._with_all_sizes(self._divided(best, expected), expected)
         return Calibration(configuration=chosen, trials=list(self._trials.values()), seconds=time.monotonic() - started)
 
     def _divided(self, best: Configuration, expected: Array) -> Configuration:
         """Return the configuration with the cores divided as is fastest."""
-        divisions = other_divisions(self._wish, best, self._num_cores)
-        return (self._best_of([best, *divisions], expected, by_clock) or best) if divisions else best
+        others = self._entered(other_divisions(self._wish, best, self._num_cores), expected)
+        if not others:
+            return best
+        itself = _Entrant(best, open_instances(self._forms, best), self._trials[best.name])
+        return self._best_of([itself, *others], by_clock) or best
 
-    def _best_of(self, candidates: Sequence[Configuration], expected: Array, figure: Figure) -> Configuration | None:
-        """Return the fastest of those that may be used, None if there is none."""
-        entrants = [each for each in (self._enter(one, expected) for one in candidates) if each is not None]
-        sizes = self._race(entrants, figure) if len(candidates) > 1 else []  # who is alone need not run
+    def _entered(self, candidates: Sequence[Configuration], expected: Array) -> list[_Entrant]:
+        """Return those that may be used."""
+        return [each for each in (self._enter(one, expected) for one in candidates) if each is not None]
+
+    def _best_of(self, entrants: Sequence[_Entrant], figure: Figure) -> Configuration | None:
+        """Return the fastest, None if there is none."""
+        sizes = self._race(entrants, figure) if len(entrants) > 1 else []  # who is alone need not run
         trials = [each.concluded(sizes) for each in entrants]
         self._note(trials)
         if not trials:
@@ -149,7 +115,7 @@ class Calibrator:
         if found.rms > MAX_RMS_DIFFERENCE[configuration.precision]:
             rejected = f"its outputs are {found.rms:.2g} of their range away from the original's"
         else:
-            sizes = sorted({*ODD_SIZES, *configuration.pass_seconds} & set(range(1, num_rows(self._probe) + 1)))
+            sizes = [each for each in (*ODD_SIZES, *configuration.pass_seconds) if each < num_rows(self._probe)]
             size = depends_on_batch(session, self._probe, self._output_name, sizes)
             if size is not None:
                 rejected = f"the bits of its outputs depend on the batch (seen at {size})"

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from services.common.machine import Machine
-from services.common.runtimes.calibration.calibrator import Calibration
+from services.common.runtimes.calibration.trial import Calibration
 from services.common.runtimes.configuration import Wish
 
 logger = logging.getLogger(__name__)

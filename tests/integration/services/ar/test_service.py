@@ -75,6 +75,16 @@ async def test_a_drawn_seed_is_reported_and_reproduces_the_output(backend):
     assert tokens(first) == tokens(second)
 
 
+async def test_every_reply_has_the_fingerprint_that_the_list_has(backend):
+    (model,) = (await backend.stub.ListModels(ar_pb2.ListModelsRequest())).models
+    assert f"-{model.dtype}-" in model.fingerprint
+    assert (await backend.generate(request(max_tokens=3)))[-1].usage.fingerprint == model.fingerprint
+    whole = await backend.stub.Complete(ar_pb2.CompleteRequest(generate=request(max_tokens=3)))
+    assert whole.usage.fingerprint == model.fingerprint
+    texts = ar_pb2.TextContent(texts=["The two clocks"])
+    assert (await backend.stub.Score(ar_pb2.ScoreRequest(texts=texts))).fingerprint == model.fingerprint
+
+
 async def test_logprobs_sum_to_what_score_says(backend):
     message = request(max_tokens=15, seed=3, ignore_eos=True)
     message.logprobs, message.top_logprobs = True, 3

@@ -1,0 +1,55 @@
+"""The fingerprint of a sequential model differs where weights, precision or kernel do, and only there."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from safetensors.torch import load_file, save_file
+
+from runtime.models import ModelRepository
+from services.ar.loading import load
+from services.ar.metrics import ArMetrics
+from services.ar.settings import ArSettings
+from tests.tiny_models import add_to_repository
+
+
+@pytest.fixture
+def models_dir(tmp_path) -> Path:
+    add_to_repository(tmp_path / "models", "tiny")
+    return tmp_path / "models"
+
+
+def fingerprint(models_dir: Path, name: str = "tiny", **settings: object) -> str:
+    model = ModelRepository(models_dir).get(name)
+    fixed = {"models_dir": models_dir, "models": [name], "device": "cpu", **settings}
+    return load(model, ArSettings(**fixed), ArMetrics(CollectorRegistry())).fingerprint
+
+
+def test_it_is_the_same_at_each_start_and_under_any_name(models_dir):
+    shutil.copytree(models_dir / "tiny", models_dir / "copy")
+    assert fingerprint(models_dir) == fingerprint(models_dir) == fingerprint(models_dir, "copy")
+
+
+def test_it_differs_where_one_weight_does(models_dir):
+    before = fingerprint(models_dir)
+    file = models_dir / "tiny" / "weights" / "model.safetensors"
+    weights = load_file(file)
+    weights["model.norm.weight"][0] += 1.0
+    save_file(weights, file)
+    assert fingerprint(models_dir) != before
+
+
+def test_it_differs_where_the_configuration_does(models_dir):
+    before = fingerprint(models_dir)
+    config = models_dir / "tiny" / "weights" / "config.json"
+    text = config.read_text()
+    assert '"rms_norm_eps": 1e-06' in text
+    config.write_text(text.replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'))
+    assert fingerprint(models_dir) != before
+
+
+def test_it_names_kernel_and_precision(models_dir):
+    assert fingerprint(models_dir, dtype="float32").startswith("native-float32-")
+    assert fingerprint(models_dir, dtype="int8").startswith("native-int8-")
+    assert fingerprint(models_dir, dtype="float32", kernel="torch").startswith("torch-float32-")
