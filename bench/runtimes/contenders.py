@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.runtimes.quantisation import generator_of, quantise
 from runtime.cores import usable_cores
 from runtime.models import ImageSpec, Model
+from services.common.runtimes.batch_plan import unmeasured
 from services.common.runtimes.calibration.candidates import first_candidates
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.onnx_file import OnnxFile, read_onnx
@@ -47,7 +48,7 @@ def contenders(path: Path, spec: ImageSpec, batch_sizes: Sequence[int], suffix: 
     wish = Wish(max_batch_size=LARGEST_BATCH)
     there_are = [first_candidates(wish, usable_cores(), form) for form in (False, True) if form <= forms.has_rewritten]
     for each in chain.from_iterable(zip(*there_are, strict=True)):
-        sizes = {size: float(size) for size in batch_sizes} if each.runtime == "openvino" else {}
+        sizes = unmeasured(batch_sizes) if each.runtime == "openvino" else {}
         configuration = each.model_copy(update={"pass_seconds": sizes})
         sessions = open_instances(forms, configuration)
         generator = Generator(sessions[0], spec)

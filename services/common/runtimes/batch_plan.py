@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 LARGEST_COMPILED = 64
 """Beyond it a larger pass makes no image cheaper, but costs memory and compile time."""
@@ -13,6 +13,11 @@ def sizes_up_to(max_batch_size: int) -> tuple[int, ...]:
     largest = min(max_batch_size, LARGEST_COMPILED)
     powers = {1 << bits for bits in range(largest.bit_length())}
     return tuple(sorted(powers | {largest}))
+
+
+def unmeasured(sizes: Iterable[int]) -> dict[int, float]:
+    """Return what passes may be thought to take before they were measured: each compiled size is one pass."""
+    return {size: 1.0 + size for size in sizes}
 
 
 class BatchPlan:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
 from runtime.models import ModelError
-from services.common.runtimes.batch_plan import sizes_up_to
+from services.common.runtimes.batch_plan import sizes_up_to, unmeasured
 from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
 from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, trial_sizes
 from services.common.runtimes.calibration.speed import Speed, measure
@@ -152,7 +152,7 @@ class Calibrator:
         if best.runtime != "openvino":
             return best
         sizes = sizes_up_to(self._wish.max_batch_size)
-        whole = best.model_copy(update={"pass_seconds": {size: float(size) for size in sizes}})
+        whole = best.model_copy(update={"pass_seconds": unmeasured(sizes)})
         sessions = open_instances(self._forms, whole)
         trial = self._examined(whole, sessions[0], expected)
         if trial.rejected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.common.runtimes import openvino_session
-from services.common.runtimes.batch_plan import sizes_up_to
+from services.common.runtimes.batch_plan import sizes_up_to, unmeasured
 from services.common.runtimes.configuration import Configuration, Precision, RuntimeName, Wish
 from services.common.runtimes.providers import ProviderError
 
@@ -67,7 +67,6 @@ def _there_are() -> Iterator[tuple[RuntimeName, Precision]]:
 def _configuration(
     wish: Wish, runtime: RuntimeName, precision: Precision, is_rewritten: bool, instances: int, threads: int
 ) -> Configuration:
-    # Nothing is known of how long they take: a compiled size is taken to cost what its samples do.
     compiled = trial_sizes(wish.max_batch_size) if runtime == "openvino" else []
     return Configuration(
         runtime=runtime,
@@ -75,5 +74,5 @@ def _configuration(
         is_rewritten=is_rewritten,
         num_instances=instances,
         threads_per_instance=threads,
-        pass_seconds={size: float(size) for size in compiled},
+        pass_seconds=unmeasured(compiled),
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.runtimes.batch_plan import LARGEST_COMPILED, BatchPlan, sizes_up_to
+from services.common.runtimes.batch_plan import LARGEST_COMPILED, BatchPlan, sizes_up_to, unmeasured
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,13 @@ def test_one_more_than_a_size_is_a_pass_of_its_own_where_that_is_cheaper():
     seconds = {1: 1.0, 2: 1.5, 4: 2.5, 32: 10.0, 64: 18.0}
     assert list(BatchPlan(seconds).split(33)) == [32, 1]
     assert list(BatchPlan(seconds).split(62)) == [64]
+
+
+def test_before_anything_was_measured_each_compiled_size_is_one_pass():
+    sizes = sizes_up_to(64)
+    plan = BatchPlan(unmeasured(sizes))
+    assert [list(plan.split(size)) for size in sizes] == [[size] for size in sizes]
+    assert list(plan.split(40)) == [32, 8]
 
 
 def test_batches_beyond_the_largest_size():

@@ -112,6 +112,22 @@ def test_a_rewrite_that_draws_something_else_is_dropped(file, store, monkeypatch
 
 
 @needs_openvino
+def test_every_size_is_measured_as_one_pass(file, store, monkeypatch):
+    passes = []
+    run_pass = openvino_session.OpenVinoSession._run_pass
+
+    def noted(self, request, inputs, outputs):
+        passes.append(len(inputs["z"]))
+        run_pass(self, request, inputs, outputs)
+
+    monkeypatch.setattr(openvino_session.OpenVinoSession, "_run_pass", noted)
+    monkeypatch.setattr(calibrator, "depends_on_batch", lambda *_: None)
+    found = opened(file, store, runtime="openvino", precision="float32", num_instances=1)
+    assert set(passes) == {1, 2, 4, 8}
+    assert set(found.configuration.pass_seconds) == {1, 2, 4, 8}
+
+
+@needs_openvino
 def test_a_precision_that_is_too_coarse_for_the_model_is_not_chosen(file, store, monkeypatch):
     if "bfloat16" not in openvino_session.native_precisions():
         pytest.skip("bfloat16 is not native to this processor")
