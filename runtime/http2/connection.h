@@ -22,7 +22,7 @@ struct Limits {
     int64_t max_held_bytes = 256 << 20;  // of requests that are not whole, all connections together
     double max_age_seconds = 60, max_age_grace_seconds = 600, handshake_seconds = 3;
     uint32_t max_connections = 4096;
-    uint32_t max_unbegun_calls = 512;  // that Python has not taken; health checks come through all the same
+    uint32_t max_unbegun_calls = 1024;  // that Python has not taken; health checks come through all the same
 };
 
 class Server;
