@@ -32,8 +32,8 @@ def default_limits() -> Limits:
     """Return the bounds against slow and hostile peers; bytes and seconds.
 
     Requests that are not whole, of all connections together, hold at most 256 MiB. Calls that the event loop has not
-    come to are at most 1,024, about 100 ms of its time: more are refused before it hears of them. Old connections end, so
-    that clients behind round-robin DNS meet new replicas; open calls get the grace.
+    come to are at most 1,024, about 100 ms of its time: more are refused before it hears of them. Old connections end,
+    so that clients behind round-robin DNS meet new replicas; open calls get the grace.
     """
     return Limits(MAX_MESSAGE_BYTES, 1024, 16 << 10, 256 << 20, 60.0, 600.0, 3.0, 4096, 1024)
 

@@ -67,6 +67,13 @@ class Admission:
         end_by = Deadline(deadline.instant - spare) if wait else deadline
         check_wait("the engine's queue", wait, self.limits.max_wait_seconds, end_by)
 
+    def latest_start(self, caller: str, count: int, deadline: Deadline) -> float:
+        """Return when `count` more sequences of the caller must run at the latest, by how long others have run.
+
+        That of sequences that need not wait is the deadline itself: they may be short.
+        """
+        return deadline.instant - (self._running_seconds if self.wait_seconds(caller, count) else 0.0)
+
     def wait_seconds(self, caller: str, count: int = 1) -> float:
         """Return how long the last of `count` further sequences of the caller would wait before it runs."""
         own = self._open[caller]

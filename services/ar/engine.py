@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Literal, Protocol
 
 from runtime.deadlines import Deadline
-from runtime.errors import Internal, TandemError
+from runtime.errors import DeadlineExceeded, Internal, TandemError
 from services.ar.admission import Admission, AdmissionLimits
 from services.ar.isolation import run_isolated
 from services.ar.request_stream import RequestStream
@@ -125,6 +125,10 @@ class Engine:
         self._admission.check(sequences[0].caller, len(sequences), deadline)
         if not self._streams:
             self._last_progress = time.monotonic()
+        if deadline is not None:
+            latest_start = self._admission.latest_start(sequences[0].caller, len(sequences), deadline)
+            for sequence in sequences:
+                sequence.latest_start = latest_start
         stream = RequestStream(sequences)
         for sequence in sequences:
             self._streams[id(sequence)] = stream
@@ -177,6 +181,8 @@ class Engine:
 
     def _step(self) -> None:
         started = time.monotonic()
+        if late := self._scheduler.drop_late(started):
+            self._on_event_loop(self._expire, late)
         batch = self._scheduler.schedule()
         for work in batch:
             _note_step(work.sequence, len(batch), started)
@@ -219,6 +225,14 @@ class Engine:
                 stream.fail(item.error if isinstance(item.error, TandemError) else Internal())
             if item.finish_reason is not None or item.error is not None:
                 self._leave(item.sequence, "finished" if item.error is None else "failed")
+
+    def _expire(self, sequences: list[Sequence]) -> None:
+        """End the requests of sequences that are too late to be begun: what else they have is of no use either."""
+        for sequence in sequences:
+            stream = self._streams.get(id(sequence))
+            if stream is not None:
+                stream.fail(DeadlineExceeded("before the work could be done"))
+                self._leave(sequence, "cancelled")
 
     def _die(self, error: BaseException) -> None:
         self._fail_all(Internal())

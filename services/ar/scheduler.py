@@ -126,6 +126,16 @@ class Scheduler:
         self._pool.release(sequence.block_table)
         return True
 
+    def drop_late(self, now: float) -> list[Sequence]:
+        """Take out and return those that wait and have not run yet, and that could not end by their deadlines any more.
+
+        They were in time when they came; those of callers who have run less have gone before them since.
+        """
+        late = [each for each in self._waiting if each.latest_start < now and each.scheduled_at is None]
+        for sequence in late:
+            self.remove(sequence)
+        return late
+
     def schedule(self) -> list[Work]:
         """Return the next step's work, decoding sequences first; empty if there is no work, or all of it failed."""
         batch: list[Work] = []

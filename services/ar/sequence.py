@@ -1,6 +1,7 @@
 """One sequence of tokens on its way through the engine: a choice being generated, or a text being scored."""
 
 import enum
+import math
 from dataclasses import dataclass, field
 
 from services.ar.ngram_draft import NgramDraft
@@ -46,6 +47,8 @@ class Sequence:
     is_scored: bool = False
     caller: str = ""
     """Whose it is: callers take turns when sequences wait."""
+    latest_start: float = math.inf
+    """When it must run at the latest to end by its deadline, as far as is known; monotonic seconds."""
     cache_salt: bytes = b""
     """Sequences share computed blocks only with those of the same salt; see prefix_cache.py."""
 

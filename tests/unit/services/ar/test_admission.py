@@ -60,6 +60,12 @@ def test_what_would_begin_too_late_is_refused_with_the_time_to_come_back():
         found.check("a", 4, NEVER)
 
 
+def test_what_waits_must_begin_early_enough_to_end_by_its_deadline():
+    deadline = Deadline(100.0)
+    assert with_open({"a": 4}).latest_start("a", 1, deadline) == 98.0
+    assert with_open({"a": 3}).latest_start("a", 1, deadline) == 100.0  # it runs at once
+
+
 def test_nothing_is_refused_for_time_before_a_sequence_has_ended():
     found = admission()
     for _ in range(50):

@@ -1,12 +1,14 @@
 """The engine's thread and mailbox with a model that can be worked out by hand: each token is one more than the last."""
 
 import asyncio
+import math
 import random
 import threading
 
 import pytest
 
-from runtime.errors import Internal, ResourceExhausted
+from runtime.deadlines import Deadline
+from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted
 from services.ar.admission import AdmissionLimits
 from services.ar.block_pool import BlockPool
 from services.ar.engine import Engine
@@ -114,6 +116,20 @@ async def test_a_full_engine_refuses_and_keeps_nothing():
         with pytest.raises(ResourceExhausted, match="limit 3"):
             rig.engine.submit([sequence(), sequence()])
         assert rig.engine.num_open_sequences == 2
+
+
+async def test_what_has_become_too_late_while_it_waited_is_told_so_and_never_runs(monkeypatch):
+    async with Rig() as rig:
+        running = rig.engine.submit([sequence(max_tokens=3)], Deadline.after(None))
+        monkeypatch.setattr(rig.engine._admission, "latest_start", lambda *_: -math.inf)
+        late = sequence(100)
+        stream = rig.engine.submit([late], Deadline.after(60.0))
+        with pytest.raises(DeadlineExceeded, match="before the work could be done"):
+            await read(stream)
+        assert await read(running) == [1, 2, 3]
+        assert late.scheduled_at is None
+        assert rig.engine.num_open_sequences == 0
+    assert sorted(rig.outcomes) == ["cancelled", "finished"]
 
 
 async def test_cancelled_sequences_end_within_one_step_and_free_their_blocks():

@@ -50,6 +50,20 @@ def test_a_long_prompt_is_computed_in_chunks():
     assert not engine.has_work
 
 
+def test_what_waits_too_long_is_taken_out_and_what_has_run_is_not():
+    engine = scheduler(max_num_sequences=1)
+    has_run, late, in_time = (sequence(1, max_tokens=10) for _ in range(3))
+    has_run.latest_start, late.latest_start, in_time.latest_start = 1.0, 1.0, 3.0
+    engine.add(has_run)
+    step(engine)
+    has_run.scheduled_at = 0.5
+    engine.add(late)
+    engine.add(in_time)
+    assert engine.drop_late(2.0) == [late]
+    engine.check_integrity()
+    assert (engine.num_running, engine.num_waiting) == (1, 1)
+
+
 def test_running_streams_get_their_token_beside_a_prompt():
     engine = scheduler()
     engine.add(sequence(3, max_tokens=10))
