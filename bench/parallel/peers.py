@@ -31,7 +31,7 @@ PLAIN, MOSEC, TRITON, NATIVE = "plain grpc.aio", "mosec", "Triton, Python backen
 PYTHON_HOSTED = (PLAIN, MOSEC, TRITON)
 
 _RUNTIME = onnxruntime.__version__  # the service's own, so that what differs is the server
-VERSIONS = {"mosec": "0.9.8", "nvidia-pytriton": "0.7.0", "openvino": "2026.4.1", "onnxruntime": _RUNTIME}
+VERSIONS = {"mosec": "0.9.8", "nvidia-pytriton": "0.7.0", "onnxruntime": _RUNTIME}
 _NATIVE = ROOT / "bench/peers/gan/native/server.cpp"
 _NATIVE_LIBRARIES = ("-lgrpc++", "-lgrpc", "-lgpr", "-lprotobuf", "-labsl_synchronization")
 _TRITON_MODEL = """
@@ -64,14 +64,6 @@ class Peers:
         except CannotSetUp as error:
             self.absent[name] = str(error)
             return None
-
-    def loops(self) -> dict[str, Path]:
-        """Return the interpreters in which the bare loops of runtimes can run."""
-        loops = {
-            "onnxruntime": Path(sys.executable),
-            "openvino": self.had("openvino", lambda: self._python("openvino")),
-        }
-        return {name: python for name, python in loops.items() if python is not None}
 
     def _python(self, package: str, *others: str) -> Path:
         """Return the interpreter of an environment with the package and ONNX Runtime. Raises CannotSetUp."""

@@ -31,14 +31,13 @@ _WARM_UP = (SOME, BULK)
 
 
 class Session:
-    """`loops` are the interpreters in which the bare loops of runtimes run. Holds what was found."""
+    """`loops` are the files that the bare loops of runtimes run. Holds what was found."""
 
     def __init__(
         self, contenders: Sequence[Contender], loops: Mapping[str, Path], generator: Path, durations: Durations
     ) -> None:
         self._contenders = contenders
         self._loops = loops
-        self._generator = generator
         self._check = Check(generator)
         self._durations = durations
         self.figures = Figures()
@@ -93,8 +92,8 @@ class Session:
 
     def _looped(self, runtime: str) -> dict[str, float]:
         """Return the figures of the runtime's bare loop at all batch sizes."""
-        flags = ("--runtime", runtime, "--generator", str(self._generator), "--seconds", str(self._durations.bare))
-        command = [str(self._loops[runtime]), "-m", "bench.peers.gan.bare", *flags]
+        flags = ("--runtime", runtime, "--generator", str(self._loops[runtime]), "--seconds", str(self._durations.bare))
+        command = [sys.executable, "-m", "bench.peers.gan.bare", *flags]
         batches = undisturbed(partial(_printed, command), lambda it: max(each[OTHERS] for each in it.values()))
         return {f"bare.{size}.{name}": value for size, each in batches.items() for name, value in each.items()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +16,7 @@ from bench.hop.servers import NOW, ROOT
 from bench.parallel.bars import FP32
 from bench.parallel.contenders import DIRECT, PRODUCT, Contender, Served, tandem
 from bench.parallel.dialects import TANDEM
+from bench.parallel.loops import loops
 from bench.parallel.page import page
 from bench.parallel.peers import PLAIN, Peers
 from bench.parallel.results import Results
@@ -35,8 +36,9 @@ def _compiled() -> None:
 
 
 def _measured(contenders: Sequence[Contender], durations: Durations = SHORT) -> Session:
-    session = Session(contenders, {FP32: Path(sys.executable)}, GENERATOR, durations)
-    session.run()
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(contenders, loops(GENERATOR, Path(folder)), GENERATOR, durations)
+        session.run()
     return session
 
 
