@@ -45,6 +45,7 @@ class Http2Context:
         self._is_half_closed = False
         self._waiter: asyncio.Future[None] | None = None  # for a message, or for room
         self._num_written = 0
+        self._is_left = False
         self._trailers: tuple[Entry, ...] = ()
         self.is_finished = False
         self.take(event)
@@ -57,6 +58,14 @@ class Http2Context:
             self._messages.append(event)
         if event.flags & Flag.IS_HALF_CLOSED:
             self._is_half_closed = True
+        self._wake()
+
+    def leave(self) -> None:
+        """Note that nobody is there any more: whoever waits for a message or for room gets CancelledError."""
+        self._is_left = True
+        self._wake()
+
+    def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -115,8 +124,11 @@ class Http2Context:
         self._wire.finish(self._id, message, trailers(code.value[0], details, told))
 
     async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        if not self._is_left:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        if self._is_left:
+            raise asyncio.CancelledError

@@ -60,8 +60,8 @@ class Http2Server:
             return
         self._library.drain(self._server)
         await self._ended(drain_seconds)
-        for task in list(self._tasks.values()):
-            task.cancel()
+        for call_id in list(self._tasks):
+            self._cancel(call_id)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         server, self._server = self._server, 0
         asyncio.get_running_loop().remove_reader(self._descriptor)
@@ -88,10 +88,15 @@ class Http2Server:
             if event.kind == Kind.CALL:
                 self._begin(event)
             elif event.kind == Kind.CANCELLED:
-                if (task := self._tasks.get(event.call_id)) is not None:
-                    task.cancel()
+                self._cancel(event.call_id)
             elif (context := self._contexts.get(event.call_id)) is not None:
                 context.take(event)
+
+    def _cancel(self, call_id: int) -> None:
+        if (task := self._tasks.get(call_id)) is not None:
+            # The context first: who is in the middle of a write lets it come to its end before being cancelled.
+            self._contexts[call_id].leave()
+            task.cancel()
 
     def _begin(self, event: Event) -> None:
         method = self._method(event.path)

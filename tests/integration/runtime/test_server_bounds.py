@@ -12,7 +12,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from runtime.rpc import Call, service_handler
 from runtime.server import RpcServer
+from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
+from tests.faults.attacks.connection import connected
+from tests.faults.attacks.grpc_stream import begin
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -26,6 +29,7 @@ class Servicer:
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
+        self.num_large = 0
 
     async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
         self.sizes.append(request.ByteSize())
@@ -35,6 +39,10 @@ class Servicer:
         self, request: gan_pb2.SampleStreamRequest, call: Call
     ) -> AsyncIterator[gan_pb2.SampleStreamResponse]:
         yield gan_pb2.SampleStreamResponse()
+        while request.images_per_message:  # without an end
+            data = bytes(100_000)
+            yield gan_pb2.SampleStreamResponse(part=gan_pb2.SampleResponse(images=images_pb2.ImageBatch(data=data)))
+            self.num_large += 1
 
     async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
         return gan_pb2.DiscriminateResponse()
@@ -165,3 +173,21 @@ async def test_a_message_is_as_large_as_it_inflates_to():
                 assert await code_of(sample(message)) is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert len(servicer.sizes) == 1
     assert codes[:2] == ["OK", "RESOURCE_EXHAUSTED"]
+
+
+@pytest.mark.parametrize("who_ends", ["client", "server"])
+async def test_a_writer_that_waits_for_a_client_that_does_not_read_is_ended(who_ends):
+    servicer, codes = Servicer(), Codes()
+    request = gan_pb2.SampleStreamRequest(images_per_message=1).SerializeToString()
+    async with running(servicer, codes) as (server, _), asyncio.timeout(LIMIT_SECONDS):
+        async with connected(f"127.0.0.1:{server.port}", window=20_000) as connection:
+            await begin(connection, f"/{DESCRIPTOR.full_name}/SampleStream", request)
+            before = -1
+            while servicer.num_large != before:  # until it waits
+                before = servicer.num_large
+                await asyncio.sleep(0.3)
+            if who_ends == "server":
+                await server.stop(0.1)
+        while not codes:
+            await asyncio.sleep(0.01)
+    assert codes == ["CANCELLED"]
