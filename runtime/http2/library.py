@@ -48,6 +48,7 @@ class Library:
         self.open = _typed(quick, "open", c_void_p, c_int, POINTER(Limits), c_char_p, c_uint64)
         self.start = _typed(quick, "start", None, c_void_p)
         self.descriptor = _typed(quick, "descriptor", c_int, c_void_p)
+        self.num_connections = _typed(quick, "connections", c_int64, c_void_p)
         self.drain = _typed(quick, "drain", None, c_void_p)
         self.stop = _typed(slow, "stop", None, c_void_p)
         self.close = _typed(slow, "close", None, c_void_p)

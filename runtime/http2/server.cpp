@@ -168,6 +168,7 @@ void Server::accept() {
         touch(*made);
         look_at_ = std::min(look_at_ == 0 ? INFINITY : look_at_, now() + look_every_seconds);
         connections_.emplace(made.get(), std::move(made));
+        num_connections_ = int64_t(connections_.size());
     }
 }
 
@@ -210,6 +211,7 @@ void Server::drop(Connection& connection) {
     for (Connection*& each : dirty_)
         if (each == &connection) each = nullptr;
     connections_.erase(&connection);
+    num_connections_ = int64_t(connections_.size());
 }
 
 void Server::look_after_connections() {

@@ -19,6 +19,7 @@ public:
 
     void start();
     void drain();  // take no more connections and no more calls; those that run go on
+    int64_t num_connections() const { return num_connections_; }
     void stop();   // send what is finished, for half a second at the most, and end the thread
 
     // Both return the bytes that the client has not taken, -1 if the call has ended.
@@ -83,6 +84,7 @@ private:
     nghttp2_option* option_;
     std::thread thread_;
 
+    std::atomic<int64_t> num_connections_ = 0;
     std::atomic<bool> is_draining_ = false, is_stopping_ = false;
     std::mutex mutex_;  // of the next two
     std::vector<Command> commands_;

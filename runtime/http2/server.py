@@ -71,7 +71,8 @@ class Http2Server:
     async def _ended(self, drain_seconds: float) -> None:
         """Return when no call is open, those that clients began before they knew of the end included."""
         ends_at = time.monotonic() + drain_seconds
-        await asyncio.sleep(min(_NOTICE_SECONDS, drain_seconds))
+        if self._library.num_connections(self._server):
+            await asyncio.sleep(min(_NOTICE_SECONDS, drain_seconds))
         while self._tasks and (left := ends_at - time.monotonic()) > 0:
             await asyncio.wait(self._tasks.values(), timeout=left)
 

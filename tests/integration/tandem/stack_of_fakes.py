@@ -42,7 +42,7 @@ async def main(folder: Path, num_restarts: int, modes: list[str]) -> int:
     *backends, gateway = specs(folder, modes)
     terminal = Terminal()
     display = StartupDisplay(terminal, list(NAMES), verbose=False)
-    grace_seconds = 0.2 if "stubborn" in modes else 20.0
+    grace_seconds = 1.0 if "stubborn" in modes else 20.0
     restarts = RestartPolicy(max_attempts=num_restarts, first_delay_seconds=0.0)
     stack = Stack([backends, [gateway]], folder / "logs", display, grace_seconds, restarts)
     return await run_stack(stack, display, terminal, work)
