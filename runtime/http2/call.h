@@ -60,6 +60,7 @@ struct Call {
     std::string outgoing;  // [sent, size) is still to go
     size_t sent = 0;
     std::string trailers;  // as metadata; grpc-status among them
+    double resets_at = INFINITY;  // of a call that is over, and whose client does not take the rest
     bool has_begun = false, is_deferred = false, is_finished = false;
 
     size_t unsent() const { return outgoing.size() - sent; }

@@ -6,6 +6,7 @@ namespace {
 
 constexpr int64_t low_backlog_bytes = 64 << 10;
 constexpr size_t prefix_bytes = 5;
+constexpr double reset_after_seconds = 1;
 
 nghttp2_nv field(std::string_view name, std::string_view value) {
     return {(uint8_t*)name.data(), (uint8_t*)value.data(), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
@@ -145,11 +146,11 @@ void Server::refuse(Call& call, std::string trailers) {
 }
 
 void Server::expire(Call& call) {
-    events.add(Kind::cancelled, 0, call.id);
-    if (call.unsent() == 0) return refuse(call, status_trailers(4, "Deadline Exceeded"));
-    call.is_finished = call.ignores_input = true;  // the client is gone, or cannot be told any more in what it reads
-    nghttp2_submit_rst_stream(call.connection->session, NGHTTP2_FLAG_NONE, call.stream, NGHTTP2_CANCEL);
-    touch(*call.connection);
+    if (!call.is_finished) events.add(Kind::cancelled, 0, call.id);
+    // One who takes what is sent hears of the deadline behind it. One who does not has a deadline of its own, by which
+    // it ends the call, or a proxy does: only if not is the call reset.
+    if (call.unsent() > 0 && call.resets_at == INFINITY) timers_.emplace(call.resets_at = now() + reset_after_seconds, call.id);
+    refuse(call, status_trailers(4, "Deadline Exceeded"));
 }
 
 void Server::reject(Call& call, const char* http_status) {

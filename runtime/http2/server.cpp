@@ -234,9 +234,13 @@ void Server::make_due() {
     for (const double at = now(); !timers_.empty() && timers_.begin()->first <= at;) {
         const auto found = calls_.find(timers_.begin()->second);
         timers_.erase(timers_.begin());
-        if (found == calls_.end() || found->second->is_finished) continue;
+        if (found == calls_.end()) continue;
         Call& call = *found->second;
-        if (!call.is_announced) announce(call, 0, {});
+        if (call.resets_at <= at) {
+            nghttp2_submit_rst_stream(call.connection->session, NGHTTP2_FLAG_NONE, call.stream, NGHTTP2_CANCEL);
+            touch(*call.connection);
+        }
+        if (!call.is_announced && !call.is_finished) announce(call, 0, {});
         if (call.deadline <= at) expire(call);
     }
 }

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import grpc
+import h2.errors
 import pytest
 
 from runtime.compiled.compiler import CompilerFailed, find_compiler
 from runtime.http2.build import http2_recipe
 from tests.faults.attacks.connection import connected
-from tests.faults.attacks.grpc_stream import call_headers, framed
+from tests.faults.attacks.grpc_stream import begin, call_headers, framed
 from tests.faults.attacks.rapid_reset import reset_rapidly
 
 SANITISERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
@@ -157,6 +158,16 @@ async def test_resets_and_calls_that_are_never_whole(program):
                 await connection.send(stream, framed(bytes(1 << 20))[:-1])
             await connection.flush()
             assert await echoes(echo.address)
+        echo.end()
+
+
+async def test_a_reader_that_stalls_past_its_deadline_is_reset(program):
+    with running(program) as echo:
+        async with connected(echo.address, window=20_000) as connection:
+            number = await begin(connection, "/echo/Many", bytes(100_000), timeout="100m")
+            stream = await connection.answer(number, LIMIT_SECONDS)
+            assert (stream.status, stream.error_code) == (None, h2.errors.ErrorCodes.CANCEL)
+        assert await echoes(echo.address)
         echo.end()
 
 
