@@ -19,11 +19,13 @@ import httpx
 import pytest
 
 from bench.processes import free_port
-from tandem.client import ClassLabel, Credentials, TandemClient, Unauthenticated
+from tandem.client import ClassLabel, Credentials, TandemClient, Unauthenticated, Unavailable
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tests.certificates import Authority
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, ROOT, VARIANTS, Manifests
 from tests.unit.deploy.kubernetes.mounts import API_KEY, mount
+
+LIMIT_SECONDS = 30
 
 MODULES = {"gateway": "gateway", "ar": "services.ar", "gan": "services.gan"}
 
@@ -109,9 +111,22 @@ def pods(authority, tmp_path_factory) -> Iterator[dict[str, Pod]]:
         yield found
 
 
+def answering(client: TandemClient) -> TandemClient:
+    """Return the client once both paradigms answer: the gateway asks each second which backends are ready."""
+    ends_at = time.monotonic() + LIMIT_SECONDS
+    while True:
+        try:
+            client.sample(1)
+            client.complete(ClassLabel(7))
+            return client
+        except Unavailable:
+            assert time.monotonic() < ends_at
+            time.sleep(0.2)
+
+
 def test_both_paradigms_answer_a_caller_with_a_key(pods, authority):
     with TandemClient(f"localhost:{pods['gateway'].port}", Credentials(authority.ca, api_key=API_KEY)) as client:
-        assert len(client.sample(2, seed=1)) == 2
+        assert len(answering(client).sample(2, seed=1)) == 2
         assert client.complete(ClassLabel(7), seed=1).choices
 
 
