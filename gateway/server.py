@@ -33,8 +33,8 @@ class GatewayServer(RpcServer):
         http_transport: HttpTransport,
     ) -> None:
         names = [service.full_name for service in SERVICES.values()]
-        super().__init__(f"unix:{sockets.observer}", 0, handlers, names)
-        self._transport = GrpcioServer(options=_OPTIONS)
+        own = GrpcioServer(options=_OPTIONS)
+        super().__init__(f"unix:{sockets.observer}", 0, handlers, names, transport=own)
         self._envoy = envoy
         self._http_transport = http_transport
 

@@ -35,7 +35,7 @@ class Transport(Protocol):
         """Take no new calls, let open ones finish for `drain_seconds`, then cancel them."""
 
 
-async def transport(http2: Http2 = "auto", tls: ServerTls | None = None) -> Transport:
+async def new_transport(http2: Http2 = "auto", tls: ServerTls | None = None) -> Transport:
     """Return the transport that a process asks for. Raises ValueError for one that cannot be had.
 
     "native" is nghttp2 in a thread of C++, about a fifth of grpcio's cost a call; it has no TLS, and is compiled the
@@ -65,18 +65,20 @@ class RpcServer:
         names: Iterable[str],
         tls: ServerTls | None = None,
         http2: Http2 = "auto",
+        transport: Transport | None = None,
     ) -> None:
+        """`transport`: one that is there already, instead of what `tls` and `http2` ask for."""
         self._tls, self._http2 = tls, http2
         self._host = host
         self._handlers = tuple(handlers)
         self._names = tuple(names)
-        self._transport: Transport | None = None
+        self._transport = transport
         self.health = Health(self._names)
         self.port = port
 
     async def start(self) -> None:
         """Bind and accept calls, health NOT_SERVING. Raises PortInUse, ValueError."""
-        self._transport = self._transport or await transport(self._http2, self._tls)
+        self._transport = self._transport or await new_transport(self._http2, self._tls)
         names = (*self._names, self.health.service_name, SERVICE_NAME)
         own = (await self.health.handler(), reflection_handler(names))
         try:

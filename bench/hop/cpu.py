@@ -52,7 +52,7 @@ def settled_cpu(pid: int, quiet_seconds: float = 0.3, longest_seconds: float = 3
 def machine_cpu() -> float:
     """Return the CPU seconds of all processes of the machine so far, and those that its host kept from it.
 
-    Interrupts are left out: what they do for a process is in nobody's time.
+    Time spent in interrupts is left out, because the kernel does not charge it to any process.
     """
     user, nice, system, _, _, _, _, steal = map(int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9])
     return (user + nice + system + steal) / _TICKS_PER_SECOND

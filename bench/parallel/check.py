@@ -1,4 +1,4 @@
-"""Outputs first: a contender must return the images of given latents, alone and in company, before it is measured."""
+"""Checks a contender before it is measured: given latents must give the right images, alone and beside others."""
 
 from __future__ import annotations
 

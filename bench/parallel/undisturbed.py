@@ -1,4 +1,4 @@
-"""Measuring anew while other processes take too much of the machine, whatever the figures are."""
+"""Repeats a measurement that other processes disturbed; the figures themselves play no part in that decision."""
 
 from __future__ import annotations
 

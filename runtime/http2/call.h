@@ -37,7 +37,6 @@ inline double parse_timeout(std::string_view text) {
 struct Backlog {
     std::atomic<int64_t> bytes{0};
     std::atomic<bool> is_awaited{false};  // Python wants to be told when it is low
-    std::atomic<bool> is_gone{false};     // the call has ended: whatever is given is thrown away
 };
 
 struct Connection;

@@ -81,7 +81,7 @@ void Server::data(Call& call, std::string_view bytes) {
     if (call.ignores_input) return;
     held_bytes_ += int64_t(bytes.size());
     call.incoming.append(bytes);
-    if (!call.ignores_input && holds_too_much())
+    if (holds_too_much())
         refuse(call, status_trailers(8, "the server holds too much of requests that are not whole"));
 }
 
@@ -218,7 +218,6 @@ void Server::forget(Call& call) {
     if (call.is_announced && !call.is_finished) events.add(Kind::cancelled, 0, call.id);
     held_bytes_ -= int64_t(call.incoming.size());
     if (call.deadline < INFINITY) timers_.erase({call.deadline, call.id});
-    call.backlog->is_gone = true;
     calls_.erase(call.id);
     std::lock_guard lock(mutex_);
     backlogs_.erase(call.id);

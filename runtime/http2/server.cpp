@@ -73,7 +73,7 @@ int64_t Server::give(uint64_t call, const std::string_view* message, std::string
     Command command{call, message ? framed(*message) : std::string(), std::string(trailers), is_last};
     std::lock_guard lock(mutex_);
     const auto found = backlogs_.find(call);
-    if (found == backlogs_.end() || found->second->is_gone) return -1;
+    if (found == backlogs_.end()) return -1;
     const int64_t left = found->second->bytes += int64_t(command.bytes.size());
     if (left > high_backlog_bytes) found->second->is_awaited = true;
     commands_.push_back(std::move(command));

@@ -15,6 +15,6 @@ def each_transport(request, monkeypatch):
             open_http2()
         except LibraryUnavailable as error:
             pytest.skip(str(error))
-    transport = runtime.server.transport
-    monkeypatch.setattr(runtime.server, "transport", lambda http2, tls: transport(request.param, tls))
+    new_transport = runtime.server.new_transport
+    monkeypatch.setattr(runtime.server, "new_transport", lambda http2, tls: new_transport(request.param, tls))
     return request.param
