@@ -3,24 +3,34 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
+# Messages of Envoy's, as far as the gateway reads them. Triton's own, under its own names: see protos/triton/README.md.
+ENVOY := gateway/envoy/access_log.proto gateway/envoy/authorization.proto
+TRITON := grpc_service.proto model_config.proto
 STUBS := $(PROTOS:.proto=_pb2.py)
+# These run two at a time; the others measure, or need the machine for themselves.
+TESTS_TOGETHER := tests/contract tests/unit $(addprefix tests/integration/,gateway runtime services/ar/api training \
+	tandem/client tandem/cli/models tandem/measure/quality tandem/measure/report)
 
-.PHONY: help setup demo up images test test-containers test-faults lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar gates bench dashboards manifests clean
+.PHONY: help setup demo up images test test-containers test-faults lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar train-sar export-sar gates bench schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 setup: $(VENV)/.installed  ## make the virtual environment and install everything
 
-$(VENV)/.installed: pyproject.toml deploy/setup.sh
+$(VENV)/.installed: pyproject.toml constraints.txt deploy/setup.sh
 	PYTHON=$(PYTHON) deploy/setup.sh $(VENV)
 	@touch $@
 
 stubs: setup  ## generate the stubs in tandem/ from protos/
 	$(BIN)/buf lint protos
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=. --pyi_out=. $(ENVOY)
+	$(BIN)/python -m grpc_tools.protoc -Iprotos/triton --python_out=tandem/oip --pyi_out=tandem/oip $(TRITON)
+	perl -pi -e 's/^import model_config_pb2/from tandem.oip import model_config_pb2/' tandem/oip/grpc_service_pb2.py tandem/oip/grpc_service_pb2.pyi
 
 demo: setup  ## the whole of Tandem once: stream text, draw images, race the two, measure, report, stop
+	@deploy/system_packages.sh g++ libnghttp2-dev dataset-fashion-mnist
 	$(BIN)/tandem demo
 
 up: setup  ## start the three processes and keep them until Ctrl-C
@@ -31,13 +41,14 @@ images:  ## build the images that docker-compose.yml runs
 
 test: lint types  ## lint, types and every test that this machine can run
 	$(BIN)/tandem models pull smollm2-135m-instruct
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 $(TESTS_TOGETHER); together=$$?; \
+	$(BIN)/python -m pytest $(addprefix --ignore ,$(TESTS_TOGETHER)) && exit $$together
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
 	$(BIN)/python -m pytest -m containers tests/containers
 
 test-faults: setup  ## the fault table: kills, floods, hogs, hostile clients; out/faults.json and docs/faults.md (30 minutes)
-	$(BIN)/python -m pytest -m 'not containers' --effort full --faults-report out/faults.json tests/faults; \
+	$(BIN)/python -m pytest -m 'not containers' --effort full --faults-report out/faults.json tests/faults tests/integration/gateway/doors; \
 	status=$$?; $(BIN)/python -m tests.faults.table out/faults.json docs/faults.md && exit $$status
 
 lint: setup  ## ruff: rules and format
@@ -62,11 +73,11 @@ train-gan: setup  ## train fashion-gan (about 75 minutes on a core; goes on wher
 	$(BIN)/python -m training.gan.train --out runs/fashion-gan
 
 curve-gan: setup  ## measure the quality of each snapshot of that training
-	$(BIN)/python -m bench.quality.training_curve --run runs/fashion-gan --model models/fashion-gan
+	$(BIN)/python -m training.release.training_curve --run runs/fashion-gan --model models/fashion-gan
 
 export-gan: setup  ## export the trained fashion-gan into models/ and measure its diversity baseline
 	$(BIN)/python -m training.gan.export --run runs/fashion-gan --model models/fashion-gan --step 20000
-	$(BIN)/python -m bench.quality.diversity_baseline --model models/fashion-gan
+	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-gan
 
 train-ar: setup  ## train fashion-ar: tokenizer, decoder, transformer (about 70 minutes on a core; goes on where it stopped)
 	$(BIN)/python -m training.tokenizer.train --out runs/fashion-tokenizer
@@ -75,13 +86,26 @@ train-ar: setup  ## train fashion-ar: tokenizer, decoder, transformer (about 70 
 
 export-ar: setup  ## export the trained fashion-ar into models/ and measure its diversity baseline
 	$(BIN)/python -m training.transformer.export --run runs/fashion-ar --tokenizer runs/fashion-decoder --model models/fashion-ar
-	$(BIN)/python -m bench.quality.diversity_baseline --model models/fashion-ar
+	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-ar
+
+train-sar: setup  ## train fashion-sar, which draws in any number of steps, on fashion-ar's tokens (70 minutes on a core)
+	$(BIN)/python -m training.set_autoregressive.train --tokenizer fashion-ar --out runs/fashion-sar
+
+export-sar: setup  ## export the trained fashion-sar into models/ and measure its diversity baseline
+	$(BIN)/python -m training.set_autoregressive.export --run runs/fashion-sar --model models/fashion-sar
+	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-sar
 
 gates: setup  ## what the committed models must reach, and whether they do
-	$(BIN)/python -m bench.quality.gates
+	$(BIN)/python -m tandem.measure.quality.gates
+
+BENCHMARKS := diversity footprint generator.capacity generator.peer gpu_step hop oip openai overload parallel perplexity \
+	prefix runtimes runtimes.quality side_by_side speculative step tracing
 
 bench: setup  ## every benchmark, one after another
-	for script in bench/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+schema: setup  ## write docs/results.schema.json anew, the JSON schema of all results
+	$(BIN)/python -m tandem.measure.results.schema
 
 dashboards: setup  ## write Grafana's dashboards anew from deploy/grafana/*.py
 	$(BIN)/python -m deploy.grafana

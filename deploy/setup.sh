@@ -16,4 +16,5 @@ fi
 echo "installing into $venv (the first time takes a few minutes)"
 quiet=-qq
 if [ -t 1 ]; then quiet=; fi # people get pip's progress, logs do not
-"$venv/bin/python" -m pip install --disable-pip-version-check $quiet -e ".[dev]"
+"$venv/bin/python" -m pip install --disable-pip-version-check $quiet --constraint constraints.txt -e ".[dev]"
+echo "installed. Next: \`make demo\` for a tour, \`make up\` to serve, \`$venv/bin/tandem doctor\` for what this machine offers"

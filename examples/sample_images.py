@@ -1,14 +1,15 @@
-"""Draw nine sneakers and nine bags at the same time. Needs a running gateway: `tandem up`."""
+"""Draw nine sneakers and nine bags at the same time. Needs a gateway: `tandem up`, or what TANDEM_ADDRESS names."""
 
 import asyncio
+import sys
 
-from tandem.client import AsyncTandemClient
+from tandem.client import AsyncTandemClient, TandemRpcError
 
 SNEAKER, BAG = 7, 8
 
 
 async def main() -> None:
-    async with AsyncTandemClient("127.0.0.1:50050") as client:
+    async with AsyncTandemClient() as client:
         sneakers, bags = await asyncio.gather(
             client.sample(9, labels=SNEAKER, seed=1),
             client.sample(9, labels=BAG, seed=1),
@@ -19,4 +20,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except TandemRpcError as error:
+        sys.exit(str(error))

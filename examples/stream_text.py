@@ -1,10 +1,12 @@
-"""Stream an answer from the language model. Needs a running gateway: `tandem up`."""
+"""Stream an answer from the language model. Needs a gateway: `tandem up`, or another one that TANDEM_ADDRESS names."""
 
-from tandem.client import Message, TandemClient
+import sys
+
+from tandem.client import Message, TandemClient, TandemRpcError
 
 
 def main() -> None:
-    with TandemClient("127.0.0.1:50050") as client:
+    with TandemClient() as client:
         question = [Message("user", "Why is the sky blue?")]
         with client.generate(question, max_tokens=100, temperature=0.7, seed=1) as answer:
             for chunk in answer:
@@ -15,4 +17,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except TandemRpcError as error:
+        sys.exit(str(error))

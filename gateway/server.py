@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import grpc
 
-from gateway.http.transport import HttpTransport
-from gateway.proxy.listeners import GRPC
+from gateway.proxy.admin import GRPC
 from gateway.proxy.process import Envoy
 from gateway.proxy.sockets import Sockets
-from runtime.grpcio_server import OPTIONS, GrpcioServer
-from runtime.routes import SERVICES
-from runtime.server import RpcServer
+from runtime.rpc.routes import SERVICES
+from runtime.server.grpcio import OPTIONS, GrpcioServer
+from runtime.server.server import RpcServer
+
+logger = logging.getLogger(__name__)
 
 # The access log is one call that lasts as long as the process: no age may end it.
 _OPTIONS = tuple(option for option in OPTIONS if not option[0].startswith("grpc.max_connection_age"))
 
+LOG_SECONDS = 5.0
+"""What the entries of finished calls may take to arrive; Envoy loses those that it still has when it ends."""
+
 CUT_OFF_SECONDS = 0.5
 """What Envoy gets to log the calls that were still open over HTTP, and to tell their clients."""
+
+
+class Entrance(Protocol):
+    """What lets requests in besides Envoy, and makes calls of its own of them."""
+
+    async def drain(self, seconds: float) -> bool:
+        """Refuse new requests, let open ones finish for so long, cancel the rest; return whether none was cancelled."""
 
 
 class GatewayServer(RpcServer):
@@ -30,13 +43,16 @@ class GatewayServer(RpcServer):
         sockets: Sockets,
         handlers: Iterable[grpc.GenericRpcHandler],
         envoy: Envoy,
-        http_transport: HttpTransport,
+        entrances: Sequence[Entrance],
+        num_logged: Callable[[], int],
     ) -> None:
+        """`num_logged` returns how many entries of Envoy's log have come."""
         names = [service.full_name for service in SERVICES.values()]
         own = GrpcioServer(options=_OPTIONS)
         super().__init__(f"unix:{sockets.observer}", 0, handlers, names, transport=own)
         self._envoy = envoy
-        self._http_transport = http_transport
+        self._entrances = entrances
+        self._num_logged = num_logged
 
     async def open(self) -> None:
         """Have Envoy listen at the public ports. Raises PortInUse, EnvoyEnded."""
@@ -46,12 +62,15 @@ class GatewayServer(RpcServer):
     async def stop(self, drain_seconds: float) -> None:
         """Accept nothing new, let what is under way over both transports finish for so long, then end Envoy.
 
-        What Envoy has logged may still be on its way: `close` when it is here.
+        Call `close` when Envoy's log has ended.
         """
         await self.health.set_serving(False)
-        _, all_ended = await asyncio.gather(self._envoy.drain(drain_seconds), self._http_transport.drain(drain_seconds))
-        if not all_ended:
+        drains = (each.drain(drain_seconds) for each in self._entrances)
+        _, *all_ended = await asyncio.gather(self._envoy.drain(drain_seconds), *drains)
+        if not all(all_ended):
             await self._envoy.drain(CUT_OFF_SECONDS)
+        if not await self._envoy.until_logged(self._num_logged, LOG_SECONDS):
+            logger.warning("the last entries of Envoy's log have not come; their requests are not counted")
         await self._envoy.stop()
 
     async def close(self) -> None:

@@ -9,9 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from gateway.access.api_keys import ApiKey, load_api_keys
-from runtime.exposure import is_loopback
 from runtime.settings import OptionalFile, ProcessSettings
 from runtime.tls import ChannelTls, checked_channel_tls, checked_identity
+from tandem.loopback import is_loopback
 
 logger = logging.getLogger(__name__)
 

@@ -5,10 +5,12 @@
     │   └── ReplyTooLarge   what it asks for would not fit one reply: which RPC sends it in parts
     ├── NotFound            no such model: what there is
     ├── Unauthenticated     the caller shows no API key, or none that is known
+    ├── PermissionDenied    the request comes from where none is accepted, as another web site
     ├── ResourceExhausted   a queue is full: come back later
     │   ├── WaitTooLong     the work would begin too late to be of use
     │   └── OverBudget      the caller's API key allows no more for now
     ├── MessageTooLarge     the request has too many bytes: coming back does not help
+    ├── TooComplex          what is asked for takes more work than a request may cost: coming back does not help
     ├── DeadlineExceeded    the caller's deadline passed, the work was stopped
     ├── Unavailable         the server or its backend is gone or not ready yet
     ├── ModelFault          the model computed no usable output for this request; others are not affected
@@ -17,7 +19,7 @@
 An exception that is not a TandemError counts as Internal.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 MAX_SHOWN = 80
 
@@ -64,7 +66,9 @@ class NotFound(TandemError):
     code = "NOT_FOUND"
 
     def __init__(self, name: str, available: Iterable[str]) -> None:
-        super().__init__(f"model: there is no {shown(name)}; there are: {', '.join(sorted(available)) or 'none'}")
+        there_are = ", ".join(sorted(available)) or "none"
+        text = f"there is no {shown(name)}; there are: {there_are}" if name else f"name one of: {there_are}"
+        super().__init__(f"model: {text}")
 
 
 class Unauthenticated(TandemError):
@@ -76,10 +80,19 @@ class Unauthenticated(TandemError):
         super().__init__("an API key is needed, and none that is known came: send 'authorization: Bearer KEY'")
 
 
+class PermissionDenied(TandemError):
+    """Expected error: the request comes from where none is accepted, whoever makes it."""
+
+    code = "PERMISSION_DENIED"
+
+
 class ResourceExhausted(TandemError):
     """Expected error: a bounded queue is full; nothing of the request was kept."""
 
     code = "RESOURCE_EXHAUSTED"
+    room: Callable[[], int] | None = None
+    """Returns how many more requests like the refused one would be taken now, of the same caller, with as much time;
+    None if that is not known. Whoever has it may refuse those beyond without asking."""
 
     def __init__(self, what: str, limit: int, retry_after_seconds: float) -> None:
         super().__init__(f"{what} is full (limit {limit}); retry in {retry_after_seconds:g} s")
@@ -119,6 +132,15 @@ class MessageTooLarge(TandemError):
 
     def __init__(self, num_bytes: int, limit: int) -> None:
         super().__init__(f"request: {num_bytes} bytes are more than the {limit} that a message may have")
+
+
+class TooComplex(TandemError):
+    """Expected error: to go on would cost the server, and so all others, more than one request may; `why` is public."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}; a simpler request may do")
 
 
 class DeadlineExceeded(TandemError):

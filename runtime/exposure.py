@@ -1,19 +1,9 @@
 """Who can reach a server: this machine alone, or others as well."""
 
-import ipaddress
+from tandem.expected_errors import ExpectedError
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether an address to bind to can be reached from this machine only; a name that is not known cannot."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-class OpenToAll(ValueError):
+class OpenToAll(ExpectedError):
     """Expected error: a server would take anybody's requests from anywhere; `guards` are settings that prevent it."""
 
     def __init__(self, host: str, guards: str) -> None:

@@ -4,16 +4,21 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+import prometheus_client
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
 from prometheus_client.exposition import start_http_server
+
+from runtime.histogram import Histogram
+from tandem.common.v1 import timings_pb2
+from tandem.expected_errors import ExpectedError
+from tandem.phases import phase_seconds
 
 # 0.01 * 2^(n/8) s, 0.1 ms to 97 s: every eighth bound is one of OpenTelemetry's GenAI boundaries. Each is less than a
 # tenth above the one before, so that any quantile that Prometheus finds in a bucket is within 10 % of the exact one.
@@ -39,15 +44,11 @@ class Timings:
 
     def phases(self) -> Mapping[str, float]:
         """Return the phases by name; those a paradigm does not have are absent."""
-        values = {
-            "queue": self.queue_seconds,
-            "prefill": self.prefill_seconds,
-            "batch_wait": self.batch_wait_seconds,
-            "decode": self.decode_seconds,
-            "compute": self.compute_seconds,
-            "encode": self.encode_seconds,
-        }
-        return {name: seconds for name, seconds in values.items() if seconds > 0.0}
+        return phase_seconds(self)
+
+    def message(self) -> timings_pb2.Timings:
+        """Return the same as a message of the contract."""
+        return timings_pb2.Timings(**vars(self))
 
 
 def new_registry() -> CollectorRegistry:
@@ -71,17 +72,18 @@ class BackendMetrics:
             "tandem_backend_request_duration_seconds",
             "From the call's arrival at the backend to its end.",
             ["paradigm", "rpc", "code"],
-            buckets=SECONDS_BUCKETS,
-            registry=registry,
+            SECONDS_BUCKETS,
+            registry,
         )
         phases = Histogram(
             "tandem_backend_phase_seconds",
             "Seconds of each phase of a finished request.",
             ["paradigm", "model", "phase"],
-            buckets=SECONDS_BUCKETS,
-            registry=registry,
+            SECONDS_BUCKETS,
+            registry,
         )
-        batch_size = Histogram(
+        # Several threads may compute batches: the library's own, which locks.
+        batch_size = prometheus_client.Histogram(
             "tandem_batch_size",
             "Sequences a step, or images a pass.",
             ["paradigm", "model"],
@@ -91,17 +93,22 @@ class BackendMetrics:
 
         # To find a child by its labels costs more than to count with it; the label sets are closed, so they are kept.
         self._requests_of = cache(requests.labels)
-        self._duration_of = cache(duration.labels)
-        self._phase_of = cache(phases.labels)
+        self._duration_of = duration.of
+        self._phase_of = phases.of
         self._batch_size_of = cache(batch_size.labels)
 
-    def finished(self, rpc: str, code: str, seconds: float) -> None:
+    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
         self._requests_of(self._paradigm, rpc, code).inc()
-        self._duration_of(self._paradigm, rpc, code).observe(seconds)
+        self._duration_of(self._paradigm, rpc, code).observe(seconds, trace_id)
 
-    def observe_timings(self, model: str, timings: Timings) -> None:
+    def refused(self, rpc: str, code: str, count: int) -> None:
+        """Count requests that were refused before a method was called; they took no time that is known."""
+        self._requests_of(self._paradigm, rpc, code).inc(count)
+
+    def observe_timings(self, model: str, timings: Timings, trace_id: str) -> None:
+        """Count the phases of a finished request; `trace_id` is its recorded trace, empty if there is none."""
         for phase, seconds in timings.phases().items():
-            self._phase_of(self._paradigm, model, phase).observe(seconds)
+            self._phase_of(self._paradigm, model, phase).observe(seconds, trace_id)
 
     def observe_batch(self, model: str, size: int) -> None:
         self._batch_size_of(self._paradigm, model).observe(size)
@@ -154,8 +161,8 @@ class DiversityMetrics:
 
 
 def expose(registry: CollectorRegistry, host: str, port: int) -> None:
-    """Serve `/metrics` from a daemon thread. Raises OSError if the port is in use."""
+    """Serve `/metrics` from a daemon thread. Raises ExpectedError if the port is in use."""
     try:
         start_http_server(port, addr=host, registry=registry)
     except OSError as error:
-        raise OSError(f"cannot listen on {host}:{port} for metrics: {error.strerror}") from None
+        raise ExpectedError(f"cannot listen on {host}:{port} for metrics: {error.strerror}") from None

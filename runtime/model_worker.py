@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -13,7 +12,7 @@ from runtime.models import Model, ModelRepository
 
 
 class Part(Protocol):
-    """Something that works for a model in the background: an engine, a batcher. See `runtime.lifecycle.Worker`."""
+    """Something that works for a model in the background: an engine, a batcher. See `lifecycle.Worker`."""
 
     async def wait_dead(self) -> BaseException: ...
 
@@ -35,7 +34,7 @@ M = TypeVar("M", bound=LoadedModel)
 
 
 class ModelWorker(Generic[M]):
-    """Loads `names` out of the repository with `load`; implements `runtime.lifecycle.Worker`."""
+    """Loads `names` out of the repository with `load`; implements `runtime.process.lifecycle.Worker`."""
 
     def __init__(self, models_dir: Path, names: Sequence[str], load: Callable[[Model], Awaitable[M]]) -> None:
         self._repository = ModelRepository(models_dir)
@@ -61,9 +60,6 @@ class ModelWorker(Generic[M]):
         entries = [self._repository.get(name) for name in self._names]
         loaded = [await self._load(entry) for entry in entries]
         self._models = {model.name: model for model in loaded}
-        # What loading left behind is large and cyclic; what remains lives as long as the process.
-        gc.collect()
-        gc.freeze()
 
     async def wait_dead(self) -> BaseException:
         deaths = [asyncio.ensure_future(part.wait_dead()) for part in self._parts()]

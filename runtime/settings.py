@@ -20,9 +20,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from runtime.exposure import OpenToAll, is_loopback
+from runtime.exposure import OpenToAll
 from runtime.http2 import Http2
 from runtime.tls import ServerTls, checked_identity, checked_server_tls
+from tandem.loopback import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ OptionalFile = Annotated[Path | None, BeforeValidator(lambda value: None if valu
 
 
 class ProcessSettings(BaseSettings):
-    """What every server process has. A subclass sets `toml_table`: its table in tandem.toml."""
+    """What every server process has. A subclass is named after its process: ArSettings reads the table [ar]."""
 
     model_config = SettingsConfigDict(
         env_prefix="TANDEM_",

@@ -8,12 +8,13 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import grpc
 
+from tandem.expected_errors import ExpectedError
 
-class TlsFileError(ValueError):
+
+class TlsFileError(ExpectedError):
     """Expected error: the operator must mend a file; the text names the setting, the file and what is wrong."""
 
     def __init__(self, setting: str, path: Path, fault: str) -> None:
@@ -57,15 +58,6 @@ class ServerTls:
         roots = self.client_ca.read_bytes() if self.client_ca else None
         return grpc.ssl_server_credentials([pair], roots, require_client_auth=roots is not None)
 
-    def uvicorn_options(self) -> dict[str, Any]:
-        """Return the same as keyword arguments of uvicorn.Config."""
-        return {
-            "ssl_certfile": self.identity.cert,
-            "ssl_keyfile": self.identity.key,
-            "ssl_ca_certs": self.client_ca,
-            "ssl_cert_reqs": ssl.CERT_REQUIRED if self.client_ca else ssl.CERT_NONE,
-        }
-
 
 @dataclass(frozen=True)
 class ChannelTls:
@@ -85,7 +77,7 @@ def checked_identity(cert_setting: str, cert: Path | None, key_setting: str, key
         return None
     if cert is None or key is None:
         missing, given = (cert_setting, key_setting) if cert is None else (key_setting, cert_setting)
-        raise ValueError(f"{missing}: not set, but {given} is; the two go together")
+        raise ExpectedError(f"{missing}: not set, but {given} is; the two go together")
     identity = Identity(cert, key)
     identity.check(cert_setting, key_setting)
     return identity
@@ -96,7 +88,7 @@ def checked_server_tls(identity: Identity | None, ca_setting: str, client_ca: Pa
     if client_ca is not None:
         check_certificates(ca_setting, client_ca)
     if identity is None and client_ca is not None:
-        raise ValueError(f"{ca_setting}: set, but the server has no certificate of its own")
+        raise ExpectedError(f"{ca_setting}: set, but the server has no certificate of its own")
     return ServerTls(identity, client_ca) if identity else None
 
 
@@ -105,7 +97,7 @@ def checked_channel_tls(ca_setting: str, ca: Path | None, identity: Identity | N
     if ca is not None:
         check_certificates(ca_setting, ca)
     if identity is not None and ca is None:
-        raise ValueError(f"{ca_setting}: not set, but a certificate to show is; whom to trust must be said")
+        raise ExpectedError(f"{ca_setting}: not set, but a certificate to show is; whom to trust must be said")
     return ChannelTls(ca, identity) if ca else None
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from services.ar.checkpoint import Checkpoint
-from services.ar.quantised import Weights, as_tensor
+from services.ar.model.checkpoint import Checkpoint
+from services.ar.model.quantised import Weights, as_tensor
 
 Change = Callable[[str, Tensor], Tensor]
 

@@ -1,8 +1,8 @@
 """The engine's loop without its thread: schedule, run, commit, until nothing is left to do."""
 
-from services.ar.runner import Runner
-from services.ar.scheduler import Scheduler
-from services.ar.sequence import SampledToken, Sequence
+from services.ar.compute.runner import Runner
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import SampledToken, Sequence
 
 
 def brought(scheduler: Scheduler, runner: Runner, sequences: list[Sequence]) -> list[list[SampledToken]]:

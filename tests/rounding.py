@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.ar.kv_cache import CausalAttention
-from services.ar.quantised import GROUP
+from services.ar.compute.kv_cache import CausalAttention
+from services.ar.model.quantised import GROUP
 
 
 class RoundedLinear(nn.Module):

@@ -40,6 +40,28 @@ FAMILIES = {
     "mistral": lambda: transformers.MistralConfig(**_SHAPE, sliding_window=16, head_dim=16),
     "qwen2": lambda: transformers.Qwen2Config(**_SHAPE),
     "qwen3": lambda: transformers.Qwen3Config(**_SHAPE, head_dim=24),
+    "phi3": lambda: transformers.Phi3Config(
+        **_SHAPE,
+        pad_token_id=0,
+        original_max_position_embeddings=256,
+        rope_parameters={
+            "rope_type": "longrope",
+            "rope_theta": 10_000.0,
+            "short_factor": [1.0 + 0.1 * index for index in range(8)],
+            "long_factor": [1.5 + index for index in range(8)],
+        },
+    ),
+    "gemma3": lambda: transformers.Gemma3TextConfig(
+        **_SHAPE,
+        head_dim=24,
+        sliding_window=16,
+        query_pre_attn_scalar=40,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        rope_parameters={
+            "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 100_000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+        },
+    ),
 }
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
@@ -53,6 +75,8 @@ def save_tiny_model(folder: Path, family: str = "llama") -> transformers.PreTrai
     config = FAMILIES[family]()
     reference = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager")
     for name, parameter in reference.named_parameters():
+        if family in ("phi3", "gemma3") and "norm" in name:  # a Gemma's have 1 added
+            torch.nn.init.normal_(parameter, std=0.2)
         if name.endswith(".bias"):
             torch.nn.init.normal_(parameter, std=0.2)
     reference.eval().save_pretrained(folder)
@@ -89,6 +113,8 @@ def add_to_repository(models_dir: Path, name: str = "tiny", family: str = "llama
 # A tiny sequential image model: 28 x 28 pixels, 7 x 7 tokens, each of which paints its cell of 4 x 4 pixels.
 GRID, CELL, NUM_CODES, NUM_CLASSES = 7, 4, 512, 10
 SIDE, NUM_TOKENS, FIRST_CLASS_TOKEN = GRID * CELL, GRID * GRID, NUM_CODES
+# Of the model that generates several tokens a step.
+MASK_TOKEN, STEPS_ORDER = NUM_CODES + NUM_CLASSES, tuple(10 * place % NUM_TOKENS for place in range(NUM_TOKENS))
 CLASS_NAMES = tuple(f"class {number}" for number in range(NUM_CLASSES))
 
 
@@ -159,12 +185,14 @@ def _save_onnx(path: Path, nodes: list, entry: object, exit_: object, constants:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
 
 
-def add_image_model(models_dir: Path, name: str = "tiny-image", has_encoder: bool = True) -> Path:
+def add_image_model(
+    models_dir: Path, name: str = "tiny-image", has_encoder: bool = True, takes_steps: bool = False
+) -> Path:
     """Make an entry of a model repository that is a tiny random sequential image model; return its folder."""
     folder = models_dir / name
     torch.manual_seed(6)
     config = transformers.LlamaConfig(
-        vocab_size=NUM_CODES + NUM_CLASSES,
+        vocab_size=NUM_CODES + NUM_CLASSES + takes_steps,
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
@@ -194,6 +222,7 @@ def add_image_model(models_dir: Path, name: str = "tiny-image", has_encoder: boo
         f"first_class_token = {FIRST_CLASS_TOKEN}",
         'decoder = "token_decoder.onnx"',
         *(['encoder = "token_encoder.onnx"'] if has_encoder else []),
+        *([f"mask_token = {MASK_TOKEN}", f"order = {list(STEPS_ORDER)}"] if takes_steps else []),
     ]
     (folder / "model.toml").write_text("\n".join(lines))
     return folder

@@ -3,34 +3,48 @@
 Knows no transport: it is told a key, and raises runtime.errors.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from gateway.access.api_keys import ApiKey, find
 from gateway.access.budget import IMAGE, Budgets
-from runtime.errors import Unauthenticated
-from runtime.routes import Route
+from runtime.errors import OverBudget, Unauthenticated
+from runtime.rpc.routes import Route
+
+logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class Caller:
     """Somebody who was let in: a name for the log, the identifier that backends are told, and budgets.
 
     `identifier` is empty where no keys are asked for.
     """
 
-    def __init__(self, name: str, identifier: str, budgets: Budgets) -> None:
-        self.name = name
-        self.identifier = identifier
-        self.budgets = budgets
+    name: str
+    identifier: str
+    budgets: Budgets
 
 
 class Access:
-    """Knows the callers who have one of `keys`; where there are none, everybody is one. `clock` tells seconds."""
+    """Knows the callers who have one of `keys`; where there are none, everybody is one. `clock` tells seconds.
 
-    def __init__(self, keys: Sequence[ApiKey], clock: Callable[[], float] = time.monotonic) -> None:
+    `over_budget` is told paradigm and unit of each request that a budget does not allow.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[ApiKey],
+        over_budget: Callable[[str, str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._keys = keys
-        self._callers = {key.name: Caller(key.name, key.caller_id(), Budgets(key.per_minute(), clock)) for key in keys}
-        self._by_identifier = {caller.identifier: caller for caller in self._callers.values()}
+        self._over_budget = over_budget
+        callers = [Caller(key.name, key.caller_id(), Budgets(key.per_minute(), clock)) for key in keys]
+        self._by_name = {caller.name: caller for caller in callers}
+        self._by_identifier = {caller.identifier: caller for caller in callers}
         self._anybody = Caller("anybody", "", Budgets({}, clock))
 
     @property
@@ -44,7 +58,35 @@ class Access:
         key = find(self._keys, secret) if secret else None
         if key is None:
             raise Unauthenticated
-        return self._callers[key.name]
+        return self._by_name[key.name]
+
+    def admit(self, route: Route, secret: str | None) -> Caller:
+        """Return whose key it is, and take one request from their budget. Raises Unauthenticated, OverBudget."""
+        try:
+            caller = self.identify(secret)
+        except Unauthenticated:
+            logger.debug("%s by nobody known", route.path)
+            raise
+        self._take_request(caller, route)
+        return caller
+
+    def admit_known(self, route: Route, caller_id: str) -> None:
+        """Take one request from the budget of a caller who was identified before. Raises Unauthenticated, OverBudget.
+
+        `caller_id` is the identifier that Envoy passes on for the key; it is empty where keys are off.
+        """
+        caller = self._by_identifier.get(caller_id) if self._keys else self._anybody
+        if caller is None:
+            raise Unauthenticated
+        self._take_request(caller, route)
+
+    def _take_request(self, caller: Caller, route: Route) -> None:
+        logger.debug("%s by %s", route.path, caller.name)
+        try:
+            caller.budgets.take_request(route.units)
+        except OverBudget as error:
+            self._over_budget(route.paradigm, error.unit)
+            raise
 
     def charge(self, caller_id: str, route: Route, num_outputs: int, num_pictures: int) -> None:
         """Charge what a request has put out: units of the route, and the pictures that were made of its tokens.

@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.access.budget import IMAGE, REQUEST, TOKEN
+from tandem.expected_errors import ExpectedError
 
 _SCHEME = "bearer"
 _CALLER_ID_DOMAIN = b"tandem caller id\0"
@@ -23,7 +24,7 @@ _CALLER_ID_DOMAIN = b"tandem caller id\0"
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
-class ApiKeysFileError(ValueError):
+class ApiKeysFileError(ExpectedError):
     """Expected error: the operator must mend the file."""
 
 

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
-from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
-from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from google.protobuf.message import DecodeError
+
+from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry, StreamAccessLogsMessage, StreamAccessLogsResponse
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ class AccessLogService:
     def __init__(self, take: Callable[[HTTPAccessLogEntry], None]) -> None:
         self._take = take
         self._num_open = 0
+        self.num_taken = 0
+        """Entries taken since the start."""
         self._changed = asyncio.Condition()
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -66,5 +68,6 @@ class AccessLogService:
             return
         for number, entry in enumerate(entries, start=1):
             self._take(entry)
+            self.num_taken += 1
             if number % _ENTRIES_AT_A_TIME == 0:
                 await asyncio.sleep(0)

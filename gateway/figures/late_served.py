@@ -1,4 +1,4 @@
-"""Calls whose end the backend could not tell of, because their clients had left: it is asked afterwards.
+"""What calls were served whose end their backend could not tell of, because the client had left: asked afterwards.
 
 The log's entry waits meanwhile, and is recorded once, with what the backend says or, if it says nothing in time,
 without.
@@ -10,13 +10,13 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
-from gateway.figures.entry import Entry
-from gateway.figures.replica_channels import ReplicaChannels
+from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
+from gateway.figures.log_entry import served_of, upstream_of
+from gateway.figures.replicas import Replicas
 from tandem.common.v1.served_pb2 import Served, TakeServedRequest, TakeServedResponse
 
 TAKE_SERVED = "/tandem.common.v1.ServedService/TakeServed"
@@ -32,9 +32,8 @@ TIMEOUT_SECONDS = 1.0
 """A backend that is busy answers late; one that answers later than this is not waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    entry: Entry
+class _Waiting(NamedTuple):
+    raw: HTTPAccessLogEntry
     give_up_at: float
 
 
@@ -43,11 +42,11 @@ class LateServed:
 
     def __init__(
         self,
-        channels: ReplicaChannels,
-        record: Callable[[Entry, Served | None], None],
+        replicas: Replicas,
+        record: Callable[[HTTPAccessLogEntry, Served | None], None],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        self._channels = channels
+        self._replicas = replicas
         self._record = record
         self._patience_seconds = patience_seconds
         self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
@@ -55,22 +54,24 @@ class LateServed:
         self._arrived = asyncio.Event()
         self._asking: dict[str, asyncio.Task[None]] = {}
 
-    def take(self, entry: Entry) -> bool:
-        """Return whether the entry waits for its backend; if not, it is the caller's to record."""
-        if entry.upstream not in self._channels or self._num_waiting >= MAX_WAITING:
-            return False
+    def take(self, raw: HTTPAccessLogEntry) -> None:
+        """Record an entry: at once, or when the backend that had the call and has not told of its end was asked."""
+        served = served_of(raw)
+        was_asked = raw.common_properties.HasField("time_to_first_upstream_tx_byte")
+        upstream = upstream_of(raw) if served is None and was_asked else ""
+        if upstream not in self._replicas or self._num_waiting >= MAX_WAITING:
+            self._record(raw, served)
+            return
         self._num_waiting += 1
-        self._waiting[entry.upstream].append(_Waiting(entry, time.monotonic() + self._patience_seconds))
+        self._waiting[upstream].append(_Waiting(raw, time.monotonic() + self._patience_seconds))
         self._arrived.set()
-        return True
 
     async def run(self) -> None:
         """Ask as long as anything waits; never returns."""
         while True:
             await self._arrived.wait()
-            for address in list(self._waiting):
-                if address not in self._asking:
-                    self._ask(address)
+            for address in self._waiting.keys() - self._asking.keys():
+                self._ask(address)
             if not self._num_waiting:
                 self._arrived.clear()
             await asyncio.sleep(ASK_EVERY_SECONDS)
@@ -82,37 +83,35 @@ class LateServed:
             self._ask(address)
         await asyncio.gather(*self._asking.values())
         for address in list(self._waiting):
-            self._settle(self._waiting.pop(address), {}, gives_up=True)
+            self._settle(address, self._waiting.pop(address), {}, gives_up=True)
 
     def _ask(self, address: str) -> None:
         """Begin to ask one backend; a slow one does not keep the others waiting."""
         waiting = self._waiting.pop(address)
-        batch, rest = waiting[:MAX_IDS], waiting[MAX_IDS:]
-        if rest:
+        if rest := waiting[MAX_IDS:]:
             self._waiting[address] = rest
-        task = self._asking[address] = asyncio.create_task(self._ask_for(address, batch))
+        task = self._asking[address] = asyncio.create_task(self._ask_for(address, waiting[:MAX_IDS]))
         task.add_done_callback(lambda _: self._asking.pop(address, None))
 
     async def _ask_for(self, address: str, batch: list[_Waiting]) -> None:
         told = TakeServedResponse()
         try:
-            if address in self._channels:
-                request = TakeServedRequest(request_ids=[each.entry.request_id for each in batch])
-                take: Any = self._channels.to(address).unary_unary(TAKE_SERVED)
-                reply = await take(request.SerializeToString(), timeout=TIMEOUT_SECONDS)
-                told = TakeServedResponse.FromString(reply)
+            if replica := self._replicas.at(address):
+                request = TakeServedRequest(request_ids=[each.raw.request.request_id for each in batch])
+                take: Any = replica.channel.unary_unary(TAKE_SERVED)
+                told = TakeServedResponse.FromString(await take(request.SerializeToString(), timeout=TIMEOUT_SECONDS))
         except grpc.aio.AioRpcError:
             pass  # it is gone, or will be asked again
         finally:
-            self._settle(batch, dict(told.served), gives_up=False)
+            self._settle(address, batch, dict(told.served), gives_up=False)
 
-    def _settle(self, batch: list[_Waiting], served: dict[str, Served], gives_up: bool) -> None:
+    def _settle(self, address: str, batch: list[_Waiting], served: dict[str, Served], gives_up: bool) -> None:
         """Record what is known or has waited long enough; the rest waits on."""
         now = time.monotonic()
         for each in batch:
-            known = served.get(each.entry.request_id)
+            known = served.get(each.raw.request.request_id)
             if known is None and not gives_up and now < each.give_up_at:
-                self._waiting[each.entry.upstream].append(each)
+                self._waiting[address].append(each)
             else:
                 self._num_waiting -= 1
-                self._record(each.entry, known)
+                self._record(each.raw, known)

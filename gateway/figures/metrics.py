@@ -6,16 +6,16 @@ that there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter
 
-from gateway.figures.endings import BACKEND_FULL, DENIED, GATEWAY_FULL
-from gateway.figures.histogram import Distribution, Histogram
+from gateway.figures.log_entry import BACKEND_FULL, DENIED, GATEWAY_FULL
 from gateway.figures.observation import UNKNOWN_MODEL, Observation
-from gateway.figures.totals import TotalsBook
-from runtime.routes import PARALLEL, SEQUENTIAL, Route
+from runtime.histogram import Distribution, Histogram
+from runtime.metrics import SECONDS_BUCKETS
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL, Route
 
 PARADIGMS = (SEQUENTIAL, PARALLEL)
 SHED_REASONS = (GATEWAY_FULL, BACKEND_FULL)
@@ -30,7 +30,6 @@ class GatewayMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self.totals = TotalsBook()
         self._count_requests()
         self._time_requests()
         self._take_apart()
@@ -101,25 +100,16 @@ class GatewayMetrics:
         return Counter(name, text, labels, registry=self._registry)
 
     def _histogram(self, name: str, text: str, labels: Sequence[str]) -> Histogram:
-        return Histogram(name, text, labels, self._registry)
+        return Histogram(name, text, labels, SECONDS_BUCKETS, self._registry)
 
-    def requests_by_rpc_and_code(self, paradigm: str) -> dict[str, dict[str, int]]:
-        """Return how many requests ended with each code, by rpc."""
-        counts: dict[str, dict[str, int]] = {}
-        for sample in next(iter(self._requests.collect())).samples:
-            labels = sample.labels
-            if sample.name == "tandem_requests_total" and labels["paradigm"] == paradigm:
-                codes = counts.setdefault(labels["rpc"], {})
-                codes[labels["code"]] = codes.get(labels["code"], 0) + int(sample.value)
-        return counts
+    def durations(self) -> Iterator[tuple[Mapping[str, str], Distribution]]:
+        """Yield how long requests took by their labels: paradigm, model, rpc, transport, streaming, code."""
+        return self._duration.distributions()
 
-    def finished_buckets(self, paradigm: str) -> dict[str, dict[float, float]]:
-        """Return for each rpc how many requests that ended with OK took up to each upper bound, +inf included."""
-        sums: dict[str, Distribution] = {}
-        for labels, each in self._duration.distributions():
-            if labels["paradigm"] == paradigm and labels["code"] == "OK":
-                sums.setdefault(labels["rpc"], Distribution()).add(each)
-        return {rpc: distribution.cumulative() for rpc, distribution in sums.items()}
+    def outputs(self) -> Iterator[tuple[Mapping[str, str], int]]:
+        """Yield how many outputs there were by their labels: paradigm, model, unit."""
+        samples = next(iter(self._outputs.collect())).samples
+        return ((each.labels, int(each.value)) for each in samples if each.name.endswith("_total"))
 
     def over_budget(self, paradigm: str, budget: str) -> None:
         """Count a request that its caller's API key did not allow; no overload, so it is not among those shed."""
@@ -132,12 +122,11 @@ class GatewayMetrics:
 
     def record(self, seen: Observation) -> None:
         """Count a request that has ended."""
-        self.totals.record(seen)
         route = seen.route
         request = (route.paradigm, seen.model, route.rpc, seen.transport)
         stream = (*request, "true" if route.streaming else "false")
         self._requests_of(*request, seen.code).inc()
-        self._duration.of(*stream, seen.code).observe(seen.total_seconds)
+        self._duration.of(*stream, seen.code).observe(seen.total_seconds, seen.trace_id)
         if seen.num_outputs:
             self._record_outputs(seen, stream)
         elif route.unit is not None and not seen.was_denied:
@@ -154,14 +143,14 @@ class GatewayMetrics:
         self._outputs_of(route.paradigm, seen.model, route.unit).inc(seen.num_outputs)
         if seen.num_pictures:
             self._outputs_of(route.paradigm, seen.model, "image").inc(seen.num_pictures)
-        self._first_output.of(*stream).observe(seen.first_output_seconds)
+        self._first_output.of(*stream).observe(seen.first_output_seconds, seen.trace_id)
         if route.paradigm == SEQUENTIAL:
-            self._first_token.of(*stream).observe(seen.first_output_seconds)
+            self._first_token.of(*stream).observe(seen.first_output_seconds, seen.trace_id)
 
     def _record_finished(self, seen: Observation, stream: Sequence[str]) -> None:
         route = seen.route
-        self._overhead.of(route.paradigm, route.rpc).observe(seen.gateway_seconds)
+        self._overhead.of(route.paradigm, route.rpc).observe(seen.gateway_seconds, seen.trace_id)
         for phase, seconds in seen.phases.items():
-            self._phases.of(route.paradigm, seen.model, phase).observe(seconds)
+            self._phases.of(route.paradigm, seen.model, phase).observe(seconds, seen.trace_id)
         if seen.seconds_per_output is not None and route.paradigm == SEQUENTIAL:
-            self._per_token.of(*stream).observe(seen.seconds_per_output)
+            self._per_token.of(*stream).observe(seen.seconds_per_output, seen.trace_id)

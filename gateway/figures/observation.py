@@ -1,6 +1,6 @@
 """What the metrics count of one request: its clock, taken apart, and what it brought.
 
-Knows nothing of metrics, nor where entries come from.
+Knows nothing of metrics.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.figures.endings import DENIED
-from gateway.figures.entry import Entry
-from runtime.routes import Route
+from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
+from gateway.figures.log_entry import DENIED, Times, code_of, refusal_of, status_of, times_of
+from runtime.rpc.routes import Route
 from tandem.common.v1.served_pb2 import Served
 from tandem.common.v1.timings_pb2 import Timings
+from tandem.phases import phase_seconds
 
 UNKNOWN_MODEL = "unknown"
 
@@ -41,9 +42,16 @@ class Observation:
     """Between outputs after the first message, None if it brought all there were."""
     phases: Mapping[str, float] = field(default_factory=dict)
     """The parts of the total by name, which add up to it; empty without timings from the backend."""
+    mean_batch_size: float = 0.0
+    """Of the passes that the request rode in: sequences a step or images a pass, >= 1; 0 without timings."""
     num_retries: int = 0
+    num_input_tokens: int = 0
+    num_cached_tokens: int = 0
+    """Of the input tokens, those that were in the backend's cache."""
+    trace_id: str = ""
+    """The recorded trace that the request belongs to, empty if there is none."""
     refusal: str = ""
-    """Why it was turned away: one of gateway.figures.endings' reasons, or empty."""
+    """Why it was turned away: one of gateway.figures.log_entry's reasons, or empty."""
 
     @property
     def was_denied(self) -> bool:
@@ -51,73 +59,59 @@ class Observation:
         return self.refusal == DENIED
 
 
-def observe(entry: Entry, route: Route, model: str, served: Served | None) -> Observation:
-    """Return what there is to count of an entry, with what its backend served."""
-    total, gateway = entry.total_seconds, gateway_seconds(entry)
+def observe(
+    raw: HTTPAccessLogEntry, route: Route, model: str, served: Served | None, trace_id: str = ""
+) -> Observation:
+    """Return what there is to count of an entry of the log, with what its backend served."""
+    times, status = times_of(raw), status_of(raw)
+    gateway = gateway_seconds(times)
     # The client got what was sent to it; of a call that ended before anything passed, nothing.
-    passed = served if served is not None and entry.first_downstream_seconds else None
+    passed = served if served is not None and times.first_downstream else None
     num_outputs = max(0, passed.outputs) if passed else 0
+    timings = served.timings if served is not None and served.HasField("timings") else None
     return Observation(
         route,
-        entry.transport,
+        raw.request.request_headers.get("tandem-transport", ""),
         model,
-        entry.code,
-        total,
+        code_of(raw, status),
+        times.total,
         gateway,
         num_outputs,
         max(0, passed.pictures) if passed else 0,
-        _first_output_seconds(entry, passed) if passed and num_outputs else 0.0,
-        _seconds_per_output(entry, passed) if passed else None,
-        phases(entry, gateway, served) if served is not None and served.HasField("timings") else {},
-        max(0, entry.num_attempts - 1),
-        entry.refusal,
+        _first_output_seconds(times, passed) if passed and num_outputs else 0.0,
+        _seconds_per_output(times, passed) if passed else None,
+        phases(times, gateway, served) if served is not None and timings is not None else {},
+        timings.mean_batch_size if timings is not None else 0.0,
+        max(0, raw.common_properties.upstream_request_attempt_count - 1),
+        max(0, served.input_tokens) if served is not None else 0,
+        max(0, served.cached_tokens) if served is not None else 0,
+        trace_id,
+        refusal_of(raw, status),
     )
 
 
-def gateway_seconds(entry: Entry) -> float:
+def gateway_seconds(times: Times) -> float:
     """Return the proxy's share. Until a request is whole the client is sending it; that is not the proxy's doing."""
-    total = entry.total_seconds
-    if not entry.asked_seconds:
-        return total
-    sending = entry.received_seconds if entry.received_seconds > AT_ONCE_SECONDS else 0.0
-    before = entry.asked_seconds - sending
-    after = 0.0
-    if entry.last_upstream_seconds and entry.last_downstream_seconds:
-        after = entry.last_downstream_seconds - entry.last_upstream_seconds
-    return min(total, max(0.0, before) + max(0.0, after))
+    if not times.asked:
+        return times.total
+    before = times.asked - (times.received if times.received > AT_ONCE_SECONDS else 0.0)
+    passed = times.last_upstream and times.last_downstream
+    after = times.last_downstream - times.last_upstream if passed else 0.0
+    return min(times.total, max(0.0, before) + max(0.0, after))
 
 
-def phases(entry: Entry, gateway: float, served: Served) -> dict[str, float]:
-    """Return the parts of the total, by name.
+def phases(times: Times, gateway: float, served: Served) -> dict[str, float]:
+    """Return the parts of the total, by name: each as large as there is room for, and what is left is the residual.
 
     A backend's queue begins with the request's arrival at the proxy, by two clocks: what the proxy had it is the
     proxy's, and what is more than there was room for is the difference of the clocks.
     """
-    timings = served.timings
-    counted_twice = min(served.arrival_wait_seconds, entry.asked_seconds)
-    room = entry.total_seconds - gateway
+    room = times.total - gateway
+    counted_twice = min(served.arrival_wait_seconds, times.asked)
     ahead = max(0.0, served.backend_seconds - counted_twice - room)
-    skew = min(ahead, max(0.0, served.arrival_wait_seconds - counted_twice))
-    too_much = counted_twice + skew
-    backend = _backend_parts(timings, too_much)
+    too_much = counted_twice + min(ahead, max(0.0, served.arrival_wait_seconds - counted_twice))
+    backend = _backend_parts(served.timings, too_much)
     backend["backend_other"] = served.backend_seconds - too_much - sum(backend.values())
-    return _poured(backend, room, gateway)
-
-
-def _backend_parts(timings: Timings, too_much: float) -> dict[str, float]:
-    parts = {
-        "prefill": timings.prefill_seconds,
-        "batch_wait": timings.batch_wait_seconds,
-        "decode": timings.decode_seconds,
-        "compute": timings.compute_seconds,
-        "encode": timings.encode_seconds,
-        "queue": timings.queue_seconds - too_much,
-    }
-    return {name: seconds for name, seconds in parts.items() if seconds > 0.0}
-
-
-def _poured(backend: Mapping[str, float], room: float, gateway: float) -> dict[str, float]:
-    """Return the parts, each as large as there is room for; what is left over is the residual."""
     parts = {}
     for name, seconds in backend.items():
         parts[name] = min(max(0.0, seconds), room)
@@ -125,12 +119,19 @@ def _poured(backend: Mapping[str, float], room: float, gateway: float) -> dict[s
     return {**parts, "gateway": gateway, "residual": max(0.0, room)}
 
 
-def _first_output_seconds(entry: Entry, served: Served) -> float:
+def _backend_parts(timings: Timings, too_much: float) -> dict[str, float]:
+    parts = phase_seconds(timings)
+    # Last: where there is too little room for all, it is the queue that gets less.
+    queue = parts.pop("queue", 0.0) - too_much
+    return {**parts, "queue": queue} if queue > 0.0 else parts
+
+
+def _first_output_seconds(times: Times, served: Served) -> float:
     """Return when the client got the first message with an output; others may have come before it."""
-    return min(entry.first_downstream_seconds + max(0.0, served.first_output_delay_seconds), entry.total_seconds)
+    return min(times.first_downstream + max(0.0, served.first_output_delay_seconds), times.total)
 
 
-def _seconds_per_output(entry: Entry, served: Served) -> float | None:
+def _seconds_per_output(times: Times, served: Served) -> float | None:
     rest = served.outputs - served.first_outputs
-    first = entry.first_upstream_seconds + max(0.0, served.first_output_delay_seconds)
-    return max(0.0, entry.last_upstream_seconds - first) / rest if rest > 0 else None
+    first = times.first_upstream + max(0.0, served.first_output_delay_seconds)
+    return max(0.0, times.last_upstream - first) / rest if rest > 0 else None

@@ -1,16 +1,18 @@
-"""Each log entry becomes one record in the metrics, at once or when its backend has told what it served."""
+"""Each entry of the log becomes one record in the metrics, and a charge to who called."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
-
-from gateway.figures.entry import Entry, read_entry
+from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.figures.metrics import GatewayMetrics
-from gateway.figures.observation import UNKNOWN_MODEL, observe
-from runtime.routes import Route, all_routes
+from gateway.figures.model_statistics import ModelStatistics
+from gateway.figures.observation import UNKNOWN_MODEL, Observation, observe
+from gateway.tracing.request_trace import RequestTrace, recorded_trace
+from runtime.rpc.caller import CALLER_METADATA
+from runtime.rpc.routes import Route, all_routes
 from tandem.common.v1.served_pb2 import Served
 
 logger = logging.getLogger(__name__)
@@ -18,66 +20,63 @@ logger = logging.getLogger(__name__)
 MAX_MODELS = 100
 """Names that become labels; backends choose them, and one gone wrong must not fill Prometheus."""
 
+Charge = Callable[[str, Route, int, int], None]
+"""Takes a caller's identifier, the route, what has gone out in its units, and the pictures made of its tokens."""
 
-class Ledger(Protocol):
-    """What the figures need of budgets: to be told what each caller has had."""
 
-    def charge(self, caller_id: str, route: Route, num_outputs: int, num_pictures: int) -> None:
-        """Charge what has gone out to the caller: units of the route, and the pictures made of its tokens.
+class SpanMaker(Protocol):
+    """Makes spans of requests that have ended; `gateway.tracing.tracer.Tracer` does."""
 
-        Called once a request, after its end; an identifier that is not known is nobody's.
-        """
+    def trace_of(self, headers: Mapping[str, str]) -> RequestTrace | None: ...
+
+    def record(self, raw: HTTPAccessLogEntry, seen: Observation, trace: RequestTrace) -> None: ...
 
 
 class Recorder:
-    """Counts entries, and tells the ledger what each caller had."""
+    """Counts entries; `charge` is called at most once a request, for callers who are known by a key.
 
-    def __init__(self, metrics: GatewayMetrics, ledger: Ledger | None = None) -> None:
+    Without a `tracer` traces that callers began are named in the metrics all the same.
+    """
+
+    def __init__(
+        self, metrics: GatewayMetrics, charge: Charge, statistics: ModelStatistics, tracer: SpanMaker | None = None
+    ) -> None:
         self._metrics = metrics
-        self._ledger = ledger
+        self._statistics = statistics
+        self._charge = charge
+        self._tracer = tracer
+        self._trace_of = recorded_trace if tracer is None else tracer.trace_of
         self._routes = {route.path: route for route in all_routes()}
         self._models: set[str] = set()
 
-    def record(self, entry: Entry, served: Served | None) -> None:
-        """Count an entry with what its backend served; methods that there are not are not counted."""
-        route = self._routes.get(entry.path)
-        if route is None:
-            return
-        seen = observe(entry, route, self._label(served), served)
-        self._metrics.record(seen)
-        if self._ledger is not None and entry.caller and (seen.num_outputs or seen.num_pictures):
-            self._ledger.charge(entry.caller, route, seen.num_outputs, seen.num_pictures)
+    def record(self, raw: HTTPAccessLogEntry, served: Served | None) -> None:
+        """Count an entry with what its backend served, None if that is not known.
 
-    def _label(self, served: Served | None) -> str:
-        name = served.model if served is not None else ""
-        if name in self._models:
-            return name
-        if not name or len(self._models) >= MAX_MODELS:
-            return UNKNOWN_MODEL
-        self._models.add(name)
-        return name
-
-
-class Late(Protocol):
-    """Takes entries of calls of which the log does not tell what they were served."""
-
-    def take(self, entry: Entry) -> bool:
-        """Return whether the entry will be recorded later; if not, the one who asks does it now."""
-
-
-class Sorter:
-    """Reads entries, and sends each to the recorder: those whose backend has more to tell by way of `late`."""
-
-    def __init__(self, recorder: Recorder, late: Late) -> None:
-        self._recorder = recorder
-        self._late = late
-
-    def take(self, raw: HTTPAccessLogEntry) -> None:
-        """Take an entry; what is wrong with one must not lose the others."""
+        Methods that there are not are not counted. What is wrong with one entry must not lose the others.
+        """
         try:
-            entry = read_entry(raw)
-            if entry.served is None and entry.asked_seconds and entry.upstream and self._late.take(entry):
-                return
-            self._recorder.record(entry, entry.served)
+            if route := self._routes.get(raw.request.path):
+                self._record(raw, route, served)
         except Exception:
             logger.exception("an entry of the log cannot be counted")
+
+    def _record(self, raw: HTTPAccessLogEntry, route: Route, served: Served | None) -> None:
+        headers = raw.request.request_headers
+        trace = self._trace_of(headers)
+        model = self._label(served.model if served else "")
+        seen = observe(raw, route, model, served, trace.trace_id if trace else "")
+        self._metrics.record(seen)
+        self._statistics.record(seen)
+        caller = headers.get(CALLER_METADATA, "")
+        if caller and (seen.num_outputs or seen.num_pictures):
+            self._charge(caller, route, seen.num_outputs, seen.num_pictures)
+        if trace is not None and self._tracer is not None:
+            self._tracer.record(raw, seen, trace)
+
+    def _label(self, model: str) -> str:
+        if model in self._models:
+            return model
+        if not model or len(self._models) >= MAX_MODELS:
+            return UNKNOWN_MODEL
+        self._models.add(model)
+        return model

@@ -1,46 +1,123 @@
-"""The replicas that there are, as Envoy told when it was last asked, and what it has under way."""
+"""The replicas that there are, and what they have under way, as Envoy tells each second."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+import grpc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from gateway.proxy.admin import Counters, ProxiedReplica
+from gateway.figures.replica import Replica
+from gateway.proxy.admin import Admin, AdminError, ProxiedReplica
 from gateway.proxy.endpoints import Endpoint
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+
+Changed = Callable[[str, bool], Awaitable[None]]
+"""Takes a paradigm, and whether it has a replica that serves."""
 
 
 class Replicas(Collector):
-    """`targets` (host:port each) by paradigm are those that are configured; a name stands for all its addresses."""
+    """`targets` (host:port each) by paradigm are those that are configured; a name stands for all its addresses.
 
-    def __init__(self, targets: Mapping[str, Sequence[str]]) -> None:
+    `changed` is awaited at the first poll and at each change; `credentials` are those of connections to replicas.
+    """
+
+    def __init__(
+        self,
+        targets: Mapping[str, Sequence[str]],
+        changed: Changed | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
         self._targets = targets
-        self._replicas: tuple[ProxiedReplica, ...] = ()
+        self._changed = changed
+        self._credentials = credentials
+        self._known: dict[tuple[str, str], Replica] = {}
+        self._told: dict[str, bool] = {}
         self._num_dropped = 0
 
-    @property
-    def paradigms(self) -> Sequence[str]:
-        return tuple(self._targets)
+    async def run(self, admin: Admin) -> None:
+        """Ask Envoy again and again; never returns. While it does not answer, what was known stays."""
+        while True:
+            try:
+                await self.poll(admin)
+            except AdminError as error:
+                logger.warning("Envoy does not tell how its replicas are: %s", error)
+            await asyncio.sleep(POLL_SECONDS)
 
-    @property
-    def all(self) -> Sequence[ProxiedReplica]:
-        return self._replicas
-
-    def update(self, replicas: Sequence[ProxiedReplica], counters: Counters) -> None:
-        """Take what Envoy says now."""
-        self._replicas = tuple(replicas)
+    async def poll(self, admin: Admin) -> None:
+        """Ask once. Raises AdminError."""
+        told, counters = await admin.replicas(), await admin.counters()
         self._num_dropped = max(self._num_dropped, counters.log_entries_dropped)
+        await self.update(told)
+
+    async def update(self, told: Iterable[ProxiedReplica]) -> None:
+        """Take what Envoy says now, and tell of what has changed."""
+        now = {(each.paradigm, each.address): each for each in told}
+        gone = [self._known.pop(key) for key in self._known.keys() - now.keys()]
+        for replica in gone:
+            logger.info("%s is gone", replica)
+        for key, each in now.items():
+            self._update(key, each)
+        await asyncio.gather(*(each.channel.close() for each in gone))
+        # Before anybody hears that there is a replica: who asks then wants to know its models.
+        await asyncio.gather(*(each.follow() for each in self._known.values()))
+        await self._tell()
+
+    def _update(self, key: tuple[str, str], told: ProxiedReplica) -> None:
+        before = self._known.get(key)
+        replica = self._known[key] = before or Replica(told, self._credentials)
+        if before is None or before.told.is_serving is not told.is_serving:
+            logger.info("%s %s", replica, "is serving" if told.is_serving else "is not ready")
+        replica.told = told
+
+    async def _tell(self) -> None:
+        for paradigm in self._targets:
+            is_serving = self.is_serving(paradigm)
+            if self._changed is not None and self._told.get(paradigm) is not is_serving:
+                await self._changed(paradigm, is_serving)
+            self._told[paradigm] = is_serving
+
+    async def close(self) -> None:
+        """Close the connections to all of them."""
+        await asyncio.gather(*(each.channel.close() for each in self._known.values()))
 
     def of(self, paradigm: str) -> list[ProxiedReplica]:
         """Return the replicas of a paradigm."""
-        return [each for each in self._replicas if each.paradigm == paradigm]
+        return [each.told for each in self._known.values() if each.told.paradigm == paradigm]
+
+    def at(self, address: str) -> Replica | None:
+        """Return the replica at host:port, None if there is none."""
+        return next((each for (_, known), each in self._known.items() if known == address), None)
+
+    def __contains__(self, address: str) -> bool:
+        return self.at(address) is not None
+
+    def models(self, paradigm: str) -> list[Any]:
+        """Return the Model messages of a paradigm, each name once."""
+        known = [each for each in self._known.values() if each.told.paradigm == paradigm]
+        return list({model.name: model for each in known for model in each.models or ()}.values())
+
+    def fingerprints(self, paradigm: str, model: str) -> list[str]:
+        """Return what each replica of a paradigm that has the model names as the causes of its outputs."""
+        known = [each.models for each in self._known.values() if each.told.paradigm == paradigm]
+        return [each.fingerprint for models in known for each in models or () if each.name == model]
 
     def is_configured(self, paradigm: str) -> bool:
         return bool(self._targets[paradigm])
 
     def is_serving(self, paradigm: str) -> bool:
         return any(each.is_serving for each in self.of(paradigm))
+
+    def all_serve(self) -> bool:
+        """Return whether each paradigm that is configured has a replica that serves."""
+        return all(self.is_serving(paradigm) for paradigm in self._targets if self.is_configured(paradigm))
 
     def in_flight(self, paradigm: str) -> int:
         """Return how many requests of a paradigm are with its replicas."""
@@ -49,7 +126,8 @@ class Replicas(Collector):
     def unresolved(self, paradigm: str) -> list[str]:
         """Return the targets whose names have no address."""
         found = {each.name for each in self.of(paradigm)}
-        return [target for target in self._targets[paradigm] if not _is_found(Endpoint.parse(target), found)]
+        names = [each for each in self._targets[paradigm] if not Endpoint.parse(each).is_address]
+        return [each for each in names if not {each, Endpoint.parse(each).host} & found]
 
     def problem(self, paradigm: str) -> str:
         """Return why a paradigm is not served."""
@@ -62,29 +140,20 @@ class Replicas(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Yield their state and load; a name without an address serves nothing."""
-        serving = _by_target("tandem_replica_serving", "1 for a replica that takes requests, else 0.")
-        in_hand = _by_target("tandem_replica_requests_in_flight", "Requests that a replica has in hand.")
-        in_flight = GaugeMetricFamily(
-            "tandem_requests_in_flight", "Requests that are with a backend, as of the last second.", labels=["paradigm"]
-        )
+        serving = _gauge("tandem_replica_serving", "1 for a replica that takes requests, else 0.", "target")
+        in_hand = _gauge("tandem_replica_requests_in_flight", "Requests that a replica has in hand.", "target")
+        in_flight = _gauge("tandem_requests_in_flight", "Requests that are with a backend, as of the last second.")
         for paradigm in self._targets:
             in_flight.add_metric([paradigm], self.in_flight(paradigm))
-            # By address: two names for one replica are still one series.
-            for address, replica in {each.address: each for each in self.of(paradigm)}.items():
-                serving.add_metric([paradigm, address], replica.is_serving)
-                in_hand.add_metric([paradigm, address], replica.num_active)
+            for each in self.of(paradigm):
+                serving.add_metric([paradigm, each.address], each.is_serving)
+                in_hand.add_metric([paradigm, each.address], each.num_active)
             for target in self.unresolved(paradigm):
                 serving.add_metric([paradigm, target], 0)
-        yield from (serving, in_hand, in_flight, self._dropped())
-
-    def _dropped(self) -> CounterMetricFamily:
         text = "Requests that ended and are in no other count, because the proxy could not tell of them in time."
-        return CounterMetricFamily("tandem_log_entries_dropped", text, value=self._num_dropped)
+        dropped = CounterMetricFamily("tandem_log_entries_dropped", text, value=self._num_dropped)
+        yield from (serving, in_hand, in_flight, dropped)
 
 
-def _by_target(name: str, text: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, text, labels=["paradigm", "target"])
-
-
-def _is_found(target: Endpoint, names: Collection[str]) -> bool:
-    return target.is_address or target.host in names or f"{target.host}:{target.port}" in names
+def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, labels=("paradigm", *labels))

@@ -1,40 +1,43 @@
-"""Everything that HTTP serves, by path: the page, /status and /history, the RPCs as JSON, metrics and probes."""
+"""Everything that HTTP serves, by path: the page, /status and /history, the RPCs as JSON, metrics and probes.
 
-from collections.abc import Collection
+Envoy stands in front: it checks Host, and adds the headers that tell browsers what the page may do.
+"""
+
+from collections.abc import Iterable
 from pathlib import Path
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
+from gateway.access.access import Access
 from gateway.access.api_keys import bearer
-from gateway.access.door import Door
 from gateway.figures.history import History
 from gateway.http.errors import error_body, error_headers, http_status
-from gateway.http.guard import HttpGuard
+from gateway.http.rpcs import Rpcs
 from gateway.http.status import Status
-from gateway.http.transport import HttpTransport
 from runtime.errors import Unauthenticated
 
 PAGES = Path(__file__).parents[1] / "pages"
 
 
 def build_app(
-    door: Door,
+    access: Access,
     status: Status,
     history: History,
     registry: CollectorRegistry,
-    transport: HttpTransport,
-    hosts: Collection[str],
+    rpcs: Rpcs,
+    doors: Iterable[BaseRoute] = (),
 ) -> FastAPI:
-    """Return the application; `hosts` are names under which it may be asked for besides localhost and IP addresses."""
+    """Return the application; `doors` are the routes of other servers' protocols."""
     app = FastAPI(title="Tandem gateway", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(HttpGuard, hosts=frozenset(hosts))
-    app.router.routes.extend(transport.http_routes())
+    app.router.routes.extend((*rpcs.http_routes(), *doors))
     app.mount("/pages", StaticFiles(directory=PAGES))
     _add_probes(app, status, registry)
-    _add_reports(app, door, status, history)
+    _add_reports(app, access, status, history)
 
     @app.get("/")
     async def page() -> FileResponse:
@@ -43,16 +46,16 @@ def build_app(
     return app
 
 
-def _add_reports(app: FastAPI, door: Door, status: Status, history: History) -> None:
+def _add_reports(app: FastAPI, access: Access, status: Status, history: History) -> None:
     """Add what only callers may read."""
 
     async def known_caller(request: Request) -> None:
-        door.identify(bearer(request.headers.getlist("authorization")))
+        access.identify(bearer(request.headers.getlist("authorization")))
 
     @app.exception_handler(Unauthenticated)
     async def refuse(_: Request, error: Unauthenticated) -> JSONResponse:
         body = error_body(error)
-        return JSONResponse(body, http_status(error), dict(error_headers(body)))
+        return JSONResponse(body, http_status(error), error_headers(body))
 
     # Not coroutines: they run in a thread, and the event loop goes on meanwhile.
     @app.get("/status", dependencies=[Depends(known_caller)])
@@ -74,6 +77,7 @@ def _add_probes(app: FastAPI, status: Status, registry: CollectorRegistry) -> No
         readiness = status.readiness()
         return JSONResponse(readiness, status_code=200 if readiness["ready"] else 503)
 
-    @app.get("/metrics")  # in a thread, as above
-    def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    @app.api_route("/metrics", methods=["GET", "HEAD"])  # in a thread, as above
+    def metrics(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), headers={"content-type": content_type})

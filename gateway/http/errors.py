@@ -1,19 +1,22 @@
 """Errors as HTTP tells them: the status code that stands for a gRPC one, and the body of AIP-193."""
 
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
 
+import grpc
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.http.upstream_error import UpstreamError
-from runtime.errors import MessageTooLarge, TandemError, Unauthenticated
-from runtime.rpc import status_details
+from runtime.errors import Internal, MessageTooLarge, ModelFault, TandemError, Unauthenticated, Unavailable
+from runtime.rpc.rpc import status_details
+
+logger = logging.getLogger(__name__)
 
 _DETAILS = "grpc-status-details-bin"
 
-# As google/rpc/code.proto says, name by name.
+# As google/rpc/code.proto says, name by name; what is not here is nobody's fault but ours.
 _STATUS: Mapping[str, int] = {
     "CANCELLED": 499,
     "INVALID_ARGUMENT": 400,
@@ -29,10 +32,36 @@ _STATUS: Mapping[str, int] = {
     "UNIMPLEMENTED": 501,
     "UNAVAILABLE": 503,
 }
+# Texts of these codes may come from the transport or an unhandled exception: the log gets them, the client does not,
+_NOT_FOR_CLIENTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
+# but for these, which are the same each time and tell nothing of the backend.
+_FIXED_TEXTS = (str(Internal()), str(ModelFault()))
+# How grpc tells, among other words, that Envoy has cut a stream off, as when a backend dies in the middle of one.
+_CUT_OFF = "Received RST_STREAM"
+
+
+class UpstreamError(TandemError):
+    """Expected error: a call that was made for a client ended with this status; `trailers` may have its details."""
+
+    def __init__(self, code: str, message: str, trailers: Mapping[str, str | bytes]) -> None:
+        super().__init__(message)
+        self.code = code
+        self.trailers = trailers
+
+
+def upstream_error(error: grpc.aio.AioRpcError, path: str) -> UpstreamError:
+    """Return what the client shall see of `error`; `path` names the method in the log."""
+    code, message, trailers = error.code(), error.details() or "", dict(error.trailing_metadata() or ())
+    if code is grpc.StatusCode.INTERNAL and _CUT_OFF in message:
+        return UpstreamError(Unavailable.code, "the backend went away during the request", trailers)
+    if code in _NOT_FOR_CLIENTS and message not in _FIXED_TEXTS:
+        logger.error("%s ended with %s: %s", path, code.name, message)
+        return UpstreamError(code.name, str(Internal()), {})
+    return UpstreamError(code.name, message, trailers)
 
 
 def http_status(error: TandemError) -> int:
-    """Return the HTTP status code; 500 for what is nobody's fault but ours."""
+    """Return the HTTP status code."""
     # 429 would ask the client to come back, which does not help here.
     return 413 if isinstance(error, MessageTooLarge) else _STATUS.get(error.code, 500)
 
@@ -43,23 +72,19 @@ def error_body(error: TandemError) -> dict[str, Any]:
     return {"error": shape}
 
 
-def error_headers(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+def error_headers(body: Mapping[str, Any]) -> dict[str, str]:
     """Return what HTTP says in headers as well: when to come back, in whole seconds, and how to show who one is."""
-    delays = [detail["retryDelay"] for detail in body["error"]["details"] if "retryDelay" in detail]
-    headers = [("retry-after", str(max(1, math.ceil(float(delay.rstrip("s")))))) for delay in delays[:1]]
+    headers = {}
+    for delay in (detail["retryDelay"] for detail in body["error"]["details"] if "retryDelay" in detail):
+        headers["retry-after"] = str(max(1, math.ceil(float(delay.rstrip("s")))))
     if body["error"]["status"] == Unauthenticated.code:
-        headers.append(("www-authenticate", 'Bearer realm="tandem"'))
+        headers["www-authenticate"] = 'Bearer realm="tandem"'
     return headers
 
 
 def _details(error: TandemError) -> list[dict[str, Any]]:
     trailers = error.trailers if isinstance(error, UpstreamError) else status_details(error)
     raw = trailers.get(_DETAILS)
-    if not isinstance(raw, bytes):
-        return []
-    shown = []
-    for packed in status_pb2.Status.FromString(raw).details:
-        for detail_class in (error_details_pb2.RetryInfo, error_details_pb2.BadRequest):
-            if packed.Is(detail_class.DESCRIPTOR):
-                shown.append(json_format.MessageToDict(packed))
-    return shown
+    packed = status_pb2.Status.FromString(raw).details if isinstance(raw, bytes) else ()
+    known = (error_details_pb2.RetryInfo.DESCRIPTOR, error_details_pb2.BadRequest.DESCRIPTOR)
+    return [json_format.MessageToDict(each) for each in packed if any(map(each.Is, known))]

@@ -3,96 +3,111 @@
 Knows nothing of RPCs.
 """
 
+from __future__ import annotations
+
 import asyncio
+import contextlib
 import json
-import re
-from collections.abc import Iterable
+import math
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from runtime.errors import InvalidArgument, MessageTooLarge
+from gateway.http.errors import error_body, error_headers, http_status
+from runtime.deadlines import Deadline
+from runtime.errors import DeadlineExceeded, InvalidArgument, MessageTooLarge, TandemError
 
 MAX_BODY_BYTES = 1024 * 1024
 
-_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
-_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+# The backend ends a request at its deadline; this one is for a client that does not read what it is sent.
+GRACE_SECONDS = 0.1
 
 
-class HttpExchange:
-    """Call `body` first; then `client_gone` may be awaited beside the reply."""
+class Exchange:
+    """Call `body` first; then the client's leaving can be noticed beside the reply."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.headers = Headers(scope=scope)
-        self.has_begun = False
+        self._has_begun = False
         self._receive = receive
         self._send = send
-
-    def timeout_seconds(self) -> float | None:
-        """Return the time that the client gives, None if it sets none. Raises InvalidArgument."""
-        value = self.headers.get("grpc-timeout")
-        if value is None:
-            return None
-        match = _TIMEOUT.fullmatch(value)
-        if match is None:
-            raise InvalidArgument("grpc-timeout", value, "1 to 8 digits and a unit: H, M, S, m, u or n")
-        return int(match[1]) * _SECONDS[match[2]]
 
     async def body(self) -> bytes:
         """Return the whole body. Raises InvalidArgument, MessageTooLarge; CancelledError if the client leaves.
 
-        Envoy waits for a body, however slowly it comes, and passes it on when it is whole. JSON is asked for by name,
-        since a form of another site could send any of the other types without asking.
+        Envoy passes a body on when it is whole, up to 4 MiB. JSON is asked for by name, since a form of another site
+        could send any of the other types without asking.
         """
         content_type = self.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() != "application/json":
             raise InvalidArgument("content-type", content_type, "'application/json'")
-        announced = self.headers.get("content-length", "0")
-        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-            raise MessageTooLarge(int(announced), MAX_BODY_BYTES)
-        body = bytearray()
-        while True:
+        if len(body := await self.raw_body()) > MAX_BODY_BYTES:
+            raise MessageTooLarge(len(body), MAX_BODY_BYTES)
+        return body
+
+    async def raw_body(self) -> bytes:
+        """Return the whole body, whatever is in it. Raises CancelledError if the client leaves."""
+        body, more = bytearray(), True
+        while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise asyncio.CancelledError
             body += message.get("body", b"")
-            if len(body) > MAX_BODY_BYTES:
-                raise MessageTooLarge(len(body), MAX_BODY_BYTES)
-            if not message.get("more_body"):
-                return bytes(body)
+            more = message.get("more_body", False)
+        return bytes(body)
 
-    async def client_gone(self) -> None:
-        """Return when the client has left."""
+    @contextlib.asynccontextmanager
+    async def while_wanted(self, deadline: Deadline) -> AsyncIterator[None]:
+        """Cancel what runs inside when the client leaves; raise DeadlineExceeded when the deadline passes."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  a coroutine runs in a task
+        gone = asyncio.create_task(self._client_gone())
+        gone.add_done_callback(lambda _: task.cancel() if not gone.cancelled() else None)
+        seconds = deadline.remaining_seconds() + GRACE_SECONDS
+        try:
+            async with asyncio.timeout(None if math.isinf(seconds) else seconds):
+                yield
+        except TimeoutError:
+            raise DeadlineExceeded("before the reply was through") from None
+        finally:
+            gone.cancel()
+
+    async def reply(self, content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Send the whole reply."""
+        await self.reply_bytes(encoded(content), status, headers)
+
+    async def reply_bytes(self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Send the whole reply, JSON unless `headers` say something else."""
+        about = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
+        await self._begin(status, about)
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def line(self, content: Any, is_last: bool = False) -> None:
+        """Send one line of a reply in lines; waits while the client is slow to read."""
+        if not self._has_begun:
+            await self._begin(200, {"content-type": "application/x-ndjson"})
+        await self._send({"type": "http.response.body", "body": encoded(content) + b"\n", "more_body": not is_last})
+
+    async def refuse(self, error: TandemError) -> None:
+        """Send the error as the reply, or as the last line of one that has begun."""
+        body = error_body(error)
+        if self._has_begun:
+            await self.line(body, is_last=True)
+        else:
+            await self.reply(body, http_status(error), error_headers(body))
+
+    async def _client_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def reply(self, status: int, content: Any, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Send the whole reply."""
-        body = _encoded(content)
-        await self._begin(status, "application/json", (*headers, ("content-length", str(len(body)))))
-        await self._send({"type": "http.response.body", "body": body})
-
-    async def line(self, content: Any) -> None:
-        """Send one line of a reply in lines; waits while the client is slow to read."""
-        await self._write(content, more=True)
-
-    async def end_lines(self, content: Any) -> None:
-        """Send the last line."""
-        await self._write(content, more=False)
-
-    async def _write(self, content: Any, more: bool) -> None:
-        if not self.has_begun:
-            await self._begin(200, "application/x-ndjson", ())
-        body = _encoded(content) + b"\n"
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
-
-    async def _begin(self, status: int, content_type: str, headers: Iterable[tuple[str, str]]) -> None:
-        self.has_begun = True
-        pairs = [("content-type", content_type), *headers]
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+    async def _begin(self, status: int, headers: Mapping[str, str]) -> None:
+        self._has_begun = True
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
 
-def _encoded(content: Any) -> bytes:
+def encoded(content: Any) -> bytes:
+    """Return it as JSON."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -9,13 +9,19 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import accumulate
+from typing import ParamSpec, TypeVar
 
 from google.protobuf.message import Message
 
 from gateway.http.json_messages import parse_json
 from runtime.errors import InvalidArgument, ResourceExhausted
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_INLINE_ELEMENTS = 512
 """About a millisecond's work."""
@@ -42,11 +48,18 @@ class JsonParser:
 
     async def parse(self, message_class: type[Message], body: bytes) -> bytes:
         """Return the serialised message in a JSON body. Raises InvalidArgument, ResourceExhausted."""
+        return await self.run(body, _serialised, message_class, body)
+
+    async def run(self, body: bytes, read: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Return what `read` makes of its arguments; `body` is the JSON that it reads, which is checked before.
+
+        Raises InvalidArgument, ResourceExhausted.
+        """
         if _at_most(body) <= MAX_INLINE_ELEMENTS:
-            return parse_json(message_class, body).SerializeToString()
+            return read(*arguments, **options)
         if not self._places.acquire(blocking=False):
             raise ResourceExhausted("the gateway's queue of large JSON requests", MAX_WAITING, _RETRY_SECONDS)
-        parsing = self._thread.submit(_checked, message_class, body)
+        parsing = self._thread.submit(_checked, body, partial(read, *arguments, **options))
         # Also when its caller has left: the place is free when the thread is.
         parsing.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(parsing)
@@ -56,9 +69,13 @@ class JsonParser:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _checked(message_class: type[Message], body: bytes) -> bytes:
-    check_structure(body)
+def _serialised(message_class: type[Message], body: bytes) -> bytes:
     return parse_json(message_class, body).SerializeToString()
+
+
+def _checked(body: bytes, read: Callable[[], T]) -> T:
+    check_structure(body)
+    return read()
 
 
 def check_structure(body: bytes) -> None:

@@ -1,11 +1,10 @@
-"""The HTTP server: a Unix socket and uvicorn on the process's own event loop. Leaves signals to runtime.lifecycle.
+"""The HTTP server: uvicorn at a Unix socket on the process's own event loop. Leaves signals to process.lifecycle.
 
 Envoy is its only client. Knows nothing of what is served.
 """
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,27 +16,13 @@ CLOSE_SECONDS = 1
 KEEP_ALIVE_SECONDS = 2 * 3600
 
 
-class _SignalFreeServer(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-class HttpServer:
-    """Owns the HTTP server at the Unix socket `path`; `start` binds."""
+class HttpServer(uvicorn.Server):
+    """Serves `app` at the socket `path` from `start` to `stop`."""
 
     def __init__(self, app: ASGIApp, path: Path) -> None:
-        self._app = app
-        self._path = path
-        self._server: uvicorn.Server | None = None
-        self._serving: asyncio.Task[None] | None = None
-
-    def start(self) -> asyncio.Task[None]:
-        """Bind and accept; return the task that ends when the server does."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(self._path))
         config = uvicorn.Config(
-            self._app,
+            app,
+            uds=str(path),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -46,12 +31,20 @@ class HttpServer:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=CLOSE_SECONDS,
         )
-        self._server = _SignalFreeServer(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        super().__init__(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def start(self) -> asyncio.Task[None]:
+        """Bind and accept soon; return the task that ends when the server does."""
+        self._serving = asyncio.create_task(self.serve())
         return self._serving
 
     async def stop(self) -> None:
         """Close the connections and end, if it was started."""
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
+        self.should_exit = True
+        if self._serving is not None:
             await self._serving

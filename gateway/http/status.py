@@ -5,33 +5,25 @@ Reads what the gateway knows already; asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections import Counter, defaultdict
+from typing import Any
 
 from google.protobuf import json_format
 
-from gateway.figures.models import Models
-from gateway.figures.quantiles import quantile
+from gateway.figures.metrics import GatewayMetrics
 from gateway.figures.replicas import Replicas
-from runtime.routes import SERVICES
-from runtime.server import RpcServer
-
-
-class RequestFigures(Protocol):
-    """What is counted of a paradigm's requests, by rpc."""
-
-    def requests_by_rpc_and_code(self, paradigm: str) -> Mapping[str, Mapping[str, int]]: ...
-
-    def finished_buckets(self, paradigm: str) -> Mapping[str, Mapping[float, float]]: ...
+from runtime.histogram import Distribution
+from runtime.metrics import SECONDS_BUCKETS
+from runtime.rpc.routes import SERVICES
+from runtime.server.server import RpcServer
 
 
 class Status:
     """Everything that the page says of what runs; `server` knows the gRPC port and the gateway's own health."""
 
-    def __init__(self, replicas: Replicas, models: Models, figures: RequestFigures, server: RpcServer) -> None:
+    def __init__(self, replicas: Replicas, metrics: GatewayMetrics, server: RpcServer) -> None:
         self._replicas = replicas
-        self._models = models
-        self._figures = figures
+        self._metrics = metrics
         self._server = server
 
     def readiness(self) -> dict[str, Any]:
@@ -64,21 +56,26 @@ class Status:
                 }
                 for replica in replicas
             ],
-            "models": [_described(model) for model in self._models.of(paradigm)],
+            "models": [_described(model) for model in self._replicas.models(paradigm)],
             "rpcs": self._rpcs(paradigm),
         }
 
     def _rpcs(self, paradigm: str) -> list[dict[str, Any]]:
-        codes = self._figures.requests_by_rpc_and_code(paradigm)
-        buckets = self._figures.finished_buckets(paradigm)
+        requests: dict[str, Counter[str]] = defaultdict(Counter)
+        finished: dict[str, Distribution] = defaultdict(lambda: Distribution(SECONDS_BUCKETS))
+        for labels, durations in self._metrics.durations():
+            if labels["paradigm"] == paradigm:
+                requests[labels["rpc"]][labels["code"]] += durations.num_observed
+                if labels["code"] == "OK":
+                    finished[labels["rpc"]].add(durations)
         return [
             {
                 "rpc": rpc,
-                "requests": dict(sorted(codes[rpc].items())),
-                "p50_seconds": quantile(0.50, buckets.get(rpc, {})),
-                "p95_seconds": quantile(0.95, buckets.get(rpc, {})),
+                "requests": dict(sorted(requests[rpc].items())),
+                "p50_seconds": finished[rpc].quantile(0.50),
+                "p95_seconds": finished[rpc].quantile(0.95),
             }
-            for rpc in sorted(codes)
+            for rpc in sorted(requests)
         ]
 
 

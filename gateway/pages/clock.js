@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
-import { byId, duration, element, number } from "./dom.js";
+import { byId, duration, element, number, plural } from "./dom.js";
 
 const EVERY_MS = 2000;
 
@@ -25,16 +25,17 @@ function show(history, latency, throughput) {
   const series = named(history.series.filter((each) => each.finished));
   const lines = (values) =>
     series.flatMap((each) =>
-      values.map(([of, kind]) => ({
+      values.map(([of, kind, name]) => ({
         ...each,
         kind,
+        label: name ? `${each.model}, ${name}` : each.model,
         points: each.points.map((point) => [point.age_seconds, of(point, each)]),
       })),
     );
   latency.show(
     lines([
-      [(point) => point.p50_seconds, "main"],
-      [(point) => point.p95_seconds, "upper"],
+      [(point) => point.p50_seconds, "main", "p50"],
+      [(point) => point.p95_seconds, "upper", "p95"],
     ]),
     history.kept_seconds,
   );
@@ -66,7 +67,7 @@ function table(series) {
     element("th", { scope: "col", class: place ? "number" : "" }, name),
   );
   const rows = series.map((each) => {
-    const total = `${number(each.outputs[each.unit])} ${each.unit}s`;
+    const total = `${number(each.outputs[each.unit])} ${plural(each.unit, each.outputs[each.unit])}`;
     const cells = [total, ...["p50", "p99"].map((name) => duration(each[`${name}_seconds`]))];
     const name = element(
       "th",

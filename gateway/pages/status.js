@@ -1,7 +1,7 @@
 // What runs, asked for again and again; those who want to know are told after each answer.
 
 import { get } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, element } from "./dom.js";
 
 const EVERY_MS = 2000;
 const listeners = [];
@@ -40,11 +40,14 @@ function show(kind, text) {
   if (state.textContent !== text) state.textContent = text;
 }
 
-// A model that can do the work, or why there is none: {model, problem}.
-export function modelFor(status, paradigm, makes) {
+// A model that can do the work, or why there is none: {model, problem}. Fills `select` with those that can, where there
+// is one, and takes the model that is chosen there.
+export function modelFor(status, paradigm, makes, select) {
   const side = status.paradigms.find((each) => each.paradigm === paradigm);
+  const models = side.models.filter((each) => each.makes === makes);
+  if (select) offer(select, models.map((each) => each.name));
   if (!side.configured) return { problem: `The gateway was started without a ${paradigm} backend.` };
-  const model = side.models.find((each) => each.makes === makes);
+  const model = models.find((each) => each.name === select?.value) ?? models[0];
   if (!side.serving) {
     const states = side.replicas.map((each) => `${each.target} ${each.state.replace("_", " ")}`).join(", ");
     return { model, problem: `The ${paradigm} backend is gone (${states}). This side works again when it is back.` };
@@ -54,4 +57,14 @@ export function modelFor(status, paradigm, makes) {
     return { problem: `No ${paradigm} model for ${makes}s is served (only ${others}). Start one with tandem up.` };
   }
   return { model };
+}
+
+function offer(select, names) {
+  const offered = [...select.options].map((each) => each.value);
+  if (offered.join() !== names.join()) {
+    const chosen = select.value;
+    select.replaceChildren(...names.map((name) => element("option", { value: name, selected: name === chosen }, name)));
+  }
+  select.disabled = names.length < 2;
+  select.onchange = () => listeners.forEach((listener) => listener(latest));
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import re
@@ -10,11 +11,14 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.proxy.document import Json
-from gateway.proxy.listeners import GRPC, INTERNAL
-from runtime.routes import SERVICES
+from gateway.proxy.endpoints import Endpoint
+from gateway.proxy.template import Json
+from runtime.rpc.routes import SERVICES
 
 TIMEOUT_SECONDS = 5.0
+
+GRPC, HTTP, INTERNAL = "grpc", "http", "internal"
+"""Listeners, as envoy.yaml names them."""
 
 # What `Counters` is made of; Envoy has some hundred more.
 _LOG = "access_logs.grpc_access_log"
@@ -65,11 +69,10 @@ class Admin:
     async def ports(self) -> dict[str, int]:
         """Return the port of each public listener by its name."""
         found = await self._json("/listeners?format=json")
-        addresses = {each["name"]: each["local_address"] for each in found.get("listener_statuses", ())}
         return {
-            name: address["socket_address"]["port_value"]
-            for name, address in addresses.items()
-            if "socket_address" in address
+            each["name"]: each["local_address"]["socket_address"]["port_value"]
+            for each in found.get("listener_statuses", ())
+            if "socket_address" in each["local_address"]
         }
 
     async def replicas(self) -> list[ProxiedReplica]:
@@ -116,38 +119,24 @@ class Admin:
             raise AdminError(f"{path}: {error}") from error
 
     def _ask_blocking(self, method: str, path: str) -> tuple[int, bytes]:
-        connection = _UnixConnection(self._path, self._timeout_seconds)
-        try:
+        # The host is a name without a meaning: the connection is the Unix socket's.
+        with contextlib.closing(http.client.HTTPConnection("envoy")) as connection:
+            connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.sock.settimeout(self._timeout_seconds)
+            connection.sock.connect(str(self._path))
             connection.request(method, path)
             response = connection.getresponse()
             return response.status, response.read()
-        finally:
-            connection.close()
 
 
 def _replica(paradigm: str, host: Json) -> ProxiedReplica:
-    address = host["address"]["socket_address"]
-    ip = address["address"]
-    health = host["health_status"]
-    is_failed = any(health.get(reason) for reason in ("failed_active_health_check", "failed_outlier_check"))
-    stats = {each["name"]: int(each.get("value", 0)) for each in host.get("stats", ())}
+    address, health = host["address"]["socket_address"], host["health_status"]
+    is_failed = health.get("failed_active_health_check") or health.get("failed_outlier_check")
+    active = (int(each.get("value", 0)) for each in host.get("stats", ()) if each["name"] == "rq_active")
     return ProxiedReplica(
         paradigm=paradigm,
-        address=f"[{ip}]:{address['port_value']}" if ":" in ip else f"{ip}:{address['port_value']}",
+        address=str(Endpoint(address["address"], address["port_value"])),
         name=host.get("hostname", ""),
         is_serving=not is_failed,
-        num_active=stats.get("rq_active", 0),
+        num_active=next(active, 0),
     )
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket; the host is a name without a meaning."""
-
-    def __init__(self, path: Path, timeout_seconds: float) -> None:
-        super().__init__("envoy", timeout=timeout_seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))

@@ -1,54 +1,75 @@
-"""Envoy's whole configuration out of the gateway's settings."""
+"""Envoy's whole configuration out of the gateway's settings: envoy.yaml filled in, with the replicas and TLS added."""
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
+import re
 import socket
+from collections.abc import Sequence
+from pathlib import Path
 
-from gateway.proxy.clusters import backend_cluster, own_clusters
-from gateway.proxy.document import Json, extension
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
 from gateway.proxy.endpoints import Endpoint
-from gateway.proxy.limits import Limits
-from gateway.proxy.listeners import Doors
 from gateway.proxy.sockets import Sockets
-from gateway.proxy.tls import secrets
+from gateway.proxy.template import Json, Values, filled
+from gateway.proxy.tls import downstream_sockets, secrets, upstream_sockets
+from gateway.proxy.tracing import trace
 from gateway.settings import GatewaySettings
-from runtime.routes import PARALLEL, SEQUENTIAL
+from gateway.tracing.settings import TracingSettings
+from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
+
+TEMPLATE = Path(__file__).with_name("envoy.yaml")
+
+GRPC_PREFIX_BYTES = 5
+"""A gRPC message is preceded by a flag and its length."""
+
+RETRY_SECONDS = 1
+"""What a refused caller is told to wait: about as long as a request in front of its own takes."""
+
+_IP_ADDRESSES = (r"[0-9]{1,3}(\.[0-9]{1,3}){3}", r"\[[0-9a-f:.]+\]")
+_FULL = "the gateway has as many requests in flight as it may"
+_OUT_OF_MEMORY = "the gateway is out of memory for further requests"
 
 
 def document(
-    settings: GatewaySettings, sockets: Sockets, limits: Limits | None = None, resolver: Endpoint | None = None
+    settings: GatewaySettings,
+    sockets: Sockets,
+    limits: Values | None = None,
+    tracing: TracingSettings | None = None,
 ) -> Json:
     """Return an envoy.config.bootstrap.v3.Bootstrap as plain values.
 
-    `resolver` stands in for the machine's own DNS servers. Raises OSError if the host's name has no address.
+    `limits` replace values that envoy.yaml has itself. Raises OSError if the host's name has no address.
     """
-    limits = limits or Limits()
-    targets = {SEQUENTIAL: settings.ar_targets, PARALLEL: settings.gan_targets}
-    tls, backend_tls = settings.server_tls(), settings.backend_tls()
-    doors = Doors(sockets, limits, tls, settings.api_keys_file is not None, [each for each in targets if targets[each]])
-    host = address_of(settings.host)
-    listeners = [doors.grpc(host, settings.port), doors.http(host, settings.http_port), doors.internal()]
-    backends = [
-        backend_cluster(paradigm, addresses, backend_tls, settings.max_in_flight, sockets, limits, resolver)
-        for paradigm, addresses in targets.items()
-        if addresses
-    ]
-    return {
-        "node": {"id": "tandem-gateway", "cluster": "tandem"},
-        "admin": {"address": {"pipe": {"path": str(sockets.admin)}}, "ignore_global_conn_limit": True},
-        "static_resources": {"listeners": listeners, "clusters": [*backends, *own_clusters(sockets, limits)]},
-        "layered_runtime": _runtime(limits),
-        "overload_manager": _overload(settings.max_connections, limits),
-    }
+    found = filled(TEMPLATE, {**_values(settings, sockets), **(limits or {})})
+    shared = found.pop("shared")
+    for paradigm, targets in {SEQUENTIAL: settings.ar_targets, PARALLEL: settings.gan_targets}.items():
+        if targets:
+            found["static_resources"]["clusters"].append(_cluster(paradigm, targets, shared, settings, sockets))
+        else:
+            _close(paradigm, shared)
+    if tracing is not None:
+        trace(found, shared, tracing)
+    if tls := settings.server_tls():
+        for listener, transport_socket in downstream_sockets(tls, sockets).items():
+            [each] = [each for each in found["static_resources"]["listeners"] if each["name"] == listener]
+            each["filter_chains"][0] |= {**shared["tls"], "transport_socket": transport_socket}
+    return found
 
 
 def write(
-    settings: GatewaySettings, sockets: Sockets, limits: Limits | None = None, resolver: Endpoint | None = None
+    settings: GatewaySettings,
+    sockets: Sockets,
+    limits: Values | None = None,
+    tracing: TracingSettings | None = None,
 ) -> None:
     """Write all files that Envoy starts with into the folder of `sockets`."""
-    sockets.bootstrap.write_text(json.dumps(document(settings, sockets, limits, resolver), indent=2))
+    sockets.bootstrap.write_text(json.dumps(document(settings, sockets, limits, tracing), indent=2))
     for name, secret in secrets(settings.server_tls(), settings.backend_tls(), sockets).items():
         sockets.secret(name).write_text(json.dumps(secret, indent=2))
 
@@ -62,33 +83,75 @@ def address_of(host: str) -> str:
         return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
 
 
-def _runtime(limits: Limits) -> Json:
-    """What Envoy takes from nowhere else."""
-    values = {"overload.premature_reset_total_stream_count": limits.early_resets}
-    return {"layers": [{"name": "fixed", "static_layer": values}]}
-
-
-def _overload(max_connections: int, limits: Limits) -> Json:
-    """Bounds over everything: connections of the public ports, and memory."""
-    monitors = "extensions.resource_monitors"
-    connections = "envoy.resource_monitors.global_downstream_max_connections"
-    heap = "envoy.resource_monitors.fixed_heap"
+def _values(settings: GatewaySettings, sockets: Sockets) -> Values:
+    host, is_open = address_of(settings.host), settings.api_keys_file is None
     return {
-        "refresh_interval": "0.25s",
-        "resource_monitors": [
-            extension(
-                connections,
-                f"{monitors}.downstream_connections.v3.DownstreamConnectionsConfig",
-                max_active_downstream_connections=max_connections,
-            ),
-            extension(heap, f"{monitors}.fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=limits.heap),
-        ],
-        "actions": [
-            _action("envoy.overload_actions.shrink_heap", heap, 0.9),
-            _action("envoy.overload_actions.stop_accepting_requests", heap, 0.95),
-        ],
+        "folder": str(sockets.folder),
+        "host": host,
+        "is_any_ipv6": host == "::",
+        "port": settings.port,
+        "http_port": settings.http_port,
+        "max_connections": settings.max_connections,
+        "max_in_flight": settings.max_in_flight,
+        "is_open": is_open,
+        "peer": "%DOWNSTREAM_REMOTE_ADDRESS%" if is_open else "",
+        "max_message_bytes": MAX_MESSAGE_BYTES,
+        "max_request_bytes": MAX_MESSAGE_BYTES + GRPC_PREFIX_BYTES,
+        "own_names": _own_names(settings.http_hosts),
+        "full": _FULL,
+        "full_details": _details(_FULL),
+        "out_of_memory": _OUT_OF_MEMORY,
+        "out_of_memory_details": _details(_OUT_OF_MEMORY),
+        **{f"{paradigm}_methods": _methods(paradigm) for paradigm in SERVICES},
     }
 
 
-def _action(name: str, monitor: str, threshold: float) -> Json:
-    return {"name": name, "triggers": [{"name": monitor, "threshold": {"value": threshold}}]}
+def _methods(paradigm: str) -> str:
+    """Return the paths of a paradigm's methods as a regular expression."""
+    service = SERVICES[paradigm]
+    return f"/{re.escape(service.full_name)}/({'|'.join(method.name for method in service.methods)})"
+
+
+def _own_names(hosts: Sequence[str]) -> str:
+    """Return a regular expression of the Host headers that HTTP is served under."""
+    return rf"(?i)({'|'.join(('localhost', *_IP_ADDRESSES, *map(re.escape, hosts)))})(:[0-9]+)?"
+
+
+def _details(message: str) -> str:
+    """Return the refusal as a google.rpc.Status in base64, whose RetryInfo tells when to come back."""
+    retry = any_pb2.Any()
+    retry.Pack(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=RETRY_SECONDS)))
+    status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message=message, details=[retry])
+    return base64.b64encode(status.SerializeToString()).decode("ascii").rstrip("=")
+
+
+def _cluster(paradigm: str, targets: Sequence[str], shared: Json, settings: GatewaySettings, sockets: Sockets) -> Json:
+    """Return the cluster of one paradigm's replicas."""
+    endpoints = [Endpoint.parse(target) for target in targets]
+    discovery = {"type": "STATIC"} if all(each.is_address for each in endpoints) else shared["names"]
+    [check] = shared["backend"]["health_checks"]
+    health = {"grpc_health_check": {"service_name": SERVICES[paradigm].full_name}}
+    tls = settings.backend_tls()
+    return {
+        **shared["backend"],
+        **discovery,
+        "name": paradigm,
+        "health_checks": [{**check, **health}],
+        "load_assignment": {"cluster_name": paradigm, "endpoints": [_locality(each) for each in endpoints]},
+        **({"transport_socket_matches": upstream_sockets(tls, endpoints, sockets)} if tls else {}),
+    }
+
+
+def _locality(endpoint: Endpoint) -> Json:
+    """Return one target for a load assignment. The metadata leads to the TLS that checks this host's name."""
+    address = {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
+    metadata = {"filter_metadata": {"envoy.transport_socket_match": {"host": endpoint.host}}}
+    return {"lb_endpoints": [{"endpoint": {"address": address}, "metadata": metadata}]}
+
+
+def _close(paradigm: str, shared: Json) -> None:
+    """Have the requests of a paradigm without replicas refused; all gRPC listeners share the routes."""
+    [host] = shared["grpc_manager"]["route_config"]["virtual_hosts"]
+    [route] = [each for each in host["routes"] if each.get("name") == paradigm]
+    del route["route"]
+    route["direct_response"] = {"status": 503, "body": {"inline_string": f"{paradigm} backend is not configured"}}

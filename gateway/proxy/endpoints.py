@@ -5,11 +5,6 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from gateway.proxy.document import Json
-
-SOCKET_MATCH = "envoy.transport_socket_match"
-HOST_KEY = "host"
-
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -24,6 +19,9 @@ class Endpoint:
         host, _, port = target.rpartition(":")
         return cls(host.strip("[]"), int(port))
 
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     @property
     def is_address(self) -> bool:
         """Whether the host is an IP address itself, and stands for nothing else."""
@@ -32,12 +30,3 @@ class Endpoint:
         except ValueError:
             return False
         return True
-
-    def address(self) -> Json:
-        """Return an envoy.config.core.v3.Address."""
-        return {"socket_address": {"address": self.host, "port_value": self.port}}
-
-    def locality(self) -> Json:
-        """Return it for a load assignment. The metadata leads to the TLS that checks this host's name."""
-        metadata = {"filter_metadata": {SOCKET_MATCH: {HOST_KEY: self.host}}}
-        return {"lb_endpoints": [{"endpoint": {"address": self.address()}, "metadata": metadata}]}

@@ -10,18 +10,18 @@ import re
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gateway.proxy.admin import Admin, AdminError
 from gateway.proxy.sockets import Sockets
-from runtime.server import PortInUse
+from runtime.server.server import PortInUse
 
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.3
 """Nothing may have been under way for this long at the end of a drain: a client that is connected and was idle learns
-of the drain with its next reply only, and the last log entries need a moment to get out."""
+of the drain with its next reply only."""
 
 _POLL_SECONDS = 0.02
 _END_SECONDS = 5.0
@@ -59,7 +59,7 @@ class Envoy:
     async def start(self) -> None:
         """Start it and return when it listens. Raises PortInUse, EnvoyEnded."""
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "runtime.tethered", str(os.getpid()), *self._command),
+            *(sys.executable, "-m", "runtime.process.tethered", str(os.getpid()), *self._command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=PIPE,
@@ -86,6 +86,18 @@ class Envoy:
         except (TimeoutError, AdminError):
             return False
         return True
+
+    async def until_logged(self, num_taken: Callable[[], int], seconds: float) -> bool:
+        """Wait until `num_taken()` is what it has logged so far; return False if `seconds` are not enough."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    num_written = (await self.admin.counters()).log_entries_written
+                    if num_taken() >= num_written:
+                        return True
+                    await asyncio.sleep(_POLL_SECONDS)
+        except (TimeoutError, AdminError):
+            return False
 
     async def stop(self) -> None:
         """End it now, with whatever is under way; no effect if it has ended or never started."""

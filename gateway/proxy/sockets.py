@@ -3,49 +3,34 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True)
 class Sockets:
-    """What is in the folder. Whoever can open these sockets is the gateway, so nobody else may enter the folder."""
+    """What is in `folder`. Whoever can open these sockets is the gateway, so nobody else may enter it."""
 
-    folder: Path
-
-    @property
-    def admin(self) -> Path:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.admin = folder / "admin.sock"
         """Envoy's administration, which can do everything: see admin.py."""
-        return self.folder / "admin.sock"
-
-    @property
-    def observer(self) -> Path:
+        self.observer = folder / "observer.sock"
         """The gateway's own gRPC server: access log, external authorisation, health and reflection."""
-        return self.folder / "observer.sock"
-
-    @property
-    def http(self) -> Path:
+        self.http = folder / "http.sock"
         """The gateway's own HTTP server: page, metrics and the RPCs as JSON."""
-        return self.folder / "http.sock"
-
-    @property
-    def internal(self) -> Path:
-        """Envoy's listener for the gRPC calls that the HTTP server makes for its callers."""
-        return self.folder / "internal.sock"
-
-    @property
-    def bootstrap(self) -> Path:
+        self.oip = folder / "oip.sock"
+        """The gateway's own gRPC server for clients of the Open Inference Protocol, but for its streams."""
+        self.oip_streams = folder / "oip_streams.sock"
+        """The same for streams: a server that can begin a reply before it has a message."""
+        self.internal = folder / "internal.sock"
+        """Envoy's listener for the gRPC calls that the HTTP server and the doors make for their callers."""
+        self.bootstrap = folder / "bootstrap.json"
         """The file that Envoy starts with."""
-        return self.folder / "bootstrap.json"
+        self.reload = folder / "reload"
+        """A folder that Envoy watches: a file that is moved into it makes Envoy read the certificates again."""
 
     def secret(self, name: str) -> Path:
         """Return the file that says where a certificate is; see tls.py."""
         return self.folder / f"{name}.json"
-
-    @property
-    def reload(self) -> Path:
-        """A folder that Envoy watches: a file that is moved into it makes Envoy read the certificates again."""
-        return self.folder / "reload"
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ class Recipe:
 
     what: str
     name: str
-    sources: Path  # folder, of which all *.h and *.cpp count
+    sources: Path  # folder, of which all *.h and *.cpp count, those in its folders too
     units: tuple[str, ...]  # files in it that are compiled
     flags: tuple[str, ...]
     libraries: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Recipe:
 
     def _stem(self) -> str:
         digest = hashlib.sha256(" ".join((*self.flags, *self.libraries)).encode())
-        for source in sorted(self.sources.glob("*.h")) + sorted(self.sources.glob("*.cpp")):
+        for source in sorted(self.sources.rglob("*.h")) + sorted(self.sources.rglob("*.cpp")):
             digest.update(source.read_bytes())
         return f"{self.name}-{digest.hexdigest()[:16]}"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from runtime.compiled.recipe import Recipe
 
-_SOURCES = Path(__file__).parent
-_UNITS = ("server.cpp", "calls.cpp", "library.cpp")
+_SOURCES = Path(__file__).parent / "native"
+_UNITS = ("server.cpp", "calls.cpp", "refusals.cpp", "library.cpp")
 _FLAGS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-pthread", "-fno-exceptions")
 
 

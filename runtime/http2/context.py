@@ -1,4 +1,4 @@
-"""One call as its handler sees it: the part of grpc.aio.ServicerContext that `runtime.rpc` uses."""
+"""One call as its handler sees it: the part of grpc.aio.ServicerContext that `runtime.rpc.rpc` uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from runtime.errors import MessageTooLarge
 from runtime.http2.events import Event, Flag, too_large_size
 from runtime.http2.inflation import inflated
 from runtime.http2.metadata import Entry, decoded, trailers
+from runtime.http2.standing import Room
 from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.rpc.message import WholeWrites
 
 # Above this a writer waits until the client has taken more: server.cpp has the same.
 HIGH_BACKLOG_BYTES = 256 << 10
@@ -25,14 +27,18 @@ _ENCODING = "grpc-encoding"
 
 
 class Wire(Protocol):
-    """Where replies go. Both return the bytes that the client has not taken, negative if the call has ended."""
+    """Where replies go."""
 
-    def send(self, call_id: int, message: bytes) -> int: ...
+    def send(self, call_id: int, message: bytes) -> int:
+        """Send one message; return the bytes that the client has not taken, negative if the call has ended."""
 
-    def finish(self, call_id: int, message: bytes | None, trailers: bytes) -> int: ...
+    def finish(self, call_id: int, message: bytes | None, trailers: bytes) -> None:
+        """End the call, soon: with others that end in the same round of the event loop."""
+
+    def turn_away(self, call_id: int, trailers: bytes, standing: bytes, room: Room) -> None: ...
 
 
-class Http2Context:
+class Http2Context(WholeWrites):
     """Used on the event loop alone."""
 
     def __init__(self, event: Event, wire: Wire, serializer: Callable[[Any], bytes] | None) -> None:
@@ -77,6 +83,11 @@ class Http2Context:
     def time_remaining(self) -> float | None:
         return None if self._deadline == math.inf else max(0.0, self._deadline - time.monotonic())
 
+    @property
+    def has_message(self) -> bool:
+        """Whether `read` returns a message at once."""
+        return bool(self._messages)
+
     async def read(self) -> Any:
         """Return the next message, raw, or grpc.aio.EOF. Raises MessageTooLarge, InvalidArgument."""
         while not self._messages:
@@ -108,6 +119,19 @@ class Http2Context:
     async def abort(self, code: grpc.StatusCode, details: str, entries: Iterable[Entry] = ()) -> NoReturn:
         """End the call with a status other than OK. Raises grpc.aio.AbortError."""
         self.finish(code, details, entries=entries)
+        raise grpc.aio.AbortError
+
+    async def turn_away(
+        self, code: grpc.StatusCode, details: str, entries: Iterable[Entry], standing: Iterable[Entry], room: Room
+    ) -> NoReturn:
+        """Abort, and let the server refuse those like it beyond `room()` more, with `standing` for `entries`.
+
+        Raises grpc.aio.AbortError.
+        """
+        if not self.is_finished:
+            self.is_finished = True
+            own, others = (trailers(code.value[0], details, each) for each in (entries, standing))
+            self._wire.turn_away(self._id, own, others, room)
         raise grpc.aio.AbortError
 
     # How the server ends the call.

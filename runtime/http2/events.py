@@ -15,6 +15,7 @@ class Kind:
     HALF_CLOSED = 3
     CANCELLED = 4
     WRITABLE = 5
+    REFUSED = 6
 
 
 class Flag:
@@ -49,6 +50,11 @@ def events_in(records: bytes) -> Iterator[Event]:
         metadata, payload = records[metadata_at:payload_at], records[payload_at : payload_at + payload_size]
         yield Event(kind, flags, call_id, deadline, path, metadata, payload)
         at += size
+
+
+def num_refused(payload: bytes) -> int:
+    """Return how many calls to a path the server's thread has refused of itself since it last told."""
+    return int.from_bytes(payload, "little")
 
 
 def too_large_size(payload: bytes) -> int:

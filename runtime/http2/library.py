@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_uint32, c_uint64, c_void_p
 from typing import Any
 
@@ -10,6 +11,8 @@ from runtime.limits import MAX_MESSAGE_BYTES
 
 # Copying more than this takes long enough to let other threads of Python run meanwhile.
 _LARGE_BYTES = 256 << 10
+# Taken at a time: those that are not can still be refused by the server's thread.
+_MAX_CALLS = 64
 
 
 class Limits(ctypes.Structure):
@@ -25,6 +28,22 @@ class Limits(ctypes.Structure):
         ("handshake_seconds", c_double),
         ("max_connections", c_uint32),
         ("max_unbegun_calls", c_uint32),
+    ]
+
+
+Finished = tuple[int, bytes | None, bytes]
+"""A call that ends: its id, its last message if there is one, and its trailers; see `runtime.http2.metadata`."""
+
+
+class _Finished(ctypes.Structure):
+    """As server.h has it."""
+
+    _fields_ = [
+        ("call", c_uint64),
+        ("message", c_char_p),
+        ("message_size", c_uint64),
+        ("trailers", c_char_p),
+        ("trailers_size", c_uint64),
     ]
 
 
@@ -52,16 +71,19 @@ class Library:
         self.drain = _typed(quick, "drain", None, c_void_p)
         self.stop = _typed(slow, "stop", None, c_void_p)
         self.close = _typed(slow, "close", None, c_void_p)
-        self._events = _typed(quick, "events", c_void_p, c_void_p, POINTER(c_uint64))
+        self._events = _typed(quick, "events", c_void_p, c_void_p, c_int64, POINTER(c_uint64))
         send = (c_int64, c_void_p, c_uint64, c_char_p, c_uint64)
         self._send, self._send_large = (_typed(each, "send", *send) for each in (quick, slow))
-        finish = (c_int64, c_void_p, c_uint64, c_char_p, c_uint64, c_char_p, c_uint64)
+        turn_away = (c_int64, c_void_p, c_uint64, c_char_p, c_uint64, c_char_p, c_uint64, c_int64)
+        self._turn_away = _typed(quick, "turn_away", *turn_away)
+        self._make_room = _typed(quick, "make_room", c_int, c_void_p, c_uint64, c_int64)
+        finish = (None, c_void_p, POINTER(_Finished), c_uint64)
         self._finish, self._finish_large = (_typed(each, "finish", *finish) for each in (quick, slow))
 
     def events(self, server: int) -> bytes:
-        """Return the records that have come since the last call."""
+        """Return records that have come and were not returned before, of a limited number of calls."""
         size = c_uint64()
-        records = self._events(server, size)
+        records = self._events(server, _MAX_CALLS, size)
         return ctypes.string_at(records, size.value)
 
     def send(self, server: int, call_id: int, message: bytes) -> int:
@@ -69,11 +91,23 @@ class Library:
         send = self._send if len(message) < _LARGE_BYTES else self._send_large
         return int(send(server, call_id, message, len(message)))
 
-    def finish(self, server: int, call_id: int, message: bytes | None, trailers: bytes) -> int:
-        """End a call, with a last message or without; see `context.Wire`."""
-        size = 0 if message is None else len(message)
-        finish = self._finish if size < _LARGE_BYTES else self._finish_large
-        return int(finish(server, call_id, message, size, trailers, len(trailers)))
+    def finish(self, server: int, calls: Sequence[Finished]) -> None:
+        """End calls, each with a last message or without."""
+        sizes = [0 if message is None else len(message) for _, message, _ in calls]
+        rows = zip(calls, sizes, strict=True)
+        records = (_Finished * len(calls))(
+            *(_Finished(call, last, size, end, len(end)) for (call, last, end), size in rows)
+        )
+        finish = self._finish if sum(sizes) < _LARGE_BYTES else self._finish_large
+        finish(server, records, len(calls))
+
+    def turn_away(self, server: int, call_id: int, trailers: bytes, standing: bytes, room: int) -> int:
+        """End a call, and refuse with the trailers `standing` those like it beyond `room` more; see standing.h."""
+        return int(self._turn_away(server, call_id, trailers, len(trailers), standing, len(standing), room))
+
+    def make_room(self, server: int, call_id: int, room: int) -> bool:
+        """Let in so many more calls like the one that was turned away; False: that does not stand any more."""
+        return bool(self._make_room(server, call_id, room))
 
 
 def _typed(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import errno
 import logging
+import socket
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -14,12 +15,16 @@ import grpc
 
 from runtime.errors import ResourceExhausted
 from runtime.http2.context import Http2Context
-from runtime.http2.events import Event, Kind, events_in
-from runtime.http2.library import Library, Limits, default_limits
+from runtime.http2.events import Event, Kind, events_in, num_refused
+from runtime.http2.library import Finished, Library, Limits, default_limits
 from runtime.http2.metadata import trailers
-from runtime.rpc import status_details
+from runtime.http2.standing import Room, Standings
+from runtime.rpc.rpc import ServiceHandler, status_details
+
+UNIX = "unix:"
 
 _BUSY_RETRY_SECONDS = 0.1
+_BACKLOG = 1024
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +33,7 @@ _NOTICE_SECONDS = 0.2
 
 
 class Http2Server:
-    """Implements `runtime.server.Transport` over plain HTTP/2."""
+    """Implements `runtime.server.server.Transport` over plain HTTP/2."""
 
     def __init__(self, library: Library, limits: Limits | None = None) -> None:
         self._library = library
@@ -37,22 +42,32 @@ class Http2Server:
         self._methods: dict[str, grpc.RpcMethodHandler[Any, Any] | None] = {}
         self._contexts: dict[int, Http2Context] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._standings = Standings(self._make_room)
+        self._finished: list[Finished] = []  # since the event loop last went round
         self._server = 0
         self._descriptor = -1
 
     async def start(self, host: str, port: int, handlers: Iterable[grpc.GenericRpcHandler]) -> int:
-        """Bind, take calls from now on, and return the port. Raises OSError."""
+        """Bind, take calls from now on, and return the port; `host` may be unix:PATH, without one. Raises OSError."""
         self._handlers = tuple(handlers)
-        listener = self._library.listen(host.strip("[]").encode(), port)
-        if listener < 0:
-            raise OSError(ctypes.get_errno() or errno.EADDRNOTAVAIL, "cannot listen")
-        bound: int = self._library.port(listener)
+        listener, bound = self._listen(host, port)
         busy = _busy_trailers(self._limits.max_unbegun_calls)
         self._server = self._library.open(listener, self._limits, busy, len(busy))
         self._descriptor = self._library.descriptor(self._server)
-        asyncio.get_running_loop().add_reader(self._descriptor, self._take_events)
+        # Kept, as to ask for it costs a system call.
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._descriptor, self._take_events)
         self._library.start(self._server)
         return bound
+
+    def _listen(self, host: str, port: int) -> tuple[int, int]:
+        """Return a listening socket, which is the server's from now on, and its port."""
+        if host.startswith(UNIX):
+            return _unix_listener(host.removeprefix(UNIX)), 0
+        listener = self._library.listen(host.strip("[]").encode(), port)
+        if listener < 0:
+            raise OSError(ctypes.get_errno() or errno.EADDRNOTAVAIL, "cannot listen")
+        return listener, self._library.port(listener)
 
     async def stop(self, drain_seconds: float) -> None:
         """Take no new calls, let open ones finish for `drain_seconds`, cancel the rest, and close."""
@@ -63,8 +78,10 @@ class Http2Server:
         for call_id in list(self._tasks):
             self._cancel(call_id)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._finish()
+        self._standings.close()
         server, self._server = self._server, 0
-        asyncio.get_running_loop().remove_reader(self._descriptor)
+        self._loop.remove_reader(self._descriptor)
         await asyncio.to_thread(self._library.stop, server)
         self._library.close(server)
 
@@ -81,8 +98,23 @@ class Http2Server:
     def send(self, call_id: int, message: bytes) -> int:
         return self._library.send(self._server, call_id, message) if self._server else -1
 
-    def finish(self, call_id: int, message: bytes | None, trailers: bytes) -> int:
-        return self._library.finish(self._server, call_id, message, trailers) if self._server else -1
+    def finish(self, call_id: int, message: bytes | None, trailers: bytes) -> None:
+        if not self._finished:
+            self._loop.call_soon(self._finish)
+        self._finished.append((call_id, message, trailers))
+
+    def _finish(self) -> None:
+        finished, self._finished = self._finished, []
+        if finished and self._server:
+            self._library.finish(self._server, finished)
+
+    def turn_away(self, call_id: int, trailers: bytes, standing: bytes, room: Room) -> None:
+        """End a call; others like it are refused with `standing` before their handlers hear of them: see standing.h."""
+        if self._server and self._library.turn_away(self._server, call_id, trailers, standing, room()) >= 0:
+            self._standings.add(call_id, room)
+
+    def _make_room(self, call_id: int, room: int) -> bool:
+        return self._library.make_room(self._server, call_id, room)
 
     def _take_events(self) -> None:
         for event in events_in(self._library.events(self._server)):
@@ -90,8 +122,16 @@ class Http2Server:
                 self._begin(event)
             elif event.kind == Kind.CANCELLED:
                 self._cancel(event.call_id)
+            elif event.kind == Kind.REFUSED:
+                self._count_refused(event.path, num_refused(event.payload))
             elif (context := self._contexts.get(event.call_id)) is not None:
                 context.take(event)
+
+    def _count_refused(self, path: str, count: int) -> None:
+        details = _Details(path)
+        for handler in self._handlers:
+            if isinstance(handler, ServiceHandler) and handler.service(details) is not None:
+                handler.refused(path, count)
 
     def _cancel(self, call_id: int) -> None:
         if (task := self._tasks.get(call_id)) is not None:
@@ -107,7 +147,7 @@ class Http2Server:
             return
         context = Http2Context(event, self, method.response_serializer)
         self._contexts[event.call_id] = context
-        task = asyncio.get_running_loop().create_task(_run(method, context))
+        task = self._loop.create_task(_run(method, context))
         self._tasks[event.call_id] = task
         task.add_done_callback(lambda _: self._end(event.call_id))
 
@@ -122,6 +162,14 @@ class Http2Server:
         if found is not None:  # what is unknown is not kept: a client could ask for any number of names
             self._methods[path] = found
         return found
+
+
+def _unix_listener(path: str) -> int:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+        return listener.detach()
 
 
 def _busy_trailers(max_calls: int) -> bytes:

@@ -1,14 +1,14 @@
 """Composition root of the sequential backend: `python -m services.ar --help`."""
 
-from runtime.lifecycle import run_process, serve
-from runtime.logs import configure_logging
 from runtime.metrics import expose, new_registry
-from runtime.rpc import service_handler
-from runtime.served_ledger import ServedLedger
-from runtime.served_service import SERVED_SERVICE, served_handler
-from runtime.server import RpcServer
+from runtime.process.lifecycle import run_process, serve
+from runtime.process.logs import configure_logging
+from runtime.rpc.rpc import service_handler
+from runtime.rpc.served.ledger import ServedLedger
+from runtime.rpc.served.service import SERVED_SERVICE, served_handler
+from runtime.server.server import RpcServer
+from services.ar.api.service import ArServicer
 from services.ar.metrics import ArMetrics
-from services.ar.service import ArServicer
 from services.ar.settings import ArSettings
 from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from runtime.models import SAFE_SUFFIXES, Model, sha256_of
-from services.ar.computation import Computation
+from services.ar.compute.computation import Computation
 from services.common.fingerprint import fingerprint
 from services.common.machine import this_machine
 from services.common.runtimes import onnx_session
@@ -16,7 +17,7 @@ from services.common.runtimes import onnx_session
 def model_fingerprint(model: Model, computation: Computation) -> str:
     """Return the short name of all that outputs depend on to the last bit, besides the request."""
     machine = this_machine()
-    causes = {
+    causes: dict[str, Any] = {
         "weights": weights_digests(model),
         "kernel": computation.kernel_causes,
         "numpy": np.__version__,
@@ -25,6 +26,8 @@ def model_fingerprint(model: Model, computation: Computation) -> str:
     }
     if model.spec.image_tokens is not None:  # an ONNX network makes its pictures
         causes["onnxruntime"] = onnx_session.version()
+        if model.spec.image_tokens.order:
+            causes["order"] = [str(cell) for cell in model.spec.image_tokens.order]
     return fingerprint(computation.kernel, computation.dtype, causes)
 
 

@@ -4,32 +4,35 @@ import logging
 import math
 import time
 
-import torch
-
 from runtime.cores import usable_cores
 from runtime.loading_thread import in_loading_thread
 from runtime.models import Model, ModelError
-from services.ar.admission import AdmissionLimits
-from services.ar.block_pool import BlockPool
-from services.ar.checkpoint import Checkpoint
-from services.ar.computation import Computation, open_computation
-from services.ar.drafter import Drafter
-from services.ar.engine import Engine
-from services.ar.fingerprint import model_fingerprint
-from services.ar.image_codec import ImageCodec
-from services.ar.image_networks import load_image_codec
-from services.ar.metrics import ArMetrics, EngineMetrics
-from services.ar.model_config import ModelConfig
-from services.ar.prefix_cache import PrefixCache
-from services.ar.runner import Runner
-from services.ar.scheduler import Scheduler
-from services.ar.sequential_model import Codec, SequentialModel
+from services.ar.api.description import model_message
+from services.ar.api.modalities.image import ImageModality
+from services.ar.api.modalities.modality import Modality
+from services.ar.api.modalities.text import TextModality
+from services.ar.api.sequential_model import SequentialModel
+from services.ar.codecs.image_networks import load_image_codec
+from services.ar.codecs.text_codec import TextCodec
+from services.ar.compute.computation import Computation, open_computation
+from services.ar.compute.runner import Runner
+from services.ar.compute.torch.threads import leave_cores_to_the_engine
+from services.ar.constraints.compilations import Compilations
+from services.ar.constraints.compiler import Compiler
+from services.ar.constraints.memory import GrammarMemory
+from services.ar.constraints.token_table import token_table
+from services.ar.engine.admission import AdmissionLimits
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.drafter import Drafter
+from services.ar.engine.engine import Engine
+from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.scheduler import Scheduler
+from services.ar.metrics import ArMetrics, ConstraintMetrics, EngineMetrics
+from services.ar.model.checkpoint import Checkpoint
+from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
-from services.ar.text_codec import TextCodec
-from services.ar.weights import open_checkpoint, skeleton
-from services.common.diversity import DiversityWatch
-from services.common.quality_watch import open_watch
-from tandem.ar.v1 import ar_pb2
+from services.common.diversity.opening import open_watch
+from services.common.diversity.watch import DiversityWatch
 
 logger = logging.getLogger(__name__)
 
@@ -51,56 +54,45 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialMo
         raise ModelError(f"{model.name}: {model.spec.modality} {model.spec.kind}, not a transformer")
     started = time.monotonic()
     model.verify_files()
-    # Arithmetic threads here, beside those of the engine's thread, would be more than there are cores. OpenMP then
-    # sleeps between operations instead of spinning, which costs a decode step 20 ms (measured on 2 cores).
-    torch.set_num_threads(1)
+    leave_cores_to_the_engine()
     checkpoint = open_checkpoint(model.transformer_path())
-    codec = _codec(model, checkpoint, settings, metrics)
-    is_image = isinstance(codec, ImageCodec)
+    modality = _modality(model, checkpoint, settings, metrics)
+    is_image = model.spec.modality == "image"
     # A model of pictures is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
     num_threads = settings.num_threads or (1 if is_image else usable_cores())
     report = _ProgressLog(model.name)
-    computation = open_computation(checkpoint, codec.max_context_tokens, num_threads, settings, report)
-    num_output_tokens = codec.num_codes if isinstance(codec, ImageCodec) else checkpoint.config.vocab_size
-    description = _description(model, codec, checkpoint.config, computation)
-    engine = _engine(computation, num_output_tokens, not is_image, settings, metrics, model.name)
+    computation = open_computation(checkpoint, modality.codec.max_context_tokens, num_threads, settings, report)
+    description = model_message(model, modality, checkpoint.config, computation)
+    engine = _engine(computation, modality.num_output_tokens, not is_image, settings, metrics, model.name)
     kind = f"{computation.dtype}{', exact' * computation.is_exact}"
     logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, computation.device, time.monotonic() - started)
-    return SequentialModel(codec, engine, num_output_tokens, description, _watch(model, settings, metrics))
+    return SequentialModel(modality, engine, description, _watch(model, settings, metrics))
 
 
 def _watch(model: Model, settings: ArSettings, metrics: ArMetrics) -> DiversityWatch | None:
     if model.spec.image is None or not settings.diversity_every:
         return None
-    return open_watch(model, model.spec.image, settings.diversity_every, metrics.diversity)
+    every, most = settings.diversity_every, settings.diversity_max_per_second
+    return open_watch(model, model.spec.image, every, most, metrics.diversity)
 
 
-def _codec(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Codec:
+def _modality(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Modality:
     if model.spec.modality == "image":
-        return load_image_codec(model, checkpoint.config, settings, metrics)
-    return TextCodec(checkpoint, min(settings.max_context_tokens, checkpoint.config.max_context_tokens))
+        return ImageModality(load_image_codec(model, checkpoint.config, settings, metrics))
+    max_context_tokens = min(settings.max_context_tokens, checkpoint.config.max_context_tokens)
+    codec, vocab_size = TextCodec(checkpoint, max_context_tokens), checkpoint.config.vocab_size
+    return TextModality(codec, vocab_size, _compilations(model.name, codec, vocab_size, settings, metrics))
 
 
-def _description(model: Model, codec: Codec, config: ModelConfig, computation: Computation) -> ar_pb2.Model:
-    description = ar_pb2.Model(
-        name=model.name,
-        modality=model.spec.modality,
-        licence=model.spec.licence,
-        num_parameters=sum(parameter.numel() for parameter in skeleton(config).parameters()),
-        max_context_tokens=codec.max_context_tokens,
-        vocab_size=config.vocab_size,
-        device=computation.device,
-        dtype=computation.dtype,
-        fingerprint=model_fingerprint(model, computation),
-    )
-    if isinstance(codec, ImageCodec):
-        description.num_classes = codec.num_classes
-        description.class_names.extend(codec.image.class_names)
-        description.image_shape.extend(codec.image.shape)
-        description.value_range.extend(codec.image.value_range)
-        description.tokens_per_image = codec.num_tokens
-        description.can_score_images = codec.can_encode
-    return description
+def _compilations(
+    name: str, codec: TextCodec, vocab_size: int, settings: ArSettings, metrics: ArMetrics
+) -> Compilations | None:
+    if not codec.eos_token_ids:
+        return None
+    compiler, observer = Compiler(token_table(codec, vocab_size)), ConstraintMetrics(metrics, name)
+    share, wait = settings.max_caller_share, settings.max_wait_seconds
+    memory = GrammarMemory(settings.max_constraint_bytes)
+    return Compilations(f"{name}'s constraints", compiler, observer, share, wait, memory)
 
 
 def _engine(

@@ -5,13 +5,15 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
-from services.ar.block_pool import BlockPool
-from services.ar.drafter import Drafter
-from services.ar.prefix_cache import PrefixCache
-from services.ar.scheduler import Scheduler, Work
-from services.common.batcher import ENDS, End
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.drafter import Drafter
+from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.step import Work
+from services.common.batching.batcher import ENDS, End
 
 PARADIGM = "sequential"
+GROUP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
 
 
 class ArMetrics:
@@ -32,7 +34,7 @@ class ArMetrics:
         )
         self.tokens = Counter(
             "tandem_computed_tokens",
-            "Tokens that went through the model: alone, drafts included (decode), or several of a sequence (prefill).",
+            "Tokens that went through the model: of outputs, with drafts and MASK rows (decode), or of prompts.",
             ["model", "kind"],
             registry=registry,
         )
@@ -54,13 +56,33 @@ class ArMetrics:
             ["model"],
             registry=registry,
         )
+        self.group_tokens = Histogram(
+            "tandem_step_group_tokens",
+            "Tokens that a step generates or scores of one sequence, in models that take several at once.",
+            ["model"],
+            buckets=GROUP_BUCKETS,
+            registry=registry,
+        )
         self.steps = Histogram(
             "tandem_step_seconds", "Seconds of a step.", ["model"], buckets=SECONDS_BUCKETS, registry=registry
         )
         self.images = Counter(
-            "tandem_images",
-            "Images that the token decoder or encoder was asked for, half drawn ones included, each once.",
+            "tandem_codec_images",
+            "Images that the token decoder or encoder was asked for, half drawn ones included.",
             ["model", "network", "outcome"],
+            registry=registry,
+        )
+        self.constraints = Counter(
+            "tandem_constraints",
+            "Constraints of outputs that were to be compiled; those that proved to be none are among the finished.",
+            ["model", "outcome"],
+            registry=registry,
+        )
+        self.compilations = Histogram(
+            "tandem_constraint_compile_seconds",
+            "Seconds of compiling a constraint, waiting left out.",
+            ["model"],
+            buckets=SECONDS_BUCKETS,
             registry=registry,
         )
         self.provider = Gauge(
@@ -110,9 +132,12 @@ class EngineMetrics:
         metrics, model = self._metrics, self._model
         metrics.backend.observe_batch(model, len(batch))
         metrics.steps.labels(model).observe(seconds)
-        num_decodes = sum(work.num_tokens for work in batch if work.is_decode)
+        num_decodes = sum(work.num_tokens for work in batch if work.is_decode or work.num_masked)
         metrics.tokens.labels(model, "decode").inc(num_decodes)
         metrics.tokens.labels(model, "prefill").inc(sum(work.num_tokens for work in batch) - num_decodes)
+        for work in batch:
+            if work.num_masked:
+                metrics.group_tokens.labels(model).observe(work.num_masked)
         metrics.preemptions.labels(model).inc(scheduler.num_preemptions - self._num_preemptions)
         self._num_preemptions = scheduler.num_preemptions
         if self._prefix_cache is not None:
@@ -134,6 +159,23 @@ class EngineMetrics:
 
     def ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None:
         self._metrics.sequences.labels(self._model, outcome).inc()
+
+
+class ConstraintMetrics:
+    """What the batcher that compiles a model's constraints reports; implements `batcher.BatchObserver`."""
+
+    def __init__(self, metrics: ArMetrics, model: str) -> None:
+        self._metrics = metrics
+        self._model = model
+        metrics.compilations.labels(model)
+        for outcome in ENDS:
+            metrics.constraints.labels(model, outcome)
+
+    def passed(self, batch_size: int, seconds: float) -> None:
+        self._metrics.compilations.labels(self._model).observe(seconds)
+
+    def ended(self, outcome: End, num_samples: int) -> None:
+        self._metrics.constraints.labels(self._model, outcome).inc(num_samples)
 
 
 class NetworkMetrics:

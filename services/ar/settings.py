@@ -32,7 +32,7 @@ class ArSettings(BackendSettings):
 
     dtype: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto"
     """What the weights are held as. auto: with the native kernel as their file holds them, with torch float32 on a CPU
-    and bfloat16 on a GPU. int8 and int4 are for the native kernel, int4 for files of 4 bits."""
+    and bfloat16 on a GPU. int8 and int4 are for the native kernel."""
 
     exact: Literal["auto", "on", "off"] = "auto"
     """Whether an output is the same to the last bit whatever runs beside it. The native kernel is always exact; torch
@@ -71,6 +71,10 @@ class ArSettings(BackendSettings):
     """Of the sequences that may run and wait, the part that one caller may hold, at least as many as run at a time.
     Callers are told apart by API key, without keys by connection."""
 
+    max_constraint_bytes: int = Field(8 * 2**30, ge=40_000_000)
+    """Memory that the constraints of all open requests of a model may take: each counts as 40 MB, the most that one can
+    grow to, though most stay below one. More requests with a constraint are refused with RESOURCE_EXHAUSTED."""
+
     max_batch_tokens: int = Field(256, ge=1)
     """Tokens a step: bounds how long a new prompt can hold up running streams."""
 
@@ -83,6 +87,8 @@ class ArSettings(BackendSettings):
 
     diversity_every: int = Field(32, ge=0)
     """Of so many pictures drawn, one is watched for diversity, where the model has a baseline; 0: none."""
+    diversity_max_per_second: float = Field(64.0, gt=0.0)
+    """So many images a second are watched at most, however many are served."""
 
     @model_validator(mode="after")
     def _fits(self) -> "ArSettings":

@@ -4,9 +4,9 @@ import asyncio
 from functools import partial
 
 from runtime.model_worker import ModelWorker
+from services.ar.api.sequential_model import SequentialModel
 from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
-from services.ar.sequential_model import SequentialModel
 from services.ar.settings import ArSettings
 
 # What a request brings tells what its model makes; token ids fit any.

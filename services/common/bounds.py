@@ -1,4 +1,4 @@
-"""The bounds of numbers that enter a model: one outside is refused by its place. Knows nothing of what they mean."""
+"""The bounds of a request's numbers: one outside is refused by its place. Knows nothing of what they mean."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,13 @@ import numpy.typing as npt
 from runtime.errors import InvalidArgument
 
 Float32s = npt.NDArray[np.float32]
+
+
+def check_int(field: str, value: int, low: int, high: int) -> int:
+    """Return `value`. Raises InvalidArgument if it is not in low..high."""
+    if not low <= value <= high:
+        raise InvalidArgument(field, value, f"{low} to {high}")
+    return value
 
 
 def check_bounds(

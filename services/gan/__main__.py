@@ -1,14 +1,14 @@
 """Composition root of the parallel backend: `python -m services.gan --help`."""
 
-from runtime.lifecycle import run_process, serve
-from runtime.logs import configure_logging
 from runtime.metrics import expose, new_registry
-from runtime.rpc import service_handler
-from runtime.served_ledger import ServedLedger
-from runtime.served_service import SERVED_SERVICE, served_handler
-from runtime.server import RpcServer
+from runtime.process.lifecycle import run_process, serve
+from runtime.process.logs import configure_logging
+from runtime.rpc.rpc import service_handler
+from runtime.rpc.served.ledger import ServedLedger
+from runtime.rpc.served.service import SERVED_SERVICE, served_handler
+from runtime.server.server import RpcServer
+from services.gan.api.service import GanServicer
 from services.gan.metrics import GanMetrics
-from services.gan.service import GanServicer
 from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2

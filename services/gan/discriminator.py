@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from runtime.errors import ModelFault
 from runtime.models import ImageSpec, ModelError
-from services.common.batch_request import Slice
-from services.common.diversity import Look
-from services.common.diversity_windows import Features
+from services.common.batching.request import Slice
+from services.common.diversity.watch import Look
+from services.common.diversity.windows import Features
 from services.common.finite import finite_parts
-from services.common.images import Images
+from services.common.images.encoding import Images
 from services.common.model_inputs import describe, label_input, main_input
 from services.common.runtimes.session import Session
 

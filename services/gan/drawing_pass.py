@@ -12,32 +12,25 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import ModelFault
-from services.common.batch_request import Slice
-from services.common.diversity import DiversityWatch
+from services.common.batching.request import Slice
+from services.common.diversity.watch import DiversityWatch
 from services.common.finite import finite_parts
-from services.common.images import to_uint8
+from services.common.images.encoding import to_uint8
 from services.gan.drawing import Drawing
 from services.gan.generator import Generator, Latents
-from services.gan.latents import latent_words, to_normal
+from services.gan.latents import LATENT_DOMAIN, to_normal
+from services.gan.random_words import RandomWords
 
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Images of a drawing, from `first_index` on: what the generator's batcher queues."""
-
-    drawing: Drawing
-    first_index: int
+Part = tuple[Drawing, range]
+"""Images of a drawing, by index: what the generator's batcher queues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What comes back of them."""
+    """What comes back of a part."""
 
     pixels: npt.NDArray[Any]  # [N, H, W, C], float32 in the model's range if that is the encoding, else uint8
     labels: npt.NDArray[np.int64] | None  # [N], None for a model without classes
-
-
-Part = tuple[Drawing, range]
 
 
 class DrawingPass:
@@ -49,11 +42,12 @@ class DrawingPass:
         self._generator = generator
         self._value_range = value_range
         self._watch = watch
+        self._words = RandomWords()
 
-    def __call__(self, batch: Sequence[Slice[Rows, Drawn]]) -> list[Drawn | ModelFault]:
+    def __call__(self, batch: Sequence[Slice[Part, Drawn]]) -> list[Drawn | ModelFault]:
         """Return what each slice of the batch wants, drawn in one pass; ModelFault where a pixel is not finite."""
         parts = [_part(one) for one in batch]
-        latents = merged_latents(parts)
+        latents = merged_latents(parts, self._words)
         images = self._generator.draw(latents)
         wants_float = [drawing.encoding == "float32" for drawing, _ in parts]
         levels = images if all(wants_float) else to_uint8(images, self._value_range)
@@ -72,18 +66,19 @@ class DrawingPass:
         return drawn
 
 
-def _part(one: Slice[Rows, Drawn]) -> Part:
-    first_index = one.payload.first_index
-    return one.payload.drawing, range(first_index + one.start, first_index + one.stop)
+def _part(one: Slice[Part, Drawn]) -> Part:
+    drawing, indices = one.payload
+    return drawing, indices[one.start : one.stop]
 
 
-def merged_latents(parts: Sequence[Part]) -> Latents:
+def merged_latents(parts: Sequence[Part], words: RandomWords) -> Latents:
     """Return the latents of all parts, one after another."""
     if all(drawing.is_plain for drawing, _ in parts):
-        words = [latent_words(drawing.seed, rows.start, len(rows), drawing.latent_dim) for drawing, rows in parts]
-        vectors = to_normal(np.concatenate(words))
+        dim = parts[0][0].latent_dim
+        drawn = [words.rows(drawing.seed, LATENT_DOMAIN, rows.start, len(rows), dim) for drawing, rows in parts]
+        vectors = to_normal(np.concatenate(drawn))
     else:
-        vectors = np.concatenate([drawing.vectors(rows) for drawing, rows in parts])
+        vectors = np.concatenate([drawing.vectors(rows, words) for drawing, rows in parts])
     has_classes = parts[0][0].num_classes > 0
-    labels = np.concatenate([drawing.labels(rows) for drawing, rows in parts]) if has_classes else None
+    labels = np.concatenate([drawing.labels(rows, words) for drawing, rows in parts]) if has_classes else None
     return Latents(vectors, labels)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.models import ImageSpec
-from services.common.image_layout import channels_last, layout_of
-from services.common.images import Images
+from services.common.images.encoding import Images
+from services.common.images.layout import channels_last, layout_of
 from services.common.model_inputs import TensorInfo, label_input, main_input
 from services.common.runtimes.session import Session
 

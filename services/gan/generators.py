@@ -39,6 +39,11 @@ class Generators:
     """None on a GPU, where nothing is calibrated."""
 
     @property
+    def num_spare(self) -> int:
+        """How many of the instances are more than compute at a time."""
+        return 0 if self.calibrated is None else self.calibrated.num_spare
+
+    @property
     def trial(self) -> Trial | None:
         """What the calibration found of the configuration that was chosen."""
         return None if self.calibrated is None else self.calibrated.calibration.chosen_trial

@@ -7,15 +7,15 @@ from typing import Any
 
 from runtime.loading_thread import in_loading_thread
 from runtime.models import ImageSpec, Model, ModelError
-from services.common.batch_admission import BatchLimits
-from services.common.batcher import Batcher
-from services.common.diversity import DiversityWatch
-from services.common.quality_watch import open_watch
+from services.common.batching.admission import BatchLimits
+from services.common.batching.batcher import Batcher
+from services.common.diversity.opening import open_watch
+from services.common.diversity.watch import DiversityWatch
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.common.runtimes.providers import Provider
-from services.gan.description import model_message
+from services.gan.api.description import model_message
 from services.gan.discriminator import Discriminator, Exhibits, Verdict, discriminator_look
-from services.gan.drawing_pass import DrawingPass, Drawn, Rows
+from services.gan.drawing_pass import DrawingPass, Drawn, Part
 from services.gan.generator import blank
 from services.gan.generators import Generators, open_generators
 from services.gan.metrics import BatcherMetrics, GanMetrics
@@ -46,7 +46,8 @@ class ImageModel:
         limits = batch_limits(settings)
         observer = BatcherMetrics(metrics, model.name, "generator")
         passes = [DrawingPass(each, image.value_range, watch) for each in generators.instances]
-        self.batcher: Batcher[Rows, Drawn] = Batcher(f"{model.name}'s generator", passes, limits, observer)
+        name = f"{model.name}'s generator"
+        self.batcher: Batcher[Part, Drawn] = Batcher(name, passes, limits, observer, generators.num_spare)
         observer.watch(self.batcher)
         self.judge: Batcher[Exhibits, Verdict] | None = None
         self.feature_dim = 0
@@ -115,6 +116,7 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
             model,
             image,
             settings.diversity_every,
+            settings.diversity_max_per_second,
             metrics.diversity,
             lambda: discriminator_look(_open_discriminator(model, image, providers, settings), image),
         )

@@ -1,19 +1,18 @@
 """From (seed, index) to a latent vector and a class: counter-based, so that an image does not depend on its batch.
 
-The words of numpy's Philox (key: the seed) are laid out by counter: word 0 counts through the images, as many blocks of
-four words an image as it needs; word 1 is the domain, 0 for latents and 1 for classes. A run of images is thus one
-run of the stream, drawn in one call. Knows nothing of models beyond the sizes that it is told.
+Latents and classes are drawn from domains of their own of the seed's random words. Knows nothing of models beyond the
+sizes that it is told. Who draws often passes the `words` to draw from; without, each call makes its own.
 """
 
 import math
 
 import numpy as np
 import numpy.typing as npt
-from numpy.random.bit_generator import ISeedSequence
+
+from services.gan.random_words import RandomWords
 
 Float64s = npt.NDArray[np.float64]
 
-WORDS_PER_BLOCK = 4
 LATENT_DOMAIN = 0
 LABEL_DOMAIN = 1
 
@@ -43,19 +42,20 @@ _CENTRE_HALF_WIDTH = 0.5 - 0.02425
 
 
 def draw_latents(
-    seed: int, first_index: int, count: int, latent_dim: int, truncation: float | None = None
+    seed: int,
+    first_index: int,
+    count: int,
+    latent_dim: int,
+    truncation: float | None = None,
+    words: RandomWords | None = None,
 ) -> npt.NDArray[np.float32]:
     """Return the latents [count, latent_dim] of images first_index to first_index + count - 1.
 
     Values are normal, cut off at +-truncation if there is one: drawn from the part of the distribution that is left, so
     the same seed gives the same latent, drawn in.
     """
-    return to_normal(latent_words(seed, first_index, count, latent_dim), truncation)
-
-
-def latent_words(seed: int, first_index: int, count: int, latent_dim: int) -> npt.NDArray[np.uint64]:
-    """Return the random words [count, latent_dim] that latents are made of."""
-    return _words(seed, LATENT_DOMAIN, first_index, count, latent_dim)
+    drawn = (words or RandomWords()).rows(seed, LATENT_DOMAIN, first_index, count, latent_dim)
+    return to_normal(drawn, truncation)
 
 
 def to_normal(words: npt.NDArray[np.uint64], truncation: float | None = None) -> npt.NDArray[np.float32]:
@@ -69,27 +69,15 @@ def to_normal(words: npt.NDArray[np.uint64], truncation: float | None = None) ->
     return np.clip(vectors, -truncation, truncation).astype(np.float32)
 
 
-def draw_labels(seed: int, first_index: int, count: int, num_classes: int) -> npt.NDArray[np.int64]:
+def draw_labels(
+    seed: int, first_index: int, count: int, num_classes: int, words: RandomWords | None = None
+) -> npt.NDArray[np.int64]:
     """Return the classes [count], each 0 to num_classes - 1, of images first_index to first_index + count - 1."""
-    words = _words(seed, LABEL_DOMAIN, first_index, count, 1)
-    return (words[:, 0] % np.uint64(num_classes)).astype(np.int64)
-
-
-class _Key(ISeedSequence):
-    """The seed as Philox's key: as `Philox(key=seed)`, which would fetch entropy from the system and throw it away."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def generate_state(self, n_words: int, dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[np.uint64]:
-        return np.array([self._seed, 0], dtype=np.uint64)
-
-
-def _words(seed: int, domain: int, first_index: int, count: int, words_per_image: int) -> npt.NDArray[np.uint64]:
-    blocks_per_image = -(-words_per_image // WORDS_PER_BLOCK)
-    stream = np.random.Philox(_Key(seed), counter=(domain << 64) + first_index * blocks_per_image)  # type: ignore[arg-type]
-    words = stream.random_raw(count * blocks_per_image * WORDS_PER_BLOCK)
-    return words.reshape(count, -1)[:, :words_per_image]
+    words = words or RandomWords()
+    if count == 1:
+        return np.array([words.first(seed, LABEL_DOMAIN, first_index) % num_classes], dtype=np.int64)
+    drawn = words.rows(seed, LABEL_DOMAIN, first_index, count, 1)
+    return (drawn[:, 0] % np.uint64(num_classes)).astype(np.int64)
 
 
 def _normal_quantile(p: Float64s) -> Float64s:

@@ -5,7 +5,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
-from services.common.batcher import ENDS, Batcher, End
+from services.common.batching.batcher import ENDS, Batcher, End
 from services.gan.generators import Generators
 
 PARADIGM = "parallel"
@@ -77,8 +77,7 @@ class BatcherMetrics:
         self._metrics = metrics
         self._labels = (model, network)
         self._passes = metrics.passes.labels(*self._labels)
-        for outcome in ENDS:
-            metrics.images.labels(*self._labels, outcome)
+        self._images = {outcome: metrics.images.labels(*self._labels, outcome) for outcome in ENDS}
 
     def watch(self, batcher: Batcher[Any, Any]) -> None:
         """Let the gauges read the batcher's books."""
@@ -93,4 +92,4 @@ class BatcherMetrics:
             self._metrics.backend.observe_batch(model, batch_size)
 
     def ended(self, outcome: End, num_samples: int) -> None:
-        self._metrics.images.labels(*self._labels, outcome).inc(num_samples)
+        self._images[outcome].inc(num_samples)

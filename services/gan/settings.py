@@ -79,6 +79,8 @@ class GanSettings(BackendSettings):
 
     diversity_every: int = Field(32, ge=0)
     """Of so many images served, one is watched for diversity, where the model has a baseline; 0: none."""
+    diversity_max_per_second: float = Field(64.0, gt=0.0)
+    """So many images a second are watched at most, however many are served."""
 
     @model_validator(mode="after")
     def _fits(self) -> "GanSettings":

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import typer
 
 from runtime.errors import TandemError
-from runtime.models import ModelError
 from tandem.cli.packages import SERVER_PACKAGES, how_to_get
 from tandem.cli.terminal import Terminal
 from tandem.client import NotReachable, ResourceExhausted, TandemRpcError, Unauthenticated
 from tandem.client.credentials import API_KEY
+from tandem.expected_errors import EXPECTED
 
 FAILED = 1
 INTERRUPTED = 130
@@ -18,7 +18,10 @@ INTERRUPTED = 130
 
 @contextlib.contextmanager
 def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
-    """Turn expected errors into a line and exit code 1, Ctrl-C into 130; `address` is the gateway's."""
+    """Turn expected errors into a line and exit code 1, Ctrl-C into 130; anything else keeps its traceback.
+
+    `address` is the gateway's.
+    """
     try:
         yield
     except KeyboardInterrupt:
@@ -30,7 +33,7 @@ def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
         if error.name not in SERVER_PACKAGES:
             raise
         terminal.fail(how_to_get(error.name, "servers"))
-    except (TandemError, ModelError, ValueError, OSError) as error:
+    except (TandemError, *EXPECTED) as error:
         if isinstance(error, BrokenPipeError):
             raise
         terminal.fail(str(error))

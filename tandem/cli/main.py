@@ -5,11 +5,18 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli import bench, collapse, demo, doctor, gateway, generate, keys, models, race, sample, score, up
+from tandem.cli.bench import bench
+from tandem.cli.bench.race import race
+from tandem.cli.command_line import CommandLine
+from tandem.cli.doctor import doctor
+from tandem.cli.models import models
+from tandem.cli.models.collapse import collapse
+from tandem.cli.servers import demo, gateway, keys, settings, up
+from tandem.cli.use import generate, sample, score
 
 RUN, USE, LOOK = "Run", "Use", "Look"
 
-app = typer.Typer(
+app = CommandLine(
     name="tandem",
     help=(
         "Two kinds of generative model behind one gateway and one clock: transformers that stream text and pictures a"
@@ -48,4 +55,5 @@ app.command(rich_help_panel=LOOK)(doctor.doctor)
 app.add_typer(bench.app, name="bench", rich_help_panel=LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
+app.command(rich_help_panel=LOOK)(settings.settings)
 app.add_typer(gateway.app, name="gateway", rich_help_panel=LOOK)

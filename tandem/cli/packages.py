@@ -2,6 +2,8 @@
 
 from importlib.util import find_spec
 
+from tandem.expected_errors import ExpectedError
+
 REPORT_PACKAGES = ("matplotlib", "plotly", "scipy")
 SERVER_PACKAGES = ("fastapi", "gguf", "onnxruntime", "safetensors", "torch", "uvicorn")
 
@@ -10,9 +12,9 @@ def need_packages(extra: str, *names: str) -> None:
     """Raise ValueError that says how to get what is missing; `extra` is the one of our own that brings it."""
     for name in names:
         if find_spec(name) is None:
-            raise ValueError(how_to_get(name, extra))
+            raise ExpectedError(how_to_get(name, extra))
 
 
 def how_to_get(name: str, extra: str) -> str:
-    """Return the line for somebody who lacks a package."""
-    return f"{name} is missing: install it with `pip install 'tandem-serving[{extra}]'`"
+    """Return the line for somebody who lacks a package. None of ours is published, so it is about a checkout."""
+    return f"{name} is missing: in a checkout of Tandem, run `make setup` or `pip install '.[{extra}]'`"

@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-_KEPT = "\n\t"
+from tandem.measure.formats import printable
 
 
 class Terminal:
@@ -35,15 +35,3 @@ class Terminal:
         """Print an error."""
         self.err.print("[bold red]error:[/bold red] ", end="")
         self.err.print(text, markup=False, soft_wrap=True)
-
-
-def printable(text: str) -> str:
-    """Return `text` with control characters shown as U+FFFD, so that no model can drive a terminal."""
-    return "".join(character if character.isprintable() or character in _KEPT else "�" for character in text)
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a duration for people: µs, ms or s, three digits."""
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.0f} µs"
-    return f"{seconds * 1e3:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"

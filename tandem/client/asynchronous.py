@@ -14,7 +14,7 @@ from tandem.ar.v1.ar_pb2 import ListModelsRequest as ListSequentialModels
 from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
 from tandem.client import replies, requests
 from tandem.client.channels import DEFAULT_ADDRESS, open_async_channel
-from tandem.client.credentials import Credentials
+from tandem.client.credentials import Credentials, address_of_environment
 from tandem.client.errors import Cancelled, ReplyTooLarge, typed_errors
 from tandem.client.images import ImageBatch, Images, Verdict, joined_parts
 from tandem.client.models import Models, ParallelModel, SequentialModel
@@ -73,14 +73,15 @@ class AsyncGeneration:
 class AsyncTandemClient:
     """A client of the gateway, or of one backend, at `address` (host:port). Make it where an event loop runs.
 
-    Without `credentials` they are those of the environment, see tandem.client.credentials.
+    Without an address it is that of TANDEM_ADDRESS or 127.0.0.1:50050; without `credentials` they are those of the
+    environment, see tandem.client.credentials.
 
     Every method raises TandemRpcError (see tandem.client.errors), and ValueError for a value that no request can carry.
     Cancelling a task that awaits a call cancels the call.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, credentials: Credentials | None = None) -> None:
-        self.address = address
+    def __init__(self, address: str = "", credentials: Credentials | None = None) -> None:
+        self.address = address = address or address_of_environment(DEFAULT_ADDRESS)
         credentials = credentials or Credentials.from_environment()
         self._metadata = credentials.metadata
         self._channel = open_async_channel(address, credentials)
@@ -122,10 +123,14 @@ class AsyncTandemClient:
         contents: Sequence[str] | Sequence[Sequence[int]],
         *,
         model: str = "",
+        steps: int | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Score]:
-        """Return the exact log-likelihoods of 1 to 256 texts, or lists of token ids, in one call."""
-        request = requests.score_request(contents, model)
+        """Return the exact log-likelihoods of 1 to 256 texts, or lists of token ids, in one call.
+
+        `steps`: under generation in so many steps, of a model that `takes_steps`.
+        """
+        request = requests.score_request(contents, model, steps)
         return replies.scores(await self._unary(self._sequential.Score, request, timeout_seconds))
 
     async def score_images(
@@ -134,18 +139,19 @@ class AsyncTandemClient:
         labels: int | Sequence[int] | None = None,
         *,
         model: str = "",
+        steps: int | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Score]:
         """Return the exact log-likelihoods of 1 to 1,024 images given their classes, under an image model.
 
         Images are [number, height, width(, channels)] of uint8, or float32 in the model's range; those that `sample`
-        gave bring their labels with them.
+        gave bring their labels with them. `steps`: under generation in so many steps, of a model that `takes_steps`.
         """
-        request = requests.score_images_request(images, labels, model)
+        request = requests.score_images_request(images, labels, model, steps)
         return replies.scores(await self._unary(self._sequential.Score, request, timeout_seconds))
 
     async def sample(self, count: int = 1, **options: Unpack[SampleOptions]) -> Images:
-        """Draw `count` images, 1 to 1,024 unless the server says otherwise; in parts where one reply is too small."""
+        """Draw `count` images, 1 to 100,000 unless the server says otherwise; in parts where one reply is too small."""
         request = requests.sample_request(count, options)
         remaining_seconds = time_left(options.get("timeout_seconds"))
         with contextlib.suppress(ReplyTooLarge):

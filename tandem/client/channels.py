@@ -3,16 +3,12 @@
 import grpc
 
 from tandem.client.credentials import Credentials
+from tandem.loopback import is_local
 
 DEFAULT_ADDRESS = "127.0.0.1:50050"
-_LOOPBACK_PREFIXES = ("127.", "localhost:", "[::1]:")
+"""Where `tandem up` puts the gateway."""
 
 _Options = tuple[tuple[str, int], ...]
-
-
-def is_loopback(address: str) -> bool:
-    """Return whether host:port is on this machine, by its text."""
-    return address.startswith(_LOOPBACK_PREFIXES)
 
 
 def open_channel(address: str, credentials: Credentials) -> grpc.Channel:
@@ -44,7 +40,7 @@ def channel_options(address: str) -> _Options:
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1_000),
     )
-    if is_loopback(address):
+    if is_local(address):
         # grpc obeys http_proxy even for loopback, where no proxy can help.
         options += (("grpc.enable_http_proxy", 0),)
     return options

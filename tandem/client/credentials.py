@@ -1,4 +1,4 @@
-"""What a client shows, and whom it trusts: certificates for TLS, an API key.
+"""What a client shows, and whom it trusts: certificates for TLS, an API key; and where it finds the gateway.
 
 The only place of the client that reads the environment.
 """
@@ -12,7 +12,11 @@ from typing import Self
 
 import grpc
 
+from tandem.expected_errors import ExpectedError
+
 CA, CERT, KEY, API_KEY = "TANDEM_CLIENT_CA", "TANDEM_CLIENT_CERT", "TANDEM_CLIENT_KEY", "TANDEM_API_KEY"
+
+ADDRESS = "TANDEM_ADDRESS"
 
 CallMetadata = tuple[tuple[str, str], ...]
 
@@ -30,12 +34,14 @@ class Credentials:
 
     def __post_init__(self) -> None:
         if (self.cert is None) != (self.key is None):
-            raise ValueError(f"cert ({CERT}) and key ({KEY}) go together; one of them is missing")
+            raise ExpectedError(f"cert ({CERT}) and key ({KEY}) go together; one of them is missing")
         if self.cert is not None and self.ca is None:
-            raise ValueError(f"ca ({CA}) is missing: with a certificate to show, whom to trust must be said")
+            raise ExpectedError(f"ca ({CA}) is missing: with a certificate to show, whom to trust must be said")
         # Not shown: it is a secret, even where it is wrong.
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key):
-            raise ValueError(f"api_key ({API_KEY}) is not accepted; accepted: printable ASCII characters, at least one")
+            raise ExpectedError(
+                f"api_key ({API_KEY}) is not accepted; accepted: printable ASCII characters, at least one"
+            )
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -56,13 +62,18 @@ class Credentials:
         return grpc.ssl_channel_credentials(_read(CA, self.ca), key, cert)
 
 
+def address_of_environment(default: str) -> str:
+    """Return the gateway's address (host:port) that TANDEM_ADDRESS says, `default` if it says none."""
+    return os.environ.get(ADDRESS, "").strip() or default
+
+
 def _read(name: str, path: Path | str | None) -> bytes | None:
     if path is None:
         return None
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise ValueError(f"{name}: {path}: {(error.strerror or str(error)).lower()}") from None
+        raise ExpectedError(f"{name}: {path}: {(error.strerror or str(error)).lower()}") from None
     if b"-----BEGIN " not in content:
-        raise ValueError(f"{name}: {path}: this is no PEM file")
+        raise ExpectedError(f"{name}: {path}: this is no PEM file")
     return content

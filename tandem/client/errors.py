@@ -35,6 +35,8 @@ _DETAILS_KEY = "grpc-status-details-bin"
 _REPLY_TOO_LARGE = "REPLY_TOO_LARGE"
 # The words of grpc's core, with or without others around them. 2 is INTERNAL_ERROR of HTTP/2.
 _RESET = "Received RST_STREAM with error code 2"
+_OUT_OF_TIME, _REMOVED = "deadline exceeded", "stream removed"
+_UNREACHED = ("failed to connect to all", "dns resolution failed", "errors resolving")
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,12 @@ def typed_errors(address: str, has_begun: bool = False) -> Iterator[None]:
 def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> TandemRpcError:
     """Return the typed error that stands for `error`; `has_begun` says whether a part of the reply was here before."""
     code, message = error.code().name, error.details() or ""
+    if code == "DEADLINE_EXCEEDED" and message.lower() == _OUT_OF_TIME:
+        message = "the reply was not complete within the timeout"
     if has_begun and _is_cut_off(error):
         return Unavailable("UNAVAILABLE", "the reply was cut off before its end, as when the backend goes away")
+    if _REMOVED in message.lower():
+        return Unavailable("UNAVAILABLE", "the connection was closed before the reply was complete")
     violations: tuple[FieldViolation, ...] = ()
     retry_after_seconds = None
     for detail in _details(error.trailing_metadata()):
@@ -188,7 +194,7 @@ def _is_cut_off(error: _CallError) -> bool:
 
 def _is_unreached(code: str, message: str) -> bool:
     """Return whether the call never left: grpc's core says so in its text only."""
-    return code == "UNAVAILABLE" and message.lower().startswith(("failed to connect to all", "dns resolution failed"))
+    return code == "UNAVAILABLE" and message.lower().startswith(_UNREACHED)
 
 
 _NOT_LET_IN = (

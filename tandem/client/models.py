@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,7 @@ class SequentialModel:
     """A transformer; `modality` is "text" or "image".
 
     A text model has no classes, names and tokens_per_image; its `image_shape` (else height, width, channels) and
-    `value_range` are empty.
+    `value_range` are empty. `special_token_ids`: those that add nothing to a text.
     """
 
     name: str
@@ -29,6 +29,11 @@ class SequentialModel:
     value_range: tuple[float, ...]
     can_score_images: bool
     fingerprint: str = ""
+    special_token_ids: tuple[int, ...] = ()
+    takes_steps: bool = False
+    """Whether pictures can be generated in fewer steps than they have tokens."""
+    default_sampling: Mapping[str, float] = field(default_factory=dict)
+    """What the model's authors recommend, by the names of sampling options; holds where a request sets none of them."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,19 @@ class SamplingOptions(TypedDict, total=False):
     """True: the model's end token does not end the output."""
     n: int | None
     """Choices to generate; 1 (default) to 16."""
+    steps: int | None
+    """Models that say `takes_steps`: all of max_tokens are generated in so many steps, 1 to max_tokens, the default."""
+    json_schema: str | Mapping[str, object] | None
+    """Text models: each choice is a JSON value that is valid under this schema; at most 65,536 bytes. This and the four
+    that follow exclude each other."""
+    json_object: bool | None
+    """Text models. True: each choice is a JSON object."""
+    regex: str | None
+    """Text models: this regular expression matches each choice from its beginning to its end; at most 65,536 bytes."""
+    lark: str | None
+    """Text models: each choice is a text of this grammar, in llguidance's dialect of Lark; at most 65,536 bytes."""
+    choice: Sequence[str] | None
+    """Text models: each choice is one of these texts; up to 1,000, together at most 65,536 bytes."""
 
 
 class GenerateOptions(SamplingOptions, total=False):

@@ -82,7 +82,12 @@ def verdict(message: gan_pb2.DiscriminateResponse) -> Verdict:
 
 
 def sequential_models(message: ar_pb2.ListModelsResponse) -> tuple[SequentialModel, ...]:
-    return tuple(SequentialModel(**_fields(model, SequentialModel)) for model in message.models)
+    return tuple(_sequential_model(model) for model in message.models)
+
+
+def _sequential_model(message: ar_pb2.Model) -> SequentialModel:
+    recommended = {field.name: value for field, value in message.default_sampling.ListFields()}
+    return SequentialModel(**{**_fields(message, SequentialModel), "default_sampling": recommended})
 
 
 def parallel_models(message: gan_pb2.ListModelsResponse) -> tuple[ParallelModel, ...]:
@@ -119,7 +124,7 @@ def _batch(message: images_pb2.ImageBatch) -> dict[str, Any]:
 
 
 def _usage(message: ar_pb2.Usage) -> Usage:
-    return Usage(message.prompt_tokens, message.cached_tokens, message.output_tokens, message.seed, message.fingerprint)
+    return Usage(**_fields(message, Usage))
 
 
 def _logprobs(messages: Iterable[ar_pb2.TokenLogprob]) -> tuple[TokenLogprob, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from tandem.client.images import ImageBatch, Images
 from tandem.client.options import Encoding, GenerateOptions, SampleOptions, SamplingOptions
 from tandem.client.prompts import ClassLabel, Message, Prompt
 from tandem.common.v1 import images_pb2
+from tandem.expected_errors import ExpectedError
 from tandem.gan.v1 import gan_pb2
 
 ENCODINGS: dict[Encoding, int] = {
@@ -20,7 +22,8 @@ ENCODINGS: dict[Encoding, int] = {
     "float32": images_pb2.ENCODING_RAW_FLOAT32,
     "png": images_pb2.ENCODING_PNG,
 }
-_SCALARS = SamplingOptions.__annotations__.keys() - {"stop", "stop_token_ids", "logit_bias"}
+_CONSTRAINTS = ("json_schema", "json_object", "regex", "lark", "choice")
+_SCALARS = SamplingOptions.__annotations__.keys() - {"stop", "stop_token_ids", "logit_bias", *_CONSTRAINTS}
 
 
 def generate_request(prompt: Prompt, options: GenerateOptions) -> ar_pb2.GenerateRequest:
@@ -43,9 +46,12 @@ def complete_request(prompt: Prompt, options: GenerateOptions) -> ar_pb2.Complet
     return ar_pb2.CompleteRequest(generate=generate_request(prompt, options))
 
 
-def score_request(contents: Sequence[str] | Sequence[Sequence[int]], model: str) -> ar_pb2.ScoreRequest:
+def score_request(
+    contents: Sequence[str] | Sequence[Sequence[int]], model: str, steps: int | None = None
+) -> ar_pb2.ScoreRequest:
     """Raises ValueError if a value does not fit its field."""
     request = ar_pb2.ScoreRequest(model=model)
+    _put(request, "steps", steps)
     if all(isinstance(content, str) for content in contents):
         request.texts.SetInParent()
         _extend(request.texts, "texts", contents)
@@ -56,10 +62,11 @@ def score_request(contents: Sequence[str] | Sequence[Sequence[int]], model: str)
 
 
 def score_images_request(
-    images: ImageBatch | NDArray[Any], labels: int | Sequence[int] | None, model: str
+    images: ImageBatch | NDArray[Any], labels: int | Sequence[int] | None, model: str, steps: int | None = None
 ) -> ar_pb2.ScoreRequest:
     """Raises ValueError like `discriminate_request`."""
     request = ar_pb2.ScoreRequest(model=model, images=ar_pb2.ImageContent(images=_image_batch(images)))
+    _put(request, "steps", steps)
     _put_labels(request.images, images, labels)
     return request
 
@@ -100,7 +107,7 @@ def discriminate_request(
 def _image_batch(images: ImageBatch | NDArray[Any]) -> images_pb2.ImageBatch:
     pixels = images.pixels if isinstance(images, ImageBatch) else images
     if pixels.ndim not in (3, 4) or pixels.dtype not in (np.uint8, np.float32):
-        raise ValueError(f"images: need 3 or 4 dimensions of uint8 or float32, not {pixels.ndim} of {pixels.dtype}")
+        raise ExpectedError(f"images: need 3 or 4 dimensions of uint8 or float32, not {pixels.ndim} of {pixels.dtype}")
     shape = pixels.shape if pixels.ndim == 4 else (*pixels.shape, 1)
     encoding = ENCODINGS["uint8" if pixels.dtype == np.uint8 else "float32"]
     return images_pb2.ImageBatch(
@@ -139,13 +146,27 @@ def _put_sampling(sampling: ar_pb2.SamplingParams, options: GenerateOptions) -> 
         try:
             sampling.logit_bias[token_id] = bias
         except (TypeError, ValueError) as error:
-            raise ValueError(f"logit_bias: {{{token_id!r}: {bias!r}}}: {error}") from None
+            raise ExpectedError(f"logit_bias: {{{token_id!r}: {bias!r}}}: {error}") from None
+    _put_constraint(sampling, options)
+
+
+def _put_constraint(sampling: ar_pb2.SamplingParams, options: GenerateOptions) -> None:
+    given = [name for name in _CONSTRAINTS if options.get(name) is not None]
+    if len(given) > 1:
+        raise ExpectedError(f"{' and '.join(given)}: give one of them")
+    schema, choice = options.get("json_schema"), options.get("choice")
+    _put(sampling, "json_schema", json.dumps(schema) if isinstance(schema, Mapping) else schema)
+    for name in ("json_object", "regex", "lark"):
+        _put(sampling, name, options.get(name))
+    if choice is not None:
+        sampling.choice.SetInParent()
+        _extend(sampling.choice, "texts", [choice] if isinstance(choice, str) else choice)
 
 
 def _put_source(request: gan_pb2.SampleRequest, options: SampleOptions) -> None:
     seed, latents = options.get("seed"), options.get("latents")
     if seed is not None and latents is not None:
-        raise ValueError("seed and latents: give one of them")
+        raise ExpectedError("seed and latents: give one of them")
     _put(request, "seed", seed)
     if latents is not None:
         request.latents.SetInParent()
@@ -154,7 +175,7 @@ def _put_source(request: gan_pb2.SampleRequest, options: SampleOptions) -> None:
 
 def _encoding(field: str, name: Encoding) -> images_pb2.Encoding:
     if name not in ENCODINGS:
-        raise ValueError(f"{field}: {name!r} is none of {', '.join(ENCODINGS)}")
+        raise ExpectedError(f"{field}: {name!r} is none of {', '.join(ENCODINGS)}")
     return cast(images_pb2.Encoding, ENCODINGS[name])
 
 
@@ -169,14 +190,14 @@ def _put(message: Any, name: str, value: object) -> None:
     try:
         setattr(message, name, value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: {value!r}: {error}") from None
+        raise ExpectedError(f"{name}: {value!r}: {error}") from None
 
 
 def _extend(message: Any, name: str, values: Sequence[object]) -> None:
     try:
         getattr(message, name).extend(values)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: {error}") from None
+        raise ExpectedError(f"{name}: {error}") from None
 
 
 def _refuse_unknown(options: GenerateOptions | SampleOptions, known: type) -> None:

@@ -42,6 +42,8 @@ class Usage:
     seed: int
     fingerprint: str = ""
     """Same model, request, seed and fingerprint: same output."""
+    steps: int = 0
+    """Steps that generate max_tokens; 0 for models that generate one token a step."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ def debian_tarball(name: str) -> Path:
 
 def import_python(engine: Engine) -> None:
     """Make `python:3.13-slim`, one with the Python of the tests if that is another, and one to compile with."""
-    _import(engine, debian_tarball("python-compiler"), f"python:{OWN_PYTHON}", 'CMD ["python3"]')
+    for python in sorted({OWN_PYTHON, DEBIAN_PYTHON}):
+        # What it compiles depends on no Python: one system serves for all.
+        _import(engine, debian_tarball("python-compiler"), f"python:{python}", 'CMD ["python3"]')
     _import(engine, debian_tarball("python"), f"python:{DEBIAN_PYTHON}-slim", 'CMD ["python3"]')
     if OWN_PYTHON != DEBIAN_PYTHON:
         with tempfile.TemporaryFile() as context:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.base_images import debian_tarball, import_prometheus, import_python
+from tests.containers.base_images import PACKAGES, debian_tarball, import_prometheus, import_python
 from tests.containers.deployment import SERVICES, Container, Deployment
 from tests.containers.engine import COMPOSE, DOCKER, Engine, docker_engine
 from tests.containers.images import PYTHONS, Image, build, wheels_of
@@ -57,9 +57,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """An engine with the base images. Whatever needs the network comes before it: there is none in the namespace."""
-    debian_tarball("python")
-    debian_tarball("python-g++")
-    debian_tarball("prometheus")
+    for name in PACKAGES:
+        debian_tarball(name)
     for role in PYTHONS:
         wheels_of(role)
     folder = Path(tempfile.mkdtemp(prefix="tandem-containers-"))

@@ -68,7 +68,8 @@ async def test_stop_of_one_of_two_with_open_streams(
     async with image_asker() as image, asker(size) as stream, asyncio.TaskGroup() as group:
         for number in range(NUM_STREAMS):
             group.create_task(load.request("stream", stream, number))
-        await until(lambda: in_hand(service)[leaving.address] >= NUM_STREAMS // 2)
+        # A share, not half: of two replicas either may get a few more than the other.
+        await until(lambda: in_hand(service)[leaving.address] >= NUM_STREAMS // 4)
         num_open = NUM_STREAMS - sum(bool(each.code) for each in load.outcomes)
         async with load.steady("unary", image, 20):
             stopped_at = time.monotonic()

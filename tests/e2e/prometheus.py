@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import yaml
 
-from bench.processes import free_port
+from benchmarks.harness.processes import free_port
 
 COMMITTED = Path(__file__).parents[2] / "deploy" / "prometheus"
 READY_SECONDS = 30.0
@@ -52,7 +52,8 @@ def prometheus(folder: Path, addresses: Mapping[str, str]) -> Iterator[Prometheu
         group["targets"] = [addresses[group["labels"]["job"]]]
     (folder / "targets.yml").write_text(yaml.safe_dump(targets))
     listen = f"127.0.0.1:{free_port()}"
-    flags = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data")
+    files = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data")
+    flags = (*files, "--enable-feature=exemplar-storage")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(["prometheus", *flags, f"--web.listen-address={listen}"], stderr=log)
     try:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.processes import free_port, serving
+from benchmarks.harness.processes import free_port, serving
 from runtime.models import ModelRepository
-from tests.integration.tandem.commands import run, tandem
+from tests.integration.tandem.cli.commands import assert_all_went_well, run, tandem
 from tests.tiny_models import CLASS_NAMES, add_image_model
 
 
@@ -69,8 +69,8 @@ async def test_everything_is_measured_of_the_real_processes(pair: Pair, referenc
     quality = ("--quality-images", "150", "--reference", str(reference))
     places = (*pair.metrics, "--json", str(file), "--address", pair.address)
     ended = await run(*tandem("bench", "compare", *load, *quality, *places))
-    assert ended.code == 0, ended.err
     document = json.loads(file.read_text())
+    assert_all_went_well(ended, document)
     assert [model["name"] for model in document["models"]] == ["tiny-image", "fashion-gan"]
     for way in document["ways"]:
         assert set(way["codes"]) == {"OK"}
@@ -91,4 +91,4 @@ async def test_everything_is_measured_of_the_real_processes(pair: Pair, referenc
     # The judge knows what the GAN draws.
     assert document["served"][1]["quality"]["model"]["accuracy"] > 0.8
     for part in ("how good these images were", "of 150 images of each model", "biased upwards"):
-        assert part in ended.out.replace("\n", " ")
+        assert part in " ".join(ended.out.split())

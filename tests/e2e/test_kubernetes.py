@@ -18,7 +18,7 @@ import grpc
 import httpx
 import pytest
 
-from bench.processes import free_port
+from benchmarks.harness.processes import free_port
 from tandem.client import ClassLabel, Credentials, TandemClient, Unauthenticated, Unavailable
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tests.certificates import Authority

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from bench.processes import free_port, serving
+from benchmarks.harness.processes import free_port, serving
 from tandem.client import TandemClient
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser, expect
 
-from bench.processes import free_port, serving
+from benchmarks.harness.processes import free_port, serving
 from services.gan.latents import draw_latents
 from tests.browser import Watched, needs_chromium, opened, running_browser
 from tests.tiny_models import add_to_repository
@@ -67,22 +67,20 @@ async def test_the_race_and_what_is_known_of_it(http: httpx.AsyncClient, page: W
     await expect(page.at("#race-classes label")).to_have_count(10)
     await page.race()
     await page.says(
-        "#race-verdict", re.compile(r"In parallel: 64 sneakers in .+ each\. In sequence: one in .+ of its 49")
+        "#race-verdict",
+        re.compile(r"In parallel: 1 sneaker in .+\. In sequence: 1 sneaker in .+ took .+ as long|the same time"),
     )
     await page.says("#sequential-count", "49 of 49 tiles of one sneaker")
     await page.says(
         "#sequential-likelihood", re.compile(r"It knows: \d\.\d bits a tile\. .+ once in about 10[⁰-⁹¹²³]+ times")
     )
     await page.at("#judge").click()
-    await page.says(
-        "#parallel-likelihood", re.compile(r"It cannot tell; fashion-ar can: \d\.\d bits a tile on average")
-    )
+    await page.says("#parallel-likelihood", re.compile(r"It cannot tell; fashion-ar can: \d\.\d bits a tile\."))
     # The table of the clock tells the counters that Prometheus reads.
-    await page.says("#clock-table", "1 images")
-    await page.says("#clock-table", "64 images")
+    await page.says("#clock-table", "1 image")
     metrics = (await http.get("/metrics")).text
     assert 'tandem_outputs_total{model="fashion-ar",paradigm="sequential",unit="image"} 1.0' in metrics
-    assert 'tandem_outputs_total{model="fashion-gan",paradigm="parallel",unit="image"} 64.0' in metrics
+    assert 'tandem_outputs_total{model="fashion-gan",paradigm="parallel",unit="image"} 1.0' in metrics
     assert re.search(
         r'tandem_requests_total\{code="OK",model="fashion-ar",.*rpc="Generate",transport="http"\} 1\.0', metrics
     )
@@ -109,11 +107,18 @@ async def test_the_pictures_are_seen(page: Watched) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 8, 123_456, 999_999])
 async def test_latents_of_seeds_are_the_server_s(page: Watched, seed: int) -> None:
-    latent = await page.page.evaluate("async (seed) => (await import('/pages/latents.js')).latentOf(seed, 130)", seed)
+    latent = await page.page.evaluate(
+        "async (seed) => (await import('/pages/walk/latents.js')).latentOf(seed, 130)", seed
+    )
     np.testing.assert_array_equal(np.array(latent, np.float32), draw_latents(seed, 0, 1, 130)[0])
 
 
 async def test_a_walk_begins_and_ends_at_the_pictures_of_its_seeds(http: httpx.AsyncClient, page: Watched) -> None:
+    await page.at("#walk-from").fill("")
+    await page.at("#walk-go").click()
+    async with page.page.expect_response("**/status"):
+        pass
+    await page.says("#walk-problem", "A seed is a whole number")
     await page.at("#walk-class").select_option("bag")
     await page.at("#walk-from").fill("3")
     await page.at("#walk-to").fill("77")

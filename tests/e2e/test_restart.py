@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tandem.cli.plan import Ports
-from tandem.cli.ports import free_ports
+from tandem.cli.servers.plan import Ports
+from tandem.cli.servers.ports import free_ports
 from tandem.client import AsyncTandemClient, Unavailable
-from tests.integration.tandem.commands import started, tandem
+from tests.integration.tandem.cli.commands import started, tandem
 from tests.tiny_models import add_to_repository
 
 # Hang guards, long enough for a machine whose cores are busy.

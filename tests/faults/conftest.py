@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.effort import Effort
+from tests.effort import Effort
 from tests.faults.history import History
 from tests.faults.neighbour import Neighbour, neighbour_process
 from tests.faults.product import Fleet, Product, fleet, tandem_up
@@ -17,12 +17,6 @@ from tests.faults.report import Record, Report, Sheet
 
 SHEET = pytest.StashKey[Sheet]()
 REPORT = pytest.StashKey[Report]()
-
-
-@pytest.fixture(scope="session")
-def effort(pytestconfig: pytest.Config) -> Effort:
-    """How much to do: `effort.of(300, 10_000)`."""
-    return Effort(pytestconfig.getoption("effort"))
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tandem.cli.child import ChildSpec
-from tandem.cli.ports import HOST, free_ports
+from tandem.cli.servers.child import ChildSpec
+from tandem.cli.servers.ports import HOST, free_ports
 from tests.faults.product import Product
 from tests.faults.server import OwnServer
 

@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from tandem.cli.child import ChildSpec
-from tandem.cli.plan import Plan, Ports
-from tandem.cli.ports import HOST, free_ports
+from tandem.cli.servers.child import ChildSpec
+from tandem.cli.servers.plan import Plan, Ports
+from tandem.cli.servers.ports import HOST, free_ports
 from tests.faults.history import History
 from tests.faults.scrape import scrape
 from tests.faults.server import ASK_AGAIN_SECONDS, READY_SECONDS, ROOT, OwnServer, Server, environment

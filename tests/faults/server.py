@@ -15,7 +15,7 @@ import grpc
 import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tandem.cli.child import ChildSpec
+from tandem.cli.servers.child import ChildSpec
 from tests.faults.readings import Reading, read
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ class Server:
     def _is(self, process: psutil.Process) -> bool:
         with suppress(psutil.NoSuchProcess):
             command = process.cmdline()  # empty for one that has died and was not waited for
-            return set(self.words) <= set(command) and "tandem.cli.tethered" not in command
+            return set(self.words) <= set(command) and "runtime.process.tethered" not in command
         return False
 
     def signal(self, number: signal.Signals) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.effort import Effort
 from tests.faults.clients import Client, Ended, closed_loop
-from tests.faults.effort import Effort
 from tests.faults.history import History
 from tests.faults.loads import PARADIGMS, Paradigm
 from tests.faults.product import Product

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from tests.certificates import Authority
+from tests.effort import Effort
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.credentials import friend, strangers
 from tests.faults.attacks.grpc_stream import begin
 from tests.faults.clients import SAMPLE, images
-from tests.faults.effort import Effort
 from tests.faults.gateways import own_gateway
 from tests.faults.product import Product
 from tests.faults.report import Record

@@ -4,8 +4,8 @@ import asyncio
 import random
 
 from tandem.gan.v1 import gan_pb2
+from tests.effort import Effort
 from tests.faults.clients import DISCRIMINATE, GENERATE, SAMPLE, SAMPLE_STREAM, Client, images, picture
-from tests.faults.effort import Effort
 from tests.faults.history import History
 from tests.faults.product import Product
 from tests.faults.report import Record

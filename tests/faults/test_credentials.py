@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.effort import Effort
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.credentials import wrong_keys
 from tests.faults.attacks.grpc_stream import begin, call_headers
 from tests.faults.attacks.reflected import reflected_methods
 from tests.faults.clients import SAMPLE, images
-from tests.faults.effort import Effort
 from tests.faults.gateways import own_gateway
 from tests.faults.history import History
 from tests.faults.product import Product

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
+from tests.effort import Effort
 from tests.faults.clients import Client, closed_loop
-from tests.faults.effort import Effort
 from tests.faults.history import History
 from tests.faults.loads import MAX_CALLS, PARALLEL_EACH_TIME, Paradigm, later
 from tests.faults.product import Fleet

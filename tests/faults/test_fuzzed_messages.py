@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import Effort
 from tests.faults.attacks.fuzz import CUT, Failure, Fuzzer, Outcomes, fuzz
 from tests.faults.attacks.reflected import Method, reflected_methods
-from tests.faults.effort import Effort
 from tests.faults.history import History
 from tests.faults.product import Product
 from tests.faults.report import Record

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.effort import Effort
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.half_closed import HANGS, NO_STATUS, Ending, half_close
 from tests.faults.attacks.reflected import Method, reflected_methods
-from tests.faults.effort import Effort
 from tests.faults.figures import record_files
 from tests.faults.history import History
 from tests.faults.product import Product

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
+from tests.effort import Effort
 from tests.faults.clients import Client, Ended, closed_loop, quantile
-from tests.faults.effort import Effort
 from tests.faults.flood import flooding
 from tests.faults.history import History
 from tests.faults.loads import PARALLEL, SEQUENTIAL, Paradigm

@@ -2,9 +2,9 @@
 
 import httpx
 
+from tests.effort import Effort
 from tests.faults.attacks.hostile_json import DOCUMENTS
 from tests.faults.clients import SAMPLE
-from tests.faults.effort import Effort
 from tests.faults.figures import paths_of, record_stay
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product

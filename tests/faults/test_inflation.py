@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from tandem.gan.v1 import gan_pb2
+from tests.effort import Effort
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import PACKERS, call_headers, framed
 from tests.faults.attacks.peak_memory import MIB, PeakMemory
 from tests.faults.clients import DISCRIMINATE, SAMPLE, SCORE
-from tests.faults.effort import Effort
 from tests.faults.figures import paths_of, record_growth, record_stay
 from tests.faults.history import History
 from tests.faults.neighbour import Neighbour

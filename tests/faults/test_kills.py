@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import Effort
 from tests.faults.clients import STREAMED, Client
-from tests.faults.effort import Effort
 from tests.faults.history import History
 from tests.faults.loads import NUM_STREAMS, PARALLEL, PARALLEL_EACH_TIME, Paradigm, later, mixed_load
 from tests.faults.product import Fleet, tandem_up

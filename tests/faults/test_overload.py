@@ -6,8 +6,8 @@ from typing import TypedDict
 
 import pytest
 
+from tests.effort import Effort
 from tests.faults.clients import Client, Ended, closed_loop, open_loop, quantile
-from tests.faults.effort import Effort
 from tests.faults.flood import DEADLINE_SECONDS, flooding
 from tests.faults.history import History
 from tests.faults.loads import MAX_CALLS, PARALLEL_EACH_TIME, Paradigm

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import Effort
 from tests.faults.attacks.finite import first_not_finite
 from tests.faults.clients import Client, Ended
-from tests.faults.effort import Effort
 from tests.faults.history import History
 from tests.faults.poisons import GOOD, POISON
 from tests.faults.product import backend

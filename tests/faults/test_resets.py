@@ -3,10 +3,10 @@
 import pytest
 
 from tandem.gan.v1 import gan_pb2
+from tests.effort import Effort
 from tests.faults.attacks.connection import connected
 from tests.faults.attacks.rapid_reset import reset_rapidly
 from tests.faults.clients import GENERATE, SAMPLE_STREAM, images, picture
-from tests.faults.effort import Effort
 from tests.faults.figures import paths_of, record_stay
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product

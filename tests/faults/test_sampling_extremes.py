@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tandem.ar.v1 import ar_pb2
+from tests.effort import Effort
 from tests.faults.attacks.finite import first_not_finite
 from tests.faults.attacks.pairwise import pairwise
 from tests.faults.clients import COMPLETE, Client
-from tests.faults.effort import Effort
 from tests.faults.history import History
 from tests.faults.product import Product, backend
 from tests.faults.report import Record

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.effort import Effort
 from tests.faults.attacks.peak_memory import PeakMemory
 from tests.faults.attacks.slow_heads import GRPC_HEADS, HTTP_HEADS, Head, crowd
 from tests.faults.clients import SAMPLE
-from tests.faults.effort import Effort
 from tests.faults.figures import paths_of, record_files, record_growth, record_stay
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product

@@ -7,11 +7,11 @@ import pytest
 
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
+from tests.effort import Effort
 from tests.faults.attacks.connection import Connection, connected
 from tests.faults.attacks.grpc_stream import begin
 from tests.faults.attacks.peak_memory import PeakMemory
 from tests.faults.clients import GENERATE, SAMPLE_STREAM, images, picture
-from tests.faults.effort import Effort
 from tests.faults.figures import paths_of, record_files, record_growth, record_stay
 from tests.faults.history import History
 from tests.faults.neighbour import Neighbour

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tandem.cli.child import ChildSpec
-from tandem.cli.ports import HOST, free_ports
+from tandem.cli.servers.child import ChildSpec
+from tandem.cli.servers.ports import HOST, free_ports
 from tests.faults.server import OwnServer, Server
 from tests.tiny_models import add_to_repository
 

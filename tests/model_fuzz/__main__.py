@@ -17,14 +17,15 @@ from random import Random
 import torch
 
 from runtime.models import ModelError
-from services.ar.block_pool import BlockPool
-from services.ar.layout import Layout
-from services.ar.native.opening import open_native
-from services.ar.sampling_params import SamplingParams
-from services.ar.scheduler import Scheduler
-from services.ar.sequence import Sequence
-from services.ar.text_codec import TextCodec
-from services.ar.weights import open_checkpoint
+from services.ar.codecs.text_codec import TextCodec
+from services.ar.compute.native.opening import open_native
+from services.ar.compute.native.packing import STORED
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.layout import Layout
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import Sequence
+from services.ar.model.weights import open_checkpoint
 from tests.model_fuzz import GGUF, gguf_mutation, huggingface_mutation
 
 CPU_SECONDS, WAITING_SECONDS = 5.0, 60.0
@@ -68,7 +69,7 @@ def _load_and_step(path: Path) -> None:
     codec = TextCodec(checkpoint, num_tokens + 1)
     codec.encode("a")
     forward = open_native(
-        checkpoint, checkpoint.dtype, _NUM_BLOCKS, _BLOCK_SIZE, _NUM_TOKENS, num_tokens + 1, 1, lambda share: None
+        checkpoint, STORED, torch.float16, _NUM_BLOCKS, _BLOCK_SIZE, _NUM_TOKENS, num_tokens + 1, 1, lambda share: None
     )
     forward.start()
     scheduler = Scheduler(BlockPool(_NUM_BLOCKS, _BLOCK_SIZE), 1, _NUM_TOKENS)

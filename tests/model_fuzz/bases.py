@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gguf import GGMLQuantizationType
 
-from services.ar.weights import open_checkpoint
+from services.ar.model.weights import open_checkpoint
 from tests.model_fuzz import GGUF, HUGGINGFACE
 from tests.tiny_gguf import write_gguf
 from tests.tiny_models import FAMILIES, save_tiny_model

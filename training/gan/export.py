@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import remove_parametrizations
 
-from training.dataset import NUM_CLASSES
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from training.gan.networks import LATENT_DIM, ConditionalBatchNorm, Discriminator, Generator
 from training.gan.train import write_samples
 from training.onnx_files import check_against_torch, record_digests, write_onnx

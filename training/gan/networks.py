@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from training.dataset import NUM_CLASSES
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 
 LATENT_DIM = 64
 

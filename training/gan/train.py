@@ -16,8 +16,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from training import loop
-from training.dataset import NUM_CLASSES, load_tensors, shuffled_batches, to_model_range, to_pixels
+from training.dataset import load_tensors, shuffled_batches, to_model_range, to_pixels
 from training.gan.networks import LATENT_DIM, Discriminator, Generator, init_orthogonal
 
 Player = TypeVar("Player", Generator, Discriminator)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from training.dataset import NUM_CLASSES
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 
 NUM_FEATURES = 128
 

@@ -16,8 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from training import loop
-from training.dataset import NUM_CLASSES, load_tensors, shuffled_batches, to_model_range
+from training.dataset import load_tensors, shuffled_batches, to_model_range
 from training.judge.networks import Judge
 
 

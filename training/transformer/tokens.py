@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from training.dataset import NUM_CLASSES, load_tensors, to_model_range
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES
+from training.dataset import load_tensors, to_model_range
 from training.loop import device
 from training.tokenizer.networks import NUM_CODES, quantise, to_tokens
 from training.tokenizer.train import Autoencoder

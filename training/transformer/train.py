@@ -19,10 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.ar.model import Transformer
-from services.ar.model_config import ModelConfig
+from services.ar.model.config import ModelConfig
+from services.ar.model.model import Transformer
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from training import loop
-from training.dataset import NUM_CLASSES, shuffled_batches, to_pixels
+from training.dataset import shuffled_batches, to_pixels
 from training.tokenizer.networks import NUM_CODES, NUM_TOKENS, from_tokens
 from training.tokenizer.train import Autoencoder, load_tokenizer
 from training.transformer.tokens import FIRST_CLASS_TOKEN, VOCAB_SIZE, token_sequences
@@ -88,7 +89,7 @@ class Trainer:
         self.recipe = recipe
         self.step_index = 0
         self.model = Transformer(CONFIG).to(loop.device())
-        self.model.apply(_init)
+        self.model.apply(initialise)
         self.model.prepare(CONFIG.max_context_tokens)
         matrices = [p for p in self.model.parameters() if p.ndim == 2]
         vectors = [p for p in self.model.parameters() if p.ndim != 2]
@@ -126,7 +127,7 @@ class Trainer:
         return {"test_bits_per_token": sum(parts) / len(parts)}
 
 
-def _init(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.04)
 

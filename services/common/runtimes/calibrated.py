@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 NUM_VERIFIED = 4
 """Samples that the rewritten graph must draw as the original one does, at each start."""
 
+NUM_SPARE = 1
+"""Instances that get a pass ready while the others compute, where the runtime can have such."""
+
 VERSIONS = {"onnxruntime": onnx_session.version, "openvino": openvino_session.version}
 
 
@@ -45,6 +48,11 @@ class Calibrated:
     def configuration(self) -> Configuration:
         return self.calibration.configuration
 
+    @property
+    def num_spare(self) -> int:
+        """How many of the sessions are more than compute at a time."""
+        return len(self.sessions) - self.configuration.num_instances
+
 
 def open_calibrated(
     path: Path, wish: Wish, probe_for: Callable[[Session], Feed], store: CalibrationStore
@@ -60,7 +68,7 @@ def open_calibrated(
     calibration = _calibration(forms, wish, machine, probe, reference, store)
     configuration = calibration.configuration
     return Calibrated(
-        open_instances(forms, configuration),
+        open_instances(forms, configuration, NUM_SPARE),
         calibration,
         VERSIONS[configuration.runtime](),
         machine.instruction_set,

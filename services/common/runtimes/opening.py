@@ -34,11 +34,15 @@ class Forms:
         return self.rewritten if configuration.is_rewritten and self.rewritten is not None else self.original
 
 
-def open_instances(forms: Forms, configuration: Configuration) -> Sequence[Session]:
-    """Return the configuration's instances, on the CPU. Raises ModelError if the runtime cannot run the model so."""
+def open_instances(forms: Forms, configuration: Configuration, num_spare: int = 0) -> Sequence[Session]:
+    """Return the configuration's instances, on the CPU. Raises ModelError if the runtime cannot run the model so.
+
+    Of OpenVINO, which has a queue of its own, there are `num_spare` more: what they run waits there until one of the
+    others has ended, and begins at once.
+    """
     file, count, threads = forms.of(configuration), configuration.num_instances, configuration.threads_per_instance
     if configuration.runtime == "onnxruntime":
         return [open_session(file.path, [CPU], threads, "cpu", file.content) for _ in range(count)]
     model = OpenVinoModel(file, configuration.precision, count, threads)
     plan = BatchPlan(configuration.pass_seconds)
-    return [model.session(plan) for _ in range(count)]
+    return [model.session(plan) for _ in range(count + num_spare)]

@@ -6,6 +6,7 @@ With the batch size in the graph OpenVINO plans memory and kernels ahead. Other 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -27,18 +28,27 @@ def is_installed() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def version() -> str:
+@cache
+def _openvino() -> Any:
+    """Return the package, without the one that tells its makers of each start.
+
+    That one forks the process to do so, beside threads that run, which has corrupted its memory.
+    """
+    # None lets the import of the module fail, which OpenVINO is prepared for.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
-    return str(openvino.__version__)
+    return openvino
+
+
+def version() -> str:
+    return str(_openvino().__version__)
 
 
 @cache
 def _core() -> Any:
     """Return OpenVINO's one core of this process; it holds its plugins, and no model."""
-    import openvino
-
-    return openvino.Core()
+    return _openvino().Core()
 
 
 def native_precisions() -> tuple[Precision, ...]:
@@ -101,6 +111,8 @@ class OpenVinoSession:
         self.providers = [PROVIDER]
         self._plan = plan
         self._requests = {size: each.create_infer_request() for size, each in compiled.items()}
+        # Found once, as to look for one by its name takes longer than all else that is said of a tensor.
+        self._ports = {size: _ports(each, inputs, outputs) for size, each in compiled.items()}
         example = next(iter(compiled.values()))
         self._one_of = {each.name: _one_sample(example.output(each.name)) for each in outputs}
 
@@ -113,21 +125,30 @@ class OpenVinoSession:
         for size in sizes:
             inputs = {name: _filled(each[start : start + size], size) for name, each in feed.items()}
             outputs = {name: each[start : start + size] for name, each in results.items()}
-            self._run_pass(self._requests[size], inputs, outputs)
+            self._run_pass(size, inputs, outputs)
             start += size
         return [each[:count] for each in results.values()]
 
-    def _run_pass(self, request: Any, inputs: dict[str, Array], outputs: dict[str, Array]) -> None:
+    def _run_pass(self, size: int, inputs: dict[str, Array], outputs: dict[str, Array]) -> None:
         """Run one pass, which reads and writes the arrays where they lie."""
-        import openvino
-
+        request, ports = self._requests[size], self._ports[size]
         for name, value in (*inputs.items(), *outputs.items()):
-            request.set_tensor(name, openvino.Tensor(value, shared_memory=True))
+            request.set_tensor(ports[name], _openvino().Tensor(value, shared_memory=True))
         try:
-            request.infer(share_outputs=True)
+            # Not `infer`, which besides makes a dictionary of all outputs in twice the time that this takes.
+            request.start_async()
+            request.wait()
         except Exception as error:  # OpenVINO raises RuntimeError for whatever it is
             given = ", ".join(f"{name} {list(value.shape)}" for name, value in inputs.items())
             raise ModelError(f"fails on {given}: {_reason(error)}") from error
+
+
+def _ports(compiled: Any, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> dict[str, Any]:
+    """Return the places of a compiled model's tensors by their names."""
+    return {
+        **{each.name: compiled.input(each.name) for each in inputs},
+        **{each.name: compiled.output(each.name) for each in outputs},
+    }
 
 
 def _one_sample(output: Any) -> Array:

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from tandem.expected_errors import ExpectedError
+
 Choice = Literal["auto", "cpu", "cuda", "tensorrt"]
 Provider = tuple[str, dict[str, Any]]
 
@@ -17,7 +19,7 @@ CUDA: Provider = (
 TENSORRT: Provider = ("TensorrtExecutionProvider", {})
 
 
-class ProviderError(ValueError):
+class ProviderError(ExpectedError):
     """Expected error: the execution provider that was asked for cannot be had; the operator must choose another."""
 
 

@@ -50,6 +50,21 @@ class AutoregressiveServiceStub:
                 request_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.ScoreResponse.FromString,
                 _registered_method=True)
+        self.Tokenize = channel.unary_unary(
+                '/tandem.ar.v1.AutoregressiveService/Tokenize',
+                request_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.TokenizeRequest.SerializeToString,
+                response_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.TokenizeResponse.FromString,
+                _registered_method=True)
+        self.Detokenize = channel.unary_unary(
+                '/tandem.ar.v1.AutoregressiveService/Detokenize',
+                request_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.DetokenizeRequest.SerializeToString,
+                response_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.DetokenizeResponse.FromString,
+                _registered_method=True)
+        self.DescribeTokenizer = channel.unary_unary(
+                '/tandem.ar.v1.AutoregressiveService/DescribeTokenizer',
+                request_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.DescribeTokenizerRequest.SerializeToString,
+                response_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.DescribeTokenizerResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/tandem.ar.v1.AutoregressiveService/ListModels',
                 request_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.ListModelsRequest.SerializeToString,
@@ -84,6 +99,27 @@ class AutoregressiveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Tokenize(self, request, context):
+        """Returns the tokens of a text or a conversation, just as Generate would get them. Text models only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Detokenize(self, request, context):
+        """Returns the text that tokens stand for, control tokens as they are written. Text models only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeTokenizer(self, request, context):
+        """Describes how a text model cuts texts into tokens and lays conversations out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists the models that this server has loaded.
         """
@@ -108,6 +144,21 @@ def add_AutoregressiveServiceServicer_to_server(servicer, server):
                     servicer.Score,
                     request_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.ScoreRequest.FromString,
                     response_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.ScoreResponse.SerializeToString,
+            ),
+            'Tokenize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Tokenize,
+                    request_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.TokenizeRequest.FromString,
+                    response_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.TokenizeResponse.SerializeToString,
+            ),
+            'Detokenize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Detokenize,
+                    request_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.DetokenizeRequest.FromString,
+                    response_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.DetokenizeResponse.SerializeToString,
+            ),
+            'DescribeTokenizer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeTokenizer,
+                    request_deserializer=tandem_dot_ar_dot_v1_dot_ar__pb2.DescribeTokenizerRequest.FromString,
+                    response_serializer=tandem_dot_ar_dot_v1_dot_ar__pb2.DescribeTokenizerResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -197,6 +248,87 @@ class AutoregressiveService:
             '/tandem.ar.v1.AutoregressiveService/Score',
             tandem_dot_ar_dot_v1_dot_ar__pb2.ScoreRequest.SerializeToString,
             tandem_dot_ar_dot_v1_dot_ar__pb2.ScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tokenize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.ar.v1.AutoregressiveService/Tokenize',
+            tandem_dot_ar_dot_v1_dot_ar__pb2.TokenizeRequest.SerializeToString,
+            tandem_dot_ar_dot_v1_dot_ar__pb2.TokenizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Detokenize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.ar.v1.AutoregressiveService/Detokenize',
+            tandem_dot_ar_dot_v1_dot_ar__pb2.DetokenizeRequest.SerializeToString,
+            tandem_dot_ar_dot_v1_dot_ar__pb2.DetokenizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeTokenizer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.ar.v1.AutoregressiveService/DescribeTokenizer',
+            tandem_dot_ar_dot_v1_dot_ar__pb2.DescribeTokenizerRequest.SerializeToString,
+            tandem_dot_ar_dot_v1_dot_ar__pb2.DescribeTokenizerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -137,8 +137,11 @@ def _weighs_little(value: Any) -> bool:
 def _mutate_map(values: Any, field: Any, random: Random) -> None:
     key, value = field.message_type.fields_by_name["key"], field.message_type.fields_by_name["value"]
     for _ in range(random.choice((1, 1, 2, 5))):
-        values[extreme(key, random)] = extreme(value, random)
-    if random.random() < 0.1:
+        if value.message_type is not None:
+            mutate_fields(values[extreme(key, random)], random)
+        else:
+            values[extreme(key, random)] = extreme(value, random)
+    if value.message_type is None and random.random() < 0.1:
         values.update({index: extreme(value, random) for index in range(random.choice((1024, 1025, 5000)))})
 
 

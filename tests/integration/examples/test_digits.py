@@ -10,16 +10,16 @@ import pytest
 pytest.importorskip("sklearn", reason="the digits come with scikit-learn: needs the extra `quality`")
 pytest.importorskip("onnxscript", reason="writing ONNX files needs the extra `training`")
 
-from bench.quality.judge import Judge, judge_model, weights_of
-from bench.quality.reference import from_file
 from examples.digits import autoregressive, picture, train
 from examples.digits.data import load, save_reference
 from runtime.models import ModelRepository
-from services.ar.model import Transformer
+from services.ar.model.model import Transformer
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.reference import from_file
 from tests.integration.services.ar.conftest import serving
 from tests.integration.services.gan.conftest import running_backend, tiny_settings
 

@@ -12,23 +12,24 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from gateway.assembly import Gateway, assemble
-from gateway.proxy.limits import Limits
+from gateway.gateway import Gateway
 from gateway.proxy.sockets import private_sockets
+from gateway.proxy.template import Values
 from gateway.settings import GatewaySettings
-from runtime.routes import PARALLEL, SEQUENTIAL, SERVICES
-from runtime.rpc import Call, service_handler
-from runtime.served_ledger import ServedLedger
-from runtime.served_service import served_handler
-from runtime.server import RpcServer
+from gateway.tracing.settings import TracingSettings
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
+from runtime.rpc.rpc import Call, service_handler
+from runtime.rpc.served.ledger import ServedLedger
+from runtime.rpc.served.service import served_handler
+from runtime.server.server import RpcServer
 from runtime.tls import ServerTls
-from services.ar.generation import whole
+from services.ar.api.generation import whole
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
 
-# A backend that cancels has gone away, and is tried again: see gateway/proxy/retries.py.
+# A backend that cancels has gone away, and is tried again: see gateway/proxy/envoy.yaml.
 PASSING_CODES = [each for each in grpc.StatusCode if each not in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)]
 HOST = "127.0.0.1"
 HOLD = "hold"  # a prompt that is never answered
@@ -49,7 +50,10 @@ def known(model: str, request: Any) -> str:
 
 
 class NoObserver:
-    def finished(self, rpc: str, code: str, seconds: float) -> None:
+    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
+        pass
+
+    def refused(self, rpc: str, code: str, count: int) -> None:
         pass
 
 
@@ -108,6 +112,18 @@ class FakeSequential:
     async def _score(self, request: Any, call: Call) -> Any:
         self.num_calls += 1
         return ar_pb2.ScoreResponse(likelihoods=[ar_pb2.Likelihood(total_logprob=-1.5)], timings=TIMINGS)
+
+    async def tokenize(self, request: Any, call: Call) -> Any:
+        """A token is a byte."""
+        ids = list(request.text.encode())
+        return ar_pb2.TokenizeResponse(ids=ids, tokens=[bytes([each]) for each in ids])
+
+    async def detokenize(self, request: Any, call: Call) -> Any:
+        text = bytes(request.ids)
+        return ar_pb2.DetokenizeResponse(text=text.decode(errors="replace"), tokens=[bytes([each]) for each in text])
+
+    async def describe_tokenizer(self, request: Any, call: Call) -> Any:
+        return ar_pb2.DescribeTokenizerResponse(model="fake-text", eos_token_ids=[0])
 
     async def list_models(self, request: Any, call: Call) -> Any:
         return ar_pb2.ListModelsResponse(
@@ -206,7 +222,7 @@ def parallel() -> AbstractAsyncContextManager[FakeBackend]:
 
 
 # The waits of the defaults are for networks; all else is the same.
-QUICK = Limits(health_interval=0.1, health_timeout=1.0, dns_interval=0.1, log_flush=0.02)
+QUICK = {"health_interval": "0.1s", "health_timeout": "1s", "dns_interval": "0.1s", "log_flush": "0.02s"}
 
 
 class RunningGateway:
@@ -218,8 +234,8 @@ class RunningGateway:
         self.gateway = gateway
         self._num_refused = 0
         self._has_stopped = False
-        self._refused = gateway.figures.metrics.refused
-        gateway.figures.metrics.refused = self._count_refused
+        self._refused = gateway.metrics.refused
+        gateway.metrics.refused = self._count_refused
 
     def _count_refused(self, *arguments: Any) -> None:
         """Count what the log has no entry of."""
@@ -235,7 +251,7 @@ class RunningGateway:
         if not self._has_stopped:
             self._has_stopped = True
             await self.gateway.server.stop(drain_seconds)
-            await self.gateway.worker.stop()
+            await self.gateway.stop()
 
     async def until(self, serving: bool, paradigm: str | None = None) -> None:
         """Wait until the gateway's health for one paradigm, or for all, says so."""
@@ -249,12 +265,12 @@ class RunningGateway:
     async def poll(self) -> None:
         """Take what Envoy says now, which otherwise happens each second."""
         await asyncio.sleep(0.01)
-        await self.gateway.figures.poll()
+        await self.gateway.poll()
 
     async def until_replicas_serve(self, paradigm: str, count: int) -> None:
         """Wait until so many replicas are healthy."""
         async with asyncio.timeout(20):
-            while sum(replica.is_serving for replica in self.gateway.figures.replicas.of(paradigm)) != count:
+            while sum(replica.is_serving for replica in self.gateway.replicas.of(paradigm)) != count:
                 await self.poll()
 
     async def until_idle(self) -> None:
@@ -290,18 +306,19 @@ async def running_gateway(
     ar: list[FakeBackend] | None = None,
     gan: list[FakeBackend] | None = None,
     clock: Callable[[], float] = time.monotonic,
-    limits: Limits = QUICK,
+    limits: Values = QUICK,
+    tracing: TracingSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningGateway]:
     """Run a gateway before these backends, and wait until it is ready if they are all up."""
     targets = {"ar_targets": [each.target for each in ar or []], "gan_targets": [each.target for each in gan or []]}
     chosen = GatewaySettings(port=0, http_port=0, **{**targets, **settings})
     with private_sockets() as sockets:
-        gateway = assemble(chosen, sockets, limits, clock)
+        gateway = Gateway(chosen, sockets, limits, clock, tracing)
         running = RunningGateway(gateway)
         await gateway.server.start()
         try:
-            await gateway.worker.start()
+            await gateway.start()
             await gateway.server.health.set_serving(True)
             options = [("grpc.use_local_subchannel_pool", 1)]
             async with grpc.aio.insecure_channel(f"{HOST}:{gateway.server.port}", options=options) as running.channel:

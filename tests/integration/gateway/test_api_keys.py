@@ -10,7 +10,7 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runtime.routes import PARALLEL, SEQUENTIAL, all_routes
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL, all_routes
 from tests.integration.gateway.callers import SECRET, TRANSPORTS, keys_file
 from tests.integration.gateway.fakes import (
     HOLD,

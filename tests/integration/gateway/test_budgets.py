@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from runtime.routes import Route, all_routes
+from runtime.rpc.routes import Route, all_routes
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.callers import SECRET, TRANSPORTS, Answer, keys_file

@@ -9,7 +9,7 @@ import grpc
 import httpx
 import pytest
 
-from runtime.routes import SEQUENTIAL
+from runtime.rpc.routes import SEQUENTIAL
 from tests.integration.gateway.fakes import GENERATE, FakeBackend, RunningGateway, running_gateway
 
 NAME = "nowhere.invalid:50051"

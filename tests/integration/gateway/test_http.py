@@ -78,7 +78,9 @@ async def test_history_tells_what_the_metrics_tell(gateway: RunningGateway, http
     assert 0 < series["p50_seconds"] <= series["p95_seconds"] <= series["p99_seconds"] < 10
 
 
-@pytest.mark.parametrize("path", ["/", *(f"/pages/{page.name}" for page in sorted(PAGES.iterdir()))])
+@pytest.mark.parametrize(
+    "path", ["/", *(f"/pages/{page.relative_to(PAGES)}" for page in sorted(PAGES.rglob("*")) if page.is_file())]
+)
 async def test_the_page_s_files_are_strict_and_self_contained(http: httpx.AsyncClient, path: str) -> None:
     page = await http.get(path)
     assert page.status_code == 200
@@ -117,14 +119,34 @@ async def test_machines_may_ask_under_any_name(http: httpx.AsyncClient, path: st
     assert (await http.get(path, headers={"host": "gateway:8080"})).status_code == 200
 
 
-async def test_a_configured_name_is_served(ar: FakeBackend, gan: FakeBackend) -> None:
+OWN = (
+    "localhost",
+    "localhost:8080",
+    "LOCALHOST:1",
+    "127.0.0.1:8080",
+    "10.1.2.3",
+    "[::1]:8080",
+    "[fe80::1]",
+    "GW.lan:80",
+)
+FOREIGN = (
+    *("evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "[evil]", "gw.lan.x"),
+    *("gwxlan", "10.1.2.3.4", "localhost:evil", "a.gw.lan"),
+)
+
+
+async def test_own_and_configured_names_are_served_and_one_that_may_have_been_rebound_is_not(
+    ar: FakeBackend, gan: FakeBackend
+) -> None:
     async with running_gateway([ar], [gan], http_hosts=["gw.lan"]) as gateway:
         address = f"http://127.0.0.1:{gateway.gateway.http_port}"
         async with httpx.AsyncClient(base_url=address) as http:
-            assert (await http.get("/status", headers={"host": "GW.lan:8080"})).status_code == 200
-            assert (await http.get("/status", headers={"host": "other.lan"})).status_code == 403
+            served = [name for name in OWN if (await http.get("/status", headers={"host": name})).status_code == 200]
+            refused = [name for name in FOREIGN if (await http.get("/", headers={"host": name})).status_code == 403]
+    assert served == list(OWN)
+    assert refused == list(FOREIGN)
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/nothing", "/pages/..%2fserver.py", "/pages/nothing.js"])
+@pytest.mark.parametrize("path", ["/redoc", "/v1/nothing", "/nothing", "/pages/..%2fserver.py", "/pages/nothing.js"])
 async def test_nothing_else_is_there(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 404

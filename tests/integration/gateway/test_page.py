@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from runtime.routes import PARALLEL, SEQUENTIAL
+from runtime.errors import InvalidArgument
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tests.browser import Watched, needs_chromium, opened, running_browser
 from tests.integration.gateway.fakes import FakeBackend, RunningGateway, running_gateway, serving
@@ -86,7 +87,7 @@ async def test_a_race_by_keyboard_alone(
     await keyboard.press("Tab")
     await expect(page.at("#race-go")).to_be_focused()
     await keyboard.press("Enter")
-    await page.says("#race-verdict", "In parallel: 64 bags in ")
+    await page.says("#race-verdict", "In parallel: 1 bag in ")
     await page.says("#sequential-count", f"{NUM_TILES} of {NUM_TILES} tiles of one bag")
     assert ar.servicer.requests[-1].class_label == 1
     assert list(gan.servicer.requests[-1].labels) == [1]
@@ -100,28 +101,30 @@ async def test_a_race_by_keyboard_alone(
 async def test_the_judge_s_verdict_on_the_wall(browser: Browser, gan: FakeBackend) -> None:
     model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
     async with page_of(browser, gan, model) as (page, servicer):
+        await page.at("#race-count").select_option("16")
         await page.race()
         await page.at("#judge").click()
         await page.says("#parallel-likelihood", "It cannot tell; judge can: 2.0 bits a tile on average, from 2.0 bits")
-        assert list(servicer.scored[0].images.images.shape) == [64, 4, 4, 1]
-        assert len(servicer.scored[0].images.labels) == 64
+        assert list(servicer.scored[0].images.images.shape) == [16, 4, 4, 1]
+        assert len(servicer.scored[0].images.labels) == 16
         assert page.complaints == []
 
 
 async def test_a_wall_that_fits_no_reply_comes_in_parts(browser: Browser, gan: FakeBackend) -> None:
     """Twice: a refusal, then a stream. The judge gets the wall whole."""
-    gan.servicer.max_reply_images = 63
+    gan.servicer.max_reply_images = 15
     model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
     async with page_of(browser, gan, model) as (page, servicer):
+        await page.at("#race-count").select_option("16")
         await page.race()
-        await page.says("#race-verdict", "In parallel: 64 ")
+        await page.says("#race-verdict", "In parallel: 16 ")
         await page.at("#judge").click()
         await page.says("#parallel-likelihood", "It cannot tell; judge can: 2.0 bits a tile on average, from 2.0 bits")
         judged = servicer.scored[0].images
         seed = gan.servicer.requests[-1].sample.seed
-        assert list(judged.images.shape) == [64, 4, 4, 1]
-        assert judged.images.data == b"".join(bytes([(seed + index) % 256]) * 16 for index in range(64))
-        assert len(judged.labels) == 64
+        assert list(judged.images.shape) == [16, 4, 4, 1]
+        assert judged.images.data == b"".join(bytes([(seed + index) % 256]) * 16 for index in range(16))
+        assert len(judged.labels) == 16
 
 
 async def test_a_replay_asks_nobody(ar: FakeBackend, page: Watched) -> None:
@@ -129,7 +132,7 @@ async def test_a_replay_asks_nobody(ar: FakeBackend, page: Watched) -> None:
     num_requests = len(ar.servicer.requests)
     await page.at("#race-replay").click()
     await expect(page.at("#race-go")).to_have_text("Go again")
-    await page.says("#race-verdict", "In parallel: 64 sneakers")
+    await page.says("#race-verdict", "In parallel: 1 sneaker")
     assert len(ar.servicer.requests) == num_requests
 
 
@@ -140,7 +143,7 @@ async def test_stop_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page
     await expect(page.at("#race-go")).to_have_text("Stop")
     await page.at("#race-go").click()
     await page.says("#sequential-problem", "Stopped: the gateway was told")
-    await page.says("#race-verdict", f"Stopped after 1 of {NUM_TILES} tiles in sequence, 64 sneakers in parallel")
+    await page.says("#race-verdict", f"Stopped after 1 of {NUM_TILES} tiles in sequence, 1 sneaker in parallel")
     async with asyncio.timeout(10):
         await ar.servicer.cancelled.wait()
     await gateway.until_idle()
@@ -166,13 +169,13 @@ async def test_a_backend_that_is_gone_and_comes_back(ar: FakeBackend, page: Watc
     await page.says("#text-problem", "The sequential backend is gone")
     await expect(page.at("#text-go")).to_be_disabled()
     await page.race()
-    await page.says("#race-verdict", "In parallel: 64 sneakers in ")
+    await page.says("#race-verdict", "In parallel: 1 sneaker in ")
     await page.says("#race-verdict", "The sequential side could not take part.")
     await ar.start()
     await page.says("#state", "ready")
     await expect(page.at("#sequential-problem")).to_be_hidden()
     await page.race()
-    await page.says("#race-verdict", "In sequence: one in ")
+    await page.says("#race-verdict", "In sequence: 1 sneaker in ")
     assert page.complaints == []
 
 
@@ -197,7 +200,7 @@ async def test_a_full_gateway_says_so(ar: FakeBackend, gan: FakeBackend, browser
         async with opened(browser, address(gateway)) as page:
             await page.race()
             await page.says("#sequential-problem", "Not now, nothing was queued: the gateway has as many")
-            await page.says("#race-verdict", "In parallel: 64 sneakers")
+            await page.says("#race-verdict", "In parallel: 1 sneaker")
             # The browser itself notes the refused request; the page adds nothing.
             assert all("429" in each for each in page.complaints)
         held.cancel()
@@ -218,7 +221,7 @@ async def test_only_images_are_served(gan: FakeBackend, browser: Browser) -> Non
         async with opened(browser, address(gateway)) as page:
             await page.says("#text-problem", "The gateway was started without a sequential backend.")
             await page.race()
-            await page.says("#race-verdict", "In parallel: 64 sneakers")
+            await page.says("#race-verdict", "In parallel: 1 sneaker")
             assert page.complaints == []
 
 
@@ -257,6 +260,95 @@ async def test_tokens_show_their_alternatives_on_hover_and_focus(ar: FakeBackend
     await page.page.keyboard.press("Escape")
     await expect(page.at("#alternatives")).to_be_hidden()
     assert page.complaints == []
+
+
+async def test_the_token_that_ends_a_text_is_not_shown_as_text(ar: FakeBackend, page: Watched) -> None:
+    ar.servicer.end_token = b"<|im_end|>"
+    await page.at("#text-go").click()
+    await page.says("#text-summary", "bits a token")
+    await expect(page.at("#text-output .token.end")).to_have_text("end")
+    assert "im_end" not in await page.at("#text").inner_text()
+
+
+async def test_a_question_goes_on_with_the_conversation(ar: FakeBackend, page: Watched) -> None:
+    await page.at("#text-max").fill("4")
+    for question in ("One", "Two"):
+        await page.at("#prompt").fill(question)
+        await page.at("#text-go").click()
+        await page.says("#turns", question)
+    assert [(each.role, each.content) for each in ar.servicer.requests[-1].chat.messages] == [
+        ("user", "One"),
+        ("assistant", "Hello wörld!"),
+        ("user", "Two"),
+    ]
+    await page.at("#text-anew").click()
+    await expect(page.at("#turns")).to_be_hidden()
+    await page.at("#text-go").click()
+    await page.says("#turns", "Two")
+    assert len(ar.servicer.requests[-1].chat.messages) == 1
+
+
+async def test_an_error_stays_until_the_next_request(ar: FakeBackend, page: Watched) -> None:
+    ar.servicer.error = InvalidArgument("sampling.temperature", 11, "0 to 10")
+    await page.at("#text-go").click()
+    await page.says("#text-problem", "sampling.temperature: 11 is not accepted")
+    for _ in range(2):  # answers to the page's own question of what runs
+        await page.page.wait_for_event("response", lambda response: response.url.endswith("/status"))
+    await page.says("#text-problem", "sampling.temperature: 11 is not accepted")
+    ar.servicer.error = None
+    await page.at("#text-go").click()
+    await page.says("#text-summary", "bits a token")
+    await expect(page.at("#text-problem")).to_be_hidden()
+
+
+async def test_models_can_be_chosen_where_there_are_several(browser: Browser, gan: FakeBackend) -> None:
+    texts = [ar_pb2.Model(name=name, modality="text") for name in ("small", "large")]
+    images = [
+        ar_pb2.Model(name=name, modality="image", num_classes=3, tokens_per_image=4) for name in ("tiles", "groups")
+    ]
+    async with page_of(browser, gan, *texts, *images) as (page, servicer):
+        await expect(page.at("#parallel-name")).to_be_disabled()
+        await page.at("#sequential-name").select_option("groups")
+        await page.race()
+        assert servicer.requests[-1].model == "groups"
+        await page.at("#text-model").select_option("large")
+        await page.at("#text-go").click()
+        await page.says("#text-summary", "bits a token")
+        assert servicer.requests[-1].model == "large"
+
+
+async def test_a_race_in_slow_motion_and_as_it_was(page: Watched) -> None:
+    await page.at("#race-go").click()
+    await page.says("#race-verdict", re.compile(r"This is how it went, \d+ times slower"))
+    await page.says("#race-verdict", re.compile("times as long|the same time"))
+    await page.at("#race-slow").uncheck()
+    await page.race()
+    await page.says("#race-verdict", re.compile("times as long|the same time"))
+
+
+async def test_several_against_as_many(ar: FakeBackend, gan: FakeBackend, page: Watched) -> None:
+    await page.at("#race-count").select_option("4")
+    await page.race()
+    await page.says(
+        "#race-verdict", re.compile(r"In parallel: 4 sneakers in .+ each. In sequence: 4 sneakers in .+ each")
+    )
+    await page.says("#sequential-count", f"{4 * NUM_TILES} of {4 * NUM_TILES} tiles of 4 sneakers")
+    assert (ar.servicer.requests[-1].sampling.n, gan.servicer.requests[-1].count) == (4, 4)
+
+
+async def test_steps_can_be_chosen_where_the_model_takes_them(browser: Browser, gan: FakeBackend) -> None:
+    models = [
+        ar_pb2.Model(name=name, modality="image", num_classes=3, tokens_per_image=4, takes_steps=takes_steps)
+        for name, takes_steps in (("plain", False), ("groups", True))
+    ]
+    async with page_of(browser, gan, *models) as (page, servicer):
+        await expect(page.at("#race-steps-label")).to_be_hidden()
+        await page.at("#sequential-name").select_option("groups")
+        await page.at("#race-steps").fill("2")
+        await page.race()
+        await page.says("#race-verdict", "In sequence in 2 steps: 1 class 0 in ")
+        assert servicer.requests[-1].sampling.steps == 2
+        assert page.complaints == []
 
 
 async def test_a_text_is_scored(ar: FakeBackend, page: Watched) -> None:

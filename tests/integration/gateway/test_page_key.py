@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from runtime.routes import PARALLEL, SEQUENTIAL
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tests.browser import Watched, needs_chromium, opened, running_browser
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import FakeBackend, running_gateway

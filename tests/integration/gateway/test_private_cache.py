@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import json_format
 
 from gateway.access.api_keys import ApiKey
-from runtime.caller import CALLER_METADATA
+from runtime.rpc.caller import CALLER_METADATA
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tests.integration.gateway.fakes import RunningGateway, running_gateway

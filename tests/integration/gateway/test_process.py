@@ -15,13 +15,8 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.harness.processes import free_port
 from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeBackend
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def gateway_process(*flags: str) -> Process:

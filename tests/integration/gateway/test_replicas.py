@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from runtime.errors import InvalidArgument, TandemError, Unavailable
-from runtime.routes import SEQUENTIAL
+from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tests.integration.gateway.fakes import (
     GENERATE,
@@ -102,12 +102,14 @@ async def test_unavailable_before_output_is_tried_elsewhere(
         raise Unavailable("shutting down")
 
     ar.servicer.before_message = lambda index: refuse()
-    for _ in range(4):
+    num_requests = 0
+    while num_requests < 4 or (not ar.servicer.num_calls and num_requests < 64):  # which one is asked first is chance
         assert await code_of(pair) is grpc.StatusCode.OK
-    assert other.servicer.num_calls == 4
+        num_requests += 1
+    assert other.servicer.num_calls == num_requests
     await pair.until_idle()
     assert pair.value("tandem_retries_total", paradigm=SEQUENTIAL) == ar.servicer.num_calls > 0
-    assert pair.value("tandem_requests_total") == 4
+    assert pair.value("tandem_requests_total") == num_requests
 
 
 class Cancelled(TandemError):
@@ -160,9 +162,9 @@ async def test_tries_have_an_end(gateway: RunningGateway, text: FakeSequential) 
 
     text.before_message = lambda index: refuse()
     assert await code_of(gateway) is grpc.StatusCode.UNAVAILABLE
-    assert text.num_calls == 3
+    assert text.num_calls == 4
     await gateway.until_idle()
-    assert gateway.value("tandem_retries_total", paradigm=SEQUENTIAL) == 2
+    assert gateway.value("tandem_retries_total", paradigm=SEQUENTIAL) == 3
 
 
 async def test_absent_backend_is_named_at_once(gateway: RunningGateway, ar: FakeBackend) -> None:
@@ -208,6 +210,8 @@ async def test_backend_that_dies_mid_stream(gateway: RunningGateway, ar: FakeBac
     await ar.stop()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stream.read()
-    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    # A backend that stops may still say so; where it cannot, Envoy can only reset a stream that has begun.
+    code = caught.value.code()
+    assert code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
     await gateway.until_idle()
-    assert gateway.value("tandem_requests_total", code="UNAVAILABLE") == 1
+    assert gateway.value("tandem_requests_total", code=code.name) == 1

@@ -13,12 +13,12 @@ from pathlib import Path
 import grpc
 import httpx
 
-from runtime.routes import PARALLEL
+from benchmarks.harness.processes import free_port
+from runtime.rpc.routes import PARALLEL
 from runtime.tls import Identity
 from tests.certificates import Authority
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.fakes import SAMPLE, FakeBackend, FakeParallel
-from tests.integration.gateway.test_process import free_port
 
 WRONG = "tdm_a-key-with-a-typing-error"
 ALICE = (("authorization", f"Bearer {SECRET}"),)

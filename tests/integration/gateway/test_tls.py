@@ -12,7 +12,7 @@ import grpc
 import httpx
 import pytest
 
-from runtime.routes import PARALLEL
+from runtime.rpc.routes import PARALLEL
 from runtime.tls import ChannelTls, ServerTls
 from tests.certificates import Authority, backend_settings, server_settings
 from tests.integration.gateway.fakes import (
@@ -135,7 +135,7 @@ async def test_a_backend_found_by_name_is_known_by_that_name(ours: Authority) ->
     async with backend_with(ours.server("localhost", mutual=True)) as gan:
         targets = {"gan_targets": [f"localhost:{gan.port}"]}
         async with gateway_with(gan, **targets, **backend_settings(ours.client("gateway"))) as gateway:
-            assert [each.address for each in gateway.gateway.figures.replicas.of(PARALLEL)] == [gan.target]
+            assert [each.address for each in gateway.gateway.replicas.of(PARALLEL)] == [gan.target]
             await gateway.unary(SAMPLE, b"")
 
 
@@ -156,4 +156,4 @@ async def test_a_backend_that_the_gateway_cannot_agree_with_is_not_reachable(
             await gateway.unary(SAMPLE, b"")
         assert caught.value.details() == "parallel backend is not ready"
         assert not gan.servicer.num_calls
-        assert not gateway.gateway.figures.replicas.is_serving(PARALLEL)
+        assert not gateway.gateway.replicas.is_serving(PARALLEL)

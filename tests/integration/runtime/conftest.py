@@ -2,7 +2,7 @@
 
 import pytest
 
-import runtime.server
+import runtime.server.server
 from runtime.compiled.recipe import LibraryUnavailable
 from runtime.http2.opening import open_http2
 
@@ -15,6 +15,6 @@ def each_transport(request, monkeypatch):
             open_http2()
         except LibraryUnavailable as error:
             pytest.skip(str(error))
-    new_transport = runtime.server.new_transport
-    monkeypatch.setattr(runtime.server, "new_transport", lambda http2, tls: new_transport(request.param, tls))
+    new_transport = runtime.server.server.new_transport
+    monkeypatch.setattr(runtime.server.server, "new_transport", lambda http2, tls: new_transport(request.param, tls))
     return request.param

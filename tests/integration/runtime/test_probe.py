@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.server import RpcServer
+from runtime.server.server import RpcServer
 from runtime.tls import ServerTls
 from tests.certificates import Authority
 

@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.settings import GatewaySettings
-from runtime.server import RpcServer
+from runtime.server.server import RpcServer
 from runtime.settings import ProcessSettings
 from runtime.tls import ChannelTls, Identity
 from services.ar.settings import ArSettings

@@ -11,9 +11,9 @@ from typing import Any
 from PIL import Image
 
 from runtime.errors import NotFound, ReplyTooLarge
-from runtime.rpc import Call, service_handler
-from runtime.server import RpcServer
-from services.ar.generation import whole
+from runtime.rpc.rpc import Call, service_handler
+from runtime.server.server import RpcServer
+from services.ar.api.generation import whole
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
@@ -34,6 +34,8 @@ class FakeSequential:
         self.requests: list[ar_pb2.GenerateRequest] = []
         self.scored: list[ar_pb2.ScoreRequest] = []
         self.error: Exception | None = None
+        self.end_token = b""
+        """Ends each text by a token that is no part of it."""
         self.hold = asyncio.Event()
         self.hold.set()
         self.holding = asyncio.Event()
@@ -55,6 +57,9 @@ class FakeSequential:
             raise
         for choice in range(choices):
             last = ar_pb2.GenerateResponse(choice_index=choice, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
+            if self.end_token:
+                last.finish_reason = ar_pb2.FINISH_REASON_STOP
+                last.logprobs.append(ar_pb2.TokenLogprob(token=self.end_token, logprob=-0.5))
             if _draws(request):
                 last.image.CopyFrom(_image(count))
             if choice == choices - 1:
@@ -95,6 +100,18 @@ class FakeSequential:
             ar_pb2.Likelihood(total_logprob=-1.5 - number, bits_per_token=2.0, tokens=tokens) for number in range(count)
         ]
         return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=Timings(decode_seconds=0.5))
+
+    async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
+        """A token is a byte."""
+        ids = list(request.text.encode())
+        return ar_pb2.TokenizeResponse(ids=ids, tokens=[bytes([each]) for each in ids])
+
+    async def detokenize(self, request: ar_pb2.DetokenizeRequest, call: Call) -> ar_pb2.DetokenizeResponse:
+        text = bytes(request.ids)
+        return ar_pb2.DetokenizeResponse(text=text.decode(errors="replace"), tokens=[bytes([each]) for each in text])
+
+    async def describe_tokenizer(self, request: object, call: Call) -> ar_pb2.DescribeTokenizerResponse:
+        return ar_pb2.DescribeTokenizerResponse(model="fake-text", eos_token_ids=[0])
 
     async def list_models(self, request: object, call: Call) -> ar_pb2.ListModelsResponse:
         text = ar_pb2.Model(name="fake-text", modality="text", num_parameters=10, vocab_size=4, device="cpu")
@@ -186,7 +203,10 @@ def _png(value: int) -> bytes:
 
 
 class NoObserver:
-    def finished(self, rpc: str, code: str, seconds: float) -> None:
+    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
+        pass
+
+    def refused(self, rpc: str, code: str, count: int) -> None:
         pass
 
 

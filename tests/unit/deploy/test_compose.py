@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.proxy.limits import Limits
+from gateway.proxy.bootstrap import TEMPLATE
+from gateway.proxy.template import defaults
 from gateway.settings import GatewaySettings
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
@@ -86,7 +87,7 @@ def test_a_stop_leaves_time_to_drain(name):
 
 def test_envoy_refuses_requests_before_its_container_is_out_of_memory():
     mebibytes = int(SERVICES["gateway"]["deploy"]["resources"]["limits"]["memory"].removesuffix("M"))
-    assert mebibytes >= Limits().heap / 2**20 + PYTHON_MEBIBYTES
+    assert mebibytes >= int(defaults(TEMPLATE)["heap"]) / 2**20 + PYTHON_MEBIBYTES
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -21,7 +21,7 @@ def test_buckets_are_narrow_enough_for_any_quantile_to_be_within_a_tenth():
 def test_timings_feed_the_phases_they_have():
     registry = CollectorRegistry()
     metrics = BackendMetrics(registry, "parallel")
-    metrics.observe_timings("m", Timings(queue_seconds=0.5, compute_seconds=0.25, total_seconds=1.0))
+    metrics.observe_timings("m", Timings(queue_seconds=0.5, compute_seconds=0.25, total_seconds=1.0), "")
 
     def total(phase: str) -> float | None:
         labels = {"paradigm": "parallel", "model": "m", "phase": phase}
@@ -34,6 +34,6 @@ def test_each_call_is_counted_once_with_its_code():
     registry = CollectorRegistry()
     metrics = BackendMetrics(registry, "sequential")
     for code in ("OK", "OK", "CANCELLED"):
-        metrics.finished("Generate", code, 0.1)
+        metrics.finished("Generate", code, 0.1, "")
     labels = {"paradigm": "sequential", "rpc": "Generate", "code": "OK"}
     assert registry.get_sample_value("tandem_backend_requests_total", labels) == 2.0

@@ -19,7 +19,7 @@ from services.common.runtimes.configuration import Wish
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """To be raised when calibrations that were made before are no longer good."""
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
-from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
-from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
 
+from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry, StreamAccessLogsMessage
 from gateway.figures.access_log_service import SERVICE, AccessLogService
 from tests.unit.gateway.figures.entries import entry
 
@@ -56,6 +55,7 @@ async def test_every_entry_of_every_batch_is_taken_once_in_its_order(log: Log) -
     await call.done_writing()
     assert await call == b""
     assert log.taken == ids
+    assert log.service.num_taken == 1_000
 
 
 async def test_what_cannot_be_read_loses_no_other_batch(log: Log, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,19 +6,19 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import pytest
 
 from gateway.figures import late_served
-from gateway.figures.entry import Entry, read_entry
 from gateway.figures.late_served import LateServed
-from gateway.figures.replica_channels import ReplicaChannels
+from gateway.figures.replicas import Replicas
 from gateway.proxy.admin import ProxiedReplica
-from runtime.served_ledger import ServedLedger
-from runtime.served_service import SERVED_SERVICE, served_handler
-from runtime.server import RpcServer
+from runtime.rpc.served.ledger import ServedLedger
+from runtime.rpc.served.service import SERVED_SERVICE, served_handler
+from runtime.server.server import RpcServer
 from tandem.common.v1.served_pb2 import Served
-from tests.unit.gateway.figures.entries import left
+from tests.unit.gateway.figures.entries import NEVER_ASKED, left, served
 
 HOST = "127.0.0.1"
 PATIENT = 60.0
@@ -43,16 +43,16 @@ class Room:
     """What has been recorded, by request id; a task asks."""
 
     def __init__(self, addresses: Iterable[str], patience_seconds: float) -> None:
-        self.channels = ReplicaChannels()
-        self.replicas = [ProxiedReplica("sequential", each, "", True, 0) for each in addresses]
-        self.late = LateServed(self.channels, self._record, patience_seconds)
+        self.replicas = Replicas({"sequential": list(addresses)})
+        self.told = [ProxiedReplica("sequential", each, "", False, 0) for each in addresses]
+        self.late = LateServed(self.replicas, self._record, patience_seconds)
         self.served: dict[str, Served | None] = {}
         self.times_recorded: Counter[str] = Counter()
         self._changed = asyncio.Condition()
 
-    def _record(self, entry: Entry, served: Served | None) -> None:
-        self.served[entry.request_id] = served
-        self.times_recorded[entry.request_id] += 1
+    def _record(self, raw: Any, served: Served | None) -> None:
+        self.served[raw.request.request_id] = served
+        self.times_recorded[raw.request.request_id] += 1
 
     async def recorded(self, count: int) -> None:
         async with asyncio.timeout(20):
@@ -72,25 +72,25 @@ async def backend() -> AsyncIterator[Backend]:
 @contextlib.asynccontextmanager
 async def room(*addresses: str, patience_seconds: float = PATIENT) -> AsyncIterator[Room]:
     running = Room(addresses, patience_seconds)
-    await running.channels.keep(running.replicas)
+    await running.replicas.update(running.told)
     task = asyncio.create_task(running.late.run())
     yield running
     task.cancel()
-    await running.channels.close()
+    await running.replicas.close()
 
 
-def entry_of(address: str, request_id: str) -> Entry:
+def entry_of(address: str, request_id: str) -> Any:
     host, _, port = address.rpartition(":")
     raw = left(upstream=(host, int(port)))
     raw.request.request_id = request_id
-    return read_entry(raw)
+    return raw
 
 
 async def test_what_the_backend_says_is_recorded(backend: Backend) -> None:
     async with room(backend.address) as here:
         for number in range(5):
             backend.keep(f"id-{number}", number)
-            assert here.late.take(entry_of(backend.address, f"id-{number}"))
+            here.late.take(entry_of(backend.address, f"id-{number}"))
         await here.recorded(5)
     assert {request_id: served.outputs for request_id, served in here.served.items() if served} == {
         f"id-{number}": number for number in range(5)
@@ -109,7 +109,7 @@ async def test_a_call_that_ends_after_its_entry_is_asked_for_again(
 
     monkeypatch.setattr(backend.ledger, "take", told)
     async with room(backend.address) as here:
-        assert here.late.take(entry_of(backend.address, "late"))
+        here.late.take(entry_of(backend.address, "late"))
         await asyncio.wait_for(asked.wait(), 20)
         assert here.served == {}
         backend.keep("late", 7)
@@ -119,7 +119,7 @@ async def test_a_call_that_ends_after_its_entry_is_asked_for_again(
 
 async def test_a_call_that_never_came_to_its_backend_is_recorded_without(backend: Backend) -> None:
     async with room(backend.address, patience_seconds=0.0) as here:
-        assert here.late.take(entry_of(backend.address, "unknown"))
+        here.late.take(entry_of(backend.address, "unknown"))
         await here.recorded(1)
     assert here.served == {"unknown": None}
 
@@ -131,8 +131,8 @@ async def test_a_backend_that_is_gone_keeps_nobody_else_waiting(backend: Backend
     await gone.server.stop(0)
     async with room(backend.address, address, patience_seconds=0.0) as here:
         backend.keep("a", 1)
-        assert here.late.take(entry_of(address, "b"))
-        assert here.late.take(entry_of(backend.address, "a"))
+        here.late.take(entry_of(address, "b"))
+        here.late.take(entry_of(backend.address, "a"))
         await here.recorded(2)
     assert here.served == {"a": Served(model="m", outputs=1), "b": None}
 
@@ -141,7 +141,7 @@ async def test_many_are_asked_for_in_batches(backend: Backend) -> None:
     async with room(backend.address) as here:
         for number in range(2_500):
             backend.keep(f"id-{number}", number)
-            assert here.late.take(entry_of(backend.address, f"id-{number}"))
+            here.late.take(entry_of(backend.address, f"id-{number}"))
         await here.recorded(2_500)
     assert sum(served.outputs for served in here.served.values() if served) == 2_500 * 2_499 // 2
 
@@ -149,26 +149,51 @@ async def test_many_are_asked_for_in_batches(backend: Backend) -> None:
 async def test_more_than_may_wait_do_not_wait(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(late_served, "MAX_WAITING", 3)
     async with room(backend.address) as here:
-        taken = [here.late.take(entry_of(backend.address, f"id-{number}")) for number in range(5)]
-        assert taken == [True, True, True, False, False]
+        for number in range(5):
+            here.late.take(entry_of(backend.address, f"id-{number}"))
+        assert here.served == {"id-3": None, "id-4": None}
         for number in range(3):
             backend.keep(f"id-{number}", 1)
-        await here.recorded(3)
-        assert here.late.take(entry_of(backend.address, "next"))
+        await here.recorded(5)
+        here.late.take(entry_of(backend.address, "next"))
+        assert "next" not in here.served
+        backend.keep("next", 1)
+        await here.recorded(6)
 
 
 async def test_a_replica_that_is_not_known_is_not_asked(backend: Backend) -> None:
     async with room() as here:
-        assert not here.late.take(entry_of(backend.address, "a"))
+        here.late.take(entry_of(backend.address, "a"))
+        assert here.served == {"a": None}
+
+
+@pytest.mark.parametrize(
+    ("is_asked", "fields"),
+    [
+        (True, {}),
+        (True, {"timeout": "100m", "duration": 0.1}),
+        (True, {"status": "4", "in_headers": True, "flags": ()}),  # its own timer, which sends no trailers of ours
+        (False, {"status": "0", "told": served(), "flags": ()}),
+        (False, NEVER_ASKED),
+        (False, {"upstream": None}),
+    ],
+)
+async def test_a_backend_is_asked_if_it_had_the_call_and_has_not_told(
+    backend: Backend, is_asked: bool, fields: dict[str, Any]
+) -> None:
+    async with room(backend.address) as here:
+        host, _, port = backend.address.rpartition(":")
+        here.late.take(left(**{"upstream": (host, int(port)), **fields}))
+        assert (len(here.served) == 0) is is_asked
 
 
 async def test_at_the_end_all_that_waits_is_recorded(backend: Backend) -> None:
     running = Room([backend.address], PATIENT)
-    await running.channels.keep(running.replicas)
+    await running.replicas.update(running.told)
     backend.keep("a", 3)
     for request_id in ("a", "unknown"):
-        assert running.late.take(entry_of(backend.address, request_id))
+        running.late.take(entry_of(backend.address, request_id))
     await running.late.finish()
-    await running.channels.close()
+    await running.replicas.close()
     assert running.served == {"a": Served(model="m", outputs=3), "unknown": None}
     assert set(running.times_recorded.values()) == {1}

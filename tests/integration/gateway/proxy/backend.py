@@ -9,8 +9,8 @@ from typing import Any
 
 import grpc
 
-from runtime.routes import PARALLEL, SEQUENTIAL, SERVICES
-from runtime.server import RpcServer
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
+from runtime.server.server import RpcServer
 from runtime.tls import ServerTls
 
 HOST = "127.0.0.1"

@@ -9,8 +9,6 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
-from gateway.proxy.endpoints import Endpoint
-
 A, IN = 1, 1
 TTL_SECONDS = 600  # as in Docker, where replicas come and go faster than that
 ANSWER, NO_SUCH_NAME = 0x8180, 0x8183
@@ -44,10 +42,11 @@ class Names(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def names() -> AsyncIterator[tuple[Names, Endpoint]]:
-    """Run one; yields it and its address."""
+async def names() -> AsyncIterator[tuple[Names, str]]:
+    """Run one; yields it and its address, as Envoy's configuration has it."""
     transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Names, ("127.0.0.1", 0))
     try:
-        yield protocol, Endpoint("127.0.0.1", transport.get_extra_info("sockname")[1])
+        port = transport.get_extra_info("sockname")[1]
+        yield protocol, f"[{{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}]"
     finally:
         transport.close()

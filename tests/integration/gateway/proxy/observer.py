@@ -8,40 +8,51 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
-from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
-from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from gateway.access.authorization import SERVICE as AUTHORIZATION
+from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
+from gateway.envoy.authorization_pb2 import CheckRequest, CheckResponse
+from gateway.figures.access_log_service import AccessLogService
 from gateway.proxy.sockets import Sockets
 
 Check = Callable[[Any], Any]
 
 
-class Observer(als_pb2_grpc.AccessLogServiceServicer, external_auth_pb2_grpc.AuthorizationServicer):
+class Observer:
     """Keeps the entries, and lets in whom `check` does."""
 
     def __init__(self) -> None:
         self.entries: list[Any] = []
         self.checks: list[Any] = []
-        self.check: Check = lambda request: external_auth_pb2.CheckResponse()
-        self._arrived = asyncio.Condition()
+        self.check: Check = lambda request: CheckResponse()
+        self._arrived = asyncio.Event()
 
-    async def StreamAccessLogs(self, messages: Any, context: Any) -> Any:
-        async for message in messages:
-            async with self._arrived:
-                self.entries += message.http_logs.log_entry
-                self._arrived.notify_all()
-        return als_pb2.StreamAccessLogsResponse()
+    def handlers(self) -> list[grpc.GenericRpcHandler]:
+        """Return the two services for a grpc.aio server."""
+        check = grpc.unary_unary_rpc_method_handler(
+            self._check,
+            request_deserializer=CheckRequest.FromString,
+            response_serializer=CheckResponse.SerializeToString,
+        )
+        authorization = grpc.method_handlers_generic_handler(AUTHORIZATION, {"Check": check})
+        return [AccessLogService(self._take).handler(), authorization]
 
-    async def Check(self, request: Any, context: Any) -> Any:
+    def _take(self, entry: HTTPAccessLogEntry) -> None:
+        self.entries.append(entry)
+        self._arrived.set()
+
+    async def _check(self, request: CheckRequest, _: object) -> CheckResponse:
         self.checks.append(request)
         return self.check(request)
 
     async def entry(self, count: int = 1) -> Any:
         """Return the `count`-th entry, waiting for it."""
-        async with asyncio.timeout(20), self._arrived:
-            await self._arrived.wait_for(lambda: len(self.entries) >= count)
+        async with asyncio.timeout(20):
+            while len(self.entries) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
         return self.entries[count - 1]
 
 
@@ -60,8 +71,7 @@ class Health(health_pb2_grpc.HealthServicer):
 async def observing(sockets: Sockets) -> AsyncIterator[Observer]:
     """Serve at the observer's socket."""
     observer, server = Observer(), grpc.aio.server()
-    als_pb2_grpc.add_AccessLogServiceServicer_to_server(observer, server)
-    external_auth_pb2_grpc.add_AuthorizationServicer_to_server(observer, server)
+    server.add_generic_rpc_handlers(observer.handlers())
     health_pb2_grpc.add_HealthServicer_to_server(Health(), server)
     reflection.enable_server_reflection((reflection.SERVICE_NAME, "grpc.health.v1.Health"), server)
     server.add_insecure_port(f"unix:{sockets.observer}")

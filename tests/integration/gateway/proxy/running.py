@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,16 +12,16 @@ import grpc
 
 from gateway.proxy import bootstrap
 from gateway.proxy.binary import find_envoy
-from gateway.proxy.endpoints import Endpoint
-from gateway.proxy.limits import Limits
 from gateway.proxy.process import Envoy
 from gateway.proxy.sockets import Sockets, private_sockets
+from gateway.proxy.template import Values
 from gateway.settings import GatewaySettings
+from gateway.tracing.settings import TracingSettings
 from tests.integration.gateway.proxy.backend import HOST, Backend
 from tests.integration.gateway.proxy.observer import Observer, observing
 
 # The waits of the defaults are for networks; all else is the same.
-QUICK = Limits(health_interval=0.1, health_timeout=1.0, dns_interval=0.1, log_flush=0.02)
+QUICK = {"health_interval": "0.1s", "health_timeout": "1s", "dns_interval": "0.1s", "log_flush": "0.02s"}
 
 
 @dataclass(frozen=True)
@@ -80,15 +79,15 @@ async def ended(call: Any) -> Ended:
 async def proxy(
     ar: Sequence[Backend] = (),
     gan: Sequence[Backend] = (),
-    limits: Limits = QUICK,
-    resolver: Endpoint | None = None,
+    limits: Values = QUICK,
+    tracing: TracingSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Proxy]:
     """Run Envoy before these backends, until the end of the block."""
     targets = {"ar_targets": [each.target for each in ar], "gan_targets": [each.target for each in gan]}
     chosen = GatewaySettings(port=0, http_port=0, **{**targets, **settings})
     with private_sockets() as sockets:
-        bootstrap.write(chosen, sockets, limits, resolver)
+        bootstrap.write(chosen, sockets, limits, tracing)
         envoy = Envoy(find_envoy(), sockets, chosen.workers)
         async with observing(sockets) as observer:
             await envoy.start()
@@ -104,9 +103,3 @@ def client(address: str, *options: tuple[str, int]) -> grpc.aio.Channel:
     unbounded = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
     everything = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0), *unbounded, *options]
     return grpc.aio.insecure_channel(address, options=everything)
-
-
-def free_port() -> int:
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

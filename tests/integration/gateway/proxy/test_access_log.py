@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from gateway.figures.access_log_service import AccessLogService
 from tests.integration.gateway.proxy.backend import (
     GENERATE,
     SCORE,
@@ -20,7 +20,6 @@ from tests.integration.gateway.proxy.backend import (
     never,
     sequential,
 )
-from tests.integration.gateway.proxy.observer import Observer
 from tests.integration.gateway.proxy.running import QUICK, Proxy, proxy
 
 
@@ -77,11 +76,11 @@ async def test_a_deadline_in_the_middle_of_a_stream_is_a_deadline(single: Proxy,
 async def test_entries_that_nobody_takes_are_counted(ar: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     stalled = asyncio.Event()
 
-    async def stall(self: Observer, messages: Any, context: Any) -> Any:
+    async def stall(self: AccessLogService, batches: Any, context: Any) -> Any:
         await stalled.wait()
 
-    monkeypatch.setattr(Observer, "StreamAccessLogs", stall)
-    async with proxy([ar], limits=replace(QUICK, connection_buffer=16_384, log_buffer=1024)) as running:
+    monkeypatch.setattr(AccessLogService, "_stream", stall)
+    async with proxy([ar], limits={**QUICK, "connection_buffer": 16_384, "log_buffer": 1024}) as running:
         written = dropped = 0
         async with asyncio.timeout(60):
             while not dropped:

@@ -8,12 +8,10 @@ from typing import Any
 
 import grpc
 import pytest
-from envoy.config.core.v3 import base_pb2
-from envoy.service.auth.v3 import external_auth_pb2
-from envoy.type.v3 import http_status_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.envoy import authorization_pb2
 from tests.integration.gateway.proxy.backend import SCORE, Backend
 from tests.integration.gateway.proxy.running import Proxy, proxy
 
@@ -28,24 +26,24 @@ async def guarded(ar: Backend, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 
 def headers(**values: str) -> list[Any]:
     return [
-        base_pb2.HeaderValueOption(
-            header=base_pb2.HeaderValue(key=key.replace("_", "-"), value=value),
-            append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+        authorization_pb2.HeaderValueOption(
+            header=authorization_pb2.HeaderValue(key=key.replace("_", "-"), value=value),
+            append_action=authorization_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
         )
         for key, value in values.items()
     ]
 
 
 def denied(**values: str) -> Any:
-    response = external_auth_pb2.DeniedHttpResponse(
-        status=http_status_pb2.HttpStatus(code=http_status_pb2.Forbidden), headers=headers(**values)
+    response = authorization_pb2.DeniedHttpResponse(
+        status=authorization_pb2.HttpStatus(code=403), headers=headers(**values)
     )
-    return external_auth_pb2.CheckResponse(status=status_pb2.Status(code=7), denied_response=response)
+    return authorization_pb2.CheckResponse(status=authorization_pb2.Status(code=7), denied_response=response)
 
 
 async def test_the_check_sees_the_key_and_the_path_and_says_whose_it_is(guarded: Proxy, ar: Backend) -> None:
-    guarded.observer.check = lambda request: external_auth_pb2.CheckResponse(
-        ok_response=external_auth_pb2.OkHttpResponse(headers=headers(tandem_caller="alice"))
+    guarded.observer.check = lambda request: authorization_pb2.CheckResponse(
+        ok_response=authorization_pb2.OkHttpResponse(headers=headers(tandem_caller="alice"))
     )
     metadata = (("authorization", "Bearer abc"), ("tandem-caller", "root"), ("other", "words"))
     assert (await guarded.call(SCORE, b"a", metadata=metadata)).code is grpc.StatusCode.OK
@@ -53,7 +51,6 @@ async def test_the_check_sees_the_key_and_the_path_and_says_whose_it_is(guarded:
     asked = check.attributes.request.http
     assert (asked.path, dict(asked.headers)["authorization"]) == (SCORE, "Bearer abc")
     assert "other" not in asked.headers
-    assert check.attributes.source.address.socket_address.address == "127.0.0.1"
     assert ar.calls[0].headers["tandem-caller"] == "alice"
     assert "tandem-peer" not in ar.calls[0].headers
     assert "authorization" not in ar.calls[0].headers, "a backend has no use for the key itself"

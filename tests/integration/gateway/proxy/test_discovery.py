@@ -8,7 +8,7 @@ import grpc
 
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, sequential
 from tests.integration.gateway.proxy.names import Names, names
-from tests.integration.gateway.proxy.running import Proxy, ended, proxy
+from tests.integration.gateway.proxy.running import QUICK, Proxy, ended, proxy
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 
@@ -30,7 +30,7 @@ async def until_known(running: Proxy, *addresses: str) -> None:
 async def test_replicas_come_and_go_with_their_name(ar: Backend) -> None:
     async with names() as (known, resolver):
         known.addresses = [HERE]
-        async with proxy(ar_targets=[f"ar.test:{ar.port}"], resolver=resolver) as running:
+        async with proxy(ar_targets=[f"ar.test:{ar.port}"], limits={**QUICK, "resolvers": resolver}) as running:
             assert (await running.call(SCORE)).code is grpc.StatusCode.OK
             twin = await a_twin(ar)
             known.addresses = [HERE, THERE]
@@ -71,7 +71,10 @@ async def stream_at(running: Proxy, wanted: Backend):  # type: ignore[no-untyped
 
 
 async def test_a_name_that_nobody_knows_yet_is_found_later(ar: Backend) -> None:
-    async with names() as (known, resolver), proxy(ar_targets=[f"ar.test:{ar.port}"], resolver=resolver) as running:
+    async with (
+        names() as (known, resolver),
+        proxy(ar_targets=[f"ar.test:{ar.port}"], limits={**QUICK, "resolvers": resolver}) as running,
+    ):
         assert (await running.call(SCORE)).details == "sequential backend is not ready"
         known.addresses = [HERE]
         await running.until_serving(1)
@@ -81,7 +84,7 @@ async def test_a_name_that_nobody_knows_yet_is_found_later(ar: Backend) -> None:
 async def test_a_resolver_that_does_not_answer_changes_nothing(ar: Backend) -> None:
     async with names() as (known, resolver):
         known.addresses = [HERE]
-        async with proxy(ar_targets=[f"ar.test:{ar.port}"], resolver=resolver) as running:
+        async with proxy(ar_targets=[f"ar.test:{ar.port}"], limits={**QUICK, "resolvers": resolver}) as running:
             known.is_silent, before = True, known.num_asked
             async with asyncio.timeout(20):
                 while known.num_asked < before + 3:

@@ -12,9 +12,8 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from gateway.proxy.limits import GRPC_PREFIX_BYTES, Limits
-from gateway.proxy.virtual_hosts import method_paths
-from runtime.routes import PARALLEL, SEQUENTIAL
+from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL, all_routes
 from tests.integration.gateway.proxy.backend import (
     GENERATE,
     SAMPLE,
@@ -32,13 +31,12 @@ REQUEST = bytes(range(256)) * 5
 
 async def test_every_method_gets_through_byte_for_byte(ar: Backend) -> None:
     async with parallel() as gan, proxy([ar], [gan]) as running:
-        for paradigm, backend in ((SEQUENTIAL, ar), (PARALLEL, gan)):
-            for path in method_paths(paradigm):
-                ended = await running.call(path, REQUEST)
-                assert ended.code is grpc.StatusCode.OK
-                assert set(ended.replies) == {REQUEST}
-                assert backend.calls[-1].path == path
-                assert ended.trailers["tandem-served-bin"] == SERVED
+        for route in all_routes():
+            ended = await running.call(route.path, REQUEST)
+            assert ended.code is grpc.StatusCode.OK
+            assert set(ended.replies) == {REQUEST}
+            assert {SEQUENTIAL: ar, PARALLEL: gan}[route.paradigm].calls[-1].path == route.path
+            assert ended.trailers["tandem-served-bin"] == SERVED
 
 
 async def test_a_stream_is_passed_on_message_by_message(single: Proxy, ar: Backend) -> None:
@@ -109,7 +107,9 @@ async def test_the_deadline_goes_to_the_backend_and_ends_its_work(single: Proxy,
 async def test_a_cancellation_reaches_the_backend(single: Proxy, ar: Backend) -> None:
     ar.answer = never
     call = single.stream(GENERATE)
-    await single.until_active(1)
+    async with asyncio.timeout(20):
+        while not ar.calls:
+            await asyncio.sleep(0.01)
     call.cancel()
     await asyncio.wait_for(ar.cancelled.wait(), 20)
     await single.until_active(0)
@@ -121,6 +121,7 @@ async def test_a_client_cannot_say_who_it_is_or_how_it_is_treated(single: Proxy,
         "tandem-arrived": "0.000001",
         "tandem-transport": "http",
         "tandem-peer": "10.0.0.1",
+        "tandem-traceparent": "somebody-else-s",
         "x-request-id": "mine",
         "x-envoy-max-retries": "100",
         "x-envoy-upstream-rq-timeout-ms": "1",
@@ -132,10 +133,16 @@ async def test_a_client_cannot_say_who_it_is_or_how_it_is_treated(single: Proxy,
     assert headers["tandem-transport"] == "grpc"
     assert re.fullmatch(r"127\.0\.0\.1:\d+", headers["tandem-peer"])
     assert (await single.observer.entry()).request.request_id == headers["x-request-id"] != "mine"
-    assert headers["traceparent"] == "00-1-2-03"
+    assert headers["traceparent"] == headers["tandem-traceparent"] == "00-1-2-03"
     entry = await single.observer.entry()
     started = entry.common_properties.start_time
     assert headers["tandem-arrived"] == f"{started.seconds}.{started.nanos // 1000:06d}"
+
+
+async def test_a_parent_that_is_nobody_s_is_removed(single: Proxy, ar: Backend) -> None:
+    await single.call(SCORE, metadata=(("tandem-traceparent", "somebody-else-s"),))
+    assert "tandem-traceparent" not in ar.calls[0].headers
+    assert "tandem-traceparent" not in (await single.observer.entry()).request.request_headers
 
 
 async def test_the_gateways_own_server_says_who_calls(single: Proxy, ar: Backend) -> None:
@@ -181,7 +188,7 @@ async def test_reflection_is_a_conversation(single: Proxy) -> None:
 async def test_a_message_as_large_as_backends_take_passes_and_a_larger_one_is_refused(
     single: Proxy, ar: Backend
 ) -> None:
-    largest = Limits().message - GRPC_PREFIX_BYTES
+    largest = MAX_MESSAGE_BYTES
     assert (await single.call(SCORE, b"a" * largest)).replies == [b"a" * largest]
     ended = await single.call(SCORE, b"a" * (largest + 1))
     assert (ended.code, len(ar.calls)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, 1)

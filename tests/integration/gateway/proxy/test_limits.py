@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import grpc
 import pytest
@@ -50,7 +49,7 @@ async def test_a_head_that_is_too_large_ends_itself_and_nothing_beside_it(single
 
 @pytest.mark.parametrize("port", ["grpc", "http"])
 async def test_a_head_that_does_not_end_is_cut_off(ar: Backend, port: str) -> None:
-    async with proxy([ar], limits=replace(QUICK, headers=0.2)) as running:
+    async with proxy([ar], limits={**QUICK, "headers": "0.2s"}) as running:
         if port == "grpc":
             async with connected(running.envoy.ports[port]) as connection:
                 await connection.send(frame(frames.HEADERS, 1, headers(SCORE)[:40]))
@@ -65,7 +64,7 @@ async def test_a_head_that_does_not_end_is_cut_off(ar: Backend, port: str) -> No
 
 
 async def test_a_request_that_does_not_end_is_cut_off_and_takes_no_place(ar: Backend) -> None:
-    async with proxy([ar], limits=replace(QUICK, request=0.3), max_in_flight=1) as running:
+    async with proxy([ar], limits={**QUICK, "request": "0.3s"}, max_in_flight=1) as running:
         async with connected(running.envoy.ports["grpc"]) as connection:
             head = frame(frames.HEADERS, 1, headers(SCORE), frames.END_HEADERS)
             await connection.send(head, frame(frames.DATA, 1, message(b"a" * 100)[:50]))
@@ -117,7 +116,7 @@ async def test_a_reader_that_stalls_is_given_up(ar: Backend) -> None:
             yield b"a" * 100_000
 
     ar.answer = endless
-    async with proxy([ar], limits=replace(QUICK, silence=0.5)) as running:
+    async with proxy([ar], limits={**QUICK, "silence": "0.5s"}) as running:
         async with connected(running.envoy.ports["grpc"], window=1000) as connection:
             flags = frames.END_HEADERS
             request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
@@ -133,7 +132,7 @@ async def test_a_finished_reply_that_nobody_takes_is_given_up(ar: Backend) -> No
         yield b"a" * 100_000
 
     ar.answer = large
-    quick = replace(QUICK, flush=0.3)
+    quick = {**QUICK, "flush": "0.3s"}
     async with (
         proxy([ar], limits=quick) as running,
         connected(running.envoy.ports["grpc"], window=1000) as connection,
@@ -159,7 +158,7 @@ async def test_one_connection_too_many_is_closed(ar: Backend) -> None:
 async def test_a_peer_that_vanishes_is_noticed(ar: Backend) -> None:
     """It does not answer pings: its streams end, and their work in the backend with them."""
     ar.answer = never
-    quick = replace(QUICK, keepalive_interval=0.3, keepalive_timeout=0.3)
+    quick = {**QUICK, "keepalive_interval": "0.3s", "keepalive_timeout": "0.3s"}
     async with proxy([ar], limits=quick) as running, connected(running.envoy.ports["grpc"]) as connection:
         request = frame(frames.DATA, 1, message(b""), frames.END_STREAM)
         await connection.send(frame(frames.HEADERS, 1, headers(GENERATE), frames.END_HEADERS), request)
@@ -175,7 +174,7 @@ async def test_connections_end_with_their_age_and_requests_do_not(ar: Backend) -
             yield b"%d" % number
 
     ar.answer = slow
-    async with proxy([ar], limits=replace(QUICK, connection_age=0.2)) as running:
+    async with proxy([ar], limits={**QUICK, "connection_age": "0.2s"}) as running:
         stream = asyncio.create_task(running.call(GENERATE))
         codes = [(await running.call(SCORE)).code for _ in range(30)]
         assert set(codes) == {grpc.StatusCode.OK}

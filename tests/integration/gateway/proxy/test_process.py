@@ -20,11 +20,11 @@ from gateway.proxy.binary import find_envoy
 from gateway.proxy.process import Envoy, EnvoyEnded
 from gateway.proxy.sockets import private_sockets
 from gateway.settings import GatewaySettings
-from runtime.server import PortInUse
+from runtime.server.server import PortInUse
 from tests.integration.gateway.proxy import frames
 from tests.integration.gateway.proxy.backend import GENERATE, SCORE, Backend, Call, never
 from tests.integration.gateway.proxy.frames import connected, frame, headers, message
-from tests.integration.gateway.proxy.running import Proxy, client, ended, proxy
+from tests.integration.gateway.proxy.running import QUICK, Proxy, client, ended, proxy
 
 
 class Held:
@@ -52,6 +52,14 @@ async def test_a_drain_loses_no_stream_and_sends_newcomers_away(single: Proxy, a
     assert [(result.code, result.replies) for result in results] == [(grpc.StatusCode.OK, [b"last"])] * 5
     assert await drained
     await single.observer.entry(5)
+
+
+async def test_the_last_entries_of_its_log_can_be_awaited(ar: Backend) -> None:
+    async with proxy([ar], limits={**QUICK, "log_flush": "1s"}) as running:
+        assert (await running.call(SCORE)).code is grpc.StatusCode.OK
+        assert not await running.envoy.until_logged(lambda: 0, 0.2)
+        assert await running.envoy.until_logged(lambda: len(running.observer.entries), 60)
+        assert len(running.observer.entries) == 1
 
 
 async def until_refused(address: str) -> None:

@@ -11,7 +11,7 @@
 extern "C" int tandem_http2_listen(const char* host, int port);
 extern "C" int tandem_http2_port(int listener);
 
-struct Record {
+struct Head {
     uint32_t size;
     uint8_t kind, flags;
     uint16_t path_size;
@@ -23,20 +23,28 @@ struct Record {
 static const std::string_view ok("grpc-status\0000\0tandem-echo\0yes\0", 30);
 
 static const std::string_view busy("grpc-status\0008\0", 14);
-static std::set<uint64_t> unanswered;
+static std::set<uint64_t> unanswered, turned_away;
 
-static void answer(Server& server, const Record& record, std::string_view path, std::string_view payload) {
+static void finish(Server& server, uint64_t call, std::string_view message) {
+    const Finished finished{call, message.data(), message.size(), ok.data(), ok.size()};
+    server.finish(&finished, 1);
+}
+
+static void answer(Server& server, const Head& record, std::string_view path, std::string_view payload) {
     if (path == "/echo/Many")
         for (int turn = 0; turn < 50; ++turn) server.send(record.call, payload);
     if (path == "/echo/Asleep") usleep(1'000'000);  // as Python does that is busy
     if (path == "/echo/Never") unanswered.insert(record.call);  // its deadline, or the client, ends it
-    else server.finish(record.call, &payload, ok);
+    else if (path == "/echo/Full") {
+        server.turn_away(record.call, busy, busy, 0);
+        turned_away.insert(record.call);
+    } else finish(server, record.call, payload);
 }
 
 static void take(Server& server) {
-    std::string_view records = server.events.take();
+    std::string_view records = server.events.take(64);
     while (!records.empty()) {
-        Record record;
+        Head record;
         memcpy(&record, records.data(), sizeof record);
         const std::string_view path = records.substr(sizeof record, record.path_size);
         const size_t payload_at = sizeof record + record.path_size + record.metadata_size;
@@ -46,9 +54,10 @@ static void take(Server& server) {
                 if (record.flags & (has_message | is_half_closed)) answer(server, record, path, payload);
                 break;
             case Kind::cancelled: unanswered.erase(record.call); break;
-            case Kind::writable: break;
+            case Kind::writable:
+            case Kind::refused: break;
             default:
-                if (unanswered.count(record.call) == 0) server.finish(record.call, &payload, ok);
+                if (unanswered.count(record.call) == 0) finish(server, record.call, payload);
         }
         records.remove_prefix(record.size);
     }
@@ -64,8 +73,9 @@ int main() {
     Server server(listener, limits, busy);
     server.start();
     for (pollfd of[] = {{server.events.descriptor(), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};;) {
-        poll(of, 2, -1);
+        poll(of, 2, turned_away.empty() ? -1 : 1);
         take(server);
+        std::erase_if(turned_away, [&](uint64_t each) { return !server.make_room(each, each % 3); });
         if (of[1].revents != 0) break;
     }
     server.drain();

@@ -183,3 +183,26 @@ async def test_calls_that_nobody_comes_to_are_refused_but_health_checks(program)
         assert codes.count(grpc.StatusCode.OK) == 50
         assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 150
         echo.end()
+
+
+async def test_calls_that_are_refused_like_others_before_them(program):
+    with running(program) as echo:
+        async with connected(echo.address) as connection:
+            await reset_rapidly(connection, "/echo/Full", b"\n\4name", 2000)
+        async with grpc.aio.insecure_channel(echo.address) as channel:
+            calls = [channel.unary_unary(f"/echo/{name}")(b"\n\4name") for _ in range(300) for name in ("Full", "One")]
+            codes = [await each.code() for each in calls]
+        assert set(codes[::2]) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert grpc.StatusCode.OK in codes[1::2]
+        echo.end()
+
+
+async def test_calls_that_came_before_a_refusal_and_were_not_begun(program):
+    with running(program) as echo:
+        async with grpc.aio.insecure_channel(echo.address) as channel:
+            names = ["Asleep", *["Full", "One"] * 200]
+            calls = [channel.unary_unary(f"/echo/{name}")(b"\n\4name") for name in names]
+            codes = [await each.code() for each in calls]
+        assert set(codes[1::2]) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert grpc.StatusCode.OK in codes[::2]
+        echo.end()

@@ -13,15 +13,15 @@ import transformers
 from prometheus_client import CollectorRegistry
 
 from runtime.models import ModelRepository
-from runtime.rpc import service_handler
-from runtime.served_ledger import ServedLedger
-from runtime.served_service import SERVED_SERVICE, served_handler
-from runtime.server import RpcServer
-from services.ar.kv_cache import CausalAttention
+from runtime.rpc.rpc import service_handler
+from runtime.rpc.served.ledger import ServedLedger
+from runtime.rpc.served.service import SERVED_SERVICE, served_handler
+from runtime.server.server import RpcServer
+from services.ar.api.service import ArServicer
+from services.ar.compute.kv_cache import CausalAttention
 from services.ar.metrics import ArMetrics
-from services.ar.service import ArServicer
+from services.ar.model.weights import load_transformer, open_checkpoint
 from services.ar.settings import ArSettings
-from services.ar.weights import load_transformer, open_checkpoint
 from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
 from tests.tiny_models import FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, add_image_model, add_to_repository
@@ -51,7 +51,7 @@ class Backend:
                     await asyncio.sleep(0)
                 # A whole request after the last one: the engine has obeyed all commands before it.
                 last = ar_pb2.GenerateRequest(model=model.name, sampling=ar_pb2.SamplingParams(max_tokens=1))
-                last.tokens.ids.append(model.vocab_size - 1)
+                last.tokens.ids.append(model.description.vocab_size - 1 - model.description.takes_steps)
                 await self.generate(last)
                 while self.sample("tandem_kv_blocks_used", model=model.name):
                     await asyncio.sleep(0)

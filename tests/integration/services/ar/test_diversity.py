@@ -5,13 +5,13 @@ import shutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from bench.quality import diversity_baseline
 from runtime.models import ModelRepository, sha256_of
 from services.ar.settings import ArSettings
-from services.common.diversity_baseline import load_baseline
+from services.common.diversity.baseline import load_baseline
 from tandem.ar.v1 import ar_pb2
 from tests.integration.services.ar.conftest import Backend, serving
 from tests.tiny_models import CLASS_NAMES, FIRST_CLASS_TOKEN, NUM_CLASSES, NUM_TOKENS, add_image_model
+from training.release import diversity_baseline
 
 ALARMS = "tandem_diversity_alarms_total"
 IMAGES = "tandem_diversity_images_total"
@@ -46,8 +46,11 @@ def collapse(folder) -> None:
     toml.write_text(toml.read_text().replace(released, sha256_of(file)))
 
 
+UNBOUNDED = {"device": "cpu", "diversity_every": 1, "diversity_max_per_second": 1e6}
+
+
 def settings(repository, **changes: object) -> ArSettings:
-    return ArSettings(models_dir=repository, models=["made"], **{"device": "cpu", "diversity_every": 1} | changes)
+    return ArSettings(models_dir=repository, models=["made"], **UNBOUNDED | changes)
 
 
 async def draw(backend: Backend, num_requests: int, seed: int | None = None, **sampling: object) -> None:

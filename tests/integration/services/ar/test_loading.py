@@ -129,7 +129,6 @@ def test_exactness_that_was_asked_for_is_had_or_refused(repository):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dtype": "int4"}, r"int4 is for files of 4 bits \(GGUF's Q4_0, Q4_1\), these weights are float32"),
         ({"dtype": "int8", "kernel": "torch"}, "int8 needs the native kernel, which is for CPUs"),
         ({"kernel": "native", "block_size": 8}, "no native kernel: block_size 8 is not a multiple of 16"),
         ({"dtype": "int8", "block_size": 8}, "no native kernel: block_size 8 is not a multiple of 16"),

@@ -1,25 +1,30 @@
 """The real language model, if it has been downloaded: its tokens are those of transformers, alone and in a batch.
 
-`python -m bench.greedy_parity` compares 20 prompts of 64 tokens; here are a few, so that a test run stays short.
+`python -m benchmarks.greedy_parity` compares 20 prompts of 64 tokens; here are a few, so that a test run stays short.
 """
 
 import asyncio
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
 import transformers
 from prometheus_client import CollectorRegistry
 
-from bench.prompts import PROMPTS
+from runtime.deadlines import Deadline
 from runtime.models import Model, ModelRepository
+from services.ar.api.sequential_model import SequentialModel
+from services.ar.constraints.constraint import Constraint
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.sequence import SampledToken, Sequence
 from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
-from services.ar.sampling_params import SamplingParams
-from services.ar.sequence import SampledToken, Sequence
-from services.ar.sequential_model import SequentialModel
+from services.ar.model.weights import load_transformer, open_checkpoint
 from services.ar.settings import ArSettings
-from services.ar.weights import load_transformer, open_checkpoint
+from tandem.measure.prompts import PROMPTS
+from tests.integration.services.ar.schemas import SCHEMAS
 from tests.rounding import HalfCacheAttention, round_activations
 
 pytestmark = pytest.mark.model
@@ -40,7 +45,8 @@ async def loaded(entry, request):
     settings = ArSettings(device="cpu", kernel="native", dtype=request.param)
     model = await load_and_start(entry, settings, ArMetrics(CollectorRegistry()))
     yield model
-    await model.engine.stop()
+    for part in model.parts:
+        await part.stop()
 
 
 async def greedy(model: SequentialModel, prompt: list[int], num_tokens: int) -> list[SampledToken]:
@@ -98,3 +104,30 @@ async def test_thirty_two_at_once_get_what_each_gets_alone(loaded):
     together = await asyncio.gather(*(greedy(loaded, prompt, 12) for prompt in prompts))
     for prompt, in_company in zip(prompts, together, strict=True):
         assert await greedy(loaded, prompt, 12) == in_company
+
+
+@pytest.mark.parametrize("loaded", ["int4"], indirect=True)
+async def test_answers_under_schemas_are_valid_and_the_same_alone(loaded):
+    prompt = loaded.codec.encode_chat([("user", "Describe anything you like, in JSON.")])
+    params = SamplingParams(seed=7, max_tokens=120)
+
+    async def sequence(schema: dict) -> Sequence:
+        constraint = Constraint("json_schema", (json.dumps(schema),))
+        (mask,) = await loaded.modality.parts[0].masks(constraint, 1, Deadline.after(60.0), "")
+        return Sequence(prompt, params, loaded.codec.eos_token_ids, token_mask=mask)
+
+    sequences = [await sequence(schema) for schema in SCHEMAS.values()]
+    stream = loaded.engine.submit(sequences)
+    while not stream.is_finished:
+        await stream.get()
+    ended = [each for each in sequences if each.is_complete]
+    assert len(ended) >= 18
+    for schema, each in zip(SCHEMAS.values(), sequences, strict=True):
+        if each.is_complete:
+            text = b"".join(loaded.codec.token_bytes(token_id) for token_id in each.output_token_ids)
+            jsonschema.validate(json.loads(text), schema)
+    alone = await sequence(SCHEMAS["person"])
+    stream = loaded.engine.submit([alone])
+    while not stream.is_finished:
+        await stream.get()
+    assert alone.output_token_ids == sequences[list(SCHEMAS).index("person")].output_token_ids

@@ -10,13 +10,13 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
-from runtime.rpc import service_handler
-from runtime.served_ledger import ServedLedger
-from runtime.served_service import SERVED_SERVICE, served_handler
-from runtime.server import RpcServer
+from runtime.rpc.rpc import service_handler
+from runtime.rpc.served.ledger import ServedLedger
+from runtime.rpc.served.service import SERVED_SERVICE, served_handler
+from runtime.server.server import RpcServer
 from services.common.runtimes.onnx_session import OnnxSession
+from services.gan.api.service import GanServicer
 from services.gan.metrics import GanMetrics
-from services.gan.service import GanServicer
 from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc

@@ -6,8 +6,8 @@ Prints "loading" once it waits.
 import threading
 from typing import Any
 
-from runtime.lifecycle import run_process
-from runtime.logs import configure_logging
+from runtime.process.lifecycle import run_process
+from runtime.process.logs import configure_logging
 from services.gan import image_model
 from services.gan.__main__ import main
 from services.gan.settings import GanSettings

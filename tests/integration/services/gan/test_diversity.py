@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bench.quality.diversity_baseline import main as measure_baseline
-from bench.quality.diversity_baseline import with_entry
 from runtime.models import ModelError, ModelRepository, sha256_of
-from services.common.diversity_baseline import load_baseline
+from services.common.diversity.baseline import load_baseline
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
-from tandem.cli.collapsed_onnx import write_narrowed, write_repeating
+from tandem.cli.models.collapse.network import write_narrowed, write_repeating
 from tandem.gan.v1 import gan_pb2
 from tests.integration.services.gan.conftest import Backend, running_backend, tiny_settings
 from tests.integration.services.gan.tiny_onnx import GREY, write_discriminator, write_generator, write_model_toml
+from training.release.diversity_baseline import main as measure_baseline
+from training.release.diversity_baseline import with_entry
 
 FOLDER = Path(__file__).parents[4] / "models" / "fashion-gan"
 
@@ -42,7 +42,13 @@ def replace_generator(repository: Path, write) -> None:
 def settings(repository: Path, **changes: object):
     return tiny_settings(
         repository,
-        **{"models": ["made"], "max_batch_size": 64, "max_queued_images": 4096, "max_images_per_stream": 100_000}
+        **{
+            "models": ["made"],
+            "diversity_max_per_second": 1e6,
+            "max_batch_size": 64,
+            "max_queued_images": 4096,
+            "max_images_per_stream": 100_000,
+        }
         | changes,
     )
 

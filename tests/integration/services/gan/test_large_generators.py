@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from bench.runtimes.random_generators import Shape, write_random_generator
+from benchmarks.runtimes.random_generators import Shape, write_random_generator
 from services.common.runtimes.openvino_session import is_installed, native_precisions
 from services.common.runtimes.rewrites.every import rewritten
 from services.gan.latents import draw_latents

@@ -13,6 +13,7 @@ import onnx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from benchmarks.harness.processes import free_port
 from services.common.runtimes.providers import num_cuda_devices
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
 from tests.integration.services.gan.tiny_onnx import write_model_toml
@@ -20,12 +21,6 @@ from tests.unit.services.common.runtimes import graphs
 from tests.unit.services.common.runtimes.graphs import generator_model
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.asynccontextmanager

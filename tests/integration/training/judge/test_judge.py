@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.quality.judge import Judge, judge_model, weights_of
-from bench.quality.reference import fashion_mnist
+from tandem.measure.quality.fashion_mnist import DEFAULT_FOLDER
+from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.reference import fashion_mnist
 from training import loop
-from training.dataset import DEFAULT_FOLDER
 from training.judge import export, train
 
 MODELS = Path(__file__).parents[4] / "models"

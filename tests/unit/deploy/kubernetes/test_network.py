@@ -8,6 +8,7 @@ from tests.unit.deploy.kubernetes.network import Network, Pod
 HERE, ELSEWHERE = {"kubernetes.io/metadata.name": "tandem"}, {"kubernetes.io/metadata.name": "elsewhere"}
 CLIENT = {"tandem-client": "true"}
 PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
+COLLECTOR = {"tandem-collector": "true"}
 OUTSIDE = {
     "labelled client": Pod(CLIENT, HERE),
     "client of a labelled namespace": Pod({}, {**ELSEWHERE, **CLIENT}),
@@ -17,6 +18,9 @@ OUTSIDE = {
     "grafana": Pod({"app.kubernetes.io/name": "grafana"}, {"kubernetes.io/metadata.name": "monitoring"}),
     "prometheus of somebody else": Pod(PROMETHEUS, ELSEWHERE),
     "proxy of a route": Pod({}, {"kubernetes.io/metadata.name": "envoy-gateway-system"}),
+    "collector": Pod(COLLECTOR, ELSEWHERE),
+    "collector of a labelled namespace": Pod({}, {**ELSEWHERE, **COLLECTOR}),
+    "collector beside ours": Pod(COLLECTOR, HERE),
     "dns": Pod({"k8s-app": "kube-dns"}, {"kubernetes.io/metadata.name": "kube-system"}),
 }
 
@@ -51,13 +55,15 @@ def test_who_reaches_which_port_of_ours(manifests, network, pods):
     assert found == expected(manifests)
 
 
-def test_what_ours_reach_outside_is_dns_for_the_gateway(network, pods):
+def test_what_ours_reach_outside_is_dns_and_a_collector_for_the_gateway(network, pods):
     found = {
         (process, target, protocol, port)
         for process in PROCESSES
         for target in OUTSIDE
         for protocol in ("TCP", "UDP")
-        for port in (53, 443)
+        for port in (53, 443, 4317)
         if network.lets(pods[process], pods[target], port, protocol)
     }
-    assert found == {("gateway", "dns", protocol, 53) for protocol in ("TCP", "UDP")}
+    collectors = ("collector of a labelled namespace", "collector beside ours")
+    to_collectors = {("gateway", collector, "TCP", 4317) for collector in collectors}
+    assert found == {("gateway", "dns", protocol, 53) for protocol in ("TCP", "UDP")} | to_collectors

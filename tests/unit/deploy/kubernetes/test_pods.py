@@ -5,9 +5,10 @@ import tomllib
 
 import pytest
 
-from gateway.proxy.limits import Limits
+from gateway.proxy.bootstrap import TEMPLATE
+from gateway.proxy.template import defaults
 from gateway.settings import GatewaySettings
-from runtime import grpcio_server
+from runtime.server import grpcio as grpcio_server
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, PROCESSES, ROOT
@@ -68,7 +69,7 @@ def test_a_pod_is_killed_only_after_all_that_it_was_promised(manifests, process)
     drain = float(manifests.environment(process)["TANDEM_DRAIN_SECONDS"])
     assert pod["terminationGracePeriodSeconds"] >= pre_stop + drain + MARGIN_SECONDS
     assert drain >= dict(grpcio_server.OPTIONS)["grpc.max_connection_age_grace_ms"] / 1000
-    assert drain >= Limits().connection_grace
+    assert drain >= float(defaults(TEMPLATE)["connection_grace"].removesuffix("s"))
     assert pre_stop >= 5
 
 
@@ -93,7 +94,7 @@ def test_what_a_pod_needs_is_reserved(manifests, process):
         assert resources["limits"]["cpu"].isdecimal()
     else:  # Envoy refuses requests before the pod is out of memory; the Python process takes the rest
         mebibytes = int(resources["limits"]["memory"].removesuffix("Mi"))
-        assert mebibytes >= Limits().heap / 2**20 + PYTHON_MEBIBYTES
+        assert mebibytes >= int(defaults(TEMPLATE)["heap"]) / 2**20 + PYTHON_MEBIBYTES
     on_gpu = manifests.variant.base == "overlays/gpu" and process in BACKENDS
     assert resources["limits"].get("nvidia.com/gpu") == (1 if on_gpu else None)
 

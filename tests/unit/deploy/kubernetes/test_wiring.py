@@ -7,7 +7,7 @@ import yaml
 
 from deploy.grafana.__main__ import FOLDER as GRAFANA
 from deploy.kubernetes.__main__ import RULES, TARGET, rendered
-from runtime.routes import SERVICES
+from runtime.rpc.routes import SERVICES
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, FOLDER, PROCESSES, VARIANTS
 from tests.unit.deploy.kubernetes.network import fits
 

@@ -9,32 +9,30 @@ from urllib.parse import unquote
 
 import grpc
 import pytest
-from envoy.service.auth.v3 import external_auth_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from gateway.access.access import Access, Caller
 from gateway.access.api_keys import ApiKey
 from gateway.access.authorization import Authorization
-from gateway.access.door import Door
+from gateway.envoy import authorization_pb2
 from runtime.errors import TandemError
 
 SAMPLE = "/tandem.gan.v1.GanService/Sample"
 
 
-class Refused:
-    def over_budget(self, paradigm: str, budget: str) -> None:
-        pass
+def nobody_is_told(paradigm: str, budget: str) -> None:
+    pass
 
 
 def key(**budgets: int) -> ApiKey:
     return ApiKey(name="alice", sha256=hashlib.sha256(b"secret").hexdigest(), **budgets)
 
 
-async def answer(door: Door, path: str = SAMPLE, **headers: str) -> external_auth_pb2.CheckResponse:
-    request = external_auth_pb2.CheckRequest()
+async def answer(access: Access, path: str = SAMPLE, **headers: str) -> authorization_pb2.CheckResponse:
+    request = authorization_pb2.CheckRequest()
     request.attributes.request.http.path = path
     request.attributes.request.http.headers.update(headers)
-    return await Authorization(door).check(request, None)
+    return await Authorization(access).check(request, None)
 
 
 def told(denied: Any) -> dict[str, str]:
@@ -42,7 +40,7 @@ def told(denied: Any) -> dict[str, str]:
 
 
 async def test_a_key_lets_in_under_its_identifier() -> None:
-    response = await answer(Door(Access([key()]), Refused()), authorization="Bearer secret")
+    response = await answer(Access([key()], nobody_is_told), authorization="Bearer secret")
     assert response.status.code == code_pb2.OK
     [option] = response.ok_response.headers
     assert (option.header.key, option.header.value) == ("tandem-caller", key().caller_id())
@@ -51,7 +49,7 @@ async def test_a_key_lets_in_under_its_identifier() -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": "Basic secret"}])
 async def test_no_key_or_a_wrong_one_is_unauthenticated(headers: dict[str, str]) -> None:
-    response = await answer(Door(Access([key()]), Refused()), **headers)
+    response = await answer(Access([key()], nobody_is_told), **headers)
     assert response.status.code != code_pb2.OK
     assert told(response)["grpc-status"] == str(grpc.StatusCode.UNAUTHENTICATED.value[0])
     assert told(response)["grpc-message"].startswith("an API key is needed")
@@ -59,9 +57,9 @@ async def test_no_key_or_a_wrong_one_is_unauthenticated(headers: dict[str, str])
 
 
 async def test_over_budget_says_when_to_come_back() -> None:
-    door = Door(Access([key(requests_per_minute=1)], lambda: 0.0), Refused())
-    await answer(door, authorization="Bearer secret")
-    refused = told(await answer(door, authorization="Bearer secret"))
+    access = Access([key(requests_per_minute=1)], nobody_is_told, lambda: 0.0)
+    await answer(access, authorization="Bearer secret")
+    refused = told(await answer(access, authorization="Bearer secret"))
     assert refused["grpc-status"] == str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
     encoded = refused["grpc-status-details-bin"]
     status = status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))
@@ -70,15 +68,15 @@ async def test_over_budget_says_when_to_come_back() -> None:
 
 
 async def test_a_method_that_is_not_there_costs_nothing() -> None:
-    door = Door(Access([key(requests_per_minute=1)], lambda: 0.0), Refused())
+    access = Access([key(requests_per_minute=1)], nobody_is_told, lambda: 0.0)
     for _ in range(3):
-        response = await answer(door, "/tandem.gan.v1.GanService/Nothing", authorization="Bearer secret")
+        response = await answer(access, "/tandem.gan.v1.GanService/Nothing", authorization="Bearer secret")
         assert response.HasField("ok_response")
 
 
-class Broken(Door):
+class Broken(Access):
     def __init__(self, error: Exception) -> None:
-        super().__init__(Access([key()]), Refused())
+        super().__init__([key()], nobody_is_told)
         self._error = error
 
     def admit(self, route: object, secret: str | None) -> Caller:

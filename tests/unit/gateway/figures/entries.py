@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
-from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
 from google.protobuf.duration_pb2 import Duration
 
+from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from tandem.common.v1.served_pb2 import Served
 from tandem.common.v1.timings_pb2 import Timings
 
 GENERATE = "/tandem.ar.v1.AutoregressiveService/Generate"
 SCORE = "/tandem.ar.v1.AutoregressiveService/Score"
 SAMPLE = "/tandem.gan.v1.GanService/Sample"
+
+START = 1_790_000_000_123_456_000
+"""Nanoseconds since 1970: when the requests arrived."""
 
 # In the order in which they happen.
 TIMES = {
@@ -56,11 +60,13 @@ def entry(
     response_code: int | None = 200,
     duration: float = 0.113,
     upstream: tuple[str, int] | None = ("127.0.0.1", 50051),
+    headers: Mapping[str, str] | None = None,
     **times: float | None,
 ) -> HTTPAccessLogEntry:
     """Return an entry: of a call that ended well, but for what is said; `None` as a time leaves it out."""
     raw = HTTPAccessLogEntry()
     common, request, response = raw.common_properties, raw.request, raw.response
+    common.start_time.FromNanoseconds(START)
     common.duration.CopyFrom(duration_of(duration))
     for name, seconds in {**TIMES, **times}.items():
         if seconds is not None:
@@ -71,9 +77,10 @@ def entry(
     if upstream:
         common.upstream_remote_address.socket_address.address, port = upstream
         common.upstream_remote_address.socket_address.port_value = port
-    request.path, request.request_id = path, "an id"
+    request.path, request.request_id, request.authority = path, "an id", "gateway.example:50050"
     named = {"tandem-transport": transport, "tandem-caller": caller, "grpc-timeout": timeout}
     request.request_headers.update({key: value for key, value in named.items() if value is not None})
+    request.request_headers.update(headers or {})
     if response_code is not None:
         response.response_code.value = response_code
     response.response_code_details = details

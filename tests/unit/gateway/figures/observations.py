@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.figures.observation import Observation
-from runtime.routes import all_routes
+from runtime.rpc.routes import all_routes
 
 ROUTES = {route.rpc: route for route in all_routes()}
 

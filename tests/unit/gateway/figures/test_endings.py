@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.figures.endings import timeout_seconds
-from gateway.figures.entry import read_entry
+from gateway.figures.log_entry import code_of, refusal_of, status_of, timeout_seconds
 from tests.unit.gateway.figures.entries import LEFT, entry, left, refused, served
 
 OVERFLOW = {"flags": ("upstream_overflow",), "details": "upstream_reset_before_response_started{overflow}"}
@@ -49,7 +48,7 @@ CODES: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("way", CODES)
 def test_the_code_is_what_the_client_saw(way: str) -> None:
     raw, code = CODES[way]
-    assert read_entry(raw).code == code
+    assert code_of(raw, status_of(raw)) == code
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_the_code_is_what_the_client_saw(way: str) -> None:
     ],
 )
 def test_who_turned_it_away(raw: Any, refusal: str) -> None:
-    assert read_entry(raw).refusal == refusal
+    assert refusal_of(raw, status_of(raw)) == refusal
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ class Gateway:
 
     def __init__(self) -> None:
         self.metrics = GatewayMetrics(CollectorRegistry())
-        self.history = History(self.metrics.totals)
+        self.history = History(self.metrics)
         self.now = 1000.0
         self.history.take(self.now)
 

@@ -36,8 +36,10 @@ def test_finished_request_is_counted_once_everywhere() -> None:
         of_phase = {"paradigm": "parallel", "model": "m", "phase": phase}
         assert value("tandem_phase_seconds_sum", of_phase) == seconds
     assert value("tandem_retries_total", {"paradigm": "parallel"}) == 2
-    assert metrics.requests_by_rpc_and_code("parallel") == {"Sample": {"OK": 1}}
-    assert metrics.requests_by_rpc_and_code("sequential") == {}
+    assert [(each, durations.num_observed) for each, durations in metrics.durations()] == [
+        ({**stream, "code": "OK"}, 1)
+    ]
+    assert list(metrics.outputs()) == [({"paradigm": "parallel", "model": "m", "unit": "image"}, 3)]
 
 
 def test_request_without_output_is_counted_not_timed() -> None:
@@ -103,14 +105,3 @@ def test_a_picture_in_sequence_is_its_tokens_and_an_image() -> None:
     stream = {**REQUEST, "paradigm": "sequential", "rpc": "Generate", "streaming": "true"}
     assert registry.get_sample_value("gen_ai_server_time_per_output_token_seconds_sum", stream) == 0.02
     assert registry.get_sample_value("gen_ai_server_time_to_first_token_seconds_count", stream) == 1
-
-
-def test_finished_buckets_are_of_all_that_ended_well_by_rpc() -> None:
-    metrics = GatewayMetrics(CollectorRegistry())
-    for transport in ("grpc", "http"):
-        metrics.record(observation(total_seconds=0.25, transport=transport))
-    metrics.record(observation(total_seconds=0.5, code="UNAVAILABLE"))
-    metrics.record(observation("Generate", total_seconds=1.0))
-    found = metrics.finished_buckets("parallel")
-    assert list(found) == ["Sample"]
-    assert (found["Sample"][0.25], found["Sample"][0.1], found["Sample"][float("inf")]) == (2, 0, 2)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.figures.entry import read_entry
+from gateway.figures.log_entry import served_of
 from gateway.figures.observation import Observation, observe
-from runtime.routes import all_routes
+from runtime.rpc.routes import all_routes
 from tandem.common.v1.served_pb2 import Served
 from tandem.common.v1.timings_pb2 import Timings
 from tests.unit.gateway.figures.entries import NEVER_ASKED, SAMPLE, TIMES, entry, left, refused, served
@@ -20,9 +20,8 @@ ROUTES = {route.path: route for route in all_routes()}
 
 
 def seen(raw: Any, told: Served | None = None) -> Observation:
-    read = read_entry(raw)
-    told = told or read.served
-    return observe(read, ROUTES[read.path], told.model if told else "unknown", told)
+    told = told or served_of(raw)
+    return observe(raw, ROUTES[raw.request.path], told.model if told else "unknown", told)
 
 
 def test_a_whole_life() -> None:

@@ -6,23 +6,42 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.figures.replicas import Replicas
-from gateway.proxy.admin import Counters, ProxiedReplica
+from gateway.proxy.admin import Admin, Counters, ProxiedReplica
 
 TARGETS = {"sequential": ["ar:50051", "127.0.0.1:1"], "parallel": []}
 FIRST = ProxiedReplica("sequential", "10.0.0.1:50051", "ar", True, 3)
 SECOND = ProxiedReplica("sequential", "127.0.0.1:1", "", False, 1)
 
 
-def told(*replicas: ProxiedReplica, dropped: int = 0) -> tuple[Replicas, CollectorRegistry]:
+class Told(Admin):
+    """Envoy's administration, which says what a test chooses."""
+
+    def __init__(self, *replicas: ProxiedReplica, dropped: int = 0) -> None:
+        self._replicas, self._dropped = list(replicas), dropped
+
+    async def replicas(self) -> list[ProxiedReplica]:
+        return self._replicas
+
+    async def counters(self) -> Counters:
+        return Counters(0, 0, self._dropped)
+
+
+@pytest.fixture(autouse=True)
+def _no_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens at these addresses."""
+    monkeypatch.setattr("gateway.figures.replica.LIST_MODELS_SECONDS", 0.0)
+
+
+async def told(*replicas: ProxiedReplica, dropped: int = 0) -> tuple[Replicas, CollectorRegistry]:
     registry = CollectorRegistry()
     known = Replicas(TARGETS)
     registry.register(known)
-    known.update(replicas, Counters(0, 0, dropped))
+    await known.poll(Told(*replicas, dropped=dropped))
     return known, registry
 
 
-def test_state_and_load_are_exported_by_replica_and_by_paradigm() -> None:
-    _, registry = told(FIRST, SECOND, dropped=7)
+async def test_state_and_load_are_exported_by_replica_and_by_paradigm() -> None:
+    _, registry = await told(FIRST, SECOND, dropped=7)
 
     def value(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(name, labels)
@@ -36,16 +55,16 @@ def test_state_and_load_are_exported_by_replica_and_by_paradigm() -> None:
     assert value("tandem_log_entries_dropped_total") == 7
 
 
-def test_a_name_without_an_address_serves_nothing() -> None:
-    known, registry = told(SECOND)
+async def test_a_name_without_an_address_serves_nothing() -> None:
+    known, registry = await told(SECOND)
     assert registry.get_sample_value("tandem_replica_serving", {"paradigm": "sequential", "target": "ar:50051"}) == 0
     assert known.problem("sequential") == (
         "sequential backend is not ready at 127.0.0.1:1; sequential backend has no address at ar:50051"
     )
 
 
-def test_a_name_that_envoy_gives_with_its_port_is_found() -> None:
-    known, _ = told(ProxiedReplica("sequential", "10.0.0.1:50051", "ar:50051", True, 0))
+async def test_a_name_that_envoy_gives_with_its_port_is_found() -> None:
+    known, _ = await told(ProxiedReplica("sequential", "10.0.0.1:50051", "ar:50051", True, 0))
     assert known.unresolved("sequential") == []
 
 
@@ -60,11 +79,11 @@ def test_nothing_is_known_before_envoy_has_told() -> None:
 
 
 @pytest.mark.parametrize(("replicas", "serves"), [((FIRST, SECOND), True), ((SECOND,), False), ((), False)])
-def test_one_replica_is_enough(replicas: tuple[ProxiedReplica, ...], serves: bool) -> None:
-    assert told(*replicas)[0].is_serving("sequential") is serves
+async def test_one_replica_is_enough(replicas: tuple[ProxiedReplica, ...], serves: bool) -> None:
+    assert (await told(*replicas))[0].is_serving("sequential") is serves
 
 
-def test_the_count_of_dropped_entries_never_falls() -> None:
-    known, registry = told(dropped=5)
-    known.update((), Counters(0, 0, 0))
+async def test_the_count_of_dropped_entries_never_falls() -> None:
+    known, registry = await told(dropped=5)
+    await known.poll(Told())
     assert registry.get_sample_value("tandem_log_entries_dropped_total", {}) == 5

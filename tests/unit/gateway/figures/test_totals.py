@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
+from gateway.figures.history import Series, totals_of
 from gateway.figures.metrics import GatewayMetrics
-from gateway.figures.totals import Series
 from runtime.metrics import SECONDS_BUCKETS
 from tests.unit.gateway.figures.observations import ROUTES, observation
 
@@ -41,13 +41,13 @@ def test_totals_are_what_the_registry_exports() -> None:
     def exported(name: str, le: str = "", **wanted: str) -> float:
         return sum(each.value for each in samples[name + le] if wanted.items() <= each.labels.items())
 
-    totals = metrics.totals.copy()
+    totals = totals_of(metrics)
     assert set(totals) == {Series(paradigm, model) for paradigm in ("sequential", "parallel") for model in "ab"}
     duration = "gen_ai_server_request_duration_seconds"
     for series, each in totals.items():
         labels = series._asdict()
-        assert each.num_finished == exported(f"{duration}_count", code="OK", **labels)
-        for bound, count in zip(SECONDS_BUCKETS, each.cumulative().values(), strict=False):
+        assert each.finished.num_observed == exported(f"{duration}_count", code="OK", **labels)
+        for bound, count in zip(SECONDS_BUCKETS, each.finished.cumulative().values(), strict=False):
             assert count == exported(f"{duration}_bucket", code="OK", le=floatToGoString(bound), **labels)
         for code, count in each.failed.items():
             assert count == exported("tandem_requests_total", code=code, **labels)
@@ -55,11 +55,10 @@ def test_totals_are_what_the_registry_exports() -> None:
             assert count == exported("tandem_outputs_total", unit=unit, **labels)
 
 
-def test_a_copy_stays_as_it_was() -> None:
+def test_what_was_told_stays_as_it_was() -> None:
     metrics = GatewayMetrics(CollectorRegistry())
     metrics.record(observation())
-    before = metrics.totals.copy()
+    before = totals_of(metrics)
     metrics.record(observation())
-    [(series, after)] = metrics.totals.copy().items()
-    assert (before[series].num_finished, after.num_finished) == (1, 2)
-    assert after.since(before[series]).num_finished == 1
+    [(series, after)] = totals_of(metrics).items()
+    assert (before[series].finished.num_observed, after.finished.num_observed) == (1, 2)

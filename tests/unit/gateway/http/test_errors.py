@@ -5,10 +5,9 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.http.errors import error_body, error_headers, http_status
-from gateway.http.upstream_error import UpstreamError
+from gateway.http.errors import UpstreamError, error_body, error_headers, http_status
 from runtime.errors import InvalidArgument, MessageTooLarge, ResourceExhausted, Unauthenticated, Unavailable
-from runtime.rpc import status_details
+from runtime.rpc.rpc import status_details
 
 STATUS = {
     "CANCELLED": 499, "UNKNOWN": 500, "INVALID_ARGUMENT": 400, "DEADLINE_EXCEEDED": 504, "NOT_FOUND": 404,
@@ -44,9 +43,9 @@ def test_retry_delay_is_exact_in_the_body_and_whole_in_the_header(seconds: float
     for each in (error, carried):
         body = error_body(each)
         assert float(body["error"]["details"][0]["retryDelay"].rstrip("s")) == seconds
-        assert error_headers(body) == [("retry-after", str(whole))]
-    assert error_headers(error_body(Unavailable("gone"))) == []
-    assert error_headers(error_body(Unauthenticated())) == [("www-authenticate", 'Bearer realm="tandem"')]
+        assert error_headers(body) == {"retry-after": str(whole)}
+    assert error_headers(error_body(Unavailable("gone"))) == {}
+    assert error_headers(error_body(Unauthenticated())) == {"www-authenticate": 'Bearer realm="tandem"'}
 
 
 def test_coming_back_does_not_help_a_message_that_is_too_large() -> None:

@@ -2,7 +2,7 @@ import grpc
 import pytest
 from grpc.aio import AioRpcError, Metadata
 
-from gateway.http.upstream_error import upstream_error
+from gateway.http.errors import upstream_error
 from runtime.errors import ModelFault
 
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import envoy.extensions
 import pytest
-from envoy.config.bootstrap.v3 import bootstrap_pb2
-from envoy.service.discovery.v3 import discovery_pb2
-from google.protobuf import json_format
 
 from gateway.proxy import bootstrap
 from gateway.proxy.binary import find_envoy
-from gateway.proxy.limits import Limits
 from gateway.proxy.sockets import Sockets, private_sockets
 from gateway.proxy.validate import validate
 from gateway.settings import GatewaySettings
+from gateway.tracing.settings import TracingSettings
 from tests.certificates import Authority
 
 
@@ -73,31 +67,45 @@ KINDS = (
 )
 
 
-def parsed(document: dict[str, Any]) -> Any:
-    """Parse it as Envoy does; a field that does not exist is an error, in the extensions too."""
-    for module in pkgutil.walk_packages(envoy.extensions.__path__, "envoy.extensions."):
-        if module.name.endswith("_pb2"):
-            importlib.import_module(module.name)
-    return json_format.ParseDict(document, bootstrap_pb2.Bootstrap())
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_field_exists_and_envoy_accepts_it(kind: str, sockets: Sockets, tmp_path: Path, ours: Authority) -> None:
+def test_envoy_knows_every_field_and_accepts_it(kind: str, sockets: Sockets, tmp_path: Path, ours: Authority) -> None:
     settings = settings_of(kind, tmp_path, ours)
-    parsed(bootstrap.document(settings, sockets))
     bootstrap.write(settings, sockets)
     assert validate(find_envoy(), sockets.bootstrap) == []
-    for file in sockets.folder.glob("*.json"):
-        if file != sockets.bootstrap:
-            json_format.ParseDict(json.loads(file.read_text()), discovery_pb2.DiscoveryResponse())
+
+
+SAMPLERS = {
+    "parentbased_always_on": ("parent_based", 1_000_000),
+    "parentbased_always_off": ("parent_based", 0),
+    "parentbased_traceidratio": ("parent_based", 12_500),
+    "traceidratio": ("trace_id_ratio_based", 12_500),
+    "always_on": ("trace_id_ratio_based", 1_000_000),
+}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("kind", ["plain", "one paradigm", "everything"])
+def test_with_traces_envoy_decides_as_the_sampler_does(
+    sampler: Any, kind: str, sockets: Sockets, tmp_path: Path, ours: Authority
+) -> None:
+    settings = settings_of(kind, tmp_path, ours)
+    tracing = TracingSettings(endpoint="http://collector:4317", sampler=sampler, ratio=0.0125)
+    document = bootstrap.document(settings, sockets, tracing=tracing)
+    bootstrap.write(settings, sockets, tracing=tracing)
+    assert validate(find_envoy(), sockets.bootstrap) == []
+    assert "tracing" not in manager_of(document, "http")
+    for listener in ("grpc", "internal"):
+        found = manager_of(document, listener)["tracing"]["provider"]["typed_config"]["sampler"]
+        name, share = SAMPLERS[sampler]
+        assert found["name"].endswith(f".{name}")
+        root = found["typed_config"].get("wrapped_sampler", found)["typed_config"]
+        assert root["sampling_percentage"] == {"numerator": share, "denominator": "MILLION"}
 
 
 def test_a_misspelt_field_is_found(sockets: Sockets) -> None:
     document = bootstrap.document(GatewaySettings(), sockets)
     manager = document["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     manager["stream_idle_timeuot"] = manager.pop("stream_idle_timeout")
-    with pytest.raises(json_format.ParseError, match="stream_idle_timeuot"):
-        parsed(document)
     sockets.bootstrap.write_text(json.dumps(document))
     assert "stream_idle_timeuot" in " ".join(validate(find_envoy(), sockets.bootstrap))
 
@@ -116,7 +124,8 @@ def manager_of(document: dict[str, Any], listener: str) -> dict[str, Any]:
 
 
 def filters_of(document: dict[str, Any], listener: str) -> list[str]:
-    return [each["name"].rpartition(".")[2] for each in manager_of(document, listener)["http_filters"]]
+    filters = manager_of(document, listener)["http_filters"]
+    return [each["name"].rpartition(".")[2] for each in filters if not each.get("disabled")]
 
 
 def test_settings_are_where_they_belong(sockets: Sockets) -> None:
@@ -169,10 +178,15 @@ def test_the_administration_is_a_socket_in_the_private_folder(sockets: Sockets) 
 
 
 def test_limits_are_injected(sockets: Sockets) -> None:
-    document = bootstrap.document(GatewaySettings(), sockets, Limits(headers=0.25, keepalive_interval=3))
+    document = bootstrap.document(GatewaySettings(), sockets, {"headers": "0.25s", "keepalive_interval": "3s"})
     manager = manager_of(document, "grpc")
     assert manager["request_headers_timeout"] == "0.25s"
     assert manager["http2_protocol_options"]["connection_keepalive"]["interval"] == "3s"
+
+
+def test_a_limit_that_is_not_there_is_an_error(sockets: Sockets) -> None:
+    with pytest.raises(KeyError, match="no place for heaedrs"):
+        bootstrap.document(GatewaySettings(), sockets, {"heaedrs": "1s"})
 
 
 @pytest.mark.parametrize(

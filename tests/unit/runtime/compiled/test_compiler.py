@@ -4,7 +4,7 @@ import pytest
 
 from runtime.compiled.compiler import CompilerFailed, compile_shared, find_compiler
 from tests.alive_pipe import alive_pipe
-from tests.unit.services.ar.native.tiny_kernel import write_compiler, write_source
+from tests.unit.services.ar.compute.native.tiny_kernel import write_compiler, write_source
 
 LIMIT_SECONDS = 60.0
 

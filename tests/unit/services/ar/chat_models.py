@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from services.ar.checkpoint import Checkpoint
-from services.ar.text_codec import TextCodec
+from services.ar.codecs.text_codec import TextCodec
+from services.ar.model.checkpoint import Checkpoint
 
 _TEXT = (
     "The two clocks in the station had been made by the same hand, and still they never agreed. One of them counted "

@@ -1,11 +1,11 @@
 from prometheus_client import CollectorRegistry
 
-from services.ar.block_pool import BlockPool
-from services.ar.drafter import Drafter
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.drafter import Drafter
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import SampledToken, Sequence
 from services.ar.metrics import ArMetrics, EngineMetrics, NetworkMetrics
-from services.ar.sampling_params import SamplingParams
-from services.ar.scheduler import Scheduler
-from services.ar.sequence import SampledToken, Sequence
 
 MODEL = {"model": "m"}
 
@@ -27,7 +27,7 @@ def test_counters_of_a_model_are_there_before_its_first_request():
     for outcome in ("finished", "cancelled", "failed"):
         assert registry.get_sample_value("tandem_sequences_total", {**MODEL, "outcome": outcome}) == 0
         labels = {**MODEL, "network": "decoder", "outcome": outcome}
-        assert registry.get_sample_value("tandem_images_total", labels) == 0
+        assert registry.get_sample_value("tandem_codec_images_total", labels) == 0
 
 
 def test_a_step_is_counted_by_its_tokens_and_its_batch():

@@ -51,7 +51,7 @@ def test_without_a_name_the_content_tells(models, kind, expected):
     ],
 )
 def test_where_several_would_do_a_name_is_needed(models, kind):
-    with pytest.raises(NotFound, match="there are: "):
+    with pytest.raises(NotFound, match="name one of: "):
         worker(*models).get_for("", kind)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from services.common.bounds import check_bounds
+from services.common.bounds import check_bounds, check_int
 
 
 def check(values: np.ndarray, low: float = -2.0, high: float = 3.0) -> None:
@@ -42,3 +42,14 @@ def test_exactly_what_lies_between_passes(numbers):
     else:
         with pytest.raises(InvalidArgument):
             check(values)
+
+
+@pytest.mark.parametrize("value", [1, 5])
+def test_both_ends_are_accepted(value):
+    assert check_int("count", value, 1, 5) == value
+
+
+@pytest.mark.parametrize("value", [0, 6])
+def test_beyond_them_the_range_is_named(value):
+    with pytest.raises(InvalidArgument, match=f"count: {value} is not accepted; accepted: 1 to 5"):
+        check_int("count", value, 1, 5)

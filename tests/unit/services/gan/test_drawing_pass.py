@@ -5,11 +5,12 @@ import pytest
 
 from runtime.deadlines import Deadline
 from runtime.errors import ModelFault
-from services.common.batch_request import BatchRequest, Slice
-from services.common.images import to_uint8
+from services.common.batching.request import BatchRequest, Slice
+from services.common.images.encoding import to_uint8
 from services.gan.drawing import Drawing
-from services.gan.drawing_pass import DrawingPass, Drawn, Rows, merged_latents
+from services.gan.drawing_pass import DrawingPass, Drawn, Part, merged_latents
 from services.gan.latents import draw_labels, draw_latents
+from services.gan.random_words import RandomWords
 
 LATENT_DIM = 6
 VECTORS = np.linspace(-1, 1, 5 * LATENT_DIM, dtype=np.float32).reshape(5, LATENT_DIM)
@@ -31,8 +32,10 @@ def drawing(**changes) -> Drawing:
     return Drawing(**(fields | changes))
 
 
-def part(wanted: Drawing, start: int, stop: int, first_index: int = 0) -> Slice[Rows, Drawn]:
-    request = BatchRequest(Rows(wanted, first_index), stop, Deadline.after(None), 0.0, SimpleNamespace())
+def part(wanted: Drawing, start: int, stop: int, first_index: int = 0) -> Slice[Part, Drawn]:
+    request = BatchRequest(
+        (wanted, range(first_index, first_index + stop)), stop, Deadline.after(None), 0.0, SimpleNamespace()
+    )
     return Slice(request, start, stop)
 
 
@@ -72,7 +75,8 @@ def test_rows_count_from_the_first_index_of_their_part():
 
 
 def test_a_model_without_classes_gets_none():
-    latents = merged_latents([(drawing(num_classes=0), range(2)), (drawing(num_classes=0, seed=1), range(3))])
+    parts = [(drawing(num_classes=0), range(2)), (drawing(num_classes=0, seed=1), range(3))]
+    latents = merged_latents(parts, RandomWords())
     assert latents.labels is None
     assert latents.vectors.shape == (5, LATENT_DIM)
 

@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from tandem.cli import findings
+from tandem.cli.doctor import findings
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
@@ -13,7 +13,7 @@ def test_doctor_says_that_they_are_not_there(monkeypatch):
     monkeypatch.setattr(findings, "find_spec", lambda name: None)
     [_, finding] = findings.libraries()  # the first is Envoy, which is no package of Python's
     assert finding.name == "torch, onnxruntime"
-    assert "tandem-serving[servers]" in finding.value
+    assert "pip install '.[servers]'" in finding.value
 
 
 def test_a_command_that_needs_one_ends_with_a_line(capsys):
@@ -21,7 +21,7 @@ def test_a_command_that_needs_one_ends_with_a_line(capsys):
         raise ModuleNotFoundError("No module named 'gguf'", name="gguf")
     assert ended.value.exit_code == FAILED
     assert (
-        "gguf is missing: install it with `pip install 'tandem-serving[servers]'`"
+        "gguf is missing: in a checkout of Tandem, run `make setup` or `pip install '.[servers]'`"
         in capsys.readouterr().err.replace("\n", " ")
     )
 
@@ -32,5 +32,5 @@ def test_a_module_of_ours_that_is_missing_is_a_fault():
 
 
 def test_what_processes_need_is_looked_for_before_they_start():
-    with pytest.raises(ValueError, match=r"nowhere_to_be_found is missing: .*tandem-serving\[servers\]"):
+    with pytest.raises(ValueError, match=r"nowhere_to_be_found is missing: .*make setup.*\.\[servers\]"):
         need_packages("servers", "torch", "nowhere_to_be_found")

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from runtime.errors import InvalidArgument, ReplyTooLarge
-from runtime.rpc import status_details
+from runtime.rpc.rpc import status_details
 from tandem import client
 from tandem.client.errors import Metadata, rpc_error
 

@@ -109,6 +109,12 @@ def test_every_field_of_a_model_is_told() -> None:
     )
     assert_plain(sequential)
     assert_plain(parallel)
+    sampling = ar_pb2.SamplingParams(temperature=0.5, top_k=20)
+    [recommending] = replies.sequential_models(
+        ar_pb2.ListModelsResponse(models=[ar_pb2.Model(default_sampling=sampling)])
+    )
+    assert recommending.default_sampling == {"temperature": 0.5, "top_k": 20}
+    assert sequential.default_sampling == {}
     assert {field.name for field in ar_pb2.Model.DESCRIPTOR.fields} == set(asdict(sequential))
     assert {field.name for field in gan_pb2.Model.DESCRIPTOR.fields} == set(asdict(parallel))
     assert sequential.image_shape == (1, 2, 3)

@@ -60,6 +60,33 @@ def test_values_that_only_the_server_can_judge_pass() -> None:
     assert (sampling.top_p, sampling.n) == (2.0, 10**9)
 
 
+@pytest.mark.parametrize(
+    ("options", "kind", "value"),
+    [
+        ({"json_schema": {"type": "null"}}, "json_schema", '{"type": "null"}'),
+        ({"json_schema": "{}"}, "json_schema", "{}"),
+        ({"json_object": True}, "json_object", True),
+        ({"regex": "a+"}, "regex", "a+"),
+        ({"lark": "start: A"}, "lark", "start: A"),
+    ],
+)
+def test_each_constraint_goes_to_its_field(options: Any, kind: str, value: object) -> None:
+    sampling = generate_request("x", options).sampling
+    assert sampling.WhichOneof("constraint") == kind
+    assert getattr(sampling, kind) == value
+
+
+def test_texts_to_choose_from_are_several_or_one() -> None:
+    assert list(generate_request("x", {"choice": ["a", "b"]}).sampling.choice.texts) == ["a", "b"]
+    assert list(generate_request("x", {"choice": "ab"}).sampling.choice.texts) == ["ab"]
+    assert generate_request("x", {"choice": []}).sampling.WhichOneof("constraint") == "choice"
+
+
+def test_two_constraints_are_refused() -> None:
+    with pytest.raises(ValueError, match="regex and choice: give one of them"):
+        generate_request("x", {"regex": "a", "choice": ["a"]})
+
+
 def test_an_unknown_option_is_refused() -> None:
     with pytest.raises(TypeError, match="top_q"):
         generate_request("x", {"top_q": 1})  # type: ignore[typeddict-unknown-key]

@@ -14,8 +14,8 @@ from services.common.runtimes.batch_plan import LARGEST_COMPILED, BatchPlan, siz
     [
         (1, (1,)),
         (3, (1, 2, 3)),
-        (64, (1, 2, 4, 8, 16, 32, 64)),
-        (48, (1, 2, 4, 8, 16, 32, 48)),
+        (64, (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64)),
+        (40, (1, 2, 4, 6, 8, 12, 16, 24, 32, 40)),
         (4096, sizes_up_to(64)),
     ],
 )
@@ -51,6 +51,7 @@ def test_before_anything_was_measured_each_compiled_size_is_one_pass():
     plan = BatchPlan(unmeasured(sizes))
     assert [list(plan.split(size)) for size in sizes] == [[size] for size in sizes]
     assert list(plan.split(40)) == [32, 8]
+    assert list(plan.split(23)) == [24]
 
 
 def test_batches_beyond_the_largest_size():

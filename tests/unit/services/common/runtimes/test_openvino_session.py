@@ -1,5 +1,8 @@
 """OpenVINO draws what ONNX Runtime draws, each sample the same in any batch, and says what it cannot do."""
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -100,3 +103,13 @@ def test_a_graph_that_holds_its_batch_size_is_a_model_error(tmp_path):
     file = saved(model, tmp_path / "fixed.onnx")
     with pytest.raises(ModelError, match="OpenVINO"):
         OpenVinoModel(file, "float32", 1, 1).session(PLAN)
+
+
+def test_openvino_starts_without_its_telemetry():
+    program = (
+        "import sys, threading; from services.common.runtimes.openvino_session import native_precisions;"
+        "native_precisions();"
+        "print([each for each in sys.modules if each.startswith('openvino_telemetry.')], threading.active_count())"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["[]", "1"]

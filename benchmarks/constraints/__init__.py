@@ -1,0 +1,1 @@
+"""What holding outputs to a constraint costs the engine."""

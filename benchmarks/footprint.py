@@ -1,0 +1,86 @@
+"""Memory of the three processes under load, and the time each takes to be ready.
+
+    python -m benchmarks.footprint
+
+Starts them as `tandem up` does, runs 32 texts of 512 tokens (prompt and output) and 64 requests of 64 images at the
+same time, and prints each process's peak. The last line of stdout is JSON.
+"""
+
+import asyncio
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.printing import show
+from benchmarks.harness.processes import free_port, serving
+from tandem.measure.generator.generator import generator
+from tandem.measure.generator.trials import Trials
+from tandem.measure.report.sentences.audits import audit_problem, audit_text
+from tandem.measure.report.tables.table import Row, Table
+from tandem.measure.results.audits import Audits
+from tandem.measure.scenario import Scenario
+
+MEBIBYTE_KIB = 1024
+TEXT_MODEL = "smollm2-135m-instruct"
+
+
+TEXTS = {"kind": "text", "delivery": "streamed", "model": TEXT_MODEL, "prompt_tokens": 400, "output_tokens": 112}
+IMAGES = {"kind": "images", "delivery": "unary", "images": 64}
+
+
+async def load(address: str) -> Audits:
+    """Fill the KV cache and the batcher at once; return what the load generators say of themselves."""
+    trials = Trials(most_attempts=1)
+    async with generator(address) as texts, generator(address) as images:
+        await asyncio.gather(
+            trials.run(texts, "texts", _at_once(TEXTS, 32)), trials.run(images, "images", _at_once(IMAGES, 64))
+        )
+    return trials.summary()
+
+
+def _at_once(work: dict[str, Any], number: int) -> Scenario:
+    """Return so many requests of a work, all of them at a time."""
+    return Scenario.model_validate(
+        {
+            "works": [work],
+            "load": {"loop": "closed", "concurrency": number},
+            "num_requests": number,
+            "warm_up_seconds": 0.0,
+            "drain_seconds": 300.0,
+        }
+    )
+
+
+def peak_mebibytes(pid: int) -> float:
+    """Return the most memory that a process ever had resident (Linux)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / MEBIBYTE_KIB
+
+
+def main() -> None:
+    ar, gan, gateway = free_port(), free_port(), free_port()
+    targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
+    plan = (
+        ("services.ar", ar, "--metrics-port", str(free_port())),
+        ("services.gan", gan, "--metrics-port", str(free_port())),
+        ("gateway", gateway, "--http-port", str(free_port()), *targets),
+    )
+    ready, peaks = {}, {}
+    with ExitStack() as stack:
+        pids = {}
+        for module, port, *flags in plan:
+            started = time.monotonic()
+            pids[module] = stack.enter_context(serving(module, "--port", str(port), *flags, port=port)).pid
+            ready[module] = round(time.monotonic() - started, 2)
+        audits = asyncio.run(load(f"127.0.0.1:{gateway}"))
+        peaks = {module: round(peak_mebibytes(pid), 1) for module, pid in pids.items()}
+    rows = [Row((module, str(peak), str(ready[module]))) for module, peak in peaks.items()]
+    rows.append(Row(("together", str(round(sum(peaks.values()), 1)), "")))
+    report = {"benchmark": "footprint", "peak_mebibytes": peaks, "ready_seconds": ready, "audits": audits}
+    table = Table(("process", "peak memory, MiB", "ready after, s"), rows)
+    show(table, report, (audit_text(audits), audit_problem(audits)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Both backends without models, in one process: ready-made replies as fast as the server can send them.
+
+`python -m benchmarks.generator.fake_backend` prints its port and serves until it is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvloop
+
+from runtime.rpc.rpc import Call, service_handler
+from runtime.server.server import RpcServer
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
+from tandem.common.v1.timings_pb2 import Timings
+from tandem.gan.v1 import gan_pb2
+
+SERVICES = {
+    "sequential": ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"],
+    "parallel": gan_pb2.DESCRIPTOR.services_by_name["GanService"],
+}
+
+
+class _NoObserver:
+    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
+        pass
+
+    def refused(self, rpc: str, code: str, count: int) -> None:
+        pass
+
+
+class _Sequential:
+    """Generate sends max_tokens messages of one token, without waiting."""
+
+    _token = ar_pb2.GenerateResponse(token_ids=[1], text_delta="word ")
+    _timings = Timings(queue_seconds=1e-6, prefill_seconds=1e-6, decode_seconds=1e-6, total_seconds=4e-6)
+    _end = ar_pb2.GenerateResponse(finish_reason=ar_pb2.FINISH_REASON_LENGTH, timings=_timings)
+
+    async def generate(self, request: Any, call: Call) -> AsyncIterator[Any]:
+        for _ in range(request.sampling.max_tokens):
+            yield self._token
+        yield self._end
+
+    async def complete(self, request: Any, call: Call) -> Any:
+        return ar_pb2.CompleteResponse(timings=self._timings)
+
+    async def score(self, request: Any, call: Call) -> Any:
+        return ar_pb2.ScoreResponse(likelihoods=[ar_pb2.Likelihood(total_logprob=-1.0)], timings=self._timings)
+
+    async def tokenize(self, request: Any, call: Call) -> Any:
+        """A token is a byte."""
+        ids = list(request.text.encode())
+        return ar_pb2.TokenizeResponse(ids=ids, tokens=[bytes([each]) for each in ids])
+
+    async def detokenize(self, request: Any, call: Call) -> Any:
+        text = bytes(request.ids)
+        return ar_pb2.DetokenizeResponse(text=text.decode(errors="replace"), tokens=[bytes([each]) for each in text])
+
+    async def describe_tokenizer(self, request: Any, call: Call) -> Any:
+        return ar_pb2.DescribeTokenizerResponse(model="fake-text", eos_token_ids=[0])
+
+    async def list_models(self, request: Any, call: Call) -> Any:
+        return ar_pb2.ListModelsResponse(models=[ar_pb2.Model(name="fake-text", modality="text")])
+
+
+class _Parallel:
+    """Sample sends one ready 28 x 28 image."""
+
+    _timings = Timings(queue_seconds=1e-6, compute_seconds=1e-6, total_seconds=3e-6)
+    _image = images_pb2.ImageBatch(shape=[1, 28, 28, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=bytes(784))
+    _reply = gan_pb2.SampleResponse(images=_image, timings=_timings)
+
+    async def sample(self, request: Any, call: Call) -> Any:
+        return self._reply
+
+    async def sample_stream(self, request: Any, call: Call) -> AsyncIterator[Any]:
+        for _ in range(request.sample.count):
+            yield gan_pb2.SampleStreamResponse(part=self._reply)
+
+    async def discriminate(self, request: Any, call: Call) -> Any:
+        return gan_pb2.DiscriminateResponse(scores=[0.0])
+
+    async def list_models(self, request: Any, call: Call) -> Any:
+        return gan_pb2.ListModelsResponse(models=[gan_pb2.Model(name="fake-gan")])
+
+
+async def serve() -> None:
+    """Serve on a free port until cancelled."""
+    servicers = {"sequential": _Sequential(), "parallel": _Parallel()}
+    handlers = [service_handler(SERVICES[name], servicer, _NoObserver()) for name, servicer in servicers.items()]
+    server = RpcServer("127.0.0.1", 0, handlers, [service.full_name for service in SERVICES.values()])
+    await server.start()
+    await server.health.set_serving(True)
+    print(server.port, flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(serve())

@@ -1,0 +1,85 @@
+"""How the cost grows: images a second over batch, clients and image size, beside bare loops of the same generators.
+
+    python -m benchmarks.growth [--models fashion-gan random-64 random-128] [--rounds 3] [--seconds 0.6] [--out out]
+
+Writes growth.json and growth.md. Each model is served as it is by default, and opened in this process as the service
+opens it; loads and bare loops take turns. The random ones have 13 million parameters and colour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.growth.work import BARS, WORKS, measured, served
+from benchmarks.harness.clients import SENDER, open_client
+from benchmarks.harness.figures import Figures, Spreads
+from benchmarks.harness.printing import table_of, write
+from benchmarks.harness.servers import ROOT
+from benchmarks.hop.document import surroundings
+from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
+from runtime.models import ModelRepository
+from tandem.measure.formats import decimals
+from tandem.measure.report.tables.table import Cell, value_cell
+from tandem.measure.results.value import Value
+
+
+def figures_of(name: str, rounds: int, seconds: float) -> Figures:
+    """Measure one model, of the repository or of random weights."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = ROOT / "models"
+        if name in SHAPES:
+            folder = Path(temporary)
+            write_random_generator(folder / name, SHAPES[name])
+        with served(ModelRepository(folder).get(name), folder) as it:
+            return measured(it, open_client(SENDER), list(WORKS), rounds, seconds)
+
+
+def page(spreads: Spreads, models: Sequence[str], around: str) -> str:
+    """Return the page in Markdown."""
+    rates = [each for each in spreads if not each.endswith(" share")]
+    shares = [each for each in spreads if each.endswith(" share")]
+    cells: list[Sequence[str | Cell]] = [
+        [each, *(value_cell(spreads[each][name], decimals(0)) for name in models)] for each in rates
+    ]
+    parts: list[Sequence[str | Cell]] = [
+        [_with_bar(each), *(value_cell(spreads[each][name], decimals(2)) for name in models)] for each in shares
+    ]
+    return (
+        f"# How the cost of the parallel service grows\n\n{around}\n\n"
+        "Images a second, median (lowest-highest) of the rounds. `bare N`: all instances in a loop with batches of N"
+        " and nothing around them; `NxM`: N images a request, M clients, the service with client on the same cores.\n\n"
+        + table_of(["images/s", *models], cells)
+        + "\n\nShare of the bare loop of the same round, with the largest batch that the load fills.\n\n"
+        + table_of(["share", *models], parts)
+        + "\n"
+    )
+
+
+def _with_bar(share: str) -> str:
+    bar = BARS.get(share.removesuffix(" share"))
+    return share.removesuffix(" share") + (f" (bar {bar})" if bar else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["fashion-gan", *SHAPES])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.6, help="of each load and bare loop")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for growth.json and growth.md")
+    options = parser.parse_args()
+    around = surroundings(None, ("openvino", "onnxruntime-gpu"))
+    spreads: dict[str, dict[str, Value]] = {}
+    for name in options.models:
+        for figure, each in figures_of(name, options.rounds, options.seconds).spreads().items():
+            spreads.setdefault(figure, {}).update(each)
+    results = {"bench": "growth", "surroundings": asdict(around), "rounds": options.rounds, "figures": spreads}
+    text = f"{around.processor}, {around.num_cores} cores, {around.date}, commit {around.commit}."
+    write(options.out, "growth", results, page(spreads, options.models, text))
+
+
+if __name__ == "__main__":
+    main()

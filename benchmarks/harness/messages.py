@@ -1,0 +1,120 @@
+"""What is asked and what is answered: requests for a picture from either paradigm, and replies without a model."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2, served_pb2
+from tandem.common.v1.timings_pb2 import Timings
+from tandem.gan.v1 import gan_pb2
+
+SAMPLE = "/tandem.gan.v1.GanService/Sample"
+SAMPLE_STREAM = "/tandem.gan.v1.GanService/SampleStream"
+GENERATE = "/tandem.ar.v1.AutoregressiveService/Generate"
+GAN_MODEL, AR_MODEL = "fashion-gan", "fashion-ar"
+
+FAST_MESSAGES = 64
+"""Messages of a stream that comes as fast as it can."""
+
+_NUM_REQUESTS = 256
+_NUM_CLASSES = 10
+_NOTHING = Timings(queue_seconds=1e-6, total_seconds=2e-6, mean_batch_size=1)
+
+
+def sample_requests(count: int = 1) -> Sequence[bytes]:
+    """Return requests for `count` images each, of all classes and many seeds."""
+    return _serialised(
+        gan_pb2.SampleRequest(model=GAN_MODEL, count=count, labels=[seed % _NUM_CLASSES], seed=seed)
+        for seed in range(_NUM_REQUESTS)
+    )
+
+
+def stream_requests() -> Sequence[bytes]:
+    """Return a request for images that come one after another."""
+    return _serialised(
+        [gan_pb2.SampleStreamRequest(sample=gan_pb2.SampleRequest(model=GAN_MODEL, count=FAST_MESSAGES))]
+    )
+
+
+def generate_requests() -> Sequence[bytes]:
+    """Return requests for one streamed picture each, of all classes and many seeds."""
+    return _serialised(
+        ar_pb2.GenerateRequest(
+            model=AR_MODEL, class_label=seed % _NUM_CLASSES, sampling=ar_pb2.SamplingParams(seed=seed)
+        )
+        for seed in range(_NUM_REQUESTS)
+    )
+
+
+def _serialised(messages: Iterable[Message]) -> Sequence[bytes]:
+    return [each.SerializeToString() for each in messages]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A ready-made answer: `count` times `message`, then `last`, `per_second` messages a second (0: all at once)."""
+
+    path: str
+    message: Message
+    count: int = 1
+    per_second: float = 0.0
+    last: Message | None = None
+    served: served_pb2.Served | None = None
+
+    def line(self) -> str:
+        """Return the answer as a line of the backend's plan."""
+        trailer = base64.b64encode(self.served.SerializeToString()).decode().rstrip("=") if self.served else "-"
+        last = self.last.SerializeToString().hex() if self.last is not None else "-"
+        message = self.message.SerializeToString().hex() or "-"
+        return f"{self.path} {trailer} {self.count} {self.per_second:g} {message} {last}\n"
+
+
+def plan(tokens: int, per_second: float) -> str:
+    """Return the plan of a backend of both paradigms: one 28 x 28 image, or so many tokens at this pace."""
+    serving = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
+    answers = (
+        Ready("/grpc.health.v1.Health/Check", serving),
+        Ready("/grpc.health.v1.Health/Watch", serving, count=1_000_000, per_second=0.2),
+        Ready(
+            "/tandem.ar.v1.AutoregressiveService/ListModels",
+            ar_pb2.ListModelsResponse(models=[ar_pb2.Model(name=AR_MODEL, modality="image")]),
+        ),
+        Ready(
+            "/tandem.gan.v1.GanService/ListModels",
+            gan_pb2.ListModelsResponse(models=[gan_pb2.Model(name=GAN_MODEL)]),
+        ),
+        _image(),
+        _fast_images(),
+        _tokens(tokens, per_second),
+    )
+    return "".join(each.line() for each in answers)
+
+
+def _image() -> Ready:
+    image = images_pb2.ImageBatch(shape=[1, 28, 28, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=bytes(784))
+    reply = gan_pb2.SampleResponse(images=image, labels=[0], seed=1, timings=_NOTHING)
+    return Ready(SAMPLE, reply, served=_served(GAN_MODEL, 1))
+
+
+def _fast_images() -> Ready:
+    """Messages as small as those of a token: what counts is the message."""
+    image = images_pb2.ImageBatch(shape=[1, 8, 8, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=bytes(64))
+    part = gan_pb2.SampleStreamResponse(part=gan_pb2.SampleResponse(images=image))
+    last = gan_pb2.SampleStreamResponse(part=gan_pb2.SampleResponse(images=image, timings=_NOTHING))
+    return Ready(SAMPLE_STREAM, part, FAST_MESSAGES - 1, last=last, served=_served(GAN_MODEL, FAST_MESSAGES))
+
+
+def _tokens(count: int, per_second: float) -> Ready:
+    token = ar_pb2.GenerateResponse(token_ids=[1], text_delta="word ")
+    last = ar_pb2.GenerateResponse(finish_reason=ar_pb2.FINISH_REASON_LENGTH, timings=_NOTHING)
+    return Ready(GENERATE, token, count, per_second, last, _served(AR_MODEL, count))
+
+
+def _served(model: str, outputs: int) -> served_pb2.Served:
+    return served_pb2.Served(model=model, outputs=outputs, first_outputs=1, timings=_NOTHING, backend_seconds=2e-6)

@@ -1,0 +1,115 @@
+"""Server processes for benchmarks: started on free ports, ready when health says so, ended by pid."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import grpc
+import psutil
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tandem.cli.servers.ports import free_ports
+
+READY_SECONDS = 120.0
+END_SECONDS = 30.0
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    return free_ports(1)[0]
+
+
+@contextmanager
+def serving(
+    module: str, *flags: str, port: int, cwd: Path | None = None, variables: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `python -m module flags` in `cwd`, wait until it is SERVING on `port`, end it with SIGTERM.
+
+    `variables` are added to the environment.
+    """
+    with running([sys.executable, "-m", module, *flags], lambda: is_serving(port), cwd, variables) as process:
+        yield process
+
+
+@contextmanager
+def running(
+    command: Sequence[str],
+    is_ready: Callable[[], bool],
+    cwd: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server in `cwd`, wait until it is ready, end it with SIGTERM.
+
+    What it has started ends with it. Raises RuntimeError, with the end of what it said, if it does not become ready.
+    """
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=cwd, env={**os.environ, **(variables or {})})
+        try:
+            if not _becomes_ready(process, is_ready):
+                log.seek(0)
+                raise RuntimeError(f"{' '.join(command[:3])} did not become ready:\n{log.read().decode()[-2000:]}")
+            yield process
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    descendants = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    try:
+        process.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise RuntimeError(
+            f"process {process.pid} was killed: it had not ended {END_SECONDS:g} s after SIGTERM"
+        ) from None
+    finally:
+        _kill_those_left(descendants)
+
+
+def _kill_those_left(processes: list[psutil.Process]) -> None:
+    _, left = psutil.wait_procs(processes, timeout=5)
+    for each in left:
+        each.kill()
+    psutil.wait_procs(left, timeout=5)
+
+
+@contextmanager
+def matched_pair() -> Iterator[str]:
+    """Run both backends, with one model of the matched pair each, and the gateway; yield the gateway's address."""
+    ar, gan, door = free_port(), free_port(), free_port()
+    targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
+    with (
+        serving("services.ar", *_at(ar), "--metrics-port", str(free_port()), "--models", "fashion-ar", port=ar),
+        serving("services.gan", *_at(gan), "--metrics-port", str(free_port()), "--models", "fashion-gan", port=gan),
+        serving("gateway", *_at(door), "--http-port", str(free_port()), *targets, port=door),
+    ):
+        yield f"127.0.0.1:{door}"
+
+
+def _at(port: int) -> tuple[str, str]:
+    return "--port", str(port)
+
+
+def _becomes_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + READY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if is_ready():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def is_serving(port: int) -> bool:
+    """Return whether a server on this port of this machine says that it is SERVING."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, suppress(grpc.RpcError):  # it does not listen yet
+        request = health_pb2.HealthCheckRequest()
+        response = health_pb2_grpc.HealthStub(channel).Check(request, wait_for_ready=True, timeout=1.0)
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+    return False

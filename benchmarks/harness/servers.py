@@ -1,0 +1,100 @@
+"""The servers of a measurement: backends with and without models, and the gateway of this tree or of an earlier one."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.messages import AR_MODEL, GAN_MODEL
+from benchmarks.harness.processes import free_port, serving
+
+ROOT = Path(__file__).parents[2]
+DIRECT, BEFORE, NOW = "direct", "before", "now"
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Ports of the two paradigms' backends, which may be the same; None: there is none of that paradigm."""
+
+    ar: int | None
+    gan: int
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A gateway in front of backends; `pid` leads all its processes."""
+
+    name: str
+    port: int
+    http_port: int
+    pid: int
+
+
+@contextlib.contextmanager
+def model_less(program: Path, plan: str) -> Iterator[Backends]:
+    """Run the compiled backend of both paradigms with its plan."""
+    with tempfile.NamedTemporaryFile("w", suffix=".plan") as file:
+        file.write(plan)
+        file.flush()
+        command = [str(program), file.name]
+        # It ends with its standard input, so it cannot outlive this process.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            try:
+                yield Backends(port, port)
+            finally:
+                process.stdin.close()
+
+
+@contextlib.contextmanager
+def with_models() -> Iterator[Backends]:
+    """Run both backends with the matched pair of models."""
+    ar, gan = free_port(), free_port()
+    with (
+        serving("services.ar", *_ports(ar, "--metrics-port"), "--models", AR_MODEL, port=ar),
+        serving("services.gan", *_ports(gan, "--metrics-port"), "--models", GAN_MODEL, port=gan),
+    ):
+        yield Backends(ar, gan)
+
+
+@contextlib.contextmanager
+def gateway(name: str, tree: Path, backends: Backends, variables: Mapping[str, str] | None = None) -> Iterator[Hop]:
+    """Run the gateway of a source tree in front of the backends, with `variables` in its environment."""
+    port, http_port = free_port(), free_port()
+    ar = "" if backends.ar is None else f"127.0.0.1:{backends.ar}"
+    targets = (f"--ar-targets={ar}", f"--gan-targets=127.0.0.1:{backends.gan}")
+    flags = ("--port", str(port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
+    with serving("gateway", *flags, port=port, cwd=tree, variables=variables) as process:
+        yield Hop(name, port, http_port, process.pid)
+
+
+def _ports(port: int, other: str) -> tuple[str, ...]:
+    return "--port", str(port), other, str(free_port()), "--log-level", "WARNING"
+
+
+@contextlib.contextmanager
+def earlier_tree(commit: str) -> Iterator[Path | None]:
+    """Yield a folder with the sources of a commit of this repository; None if it cannot be had."""
+    with tempfile.TemporaryDirectory(prefix="tandem-before-") as folder:
+        archive = Path(folder) / "sources.tar"
+        command = ["git", "archive", "-o", str(archive), commit]
+        try:
+            ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+        except OSError:  # no git
+            yield None
+            return
+        if ended.returncode != 0:
+            yield None
+            return
+        tree = Path(folder) / "tree"
+        with tarfile.open(archive) as sources:
+            sources.extractall(tree, filter="data")
+        archive.unlink()
+        yield tree

@@ -1,0 +1,80 @@
+"""What the hop must reach, and whether it does: each bar is judged by the worst of its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.harness.figures import Spreads
+from benchmarks.hop.clock import CALLERS, LONE, PARADIGMS, SITUATIONS
+from benchmarks.hop.overload import OVERLOAD
+from tandem.measure.results.value import Value
+
+_COMPARED = ("load_50", "load_90")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """`figures` must each have a median whose magnitude is at most `bar`, or at least, if `is_floor`."""
+
+    what: str
+    figures: tuple[str, ...]
+    bar: float
+    aim: float
+    unit: str
+    is_floor: bool = False
+
+    def worst(self, spreads: Spreads, contender: str) -> Value | None:
+        """Return the spread of the figure that is furthest from the bar; None if any of them was not measured."""
+        found = [spreads.get(name, {}).get(contender) for name in self.figures]
+        measured = [each for each in found if each is not None]
+        if len(measured) < len(found):
+            return None
+        choose = min if self.is_floor else max
+        return choose(measured, key=lambda each: abs(each.value))
+
+    def is_met(self, spreads: Spreads, contender: str) -> bool | None:
+        """Return whether the contender is on the right side; None if it was not measured."""
+        worst = self.worst(spreads, contender)
+        if worst is None:
+            return None
+        median = abs(worst.value)
+        return median >= self.bar if self.is_floor else median <= self.bar
+
+
+def _of(what: str, situations: Sequence[str], paradigms: Sequence[str] = PARADIGMS) -> tuple[str, ...]:
+    return tuple(f"{paradigm}.{situation}.{what}" for situation in situations for paradigm in paradigms)
+
+
+_QUANTILES = tuple(name for what in ("p50_error", "p99_error") for name in _of(what, _COMPARED))
+_RATIOS = tuple(f"ratio.{situation}.error" for situation in (LONE, CALLERS, *_COMPARED))
+
+BARS = (
+    Bar("CPU of the hop, a unary request, 32 clients", ("unary_32_connections_cpu_ms",), 0.08, 0.06, "ms"),
+    Bar("CPU of the hop, a streamed message, paced 32 x 200/s", ("paced_apart_cpu_ms",), 0.04, 0.025, "ms"),
+    Bar("added at p50, one client", ("added_unary_p50_ms",), 0.25, 0.15, "ms"),
+    Bar("unary requests a second, 32 clients", ("unary_32_connections_per_second",), 8000, 10000, "/s", True),
+    Bar("residual at p50, a lone image", _of("residual_share", [LONE], ["parallel"]), 0.15, 0.05, "%"),
+    Bar("residual at p50, 32 callers' images", _of("residual_share", [CALLERS], ["parallel"]), 0.10, 0.05, "%"),
+    Bar("client's p50 over the proxy's, a lone image", _of("client_over_proxy", [LONE], ["parallel"]), 0.15, 0.10, "%"),
+    Bar(
+        "Prometheus' p50 and p99 off the client's, 0.5 and 0.9 of the capacity (worst of 8)",
+        _QUANTILES,
+        0.10,
+        0.05,
+        "%",
+    ),
+    Bar("ratio sequential/parallel, Prometheus off the client's (worst of 4)", _RATIOS, 0.10, 0.05, "%"),
+    Bar(
+        "open loop at the closed loop's rate, delivered (worse of 2)",
+        _of("delivered", ["load_100"]),
+        0.95,
+        1.0,
+        "%",
+        True,
+    ),
+    Bar("overload, 4 times the peak: goodput (worse of 2)", _of("goodput", [OVERLOAD]), 0.90, 1.0, "%", True),
+    Bar("overload: refusals' p50 (worse of 2)", _of("refusal_p50_ms", [OVERLOAD]), 10, 1, "ms"),
+    Bar("overload: refusals' p99 (worse of 2)", _of("refusal_p99_ms", [OVERLOAD]), 50, 10, "ms"),
+    Bar("requests that the metrics and the client count differently", _of("miscounted", SITUATIONS), 0, 0, ""),
+)

@@ -1,0 +1,103 @@
+"""The clock before real models: what /metrics says of requests whose times the client knows exactly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from benchmarks.harness.clients import Client
+from benchmarks.harness.figures import Figures
+from benchmarks.harness.load import Array, LoadFailed, Run, Target, closed_loop, open_loop, poisson
+from benchmarks.harness.messages import GENERATE, SAMPLE, generate_requests, sample_requests
+from benchmarks.harness.servers import NOW, Hop
+from benchmarks.hop.durations import NUM_CALLERS, Durations
+from benchmarks.hop.overload import add_overload, measure_overload
+from benchmarks.hop.seen import Seen
+from tandem.measure.results.metrics_page import read
+
+PARADIGMS = ("parallel", "sequential")
+LONE, CALLERS = "lone", f"{NUM_CALLERS}_callers"
+LOADS = {"load_50": 0.5, "load_90": 0.9, "load_100": 1.0}
+SITUATIONS = (LONE, CALLERS, *LOADS)
+_WARM_UP_SECONDS = 1.0
+_COUNTED_WITHIN_SECONDS = 5.0
+
+
+def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, figures: Figures, seed: int) -> None:
+    """Measure each hop once, and the one of this tree also in open loop at shares of its own capacity."""
+    for hop in hops:
+        seen: dict[tuple[str, str], Seen] = {}
+        for paradigm in PARADIGMS:
+            seen[LONE, paradigm] = _closed(client, hop, paradigm, 1, durations.lone)
+            seen[CALLERS, paradigm] = _closed(client, hop, paradigm, NUM_CALLERS, durations.many_callers)
+        if hop.name == NOW:
+            for situation, load in LOADS.items():
+                for paradigm in PARADIGMS:
+                    capacity = seen[CALLERS, paradigm].run.per_second
+                    starts = poisson(load * capacity, durations.open_loop, seed)
+                    seen[situation, paradigm] = _open(client, hop, paradigm, starts)
+                    figures.add(
+                        f"{paradigm}.{situation}.delivered", hop.name, seen[situation, paradigm].run.delivered_share()
+                    )
+            for paradigm in PARADIGMS:
+                peak = seen[CALLERS, paradigm].run.per_second
+                target = _target(hop, paradigm)
+                run = measure_overload(client, target, peak, durations.open_loop, seed)
+                add_overload(figures, hop.name, paradigm, run, peak)
+        for (situation, paradigm), each in seen.items():
+            _add(figures, hop.name, f"{paradigm}.{situation}", each)
+        for situation in dict.fromkeys(situation for situation, _ in seen):
+            _add_ratio(figures, hop.name, situation, seen[situation, "sequential"], seen[situation, "parallel"])
+
+
+def warm_up(client: Client, hop: Hop) -> None:
+    """Send a second of requests of each paradigm, which are not measured: the first ones find cold caches."""
+    for paradigm in PARADIGMS:
+        _closed(client, hop, paradigm, NUM_CALLERS, _WARM_UP_SECONDS)
+
+
+def _target(hop: Hop, paradigm: str) -> Target:
+    if paradigm == "parallel":
+        return Target(hop.port, SAMPLE, sample_requests())
+    return Target(hop.port, GENERATE, generate_requests())
+
+
+def _closed(client: Client, hop: Hop, paradigm: str, callers: int, seconds: float) -> Seen:
+    target = _target(hop, paradigm)
+    return _seen(hop, paradigm, lambda: closed_loop(client, target, callers, seconds, keep_replies=True))
+
+
+def _open(client: Client, hop: Hop, paradigm: str, starts: Array) -> Seen:
+    target = _target(hop, paradigm)
+    return _seen(hop, paradigm, lambda: open_loop(client, target, starts))
+
+
+def _seen(hop: Hop, paradigm: str, load: Callable[[], Run]) -> Seen:
+    """Run the load; read the metrics before it, and behind it once they have counted every request.
+
+    Raises LoadFailed if no request ended OK.
+    """
+    before = read(f"127.0.0.1:{hop.http_port}")
+    run = load()
+    if not run.num_ok:
+        raise LoadFailed(f"{hop.name}: none of {len(run.status)} requests ended OK, {paradigm}")
+    deadline = time.monotonic() + _COUNTED_WITHIN_SECONDS
+    while True:
+        seen = Seen(run, read(f"127.0.0.1:{hop.http_port}").since(before), paradigm)
+        if seen.num_counted >= len(run.status) or time.monotonic() >= deadline:
+            return seen
+        time.sleep(0.1)
+
+
+def _add(figures: Figures, hop: str, where: str, seen: Seen) -> None:
+    for name, value in seen.figures().items():
+        figures.add(f"{where}.{name}", hop, value)
+
+
+def _add_ratio(figures: Figures, hop: str, situation: str, sequential: Seen, parallel: Seen) -> None:
+    """Add how many times as long a picture takes in sequence, at p50, by the clients and by the metrics."""
+    by_client = sequential.run.quantile(0.5) / parallel.run.quantile(0.5)
+    by_metrics = sequential.duration.quantile(0.5) / parallel.duration.quantile(0.5)
+    figures.add(f"ratio.{situation}.client", hop, by_client)
+    figures.add(f"ratio.{situation}.prometheus", hop, by_metrics)
+    figures.add(f"ratio.{situation}.error", hop, by_metrics / by_client - 1)

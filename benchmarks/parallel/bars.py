@@ -1,0 +1,69 @@
+"""What the parallel service must reach beside its peers, in figures that compare contenders of the same round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from benchmarks.hop.bars import Bar
+from benchmarks.parallel.contenders import DIRECT, DIRECT_BEFORE, PRODUCT, PRODUCT_BEFORE
+from benchmarks.parallel.peers import NATIVE, PYTHON_HOSTED
+from benchmarks.parallel.work import ALONE, BULK, MANY, SOME
+
+Round = Mapping[str, Mapping[str, float]]
+"""What one round has measured, by figure and contender."""
+
+Best = Callable[[Iterable[float]], float]
+
+RATE, P50, CPU, OTHERS = "images_per_second", "p50_ms", "cpu_ms", "others_cores"
+FP32 = "onnxruntime"
+"""The bare loop that the chosen runtime's is compared with."""
+
+_WORKS = (ALONE, SOME, MANY, BULK)
+_LARGEST_BATCH = 64
+_SHARED_BATCH = 32  # MANY clients' images, shared by the two sessions of two cores
+
+
+def compared(seen: Round, runtime: str) -> dict[str, float]:
+    """Return how contenders stand to each other in one round; NaN where one is missing.
+
+    `runtime` names the bare loop of the runtime that Tandem draws with.
+    """
+    rates = {each: f"{each.name}.{RATE}" for each in _WORKS}
+    p50 = f"{ALONE.name}.{P50}"
+    largest, shared = f"bare.{_LARGEST_BATCH}.{RATE}", f"bare.{_SHARED_BATCH}.{CPU}"
+    return {
+        **{f"{work.name}.to_python_peer": _ratio(seen, rates[work], DIRECT, PYTHON_HOSTED, max) for work in _WORKS},
+        **{f"{work.name}.to_native": _ratio(seen, rates[work], DIRECT, [NATIVE], max) for work in _WORKS},
+        **{f"{work.name}.to_before": _ratio(seen, rates[work], DIRECT, [DIRECT_BEFORE], max) for work in _WORKS},
+        **{f"{work.name}.product": _ratio(seen, rates[work], PRODUCT, [PRODUCT_BEFORE], max) for work in _WORKS},
+        "p50_to_python_peer": _ratio(seen, p50, DIRECT, PYTHON_HOSTED, min),
+        "p50_to_native": _ratio(seen, p50, DIRECT, [NATIVE], min),
+        "share_of_bare": _value(seen, rates[BULK], DIRECT) / _value(seen, largest, runtime),
+        "runtime_to_fp32": _ratio(seen, largest, runtime, [FP32], max),
+        "cpu_beyond_pass": _value(seen, f"{MANY.name}.{CPU}", DIRECT) - _value(seen, shared, runtime),
+    }
+
+
+def _value(seen: Round, figure: str, contender: str) -> float:
+    return seen.get(figure, {}).get(contender, math.nan)
+
+
+def _ratio(seen: Round, figure: str, contender: str, others: Collection[str], best: Best) -> float:
+    """Return the contender's figure over the best of the others'; NaN without any of them."""
+    found = [value for name, value in seen.get(figure, {}).items() if name in others]
+    return _value(seen, figure, contender) / best(found) if found else math.nan
+
+
+def bars(instructions: Collection[str]) -> tuple[Bar, ...]:
+    """Return the bars for a processor with these instruction sets, as /proc/cpuinfo names them."""
+    is_quick = not {"amx_bf16", "avx512_bf16"}.isdisjoint(instructions)
+    return (
+        Bar("1 image a request, 16 clients: images/s", (f"{SOME.name}.to_python_peer",), 1.5, 2.5, "x", True),
+        Bar("1 image a request, 64 clients: images/s", (f"{MANY.name}.to_python_peer",), 1.5, 2.5, "x", True),
+        Bar("1 client: p50", ("p50_to_python_peer",), 0.8, 0.5, "x"),
+        Bar("whole product, 64 clients, images/s over before", (f"{MANY.name}.product",), 3, 5, "x", True),
+        Bar("64 images a request, 4 clients: share of the bare loop", ("share_of_bare",), 0.95, 0.98, "%", True),
+        Bar("chosen runtime over fp32, bare, batch 64", ("runtime_to_fp32",), 4 if is_quick else 2, 6, "x", True),
+        Bar("CPU beyond the pass, a request at 64 clients", ("cpu_beyond_pass",), 0.15, 0.1, "ms"),
+    )

@@ -1,0 +1,63 @@
+"""One load against one contender: what its clients see, and what it costs the servers and the client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from benchmarks.harness.clients import Client
+from benchmarks.harness.cpu import cpu, machine_cpu, settled_cpu
+from benchmarks.harness.load import LoadFailed, Target, closed_loop
+from benchmarks.parallel.contenders import Served
+from benchmarks.parallel.dialects import Dialect
+from benchmarks.parallel.work import Work
+
+# Each request has another seed until so many images were asked for; then the seeds come round again.
+_NUM_IMAGES = 4096
+_LONGEST_SETTLING_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """Figures of one load. Milliseconds; CPU is user and system time of all processes, for a request.
+
+    `others_cores` is what neither the servers nor the client used.
+    """
+
+    images_per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    client_cpu_ms: float
+    client_cores: float
+    others_cores: float
+
+
+def load(client: Client, served: Served, dialect: Dialect, work: Work, seconds: float) -> Load:
+    """Run the load for so long. Raises LoadFailed if a request did not end OK."""
+    target = Target(served.port, dialect.path, _requests(dialect, work.images))
+    started, machine = time.monotonic(), machine_cpu()
+    before = sum(cpu(pid).total for pid in served.pids)
+    run = closed_loop(client, target, work.clients, seconds)
+    used = sum(settled_cpu(pid, longest_seconds=_LONGEST_SETTLING_SECONDS).total for pid in served.pids) - before
+    others = machine_cpu() - machine - used - run.cpu_seconds
+    elapsed = time.monotonic() - started
+    if not run.num_ok or run.num_ok < len(run.status):
+        statuses = sorted({int(each) for each in run.status[~run.is_ok]})
+        raise LoadFailed(f"{work.shown}: {run.num_ok} of {len(run.status)} requests ended OK, others with {statuses}")
+    return Load(
+        images_per_second=run.per_second * work.images,
+        p50_ms=run.quantile(0.5) * 1e3,
+        p99_ms=run.quantile(0.99) * 1e3,
+        cpu_ms=used / run.num_ok * 1e3,
+        client_cpu_ms=run.cpu_seconds / run.num_ok * 1e3,
+        client_cores=run.cpu_seconds * run.per_second / run.num_ok,
+        others_cores=max(others / elapsed, 0.0),
+    )
+
+
+@cache
+def _requests(dialect: Dialect, num_images: int) -> Sequence[bytes]:
+    return [dialect.seeded(num_images, seed) for seed in range(_NUM_IMAGES // num_images)]

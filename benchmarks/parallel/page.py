@@ -1,0 +1,114 @@
+"""The results as a page of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.harness.printing import table_of
+from benchmarks.harness.servers import NOW
+from benchmarks.hop.tables import bar_cells, cell
+from benchmarks.parallel.bars import CPU, OTHERS, P50, RATE
+from benchmarks.parallel.results import Results
+from benchmarks.parallel.undisturbed import MOST_ATTEMPTS, TOLERATED_CORES
+from benchmarks.parallel.work import ALONE, BULK, MANY, SOME
+from benchmarks.peers.gan.bare import BATCH_SIZES
+from tandem.measure.report.tables.table import Cell
+from tandem.measure.results.value import Value
+
+_COLUMNS = (
+    ("images/s", RATE, 0),
+    ("p50, ms", P50, 2),
+    ("p99, ms", "p99_ms", 2),
+    ("CPU ms a request", CPU, 3),
+    ("client's CPU ms a request", "client_cpu_ms", 4),
+    ("client's cores", "client_cores", 2),
+    ("others' cores", OTHERS, 2),
+)
+_RATIOS = {
+    "to_python_peer": "service over the best Python-hosted peer",
+    "to_native": "service over the C++ reference",
+    "to_before": "service over before",
+    "product": "whole product over before",
+}
+_WORKS = (ALONE, SOME, MANY, BULK)
+_HEAD = ("contender", *(name for name, *_ in _COLUMNS))
+_NOTE = (
+    "Each contender is started, must return the images of given latents, alone and in company, is warmed up,"
+    " measured in closed loop and stopped, while no other runs; the order changes from round to round. The client is"
+    " compiled, has one thread, and runs with the highest priority that it gets. CPU: user and system time of all"
+    f" processes of a contender. A load during which processes outside used more than {TOLERATED_CORES} cores is"
+    f" repeated, at most {MOST_ATTEMPTS - 1} times, and the least disturbed one counts. Peers draw with ONNX Runtime"
+    " in fp32, one session of one thread a core. Latents come from a seed, which the server expands; Triton is sent"
+    " them. The whole product is the gateway, with Envoy, in front of the service, and no sequential backend."
+)
+_BAR_NOTE = (
+    "Ratios (x) are of the same round, the first three to the best Python-hosted peer of that round: plain grpc.aio,"
+    " mosec, Triton's Python backend. CPU beyond the pass: the service's CPU less the bare loop's for an image at batch"
+    " 32."
+)
+_BARE_NOTE = (
+    "One session of one thread a core, nothing around it. OpenVINO: static shapes, bfloat16 where it is native."
+)
+
+
+def page(results: Results) -> str:
+    """Return the page in Markdown."""
+    bar_head = ("what", "figure", "bar", "aim", "met")
+    ratio_head = ("ratio of images/s in the same round", *(work.name for work in _WORKS))
+    bare_head = ("bare loop, images/s; CPU ms an image", *(f"batch {size}" for size in BATCH_SIZES))
+    sections = (
+        _head(results),
+        f"## Bars\n\n{_BAR_NOTE}\n\n" + table_of(bar_head, _bar_rows(results)),
+        "## Ratios\n\n" + table_of(ratio_head, _ratio_rows(results)) + "\n" + _p50_to_native(results),
+        *(f"## {work.shown}\n\n" + table_of(_HEAD, _rows(results, work.name)) for work in _WORKS),
+        f"## Bare loops\n\n{_BARE_NOTE}\n\n" + table_of(bare_head, _bare_rows(results)),
+    )
+    return "\n".join(f"{each.rstrip()}\n" for each in sections)
+
+
+def _head(results: Results) -> str:
+    around = results.around
+    versions, peers = (
+        ", ".join(f"{name} {value}" for name, value in each.items()) for each in (around.versions, results.peers)
+    )
+    before = f"`before`: commit {around.before[:12]}" if around.before else "`before` was not measured"
+    notes = [f"- {name} is missing: {reason}" for name, reason in results.absent.items()]
+    notes += [f"- broken off: {each}" for each in results.failures]
+    return (
+        "# The parallel service beside its peers\n\n"
+        f"`python -m benchmarks.parallel`, {around.date}, {results.durations.rounds} rounds in"
+        f" {results.seconds:.0f} s, median (lowest-highest) of the rounds."
+        f" Commit {around.commit}; {before}.\n\n"
+        f"{around.processor} ({', '.join(results.instructions)}), {around.num_cores} cores shared by client and"
+        f" servers; load average at the start {around.load_average}; {around.operating_system}; {versions}."
+        f" Tandem drew with {results.runtime}. Peers: {peers}.\n\n{_NOTE}\n" + "\n".join(notes)
+    )
+
+
+def _bar_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
+    for bar in results.bars:
+        yield bar_cells(bar, results.spreads, NOW)
+
+
+def _ratio_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
+    for name, what in _RATIOS.items():
+        yield what, *(cell(_spread(results, f"{work.name}.{name}", NOW), 1, 2) for work in _WORKS)
+
+
+def _p50_to_native(results: Results) -> str:
+    return f"p50 of one client over the C++ reference's: {cell(_spread(results, 'p50_to_native', NOW), 1, 2)}."
+
+
+def _rows(results: Results, work: str) -> Iterator[Sequence[str | Cell]]:
+    for name in results.contenders:
+        yield name, *(cell(_spread(results, f"{work}.{figure}", name), 1, digits) for _, figure, digits in _COLUMNS)
+
+
+def _bare_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
+    for name in results.loops:
+        found = [[_spread(results, f"bare.{size}.{figure}", name) for figure in (RATE, CPU)] for size in BATCH_SIZES]
+        yield name, *(f"{cell(rate, 1, 0)}; {cell(used, 1, 3)}" for rate, used in found)
+
+
+def _spread(results: Results, figure: str, contender: str) -> Value | None:
+    return results.spreads.get(figure, {}).get(contender)

@@ -1,0 +1,168 @@
+"""The peers: each is installed into an environment of its own, once, and served with the same model file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+import onnxruntime
+
+from benchmarks.harness.clients import Client, open_client
+from benchmarks.harness.load import LoadFailed, Target, closed_loop
+from benchmarks.harness.processes import free_port, running
+from benchmarks.harness.servers import ROOT
+from benchmarks.parallel.contenders import Contender, Served
+from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect
+from benchmarks.peers.installing import CannotSetUp, make_virtual_environment, once, run, unpack_debian_package
+
+T = TypeVar("T")
+
+PLAIN, MOSEC, TRITON, NATIVE = "plain grpc.aio", "mosec", "Triton, Python backend", "C++ reference"
+PYTHON_HOSTED = (PLAIN, MOSEC, TRITON)
+
+_RUNTIME = onnxruntime.__version__  # the service's own, so that what differs is the server
+VERSIONS = {"mosec": "0.9.8", "nvidia-pytriton": "0.7.0", "onnxruntime": _RUNTIME}
+_NATIVE = ROOT / "benchmarks/peers/gan/native/server.cpp"
+_NATIVE_LIBRARIES = ("-lgrpc++", "-lgrpc", "-lgpr", "-lprotobuf", "-labsl_synchronization")
+_TRITON_MODEL = """
+name: "gan" backend: "python" max_batch_size: 64 dynamic_batching {}
+input [{ name: "latent" data_type: TYPE_FP32 dims: [64] }, { name: "label" data_type: TYPE_INT64 dims: [1] }]
+output [{ name: "image" data_type: TYPE_UINT8 dims: [28, 28, 1] }]
+instance_group [{ count: %d kind: KIND_CPU }]
+parameters { key: "generator" value { string_value: "%s" } }
+"""
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Where peers are installed, the generator's file, and why those are absent that cannot be had."""
+
+    folder: Path
+    generator: Path
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def contenders(self) -> list[Contender]:
+        """Install what is missing and return the peers that this machine can have."""
+        makers = {PLAIN: self.plain, MOSEC: self._mosec, TRITON: self._triton, NATIVE: self._native}
+        return [made for name, make in makers.items() if (made := self.had(name, make)) is not None]
+
+    def had(self, name: str, make: Callable[[], T]) -> T | None:
+        """Return what `make` makes; None, and remember why, if it raises CannotSetUp."""
+        print(f"setting up {name}", file=sys.stderr, flush=True)
+        try:
+            return make()
+        except CannotSetUp as error:
+            self.absent[name] = str(error)
+            return None
+
+    def _python(self, package: str, *others: str) -> Path:
+        """Return the interpreter of an environment with the package and ONNX Runtime. Raises CannotSetUp."""
+        folder = self.folder / package
+        requirements = [f"{name}=={VERSIONS[name]}" for name in (package, "onnxruntime")] + list(others)
+        once(folder, str(requirements), lambda it: make_virtual_environment(it / "venv", it / "log", requirements))
+        return folder / "venv/bin/python"
+
+    def plain(self) -> Contender:
+        """Return the plain server, which needs nothing that Tandem does not."""
+        flags = ("--generator", str(self.generator))
+        return _contender(
+            PLAIN, TANDEM, lambda port: [sys.executable, "-m", "benchmarks.peers.gan.plain", *_at(port), *flags]
+        )
+
+    def _mosec(self) -> Contender:
+        python = self._python("mosec", f"protobuf=={version('protobuf')}")
+        flags = ("--generator", str(self.generator), "--address", "127.0.0.1", "--log-level", "error")
+        return _contender(
+            MOSEC, OVER_HTTP, lambda port: [str(python), "-m", "benchmarks.peers.gan.mosec", *_at(port), *flags]
+        )
+
+    def _triton(self) -> Contender:
+        packages = _packages(self._python("nvidia-pytriton"))
+        server = packages / "pytriton/tritonserver"
+        stub = server / "backends/python/triton_python_backend_stub"
+        if not stub.exists():  # the wheel has one for each version of Python, and no default
+            stub.symlink_to(server / f"python_backend_stubs/{sysconfig.get_python_version()}" / stub.name)
+        folders = (f"--model-repository={self._triton_models(packages)}", f"--backend-directory={server / 'backends'}")
+        flags = ("--allow-metrics=false", "--allow-http=false", "--grpc-address=127.0.0.1", "--exit-timeout-secs=2")
+        return _contender(
+            TRITON,
+            OPEN_INFERENCE,
+            lambda port: [str(server / "bin/tritonserver"), f"--grpc-port={port}", *folders, *flags],
+        )
+
+    def _triton_models(self, packages: Path) -> Path:
+        """Write the repository of the one model and return its folder.
+
+        The backend's interpreter knows neither the environment nor PYTHONPATH, so the file begins with its paths.
+        """
+        repository = self.folder / "nvidia-pytriton/models"
+        (repository / "gan/1").mkdir(parents=True, exist_ok=True)
+        library = sysconfig.get_path("stdlib")
+        paths = [str(ROOT), str(packages), library, f"{library}/lib-dynload"]
+        source = (ROOT / "benchmarks/peers/gan/triton.py").read_text()
+        (repository / "gan/1/model.py").write_text(f"import sys\n\nsys.path[:0] = {paths}\n\n{source}")
+        configuration = _TRITON_MODEL % (os.cpu_count() or 1, self.generator)
+        (repository / "gan/config.pbtxt").write_text(configuration)
+        return repository
+
+    def _native(self) -> Contender:
+        folder = self.folder / "native"
+        once(folder, hashlib.sha256(_NATIVE.read_bytes()).hexdigest(), _compile)
+        library = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"), None)
+        if library is None:
+            raise CannotSetUp(f"onnxruntime {_RUNTIME} has brought no shared library")
+        rest = (str(self.generator), str(library), str(os.cpu_count() or 1))
+        return _contender(NATIVE, TANDEM, lambda port: [str(folder / "server"), str(port), *rest])
+
+
+def _compile(folder: Path) -> None:
+    """Compile the C++ reference into `folder`, with Debian's headers of ONNX Runtime; the library is the wheel's."""
+    log = folder / "log"
+    unpack_debian_package("libonnxruntime-dev", folder / "debian", log)
+    packages = (ROOT / "protos/tandem" / name for name in ("common", "gan"))
+    protos = [str(each.relative_to(ROOT / "protos")) for package in packages for each in package.rglob("*.proto")]
+    plugin = shutil.which("grpc_cpp_plugin") or "grpc_cpp_plugin"
+    outputs = (f"--cpp_out={folder}", f"--grpc_out={folder}", f"--plugin=protoc-gen-grpc={plugin}")
+    run(["protoc", f"-I{ROOT / 'protos'}", *outputs, *protos], log)
+    includes = (f"-I{folder}", f"-I{folder / 'debian/usr/include/onnxruntime'}")
+    sources = map(str, (_NATIVE, *folder.rglob("*.cc")))
+    flags = ("-std=c++20", "-O2", "-DORT_API_MANUAL_INIT", *includes, "-o", str(folder / "server"))
+    run(["g++", *flags, *sources, *_NATIVE_LIBRARIES], log)
+
+
+def _packages(python: Path) -> Path:
+    return python.parents[1] / f"lib/python{sysconfig.get_python_version()}/site-packages"
+
+
+def _at(port: int) -> tuple[str, str]:
+    return "--port", str(port)
+
+
+def _contender(name: str, dialect: Dialect, command: Callable[[int], Sequence[str]]) -> Contender:
+    """Return a peer that `command` serves on a port; it is ready when it answers."""
+    return Contender(name, dialect, partial(_served, dialect, command))
+
+
+@contextmanager
+def _served(dialect: Dialect, command: Callable[[int], Sequence[str]]) -> Iterator[Served]:
+    port = free_port()
+    client, target = open_client(dialect.client), Target(port, dialect.path, [dialect.seeded(1, 0)])
+    with running(command(port), partial(_answers, client, target), ROOT) as process:
+        yield Served(port, (process.pid,))
+
+
+def _answers(client: Client, target: Target) -> bool:
+    try:
+        return closed_loop(client, target, 1, 1.0, most_requests=1).num_ok == 1
+    except LoadFailed:  # it does not listen yet
+        return False

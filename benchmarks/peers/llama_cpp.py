@@ -1,0 +1,105 @@
+"""llama.cpp: its server and its perplexity tool, built from source for this very CPU."""
+
+import os
+import subprocess
+import sys
+import tarfile
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.completions import Dialect, connect, is_healthy
+from benchmarks.peers.engine import Arrival, Connection, Need, Prompt
+from benchmarks.peers.installing import once, run
+
+# The package carries llama.cpp's source; the wheels that others build of it lack AVX-512.
+PACKAGE = "llama-cpp-python==0.3.36"
+CMAKE_FLAGS = (
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DGGML_NATIVE=ON",
+    "-DBUILD_SHARED_LIBS=OFF",
+    "-DLLAMA_OPENSSL=OFF",
+    "-DLLAMA_BUILD_UI=OFF",
+    "-DLLAMA_USE_PREBUILT_UI=OFF",
+    "-DLLAMA_BUILD_APP=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+)
+PROGRAMS = Path("llama_cpp/build/bin")
+TARGETS = ("llama-server", "llama-perplexity", "llama-tokenize")
+
+
+def build(folder: Path) -> Path:
+    """Build what is missing under `folder`; return where the programs are. Raises CannotSetUp."""
+    once(folder / "llama_cpp", f"{PACKAGE} {CMAKE_FLAGS} {TARGETS}", _build)
+    return folder / PROGRAMS
+
+
+def _build(folder: Path) -> None:
+    log = folder / "log"
+    pip = [sys.executable, "-m", "pip"]
+    run([*pip, "download", "--no-deps", "--no-binary", "llama-cpp-python", "-d", folder, PACKAGE], log)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as source:
+        source.extractall(folder, filter="data")
+    (vendored,) = folder.glob("*/vendor/llama.cpp")
+    run(["cmake", "-S", vendored, "-B", folder / "build", *CMAKE_FLAGS], log)
+    jobs = str(os.cpu_count() or 1)
+    run(["cmake", "--build", folder / "build", "-j", jobs, "--target", *TARGETS], log)
+
+
+def _body(prompts: list[Prompt], num_tokens: int, use_cache: bool) -> dict[str, Any]:
+    (prompt,) = prompts
+    return {
+        "prompt": prompt,
+        "n_predict": num_tokens,
+        "samplers": ["top_k"],
+        "top_k": 1,
+        "ignore_eos": True,
+        "stream": True,
+        "return_tokens": True,
+        "cache_prompt": use_cache,
+    }
+
+
+def _arrivals(event: dict[str, Any]) -> list[Arrival]:
+    return [(0, event["tokens"])] if event.get("tokens") else []
+
+
+DIALECT = Dialect("/completion", _body, _arrivals)
+
+
+@dataclass(frozen=True)
+class LlamaCpp:
+    """llama-server, with as many slots as there are requests at a time, as it is fastest."""
+
+    folder: Path
+    weights: Path
+    precision: str
+    is_static_batch: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"llama.cpp {self.precision}"
+
+    def set_up(self) -> dict[str, str]:
+        server = build(self.folder) / "llama-server"
+        version = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stderr
+        return {"llama.cpp": f"{version.splitlines()[0].removeprefix('version: ')}, from {PACKAGE}"}
+
+    def command(self, need: Need, port: int) -> tuple[str, ...]:
+        size = need.num_sequences * need.num_context_tokens
+        return (
+            *(str(self.folder / PROGRAMS / "llama-server"), "-m", str(self.weights)),
+            *("--host", "127.0.0.1", "--port", str(port)),
+            *("-t", str(os.cpu_count() or 1), "-np", str(need.num_sequences), "-c", str(size)),
+            # Slots keep their prompt; a second copy of each in memory costs time and serves no workload here.
+            *("--cache-ram", "0"),
+        )
+
+    async def is_ready(self, port: int) -> bool:
+        return await is_healthy(port)
+
+    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
+        return connect(port, DIALECT)

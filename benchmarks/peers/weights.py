@@ -1,0 +1,77 @@
+"""What the peers read in place of the shipped GGUF file: the same weights as a Q8_0 file and as a Hugging Face folder.
+
+    python -m benchmarks.peers.weights model.gguf FOLDER
+
+Writes FOLDER/q8_0.gguf and FOLDER/huggingface (bfloat16), both from the dequantised file. What is there is kept.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import gguf
+import torch
+import transformers
+
+Q8_0 = gguf.GGMLQuantizationType.Q8_0
+
+
+def write_q8_0(source: Path, target: Path) -> None:
+    """Write `source` with every matrix as Q8_0 and all else as it is."""
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
+    for field in reader.fields.values():
+        _copy_field(writer, field)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    for tensor in reader.tensors:
+        values = gguf.dequantize(tensor.data, tensor.tensor_type)
+        if values.ndim == 1:
+            writer.add_tensor(tensor.name, values)
+        else:
+            writer.add_tensor(tensor.name, gguf.quantize(values, Q8_0), raw_dtype=Q8_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _copy_field(writer: gguf.GGUFWriter, field: gguf.ReaderField) -> None:
+    # The writer adds the first itself; the file type changes.
+    if field.name.startswith("GGUF.") or field.name in ("general.architecture", "general.file_type"):
+        return
+    is_array = field.types[0] == gguf.GGUFValueType.ARRAY
+    writer.add_key_value(field.name, field.contents(), field.types[0], field.types[-1] if is_array else None)
+
+
+def load_dense(source: Path, dtype: str) -> Any:
+    """Return transformers' model of a GGUF file, its weights unpacked; if not told, it keeps GGUF's blocks."""
+    model: torch.nn.Module = transformers.AutoModelForCausalLM.from_pretrained(
+        source.parent,
+        gguf_file=source.name,
+        dtype=getattr(torch, dtype),
+        quantization_config=transformers.GgufConfig(dequantize=True),
+    )
+    return model
+
+
+def write_huggingface(source: Path, target: Path) -> None:
+    """Write safetensors in bfloat16, config and tokenizer."""
+    load_dense(source, "bfloat16").save_pretrained(target)
+    transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name, write in (("q8_0.gguf", write_q8_0), ("huggingface", write_huggingface)):
+        target, unfinished = options.folder / name, options.folder / f"unfinished-{name}"
+        if not target.exists():
+            write(options.source, unfinished)
+            unfinished.rename(target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""What low-bit weights cost in quality: perplexity of held text, ours and llama.cpp's, against bfloat16 transformers.
+
+    python -m benchmarks.perplexity [--dtypes bfloat16] [--peers llama-q8_0,llama-q4_1] [--windows 197]
+
+All score the same 50,235 tokens: of 197 windows of 512 tokens the second half each. llama.cpp by its own tool, on the
+text, whose tokens are checked to be the same; ours by `Score`, on token ids. Writes text_perplexity.json and
+text_perplexity.md. The last line of stdout is JSON.
+"""
+
+import argparse
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import torch
+import uvloop
+from rich.console import Console
+from rich.progress import track
+from tokenizers import Tokenizer
+
+from benchmarks.harness.printing import dumped, table_of, write
+from benchmarks.peers.engine import Need
+from benchmarks.peers.installing import CannotSetUp
+from benchmarks.peers.llama_cpp import build
+from benchmarks.peers.weights import load_dense
+from benchmarks.side_by_side import engines
+from benchmarks.side_by_side.fleet import CannotServe, Fleet
+from benchmarks.side_by_side.held_text import PACKAGE, HeldText, fetch
+from benchmarks.side_by_side.perplexity import (
+    SCORED_TOKENS,
+    WINDOW_TOKENS,
+    Comparison,
+    Losses,
+    compare,
+    loss,
+    losses_from_running,
+    windows,
+)
+from benchmarks.side_by_side.surroundings import describe, without_places
+from runtime.models import ModelRepository, sha256_of
+from runtime.settings import cache_folder
+from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
+
+MODEL = "smollm2-135m-instruct"
+REFERENCE = "transformers bfloat16"
+LLAMA_CPP = ("llama-q8_0", "llama-q4_1")
+WINDOWS_AT_A_TIME = 4
+
+Windows = list[list[int]]
+
+
+@torch.inference_mode()
+def by_transformers(gguf: Path, dtype: str, texts: Windows) -> Losses:
+    model = load_dense(gguf, dtype)
+    losses = []
+    for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=f"transformers {dtype}"):
+        ids = torch.tensor(texts[start : start + WINDOWS_AT_A_TIME])
+        for row, logits in zip(ids, model(ids).logits, strict=True):
+            logprobs = torch.log_softmax(logits[:-1].float(), dim=-1)
+            losses.append(loss(logprobs.gather(1, row[1:, None])[:, 0].double().tolist()))
+    return losses
+
+
+async def by_ours(dtype: str, logs: Path, texts: Windows) -> Losses:
+    """Score through a server of its own. Raises CannotServe."""
+    engine = engines.ours(MODEL, dtype)
+    losses = []
+    async with (
+        Fleet(logs) as fleet,
+        fleet.awake(engine, Need(WINDOWS_AT_A_TIME, WINDOW_TOKENS)) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        stub = ar_pb2_grpc.AutoregressiveServiceStub(channel)
+        for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=engine.name):
+            lists = [ar_pb2.TokenPrompt(ids=ids) for ids in texts[start : start + WINDOWS_AT_A_TIME]]
+            request = ar_pb2.ScoreRequest(model=MODEL, tokens=ar_pb2.TokenContent(token_lists=lists))
+            response = await stub.Score(request)
+            losses += [loss([token.logprob for token in one.tokens]) for one in response.likelihoods]
+    return losses
+
+
+def by_llama_cpp(cache: Path, weights: Path, text: HeldText, count: int) -> Losses:
+    """Score the text with llama-perplexity. Raises CannotSetUp if it sees other tokens."""
+    programs = build(cache)
+    file = cache / "held_text.txt"
+    file.write_text(text.text)
+    common = ["-m", str(weights), "-f", str(file), "--no-escape"]
+    tokenized = subprocess.run(
+        [programs / "llama-tokenize", *common, "--ids", "--log-disable"], capture_output=True, text=True, check=True
+    )
+    if json.loads(tokenized.stdout) != text.ids:
+        raise CannotSetUp("llama.cpp cuts the text into other tokens; perplexities would not compare")
+    size = ["-c", str(WINDOW_TOKENS), "--chunks", str(count)]
+    found = subprocess.run([programs / "llama-perplexity", *common, *size], capture_output=True, text=True, check=True)
+    losses = losses_from_running(found.stdout + found.stderr)
+    if len(losses) != count:
+        raise CannotSetUp(f"llama-perplexity scored {len(losses)} windows of {count}")
+    return losses
+
+
+def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    gguf = ModelRepository(Path("models")).get(MODEL).transformer_path()
+    weights = engines.write_weights(options.cache, gguf)
+    text = fetch(options.cache, Tokenizer.from_file(str(weights / "huggingface/tokenizer.json")))
+    texts = windows(text.ids, options.windows)
+    reference = by_transformers(gguf, "bfloat16", texts)
+    found: dict[str, Comparison] = {REFERENCE: compare(reference, reference)}
+    left_out: dict[str, str] = {}
+
+    @contextmanager
+    def leaving_out(name: str) -> Iterator[None]:
+        try:
+            yield
+        except (CannotSetUp, CannotServe, subprocess.CalledProcessError, grpc.aio.AioRpcError) as error:
+            left_out[name] = without_places(str(error))
+            console.print(f"left out: {name}: {error}")
+
+    for name, file in (("llama-q8_0", weights / "q8_0.gguf"), ("llama-q4_1", gguf)):
+        if name in options.peers:
+            with leaving_out(name):
+                losses = by_llama_cpp(options.cache, file, text, options.windows)
+                found[f"llama.cpp {name.removeprefix('llama-').upper()}"] = compare(losses, reference)
+    for dtype in options.dtypes:
+        with leaving_out(f"Tandem {dtype}"):
+            losses = uvloop.run(by_ours(dtype, options.cache / "logs", texts))
+            found[f"Tandem {dtype}"] = compare(losses, reference)
+    return {
+        "benchmark": "text_perplexity",
+        "model": MODEL,
+        "weights_sha256": sha256_of(gguf),
+        "text": {"package": PACKAGE, "sha256": text.sha256},
+        "num_windows": options.windows,
+        "num_scored_tokens": options.windows * SCORED_TOKENS,
+        "started": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": describe(),
+        "left_out": left_out,
+        "engines": {name: asdict(one) for name, one in found.items()},
+    }
+
+
+def page(report: dict[str, Any]) -> str:
+    """Return the results as Markdown."""
+    rows = [
+        [
+            name,
+            f"{one['perplexity']:.3f}",
+            f"{one['ratio']:.4f}",
+            f"{one['nats_more']:+.4f} ± {2 * one['nats_error']:.4f}",
+        ]
+        for name, one in report["engines"].items()
+    ]
+    header = ["engine", "perplexity", "to the reference's", "nats a token more (± 2 standard errors)"]
+    about = (
+        f"{report['model']}, {report['num_scored_tokens']:,} tokens of {PACKAGE} (SHA-256 of the text"
+        f" {report['text']['sha256'][:16]}…), reference: {REFERENCE}. Written by `benchmarks/perplexity.py`."
+    )
+    return f"# Perplexity of held text\n\n{about}\n\n{table_of(header, rows)}\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--peers", type=engines.some_of(LLAMA_CPP), default=list(LLAMA_CPP), help="default: both")
+    parser.add_argument("--dtypes", type=engines.some_of(None), default=["bfloat16", "float32"], help="ours")
+    parser.add_argument("--windows", type=int, default=197)
+    parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    options = parser.parse_args()
+    report = measure(options, Console(stderr=True, highlight=False))
+    write(options.out, "text_perplexity", report, page(report))
+    print(dumped(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Who takes part: each runtime in each precision that is native here, with the file's graph and the rewritten one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from runtime.cores import usable_cores
+from runtime.models import ImageSpec, Model
+from services.common.runtimes.batch_plan import unmeasured
+from services.common.runtimes.calibration.candidates import first_candidates
+from services.common.runtimes.configuration import Configuration, Wish
+from services.common.runtimes.onnx_file import OnnxFile, read_onnx
+from services.common.runtimes.opening import Forms, open_instances
+from services.common.runtimes.rewrites.every import rewritten
+from services.common.runtimes.session import Feed, Session, rows
+from services.gan.generator import Generator
+from services.gan.generators import probe
+from tandem.measure.quality.quantisation.quantisation import generator_of, quantise
+
+LARGEST_BATCH = 64
+BASE = "onnxruntime float32"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to run a generator, opened: an instance a core, with a thread each."""
+
+    name: str
+    sessions: Sequence[Session]
+    generator: Generator
+    feed: Feed
+    """LARGEST_BATCH samples."""
+
+    def samples(self, count: int) -> Feed:
+        return rows(self.feed, 0, count)
+
+
+def contenders(path: Path, spec: ImageSpec, batch_sizes: Sequence[int], suffix: str = "") -> Iterator[Contender]:
+    """Yield every way to run a generator on this machine, ONNX Runtime with the file as it is first.
+
+    `suffix` is added to their names. Raises ModelError.
+    """
+    forms = forms_of(read_onnx(path))
+    wish = Wish(max_batch_size=LARGEST_BATCH)
+    there_are = [first_candidates(wish, usable_cores(), form) for form in (False, True) if form <= forms.has_rewritten]
+    for each in chain.from_iterable(zip(*there_are, strict=True)):
+        sizes = unmeasured(batch_sizes) if each.runtime == "openvino" else {}
+        configuration = each.model_copy(update={"pass_seconds": sizes})
+        sessions = open_instances(forms, configuration)
+        generator = Generator(sessions[0], spec)
+        yield Contender(name_of(each) + suffix, sessions, generator, generator.feed(probe(spec, LARGEST_BATCH)))
+
+
+def contenders_of(model: Model, batch_sizes: Sequence[int], with_int8: bool = False) -> list[Contender]:
+    """Return every way to run a model; with those of a copy in int8, if asked for. Raises ModelError."""
+    path, spec = generator_of(model)
+    found = list(contenders(path, spec, batch_sizes))
+    if with_int8:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "int8.onnx"
+            quantise(model, copy)
+            found += contenders(copy, spec, batch_sizes, ", int8")
+    return found
+
+
+def name_of(configuration: Configuration) -> str:
+    """Return who it is, without how many."""
+    return f"{configuration.runtime} {configuration.precision}{', rewritten' if configuration.is_rewritten else ''}"
+
+
+def forms_of(file: OnnxFile) -> Forms:
+    faster = rewritten(file.model)
+    return Forms(file, None if faster is None else OnnxFile(file.path, faster, file.digest))

@@ -1,0 +1,58 @@
+"""How good the images are that each runtime draws, beside those that ONNX Runtime draws of the file in float32.
+
+    python -m benchmarks.runtimes.quality [--model fashion-gan] [--images 10000] [--out benchmarks/results]
+
+Writes runtime_quality.json and runtime_quality.md: the FID of each at three seeds, by the judge, and its ratio to that
+of the file in float32 at the same seed. A copy with its enlarging convolutions in int8 takes part, as `tandem models
+quantise` makes it. Takes about five minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.harness.printing import write
+from benchmarks.hop.document import surroundings
+from benchmarks.runtimes.contenders import BASE, LARGEST_BATCH, Contender, contenders_of
+from benchmarks.runtimes.page import quality_page
+from runtime.models import Model, ModelRepository
+from services.common.machine import this_machine
+from tandem.measure.quality.quantisation.fid import FidMeter
+from tandem.measure.quality.quantisation.quantisation import generator_of
+
+SEEDS = (1, 2, 3)
+
+
+def fids(model: Model, parts: Sequence[Contender], num_images: int) -> dict[str, list[float]]:
+    """Return the FID of each contender at each seed."""
+    meter, (_, spec) = FidMeter(), generator_of(model)
+    return {each.name: [meter.fid(each.generator, spec, seed, num_images) for seed in SEEDS] for each in parts}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="fashion-gan", help="a generator of the repository")
+    parser.add_argument("--images", type=int, default=10_000, help="for each FID, as many of each class")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
+    options = parser.parse_args()
+    around, model = surroundings(None), ModelRepository(Path("models")).get(options.model)
+    # What the file's graph and the rewritten one draw differs in the seventh digit: the base and the rewritten will do.
+    every = contenders_of(model, (LARGEST_BATCH,), with_int8=True)
+    parts = [each for each in every if each.name == BASE or "rewritten" in each.name]
+    results = {
+        "bench": "runtime_quality",
+        "surroundings": asdict(around),
+        "instruction_set": this_machine().instruction_set,
+        "model": model.name,
+        "base": BASE,
+        "num_images": options.images,
+        "fids": fids(model, parts, options.images),
+    }
+    write(options.out, "runtime_quality", results, quality_page(results))
+
+
+if __name__ == "__main__":
+    main()

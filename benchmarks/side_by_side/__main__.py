@@ -1,0 +1,104 @@
+"""Our token engine beside the best that a CPU offers: llama.cpp, OpenVINO GenAI, vLLM and transformers, in one run.
+
+    python -m benchmarks.side_by_side [--peers llama-q8_0,vllm] [--dtypes bfloat16] [--rounds 3]
+
+Sets each peer up in a folder of its own (the first time takes minutes), checks everyone's greedy tokens against a
+float32 reference, and measures in rounds: in each, every engine does every work in turn, over HTTP or gRPC, while the
+servers of the others stand still. Writes text_peers.json and text_peers.md anew after each round. The last line of
+stdout is JSON. What is measured is in `benchmarks/side_by_side/workloads.py`.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+from tokenizers import Tokenizer
+
+from benchmarks.harness.printing import dumped
+from benchmarks.side_by_side import engines
+from benchmarks.side_by_side.fleet import Fleet
+from benchmarks.side_by_side.held_text import PACKAGE, fetch
+from benchmarks.side_by_side.results import Results
+from benchmarks.side_by_side.session import Session
+from benchmarks.side_by_side.surroundings import describe
+from benchmarks.side_by_side.tables import page
+from benchmarks.side_by_side.workloads import WORKLOADS
+from runtime.models import ModelRepository, sha256_of
+from runtime.settings import cache_folder
+from tandem.measure.prompts import PROMPTS
+
+MODEL = "smollm2-135m-instruct"
+NUM_CHECKED_PROMPTS = 8
+
+
+def write(results: Results, folder: Path) -> None:
+    """Write both files, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in (("json", dumped(results.document(), indent=1) + "\n"), ("md", page(results))):
+        unfinished = folder / f".text_peers.{name}"
+        unfinished.write_text(content)
+        unfinished.rename(folder / f"text_peers.{name}")
+
+
+async def measure(options: argparse.Namespace, console: Console) -> Results:
+    task = asyncio.current_task()
+    assert task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # so that servers are ended
+    gguf = ModelRepository(Path("models")).get(MODEL).transformer_path()
+    weights = engines.write_weights(options.cache, gguf)
+    tokenizer = Tokenizer.from_file(str(weights / "huggingface/tokenizer.json"))
+    text = fetch(options.cache, tokenizer)
+    about = {
+        "model": MODEL,
+        "weights_sha256": sha256_of(gguf),
+        "text": {"package": PACKAGE, "sha256": text.sha256, "num_tokens": len(text.ids)},
+        "started": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": describe(),
+    }
+    results = Results(about, tuple(work for work in WORKLOADS if work.name in options.workloads))
+    prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS[:NUM_CHECKED_PROMPTS]]
+    async with Fleet(options.cache / "logs") as fleet:
+        session = Session(fleet, text, results, console.print)
+        for name in options.peers:
+            session.set_up(engines.peer(name, options.cache, gguf), is_ours=False)
+        for dtype in options.dtypes:
+            session.set_up(engines.ours(MODEL, dtype), is_ours=True)
+        await session.check(engines.reference(gguf), prompts)
+        for number in range(options.rounds):
+            await session.round(number)
+            write(results, options.out)
+    return results
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    peers, works = (*engines.PEERS, *engines.FURTHER_PEERS), tuple(work.name for work in WORKLOADS)
+    help_peers = f"of {', '.join(peers)}; default: all but {', '.join(engines.FURTHER_PEERS)}"
+    parser.add_argument("--peers", type=engines.some_of(peers), default=list(engines.PEERS), help=help_peers)
+    parser.add_argument("--dtypes", type=engines.some_of(None), default=["bfloat16", "float32"], help="of ours")
+    parser.add_argument("--workloads", type=engines.some_of(works), default=list(works), help="default: all")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parsed()
+    console = Console(stderr=True, highlight=False)
+    try:
+        results = uvloop.run(measure(options, console))
+    except asyncio.CancelledError:
+        console.print("ended by SIGTERM; what was written is of whole rounds")
+        sys.exit(143)
+    print(page(results))
+    print(dumped(results.document()))
+
+
+if __name__ == "__main__":
+    main()

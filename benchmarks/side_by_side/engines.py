@@ -1,0 +1,63 @@
+"""Which engines there are to choose from, and where they find the weights: one GGUF file, and what is made of it."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.peers.engine import Engine
+from benchmarks.peers.installing import run
+from benchmarks.peers.llama_cpp import LlamaCpp
+from benchmarks.peers.openvino import OpenVino
+from benchmarks.peers.transformers_batch import TransformersBatch
+from benchmarks.peers.vllm_cpu import VllmCpu
+from benchmarks.side_by_side.tandem_engine import Tandem
+
+PEERS = ("llama-q8_0", "llama-q4_1", "openvino", "vllm", "transformers")
+FURTHER_PEERS = ("vllm-all-cores",)  # other settings of the same, to see which is the better one on a machine
+
+
+def write_weights(folder: Path, gguf: Path) -> Path:
+    """Write what peers read in place of the GGUF file; return its folder. Raises CannotSetUp."""
+    weights = folder / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    run([sys.executable, "-m", "benchmarks.peers.weights", gguf, weights], weights / "log")
+    return weights
+
+
+def peer(name: str, folder: Path, gguf: Path) -> Engine:
+    """Return one of PEERS or FURTHER_PEERS, which lives under `folder`."""
+    weights = folder / "weights"
+    peers: dict[str, Engine] = {
+        "llama-q8_0": LlamaCpp(folder, weights / "q8_0.gguf", "Q8_0"),
+        "llama-q4_1": LlamaCpp(folder, gguf, "Q4_1"),
+        "openvino": OpenVino(folder, weights / "q8_0.gguf"),
+        "vllm": VllmCpu(folder, weights / "huggingface"),
+        "vllm-all-cores": VllmCpu(folder, weights / "huggingface", f"0-{(os.cpu_count() or 1) - 1}"),
+        "transformers": TransformersBatch(gguf),
+    }
+    return peers[name]
+
+
+def ours(model: str, dtype: str) -> Engine:
+    """Return our own, in one of its configurations."""
+    return Tandem(model, dtype)
+
+
+def reference(gguf: Path) -> Engine:
+    """Return what outputs are checked against."""
+    return TransformersBatch(gguf, "float32")
+
+
+def some_of(accepted: tuple[str, ...] | None) -> Callable[[str], list[str]]:
+    """Return an argparse type: names with commas between, each one of `accepted` if given."""
+
+    def names(text: str) -> list[str]:
+        chosen = [name for name in text.split(",") if name]
+        for name in chosen:
+            if accepted is not None and name not in accepted:
+                raise argparse.ArgumentTypeError(f"{name!r}: must be one of {', '.join(accepted)}")
+        return chosen
+
+    return names

@@ -1,0 +1,130 @@
+"""One run: engines are set up, checked and then measured in rounds, one awake at a time.
+
+An engine that can't be set up or answers wrongly is left out with a line that says why; the others go on.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import aiohttp
+import grpc
+
+from benchmarks.peers.engine import Engine, Need, Prompt
+from benchmarks.peers.installing import CannotSetUp
+from benchmarks.side_by_side.answers import Asker, WrongOutput
+from benchmarks.side_by_side.fleet import CannotServe, Fleet, Server
+from benchmarks.side_by_side.held_text import HeldText
+from benchmarks.side_by_side.output_check import agreement, reference_outputs, require_agreement
+from benchmarks.side_by_side.results import EngineRecord, Results
+from benchmarks.side_by_side.surroundings import without_places
+from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, Figures, Passages, Workload, passages_of
+
+CHECK_NEED = Need(8, 2048)  # a server that some workload wants anyway
+WORK_SECONDS = 300.0
+NUM_WARM_UP_TOKENS = 8
+# What a peer may do wrong without ending the run.
+FAILURES = (
+    *(CannotServe, CannotSetUp, WrongOutput, TimeoutError),
+    *(RuntimeError, OSError, aiohttp.ClientError, grpc.aio.AioRpcError),
+)
+
+Say = Callable[[str], None]
+
+
+class Session:
+    """The engines that are still in, and what they did so far."""
+
+    def __init__(self, fleet: Fleet, text: HeldText, results: Results, say: Say) -> None:
+        self._fleet = fleet
+        self._text = text
+        self._results = results
+        self._say = say
+        self._engines: dict[str, Engine] = {}
+
+    def set_up(self, engine: Engine, is_ours: bool) -> None:
+        """Install what the engine needs, and take it in."""
+        self._say(f"setting up {engine.name}")
+        with self._leaving_out(engine.name):
+            versions = engine.set_up()
+            self._engines[engine.name] = engine
+            self._results.engines.append(EngineRecord(engine.name, is_ours, versions))
+
+    async def check(self, reference: Engine, prompts: list[Prompt]) -> None:
+        """Compare every engine's greedy outputs with the reference's."""
+        self._say(f"reference outputs of {reference.name}")
+        async with self._fleet.awake(reference, CHECK_NEED) as server, reference.connect(server.port) as connection:
+            expected = await reference_outputs(Asker(reference, connection), prompts)
+        await self._fleet.end_all_of(reference)
+        for name, engine in list(self._engines.items()):
+            self._say(f"checking {name}")
+            with self._leaving_out(name):
+                async with self._fleet.awake(engine, CHECK_NEED) as server, engine.connect(server.port) as connection:
+                    share = await agreement(Asker(engine, connection), prompts, expected)
+                self._record(name).agreement = share
+                self._say(f"{name}: {share:.1%} of the reference's tokens")
+                require_agreement(share)
+            if name in self._results.left_out:
+                await self._fleet.end_all_of(engine)
+                del self._engines[name]
+
+    async def round(self, number: int) -> None:
+        """Let every engine do every work once."""
+        names = list(self._engines)
+        first = number % max(1, len(names))  # another engine goes first in each round
+        for workload in self._results.workloads:
+            for name in names[first:] + names[:first]:
+                engine = self._engines[name]
+                label = f"{name}, {workload.name}"
+                is_suited = workload.suits_static_batches or not engine.is_static_batch
+                if is_suited and label not in self._results.left_out:
+                    with self._leaving_out(label):
+                        figures = await self._measured(engine, workload, number)
+                        self._record(name).add(workload.name, number, figures)
+                        self._say(f"round {number + 1}: {label}: {workload.figure} {figures[workload.figure]:.4g}")
+                    if label in self._results.left_out:
+                        await self._fleet.end_all_of(engine)  # it starts anew for other work
+        self._results.num_rounds = number + 1
+
+    async def _measured(self, engine: Engine, workload: Workload, number: int) -> Figures:
+        passages = passages_of(self._text, f"{workload.name} {number}")
+        async with (
+            self._fleet.awake(engine, workload.need) as server,
+            engine.connect(server.port) as connection,
+            asyncio.timeout(WORK_SECONDS),
+        ):
+            asker = Asker(engine, connection)
+            await self._warm_up(asker, workload, server, passages_of(self._text, f"warm-up {workload.name} {number}"))
+            started, cpu = time.perf_counter(), time.process_time()
+            figures = await workload.run(asker, passages)
+            figures["client_cores"] = (time.process_time() - cpu) / (time.perf_counter() - started)
+            self._look_at(engine, server)
+        return figures
+
+    async def _warm_up(self, asker: Asker, workload: Workload, server: Server, passage: Passages) -> None:
+        """Ask for a few tokens; the first time of as many prompts as will come, and of a long one: shapes may count."""
+        is_first = workload.name not in server.workloads
+        server.workloads.add(workload.name)
+        count = workload.need.num_sequences if is_first else 1
+        await asker.ask([passage(NUM_PROMPT_TOKENS) for _ in range(count)], NUM_WARM_UP_TOKENS)
+        if is_first:
+            await asker.ask([passage(workload.need.num_context_tokens * 3 // 4)], 1)
+
+    def _look_at(self, engine: Engine, server: Server) -> None:
+        record = self._record(engine.name)
+        record.peak_memory_bytes = max(record.peak_memory_bytes, server.peak_memory_bytes())
+        record.start_seconds = max(record.start_seconds, server.start_seconds)
+        record.command = without_places(" ".join(engine.command(CHECK_NEED, 0)))
+
+    def _record(self, name: str) -> EngineRecord:
+        return next(record for record in self._results.engines if record.name == name)
+
+    @contextmanager
+    def _leaving_out(self, label: str) -> Iterator[None]:
+        try:
+            yield
+        except FAILURES as error:
+            reason = f"{type(error).__name__}: {error}" if not isinstance(error, FAILURES[:3]) else str(error)
+            self._results.left_out[label] = without_places(reason)
+            self._say(f"left out: {label}: {reason}")

@@ -1,0 +1,96 @@
+"""The results as Markdown for people: what was reached, the ratios, the details, and what it ran on."""
+
+from benchmarks.harness.printing import table_of
+from benchmarks.side_by_side.results import EngineRecord, Results
+from benchmarks.side_by_side.workloads import Workload
+from tandem.measure.formats import NONE, decimals
+from tandem.measure.report.tables.table import value_cell
+
+
+def page(results: Results) -> str:
+    """Return the whole page."""
+    about = results.about
+    left_out = [f"- {name}: {reason}" for name, reason in results.left_out.items()]
+    parts = [
+        "# Text engines side by side",
+        f"{about['model']} on one machine in one run of {results.num_rounds} rounds, {about['started']}. In each round"
+        " every engine does every work in turn while the others stand still; median (lowest to highest) over rounds."
+        " Written by `benchmarks/side_by_side/__main__.py`.",
+        _reached(results),
+        "## Ours against the best peer of each work",
+        "Times as good, round by round.",
+        _ratios(results),
+        "## Latencies, memory, start",
+        _details(results),
+        "Gaps are between messages that carry tokens. Memory is the sum over a server's processes of the most that each"
+        " held (VmHWM), of the largest of an engine's servers. Agreement is the share of a float32 reference's greedy"
+        " tokens that the engine chooses too. Client is the share of one core that the client took at 32 streams.",
+        *(["## Left out", "\n".join(left_out)] if left_out else []),
+        "## Machine",
+        _machine(results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(engine: EngineRecord, workload: Workload, figure: str = "", scale: float = 1.0, digits: int = 2) -> str:
+    found = engine.figures(workload.name).get(figure or workload.figure)
+    return str(value_cell(found, decimals(digits, scale)))
+
+
+def _reached(results: Results) -> str:
+    rows = [
+        [
+            engine.name,
+            *(_cell(engine, work, digits=0 if work.is_higher_better else 3) for work in results.workloads),
+        ]
+        for engine in results.engines
+    ]
+    return table_of(["engine", *(work.title for work in results.workloads)], rows)
+
+
+def _ratios(results: Results) -> str:
+    rows = []
+    for work in results.workloads:
+        found = [results.against_best(own, work) for own in results.ours]
+        best = next((pair[0] for pair in found if pair), NONE)
+        rows.append([work.title, best, *(str(value_cell(pair[1], decimals(2))) if pair else NONE for pair in found)])
+    return table_of(["work", "best peer", *(own.name for own in results.ours)], rows)
+
+
+def _details(results: Results) -> str:
+    works = {work.name: work for work in results.workloads}
+    header, columns = ["engine"], []
+    for name, work in works.items():
+        if name.startswith("decode_"):
+            header += [f"{name.removeprefix('decode_')}: first token p50, ms", "gap p50, ms"]
+            columns += [(work, "first_token_seconds_p50"), (work, "gap_seconds_p50")]
+        if name == "disturbed_streams":
+            header += ["long prompt's first token p50, ms"]
+            columns += [(work, "arriving_first_token_seconds_p50")]
+    header += ["client", "peak MiB", "ready after, s", "agreement"]
+    rows = [
+        [
+            engine.name,
+            *(_cell(engine, work, figure, 1e3, 1) for work, figure in columns),
+            _cell(engine, works["decode_32"], "client_cores") if "decode_32" in works else NONE,
+            f"{engine.peak_memory_bytes / 2**20:.0f}",
+            f"{engine.start_seconds:.0f}",
+            NONE if engine.agreement is None else f"{engine.agreement:.1%}",
+        ]
+        for engine in results.engines
+    ]
+    return table_of(header, rows)
+
+
+def _machine(results: Results) -> str:
+    machine = results.about["machine"]
+    versions = {name: version for engine in results.engines for name, version in engine.versions.items()}
+    lines = [
+        f"{machine['cpu_model']}, {machine['num_usable_cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB",
+        f"instructions: {', '.join(machine['instructions'])}",
+        f"{machine['operating_system']}, {machine['python']}",
+        ", ".join(f"{name} {version}" for name, version in versions.items()),
+        f"weights: SHA-256 {results.about['weights_sha256'][:16]}…; text: {results.about['text']['package']},"
+        f" SHA-256 {results.about['text']['sha256'][:16]}…",
+    ]
+    return "\n".join(f"- {line}" for line in lines)

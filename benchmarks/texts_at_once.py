@@ -1,0 +1,65 @@
+"""Given text requests as a load: so many at a time, each sent once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tandem.ar.v1 import ar_pb2
+from tandem.measure.generator.generator import Generator, Meter
+from tandem.measure.generator.requests.replies import messages_by_number
+from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.trials import Trials
+from tandem.measure.scenario import Scenario
+
+_LIMIT_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """`seconds` from the first request's start to the last one's end; `replies` in the order of the requests."""
+
+    seconds: float
+    replies: list[ar_pb2.CompleteResponse]
+    outcome: Outcome
+
+    @property
+    def outputs(self) -> list[list[int]]:
+        """The tokens of each reply."""
+        return [list(reply.choices[0].token_ids) for reply in self.replies]
+
+
+async def answered(
+    source: Generator,
+    trials: Trials,
+    name: str,
+    requests: Sequence[ar_pb2.GenerateRequest],
+    *,
+    num_at_a_time: int,
+    meter: Meter | None = None,
+) -> Answered:
+    """Send all of them, as unary calls of one model. Raises RuntimeError if one failed."""
+    scenario = Scenario.model_validate(
+        {
+            "works": [{"kind": "text", "delivery": "unary", "model": requests[0].model}],
+            "load": {"loop": "closed", "concurrency": num_at_a_time},
+            "num_requests": len(requests),
+            "warm_up_seconds": 0.0,
+            "drain_seconds": _LIMIT_SECONDS,
+            "keep_replies": True,
+        }
+    )
+    raw = [ar_pb2.CompleteRequest(generate=each).SerializeToString() for each in requests]
+    outcome = await trials.run(source, name, scenario, requests=[raw], meter=meter)
+    if outcome.document.problems:
+        raise RuntimeError("; ".join(outcome.document.problems))
+    rows = outcome.record.requests
+    replies: dict[int, Any] = {
+        number % len(requests): reply
+        for number, (reply,) in messages_by_number(outcome.record, [scenario.works[0].rpc]).items()
+    }
+    seconds = float(np.max(rows["ended"]) - np.min(rows["sent"]))
+    return Answered(seconds, [replies[place] for place in range(len(requests))], outcome)

@@ -1,0 +1,69 @@
+"""Errors of our own RPCs told with the names that a door's clients know, instead of the fields of our messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from gateway.http.errors import UpstreamError
+from runtime.errors import InvalidArgument, TandemError
+from runtime.rpc.rpc import status_details
+
+DETAILS = "grpc-status-details-bin"
+"""The trailer with what a program may read of an error."""
+
+Names = Mapping[str, str]
+"""Field of our messages -> what the door calls it; an empty one is left out of a path."""
+
+_WITHIN = "generate."
+
+
+def renamed(error: TandemError, names: Names) -> TandemError:
+    """Return the error with the beginning of its field replaced as `names` say; one that names no field stays."""
+    field = field_of(error)
+    told = _renamed(field, names)
+    if told == field:
+        return error
+    message = str(error).replace(field, told, 1)
+    violation = error_details_pb2.BadRequest.FieldViolation(field=told, description=message)
+    status = status_pb2.Status(code=3, message=message)
+    status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+    return UpstreamError(error.code, message, {DETAILS: status.SerializeToString()})
+
+
+def violation_of(error: TandemError) -> error_details_pb2.BadRequest.FieldViolation:
+    """Return which field an INVALID_ARGUMENT is about, and its reason; empty ones if that is not told."""
+    raw = details_of(error).get(DETAILS)
+    if error.code == InvalidArgument.code and raw is not None:
+        try:
+            for detail in status_pb2.Status.FromString(raw).details:
+                bad = error_details_pb2.BadRequest()
+                if detail.Unpack(bad) and bad.field_violations:
+                    return bad.field_violations[0]
+        except DecodeError:
+            pass  # details that cannot be read name no field
+    return error_details_pb2.BadRequest.FieldViolation()
+
+
+def field_of(error: TandemError) -> str:
+    """Return the field that the error names, empty if none."""
+    return str(violation_of(error).field)
+
+
+def details_of(error: TandemError) -> Mapping[str, bytes]:
+    """Return the trailer with what a program may read of the error, none if there is nothing."""
+    if not isinstance(error, UpstreamError):
+        return status_details(error)
+    raw = error.trailers.get(DETAILS)
+    return {DETAILS: raw} if isinstance(raw, bytes) else {}
+
+
+def _renamed(field: str, names: Names) -> str:
+    inner = field.removeprefix(_WITHIN)
+    for name, told in names.items():
+        rest = inner.removeprefix(name)
+        if rest != inner and rest[:1] in ("", ".", "["):
+            return told + rest if told else rest.lstrip(".")
+    return inner

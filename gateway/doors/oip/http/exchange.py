@@ -1,0 +1,35 @@
+"""One HTTP request for inference and its reply, with errors as this protocol writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.http.errors import error_body, error_headers, http_status
+from gateway.http.exchange import Exchange
+from gateway.http.rpcs import Cancelled
+from runtime.errors import InvalidArgument, TandemError
+
+
+def told(error: TandemError) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return status, body and headers: {"error": text}, and when to come back."""
+    return http_status(error), {"error": f"[{error.code}] {error}"}, error_headers(error_body(error))
+
+
+class OipExchange(Exchange):
+    """Takes any content type: a browser's page of another site is told by its headers."""
+
+    async def tensors(self) -> bytes:
+        """Return the whole body. Raises InvalidArgument if it is compressed; CancelledError if the client leaves."""
+        encoding = self.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise InvalidArgument("content-encoding", encoding, "'identity'")
+        return await self.raw_body()
+
+    async def refuse(self, error: TandemError) -> None:
+        """Send the error as the reply."""
+        status, body, headers = told(error)
+        await self.reply(body, status, headers)
+
+    async def cancelled(self) -> None:
+        """Tell that the work was stopped, to a client that may be gone."""
+        await self.refuse(Cancelled("the request was cancelled, and its work stopped"))

@@ -1,0 +1,165 @@
+"""One request of the protocol: admitted, turned into calls through Envoy, and answered. Knows no transport."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from typing import Any
+
+from gateway.access.access import Access
+from gateway.doors.fields import renamed
+from gateway.doors.oip.models.adapter import Adapter, Work
+from gateway.doors.oip.models.repository import Repository
+from gateway.doors.oip.tensors.inputs import read_inputs
+from gateway.doors.oip.tensors.outputs import response, wanted_outputs
+from gateway.figures.metrics import GatewayMetrics
+from gateway.http.errors import UpstreamError
+from gateway.identity import Identity
+from gateway.upstream import Upstream
+from runtime.deadlines import Deadline
+from runtime.errors import DeadlineExceeded, InvalidArgument, OverBudget, Unavailable
+from runtime.rpc.routes import Route
+from runtime.rpc.rpc import code_of
+from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse
+
+TRANSPORT = "oip"
+"""The metrics' label of what comes in by this door."""
+
+Read = Callable[[Adapter], Awaitable[ModelInferRequest]]
+"""Takes the model that a request is for; raises TandemError."""
+
+_MAX_TIMEOUT_MICROSECONDS = 10**15
+
+
+class Inference:
+    """A request that ends before it reaches Envoy has no entry in its log, so `metrics` count it here.
+
+    A model that is not there is not counted: like a method that there is not, it belongs to no paradigm.
+    """
+
+    def __init__(self, access: Access, repository: Repository, upstream: Upstream, metrics: GatewayMetrics) -> None:
+        self._access = access
+        self._repository = repository
+        self._upstream = upstream
+        self._metrics = metrics
+
+    async def answer(self, request: ModelInferRequest, identity: Identity, deadline: Deadline) -> ModelInferResponse:
+        """Return the whole answer. Raises TandemError."""
+        model = self._repository.find(request.model_name, request.model_version)
+        with self._admitted(model.route(False), identity, deadline):
+            deadline, work = self._work(model, request, identity, deadline, is_streamed=False)
+        with _in_tensors(model):
+            return await self._whole(request, work, identity, deadline, is_streamed=False)
+
+    async def answer_read(
+        self, name: str, version: str, read: Read, identity: Identity, deadline: Deadline
+    ) -> tuple[Adapter, ModelInferRequest, ModelInferResponse]:
+        """Return model, request and answer; the request is read once its caller is admitted. Raises TandemError."""
+        model = self._repository.find(name, version)
+        with self._admitted(model.route(False), identity, deadline):
+            request = await read(model)
+            deadline, work = self._work(model, request, identity, deadline, is_streamed=False)
+        with _in_tensors(model):
+            return model, request, await self._whole(request, work, identity, deadline, is_streamed=False)
+
+    async def answers(
+        self, request: ModelInferRequest, identity: Identity, deadline: Deadline
+    ) -> AsyncGenerator[ModelInferResponse, None]:
+        """Yield the answers of a stream's request as they come. Raises TandemError."""
+        model = self._repository.find(request.model_name, request.model_version)
+        with self._admitted(model.route(True), identity, deadline):
+            deadline, work = self._work(model, request, identity, deadline, is_streamed=True)
+        with _in_tensors(model):
+            if not work.route.streaming:
+                yield await self._whole(request, work, identity, deadline, is_streamed=True)
+                return
+            messages = self._upstream.stream(work.route, work.requests[0], identity, deadline)
+            async with contextlib.aclosing(messages):
+                async for message in messages:
+                    if (answer := work.answer([_parsed(work, message)])) is not None:
+                        yield response(request, answer, is_streamed=True)
+
+    @contextlib.contextmanager
+    def _admitted(self, route: Route, identity: Identity, deadline: Deadline) -> Iterator[None]:
+        """Take a request from the caller's budget; what ends inside, or is not let in, never came to Envoy."""
+        began_at, is_admitted = time.monotonic(), False
+        try:
+            self._access.admit_known(route, identity.caller_id)
+            is_admitted = True
+            yield
+        except BaseException as error:
+            seconds, is_admitted = time.monotonic() - began_at, is_admitted and not isinstance(error, OverBudget)
+            self._metrics.refused(route, TRANSPORT, code_of(error, deadline), seconds, is_admitted)
+            raise
+
+    def _work(
+        self, model: Adapter, request: ModelInferRequest, identity: Identity, deadline: Deadline, is_streamed: bool
+    ) -> tuple[Deadline, Work]:
+        """Return until when to do what. Raises TandemError."""
+        deadline = _earlier(request, deadline)
+        work = _translated(model, request, is_streamed)
+        for _ in work.requests[1:]:  # a request that becomes several calls costs as many
+            self._access.admit_known(work.route, identity.caller_id)
+        if deadline.has_passed():
+            raise DeadlineExceeded("before the request could be forwarded")
+        return deadline, work
+
+    async def _whole(
+        self, request: ModelInferRequest, work: Work, identity: Identity, deadline: Deadline, is_streamed: bool
+    ) -> ModelInferResponse:
+        """Return what a unary RPC says, or as many of its calls as there are."""
+        if len(work.requests) == 1:
+            replies = [await self._upstream.unary(work.route, work.requests[0], identity, deadline)]
+        else:
+            replies = await self._together(work, identity, deadline)
+        answer = work.answer([_parsed(work, reply) for reply in replies])
+        if answer is None:
+            raise Unavailable("the backend's reply has nothing in it")
+        return response(request, answer, is_streamed)
+
+    async def _together(self, work: Work, identity: Identity, deadline: Deadline) -> list[bytes]:
+        """Return the replies of all calls; the first that fails ends the others."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                calls = [self._upstream.unary(work.route, each, identity, deadline) for each in work.requests]
+                tasks = [group.create_task(call) for call in calls]
+        except* UpstreamError as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+
+@contextlib.contextmanager
+def _in_tensors(model: Adapter) -> Iterator[None]:
+    """Have errors of our own RPCs name tensors."""
+    try:
+        yield
+    except UpstreamError as error:
+        raise renamed(error, model.fields) from error
+
+
+def _parsed(work: Work, raw: bytes) -> Any:
+    return work.route.response_class.FromString(raw)
+
+
+def _translated(model: Adapter, request: ModelInferRequest, is_streamed: bool) -> Work:
+    inputs = read_inputs(request, model.inputs, model.max_batch_size > 0)
+    parameters = {name: _plain(value) for name, value in request.parameters.items()}
+    return model.work(inputs, wanted_outputs(request, model.outputs), parameters, is_streamed)
+
+
+def _plain(parameter: Any) -> Any:
+    kind = parameter.WhichOneof("parameter_choice")
+    return None if kind is None else getattr(parameter, kind)
+
+
+def _earlier(request: ModelInferRequest, deadline: Deadline) -> Deadline:
+    """Return the deadline with the request's own `timeout` in microseconds, as clients of Triton send it."""
+    if "timeout" not in request.parameters:
+        return deadline
+    value = _plain(request.parameters["timeout"])
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAX_TIMEOUT_MICROSECONDS:
+        raise InvalidArgument("parameters.timeout", value, "whole microseconds, above 0")
+    own = Deadline.after(value * 1e-6)
+    return min(deadline, own, key=lambda each: each.instant)

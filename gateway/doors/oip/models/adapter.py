@@ -1,0 +1,64 @@
+"""What the rest of the door knows of a model: its tensors, and how a request becomes calls of our own RPCs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.doors.oip.tensors.inputs import Inputs
+from gateway.doors.oip.tensors.outputs import Answer
+from gateway.doors.oip.tensors.spec import Spec
+from runtime.rpc.routes import Route, all_routes
+
+ROUTES: Mapping[str, Route] = {route.rpc: route for route in all_routes() if route.unit}
+"""The RPCs that generate, by their names."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The calls that a request stands for, and how their replies become its answers.
+
+    A unary route's `requests` are made together, and `answer` gets all their replies. A streaming route has one
+    request, and `answer` gets each message by itself; None has nothing to tell.
+    """
+
+    route: Route
+    requests: Sequence[bytes]
+    answer: Callable[[Sequence[Any]], Answer | None]
+
+
+class Adapter(Protocol):
+    """A model that is served. `max_batch_size` is 0 for a model whose requests have no batch dimension."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def platform(self) -> str: ...
+
+    @property
+    def is_decoupled(self) -> bool:
+        """Whether one request of a stream may have several responses."""
+
+    @property
+    def max_batch_size(self) -> int: ...
+
+    @property
+    def inputs(self) -> Sequence[Spec]: ...
+
+    @property
+    def outputs(self) -> Sequence[Spec]: ...
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """Beginnings of field names in errors of our own RPCs, and what a caller of this door knows them as."""
+
+    def route(self, is_streamed: bool) -> Route:
+        """Return the RPC whose budget a request needs, before its tensors are read."""
+
+    def work(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Work:
+        """Return what to do. `wanted` are the outputs that the request lists, `parameters` its plain values.
+
+        Raises InvalidArgument.
+        """

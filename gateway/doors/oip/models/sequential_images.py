@@ -1,0 +1,69 @@
+"""An image model that draws in sequence, in tensors: the tokens as they come, the pictures when they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from gateway.doors.oip.models.adapter import ROUTES, Work
+from gateway.doors.oip.models.sampling_parameters import FIELD, fill_sampling
+from gateway.doors.oip.models.text import sampling_values
+from gateway.doors.oip.models.text_answers import usage_parameters
+from gateway.doors.oip.tensors.datatype import BYTES, INT32, UINT8, UINT64
+from gateway.doors.oip.tensors.inputs import Inputs
+from gateway.doors.oip.tensors.outputs import Answer, Output
+from gateway.doors.oip.tensors.spec import Spec
+from runtime.rpc.routes import Route
+from tandem.ar.v1 import ar_pb2
+
+TOKEN_IDS = Spec("token_ids", INT32, (-1,))
+
+
+class SequentialImageModel:
+    """Implements Adapter. `shape` is [height, width, channels] of a picture; a reply has one for each choice."""
+
+    platform = "tandem_sequential_images"
+    is_decoupled = True
+    max_batch_size = 0
+    inputs = (
+        Spec("label", INT32, (1,)),
+        Spec("seed", UINT64, (1,), is_optional=True),
+        Spec(FIELD, BYTES, (1,), is_optional=True),
+    )
+    fields = {"sampling.seed": "seed", "sampling": FIELD, "class_label": "label"}
+
+    def __init__(self, name: str, shape: Sequence[int]) -> None:
+        self.name = name
+        self._images = Spec("images", UINT8, (-1, *shape))
+        self.outputs = (self._images, TOKEN_IDS)
+
+    def route(self, is_streamed: bool) -> Route:
+        return ROUTES["Generate" if is_streamed else "Complete"]
+
+    def work(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Work:
+        request = ar_pb2.GenerateRequest(model=self.name, class_label=inputs["label"].values[0])
+        fill_sampling(request, sampling_values(inputs, parameters))
+        if "seed" in inputs:
+            request.sampling.seed = inputs["seed"].values[0]
+        if is_streamed:
+            return Work(ROUTES["Generate"], [request.SerializeToString()], self._of_message)
+        whole = ar_pb2.CompleteRequest(generate=request)
+        return Work(ROUTES["Complete"], [whole.SerializeToString()], self._of_reply)
+
+    def _of_reply(self, replies: Sequence[Any]) -> Answer:
+        [reply] = replies
+        shape = [len(reply.choices), *self._images.dims[1:]]
+        pictures = Output(self._images, shape, b"".join(choice.image.data for choice in reply.choices))
+        tokens = Output.of(TOKEN_IDS, [token for choice in reply.choices for token in choice.token_ids])
+        return Answer([pictures, tokens], parameters=usage_parameters(reply.usage))
+
+    def _of_message(self, replies: Sequence[Any]) -> Answer | None:
+        [message] = replies
+        is_last = message.HasField("usage")
+        if not (message.token_ids or message.HasField("image") or is_last):
+            return None
+        outputs = [Output.of(TOKEN_IDS, message.token_ids)]
+        if message.HasField("image"):
+            outputs.append(Output(self._images, message.image.shape, message.image.data))
+        parameters = {"choice": message.choice_index, **(usage_parameters(message.usage) if is_last else {})}
+        return Answer(outputs, is_last, parameters)

@@ -1,0 +1,126 @@
+"""ModelStreamInfer: many requests in one call, each answered by itself, told apart by their ids.
+
+Requests run beside each other, and answers come as they are ready. Those of requests without an id come in the order of
+the requests, as they cannot be told apart otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+import grpc
+
+from gateway.doors.oip.inference import Inference
+from gateway.doors.oip.tensors.outputs import FINAL
+from gateway.doors.under_way import UnderWay
+from gateway.identity import Identity
+from runtime.deadlines import Deadline
+from runtime.errors import Internal, MessageTooLarge, TandemError, Unavailable
+from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.rpc.message import Context, parse, write
+from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
+
+logger = logging.getLogger(__name__)
+
+MAX_REQUESTS = 256
+"""Requests of one stream that may be under way; the next is read when one of them has ended."""
+
+
+class InferStream:
+    """One call. Its end, by the client or by its deadline, cancels every request in it."""
+
+    def __init__(
+        self, inference: Inference, under_way: UnderWay, context: Context, identity: Identity, deadline: Deadline
+    ) -> None:
+        self._inference = inference
+        self._under_way = under_way
+        self._context = context
+        self._identity = identity
+        self._deadline = deadline
+        self._places = asyncio.Semaphore(MAX_REQUESTS)
+        self._writing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unnamed: asyncio.Task[None] | None = None  # the last request without an id
+
+    async def run(self) -> None:
+        """Answer until the client has sent its last request and has all answers. Raises Unavailable in a drain."""
+        # A proxy gives a request so long to be whole, until the reply begins; this one is not whole before its end.
+        await self._context.send_initial_metadata(())
+        with self._under_way.stream():
+            try:
+                await self._take_all()
+                await asyncio.gather(*self._tasks)
+            finally:
+                await self._cancel()
+        if self._under_way.is_draining:
+            raise Unavailable("the gateway is stopping")
+
+    async def _take_all(self) -> None:
+        draining = asyncio.create_task(self._under_way.draining.wait())
+        try:
+            while (raw := await self._next(draining)) is not grpc.aio.EOF:
+                task = asyncio.create_task(self._serve(raw))
+                self._tasks.add(task)
+                task.add_done_callback(self._ended)
+        finally:
+            draining.cancel()
+
+    async def _next(self, draining: asyncio.Task[Any]) -> Any:
+        """Return the next request, raw, or EOF, at the beginning of a drain as well."""
+        await self._places.acquire()
+        reading = asyncio.ensure_future(self._context.read())
+        await asyncio.wait((reading, draining), return_when=asyncio.FIRST_COMPLETED)
+        # A read that is not over is left alone: it ends with the call.
+        return reading.result() if reading.done() else grpc.aio.EOF
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._places.release()
+
+    async def _serve(self, raw: bytes) -> None:
+        request, before = ModelInferRequest(), None
+        try:
+            if len(raw) > MAX_MESSAGE_BYTES:
+                raise MessageTooLarge(len(raw), MAX_MESSAGE_BYTES)
+            request = parse(ModelInferRequest, raw)
+            # Nothing has waited yet since the task began, so this is the order of arrival.
+            if not request.id:
+                before, self._unnamed = self._unnamed, asyncio.current_task()
+            await self._answer(request, before)
+        except TandemError as error:
+            await self._write_error(request, error, before)
+        except Exception:
+            logger.exception("a request of a stream failed")
+            await self._write_error(request, Internal(), before)
+
+    async def _answer(self, request: ModelInferRequest, before: asyncio.Task[None] | None) -> None:
+        answers = self._inference.answers(request, self._identity, self._deadline)
+        with self._under_way.request():
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    await self._write(ModelStreamInferResponse(infer_response=answer), before)
+
+    async def _write_error(
+        self, request: ModelInferRequest, error: TandemError, before: asyncio.Task[None] | None
+    ) -> None:
+        """Tell of the error in the stream, which goes on; the message is its request's last."""
+        answer = ModelInferResponse(model_name=request.model_name, id=request.id)
+        answer.parameters[FINAL].bool_param = True
+        message = f"[{error.code}] {error}"
+        await self._write(ModelStreamInferResponse(error_message=message, infer_response=answer), before)
+
+    async def _write(self, message: ModelStreamInferResponse, before: asyncio.Task[None] | None) -> None:
+        """Send a message, after all those of the request `before`."""
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+        async with self._writing:
+            await write(self._context, message)
+
+    async def _cancel(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

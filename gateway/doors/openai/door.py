@@ -1,0 +1,79 @@
+"""OpenAI's API put together: which path does what."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.access.access import Access
+from gateway.doors.openai.calls import ROUTES, TRANSPORT
+from gateway.doors.openai.catalogue import Catalogue
+from gateway.doors.openai.description.document import document
+from gateway.doors.openai.description.page import page
+from gateway.doors.openai.endpoint import Endpoint, Operation, Surroundings
+from gateway.doors.openai.images.generations import Generations
+from gateway.doors.openai.listing import Listing
+from gateway.doors.openai.requests.body import Body
+from gateway.doors.openai.requests.chat import ChatBody
+from gateway.doors.openai.requests.completion import CompletionBody
+from gateway.doors.openai.requests.image import ImageBody
+from gateway.doors.openai.requests.tokens import DetokenizeBody, TokenizeBody
+from gateway.doors.openai.responses.body import ResponseBody
+from gateway.doors.openai.responses.responses import Responses
+from gateway.doors.openai.text.chat import Chat
+from gateway.doors.openai.text.completions import Completions
+from gateway.doors.openai.tokens import Tokens
+from gateway.doors.under_way import UnderWay
+from gateway.figures.metrics import GatewayMetrics
+from gateway.figures.replicas import Replicas
+from gateway.http.parsing import JsonParser
+from gateway.proxy.sockets import Sockets
+from gateway.upstream import Upstream
+
+
+class OpenAiDoor:
+    """Implements gateway.server.Entrance; needs a running event loop."""
+
+    def __init__(self, access: Access, replicas: Replicas, metrics: GatewayMetrics, sockets: Sockets) -> None:
+        self._under_way, self._upstream, self._parser = UnderWay(), Upstream(sockets.internal, TRANSPORT), JsonParser()
+        self._around = Surroundings(access, self._upstream, metrics, self._under_way, self._parser)
+        self._replicas = replicas
+
+    def http_routes(self) -> list[BaseRoute]:
+        """Return the API's routes. Health and the description need no key, as the gateway's own probes."""
+        catalogue = Catalogue(self._replicas)
+        listing, tokens = Listing(catalogue, time.time()), Tokens(catalogue)
+        about = document()
+        return [
+            Route("/v1/models", Endpoint(self._around, listing.every)),
+            Route("/v1/models/{id:path}", Endpoint(self._around, listing.one)),
+            self._post("/v1/completions", CompletionBody, Completions(catalogue), "Generate"),
+            self._post("/v1/chat/completions", ChatBody, Chat(catalogue), "Generate"),
+            self._post("/v1/responses", ResponseBody, Responses(catalogue), "Generate"),
+            self._post("/v1/images/generations", ImageBody, Generations(catalogue), "Sample"),
+            self._post("/tokenize", TokenizeBody, tokens.tokenize, "Tokenize"),
+            self._post("/detokenize", DetokenizeBody, tokens.detokenize, "Detokenize"),
+            Route("/tokenizer_info", Endpoint(self._around, tokens.describe, ROUTES["DescribeTokenizer"])),
+            Route("/health", self._health),
+            Route("/openapi.json", lambda _: JSONResponse(about)),
+            Route("/docs", lambda _: HTMLResponse(page(about))),
+        ]
+
+    def _post(self, path: str, body_class: type[Body], operation: Operation, rpc: str) -> BaseRoute:
+        return Route(path, Endpoint(self._around, operation, ROUTES[rpc], body_class), methods=["POST"])
+
+    async def _health(self, _: Request) -> Response:
+        is_ready = self._replicas.all_serve() and not self._under_way.is_draining
+        return Response(status_code=200 if is_ready else 503)
+
+    async def drain(self, seconds: float) -> bool:
+        """Refuse new requests, let open ones finish for so long, cancel the rest; return whether none was cancelled."""
+        return await self._under_way.drain(seconds)
+
+    async def close(self) -> None:
+        """End the calls that are left."""
+        self._parser.close()
+        await self._upstream.close()

@@ -1,0 +1,1 @@
+"""Pictures of models that draw in parallel and in sequence."""

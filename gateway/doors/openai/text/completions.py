@@ -1,0 +1,55 @@
+"""POST /v1/completions: prompts to generations, tokens to choices."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+from gateway.doors.openai.calls import Calls
+from gateway.doors.openai.catalogue import Catalogue
+from gateway.doors.openai.exchange import DONE, OpenAiExchange, event
+from gateway.doors.openai.merged import all_of, merged
+from gateway.doors.openai.replies.completion import Completion, CompletionChoice
+from gateway.doors.openai.replies.reply import Usage
+from gateway.doors.openai.requests.completion import CompletionBody
+from gateway.doors.openai.text.consumed import Consumed
+from gateway.doors.openai.text.continuation import Continuation
+from gateway.doors.openai.text.head import Head, new_head, with_fingerprints
+
+
+class Completions:
+    """An operation of endpoint.py."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def __call__(self, body: CompletionBody, calls: Calls, exchange: OpenAiExchange) -> None:
+        """Answer in one piece or in chunks. Raises TandemError."""
+        model = self._catalogue.text(body.model)
+        head = new_head("cmpl", self._catalogue, model)
+        prompts = [Continuation(body, model, calls, place, prompt) for place, prompt in enumerate(body.prompts)]
+        if body.stream:
+            await _stream(body, head, prompts, exchange)
+        else:
+            await exchange.answer(await _whole(head, prompts))
+
+
+async def _whole(head: Head, prompts: Sequence[Continuation]) -> Completion:
+    consumed = Consumed()
+    found = await all_of([each.choices(consumed) for each in prompts])
+    choices = [choice for of_prompt in found for choice in of_prompt]
+    told = with_fingerprints(head, consumed.fingerprints)
+    return Completion(**told, object="text_completion", choices=choices, usage=consumed.usage())
+
+
+async def _stream(body: CompletionBody, head: Head, prompts: Sequence[Continuation], exchange: OpenAiExchange) -> None:
+    consumed, without_usage = Consumed(), {"usage": None} if body.includes_usage else {}
+
+    def chunk(choices: list[CompletionChoice], **usage: Usage | None) -> bytes:
+        return event(Completion(**head, object="text_completion", choices=choices, **usage).encoded())
+
+    async with contextlib.aclosing(merged([each.stream(consumed) for each in prompts])) as parts:
+        async for choice, usage in parts:
+            await exchange.events(chunk([choice], **(usage or without_usage)))
+    last = chunk([], usage=consumed.usage()) if body.includes_usage else b""
+    await exchange.end(last + DONE)

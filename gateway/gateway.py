@@ -1,0 +1,133 @@
+"""The gateway put together from its settings, and run: the only place that knows every part."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gateway.access.access import Access
+from gateway.access.authorization import Authorization
+from gateway.doors.oip.door import OipDoor
+from gateway.doors.openai.door import OpenAiDoor
+from gateway.figures.access_log_service import AccessLogService
+from gateway.figures.history import History
+from gateway.figures.late_served import LateServed
+from gateway.figures.metrics import GatewayMetrics
+from gateway.figures.model_statistics import ModelStatistics
+from gateway.figures.recorder import Recorder
+from gateway.figures.replicas import Replicas
+from gateway.http.app import build_app
+from gateway.http.rpcs import Rpcs
+from gateway.http.server import HttpServer
+from gateway.http.status import Status
+from gateway.proxy import bootstrap
+from gateway.proxy.admin import HTTP
+from gateway.proxy.binary import find_envoy
+from gateway.proxy.certificates import watch_certificates
+from gateway.proxy.process import Envoy
+from gateway.proxy.sockets import Sockets
+from gateway.proxy.template import Values
+from gateway.server import Entrance, GatewayServer
+from gateway.settings import GatewaySettings
+from gateway.tracing.opening import open_tracer
+from gateway.tracing.settings import TracingSettings
+from runtime.metrics import new_registry
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL, SERVICES
+
+_CLOSING_SECONDS = 2.0
+"""What the last entries of the log get to come in once Envoy has ended."""
+
+
+class Gateway:
+    """A lifecycle.Worker behind `server`: ready at once; a service becomes available when its backend does.
+
+    Building it leaves in the folder of `sockets` what Envoy starts with. `limits` replace those of envoy.yaml, `clock`
+    is that of the budgets; with `tracing` requests become spans. Needs a running event loop. Raises NoEnvoy, and
+    OSError if the host's name has no address.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        sockets: Sockets,
+        limits: Values | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        tracing: TracingSettings | None = None,
+    ) -> None:
+        bootstrap.write(settings, sockets, limits, tracing)
+        self._sockets, self._certificates = sockets, settings.certificates()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.envoy, self.registry = Envoy(find_envoy(), sockets, settings.workers), new_registry()
+        self.metrics, tls = GatewayMetrics(self.registry), settings.backend_tls()
+        self._targets = {SEQUENTIAL: settings.ar_targets, PARALLEL: settings.gan_targets}
+        self.replicas = Replicas(self._targets, self._publish, tls.grpc_credentials() if tls else None)
+        self.registry.register(self.replicas)
+        access = Access(settings.api_keys(), self.metrics.over_budget, clock)
+        statistics = ModelStatistics()
+        self._tracer = open_tracer(tracing, self.registry)
+        recorder = Recorder(self.metrics, access.charge, statistics, self._tracer)
+        self._late = LateServed(self.replicas, recorder.record)
+        self._log = AccessLogService(self._late.take)
+        self._rpcs = Rpcs(access, sockets.internal, self.metrics)
+        self._oip = OipDoor(access, self.replicas, self.metrics, statistics, sockets)
+        self._openai = OpenAiDoor(access, self.replicas, self.metrics, sockets)
+        handlers = [self._log.handler(), *([Authorization(access).handler()] if access.asks_for_keys else [])]
+        entrances: list[Entrance] = [self._rpcs, self._oip, self._openai]
+        self.server = GatewayServer(sockets, handlers, self.envoy, entrances, lambda: self._log.num_taken)
+        self._history, status = History(self.metrics), Status(self.replicas, self.metrics, self.server)
+        doors = (*self._oip.http_routes(), *self._openai.http_routes())
+        app = build_app(access, status, self._history, self.registry, self._rpcs, doors)
+        self._http = HttpServer(app, sockets.http)
+
+    @property
+    def http_port(self) -> int:
+        """The port of HTTP, once started."""
+        return self.envoy.ports[HTTP]
+
+    async def start(self) -> None:
+        """Begin to serve, what is behind Envoy first. Raises PortInUse, EnvoyEnded."""
+        self._tasks.append(self._http.start())
+        await self._oip.start()
+        await self.server.open()
+        await self.poll()
+        admin, certificates = self.envoy.admin, watch_certificates(self._certificates, self._sockets)
+        work = (self.envoy.wait_dead(), self.replicas.run(admin), self._late.run(), self._history.run(), certificates)
+        self._tasks += [asyncio.create_task(each) for each in work]
+
+    async def poll(self) -> None:
+        """Ask Envoy now how its replicas are. Raises AdminError."""
+        await self.replicas.poll(self.envoy.admin)
+
+    async def wait_dead(self) -> BaseException:
+        """Return why the first of the tasks ended; none of them should."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended = done.pop()
+        reason = ended.exception() or ended.result()
+        return reason if isinstance(reason, BaseException) else RuntimeError("the HTTP server ended")
+
+    async def stop(self) -> None:
+        """End what is left once Envoy has ended, and count what it has told last."""
+        await self._rpcs.close()
+        await self._oip.close()
+        await self._openai.close()
+        await self._http.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._log.until_closed(_CLOSING_SECONDS)
+        await self._late.finish()
+        if self._tracer is not None:
+            await self._tracer.close()
+        await self.replicas.close()
+        await self.server.close()
+
+    def last_progress(self) -> float | None:
+        """Return None: the gateway holds no work of its own."""
+        return None
+
+    async def _publish(self, paradigm: str, is_serving: bool) -> None:
+        """What is not configured is not missing."""
+        is_available = is_serving or not self._targets[paradigm]
+        await self.server.health.set_available(SERVICES[paradigm].full_name, is_available)

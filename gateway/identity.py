@@ -1,0 +1,42 @@
+"""Who calls and in which trace, as the gateway passes it on to the backends with calls of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from starlette.datastructures import Headers
+
+from gateway.tracing.request_trace import PARENT_METADATA, context_to_pass_on
+from runtime.rpc.caller import CALLER_METADATA, PEER_METADATA
+from runtime.rpc.traceparent import TRACEPARENT_METADATA
+
+
+class Identity(NamedTuple):
+    """`caller_id` is the identifier of an API key, empty where none are asked for; `peer` is an address and port.
+
+    `trace` is the caller's trace context, as metadata.
+    """
+
+    caller_id: str
+    peer: str
+    trace: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of_metadata(cls, metadata: Iterable[tuple[str, str | bytes]]) -> Identity:
+        """Return what Envoy has set in the metadata of a call; clients cannot set it."""
+        told = tuple(metadata)
+        found = {key: str(value) for key, value in told if key in (CALLER_METADATA, PEER_METADATA)}
+        trace = context_to_pass_on(told, PARENT_METADATA)
+        return cls(found.get(CALLER_METADATA, ""), found.get(PEER_METADATA, ""), trace)
+
+    @classmethod
+    def of_headers(cls, caller_id: str, headers: Headers) -> Identity:
+        """Return what Envoy has set in the headers of an HTTP request, and the trace context that its caller sent."""
+        return cls(caller_id, headers.get(PEER_METADATA, ""), context_to_pass_on(headers.items(), TRACEPARENT_METADATA))
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return how backends tell callers apart, by key or else by the address that Envoy saw, and the trace."""
+        if self.caller_id:
+            return ((CALLER_METADATA, self.caller_id), *self.trace)
+        return (*(((PEER_METADATA, self.peer),) if self.peer else ()), *self.trace)

@@ -1,0 +1,38 @@
+// What a person orders: a class and how many.
+
+import { byId, element } from "../dom.js";
+
+let offered = "";
+
+export function offerClasses({ num_classes: count = 0, class_names: names = [] }) {
+  const key = `${count} ${names}`;
+  if (key === offered) return;
+  offered = key;
+  const fieldset = byId("race-classes");
+  fieldset.hidden = !count;
+  fieldset.querySelectorAll("label").forEach((each) => each.remove());
+  const chosen = Math.max(0, names.indexOf("sneaker"));
+  for (let index = 0; index < count; index += 1) {
+    const radio = element("input", { type: "radio", name: "class", value: index, checked: index === chosen });
+    fieldset.append(element("label", {}, radio, element("span", {}, names[index] ?? `class ${index}`)));
+  }
+}
+
+export function chosenOrder() {
+  const chosen = document.querySelector("#race-classes input:checked");
+  return {
+    label: chosen ? Number(chosen.value) : null,
+    noun: chosen?.nextSibling.textContent ?? "picture",
+    count: Number(byId("race-count").value),
+  };
+}
+
+// A model that takes steps draws several tiles in each: as many steps as are chosen.
+export function offerSteps({ takes_steps: takesSteps = false, tokens_per_image: most = 1 }) {
+  byId("race-steps-label").hidden = !takesSteps;
+  byId("race-steps").max = most;
+  byId("race-steps").oninput = () => (byId("race-steps-shown").textContent = byId("race-steps").value);
+  byId("race-steps-shown").textContent = byId("race-steps").value;
+}
+
+export const chosenSteps = () => byId("race-steps").valueAsNumber;

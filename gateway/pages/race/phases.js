@@ -1,0 +1,49 @@
+// Where the time of a race went: the backends' phases, and what they do not account for.
+
+import { byId, duration, element } from "../dom.js";
+
+const PHASES = {
+  queue_seconds: "waited in the queue",
+  prefill_seconds: "prompt, up to the first token",
+  batch_wait_seconds: "waited for its batch",
+  decode_seconds: "token after token",
+  compute_seconds: "in the model, one pass",
+  encode_seconds: "turned into images",
+};
+
+export function showPhases(run) {
+  const columns = ["sequential", "parallel"].map((paradigm) => column(run, paradigm));
+  const names = [...Object.values(PHASES), "elsewhere in the backend", "gateway, network, browser", "all"];
+  const rows = names.filter((name) => columns.some((each) => each?.[name] !== undefined));
+  const cell = (each, name) => element("td", { class: "number" }, duration(each?.[name]));
+  byId("race-phases").replaceChildren(
+    element("caption", {}, "Phases of the last race"),
+    element(
+      "thead",
+      {},
+      element("tr", {}, ...["", "in sequence", "in parallel"].map((name) => element("th", { scope: "col" }, name))),
+    ),
+    element(
+      "tbody",
+      {},
+      ...rows.map((name) =>
+        element("tr", {}, element("th", { scope: "row" }, name), ...columns.map((each) => cell(each, name))),
+      ),
+    ),
+  );
+}
+
+function column(run, paradigm) {
+  const timings = run[`${paradigm}Timings`];
+  if (!timings || run.errors[paradigm]) return null;
+  const found = {};
+  for (const [field, name] of Object.entries(PHASES)) {
+    if (timings[field]) found[name] = timings[field];
+  }
+  const sum = Object.values(found).reduce((total, each) => total + each, 0);
+  const all = run.ended[paradigm];
+  found["elsewhere in the backend"] = Math.max(0, timings.total_seconds - sum);
+  found["gateway, network, browser"] = Math.max(0, all - timings.total_seconds);
+  found.all = all;
+  return found;
+}

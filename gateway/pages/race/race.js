@@ -1,0 +1,163 @@
+// The race: one order to both paradigms at the same instant, and a record of what arrived when.
+
+import { ApiError, explained, stream } from "../api.js";
+import { byId, prefersStillness, say } from "../dom.js";
+import { drawEmpty, paint } from "./lanes.js";
+import { forgetLikelihoods, judge, showOwnLikelihood } from "./likelihood.js";
+import { chosenOrder, chosenSteps, offerClasses, offerSteps } from "./order.js";
+import { showPhases } from "./phases.js";
+import { sampled } from "../sampling.js";
+import { modelFor, onStatus } from "../status.js";
+import { halfway, verdict } from "./verdict.js";
+
+const PAUSE_MS = 700; // between races when they go on by themselves
+const SEEN_SECONDS = 3; // in slow motion a race takes at least this long
+const SOON_SECONDS = 0.5; // a race that is over by then is seen in slow motion alone
+
+const sides = { sequential: {}, parallel: {} }; // {model, problem}
+let stopper = null; // stops the race or the replay under way
+let last = null; // the last race that ended
+
+export function setUpRace() {
+  onStatus(takeStatus);
+  byId("race-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (stopper) stop();
+    else raceOn();
+  });
+  byId("race-replay").addEventListener("click", replay);
+  byId("judge").addEventListener("click", () => judge(last, sides.sequential.model));
+  byId("surprise").addEventListener("change", () => last && showOwnLikelihood(last, true));
+  byId("race-count").addEventListener("change", () => last || clear());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => last || clear());
+  clear();
+}
+
+const clear = () => drawEmpty(chosenOrder().count, sides.sequential.model);
+
+function takeStatus(status) {
+  for (const paradigm of Object.keys(sides)) {
+    const side = (sides[paradigm] = modelFor(status, paradigm, "image", byId(`${paradigm}-name`)));
+    // What a race met stays on the page until the backend's state itself has something to say.
+    if (!stopper && (side.problem || !last?.errors[paradigm])) say(byId(`${paradigm}-problem`), side.problem);
+  }
+  offerClasses(sides.sequential.model ?? sides.parallel.model ?? {});
+  offerSteps(sides.sequential.model ?? {});
+  byId("race-go").disabled = !stopper && !canRun("sequential") && !canRun("parallel");
+}
+
+const canRun = (paradigm) => Boolean(sides[paradigm].model) && !sides[paradigm].problem;
+
+function begin() {
+  stopper = new AbortController();
+  byId("race-go").textContent = "Stop";
+  byId("race-go").classList.add("stop");
+  byId("race-replay").hidden = true;
+  forgetLikelihoods();
+  clear();
+  return stopper.signal;
+}
+
+function end() {
+  stopper = null;
+  byId("race-go").textContent = "Go again";
+  byId("race-go").classList.remove("stop");
+  say(byId("race-verdict"), verdict(last));
+  showPhases(last);
+  showOwnLikelihood(last, false);
+  byId("judge").hidden = !last.wall || !sides.sequential.model?.can_score_images || !canRun("sequential");
+  byId("race-replay").hidden = !last.tokens.length || !last.wall;
+}
+
+function stop() {
+  byId("race-repeat").checked = false;
+  stopper.abort();
+}
+
+async function raceOn() {
+  do {
+    await race(chosenOrder());
+    if (byId("race-repeat").checked) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  } while (byId("race-repeat").checked && !stopper && !Object.keys(last.errors).length);
+}
+
+async function race(order) {
+  const signal = begin();
+  const tiles = sides.sequential.model?.tokens_per_image;
+  const total = tiles && tiles * order.count;
+  const steps = sides.sequential.model?.takes_steps ? chosenSteps() : undefined;
+  const run = { ...order, tiles, total, steps, startedAt: performance.now(), tokens: [], takesPart: {}, ended: {}, errors: {} };
+  say(byId("race-verdict"), "Both are drawing …");
+  let isOver = false;
+  const still = prefersStillness();
+  const isSlow = byId("race-slow").checked && !still;
+  requestAnimationFrame(function frame() {
+    if (isOver) return;
+    if (!isSlow || elapsed(run) > SOON_SECONDS) paint(run, elapsed(run), still);
+    requestAnimationFrame(frame);
+  });
+  await Promise.all([side(run, "sequential", inSequence, signal), side(run, "parallel", inParallel, signal)]);
+  isOver = true;
+  run.wasStopped = signal.aborted;
+  last = run;
+  if (isSlow && !run.wasStopped && !Object.keys(run.errors).length) await replayed(signal);
+  paint(run, Infinity);
+  end();
+}
+
+const elapsed = (run) => (performance.now() - run.startedAt) / 1000;
+
+async function side(run, paradigm, work, signal) {
+  say(byId(`${paradigm}-problem`), sides[paradigm].problem);
+  if (!canRun(paradigm)) return;
+  run.takesPart[paradigm] = true;
+  try {
+    await work(run, sides[paradigm].model, signal);
+  } catch (error) {
+    if (!(error instanceof ApiError)) console.error(error);
+    run.errors[paradigm] = error;
+    say(byId(`${paradigm}-problem`), explained(error));
+  }
+  run.ended[paradigm] ??= elapsed(run);
+}
+
+async function inSequence(run, model, signal) {
+  const prompt = run.label === null ? {} : { class_label: run.label };
+  const sampling = { n: run.count, steps: run.steps };
+  const message = { model: model.name, ...prompt, sampling, logprobs: true, partial_images: true };
+  for await (const { result } of stream("sequential", "Generate", message, signal)) {
+    const seconds = elapsed(run);
+    const { choice_index: choice = 0, token_ids: ids = [], logprobs = [], image, timings } = result ?? {};
+    ids.forEach((_, index) => run.tokens.push({ seconds, choice, logprob: logprobs[index]?.logprob ?? 0, image }));
+    if (timings) run.sequentialTimings = timings;
+  }
+}
+
+async function inParallel(run, model, signal) {
+  const labels = run.label === null ? {} : { labels: [run.label] };
+  const message = { model: model.name, count: run.count, ...labels };
+  const reply = await sampled(message, signal);
+  run.wallSeconds = run.ended.parallel = elapsed(run);
+  Object.assign(run, { wall: reply.images, labels: reply.labels ?? [] });
+  run.parallelTimings = reply.timings;
+  if (elapsed(run) > SOON_SECONDS) say(byId("race-verdict"), halfway(run));
+}
+
+// What was seen, once more and slower; nothing is computed.
+async function replay() {
+  await replayed(begin());
+  paint(last, Infinity);
+  end();
+}
+
+async function replayed(signal) {
+  const until = Math.max(...Object.values(last.ended));
+  const slower = Math.max(1, Math.round(SEEN_SECONDS / until));
+  say(byId("race-verdict"), `This is how it went, ${slower} times slower.`);
+  const startedAt = performance.now();
+  for (let seconds = 0; seconds < until && !signal.aborted;) {
+    await new Promise(requestAnimationFrame);
+    seconds = (performance.now() - startedAt) / 1000 / slower;
+    paint(last, seconds);
+  }
+}

@@ -1,0 +1,136 @@
+// The language model: an answer as it is generated, or a text of one's own, scored.
+
+import { ApiError, call, explained, stream } from "../api.js";
+import { byId, duration, element, number, say } from "../dom.js";
+import { modelFor, onStatus } from "../status.js";
+import { tokenView } from "./tokens.js";
+
+const ALTERNATIVES = 5;
+
+let model = null;
+let problem = ""; // why there is no model
+let failure = ""; // what became of the last request, until the next one
+let turns = []; // messages of the conversation
+let running = null;
+let view;
+
+export function setUpText() {
+  view = tokenView();
+  onStatus(takeStatus);
+  byId("text-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    run(answer);
+  });
+  byId("prompt").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run(answer);
+  });
+  byId("text-score").addEventListener("click", () => run(score));
+  byId("text-stop").addEventListener("click", () => running?.abort());
+  byId("text-anew").addEventListener("click", () => converse([]));
+  byId("text-model").addEventListener("change", () => converse([]));
+}
+
+function takeStatus(status) {
+  ({ model = null, problem = "" } = modelFor(status, "sequential", "text", byId("text-model")));
+  if (!running) {
+    enable();
+    say(byId("text-problem"), problem || failure);
+  }
+}
+
+// Shows the turns of a conversation, in which the next question is the next turn. The last answer is shown by tokens.
+function converse(messages) {
+  turns = messages;
+  byId("turns").replaceChildren(
+    ...turns.slice(0, -1).map(({ role, content }) => element("li", { class: role }, content)),
+  );
+  byId("turns").hidden = byId("text-anew").hidden = !turns.length;
+}
+
+function fail(text) {
+  failure = text;
+  say(byId("text-problem"), text);
+}
+
+function enable() {
+  for (const id of ["text-go", "text-score"]) byId(id).disabled = !model || Boolean(problem) || Boolean(running);
+  byId("text-stop").hidden = !running;
+}
+
+async function run(work) {
+  const prompt = byId("prompt").value.trim();
+  if (!model || problem || running) return;
+  if (!prompt) return fail("Write something first.");
+  running = new AbortController();
+  enable();
+  fail("");
+  const figures = { startedAt: performance.now(), count: 0 };
+  try {
+    await work(prompt, figures, running.signal);
+  } catch (error) {
+    if (!(error instanceof ApiError)) console.error(error);
+    fail(explained(error));
+    if (figures.count) say(byId("text-summary"), `${figures.count} tokens had come.`);
+  }
+  running = null;
+  enable();
+}
+
+async function answer(prompt, figures, signal) {
+  view.clear();
+  say(byId("text-summary"), "The first token is on its way …");
+  const messages = [...turns, { role: "user", content: prompt }];
+  const temperature = byId("text-temperature").valueAsNumber;
+  const sampling = { max_tokens: byId("text-max").valueAsNumber || undefined };
+  if (Number.isFinite(temperature)) sampling.temperature = temperature;
+  const message = { model: model.name, chat: { messages }, sampling, logprobs: true, top_logprobs: ALTERNATIVES };
+  let bits = 0;
+  let text = "";
+  for await (const { result } of stream("sequential", "Generate", message, signal)) {
+    text += result?.text_delta ?? "";
+    for (const token of result?.logprobs ?? []) {
+      figures.firstSeconds ??= seconds(figures);
+      figures.lastSeconds = seconds(figures);
+      figures.count += 1;
+      bits -= (token.logprob ?? 0) / Math.log(2);
+      view.add(token);
+    }
+    if (result?.finish_reason === "FINISH_REASON_STOP") view.end(text);
+    if (figures.count) say(byId("text-summary"), `${figures.count} tokens, ${rate(figures)}`);
+  }
+  say(
+    byId("text-summary"),
+    `${figures.count} tokens, the first after ${duration(figures.firstSeconds)}, ${rate(figures)}; ${(bits / figures.count).toFixed(1)} bits a token.`,
+  );
+  converse([...messages, { role: "assistant", content: text }]);
+}
+
+async function score(prompt, figures, signal) {
+  say(byId("text-summary"), "Scoring …");
+  const reply = await call("sequential", "Score", { model: model.name, texts: { texts: [prompt] } }, signal);
+  const [likelihood] = reply.likelihoods;
+  const tokens = likelihood.tokens ?? [];
+  // The first token is the context of the second and has no probability itself.
+  view.clear(firstToken(prompt, tokens));
+  for (const token of tokens) view.add(token);
+  const bits = likelihood.bits_per_token ?? 0;
+  say(
+    byId("text-summary"),
+    `${tokens.length} tokens scored in ${duration(seconds(figures))}: ${bits.toFixed(2)} bits a token, as if it chose ` +
+      `among ${number(2 ** bits)} at each; log-probability ${(likelihood.total_logprob ?? 0).toFixed(1)}.`,
+  );
+}
+
+function firstToken(prompt, tokens) {
+  const rest = tokens.reduce((sum, token) => sum + atob(token.token ?? "").length, 0);
+  const bytes = new TextEncoder().encode(prompt);
+  return new TextDecoder().decode(bytes.slice(0, Math.max(0, bytes.length - rest)));
+}
+
+const seconds = (figures) => (performance.now() - figures.startedAt) / 1000;
+
+function rate({ count, firstSeconds, lastSeconds }) {
+  return count > 1 && lastSeconds > firstSeconds
+    ? `then ${number((count - 1) / (lastSeconds - firstSeconds))} tokens a second`
+    : "";
+}

@@ -1,0 +1,95 @@
+"""Whether and where traces go, by OpenTelemetry's own variables: those of its SDK, with its defaults.
+
+What is not here, as headers, certificates and time-outs of the export, the SDK reads itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_ENDPOINT = re.compile(r"(https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?|unix:\S+")
+
+Sampler = Literal[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+]
+
+
+def _of_traces(name: str) -> AliasChoices:
+    """Return the variable for traces, and the one for every signal."""
+    return AliasChoices(f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}")
+
+
+def _variable(name: str) -> str:
+    """Return the variable that a value came from; `name` is the first of those that it may come from."""
+    return name if name in os.environ else name.replace("_TRACES_", "_")
+
+
+class _Switch(BaseSettings):
+    """What turns tracing on and off; with it off, the other variables may say what they like."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
+
+    endpoint: str = Field(default="", validation_alias=_of_traces("ENDPOINT"))
+    exporter: str = Field(default="otlp", validation_alias="OTEL_TRACES_EXPORTER")
+    is_disabled: str = Field(default="false", validation_alias="OTEL_SDK_DISABLED")
+    sampler: str = Field(default="", validation_alias="OTEL_TRACES_SAMPLER")
+
+    @property
+    def is_on(self) -> bool:
+        off = self.exporter == "none" or self.is_disabled.lower() == "true" or self.sampler == "always_off"
+        return bool(self.endpoint) and not off
+
+
+class TracingSettings(BaseSettings):
+    """How to trace."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", populate_by_name=True)
+
+    endpoint: str = Field(default="", validation_alias=_of_traces("ENDPOINT"))
+    """The collector, as http://HOST:4317; https:// for TLS."""
+
+    exporter: Literal["otlp"] = Field(default="otlp", validation_alias="OTEL_TRACES_EXPORTER")
+
+    protocol: Literal["grpc"] = Field(default="grpc", validation_alias=_of_traces("PROTOCOL"))
+
+    sampler: Sampler = Field(default="parentbased_always_on", validation_alias="OTEL_TRACES_SAMPLER")
+    """Which requests are recorded; the decision of a caller who made one holds where it begins with parentbased."""
+
+    ratio: float = Field(default=1.0, ge=0.0, le=1.0, validation_alias="OTEL_TRACES_SAMPLER_ARG")
+    """The share of traces that samplers with a ratio record."""
+
+    max_queue_size: int = Field(default=2048, ge=1, le=1_000_000, validation_alias="OTEL_BSP_MAX_QUEUE_SIZE")
+    """Spans that may wait for the collector or be on their way to it; further ones are dropped, and counted."""
+
+    max_batch_size: int = Field(default=512, ge=1, le=1_000_000, validation_alias="OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
+    """Spans that travel together, and at which they do not wait for others."""
+
+    @classmethod
+    def from_environment(cls, program: str) -> TracingSettings | None:
+        """Return the settings, None if nothing is to be traced; on a bad value say which, and exit with 2."""
+        if not _Switch().is_on:
+            return None
+        try:
+            return cls()
+        except ValidationError as error:
+            lines = [f"  {_variable(str(each['loc'][0]))}: {each['input']!r}: {each['msg']}" for each in error.errors()]
+            print("\n".join((f"{program}: bad setting", *lines)), file=sys.stderr)
+            sys.exit(2)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _check(cls, endpoint: str) -> str:
+        if not _ENDPOINT.fullmatch(endpoint):
+            raise ValueError("is not http://HOST:PORT, https://HOST:PORT or HOST:PORT")
+        return endpoint

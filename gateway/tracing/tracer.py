@@ -1,0 +1,119 @@
+"""A request's span and its children, made after its end of what the gateway knows of it by then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+
+from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
+from gateway.figures.log_entry import times_of
+from gateway.figures.observation import Observation
+from gateway.tracing.attributes import attributes_of, name_of
+from gateway.tracing.export_queue import ExportQueue
+from gateway.tracing.parts import nanoseconds, parts
+from gateway.tracing.request_trace import PARENT_METADATA, RequestTrace, recorded_trace
+from gateway.tracing.sampling import Sampling
+from runtime.rpc.traceparent import TRACEPARENT_METADATA, TRACESTATE_METADATA, parse_traceparent
+
+SERVICE = "tandem-gateway"
+"""What the collector calls us, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say something else."""
+
+FAULTS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
+"""Codes that are the server's errors by OpenTelemetry's conventions; the others are a client's."""
+
+_ERROR, _NO_ERROR = Status(StatusCode.ERROR), Status(StatusCode.UNSET)
+_RECORDED = TraceFlags(TraceFlags.SAMPLED)
+
+
+class Tracer:
+    """Needs one thread; `close` sends what is left."""
+
+    def __init__(self, sampling: Sampling, queue: ExportQueue) -> None:
+        self._sampling = sampling
+        self._queue = queue
+        self._ids = RandomIdGenerator()
+        self._resource = _resource()
+        self._scope = InstrumentationScope(SERVICE)
+
+    def trace_of(self, headers: Mapping[str, str]) -> RequestTrace | None:
+        """Return the trace of a request with these headers in its log entry, None if it is not recorded."""
+        header, parent = headers.get(TRACEPARENT_METADATA, ""), headers.get(PARENT_METADATA, "")
+        if header and header != parent:
+            return recorded_trace(headers)
+        # It never went to a backend, or its caller's header is malformed: Envoy then leaves it as it is.
+        return self._sampling.decide(parse_traceparent(parent), headers.get(TRACESTATE_METADATA, ""))
+
+    def record(self, raw: HTTPAccessLogEntry, seen: Observation, trace: RequestTrace) -> None:
+        """Send the spans of a request that has ended, if there is room for them."""
+        start, state = raw.common_properties.start_time.ToNanoseconds(), _state(trace)
+        children = parts(start, times_of(raw), seen)
+        if not self._queue.admits(1 + len(children)):
+            return
+        own = self._context(trace, trace.span_id, state)
+        parent = self._context(trace, trace.parent_id, state, is_remote=True) if trace.parent_id else None
+        spans = [self._request(raw, seen, own, parent, start)]
+        for name, begin, end in children:
+            spans.append(self._span(name, self._context(trace, "", state), own, {}, begin, end))
+        self._queue.put(spans)
+
+    async def close(self) -> None:
+        """Send what waits, and end."""
+        await self._queue.close()
+
+    def _context(self, trace: RequestTrace, span_id: str, state: TraceState, is_remote: bool = False) -> SpanContext:
+        number = int(span_id, 16) if span_id else self._ids.generate_span_id()
+        return SpanContext(int(trace.trace_id, 16), number, is_remote, _RECORDED, state)
+
+    def _request(
+        self,
+        raw: HTTPAccessLogEntry,
+        seen: Observation,
+        own: SpanContext,
+        parent: SpanContext | None,
+        start: int,
+    ) -> ReadableSpan:
+        status = _ERROR if seen.code in FAULTS else _NO_ERROR
+        end = start + nanoseconds(seen.total_seconds)
+        return self._span(name_of(seen), own, parent, attributes_of(raw, seen), start, end, SpanKind.SERVER, status)
+
+    def _span(
+        self,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        attributes: Mapping[str, str | bool | int | float],
+        start: int,
+        end: int,
+        kind: SpanKind = SpanKind.INTERNAL,
+        status: Status = _NO_ERROR,
+    ) -> ReadableSpan:
+        # Not by the SDK's Tracer: it draws a span's identifier itself, and Envoy has told this one's to the backend. It
+        # also takes 13 us a span, against 1.
+        return ReadableSpan(
+            name,
+            context,
+            parent,
+            self._resource,
+            attributes,
+            kind=kind,
+            status=status,
+            start_time=start,
+            end_time=end,
+            instrumentation_scope=self._scope,
+        )
+
+
+def _state(trace: RequestTrace) -> TraceState:
+    return TraceState.from_header([trace.state]) if trace.state else TraceState()
+
+
+def _resource() -> Resource:
+    """Return what the environment says of this process, with our name if it gives none."""
+    found = Resource.create()
+    is_named = not str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
+    return found if is_named else found.merge(Resource({SERVICE_NAME: SERVICE}))

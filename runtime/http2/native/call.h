@@ -1,0 +1,69 @@
+// One gRPC call: what has come of its request, and what is to go out. Knows nothing of sockets.
+
+#pragma once
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+inline double now() {  // seconds of the monotonic clock, which is Python's time.monotonic()
+    timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return at.tv_sec + at.tv_nsec * 1e-9;
+}
+
+// Seconds of a grpc-timeout header, negative if it is malformed: at most 8 digits and a unit.
+inline double parse_timeout(std::string_view text) {
+    static constexpr std::string_view units = "HMSmun";
+    static constexpr double seconds[] = {3600, 60, 1, 1e-3, 1e-6, 1e-9};
+    if (text.size() < 2 || text.size() > 9) return -1;
+    const size_t unit = units.find(text.back());
+    if (unit == std::string_view::npos) return -1;
+    double value = 0;
+    for (const char digit : text.substr(0, text.size() - 1)) {
+        if (digit < '0' || digit > '9') return -1;
+        value = value * 10 + (digit - '0');
+    }
+    return value * seconds[unit];
+}
+
+// Bytes that Python has given for a call and its client has not taken; shared by both threads.
+struct Backlog {
+    std::atomic<int64_t> bytes{0};
+    std::atomic<bool> is_awaited{false};  // Python wants to be told when it is low
+};
+
+struct Connection;
+
+struct Call {
+    uint64_t id = 0;
+    Connection* connection = nullptr;
+    int32_t stream = 0;
+
+    // The request.
+    std::string path, metadata;  // metadata: key, value, key, value, ..., each ended by a null character
+    std::string incoming;        // of a message that is not whole yet, its five bytes of prefix included
+    double timeout = INFINITY, deadline = INFINITY;
+    std::string owner;  // whose turn it takes, as caller.py has it: the caller, else the peer
+    std::string model;  // that the message names
+    std::string kind;   // see standing.h; empty unless Python was told of it and has not finished it
+    bool is_grpc = false, is_post = false, is_valid = true;
+    bool is_announced = false, is_half_closed = false, is_end_told = false;
+    bool ignores_input = false;  // refused: whatever else comes is thrown away
+
+    // The reply.
+    std::shared_ptr<Backlog> backlog = std::make_shared<Backlog>();
+    std::string outgoing;  // [sent, size) is still to go
+    size_t sent = 0;
+    std::string trailers;  // as metadata; grpc-status among them
+    double resets_at = INFINITY;  // of a call that is over, and whose client does not take the rest
+    bool has_begun = false, is_deferred = false, is_finished = false;
+
+    size_t unsent() const { return outgoing.size() - sent; }
+};

@@ -1,0 +1,61 @@
+// Calls that are refused before Python hears of them: it is told how many there were, by path.
+
+#include "server.h"
+
+namespace {
+
+constexpr double tell_unheard_after_seconds = 0.1;
+constexpr size_t max_unheard_paths = 256;  // a client may make up any number
+
+}  // namespace
+
+bool Server::is_too_busy_for(const Call& call) const {  // whether a server is well must be told however busy it is
+    return events.num_calls() >= limits_.max_unbegun_calls && !call.path.starts_with("/grpc.health.");
+}
+
+// The trailers of a refusal that stands for calls like this one; null if there is none, or room.
+const std::string* Server::refusal_of(const Call& call) {
+    return standing_.refusal_of(call, [this](const std::string& kind) { return num_unbegun(kind); });
+}
+
+int64_t Server::num_unbegun(const std::string& kind) {  // calls that Python has not come to
+    int64_t count = 0;
+    events.withdraw([&](const std::vector<uint64_t>& calls) {
+        for (const uint64_t each : calls)
+            if (const auto found = calls_.find(each); found != calls_.end()) count += found->second->kind == kind;
+        return std::unordered_set<uint64_t>();
+    });
+    return count;
+}
+
+// Where a refusal stands, it holds for those as well that came before it and that Python has not come to; the last ones
+// first, as long as there are more than there is room for.
+void Server::refuse_unbegun(const std::string& kind) {
+    const OpenCalls* open = standing_.too_many_of(kind);
+    if (open == nullptr) return;
+    std::vector<Call*> refused;
+    events.withdraw([&](const std::vector<uint64_t>& calls) {
+        std::unordered_set<uint64_t> chosen;
+        for (auto each = calls.rbegin(); each != calls.rend() && open->count - open->most > int64_t(chosen.size()); ++each) {
+            const auto found = calls_.find(*each);
+            if (found == calls_.end() || found->second->kind != kind || !open->is_for(*found->second)) continue;
+            chosen.insert(*each);
+            refused.push_back(found->second);
+        }
+        return chosen;
+    });
+    for (Call* each : refused) refuse_unheard(*each, open->trailers);
+}
+
+void Server::refuse_unheard(Call& call, const std::string& trailers) {
+    if (unheard_.empty()) tell_unheard_at_ = now() + tell_unheard_after_seconds;
+    if (unheard_.size() < max_unheard_paths || unheard_.count(call.path)) ++unheard_[call.path];
+    refuse(call, trailers);
+}
+
+void Server::tell_unheard() {
+    if (unheard_.empty() || now() < tell_unheard_at_) return;
+    for (const auto& [path, count] : unheard_)
+        events.add(Kind::refused, 0, 0, 0, path, {}, {reinterpret_cast<const char*>(&count), sizeof count});
+    unheard_.clear();
+}

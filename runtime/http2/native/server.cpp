@@ -1,0 +1,298 @@
+// The server's thread: sockets, timers, commands.
+
+#include "server.h"
+
+namespace {
+
+constexpr double look_every_seconds = 1;
+// The usual call comes whole, and Python hears of it once. One that does not is announced without its message.
+constexpr double announce_after_seconds = 0.05;
+constexpr double drain_notice_seconds = 0.1;
+constexpr double last_flush_seconds = 0.5;
+constexpr int64_t high_backlog_bytes = 256 << 10;  // server.py has the same
+
+std::string framed(std::string_view message) {
+    const uint32_t size = htonl(uint32_t(message.size()));
+    std::string bytes;
+    bytes.reserve(5 + message.size());
+    bytes.append(1, '\0').append(reinterpret_cast<const char*>(&size), 4).append(message);
+    return bytes;
+}
+
+}  // namespace
+
+Server::Server(int listener, const Limits& limits, std::string_view busy_trailers)
+    : limits_(limits), busy_trailers_(busy_trailers), listener_(listener), epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      waker_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), callbacks_(callbacks()) {
+    nghttp2_option_new(&option_);
+    // Clients that give up are not hostile, and behind a proxy they share a connection with others.
+#if NGHTTP2_VERSION_NUM >= 0x013900
+    nghttp2_option_set_stream_reset_rate_limit(option_, 1 << 20, 1 << 20);
+#endif
+    epoll_event woken{EPOLLIN, {&waker_}}, incoming{EPOLLIN, {&listener_}};
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, waker_, &woken);
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &incoming);
+}
+
+Server::~Server() {
+    stop();
+    connections_.clear();
+    if (listener_ >= 0) ::close(listener_);
+    ::close(epoll_);
+    ::close(waker_);
+    nghttp2_session_callbacks_del(callbacks_);
+    nghttp2_option_del(option_);
+}
+
+void Server::start() {
+    sigset_t all, before;  // signals are for Python's main thread
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread_ = std::thread(&Server::run, this);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Server::drain() {
+    is_draining_ = true;
+    wake();
+}
+
+void Server::stop() {
+    is_stopping_ = true;
+    wake();
+    if (thread_.joinable()) thread_.join();
+}
+
+int64_t Server::send(uint64_t call, std::string_view message) {
+    Command command{call, framed(message), {}, false};
+    std::unique_lock lock(mutex_);
+    const bool is_first = commands_.empty();
+    const int64_t left = give(std::move(command));
+    told(is_first, lock);
+    return left;
+}
+
+void Server::finish(const Finished* calls, size_t count) {
+    std::vector<Command> commands;
+    commands.reserve(count);
+    for (const Finished* each = calls; each != calls + count; ++each)
+        commands.push_back({each->call, each->message ? framed({each->message, each->message_size}) : std::string(),
+                            std::string(each->trailers, each->trailers_size), true});
+    std::unique_lock lock(mutex_);
+    const bool is_first = commands_.empty();
+    for (Command& each : commands) give(std::move(each));
+    told(is_first, lock);
+}
+
+int64_t Server::give(Command&& command) {
+    const auto found = backlogs_.find(command.call);
+    if (found == backlogs_.end()) return -1;
+    const int64_t left = found->second->bytes += int64_t(command.bytes.size());
+    if (left > high_backlog_bytes) found->second->is_awaited = true;
+    commands_.push_back(std::move(command));
+    return left;
+}
+
+void Server::told(bool is_first, std::unique_lock<std::mutex>& lock) {
+    const bool is_due = is_first && !commands_.empty();
+    lock.unlock();  // first, so that the thread does not wake only to wait for the lock
+    if (is_due) wake();
+}
+
+int64_t Server::turn_away(uint64_t call, std::string_view trailers, std::string_view standing, int64_t room) {
+    Command command{call, {}, std::string(trailers), true, std::string(standing), std::make_shared<Standing>()};
+    command.standing->room = room;
+    std::unique_lock lock(mutex_);
+    if (!backlogs_.count(call)) return -1;
+    standings_[call] = command.standing;
+    const bool is_first = commands_.empty();
+    commands_.push_back(std::move(command));
+    told(is_first, lock);
+    return 0;
+}
+
+bool Server::make_room(uint64_t turned_away, int64_t room) {
+    std::lock_guard lock(mutex_);
+    const auto found = standings_.find(turned_away);
+    if (found == standings_.end()) return false;
+    if (!found->second->is_over) {
+        found->second->room = room;
+        return true;
+    }
+    standings_.erase(found);
+    return false;
+}
+
+void Server::wake() {
+    const uint64_t one = 1;
+    (void)!write(waker_, &one, sizeof one);
+}
+
+void Server::run() {
+    double gives_up_at = INFINITY;
+    for (;;) {
+        epoll_event ready[128];
+        const int count = epoll_wait(epoll_, ready, 128, wait_milliseconds());
+        for (int index = 0; index < count; ++index) {
+            void* of = ready[index].data.ptr;
+            if (of == &listener_) accept();
+            else if (of == &waker_) take_commands();
+            else serve(*static_cast<Connection*>(of), ready[index].events);
+        }
+        if (is_draining_ && !has_drained_) begin_drain();
+        make_due();
+        look_after_connections();
+        tell_unheard();
+        flush();
+        events.publish();
+        if (!is_stopping_) continue;
+        if (gives_up_at == INFINITY) gives_up_at = now() + last_flush_seconds;
+        for (const auto& [each, _] : connections_) each->end();
+        if (connections_.empty() || now() > gives_up_at) return;
+    }
+}
+
+int Server::wait_milliseconds() const {
+    if (is_stopping_) return 10;
+    double at = connections_.empty() ? INFINITY : look_at_;
+    if (!timers_.empty()) at = std::min(at, timers_.begin()->first);
+    if (!unheard_.empty()) at = std::min(at, tell_unheard_at_);
+    return at == INFINITY ? -1 : std::max(0, int(ceil((at - now()) * 1e3)));
+}
+
+void Server::take_commands() {
+    uint64_t count;
+    (void)!read(waker_, &count, sizeof count);
+    std::vector<Command> commands;
+    {
+        std::lock_guard lock(mutex_);
+        commands.swap(commands_);
+    }
+    for (Command& each : commands) obey(each);
+}
+
+void Server::begin_drain() {
+    has_drained_ = true;
+    ::close(listener_);  // and so is out of the epoll
+    listener_ = -1;
+    look_at_ = 0;
+    for (const auto& [each, _] : connections_) {
+        each->announce_end(now() + drain_notice_seconds);
+        touch(*each);
+    }
+}
+
+void Server::obey(Command& command) {
+    const auto found = calls_.find(command.call);
+    if (found == calls_.end() || found->second->is_finished) {
+        if (command.standing != nullptr) command.standing->is_over = true;
+        return;
+    }
+    Call& call = *found->second;
+    const std::string refused_kind = command.standing == nullptr ? std::string() : call.kind;
+    if (command.standing != nullptr)
+        standing_.stand(call, std::move(command.standing), std::move(command.standing_trailers), num_unbegun(call.kind));
+    if (call.outgoing.empty()) call.outgoing = std::move(command.bytes);
+    else call.outgoing += command.bytes;
+    if (command.is_last) {
+        conclude(call);
+        call.trailers = std::move(command.trailers);
+    }
+    respond(call);
+    if (!refused_kind.empty()) refuse_unbegun(refused_kind);
+}
+
+void Server::accept() {
+    for (int turn = 0; turn < 64; ++turn) {
+        const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE) usleep(10'000);  // until one of those that are open ends
+            return;
+        }
+        if (connections_.size() >= limits_.max_connections) {
+            ::close(fd);
+            continue;
+        }
+        auto made = std::make_unique<Connection>(fd, this, callbacks_, option_, limits_);
+        epoll_event event{EPOLLIN, {made.get()}};
+        epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+        touch(*made);
+        look_at_ = std::min(look_at_ == 0 ? INFINITY : look_at_, now() + look_every_seconds);
+        connections_.emplace(made.get(), std::move(made));
+        num_connections_ = int64_t(connections_.size());
+    }
+}
+
+void Server::serve(Connection& connection, uint32_t ready) {
+    touch(connection);
+    if ((ready & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !connection.receive()) return drop(connection);
+    const double at = now() + announce_after_seconds;
+    for (const uint64_t id : unannounced_)
+        if (const auto found = calls_.find(id); found != calls_.end() && !found->second->is_announced)
+            timers_.emplace(at, id);
+    unannounced_.clear();
+}
+
+void Server::touch(Connection& connection) {
+    if (connection.is_dirty) return;
+    connection.is_dirty = true;
+    dirty_.push_back(&connection);
+}
+
+void Server::flush() {
+    for (size_t index = 0; index < dirty_.size(); ++index) {  // a connection that is dropped leaves a null
+        Connection* each = dirty_[index];
+        if (each == nullptr) continue;
+        each->is_dirty = false;
+        if (!each->flush()) {
+            dirty_[index] = nullptr;
+            drop(*each);
+        } else if (each->is_blocked != each->is_watched_for_room) {
+            each->is_watched_for_room = each->is_blocked;
+            epoll_event event{each->is_blocked ? EPOLLIN | EPOLLOUT : EPOLLIN, {each}};
+            epoll_ctl(epoll_, EPOLL_CTL_MOD, each->fd, &event);
+        }
+    }
+    dirty_.clear();
+}
+
+void Server::drop(Connection& connection) {
+    for (const auto& [_, call] : connection.calls) forget(*call);
+    connection.calls.clear();
+    for (Connection*& each : dirty_)
+        if (each == &connection) each = nullptr;
+    connections_.erase(&connection);
+    num_connections_ = int64_t(connections_.size());
+}
+
+void Server::look_after_connections() {
+    const double at = now();
+    if (connections_.empty() || at < look_at_) return;
+    standing_.end_old(at - look_every_seconds);
+    look_at_ = at + (has_drained_ ? drain_notice_seconds : look_every_seconds);
+    std::vector<Connection*> over;
+    for (const auto& [each, _] : connections_) {
+        if (!each->has_shaken_hands && at > each->opened_at + limits_.handshake_seconds) over.push_back(each);
+        if (at > each->opened_at + limits_.max_age_seconds) each->announce_end(at + look_every_seconds);
+        if (at > each->ends_at) each->refuse_new_calls();
+        if (at > each->ends_at + limits_.max_age_grace_seconds) over.push_back(each);
+        touch(*each);
+    }
+    for (Connection* each : over)
+        if (connections_.count(each)) drop(*each);
+}
+
+void Server::make_due() {
+    for (const double at = now(); !timers_.empty() && timers_.begin()->first <= at;) {
+        const auto found = calls_.find(timers_.begin()->second);
+        timers_.erase(timers_.begin());
+        if (found == calls_.end()) continue;
+        Call& call = *found->second;
+        if (call.resets_at <= at) {
+            nghttp2_submit_rst_stream(call.connection->session, NGHTTP2_FLAG_NONE, call.stream, NGHTTP2_CANCEL);
+            touch(*call.connection);
+        }
+        if (!call.is_announced && !call.is_finished) announce(call, 0, {});
+        if (call.deadline <= at) expire(call);
+    }
+}

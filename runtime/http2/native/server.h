@@ -1,0 +1,130 @@
+// The server: one thread that owns the listening socket, the connections and their calls. Other threads reach it by
+// commands; it reaches Python by events. What a call is about it does not know.
+
+#pragma once
+
+#include <netdb.h>
+#include <signal.h>
+
+#include <set>
+#include <thread>
+
+#include "connection.h"
+#include "events.h"
+#include "standing.h"
+
+struct Finished {  // a call that Python ends; library.py has the same
+    uint64_t call;
+    const char* message;  // null: there is none
+    uint64_t message_size;
+    const char* trailers;
+    uint64_t trailers_size;
+};
+
+class Server {
+public:
+    Server(int listener, const Limits& limits, std::string_view busy_trailers);
+    ~Server();
+
+    void start();
+    void drain();  // take no more connections and no more calls; those that run go on
+    int64_t num_connections() const { return num_connections_; }
+    void stop();   // send what is finished, for half a second at the most, and end the thread
+
+    // Return the bytes that the client has not taken, -1 if the call has ended.
+    int64_t send(uint64_t call, std::string_view message);
+    void finish(const Finished* calls, size_t count);  // together, as the thread need be woken once
+
+    // Finish a call, and refuse with `standing` those like it that come while so many are open as now and `room` more.
+    int64_t turn_away(uint64_t call, std::string_view trailers, std::string_view standing, int64_t room);
+    // Say how many more there may be, of what was told by turning this call away. False: that does not stand any more.
+    bool make_room(uint64_t turned_away, int64_t room);
+
+    Events events;
+
+private:
+    struct Command {
+        uint64_t call;
+        std::string bytes, trailers;  // bytes: a message with its prefix, or nothing
+        bool is_last;
+        std::string standing_trailers = {};
+        std::shared_ptr<Standing> standing = {};
+    };
+    using Timer = std::pair<double, uint64_t>;  // what is due for a call
+
+    int64_t give(Command&& command);  // under the lock
+    void told(bool is_first, std::unique_lock<std::mutex>& lock);  // ends the lock, and wakes the thread if it must
+    void wake();
+    void run();
+    int wait_milliseconds() const;
+    void take_commands();
+    void begin_drain();
+    void obey(Command& command);
+    void accept();
+    void serve(Connection& connection, uint32_t ready);
+    void flush();
+    void drop(Connection& connection);
+    void look_after_connections();
+    void make_due();
+
+    // What comes in.
+    void begin(Connection& connection, int32_t stream);
+    void header(Call& call, std::string_view name, std::string_view value);
+    void headers_done(Call& call, bool is_end);
+    void data(Call& call, std::string_view bytes);
+    void frame_done(Call& call, bool is_end);
+    void half_closed(Call& call);
+    bool take_message(Call& call);
+    bool holds_too_much() const { return held_bytes_ + events.size() > limits_.max_held_bytes; }
+    void announce(Call& call, uint8_t flags, std::string_view payload);
+    void refuse(Call& call, std::string trailers);
+    bool is_too_busy_for(const Call& call) const;
+    const std::string* refusal_of(const Call& call);
+    int64_t num_unbegun(const std::string& kind);
+    void refuse_unbegun(const std::string& kind);
+    void refuse_unheard(Call& call, const std::string& trailers);
+    void tell_unheard();
+    void conclude(Call& call);
+    void expire(Call& call);
+    void reject(Call& call, const char* http_status);
+
+    // What goes out.
+    void respond(Call& call);
+    ssize_t take_outgoing(Call& call, uint8_t* to, size_t room, uint32_t* flags);
+    void close(Call& call);
+    void forget(Call& call);
+    void touch(Connection& connection);
+
+    static nghttp2_session_callbacks* callbacks();
+    static Call* call_of(nghttp2_session* session, int32_t stream) {
+        return static_cast<Call*>(nghttp2_session_get_stream_user_data(session, stream));
+    }
+
+    const Limits limits_;
+    const std::string busy_trailers_;
+    int listener_, epoll_, waker_;
+    nghttp2_session_callbacks* callbacks_;
+    nghttp2_option* option_;
+    std::thread thread_;
+
+    std::atomic<int64_t> num_connections_ = 0;
+    std::atomic<bool> is_draining_ = false, is_stopping_ = false;
+    std::mutex mutex_;  // of the next three
+    std::vector<Command> commands_;
+    std::unordered_map<uint64_t, std::shared_ptr<Backlog>> backlogs_;
+    std::unordered_map<uint64_t, std::shared_ptr<Standing>> standings_;  // by the call that was turned away
+
+    // The thread's own.
+    uint64_t next_call_ = 1;
+    std::unordered_map<uint64_t, Call*> calls_;
+    std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
+    std::vector<Connection*> dirty_;
+    std::vector<uint64_t> unannounced_;
+    std::set<Timer> timers_;
+    StandingRefusals standing_;
+    std::unordered_map<std::string, int64_t> unheard_;  // refused calls that Python is to be told of, by path
+    double tell_unheard_at_ = INFINITY;
+    int64_t held_bytes_ = 0;
+    double look_at_ = 0;
+    bool has_drained_ = false;
+};

@@ -1,0 +1,1 @@
+"""The life of a process: start and stop, signals, children, logs."""

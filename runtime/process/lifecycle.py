@@ -1,0 +1,173 @@
+"""From start to exit code: bind, load, serve until a signal or a dead worker, drain, stop.
+
+bind (NOT_SERVING) -> load and warm -> SERVING -> signal -> NOT_SERVING -> drain -> cancel -> stop the worker
+                   \\-> signal: exit 0 at once  \\-> worker died: fail what is in flight, NOT_SERVING, exit 1
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import uvloop
+
+from runtime.errors import TandemError
+from runtime.loading_thread import LoadingThread
+from runtime.process.collector import resting_collector
+from runtime.process.process_group import kill_children
+from runtime.server.server import PortInUse, RpcServer
+from tandem.expected_errors import EXPECTED
+
+logger = logging.getLogger(__name__)
+
+STALL_SECONDS = 30.0
+# What a thread that loads gets to remove its temporary files, once the processes that it waited for are killed.
+_TIDY_SECONDS = 0.2
+
+T = TypeVar("T")
+
+
+class StoppedWhileLoading(Exception):
+    """Expected: a stop signal came before the worker was ready. Its threads may go on; `run_process` ends them."""
+
+
+class Worker(Protocol):
+    """The part of a process that does the work behind the server."""
+
+    async def start(self) -> None:
+        """Load and warm up; return when ready for requests."""
+
+    async def wait_dead(self) -> BaseException:
+        """Return the reason if the worker dies of itself, after it has failed all that was in flight."""
+
+    async def stop(self) -> None:
+        """End the worker; called once, after the last request has ended."""
+
+    def last_progress(self) -> float | None:
+        """Return when work last moved (monotonic seconds), or None when there is none."""
+
+
+async def serve(server: RpcServer, worker: Worker, drain_seconds: float) -> int:
+    """Run the process to its end and return its exit code.
+
+    Raises PortInUse, StoppedWhileLoading, or what loading raises; the server is stopped by then.
+    """
+    with _stop_signal() as stop_requested:
+        await _start(server, stop_requested)
+        await _load(server, worker, stop_requested)
+        async with _stopping(server, worker, drain_seconds):
+            if stop_requested.is_set():
+                return 0
+            await server.health.set_serving(True)
+            logger.info("serving on port %d", server.port)
+            with resting_collector():
+                return await _serve_until_end(server, worker, stop_requested)
+
+
+async def _start(server: RpcServer, stop_requested: asyncio.Event) -> None:
+    """Bind; what serves may have to be compiled first."""
+    starting = await _until(stop_requested, server.start())
+    if starting is None:
+        await server.stop(0)
+        raise StoppedWhileLoading
+    starting.result()
+
+
+async def _load(server: RpcServer, worker: Worker, stop_requested: asyncio.Event) -> None:
+    try:
+        loading = await _until(stop_requested, worker.start())
+        if loading is None:
+            raise StoppedWhileLoading
+        loading.result()
+    except BaseException:
+        async with _stopping(server, worker, 0):  # calls that are open now have nothing to wait for
+            raise
+
+
+async def _serve_until_end(server: RpcServer, worker: Worker, stop_requested: asyncio.Event) -> int:
+    watch = asyncio.create_task(server.health.watch_progress(worker.last_progress, STALL_SECONDS))
+    try:
+        death = await _until(stop_requested, worker.wait_dead())
+    finally:
+        watch.cancel()
+    if death is None:
+        logger.info("stopping")
+        return 0
+    logger.critical("the worker died", exc_info=death.result())
+    return 1
+
+
+@contextlib.asynccontextmanager
+async def _stopping(server: RpcServer, worker: Worker, drain_seconds: float) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await server.stop(drain_seconds)
+        await worker.stop()
+
+
+async def _until(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
+    """Return `work` as a task that is done, or None if `event` comes first; `work` is then cancelled."""
+    task, stop = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+        return task if task.done() else None
+    finally:
+        task.cancel()
+        stop.cancel()
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Any:
+    """Yield an event that SIGINT or SIGTERM sets; a second signal ends the process at once."""
+    loop = asyncio.get_running_loop()
+    requested = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        requested.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield requested
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def run_process(main: Coroutine[Any, Any, int]) -> None:
+    """Run `main` on a fast event loop and exit with its code; expected start-up errors are one line each.
+
+    Any other exception keeps its traceback.
+    """
+    try:
+        sys.exit(uvloop.run(main))
+    except StoppedWhileLoading:
+        logger.info("stopping before everything was loaded")
+        _end_now()
+    except (PortInUse, TandemError, *EXPECTED) as error:
+        sys.exit(f"error: {error}")
+
+
+def _end_now() -> NoReturn:
+    """End with exit code 0, without the threads that load and without the processes that they have started.
+
+    A thread in native code cannot be interrupted. The interpreter must not be taken apart under it either, for torch's
+    and the kernel's threads would crash in destructors that run beside them: so the process ends as it stands.
+    """
+    try:
+        kill_children()
+        for thread in threading.enumerate():
+            if isinstance(thread, LoadingThread):
+                thread.join(_TIDY_SECONDS)
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(0)

@@ -1,0 +1,1 @@
+"""RPCs of any transport: routes, callers, messages, how calls begin and end."""

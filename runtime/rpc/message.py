@@ -1,0 +1,80 @@
+"""The messages of a call as raw bytes: read within bounds of time and size, parsed, written."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeAlias, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from runtime.errors import DeadlineExceeded, InvalidArgument, MessageTooLarge
+from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.rpc.undisturbed import undisturbed
+
+MESSAGE_TIMEOUT_SECONDS = 2.0
+CANCELLATION_DELAY_SECONDS = 0.05
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+M = TypeVar("M", bound=Message)
+
+
+class WholeWrites:
+    """A context whose writes lose nothing when they are cancelled; those of grpc.aio do: see `undisturbed`."""
+
+    async def write(self, message: Any) -> None:
+        """Send one message of a stream. Raises CancelledError if nobody is there to take it."""
+        raise NotImplementedError
+
+
+async def read_message(context: Context) -> bytes:
+    """Return the call's one request message, raw. Raises InvalidArgument, DeadlineExceeded, MessageTooLarge.
+
+    A message far above the limit is refused by grpc's core; such a call is cancelled.
+    """
+    message = await next_message(context)
+    if message is None:
+        # A call that the client cancelled reads as ended too, a moment before its task is cancelled.
+        await asyncio.sleep(CANCELLATION_DELAY_SECONDS)
+        raise InvalidArgument("request", "no message", "exactly one message")
+    return message
+
+
+async def next_message(context: Context) -> bytes | None:
+    """Return the call's next request message, raw, None at the end. Raises DeadlineExceeded, MessageTooLarge."""
+    if getattr(context, "has_message", False):  # as most calls of our own server have; a timer costs more than reading
+        message = await context.read()
+    else:
+        message = await _awaited_message(context)
+    if message is grpc.aio.EOF:
+        return None
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise MessageTooLarge(len(message), MAX_MESSAGE_BYTES)
+    return message  # type: ignore[no-any-return]
+
+
+async def _awaited_message(context: Context) -> Any:
+    try:
+        async with asyncio.timeout(MESSAGE_TIMEOUT_SECONDS):
+            return await context.read()
+    except TimeoutError:
+        raise DeadlineExceeded(f"waiting {MESSAGE_TIMEOUT_SECONDS:g} s for the request message") from None
+
+
+async def write(context: Context, response: Any) -> None:
+    """Send one message of a stream. A caller that is not there any more has cancelled the call: CancelledError."""
+    if isinstance(context, WholeWrites):
+        return await context.write(response)
+    try:
+        await undisturbed(context.write(response))
+    except grpc.aio.InternalError:
+        # How grpc tells of a write to a connection that was dropped, a moment before it cancels the handler.
+        raise asyncio.CancelledError from None
+
+
+def parse(message_class: type[M], raw: bytes) -> M:
+    """Return the message in `raw`. Raises InvalidArgument if it is malformed."""
+    try:
+        return message_class.FromString(raw)
+    except DecodeError:
+        raise InvalidArgument("request", raw[:16], f"a {message_class.DESCRIPTOR.full_name} message") from None

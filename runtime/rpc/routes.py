@@ -1,0 +1,140 @@
+"""The closed table of RPCs, read from the proto descriptors: what travels where, and how to measure a reply.
+
+Knows nothing of channels or servers. Backends count with it what they send, the gateway what it routes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from tandem.ar.v1 import ar_pb2
+from tandem.ar.v1.ar_pb2 import Usage
+from tandem.common.v1.timings_pb2 import Timings
+from tandem.gan.v1 import gan_pb2
+
+SEQUENTIAL = "sequential"
+PARALLEL = "parallel"
+
+SERVICES: Mapping[str, ServiceDescriptor] = {
+    SEQUENTIAL: ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"],
+    PARALLEL: gan_pb2.DESCRIPTOR.services_by_name["GanService"],
+}
+
+_UNITS: Mapping[str, str] = {SEQUENTIAL: "token", PARALLEL: "image"}
+
+# Fields of replies that tell what was generated, and how many units their values are; the first one that is there.
+_OUTPUTS: Mapping[str, Mapping[str, Callable[[Any], int]]] = {
+    SEQUENTIAL: {"token_ids": len, "output_tokens": int},
+    PARALLEL: {"images": lambda images: images.shape[0] if images.shape else 0},
+}
+
+
+def _ends_a_picture(choice: Any) -> bool:
+    # A message on the way may carry a partial picture; the one with the reason carries the last.
+    return bool(choice.finish_reason) and choice.HasField("image")
+
+
+# Replies that may carry what an image model made of its tokens: with it, sequential and parallel have one unit.
+_PICTURES: Mapping[str, Callable[[Any], int]] = {
+    "GenerateResponse": lambda reply: int(_ends_a_picture(reply)),
+    "CompleteResponse": lambda reply: sum(map(_ends_a_picture, reply.choices)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """One RPC. `unit` is what it generates, None if it generates nothing (Score, Discriminate, ListModels)."""
+
+    paradigm: str
+    service: str
+    rpc: str
+    streaming: bool
+    request_class: type[Message]
+    response_class: type[Message]
+    unit: str | None
+    outputs_of: Callable[[Any], int]
+    """Takes a response: the output units that it carries."""
+    pictures_of: Callable[[Any], int]
+    """Takes a response: how many pictures it ends whose units are tokens."""
+    timings_of: Callable[[Any], Timings | None]
+    """Takes a response: its timings, None if it carries none."""
+    usage_of: Callable[[Any], Usage | None]
+    """Takes a response: what its request consumed, None for what has no prompt."""
+
+    @property
+    def path(self) -> str:
+        return f"/{self.service}/{self.rpc}"
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """All that its replies may carry: what the budgets of its caller are for."""
+        pictures = ("image",) if self.response_class.DESCRIPTOR.name in _PICTURES else ()
+        return (*((self.unit,) if self.unit else ()), *pictures)
+
+
+def all_routes() -> list[Route]:
+    """Return every RPC of both services."""
+    return [_route(paradigm, rpc) for paradigm, service in SERVICES.items() for rpc in service.methods]
+
+
+def route_of(method: MethodDescriptor) -> Route | None:
+    """Return the route of an RPC, None if it belongs to neither service."""
+    name = method.containing_service.full_name
+    return next((_route(paradigm, method) for paradigm, each in SERVICES.items() if each.full_name == name), None)
+
+
+def list_models_route(paradigm: str) -> Route:
+    """Return the paradigm's ListModels."""
+    return _route(paradigm, SERVICES[paradigm].methods_by_name["ListModels"])
+
+
+def _route(paradigm: str, method: MethodDescriptor) -> Route:
+    outputs_of = _outputs_of(paradigm, method.output_type)
+    return Route(
+        paradigm=paradigm,
+        service=method.containing_service.full_name,
+        rpc=method.name,
+        streaming=method.server_streaming,
+        request_class=GetMessageClass(method.input_type),
+        response_class=GetMessageClass(method.output_type),
+        unit=_UNITS[paradigm] if outputs_of else None,
+        outputs_of=outputs_of or (lambda _: 0),
+        pictures_of=_PICTURES.get(method.output_type.name, lambda _: 0),
+        timings_of=_getter(_path_to(method.output_type, "timings"), _present, None),
+        usage_of=_getter(_path_to(method.output_type, "usage"), lambda usage: usage, None),
+    )
+
+
+def _outputs_of(paradigm: str, reply: Descriptor) -> Callable[[Any], int] | None:
+    for field, count in _OUTPUTS[paradigm].items():
+        if path := _path_to(reply, field):
+            return _getter(path, count, 0)
+    return None
+
+
+def _path_to(message: Descriptor, name: str) -> str | None:
+    """Return the dotted path of the field: in the message itself, or in a message that it holds once."""
+    if name in message.fields_by_name:
+        return name
+    for field in message.fields:
+        inner = field.message_type
+        if inner is not None and not field.is_repeated and name in inner.fields_by_name:
+            return f"{field.name}.{name}"
+    return None
+
+
+def _getter(path: str | None, convert: Callable[[Any], Any], absent: Any) -> Callable[[Any], Any]:
+    if path is None:
+        return lambda _: absent
+    get = attrgetter(path)
+    return lambda message: convert(get(message))
+
+
+def _present(timings: Timings) -> Timings | None:
+    # An absent submessage reads as all zeros; a measured one has a total.
+    return timings if timings.total_seconds > 0.0 else None

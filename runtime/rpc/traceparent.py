@@ -1,0 +1,48 @@
+"""The header `traceparent` of W3C Trace Context: which trace a request belongs to, and whether it is recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+TRACEPARENT_METADATA = "traceparent"
+TRACESTATE_METADATA = "tracestate"
+"""What tracing systems add of their own; it travels with the other, unread."""
+
+_SAMPLED = 1
+# Later versions may add fields; the first four stay as they are.
+_HEADER = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+_ONLY_VERSION, _NO_VERSION = "00", "ff"
+
+
+class TraceParent(NamedTuple):
+    """`trace_id` has 32 hexadecimal digits and `span_id`, that of the sender's span, 16; neither is all zeros."""
+
+    trace_id: str
+    span_id: str
+    is_sampled: bool
+
+
+def parse_traceparent(header: str) -> TraceParent | None:
+    """Return what the header says, None if it is malformed: a trace then begins anew."""
+    found = _HEADER.fullmatch(header)
+    if found is None:
+        return None
+    version, trace_id, span_id, flags, more = found.groups()
+    is_known = version != _NO_VERSION and not (version == _ONLY_VERSION and more)
+    if not is_known or not int(trace_id, 16) or not int(span_id, 16):
+        return None
+    return TraceParent(trace_id, span_id, bool(int(flags, 16) & _SAMPLED))
+
+
+def sampled_trace_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """Return the trace that a call with this metadata belongs to; empty if there is none that is recorded.
+
+    Several values are none, as nobody can tell which one is meant.
+    """
+    values = [value for key, value in metadata if key == TRACEPARENT_METADATA]
+    if len(values) != 1 or not isinstance(values[0], str):
+        return ""
+    found = parse_traceparent(values[0])
+    return found.trace_id if found is not None and found.is_sampled else ""

@@ -1,0 +1,1 @@
+"""The server of every process: transports, health, reflection."""

@@ -1,0 +1,57 @@
+"""grpc.reflection.v1alpha, by which clients that have no stubs find out what a server serves.
+
+The library's servicer answers; here messages are read raw, as by `rpc.rpc`, so that a malformed one is the caller's
+INVALID_ARGUMENT and no exception of ours. A client that says nothing more, or does not come to an end, is told
+DEADLINE_EXCEEDED: nobody who asks can hold up a drain.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha._async import ReflectionServicer
+
+from runtime.errors import DeadlineExceeded, TandemError
+from runtime.rpc.message import Context, next_message, parse, write
+from runtime.rpc.rpc import abort
+
+MAX_SECONDS = 10.0
+"""What one call may take in all."""
+
+SERVICE_NAME: str = reflection.SERVICE_NAME
+
+
+def reflection_handler(service_names: Iterable[str]) -> grpc.GenericRpcHandler:
+    """Serve reflection of the services named; their descriptors must be in the default pool."""
+    servicer = ReflectionServicer(service_names)
+
+    async def info(_: object, context: Context) -> None:
+        try:
+            async with _limit(), contextlib.aclosing(servicer.ServerReflectionInfo(_asked(context), context)) as told:
+                async for response in told:
+                    await write(context, response)
+        except TandemError as error:
+            await abort(context, error)
+
+    serialize = reflection_pb2.ServerReflectionResponse.SerializeToString
+    handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
+        info, response_serializer=serialize
+    )
+    return grpc.method_handlers_generic_handler(SERVICE_NAME, {"ServerReflectionInfo": handler})
+
+
+@contextlib.asynccontextmanager
+async def _limit() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(MAX_SECONDS):
+            yield
+    except TimeoutError:
+        raise DeadlineExceeded(f"after {MAX_SECONDS:g} s of questions about the server") from None
+
+
+async def _asked(context: Context) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
+    while (raw := await next_message(context)) is not None:
+        yield parse(reflection_pb2.ServerReflectionRequest, raw)

@@ -1,0 +1,30 @@
+"""What ListModels says of a model and of what computes it. Knows nothing of requests."""
+
+from runtime.models import Model
+from services.ar.api.modalities.modality import Modality
+from services.ar.compute.computation import Computation
+from services.ar.fingerprint import model_fingerprint
+from services.ar.model.config import ModelConfig
+from services.ar.model.weights import skeleton
+from tandem.ar.v1 import ar_pb2
+
+
+def model_message(model: Model, modality: Modality, config: ModelConfig, computation: Computation) -> ar_pb2.Model:
+    """Return the entry of a loaded model."""
+    description = ar_pb2.Model(
+        name=model.name,
+        modality=model.spec.modality,
+        licence=model.spec.licence,
+        num_parameters=sum(parameter.numel() for parameter in skeleton(config).parameters()),
+        max_context_tokens=modality.codec.max_context_tokens,
+        vocab_size=config.vocab_size,
+        device=computation.device,
+        dtype=computation.dtype,
+        fingerprint=model_fingerprint(model, computation),
+    )
+    if model.spec.sampling is not None:
+        description.default_sampling.CopyFrom(
+            ar_pb2.SamplingParams(**model.spec.sampling.model_dump(exclude_none=True))
+        )
+    modality.describe(description)
+    return description

@@ -1,0 +1,138 @@
+"""A Generate call in progress: the engine's outputs in, response messages out."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import groupby
+
+from runtime.metrics import Timings
+from runtime.rpc.rpc import Call
+from services.ar.api.choice import Choice
+from services.ar.api.pictures import Pictures
+from services.ar.api.reply_size import max_message_tokens
+from services.ar.api.sequential_model import SequentialModel
+from services.ar.api.timings import request_timings
+from services.ar.codecs.codec import Codec
+from services.ar.engine.request_stream import RequestStream, SequenceOutput
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.sequence import FinishReason, SampledToken
+from tandem.ar.v1 import ar_pb2
+
+_FINISH_REASONS = {
+    None: ar_pb2.FINISH_REASON_UNSPECIFIED,
+    FinishReason.STOP: ar_pb2.FINISH_REASON_STOP,
+    FinishReason.LENGTH: ar_pb2.FINISH_REASON_LENGTH,
+}
+
+
+class Generation:
+    """Turns the tokens that are ready into messages; `timings` is set with the last one.
+
+    What is ready of a choice goes into one message, or, when a slow reader has let much gather, into several that each
+    keep to the size of a message.
+
+    `pictures` is there for an image model: it adds what its tokens look like.
+    """
+
+    def __init__(
+        self,
+        model: SequentialModel,
+        stream: RequestStream,
+        params: SamplingParams,
+        pictures: Pictures | None,
+        call: Call,
+    ) -> None:
+        self._model = model
+        self._stream = stream
+        self._params = params
+        self._pictures = pictures
+        self._call = call
+        self._max_tokens = max_message_tokens(model.token_sizes, params, pictures.max_bytes if pictures else 0)
+        self._choices = [Choice(sequence, model.codec) for sequence in stream.sequences]
+        self.timings: Timings | None = None
+
+    async def messages(self) -> AsyncIterator[ar_pb2.GenerateResponse]:
+        while not self._stream.is_finished:
+            outputs = sorted(await self._stream.get(), key=lambda output: output.choice_index)
+            messages = [
+                self._message(index, part)
+                for index, group in groupby(outputs, key=lambda output: output.choice_index)
+                for part in _parts(group, self._max_tokens)
+                if self._choices[index].finish_reason is None
+            ]
+            if self._pictures is not None:
+                await self._pictures.add_to(messages, self._call)
+            if messages and all(choice.finish_reason for choice in self._choices):
+                self._complete(messages[-1])
+            for message in messages:
+                yield message
+
+    def _message(self, index: int, outputs: list[SequenceOutput]) -> ar_pb2.GenerateResponse:
+        choice = self._choices[index]
+        tokens = [token for output in outputs for token in output.tokens]
+        tokens, text = choice.feed(tokens, outputs[-1].finish_reason)
+        if choice.finish_reason is not None:
+            self._model.engine.end(self._stream.sequences[index], "finished")
+        return ar_pb2.GenerateResponse(
+            choice_index=index,
+            token_ids=[token.token_id for token in tokens],
+            text_delta=text,
+            logprobs=[logprob_message(token, self._model.codec) for token in tokens] if self._params.logprobs else (),
+            finish_reason=_FINISH_REASONS[choice.finish_reason],
+            matched_stop=choice.matched_stop,
+        )
+
+    def _complete(self, message: ar_pb2.GenerateResponse) -> None:
+        """Add usage and timings to the last message."""
+        message.usage.prompt_tokens = self._stream.sequences[0].num_prompt_tokens
+        message.usage.cached_tokens = self._stream.sequences[0].num_cached_tokens or 0
+        message.usage.output_tokens = sum(choice.num_output_tokens for choice in self._choices)
+        message.usage.seed = self._params.seed
+        message.usage.steps = self._params.steps
+        message.usage.fingerprint = self._model.fingerprint
+        self.timings = request_timings([self._stream], self._call)
+        message.timings.CopyFrom(self.timings.message())
+
+
+def _parts(outputs: Iterable[SequenceOutput], max_tokens: int) -> Iterator[list[SequenceOutput]]:
+    """Yield a choice's outputs in runs of at most `max_tokens` tokens, or of one output that alone has more."""
+    part: list[SequenceOutput] = []
+    num_tokens = 0
+    for output in outputs:
+        if part and num_tokens + len(output.tokens) > max_tokens:
+            yield part
+            part, num_tokens = [], 0
+        part.append(output)
+        num_tokens += len(output.tokens)
+    if part:
+        yield part
+
+
+def whole(messages: Iterable[ar_pb2.GenerateResponse]) -> ar_pb2.CompleteResponse:
+    """Return the messages of a finished stream as one."""
+    reply = ar_pb2.CompleteResponse()
+    choices: dict[int, ar_pb2.GenerateResponse] = {}
+    for message in messages:
+        choice = choices.setdefault(message.choice_index, ar_pb2.GenerateResponse())
+        text = choice.text_delta + message.text_delta
+        choice.MergeFrom(message)
+        choice.text_delta = text
+        if message.HasField("timings"):
+            reply.usage.CopyFrom(message.usage)
+            reply.timings.CopyFrom(message.timings)
+    for index in sorted(choices):
+        choices[index].ClearField("usage")
+        choices[index].ClearField("timings")
+        reply.choices.append(choices[index])
+    return reply
+
+
+def logprob_message(token: SampledToken, codec: Codec) -> ar_pb2.TokenLogprob:
+    """Return a token with its log-probability and alternatives, which must have been asked for."""
+    return ar_pb2.TokenLogprob(
+        token_id=token.token_id,
+        logprob=token.logprob or 0.0,
+        token=codec.token_bytes(token.token_id),
+        alternatives=[
+            ar_pb2.Alternative(token_id=a.token_id, logprob=a.logprob, token=codec.token_bytes(a.token_id))
+            for a in token.alternatives
+        ],
+    )

@@ -1,0 +1,97 @@
+"""Models of images: a class, or a class and the first codes, as the prompt; images or codes to score."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+
+from runtime.errors import InvalidArgument
+from runtime.rpc.rpc import Call
+from services.ar.api.modalities.modality import Part
+from services.ar.api.modalities.token_lists import LIST_FIELD, check_is_scorable, token_lists_of
+from services.ar.api.pictures import Finished, Pictures
+from services.ar.api.validation import picture_encoding
+from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
+from services.ar.engine.sampling_params import SamplingParams
+from services.common.diversity.watch import DiversityWatch
+from services.common.images.messages import checked_classes, decoded_images
+from tandem.ar.v1 import ar_pb2
+
+
+class ImageModality:
+    """Implements `Modality`."""
+
+    def __init__(self, codec: ImageCodec) -> None:
+        self.codec = codec
+        self.num_output_tokens = codec.num_codes
+        self.default_max_tokens = codec.max_context_tokens
+        self.mask_token = codec.mask_token
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        return self.codec.parts
+
+    def describe(self, description: ar_pb2.Model) -> None:
+        description.num_classes = self.codec.num_classes
+        description.class_names.extend(self.codec.image.class_names)
+        description.image_shape.extend(self.codec.image.shape)
+        description.value_range.extend(self.codec.image.value_range)
+        description.tokens_per_image = self.codec.num_tokens
+        description.can_score_images = self.codec.can_encode
+        description.takes_steps = self.mask_token is not None
+
+    async def prompt(self, request: ar_pb2.GenerateRequest) -> list[int]:
+        kind = request.WhichOneof("prompt")
+        if kind == "class_label":
+            if not 0 <= request.class_label < self.codec.num_classes:
+                raise InvalidArgument("class_label", request.class_label, f"0 to {self.codec.num_classes - 1}")
+            return [self.codec.class_token(request.class_label)]
+        if kind == "tokens":
+            token_ids = list(request.tokens.ids)
+            self.codec.check_tokens("tokens", token_ids, self.codec.num_tokens - 1)
+            return token_ids
+        accepted = "class_label or tokens"
+        if kind is None:
+            raise InvalidArgument("prompt", None, accepted)
+        raise InvalidArgument(kind, "a text prompt", f"{accepted}: this model makes images")
+
+    async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> None:
+        """Pictures match no text; `pictures` has refused what would have them do so."""
+
+    async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
+        if request.WhichOneof("content") == "images":
+            return await self._encoded(request.images, call)
+        token_lists = token_lists_of(request, "images or tokens", "images")
+        for number, token_ids in enumerate(token_lists):
+            self.codec.check_tokens(LIST_FIELD.format(number), token_ids, self.codec.num_tokens)
+            check_is_scorable(LIST_FIELD.format(number), token_ids)
+        return token_lists
+
+    async def _encoded(self, content: ar_pb2.ImageContent, call: Call) -> list[list[int]]:
+        if not self.codec.can_encode:
+            raise InvalidArgument("images", "images", "tokens: this model has no token encoder")
+        images = await asyncio.to_thread(decoded_images, "images.images", content.images, self.codec.image, MAX_IMAGES)
+        if len(content.labels) != len(images):
+            raise InvalidArgument("images.labels", f"{len(content.labels)} labels", f"{len(images)}, one an image")
+        labels = checked_classes("images.labels", content.labels, self.codec.num_classes).tolist()
+        pictures = await self.codec.encode(images, call.deadline, call.owner)
+        return [[self.codec.class_token(label), *codes] for label, codes in zip(labels, pictures, strict=True)]
+
+    def pictures(
+        self,
+        request: ar_pb2.GenerateRequest,
+        prompt: list[int],
+        params: SamplingParams,
+        watch: DiversityWatch | None,
+    ) -> Pictures:
+        encoding = picture_encoding(request, self.codec.image)
+        codes = prompt[1:]
+        finished = None
+        # A picture that was begun by the caller, or drawn narrower, or in fewer steps, says nothing of the model.
+        if watch is not None and params.is_plain and not codes and params.steps in (0, self.codec.num_tokens):
+            finished = _watched(watch, prompt[0] - self.codec.class_token(0), params.seed)
+        return Pictures(self.codec, codes, params.n, encoding, request.partial_images, finished)
+
+
+def _watched(watch: DiversityWatch, label: int, seed: int) -> Finished:
+    return lambda choice, image: watch.saw(image, np.array([label]), seed, choice)

@@ -1,0 +1,65 @@
+"""What a sequential model makes, behind one interface: from requests to tokens, and what comes of tokens."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from runtime.rpc.rpc import Call
+from services.ar.api.pictures import Pictures
+from services.ar.codecs.codec import Codec
+from services.ar.codecs.token_decoder import Tokens
+from services.ar.constraints.compilations import Compilations
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.token_mask import TokenMask
+from services.common.batching.batcher import Batcher
+from services.common.diversity.watch import DiversityWatch
+from services.common.images.encoding import Images
+from tandem.ar.v1 import ar_pb2
+
+Part = Batcher[Tokens, Images] | Batcher[Images, Tokens] | Compilations
+
+
+class Modality(Protocol):
+    """A codec, and the fields of requests that are about its kind of content."""
+
+    @property
+    def codec(self) -> Codec: ...
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """What works for the codec in the background."""
+
+    @property
+    def num_output_tokens(self) -> int:
+        """The model generates tokens 0 to this, exclusive."""
+
+    @property
+    def mask_token(self) -> int | None:
+        """The token of what is not known yet, in a model that generates several tokens a step; None in others."""
+
+    @property
+    def default_max_tokens(self) -> int:
+        """The length of an output whose request says none."""
+
+    def describe(self, description: ar_pb2.Model) -> None:
+        """Add what ListModels says of content of this kind."""
+
+    async def prompt(self, request: ar_pb2.GenerateRequest) -> list[int]:
+        """Return the prompt's tokens, checked against what the model takes. Raises InvalidArgument."""
+
+    async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> Sequence[TokenMask] | None:
+        """Return what rules tokens out of each of `count` choices, None if nothing does.
+
+        Raises InvalidArgument, TooComplex, ResourceExhausted.
+        """
+
+    async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
+        """Return the sequences to score, in the request's order, of two tokens at least. Raises InvalidArgument."""
+
+    def pictures(
+        self,
+        request: ar_pb2.GenerateRequest,
+        prompt: list[int],
+        params: SamplingParams,
+        watch: DiversityWatch | None,
+    ) -> Pictures | None:
+        """Return what draws the tokens, None if they are text. Raises InvalidArgument."""

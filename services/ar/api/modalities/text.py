@@ -1,0 +1,102 @@
+"""Models of text: prompts and texts to score, as plain text, as a chat, or as tokens."""
+
+import asyncio
+from collections.abc import Sequence
+
+from runtime.errors import InvalidArgument
+from runtime.rpc.rpc import Call
+from services.ar.api.constraint import constraint_of
+from services.ar.api.modalities.modality import Part
+from services.ar.api.modalities.token_lists import LIST_FIELD, MAX_TEXTS, check_count, check_is_scorable, token_lists_of
+from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, refuse_picture_options
+from services.ar.codecs.text_codec import TextCodec
+from services.ar.constraints.compilations import Compilations
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.token_mask import TokenMask
+from services.common.diversity.watch import DiversityWatch
+from tandem.ar.v1 import ar_pb2
+
+_TEXT_FIELD = "texts.texts[{}]"
+# Longer texts are tokenised in a thread, so that other streams go on meanwhile.
+_MAX_CHARACTERS_INLINE = 4096
+
+
+class TextModality:
+    """Implements `Modality`; `num_output_tokens` is the vocabulary's size.
+
+    Without `compilations` no output can be held to anything: nothing would end it.
+    """
+
+    default_max_tokens = DEFAULT_MAX_TOKENS
+    mask_token = None
+
+    def __init__(self, codec: TextCodec, num_output_tokens: int, compilations: Compilations | None) -> None:
+        self.codec = codec
+        self.num_output_tokens = num_output_tokens
+        self._compilations = compilations
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        return [] if self._compilations is None else [self._compilations]
+
+    def describe(self, description: ar_pb2.Model) -> None:
+        description.special_token_ids.extend(self.codec.special_tokens)
+
+    async def prompt(self, request: ar_pb2.GenerateRequest) -> list[int]:
+        token_ids = await self._prompt(request)
+        kind = request.WhichOneof("prompt") or "prompt"
+        check_prompt(kind, token_ids, self.num_output_tokens, self.codec.max_context_tokens)
+        return token_ids
+
+    async def _prompt(self, request: ar_pb2.GenerateRequest) -> list[int]:
+        kind = request.WhichOneof("prompt")
+        if kind == "text":
+            return (await self._encoded([request.text], "text"))[0]
+        if kind == "chat":
+            turns = [(message.role, message.content) for message in request.chat.messages]
+            return await asyncio.to_thread(self.codec.encode_chat, turns)
+        if kind == "tokens":
+            return list(request.tokens.ids)
+        accepted = "text, chat or tokens"
+        if kind is None:
+            raise InvalidArgument("prompt", None, accepted)
+        raise InvalidArgument(kind, request.class_label, f"{accepted}: this model makes text")
+
+    async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> Sequence[TokenMask] | None:
+        constraint = constraint_of(request.sampling)
+        if constraint is None:
+            return None
+        if self._compilations is None:
+            raise InvalidArgument(constraint.field, "a constraint", "none: this model has no end token")
+        return await self._compilations.masks(constraint, count, call.deadline, call.owner)
+
+    async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
+        if request.WhichOneof("content") == "texts":
+            check_count("texts.texts", len(request.texts.texts), MAX_TEXTS)
+            token_lists, field = await self._encoded(list(request.texts.texts), _TEXT_FIELD), _TEXT_FIELD
+        else:
+            token_lists, field = token_lists_of(request, "texts or tokens", "text"), LIST_FIELD
+        for number, token_ids in enumerate(token_lists):
+            place = field.format(number)
+            check_prompt(place, token_ids, self.num_output_tokens, self.codec.max_context_tokens + 1)
+            check_is_scorable(place, token_ids)
+        return token_lists
+
+    async def _encoded(self, texts: list[str], field: str) -> list[list[int]]:
+        """Return the tokens of each text; `field` names one in errors, and may have a place for its number."""
+
+        def encode() -> list[list[int]]:
+            return [self.codec.encode(text, field.format(number)) for number, text in enumerate(texts)]
+
+        if sum(map(len, texts)) <= _MAX_CHARACTERS_INLINE:
+            return encode()
+        return await asyncio.to_thread(encode)
+
+    def pictures(
+        self,
+        request: ar_pb2.GenerateRequest,
+        prompt: list[int],
+        params: SamplingParams,
+        watch: DiversityWatch | None,
+    ) -> None:
+        refuse_picture_options(request)

@@ -1,0 +1,78 @@
+"""A loaded model: its modality and the engine that runs its transformer. Knows no tensors."""
+
+from collections.abc import Sequence as SequenceOf
+
+from services.ar.api.modalities.modality import Modality, Part
+from services.ar.api.reply_size import TokenSizes
+from services.ar.codecs.codec import Codec
+from services.ar.engine.engine import Engine
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.sequence import Sequence
+from services.ar.engine.token_groups import TokenGroups
+from services.common.diversity.watch import DiversityWatch
+from tandem.ar.v1 import ar_pb2
+
+
+class SequentialModel:
+    """One entry of the model repository, loaded: it makes what its modality says.
+
+    `description` is what ListModels says of it. `watch` is told of the pictures of an image model.
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        engine: Engine,
+        description: ar_pb2.Model,
+        watch: DiversityWatch | None = None,
+    ) -> None:
+        self.modality = modality
+        self.engine = engine
+        self.description = description
+        self.watch = watch
+        self.name: str = description.name
+        self.token_sizes = TokenSizes.of(
+            [modality.codec.token_bytes(token_id) for token_id in range(description.vocab_size)]
+        )
+
+    @property
+    def codec(self) -> Codec:
+        return self.modality.codec
+
+    @property
+    def fingerprint(self) -> str:
+        """The short name of all that outputs depend on to the last bit, besides the request."""
+        return self.description.fingerprint
+
+    @property
+    def max_context_tokens(self) -> int:
+        """Tokens that prompt and output may have together."""
+        return self.codec.max_context_tokens
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether it can generate several tokens a step."""
+        return self.modality.mask_token is not None
+
+    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
+        """Return which of `num_tokens` tokens behind a prompt are generated together; None in a model without steps."""
+        mask_token = self.modality.mask_token
+        return None if mask_token is None else TokenGroups.of(mask_token, num_prompt_tokens, num_tokens, steps)
+
+    @property
+    def parts(self) -> SequenceOf[Engine | Part]:
+        """What works for the model in the background."""
+        return [self.engine, *self.modality.parts]
+
+    async def start(self, num_tokens: int) -> None:
+        """Start the parts; run prompts of so many tokens in all through the engine, and some decode steps."""
+        for part in self.parts:
+            part.start()
+        if self.watch is not None:
+            self.watch.start()
+        params = SamplingParams(max_tokens=min(4, self.max_context_tokens - 1), ignore_eos=True, temperature=0.0)
+        length = min(num_tokens, self.max_context_tokens - params.max_tokens)
+        count = min(num_tokens // length, self.engine.max_num_sequences)
+        stream = self.engine.submit([Sequence([0] * length, params) for _ in range(count)])
+        while not stream.is_finished:
+            await stream.get()

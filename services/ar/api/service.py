@@ -1,0 +1,117 @@
+"""The AutoregressiveService: protobuf in, engine, protobuf out."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+from runtime.errors import InvalidArgument
+from runtime.rpc.rpc import Call
+from services.ar.api import tokenization
+from services.ar.api.generation import Generation, whole
+from services.ar.api.reply_size import check_score_reply, check_whole_reply
+from services.ar.api.scoring import Scoring, likelihood_messages
+from services.ar.api.sequential_model import SequentialModel
+from services.ar.api.timings import request_timings
+from services.ar.api.validation import check_top_logprobs, refuse_partial_images, sampling_params
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.sequence import Sequence
+from services.ar.engine.token_mask import TokenMask
+from services.ar.metrics import ArMetrics
+from services.ar.worker import ArWorker
+from tandem.ar.v1 import ar_pb2
+
+
+class ArServicer:
+    """Serves what the worker has loaded; see runtime.rpc.rpc for who calls these methods."""
+
+    def __init__(self, worker: ArWorker, metrics: ArMetrics) -> None:
+        self._worker = worker
+        self._metrics = metrics
+
+    def generate(self, request: ar_pb2.GenerateRequest, call: Call) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
+        return self._generate(request, call, in_one_message=False)
+
+    async def _generate(
+        self, request: ar_pb2.GenerateRequest, call: Call, in_one_message: bool
+    ) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
+        model = self._worker.get_for(request.model, request.WhichOneof("prompt"))
+        call.model = model.name
+        prompt = await model.modality.prompt(request)
+        params = sampling_params(
+            request,
+            len(prompt),
+            model.modality.num_output_tokens,
+            model.max_context_tokens,
+            model.modality.default_max_tokens,
+            model.takes_steps,
+            model.description.default_sampling,
+        )
+        pictures = model.modality.pictures(request, prompt, params, model.watch)
+        if in_one_message:
+            check_whole_reply(model.token_sizes, params, pictures.max_bytes if pictures else 0)
+        masks = await model.modality.masks(request, params.n, call)
+        sequences = [
+            _sequence(model, prompt, params, index, call, masks[index] if masks else None) for index in range(params.n)
+        ]
+        with model.engine.running(sequences, call.deadline) as stream:
+            generation = Generation(model, stream, params, pictures, call)
+            async for message in generation.messages():
+                if generation.timings is not None and message.HasField("timings"):
+                    self._metrics.backend.observe_timings(model.name, generation.timings, call.trace_id)
+                yield message
+
+    async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
+        try:
+            refuse_partial_images(request.generate)
+            async with contextlib.aclosing(self._generate(request.generate, call, in_one_message=True)) as messages:
+                return whole([message async for message in messages])
+        except InvalidArgument as error:
+            raise error.within("generate") from None
+
+    async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
+        model = self._worker.get_for(request.model, request.WhichOneof("content"))
+        call.model = model.name
+        token_lists = await model.modality.scored(request, call)
+        top_logprobs = check_top_logprobs(request.top_logprobs, model.modality.num_output_tokens)
+        field = request.WhichOneof("content") or "content"
+        check_score_reply(field, model.token_sizes, model.codec, token_lists, top_logprobs)
+        scoring = Scoring(model, token_lists, request.steps if request.HasField("steps") else None, top_logprobs, call)
+        scored = await scoring.run()
+        likelihoods = await asyncio.to_thread(likelihood_messages, scored, model.codec)
+        timings = request_timings(scoring.streams, call)
+        self._metrics.backend.observe_timings(model.name, timings, call.trace_id)
+        return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=timings.message(), fingerprint=model.fingerprint)
+
+    async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
+        return await tokenization.tokenized(self._text_model(request.model, call), request)
+
+    async def detokenize(self, request: ar_pb2.DetokenizeRequest, call: Call) -> ar_pb2.DetokenizeResponse:
+        return await tokenization.detokenized(self._text_model(request.model, call), request)
+
+    async def describe_tokenizer(
+        self, request: ar_pb2.DescribeTokenizerRequest, call: Call
+    ) -> ar_pb2.DescribeTokenizerResponse:
+        return tokenization.description(self._text_model(request.model, call))
+
+    def _text_model(self, name: str, call: Call) -> SequentialModel:
+        model = self._worker.get_for(name, "text")
+        call.model = model.name
+        return model
+
+    async def list_models(self, request: ar_pb2.ListModelsRequest, call: Call) -> ar_pb2.ListModelsResponse:
+        return ar_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
+
+
+def _sequence(
+    model: SequentialModel, prompt: list[int], params: SamplingParams, index: int, call: Call, mask: TokenMask | None
+) -> Sequence:
+    return Sequence(
+        prompt,
+        params,
+        model.codec.eos_token_ids,
+        index,
+        caller=call.owner,
+        cache_salt=call.caller.encode(),
+        token_mask=mask,
+        groups=model.groups(len(prompt), params.max_tokens, params.steps),
+    )

@@ -1,0 +1,175 @@
+"""From a request's protobuf fields to checked domain values; every range of ar.proto is enforced here."""
+
+import math
+import secrets
+from collections.abc import Iterable
+
+from runtime.errors import InvalidArgument
+from runtime.models import ImageSpec
+from services.ar.api.constraint import refuse_constraint
+from services.ar.engine.sampling_params import SamplingParams
+from services.common.bounds import check_int
+from services.common.images.encoding import Encoding
+from services.common.images.messages import checked_encoding
+from tandem.ar.v1 import ar_pb2
+
+MAX_TOP_LOGPROBS = 20
+MAX_CHOICES = 16
+MAX_STOP_STRINGS = 16
+MAX_STOP_CHARACTERS = 256
+MAX_STOP_TOKEN_IDS = 64
+MAX_LOGIT_BIASES = 1024
+DEFAULT_MAX_TOKENS = 256
+MIN_REPETITION_PENALTY = 0.01
+"""With less, one token that was seen before outweighs every other whatever the model says."""
+
+
+def check_prompt(field: str, token_ids: list[int], vocab_size: int, max_context_tokens: int) -> None:
+    """Raises InvalidArgument if the prompt is empty, leaves no room for output, or holds an id that is none."""
+    if not token_ids:
+        raise InvalidArgument(field, [], "at least one token")
+    if len(token_ids) >= max_context_tokens:
+        raise InvalidArgument(field, f"{len(token_ids)} tokens", f"at most {max_context_tokens - 1} tokens")
+    check_token_ids(field, token_ids, vocab_size)
+
+
+def sampling_params(
+    request: ar_pb2.GenerateRequest,
+    num_prompt_tokens: int,
+    num_output_tokens: int,
+    max_context_tokens: int,
+    default_max_tokens: int = DEFAULT_MAX_TOKENS,
+    takes_steps: bool = False,
+    recommended: ar_pb2.SamplingParams | None = None,
+) -> SamplingParams:
+    """Return the request's parameters with defaults filled in. Raises InvalidArgument.
+
+    The model generates tokens 0 to num_output_tokens - 1, several a step if it `takes_steps`. What is `recommended`
+    holds where the request says nothing of how tokens are chosen.
+    """
+    raw = _with_recommended(request.sampling, recommended)
+    room = max_context_tokens - num_prompt_tokens
+    max_tokens = raw.max_tokens if raw.HasField("max_tokens") else min(default_max_tokens, room)
+    check_int("sampling.max_tokens", max_tokens, 1, room)
+    check_int("sampling.min_tokens", raw.min_tokens, 0, max_tokens)
+    return SamplingParams(
+        seed=raw.seed if raw.HasField("seed") else secrets.randbits(63),
+        max_tokens=max_tokens,
+        min_tokens=raw.min_tokens,
+        temperature=_number("sampling.temperature", raw.temperature if raw.HasField("temperature") else 1.0, 0.0, 10.0),
+        top_k=check_int("sampling.top_k", raw.top_k, 0, 2**31 - 1),
+        top_p=_positive("sampling.top_p", raw.top_p if raw.HasField("top_p") else 1.0, 1.0),
+        min_p=_number("sampling.min_p", raw.min_p, 0.0, 1.0),
+        repetition_penalty=_number(
+            "sampling.repetition_penalty",
+            raw.repetition_penalty if raw.HasField("repetition_penalty") else 1.0,
+            MIN_REPETITION_PENALTY,
+            10.0,
+        ),
+        presence_penalty=_number("sampling.presence_penalty", raw.presence_penalty, -2.0, 2.0),
+        frequency_penalty=_number("sampling.frequency_penalty", raw.frequency_penalty, -2.0, 2.0),
+        stop=_stop_strings(raw.stop),
+        stop_token_ids=_stop_token_ids(raw.stop_token_ids, num_output_tokens),
+        logit_bias=_logit_bias(raw, num_output_tokens),
+        ignore_eos=raw.ignore_eos,
+        n=check_int("sampling.n", raw.n if raw.HasField("n") else 1, 1, MAX_CHOICES),
+        logprobs=request.logprobs,
+        top_logprobs=_top_logprobs(request, num_output_tokens),
+        steps=checked_steps("sampling.steps", raw.steps if raw.HasField("steps") else None, max_tokens, takes_steps),
+    )
+
+
+def _with_recommended(raw: ar_pb2.SamplingParams, recommended: ar_pb2.SamplingParams | None) -> ar_pb2.SamplingParams:
+    is_chosen = any(map(raw.HasField, ("temperature", "top_p", "repetition_penalty"))) or raw.top_k or raw.min_p
+    if recommended is None or is_chosen:
+        return raw
+    merged = ar_pb2.SamplingParams()
+    merged.CopyFrom(recommended)
+    merged.MergeFrom(raw)
+    return merged
+
+
+def checked_steps(field: str, steps: int | None, num_tokens: int, takes_steps: bool) -> int:
+    """Return how many steps generate `num_tokens` tokens, which is the default; 0 for a model without steps."""
+    if steps is None:
+        return num_tokens if takes_steps else 0
+    if not takes_steps:
+        raise InvalidArgument(field, steps, "none: this model generates one token a step")
+    return check_int(field, steps, 1, num_tokens)
+
+
+def check_top_logprobs(top_logprobs: int, num_output_tokens: int) -> int:
+    """Return how many alternatives are reported for each token. Raises InvalidArgument."""
+    return check_int("top_logprobs", top_logprobs, 0, min(MAX_TOP_LOGPROBS, num_output_tokens))
+
+
+def picture_encoding(request: ar_pb2.GenerateRequest, spec: ImageSpec) -> Encoding:
+    """Return how an image model is to write its pictures. Raises InvalidArgument, also for options of texts."""
+    if request.sampling.stop:
+        raise InvalidArgument("sampling.stop", list(request.sampling.stop), "none: pictures hold no text")
+    refuse_constraint(request.sampling)
+    return checked_encoding("image_encoding", request.image_encoding, spec)
+
+
+def refuse_partial_images(request: ar_pb2.GenerateRequest) -> None:
+    """Raises InvalidArgument if pictures are wanted before the end of a reply that has but an end."""
+    if request.partial_images:
+        raise InvalidArgument("partial_images", value=True, accepted="false: the reply is one message")
+
+
+def refuse_picture_options(request: ar_pb2.GenerateRequest) -> None:
+    """Raises InvalidArgument if a text model is asked for pictures."""
+    if request.image_encoding:
+        raise InvalidArgument("image_encoding", request.image_encoding, "none: this model makes text")
+    if request.partial_images:
+        raise InvalidArgument("partial_images", True, "false: this model makes text")
+
+
+def _number(field: str, value: float, low: float, high: float) -> float:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise InvalidArgument(field, value, f"{low:g} to {high:g}")
+    return value
+
+
+def _positive(field: str, value: float, high: float) -> float:
+    if not (math.isfinite(value) and 0.0 < value <= high):
+        raise InvalidArgument(field, value, f"above 0 to {high:g}")
+    return value
+
+
+def _stop_strings(stops: Iterable[str]) -> tuple[str, ...]:
+    stops = tuple(stops)
+    if len(stops) > MAX_STOP_STRINGS:
+        raise InvalidArgument("sampling.stop", f"{len(stops)} strings", f"at most {MAX_STOP_STRINGS}")
+    for stop in stops:
+        if not 1 <= len(stop) <= MAX_STOP_CHARACTERS:
+            raise InvalidArgument("sampling.stop", stop, f"strings of 1 to {MAX_STOP_CHARACTERS} characters")
+    return stops
+
+
+def _stop_token_ids(token_ids: Iterable[int], vocab_size: int) -> frozenset[int]:
+    ids = list(token_ids)
+    if len(ids) > MAX_STOP_TOKEN_IDS:
+        raise InvalidArgument("sampling.stop_token_ids", f"{len(ids)} ids", f"at most {MAX_STOP_TOKEN_IDS}")
+    check_token_ids("sampling.stop_token_ids", ids, vocab_size)
+    return frozenset(ids)
+
+
+def _logit_bias(raw: ar_pb2.SamplingParams, vocab_size: int) -> dict[int, float]:
+    if len(raw.logit_bias) > MAX_LOGIT_BIASES:
+        raise InvalidArgument("sampling.logit_bias", f"{len(raw.logit_bias)} ids", f"at most {MAX_LOGIT_BIASES}")
+    check_token_ids("sampling.logit_bias", raw.logit_bias, vocab_size)
+    return {token_id: _number("sampling.logit_bias", bias, -100.0, 100.0) for token_id, bias in raw.logit_bias.items()}
+
+
+def _top_logprobs(request: ar_pb2.GenerateRequest, num_output_tokens: int) -> int:
+    if request.top_logprobs and not request.logprobs:
+        raise InvalidArgument("top_logprobs", request.top_logprobs, "0 unless logprobs is true")
+    return check_top_logprobs(request.top_logprobs, num_output_tokens)
+
+
+def check_token_ids(field: str, token_ids: Iterable[int], vocab_size: int) -> None:
+    """Raises InvalidArgument, about `field`, for the first id that is no token."""
+    for token_id in token_ids:
+        if not 0 <= token_id < vocab_size:
+            raise InvalidArgument(field, token_id, f"token ids 0 to {vocab_size - 1}")

@@ -1,0 +1,1 @@
+"""Between what people send and tokens: text and images."""

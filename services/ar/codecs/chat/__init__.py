@@ -1,0 +1,1 @@
+"""Conversations as tokens, where a content cannot pass for a control token."""

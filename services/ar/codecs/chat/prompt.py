@@ -1,0 +1,75 @@
+"""From a conversation to tokens: the template's control tokens count, and what looks like one in a content is text.
+
+The conversation is rendered twice, as it is and with its contents masked (content_mask.py). Both texts have the same
+characters at the same places, except for masked ones, so the control tokens found in the masked text are the template's
+own. If the real text has no others, which is the rule, its tokens are simply those of the whole text. Otherwise it is
+encoded with the template's own alone.
+"""
+
+from collections.abc import Sequence
+
+from tokenizers import Encoding, Tokenizer
+
+from runtime.errors import InvalidArgument
+from services.ar.codecs.chat.content_mask import ContentMask
+from services.ar.codecs.chat.control_tokens import ControlTokens
+from services.ar.codecs.chat.template import ChatTemplate, check_messages
+
+Messages = Sequence[tuple[str, str]]
+"""(role, content) of each turn."""
+
+
+class ChatPrompt:
+    """Encodes conversations. `bos`: a control token that is left out where a rendered text begins with it, or None.
+
+    Texts of more than `max_bytes` are refused before they are encoded.
+    """
+
+    def __init__(self, template: ChatTemplate, tokenizer: Tokenizer, bos: str | None, max_bytes: int) -> None:
+        self._template = template
+        self._tokenizer = tokenizer
+        self._bos = bos
+        self._max_bytes = max_bytes
+        self._controls = ControlTokens(tokenizer)
+        self._mask = ContentMask(self._controls.texts)
+
+    def encode(self, messages: Messages) -> list[int]:
+        """Return the tokens of a conversation, up to where the assistant's answer begins. Raises InvalidArgument."""
+        check_messages(messages)
+        text = self._template.render(messages)
+        self._check_size(text)
+        masked = self._masked(messages, text)
+        if self._bos and masked.startswith(self._bos):
+            text, masked = text[len(self._bos) :], masked[len(self._bos) :]
+        if not text:
+            raise InvalidArgument("chat", "no text", "messages that the template makes a text of")
+        encoding = self._encoded(text)
+        own = self._controls.spans(encoding if masked == text else self._encoded(masked))
+        return encoding.ids if own == self._controls.spans(encoding) else self._controls.encode(text, own)
+
+    def _check_size(self, text: str) -> None:
+        num_bytes = len(text.encode(errors="surrogatepass"))
+        if num_bytes > self._max_bytes:
+            raise InvalidArgument("chat", f"{num_bytes} bytes", f"at most {self._max_bytes} bytes")
+
+    def _encoded(self, text: str) -> Encoding:
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def _masked(self, messages: Messages, text: str) -> str:
+        """Return the rendered text with its contents masked. Raises InvalidArgument if the template acts upon the mask.
+
+        A template that searches contents for markup of its own, such as </think>, may act upon the wide mask. It then
+        gets the narrow one, which leaves everything but look-alikes of control tokens as it is.
+        """
+        contents = [content for _, content in messages]
+        for mask in (self._mask.every_edge, self._mask.look_alikes):
+            hidden = mask(contents, text)
+            if hidden.contents == contents:
+                return text
+            roles = [role for role, _ in messages]
+            masked = self._template.render(list(zip(roles, hidden.contents, strict=True)))
+            if hidden.reveal(masked) == text:
+                return masked
+        raise InvalidArgument(
+            "chat.messages", "a control token in a content", "contents without it: this model's template acts upon it"
+        )

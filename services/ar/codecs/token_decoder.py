@@ -1,0 +1,53 @@
+"""The token decoder: whole grids of tokens to images, by an ONNX model. Knows nothing of requests or half pictures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import ModelFault
+from runtime.models import ImageSpec, ImageTokensSpec
+from services.common.batching.request import Slice
+from services.common.finite import finite_parts, split
+from services.common.images.encoding import Images
+from services.common.images.layout import channels_last, layout_of
+from services.common.model_inputs import INTEGERS, token_input
+from services.common.runtimes.session import Array, Session
+
+Tokens = npt.NDArray[np.int64]  # [N, tokens of an image]
+
+
+class TokenDecoder:
+    """One instance of a token decoder; one call at a time. Raises ModelError if it does not fit."""
+
+    def __init__(self, session: Session, image: ImageSpec, tokens: ImageTokensSpec) -> None:
+        self._session = session
+        self._num_tokens = tokens.num_tokens
+        self._input = token_input(session.inputs, tokens.num_tokens)
+        self._layout = layout_of(self._run(self._blank(2)), session.outputs, image)
+
+    @property
+    def providers(self) -> list[str]:
+        return self._session.providers
+
+    def decode(self, tokens: Tokens) -> Images:
+        """Return the images [N, H, W, C] of tokens [N, T], in the model's own range."""
+        return channels_last(self._run(tokens), self._layout)
+
+    def decode_batch(self, batch: Sequence[Slice[Tokens, Images]]) -> list[Images | ModelFault]:
+        """Return the images of each slice, decoded in one pass; ModelFault where a pixel is not finite."""
+        images = self.decode(np.concatenate([part.payload[part.start : part.stop] for part in batch]))
+        sizes = [part.num_samples for part in batch]
+        is_finite = finite_parts(sizes, images)
+        return [part if fine else ModelFault() for part, fine in zip(split(images, sizes), is_finite, strict=True)]
+
+    def warm_up(self, count: int) -> None:
+        """Decode `count` images, whatever they are."""
+        self._run(self._blank(count))
+
+    def _run(self, tokens: Tokens) -> Array:
+        feed = {self._input.name: tokens.astype(INTEGERS[self._input.type], copy=False)}
+        return self._session.run(feed, [self._session.outputs[0].name])[0]
+
+    def _blank(self, count: int) -> Tokens:
+        return np.zeros((count, self._num_tokens), np.int64)

@@ -1,0 +1,49 @@
+"""Opens what runs a transformer on a CUDA device: its kernels, its cache as large as memory allows, its graphs."""
+
+import torch
+
+from services.ar.compute.cuda.attention import BlockAttention, KernelShapes
+from services.ar.compute.cuda.forward import CudaForward
+from services.ar.compute.cuda.fused import fuse
+from services.ar.compute.cuda.graphs import Capture
+from services.ar.compute.cuda.inputs import StepRows
+from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block, measure_memory, plan_blocks
+from services.ar.compute.kv_cache import KVCache
+from services.ar.model.config import ModelConfig
+from services.ar.model.model import Transformer
+
+
+def open_forward(
+    model: Transformer, wish: CacheWish, max_batch_tokens: int, max_decode_rows: int, has_graphs: bool
+) -> tuple[CudaForward, int]:
+    """Return what computes, not started, and the number of blocks that sequences may have. Raises ModelError.
+
+    `model`, on the device and with its rotary table, is changed: its layers are fused.
+    """
+    config, weight = model.config, model.norm.weight
+    fuse(model)
+    memory = measure_memory(model, max_batch_tokens, max_decode_rows)
+    num_blocks = plan_blocks(wish, bytes_of_a_block(config, wish.block_size, weight.dtype), memory)
+    cache = KVCache(config, num_blocks + 1, wish.block_size, weight.dtype, weight.device)
+    num_processors = torch.cuda.get_device_properties(weight.device).multi_processor_count
+    shapes = KernelShapes(config, wish.block_size, weight.dtype, wish.max_context_tokens, num_processors)
+    capture = Capture() if has_graphs else None
+    forward = CudaForward(
+        model, cache, BlockAttention(shapes, cache), wish.max_context_tokens, max_batch_tokens, max_decode_rows, capture
+    )
+    return forward, num_blocks
+
+
+def check_kernels(device: torch.device) -> None:
+    """Have the kernels attend to one key, which gives its value. Raises what keeps them from it."""
+    config = ModelConfig(16, 32, 32, 1, 2, 1, 16, 16)
+    cache = KVCache(config, 1, 16, torch.float32, device)
+    attention = BlockAttention(KernelShapes(config, 16, torch.float32, 16, 1), cache)
+    zeros = torch.zeros(1, dtype=torch.int64, device=device)
+    is_finite = torch.ones(1, dtype=torch.uint8, device=device)
+    table = torch.zeros((1, 1), dtype=torch.int32, device=device)
+    rows = StepRows(zeros, zeros, zeros, table, is_finite, num_singles=1)
+    query, key, value = torch.randn((3, 1, 2, 16), device=device).unbind()
+    out = attention(rows)(0, query, key[:, :1], value[:, :1])
+    if not torch.allclose(out, value[:, :1].expand_as(out), atol=1e-5):
+        raise RuntimeError("Triton's kernels compute wrong values here")

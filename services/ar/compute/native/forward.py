@@ -1,0 +1,102 @@
+"""The transformer computed by the kernel, on a CPU. Implements `runner.Forward`."""
+
+import ctypes
+import hashlib
+import weakref
+from array import array
+from itertools import pairwise
+
+import torch
+
+from services.ar.compute.computed import Computed, Sampled, Wanted
+from services.ar.compute.kv_cache import zeros
+from services.ar.compute.native import library
+from services.ar.compute.native.parameters import Parameters
+from services.ar.compute.native.sampling.history import Histories
+from services.ar.compute.native.sampling.rows import Rows
+from services.ar.compute.native.sampling.structs import Samples
+from services.ar.engine.layout import Layout
+from services.ar.engine.step import Work
+
+
+class NativeForward:
+    """Owns the cache and the kernel's threads, which begin with `start`; `block_size` is a multiple of library.LANES.
+
+    A row's results have the same bits whatever is computed beside it. `cache_dtype`: float32 or float16.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        kernel: ctypes.CDLL,
+        cache_dtype: torch.dtype,
+        num_blocks: int,
+        block_size: int,
+        max_rows: int,
+        max_context_tokens: int,
+        num_threads: int,
+    ) -> None:
+        config = parameters.config
+        self._kernel = kernel
+        self._num_threads = num_threads
+        self._vocab_size = config.vocab_size
+        self._parameters = parameters
+        value_dim = -(-config.head_dim // library.LANES) * library.LANES
+        keys = (config.num_kv_heads, num_blocks, config.head_dim, block_size)
+        values = (config.num_kv_heads, num_blocks, block_size, value_dim)
+        self._caches = [(zeros(keys, cache_dtype), zeros(values, cache_dtype)) for _ in range(config.num_layers)]
+        self._model = parameters.model(self._caches, max_rows, max_context_tokens)
+        self._logits = torch.empty(0, self._model.head.num_outputs)
+        self._histories = Histories()
+        self._engine: int | None = None
+
+    @property
+    def kernel_digest(self) -> str:
+        """Hexadecimal SHA-256 of the kernel's file."""
+        with open(self._kernel._name, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def start(self) -> None:
+        torch.set_num_threads(1)  # what torch still does is small, and its threads would be beside the kernel's
+        self._engine = self._kernel.tandem_open(ctypes.byref(self._model), self._num_threads)
+        # Not at exit: a process that dies may be in the middle of a step.
+        weakref.finalize(self, self._kernel.tandem_close, self._engine).atexit = False
+
+    def kind(self, work: Work) -> int:
+        return 0
+
+    def __call__(self, layout: Layout) -> Computed:
+        is_finite = self._run(layout, Samples())
+        return Computed(self._logits[: len(layout.logits_indices), : self._vocab_size], is_finite)
+
+    def sampled(self, layout: Layout, wanted: Wanted) -> Sampled:
+        rows = Rows(wanted, self._histories)
+        is_finite = self._run(layout, rows.struct)
+        return Sampled(rows.tokens(), is_finite)
+
+    def _run(self, layout: Layout, samples: Samples) -> list[bool]:
+        num_rows, num_logits = len(layout.token_ids), len(layout.logits_indices)
+        if len(self._logits) < num_logits:
+            self._logits = torch.empty(num_logits, self._model.head.num_outputs)
+        tables, block_tables = _tables(layout)
+        columns = (layout.token_ids, layout.positions, tables, block_tables, layout.logits_indices)
+        arrays = [
+            array("i", values) for values in columns
+        ]  # lighter than numpy's, as all of this is cold behind a step
+        addresses = (each.buffer_info()[0] for each in arrays)
+        is_finite = array("B", b"\1" * num_rows)
+        step = library.Step(num_rows, num_logits, *addresses, self._logits.data_ptr(), is_finite.buffer_info()[0])
+        self._kernel.tandem_run(self._engine, ctypes.byref(step), ctypes.byref(samples))
+        return list(map(bool, is_finite))
+
+
+def _tables(layout: Layout) -> tuple[list[int], list[int]]:
+    """Return, for each row, where its block table begins, and the tables one after another."""
+    starts = [*range(len(layout.decodes)), *(start for _, start in layout.chunks), len(layout.token_ids)]
+    works = [*layout.decodes, *(work for work, _ in layout.chunks)]
+    tables: list[int] = []
+    block_tables: list[int] = []
+    for work, (start, stop) in zip(works, pairwise(starts), strict=True):
+        tables.extend([len(block_tables)] * (stop - start))
+        block_tables.extend(work.sequence.block_table)
+    return tables, block_tables

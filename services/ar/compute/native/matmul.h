@@ -1,0 +1,236 @@
+// Products of activations with packed weights. A row's result does not depend on the rows beside it.
+//
+// With weights of few bits activations are signed bytes with a scale for each 32 of a row, as in llama.cpp's Q8_1.
+#pragma once
+
+#include <utility>
+
+#include "matrix.h"
+#include "threads.h"
+
+namespace tandem {
+
+// Rows of num_inputs values; for weights of few bits as bytes, with scale, scale * sum and -128 * sum of each group, and
+// -32 * sum of each half of one.
+struct Activations {
+  float* values;
+  int8_t* bytes;
+  float* scales;
+  float* sums;
+  int32_t* offsets;
+  int32_t* half_offsets;
+};
+
+// Fill in the bytes of a row from its values. A group that is not finite gets a scale of NaN, which all outputs of the
+// row then are: whole numbers have no NaN to hand on.
+inline void quantise(const Activations& x, int row, int num_inputs) {
+  typedef int8_t Bytes __attribute__((vector_size(16)));
+  const float* values = x.values + size_t(row) * num_inputs;
+  int8_t* bytes = x.bytes + size_t(row) * num_inputs;
+  size_t place = size_t(row) * (num_inputs / kGroup);
+  for (int first = 0; first < num_inputs; first += kGroup, place++) {
+    Floats low = load(values + first), high = load(values + first + kLanes);
+    if (!(are_finite(low) & are_finite(high))) {
+      std::memset(bytes + first, 0, kGroup);
+      x.scales[place] = x.sums[place] = std::numeric_limits<float>::quiet_NaN();
+      x.offsets[place] = x.half_offsets[2 * place] = x.half_offsets[2 * place + 1] = 0;
+      continue;
+    }
+    float most = max_of(max(max(low, -low), max(high, -high)));
+    float inverse = 127.0f / most;
+    if (!(inverse <= kLargest<float>)) inverse = 0.0f;  // the largest is 0, or too small for its bytes to matter
+    Ints low_steps = round(low * inverse), high_steps = round(high * inverse);
+    Bytes packed[2] = {__builtin_convertvector(low_steps, Bytes), __builtin_convertvector(high_steps, Bytes)};
+    std::memcpy(bytes + first, packed, kGroup);
+    int32_t low_sum = sum_of(low_steps), high_sum = sum_of(high_steps), sum = low_sum + high_sum;
+    x.scales[place] = most / 127.0f;
+    x.sums[place] = x.scales[place] * float(sum);
+    x.offsets[place] = -128 * sum;
+    x.half_offsets[2 * place] = -32 * low_sum;
+    x.half_offsets[2 * place + 1] = -32 * high_sum;
+  }
+}
+
+// Tiles are functions of their own: inlined at each use, they would take the compiler four times as long.
+#define TANDEM_APART inline __attribute__((noinline))
+
+template <int kRows>
+struct Tile {
+  Floats sums[kRows][2];
+};
+
+// Call body(0), body(1), ... with numbers that are known when compiled.
+template <int kCount, typename Body>
+inline void unrolled(const Body& body) {
+  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) {
+    (body(std::integral_constant<int, kIndex>()), ...);
+  }(std::make_integer_sequence<int, kCount>());
+}
+
+// Inputs 0 to 15 of a group, or 16 to 31 for kHalf 1, of quad kQuad of them: unsigned bytes.
+template <Format kFormat, int kHalf, int kQuad>
+inline Weights quad_of(const uint8_t* data, Weights both) {
+  Weights nibbles = kHalf == 0 ? low_nibbles(both) : high_nibbles(both);
+  if constexpr (kFormat == kInt5) return either(nibbles, bits_at<4 - kQuad - 4 * kHalf>(load_weights(data + 256), 16));
+  if constexpr (kFormat == kInt6)
+    return either(nibbles, bits_at<4 - 2 * kQuad>(load_weights(data + 256 + 64 * kHalf), 48));
+  if constexpr (kFormat == kIq4Nl) return looked_up(nibbles, kIq4NlTable);
+  return nibbles;
+}
+
+// sums[r][chain] += the products of a group of one panel with kRows rows of inputs, `stride` bytes apart.
+template <int kRows, int kChains, Format kFormat>
+inline void add_group(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows][kChains]) {
+  if constexpr (kFormat == kInt8) {
+    unrolled<8>([&](auto quad) {
+      Weights weights = load_weights(data + 64 * quad);
+      TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
+        Ints& sum = sums[r][quad % kChains];
+        sum = dot(sum, weights, inputs + r * stride + 4 * quad);
+      }
+    });
+  } else {
+    unrolled<4>([&](auto quad) {
+      Weights both = load_weights(data + 64 * quad);
+      Weights low = quad_of<kFormat, 0, quad>(data, both), high = quad_of<kFormat, 1, quad>(data, both);
+      TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
+        const int8_t* input = inputs + r * stride + 4 * quad;
+        sums[r][0] = dot(sums[r][0], low, input);
+        sums[r][kChains - 1] = dot(sums[r][kChains - 1], high, input + 16);
+      }
+    });
+  }
+}
+
+// The same for one half of a group of int6, which has a scale of its own.
+template <int kRows, int kHalf>
+inline void add_half(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows]) {
+  unrolled<4>([&](auto quad) {
+    Weights weights = quad_of<kInt6, kHalf, quad>(data, load_weights(data + 64 * quad));
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+      sums[r] = dot(sums[r], weights, inputs + r * stride + 16 * kHalf + 4 * quad);
+  });
+}
+
+template <int kRows, Format kFormat>
+TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
+  constexpr int kGroupBytes = group_bytes(kFormat), kGroupScales = group_scales(kFormat);
+  constexpr bool kHasMinima = kFormat == kInt4 || kFormat == kInt5, kHasOffset = kFormat == kInt8 || kFormat == kIq4Nl;
+  constexpr int kChains = kRows <= 2 ? 2 : 1;  // sums that do not wait for each other
+  size_t num_groups = num_inputs / kGroup, stride = num_inputs;
+  const int8_t* bytes = x.bytes + size_t(row) * num_inputs;
+  size_t place = size_t(row) * num_groups, panel = size_t(2 * pair) * num_groups;
+  Tile<kRows> tile{};
+  for (size_t group = 0; group < num_groups; group++) {
+    TANDEM_UNROLL for (int side = 0; side < 2; side++) {
+      // Without this the compiler keeps the inputs, each spread over a vector, for the second side: on the stack, where
+      // they cost 16 times the bytes.
+      asm volatile("" : : : "memory");
+      size_t record = panel + side * num_groups + group;
+      const uint8_t* data = w.data + record * kGroupBytes;
+      const Half* scales = w.scales + record * kGroupScales;
+      const int8_t* inputs = bytes + group * kGroup;
+      // The memory would idle while this pair is computed: have it bring the next one's weights.
+      size_t ahead = 2 * num_groups;
+      TANDEM_UNROLL for (int line = 0; line < kGroupBytes / 64; line++)
+        __builtin_prefetch(data + ahead * kGroupBytes + 64 * line, 0, 2);
+      __builtin_prefetch(scales + ahead * kGroupScales, 0, 2);
+      if constexpr (kFormat == kInt6) {
+        unrolled<2>([&](auto half) {
+          Ints sums[kRows] = {};
+          TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+            sums[r] += x.half_offsets[2 * (place + r * num_groups + group) + half];
+          add_half<kRows, half>(data, inputs, stride, sums);
+          Floats scale = load(scales + 16 * half);
+          TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
+            Floats scaled = to_floats(sums[r]) * x.scales[place + r * num_groups + group];
+            tile.sums[r][side] = fma(scaled, scale, tile.sums[r][side]);
+          }
+        });
+      } else {
+        Ints sums[kRows][kChains] = {};
+        if constexpr (kHasOffset)
+          TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r][0] += x.offsets[place + r * num_groups + group];
+        add_group<kRows, kChains, kFormat>(data, inputs, stride, sums);
+        Floats scale = load(scales);
+        TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
+          size_t at = place + r * num_groups + group;
+          Ints sum = sums[r][0];
+          if constexpr (kChains == 2) sum += sums[r][1];
+          tile.sums[r][side] = fma(to_floats(sum) * x.scales[at], scale, tile.sums[r][side]);
+          if constexpr (kHasMinima) tile.sums[r][side] = fma(all(x.sums[at]), load(scales + 16), tile.sums[r][side]);
+        }
+      }
+    }
+  }
+  return tile;
+}
+
+template <Format kFormat>
+inline Floats load_as(const uint8_t* from) {
+  if constexpr (kFormat == kBfloat16) return load_bfloat16(reinterpret_cast<const uint16_t*>(from));
+  if constexpr (kFormat == kFloat16) return load(reinterpret_cast<const Half*>(from));
+  return load(reinterpret_cast<const float*>(from));
+}
+
+template <int kRows, Format kFormat>
+TANDEM_APART Tile<kRows> float_tile(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
+  constexpr int kBytes = kLanes * (kFormat == kFloat32 ? 4 : 2);
+  const float* values = x.values + size_t(row) * num_inputs;
+  const uint8_t* panels[2];
+  TANDEM_UNROLL for (int side = 0; side < 2; side++) panels[side] = w.data + size_t(2 * pair + side) * num_inputs * kBytes;
+  Tile<kRows> tile{};
+  for (int input = 0; input < num_inputs; input++) {
+    TANDEM_UNROLL for (int side = 0; side < 2; side++) {
+      const uint8_t* from = panels[side] + size_t(input) * kBytes;
+      __builtin_prefetch(from + size_t(2) * num_inputs * kBytes, 0, 2);
+      Floats weights = load_as<kFormat>(from);
+      TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+        tile.sums[r][side] = fma(all(values[size_t(r) * num_inputs + input]), weights, tile.sums[r][side]);
+    }
+  }
+  return tile;
+}
+
+template <int kRows>
+inline Tile<kRows> tile_of(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
+  switch (w.format) {
+    case kInt4: return quantised_tile<kRows, kInt4>(w, num_inputs, pair, x, row);
+    case kInt5: return quantised_tile<kRows, kInt5>(w, num_inputs, pair, x, row);
+    case kInt6: return quantised_tile<kRows, kInt6>(w, num_inputs, pair, x, row);
+    case kInt8: return quantised_tile<kRows, kInt8>(w, num_inputs, pair, x, row);
+    case kIq4Nl: return quantised_tile<kRows, kIq4Nl>(w, num_inputs, pair, x, row);
+    case kFloat16: return float_tile<kRows, kFloat16>(w, num_inputs, pair, x, row);
+    case kBfloat16: return float_tile<kRows, kBfloat16>(w, num_inputs, pair, x, row);
+    default: return float_tile<kRows, kFloat32>(w, num_inputs, pair, x, row);
+  }
+}
+
+// Compute tiles of kRows rows from `row` on, then what is left with smaller ones.
+template <int kRows, typename Use>
+inline void rows_of_pair(const Matrix& w, int pair, const Activations& x, int row, int num_rows, const Use& use) {
+  int number = 0, first = 0;  // of the part that has the pair, and its first pair
+  while (pair >= first + w.parts[number].num_pairs) first += w.parts[number++].num_pairs;
+  const Part& part = w.parts[number];
+  for (; row + kRows <= num_rows; row += kRows) {
+    Tile<kRows> tile = tile_of<kRows>(part, w.num_inputs, pair - first, x, row);
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
+      if (w.bias != nullptr)
+        TANDEM_UNROLL for (int side = 0; side < 2; side++) tile.sums[r][side] += load(w.bias + (2 * pair + side) * kLanes);
+      use(row + r, pair, tile.sums[r][0], tile.sums[r][1]);
+    }
+  }
+  if constexpr (kRows > 1) {
+    if (row < num_rows) rows_of_pair<kRows / 2>(w, pair, x, row, num_rows, use);
+  }
+}
+
+// Call use(row, pair, 16 outputs, the next 16 outputs) for each row and pair of panels, in the team's threads.
+template <typename Use>
+inline void multiply(Team& team, const Matrix& w, const Activations& x, int num_rows, const Use& use) {
+  team.share(w.num_outputs / (2 * kLanes), [&](int first, int last) {
+    for (int pair = first; pair < last; pair++) rows_of_pair<kMaxRows>(w, pair, x, 0, num_rows, use);
+  });
+}
+
+}  // namespace tandem

@@ -1,0 +1,88 @@
+// Weights as they are packed, and the formats of their panels.
+//
+// A panel is 16 outputs, one a lane; two panels are computed together. For each panel, or for each group of 32 inputs of
+// one, where [16][4] is four consecutive inputs of each of 16 outputs:
+//   float32, float16, bfloat16   [inputs][16]; bfloat16 is the upper half of a float
+//   int8      8 x [16][4] bytes of value + 128; 16 scales (half)
+//   int4      4 x [16][4] bytes, inputs 0 to 15 of the group in the low nibbles, 16 to 31 in the high ones; 16 scales and
+//             16 minima: weight = scale * nibble + minimum
+//   int5      as int4, then [16][4] bytes: the fifth bit of the inputs of quad q is bit q; scales and minima
+//   int6      value + 32: as int4, then 2 x [16][4] bytes: of inputs 0 to 15 bits 2q and 2q + 1 are the upper bits of
+//             quad q, then of 16 to 31; 16 scales of inputs 0 to 15 and 16 of the others
+//   iq4_nl    as int4, of places in a table; 16 scales
+#pragma once
+
+#include "weights.h"
+
+namespace tandem {
+
+constexpr int kGroup = 32;
+constexpr int kMaxParts = 3;
+
+enum Format : int32_t { kFloat32, kBfloat16, kInt8, kInt4, kFloat16, kInt5, kInt6, kIq4Nl };
+
+inline bool is_quantised(Format format) { return format != kFloat32 && format != kBfloat16 && format != kFloat16; }
+
+// llama.cpp's IQ4_NL values, each + 128.
+constexpr uint8_t kIq4NlTable[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+
+constexpr int group_bytes(Format format) {
+  return format == kInt8 ? 512 : format == kInt6 ? 384 : format == kInt5 ? 320 : 256;
+}
+constexpr int group_scales(Format format) { return format == kInt8 || format == kIq4Nl ? 16 : 32; }
+
+// Outputs one after another that have the same format.
+struct Part {
+  const uint8_t* data;
+  const Half* scales;
+  Format format;
+  int32_t num_pairs;  // of panels
+};
+
+// num_inputs and num_outputs, of all parts, are multiples of 32, filled up with weights of 0. Either all parts are
+// quantised or none is.
+struct Matrix {
+  Part parts[kMaxParts];
+  const float* bias;  // [num_outputs] or null
+  int32_t num_inputs;
+  int32_t num_outputs;
+
+  bool has_bytes() const { return is_quantised(parts[0].format); }
+};
+
+// One weight of a format with groups: `data` and `scales` are the group's, `at` is the input's place in it.
+inline float weight_of(Format format, const uint8_t* data, const Half* scales, int lane, int at) {
+  int in_quad = lane * 4 + at % 4, quad = at % 16 / 4, half = at / 16;
+  if (format == kInt8) return load(scales)[lane] * (data[at / 4 * 64 + in_quad] - 128);
+  int nibble = data[quad * 64 + in_quad] >> 4 * half & 15;
+  if (format == kIq4Nl) return load(scales)[lane] * (kIq4NlTable[nibble] - 128);
+  if (format == kInt6) {
+    int upper = data[256 + half * 64 + in_quad] >> 2 * quad & 3;
+    return load(scales + 16 * half)[lane] * ((nibble | upper << 4) - 32);
+  }
+  if (format == kInt5) nibble |= (data[256 + in_quad] >> (quad + 4 * half) & 1) << 4;
+  return load(scales)[lane] * nibble + load(scales + 16)[lane];
+}
+
+// Write the weights of one output, [num_inputs], to `to`. The matrix has one part.
+inline void unpack_row(const Matrix& w, int output, float* to) {
+  const Part& part = w.parts[0];
+  size_t panel = output / kLanes, lane = output % kLanes;
+  int num_groups = w.num_inputs / kGroup;
+  for (int input = 0; input < w.num_inputs; input++) {
+    size_t plain = (panel * w.num_inputs + input) * kLanes;
+    if (part.format == kFloat32) {
+      to[input] = reinterpret_cast<const float*>(part.data)[plain + lane];
+    } else if (part.format == kBfloat16) {
+      to[input] = load_bfloat16(reinterpret_cast<const uint16_t*>(part.data) + plain)[lane];
+    } else if (part.format == kFloat16) {
+      to[input] = load(reinterpret_cast<const Half*>(part.data) + plain)[lane];
+    } else {
+      size_t record = panel * num_groups + input / kGroup;
+      to[input] = weight_of(part.format, part.data + record * group_bytes(part.format),
+                            part.scales + record * group_scales(part.format), int(lane), input % kGroup);
+    }
+  }
+}
+
+}  // namespace tandem

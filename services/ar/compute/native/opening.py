@@ -1,0 +1,53 @@
+"""From a checkpoint to the model that the kernel computes."""
+
+import ctypes
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from runtime.compiled.opening import open_compiled
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.settings import cache_folder
+from services.ar.compute.native.build import kernel_recipe
+from services.ar.compute.native.forward import NativeForward
+from services.ar.compute.native.library import LANES, load
+from services.ar.compute.native.parameters import Parameters
+from services.ar.model.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+def open_kernel(folder: Path, level: str | None = None) -> ctypes.CDLL:
+    """Load the kernel kept in `folder`, for the best level of this processor unless told otherwise.
+
+    See `open_compiled`. Raises LibraryUnavailable.
+    """
+    return open_compiled(folder, kernel_recipe(level), load)
+
+
+def open_native(
+    checkpoint: Checkpoint,
+    dtype: str,
+    cache_dtype: torch.dtype,
+    num_blocks: int,
+    block_size: int,
+    max_rows: int,
+    max_context_tokens: int,
+    num_threads: int,
+    report: Callable[[float], None],
+) -> NativeForward:
+    """Compile the kernel, if need be, and pack the weights as `dtype`, see `pack`.
+
+    Raises LibraryUnavailable, ModelError.
+    """
+    if block_size % LANES:
+        raise LibraryUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
+    library = open_kernel(cache_folder() / "kernels")
+    parameters = Parameters(checkpoint, dtype, max_context_tokens, report)
+    name = library.tandem_instruction_set().decode()
+    logger.info("native kernel for %s, %d threads, %d MB of weights", name, num_threads, parameters.num_bytes // 10**6)
+    return NativeForward(
+        parameters, library, cache_dtype, num_blocks, block_size, max_rows, max_context_tokens, num_threads
+    )

@@ -1,0 +1,96 @@
+"""A checkpoint's weights, packed for the kernel one by one as they are read."""
+
+import ctypes
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from services.ar.compute.native import library
+from services.ar.compute.native.packing import PackedMatrix, pack, pack_bias
+from services.ar.model.checkpoint import Checkpoint
+from services.ar.model.config import ModelConfig
+from services.ar.model.quantised import as_tensor
+from services.ar.model.rotary import rotary_table
+from services.ar.model.weights import read_parameters, skeleton
+
+_ALTERNATING = "mlp.gate_up"
+
+
+class Parameters:
+    """Holds a model's packed weights; `dtype` is one that `pack` takes. Raises ModelError."""
+
+    def __init__(self, checkpoint: Checkpoint, dtype: str, num_positions: int, report: Callable[[float], None]) -> None:
+        self.config: ModelConfig = checkpoint.config
+        self._matrices: dict[str, PackedMatrix] = {}
+        self._vectors: dict[str, Tensor] = {}
+        for name, parts in read_parameters(checkpoint, skeleton(checkpoint.config), report):
+            alternate = _ALTERNATING in name
+            if parts[0].shape[1:]:
+                self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate)
+            elif name.endswith(".bias"):
+                self._vectors[name] = pack_bias([as_tensor(part) for part in parts], alternate)
+            else:
+                self._vectors[name] = as_tensor(parts[0]).float().contiguous()
+        for prefix, is_local in (("", False), ("local_", True))[: 1 + any(self.config.local_layers)]:
+            table = rotary_table(self.config, num_positions, is_local)
+            self._vectors[f"{prefix}cos"], self._vectors[f"{prefix}sin"] = table
+
+    @property
+    def num_bytes(self) -> int:
+        matrices, vectors = self._matrices.values(), self._vectors.values()
+        return sum(matrix.num_bytes for matrix in matrices) + sum(vector.nbytes for vector in vectors)
+
+    def model(self, caches: list[tuple[Tensor, Tensor]], max_rows: int, max_context_tokens: int) -> library.Model:
+        """Return the kernel's view of weights and caches: keys [H_kv, blocks, D, block_size] and values of each layer.
+
+        `self` and the caches must outlive it.
+        """
+        config, keys = self.config, caches[0][0]
+        layers = (library.Layer * config.num_layers)(*(self._layer(i, *cache) for i, cache in enumerate(caches)))
+        return library.Model(
+            num_layers=config.num_layers,
+            num_heads=config.num_heads,
+            num_kv_heads=config.num_kv_heads,
+            head_dim=config.head_dim,
+            hidden_size=config.hidden_size,
+            num_blocks=keys.shape[1],
+            block_size=keys.shape[3],
+            has_half_cache=keys.dtype is torch.float16,
+            max_rows=max_rows,
+            max_context_tokens=max_context_tokens,
+            norm_eps=config.norm_eps,
+            embedding_scale=config.embedding_scale,
+            has_gelu=config.activation == "gelu_tanh",
+            norm=self._address("norm.weight"),
+            layers=ctypes.cast(layers, ctypes.POINTER(library.Layer)),
+            embedding=self._matrix("embedding"),
+            head=self._matrix("embedding" if config.ties_embeddings else "head"),
+        )
+
+    def _layer(self, index: int, keys: Tensor, values: Tensor) -> library.Layer:
+        prefix, local = f"layers.{index}.", "local_" * self.config.is_local(index)
+        return library.Layer(
+            attention_norm=self._address(f"{prefix}attention_norm.weight"),
+            mlp_norm=self._address(f"{prefix}mlp_norm.weight"),
+            query_norm=self._address(f"{prefix}attention.query_norm.weight"),
+            key_norm=self._address(f"{prefix}attention.key_norm.weight"),
+            attention_output_norm=self._address(f"{prefix}attention_output_norm.weight"),
+            mlp_output_norm=self._address(f"{prefix}mlp_output_norm.weight"),
+            cos=self._address(f"{local}cos"),
+            sin=self._address(f"{local}sin"),
+            sliding_window=self.config.window(index) or 0,
+            qkv=self._matrix(f"{prefix}attention.qkv"),
+            out=self._matrix(f"{prefix}attention.out"),
+            gate_up=self._matrix(f"{prefix}mlp.gate_up"),
+            down=self._matrix(f"{prefix}mlp.down"),
+            keys=keys.data_ptr(),
+            values=values.data_ptr(),
+        )
+
+    def _matrix(self, name: str) -> library.Matrix:
+        return self._matrices[name].struct(self._vectors.get(f"{name}.bias"))
+
+    def _address(self, name: str) -> int | None:
+        vector = self._vectors.get(name)
+        return None if vector is None else vector.data_ptr()

@@ -1,0 +1,74 @@
+"""A step's rows laid out for the kernel's sampler, and the tokens that it chose for them."""
+
+import ctypes
+from array import array
+
+from services.ar.compute.computed import Wanted
+from services.ar.compute.native.sampling.history import Histories
+from services.ar.compute.native.sampling.structs import Row, Samples
+from services.ar.compute.token_masks import allowed_bits
+from services.ar.engine.layout import LogitsRow
+from services.ar.engine.sequence import Alternative, SampledToken
+
+
+class Rows:
+    """What is wanted of one step. `struct` refers to memory of this object; `tokens` is for after the step."""
+
+    def __init__(self, wanted: Wanted, histories: Histories) -> None:
+        self._wanted = wanted.rows
+        self._histories = histories
+        self._held: list[object] = []  # what addresses point to
+        num_rows = len(wanted.rows)
+        self._rows = (Row * num_rows)()
+        for row, of_step, place in zip(self._rows, wanted.rows, wanted.places, strict=True):
+            self._fill(row, of_step, place, wanted.num_output_tokens)
+        self._columns = max((row.params.top_logprobs for row in wanted.rows if row.params.logprobs), default=0)
+        self._token_ids = (ctypes.c_int32 * num_rows)()
+        self._logprobs = (ctypes.c_float * num_rows)()
+        self._alternative_ids = (ctypes.c_int32 * (num_rows * self._columns))()
+        self._alternative_logprobs = (ctypes.c_float * (num_rows * self._columns))()
+        answers = (self._token_ids, self._logprobs, self._alternative_ids, self._alternative_logprobs)
+        addresses = [ctypes.addressof(each) for each in answers]
+        self.struct = Samples(num_rows, wanted.num_output_tokens, self._columns, self._rows, *addresses)
+
+    def tokens(self) -> list[SampledToken]:
+        """Return the token of each row, with what its request wants to know of it; -1 for a row that is not finite."""
+        tokens = map(SampledToken, self._token_ids)
+        return [
+            self._reported(place) if row.params.logprobs else token
+            for place, (row, token) in enumerate(zip(self._wanted, tokens, strict=True))
+        ]
+
+    def _reported(self, place: int) -> SampledToken:
+        first = place * self._columns
+        found = slice(first, first + self._wanted[place].params.top_logprobs)
+        alternatives = map(Alternative, self._alternative_ids[found], self._alternative_logprobs[found])
+        return SampledToken(self._token_ids[place], self._logprobs[place], tuple(alternatives))
+
+    def _fill(self, row: Row, wanted: LogitsRow, place: int, num_tokens: int) -> None:
+        history = self._histories.of(wanted.sequence)
+        row.sampling = history.address
+        row.logits_row = place
+        row.position = wanted.position
+        row.forced = -1 if wanted.forced is None else wanted.forced
+        if wanted.params.has_penalties:
+            tokens = history.follow(wanted.sequence)
+            row.history, row.num_history = tokens.buffer_info()
+            row.num_prompt = wanted.sequence.num_prompt_tokens
+            row.drafted, row.num_drafted = self._held_ints(wanted.drafted)
+        if wanted.params.min_tokens and not wanted.may_end:
+            row.ruled_out, row.num_ruled_out = self._held_ints(wanted.sequence.ending_token_ids)
+        if wanted.allowed is not None:
+            row.allowed = self._held_bits(wanted, num_tokens)
+
+    def _held_ints(self, values: tuple[int, ...] | frozenset[int]) -> tuple[int, int]:
+        held = array("i", values)
+        self._held.append(held)
+        return held.buffer_info()
+
+    def _held_bits(self, wanted: LogitsRow, num_tokens: int) -> int:
+        bits = allowed_bits(wanted)
+        if 8 * len(bits) < num_tokens:
+            raise ValueError(f"a mask of {8 * len(bits)} tokens for {num_tokens}")
+        self._held.append(bits)
+        return bits.ctypes.data

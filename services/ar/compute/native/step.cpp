@@ -1,0 +1,295 @@
+// One step of a Llama-like transformer: from token ids to logits, keys and values kept in a paged cache.
+//
+// A row (one token) is computed to the same bits whatever rows are beside it and however a prompt is cut.
+// Knows nothing of sequences, sampling or Python; services/ar/compute/native/library.py mirrors the structs below.
+#include <algorithm>
+
+#include "attention.h"
+#include "elementwise.h"
+#include "matmul.h"
+#include "sampling/sampler.h"
+
+namespace tandem {
+
+struct Layer {
+  const float* attention_norm;
+  const float* mlp_norm;
+  const float* query_norm;  // [head_dim] or null, as key_norm
+  const float* key_norm;
+  const float* attention_output_norm;  // [hidden_size] or null, as mlp_output_norm
+  const float* mlp_output_norm;
+  const float* cos;  // [positions][head_dim]
+  const float* sin;
+  int32_t sliding_window;  // 0: none
+  Matrix qkv;
+  Matrix out;
+  Matrix gate_up;  // panels of gate and up in turn
+  Matrix down;
+  void* keys;
+  void* values;
+};
+
+struct Model {
+  int32_t num_layers;
+  int32_t num_heads;
+  int32_t num_kv_heads;
+  int32_t head_dim;
+  int32_t hidden_size;
+  int32_t num_blocks;
+  int32_t block_size;
+  int32_t has_half_cache;  // else float
+  int32_t max_rows;
+  int32_t max_context_tokens;
+  float norm_eps;
+  float embedding_scale;
+  int32_t has_gelu;  // else SiLU
+  const float* norm;
+  const Layer* layers;
+  Matrix embedding;
+  Matrix head;
+};
+
+struct Step {
+  int32_t num_rows;
+  int32_t num_logits;
+  const int32_t* token_ids;     // [num_rows]
+  const int32_t* positions;     // [num_rows]
+  const int32_t* tables;        // [num_rows], where a row's block table begins in block_tables
+  const int32_t* block_tables;  // one after another
+  const int32_t* logits_rows;   // [num_logits], the rows whose logits are wanted
+  float* logits;                // [num_logits][head.num_outputs]
+  // [num_rows], 1 before the step. 0 after it if a row's query, key or value in any layer, its last hidden state or its
+  // logits are not finite.
+  uint8_t* is_finite;
+};
+
+// Rows' logits are computed by several threads, each of which may find the same.
+inline void note(const Step& step, int row, bool is_finite) {
+  if (!is_finite) __atomic_store_n(step.is_finite + row, uint8_t(0), __ATOMIC_RELAXED);
+}
+
+class Engine {
+ public:
+  Engine(const Model& model, int num_threads) : model_(model), team_(num_threads), sampler_(num_threads) {
+    const Layer& layer = model.layers[0];
+    int widest = layer.qkv.num_inputs;
+    for (const Matrix* w : {&layer.out, &layer.down, &model.head}) widest = std::max(widest, w->num_inputs);
+    size_t rows = model.max_rows;
+    hidden_.resize(rows * layer.qkv.num_inputs);
+    normed_.resize(rows * layer.qkv.num_inputs);
+    qkv_.resize(rows * layer.qkv.num_outputs + kLanes);  // vectors may reach beyond the last value
+    attended_.resize(rows * layer.out.num_inputs);
+    gated_.resize(rows * layer.down.num_inputs);
+    bytes_.resize(rows * widest);
+    scales_.resize(rows * widest / kGroup);
+    sums_.resize(scales_.size());
+    offsets_.resize(scales_.size());
+    half_offsets_.resize(2 * scales_.size());
+    value_stride_ = (model.head_dim + kLanes - 1) / kLanes * kLanes;
+    scratch_size_ = kMaxQueries * size_t(model.max_context_tokens + kLanes + value_stride_);
+    scratch_.resize(num_threads * scratch_size_);
+  }
+
+  // Compute a step, then sample from its logits what is wanted of them.
+  void run(const Step& step, const Samples& samples) {
+    find_runs(step);
+    team_.begin();
+    if (model_.has_half_cache) forward<Half>(step);
+    else forward<float>(step);
+    sampler_.run(team_, samples, step.logits, model_.head.num_outputs,
+                 [&](int row) { return step.is_finite[step.logits_rows[row]] != 0; });
+    team_.end();
+  }
+
+ private:
+  // Rows of one sequence, one position after another, whose queries share a tile.
+  struct Run {
+    int row;
+    int num_rows;
+  };
+
+  void find_runs(const Step& step) {
+    int most = std::max(1, kMaxQueries / (model_.num_heads / model_.num_kv_heads));
+    runs_.clear();
+    for (int row = 0; row < step.num_rows; row++) {
+      bool goes_on = row > 0 && step.tables[row] == step.tables[row - 1] &&
+                     step.positions[row] == step.positions[row - 1] + 1 && runs_.back().num_rows < most;
+      if (goes_on) runs_.back().num_rows++;
+      else runs_.push_back({row, 1});
+    }
+  }
+
+  template <typename T>
+  void forward(const Step& step) {
+    each_row(step.num_rows, [&](int row) {
+      float* hidden = row_of(hidden_, row);
+      unpack_row(model_.embedding, step.token_ids[row], hidden);
+      for (int i = 0; i < model_.hidden_size; i++) hidden[i] *= model_.embedding_scale;
+    });
+    for (int index = 0; index < model_.num_layers; index++) {
+      const Layer& layer = model_.layers[index];
+      attention<T>(step, layer);
+      mlp(step, layer);
+    }
+    logits(step);
+  }
+
+  template <typename T>
+  void attention(const Step& step, const Layer& layer) {
+    normalise_rows(step.num_rows, layer.attention_norm, layer.qkv);
+    int width = layer.qkv.num_outputs;
+    multiply(team_, layer.qkv, activations(normed_), step.num_rows, [&](int row, int pair, Floats low, Floats high) {
+      float* to = &qkv_[size_t(row) * width + pair * 2 * kLanes];
+      store(to, low);
+      store(to + kLanes, high);
+    });
+    Cache<T> cache{static_cast<T*>(layer.keys), static_cast<T*>(layer.values), model_.num_blocks,
+                   model_.block_size, model_.head_dim, value_stride_};
+    each_row(step.num_rows, [&](int row) { place_row(step, layer, cache, row); });
+    int num_kv_heads = model_.num_kv_heads;
+    team_.share(int(runs_.size()) * num_kv_heads, 1, [&](int first, int last, int rank) {
+      for (int task = first; task < last; task++)
+        attend_run(step, layer, cache, runs_[task / num_kv_heads], task % num_kv_heads, &scratch_[rank * scratch_size_]);
+    });
+    add_to_hidden(layer.out, attended_, layer.attention_output_norm, step.num_rows);
+  }
+
+  template <typename T>
+  void attend_run(const Step& step, const Layer& layer, const Cache<T>& cache, const Run& run, int head, float* scratch) {
+    int num_heads = model_.num_heads / model_.num_kv_heads, head_dim = model_.head_dim;
+    size_t at = size_t(head) * num_heads * head_dim;
+    Query queries[kMaxQueries];
+    for (int first = 0; first < num_heads * run.num_rows; first += kMaxQueries) {
+      int count = std::min(kMaxQueries, num_heads * run.num_rows - first);
+      for (int i = 0; i < count; i++) {
+        int row = run.row + (first + i) / num_heads, last = step.positions[row];
+        size_t place = at + size_t((first + i) % num_heads) * head_dim;
+        int oldest = layer.sliding_window > 0 ? std::max(0, last + 1 - layer.sliding_window) : 0;
+        queries[i] = {&qkv_[size_t(row) * layer.qkv.num_outputs + place],
+                      &attended_[size_t(row) * layer.out.num_inputs + place], oldest, last};
+      }
+      attend(cache, head, step.block_tables + step.tables[run.row], queries, count, scratch);
+    }
+  }
+
+  // Rotate a row's queries and keys, scale the queries, note whether all is finite, and keep keys and values.
+  template <typename T>
+  void place_row(const Step& step, const Layer& layer, const Cache<T>& cache, int row) {
+    int head_dim = model_.head_dim, position = step.positions[row];
+    const float* cos = layer.cos + size_t(position) * head_dim;
+    const float* sin = layer.sin + size_t(position) * head_dim;
+    float* query = &qkv_[size_t(row) * layer.qkv.num_outputs];
+    float* key = query + model_.num_heads * head_dim;
+    float* value = key + model_.num_kv_heads * head_dim;
+    float scale = 1.0f / std::sqrt(float(head_dim));
+    for (int head = 0; head < model_.num_heads; head++, query += head_dim) {
+      if (layer.query_norm != nullptr) normalise(query, layer.query_norm, model_.norm_eps, head_dim, query);
+      rotate(query, cos, sin, head_dim);
+      for (int d = 0; d < head_dim; d++) query[d] *= scale;
+    }
+    note(step, row, are_finite(query - model_.num_heads * head_dim, model_.num_heads * head_dim));
+    int block = step.block_tables[step.tables[row] + position / model_.block_size];
+    for (int head = 0; head < model_.num_kv_heads; head++, key += head_dim, value += head_dim) {
+      if (layer.key_norm != nullptr) normalise(key, layer.key_norm, model_.norm_eps, head_dim, key);
+      rotate(key, cos, sin, head_dim);
+      note(step, row, are_finite(key, head_dim) && are_finite(value, head_dim));
+      keep(cache, head, block, position % model_.block_size, key, value);
+    }
+  }
+
+  void mlp(const Step& step, const Layer& layer) {
+    normalise_rows(step.num_rows, layer.mlp_norm, layer.gate_up);
+    int width = layer.down.num_inputs;
+    multiply(team_, layer.gate_up, activations(normed_), step.num_rows, [&](int row, int pair, Floats gate, Floats up) {
+      store(&gated_[size_t(row) * width + pair * kLanes], (model_.has_gelu ? gelu(gate) : silu(gate)) * up);
+    });
+    add_to_hidden(layer.down, gated_, layer.mlp_output_norm, step.num_rows);
+  }
+
+  void logits(const Step& step) {
+    each_row(step.num_rows, [&](int row) { note(step, row, are_finite(row_of(hidden_, row), model_.hidden_size)); });
+    each_row(step.num_logits, [&](int wanted) {
+      normalise_row(step.logits_rows[wanted], model_.norm, model_.head, wanted);
+    });
+    int width = model_.head.num_outputs;
+    multiply(team_, model_.head, activations(normed_), step.num_logits, [&](int row, int pair, Floats low, Floats high) {
+      float* to = step.logits + size_t(row) * width + pair * 2 * kLanes;
+      store(to, low);
+      store(to + kLanes, high);
+      note(step, step.logits_rows[row], are_finite(low) & are_finite(high));
+    });
+  }
+
+  template <typename Body>
+  void each_row(int num_rows, const Body& body) {
+    team_.share(num_rows, [&](int first, int last) {
+      for (int row = first; row < last; row++) body(row);
+    });
+  }
+
+  void normalise_rows(int num_rows, const float* weight, const Matrix& next) {
+    each_row(num_rows, [&](int row) { normalise_row(row, weight, next, row); });
+  }
+
+  void normalise_row(int row, const float* weight, const Matrix& next, int to) {
+    normalise(row_of(hidden_, row), weight, model_.norm_eps, model_.hidden_size, row_of(normed_, to));
+    if (next.has_bytes()) quantise(activations(normed_), to, next.num_inputs);
+  }
+
+  // hidden += w * x, normalised where there is a norm
+  void add_to_hidden(const Matrix& w, std::vector<float>& x, const float* norm, int num_rows) {
+    if (w.has_bytes()) each_row(num_rows, [&](int row) { quantise(activations(x), row, w.num_inputs); });
+    std::vector<float>& target = norm == nullptr ? hidden_ : normed_;
+    multiply(team_, w, activations(x), num_rows, [&](int row, int pair, Floats low, Floats high) {
+      float* to = row_of(target, row) + pair * 2 * kLanes;
+      store(to, norm == nullptr ? load(to) + low : low);
+      store(to + kLanes, norm == nullptr ? load(to + kLanes) + high : high);
+    });
+    if (norm == nullptr) return;
+    each_row(num_rows, [&](int row) {
+      float *from = row_of(normed_, row), *to = row_of(hidden_, row);
+      normalise(from, norm, model_.norm_eps, model_.hidden_size, from);
+      for (int i = 0; i < model_.hidden_size; i++) to[i] += from[i];
+      std::fill(from + model_.hidden_size, from + w.num_outputs, 0.0f);  // of NaN, where the row was
+    });
+  }
+
+  float* row_of(std::vector<float>& rows, int row) { return &rows[size_t(row) * model_.layers[0].qkv.num_inputs]; }
+
+  Activations activations(std::vector<float>& values) {
+    return {values.data(), bytes_.data(), scales_.data(), sums_.data(), offsets_.data(), half_offsets_.data()};
+  }
+
+  const Model model_;
+  Team team_;
+  Sampler sampler_;
+  int value_stride_;
+  size_t scratch_size_;
+  std::vector<float> hidden_, normed_, qkv_, attended_, gated_, scales_, sums_, scratch_;
+  std::vector<int8_t> bytes_;
+  std::vector<int32_t> offsets_, half_offsets_;
+  std::vector<Run> runs_;
+};
+
+}  // namespace tandem
+
+extern "C" {
+
+const char* tandem_instruction_set() { return tandem::kInstructionSet; }
+
+tandem::Engine* tandem_open(const tandem::Model* model, int num_threads) {
+  return new tandem::Engine(*model, num_threads);
+}
+
+void tandem_run(tandem::Engine* engine, const tandem::Step* step, const tandem::Samples* samples) {
+  engine->run(*step, *samples);
+}
+
+// Sample from logits [][stride] that were computed elsewhere, all of them finite.
+void tandem_sample(const float* logits, int64_t stride, const tandem::Samples* samples, int32_t num_threads) {
+  tandem::Team team(num_threads);
+  tandem::Sampler(num_threads).run(team, *samples, logits, stride, [](int) { return true; });
+}
+
+void tandem_close(tandem::Engine* engine) { delete engine; }
+}

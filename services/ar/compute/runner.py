@@ -1,0 +1,90 @@
+"""Runs one step: lays the batch out flat, has it computed and sampled. Knows nothing of how that is done."""
+
+from collections.abc import Iterable
+from itertools import accumulate, islice
+from typing import Any, Protocol
+
+from runtime.errors import ModelFault
+from services.ar.compute.computed import Computed, Sampled, Wanted
+from services.ar.compute.token_masks import RowsOfWork, with_masks
+from services.ar.engine.layout import Layout, LogitsRow
+from services.ar.engine.step import StepResult, Work
+
+
+class Forward(Protocol):
+    """The model with its KV cache, as it runs on a device. Called from the engine's thread only."""
+
+    def start(self) -> None:
+        """Called once, in the thread that will call, before the first step."""
+
+    def kind(self, work: Work) -> Any:
+        """Return, to sort by, what decodes have in common that are computed together."""
+
+    def __call__(self, layout: Layout) -> Computed:
+        """Keep keys and values of the step's tokens, finite ones only; return logits, and which rows were finite."""
+
+    def sampled(self, layout: Layout, wanted: Wanted) -> Sampled:
+        """Do the same, and return tokens sampled from the logits."""
+
+
+class Runner:
+    """`run` turns a step's work into sampled tokens. Called from the engine's thread only.
+
+    The distribution is over the first `num_output_tokens` of the vocabulary; the rest are there to prompt with.
+    """
+
+    def __init__(self, forward: Forward, block_size: int, num_output_tokens: int) -> None:
+        self._forward = forward
+        self._block_size = block_size
+        self._num_output_tokens = num_output_tokens
+
+    def start(self) -> None:
+        self._forward.start()
+
+    def run(self, batch: list[Work]) -> list[StepResult]:
+        """Return, for each work, the tokens it brought: one if it completes, none if more of its prompt is to come.
+
+        A draft brings one more for each of its tokens, as if all before it held; a scored text one for each computed.
+        A draft that a mask cuts short brings as many as are left of it. A work for which the model computed NaN or
+        infinity has ModelFault instead, one whose mask cannot be told the mask's error; the others are as without it.
+        """
+        order = sorted(range(len(batch)), key=lambda place: self._kind(batch[place]))
+        results = dict(zip(order, self._run([batch[place] for place in order]), strict=True))
+        return [results[place] for place in range(len(batch))]
+
+    def _kind(self, work: Work) -> tuple[bool, bool, Any]:
+        return not work.is_decode, bool(work.draft), self._forward.kind(work) if work.is_decode else 0
+
+    def _run(self, batch: list[Work]) -> list[StepResult]:
+        layout = Layout(batch, self._block_size)
+        works = _rows_of_works(layout)
+        wanted = Wanted(list(_rows(works)), _places(layout, works), self._num_output_tokens)
+        sampled = self._forward.sampled(layout, wanted)
+        tokens = iter(sampled.tokens)
+        found = [work if isinstance(work, Exception) else list(islice(tokens, len(work))) for work in works]
+        is_sound = _soundness(layout, sampled)
+        return [work if sound else ModelFault() for work, sound in zip(found, is_sound, strict=True)]
+
+
+def _rows_of_works(layout: Layout) -> list[RowsOfWork]:
+    """Return the rows that each work is to be sampled from, or why it has none."""
+    rows = iter(layout.logits_rows)
+    return [with_masks(list(islice(rows, count))) for count in layout.tokens_per_work]
+
+
+def _rows(works: list[RowsOfWork]) -> Iterable[LogitsRow]:
+    return (row for work in works if not isinstance(work, Exception) for row in work)
+
+
+def _places(layout: Layout, works: list[RowsOfWork]) -> list[int]:
+    """Return where, among the logits that are wanted, those of the works' rows are."""
+    firsts = accumulate(layout.tokens_per_work, initial=0)
+    pairs = zip(firsts, works, strict=False)
+    return [first + number for first, work in pairs if not isinstance(work, Exception) for number in range(len(work))]
+
+
+def _soundness(layout: Layout, sampled: Sampled) -> list[bool]:
+    """Return, for each work, whether all that was computed of it is finite."""
+    if all(sampled.is_finite):
+        return [True] * len(layout.rows_of_works)
+    return [all(sampled.is_finite[row] for row in rows) for rows in layout.rows_of_works]

@@ -1,0 +1,1 @@
+"""Steps computed by torch."""

@@ -1,0 +1,88 @@
+"""Compiles constraints for one model, within limits that no grammar gets beyond. Knows nothing of requests."""
+
+import time
+from dataclasses import dataclass
+
+from llguidance import LLMatcher, LLTokenizer
+
+from runtime.errors import InvalidArgument, TandemError, TooComplex
+from services.ar.constraints.allowance import BURST_SECONDS, Allowance
+from services.ar.constraints.constraint import Constraint, Kind
+from services.ar.constraints.grammar import grammar_of
+from services.ar.constraints.grammar_mask import GrammarMask, check
+from services.ar.constraints.limits import limited_matcher
+from services.ar.constraints.memory import Room
+from services.ar.constraints.trial import Trial
+
+_ACCEPTED: dict[Kind, str] = {
+    "json_schema": "a JSON Schema that an output can be held to",
+    "json_object": "true",
+    "regex": "a regular expression",
+    "lark": "a grammar in llguidance's dialect of Lark",
+    "choice": "texts",
+}
+_MOST_REASON_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What became of a constraint: a matcher at its beginning, or why there is none."""
+
+    matcher: LLMatcher | TandemError
+
+    def masks(self, count: int, room: Room | None = None) -> list[GrammarMask]:
+        """Return the masks of so many sequences of one request, which hold its `room` for as long as there are any.
+
+        Raises what is wrong with the constraint.
+        """
+        if isinstance(self.matcher, TandemError):
+            raise self.matcher
+        allowance = Allowance()
+        return [GrammarMask(self.matcher.deep_copy(), allowance, room) for _ in range(count)]
+
+
+class Compiler:
+    """Compiles for the tokens of `table`; any thread may call, one at a time. Owns a child process: see trial.py."""
+
+    def __init__(self, table: LLTokenizer) -> None:
+        self._table = table
+        self._trial = Trial()
+
+    def close(self) -> None:
+        """End what runs for it."""
+        self._trial.close()
+
+    def compile(self, constraint: Constraint) -> Compiled:
+        """Return the compiled constraint, its first mask computed, or InvalidArgument or TooComplex in its place."""
+        try:
+            return Compiled(self._matcher(constraint))
+        except TandemError as error:
+            return Compiled(error)
+
+    def _matcher(self, constraint: Constraint) -> LLMatcher:
+        try:
+            grammar = grammar_of(constraint)
+        except ValueError as error:
+            raise _refusal(constraint, str(error)) from None
+        self._trial.check(grammar)
+        matcher = limited_matcher(self._table, grammar)
+        if matcher.is_error():
+            raise _refusal(constraint, matcher.get_error())
+        self._try(constraint, matcher)
+        return matcher
+
+    def _try(self, constraint: Constraint, matcher: LLMatcher) -> None:
+        """Compute the first mask, which is often the dearest: here it holds nobody up."""
+        started = time.thread_time()
+        matcher.compute_bitmask()
+        if matcher.is_error() and "NoExtension" in matcher.get_error():
+            raise _refusal(constraint, "no text matches it")
+        check(matcher)
+        if time.thread_time() - started > BURST_SECONDS:
+            raise TooComplex("the constraint takes too long to follow")
+
+
+def _refusal(constraint: Constraint, reason: str) -> InvalidArgument:
+    value = constraint.texts[0] if len(constraint.texts) == 1 else list(constraint.texts)
+    reason = " ".join(reason.removesuffix("<non-verbose/>").split())[:_MOST_REASON_CHARACTERS]
+    return InvalidArgument(constraint.field, value, f"{_ACCEPTED[constraint.kind]} ({reason})")

@@ -1,0 +1,73 @@
+"""A sequence's way through a grammar. Implements `engine.token_mask.TokenMask`; used by one thread at a time."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from llguidance import LLMatcher
+
+from runtime.errors import TooComplex
+from services.ar.constraints.allowance import Allowance
+from services.ar.constraints.memory import Room
+
+
+class GrammarMask:
+    """Owns `matcher`; `allowance` and `room` are those of all masks of a request.
+
+    Drafts are tried on copies: what is met on a way that is not taken leaves no trace. Copies share a lexer, so its
+    limits are those of a whole request.
+    """
+
+    def __init__(self, matcher: LLMatcher, allowance: Allowance, room: Room | None = None) -> None:
+        self._matcher = matcher
+        self._room = room
+        self._allowance = allowance
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self._matcher.is_stopped()) and not self._matcher.is_error()
+
+    def masks(self, draft: Sequence[int]) -> list[bytes]:
+        with self._paid_for(1 + len(draft)):
+            masks = [self._matcher.compute_bitmask()]
+            check(self._matcher)
+            masks.extend(self._masks_behind(draft))
+        return masks
+
+    def _masks_behind(self, draft: Sequence[int]) -> Iterator[bytes]:
+        trial = self._matcher.deep_copy() if draft else self._matcher
+        for token_id in draft:
+            if not trial.try_consume_tokens([token_id]) or trial.is_stopped():
+                return
+            mask = trial.compute_bitmask()
+            if trial.is_error():
+                return
+            yield mask
+
+    def num_allowed(self, draft: Sequence[int]) -> int:
+        trial = self._matcher.deep_copy()
+        with self._paid_for(len(draft)):
+            for number, token_id in enumerate(draft):
+                if not trial.try_consume_tokens([token_id]) or trial.is_stopped():
+                    return number
+        return len(draft)
+
+    def advance(self, token_ids: Sequence[int]) -> None:
+        with self._paid_for(len(token_ids)):
+            num_taken = self._matcher.try_consume_tokens(list(token_ids))
+        check(self._matcher)
+        if num_taken < len(token_ids):
+            raise ValueError(f"token {token_ids[num_taken]} was generated, which the grammar rules out")
+
+    @contextmanager
+    def _paid_for(self, num_masks: int) -> Iterator[None]:
+        started = time.thread_time()
+        yield
+        self._allowance.spend(time.thread_time() - started, num_masks)
+
+
+def check(matcher: LLMatcher) -> None:
+    """Raises TooComplex if a matcher has met one of its limits."""
+    if matcher.is_error():
+        reason = matcher.get_error().partition("\n")[0].partition(";")[0]
+        raise TooComplex(f"the constraint cannot be followed any further: {reason[:200]}")

@@ -1,0 +1,1 @@
+"""Schedule, run, commit: which sequences run in the next step, on which blocks. Plain Python without torch."""

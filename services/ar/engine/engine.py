@@ -1,0 +1,276 @@
+"""The engine: a thread that repeats schedule -> run -> commit, and a mailbox through which requests reach it.
+
+The thread owns scheduler and runner; coroutines own the streams. Between them go commands one way and progress the
+other, once a step. Knows nothing of text, protobuf or gRPC.
+
+A fault ends as little as possible. What raises while one sequence is handled fails that sequence's request; a step that
+raises is run again in halves until the guilty sequences are found; what an observer raises is logged. The engine dies,
+and with it all that is in flight, only if its own state is damaged or nothing at all can be computed any more.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, Protocol
+
+from runtime.deadlines import Deadline
+from runtime.errors import DeadlineExceeded, Internal, TandemError
+from runtime.process.loop_calls import LoopCalls
+from services.ar.engine.admission import Admission, AdmissionLimits
+from services.ar.engine.isolation import run_isolated
+from services.ar.engine.request_stream import RequestStream
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import Sequence
+from services.ar.engine.step import Progress, StepResult, Work
+
+logger = logging.getLogger(__name__)
+
+Command = tuple[Literal["add", "cancel"], Sequence]
+
+
+class StepRunner(Protocol):
+    """Computes a step: for each work its tokens, or why there are none."""
+
+    def start(self) -> None:
+        """Called once, in the thread that will call `run`, before the first step."""
+
+    def run(self, batch: list[Work]) -> list[StepResult]:
+        """Compute the batch. It may be called again with a part of it after it raised."""
+
+
+class EngineObserver(Protocol):
+    """Told of each step, from the engine's thread, and of each sequence's end, from the event loop.
+
+    What its methods raise is logged and harms nobody.
+    """
+
+    def stepped(self, scheduler: Scheduler, batch: list[Work], seconds: float) -> None: ...
+
+    def ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None: ...
+
+
+class Engine:
+    """Generates for many requests at a time. `start` and all methods but the thread's own run on the event loop."""
+
+    def __init__(
+        self, scheduler: Scheduler, runner: StepRunner, observer: EngineObserver, limits: AdmissionLimits
+    ) -> None:
+        self._scheduler = scheduler
+        self._runner = runner
+        self._observer = observer
+        self._admission = Admission(limits)
+        self._streams: dict[int, RequestStream] = {}  # by id of an open sequence
+        self._mailbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+        self._died: asyncio.Future[BaseException] | None = None
+        self._loop_calls: LoopCalls | None = None
+        self._last_progress = time.monotonic()
+        self._room = asyncio.Event()
+        self._brought: tuple[list[Progress], float] | None = None  # by the last step, and when it ended
+
+    def start(self) -> None:
+        self._died = asyncio.get_running_loop().create_future()
+        self._loop_calls = LoopCalls()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End the thread after the step in hand; requests still open fail."""
+        if self._thread.is_alive():
+            self._mailbox.put(None)
+            await asyncio.to_thread(self._thread.join)
+        if self._loop_calls is not None:
+            self._loop_calls.close()
+        self._fail_all(Internal())
+
+    async def wait_dead(self) -> BaseException:
+        """Return the exception that ended the thread; by then every open request has failed."""
+        assert self._died is not None, "not started"  # noqa: S101
+        return await asyncio.shield(self._died)
+
+    def last_progress(self) -> float | None:
+        return self._last_progress if self._streams else None
+
+    @property
+    def num_open_sequences(self) -> int:
+        return len(self._streams)
+
+    @property
+    def max_num_sequences(self) -> int:
+        """Sequences that run at a time."""
+        return self._scheduler.max_num_sequences
+
+    @contextmanager
+    def running(self, sequences: list[Sequence], deadline: Deadline | None) -> Iterator[RequestStream]:
+        """Submit the sequences; those still open at the end, however it comes, are cancelled."""
+        stream = self.submit(sequences, deadline)
+        try:
+            yield stream
+        finally:
+            for sequence in stream.open_sequences():
+                self.end(sequence, "cancelled")
+
+    async def wait_for_room(self, caller: str, num_sequences: int) -> None:
+        """Return when `submit` would have room for so many sequences of the caller just now; nothing is reserved."""
+        while not self._admission.has_room(caller, num_sequences):
+            self._room.clear()
+            await self._room.wait()
+
+    def submit(self, sequences: list[Sequence], deadline: Deadline | None = None) -> RequestStream:
+        """Queue the sequences of one request, all of one caller.
+
+        Raises ResourceExhausted, with nothing queued, if they don't fit or would begin too late; see `Admission.check`.
+        """
+        if self._died is None or self._died.done():
+            raise Internal
+        self._admission.check(sequences[0].caller, len(sequences), deadline)
+        if not self._streams:
+            self._last_progress = time.monotonic()
+        if deadline is not None:
+            latest_start = self._admission.latest_start(sequences[0].caller, len(sequences), deadline)
+            for sequence in sequences:
+                sequence.latest_start = latest_start
+        stream = RequestStream(sequences)
+        for sequence in sequences:
+            self._streams[id(sequence)] = stream
+            self._admission.opened(sequence.caller)
+            self._mailbox.put(("add", sequence))
+        return stream
+
+    def end(self, sequence: Sequence, outcome: Literal["finished", "cancelled"]) -> None:
+        """Want nothing more of a sequence; its blocks are free before the next step. No effect if it has ended."""
+        stream = self._streams.get(id(sequence))
+        if stream is not None:
+            stream.close(sequence)
+            self._mailbox.put(("cancel", sequence))
+            self._leave(sequence, outcome)
+
+    def _leave(self, sequence: Sequence, outcome: Literal["finished", "cancelled", "failed"]) -> None:
+        """The only way out for a sequence."""
+        del self._streams[id(sequence)]
+        started = sequence.scheduled_at
+        self._admission.ended(sequence.caller, None if started is None else time.monotonic() - started)
+        self._room.set()
+        with _logged("the engine's observer failed"):
+            self._observer.ended(outcome)
+
+    def _loop(self) -> None:
+        try:
+            self._runner.start()
+            while self._take_commands():
+                self._step()
+        except BaseException as error:  # whatever it is, nobody may wait for ever
+            logger.critical("the engine's thread died", exc_info=error)
+            self._on_event_loop(self._die, error)
+
+    def _take_commands(self) -> bool:
+        """Obey all commands that are there, waiting until there is work; return False when told to stop."""
+        while not self._scheduler.has_work or not self._mailbox.empty():
+            if not self._scheduler.has_work:
+                self._hand_over()
+                self._scheduler.check_integrity()
+            command = self._mailbox.get()
+            if command is None:
+                self._hand_over()
+                return False
+            self._obey(*command)
+        return True
+
+    def _obey(self, what: Literal["add", "cancel"], sequence: Sequence) -> None:
+        if what == "add":
+            self._scheduler.add(sequence)
+        else:
+            self._scheduler.remove(sequence)
+
+    def _step(self) -> None:
+        started = time.monotonic()
+        if late := self._scheduler.drop_late(started):
+            self._on_event_loop(self._expire, late)
+        batch = self._scheduler.schedule()
+        for work in batch:
+            _note_step(work.sequence, len(batch), started)
+        self._hand_over()
+        results = run_isolated(self._runner.run, batch) if batch else []
+        progress = self._scheduler.commit(batch, results)
+        ended = time.monotonic()
+        if any(item.error is not None for item in progress):
+            self._check_after_fault(results)
+        with _logged("the engine's observer failed"):
+            self._observer.stepped(self._scheduler, batch, ended - started)
+        self._brought = [item for item in progress if item.tokens or item.finish_reason or item.error], ended
+
+    def _hand_over(self) -> None:
+        """Give the event loop what the last step brought.
+
+        When the next step is about to be computed, not before: while the kernel computes, the interpreter's lock is the
+        event loop's. Had it the lock sooner, the kernel would wait for it.
+        """
+        brought, self._brought = self._brought, None
+        if brought is not None:
+            self._on_event_loop(self._deliver, *brought)
+
+    def _check_after_fault(self, results: list[StepResult]) -> None:
+        """Raise if the fault was more than a sequence's own.
+
+        Blocks must still be accounted for, and if no work of the step succeeded, a step of one token must.
+        """
+        self._scheduler.check_integrity()
+        if all(isinstance(result, Exception) for result in results):
+            with self._scheduler.probe() as batch:
+                self._runner.run(batch)
+
+    def _on_event_loop(self, function: Callable[..., None], *arguments: object) -> None:
+        assert self._loop_calls is not None  # noqa: S101
+        self._loop_calls.call(function, *arguments)
+
+    def _deliver(self, progress: list[Progress], sampled_at: float) -> None:
+        self._last_progress = time.monotonic()
+        for item in progress:
+            stream = self._streams.get(id(item.sequence))
+            if stream is None:
+                continue  # ended while the step ran
+            if item.error is None:
+                stream.put(item.sequence, item.tokens, item.finish_reason, sampled_at)
+            else:
+                stream.fail(item.error if isinstance(item.error, TandemError) else Internal())
+            if item.finish_reason is not None or item.error is not None:
+                self._leave(item.sequence, "finished" if item.error is None else "failed")
+
+    def _expire(self, sequences: list[Sequence]) -> None:
+        """End the requests of sequences that are too late to be begun: what else they have is of no use either."""
+        for sequence in sequences:
+            stream = self._streams.get(id(sequence))
+            if stream is not None:
+                stream.fail(DeadlineExceeded("before the work could be done"))
+                self._leave(sequence, "cancelled")
+
+    def _die(self, error: BaseException) -> None:
+        self._fail_all(Internal())
+        if self._died is not None and not self._died.done():
+            self._died.set_result(error)
+
+    def _fail_all(self, error: BaseException) -> None:
+        for stream in set(self._streams.values()):
+            stream.fail(error)
+            for sequence in stream.open_sequences():
+                if id(sequence) in self._streams:  # else it has failed before, alone
+                    self._leave(sequence, "failed")
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Log what is raised, and go on."""
+    try:
+        yield
+    except Exception:
+        logger.exception(what)
+
+
+def _note_step(sequence: Sequence, batch_size: int, started: float) -> None:
+    if sequence.scheduled_at is None:
+        sequence.scheduled_at = started
+    sequence.num_steps += 1
+    sequence.sum_batch_sizes += batch_size

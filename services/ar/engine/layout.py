@@ -1,0 +1,103 @@
+"""A step's work laid out flat: what stands in each row, and which rows' logits are wanted. Knows no tensors."""
+
+from dataclasses import dataclass
+
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.sequence import Sequence
+from services.ar.engine.step import Work
+
+
+@dataclass(frozen=True)
+class LogitsRow:
+    """Whose logits a row is: `forced` is the token that stands there already when a text is scored.
+
+    `drafted`: tokens taken to stand behind the sequence's own; the row's token comes behind them. `allowed`: which
+    tokens it may be, a bit for each as `TokenMask.masks` has them; None if any. `num_masked_before`: tokens between the
+    sequence's own and the row's, which the same step generates.
+    """
+
+    sequence: Sequence
+    forced: int | None = None
+    drafted: tuple[int, ...] = ()
+    allowed: bytes | None = None
+    num_masked_before: int = 0
+
+    @property
+    def params(self) -> SamplingParams:
+        return self.sequence.params
+
+    @property
+    def position(self) -> int:
+        """The place of its token in the output."""
+        return self.sequence.num_output_tokens + len(self.drafted) + self.num_masked_before
+
+    @property
+    def may_end(self) -> bool:
+        """Whether its token may be one that ends the output."""
+        return self.position >= self.params.min_tokens
+
+    @property
+    def unwanted_token_ids(self) -> frozenset[int]:
+        """Tokens that are not to be chosen as long as another one is allowed: ends that are too early or ignored."""
+        own = self.sequence.eos_token_ids if self.params.ignore_eos else frozenset()
+        return own if self.may_end else own | self.sequence.ending_token_ids
+
+
+class Layout:
+    """A batch laid out flat, work after work in the order given: those of one token first, then those with a draft.
+
+    A draft's tokens are rows like any others, and each row's logits are wanted.
+    """
+
+    def __init__(self, batch: list[Work], block_size: int) -> None:
+        self.token_ids: list[int] = []
+        self.positions: list[int] = []
+        self.slots: list[int] = []
+        self.decodes: list[Work] = []
+        self.chunks: list[tuple[Work, int]] = []
+        self.logits_indices: list[int] = []
+        self.logits_rows: list[LogitsRow] = []
+        self.tokens_per_work: list[int] = []
+        self.rows_of_works: list[range] = []
+        for work in batch:
+            self._add(work, block_size)
+
+    def _add(self, work: Work, block_size: int) -> None:
+        sequence, start = work.sequence, len(self.token_ids)
+        if work.num_tokens == 1:
+            self.decodes.append(work)
+        else:
+            self.chunks.append((work, start))
+        positions = work.positions
+        self.token_ids.extend(sequence.token_ids[positions.start : positions.stop - work.num_masked])
+        self.token_ids.extend(work.draft)
+        if sequence.groups is not None:
+            self.token_ids.extend([sequence.groups.mask_token_id] * work.num_masked)
+        self.positions.extend(positions)
+        self.slots.extend(sequence.block_table[p // block_size] * block_size + p % block_size for p in positions)
+        self._add_logits(work, start)
+
+    def _add_logits(self, work: Work, start: int) -> None:
+        sequence, before = work.sequence, len(self.logits_rows)
+        if work.num_masked:
+            if sequence.is_scored or work.completes:
+                self._add_group(work, start + work.num_given)
+        elif sequence.is_scored:
+            first = sequence.num_computed_tokens
+            following = sequence.token_ids[first + 1 : first + 1 + work.num_tokens]
+            self.logits_rows.extend(LogitsRow(sequence, token_id) for token_id in following)
+            self.logits_indices.extend(range(start, start + work.num_tokens))
+        elif work.completes:
+            stop, num_drafted = start + work.num_tokens, len(work.draft)
+            self.logits_rows.extend(LogitsRow(sequence, drafted=work.draft[:count]) for count in range(num_drafted + 1))
+            self.logits_indices.extend(range(stop - 1 - num_drafted, stop))
+        self.tokens_per_work.append(len(self.logits_rows) - before)
+        self.rows_of_works.append(range(start, start + work.num_tokens))
+
+    def _add_group(self, work: Work, first_masked: int) -> None:
+        sequence, stop = work.sequence, work.positions.stop
+        forced = sequence.token_ids[stop - work.num_masked : stop] if sequence.is_scored else [None] * work.num_masked
+        self.logits_rows.extend(
+            LogitsRow(sequence, token_id, num_masked_before=place) for place, token_id in enumerate(forced)
+        )
+        self.logits_indices.extend(range(first_masked, first_masked + work.num_masked))

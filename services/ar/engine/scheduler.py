@@ -1,0 +1,298 @@
+"""Which sequences run in the next step, with how many tokens each: continuous batching in plain Python.
+
+Every sequence wants the keys and values of all its tokens computed; one that has them all gets its next token. So a
+prompt in chunks, a decode step and the recomputation after a preemption are the same thing: some more tokens.
+Knows nothing of the model, of text or of callers.
+
+An exception while one sequence is handled ends that sequence: it is taken out, its blocks are freed, and `commit`
+reports the error among the step's progress. All others go on.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.drafter import Drafter
+from services.ar.engine.fair_share import awake, fair_share, num_callers, num_owed, running_of, youngest_of_greediest
+from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.step import Progress, StepResult, Work, accepted, finish_reason, next_work, probe
+from services.common.fair_queue import FairQueue
+from tandem.expected_errors import ExpectedError
+
+logger = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """Owns the waiting and running sequences and their blocks.
+
+    max_num_sequences: sequences a step. max_batch_tokens: tokens a step, at least max_num_sequences; what decoding
+    sequences leave of it goes to prompts, so it bounds how long a prompt can hold up running streams. chunk_tokens, if
+    given: prompts are cut at its multiples and nowhere else, and outputs computed again go token by token as at first,
+    so that how a sequence is computed does not depend on the others. prefix_cache, if given: what sequences that begin
+    alike have in common is computed once. drafter, if given: decoding sequences try several tokens a step, with what
+    tokens and blocks nobody else wants.
+
+    Callers share places and steps as fair_share.py says; sequences that are not in a step rest, with their blocks.
+    """
+
+    def __init__(
+        self,
+        pool: BlockPool,
+        max_num_sequences: int,
+        max_batch_tokens: int,
+        chunk_tokens: int | None = None,
+        prefix_cache: PrefixCache | None = None,
+        drafter: Drafter | None = None,
+    ) -> None:
+        if max_batch_tokens < max_num_sequences:
+            raise ExpectedError(
+                f"max_batch_tokens: {max_batch_tokens} is less than max_num_sequences {max_num_sequences}"
+            )
+        if chunk_tokens is not None and max_batch_tokens < max_num_sequences + chunk_tokens - 1:
+            raise ExpectedError(
+                f"max_batch_tokens: {max_batch_tokens} has no room for a chunk of {chunk_tokens} tokens"
+            )
+        self._pool = pool
+        self._chunk_tokens = chunk_tokens
+        self._prefix_cache = prefix_cache
+        self._drafter = drafter
+        self.max_num_sequences = max_num_sequences
+        self._max_batch_tokens = max_batch_tokens
+        self._waiting: FairQueue[Sequence] = FairQueue()
+        self._running: list[Sequence] = []  # the oldest first
+        self._failed: list[Progress] = []  # since the last commit
+        self._num_steps = 0
+        self.num_preemptions = 0
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def num_running(self) -> int:
+        return len(self._running)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._waiting or self._running)
+
+    def add(self, sequence: Sequence) -> None:
+        self._waiting.add(sequence)
+
+    def remove(self, sequence: Sequence) -> bool:
+        """Take a sequence out, wherever it is, and free its blocks; return False if it has ended before."""
+        if sequence in self._running:
+            self._running.remove(sequence)
+        elif not self._waiting.remove(sequence):
+            return False
+        self._pool.release(sequence.block_table)
+        return True
+
+    def drop_late(self, now: float) -> list[Sequence]:
+        """Take out and return those that wait and have not run yet, and that could not end by their deadlines any more.
+
+        They were in time when they came; those of callers who have run less have gone before them since.
+        """
+        late = [each for each in self._waiting if each.latest_start < now and each.scheduled_at is None]
+        for sequence in late:
+            self.remove(sequence)
+        return late
+
+    def schedule(self) -> list[Work]:
+        """Return the next step's work, decoding sequences first; empty if there is no work, or all of it failed."""
+        batch: list[Work] = []
+        self._yield_places()
+        preemptions_before = self.num_preemptions
+        taking_part = awake(self._running, self._fair_share())
+        decoding = [sequence for sequence in taking_part if not sequence.is_prompt]
+        prompts = [sequence for sequence in taking_part if sequence.is_prompt]
+        budget = self._continue(decoding, batch, self._max_batch_tokens)
+        if num_callers(self._running, self._waiting) > 1:
+            budget = self._admit_waiting(batch, budget, most_running=self._fair_share())
+        budget = self._continue(prompts, batch, budget)
+        # What a preemption freed is for the running; the victim itself is first in the queue.
+        if self.num_preemptions == preemptions_before:
+            budget = self._admit_waiting(batch, budget, most_running=self.max_num_sequences)
+        self._num_steps += 1
+        for work in batch:
+            work.sequence.last_step = self._num_steps
+        return batch if self._drafter is None else self._with_drafts(batch, budget, self._drafter)
+
+    def _continue(self, sequences: list[Sequence], batch: list[Work], budget: int) -> int:
+        """Add work of running sequences to the batch; return what is left of the budget."""
+        for sequence in sequences:
+            with self._failing_alone(sequence):
+                work = next_work(sequence, self._chunk_tokens, budget)
+                if work is not None and self._make_room(sequence, work.num_tokens, batch):
+                    batch.append(work)
+                    budget -= work.num_tokens
+        return budget
+
+    def _admit_waiting(self, batch: list[Work], budget: int, most_running: int) -> int:
+        """Admit waiting sequences whose callers run fewer than `most_running`; return what is left of the budget."""
+        while budget and self._waiting and len(self._running) < self.max_num_sequences:
+            work = None
+            first = self._next_waiting()
+            if running_of(self._running)[first.caller] >= most_running:
+                break
+            with self._failing_alone(first):
+                work = self._admit(first, budget)
+            if work is not None:
+                batch.append(work)
+                budget -= work.num_tokens
+            elif first in self._waiting:
+                break  # it has to wait, and so have those behind it
+        return budget
+
+    def _fair_share(self) -> int:
+        return fair_share(self._running, self._waiting, self.max_num_sequences)
+
+    def _yield_places(self) -> None:
+        """Preempt sequences of callers that run more than their share for those that wait and run less.
+
+        They go back to the head of their own caller's queue.
+        """
+        share = self._fair_share()
+        owed = num_owed(self._running, self._waiting, share)
+        while owed > self.max_num_sequences - len(self._running) or (owed and not self._has_blocks_for_next()):
+            victim = youngest_of_greediest(self._running, share)
+            if victim is None:
+                return
+            self._take_back(victim)
+            self._waiting.add_first_of_caller(victim)
+
+    def _has_blocks_for_next(self) -> bool:
+        return self._pool.blocks_for(len(self._next_waiting().token_ids)) <= self._pool.num_free
+
+    def _next_waiting(self) -> Sequence:
+        """Return the sequence that is admitted next: of the caller that runs the fewest, in turn among equals."""
+        return self._waiting.least_served(running_of(self._running))
+
+    @contextmanager
+    def _failing_alone(self, sequence: Sequence) -> Iterator[None]:
+        """End `sequence`, and no other, if what is done with it raises."""
+        try:
+            yield
+        except Exception as error:
+            logger.exception("a sequence failed while it was scheduled")
+            self._fail(sequence, error)
+
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
+        self.remove(sequence)
+        self._failed.append(Progress(sequence, [], None, error))
+
+    def _with_drafts(self, batch: list[Work], budget: int, drafter: Drafter) -> list[Work]:
+        """Return the works, those that decode with drafts: of equal shares, what one leaves is for those behind it."""
+        room = min(budget, drafter.max_rows - sum(work.num_tokens for work in batch))
+        decoding = [place for place, work in enumerate(batch) if work.is_decode and work.completes]
+        for count, place in enumerate(decoding):
+            if room > 0:
+                share = -(-room // (len(decoding) - count))
+                with self._failing_alone(batch[place].sequence):
+                    batch[place] = self._with_draft(batch[place], drafter.draft(batch[place].sequence, share))
+                    room -= len(batch[place].draft)
+        failed = {id(progress.sequence) for progress in self._failed}
+        return [work for work in batch if id(work.sequence) not in failed] if failed else batch
+
+    def _with_draft(self, work: Work, draft: tuple[int, ...]) -> Work:
+        drafted = Work(work.sequence, work.num_tokens + len(draft), draft)
+        has_room = self._pool.grow(work.sequence.block_table, drafted.positions.stop)
+        return drafted if has_room else work
+
+    def _admit(self, sequence: Sequence, budget: int) -> Work | None:
+        """Move a waiting sequence to the running ones, with blocks for all its tokens; None if it can't be."""
+        if self._prefix_cache is not None:
+            self._prefix_cache.share(sequence)
+        work = next_work(sequence, self._chunk_tokens, budget)
+        if work is None or not self._pool.grow(sequence.block_table, max(len(sequence.token_ids), work.positions.stop)):
+            self._give_back(sequence)
+            return None
+        self._waiting.take(sequence)
+        self._running.append(sequence)
+        if self._prefix_cache is not None:
+            self._prefix_cache.count(sequence)
+        return work
+
+    def _give_back(self, sequence: Sequence) -> None:
+        self._pool.release(sequence.block_table)
+        sequence.num_computed_tokens = 0
+
+    def _make_room(self, sequence: Sequence, num_tokens: int, batch: list[Work]) -> bool:
+        """Give `sequence` the blocks it needs, at the cost of the youngest of the caller that runs most.
+
+        Return False if it had to go itself.
+        """
+        if sequence not in self._running:
+            return False  # preempted earlier in this step
+        while not self._pool.grow(sequence.block_table, sequence.num_computed_tokens + num_tokens):
+            scheduled = {id(work.sequence) for work in batch}
+            running = running_of(self._running)
+            candidates = (s for s in reversed(self._running) if s is sequence or id(s) not in scheduled)
+            victim = max(candidates, key=lambda s: running[s.caller])  # the first of equals
+            self._preempt(victim)
+            if victim is sequence:
+                return False
+        return True
+
+    def _preempt(self, sequence: Sequence) -> None:
+        """Send a sequence back to the head of the queue; all its tokens are computed again when its turn comes."""
+        self._take_back(sequence)
+        self._waiting.add_first(sequence)
+
+    def _take_back(self, sequence: Sequence) -> None:
+        self._running.remove(sequence)
+        self._give_back(sequence)
+        self.num_preemptions += 1
+
+    def commit(self, batch: list[Work], results: list[StepResult]) -> list[Progress]:
+        """Enter a step's results: one a work, the tokens sampled (or, for a scored text, met) in it, or an error.
+
+        A work with a draft has one for each of its tokens; those behind the first that is not as drafted are void.
+        What a failed work has written to its blocks is never shared. The progress of all sequences comes back, those
+        included that failed since the last commit.
+        """
+        progress = [self._commit_one(work, result) for work, result in zip(batch, results, strict=True)]
+        failed, self._failed = self._failed, []
+        return [each for each in progress if each is not None] + failed
+
+    def _commit_one(self, work: Work, result: StepResult) -> Progress | None:
+        if isinstance(result, Exception):
+            self._fail(work.sequence, result)
+            return None
+        with self._failing_alone(work.sequence):
+            return self._entered(work, result)
+        return None
+
+    def _entered(self, work: Work, tokens: list[SampledToken]) -> Progress:
+        sequence = work.sequence
+        tokens = accepted(work, tokens)
+        self._advance(work, tokens)
+        reason = finish_reason(sequence, tokens)
+        if reason is not None:
+            self.remove(sequence)
+        return Progress(sequence, tokens, reason)
+
+    def _advance(self, work: Work, tokens: list[SampledToken]) -> None:
+        sequence, num_computed_before = work.sequence, work.sequence.num_computed_tokens
+        num_accepted = len(tokens) - 1 if work.draft else 0
+        sequence.num_computed_tokens += work.num_given + num_accepted
+        if not sequence.is_scored:
+            sequence.extend(tokens)
+        if self._prefix_cache is not None:
+            self._prefix_cache.keep(sequence, num_computed_before)
+        if work.draft and self._drafter is not None:
+            self._drafter.judge(sequence, len(work.draft), num_accepted)
+            # A block that only what was rejected stands in may be all that another one lacks.
+            self._pool.release(sequence.block_table, sequence.num_computed_tokens)
+
+    def probe(self) -> AbstractContextManager[list[Work]]:
+        """Lend a block for a step that shows whether the model can be computed at all; see `step.probe`."""
+        return probe(self._pool)
+
+    def check_integrity(self) -> None:
+        """Raises AssertionError if blocks are lost or a sequence holds too few of them."""
+        self._pool.check_integrity([sequence.block_table for sequence in self._running])
+        if any(sequence.block_table for sequence in self._waiting):
+            raise AssertionError("scheduler: a waiting sequence holds blocks")

@@ -1,0 +1,96 @@
+"""Reads a Hugging Face directory: config.json, safetensors, tokenizer.json if any. Files with code are refused."""
+
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from services.ar.model.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
+from services.ar.model.config_check import checked_token_id
+from services.ar.model.fields import Fields
+from services.ar.model.huggingface.config import config_from_huggingface, family_of
+from services.ar.model.huggingface.tensors import llama_shapes, llama_tensors
+from services.ar.model.json_file import read_object, read_text
+from services.ar.model.safetensors_files import weight_files
+from services.ar.model.tensor_check import check_tensors
+from services.ar.model.tokenizer_file import check_tokenizer, open_tokenizer
+
+_TEMPLATE_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
+_MAX_EOS_TOKENS = 1_024
+
+
+def open_huggingface(folder: Path) -> Checkpoint:
+    """Open a directory. Raises ModelError if a file is missing, damaged, of an unsafe format or not supported."""
+    raw = read_object(folder / "config.json")
+    config = config_from_huggingface(folder / "config.json", raw)
+    files, family = weight_files(folder), family_of(folder / "config.json", raw)
+    check_tensors(folder, config, llama_shapes(folder, files, family, config))
+    tokenizer = _tokenizer(folder, config.vocab_size)
+    tokenizer_config = Fields(
+        folder / "tokenizer_config.json", read_object(folder / "tokenizer_config.json", is_optional=True)
+    )
+    special = _special_tokens(tokenizer_config)
+    return Checkpoint(
+        config=config,
+        tokenizer=tokenizer,
+        read_tensors=lambda: llama_tensors(files, family, config),
+        dtype="bfloat16" if raw.get("dtype", raw.get("torch_dtype")) == "bfloat16" else "float32",
+        eos_token_ids=_eos_token_ids(folder, raw, config.vocab_size),
+        bos_token_id=_bos_token_id(tokenizer, special),
+        chat_template=_chat_template(folder, tokenizer_config),
+        special_tokens=special,
+    )
+
+
+def _tokenizer(folder: Path, vocab_size: int) -> Tokenizer | None:
+    path = folder / "tokenizer.json"
+    tokenizer = open_tokenizer(path)
+    if tokenizer is not None:
+        check_tokenizer(path, tokenizer, vocab_size)
+    return tokenizer
+
+
+def _special_tokens(tokenizer_config: Fields) -> dict[str, str]:
+    """Return the texts of the tokens that a chat template may use; each is a text, or an object with its text."""
+    found = {name: _text(tokenizer_config.values.get(name)) for name in _TEMPLATE_TOKENS}
+    texts = Fields(tokenizer_config.file, found)
+    return {name: texts.text(name) for name in _TEMPLATE_TOKENS if texts.is_there(name)}
+
+
+def _text(token: object) -> object:
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _eos_token_ids(folder: Path, raw: dict[str, Any], vocab_size: int) -> frozenset[int]:
+    path = folder / "generation_config.json"
+    generation = read_object(path, is_optional=True)
+    file, value = path, generation.get("eos_token_id")
+    if value is None:
+        file, value = folder / "config.json", raw.get("eos_token_id")
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if len(values) > _MAX_EOS_TOKENS:
+        raise Fields(file, {}).error("eos_token_id", value, f"at most {_MAX_EOS_TOKENS:,} tokens")
+    ids = (checked_token_id(Fields(file, {"eos_token_id": each}), "eos_token_id", vocab_size) for each in values)
+    return frozenset(each for each in ids if each is not None)
+
+
+def _bos_token_id(tokenizer: Tokenizer | None, special: dict[str, str]) -> int | None:
+    """Return the id that the tokenizer's own post-processor puts first, if it does."""
+    if tokenizer is None:
+        return None
+    first = tokenizer.encode("a").ids[:1]
+    bos = tokenizer.token_to_id(special["bos_token"]) if "bos_token" in special else None
+    return bos if bos is not None and first == [bos] else None
+
+
+def _chat_template(folder: Path, tokenizer_config: Fields) -> str | None:
+    path = folder / "chat_template.jinja"
+    if path.exists():
+        return read_text(path, MAX_TEMPLATE_CHARACTERS)
+    template = tokenizer_config.values.get("chat_template")
+    if isinstance(template, list):
+        named = (entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default")
+        template = next(named, {}).get("template")
+    return Fields(tokenizer_config.file, {"chat_template": template}).optional_text(
+        "chat_template", MAX_TEMPLATE_CHARACTERS
+    )

@@ -1,0 +1,90 @@
+"""The safetensors files of a Hugging Face directory: which they are, the shapes of their tensors, and the tensors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from runtime.models import ModelError
+from services.ar.model.fields import shortened
+from services.ar.model.json_file import read_object
+from services.ar.model.tensor_check import Shape
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_TYPES = ("F16", "BF16", "F32", "F64")
+_MAX_FILES = 1_024
+_MAX_HEADER_BYTES = 16 * 1024 * 1024
+_LENGTH_BYTES = 8  # of the header's length, which a file begins with
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the paths of the folder's weights, as its index, if any, names them. Raises ModelError."""
+    names = _names(folder / "model.safetensors.index.json")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if not missing:
+        return [folder / name for name in names]
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    hint = f"; {', '.join(pickles)} may hold code and is not loaded, convert it to safetensors" if pickles else ""
+    raise ModelError(f"{folder}: {', '.join(missing)} is missing{hint}")
+
+
+def _names(index: Path) -> list[str]:
+    files = read_object(index, is_optional=True).get("weight_map", {})
+    if not isinstance(files, dict) or not all(isinstance(name, str) for name in files.values()):
+        raise ModelError(f"{index}: weight_map is {shortened(files)}; accepted: names of tensors to names of files")
+    names = sorted(set(files.values())) or ["model.safetensors"]
+    if any(Path(name).name != name for name in names):
+        raise ModelError(f"{index}: names a file outside the folder")
+    if any(Path(name).suffix != ".safetensors" for name in names) or len(names) > _MAX_FILES:
+        raise ModelError(f"{index}: weight_map names other files than at most {_MAX_FILES:,} of .safetensors")
+    return names
+
+
+def read_shapes(files: list[Path]) -> dict[str, Shape]:
+    """Return the shape of each tensor by its name; reads headers alone. Raises ModelError."""
+    shapes: dict[str, Shape] = {}
+    for path in files:
+        _check_header_size(path)
+        with _refused(path), safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118  it is no dict
+                view = file.get_slice(name)
+                if name in shapes:
+                    raise ModelError(f"{path}: tensor {shortened(name)} is in another file, too")
+                if view.get_dtype() not in _TYPES:
+                    raise ModelError(f"{path}: {shortened(name)} is of type {view.get_dtype()}; accepted: {_TYPES}")
+                shapes[name] = tuple(view.get_shape())
+    return shapes
+
+
+def read_tensors(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
+    """Yield (name, tensor), file by file. Raises ModelError."""
+    for path in files:
+        with _refused(path), safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118  it is no dict
+                yield name, file.get_tensor(name)
+
+
+def _check_header_size(path: Path) -> None:
+    """Raises ModelError if the header is longer than the file, or than any model needs."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    except OSError as error:
+        raise ModelError(f"{path}: {error}") from None
+    most = min(size - _LENGTH_BYTES, _MAX_HEADER_BYTES)
+    if not 0 < header_bytes <= most:
+        raise ModelError(
+            f"{path}: not a safetensors file, or a damaged one (a header of {header_bytes:,} bytes; "
+            f"accepted: 1 to {max(most, 1):,} in a file of {size:,})"
+        )
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: not a safetensors file, or a damaged one ({str(error)[:200]})") from None

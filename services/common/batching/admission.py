@@ -1,0 +1,166 @@
+"""Who may join a batcher's queue: as many as it holds, and none that would begin too late to be of use.
+
+Owned by the event loop. Learns from the passes how long they take, from the moment that an instance gets a batch until
+it is free again: so what threads and event loop add is part of it.
+"""
+
+import math
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic
+
+from runtime.deadlines import Deadline
+from runtime.errors import ResourceExhausted
+from runtime.rpc.caller import NOBODY
+from services.common.batching.pass_times import PassTimes
+from services.common.batching.queue import BatchQueue
+from services.common.batching.request import Payload, Result
+from services.common.waiting_time import check_wait
+
+MIN_RETRY_SECONDS = 0.01
+# Of the mean: what is admitted with no time to spare is late half of the time, and then was work for nothing.
+_MARGIN = 1.25
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How much goes together and how much may wait, in samples; for how long, in seconds.
+
+    Of what may wait, one caller may hold at most `max_queued_of_caller`, all of it if that is None.
+    """
+
+    max_batch_size: int
+    max_queued: int
+    max_batch_delay_seconds: float = 0.0
+    max_queued_of_caller: int | None = None
+    max_wait_seconds: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _InHand:
+    batch_size: int
+    given_at: float
+
+
+class BatchAdmission(Generic[Payload, Result]):
+    """Checks requests before they join `queue`; told of each batch that an instance gets and ends.
+
+    So many as `num_instances` compute at a time; what spare ones get waits for them, and counts as being computed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limits: BatchLimits,
+        queue: BatchQueue[Payload, Result],
+        num_instances: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._what = f"the queue of {name}"
+        self._limits = limits
+        self._queue = queue
+        self._num_instances = num_instances
+        self._clock = clock
+        self._times = PassTimes()
+        self._in_hand: dict[Hashable, _InHand] = {}  # by instance
+
+    def gave(self, instance: Hashable, batch_size: int) -> None:
+        """Note that an instance got a batch of so many samples."""
+        self._in_hand[instance] = _InHand(batch_size, self._clock())
+
+    def ended(self, instance: Hashable, is_ok: bool) -> None:
+        """Note that an instance is free again; a pass that failed says nothing of how long passes take."""
+        in_hand = self._in_hand.pop(instance)
+        if is_ok:
+            self._times.observe(in_hand.batch_size, self._clock() - in_hand.given_at)
+
+    def has_room(self, caller: str, num_samples: int) -> bool:
+        """Return whether the queue has room for the samples, and the caller's part of it."""
+        return self._queue.has_room(num_samples) and self._queue.has_room_of_caller(caller, num_samples)
+
+    def check_room(self, caller: str, num_samples: int) -> None:
+        """Raises ResourceExhausted if there is no room. Those whose caller is unknown are many: all room is theirs."""
+        queue = self._queue
+        if self.has_room(caller, num_samples) or (caller == NOBODY and queue.has_room(num_samples)):
+            return
+        delay = max(MIN_RETRY_SECONDS, round(self._work_seconds(queue.num_samples), 3))
+        if not queue.has_room(num_samples):
+            raise ResourceExhausted(self._what, queue.max_samples, delay)
+        raise ResourceExhausted(f"a caller's part of {self._what}", queue.max_samples_of_caller, delay)
+
+    def check_wait(self, caller: str, num_samples: int, deadline: Deadline) -> None:
+        """Raises WaitTooLong if the samples would begin too late, or too late to be done by the deadline.
+
+        While an instance is idle nothing is too late, so a wrong idea of how long passes take cannot last.
+        """
+        if len(self._in_hand) >= self._num_instances and not self._is_soon(num_samples, deadline):
+            latest = Deadline(deadline.instant - self._own_seconds(caller, num_samples))
+            check_wait(self._what, self._wait_seconds(caller), self._limits.max_wait_seconds, latest)
+
+    def check(self, caller: str, num_samples: int, deadline: Deadline, is_begun: bool) -> None:
+        """Raises what `check_room` does and, unless the request is the rest of one that has begun, `check_wait`.
+
+        The error has room for more of the same caller: see `room`.
+        """
+        remaining = deadline.remaining_seconds()
+        try:
+            self.check_room(caller, num_samples)
+            if not is_begun:
+                self.check_wait(caller, num_samples, deadline)
+        except ResourceExhausted as error:
+            error.room = partial(self.room, caller, remaining)
+            raise
+
+    def room(self, caller: str, seconds: float) -> int:
+        """Return about how many more requests of the caller, of the size of those that wait, would be taken now.
+
+        Each is to be done in so many seconds. While other callers have work, theirs is done between.
+        """
+        queue = self._queue
+        free = queue.max_samples - queue.num_samples
+        if caller != NOBODY:
+            free = min(free, queue.max_samples_of_caller - queue.num_of_caller(caller))
+        if len(self._in_hand) >= self._num_instances:
+            free = min(free, self._samples_in_time(caller, seconds))
+        return max(0, int(free / queue.mean_samples(caller)))
+
+    def _samples_in_time(self, caller: str, seconds: float) -> int:
+        """Return how many more samples of the caller would be done in time, by the wait of the next."""
+        left = min(self._limits.max_wait_seconds, seconds - self._own_seconds(caller, 1)) - self._wait_seconds(caller)
+        size = self._limits.max_batch_size
+        each = self._work_seconds(size) / size * max(1, self._queue.num_callers)
+        return int(left / each) if each else self._queue.max_samples
+
+    def _is_soon(self, num_samples: int, deadline: Deadline) -> bool:
+        """Return whether there is time enough for all that waits, whoever's turn it is: then turns are no matter."""
+        passes = 2 * self._times.pass_seconds(self._limits.max_batch_size)  # the one in hand and its own
+        most = _MARGIN * (passes + self._work_seconds(self._queue.num_samples + num_samples))
+        return most <= min(self._limits.max_wait_seconds, deadline.remaining_seconds())
+
+    def pass_seconds(self, batch_size: int) -> float:
+        """Return how long a pass of so many samples may take, 0 before there was any."""
+        return _MARGIN * self._times.pass_seconds(batch_size)
+
+    def _wait_seconds(self, caller: str) -> float:
+        """Return how long a request that the caller adds now would wait: for an instance, then for its turn."""
+        now = self._clock()
+        left = min(each.given_at + self._times.pass_seconds(each.batch_size) - now for each in self._in_hand.values())
+        ahead = self._queue.samples_ahead(caller, self._limits.max_batch_size)
+        return max(0.0, left) + self._work_seconds(ahead)
+
+    def _own_seconds(self, caller: str, num_samples: int) -> float:
+        """Return what the samples take from their beginning: at least the pass that they ride in, and where they fill
+        several, those and the turns of others between them.
+        """
+        size = self._limits.max_batch_size
+        one = self._times.pass_seconds(min(size, num_samples + self._queue.num_samples))
+        before_first = self._queue.samples_ahead(caller, size)
+        before_last = self._queue.samples_ahead(caller, size, -(-num_samples // size))
+        return _MARGIN * max(one, self._work_seconds(before_last - before_first + num_samples))
+
+    def _work_seconds(self, num_samples: float) -> float:
+        # With spare ones at work each pass takes longer, and more of them run.
+        num_at_work = max(self._num_instances, len(self._in_hand))
+        return self._times.work_seconds(num_samples, self._limits.max_batch_size, num_at_work)

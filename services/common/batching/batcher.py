@@ -1,0 +1,290 @@
+"""Batching while busy: requests that arrive while every instance of a model is busy make up the next batches.
+
+No batch waits for company unless told to, so a lone request goes at once and a crowd is batched by itself. The event
+loop owns queue and requests; the instances run in threads and see only slices. Knows nothing of images or models.
+
+submit -> queue -> dispatch (as soon as an instance is idle) -> instance's thread -> commit -> dispatch -> ...
+                                                                     raised -> each slice again, alone
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, Literal, Protocol, get_args
+
+from runtime.deadlines import Deadline
+from runtime.errors import DeadlineExceeded, Internal, TandemError, Unavailable
+from services.common.batching.admission import BatchAdmission, BatchLimits
+from services.common.batching.instance_thread import InstanceThread, Outcome, Run
+from services.common.batching.queue import BatchQueue
+from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice
+
+logger = logging.getLogger(__name__)
+
+End = Literal["finished", "cancelled", "failed"]
+ENDS: tuple[End, ...] = get_args(End)
+
+
+class BatchObserver(Protocol):
+    """Told, on the event loop, of each pass and of each request's one end."""
+
+    def passed(self, batch_size: int, seconds: float) -> None: ...
+
+    def ended(self, outcome: End, num_samples: int) -> None: ...
+
+
+class Batcher(Generic[Payload, Result]):
+    """Runs requests through one callable an instance, each in a thread of its own.
+
+    A callable gets the slices of a batch and returns one result a slice; for a slice that failed, an exception. If it
+    raises, each slice of the batch runs once more, alone, and only the requests whose slices raise again fail: one by
+    one and not by halves, because then no fault costs more than one extra pass a request. A TandemError reaches the
+    caller as it is, any other exception as Internal. If the batcher itself fails, every open request does, and
+    `wait_dead` tells why.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        runs: Sequence[Run[Payload, Result]],
+        limits: BatchLimits,
+        observer: BatchObserver,
+        num_spare: int = 0,
+    ) -> None:
+        """Of the instances, `num_spare` are there to have the next batch ready while the others compute.
+
+        They take full batches alone, as others may still join one that is not.
+        """
+        self._name = name
+        self._instances = [InstanceThread(f"{name} {number}", run, self._on_outcome) for number, run in enumerate(runs)]
+        self._limits = limits
+        self._observer = observer
+        self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued, limits.max_queued_of_caller)
+        self._num_spare = num_spare
+        self._admission = BatchAdmission(name, limits, self._queue, len(runs) - num_spare)
+        self._open: set[BatchRequest[Payload, Result]] = set()
+        self._idle: list[InstanceThread[Payload, Result]] = []
+        self._room = asyncio.Event()
+        self._dispatch_is_due = False
+        self._company_timer: asyncio.TimerHandle | None = None  # set while a batch waits for its delay
+        self._moved_at = 0.0
+        self._died: asyncio.Future[BaseException] | None = None
+        self._is_closed = True
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()  # kept, as to ask for it costs a system call
+        self._died = self._loop.create_future()
+        for instance in self._instances:
+            instance.start()
+        self._idle = list(self._instances)
+        self._is_closed = False
+
+    async def stop(self) -> None:
+        """Fail what is still open and wait for the passes in hand."""
+        self._close(Unavailable("the server is stopping"))
+        for instance in self._instances:
+            await instance.stop()
+
+    async def wait_dead(self) -> BaseException:
+        """Return what broke the batcher; by then every open request has failed."""
+        assert self._died is not None, "not started"  # noqa: S101
+        return await asyncio.shield(self._died)
+
+    def last_progress(self) -> float | None:
+        """Return when something last moved (monotonic seconds), or None while nothing is open."""
+        return self._moved_at if self._open else None
+
+    @property
+    def num_queued(self) -> int:
+        return self._queue.num_samples
+
+    @property
+    def num_open(self) -> int:
+        return len(self._open)
+
+    async def submit(
+        self, payload: Payload, num_samples: int, deadline: Deadline, caller: str = "", *, is_begun: bool = False
+    ) -> Batched[Result]:
+        """Run one request. Raises ResourceExhausted at once if it does not fit the queue, or would begin too late.
+
+        `caller` is whose turn it takes. With `is_begun`, as for the rest of a call that has had results, time is no
+        matter. A caller that is cancelled takes what is left of its request out of the queue.
+        """
+        if self._is_closed:
+            raise Unavailable(f"{self._name} does not run")
+        self._admission.check(caller, num_samples, deadline, is_begun)
+        request = self._accept(payload, num_samples, deadline, caller)
+        try:
+            return await request.future
+        finally:
+            self._end(request, "cancelled")
+
+    async def wait_for_room(self, num_samples: int, caller: str = "") -> None:
+        """Return when `num_samples` more of the caller would fit the queue just now; nothing is reserved.
+
+        Whatever their number, it returns when nothing waits.
+        """
+        while self._queue.num_samples and not (self._is_closed or self._admission.has_room(caller, num_samples)):
+            self._room.clear()
+            await self._room.wait()
+
+    def check_integrity(self) -> None:
+        """Raises AssertionError if queue and open requests disagree."""
+        self._queue.check_integrity()
+        assert all(one.request in self._open for one in self._queue.alone), "a closed request runs again"  # noqa: S101
+        waiting = sum(request.num_waiting for request in self._open)
+        assert waiting == self._queue.num_samples, f"{waiting} wait, {self._queue.num_samples} queued"  # noqa: S101
+
+    def _accept(
+        self, payload: Payload, num_samples: int, deadline: Deadline, caller: str
+    ) -> BatchRequest[Payload, Result]:
+        now = time.monotonic()
+        if not self._open:
+            self._moved_at = now
+        future: asyncio.Future[Batched[Result]] = self._loop.create_future()
+        request = BatchRequest(payload, num_samples, deadline, now, future, caller)
+        self._open.add(request)
+        self._queue.add(request)
+        self._dispatch_soon()
+        return request
+
+    def _dispatch_soon(self) -> None:
+        """Dispatch when the event loop has gone round, so that requests that arrive together ride together."""
+        if self._idle and not self._dispatch_is_due:
+            self._dispatch_is_due = True
+            self._loop.call_soon(self._guarded, self._dispatch)
+
+    def _end(self, request: BatchRequest[Payload, Result], outcome: End, error: TandemError | None = None) -> None:
+        """The only way out for a request: the first call counts."""
+        if request not in self._open:
+            return
+        self._open.remove(request)
+        self._queue.remove(request)
+        self._room.set()
+        if not request.future.done():
+            if error is None:
+                request.future.set_result(request.batched())
+            else:
+                request.future.set_exception(error)
+                request.future.exception()  # its caller may have gone in the same moment
+        elif request.future.cancelled():
+            outcome = "cancelled"
+        self._observer.ended(outcome, request.num_samples)
+
+    def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
+        """Run a step of the batcher itself; nobody may wait for ever because it failed."""
+        if self._is_closed:
+            return
+        try:
+            step(*arguments)
+        except Exception as error:
+            self._die(error)
+
+    def _dispatch(self) -> None:
+        """Give every idle instance a batch, while there is something to batch."""
+        self._dispatch_is_due = False
+        while self._idle and self._has_batch():
+            slices = self._take()
+            if slices:
+                self._give(self._idle.pop(), slices)
+
+    def _give(self, instance: InstanceThread[Payload, Result], slices: list[Slice[Payload, Result]]) -> None:
+        self._admission.gave(instance, sum(one.num_samples for one in slices))
+        instance.give(slices)
+
+    def _has_batch(self) -> bool:
+        if self._queue.alone:
+            return True
+        return self._queue.num_samples >= self._least_samples and not self._waits_for_company()
+
+    @property
+    def _least_samples(self) -> int:
+        """How many samples must wait before there is a batch for the next idle instance."""
+        return self._limits.max_batch_size if len(self._idle) <= self._num_spare else 1
+
+    def _waits_for_company(self) -> bool:
+        """Return whether the oldest request is still to wait for others; a timer then looks again."""
+        delay = self._limits.max_batch_delay_seconds
+        if not delay or self._queue.num_samples >= self._limits.max_batch_size:
+            return False
+        seconds_left = self._queue.oldest_at + delay - time.monotonic()
+        if seconds_left > 0:
+            self._look_again_in(seconds_left)
+        return seconds_left > 0
+
+    def _look_again_in(self, seconds: float) -> None:
+        if self._company_timer is not None:
+            self._company_timer.cancel()
+        self._company_timer = self._loop.call_later(seconds, self._guarded, self._dispatch)
+
+    def _take(self) -> list[Slice[Payload, Result]]:
+        """Return the next batch; idle instances share what there is."""
+        share = -(-self._queue.num_samples // max(1, len(self._idle) - self._num_spare))
+        size = min(self._limits.max_batch_size, share)
+        taken = self._queue.take(size, time.monotonic(), self._admission.pass_seconds(size))
+        for request in taken.expired:
+            self._end(request, "cancelled", DeadlineExceeded("before the work could be done"))
+        self._room.set()
+        return taken.slices
+
+    def _on_outcome(self, instance: InstanceThread[Payload, Result], outcome: Outcome[Payload, Result]) -> None:
+        self._guarded(self._go_on, instance, outcome)
+
+    def _go_on(self, instance: InstanceThread[Payload, Result], outcome: Outcome[Payload, Result]) -> None:
+        self._moved_at = time.monotonic()
+        slices, results = outcome.slices, outcome.results
+        if isinstance(results, BaseException) and not isinstance(results, Exception):
+            raise RuntimeError("an instance was told to end") from results
+        if isinstance(results, Exception):
+            self._take_apart(slices, results)
+        self._admission.ended(instance, is_ok=not isinstance(results, BaseException))
+        self._idle.append(instance)
+        self._dispatch()  # first, so that the instance is not idle while results are handed out
+        if not isinstance(results, BaseException):
+            self._commit(slices, results, outcome.started_at, outcome.ended_at)
+        if not self._open:
+            self.check_integrity()
+
+    def _take_apart(self, slices: list[Slice[Payload, Result]], error: Exception) -> None:
+        """Let each slice of a batch that failed run once more, alone; one that was alone ends its request."""
+        if len(slices) == 1:
+            self._fail(slices[0].request, error)
+            return
+        logger.warning("%s: a batch of %d requests failed; each runs again", self._name, len(slices), exc_info=error)
+        self._queue.add_alone(one for one in slices if one.request in self._open)
+
+    def _fail(self, request: BatchRequest[Payload, Result], error: Exception) -> None:
+        logger.error("%s: a request failed", self._name, exc_info=error)
+        self._end(request, "failed", error if isinstance(error, TandemError) else Internal())
+
+    def _commit(
+        self,
+        slices: list[Slice[Payload, Result]],
+        results: Sequence[Result | Exception],
+        started_at: float,
+        ended_at: float,
+    ) -> None:
+        batch_size = sum(one.num_samples for one in slices)
+        for one, result in zip(slices, results, strict=True):
+            if isinstance(result, Exception):
+                self._fail(one.request, result)
+                continue
+            one.request.add(one.start, result, Pass(started_at, ended_at, one.num_samples, batch_size))
+            if one.request.is_complete:
+                self._end(one.request, "finished")
+        self._observer.passed(batch_size, ended_at - started_at)
+
+    def _die(self, error: Exception) -> None:
+        logger.critical("%s: the batcher's loop died", self._name, exc_info=error)
+        self._close(Internal())
+        if self._died is not None and not self._died.done():
+            self._died.set_result(error)
+
+    def _close(self, error: TandemError) -> None:
+        self._is_closed = True
+        for request in list(self._open):
+            self._end(request, "failed", error)
+        self._room.set()

@@ -1,0 +1,158 @@
+"""The bounded queue of one batcher: who waits, in which order, and what makes up the next batch.
+
+Plain data without threads or event loop; a test can drive it step by step.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from runtime.rpc.caller import NOBODY
+from services.common.batching.request import BatchRequest, Payload, Result, Slice
+from services.common.fair_queue import FairQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Taken(Generic[Payload, Result]):
+    """What one look into the queue brought."""
+
+    slices: list[Slice[Payload, Result]]
+    expired: list[BatchRequest[Payload, Result]]
+
+
+class BatchQueue(Generic[Payload, Result]):
+    """Callers take turns, a request a turn, first come first served within each. A request that does not fit the batch
+    goes behind its caller's others for its rest, and the turn passes on.
+
+    Slices whose batch failed come before all others, each as a batch of its own. They count as taken, not as waiting.
+
+    Invariant: num_samples is the sum of what the requests in the queue still have waiting, and at most max_samples; so
+    it is for each caller, with at most max_samples_of_caller.
+    """
+
+    def __init__(self, max_samples: int, max_samples_of_caller: int | None = None) -> None:
+        self.max_samples = max_samples
+        self.max_samples_of_caller = max_samples if max_samples_of_caller is None else max_samples_of_caller
+        self.num_samples = 0
+        self._num_of_caller: Counter[str] = Counter()  # samples that wait; no entry for 0
+        self._requests: FairQueue[BatchRequest[Payload, Result]] = FairQueue()
+        self._alone: deque[Slice[Payload, Result]] = deque()
+
+    def has_room(self, num_samples: int) -> bool:
+        return self.num_samples + num_samples <= self.max_samples
+
+    def has_room_of_caller(self, caller: str, num_samples: int) -> bool:
+        """Return whether `num_samples` more are within the part of the queue that one caller may hold."""
+        return self._num_of_caller[caller] + num_samples <= self.max_samples_of_caller
+
+    def num_of_caller(self, caller: str) -> int:
+        """Return how many samples of the caller wait."""
+        return self._num_of_caller[caller]
+
+    def samples_ahead(self, caller: str, max_batch_size: int, num_turns_more: int = 1) -> float:
+        """Return about how many of the samples here are taken before a request that the caller adds now is.
+
+        They are all of its own, and what the others' turns bring until its own turn comes as often as it must:
+        `num_turns_more` times for the newcomer, once until it begins, and once a batch that it fills until it ends.
+        """
+        num_requests = self._requests.sizes()
+        turns = {each: max(num_requests[each], -(-num // max_batch_size)) for each, num in self._num_of_caller.items()}
+        num_turns = turns.pop(caller, 0) + num_turns_more
+        others = sum(self._num_of_caller[each] * min(1.0, num_turns / own) for each, own in turns.items())
+        return self._num_of_caller[caller] + others
+
+    @property
+    def num_callers(self) -> int:
+        """How many callers have samples here."""
+        return len(self._num_of_caller)
+
+    def mean_samples(self, caller: str) -> float:
+        """Return how many samples the waiting requests of a caller have on average, 1 without any."""
+        num_requests = self._requests.sizes()[caller]
+        return self._num_of_caller[caller] / num_requests if num_requests else 1.0
+
+    @property
+    def oldest_at(self) -> float:
+        """When the first of the waiting requests was accepted, monotonic seconds; the queue must not be empty."""
+        return min(request.accepted_at for request in self._requests)
+
+    @property
+    def alone(self) -> Sequence[Slice[Payload, Result]]:
+        """The slices that are next, each to make up a batch by itself."""
+        return self._alone
+
+    def add(self, request: BatchRequest[Payload, Result]) -> None:
+        self._requests.add(request)
+        self._count(request.caller, request.num_waiting)
+
+    def add_alone(self, slices: Iterable[Slice[Payload, Result]]) -> None:
+        """Let slices of a batch that failed make up the next batches, one each."""
+        self._alone.extend(slices)
+
+    def remove(self, request: BatchRequest[Payload, Result]) -> None:
+        """Take out what is left of the request; no effect if nothing of it waits."""
+        if self._alone:
+            self._alone = deque(one for one in self._alone if one.request is not request)
+        if self._requests.remove(request):
+            self._count(request.caller, -request.num_waiting)
+
+    def _count(self, caller: str, num_samples: int) -> None:
+        self.num_samples += num_samples
+        self._num_of_caller[caller] += num_samples
+        if not self._num_of_caller[caller]:
+            del self._num_of_caller[caller]
+
+    def take(self, max_samples: int, now: float, pass_seconds: float = 0.0) -> Taken[Payload, Result]:
+        """Return the next batch, of at most `max_samples` samples, and the requests that came too late for it.
+
+        While more wait than it holds, those are too late as well that would end past their deadline, in `pass_seconds`:
+        they would take places from others and be of no use. A slice that runs alone keeps the size that it had.
+        """
+        if self._alone:
+            return self._take_alone(now)
+        taken: Taken[Payload, Result] = Taken([], [])
+        room = max_samples
+        while room and self._requests:
+            request = self._requests.first
+            ends_at = now + (pass_seconds if self.num_samples > room else 0.0)
+            if request.deadline.instant <= ends_at:
+                self.remove(request)
+                taken.expired.append(request)
+                continue
+            taken.slices.append(request.take(room, now))
+            num_taken = taken.slices[-1].num_samples
+            room -= num_taken
+            self._count(request.caller, -num_taken)
+            self._requests.take(request)
+            if request.num_waiting:
+                self._requests.add(request)
+        return taken
+
+    def _take_alone(self, now: float) -> Taken[Payload, Result]:
+        taken: Taken[Payload, Result] = Taken([], [])
+        while self._alone and not taken.slices:
+            one = self._alone.popleft()
+            if one.request.deadline.instant <= now:
+                self.remove(one.request)
+                taken.expired.append(one.request)
+            else:
+                taken.slices.append(one)
+        return taken
+
+    def check_integrity(self) -> None:
+        """Raises AssertionError if the counts are not what the requests add up to."""
+        waiting = [request.num_waiting for request in self._requests]
+        assert all(count > 0 for count in waiting), f"a request with nothing left waits: {waiting}"  # noqa: S101
+        places = [(id(one.request), one.start) for one in self._alone]
+        assert len(set(places)) == len(places), "a slice is to run alone twice"  # noqa: S101
+        assert sum(waiting) == self.num_samples, f"{waiting} do not add up to {self.num_samples}"  # noqa: S101
+        assert 0 <= self.num_samples <= self.max_samples, f"{self.num_samples} of {self.max_samples}"  # noqa: S101
+        by_caller: Counter[str] = Counter()
+        for request in self._requests:
+            by_caller[request.caller] += request.num_waiting
+        assert dict(by_caller) == dict(self._num_of_caller), f"{by_caller}, but {self._num_of_caller}"  # noqa: S101
+        most = max((count for caller, count in by_caller.items() if caller != NOBODY), default=0)
+        assert most <= self.max_samples_of_caller, f"{most} of {self.max_samples_of_caller}"  # noqa: S101

@@ -1,0 +1,70 @@
+"""What a released image model's own pictures look like, class by class: the yardstick of the diversity watch.
+
+Written by `python -m training.release.diversity_baseline` as diversity.json into the model's folder. Knows nothing of
+how features are made or of what is done with the figures.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runtime.models import ModelError, sha256_of
+
+Kind = Literal["discriminator", "pixels"]
+
+ALL = "all"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class ClassBaseline(_Table):
+    """What the features of one class's pictures have."""
+
+    name: str
+    """The class; "all" for a model without classes."""
+    variance: float = Field(gt=0)
+    """Total variance: the sum over the features."""
+    distance: float = Field(gt=0)
+    """The distance that one in fifty pairs of pictures falls short of."""
+
+
+class DiversityBaseline(_Table):
+    """A diversity.json."""
+
+    features: Kind
+    """What was measured: what the model's discriminator says of a picture, or its pixels, see `pixel_features`."""
+    measured_for: dict[str, str]
+    """SHA-256 by file name of the weights that the figures belong to."""
+    num_images: int
+    """Pictures of each class that were measured."""
+    seed: int
+    """Seed that they were drawn from."""
+    alarm_variance_ratio: float = Field(gt=0, lt=1)
+    """A window that varies less than so many times the baseline is poor."""
+    alarm_nearest_ratio: float = Field(gt=0, lt=1)
+    """A window whose closest pair of a class is closer than so many times the class's distance is poor."""
+    classes: tuple[ClassBaseline, ...] = Field(min_length=1)
+    """One entry a class, in the order of the labels."""
+
+    def changed_files(self, folder: Path) -> list[str]:
+        """Return the names of the files in `folder` that are not those that were measured."""
+        return [file for file, digest in self.measured_for.items() if not _is(folder / file, digest)]
+
+
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256_of(path) == digest
+
+
+def load_baseline(path: Path, class_names: tuple[str, ...]) -> DiversityBaseline:
+    """Read a diversity.json. Raises ModelError if it is none, or not one of these classes."""
+    try:
+        baseline = DiversityBaseline.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ModelError(f"{path}: {error}") from None
+    found, wanted = [each.name for each in baseline.classes], list(class_names or (ALL,))
+    if found != wanted:
+        raise ModelError(f"{path}: expected the classes {', '.join(wanted)}, found {', '.join(found)}")
+    return baseline

@@ -1,0 +1,1 @@
+"""Images as they travel: encodings, messages, sizes and layouts."""

@@ -1,0 +1,77 @@
+"""Between the contract's ImageBatch and a model's images, checked; used by both services."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import InvalidArgument
+from runtime.models import ImageSpec
+from services.common.images.encoding import Encoding, Images, check_png, decode_png, decode_raw, encode_png, raw_bytes
+from tandem.common.v1 import images_pb2
+
+ENCODINGS: dict[int, Encoding] = {
+    images_pb2.ENCODING_UNSPECIFIED: "uint8",
+    images_pb2.ENCODING_RAW_UINT8: "uint8",
+    images_pb2.ENCODING_RAW_FLOAT32: "float32",
+    images_pb2.ENCODING_PNG: "png",
+}
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+
+_PROTO_ENCODINGS: dict[str, images_pb2.Encoding] = {
+    "uint8": images_pb2.ENCODING_RAW_UINT8,
+    "float32": images_pb2.ENCODING_RAW_FLOAT32,
+    "png": images_pb2.ENCODING_PNG,
+}
+
+
+def checked_encoding(field: str, value: int, spec: ImageSpec) -> Encoding:
+    """Return the encoding that a request names. Raises InvalidArgument."""
+    if value not in ENCODINGS:
+        raise InvalidArgument(field, value, ", ".join(images_pb2.Encoding.keys()))
+    if ENCODINGS[value] == "png":
+        check_png(field, spec.shape[2])
+    return ENCODINGS[value]
+
+
+def decoded_images(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> Images:
+    """Return the images of a request, 1 to `max_count` of them. Raises InvalidArgument."""
+    encoding = checked_encoding(f"{field}.encoding", batch.encoding, spec)
+    shape = tuple(batch.shape)
+    if len(shape) != 4 or shape[1:] != spec.shape:
+        raise InvalidArgument(f"{field}.shape", list(shape), f"[count, {', '.join(map(str, spec.shape))}]")
+    count = shape[0]
+    if not 1 <= count <= max_count:
+        raise InvalidArgument(f"{field}.shape[0]", count, f"1 to {max_count}")
+    if encoding != "png":
+        return decode_raw(field, batch.data, count, encoding, spec)
+    if len(batch.png) != count:
+        raise InvalidArgument(f"{field}.png", f"{len(batch.png)} files", f"{count}, as {field}.shape says")
+    return decode_png(field, batch.png, spec)
+
+
+def checked_classes(field: str, labels: Sequence[int], num_classes: int) -> npt.NDArray[np.int64]:
+    """Return the classes of a request. Raises InvalidArgument."""
+    for label in labels:
+        if not 0 <= label < num_classes:
+            raise InvalidArgument(field, label, f"0 to {num_classes - 1}")
+    return np.fromiter(labels, np.int64, len(labels))
+
+
+def fill_image_batch(batch: images_pb2.ImageBatch, parts: Sequence[Pixels], encoding: Encoding) -> None:
+    """Put the pixels of all parts, each [N, H, W, C], into an empty message: float32 for that encoding, else uint8.
+
+    A message is filled where it lies because protobuf copies every message that is put into another one.
+    """
+    describe_images(batch, parts, encoding)
+    if encoding == "png":
+        for pixels in parts:
+            batch.png.extend(encode_png(pixels))  # type: ignore[arg-type]
+    else:
+        batch.data = raw_bytes(parts)
+
+
+def describe_images(batch: images_pb2.ImageBatch, parts: Sequence[Pixels], encoding: Encoding) -> None:
+    """Say in an empty message what images it has: all that `fill_image_batch` does besides the images themselves."""
+    batch.shape.extend((sum(len(pixels) for pixels in parts), *parts[0].shape[1:]))
+    batch.encoding = _PROTO_ENCODINGS[encoding]

@@ -1,0 +1,126 @@
+"""The GanService: protobuf in, batcher, protobuf out."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+from runtime.errors import InvalidArgument, ReplyTooLarge
+from runtime.rpc.rpc import Call
+from services.common.bounds import check_int
+from services.common.images.sizes import max_image_bytes
+from services.gan.api.look_ahead import Room, made_ahead
+from services.gan.api.rendering import aside, discriminate_response, sample_reply
+from services.gan.api.reply import SamplePart, SampleReply
+from services.gan.api.reply_size import check_images, check_verdicts, images_a_part
+from services.gan.api.timeline import Timeline
+from services.gan.api.validation import drawing, exhibits
+from services.gan.drawing import Drawing
+from services.gan.image_model import ImageModel
+from services.gan.metrics import GanMetrics
+from services.gan.settings import GanSettings
+from services.gan.worker import GanWorker
+from tandem.gan.v1 import gan_pb2
+
+
+class GanServicer:
+    """Serves what the worker has loaded; see runtime.rpc.rpc for who calls these methods."""
+
+    def __init__(self, worker: GanWorker, settings: GanSettings, metrics: GanMetrics) -> None:
+        self._worker = worker
+        self._max_images_per_request = settings.max_images_per_request
+        self._max_images_per_stream = settings.max_images_per_stream
+        self._max_reply_bytes = settings.max_reply_bytes
+        self._max_part_bytes = settings.max_part_bytes
+        self._room = Room(settings.max_ahead_bytes)
+        self._metrics = metrics
+
+    async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> SampleReply:
+        model = self._worker.get(request.model)
+        call.model = model.name
+        self._check_count(request.count)
+        wanted = drawing(request, model.image, self._max_images_per_request)
+        check_images("count", wanted.count, model.image, wanted.encoding, self._max_reply_bytes)
+        timeline = _timeline(call)
+        reply = await _draw(model, wanted, range(wanted.count), call, timeline)
+        await self._conclude(model, reply.message, wanted.count, call, timeline)
+        return reply
+
+    async def sample_stream(self, request: gan_pb2.SampleStreamRequest, call: Call) -> AsyncIterator[SamplePart]:
+        model = self._worker.get(request.sample.model)
+        call.model = model.name
+        wanted = drawing(request.sample, model.image, self._max_images_per_stream, "sample.")
+        size = self._images_a_part(request, model, wanted)
+        timeline = _timeline(call)
+        rows = (range(first, min(first + size, wanted.count)) for first in range(0, wanted.count, size))
+        # Enough to keep every instance busy while the reader is served, and no more.
+        max_ahead = -(-(model.num_instances + 1) * model.max_batch_size // size)
+        coroutines = (_draw(model, wanted, each, call, timeline) for each in rows)
+        part_bytes = size * max_image_bytes(model.image.shape, wanted.encoding)
+        parts = made_ahead(coroutines, max_ahead, self._room, part_bytes)
+        async with contextlib.aclosing(parts):
+            async for reply in parts:
+                if reply.message.first_index + reply.images.shape[0] == wanted.count:
+                    await self._conclude(model, reply.message, wanted.count, call, timeline)
+                yield SamplePart(reply)
+
+    async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
+        model = self._worker.get(request.model)
+        call.model = model.name
+        if model.judge is None:
+            raise InvalidArgument("model", model.name, "a model with a discriminator (see ListModels)")
+        shown = await asyncio.to_thread(exhibits, request, model.image, self._max_images_per_request)
+        check_verdicts(len(shown.images), model.feature_dim, self._max_reply_bytes)
+        timeline = _timeline(call)
+        batched = await model.judge.submit(shown, len(shown.images), call.deadline, call.owner)
+        timeline.add_batched(batched)
+        response = await aside(len(shown.images), discriminate_response, batched.results)
+        now = time.monotonic()
+        timeline.add_encode(batched.passes[-1].ended_at, now)
+        response.timings.CopyFrom(timeline.timings(now - call.received_at).message())
+        return response
+
+    async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
+        return gan_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
+
+    def _check_count(self, count: int) -> None:
+        """Raises ReplyTooLarge for a count that a stream may have and one reply may not."""
+        if self._max_images_per_request < count <= self._max_images_per_stream:
+            accepted = f"1 to {self._max_images_per_request}; SampleStream sends up to {self._max_images_per_stream}"
+            raise ReplyTooLarge("count", count, accepted)
+
+    def _images_a_part(self, request: gan_pb2.SampleStreamRequest, model: ImageModel, wanted: Drawing) -> int:
+        """Return the images a part: the caller's choice, else what certainly fits a message. Raises InvalidArgument."""
+        is_chosen = request.HasField("images_per_message")
+        max_bytes = self._max_part_bytes if is_chosen else self._max_reply_bytes
+        most = images_a_part(model.image, wanted.encoding, model.max_batch_size, max_bytes)
+        return check_int("images_per_message", request.images_per_message, 1, most) if is_chosen else most
+
+    async def _conclude(
+        self, model: ImageModel, response: gan_pb2.SampleResponse, count: int, call: Call, timeline: Timeline
+    ) -> None:
+        """Measure the whole request once: for the reply and for the histograms."""
+        timings = await aside(count, timeline.timings, time.monotonic() - call.received_at)
+        self._metrics.backend.observe_timings(model.name, timings, call.trace_id)
+        response.timings.CopyFrom(timings.message())
+
+
+def _timeline(call: Call) -> Timeline:
+    """Return what has passed of a call whose request has been read and found good."""
+    timeline = Timeline()
+    timeline.add_queue(call.received_at, call.started_at)
+    timeline.add_encode(call.started_at, time.monotonic())
+    return timeline
+
+
+async def _draw(model: ImageModel, wanted: Drawing, rows: range, call: Call, timeline: Timeline) -> SampleReply:
+    """Draw the images `rows` of what is wanted, as one part of the reply."""
+    if rows.start:
+        # A full queue refuses a request at its beginning, not in its middle.
+        await model.batcher.wait_for_room(len(rows), call.owner)
+    batched = await model.batcher.submit((wanted, rows), len(rows), call.deadline, call.owner, is_begun=rows.start > 0)
+    timeline.add_batched(batched)
+    reply = await sample_reply(wanted, batched.results, rows.start)
+    reply.message.fingerprint = model.fingerprint
+    timeline.add_encode(batched.passes[-1].ended_at, time.monotonic())
+    return reply

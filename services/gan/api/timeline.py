@@ -1,0 +1,99 @@
+"""Where a request's time went: intervals by phase, each instant counted once.
+
+The passes of a large request overlap each other, and encoding overlaps computing; a sum of durations would exceed what
+the caller waited. So an instant counts for the first of these that it belongs to: compute, encode, batch wait, queue.
+"""
+
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+from runtime.metrics import Timings
+from services.common.batching.request import Batched
+
+Interval = tuple[float, float]  # monotonic seconds, start <= end
+Phases = tuple[float, float, float, float]  # seconds of compute, encode, batch wait, queue
+
+
+class Timeline:
+    """The intervals of one request."""
+
+    def __init__(self) -> None:
+        self._compute: set[Interval] = set()
+        self._encode: list[Interval] = []
+        self._batch_wait: set[Interval] = set()
+        self._queue: list[Interval] = []
+        self._num_samples = 0
+        self._sum_batch_sizes = 0
+
+    def add_batched(self, batched: Batched[Any]) -> None:
+        """Enter what the batcher measured of the request or of a part of it."""
+        for one in batched.passes:
+            self._compute.add((one.started_at, one.ended_at))
+            self._num_samples += one.num_samples
+            self._sum_batch_sizes += one.num_samples * one.batch_size
+        self._batch_wait.add((batched.taken_at, batched.passes[-1].ended_at))
+        self._queue.append((batched.accepted_at, batched.taken_at))
+
+    def add_encode(self, start: float, end: float) -> None:
+        self._encode.append((start, end))
+
+    def add_queue(self, start: float, end: float) -> None:
+        """Enter time in which nothing was done for the request, as before its handler began."""
+        self._queue.append((start, end))
+
+    def timings(self, total_seconds: float) -> Timings:
+        compute, encode, batch_wait, queue = self._phases_in_turn() or self._phases()
+        return Timings(
+            compute_seconds=compute,
+            encode_seconds=encode,
+            batch_wait_seconds=batch_wait,
+            queue_seconds=queue,
+            total_seconds=total_seconds,
+            mean_batch_size=self._sum_batch_sizes / max(1, self._num_samples),
+        )
+
+    def _phases(self) -> Phases:
+        covered: list[Interval] = []
+        seconds = [0.0]
+        for phase in (self._compute, self._encode, self._batch_wait, self._queue):
+            covered.extend(phase)
+            seconds.append(union_seconds(covered))
+        compute, encode, batch_wait, queue = (after - before for before, after in pairwise(seconds))
+        return compute, encode, batch_wait, queue
+
+    def _phases_in_turn(self) -> Phases | None:
+        """Return the phases of what rode in one pass, in which nothing overlaps; None if it was more than that.
+
+        Most requests are such, and this takes a third of the time.
+        """
+        if len(self._compute) != 1 or len(self._batch_wait) != 1:
+            return None
+        (began, ended), ((taken, done),) = *self._compute, self._batch_wait
+        if not taken <= began <= ended <= done:
+            return None
+        end = -math.inf
+        for start, stop in sorted((*self._encode, *self._queue, (taken, done))):
+            if start < end:
+                return None
+            end = stop
+        encode, queue = _sum_seconds(self._encode), _sum_seconds(self._queue)
+        return ended - began, encode, done - taken - (ended - began), queue
+
+
+def _sum_seconds(intervals: Iterable[Interval]) -> float:
+    total = 0.0
+    for start, end in intervals:
+        total += end - start
+    return total
+
+
+def union_seconds(intervals: Iterable[Interval]) -> float:
+    """Return how much time the intervals cover together."""
+    total, covered_until = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        if end > covered_until:
+            total += end - max(start, covered_until)
+            covered_until = end
+    return total

@@ -1,0 +1,83 @@
+"""From a request's protobuf fields to checked domain values; every range of gan.proto is enforced here."""
+
+import math
+import secrets
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import InvalidArgument
+from runtime.models import ImageSpec
+from services.common.bounds import check_bounds, check_int
+from services.common.images.messages import checked_classes, checked_encoding, decoded_images
+from services.gan.discriminator import Exhibits
+from services.gan.drawing import Drawing
+from tandem.gan.v1 import gan_pb2
+
+MIN_TRUNCATION = 0.1
+MAX_TRUNCATION = 10.0
+MAX_DISCRIMINATED_IMAGES = 1024
+# Latents are normal values: those drawn from a seed stay below 9. A hundred leaves room for experiments and is far from
+# where float32 overflows inside a network (fashion-gan draws finite pixels up to 1e37).
+MAX_LATENT = 100.0
+
+
+def drawing(request: gan_pb2.SampleRequest, spec: ImageSpec, max_count: int, prefix: str = "") -> Drawing:
+    """Return what the request asks for, with defaults filled in. Raises InvalidArgument."""
+    count = check_int(f"{prefix}count", request.count if request.HasField("count") else 1, 1, max_count)
+    num_classes = len(spec.class_names)
+    encoding = checked_encoding(f"{prefix}encoding", request.encoding, spec)
+    has_latents = request.HasField("latents")
+    return Drawing(
+        count=count,
+        latent_dim=spec.latent_dim,
+        num_classes=num_classes,
+        encoding=encoding,
+        seed=0 if has_latents else request.seed if request.HasField("seed") else secrets.randbits(63),
+        truncation=_truncation(f"{prefix}truncation", request, has_latents),
+        explicit_labels=_drawn_labels(f"{prefix}labels", request.labels, count, num_classes),
+        explicit_vectors=_vectors(f"{prefix}latents.values", request, count, spec.latent_dim) if has_latents else None,
+    )
+
+
+def exhibits(request: gan_pb2.DiscriminateRequest, spec: ImageSpec, max_count: int) -> Exhibits:
+    """Return the images and classes to judge. Raises InvalidArgument."""
+    images = decoded_images("images", request.images, spec, min(max_count, MAX_DISCRIMINATED_IMAGES))
+    num_classes = len(spec.class_names)
+    if len(request.labels) != (len(images) if num_classes else 0):
+        accepted = f"{len(images)}, one an image" if num_classes else "none: the model has no classes"
+        raise InvalidArgument("labels", f"{len(request.labels)} labels", accepted)
+    return Exhibits(images, checked_classes("labels", request.labels, num_classes) if num_classes else None)
+
+
+def _truncation(field: str, request: gan_pb2.SampleRequest, has_latents: bool) -> float | None:
+    if not request.HasField("truncation"):
+        return None
+    value = request.truncation
+    if has_latents:
+        raise InvalidArgument(field, value, "none with explicit latents")
+    if not (math.isfinite(value) and MIN_TRUNCATION <= value <= MAX_TRUNCATION):
+        raise InvalidArgument(field, value, f"{MIN_TRUNCATION:g} to {MAX_TRUNCATION:g}")
+    return value
+
+
+def _drawn_labels(field: str, labels: Sequence[int], count: int, num_classes: int) -> npt.NDArray[np.int64] | None:
+    if not labels:
+        return None
+    if not num_classes:
+        raise InvalidArgument(field, f"{len(labels)} labels", "none: the model has no classes")
+    if len(labels) not in (1, count):
+        raise InvalidArgument(field, f"{len(labels)} labels", f"none, one, or {count}: one an image")
+    classes = checked_classes(field, labels, num_classes)
+    return classes if len(classes) == count else np.repeat(classes, count)
+
+
+def _vectors(field: str, request: gan_pb2.SampleRequest, count: int, latent_dim: int) -> npt.NDArray[np.float32]:
+    values = np.array(request.latents.values, dtype=np.float32)
+    if len(values) != count * latent_dim:
+        accepted = f"{count * latent_dim}: {latent_dim} for each of {count} images"
+        raise InvalidArgument(field, f"{len(values)} numbers", accepted)
+    accepted = f"{-MAX_LATENT:g} to {MAX_LATENT:g}"
+    check_bounds(values, -MAX_LATENT, MAX_LATENT, lambda place: f"{field}[{place[0]}]", accepted)
+    return values.reshape(count, latent_dim)

@@ -1,0 +1,1 @@
+"""`tandem bench` and `tandem race`: measuring."""

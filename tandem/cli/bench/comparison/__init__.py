@@ -1,0 +1,1 @@
+"""`tandem bench compare`: both paradigms with matched work."""

@@ -1,0 +1,1 @@
+"""`tandem bench fit`: service curves, and what they predict."""

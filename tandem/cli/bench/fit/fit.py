@@ -1,0 +1,119 @@
+"""`tandem bench fit`: service curves, what they predict, and whether the prediction holds."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tandem.cli.bench.folder import ResultFolder
+from tandem.cli.bench.grouped import grouped
+from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, Seed, timestamp
+from tandem.cli.bench.showing import show_crossover
+from tandem.cli.bench.stages import stages
+from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.options import ADDRESS, Address
+from tandem.cli.packages import REPORT_PACKAGES, need_packages
+from tandem.cli.terminal import Terminal
+from tandem.measure.generator.generator import generator
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.crossover import Settings
+from tandem.measure.results.files import check_writable, read_as
+from tandem.measure.setting_errors import checked
+
+FILE_NAME = "crossover.json"
+_FIT, _CHECK = "Fit", "Check"
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Fields of tandem.measure.results.crossover.Settings, as people give them."""
+
+    concurrency: Annotated[
+        int, typer.Option(help="Callers of a closed loop that finds the most that comes out.", rich_help_panel=_FIT)
+    ] = 64
+    climb_seconds: Annotated[
+        float, typer.Option(help="Length of an open loop whose rate climbs to that.", rich_help_panel=_FIT)
+    ] = 6.0
+    num_rounds: Annotated[
+        int, typer.Option("--rounds", help="How often each model's load climbs.", rich_help_panel=_FIT)
+    ] = 2
+    slo_seconds: Annotated[
+        float,
+        typer.Option("--slo", metavar="SECONDS", help="Objective: 99 of 100 images within it.", rich_help_panel=_CHECK),
+    ] = 0.25
+    check_shares: Annotated[
+        str,
+        typer.Option(
+            metavar="S,S,...",
+            help="Rates of the held-out open loops, of the capacity predicted.",
+            rich_help_panel=_CHECK,
+        ),
+    ] = "0.5,0.7,0.85,1,1.15"
+    check_seconds: Annotated[float, typer.Option(help="Each of them.", rich_help_panel=_CHECK)] = 5.0
+    text_model: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Measure this language model, too, for illustration: its length is free."),
+    ] = ""
+    seed: Seed = 0
+
+
+@grouped
+def fit(
+    models: ModelOptions,
+    options: FitOptions,
+    streamed: Annotated[bool, typer.Option("--streamed", help="Ask for streams; unary calls by default.")] = False,
+    compare_file: Annotated[
+        Path | None, typer.Option("--compare", dir_okay=False, help="A `tandem bench compare` result: tells the cost.")
+    ] = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", file_okay=False, help=rf"Folder.  \[default: {RESULTS_DIR}/fit-TIME]")
+    ] = None,
+    address: Address = ADDRESS,
+) -> None:
+    """Fit service curves, predict the capacity within an objective, and check that in runs the fit has not seen.
+
+    sequential: t0 + L * t_step(batch); parallel: t0 + t_batch(batch). Says at which load, batch and length parallel
+    wins, on p50, p99, throughput and cost. Writes crossover.json, and the document of each run beside it.
+    """
+    terminal = Terminal()
+    with friendly_errors(terminal, address):
+        settings = {**vars(options), "delivery": "streamed" if streamed else "unary"}
+        comparison = None if compare_file is None else read_as(compare_file, Comparison)
+        folder = ResultFolder(out_dir or RESULTS_DIR / f"fit-{timestamp()}", terminal)
+        code = asyncio.run(fitted(address, models.names, settings, comparison, folder, terminal))
+        terminal.note(f"documents: {folder.path}")
+    if code:
+        raise typer.Exit(code)
+
+
+async def fitted(
+    address: str,
+    models: tuple[str, str],
+    settings: dict[str, Any],
+    comparison: Comparison | None,
+    folder: ResultFolder,
+    terminal: Terminal,
+) -> int:
+    """Carry the fit out, keep and show its document; return the exit code. Raises TandemRpcError and ExpectedError."""
+    need_packages("report", *REPORT_PACKAGES)
+    from tandem.measure.studies.crossover.crossover import crossover
+    from tandem.measure.studies.crossover.runs import BrokenOff, Models, conductor
+
+    asked = checked(Settings, settings)
+    check_writable(folder.path / FILE_NAME)
+    with stages(terminal) as stage:
+        try:
+            async with generator(address, stage.stop) as source:
+                run = conductor(source, stage.progressed, folder.keep_run)
+                found = await crossover(run, Models(*models), asked, comparison, stage.named, address)
+        except BrokenOff as error:
+            terminal.fail(str(error))
+            return INTERRUPTED if stage.stop.is_set() else FAILED
+    found = found.model_copy(update={"runs": tuple(folder.runs)})
+    is_kept = folder.keep(FILE_NAME, found)
+    show_crossover(found, terminal)
+    if stage.stop.is_set():
+        return INTERRUPTED
+    return 0 if found.is_sound and is_kept else FAILED

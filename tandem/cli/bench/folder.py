@@ -1,0 +1,40 @@
+"""A folder of results: documents are written as they come, so that what was measured is kept whatever comes after."""
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from tandem.cli.bench.measuring import keep_document
+from tandem.cli.terminal import Terminal
+from tandem.measure.generator.run import Outcome
+from tandem.measure.report.sources import Sources
+
+RUNS = "runs"
+
+
+class ResultFolder:
+    """Documents of load runs go into `runs/`, all others beside it. What can't be written goes to standard output.
+
+    `sources`: all of them, for a report.
+    """
+
+    def __init__(self, path: Path, terminal: Terminal) -> None:
+        self.path = path
+        self.runs: list[str] = []
+        self.sources = Sources()
+        self._terminal = terminal
+
+    def clear(self) -> None:
+        """Take away the documents of an earlier measurement: a report must not mix them with new ones."""
+        for path in (*self.path.glob("*.json"), *(self.path / RUNS).glob("*.json")):
+            path.unlink()
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def keep_run(self, name: str, outcome: Outcome) -> None:
+        file = f"{RUNS}/{name}.json"
+        if self.keep(file, outcome.document):
+            self.runs.append(file)
+
+    def keep(self, name: str, document: BaseModel) -> bool:
+        self.sources.add(name, document)
+        return keep_document(document, self.path / name, self._terminal)

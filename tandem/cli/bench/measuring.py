@@ -1,0 +1,43 @@
+"""What every command of `tandem bench` that puts load on a server does: run and keep."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from pydantic import BaseModel
+
+from tandem.cli.bench.progress import shown_progress
+from tandem.cli.terminal import Terminal
+from tandem.measure.generator.generator import Generator
+from tandem.measure.generator.run import Outcome
+from tandem.measure.results.files import write_document
+from tandem.measure.scenario import Scenario
+
+
+async def measured(
+    source: Generator, scenario: Scenario, terminal: Terminal, requests: Sequence[Sequence[bytes]] = ()
+) -> tuple[Outcome, bool]:
+    """Carry a scenario out, progress on display; return what it came to, and whether Ctrl-C broke it off.
+
+    `requests`: as `Generator.run` takes them.
+    """
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, source.stop.set)
+    try:
+        with shown_progress(terminal, scenario) as show:
+            return await source.run(scenario, requests=requests, on_progress=show), source.stop.is_set()
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def keep_document(document: BaseModel, path: Path, terminal: Terminal) -> bool:
+    """Write the document; if that fails, say so and print it, so that nothing measured is lost."""
+    try:
+        write_document(path, document)
+    except OSError as error:
+        terminal.fail(f"cannot write {path}: {error.strerror or error}; the document is on standard output instead")
+        typer.echo(document.model_dump_json())
+        return False
+    return True

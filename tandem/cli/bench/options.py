@@ -1,0 +1,175 @@
+"""Options that the commands of `tandem bench` have in common, and the scenario they come to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from tandem.cli.options import JUDGE_DIR
+from tandem.measure.scenario import ClosedLoop, Door, OpenLoop, Scenario, Work
+from tandem.measure.setting_errors import explained
+from tandem.measure.work_text import parse_work
+
+LOAD, LIMITS = "Load", "Generator"
+_WHAT, _AGAINST, _METERS = "What to compare", "Quality", "CPU time"
+DEFAULT_WORK, DEFAULT_DOOR_WORK = "images", "text"
+DEFAULT_SECONDS = 10.0
+RESULTS_DIR = Path("out/bench")
+
+
+def _checked(text: str) -> str:
+    try:
+        parse_work(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
+def _all_checked(texts: list[str] | None) -> list[str] | None:
+    return [_checked(text) for text in texts] if texts else None
+
+
+WorkTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--work",
+        "-w",
+        metavar="KIND[,KEY=VALUE...]",
+        callback=_all_checked,
+        help=(
+            "What to ask for; repeat it for a mix. KIND: text, picture (of a sequential image model) or images. Then"
+            " streamed or unary, model=NAME, weight=W, tokens=LENGTHS and prompt=LENGTHS (text), images=LENGTHS,"
+            " classes=N (images by a door),"
+            " deadline=S, slo=S, slo-first=S, cancel=SHARE, cancel-after=LOW:HIGH (seconds). LENGTHS: N,"
+            rf" uniform:LOW:HIGH, geometric:MEAN or choice:8:64:256.  \[default: {DEFAULT_WORK}]"
+        ),
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of arrivals, lengths, cancels and requests.", rich_help_panel=LOAD)]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How long a load lasts, how it is spaced, and what the generator may use for it."""
+
+    arrivals: Annotated[
+        Literal["poisson", "constant"],
+        typer.Option(help="How an open loop's requests are spaced.", rich_help_panel=LOAD),
+    ] = "poisson"
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            rich_help_panel=LOAD,
+            help=rf"How long, warm-up not counted.  \[default: {DEFAULT_SECONDS:g}, without --requests]",
+        ),
+    ] = None
+    requests: Annotated[int | None, typer.Option(help="How many, warm-up not counted.", rich_help_panel=LOAD)] = None
+    warm_up: Annotated[
+        float, typer.Option(metavar="SECONDS", help="The same load before, left out.", rich_help_panel=LOAD)
+    ] = 2.0
+    seed: Seed = 0
+    drain: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="Longest wait for what is under way at the end.", rich_help_panel=LIMITS),
+    ] = 60.0
+    processes: Annotated[int, typer.Option(help="Processes that share the load.", rich_help_panel=LIMITS)] = 1
+    connections: Annotated[int, typer.Option(help="Connections of each process.", rich_help_panel=LIMITS)] = 4
+    max_outstanding: Annotated[
+        int,
+        typer.Option(help="Requests under way in a process; what is due beyond is dropped.", rich_help_panel=LIMITS),
+    ] = 4000
+
+    def scenario(self, works: Sequence[Work], load: OpenLoop | ClosedLoop, round_number: int = 0) -> Scenario:
+        """Return the scenario; each round has a seed of its own. Raises ValueError that names field, value and what is
+        accepted.
+        """
+        has_no_end = self.duration is None and self.requests is None
+        with explained():
+            return Scenario(
+                works=tuple(works),
+                load=load,
+                duration_seconds=DEFAULT_SECONDS if has_no_end else self.duration,
+                num_requests=self.requests,
+                warm_up_seconds=self.warm_up,
+                drain_seconds=self.drain,
+                num_processes=self.processes,
+                connections_per_process=self.connections,
+                max_outstanding_per_process=self.max_outstanding,
+                seed=self.seed + round_number,
+            )
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which pair of models draws the images."""
+
+    sequential_model: Annotated[
+        str, typer.Option(help=r"A sequential image model. \[default: the only one]", rich_help_panel=_WHAT)
+    ] = ""
+    parallel_model: Annotated[
+        str, typer.Option(help=r"A parallel one of the same images. \[default: the only one]", rich_help_panel=_WHAT)
+    ] = ""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.sequential_model, self.parallel_model
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """What the quality of images is measured with."""
+
+    judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_AGAINST)] = JUDGE_DIR
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Other images than Fashion-MNIST, as for `models evaluate`.", rich_help_panel=_AGAINST),
+    ] = None
+
+
+_PAGE = "Its metrics page; found by itself where the gateway is at the default port."
+_Page = Annotated[str | None, typer.Option(metavar="HOST:PORT", help=_PAGE, rich_help_panel=_METERS)]
+
+
+@dataclass(frozen=True)
+class MeterOptions:
+    """Where servers tell of their CPU time."""
+
+    gateway_metrics: _Page = None
+    sequential_metrics: _Page = None
+    parallel_metrics: _Page = None
+
+    @property
+    def pages(self) -> dict[str, str]:
+        return {name.removesuffix("_metrics"): page for name, page in vars(self).items() if page is not None}
+
+
+def parsed_works(texts: Sequence[str] | None, door: Door = "tandem", model: str = "") -> tuple[Work, ...]:
+    """Return the works, of Tandem's own protocol or by a door. Raises ValueError."""
+    usual = DEFAULT_WORK if door == "tandem" else DEFAULT_DOOR_WORK
+    works = tuple(parse_work(text, door, model) for text in texts or [usual])
+    if door == "tandem" and any(work.num_classes is not None for work in works):
+        raise typer.BadParameter("classes=N belongs to --door: Tandem's own models tell how many they have")
+    return works
+
+
+def open_loop(rate: float, arrivals: str, end_rate: float | None = None) -> OpenLoop:
+    """Return an open loop. Raises ValueError."""
+    values: dict[str, Any] = {"rate_per_second": rate, "arrivals": arrivals, "end_rate_per_second": end_rate}
+    with explained():
+        return OpenLoop(**values)
+
+
+def closed_loop(concurrency: int, end_concurrency: float | None = None) -> ClosedLoop:
+    """Return a closed loop. Raises ValueError."""
+    values: dict[str, Any] = {"concurrency": concurrency, "end_concurrency": end_concurrency}
+    with explained():
+        return ClosedLoop(**values)
+
+
+def timestamp() -> str:
+    """Return the time as part of a file's name."""
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

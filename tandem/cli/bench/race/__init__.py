@@ -1,0 +1,1 @@
+"""`tandem race`: a comparison to watch."""

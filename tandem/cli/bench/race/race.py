@@ -1,0 +1,43 @@
+"""`tandem race`: the same picture from both models, side by side and live; a short comparison without load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.cli.bench.comparison.comparing import PRESETS, compared, settings_of
+from tandem.cli.bench.grouped import grouped
+from tandem.cli.bench.options import ModelOptions
+from tandem.cli.bench.race.display import RaceDisplay
+from tandem.cli.bench.showing import show_race
+from tandem.cli.options import ADDRESS, Address
+from tandem.cli.terminal import Terminal
+from tandem.measure.studies.comparison.request import Request
+
+
+@grouped
+def race(
+    models: ModelOptions,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each of the four ways is asked.")] = PRESETS[
+        "race"
+    ].num_pairs,
+    control: Annotated[
+        bool,
+        typer.Option("--control/--no-control", help="Ask the unary ways once more, to see how far chance goes."),
+    ] = True,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of classes, seeds and the order.")] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the figures here.")] = None,
+    address: Address = ADDRESS,
+) -> None:
+    """Ask both paradigms for the same picture, again and again, and time them: the same work, one request at a time.
+
+    Each round asks in four ways, in random order, for a picture of one class: in sequence and in parallel, streamed and
+    in one reply. `tandem bench compare` goes on from here: under load, with costs and quality.
+    """
+    terminal = Terminal()
+    settings = settings_of("race", num_pairs=rounds, seed=seed, control=control)
+    found = compared(terminal, RaceDisplay(terminal, rounds), Request(address, *models.names, settings), json_file)
+    show_race(found.content, terminal)
+    found.end()

@@ -1,0 +1,59 @@
+"""`tandem bench report`: results as one HTML file and pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.packages import REPORT_PACKAGES, need_packages
+from tandem.cli.terminal import Terminal
+from tandem.expected_errors import ExpectedError
+from tandem.measure import formats
+from tandem.measure.report.sources import Sources, read_sources
+
+DEFAULT_OUT = Path("out/report.html")
+
+
+def report(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULT...", help="Documents of `tandem bench`, or folders with them."),
+    ],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The HTML file.")] = DEFAULT_OUT,
+    png_dir: Annotated[
+        Path | None, typer.Option("--png", file_okay=False, help=r"Folder of the PNGs.  \[default: OUT without .html]")
+    ] = None,
+) -> None:
+    """Write results as one HTML file that needs no network, and PNGs of its main charts.
+
+    Takes load runs, a comparison, a fit and a growth, whatever there is. Files that are none of these are listed with
+    the reason; ends with 1 if there are such.
+    """
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        is_whole = written(read_sources(results), out, png_dir or out.with_suffix(""), terminal)
+    if not is_whole:
+        raise typer.Exit(FAILED)
+
+
+def written(sources: Sources, out: Path, png_dir: Path, terminal: Terminal) -> bool:
+    """Write the report; return whether every document could be used. Raises ExpectedError and OSError."""
+    need_packages("report", *REPORT_PACKAGES)
+    from tandem.measure.report.report import write_report
+    from tandem.measure.report.story import tell
+
+    if not sources.documents:
+        reasons = "; ".join(f"{each.name}: {each.reason}" for each in sources.rejected) or "no .json files there"
+        raise ExpectedError(f"nothing to report: {reasons}")
+    pngs = write_report(sources, out, png_dir)
+    story = tell(sources)
+    for sentence in story.sentences:
+        terminal.out.print(formats.printable(sentence), markup=False, soft_wrap=True)
+    for warning in story.warnings:
+        terminal.fail(formats.printable(warning))
+    for each in sources.rejected:
+        terminal.note(formats.printable(f"{each.name}: {each.reason}"))
+    typer.echo(out)
+    terminal.note(f"{out.stat().st_size / 2**20:.1f} MiB; {len(pngs)} PNGs in {png_dir}")
+    return not sources.rejected

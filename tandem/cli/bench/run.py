@@ -1,0 +1,121 @@
+"""`tandem bench run`: one load, its table, and its document."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.cli.bench.door import DoorOptions
+from tandem.cli.bench.grouped import grouped
+from tandem.cli.bench.measuring import keep_document, measured
+from tandem.cli.bench.method import MethodOptions
+from tandem.cli.bench.options import LOAD, RESULTS_DIR, RunOptions, WorkTexts, closed_loop, open_loop, timestamp
+from tandem.cli.bench.showing import show_run, tell_run_problems
+from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.options import ADDRESS, Address
+from tandem.cli.terminal import Terminal
+from tandem.measure.generator.generator import generator
+from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.slices import control_of, slice_of
+from tandem.measure.results.files import check_writable, write_requests
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
+
+DEFAULT_RATE = 10.0
+
+
+@grouped
+def run(
+    *,
+    work: WorkTexts = None,
+    door: DoorOptions,
+    method: MethodOptions,
+    rate: Annotated[
+        float | None,
+        typer.Option(help=rf"Open loop: requests/s.  \[default: {DEFAULT_RATE:g}]", rich_help_panel=LOAD),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Closed loop instead: callers, one request each at a time.", rich_help_panel=LOAD)
+    ] = None,
+    ramp_to: Annotated[
+        float | None,
+        typer.Option(help="Rate, or callers, at the end: a linear ramp over the duration.", rich_help_panel=LOAD),
+    ] = None,
+    options: RunOptions,
+    control: Annotated[
+        bool,
+        typer.Option(
+            "--control",
+            rich_help_panel=LOAD,
+            help="The load twice more, in alternating slices: how large must a difference be to mean anything here?",
+        ),
+    ] = False,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", dir_okay=False, help=rf"The document.  \[default: {RESULTS_DIR}/TIME.json]"),
+    ] = None,
+    jsonl_file: Annotated[
+        Path | None, typer.Option("--jsonl", dir_okay=False, help="Write a JSON line of each request here.")
+    ] = None,
+    address: Address = ADDRESS,
+) -> None:
+    """Put one load on a server and measure what it does.
+
+    An open loop by default: requests start when they are due, and latency counts from then. Ends with 1 if anything
+    failed or the generator itself was not good enough, with 130 on Ctrl-C; what was measured is kept.
+    """
+    terminal = Terminal()
+    with friendly_errors(terminal, address):
+        works, messages = asyncio.run(method.works(address, work, door))
+        scenario = options.scenario(works, _load(rate, concurrency, ramp_to, options.arrivals))
+        path = json_file or RESULTS_DIR / f"{timestamp()}.json"
+        for file in (path, jsonl_file):
+            if file is not None:
+                check_writable(file)
+        outcome, is_interrupted = asyncio.run(_measured(address, scenario, messages, control, terminal))
+        is_kept = _report(outcome, path, jsonl_file, terminal)
+    if is_interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if not (is_kept and outcome.is_good):
+        raise typer.Exit(FAILED)
+
+
+def _load(rate: float | None, concurrency: int | None, ramp_to: float | None, arrivals: str) -> OpenLoop | ClosedLoop:
+    if rate is not None and concurrency is not None:
+        raise typer.BadParameter("give one of --rate (open loop) and --concurrency (closed loop)")
+    if concurrency is not None:
+        return closed_loop(concurrency, ramp_to)
+    return open_loop(DEFAULT_RATE if rate is None else rate, arrivals, ramp_to)
+
+
+async def _measured(
+    address: str, scenario: Scenario, messages: tuple[tuple[bytes, ...], ...], has_control: bool, terminal: Terminal
+) -> tuple[Outcome, bool]:
+    if has_control:
+        slice_of(scenario)  # before the run, not after it
+    async with generator(address) as source:
+        outcome, is_interrupted = await measured(source, scenario, terminal, messages)
+        if not has_control or is_interrupted:
+            return outcome, is_interrupted
+        terminal.note("control: the same load twice more, in slices")
+        found = await control_of(source, outcome.document.scenario, messages)
+        document = outcome.document.model_copy(update={"control": found})
+        return replace(outcome, document=document), source.stop.is_set()
+
+
+def _report(outcome: Outcome, path: Path, jsonl_file: Path | None, terminal: Terminal) -> bool:
+    """Show and keep everything; return whether all files could be written."""
+    document = outcome.document
+    show_run(document, terminal)
+    is_kept = keep_document(document, path, terminal)
+    if is_kept:
+        terminal.note(f"document: {path}")
+    if jsonl_file is not None:
+        try:
+            write_requests(jsonl_file, document.scenario, outcome.record)
+        except OSError as error:
+            terminal.fail(f"cannot write {jsonl_file}: {error.strerror or error}")
+            is_kept = False
+    tell_run_problems(document, terminal)
+    return is_kept

@@ -1,0 +1,50 @@
+"""Where a measurement of many runs is, on a terminal: what runs now, for how long, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from tandem.cli.terminal import Terminal
+from tandem.measure.generator.workers import Progress as Counts
+
+
+class Stage:
+    """`stop` is set by Ctrl-C; whoever measures looks at it."""
+
+    def __init__(self, progress: Progress, terminal: Terminal) -> None:
+        self.stop = asyncio.Event()
+        self._progress = progress
+        self._terminal = terminal
+        self._task = progress.add_task("", total=None, counts="")
+
+    def named(self, text: str) -> None:
+        self._progress.update(self._task, description=text, counts="")
+        if self._progress.disable:
+            self._terminal.note(text)
+
+    def progressed(self, counts: Counts) -> None:
+        self._progress.update(self._task, counts=f"{counts.counts.get('ok', 0):,} answers")
+
+
+@contextmanager
+def stages(terminal: Terminal) -> Iterator[Stage]:
+    """Yield a display; while it lasts, Ctrl-C sets its `stop`. Call it where an event loop runs."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[counts]}"),
+        TimeElapsedColumn(),
+    )
+    loop = asyncio.get_running_loop()
+    with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
+        stage = Stage(progress, terminal)
+        loop.add_signal_handler(signal.SIGINT, stage.stop.set)
+        try:
+            yield stage
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)

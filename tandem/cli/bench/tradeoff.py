@@ -1,0 +1,104 @@
+"""`tandem bench tradeoff`: everything in one go: compare, fit with its load curves and its check, report."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tandem.cli.bench.comparison.comparing import Compared, compared, settings_of
+from tandem.cli.bench.comparison.progress import ProgressBar
+from tandem.cli.bench.fit.fit import fitted
+from tandem.cli.bench.folder import ResultFolder
+from tandem.cli.bench.grouped import grouped
+from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
+from tandem.cli.bench.report import written
+from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.options import ADDRESS, Address
+from tandem.cli.packages import REPORT_PACKAGES, need_packages
+from tandem.cli.terminal import Terminal
+from tandem.measure.studies.comparison.request import Request
+
+COMPARISON = "comparison.json"
+REPORT = "report.html"
+SHORT: dict[str, Any] = {
+    "climb_seconds": 6.0,
+    "check_shares": (0.5, 0.7, 0.85, 1.0, 1.15),
+    "check_seconds": 4.0,
+}
+THOROUGH: dict[str, Any] = {
+    "climb_seconds": 20.0,
+    "num_rounds": 6,
+    "check_shares": (0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1, 1.3),
+    "check_seconds": 20.0,
+}
+
+
+@grouped
+def tradeoff(
+    models: ModelOptions,
+    quality: JudgeOptions,
+    meters: MeterOptions,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Some 25 minutes instead of 3: longer runs, more loads, more pictures.")
+    ] = False,
+    slo: Annotated[
+        float, typer.Option(min=0.001, max=60, metavar="SECONDS", help="Objective: 99 of 100 pictures within it.")
+    ] = 0.25,
+    out_dir: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of all results.")] = Path(
+        "out/tradeoff"
+    ),
+    address: Address = ADDRESS,
+) -> None:
+    """Measure everything that a report shows, and write it: what drawing in sequence costs, and what it buys.
+
+    Compares the two models on the same work, fits service curves, checks their prediction in open loops, and writes
+    report.html and PNGs. Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
+    """
+    terminal = Terminal()
+    folder = ResultFolder(out_dir, terminal)
+    with friendly_errors(terminal, address):
+        need_packages("report", *REPORT_PACKAGES)
+        folder.clear()
+        (folder.path / REPORT).unlink(missing_ok=True)
+        num_images = None if quality.reference is not None or _has_real_images(terminal) else 0
+    terminal.note("1 of 3: compare, both models in turn")
+    preset = settings_of("thorough" if thorough else "short", slo_seconds=slo, quality_images=num_images)
+    request = Request(address, *models.names, preset, quality.judge, quality.reference, meters.pages)
+    comparison = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
+    folder.sources.add(COMPARISON, comparison.content)
+    codes = [comparison.code]
+    try:
+        if not comparison.content.is_partial:
+            terminal.note("2 of 3: fit, predict, check")
+            codes.append(_fit(request, {**(THOROUGH if thorough else SHORT), "slo_seconds": slo}, comparison, folder))
+    finally:  # whatever the fit raises: what was measured by then is worth a report
+        terminal.note("3 of 3: report")
+        with friendly_errors(terminal, address):
+            is_whole = written(folder.sources, folder.path / REPORT, folder.path / "pictures", terminal)
+            codes.append(0 if is_whole else FAILED)
+    for code in (INTERRUPTED, FAILED):
+        if code in codes:
+            raise typer.Exit(code)
+
+
+def _fit(request: Request, settings: dict[str, Any], comparison: Compared, folder: ResultFolder) -> int:
+    """Return the exit code."""
+    terminal, names = comparison.terminal, (request.sequential, request.parallel)
+    with friendly_errors(terminal, request.address):
+        return asyncio.run(fitted(request.address, names, settings, comparison.content, folder, terminal))
+    return FAILED  # never reached: friendly_errors raises
+
+
+def _has_real_images(terminal: Terminal) -> bool:
+    """Return whether quality can be measured; all the rest is worth measuring without it, so it is said and no more."""
+    from tandem.measure.quality.reference import fashion_mnist
+
+    try:
+        fashion_mnist()
+    except FileNotFoundError as error:
+        terminal.note(f"quality will not be measured: {error}")
+        return False
+    return True

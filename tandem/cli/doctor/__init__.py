@@ -1,0 +1,1 @@
+"""`tandem doctor`: what this machine offers."""

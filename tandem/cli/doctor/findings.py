@@ -1,0 +1,229 @@
+"""What this machine offers, found out piece by piece. Each finding is a name, a value, and whether it is well."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from runtime.models import ModelRepository
+from runtime.settings import cache_folder
+from tandem.cli.doctor.tiny_onnx import identity_model
+from tandem.cli.models.weights import weights_state
+from tandem.cli.servers.envoy import envoy_version
+from tandem.cli.servers.plan import Ports
+from tandem.cli.servers.ports import is_free, listener
+
+CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16", "sve")
+PORT_USES = (
+    "gateway gRPC",
+    "gateway web page",
+    "sequential gRPC",
+    "sequential metrics",
+    "parallel gRPC",
+    "parallel metrics",
+)
+COMPILERS = ("c++", "g++", "clang++")
+COMMAND_SECONDS = 10
+SILENT = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `tandem doctor`; `is_well` None is neither good nor bad."""
+
+    name: str
+    value: str
+    is_well: bool | None = None
+
+
+def machine() -> Iterator[Finding]:
+    """Python, processor, memory, compiler."""
+    yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", True)
+    cpu_info = _read("/proc/cpuinfo")
+    yield Finding("processor", _value_of(cpu_info, "model name") or platform.processor() or "unknown")
+    flags = f"{_value_of(cpu_info, 'flags')} {_value_of(cpu_info, 'Features')}".split()
+    yield Finding("cpu features", ", ".join(name for name in CPU_FEATURES if name in flags) or "none that matter here")
+    yield Finding("cores", _cores())
+    yield Finding("memory", _memory())
+    yield _compiler()
+
+
+def _cores() -> str:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota, _, period = _read("/sys/fs/cgroup/cpu.max").strip().partition(" ")
+    limit = f", a container's limit of {int(quota) / int(period):g}" if quota.isdecimal() and period else ""
+    return f"{usable} usable of {os.cpu_count()}{limit}"
+
+
+def _memory() -> str:
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = os.sysconf("SC_PHYS_PAGES") * page
+    available = _value_of(_read("/proc/meminfo"), "MemAvailable").removesuffix(" kB")
+    limit = _read("/sys/fs/cgroup/memory.max").strip()
+    parts = [f"{total / 2**30:.1f} GiB"]
+    if available.isdecimal():
+        parts.append(f"{int(available) / 2**20:.1f} GiB available")
+    if limit.isdecimal():
+        parts.append(f"a container's limit of {int(limit) / 2**30:.1f} GiB")
+    return ", ".join(parts)
+
+
+def _compiler() -> Finding:
+    found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    if found is None:
+        return Finding("C++ compiler", "none; the native kernel needs one at its first start")
+    run = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
+    return Finding("C++ compiler", f"{found}: {(run.stdout or run.stderr).partition(chr(10))[0]}", run.returncode == 0)
+
+
+def libraries() -> Iterator[Finding]:
+    """Envoy, torch, the native kernel, and each provider that ONNX Runtime was built with: does it really run?"""
+    yield _envoy()
+    missing = [name for name in ("torch", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        yield Finding(
+            ", ".join(missing), "not installed; a client needs neither, `pip install '.[servers]'` brings them"
+        )
+        return
+    import torch
+
+    device = f"CUDA: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "no CUDA device"
+    threads = f"{torch.get_num_threads()} threads, {torch.get_num_interop_threads()} between operators"
+    yield Finding("torch", f"{torch.__version__}, {device}, {threads}", True)
+    yield _native_kernel()
+    yield _http2()
+    import onnxruntime
+
+    yield Finding("onnxruntime", f"{onnxruntime.__version__} ({_onnxruntime_package()})", True)
+    onnxruntime.set_default_logger_severity(SILENT)
+    for provider in onnxruntime.get_available_providers():
+        yield _provider(onnxruntime, provider)
+    yield openvino()
+
+
+def _envoy() -> Finding:
+    try:
+        return Finding("envoy", f"{envoy_version()}, the gateway's proxy", True)
+    except OSError as error:
+        return Finding("envoy", f"none, so there is no gateway: {error}", False)
+
+
+def _native_kernel() -> Finding:
+    """Compile it, if that has not been done, and load it."""
+    from runtime.compiled.recipe import LibraryUnavailable
+    from services.ar.compute.native.opening import open_kernel
+
+    try:
+        library = open_kernel(cache_folder() / "kernels")
+    except LibraryUnavailable as error:
+        return Finding("native kernel", f"none, sequential models run as torch has them, far slower: {error}", False)
+    return Finding("native kernel", f"runs, for {library.tandem_instruction_set().decode()}", True)
+
+
+def _http2() -> Finding:
+    """Compile the HTTP/2 server, if that has not been done, and load it."""
+    from runtime.compiled.recipe import LibraryUnavailable
+    from runtime.http2.opening import open_http2
+
+    try:
+        open_http2()
+    except LibraryUnavailable as error:
+        return Finding("HTTP/2 server", f"grpcio's, several times the cost a call: {error}", False)
+    return Finding("HTTP/2 server", "native, with nghttp2; grpcio's where there is TLS", True)
+
+
+def _provider(onnxruntime: Any, provider: str) -> Finding:
+    """Run the tiny model on one provider: what is compiled in may still lack its libraries or its device."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = SILENT
+    try:
+        session = onnxruntime.InferenceSession(identity_model(), options, providers=[provider], enable_fallback=0)
+        runs_on = session.get_providers()[0]
+        session.run(None, {"x": [1.0]})
+    except Exception as error:  # a provider may raise anything of its own
+        return Finding(f"  {provider}", f"compiled in, does not run here ({type(error).__name__})")
+    if runs_on != provider:
+        return Finding(f"  {provider}", "compiled in, does not run here (its libraries or its device are missing)")
+    return Finding(f"  {provider}", "runs", True)
+
+
+def openvino() -> Finding:
+    """OpenVINO, and the precisions that it computes in by instructions of this processor."""
+    from services.common.runtimes import openvino_session
+
+    if not openvino_session.is_installed():
+        return Finding("openvino", "not installed; generators run by ONNX Runtime, which is slower on most processors")
+    precisions = ", ".join(openvino_session.native_precisions())
+    return Finding("openvino", f"{openvino_session.version()}, native here: {precisions}", True)
+
+
+def calibrations(folder: Path) -> Iterator[Finding]:
+    """How the generators that lie ready would run here: as calibrated before, or not calibrated yet."""
+    from services.common.machine import this_machine
+    from services.common.runtimes.calibration.store import CalibrationStore
+    from services.common.runtimes.onnx_file import digest_of
+
+    store = CalibrationStore(cache_folder() / "calibrations")
+    for model in ModelRepository(folder):
+        if model.spec.generator is None or weights_state(model) != "here":
+            continue
+        found = store.of_model(digest_of(model.path(model.spec.generator)), this_machine())
+        if not found:
+            yield Finding(model.name, "not calibrated on this machine yet; the first start does it, in seconds")
+        for each in found:
+            speeds = each.chosen_trial.samples_per_second if each.chosen_trial else {}
+            fast = ", ".join(f"{speed:.0f} images/s at {size}" for size, speed in speeds.items())
+            yield Finding(model.name, f"{each.configuration.name}{f': {fast}' if fast else ''}", True)
+
+
+def _onnxruntime_package() -> str:
+    for name in ("onnxruntime-gpu", "onnxruntime"):
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    return "of unknown origin"
+
+
+def ports() -> Iterator[Finding]:
+    """The default ports: free, or who listens there."""
+    for use, port in zip(PORT_USES, astuple(Ports()), strict=True):
+        name = f"port {port} ({use})"
+        if is_free(port):
+            yield Finding(name, "free", True)
+        else:
+            yield Finding(name, f"in use by {listener(port) or 'a process that cannot be seen from here'}", False)
+
+
+def models(folder: Path) -> Iterator[Finding]:
+    """The models of the repository and whether their weights are here."""
+    repository = ModelRepository(folder)
+    if not repository.names():
+        yield Finding("models", f"none in {folder}/", False)
+    for model in repository:
+        state = weights_state(model)
+        yield Finding(model.name, state, state == "here" or None)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _value_of(text: str, key: str) -> str:
+    """Return the value of the first "key : value" line."""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""

@@ -1,0 +1,1 @@
+"""`tandem models` and `tandem collapse`: the model repository, and how good its models are."""

@@ -1,0 +1,128 @@
+"""`tandem models add`: a language model from a file, a folder or Hugging Face's hub into the repository."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+
+from runtime.models import NAME_PATTERN, SamplingSpec
+from tandem.cli.failures import friendly_errors
+from tandem.cli.options import MODELS_DIR, ModelsDir
+from tandem.cli.packages import need_packages
+from tandem.cli.terminal import Terminal
+from tandem.expected_errors import ExpectedError
+
+if TYPE_CHECKING:
+    from services.ar.model.checkpoint import Checkpoint
+    from services.ar.model.cost import Cost
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_HUB_FILES = ("*.safetensors", "*.json", "*.jinja")
+_EXAMPLE_TOKENS = 16_384  # the servers' cache, unless told otherwise
+
+
+def add(
+    source: Annotated[
+        str, typer.Argument(help="A GGUF file, a Hugging Face directory, or the id of a model on its hub (OWNER/NAME).")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help=r"Name of the model's folder.  \[default: made of the source's]")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="SPDX licence of the weights.")] = "unknown",
+    models_dir: ModelsDir = MODELS_DIR,
+) -> None:
+    """Add a language model: open it, read all of its weights once, say what it takes, and write its model.toml.
+
+    The weights stay where they are. A model that the servers would refuse is refused here, in the same words.
+    """
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        need_packages("servers", "gguf", "safetensors", "torch", "tokenizers")
+        path = _weights(source, terminal)
+        folder = models_dir / _checked_name(name or _name_of(source))
+        if folder.exists():
+            raise ExpectedError(f"{folder}: is there already; --name gives another name")
+        from services.ar.model.cost import cost_of
+        from services.ar.model.weights import open_checkpoint
+
+        checkpoint = open_checkpoint(path)
+        if checkpoint.tokenizer is None:
+            raise ExpectedError(f"{path}: has no tokenizer.json, which a language model needs")
+        terminal.note(f"reading the weights of {path}")
+        cost = cost_of(checkpoint)
+        folder.mkdir(parents=True)
+        text = _model_toml(path, licence, source) + _recommended_sampling(path)
+        (folder / "model.toml").write_text(text, encoding="utf-8")
+        typer.echo(_in_words(checkpoint, cost))
+        typer.echo(f"{folder}: serve it with `tandem up --models-dir {models_dir} --sequential-model {folder.name}`")
+
+
+def _weights(source: str, terminal: Terminal) -> Path:
+    """Return where the weights are; those of the hub are fetched into its cache. Raises ExpectedError."""
+    path = Path(source).expanduser()
+    if path.exists():
+        return path.resolve()
+    if not _HUB_ID.fullmatch(source):
+        raise ExpectedError(f"{source}: no such file or folder, and no id of the form OWNER/NAME")
+    need_packages("servers", "huggingface_hub")
+    from huggingface_hub import snapshot_download
+
+    terminal.note(f"fetching {source} from Hugging Face's hub")
+    try:
+        return Path(snapshot_download(source, allow_patterns=list(_HUB_FILES)))
+    except Exception as error:  # of the hub's client, of its HTTP library, and of the operating system
+        why = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise ExpectedError(
+            f"{source}: could not be fetched from Hugging Face's hub ({why}); without a network, copy the model "
+            "here by other means and give its path"
+        ) from None
+
+
+def _name_of(source: str) -> str:
+    stem = Path(source).name.removesuffix(".gguf").lower()
+    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")[:64]
+
+
+def _checked_name(name: str) -> str:
+    if not NAME_PATTERN.fullmatch(name):
+        raise ExpectedError(f"--name is {name!r}; accepted: 1 to 64 of a-z, 0-9 and ._-, a letter or digit first")
+    return name
+
+
+def _model_toml(path: Path, licence: str, source: str) -> str:
+    kind = "huggingface" if path.is_dir() else "gguf"
+    values = {"kind": "transformer", "modality": "text", "licence": licence, "description": f"Added from {source}"}
+    lines = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in {**values, kind: str(path)}.items())
+    return "".join(lines)
+
+
+def _recommended_sampling(path: Path) -> str:
+    """Return the table of what generation_config.json recommends, empty if it says nothing that can be taken."""
+    from services.ar.model.json_file import read_object
+
+    found = read_object(path / "generation_config.json", is_optional=True) if path.is_dir() else {}
+    if found.get("do_sample") is False:
+        return ""
+    values = {name: found[name] for name in SamplingSpec.model_fields if isinstance(found.get(name), (int, float))}
+    try:
+        SamplingSpec(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field, file = str(first["loc"][0]), path / "generation_config.json"
+        raise ExpectedError(f"{file}: {field} is {values[field]}: {first['msg'].lower()}") from None
+    return "".join(("\n[sampling]\n", *(f"{name} = {value}\n" for name, value in values.items()))) if values else ""
+
+
+def _in_words(checkpoint: Checkpoint, cost: Cost) -> str:
+    cache = cost.cache_of_a_token * _EXAMPLE_TOKENS
+    chat = "a chat template" if checkpoint.chat_template else "no chat template"
+    return (
+        f"{cost.num_weights / 1e6:,.0f} M weights, mostly {checkpoint.dtype}: {cost.weights / 1e6:,.0f} MB in memory; "
+        f"KV cache {cost.cache_of_a_token / 1024:,.0f} KiB a token, {cache / 1e6:,.0f} MB for {_EXAMPLE_TOKENS:,}; "
+        f"contexts of up to {checkpoint.config.max_context_tokens:,} tokens; {chat}"
+    )

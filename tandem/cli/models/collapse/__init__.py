@@ -1,0 +1,1 @@
+"""`tandem collapse`: whether monitoring notices a generator whose images all look alike."""

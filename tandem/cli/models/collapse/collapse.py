@@ -1,0 +1,166 @@
+"""`tandem collapse`: GANs that have lost their variety, served beside the healthy one, and which instruments notice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from rich.progress import Progress
+
+from runtime.models import ModelRepository
+from tandem.cli.failures import INTERRUPTED, friendly_errors
+from tandem.cli.models.collapse.models import HEALTHY, VARIANTS, write_models
+from tandem.cli.models.collapse.report import NOTES, Case, collapse_table, gallery
+from tandem.cli.options import MODELS_DIR, ModelsDir
+from tandem.cli.servers.child import ChildSpec
+from tandem.cli.servers.plan import PARALLEL
+from tandem.cli.servers.ports import HOST, free_ports
+from tandem.cli.servers.restarts import NEVER
+from tandem.cli.servers.stack import Stack
+from tandem.cli.servers.startup_display import StartupDisplay
+from tandem.cli.servers.supervise import KILL_AFTER_SECONDS, LOG_FOLDER, run_stack
+from tandem.cli.terminal import Terminal
+from tandem.cli.use.pictures import show_picture
+from tandem.client import AsyncTandemClient
+from tandem.client.images import Images
+from tandem.measure.report.tables.writers import terminal_table
+from tandem.measure.results.metrics_page import Page, read
+
+if TYPE_CHECKING:  # brings onnxruntime, which the other commands need not wait for
+    from tandem.measure.quality.judge import Judge
+
+MODEL, JUDGE_MODEL = "fashion-gan", "fashion-judge"
+DIVERSITY_EVERY = 4
+SHOWN_CLASS = 2
+DRAIN_SECONDS = 2.0
+POLL_SECONDS = 0.2
+
+Pixels = npt.NDArray[np.uint8]
+Features = npt.NDArray[np.float64]
+
+
+def collapse(
+    images: Annotated[int, typer.Option(min=1000, max=100_000, help="Images to draw from each generator.")] = 4000,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the pictures go.")] = Path("out/collapse.png"),
+    models_dir: ModelsDir = MODELS_DIR,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the process's log.")] = False,
+) -> None:
+    """Serve a healthy GAN and three collapsed ones; see what FID says and what the diversity watch says."""
+    terminal = Terminal()
+    with friendly_errors(terminal), tempfile.TemporaryDirectory() as folder:
+        repository = ModelRepository(models_dir)
+        write_models(repository.get(MODEL), Path(folder))
+        [judge_file] = repository.get(JUDGE_MODEL).spec.files
+        lesson = Lesson(images, repository.get(JUDGE_MODEL).path(judge_file), out, terminal)
+        display = StartupDisplay(terminal, [PARALLEL], verbose)
+        grace_seconds = DRAIN_SECONDS + KILL_AFTER_SECONDS
+        stack = Stack([[lesson.service(Path(folder))]], LOG_FOLDER, display, grace_seconds, NEVER)
+        code = asyncio.run(run_stack(stack, display, terminal, lesson.run))
+        raise typer.Exit(code if lesson.is_complete or code else INTERRUPTED)
+
+
+class Lesson:
+    """Draws from each generator in turn and reads the instruments."""
+
+    def __init__(self, num_images: int, judge_file: Path, out: Path, terminal: Terminal) -> None:
+        self.is_complete = False
+        self._num_images = num_images
+        self._judge_file = judge_file
+        self._out = out
+        self._terminal = terminal
+        self._port, self._metrics_port = free_ports(2)
+
+    def service(self, models_dir: Path) -> ChildSpec:
+        """Return the one process: the parallel backend with every variant."""
+        flags = {
+            "--port": str(self._port),
+            "--metrics-port": str(self._metrics_port),
+            "--models-dir": str(models_dir),
+            "--models": json.dumps(list(VARIANTS)),
+            "--diversity-every": str(DIVERSITY_EVERY),
+            "--diversity-max-per-second": "1e6",  # each of the images drawn here is to be seen
+            "--drain-seconds": f"{DRAIN_SECONDS:g}",
+        }
+        words = [word for flag in flags.items() for word in flag]
+        return ChildSpec(PARALLEL, (sys.executable, "-m", "services.gan", *words), f"{HOST}:{self._port}")
+
+    async def run(self) -> int:
+        from tandem.measure.quality.judge import Judge
+
+        total = self._num_images * (len(VARIANTS) + 1)
+        err = self._terminal.err
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+            task = progress.add_task("drawing", total=total)
+            drawn = await self._draw_all(lambda count: progress.advance(task, count))
+        page = await self._settled_metrics()
+        cases = await asyncio.to_thread(_cases, drawn, page, Judge(self._judge_file))
+        self._show(cases)
+        self.is_complete = True
+        return 0
+
+    async def _draw_all(self, advance: Callable[[int], None]) -> dict[str, list[Images]]:
+        """Return what each generator drew; under "" what the healthy one drew from another seed, as the reference."""
+        drawn: dict[str, list[Images]] = {}
+        async with AsyncTandemClient(f"{HOST}:{self._port}") as client:
+            for seed, (key, model) in enumerate([("", HEALTHY), *((name, name) for name in VARIANTS)]):
+                drawn[key] = []
+                async for part in client.sample_stream(self._num_images, model=model, seed=seed, encoding="uint8"):
+                    drawn[key].append(part)
+                    advance(len(part))
+        return drawn
+
+    async def _settled_metrics(self) -> Page:
+        """Return the metrics once the watch has looked at all that it took."""
+        before: list[float] = []
+        while True:
+            page = await asyncio.to_thread(read, f"{HOST}:{self._metrics_port}")
+            seen = page.values("tandem_diversity_images_total")
+            if seen == before:
+                return page
+            before = seen
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _show(self, cases: list[Case]) -> None:
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        gallery(cases, num_columns=20, num_rows=2).save(self._out, format="PNG")
+        show_picture(self._terminal.out, gallery(cases, num_columns=6, num_rows=1))
+        self._terminal.out.print(terminal_table(collapse_table(cases)))
+        for note in NOTES:
+            self._terminal.note(note)
+        typer.echo(self._out)
+
+
+def _cases(drawn: dict[str, list[Images]], page: Page, judge: Judge) -> list[Case]:
+    _, reference = judge.look(_pixels(drawn.pop(""))[..., 0])
+    return [_case(name, parts, reference, page, judge) for name, parts in drawn.items()]
+
+
+def _case(name: str, parts: list[Images], reference: Features, page: Page, judge: Judge) -> Case:
+    from tandem.measure.quality.distances import frechet_distance
+
+    pixels = _pixels(parts)
+    labels = np.concatenate([part.labels for part in parts])
+    guesses, features = judge.look(pixels[..., 0])
+    prefix = "tandem_diversity"
+    return Case(
+        name=name,
+        fid=frechet_distance(features, reference),
+        accuracy=float((guesses == labels).mean()),
+        variance_ratio=min(page.values(f"{prefix}_variance_ratio", model=name, **{"class": "all"})),
+        nearest_ratio=min(page.values(f"{prefix}_nearest_ratio", model=name)),
+        variance_alarms=sum(page.values(f"{prefix}_alarms_total", model=name, kind="variance")),
+        duplicate_alarms=sum(page.values(f"{prefix}_alarms_total", model=name, kind="duplicates")),
+        images=pixels[labels == SHOWN_CLASS],
+    )
+
+
+def _pixels(parts: list[Images]) -> Pixels:
+    return np.concatenate([part.pixels for part in parts])

@@ -1,0 +1,1 @@
+"""`tandem models evaluate`: the quality of an image model."""

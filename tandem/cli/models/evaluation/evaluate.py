@@ -1,0 +1,105 @@
+"""`tandem models evaluate`: how good a model's images are, drawn through the gateway and measured here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from runtime.models import Model, ModelRepository
+from tandem.cli.failures import friendly_errors
+from tandem.cli.models.evaluation.table import evaluation_text
+from tandem.cli.options import ADDRESS, JUDGE_DIR, MODELS_DIR, Address, ModelsDir
+from tandem.cli.packages import need_packages
+from tandem.cli.terminal import Terminal
+
+if TYPE_CHECKING:  # brings onnxruntime and scikit-learn, which the other commands need not wait for
+    from tandem.measure.quality.protocol import Protocol
+
+FEW_SAMPLES = 2000
+"""Below this the bias of FID outweighs most differences between models."""
+_DRAW, _MEASURE = "How to draw", "What to measure against"
+
+
+def evaluate(
+    name: Annotated[str, typer.Argument(help="An image model behind the gateway, of either paradigm.")],
+    num_samples: Annotated[
+        int, typer.Option(min=1, help="Images, as many of each class.", rich_help_panel=_DRAW)
+    ] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Same seed, same images.", rich_help_panel=_DRAW)] = 1,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, max=10, help="For a sequential model.", rich_help_panel=_DRAW)
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0, max=1, help="For a sequential model.", rich_help_panel=_DRAW)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="For a sequential model that takes steps.", rich_help_panel=_DRAW)
+    ] = None,
+    truncation: Annotated[
+        float | None, typer.Option(min=0.1, max=10, help="For a parallel model.", rich_help_panel=_DRAW)
+    ] = None,
+    judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_MEASURE)] = JUDGE_DIR,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="Other images than Fashion-MNIST: an .npz file with train_images, train_labels, test_images,"
+            " test_labels; uint8 [N, H, W].",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(file_okay=False, help=r"Where the results go.  \[default: the model's folder]")
+    ] = None,
+    models_dir: ModelsDir = MODELS_DIR,
+    address: Address = ADDRESS,
+) -> None:
+    """Measure how good a model's images are: evaluation.json, evaluation.png and a table.
+
+    Class-balanced 8-bit images are drawn through the gateway and compared with the data set's test images in the
+    features of a frozen judge; real training images go through the same, as the floor. The defaults are this project's
+    fixed protocol.
+    """
+    terminal = Terminal()
+    with friendly_errors(terminal, address):
+        need_packages("quality", "matplotlib", "prdc")
+        from tandem.measure.quality.drawing import Sampling
+        from tandem.measure.quality.protocol import Protocol
+
+        sampling = Sampling(seed, temperature, top_p, truncation, steps)
+        model = _local_model(models_dir, name, out)
+        folder = out or Path(models_dir, name)
+        protocol = Protocol(name, num_samples, sampling, judge, reference, model)
+        found = _run(protocol, address, folder, terminal)
+        if num_samples < FEW_SAMPLES:
+            terminal.note(
+                f"of fewer than {FEW_SAMPLES:,} images FID is too high; do not compare these figures with others"
+            )
+        terminal.out.print(evaluation_text(found), markup=False, soft_wrap=True)
+        typer.echo(f"{folder / 'evaluation.json'}\n{folder / 'evaluation.png'}")
+
+
+def _local_model(models_dir: Path, name: str, out: Path | None) -> Model | None:
+    """Return the model's entry in the repository here.
+
+    A model of another machine's gateway needs none if `out` is given.
+    """
+    repository = ModelRepository(models_dir)
+    return None if out is not None and name not in repository.names() else repository.get(name)
+
+
+def _run(protocol: Protocol, address: str, folder: Path, terminal: Terminal) -> dict[str, Any]:
+    """Carry the evaluation out behind a progress bar."""
+    from tandem.measure.quality.protocol import run
+
+    with Progress(console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
+        bar = progress.add_task("drawing", total=protocol.num_samples)
+
+        def advance(num_images: int) -> None:
+            progress.advance(bar, num_images)
+            if progress.finished:
+                progress.update(bar, description="measuring", total=None)
+
+        return run(protocol, address, folder, advance)

@@ -1,0 +1,120 @@
+"""`tandem models`: what is in the model repository, fetching it, checking it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.padding import Padding
+from rich.text import Text
+
+from runtime.errors import NotFound
+from runtime.models import Model, ModelRepository
+from tandem.cli.command_line import CommandLine
+from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.models.add import add
+from tandem.cli.models.evaluation.evaluate import evaluate
+from tandem.cli.models.quantise import quantise
+from tandem.cli.models.seeds.check import SeedCheck, check_seeds
+from tandem.cli.models.weight_readers import inspect
+from tandem.cli.models.weights import fetch, weight_paths, weights_state
+from tandem.cli.options import ADDRESS, MODELS_DIR, ModelsDir
+from tandem.cli.terminal import Terminal
+from tandem.client.credentials import address_of_environment
+
+app = CommandLine(
+    help="The model repository: list what is there, add a model, fetch weights, check and evaluate them.",
+    no_args_is_help=True,
+)
+app.command()(add)
+app.command()(evaluate)
+app.command()(quantise)
+
+_SEEDS = "With --seeds"
+
+Name = Annotated[str, typer.Argument(help="Name of the model's folder.")]
+
+
+@app.command("list")
+def list_models(models_dir: ModelsDir = MODELS_DIR) -> None:
+    """List the models and whether their weights are here."""
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        for model in _repository(models_dir):
+            spec = model.spec
+            kind = f"{spec.modality} {spec.kind}"
+            terminal.out.print(f"{model.name}: {kind}, weights {weights_state(model)}, {spec.licence}", markup=False)
+            terminal.out.print(Padding(Text(spec.description), (0, 0, 0, 4)))
+
+
+@app.command()
+def pull(name: Name, models_dir: ModelsDir = MODELS_DIR) -> None:
+    """Download a model's weights, if they are not here, and check their digest."""
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        for path in fetch(_repository(models_dir).get(name), terminal.note):
+            typer.echo(path)
+
+
+@app.command()
+def check(
+    name: Name,
+    seeds: Annotated[
+        bool,
+        typer.Option(
+            "--seeds",
+            help="Check instead what a server makes of it: same seeds, same outputs, alone and in random company.",
+        ),
+    ] = False,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help=rf"A gateway or a backend; repeat it to compare replicas.  \[default: TANDEM_ADDRESS or {ADDRESS}]",
+            rich_help_panel=_SEEDS,
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Seeds to try.", rich_help_panel=_SEEDS)] = 64,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="Give up after this time.", rich_help_panel=_SEEDS)
+    ] = 900,
+    models_dir: ModelsDir = MODELS_DIR,
+) -> None:
+    """Check a model: the digests of its files, and that the readers of their formats open them."""
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        if address and not seeds:
+            raise typer.BadParameter("a server is asked only with --seeds", param_hint="--address")
+        if not seeds:
+            _check_files(_repository(models_dir).get(name), terminal)
+        elif not check_seeds(SeedCheck(name, address or [address_of_environment(ADDRESS)], count, timeout), terminal):
+            raise typer.Exit(FAILED)
+
+
+def _check_files(model: Model, terminal: Terminal) -> None:
+    with _working(terminal, "digests"):
+        model.verify_files()
+    count = len(model.spec.files) + (model.spec.wheel is not None)
+    typer.echo(f"digests: {count} of {count} as model.toml says")
+    for path in weight_paths(model):
+        with _working(terminal, f"opening {path.name}"):
+            found = inspect(path)
+        typer.echo(f"{path.name}: {found}")
+
+
+def _repository(folder: Path) -> ModelRepository:
+    repository = ModelRepository(folder)
+    if not repository.names():
+        raise NotFound(str(folder), [])
+    return repository
+
+
+@contextmanager
+def _working(terminal: Terminal, what: str) -> Iterator[None]:
+    """Show that something goes on, on a terminal."""
+    if terminal.err.is_terminal:
+        with terminal.err.status(what):
+            yield
+    else:
+        yield

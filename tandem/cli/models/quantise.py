@@ -1,0 +1,69 @@
+"""`tandem models quantise`: a generator with its enlarging convolutions in int8, if its images bear it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runtime.models import ModelRepository
+from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.options import JUDGE_DIR, MODELS_DIR, ModelsDir
+from tandem.cli.packages import need_packages
+from tandem.cli.terminal import Terminal
+from tandem.expected_errors import ExpectedError
+
+_MEASURE = "What to measure against"
+
+
+def quantise(
+    name: Annotated[str, typer.Argument(help="A parallel model of the repository.")],
+    out: Annotated[
+        str | None, typer.Option(metavar="NAME", help=r"Name of the new model.  \[default: NAME-int8]")
+    ] = None,
+    max_loss: Annotated[
+        float, typer.Option(min=0, help="Refuse if FID grows by more than this share of the original's.")
+    ] = 0.02,
+    num_samples: Annotated[int, typer.Option(min=1, help="Images a seed, as many of each class.")] = 10_000,
+    num_seeds: Annotated[int, typer.Option(min=1, max=100, help="Seeds to measure with.")] = 3,
+    judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_MEASURE)] = JUDGE_DIR,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Other images than Fashion-MNIST, as for evaluate.", rich_help_panel=_MEASURE),
+    ] = None,
+    models_dir: ModelsDir = MODELS_DIR,
+) -> None:
+    """Make a faster copy of a generator, and measure what is lost; it is written only if that is little enough.
+
+    Both generators draw the same images, and their FID against the reference's test images is compared. The loss
+    stands in the new model's model.toml and card, so that it goes where the model goes.
+    """
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        need_packages("quality", "matplotlib", "onnx")
+        from tandem.measure.quality.quantisation.fid import FidMeter
+        from tandem.measure.quality.quantisation.model_folder import GENERATOR, in_words, write_quantised_model
+        from tandem.measure.quality.quantisation.quantisation import loss, quantise
+
+        model, folder = ModelRepository(models_dir).get(name), Path(models_dir, out or f"{name}-int8")
+        if folder.exists():
+            raise ExpectedError(f"{folder}: is there already")
+        meter = FidMeter(judge, reference)
+        with tempfile.TemporaryDirectory() as scratch:
+            generator = Path(scratch, GENERATOR)
+            quantise(model, generator)
+            terminal.note(f"drawing {2 * num_seeds} x {num_samples:,} images")
+            found = loss(model, generator, meter, range(1, num_seeds + 1), num_samples)
+            typer.echo(f"{name} in int8: {in_words(found)} ({_fids(found.quantised)} against {_fids(found.original)})")
+            if not found.ratio <= 1 + max_loss:
+                terminal.note(f"not written: more than {1 + max_loss:g} times; --max-loss would accept it")
+                raise typer.Exit(FAILED)
+            write_quantised_model(model, generator, found, num_samples, folder)
+        typer.echo(folder)
+
+
+def _fids(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)

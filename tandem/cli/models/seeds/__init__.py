@@ -1,0 +1,1 @@
+"""`tandem models check-seeds`: whether a seed gives the same output everywhere."""

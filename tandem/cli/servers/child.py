@@ -1,0 +1,137 @@
+"""A server process as a child: started, its log kept, its readiness awaited, ended with a signal.
+
+Knows nothing of what the process does: only its command and that it speaks grpc.health.v1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tandem.client.channels import open_async_channel
+from tandem.client.credentials import Credentials
+
+TAIL_LINES = 12
+READ_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class ChildSpec:
+    """A process to start; `address` is where it answers health checks."""
+
+    name: str
+    command: tuple[str, ...]
+    address: str
+
+
+class Child:
+    """Owns one process. `on_line(name, line)` is told each line that it logs; the last ones are in `tail`."""
+
+    def __init__(self, spec: ChildSpec, log_path: Path, on_line: Callable[[str, str], None]) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.log_path = log_path
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._on_line = on_line
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the process in a session of its own, for Ctrl-C is for us to pass on, and tethered to our life.
+
+        The first start begins a new log; a later one, once the process has died, goes on with it.
+        """
+        mode = "w" if self._process is None else "a"
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "runtime.process.tethered", str(os.getpid()), *self.spec.command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._reader = asyncio.create_task(self._read_log(self._process, mode))
+
+    async def wait_ready(self) -> None:
+        """Return when its health is SERVING; never if it does not become so.
+
+        It is asked in the clear, and with TLS if the environment says how: its own settings, which are not known here,
+        say which it speaks.
+        """
+        ours = Credentials.from_environment()
+        ways = [Credentials(), *([ours] if ours.ca else [])]
+        asking = [asyncio.create_task(self._serving(way)) for way in ways]
+        try:
+            done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _serving(self, credentials: Credentials) -> None:
+        async with open_async_channel(self.spec.address, credentials) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            while True:
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    async for response in stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True):
+                        if response.status == health_pb2.HealthCheckResponse.SERVING:
+                            return
+
+    async def wait_dead(self) -> int:
+        """Return its exit code, minus the signal's number if one ended it, once all it logged has been read."""
+        if self._process is None or self._reader is None:
+            raise RuntimeError("not started")
+        code = await self._process.wait()
+        await asyncio.shield(self._reader)
+        return code
+
+    async def stop(self, grace_seconds: float) -> None:
+        """End it with SIGTERM, with SIGKILL if that takes longer than `grace_seconds`; no effect if it has ended."""
+        if self._process is None:
+            return
+        self._send(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+        await self.wait_dead()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _read_log(self, process: asyncio.subprocess.Process, mode: str) -> None:
+        if process.stdout is None:
+            raise RuntimeError("the log is not piped")
+        with self.log_path.open(mode, encoding="utf-8") as log:
+            rest = b""
+            while block := await process.stdout.read(READ_BYTES):
+                *lines, rest = (rest + block).split(b"\n")
+                self._keep(lines, log)
+            self._keep([rest] if rest else [], log)
+
+    def _keep(self, lines: list[bytes], log: IO[str]) -> None:
+        for line in lines:
+            text = line.decode("utf-8", "replace")
+            log.write(f"{text}\n")
+            self.tail.append(text)
+            self._on_line(self.spec.name, text)
+        log.flush()

@@ -1,0 +1,160 @@
+"""`tandem demo`: the whole of Tandem once, as `make demo` runs it. Each stage is a command that anyone can type."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.options import MODELS_DIR, ModelsDir
+from tandem.cli.servers.envoy import envoy_version
+from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
+from tandem.cli.servers.ports import HOST
+from tandem.cli.servers.restarts import NEVER
+from tandem.cli.servers.supervise import run_plan
+from tandem.cli.terminal import Terminal
+from tandem.measure import formats
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.files import read_as
+
+DRAIN_SECONDS = 5.0
+METRICS_TIMEOUT_SECONDS = 5.0
+NUM_METRIC_LINES = 8
+_INTERRUPTED_CODES = (INTERRUPTED, -signal.SIGINT)
+RACE_STAGE, REPORT_STAGE, REPORT_FOLDER = "race", "report", "tradeoff"
+METRIC_NAMES = ("gen_ai_server_request_duration_seconds_count", "gen_ai_server_time_to_first_token", "tandem_outputs")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the pictures and the figures go.")] = Path("out"),
+    models_dir: ModelsDir = MODELS_DIR,
+    report: Annotated[bool, typer.Option(help="End with a measurement of 3 minutes, and its report.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs.")] = False,
+) -> None:
+    """Start everything, stream a text, draw pictures both ways, race the two, measure and report, stop."""
+    terminal = Terminal()
+    with friendly_errors(terminal):
+        envoy_version()  # all that is shown goes through the gateway
+        plan = Plan(Ports.default_or_free(), models_dir, SEQUENTIAL_MODELS, PARALLEL_MODELS, DRAIN_SECONDS)
+        tour = Tour(plan, out, terminal, report)
+        # A measurement that lost a process in the middle is none.
+        code = run_plan(plan, terminal, verbose, tour.run, NEVER)
+        tour.ended()
+        raise typer.Exit(code if tour.is_complete or code else INTERRUPTED)
+
+
+class Tour:
+    """The stages, and how long each took."""
+
+    def __init__(self, plan: Plan, out: Path, terminal: Terminal, has_report: bool) -> None:
+        self.is_complete = False
+        self._has_report = has_report
+        self._plan = plan
+        self._out = out
+        self._terminal = terminal
+        self._seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    async def run(self) -> int:
+        """Run the stages; 0, or 1 as soon as one of them fails, 130 if Ctrl-C reached it rather than us."""
+        self._took("start")
+        self._race.unlink(missing_ok=True)  # an earlier tour's says nothing of this one
+        for name, arguments in self._stages().items():
+            code = await self._command(arguments)
+            self._took(name)
+            if code in _INTERRUPTED_CODES:
+                return INTERRUPTED
+            if code != 0 and not self._is_only_flawed(name):
+                self._terminal.fail(f"the stage {name!r} failed with exit code {code}")
+                return FAILED
+            if name == RACE_STAGE:
+                await asyncio.to_thread(self._show_metrics)
+                self._took("metrics")
+        self.is_complete = True
+        return 0
+
+    def ended(self) -> None:
+        """Print what each stage took; the last one was stopping, with whatever it cut short."""
+        self._took("stop" if self.is_complete else "cut short and stop")
+        total = sum(self._seconds.values())
+        stages = ", ".join(f"{name} {formats.seconds(seconds)}" for name, seconds in self._seconds.items())
+        self._terminal.out.print(f"\n{formats.seconds(total)} in all: {stages}", markup=False, soft_wrap=True)
+
+    def _stages(self) -> dict[str, list[str]]:
+        picture, grid = (str(self._out / name) for name in ("picture.png", "sample.png"))
+        return {
+            "text": ["generate", "Explain in two sentences why the sky is blue.", "--max-tokens", "64", "--seed", "1"],
+            "picture": ["generate", "--label", "sneaker", "--n", "4", "--partial", "--seed", "1", "--out", picture],
+            "images": ["sample", "--count", "16", "--seed", "1", "--out", grid],
+            RACE_STAGE: ["race", "--json", str(self._race)],
+            **({REPORT_STAGE: self._tradeoff()} if self._has_report else {}),
+        }
+
+    def _is_only_flawed(self, name: str) -> bool:
+        """Return whether a stage that ended with 1 has measured to its end: what is wrong then stands in its result."""
+        if name == RACE_STAGE and self._race.is_file():
+            return not read_as(self._race, Comparison).is_partial
+        return name == REPORT_STAGE and self._report.is_file()
+
+    @property
+    def _race(self) -> Path:
+        return self._out / "race.json"
+
+    @property
+    def _report(self) -> Path:
+        return self._out / REPORT_FOLDER / "report.html"
+
+    def _tradeoff(self) -> list[str]:
+        """Return the command that measures."""
+        ports = self._plan.ports
+        pages = {"gateway": ports.http_port, "sequential": ports.ar_metrics_port, "parallel": ports.gan_metrics_port}
+        metrics = [word for name, port in pages.items() for word in (f"--{name}-metrics", f"{HOST}:{port}")]
+        return ["bench", "tradeoff", "--out", str(self._out / REPORT_FOLDER), *metrics]
+
+    async def _command(self, arguments: Sequence[str]) -> int:
+        words = [*arguments, "--address", self._plan.address]
+        self._terminal.out.print(f"\n$ tandem {shlex.join(words)}", style="bold", markup=False, soft_wrap=True)
+        # What was printed so far must come before what the command prints.
+        sys.stdout.flush()
+        # In a session of its own, Ctrl-C in the terminal is for us to pass on.
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tandem.cli", *words, start_new_session=True
+        )
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+            self._terminal.err.show_cursor(True)
+            raise
+
+    def _show_metrics(self) -> None:
+        url = f"{self._plan.web_address}/metrics"
+        self._terminal.out.print(f"\nmetrics are at {url}, for example", style="bold", markup=False, soft_wrap=True)
+        with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_SECONDS) as response:  # noqa: S310  always http
+            lines = response.read().decode().splitlines()
+        for line in metric_lines(lines):
+            self._terminal.out.print(f"  {line}", markup=False, soft_wrap=True)
+
+    def _took(self, name: str) -> None:
+        now = time.monotonic()
+        self._seconds[name] = now - self._since
+        self._since = now
+
+
+def metric_lines(lines: Sequence[str]) -> list[str]:
+    """Return some telling lines of a /metrics page: counts and sums, no buckets."""
+    telling = [
+        line for line in lines if line.startswith(METRIC_NAMES) and "_bucket" not in line and "_created" not in line
+    ]
+    return telling[:NUM_METRIC_LINES]

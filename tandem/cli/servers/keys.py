@@ -1,0 +1,67 @@
+"""`tandem keys new`: makes an API key, and the entry for the gateway's file of keys."""
+
+import hashlib
+import secrets
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from gateway.access.api_keys import ApiKey, told
+from tandem.cli.command_line import CommandLine
+from tandem.cli.failures import friendly_errors
+from tandem.cli.terminal import Terminal
+from tandem.expected_errors import ExpectedError
+
+PREFIX, NUM_BYTES = "tdm_", 32
+
+app = CommandLine(help="API keys for the gateway's callers.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+def _budget(what: str) -> Any:
+    return typer.Option(min=1, max=1_000_000_000, help=f"{what} a minute; without it, no limit.")
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Who the key is for: 1 to 64 letters, digits and . _ @ -")],
+    requests_per_minute: Annotated[int | None, _budget("Requests")] = None,
+    tokens_per_minute: Annotated[int | None, _budget("Tokens")] = None,
+    images_per_minute: Annotated[int | None, _budget("Images")] = None,
+) -> None:
+    """Make a key: standard output has the entry for the gateway's file of keys, standard error the key, once.
+
+    [bold]tandem keys new alice >> keys.toml[/bold], then [bold]python -m gateway --api-keys-file keys.toml[/bold]. The
+    entry holds the key's hash, from which nobody gets back to the key. Callers put the key into TANDEM_API_KEY.
+    """
+    terminal = Terminal()
+    secret = PREFIX + secrets.token_urlsafe(NUM_BYTES)
+    with friendly_errors(terminal):
+        entry = _entry(
+            name=name,
+            sha256=hashlib.sha256(secret.encode()).hexdigest(),
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            images_per_minute=images_per_minute,
+        )
+        terminal.out.print(_as_toml(entry), markup=False, soft_wrap=True)
+        terminal.note("The key, which is kept nowhere and not shown again:")
+        terminal.err.print(secret, markup=False, soft_wrap=True)
+
+
+def _entry(**fields: str | int | None) -> ApiKey:
+    try:
+        return ApiKey.model_validate(fields)
+    except ValidationError as error:
+        raise ExpectedError(told(error)) from None
+
+
+def _as_toml(entry: ApiKey) -> str:
+    fields = entry.model_dump(exclude_none=True)
+    lines = [f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in fields.items()]
+    return "\n".join(("[[keys]]", *lines, ""))

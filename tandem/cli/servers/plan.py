@@ -1,0 +1,122 @@
+"""The three real processes: which ports they take, which commands start them, whether all they need is there."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from runtime.models import ModelError, ModelRepository
+from tandem.cli.models.weights import fetch
+from tandem.cli.servers.child import ChildSpec
+from tandem.cli.servers.ports import HOST, free_ports, is_free, listener
+from tandem.expected_errors import ExpectedError
+
+SEQUENTIAL, PARALLEL, GATEWAY = "sequential", "parallel", "gateway"
+SEQUENTIAL_MODELS, PARALLEL_MODELS = ("smollm2-135m-instruct", "fashion-ar"), ("fashion-gan",)
+
+
+class PortTaken(ExpectedError):
+    """Expected error: something listens on a port that we need; the person must choose another."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The six ports, named like the options of `tandem up` that change them."""
+
+    port: int = 50050
+    http_port: int = 8080
+    ar_port: int = 50051
+    ar_metrics_port: int = 9101
+    gan_port: int = 50052
+    gan_metrics_port: int = 9102
+
+    def check(self) -> None:
+        """Raises PortTaken if one is in use, or wanted twice; says which option changes it."""
+        wanted: dict[int, str] = {}
+        for field in fields(self):
+            port, option = getattr(self, field.name), f"--{field.name.replace('_', '-')}"
+            if port in wanted:
+                raise PortTaken(f"port {port} is wanted by both {wanted[port]} and {option}")
+            wanted[port] = option
+            if not is_free(port):
+                by = listener(port)
+                raise PortTaken(f"port {port} is in use{f' by {by}' if by else ''}; choose another with {option}")
+
+    @classmethod
+    def default_or_free(cls) -> "Ports":
+        """Return the default ports if all are free, else free ones."""
+        ports = cls()
+        return ports if all(is_free(port) for port in astuple(ports)) else cls(*free_ports(len(fields(cls))))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to start: ports, the model repository, the models of each backend, and whether there is a gateway."""
+
+    ports: Ports
+    models_dir: Path
+    sequential_models: Sequence[str]
+    parallel_models: Sequence[str]
+    drain_seconds: float
+    has_gateway: bool = True
+
+    @property
+    def sequential_address(self) -> str:
+        """The sequential backend's gRPC address."""
+        return f"{HOST}:{self.ports.ar_port}"
+
+    @property
+    def parallel_address(self) -> str:
+        """The parallel backend's gRPC address."""
+        return f"{HOST}:{self.ports.gan_port}"
+
+    @property
+    def address(self) -> str:
+        """The gateway's gRPC address."""
+        return f"{HOST}:{self.ports.port}"
+
+    @property
+    def web_address(self) -> str:
+        """The gateway's HTTP address."""
+        return f"http://{HOST}:{self.ports.http_port}"
+
+    def layers(self) -> list[list[ChildSpec]]:
+        """Return the processes: both backends, and the gateway in front of them, if there is one."""
+        ports = self.ports
+        sequential = self._backend(SEQUENTIAL, "services.ar", ports.ar_port, ports.ar_metrics_port)
+        parallel = self._backend(PARALLEL, "services.gan", ports.gan_port, ports.gan_metrics_port)
+        front = [[self._gateway(sequential.address, parallel.address)]] if self.has_gateway else []
+        return [[sequential, parallel], *front]
+
+    def _backend(self, name: str, module: str, port: int, metrics_port: int) -> ChildSpec:
+        models = self.sequential_models if name == SEQUENTIAL else self.parallel_models
+        flags = {
+            "--port": str(port),
+            "--metrics-port": str(metrics_port),
+            "--models-dir": str(self.models_dir),
+            "--models": json.dumps(list(models)),
+        }
+        return self._spec(name, module, port, flags)
+
+    def _gateway(self, sequential: str, parallel: str) -> ChildSpec:
+        flags = {
+            "--port": str(self.ports.port),
+            "--http-port": str(self.ports.http_port),
+            "--ar-targets": sequential,
+            "--gan-targets": parallel,
+        }
+        return self._spec(GATEWAY, "gateway", self.ports.port, flags)
+
+    def _spec(self, name: str, module: str, port: int, flags: dict[str, str]) -> ChildSpec:
+        flags |= {"--drain-seconds": f"{self.drain_seconds:g}"}
+        words = [word for flag in flags.items() for word in flag]
+        return ChildSpec(name, (sys.executable, "-m", module, *words), f"{HOST}:{port}")
+
+    def fetch_weights(self, report: Callable[[str], None]) -> None:
+        """Download what is missing and can be; raises ModelError or NotFound for what is missing and cannot."""
+        repository = ModelRepository(self.models_dir)
+        if not repository.names():
+            raise ModelError(f"{self.models_dir}: no models there; --models-dir says where they are")
+        for name in (*self.sequential_models, *self.parallel_models):
+            fetch(repository.get(name), report)

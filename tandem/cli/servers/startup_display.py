@@ -1,0 +1,87 @@
+"""What a person sees of the processes: a line each while they load, deaths and restarts, and their logs if wanted."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from tandem.cli.servers.keeper import how_it_ended
+from tandem.cli.servers.log_lines import message, readable, share
+from tandem.cli.servers.restarts import Attempt
+from tandem.cli.terminal import Terminal
+from tandem.measure import formats
+
+MESSAGE_COLUMNS = 44
+
+
+class StartupDisplay:
+    """A StackObserver: bars on a terminal, plain lines elsewhere; `verbose` shows each log line too."""
+
+    def __init__(
+        self, terminal: Terminal, names: list[str], verbose: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = terminal.err
+        self._verbose = verbose
+        self._clock = clock
+        self._started = clock()
+        self._died_at: dict[str, float] = {}
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓[/green]"),
+            TextColumn("{task.description:<11}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[message]}", markup=False),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {
+            name: self._progress.add_task(name, total=None, message="starting") for name in names
+        }
+        self._loading = set(names)
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._progress.start()
+
+    def stop(self) -> None:
+        """End drawing; lines from now on are plain."""
+        self._progress.stop()
+
+    def logged(self, name: str, line: str) -> None:
+        if self._verbose:
+            self._print(f"[cyan]{name:<11}[/cyan] {escape(readable(line))}")
+        if name in self._loading and line.strip():
+            text = message(line).strip()
+            done = share(text)
+            total, completed = (None, 0.0) if done is None else (1.0, min(done, 0.99))
+            self._progress.update(self._tasks[name], message=text[:MESSAGE_COLUMNS], total=total, completed=completed)
+
+    def ready(self, name: str) -> None:
+        self._loading.discard(name)
+        self._progress.update(self._tasks[name], message="ready", total=1.0, completed=1.0)
+        if not self._console.is_terminal:
+            self._print(f"{name}: ready after {formats.seconds(self._clock() - self._started)}")
+        if not self._loading:
+            self.stop()
+
+    def starting_again(self, name: str, code: int, attempt: Attempt, log_path: Path) -> None:
+        when = f"in {formats.seconds(attempt.delay_seconds)}" if attempt.delay_seconds else "now"
+        self._print(
+            f"[bold]{name}: ended by itself ({how_it_ended(code)})[/bold], is started again {when} (attempt"
+            f" {attempt.number} of {attempt.out_of}); its log is in {escape(str(log_path))}"
+        )
+        self._died_at[name] = self._clock()
+
+    def ready_again(self, name: str) -> None:
+        self._print(f"{name}: ready again, {formats.seconds(self._clock() - self._died_at[name])} after it had ended")
+
+    def stopping(self, name: str) -> None:
+        self.stop()
+
+    def stopped(self, name: str) -> None:
+        self._print(f"[dim]{name}: stopped[/dim]")
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)

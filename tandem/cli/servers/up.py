@@ -1,0 +1,121 @@
+"""`tandem up`: the three processes, until Ctrl-C."""
+
+import asyncio
+import shlex
+from typing import Annotated
+
+import typer
+
+from runtime.models import ModelRepository, ModelSpec
+from tandem.cli.failures import friendly_errors
+from tandem.cli.options import MODELS_DIR, ModelsDir
+from tandem.cli.servers.envoy import envoy_problem
+from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
+from tandem.cli.servers.restarts import RestartPolicy
+from tandem.cli.servers.supervise import LOG_FOLDER, run_plan
+from tandem.cli.terminal import Terminal
+
+_DEFAULTS = Ports()
+_PORTS = "Ports"
+
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Gateway, gRPC.", rich_help_panel=_PORTS)]
+HttpPort = Annotated[int, typer.Option(min=1, max=65535, help="Gateway: web page and metrics.", rich_help_panel=_PORTS)]
+ArPort = Annotated[int, typer.Option(min=1, max=65535, help="Sequential backend, gRPC.", rich_help_panel=_PORTS)]
+ArMetricsPort = Annotated[
+    int, typer.Option(min=1, max=65535, help="Sequential backend, metrics.", rich_help_panel=_PORTS)
+]
+GanPort = Annotated[int, typer.Option(min=1, max=65535, help="Parallel backend, gRPC.", rich_help_panel=_PORTS)]
+GanMetricsPort = Annotated[
+    int, typer.Option(min=1, max=65535, help="Parallel backend, metrics.", rich_help_panel=_PORTS)
+]
+
+
+def up(
+    port: Port = _DEFAULTS.port,
+    http_port: HttpPort = _DEFAULTS.http_port,
+    ar_port: ArPort = _DEFAULTS.ar_port,
+    ar_metrics_port: ArMetricsPort = _DEFAULTS.ar_metrics_port,
+    gan_port: GanPort = _DEFAULTS.gan_port,
+    gan_metrics_port: GanMetricsPort = _DEFAULTS.gan_metrics_port,
+    models_dir: ModelsDir = MODELS_DIR,
+    sequential_model: Annotated[
+        list[str] | None, typer.Option(help=rf"May be repeated.  \[default: {', '.join(SEQUENTIAL_MODELS)}]")
+    ] = None,
+    parallel_model: Annotated[
+        list[str] | None, typer.Option(help=rf"May be repeated.  \[default: {', '.join(PARALLEL_MODELS)}]")
+    ] = None,
+    drain_seconds: Annotated[float, typer.Option(min=0, max=3600, help="What open requests get at the end.")] = 10.0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs here.")] = False,
+) -> None:
+    """Start the gateway and both backends, and keep them until Ctrl-C.
+
+    Where Envoy does not run there is no gateway, and the backends serve alone. A process that dies is started again, up
+    to five times in a row. Missing weights are downloaded first. Other settings of the processes: TANDEM_* variables
+    and tandem.toml, see [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and [bold]gateway[/bold].
+    """
+    ports = Ports(port, http_port, ar_port, ar_metrics_port, gan_port, gan_metrics_port)
+    sequential_models, parallel_models = sequential_model or SEQUENTIAL_MODELS, parallel_model or PARALLEL_MODELS
+    terminal = Terminal()
+    problem = envoy_problem()
+    if problem:
+        terminal.note(f"without a gateway, the backends alone: {problem}")
+    plan = Plan(ports, models_dir, sequential_models, parallel_models, drain_seconds, has_gateway=problem is None)
+
+    async def until_stopped() -> int:
+        announce(plan, terminal)
+        await asyncio.Event().wait()
+        return 0
+
+    with friendly_errors(terminal):
+        raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped, RestartPolicy()))
+
+
+def announce(plan: Plan, terminal: Terminal) -> None:
+    """Print where everything is, and what to try."""
+    ports = plan.ports
+    backends = f"{ports.ar_metrics_port} and {ports.gan_metrics_port}"
+    where = [
+        ("gRPC", f"{plan.address}  (reflection and health included)"),
+        ("web page", f"{plan.web_address}/"),
+        ("metrics", f"{plan.web_address}/metrics, and the backends' on {backends}"),
+    ]
+    alone = [
+        ("gRPC", f"{plan.sequential_address} (sequential) and {plan.parallel_address} (parallel)"),
+        ("metrics", f"the backends' on {backends}"),
+    ]
+    lines = [
+        *(where if plan.has_gateway else alone),
+        ("logs", f"{LOG_FOLDER}/"),
+        *(("try", f"tandem {words}{_address_for(words, plan)}") for words in suggestions(plan)),
+        ("stop", "Ctrl-C"),
+    ]
+    for name, value in lines:
+        terminal.out.print(f"{name:>9}  {value}", markup=False, soft_wrap=True)
+
+
+def _address_for(words: str, plan: Plan) -> str:
+    """Return the option that a command needs to find whom it asks."""
+    if plan.has_gateway:
+        return "" if plan.ports == _DEFAULTS else f" --address {plan.address}"
+    return f" --address {plan.parallel_address if words.startswith('sample') else plan.sequential_address}"
+
+
+def suggestions(plan: Plan) -> list[str]:
+    """Return a command for each sort of model that is served: a text, a picture in sequence, one in parallel."""
+    repository = ModelRepository(plan.models_dir)
+    sequential = [repository.get(name) for name in plan.sequential_models]
+    commands: dict[str, str] = {}
+    for model in sequential:
+        drawn = f"generate --label {_first_class(model.spec)} --partial"
+        command = drawn if model.spec.modality == "image" else "generate 'Why is the sky blue?'"
+        is_one_of_several = sum(each.spec.modality == model.spec.modality for each in sequential) > 1
+        commands.setdefault(model.spec.modality, f"{command} --model {model.name}" if is_one_of_several else command)
+    spec = repository.get(plan.parallel_models[0]).spec
+    drawn = f"sample --label {_first_class(spec)}" if spec.image and spec.image.class_names else "sample"
+    commands["parallel"] = f"{drawn} --model {plan.parallel_models[0]}" if len(plan.parallel_models) > 1 else drawn
+    return list(commands.values())
+
+
+def _first_class(spec: ModelSpec) -> str:
+    """Return the name of a class as a shell takes it."""
+    return shlex.quote(spec.image.class_names[0]) if spec.image is not None else "0"

@@ -1,0 +1,1 @@
+"""Commands that ask a server for text, images and scores: `generate`, `sample`, `score`."""

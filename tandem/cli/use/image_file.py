@@ -1,0 +1,29 @@
+"""Where a command writes images: the format by the file's name, and the folder if it is the user's own."""
+
+from pathlib import Path
+
+import typer
+from PIL import Image
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def checked_image_file(path: Path) -> Path:
+    """Return the path if an image can be written there. Raises BadParameter, before any work is done.
+
+    Missing folders are made, but none at the root of the file system: that is a typing mistake.
+    """
+    if path.suffix.lower() not in FORMATS:
+        accepted = ", ".join(FORMATS)
+        raise typer.BadParameter(f"{path}: the name must end in one of {accepted}", param_hint="--out")
+    folder = path.parent.resolve()
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    if nearest != folder and nearest == Path(folder.anchor):
+        raise typer.BadParameter(f"there is no folder {path.parent}", param_hint="--out")
+    return path
+
+
+def save_image(image: Image.Image, path: Path) -> None:
+    """Write the image in the format that the file's name says. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, format=FORMATS[path.suffix.lower()])

@@ -1,0 +1,82 @@
+"""`tandem sample`: images, as a PNG file and as a picture in the terminal."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.cli.failures import friendly_errors
+from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
+from tandem.cli.terminal import Terminal
+from tandem.cli.use.class_names import class_number
+from tandem.cli.use.image_file import checked_image_file, save_image
+from tandem.cli.use.pictures import show_picture
+from tandem.cli.use.right_command import right_command_named
+from tandem.cli.use.stopwatch import Stopwatch
+from tandem.client import Images, ParallelModel, SampleOptions, TandemClient
+from tandem.measure import formats
+
+
+def sample(
+    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Class of the images, by name or number; repeat it to name one an image."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same images.")] = None,
+    truncation: Annotated[
+        float | None, typer.Option(min=0.1, max=10, help="Cut latent values off here: safer, less varied images.")
+    ] = None,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the grid goes: a PNG, JPEG or WebP file.")] = Path(
+        "out/sample.png"
+    ),
+    columns: Annotated[int | None, typer.Option(min=1, help="Images a row of the grid.")] = None,
+    model: ModelName = "",
+    timeout: Timeout = None,
+    address: Address = ADDRESS,
+) -> None:
+    """Draw images from the parallel model: a grid in a file, and a preview in the terminal."""
+    checked_image_file(out)
+    terminal = Terminal()
+    named = right_command_named(address, model, is_sequential=False)
+    with friendly_errors(terminal, address), named, TandemClient(address) as client:
+        labels = _labels(client, model, label or [], timeout)
+        options = SampleOptions(
+            model=model, labels=labels, seed=seed, truncation=truncation, encoding="uint8", timeout_seconds=timeout
+        )
+        stopwatch = Stopwatch()
+        images = client.sample(count, **options)
+        seconds = stopwatch.total_seconds()
+        grid = images.to_grid(columns)
+        save_image(grid, out)
+        show_picture(terminal.out, grid)
+        typer.echo(out)
+        terminal.note(_summary(images, seconds))
+
+
+def _labels(client: TandemClient, model: str, wanted: list[str], timeout: float | None) -> list[int] | None:
+    """Return the class numbers of names or numbers; names are the model's own."""
+    if not wanted:
+        return None
+    if all(each.isdecimal() for each in wanted):
+        return [int(each) for each in wanted]
+    names = _class_names(client.list_parallel_models(timeout_seconds=timeout), model)
+    return [class_number(each, names) for each in wanted]
+
+
+def _class_names(models: tuple[ParallelModel, ...], name: str) -> tuple[str, ...]:
+    return next((model.class_names for model in models if name in ("", model.name)), ())
+
+
+def _summary(images: Images, seconds: float) -> str:
+    parts = [f"{formats.counted(len(images), 'image')} in {formats.seconds(seconds)}"]
+    if images.timings is not None:
+        timings = images.timings
+        phases = {
+            "queue": timings.queue_seconds,
+            "batch wait": timings.batch_wait_seconds,
+            "compute": timings.compute_seconds,
+            "encode": timings.encode_seconds,
+        }
+        parts += [f"{name} {formats.seconds(each)}" for name, each in phases.items()]
+    return " · ".join([*parts, f"seed {images.seed}"])

@@ -1,0 +1,89 @@
+"""`tandem score`: how likely the model finds a text, or an image given its class."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from tandem.cli.failures import friendly_errors
+from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
+from tandem.cli.terminal import Terminal
+from tandem.cli.use.class_names import class_number, sequential_image_model
+from tandem.cli.use.texts import text_of_input
+from tandem.cli.use.token_view import token_line
+from tandem.client import Score, TandemClient
+from tandem.measure import formats
+
+_IMAGES = "Images"
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def score(
+    text: Annotated[str | None, typer.Argument(help="The text; - reads it from standard input.")] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Score this image instead.", rich_help_panel=_IMAGES),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="The image's class, by name or number.", rich_help_panel=_IMAGES)
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Under generation in so many steps.", rich_help_panel=_IMAGES),
+    ] = None,
+    tokens: Annotated[bool, typer.Option("--tokens", help="A line a token, with its probability.")] = False,
+    model: ModelName = "",
+    timeout: Timeout = None,
+    address: Address = ADDRESS,
+) -> None:
+    """Print the exact log-likelihood of a text, or of an image given its class, under a sequential model."""
+    if (text is None) == (image is None):
+        raise typer.BadParameter("give a text, or an image with --image", param_hint="TEXT")
+    if (image is None) != (label is None):
+        raise typer.BadParameter("--image and --label go together", param_hint="--label")
+    terminal = Terminal()
+    with friendly_errors(terminal, address), TandemClient(address) as client:
+        if image is not None and label is not None:
+            result, condition = _score_image(client, image, label, model, steps, timeout), "given the class"
+        else:
+            content = text_of_input() if text == "-" else text or ""
+            if steps is not None:
+                raise typer.BadParameter("steps are for images: give --image and --label", param_hint="--steps")
+            result = client.score(content, model=model, timeout_seconds=timeout)
+            condition = "the first has none"
+        _print(terminal, result, condition, tokens)
+
+
+def _score_image(
+    client: TandemClient, file: Path, label: str, name: str, steps: int | None, timeout: float | None
+) -> Score:
+    model = sequential_image_model(client, name, timeout)
+    pixels = _pixels(file, model.image_shape[2])
+    number = class_number(label, model.class_names)
+    (result,) = client.score_images(pixels, number, model=model.name, steps=steps, timeout_seconds=timeout)
+    return result
+
+
+def _pixels(file: Path, num_channels: int) -> NDArray[np.uint8]:
+    try:
+        with Image.open(file) as picture:
+            pixels = np.asarray(picture.convert(_MODES[num_channels]))
+    except UnidentifiedImageError:
+        raise typer.BadParameter(f"{file} is no image file that can be read", param_hint="--image") from None
+    return pixels.reshape(1, *pixels.shape[:2], num_channels)
+
+
+def _print(terminal: Terminal, result: Score, condition: str, tokens: bool) -> None:
+    for token in result.tokens if tokens else ():
+        terminal.out.print(token_line(token), soft_wrap=not terminal.is_interactive)
+    lines = {
+        "log-likelihood": f"{result.total_logprob:.4f} nats over {len(result.tokens)} tokens ({condition})",
+        "bits per token": f"{result.bits_per_token:.4f}",
+        "perplexity": f"{2**result.bits_per_token:.4g}",
+    }
+    for name, value in lines.items():
+        typer.echo(f"{name:<16}{value}")
+    terminal.note(f"scored in {formats.seconds(result.timings.prefill_seconds + result.timings.decode_seconds)}")

@@ -1,0 +1,19 @@
+"""What goes wrong through no fault of the program; both the servers and the command line tell it in one line."""
+
+
+class ExpectedError(ValueError):
+    """Expected error: an option, a setting, a file or a server's answer cannot be used; the text says which and why."""
+
+
+EXPECTED = (
+    ExpectedError,
+    # What the operating system says of a file, a connection or a process that the user named.
+    ChildProcessError,
+    ConnectionError,
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
+"""Any other exception is a fault of the program, and keeps its traceback."""

@@ -1,0 +1,1 @@
+"""What `tandem bench`, `race` and `models evaluate` run: load, meters, quality, studies and reports."""

@@ -1,0 +1,138 @@
+"""One process's share of a load: what is to be sent and when, handed to a sender; and the record of what came of it.
+
+Knows neither processes nor documents, nor how requests are sent. An open loop deals its requests out in turns, so the
+share of each process is even and the whole is exactly the schedule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.measure.generator.recording import record_of
+from tandem.measure.generator.requests.feeder import Feeder
+from tandem.measure.generator.requests.lines import Lines
+from tandem.measure.generator.schedule.arrivals import intended_seconds
+from tandem.measure.generator.schedule.callers import budget, presence
+from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.sending.sender import Load, Phase, Progress, Sender
+from tandem.measure.results.record import Record
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
+
+# What an open loop has not sent this long after the last request was due, it drops.
+MAX_BACKLOG_SECONDS = 1.0
+# A caller of a closed loop that was refused does not ask again at once.
+PAUSE_AFTER_ERROR_SECONDS = 0.1
+GONE_SECONDS = 3.0
+GONE_REQUESTS = 3
+_LOOK_SECONDS = 0.02
+_BLOCKS_BEFOREHAND = 4
+_FOREVER = float("inf")
+
+
+class Driver:
+    """This is process `number` of those that share the load."""
+
+    def __init__(self, scenario: Scenario, sender: Sender, lines: Lines, number: int = 0) -> None:
+        self._scenario = scenario
+        self._sender = sender
+        self._lines = lines
+        self._number = number
+        self._orders = Orders(scenario)
+        self._schedule = intended_seconds(scenario, scenario.load) if isinstance(scenario.load, OpenLoop) else None
+        self._share: NDArray[np.int64] = np.arange(number, self.num_planned or 0, scenario.num_processes)
+        self._zero = 0.0
+        self.stop_reason = ""
+        self.stopped_at = _FOREVER  # seconds from the end of the warm-up
+
+    @property
+    def num_planned(self) -> int | None:
+        """Requests of the whole load, all processes together, where that is known beforehand."""
+        return self._scenario.num_requests if self._schedule is None else len(self._schedule)
+
+    def counts(self) -> dict[str, int]:
+        """Return what has become of the requests so far."""
+        now = self._sender.progress()
+        names = ("outstanding", "dropped", "ok", "error", "deadline", "cancelled", "unfinished")
+        return {name: getattr(now, name) for name in names}
+
+    def stop(self, reason: str) -> None:
+        """Break the run off: nothing more is sent, what is under way is cut off."""
+        if not self.stop_reason:
+            self.stop_reason, self.stopped_at = reason, time.monotonic() - self._zero
+            self._sender.stop()
+
+    async def run(self, zero: float) -> Record:
+        """Carry the load out; the warm-up ends at `zero` (time.monotonic). Raises a fault of the generator itself."""
+        self._zero = zero
+        feeder = self._feeder()
+        for _ in range(_BLOCKS_BEFOREHAND):
+            feeder.feed(self._sender, 0)
+        self._sender.begin(self._lines.routes, self._load())
+        try:
+            while (now := self._sender.progress()).phase != Phase.DONE:
+                self._watch_for_a_server_that_is_gone(now)
+                while now.phase == Phase.LOADING and feeder.feed(self._sender, now.num_taken):
+                    await asyncio.sleep(0)
+                    now = self._sender.progress()
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            self._sender.stop()
+            seen = self._sender.seen()
+        record = record_of(seen, self._lines.routes, self._lines.readings, self._sender)
+        self._count_what_was_not_handed_over(record, feeder.num_fed, now)
+        return record
+
+    def _feeder(self) -> Feeder:
+        times = None if self._schedule is None else self._schedule[self._share]
+        numbers = None if self._schedule is None else self._share
+        callers = 0 if isinstance(self._scenario.load, OpenLoop) else self._scenario.load.most
+        step = self._scenario.num_processes
+        return Feeder(self._orders.__getitem__, self._lines.makers, numbers, times, self._number, step, callers)
+
+    def _load(self) -> Load:
+        scenario, load = self._scenario, self._scenario.load
+        begins_at, ends_at = -scenario.warm_up_seconds, scenario.duration_seconds or _FOREVER
+        if self._schedule is not None:
+            last = self._schedule[self._share[-1]] if len(self._share) else begins_at
+            most = scenario.max_outstanding_per_process
+            return Load(self._zero, begins_at, last + MAX_BACKLOG_SECONDS, scenario.drain_seconds, True, most)
+        assert isinstance(load, ClosedLoop)
+        callers = [presence(scenario, load, each) for each in range(self._number, load.most, scenario.num_processes)]
+        return Load(
+            zero=self._zero,
+            begins_at=begins_at,
+            ends_at=ends_at,
+            drain_seconds=scenario.drain_seconds,
+            is_open=False,
+            budget=budget(scenario, self._number),
+            callers=callers,
+            pause_seconds=PAUSE_AFTER_ERROR_SECONDS,
+        )
+
+    def _watch_for_a_server_that_is_gone(self, now: Progress) -> None:
+        silence = time.monotonic() - self._zero - now.answered_at
+        if now.unavailable_in_a_row >= GONE_REQUESTS and silence >= GONE_SECONDS:
+            self.stop(f"the server is gone: for {silence:.1f} s no answer but UNAVAILABLE")
+
+    def _count_what_was_not_handed_over(self, record: Record, num_fed: int, end: Progress) -> None:
+        """Count what the sender has never heard of: as dropped if it was due when the load ended, else as abandoned."""
+        if self._schedule is None:
+            left = budget(self._scenario, self._number)
+            if self.stop_reason and left is not None:
+                first = self._number + end.num_taken * self._scenario.num_processes
+                rest = first + self._scenario.num_processes * np.arange(left - end.num_measured)
+                self._count(record.num_abandoned, rest, np.zeros(len(rest)))
+            return
+        rest, times = self._share[num_fed:], self._schedule[self._share[num_fed:]]
+        is_due = times <= end.load_ended_at
+        self._count(record.num_dropped, rest[is_due], times[is_due])
+        self._count(record.num_abandoned, rest[~is_due], times[~is_due])
+
+    def _count(self, counts: NDArray[np.int64], numbers: NDArray[np.int64], times: NDArray[np.float64]) -> None:
+        """Add the requests that belong to the measurement to counts by work."""
+        works = self._orders.works(numbers[times >= 0.0])
+        counts += np.bincount(works, minlength=len(counts))

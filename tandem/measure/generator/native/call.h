@@ -1,0 +1,67 @@
+// One request and its answer: what is to be sent, how far the answer has come, and what was recorded of it.
+
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fields.h"
+#include "tables.h"
+
+// A request as Python hands it over. `begin`, `size`: its framed message in the block's bytes. Seconds: `intended` from
+// the zero of the run, `cancel_after` from when it is sent (infinite: never).
+struct Order {
+    int64_t number;
+    double intended, cancel_after;
+    int64_t begin, size;
+    int32_t route, length;
+};
+
+// Where requests of one kind go and what is kept of their answers.
+struct Route {
+    std::string path, timeout;  // `timeout`: as the header grpc-timeout has it; empty: none
+    double deadline_seconds = INFINITY;
+    bool is_streamed = false, is_read = false;
+    int outputs = -1;  // the column that counts a message's outputs; -1: each message is one
+    Field fields = {};
+    std::vector<double> initial = {};  // of each column
+};
+
+struct Connection;
+
+struct Call {
+    Order order;
+    const Route* route = nullptr;
+    std::shared_ptr<const std::string> block;
+    int caller = -1;  // of a closed loop
+    Connection* connection = nullptr;
+    size_t place = 0;  // among the calls of its connection
+    int32_t stream = 0;
+    double sent = 0, first_output = NAN, cancel_at = INFINITY, deadline_at = INFINITY;
+    size_t uploaded = 0;
+    int status = -1, http_status = 0;
+    bool has_headers = false, is_on_wire = false;
+    int num_retries = 0;
+    std::string text;  // grpc-message, as it came
+    int32_t num_messages = 0;
+    uint8_t prefix[5];
+    uint32_t prefix_size = 0, left = 0, message_size = 0;  // `left`: bytes of the message that is coming
+    double outputs_before = 0;
+    FieldReader reader;
+    std::vector<double> values;
+
+    void clear() {  // for the next one; memory is kept
+        reader.captured_fields.clear();
+        FieldReader kept_reader = std::move(reader);
+        std::vector<double> kept_values = std::move(values);
+        *this = Call();
+        reader = std::move(kept_reader);
+        values = std::move(kept_values);
+    }
+
+    const char* message() const { return block->data() + order.begin; }
+    double outputs() const { return route->outputs < 0 ? num_messages : values[size_t(route->outputs)]; }
+};

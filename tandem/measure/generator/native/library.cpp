@@ -1,0 +1,120 @@
+// The sender as Python calls it; library.py has the same functions. Every pointer that comes in is good for the call.
+
+#include "sender.h"
+
+namespace {
+
+Sender& of(void* sender) { return *static_cast<Sender*>(sender); }
+
+// Number and size of the entries of each table, by the number that tables.py gives it.
+enum Table { kRows, kValues, kMessages, kKept, kKeptBytes, kLags, kDropped, kAbandoned };
+
+Field* place(Field& root, const uint32_t* path, const uint8_t* forms, uint64_t depth) {
+    Field* at = &root;
+    for (uint64_t index = 0; index < depth; ++index) {
+        Field* below = const_cast<Field*>(at->child(path[index]));
+        if (below == nullptr) {
+            at->children.push_back({path[index], Form(forms[index])});
+            below = &at->children.back();
+        }
+        at = below;
+    }
+    return at;
+}
+
+}  // namespace
+
+extern "C" {
+
+// The sender of `host`:`port`; null with errno 0 if the host has no address.
+void* tandem_sender_open(const char* host, const char* port, const char* authority, uint64_t connections) {
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_socktype = SOCK_STREAM;
+    errno = 0;
+    if (getaddrinfo(host, port, &hints, &found) != 0) return nullptr;
+    std::vector<Address> addresses;
+    for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+        addresses.push_back({{}, each->ai_addrlen});
+        memcpy(&addresses.back().storage, each->ai_addr, each->ai_addrlen);
+    }
+    freeaddrinfo(found);
+    return new Sender(std::move(addresses), authority, connections);
+}
+
+// Forget the last run, but for the connections.
+void tandem_sender_reset(void* sender) { of(sender).reset(); }
+
+void tandem_sender_metadata(void* sender, const char* name, const char* value) { of(sender).metadata.push_back({name, value}); }
+
+// `outputs`: the column that counts a message's outputs; -1: each message is one.
+void tandem_sender_route(void* sender, const char* path, const char* timeout, double deadline, int is_streamed, int outputs) {
+    Route route;
+    route.path = path;
+    route.timeout = timeout;
+    route.deadline_seconds = deadline;
+    route.is_streamed = is_streamed != 0;
+    route.outputs = outputs;
+    of(sender).routes.push_back(std::move(route));
+}
+
+// Let the last route's next column have what is taken of the field at `path`.
+void tandem_sender_column(void* sender, const uint32_t* path, const uint8_t* forms, uint64_t depth, uint8_t take) {
+    Route& route = of(sender).routes.back();
+    place(route.fields, path, forms, depth)->column[take] = int(route.initial.size());
+    route.initial.push_back(Take(take) == Take::last ? NAN : 0);
+    route.is_read = true;
+}
+
+int tandem_sender_connect(void* sender, double seconds) { return of(sender).connect(seconds); }
+
+void tandem_sender_start(void* sender, const Load* load, const Caller* callers, uint64_t count) {
+    of(sender).start(*load, {callers, callers + count});
+}
+
+void tandem_sender_feed(void* sender, const Order* orders, uint64_t count, const char* bytes, uint64_t size) {
+    of(sender).feed({std::make_shared<const std::string>(bytes, size), {orders, orders + count}});
+}
+
+void tandem_sender_feed_no_more(void* sender) { of(sender).feed_no_more(); }
+const Progress* tandem_sender_progress(void* sender) { return &of(sender).progress; }
+void tandem_sender_stop(void* sender) { of(sender).stop(); }
+void tandem_sender_join(void* sender) { of(sender).join(); }
+void tandem_sender_close(void* sender) { delete &of(sender); }
+
+uint64_t tandem_sender_size(void* sender, int table) {
+    const Sender& its = of(sender);
+    switch (Table(table)) {
+        case kRows: return its.rows.size();
+        case kValues: return its.values.size();
+        case kMessages: return its.messages.size();
+        case kKept: return its.kept.size();
+        case kKeptBytes: return its.kept_bytes.size();
+        case kLags: return its.lags.size();
+        case kDropped: return its.dropped.size();
+        case kAbandoned: return its.abandoned.size();
+    }
+    return 0;
+}
+
+void tandem_sender_copy(void* sender, int table, void* to) {
+    const Sender& its = of(sender);
+    switch (Table(table)) {
+        case kRows: return its.rows.copy(to);
+        case kValues: return its.values.copy(to);
+        case kMessages: return its.messages.copy(to);
+        case kKept: return its.kept.copy(to);
+        case kKeptBytes: return its.kept_bytes.copy(to);
+        case kLags: return its.lags.copy(to);
+        case kDropped: memcpy(to, its.dropped.data(), its.dropped.size() * sizeof(int64_t)); return;
+        case kAbandoned: memcpy(to, its.abandoned.data(), its.abandoned.size() * sizeof(int64_t)); return;
+    }
+}
+
+// Text `number` and its size; null if there are no more.
+const char* tandem_sender_text(void* sender, uint64_t number, uint64_t* size) {
+    const auto& texts = of(sender).texts;
+    if (number >= texts.size()) return nullptr;
+    *size = texts[number].size();
+    return texts[number].data();
+}
+}

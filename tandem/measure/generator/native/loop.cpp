@@ -1,0 +1,259 @@
+// The sender's thread: waiting for what is next, reading and writing sockets, connections that end and begin.
+
+#include "sender.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/timerfd.h>
+
+#include <future>
+
+namespace {
+
+constexpr double kBeatSeconds = 0.02, kFirstBackoffSeconds = 0.1, kMaxBackoffSeconds = 1.0, kStableSeconds = 1.0;
+
+// Real-time priority for the calling thread alone, where the system grants it: what makes its requests waits like all others.
+bool go_first() {
+    const sched_param lowest{1};
+    sched_setscheduler(0, SCHED_RR, &lowest);
+    return sched_getscheduler(0) == SCHED_RR;
+}
+
+}  // namespace
+
+Sender::Sender(std::vector<Address> addresses, std::string authority, size_t num_connections)
+    : addresses_(std::move(addresses)), authority_(std::move(authority)), epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      callbacks_(callbacks()), slots_(num_connections), retry_at_(num_connections, -INFINITY), backoff_(num_connections, kFirstBackoffSeconds) {
+    // Edges: neither is ever read.
+    for (const int fd : {timer_, wake_}) {
+        epoll_event event{EPOLLIN | EPOLLET, {nullptr}};
+        epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+    }
+    nghttp2_option_new(&option_);
+    nghttp2_option_set_peer_max_concurrent_streams(option_, 10000);  // until the server says otherwise
+}
+
+Sender::~Sender() {
+    stop();
+    join();
+    slots_.clear();
+    leaving_.clear();
+    nghttp2_option_del(option_);
+    nghttp2_session_callbacks_del(callbacks_);
+    for (const int fd : {epoll_, timer_, wake_}) close(fd);
+}
+
+int Sender::connect(double seconds) {
+    const double until = clock_seconds(CLOCK_MONOTONIC) + seconds;
+    for (size_t slot = 0; slot < slots_.size(); ++slot)
+        for (int why; (why = try_to_connect(slot, until)) != 0;) {
+            slots_[slot].reset();
+            address_ = (address_ + 1) % addresses_.size();
+            if (address_ != 0) continue;
+            if (clock_seconds(CLOCK_MONOTONIC) + kFirstBackoffSeconds > until) return why;
+            usleep(useconds_t(kFirstBackoffSeconds * 1e6));
+        }
+    return 0;
+}
+
+// 0, or errno.
+int Sender::try_to_connect(size_t slot, double until) {
+    slots_[slot] = std::make_unique<Connection>(addresses_[address_], epoll_, callbacks_, option_, this);
+    Connection& made = *slots_[slot];
+    if (made.fd < 0) return errno;
+    pollfd waited{made.fd, POLLOUT, 0};
+    const double left = std::max(0.0, until - clock_seconds(CLOCK_MONOTONIC));
+    return poll(&waited, 1, int(left * 1000)) > 0 ? made.connected() : ETIMEDOUT;
+}
+
+void Sender::reset() {
+    join();
+    routes.clear();
+    rows = {};
+    values = {};
+    messages = {};
+    kept = {};
+    kept_bytes = {};
+    lags = {};
+    texts.clear();
+    text_numbers_.clear();
+    queue_.clear();
+    inbox_.clear();
+    hungry_.clear();
+    sleeping_.clear();
+    is_stopped_ = is_fed_ = has_all_ = false;
+    drain_ends_at_ = INFINITY;
+    armed_for_ = -INFINITY;
+    std::fill(retry_at_.begin(), retry_at_.end(), -INFINITY);
+    for (const auto& each : slots_)
+        if (each) each->opened_at = -INFINITY;
+    progress.clear();
+}
+
+void Sender::start(const Load& load, std::vector<Caller> callers) {
+    load_ = load;
+    callers_ = std::move(callers);
+    dropped.assign(routes.size(), 0);
+    abandoned.assign(routes.size(), 0);
+    progress.phase = int64_t(Phase::loading);
+    std::promise<bool> is_first;
+    std::future<bool> told = is_first.get_future();
+    thread_ = std::thread([this, is_first = std::move(is_first)]() mutable {
+        is_first.set_value(load_.goes_first != 0 && go_first());
+        run();
+    });
+    progress.is_real_time = told.get();
+}
+
+void Sender::feed(Block block) {
+    {
+        std::lock_guard lock(mutex_);
+        inbox_.push_back(std::move(block));
+    }
+    wake();
+}
+
+void Sender::feed_no_more() {
+    {
+        std::lock_guard lock(mutex_);
+        is_fed_ = true;
+    }
+    wake();
+}
+
+void Sender::stop() {
+    is_stopped_ = true;
+    wake();
+}
+
+void Sender::join() {
+    if (thread_.joinable()) thread_.join();
+}
+
+void Sender::run() {
+    prctl(PR_SET_TIMERSLACK, 1UL);  // to the nanosecond, not to 50 us
+    for (int caller = 0; caller < int(callers_.size()); ++caller) sleeping_.insert({callers_[size_t(caller)].comes_at, caller});
+    begun_at_ = now();
+    cpu_before_ = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    progress.answered_at = begun_at_;
+    next_beat_ = begun_at_ + kBeatSeconds;
+    while (!is(Phase::done)) {
+        take_inbox();
+        pass_timers();
+        send_due();
+        ask_again();
+        advance();
+        tend_connections();
+        flush();
+        if (!is(Phase::done)) wait(next_instant());
+        beat();
+    }
+}
+
+void Sender::wait(double until) {
+    const double at = std::max(0.0, until + load_.zero);
+    if (until != armed_for_) {
+        const bool is_never = until == INFINITY;
+        const double whole = is_never ? 0 : floor(at);
+        // Nothing but zero switches a timer off.
+        const itimerspec when{{0, 0}, {time_t(whole), is_never ? 0 : std::max(1L, long((at - whole) * 1e9))}};
+        timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
+        armed_for_ = until;
+    }
+    epoll_event events[64];
+    const int ready = epoll_wait(epoll_, events, 64, until <= now() ? 0 : -1);
+    for (int index = 0; index < ready; ++index)
+        if (auto* connection = static_cast<Connection*>(events[index].data.ptr)) on_ready(*connection, events[index].events);
+}
+
+double Sender::next_instant() const {
+    double next = next_beat_;
+    if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
+    if (is(Phase::draining)) return std::min(next, drain_ends_at_);
+    next = std::min(next, load_.ends_at);
+    if (load_.is_open != 0 && has_order()) next = std::min(next, front().intended);
+    if (!sleeping_.empty()) next = std::min(next, sleeping_.begin()->first);
+    return next;
+}
+
+// A beat is late by as much as any message may have been seen late.
+void Sender::beat() {
+    const double at = now();
+    if (at < next_beat_) return;
+    lags.add(at - next_beat_);
+    next_beat_ = at + kBeatSeconds;
+}
+
+void Sender::on_ready(Connection& connection, uint32_t events) {
+    if (connection.is_over) return;
+    if (!connection.is_connected) {
+        if (const int why = connection.connected()) return lose(connection, strerror(why));
+    }
+    if (events & ~uint32_t{EPOLLOUT}) receive(connection);
+    if (!connection.is_over) mark_dirty(connection);
+}
+
+void Sender::mark_dirty(Connection& connection) {
+    if (connection.is_dirty) return;
+    connection.is_dirty = true;
+    dirty_.push_back(&connection);
+}
+
+void Sender::receive(Connection& connection) {
+    static thread_local uint8_t buffer[256 << 10];
+    const ssize_t size = connection.receive(buffer, sizeof buffer);
+    received_at_ = now();
+    if (size < 0) return lose(connection, "the server closed the connection");
+    if (size > 0 && nghttp2_session_mem_recv(connection.session, buffer, size_t(size)) != size)
+        lose(connection, "the server does not follow HTTP/2");
+}
+
+void Sender::lose(Connection& connection, const std::string& why) {
+    if (connection.is_over) return;
+    connection.is_over = true;
+    last_failure_ = why;
+    while (!connection.calls.empty()) {
+        Call& call = *connection.calls.back();
+        nghttp2_session_set_stream_user_data(connection.session, call.stream, nullptr);
+        finish(call, End::answered, kUnavailable, why);
+    }
+}
+
+void Sender::tend_connections() {
+    const auto is_spent = [](const std::unique_ptr<Connection>& each) { return each->is_over || each->calls.empty(); };
+    const double at = now();
+    for (size_t slot = 0; slot < slots_.size(); ++slot) {
+        auto& connection = slots_[slot];
+        if (connection && (connection->is_over || connection->is_leaving)) {
+            const bool was_stable = connection->is_leaving || at - connection->opened_at > kStableSeconds;
+            retry_at_[slot] = at + (was_stable ? 0 : backoff_[slot]);
+            backoff_[slot] = was_stable ? kFirstBackoffSeconds : std::min(kMaxBackoffSeconds, 2 * backoff_[slot]);
+            leaving_.push_back(std::move(connection));
+        }
+        if (!connection && retry_at_[slot] <= at && is(Phase::loading)) open(slot);
+    }
+    for (const auto& each : leaving_)
+        if (is_spent(each)) std::erase(dirty_, each.get());
+    std::erase_if(leaving_, is_spent);
+}
+
+void Sender::open(size_t slot) {
+    auto made = std::make_unique<Connection>(addresses_[address_], epoll_, callbacks_, option_, this);
+    if (made->fd >= 0) {
+        made->opened_at = now();
+        slots_[slot] = std::move(made);
+        return;
+    }
+    last_failure_ = strerror(errno);
+    retry_at_[slot] = now() + kMaxBackoffSeconds;
+}
+
+void Sender::flush() {
+    for (Connection* connection : std::exchange(dirty_, {})) {
+        connection->is_dirty = false;
+        if (connection->is_connected && !connection->is_over && !connection->flush())
+            lose(*connection, "the server closed the connection");
+    }
+}

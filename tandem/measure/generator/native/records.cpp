@@ -1,0 +1,50 @@
+// What is recorded of a request that has ended.
+
+#include "sender.h"
+
+namespace {
+
+constexpr size_t kMaxTexts = 2000;
+const std::string kMoreTexts = "(more texts than are kept)";
+
+}  // namespace
+
+void Sender::finish(Call& call, End end, int code, const std::string& text) {
+    if (const double at = std::min(call.deadline_at, call.cancel_at); at < INFINITY) timers_.erase({at, &call});
+    if (call.connection != nullptr) call.connection->remove(&call);
+    record(call, end, code, text);
+    count(end, code);
+    if (call.caller >= 0) {
+        if (code == kOk) hungry_.push_back({call.caller, now()});
+        else sleeping_.insert({now() + load_.pause_seconds, call.caller});
+    }
+    call.clear();
+    free_.push_back(&call);
+}
+
+void Sender::record(const Call& call, End end, int code, const std::string& text) {
+    const double ended = end == End::answered && call.has_headers ? received_at_ : now();
+    rows.add({call.order.number, call.order.intended, call.sent, call.first_output, ended, call.order.route, code,
+              int32_t(end), call.order.length, call.num_messages, code == kOk ? -1 : text_number(text)});
+    values.add(call.values.data(), call.values.size());
+}
+
+int Sender::text_number(const std::string& text) {
+    if (const auto found = text_numbers_.find(text); found != text_numbers_.end()) return found->second;
+    if (texts.size() >= kMaxTexts && text != kMoreTexts) return text_number(kMoreTexts);
+    text_numbers_[text] = int(texts.size());
+    texts.push_back(text);
+    return int(texts.size()) - 1;
+}
+
+void Sender::count(End end, int code) {
+    add(progress.outstanding, -1);
+    if (end == End::cancelled) add(progress.cancelled, 1);
+    else if (end == End::cut_off) add(progress.unfinished, 1);
+    else if (code == kOk) add(progress.ok, 1);
+    else if (code == kDeadlineExceeded) add(progress.deadline, 1);
+    else add(progress.error, 1);
+    if (code == kUnavailable) return add(progress.unavailable_in_a_row, 1);
+    progress.unavailable_in_a_row = 0;
+    progress.answered_at = now();
+}

@@ -1,0 +1,118 @@
+"""From what a sender has seen to the record of a process: fates, outputs and the backend's word, row by row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.measure.generator.door_answers import with_answers
+from tandem.measure.generator.requests.doors.reading import DoorReading
+from tandem.measure.generator.requests.reading import MessagesAlone, Reading
+from tandem.measure.generator.sending.sender import Route, Sender
+from tandem.measure.generator.sending.tables import End, Seen
+from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REQUEST, TOLD, Fate, Record, Table, Use
+
+_OK, _DEADLINE_EXCEEDED = 0, 4
+_MAX_TEXT = 500
+
+
+def record_of(
+    seen: Seen,
+    routes: Sequence[Route],
+    readings: Sequence[Reading | MessagesAlone],
+    sender: Sender,
+) -> Record:
+    """Return the record of what a sender has done; `routes` and `readings` are those of the works."""
+    progress = sender.progress()
+    use = Use(progress.cpu_seconds, progress.wall_seconds, progress.num_sent, sender.is_real_time, sender.is_compiled)
+    seen, answers = with_answers(seen, readings)
+    requests = _requests(seen, routes, readings, answers)
+    return Record(
+        requests=requests,
+        messages=_messages(seen),
+        lags=seen.lags,
+        num_dropped=seen.dropped,
+        num_abandoned=seen.abandoned,
+        error_texts=_texts(seen, requests),
+        max_outstanding=progress.max_outstanding,
+        uses=(use,),
+        replies=_picked(_replies(seen), REPLY),
+        reply_bytes=_reply_bytes(seen),
+    )
+
+
+def _requests(
+    seen: Seen, routes: Sequence[Route], readings: Sequence[Reading | MessagesAlone], answers: Table
+) -> Table:
+    rows = seen.rows
+    table = np.zeros(len(rows), REQUEST)
+    for name in ("number", "code", "length", "num_messages", "intended", "sent", "first_output", "ended"):
+        table[name] = rows[name]
+    table["work"] = rows["route"]
+    table["fate"] = _fates(rows)
+    table["num_prompt_tokens"], table["is_counted"] = answers["num_prompt_tokens"], answers["is_counted"]
+    num_columns = [len(route.columns) for route in routes]
+    for work, (route, reading) in enumerate(zip(routes, readings, strict=True)):
+        is_here, values = seen.of_route(work, num_columns)
+        read = reading.read(values)
+        if isinstance(reading, DoorReading):
+            num_outputs, num_images = answers["num_outputs"][is_here], answers["num_images"][is_here]
+        else:
+            num_outputs = table["num_messages"][is_here] if reading.outputs is None else read.num_outputs
+            num_images = read.num_images
+        table["num_outputs"][is_here], table["num_images"][is_here] = num_outputs, num_images
+        for place, name in enumerate(TOLD):
+            table[name][is_here] = read.told[:, place]
+        if not route.is_streamed:
+            table["first_output"][is_here] = np.where(num_outputs > 0, table["ended"][is_here], np.nan)
+    return table
+
+
+def _fates(rows: Table) -> NDArray[np.int8]:
+    fates = np.full(len(rows), Fate.ERROR, np.int8)
+    fates[rows["code"] == _DEADLINE_EXCEEDED] = Fate.DEADLINE
+    fates[rows["code"] == _OK] = Fate.OK
+    fates[rows["end"] == End.CANCELLED] = Fate.CANCELLED
+    fates[rows["end"] == End.CUT_OFF] = Fate.UNFINISHED
+    return fates
+
+
+def _messages(seen: Seen) -> Table:
+    """Return those that carry outputs, of one request next to each other."""
+    carrying = seen.messages[seen.messages["num_outputs"] > 0]
+    return _picked(carrying[np.argsort(carrying["number"], kind="stable")], MESSAGE)
+
+
+def _picked(table: Table, kind: np.dtype[np.void]) -> Table:
+    """Return a table with those of the columns that `kind` has."""
+    found = np.empty(len(table), kind)
+    for name in kind.names or ():
+        found[name] = table[name]
+    return found
+
+
+def _texts(seen: Seen, requests: Table) -> Counter[tuple[int, str, str]]:
+    is_told = np.isin(requests["fate"], (Fate.ERROR, Fate.DEADLINE))
+    texts = zip(
+        requests["work"][is_told].tolist(),
+        requests["code"][is_told].tolist(),
+        seen.rows["text"][is_told].tolist(),
+        strict=True,
+    )
+    counts = Counter(texts)
+    return Counter(
+        {(work, CODE_NAMES[code], seen.texts[text][:_MAX_TEXT]): count for (work, code, text), count in counts.items()}
+    )
+
+
+def _replies(seen: Seen) -> Table:
+    return seen.kept[np.lexsort((seen.kept["message"], seen.kept["number"]))]
+
+
+def _reply_bytes(seen: Seen) -> NDArray[np.uint8]:
+    kept = _replies(seen)
+    pieces = [seen.kept_bytes[begin : begin + size] for begin, size in kept[["begin", "size"]].tolist()]
+    return np.concatenate(pieces) if pieces else np.empty(0, np.uint8)

@@ -1,0 +1,1 @@
+"""What is asked of a server, as messages, and how its replies are read."""

@@ -1,0 +1,96 @@
+"""Requests made ahead of their time: drawn, serialised and handed over in blocks, while the sender sends others.
+
+How far ahead: so many that the sender never waits for Python, but not so many that a short run makes them for nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.measure.generator.schedule.orders import Order
+from tandem.measure.generator.sending.sender import Sender
+from tandem.measure.generator.sending.tables import ORDER
+
+BLOCK_REQUESTS = 128
+MAX_AHEAD_REQUESTS = 8192
+MAX_AHEAD_BYTES = 64 << 20
+_FIRST_AHEAD_REQUESTS = 256
+_PREFIX = struct.Struct(">BI")  # gRPC's: not compressed, size
+
+OrderOf = Callable[[int], Order]
+MessageOf = Callable[[Order], bytes]
+
+
+class Feeder:
+    """The requests of one process. `numbers` and their `intended` starts; without those, of a closed loop: every
+    `step`th number from `first` on, without end.
+    """
+
+    def __init__(
+        self,
+        order_of: OrderOf,
+        makers: Sequence[MessageOf],
+        numbers: NDArray[np.int64] | None,
+        intended: NDArray[np.float64] | None,
+        first: int = 0,
+        step: int = 1,
+        callers: int = 0,
+    ) -> None:
+        self._order_of = order_of
+        self._makers = makers
+        self._numbers = numbers
+        self._intended = intended
+        self._first, self._step = first, step
+        self._ahead = MAX_AHEAD_REQUESTS if numbers is not None else max(_FIRST_AHEAD_REQUESTS, 2 * callers)
+        self._taken_before = 0
+        self._blocks: deque[tuple[int, int]] = deque()  # of those not taken whole: number of its last request, bytes
+        self._bytes_ahead = 0
+        self.num_fed = 0
+
+    @property
+    def has_all(self) -> bool:
+        return self._numbers is not None and self.num_fed == len(self._numbers)
+
+    def feed(self, sender: Sender, num_taken: int) -> bool:
+        """Hand a block over, if the sender has too few; return whether it may want more at once."""
+        self._forget(num_taken)
+        # Four times what was taken between two looks.
+        self._ahead = min(MAX_AHEAD_REQUESTS, max(self._ahead, 4 * (num_taken - self._taken_before)))
+        self._taken_before = num_taken
+        if self.has_all or self.num_fed - num_taken >= self._ahead or self._bytes_ahead >= MAX_AHEAD_BYTES:
+            return False
+        self._hand_over(sender)
+        if self.has_all:
+            sender.feed_no_more()
+        return not self.has_all
+
+    def _forget(self, num_taken: int) -> None:
+        while self._blocks and self._blocks[0][0] <= num_taken:
+            self._bytes_ahead -= self._blocks.popleft()[1]
+
+    def _hand_over(self, sender: Sender) -> None:
+        begin, end = self.num_fed, self.num_fed + BLOCK_REQUESTS
+        if self._numbers is not None:
+            numbers = self._numbers[begin:end]
+        else:
+            numbers = self._first + self._step * np.arange(begin, end)
+        orders = [self._order_of(number) for number in numbers.tolist()]
+        messages = [self._makers[order.work](order) for order in orders]
+        sizes = np.array([_PREFIX.size + len(message) for message in messages])
+        table = np.zeros(len(orders), ORDER)
+        table["number"] = [order.number for order in orders]
+        table["intended"] = np.nan if self._intended is None else self._intended[begin:end]
+        cancels = [order.cancel_after_seconds for order in orders]
+        table["cancel_after"] = [np.inf if after is None else after for after in cancels]
+        table["size"], table["begin"] = sizes, np.cumsum(sizes) - sizes
+        table["route"] = [order.work for order in orders]
+        table["length"] = [order.length for order in orders]
+        sender.feed(table, b"".join(_PREFIX.pack(0, len(message)) + message for message in messages))
+        self.num_fed += len(orders)
+        self._blocks.append((self.num_fed, int(sizes.sum())))
+        self._bytes_ahead += int(sizes.sum())

@@ -1,0 +1,86 @@
+"""What of each rpc's replies is read, and what it says: outputs, whole images, and the backend's word on the time."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.ar.v1 import ar_pb2
+from tandem.gan.v1 import gan_pb2
+from tandem.measure.generator.sending.columns import Column, Take, column
+from tandem.measure.results.record import TOLD
+from tandem.phases import TIMINGS_FIELDS
+
+Values = NDArray[np.float64]  # [requests, columns]
+
+
+class Read(NamedTuple):
+    """What the replies of some requests said; `told` [requests, TOLD], NaN where a server tells nothing of the time."""
+
+    num_outputs: NDArray[np.int64]
+    num_images: NDArray[np.int64]
+    told: Values
+
+
+class Reading:
+    """Of one rpc; `message` is its replies' descriptor, `outputs` and `images` are paths and what is taken of them.
+
+    `end`: a field that is not zero in the last message alone, and an image counts only where it is.
+    """
+
+    outputs = 0  # its place among `columns`
+
+    def __init__(
+        self,
+        message: Any,
+        outputs: tuple[str, Take],
+        images: tuple[str, Take],
+        timings: str = "timings",
+        end: str | None = None,
+    ) -> None:
+        paths = [outputs, images, (end or timings, Take.LAST if end else Take.COUNT), (timings, Take.COUNT)]
+        paths += [(f"{timings}.{name}", Take.LAST) for name in TIMINGS_FIELDS]
+        places = {each: place for place, each in enumerate(dict.fromkeys(paths))}
+        self.columns: tuple[Column, ...] = tuple(column(message, path, take) for path, take in places)
+        self._places = [places[each] for each in paths]
+        self._has_end = end is not None
+
+    def read(self, values: Values) -> Read:
+        """Return what the columns, and perhaps others behind them, say."""
+        outputs, images, end, timings, *told = (values[:, place] for place in self._places)
+        if self._has_end:
+            images = np.minimum(images, 1) * (np.nan_to_num(end) != 0)
+        # A field that is not there is 0, as everywhere in proto3.
+        has_timings = (timings > 0)[:, None]
+        told_or_nan = np.where(has_timings, np.nan_to_num(np.stack(told, axis=1)), np.nan)
+        return Read(outputs.astype(np.int64), images.astype(np.int64), told_or_nan)
+
+
+class MessagesAlone:
+    """Of an rpc of which nothing is known: each message is an output."""
+
+    outputs = None
+    columns: tuple[Column, ...] = ()
+
+    def read(self, values: Values) -> Read:
+        nothing = np.zeros(len(values), np.int64)
+        return Read(nothing, nothing, np.full((len(values), len(TOLD)), np.nan))
+
+
+READINGS: dict[str, Reading] = {
+    "Generate": Reading(
+        ar_pb2.GenerateResponse.DESCRIPTOR, ("token_ids", Take.COUNT), ("image", Take.COUNT), end="finish_reason"
+    ),
+    "Complete": Reading(
+        ar_pb2.CompleteResponse.DESCRIPTOR, ("choices.token_ids", Take.COUNT), ("choices.image", Take.COUNT)
+    ),
+    "Sample": Reading(gan_pb2.SampleResponse.DESCRIPTOR, ("images.shape", Take.FIRST), ("images.shape", Take.FIRST)),
+    "SampleStream": Reading(
+        gan_pb2.SampleStreamResponse.DESCRIPTOR,
+        ("part.images.shape", Take.FIRST),
+        ("part.images.shape", Take.FIRST),
+        "part.timings",
+    ),
+}

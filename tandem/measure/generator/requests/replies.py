@@ -1,0 +1,60 @@
+"""What kept replies carry: images as they were served, and tokens. Knows no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tandem.measure.generator.requests.messages import REPLIES
+from tandem.measure.results.record import Record
+
+Pixels = npt.NDArray[np.uint8]
+
+_IMAGES: dict[str, Callable[[Any], Any]] = {
+    # rpc: the images of one of its messages, which may be empty
+    "Generate": lambda message: message.image,
+    "Complete": lambda message: message.choices[0].image,
+    "Sample": lambda message: message.images,
+    "SampleStream": lambda message: message.part.images,
+}
+_TOKENS: dict[str, Callable[[Any], Any]] = {
+    "Generate": lambda message: message.token_ids,
+    "Complete": lambda message: message.choices[0].token_ids,
+}
+
+
+def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
+    """Return the 8-bit image [H, W, C] of each request for one image that brought it; `rpcs` are those of the works."""
+    found = {}
+    for number, rpc, messages in _kept(record, rpcs):
+        for message in reversed(messages):  # of a picture, the image is in the last one
+            images = _IMAGES[rpc](REPLIES[rpc].FromString(message))
+            if images.shape:
+                _, height, width, channels = images.shape
+                found[number] = np.frombuffer(images.data, np.uint8).reshape(height, width, channels)
+                break
+    return found
+
+
+def messages_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[Any]]:
+    """Return the reply messages of each request that was answered, in the order of the requests' numbers."""
+    found = _kept(record, rpcs)
+    return {number: [REPLIES[rpc].FromString(each) for each in messages] for number, rpc, messages in sorted(found)}
+
+
+def tokens_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[int]]:
+    """Return the tokens of each request for a text that was answered, in the order of the requests' numbers."""
+    works = dict(zip(record.requests["number"].tolist(), record.requests["work"].tolist(), strict=True))
+    return {
+        number: [token for message in messages for token in _TOKENS[rpcs[works[number]]](message)]
+        for number, messages in messages_by_number(record, rpcs).items()
+    }
+
+
+def _kept(record: Record, rpcs: Sequence[str]) -> Iterator[tuple[int, str, list[bytes]]]:
+    numbers = record.requests["number"]
+    for number, messages in record.kept().items():
+        yield number, rpcs[int(record.requests["work"][np.searchsorted(numbers, number)])], messages

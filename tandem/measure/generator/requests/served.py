@@ -1,0 +1,50 @@
+"""The models that a server serves, as it tells of them, and which of them does a given work."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tandem.client import AsyncTandemClient
+from tandem.expected_errors import ExpectedError
+from tandem.measure.results.header import ServedModel
+from tandem.measure.scenario import Paradigm, Work
+
+_SECONDS = 10.0
+
+
+async def served_models(address: str, paradigms: Iterable[Paradigm]) -> tuple[ServedModel, ...]:
+    """Return the models of these paradigms. Raises TandemRpcError."""
+    found: list[ServedModel] = []
+    async with AsyncTandemClient(address) as client:
+        if "sequential" in paradigms:
+            models: Sequence[Any] = await client.list_sequential_models(timeout_seconds=_SECONDS)
+            found += [_served("sequential", model) for model in models]
+        if "parallel" in paradigms:
+            models = await client.list_parallel_models(timeout_seconds=_SECONDS)
+            found += [_served("parallel", model) for model in models]
+    return tuple(found)
+
+
+def _served(paradigm: Paradigm, model: Any) -> ServedModel:
+    told = {name: getattr(model, name, None) or None for name in ServedModel.model_fields}
+    always = {"modality": told["modality"] or "image", "licence": model.licence, "num_classes": model.num_classes}
+    several = {name: tuple(told[name] or ()) for name in ("providers", "image_shape")}
+    return ServedModel(**{**told, "paradigm": paradigm, **always, **several})
+
+
+def with_model(work: Work, models: Sequence[ServedModel]) -> Work:
+    """Return the work with the name of the model that does it. Raises ValueError that names those there are."""
+    modality = "text" if work.kind == "text" else "image"
+    fitting = [each.name for each in models if each.paradigm == work.paradigm and each.modality == modality]
+    chosen = [name for name in fitting if work.model in ("", name)]
+    if len(chosen) == 1:
+        return work.model_copy(update={"model": chosen[0]})
+    there_are = ", ".join(fitting) or "none"
+    what = f"{work.paradigm} {modality} models"
+    if work.model:
+        raise ExpectedError(f"model: {work.model!r} is not served; {what} there: {there_are}")
+    raise ExpectedError(f"model: none is named for {work.kind}; give one of the {what} there: {there_are}")
+
+
+def model_of(work: Work, models: Sequence[ServedModel]) -> ServedModel:
+    """Return the model that a work names."""
+    return next(each for each in models if (each.paradigm, each.name) == (work.paradigm, work.model))

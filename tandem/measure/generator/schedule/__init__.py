@@ -1,0 +1,1 @@
+"""Which request is sent when, decided before anything is sent, and waking up at an instant."""

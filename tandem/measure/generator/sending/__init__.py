@@ -1,0 +1,1 @@
+"""Senders: one in C++ and one in Python behind the same interface."""

@@ -1,0 +1,38 @@
+"""The sender of one process and its connections, kept from one plan to the next."""
+
+from __future__ import annotations
+
+from tandem.client.credentials import Credentials
+from tandem.measure.generator.plan import Plan
+from tandem.measure.generator.sending.opening import new_sender
+from tandem.measure.generator.sending.sender import Sender
+
+CONNECT_SECONDS = 10.0
+
+
+class Connections:
+    """They last while address, number and protocol are the same."""
+
+    def __init__(self) -> None:
+        self._sender: Sender | None = None
+        self._made_for: tuple[str, int, bool] | None = None
+        self._credentials = Credentials.from_environment()
+
+    async def sender(self, plan: Plan) -> Sender:
+        """Return a sender that is ready to begin. Raises ConnectionError if no server is there at the first time."""
+        wanted = (plan.address, plan.scenario.connections_per_process, plan.scenario.is_http)
+        if self._sender is not None and wanted == self._made_for:
+            self._sender.reset()
+            return self._sender
+        await self.close()
+        address, num_connections, is_http = wanted
+        sender = new_sender(address, num_connections, self._credentials, is_http)
+        self._sender, self._made_for = sender, None
+        await sender.connect(CONNECT_SECONDS)
+        self._made_for = wanted
+        return sender
+
+    async def close(self) -> None:
+        if self._sender is not None:
+            await self._sender.close()
+        self._sender = None

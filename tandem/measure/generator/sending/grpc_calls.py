@@ -1,0 +1,91 @@
+"""Calls over grpc.aio.
+
+Nothing here tears a read: a call that is to end early is cancelled itself, and its reader sees that end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import grpc
+
+from tandem.client.channels import open_async_channel
+from tandem.client.credentials import CallMetadata, Credentials
+from tandem.measure.generator.sending.calls import Calls
+from tandem.measure.generator.sending.field_walk import FieldWalk, Malformed
+from tandem.measure.generator.sending.python_call import CANCELLED, INTERNAL, PythonCall
+from tandem.measure.generator.sending.sender import Route
+from tandem.measure.generator.sending.tables import End
+
+
+class GrpcCalls(Calls):
+    """They take turns on `num_connections` channels to `address`, which may be anything that grpc resolves."""
+
+    def __init__(self, address: str, num_connections: int, credentials: Credentials) -> None:
+        self._metadata = credentials.metadata
+        self._channels = [open_async_channel(address, credentials) for _ in range(num_connections)]
+        self._turns = itertools.cycle(self._channels)
+
+    async def connect(self) -> None:
+        await asyncio.gather(*(channel.channel_ready() for channel in self._channels))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(channel.close() for channel in self._channels))
+
+    def begin(
+        self, route: Route, walk: FieldWalk, order: Any, message: bytes, intended: float, zero: float
+    ) -> PythonCall:
+        return GrpcCall(next(self._turns), route, walk, order, message, intended, zero, self._metadata)
+
+
+class GrpcCall(PythonCall):
+    """One call on a channel."""
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        route: Route,
+        walk: FieldWalk,
+        order: Any,
+        message: bytes,
+        intended: float,
+        zero: float,
+        metadata: CallMetadata | None,
+    ) -> None:
+        super().__init__(route, walk, order, intended, zero)
+        rpc: Any = channel.unary_stream(route.path) if route.is_streamed else channel.unary_unary(route.path)
+        self._call = rpc(message, timeout=route.deadline_seconds, metadata=metadata)
+
+    def cancel(self, end: End) -> None:
+        if self._call.cancel():
+            self.end = end
+
+    async def answer(self) -> None:
+        try:
+            await (self._stream() if self.route.is_streamed else self._unary())
+        except grpc.aio.AioRpcError as error:
+            self.code, self.text = int(error.code().value[0]), error.details() or ""
+        except Malformed as error:
+            self._call.cancel()
+            self.code, self.text = INTERNAL, f"the reply is no message of its type: {error}"
+        except asyncio.CancelledError:
+            # grpc raises it for any call that ended as CANCELLED, whoever ended it; asyncio for our own end.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self.code, self.text = CANCELLED, "by the server"
+
+    async def _unary(self) -> None:
+        message = await self._call
+        if not isinstance(message, bytes):
+            raise Malformed("OK without a reply")
+        at = self.now()
+        self.ended_at(at)
+        self.take(message, at)
+
+    async def _stream(self) -> None:
+        while (message := await self._call.read()) is not grpc.aio.EOF:
+            self.take(message, self.now())
+        self.ended_at(self.now())

@@ -1,0 +1,127 @@
+"""Calls over HTTP/1.1: a POST of JSON, answered by JSON or by server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from tandem.client.credentials import Credentials
+from tandem.measure.generator.sending.calls import Calls
+from tandem.measure.generator.sending.field_walk import FieldWalk
+from tandem.measure.generator.sending.http.connection import Connection, Exchange
+from tandem.measure.generator.sending.http.endpoint import Endpoint
+from tandem.measure.generator.sending.http.pool import Pool
+from tandem.measure.generator.sending.http.statuses import code_of_http
+from tandem.measure.generator.sending.python_call import (
+    CANCELLED,
+    DEADLINE_EXCEEDED,
+    INTERNAL,
+    OK,
+    UNAVAILABLE,
+    PythonCall,
+)
+from tandem.measure.generator.sending.sender import Route
+from tandem.measure.generator.sending.tables import End
+
+_MOST_TEXT = 500
+
+
+class HttpCalls(Calls):
+    """`num_connections` are opened ahead; more as they are needed."""
+
+    def __init__(self, address: str, num_connections: int, credentials: Credentials) -> None:
+        self._endpoint = Endpoint.of(address)
+        self._credentials = credentials
+        self._num_connections = num_connections
+        self._pool = Pool(self._endpoint, self._endpoint.tls(credentials))
+        self._heads: dict[str, bytes] = {}
+
+    async def connect(self) -> None:
+        await self._pool.open(self._num_connections)
+
+    async def close(self) -> None:
+        self._pool.close()
+
+    def begin(
+        self, route: Route, walk: FieldWalk, order: Any, message: bytes, intended: float, zero: float
+    ) -> PythonCall:
+        head = self._heads.get(route.path) or self._endpoint.head(route.path, self._credentials)
+        self._heads[route.path] = head
+        request = b"%b%d\r\n\r\n%b" % (head, len(message), message)
+        return HttpCall(self._pool, request, route, walk, order, intended, zero)
+
+
+class HttpCall(PythonCall):
+    """One exchange. A connection that was idle and turns out to be closed is replaced once, as all clients do."""
+
+    def __init__(
+        self, pool: Pool, request: bytes, route: Route, walk: FieldWalk, order: Any, intended: float, zero: float
+    ) -> None:
+        super().__init__(route, walk, order, intended, zero)
+        self._pool, self._request = pool, request
+        self._work = asyncio.create_task(self._converse())
+
+    def cancel(self, end: End) -> None:
+        if not self._work.done():
+            self.end, self.code = end, CANCELLED
+            self._work.cancel()
+
+    async def answer(self) -> None:
+        try:
+            async with asyncio.timeout(self.route.deadline_seconds):
+                await asyncio.wait([self._work])
+        except TimeoutError:
+            self.code, self.text = DEADLINE_EXCEEDED, "Deadline Exceeded"
+        finally:
+            self._work.cancel()
+        if not self._work.cancelled() and self._work.done():
+            self._work.result()
+
+    async def _converse(self) -> None:
+        try:
+            connection = await self._pool.take()
+            exchange, why = await self._exchanged(connection)
+            if why is not None and connection.is_used and not exchange.status:
+                exchange, why = await self._exchanged(await self._pool.new())
+        except OSError as error:
+            self.code, self.text = UNAVAILABLE, str(error)
+            return
+        self.ended_at(exchange.received_at - self._zero)
+        if why is not None:
+            self.code, self.text = UNAVAILABLE, why
+        else:
+            self._judge(exchange)
+
+    async def _exchanged(self, connection: Connection) -> tuple[Exchange, str | None]:
+        """Return an exchange that is over, and why it failed, if it has."""
+        exchange = Exchange(self._on_message)
+        connection.begin(exchange, self._request)
+        try:
+            why = await exchange.done
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+        if why is None:
+            self._pool.give_back(connection)
+        return exchange, why
+
+    def _on_message(self, message: bytes, at: float) -> None:
+        self.take(message, at - self._zero)
+
+    def _judge(self, exchange: Exchange) -> None:
+        if (code := code_of_http(exchange.status)) != OK:
+            self.code, self.text = code, _text_of(bytes(exchange.body)) or f"HTTP status {exchange.status}"
+        elif self.route.is_streamed and not exchange.is_events:
+            self.code, self.text = INTERNAL, "the answer is no stream of events"
+
+
+def _text_of(body: bytes) -> str:
+    """Return the message of an error, or the beginning of a body that is none."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return body[:_MOST_TEXT].decode(errors="replace").strip()
+    error = found.get("error", found) if isinstance(found, dict) else found
+    text = error.get("message", error) if isinstance(error, dict) else error
+    return str(text)[:_MOST_TEXT]

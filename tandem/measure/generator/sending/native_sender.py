@@ -1,0 +1,129 @@
+"""The sender in C++: a thread of its own, outside Python's lock."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.measure.generator.native.library import Library, NativeLoad
+from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
+from tandem.measure.generator.sending.tables import KEPT, MESSAGE, ORDER, ROW, Seen, Table
+
+_TABLES: tuple[Any, ...] = (ROW, np.float64, MESSAGE, KEPT, np.uint8, np.float64, np.int64, np.int64)
+_COUNTED = fields(Progress)[1:]
+_UNITS = (("u", 1e6), ("m", 1e3), ("S", 1.0))
+_MOST = 99_999_999  # eight digits
+
+
+class NativeSender(Sender):
+    """`address` is host:port, of an IPv6 host [host]:port. Connections last from one run to the next."""
+
+    is_compiled = True
+
+    def __init__(
+        self, library: Library, address: str, num_connections: int, metadata: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        host, _, port = address.rpartition(":")
+        self._library = library
+        self._address = address
+        self._sender: int = library.open(host.strip("[]").encode(), port.encode(), address.encode(), num_connections)
+        if not self._sender:
+            raise ConnectionError(f"{address}: no such host")
+        for name, value in metadata:
+            library.metadata(self._sender, name.encode(), value.encode())
+        self._progress = library.progress(self._sender)
+
+    async def connect(self, seconds: float) -> None:
+        await asyncio.to_thread(self.connect_now, seconds)
+
+    def connect_now(self, seconds: float) -> None:
+        """Do the same where no event loop runs."""
+        if why := self._library.connect(self._sender, seconds):
+            raise ConnectionError(f"no connection to {self._address} within {seconds:g} s: {os.strerror(why)}")
+
+    def begin(self, routes: Sequence[Route], load: Load) -> None:
+        for route in routes:
+            self._add(route)
+        budget = -1 if load.budget is None else load.budget
+        native = NativeLoad(
+            load.zero,
+            load.begins_at,
+            load.ends_at,
+            load.drain_seconds,
+            load.pause_seconds,
+            budget,
+            load.max_outstanding,
+            load.is_open,
+            load.goes_first,
+        )
+        callers = np.array(load.callers, np.float64).reshape(-1, 2)
+        self._library.start(self._sender, native, callers.ctypes.data, len(callers))
+        self.is_real_time = bool(self._progress.contents.is_real_time)
+
+    def _add(self, route: Route) -> None:
+        deadline = route.deadline_seconds
+        seconds = float("inf") if deadline is None else deadline
+        outputs = -1 if route.outputs is None else route.outputs
+        timeout = "" if deadline is None else timeout_text(deadline)
+        self._library.route(self._sender, route.path.encode(), timeout.encode(), seconds, route.is_streamed, outputs)
+        for each in route.columns:
+            depth = len(each.path)
+            path, forms = (ctypes.c_uint32 * depth)(*each.path), (ctypes.c_uint8 * depth)(*each.forms)
+            self._library.column(self._sender, path, forms, depth, each.take)
+
+    def feed(self, orders: Table, messages: bytes) -> None:
+        assert orders.dtype == ORDER
+        self._library.feed(self._sender, orders.ctypes.data, len(orders), messages, len(messages))
+
+    def feed_no_more(self) -> None:
+        self._library.feed_no_more(self._sender)
+
+    def progress(self) -> Progress:
+        now = self._progress.contents
+        return Progress(Phase(now.phase), **{each.name: getattr(now, each.name) for each in _COUNTED})
+
+    def stop(self) -> None:
+        self._library.stop(self._sender)
+
+    def seen(self) -> Seen:
+        self._library.join(self._sender)
+        tables: list[Any] = [self._table(number, kind) for number, kind in enumerate(_TABLES)]
+        return Seen._make([*tables, self._texts()])
+
+    def _table(self, number: int, kind: Any) -> NDArray[Any]:
+        table = np.empty(self._library.size(self._sender, number), kind)
+        self._library.copy(self._sender, number, table.ctypes.data)
+        return table
+
+    def _texts(self) -> tuple[str, ...]:
+        found: list[str] = []
+        size = ctypes.c_uint64()
+        while text := self._library.text(self._sender, len(found), size):
+            found.append(unquote(ctypes.string_at(text, size.value).decode(errors="replace")))
+        return tuple(found)
+
+    def reset(self) -> None:
+        self._library.reset(self._sender)
+        self.is_real_time = False
+
+    async def close(self) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Do the same where no event loop runs."""
+        self._library.close(self._sender)
+        self._sender = 0
+
+
+def timeout_text(seconds: float) -> str:
+    """Return a deadline as the header grpc-timeout has it: at most eight digits, in the finest unit they allow."""
+    unit, scale = next((each for each in _UNITS if seconds * each[1] <= _MOST), ("S", _MOST / seconds))
+    return f"{max(1, round(seconds * scale))}{unit}"

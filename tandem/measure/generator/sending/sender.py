@@ -1,0 +1,123 @@
+"""The interface of a sender: requests are handed over ahead of time, what became of them is read when all is over."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from tandem.measure.generator.sending.columns import Column
+from tandem.measure.generator.sending.tables import Seen, Table
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where requests of one kind go, as /package.Service/Method, and what is kept of their replies.
+
+    `outputs`: the place among `columns` of the one that counts what a message brings; None: each message is one.
+    """
+
+    path: str
+    is_streamed: bool
+    deadline_seconds: float | None = None
+    columns: tuple[Column, ...] = ()
+    outputs: int | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """When to send. Seconds from `zero` (time.monotonic), the end of the warm-up.
+
+    Open loop: what is not sent at `ends_at` is dropped; so is what is due with `max_outstanding` under way. Closed
+    loop: `callers` are pairs of when each comes and goes; after an error one pauses; `budget` requests are taken after
+    the warm-up, None: without bound. `goes_first`: whether the sender asks for real-time priority.
+    """
+
+    zero: float
+    begins_at: float
+    ends_at: float
+    drain_seconds: float
+    is_open: bool
+    max_outstanding: int = 0
+    budget: int | None = None
+    callers: Sequence[tuple[float, float]] = field(default=())
+    pause_seconds: float = 0.1
+    goes_first: bool = True
+
+
+class Phase(IntEnum):
+    READY = 0
+    LOADING = 1
+    DRAINING = 2
+    DONE = 3
+
+
+@dataclass
+class Progress:
+    """How far a sender is. Seconds are instants of the run; CPU and wall are those of the load, without its drain."""
+
+    phase: Phase = Phase.READY
+    num_taken: int = 0  # requests taken from what was handed over
+    num_measured: int = 0  # of a closed loop: those after the warm-up
+    num_sent: int = 0
+    outstanding: int = 0
+    max_outstanding: int = 0
+    dropped: int = 0
+    ok: int = 0
+    error: int = 0
+    deadline: int = 0
+    cancelled: int = 0
+    unfinished: int = 0
+    unavailable_in_a_row: int = 0
+    answered_at: float = 0.0
+    load_ended_at: float = 0.0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of this process
+    thread_cpu_seconds: float = 0.0  # of the sender alone
+
+
+class Sender(ABC):
+    """One run at a time: `begin`, then `feed` as it goes on, until `progress` says that it is done, then `seen`.
+
+    `reset` before the next one. Used in one running event loop.
+    """
+
+    is_compiled: bool
+    is_real_time = False  # the system lets it go first
+
+    @abstractmethod
+    async def connect(self, seconds: float) -> None:
+        """Open the connections. Raises ConnectionError if that is not done in so many seconds."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End what runs, and give everything back."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget the last run; the connections stay."""
+
+    @abstractmethod
+    def begin(self, routes: Sequence[Route], load: Load) -> None:
+        """Start sending; requests may have been handed over before."""
+
+    @abstractmethod
+    def feed(self, orders: Table, messages: bytes) -> None:
+        """Hand requests over: rows of ORDER in the order of their sending, and the framed messages they point into."""
+
+    @abstractmethod
+    def feed_no_more(self) -> None:
+        """Say that all requests were handed over."""
+
+    @abstractmethod
+    def progress(self) -> Progress:
+        """Return how far it is."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Cut everything off; it is done soon after."""
+
+    @abstractmethod
+    def seen(self) -> Seen:
+        """Wait for the end, and return all that was recorded."""

@@ -1,0 +1,113 @@
+"""A process of the generator: `python -m tandem.measure.generator.worker NUMBER`, driven by `workers` over pipes.
+
+It stays up and carries out one plan after another. In, a line each: a plan as JSON; `start ZERO` (time.monotonic, the
+same clock in all processes); `stop REASON` while the load lasts. Out, a line each: `ready`; `progress` with counts; at
+the end of a load `record` with the number of bytes that follow it. The end of the input ends the process: without its
+parent there is nobody to tell. Ctrl-C is the parent's to handle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import signal
+import sys
+import time
+from typing import Any, BinaryIO
+
+import uvloop
+
+from tandem.measure.generator.driver import Driver
+from tandem.measure.generator.plan import Plan
+from tandem.measure.generator.requests.lines import lines_of
+from tandem.measure.generator.sending.connections import Connections
+
+PROGRESS_SECONDS = 0.5
+# Records pile up by the million and hold no cycles; the collector would walk through them in the middle of a run.
+GC_THRESHOLD = 200_000
+LONGEST_LINE_BYTES = 64 * 2**20
+_STOP = "stop"
+
+
+class Output:
+    """The pipe to the parent."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def tell(self, what: str, **values: Any) -> None:
+        self._file.write(json.dumps({"what": what, **values}).encode() + b"\n")
+        self._file.flush()
+
+    def tell_record(self, raw: bytes, **values: Any) -> None:
+        self.tell("record", num_bytes=len(raw), **values)
+        self._file.write(raw)
+        self._file.flush()
+
+
+class Worker:
+    """Carries out what comes down the pipe, one plan at a time."""
+
+    def __init__(self, number: int, commands: asyncio.StreamReader, output: Output) -> None:
+        self._number = number
+        self._commands = commands
+        self._output = output
+        self._connections = Connections()
+
+    async def work(self) -> None:
+        """Return at the end of the input. Raises what goes wrong: then this process is of no more use."""
+        try:
+            while line := (await self._commands.readline()).decode():
+                if not line.startswith(_STOP):  # one that came too late
+                    await self._carry_out(Plan.model_validate_json(line))
+        finally:
+            await self._connections.close()
+
+    async def _carry_out(self, plan: Plan) -> None:
+        driver = Driver(plan.scenario, await self._connections.sender(plan), lines_of(plan), self._number)
+        self._output.tell("ready", num_planned=driver.num_planned)
+        _, _, zero = (await self._commands.readline()).decode().partition(" ")
+        if not zero:  # the end of the input
+            return
+        cpu = time.process_time()
+        helpers = [asyncio.create_task(each) for each in (self._obey(driver), self._report(driver))]
+        try:
+            record = await driver.run(float(zero))
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+        self._output.tell_record(
+            record.to_bytes(),
+            stop_reason=driver.stop_reason,
+            stopped_at=driver.stopped_at if driver.stop_reason else None,
+            cpu_seconds=time.process_time() - cpu,
+        )
+
+    async def _obey(self, driver: Driver) -> None:
+        line = (await self._commands.readline()).decode()
+        driver.stop(line.partition(" ")[2].strip() or "the parent process is gone")
+
+    async def _report(self, driver: Driver) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            self._output.tell("progress", **driver.counts())
+
+
+async def main_loop(number: int) -> None:
+    reader = asyncio.StreamReader(LONGEST_LINE_BYTES)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    await Worker(number, reader, Output(sys.stdout.buffer)).work()
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    uvloop.run(main_loop(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

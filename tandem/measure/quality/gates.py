@@ -1,0 +1,92 @@
+"""What the committed models must reach, and whether they do.
+
+    python -m tandem.measure.quality.gates
+
+prints every gate of every models/*/evaluation.json and ends with 1 if one is missed.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tandem.measure.report.tables.table import Cell, Row, Table
+from tandem.measure.report.tables.writers import markdown_table
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A metric's limit: the lowest value that is accepted, or the highest."""
+
+    limit: float
+    is_ceiling: bool = False
+
+    def is_met(self, value: float) -> bool:
+        return value <= self.limit if self.is_ceiling else value >= self.limit
+
+    def __str__(self) -> str:
+        return f"{'<=' if self.is_ceiling else '>='} {self.limit:g}"
+
+
+def at_most(limit: float) -> Gate:
+    return Gate(limit, is_ceiling=True)
+
+
+def at_least(limit: float) -> Gate:
+    return Gate(limit)
+
+
+GATED_NUM_IMAGES = 10_000
+GATES: dict[str, dict[str, Gate]] = {
+    "fashion-gan": {
+        "fid": at_most(1.6),
+        "accuracy": at_least(0.90),
+        "precision": at_least(0.92),
+        "recall": at_least(0.55),
+        "coverage": at_least(0.80),
+        "worst_class_fid": at_most(8.0),
+        "memorised": at_most(0.03),
+    },
+    "fashion-ar": {
+        "fid": at_most(4.5),
+        "accuracy": at_least(0.85),
+        "recall": at_least(0.75),
+        "coverage": at_least(0.65),
+        "bits_per_token_test_images": at_most(3.2),
+        "reconstruction_fid": at_most(2.0),
+    },
+}
+
+
+def verdicts(name: str, quality: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return, by metric, what is accepted and whether it is met; `quality` holds the metrics by name.
+
+    Empty for a model without gates, and for fewer or more images: the metrics depend on their number. What was not
+    measured has no verdict.
+    """
+    if quality["num_images"] != GATED_NUM_IMAGES:
+        return {}
+    return {
+        metric: {"accepted": str(gate), "is_met": gate.is_met(quality[metric])}
+        for metric, gate in GATES.get(name, {}).items()
+        if metric in quality
+    }
+
+
+def main(models: Path = Path("models")) -> int:
+    """Return the exit code."""
+    rows, all_met = [], True
+    for path in sorted(models.glob("*/evaluation.json")):
+        found = json.loads(path.read_text())
+        quality = found["model"] | found["own_verdict"]
+        for metric, verdict in verdicts(path.parent.name, quality).items():
+            all_met &= verdict["is_met"]
+            word = Cell("met" if verdict["is_met"] else "MISSED", is_bad=not verdict["is_met"])
+            rows.append(Row((path.parent.name, metric, f"{quality[metric]:g}", verdict["accepted"], word)))
+    print(markdown_table(Table(("model", "metric", "value", "gate", ""), rows), is_padded=True))
+    return 0 if all_met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

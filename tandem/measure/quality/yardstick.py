@@ -1,0 +1,88 @@
+"""All the figures of one set of images, and the same for real ones. Knows nothing of who made the images."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tandem.measure.quality.distances import Features, frechet_distance, kernel_distance, variance
+from tandem.measure.quality.judge import Judge
+from tandem.measure.quality.manifold import Manifold
+from tandem.measure.quality.memorisation import UNSEEN_SHARE, Nearest, nearest, unseen_threshold
+from tandem.measure.quality.reference import Reference, Split
+from tandem.measure.results.quality import ClassQuality, Quality
+
+
+class Yardstick:
+    """Measures sets of images against one reference, with one judge. What the reference needs is computed once."""
+
+    def __init__(self, judge: Judge, reference: Reference) -> None:
+        self._judge = judge
+        self._reference = reference
+        self._test_features = judge.look(reference.test.images)[1]
+        self._manifold = Manifold(self._test_features)
+        unseen = self.nearest_training_images(reference.test)
+        self._thresholds = [unseen_threshold(found.distances) for found in unseen]
+
+    def nearest_training_images(self, images: Split) -> list[Nearest]:
+        """Return, class by class, the nearest training image of the same class for each image."""
+        return [self._nearest(images, label) for label in range(self._reference.num_classes)]
+
+    def measure(self, images: Split, neighbours: list[Nearest]) -> Quality:
+        """Return the figures of generated images; `neighbours` is what `nearest_training_images` found."""
+        memorised = [
+            float((found.distances < threshold).mean())
+            for found, threshold in zip(neighbours, self._thresholds, strict=True)
+        ]
+        return self._quality(images, memorised)
+
+    def floor(self, num_per_class: int) -> Quality:
+        """Return what real images get: training images, the first ones of each class, put through the same.
+
+        All of them are memorised in the trivial sense, so for that figure the floor is the test images' own.
+        """
+        num_classes = self._reference.num_classes
+        images = self._reference.train.balanced(num_per_class, num_classes)
+        return self._quality(images, [UNSEEN_SHARE] * num_classes)
+
+    def fid(self, images: npt.NDArray[np.uint8]) -> float:
+        """Return the FID of images [N, H, W] alone."""
+        return frechet_distance(self._judge.look(images)[1], self._test_features)
+
+    def _nearest(self, images: Split, label: int) -> Nearest:
+        return nearest(images.of_class(label), self._reference.train.of_class(label))
+
+    def _quality(self, images: Split, memorised: list[float]) -> Quality:
+        guesses, features = self._judge.look(images.images)
+        hits = guesses == images.labels
+        classes = tuple(
+            self._class_quality(label, features[images.labels == label], hits[images.labels == label], share)
+            for label, share in enumerate(memorised)
+        )
+        kid, kid_std = kernel_distance(features, self._test_features)
+        covering = self._manifold.overlap(features)
+        sizes = [int((images.labels == label).sum()) for label in range(len(classes))]
+        return Quality(
+            num_images=len(hits),
+            fid=frechet_distance(features, self._test_features),
+            kid=kid,
+            kid_std=kid_std,
+            accuracy=float(hits.mean()),
+            precision=covering.precision,
+            recall=covering.recall,
+            density=covering.density,
+            coverage=covering.coverage,
+            worst_class_fid=max(each.fid for each in classes),
+            memorised=float(np.average(memorised, weights=sizes)),
+            worst_class_memorised=max(memorised),
+            classes=classes,
+        )
+
+    def _class_quality(
+        self, label: int, features: Features, hits: npt.NDArray[np.bool_], memorised: float
+    ) -> ClassQuality:
+        real = self._test_features[self._reference.test.labels == label]
+        return ClassQuality(
+            fid=frechet_distance(features, real),
+            accuracy=float(hits.mean()),
+            variance_ratio=variance(features) / variance(real),
+            memorised=memorised,
+        )

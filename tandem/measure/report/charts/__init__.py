@@ -1,0 +1,1 @@
+"""The charts of a report: as data, as plotly's JSON, and as PNGs."""

@@ -1,0 +1,42 @@
+"""One colour for each paradigm and each part of the time, on light and dark ground; the gateway's page has the same."""
+
+from tandem.measure.results.phases import PHASES
+
+LIGHT = {
+    "sequential": "#1f5fc4",
+    "parallel": "#b4500a",
+    "neutral": "#5a5e66",
+    "ink": "#1b1c1f",
+    "muted": "#5a5e66",
+    "ground": "#ffffff",
+    "page": "#f6f6f3",
+    "line": "#d8d9dd",
+}
+DARK = {
+    "sequential": "#7fb0ff",
+    "parallel": "#ffae6b",
+    "neutral": "#a6a9b0",
+    "ink": "#ececed",
+    "muted": "#a6a9b0",
+    "ground": "#1c1e21",
+    "page": "#131416",
+    "line": "#383b41",
+}
+# Okabe and Ito's, which people with any colour vision can tell apart, and greys; good on either ground.
+PARTS = dict(
+    zip(
+        PHASES,
+        (
+            "#8c8c8c",
+            "#e69f00",
+            "#56b4e9",
+            "#d6b656",
+            "#0072b2",
+            "#d55e00",
+            "#cc79a7",
+            "#a0a7b4",
+            "#4b5563",
+        ),
+        strict=True,
+    )
+)

@@ -1,0 +1,130 @@
+"""How the cost of a text grows: tokens/s over streams with the knee, a token's and a prompt's time over the context,
+and what lies between sequential and parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tandem.measure.report.charts.chart import Chart, Role, Series, Style, value_series
+from tandem.measure.report.charts.load import MILLISECONDS
+from tandem.measure.report.middle_ground import GenerationWay, Kind
+from tandem.measure.results.growth import ContextPoint, Growth, LineFit, StepFit
+from tandem.measure.results.value import Value
+from tandem.measure.statistics.knee import step_time
+
+_NUM_POINTS = 60
+_KINDS: dict[Kind, tuple[Role, Style]] = {
+    "sequential": ("sequential", "points"),
+    "drafts, text that repeats itself": ("neutral", "points"),
+    "drafts, new text": ("neutral", "hollow"),
+    "parallel": ("parallel", "points"),
+}
+
+
+def growth_charts(growth: Growth, ways: Sequence[GenerationWay]) -> list[Chart]:
+    """Return all there is something for."""
+    charts = [
+        _streams(growth),
+        _context(
+            growth,
+            "growth-context",
+            "A token's time over the context",
+            "One stream alone, median of its gaps: each step reads the keys and values of all tokens before.",
+            "ms a token",
+            lambda point: point.gap_p50_seconds,
+            growth.gap_fit,
+        ),
+        _context(
+            growth,
+            "growth-prefill",
+            "Time to the first token over the prompt",
+            "One stream alone. A prompt's tokens are computed many at a time.",
+            "ms to the first token",
+            lambda point: point.first_token_seconds,
+            growth.first_token_fit,
+        ),
+        _middle(ways),
+    ]
+    return [chart for chart in charts if not chart.is_empty]
+
+
+def _streams(growth: Growth) -> Chart:
+    points = growth.concurrency
+    xs = [float(point.concurrency) for point in points]
+    decode = [(float(point.concurrency), point.decode_tokens_per_second, "") for point in points]
+    whole = [(float(point.concurrency), point.whole_tokens_per_second, "") for point in points]
+    series = [
+        value_series("while all generate", "sequential", "line", decode),
+        value_series("prompts included", "sequential", "dash", whole),
+    ]
+    fit = growth.step_fit
+    if fit is not None and xs:
+        series += _knee(fit, xs)
+    note = (
+        f"Prompts of {growth.settings.prompt_tokens} tokens, {growth.settings.new_tokens} new ones. Bars: range of the"
+        " rounds. Left of the knee a step costs about the same however many share it, so tokens/s grow with the"
+        " streams; right of it each stream's own arithmetic counts, and they level off."
+    )
+    return Chart(
+        "growth-streams",
+        "Tokens/s over streams at a time",
+        note,
+        "streams at a time",
+        "tokens/s, all together",
+        series,
+        x_log=True,
+        y_log=True,
+    )
+
+
+def _knee(fit: StepFit, xs: Sequence[float]) -> list[Series]:
+    time = step_time(fit)
+    grid = np.geomspace(min(xs), max(xs), _NUM_POINTS)
+    found = [Series("fit", "sequential", "fit", grid.tolist(), (grid / time(grid)).tolist())]
+    if fit.knee is not None and min(xs) <= fit.knee.value <= max(xs):
+        rate = fit.knee.value / float(time(fit.knee.value))
+        found.append(Series("knee", "neutral", "points", [fit.knee.value], [rate], notes=["shared cost = own cost"]))
+    if fit.most_tokens_per_second is not None:
+        ends = [min(xs), max(xs)]
+        found.append(
+            Series("most that company brings", "neutral", "prediction", ends, [fit.most_tokens_per_second] * len(ends))
+        )
+    return found
+
+
+def _context(
+    growth: Growth,
+    key: str,
+    title: str,
+    note: str,
+    y_title: str,
+    of: Callable[[ContextPoint], Value],
+    fit: LineFit | None,
+) -> Chart:
+    xs = [float(point.context_tokens) for point in growth.context]
+    rows = [(float(point.context_tokens), of(point), "") for point in growth.context]
+    series = [value_series("measured", "sequential", "line", rows, MILLISECONDS)]
+    if fit is not None and xs:
+        ends = [min(xs), max(xs)]
+        ys = [(fit.base_seconds + fit.per_token_seconds * each) * MILLISECONDS for each in ends]
+        series.append(Series("fit", "sequential", "fit", ends, ys))
+    return Chart(key, title, f"{note} Bars: range of the rounds.", "tokens of context", y_title, series)
+
+
+def _middle(ways: Sequence[GenerationWay]) -> Chart:
+    series = []
+    for name, (role, style) in _KINDS.items():
+        chosen = [way for way in ways if way.kind == name]
+        rows = [(way.outputs_per_pass, way.speed, f"{way.name}: {way.work}") for way in chosen]
+        series.append(value_series(name, role, style, rows))
+    note = (
+        "Each way against the sequential one of its own work: texts against texts, pictures against pictures. Drafts"
+        " bring as many tokens a pass as were guessed right; a parallel model brings all in one, here counted as the"
+        " tokens that the sequential model needs for a picture."
+    )
+    title = "The middle ground: sequential, with drafts, parallel"
+    return Chart(
+        "growth-middle", title, note, "outputs a pass", "times as fast as sequential", series, x_log=True, y_log=True
+    )

@@ -1,0 +1,105 @@
+"""Charts as plotly's JSON. Colours are roles here; the page gives them their values, as it knows if it is dark.
+
+Texts of documents are escaped: plotly reads a little HTML in names and notes.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tandem.measure.formats import seconds
+from tandem.measure.report.charts.chart import Axis, Chart, Series, Stack
+
+
+def figure_of(chart: Chart | Stack) -> dict[str, Any]:
+    """Return data and layout."""
+    return _stack(chart) if isinstance(chart, Stack) else _curves(chart)
+
+
+def _curves(chart: Chart) -> dict[str, Any]:
+    layout: dict[str, Any] = {
+        "xaxis": _axis(chart.x_axis),
+        "yaxis": _axis(chart.y_axis) | ({"type": "category", "autorange": "reversed"} if chart.is_named else {}),
+        "hovermode": "closest",
+    }
+    if chart.line_at is not None:
+        at = chart.line_at
+        place = {"xref": "paper", "y0": at, "y1": at, "x0": 0, "x1": 1}
+        layout["shapes"] = [{"type": "line", **place, "line": {"width": 1}}]
+        layout["annotations"] = [_level_name(chart, at)] if chart.line_name else []
+    return {"data": [_trace(series) for series in chart.drawn], "layout": layout}
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    found: dict[str, Any] = {"title": {"text": html.escape(axis.title)}, "automargin": True}
+    if axis.ticks is None:
+        return found
+    return found | {"type": "log", "tickvals": list(axis.ticks), "ticktext": axis.tick_texts}
+
+
+def _level_name(chart: Chart, at: float) -> dict[str, Any]:
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom"}
+    y = math.log10(at) if chart.y_log and at else at
+    return {**place, "y": y, "showarrow": False, "text": html.escape(chart.line_name)}
+
+
+def _trace(series: Series) -> dict[str, Any]:
+    look = series.look
+    symbol = {"circle": "circle-open" if look.is_hollow else "circle", "x": "x-thin", None: "circle"}[look.marker]
+    trace: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "+".join([*(["lines"] if look.line else []), *(["markers"] if look.marker else [])]),
+        "name": html.escape(series.name),
+        "x": list(series.x),
+        "y": [html.escape(value) if isinstance(value, str) else value for value in series.y],
+        "line": {"dash": look.line or "solid", "width": 2},
+        "marker": {"symbol": symbol, "size": 10 if look.marker == "x" else 7},
+        "meta": {"role": series.role},
+        "text": [html.escape(note) for note in series.notes],
+        "hovertemplate": "%{x:.4~g}, %{y:.4~g}"
+        + ("<br>%{text}" if series.notes else "")
+        + "<extra>%{fullData.name}</extra>",
+    }
+    if series.has_intervals:
+        axis, values = ("error_x", series.x) if series.is_named else ("error_y", series.y)
+        trace[axis] = _errors(series, values)
+    return trace
+
+
+def _errors(series: Series, values: Sequence[Any]) -> dict[str, Any]:
+    rows = list(zip(values, series.low, series.high, strict=True))
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [0.0 if high is None else max(0.0, high - value) for value, _, high in rows],
+        "arrayminus": [0.0 if low is None else max(0.0, value - low) for value, low, _ in rows],
+        "thickness": 1.2,
+        "width": 3,
+    }
+
+
+def _stack(stack: Stack) -> dict[str, Any]:
+    labels = [f"{html.escape(row.label)}<br>{seconds(row.total_seconds)}" for row in stack.rows]
+    traces = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": text,
+            "y": labels,
+            "x": shares,
+            "customdata": [row.parts.get(name, 0.0) * 1e3 for row in stack.rows],
+            "hovertemplate": "%{customdata:.4~g} ms, %{x:.1f} %<extra>%{fullData.name}</extra>",
+            "meta": {"role": f"part-{name}"},
+        }
+        for name, text, shares in stack.parts
+    ]
+    layout = {
+        "barmode": "relative",
+        "xaxis": {"title": {"text": stack.x_title}, "automargin": True},
+        "yaxis": {"autorange": "reversed", "automargin": True},
+        "bargap": 0.35,
+    }
+    return {"data": traces, "layout": layout}

@@ -1,0 +1,133 @@
+"""Curves with load on the x-axis, both paradigms overlaid: latency, goodput."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from tandem.measure.report.charts.chart import Chart, Series, Style, value_series
+from tandem.measure.report.sources import MatchedRun
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.distributions import Summary
+from tandem.measure.scenario import ClosedLoop, Delivery, OpenLoop, Paradigm
+
+PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
+_QUANTILES: tuple[tuple[str, Style], ...] = (("p50", "line"), ("p99", "dash"))
+MILLISECONDS = 1e3
+_NUM_POINTS = 40
+
+_X = Callable[[MatchedRun], float]
+_Y = Callable[[MatchedRun], float | None]
+
+
+def load_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
+    """Return all there is something for."""
+    opened = [run for run in runs if isinstance(run.load, OpenLoop)]
+    closed = _curve([run for run in runs if isinstance(run.load, ClosedLoop)])
+    charts = [
+        _latency("open", "Latency over offered load (open loop)", _OPEN_NOTE, "offered images/s", opened, _offered),
+        _latency("achieved", "Latency over achieved load (open loop)", _ACHIEVED_NOTE, "images/s", opened, _achieved),
+        _latency("closed", "Latency over achieved load (closed loop)", _CLOSED_NOTE, "images/s", closed, _achieved),
+        _goodput(opened),
+    ]
+    if comparison is not None:
+        charts.append(_compared(comparison))
+    return [chart for chart in charts if not chart.is_empty]
+
+
+def _curve(runs: Sequence[MatchedRun]) -> Sequence[MatchedRun]:
+    """Return closed loops if they are of more than one number of callers."""
+    numbers = {run.load.concurrency for run in runs if isinstance(run.load, ClosedLoop)}
+    return runs if len(numbers) > 1 else ()
+
+
+_OPEN_NOTE = "Requests start when they are due, whatever became of those before; latency counts from then."
+_ACHIEVED_NOTE = "The same runs over what came out. Where a server is overloaded the curve turns up, or back."
+_CLOSED_NOTE = (
+    "A number of callers, each of which asks again when it has its image; the number is in each point's note."
+)
+
+
+def _latency(key: str, title: str, note: str, x_title: str, runs: Sequence[MatchedRun], x_of: _X) -> Chart:
+    series = [
+        each
+        for name, style in _QUANTILES
+        for each in _by_paradigm(runs, name, style, x_of, lambda run, name=name: _ms(run.stream.latency.seconds, name))  # type: ignore[misc]
+    ]
+    return Chart(key, title, note, x_title, "latency, ms", series, x_log=True, y_log=True)
+
+
+def _ms(seconds: Summary, quantile: str) -> float | None:
+    value: float | None = getattr(seconds, quantile)
+    return None if value is None else value * MILLISECONDS
+
+
+def _offered(run: MatchedRun) -> float:
+    assert isinstance(run.load, OpenLoop)
+    return run.load.rate_per_second
+
+
+def _achieved(run: MatchedRun) -> float:
+    return run.stream.rates.images or 0.0
+
+
+def _goodput(runs: Sequence[MatchedRun]) -> Chart:
+    measured = [run for run in runs if run.stream.goodput is not None]
+    objectives = {run.stream.goodput.slo_seconds for run in measured if run.stream.goodput is not None}
+    series = _by_paradigm(measured, "", "line", _offered, _in_time)
+    offered = [_offered(run) for run in measured]
+    if offered:
+        grid = np.geomspace(min(offered), max(offered), _NUM_POINTS).tolist()
+        series.append(Series("all that was offered", "neutral", "fit", grid, grid))
+    shown = ", ".join(f"{each * MILLISECONDS:g} ms" for each in sorted(each for each in objectives if each))
+    note = f"Images a second that were there within the objective ({shown}). Above the knee, more load gives less."
+    return Chart("goodput", "Goodput", note, "offered images/s", "images/s in time", series, x_log=True)
+
+
+def _in_time(run: MatchedRun) -> float | None:
+    return None if run.stream.goodput is None else run.stream.goodput.requests
+
+
+def _by_paradigm(runs: Iterable[MatchedRun], name: str, style: Style, x_of: _X, y_of: _Y) -> list[Series]:
+    """Return a line for each paradigm and delivery through its sound runs, and the others as marks of their own."""
+    found = []
+    groups: dict[tuple[Paradigm, Delivery], list[tuple[float, float, bool, str]]] = {}
+    for run in runs:
+        x, y = x_of(run), y_of(run)
+        if y is not None and x > 0 and run.stream.paradigm is not None:
+            rows = groups.setdefault((run.stream.paradigm, run.stream.delivery), [])
+            rows.append((x, y, run.is_sound, _note(run)))
+    for (paradigm, delivery), rows in sorted(groups.items(), reverse=True):
+        label = " ".join(filter(None, (paradigm, "streamed" if delivery == "streamed" else "", name)))
+        for is_sound, own, title in ((True, style, label), (False, "invalid", f"{label}, invalid run")):
+            chosen = sorted(row for row in rows if row[2] is is_sound)
+            if chosen:
+                xs, ys, _, notes = zip(*chosen, strict=True)
+                found.append(Series(title, paradigm, own, xs, ys, notes=notes))
+    return found
+
+
+def _note(run: MatchedRun) -> str:
+    callers = f", {run.load.concurrency} at a time" if isinstance(run.load, ClosedLoop) else ""
+    return f"{run.name}{callers}: {run.stream.fates.ok:,} of {run.stream.fates.planned:,} ok"
+
+
+def _compared(comparison: Comparison) -> Chart:
+    """Return the interleaved curve of a comparison, with its intervals."""
+    series = []
+    for way in comparison.ways:
+        if way.delivery != "unary":
+            continue
+        for name, style in _QUANTILES:
+            rows = [
+                (point.images_per_second.value, getattr(point.latency, name), f"{point.concurrency} at a time")
+                for point in way.curve
+            ]
+            series.append(value_series(f"{way.paradigm} {name}", way.paradigm, style, rows, MILLISECONDS))
+    note = (
+        "All ways in turn at each number of callers, round by round, so that a noisy machine hurts all alike."
+        f" Intervals: {comparison.settings.confidence:.0%}."
+    )
+    title = "Latency over achieved load (closed loop, interleaved)"
+    return Chart("compared", title, note, "images/s", "latency, ms", series, x_log=True, y_log=True)

@@ -1,0 +1,109 @@
+"""The main charts as PNGs, drawn by matplotlib.
+
+Not by plotly: its exporter (kaleido) needs a browser, and a report must come out on a machine without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from tandem.measure.formats import seconds
+from tandem.measure.report.charts.chart import Axis, Chart, Series, Stack
+from tandem.measure.report.charts.colours import LIGHT, PARTS
+
+_LINES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", None: "none"}
+_MARKERS = {"circle": "o", "x": "x", None: ""}
+_DPI = 130
+_LONGEST_LABEL = 40
+_TEXT: Any = {"text.parse_math": False, "font.size": 10, "axes.titlesize": 12, "axes.titleweight": "bold"}
+
+
+def save_pngs(charts: Sequence[Chart | Stack], folder: Path) -> list[Path]:
+    """Draw each into `folder`; return the files. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for chart in charts:
+        path = folder / f"{chart.key}.png"
+        with rc_context(_TEXT):
+            _draw(chart).savefig(path, dpi=_DPI)
+        paths.append(path)
+    return paths
+
+
+def _draw(chart: Chart | Stack) -> Figure:
+    height = 1.9 + 0.45 * len(chart.rows) if isinstance(chart, Stack) else 4.6
+    figure = Figure(figsize=(8, height), layout="constrained", facecolor=LIGHT["ground"])
+    axes = figure.add_subplot()
+    axes.set_title(chart.title, loc="left", color=LIGHT["ink"])
+    axes.spines[["top", "right"]].set_visible(False)
+    if isinstance(chart, Stack):
+        _stack(axes, chart)
+    else:
+        _curves(axes, chart)
+    return figure
+
+
+def _curves(axes: Axes, chart: Chart) -> None:
+    for series in chart.drawn:
+        _series(axes, series)
+    _axis(axes.xaxis, axes.set_xscale, chart.x_axis)
+    _axis(axes.yaxis, axes.set_yscale, chart.y_axis)
+    if chart.is_named:
+        axes.invert_yaxis()
+    if chart.line_at is not None:
+        axes.axhline(chart.line_at, color=LIGHT["muted"], linewidth=1)
+        looks: Any = {"xycoords": ("axes fraction", "data"), "va": "bottom", "color": LIGHT["muted"]}
+        axes.annotate(chart.line_name, (0, chart.line_at), **looks)
+    axes.grid(color=LIGHT["line"], linewidth=0.6)
+    axes.legend(frameon=False, fontsize=8.5)
+
+
+def _axis(drawn: Any, set_scale: Any, axis: Axis) -> None:
+    drawn.set_label_text(axis.title)
+    if axis.ticks is not None:
+        set_scale("log")
+        drawn.set_major_locator(FixedLocator(axis.ticks))
+        drawn.set_major_formatter(FixedFormatter(axis.tick_texts))
+        drawn.set_minor_locator(NullLocator())
+
+
+def _series(axes: Axes, series: Series) -> None:
+    colour, look = LIGHT[series.role], series.look
+    looks: Any = {
+        "color": colour,
+        "linestyle": _LINES[look.line],
+        "marker": _MARKERS[look.marker],
+        "markersize": 5.5,
+        "markerfacecolor": LIGHT["ground"] if look.is_hollow else colour,
+        "label": _short(series.name),
+    }
+    xs: Any = list(series.x)
+    ys: Any = [_short(y) if isinstance(y, str) else y for y in series.y]
+    axes.plot(xs, ys, **looks)
+    for x, y, low, high in zip(xs, ys, series.low, series.high, strict=True) if series.has_intervals else ():
+        if low is not None and high is not None:
+            ends = ([low, high], [y, y]) if series.is_named else ([x, x], [low, high])
+            axes.plot(*ends, color=colour, linewidth=1.2)
+
+
+def _short(text: str) -> str:
+    """Return a label that leaves room for the chart, however long a document's names are."""
+    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
+
+
+def _stack(axes: Axes, stack: Stack) -> None:
+    labels = [f"{_short(row.label)}\n{seconds(row.total_seconds)}" for row in stack.rows]
+    lefts = [0.0] * len(labels)
+    for name, text, widths in stack.parts:
+        axes.barh(labels, widths, left=lefts, height=0.6, color=PARTS[name], label=text)
+        lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlabel(stack.x_title)
+    axes.figure.legend(frameon=False, fontsize=8.5, ncols=5, loc="outside lower center")

@@ -1,0 +1,136 @@
+"""Where the time goes, how latency is spread, and how long the first output takes against the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, Style, value_series
+from tandem.measure.report.charts.load import MILLISECONDS, PARADIGMS
+from tandem.measure.report.sources import MatchedRun
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.distributions import Histogram
+from tandem.measure.results.phases import PHASES, Phases
+from tandem.measure.scenario import ClosedLoop, Paradigm
+
+_STYLES: dict[str, Style] = {"unary": "line", "streamed": "dash"}
+
+
+def phase_stack(runs: Sequence[MatchedRun], comparison: Comparison | None) -> Stack:
+    """Return means by part: of each way alone, and at the highest load of each paradigm."""
+    rows = []
+    if comparison is not None:
+        for way in comparison.ways:
+            if way.alone is not None and way.alone.phases is not None:
+                rows.append(_row(f"{way.name}, alone", way.paradigm, way.alone.phases))
+            if way.curve and way.curve[-1].phases is not None:
+                label = f"{way.name}, {way.curve[-1].concurrency} at a time"
+                rows.append(_row(label, way.paradigm, way.curve[-1].phases))
+    else:
+        rows = [row for paradigm in PARADIGMS for row in _run_rows(runs, paradigm)]
+    note = (
+        "Means of all requests, so the parts sum to what the client waited; the total stands at each row. residual:"
+        " what the backend does not account for: proxy, network and the client itself. A part that a paradigm does not"
+        " have is left out."
+    )
+    return Stack("phases", "Where the time goes", note, rows)
+
+
+def _run_rows(runs: Sequence[MatchedRun], paradigm: Paradigm) -> list[Row]:
+    """Return rows of the closed loops with the fewest and the most callers."""
+    closed = sorted(
+        (run.load.concurrency, run.name, run.stream.phases)
+        for run in runs
+        if isinstance(run.load, ClosedLoop) and run.stream.paradigm == paradigm and run.is_sound and run.stream.phases
+    )
+    ends = dict.fromkeys((0, len(closed) - 1)) if closed else {}
+    return [_row(f"{paradigm}, {closed[place][0]} at a time", paradigm, closed[place][2]) for place in ends]
+
+
+def _row(label: str, paradigm: Paradigm, phases: Phases) -> Row:
+    parts = {name: phases.parts[name].mean_seconds for name in PHASES if name in phases.parts}
+    return Row(label, paradigm, parts)
+
+
+def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
+    """Return how latency is spread: of each way alone, and under load."""
+    charts = []
+    if comparison is not None:
+        alone = [
+            _cdf(way.name, way.paradigm, _STYLES[way.delivery], way.alone.latency.distribution.histogram)
+            for way in comparison.ways
+            if way.alone is not None
+        ]
+        charts.append(_cdf_chart("cdf-alone", "How latency is spread, one request at a time", alone))
+    at_once = [] if comparison is None else _at_most_callers(comparison)
+    charts.append(_cdf_chart("cdf-callers", "How latency is spread under load", at_once))
+    loaded: list[Series] = []
+    for paradigm in PARADIGMS:
+        own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.fates.ok]
+        for run in _low_and_high(own):
+            name = f"{paradigm}, {_load_text(run)}"
+            style: Style = "dash" if len(loaded) % 2 else "line"
+            loaded.append(_cdf(name, paradigm, style, run.stream.latency.histogram))
+    charts.append(_cdf_chart("cdf-load", "How latency is spread at the least and the highest rate", loaded))
+    return [chart for chart in charts if not chart.is_empty]
+
+
+def _at_most_callers(comparison: Comparison) -> list[Series]:
+    """Return all ways with the same number of callers, the highest."""
+    return [
+        _cdf(
+            f"{way.name}, {way.curve[-1].concurrency} at a time",
+            way.paradigm,
+            _STYLES[way.delivery],
+            way.curve[-1].latency.distribution.histogram,
+        )
+        for way in comparison.ways
+        if way.curve
+    ]
+
+
+def _low_and_high(runs: Sequence[MatchedRun]) -> list[MatchedRun]:
+    """Return the runs with the lowest and the highest achieved rate."""
+    ordered = sorted(runs, key=lambda run: run.stream.rates.requests)
+    return [ordered[place] for place in dict.fromkeys((0, len(ordered) - 1))] if ordered else []
+
+
+def _load_text(run: MatchedRun) -> str:
+    if isinstance(run.load, ClosedLoop):
+        return f"{run.load.concurrency} at a time"
+    return f"{run.load.rate_per_second:.3g} images/s offered"
+
+
+def _cdf(name: str, paradigm: Paradigm, style: Style, histogram: Histogram) -> Series:
+    """Return shares at the bounds of the buckets: exact there, and drawn straight between."""
+    counts = histogram.counts
+    total = sum(counts)
+    filled = [place for place, count in enumerate(counts) if count]
+    if not filled:
+        return Series(name, paradigm, style, (), ())
+    places = range(max(0, filled[0] - 1), min(filled[-1] + 1, len(histogram.bounds_seconds)))
+    xs = [histogram.bounds_seconds[place] * MILLISECONDS for place in places]
+    return Series(name, paradigm, style, xs, [sum(counts[: place + 1]) / total for place in places])
+
+
+def _cdf_chart(key: str, title: str, series: Sequence[Series]) -> Chart:
+    note = "From the histograms' buckets, a factor of 1.4 wide: exact at the points, straight lines between."
+    return Chart(key, title, note, "latency, ms", "share of requests", series, x_log=True)
+
+
+def first_output_chart(comparison: Comparison) -> Chart:
+    """Return first output against whole result, of the four ways alone."""
+    names = [way.name for way in comparison.ways]
+    series = []
+    for paradigm in PARADIGMS:
+        alone = [(way.name, way.alone) for way in comparison.ways if way.paradigm == paradigm and way.alone]
+        first = [(name, each.first_output.p50, "") for name, each in alone]
+        whole = [(name, each.latency.p50, "") for name, each in alone]
+        series.append(value_series(f"{paradigm}: first output", paradigm, "hollow", first, MILLISECONDS))
+        series.append(value_series(f"{paradigm}: whole image", paradigm, "points", whole, MILLISECONDS))
+    note = (
+        f"Medians of {comparison.settings.num_pairs:,} requests of each way, one at a time, with"
+        f" {comparison.settings.confidence:.0%} intervals. Streaming brings something early only where something is"
+        " there early: a token of a picture is not yet a picture, and a GAN's image comes whole."
+    )
+    title = f"First output and whole image: {len(names)} ways to ask for one image"
+    return Chart("first-output", title, note, "ms after the request", "", series, x_log=True)

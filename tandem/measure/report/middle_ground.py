@@ -1,0 +1,70 @@
+"""Between one output a pass of the model and all in one pass: the ways of generating, on one scale.
+
+Texts and pictures are other work, so each way is compared with the sequential one of its own work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.growth import DraftPoint, Growth, Text
+from tandem.measure.results.value import Value
+from tandem.measure.scenario import Paradigm
+from tandem.measure.studies.growth.texts import TEXTS
+
+Kind = Literal["sequential", "drafts, text that repeats itself", "drafts, new text", "parallel"]
+_WITH_DRAFTS: dict[Text, Kind] = {"repeats itself": "drafts, text that repeats itself", "new": "drafts, new text"}
+
+
+_ONE = Value(value=1.0, count=1)
+
+
+@dataclass(frozen=True)
+class GenerationWay:
+    """`outputs_per_pass`: tokens that a pass of the model brings to one request, in the mean; of a picture that is
+    drawn in one pass, the tokens that the sequential model needs for one. `speed`: relative to the sequential way.
+    """
+
+    kind: Kind
+    name: str
+    work: str
+    outputs_per_pass: float
+    speed: Value
+
+
+def ways_between(growth: Growth, comparison: Comparison | None) -> list[GenerationWay]:
+    """Return the ways that were measured; without drafts there is nothing between, and so nothing to show."""
+    if not growth.drafts:
+        return []
+    texts = [way for point in growth.drafts for way in _text_ways(point)]
+    return [*texts, *([] if comparison is None else _picture_ways(comparison))]
+
+
+def _text_ways(point: DraftPoint) -> list[GenerationWay]:
+    work = f"{TEXTS[point.text]}, {point.concurrency} stream{'s' if point.concurrency > 1 else ''}"
+    first, *others = point.results
+    ways = [GenerationWay("sequential", "sequential", work, first.tokens_per_message.value, _ONE)]
+    for result in others:
+        name, tokens = f"sequential, {result.server.label}", result.tokens_per_message.value
+        kind = _WITH_DRAFTS[point.text]
+        ways.append(GenerationWay(kind, name, work, tokens, result.ratio))
+    return ways
+
+
+def _picture_ways(comparison: Comparison) -> list[GenerationWay]:
+    """Return the two ways to a picture, asked for alone; none if the comparison does not hold both."""
+    steps = next((model.tokens_per_image for model in comparison.models if model.tokens_per_image), None)
+    waits: dict[Paradigm, float] = {
+        way.paradigm: way.alone.latency.p50.value
+        for way in comparison.ways
+        if way.delivery == "unary" and way.alone is not None and way.alone.latency.p50 is not None
+    }
+    if steps is None or len(waits) < 2:
+        return []
+    speed = waits["sequential"] / waits["parallel"]
+    return [
+        GenerationWay("sequential", "sequential", "a picture, alone", 1.0, _ONE),
+        GenerationWay("parallel", "parallel", "a picture, alone", steps, Value(value=speed, count=1)),
+    ]

@@ -1,0 +1,92 @@
+"""A report from beginning to end: one HTML file that needs nothing else, and PNGs of its main charts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from tandem.measure.report.charts.chart import Chart, Stack
+from tandem.measure.report.charts.colours import DARK, LIGHT, PARTS
+from tandem.measure.report.charts.interactive import figure_of
+from tandem.measure.report.charts.pngs import save_pngs
+from tandem.measure.report.samples import samples_of
+from tandem.measure.report.sections import Section, sections
+from tandem.measure.report.sources import Sources
+from tandem.measure.report.story import first_chart, tell
+
+_MAIN_CHARTS = (
+    "open",
+    "closed",
+    "compared",
+    "goodput",
+    "phases",
+    "cdf-callers",
+    "first-output",
+    "cpu",
+    "fit-whole",
+    "prediction",
+    "growth-streams",
+    "growth-context",
+    "growth-middle",
+)
+
+
+def write_report(sources: Sources, html_file: Path, png_folder: Path) -> list[Path]:
+    """Write the report; return the PNGs. Raises OSError."""
+    found = sections(sources)
+    html_file.parent.mkdir(parents=True, exist_ok=True)
+    beside = html_file.with_name(f".{html_file.name}.part")
+    beside.write_text(page(sources, found), encoding="utf-8")
+    beside.replace(html_file)
+    charts = [chart for section in found for chart in section.charts if chart.key in _MAIN_CHARTS]
+    return save_pngs(charts, png_folder)
+
+
+def page(sources: Sources, found: Sequence[Section]) -> str:
+    """Return the HTML. Whatever comes from a document is escaped: by the template, or in JSON."""
+    charts = [chart for section in found for chart in section.charts]
+    first = first_chart([chart for chart in charts if isinstance(chart, Chart)])
+    comparison = sources.comparison
+    shown = [_without(section, first) for section in found]
+    rendered: str = template("page.html").render(
+        story=tell(sources),
+        first=first,
+        samples=[] if comparison is None else samples_of(comparison.document),
+        sections=[section for section in shown if not section.is_empty],
+        figures=_json({chart.key: figure_of(chart) for chart in charts}),
+        colours=_json({"light": LIGHT, "dark": DARK, "parts": PARTS}),
+        style=_own("style.css"),
+        script=_own("page.js"),
+        plotly=Markup(get_plotlyjs()),  # noqa: S704  plotly's own, from the installed package
+    )
+    return rendered
+
+
+def _without(section: Section, first: Chart | Stack | None) -> Section:
+    """Return the section without the chart that the first screen shows."""
+    return replace(section, charts=tuple(chart for chart in section.charts if chart is not first))
+
+
+def template(name: str) -> Template:
+    """Return a template of the folder `page`; whatever it is given is escaped."""
+    loader = PackageLoader("tandem.measure.report", "page")
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return found.get_template(name)
+
+
+def _own(name: str) -> Markup:
+    return Markup(files("tandem.measure.report").joinpath("page", name).read_text(encoding="utf-8"))  # noqa: S704  our own file
+
+
+def _json(value: Any) -> Markup:
+    """Return JSON that can stand in a script element: nothing in it can end that, or begin another."""
+    text = json.dumps(value, allow_nan=False).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    return Markup(text)  # noqa: S704  escaped above

@@ -1,0 +1,174 @@
+"""What a report shows below its first screen, in order. A section without anything to show is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tandem.measure.formats import seconds
+from tandem.measure.report.charts.chart import Chart, Stack
+from tandem.measure.report.charts.cost import cost_charts
+from tandem.measure.report.charts.fit import fit_charts
+from tandem.measure.report.charts.growth import growth_charts
+from tandem.measure.report.charts.load import load_charts
+from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
+from tandem.measure.report.middle_ground import ways_between
+from tandem.measure.report.sentences import comparison as comparison_texts
+from tandem.measure.report.sentences import crossover as crossover_texts
+from tandem.measure.report.sentences import growth as growth_texts
+from tandem.measure.report.sentences.audits import audit_text
+from tandem.measure.report.sentences.crossover import Answer
+from tandem.measure.report.sources import Sources, matched_runs
+from tandem.measure.report.tables.crossover import crossover_tables
+from tandem.measure.report.tables.growth import growth_tables
+from tandem.measure.report.tables.load import run_table
+from tandem.measure.report.tables.phases import phase_table
+from tandem.measure.report.tables.surroundings import file_table, machine_table, model_table
+from tandem.measure.report.tables.table import Table
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.crossover import Crossover
+from tandem.measure.results.growth import Growth
+from tandem.measure.results.header import ServedModel
+
+METHOD = (
+    "Both models draw the same thing, one picture of a class, through the same gateway. A run's warm-up is left out.",
+    "Open loop: requests start when they are due, whatever became of those before, and latency counts from then: a slow"
+    " server cannot hide its queue. Closed loop: so many callers, each of which asks again when it has its picture.",
+    "A quantile is a value that occurred; where fewer than one value lies beyond it, it is left out.",
+    "An INVALID run is one in which the load generator itself was late, busy or dropped requests beyond its bounds. Its"
+    " figures say more of the generator than of the server: they are shown with a cross, and nothing rests on them.",
+    "A PARTIAL run was broken off; what it measured until then is shown.",
+)
+LOCAL = (
+    "Generator and servers shared the cores of one machine: what the generator took, the servers did not have. With a"
+    " generator elsewhere all figures would be other ones."
+)
+SMALL_FID = (
+    "FID depends on the number of pictures: below 10,000 it is too high, for real pictures as well. Compare it with"
+    " that of as many real ones, and with no FID from elsewhere: the features are a small classifier's of these images."
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what comes under it, in this order."""
+
+    key: str
+    title: str
+    texts: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    charts: tuple[Chart | Stack, ...] = ()
+    tables: tuple[Table, ...] = ()
+    points: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.texts or self.answers or self.charts or self.tables or self.points)
+
+
+def sections(sources: Sources) -> list[Section]:
+    """Return all that there is something for."""
+    runs = matched_runs(sources.runs)
+    comparison = None if sources.comparison is None else sources.comparison.document
+    stack = phase_stack(runs, comparison)
+    found = [
+        Section("load", "Latency and load", charts=tuple(load_charts(runs, comparison))),
+        Section(
+            "time",
+            stack.title,
+            charts=() if stack.is_empty else (stack,),
+            tables=() if stack.is_empty else (phase_table(stack),),
+        ),
+        Section("spread", "How latency is spread", charts=tuple(cdf_charts(runs, comparison))),
+    ]
+    if comparison is not None:
+        found.append(Section("first-output", "First output and whole", charts=_first_output(comparison)))
+        found.append(Section("cost", "Cost", charts=tuple(cost_charts(comparison)), texts=_cost_texts(sources)))
+    if sources.crossover is not None:
+        found.append(_crossover_section(sources.crossover.document))
+    if sources.growth is not None:
+        found.append(_growth_section(sources.growth.document, comparison))
+    found.append(Section("machine", "Machine and models", tables=_machine_tables(sources)))
+    found.append(Section("method", "Method", points=_method(sources)))
+    found.append(Section("caveats", "Caveats", points=tuple(_caveats(sources))))
+    if sources.runs or sources.rejected:
+        tables = (run_table([(read.name, read.document) for read in sources.runs]),) if sources.runs else ()
+        rejected = (file_table(sources.rejected),) if sources.rejected else ()
+        found.append(Section("files", "All runs", tables=(*tables, *rejected)))
+    return [section for section in found if not section.is_empty]
+
+
+def _first_output(comparison: Comparison) -> tuple[Chart, ...]:
+    chart = first_output_chart(comparison)
+    return () if chart.is_empty else (chart,)
+
+
+def _cost_texts(sources: Sources) -> tuple[str, ...]:
+    assert sources.comparison is not None
+    unknown = [source for source in sources.comparison.document.cpu_sources if not source.is_known]
+    return tuple(f"CPU of the {each.process} is not known: {each.note}." for each in unknown)
+
+
+def _crossover_section(crossover: Crossover) -> Section:
+    names = {each.paradigm: each for each in crossover.services}
+    texts = []
+    if "sequential" in names and "parallel" in names:
+        steps = names["sequential"].num_steps
+        texts.append(
+            f"Two models of the service: in sequence t(L, b) = t0 + L * t_step(b), with L = {steps:.0f} steps;"
+            " in parallel t(b) = t0 + t_batch(b). Fitted to loads that climb, and then asked what they had not seen."
+        )
+    texts += [
+        f"{each.paradigm}, objective {seconds(each.slo_seconds)}: {crossover_texts.capacity_verdict(each)}."
+        for each in crossover.capacities
+    ]
+    return Section(
+        "crossover",
+        "Crossover: who wins where, and why",
+        texts=tuple(texts),
+        answers=crossover_texts.answers(crossover),
+        charts=tuple(fit_charts(crossover)),
+        tables=tuple(crossover_tables(crossover)),
+    )
+
+
+def _growth_section(growth: Growth, comparison: Comparison | None) -> Section:
+    served = growth.models[0]
+    what = f"{served.name}, {served.dtype} on {served.device}: text, of which one can ask for as much as one likes."
+    ways = ways_between(growth, comparison)
+    return Section(
+        "growth",
+        "How the cost grows",
+        texts=(what, *growth_texts.explanation(growth)),
+        charts=tuple(growth_charts(growth, ways)),
+        tables=tuple(growth_tables(growth, ways)),
+    )
+
+
+def _machine_tables(sources: Sources) -> tuple[Table, ...]:
+    models: dict[str, ServedModel] = {model.name: model for each in sources.documents for model in each.models}
+    if not sources.documents:
+        return ()
+    return machine_table(sources.machines), model_table(list(models.values()))
+
+
+def _method(sources: Sources) -> tuple[str, ...]:
+    fit = crossover_texts.METHOD if sources.crossover is not None else ()
+    growth = growth_texts.METHOD if sources.growth is not None else ()
+    return (*METHOD, *fit, *growth)
+
+
+def _caveats(sources: Sources) -> Sequence[str]:
+    found = [LOCAL] if any(each.is_local for each in sources.documents) else []
+    if sources.comparison is not None:
+        document = sources.comparison.document
+        if any(each.quality is not None for each in document.served):
+            found.append(SMALL_FID)
+        quality = f"Quality: {comparison_texts.quality_text(document)}."
+        found += [*comparison_texts.caveats(document), quality, document.energy.note]
+        found += [*comparison_texts.control_text(document), audit_text(document.audits)]
+    if sources.crossover is not None:
+        found += crossover_texts.caveats(sources.crossover.document)
+    if sources.growth is not None:
+        found += [*growth_texts.caveats(sources.growth.document), audit_text(sources.growth.document.audits)]
+    return list(dict.fromkeys(each for each in found if each))

@@ -1,0 +1,1 @@
+"""Sentences that are made of the figures of documents; no document holds any."""

@@ -1,0 +1,153 @@
+"""What a comparison says: what it comes to, how sure that is, how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tandem.measure.formats import NONE, count, ends, number, seconds, share
+from tandem.measure.report.sentences.audits import audit_text
+from tandem.measure.results.comparison import Comparison, Contrast, Metric
+from tandem.measure.results.value import Value
+
+UNARY = ("sequential unary", "parallel unary")
+_STREAMED = ("sequential streamed", "parallel streamed")
+MAX_CLIENT_CPU_SHARE = 0.9
+# Of so many images FID is that of the fixed protocol.
+_MANY_IMAGES = 10_000
+
+
+def headlines(document: Comparison) -> Iterator[str]:
+    """Yield what it comes to."""
+    sequential, parallel = (model.name for model in document.models)
+    if document.is_partial:
+        yield "PARTIAL: this comparison did not go to its end."
+    height, width, *_ = document.models[0].image_shape
+    what = f"One {height}x{width} image of a class, asked for alone"
+    found = contrast(document, UNARY, None, "latency_p50_seconds")
+    if found is None:
+        yield f"{what}: nothing was measured."
+        return
+    first, second = (seconds(value) for value in (found.first_value, found.second_value))
+    times = "too little to compare"
+    if found.ratio is not None:
+        sure = ends(found.ratio, number, " to ")
+        times = f"{number(found.ratio.value)} times as long{sure and f' ({sure})'}"
+    yield f"{what}: {second} from {parallel} (parallel), {first} from {sequential} (sequential), {times}."
+    token = contrast(document, _STREAMED, None, "first_output_p50_seconds")
+    if token is not None:
+        yield f"Streamed, the first token of the sequential one is there after {seconds(token.first_value)}."
+    if document.settings.concurrencies:
+        rates = contrast(document, UNARY, max(document.settings.concurrencies), "images_per_second")
+        if rates is not None:
+            yield (
+                f"With {rates.concurrency} callers at a time: {number(rates.second_value)} images/s in parallel,"
+                f" {number(rates.first_value)} in sequence."
+            )
+    yield from control_text(document)
+
+
+def contrast(document: Comparison, pair: tuple[str, str], concurrency: int | None, metric: str) -> Contrast | None:
+    """Return a contrast of a document; None if it has none."""
+    wanted = (*pair, concurrency, metric)
+    found = (each for each in document.contrasts if (each.first, each.second, each.concurrency, each.metric) == wanted)
+    return next(found, None)
+
+
+def advantage(document: Comparison, concurrency: int | None, metric: str) -> Value | None:
+    """Return how many times the unary parallel call is better than the sequential one; above 1: better."""
+    found = contrast(document, UNARY, concurrency, metric)
+    if found is None or found.ratio is None:
+        return None
+    return _inverse(found.ratio) if metric == "images_per_second" else found.ratio
+
+
+def _inverse(ratio: Value) -> Value:
+    low, high = (None if each is None else 1 / each for each in (ratio.high, ratio.low))
+    return ratio.model_copy(update={"value": 1 / ratio.value, "low": low, "high": high})
+
+
+def least_difference(controls: Sequence[Contrast], concurrency: int | None, metric: Metric) -> float | None:
+    """Return the greatest share by which equal things differ in a metric, by the ends of the intervals of their ratios;
+    None where there was no control.
+    """
+    ratios = [
+        each.ratio for each in controls if (each.concurrency, each.metric) == (concurrency, metric) and each.ratio
+    ]
+    found = [end for ratio in ratios for end in (ratio.value, ratio.low, ratio.high) if end is not None]
+    return max((max(end, 1 / end) - 1 for end in found if end > 0.0), default=None)
+
+
+def control_text(document: Comparison) -> Iterator[str]:
+    """Yield how large a difference must be before it means anything; nothing where there was no control."""
+    most = max(document.settings.concurrencies, default=None)
+    found = {
+        "the latency of one alone": least_difference(document.controls, None, "latency_p50_seconds"),
+        f"images/s with {most} callers": least_difference(document.controls, most, "images_per_second"),
+    }
+    told = [f"{share(each)} of {what}" for what, each in found.items() if each is not None]
+    if told:
+        yield (
+            f"Control: held against itself, a unary call differs by up to {' and '.join(told)}, by its interval's far"
+            " end; a smaller difference means nothing here."
+        )
+
+
+def small_print(document: Comparison) -> Iterator[str]:
+    """Yield how to read it, and what to keep in mind."""
+    rounds = document.ways[0].alone.latency.distribution.seconds.count if document.ways[0].alone else 0
+    yield (
+        f"Medians of the client's own times. Alone: {count(rounds)} rounds of the four ways in random order. Beside a"
+        f" value: its {document.settings.confidence:.0%} confidence interval (bootstrap over rounds). Better by: unary"
+        " calls."
+    )
+    served = " and ".join(f"{count(each.num_images)} of {each.model}" for each in document.served)
+    yield f"Images served: {served}. Quality: {quality_text(document)}."
+    if document.settings.concurrencies:
+        unknown = [source.process for source in document.cpu_sources if not source.is_known]
+        if unknown:
+            yield f"CPU time of the {' and the '.join(unknown)}: not known (--gateway-metrics and the like give it)."
+        yield f"Energy: {document.energy.note}."
+    if document.foreign:
+        yield (
+            f"The foreign server ({document.foreign.address}) is asked for text, not for pictures: what matches is the"
+            " number of tokens. Its queue, its phases, its CPU time and its energy are not known."
+        )
+    yield audit_text(document.audits)
+    yield from caveats(document)
+
+
+def quality_text(document: Comparison) -> str:
+    """Return what quality was measured of, or why it was not."""
+    found = next((each.quality for each in document.served if each.quality is not None), None)
+    if found is None:
+        return f"not measured: {document.judgement.reason or NONE}"
+    of_what = f"of {count(found.model.num_images)} images of each model, as many of each class"
+    if found.model.num_images >= _MANY_IMAGES:
+        return of_what
+    return (
+        f"{of_what}. FID of so few is biased upwards, as it is for real images: as many of those have"
+        f" {found.floor.fid:.2f}; compare at equal numbers only"
+    )
+
+
+def caveats(document: Comparison) -> Iterator[str]:
+    """Yield what a reader has to know."""
+    ways = document.ways
+    if document.is_local:
+        yield "The client ran on the same machine as the servers and took CPU time from them."
+    points = [(way.name, each) for way in ways for each in way.curve]
+    busy = [
+        f"{name} with {each.concurrency} callers"
+        for name, each in points
+        if each.client_cpu_share > MAX_CLIENT_CPU_SHARE
+    ]
+    if busy:
+        yield f"The client itself was the limit, above {MAX_CLIENT_CPU_SHARE:.0%} of a core: {', '.join(busy)}."
+    refused = sum(way.codes.get("RESOURCE_EXHAUSTED", 0) for way in ways)
+    if refused:
+        yield f"{refused:,} requests were refused because a queue was full; their callers asked again 0.1 s later."
+    num_rounds = max((len(each.visits) for _, each in points), default=0)
+    if any(each.images_per_second.method == "range" for _, each in points):
+        yield f"Ranges under load are the least and the greatest of {num_rounds} rounds, not confidence intervals."
+    if any(way.capacity and way.capacity.method == "curve" for way in ways):
+        yield "Capacity is read off the closed loop's points; uneven arrivals of an open loop need some reserve."

@@ -1,0 +1,148 @@
+"""The documents that a report is made of, read and sorted; what can't be used is kept with the reason.
+
+Files come from anywhere: a file that is no such document, or of another version, is told of, and never a crash.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from tandem.expected_errors import ExpectedError
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.crossover import Crossover
+from tandem.measure.results.files import read_result
+from tandem.measure.results.growth import Growth
+from tandem.measure.results.header import Machine
+from tandem.measure.results.load import Document, StreamResult
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Work
+
+D = TypeVar("D", bound=BaseModel)
+S = TypeVar("S", Comparison, Crossover, Growth)  # a report shows one of each
+_MAX_REASON = 300
+
+
+@dataclass(frozen=True)
+class Read(Generic[D]):
+    """A document, and the name of its file."""
+
+    name: str
+    document: D
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file that can't be used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass
+class Sources:
+    """`comparison`, `crossover` and `growth` are the newest there are; older ones are told of in `rejected`."""
+
+    runs: list[Read[Document]] = field(default_factory=list)
+    comparison: Read[Comparison] | None = None
+    crossover: Read[Crossover] | None = None
+    growth: Read[Growth] | None = None
+    rejected: list[Rejected] = field(default_factory=list)
+
+    @property
+    def machine(self) -> Machine | None:
+        """The machine of the newest document."""
+        machines = self.machines
+        return machines[0] if machines else None
+
+    @property
+    def machines(self) -> list[Machine]:
+        """All machines that documents were made on, the first document's first."""
+        found: list[Machine] = []
+        for document in self.documents:
+            if document.machine not in found:
+                found.append(document.machine)
+        return found
+
+    @property
+    def documents(self) -> list[Comparison | Crossover | Growth | Document]:
+        """All that could be read."""
+        reads = (self.crossover, self.comparison, self.growth, *self.runs)
+        return [read.document for read in reads if read is not None]
+
+    def add(self, name: str, document: BaseModel) -> None:
+        """Take a document, `name` being that of its file; what no report shows goes to `rejected`."""
+        if isinstance(document, Comparison):
+            self.comparison = self._newer(self.comparison, Read(name, document))
+        elif isinstance(document, Crossover):
+            self.crossover = self._newer(self.crossover, Read(name, document))
+        elif isinstance(document, Growth):
+            self.growth = self._newer(self.growth, Read(name, document))
+        elif isinstance(document, Document) and document.streams:
+            insort(self.runs, Read(name, document), key=lambda read: read.document.started_at)
+        else:
+            self.rejected.append(Rejected(name, "it has no stream of work"))
+
+    def _newer(self, old: Read[S] | None, new: Read[S]) -> Read[S]:
+        if old is None:
+            return new
+        first, last = sorted((old, new), key=lambda read: read.document.started_at)
+        self.rejected.append(Rejected(first.name, f"older than {last.name}; a report shows one of each kind"))
+        return last
+
+
+@dataclass(frozen=True)
+class MatchedRun:
+    """A run whose every request was one image: what both paradigms can be compared on."""
+
+    name: str
+    document: Document
+    stream: StreamResult
+    load: OpenLoop | ClosedLoop
+
+    @property
+    def is_sound(self) -> bool:
+        return self.document.audit.valid and not self.document.is_partial
+
+
+def matched_runs(runs: Iterable[Read[Document]]) -> list[MatchedRun]:
+    """Return the runs of one steady stream of one-image requests."""
+    found = []
+    for read in runs:
+        scenario = read.document.scenario
+        if len(scenario.works) == 1 and _is_one_image(scenario.works[0]) and _is_steady(scenario.load):
+            found.append(MatchedRun(read.name, read.document, read.document.streams[0], scenario.load))
+    return found
+
+
+def _is_one_image(work: Work) -> bool:
+    return work.kind == "picture" or (work.kind == "images" and str(work.images) == "1")
+
+
+def _is_steady(load: OpenLoop | ClosedLoop) -> bool:
+    return (load.end_rate_per_second if isinstance(load, OpenLoop) else load.end_concurrency) is None
+
+
+def read_sources(paths: Sequence[Path]) -> Sources:
+    """Read files, and folders with all .json files in them. Raises ValueError if a path is not there."""
+    found = Sources()
+    for path in paths:
+        if not path.exists():
+            raise ExpectedError(f"{path}: no such file or folder")
+        files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+        base = path if path.is_dir() else path.parent
+        for file in files:
+            _read(file, file.relative_to(base).as_posix(), found)
+    return found
+
+
+def _read(file: Path, name: str, found: Sources) -> None:
+    try:
+        found.add(name, read_result(file))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).replace(f"{file}: ", "").split())
+        found.rejected.append(Rejected(name, reason[:_MAX_REASON]))

@@ -1,0 +1,176 @@
+"""Tables of a comparison: a column a way to ask, a row a figure; and the quality of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from tandem.measure.formats import NONE, Show, count, decimals, factor, number, seconds
+from tandem.measure.report.sentences.comparison import advantage
+from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
+from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, Point, WayResult
+from tandem.measure.results.value import Value
+
+# metric of quality: how it is called, how it is written
+_QUALITY = {
+    "fid": ("FID (lower is better)", decimals(2)),
+    "accuracy": ("accuracy of the class", decimals(3)),
+    "precision": ("precision", decimals(3)),
+    "recall": ("recall", decimals(3)),
+    "coverage": ("coverage", decimals(3)),
+}
+_Pick = Callable[[Point], Value | None]
+# metric: how it is called in full and below a name, how it is written, where it is
+_LOAD: dict[str, tuple[str, Show, _Pick]] = {
+    "images_per_second": ("images/s", number, lambda point: point.images_per_second),
+    "first_output_p50_seconds": ("first output", seconds, lambda point: point.first_output.p50),
+    "latency_p50_seconds": ("whole image", seconds, lambda point: point.latency.p50),
+    "latency_p99_seconds": ("p99", seconds, lambda point: point.latency.p99),
+    "cpu_seconds_per_image": ("servers' CPU/image", seconds, lambda point: point.cpu_seconds_per_image.servers),
+    "client": ("client's CPU/image", seconds, lambda point: point.cpu_seconds_per_image.client),
+}
+_ALONE = {
+    "first_output_p50_seconds": "first output",
+    "latency_p50_seconds": "whole image",
+    "latency_p99_seconds": "p99",
+}
+# What is known of a foreign server.
+_FOREIGN: dict[str, tuple[str, Show]] = {
+    "first_output_p50_seconds": ("first token", seconds),
+    "latency_p50_seconds": ("all tokens", seconds),
+    "latency_p99_seconds": ("  p99", seconds),
+    "images_per_second": ("answers/s", number),
+}
+
+
+def comparison_tables(document: Comparison) -> list[Table]:
+    """Return the ways alone and under load, and the quality of the images if it was measured."""
+    rows = [*_alone(document), *(row for number in document.settings.concurrencies for row in _load(document, number))]
+    if document.settings.concurrencies:
+        rows += [_capacity(document), *_energy(document)]
+    found = [_ways_table(document, rows, "one image at a time, and under load")]
+    if document.foreign:
+        found.append(_foreign(document, document.foreign))
+    return [*found, *([_quality(document)] if any(each.quality for each in document.served) else [])]
+
+
+def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
+    """Return a foreign server's ways, and how many times as much as ours each figure is."""
+    rows = []
+    for concurrency in (None, *document.settings.concurrencies):
+        where = "alone" if concurrency is None else f"{concurrency} callers"
+        for metric, (name, show) in _FOREIGN.items():
+            found = [each for each in foreign.contrasts if (each.concurrency, each.metric) == (concurrency, metric)]
+            pairs = ((show(each.first_value), show(each.second_value), _ratio(each)) for each in found)
+            if found:
+                rows.append(Row((f"{where}: {name}", *(cell for pair in pairs for cell in pair))))
+    heads = [f"{way.delivery}\n{whose}" for way in foreign.ways for whose in ("foreign", "ours", "ratio")]
+    title = (
+        f"{foreign.model} at {foreign.address}: texts of {foreign.num_tokens} tokens, beside our pictures of as many"
+    )
+    return Table(("", *heads), rows, title)
+
+
+def _ratio(found: Contrast) -> str | Cell:
+    return NONE if found.ratio is None else value_cell(found.ratio, factor)
+
+
+def race_table(document: Comparison) -> Table:
+    """Return the table of a comparison at load 1."""
+    rows = [
+        _row(document, f"{name} p50", _alone_values(document, metric), seconds, None, metric)
+        for metric, name in _ALONE.items()
+        if metric.endswith("_p50_seconds")
+    ]
+    totals = [sum(way.codes.values()) for way in document.ways]
+    failed = [total - way.codes.get("OK", 0) for total, way in zip(totals, document.ways, strict=True)]
+    cells = [f"{count(total)}, {count(each)}" for total, each in zip(totals, failed, strict=True)]
+    return _ways_table(document, [*rows, Row(("requests, failed", *cells, ""))], "race: one image of a class")
+
+
+def readme_table(document: Comparison) -> Table:
+    """Return the ways at the least and the greatest load, and quality, for a README."""
+    ladder = document.settings.concurrencies
+    rows = [row for number in dict.fromkeys((min(ladder), max(ladder))) for row in _load(document, number)]
+    qualities = {served.paradigm: served.quality for served in document.served}
+    found = [qualities[way.paradigm] for way in document.ways]
+    for metric, (name, show) in _QUALITY.items() if any(found) else ():
+        rows.append(Row((name, *(show(getattr(each.model, metric)) if each else NONE for each in found), "")))
+    return _ways_table(document, rows)
+
+
+def _ways_table(document: Comparison, rows: Sequence[Row], title: str = "") -> Table:
+    heads = ("", *(f"{way.paradigm}\n{way.delivery}" for way in document.ways), "parallel\nbetter by")
+    return Table(heads, rows, title)
+
+
+def _row(
+    document: Comparison,
+    name: str,
+    values: Sequence[Value | None],
+    show: Show,
+    concurrency: int | None,
+    metric: str,
+    begins_part: bool = False,
+) -> Row:
+    """Return a figure of all ways; the last cell says how many times better the unary parallel call is."""
+    better = advantage(document, concurrency, metric)
+    cells = [value_cell(each, show) for each in values]
+    return Row((name, *cells, "" if better is None else value_cell(better, factor)), begins_part=begins_part)
+
+
+def _alone(document: Comparison) -> Iterator[Row]:
+    for metric, name in _ALONE.items():
+        values = _alone_values(document, metric)
+        if any(values):
+            yield _row(document, f"  {name}" if name == "p99" else f"alone: {name}", values, seconds, None, metric)
+
+
+def _alone_values(document: Comparison, metric: str) -> list[Value | None]:
+    field, _, quantile = metric.removesuffix("_seconds").rpartition("_")
+    return [getattr(getattr(way.alone, field), quantile) if way.alone else None for way in document.ways]
+
+
+def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
+    callers = f"{concurrency} caller{'s' if concurrency > 1 else ''}: "
+    rows = [(metric, name, show, _values(document, concurrency, pick)) for metric, (name, show, pick) in _LOAD.items()]
+    for place, (metric, name, show, values) in enumerate(rows if any(rows[0][-1]) else ()):
+        label = f"  {name}" if place else f"{callers}{name}"
+        yield _row(document, label, values, show, concurrency, metric, begins_part=not place)
+
+
+def _values(document: Comparison, concurrency: int, pick: _Pick) -> list[Value | None]:
+    points = [next((each for each in way.curve if each.concurrency == concurrency), None) for way in document.ways]
+    return [pick(point) if point else None for point in points]
+
+
+def _capacity(document: Comparison) -> Row:
+    name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
+    return Row((name, *(_highest_rate(way) for way in document.ways), ""), begins_part=True)
+
+
+def _highest_rate(way: WayResult) -> str:
+    if way.capacity is None:
+        return NONE
+    if way.capacity.images_per_second is None:
+        return "none"
+    return ("≥ " if way.capacity.is_lower_bound else "") + number(way.capacity.images_per_second)
+
+
+def _energy(document: Comparison) -> Iterator[Row]:
+    for concurrency in document.settings.concurrencies if document.energy.meters else ():
+        values = _values(document, concurrency, lambda point: point.joules_per_image)
+        cells = [value_cell(each, lambda joules: f"{number(joules)} J") for each in values]
+        yield Row((f"energy an image, {concurrency} callers", *cells, ""))
+
+
+def _quality(document: Comparison) -> Table:
+    """Return how good the images were, next to real ones."""
+    judged = [served.quality for served in document.served]
+    floor = next(each.floor for each in judged if each)
+    figures = [*(each and each.model for each in judged), floor]
+    rows = [
+        Row((name, *(Cell(NONE if each is None else show(getattr(each, metric))) for each in figures)))
+        for metric, (name, show) in _QUALITY.items()
+    ]
+    heads = ("", *(f"{served.model}\n{served.paradigm}" for served in document.served), "as many\nreal images")
+    return Table(heads, rows, "how good these images were")

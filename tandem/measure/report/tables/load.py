@@ -1,0 +1,130 @@
+"""Tables of runs of the load generator: one run in full, the points of a sweep, all runs of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from tandem.measure.formats import NONE, count, known, milliseconds, number, seconds, share
+from tandem.measure.report.sentences.load import load_text, verdict
+from tandem.measure.report.tables.table import Columns, Row, Table, table_of
+from tandem.measure.results.distributions import Summary
+from tandem.measure.results.load import Document, StreamResult
+from tandem.measure.results.part import Part
+from tandem.measure.results.phases import PHASES
+
+_QUANTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99.9": "p999", "max": "max"}
+_FATES = ("ok", "error", "deadline", "cancelled", "unfinished", "dropped", "abandoned")
+_Cell = Callable[[StreamResult], str]
+
+
+def result_table(document: Document) -> Table:
+    """Return a column a stream of work and a row a figure; rows that say nothing of any stream are left out."""
+    part = "partial: " if document.is_partial else ""
+    rows = [Row((name, *(cell(stream) for stream in document.streams))) for name, cell in _figures()]
+    return Table(
+        ("", *(stream.name for stream in document.streams)),
+        [row for row in rows if any(cell != NONE for cell in row.cells[1:])],
+        f"{part}{load_text(document)}, {number(document.window.seconds)} s",
+    )
+
+
+def _figures() -> Iterator[tuple[str, _Cell]]:
+    yield "requests planned", lambda stream: count(stream.fates.planned)
+    for fate in _FATES:
+        yield f"  {fate}", lambda stream, fate=fate: known(getattr(stream.fates, fate) or None, count)  # type: ignore[misc]
+    yield from _quantiles("latency", lambda stream: stream.latency.seconds)
+    yield from _quantiles(
+        "first output", lambda stream: stream.first_output.seconds if stream.delivery == "streamed" else None
+    )
+    yield from _quantiles("gap", lambda stream: stream.gap.seconds if stream.gap else None)
+    yield "requests/s", lambda stream: number(stream.rates.requests)
+    yield "outputs/s", lambda stream: f"{number(stream.rates.outputs)} {stream.unit}s"
+    yield "prompt tokens, mean", _prompt_tokens
+    yield "images/s", lambda stream: known(stream.rates.images, number)
+    yield "within the objective", _goodput
+    yield "batch size, mean", lambda stream: known(stream.batch_size.mean or None, number)
+    yield (
+        "the median request",
+        lambda stream: known(_or_none(stream.phases, "latency_around_p50_seconds"), seconds),
+    )
+    for phase in PHASES:
+        yield f"  {phase.replace('_', ' ')}", lambda stream, phase=phase: _phase(stream, phase)  # type: ignore[misc]
+
+
+def _quantiles(name: str, of: Callable[[StreamResult], Summary | None]) -> Iterator[tuple[str, _Cell]]:
+    for shown, field in _QUANTILES.items():
+
+        def cell(stream: StreamResult, field: str = field) -> str:
+            return known(_or_none(of(stream), field), seconds)
+
+        yield f"{name} {shown}", cell
+
+
+def _or_none(part: Part | None, field: str) -> float | None:
+    """Return a field of a part that may be missing."""
+    return None if part is None else getattr(part, field)
+
+
+def _prompt_tokens(stream: StreamResult) -> str:
+    if stream.num_prompt_tokens is None or not stream.fates.ok:
+        return NONE
+    return number(stream.num_prompt_tokens / stream.fates.ok)
+
+
+def _goodput(stream: StreamResult) -> str:
+    goodput = stream.goodput
+    if goodput is None or goodput.share is None:
+        return NONE
+    return f"{share(goodput.share)}, {number(goodput.requests)}/s"
+
+
+def _phase(stream: StreamResult, name: str) -> str:
+    phase = stream.phases.parts.get(name) if stream.phases else None
+    return known(_or_none(phase, "around_p50_seconds"), seconds)
+
+
+_Run = tuple[str, Document, StreamResult]
+_RUN: Columns[_Run] = {
+    "run": lambda row: row[0],
+    "stream": lambda row: row[2].name,
+    "ok": lambda row: f"{count(row[2].fates.ok)} of {count(row[2].fates.planned)}",
+}
+_SWEEP: Columns[_Run] = {
+    **_RUN,
+    "requests/s": lambda row: number(row[2].rates.requests),
+    "outputs/s": lambda row: number(row[2].rates.outputs),
+    "p50": lambda row: known(row[2].latency.seconds.p50, seconds),
+    "p99": lambda row: known(row[2].latency.seconds.p99, seconds),
+    "first p50": lambda row: known(row[2].first_output.seconds.p50, seconds),
+    "valid": lambda row: "yes" if _is_valid(row) else "NO",
+}
+_ALL_RUNS: Columns[_Run] = {
+    **_RUN,
+    "load": lambda row: load_text(row[1]),
+    "images/s": lambda row: known(row[2].rates.images, number),
+    "p50, ms": lambda row: known(row[2].latency.seconds.p50, milliseconds),
+    "p99, ms": lambda row: known(row[2].latency.seconds.p99, milliseconds),
+    "in time": lambda row: known(_or_none(row[2].goodput, "share"), share),
+    "verdict": lambda row: verdict(row[1]),
+}
+
+
+def sweep_table(runs: Sequence[tuple[str, Document]]) -> Table:
+    """Return a row a stream of each run, under the names of the runs, which have the same works."""
+    works = runs[0][1].scenario.works if runs else ()
+    columns = {head: cell for head, cell in _SWEEP.items() if len(works) > 1 or head != "stream"}
+    title = ", ".join(f"{work.name} ({work.unit}s)" for work in works)
+    return table_of(title, _rows(runs), columns, lambda row: not _is_valid(row))
+
+
+def run_table(runs: Sequence[tuple[str, Document]]) -> Table:
+    """Return a row a stream of each run, by the names of their files; whatever is invalid or partial says so."""
+    return table_of("Load runs", _rows(runs), _ALL_RUNS, lambda row: verdict(row[1]) != "valid")
+
+
+def _rows(runs: Sequence[tuple[str, Document]]) -> list[_Run]:
+    return [(name, document, stream) for name, document in runs for stream in document.streams]
+
+
+def _is_valid(row: _Run) -> bool:
+    return row[1].audit.valid and not row[1].is_partial

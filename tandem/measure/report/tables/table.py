@@ -1,0 +1,66 @@
+"""A table as data. Knows neither where it is shown nor where its figures come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tandem.measure.formats import NONE, Show, ends
+from tandem.measure.results.value import Value
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`detail`: how sure the value is. `is_bad`: to be marked."""
+
+    text: str
+    detail: str = ""
+    is_bad: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.detail})" if self.detail else self.text
+
+
+@dataclass(frozen=True)
+class Row:
+    """`is_bad`: to be marked as a whole. `begins_part`: something else begins here."""
+
+    cells: Sequence[str | Cell]
+    is_bad: bool = False
+    begins_part: bool = False
+
+    @property
+    def whole_cells(self) -> list[Cell]:
+        """The cells, those of plain text as well; all are bad in a row that is."""
+        found = [cell if isinstance(cell, Cell) else Cell(cell) for cell in self.cells]
+        return [replace(cell, is_bad=True) for cell in found] if self.is_bad else found
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first column names the rows. A head may have two lines, apart by a newline."""
+
+    heads: Sequence[str]
+    rows: Sequence[Row]
+    title: str = ""
+
+
+T = TypeVar("T")
+Columns = Mapping[str, Callable[[T], str | Cell]]
+"""What each column is headed, and what of a thing stands in it."""
+
+
+def table_of(
+    title: str, things: Iterable[T], columns: Columns[T], is_bad: Callable[[T], bool] = lambda _: False
+) -> Table:
+    """Return a table with a row a thing."""
+    rows = [Row([cell(thing) for cell in columns.values()], is_bad(thing)) for thing in things]
+    return Table(tuple(columns), rows, title)
+
+
+def value_cell(value: Value | None, show: Show) -> Cell:
+    """Return the cell of a value."""
+    if value is None:
+        return Cell(NONE)
+    return Cell(show(value.value), ends(value, show))

@@ -1,0 +1,1 @@
+"""What a measurement yields: raw records, and one document for each kind of measurement."""

@@ -1,0 +1,247 @@
+"""The result of a comparison: both models are asked for the same thing, one image of a class, in four ways.
+
+The ways are {sequential, parallel} x {streamed, unary}. Everything is per request, and a request is one image.
+"""
+
+from typing import Literal
+
+from tandem.measure.results.distributions import Distribution, Summary
+from tandem.measure.results.header import Header
+from tandem.measure.results.load import ErrorText
+from tandem.measure.results.part import Part
+from tandem.measure.results.phases import Phases
+from tandem.measure.results.quality import Quality
+from tandem.measure.results.value import Value
+from tandem.measure.scenario import Delivery, Paradigm
+
+CapacityMethod = Literal["curve", "search"]
+Metric = Literal[
+    "latency_p50_seconds",
+    "latency_p99_seconds",
+    "first_output_p50_seconds",
+    "images_per_second",
+    "cpu_seconds_per_image",
+]
+
+
+class Settings(Part):
+    """What was asked for. A comparison can be repeated from it: classes, seeds and the order all come from `seed`.
+
+    `num_pairs`: how often each way was to be asked alone, one request at a time. `concurrencies`: callers of the curve,
+    each of which asks again when it has its image; empty: no curve. Every round visits every concurrency in every way,
+    for `visit_seconds` at least. `control`: the unary ways are in every round once more, see Comparison.controls.
+    `slo_seconds`: the whole image within this time, at p99. `confidence`: of all
+    intervals. `quality_images`: most images of each model that quality is measured of; 0: it is not measured.
+    """
+
+    num_pairs: int
+    concurrencies: tuple[int, ...]
+    num_rounds: int
+    visit_seconds: float
+    slo_seconds: float
+    capacity_method: CapacityMethod
+    quality_images: int
+    confidence: float
+    seed: int
+    control: bool = False
+
+
+class Timed(Part):
+    """A duration of requests that ended well: its distribution, and how sure its quantiles are."""
+
+    distribution: Distribution
+    p50: Value | None  # None without a request
+    p99: Value | None  # None where fewer than one value lies beyond it
+
+
+class Alone(Part):
+    """Load 1: one request at a time, the four ways in turn in random order.
+
+    first_output: until the first message that carries an output: a token, or the image. latency: until the image is
+    there, and the call at its end.
+    """
+
+    latency: Timed
+    first_output: Timed
+    phases: Phases | None
+
+
+class Cpu(Part):
+    """CPU seconds an image, of all threads of a process, by its own account; None: of that process nobody knows."""
+
+    gateway: Value | None
+    backend: Value | None
+    client: Value
+    servers: Value | None  # gateway and backend together, where both are known
+
+
+class Visit(Part):
+    """One stay at one concurrency, in one way: what the intervals of a point are made of. Counts images, not errors."""
+
+    round: int
+    seconds: float
+    num_images: int
+    gateway_cpu_seconds: float | None
+    backend_cpu_seconds: float | None
+    client_cpu_seconds: float
+    joules: float | None
+
+
+class Point(Part):
+    """One point of a latency-throughput curve: so many callers, over all rounds.
+
+    Every visit begins with one request of each caller that is not counted. client_cpu_share: of one core; near 1 the
+    client was the limit, and the rate is its own.
+    """
+
+    concurrency: int
+    num_images: int
+    num_errors: int
+    images_per_second: Value
+    latency: Timed
+    first_output: Timed
+    phases: Phases | None
+    batch_size: Summary
+    cpu_seconds_per_image: Cpu
+    joules_per_image: Value | None
+    client_cpu_share: float
+    visits: tuple[Visit, ...]
+
+
+class Probe(Part):
+    """One short open-loop run of the search for the capacity."""
+
+    rate_per_second: float
+    p99_seconds: float | None  # None where too few requests ended well
+    num_failed: int
+    meets: bool
+
+
+class Capacity(Part):
+    """The highest rate at which p99 stays within `slo_seconds`.
+
+    `method` "search": offered rate of an open loop, found by bisection, see `probes`. "curve": highest rate of the
+    closed loop's points that met it, `concurrency` callers; an open loop can bear less, as its arrivals are uneven.
+    None: not even the least load tried met it. is_lower_bound: the greatest load tried met it, too.
+    """
+
+    slo_seconds: float
+    method: CapacityMethod
+    images_per_second: float | None
+    concurrency: int | None
+    is_lower_bound: bool
+    probes: tuple[Probe, ...]
+
+
+class WayResult(Part):
+    """Everything measured of one way to ask."""
+
+    name: str  # such as "sequential streamed"
+    paradigm: Paradigm
+    delivery: Delivery
+    rpc: str
+    model: str
+    alone: Alone | None  # None if not one round was complete
+    curve: tuple[Point, ...]  # by concurrency
+    capacity: Capacity | None  # None without a curve
+    codes: dict[str, int]  # by gRPC status, of all requests that were to be counted
+    errors: tuple[ErrorText, ...]
+
+
+class Contrast(Part):
+    """Two ways on the same footing: in the same rounds, next to each other in time. `difference` is first - second,
+    `ratio` first / second; both are of the metric's values over all rounds, with intervals that resample rounds, so
+    what disturbed a round disturbs both.
+
+    concurrency None: load 1, where a round is one request of each way for the same class.
+    """
+
+    first: str  # names of ways
+    second: str
+    concurrency: int | None
+    metric: Metric
+    first_value: float
+    second_value: float
+    difference: Value
+    ratio: Value | None  # None if second is 0
+
+
+class JudgedImages(Part):
+    """How good what was served is: `model` of the served images, `floor` of as many real ones (training images).
+
+    Of the images served, the first of each class, as many of each class and of both models. Below 10,000 images FID is
+    biased upwards, and so is its floor.
+    """
+
+    model: Quality
+    floor: Quality
+
+
+class Served(Part):
+    """The images of one model in this run, over both its ways: they draw the same ones."""
+
+    paradigm: Paradigm
+    model: str
+    num_images: int  # served and counted
+    samples_png: str  # base64; one row a class, up to ten images each
+    num_samples_per_class: int
+    quality: JudgedImages | None
+
+
+class Judgement(Part):
+    """What quality was measured with. `reason`: why it was not measured; empty if it was."""
+
+    reason: str
+    data_set: str | None
+    num_test_images: int | None
+    judge: str | None
+    judge_sha256: str | None
+
+
+class Energy(Part):
+    """meters: those that can be read; joules are all that they count in the time, whoever used it, idling included.
+    `note` says so, or why there are none.
+    """
+
+    meters: tuple[str, ...]
+    idle_watts: float | None
+    note: str
+
+
+class CpuSource(Part):
+    """Where a process tells of its CPU seconds, and why not, if it does not."""
+
+    process: Literal["gateway", "sequential backend", "parallel backend"]
+    metrics_address: str | None
+    is_known: bool
+    note: str
+
+
+class ForeignResult(Part):
+    """A sequential server of another make, in the same rounds as ours, asked by OpenAI's API for a text of `num_tokens`
+    tokens behind a word: as many as a picture of ours has, so that the steps match, but no picture. An "image" in the
+    figures of `ways` is such a text. Queue, phases, CPU time, energy and quality are not known, and left out.
+    """
+
+    address: str
+    model: str
+    num_tokens: int
+    ways: tuple[WayResult, ...]
+    contrasts: tuple[Contrast, ...]  # of each to ours of the same delivery
+
+
+class Comparison(Header):
+    """One comparison. `seconds`: how long it took."""
+
+    kind: Literal["comparison"] = "comparison"
+    seconds: float
+    class_names: tuple[str, ...]
+    settings: Settings
+    ways: tuple[WayResult, ...]
+    contrasts: tuple[Contrast, ...]
+    controls: tuple[Contrast, ...] = ()  # of a way to the same one: how far equal things differ here
+    foreign: ForeignResult | None = None
+    served: tuple[Served, ...]  # sequential, parallel
+    judgement: Judgement
+    energy: Energy
+    cpu_sources: tuple[CpuSource, ...]

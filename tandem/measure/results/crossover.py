@@ -1,0 +1,177 @@
+"""The result of a fit: what was measured, fitted or predicted, each called so."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tandem.measure.results.header import Header
+from tandem.measure.results.part import Part
+from tandem.measure.results.value import Value
+from tandem.measure.scenario import Delivery, Paradigm, Seconds
+from tandem.measure.setting_errors import FromText
+
+Share = Annotated[float, Field(gt=0, le=3)]
+"""Of a capacity."""
+
+Shape = Literal["affine", "knee"]
+"""Of a service curve."""
+
+
+class Settings(Part):
+    """What was asked for. concurrency: callers of the closed loop that finds the most that comes out; predictions let
+    so many in at a time. climb_seconds: of an open loop whose rate climbs to that. check_shares: of the predicted
+    capacity, the rates of the held-out runs of `check_seconds`.
+    """
+
+    delivery: Delivery = "unary"
+    concurrency: int = Field(64, ge=2, le=1024)
+    climb_seconds: Seconds = 6.0
+    num_rounds: int = Field(2, ge=1)
+    slo_seconds: Seconds = 0.25
+    check_shares: Annotated[tuple[Share, ...], Field(min_length=1), FromText] = (0.5, 0.7, 0.85, 1.0, 1.15)
+    check_seconds: Seconds = 5.0
+    text_model: str = ""
+    seed: int = Field(0, ge=0, lt=2**62)
+
+
+class FitPoint(Part):
+    """Means over some slices, neighbours by `x`, of x, of what was measured and of the fit. The residual, fit -
+    measured, is relative to what was measured; of t0, which may be near 0, to the whole that the client waited.
+    """
+
+    x: float
+    measured_seconds: float
+    fitted_seconds: float
+    relative_residual: float
+
+
+class FittedCurve(Part):
+    """base + slope x, or with a knee at which the slope changes. `x`: "batch", sequences a step or images a pass as the
+    backend told, or requests "in flight".
+
+    `is_good`: no point is far off. Fits hold within the x of `points`.
+    """
+
+    x: Literal["batch", "in flight"]
+    shape: Shape
+    base_seconds: Value
+    slope_seconds: Value
+    knee: float | None
+    slope_after_seconds: Value | None
+    points: tuple[FitPoint, ...]
+    relative_rms: float  # of the slices' residuals
+    worst_relative_residual: float  # of the points' residuals, by size
+    is_good: bool
+
+
+class FittedService(Part):
+    """A paradigm. sequential: t(L, b) = t0 + L * t_step(b); parallel: t(b) = t0 + t_batch(b).
+
+    unit: t_step(b) or t_batch(b), by the backend's word. rest: t0, all else that the client waited. whole: t, what the
+    client waited. num_steps: L, of what was measured. most_per_second: requests, with as many in flight as helps.
+    """
+
+    paradigm: Paradigm
+    model: str
+    num_steps: float
+    unit: FittedCurve
+    rest: FittedCurve
+    whole: FittedCurve
+    most_per_second: Value
+
+
+class TextLength(Part):
+    """Texts of one length: measured, and as t0 + L * t_step(b) has it."""
+
+    length: float
+    num_requests: int
+    measured_seconds: float
+    fitted_seconds: float
+    relative_residual: float
+
+
+class TextIllustration(Part):
+    """A language model, whose length is free: the same formula; other work than an image, so no contest."""
+
+    model: str
+    unit: FittedCurve
+    rest: FittedCurve
+    lengths: tuple[TextLength, ...]
+
+
+class Predicted(Part):
+    """Latency at one rate, by simulation; intervals are those of the fit alone."""
+
+    rate_per_second: float
+    sequential_p50_seconds: float | None  # None beyond what the paradigm can carry
+    sequential_p99_seconds: float | None
+    parallel_p50_seconds: float | None
+    parallel_p99_seconds: float | None
+
+
+class HeldOut(Part):
+    """An open-loop run that the fit has not seen, and what was predicted for its very arrivals.
+
+    `valid`: the generator's audit. A rate beyond capacity is there on purpose: the queue grows while the run lasts.
+    """
+
+    rate_per_second: float
+    seconds: float
+    num_requests: int
+    num_failed: int
+    predicted_p50_seconds: float
+    measured_p50_seconds: float | None
+    predicted_p99_seconds: float
+    measured_p99_seconds: float | None
+    predicted_share_within_slo: float
+    measured_share_within_slo: float | None
+    valid: bool
+    problems: tuple[str, ...]
+
+
+class Capacity(Part):
+    """Highest rate at which p99 stays within the objective.
+
+    It was measured to lie between the highest held-out rate up to which all met the objective, and the lowest one that
+    missed it; None where there is none. error: how far the prediction lies outside, relative to the nearer end; 0
+    inside.
+    """
+
+    paradigm: Paradigm
+    slo_seconds: float
+    predicted_per_second: Value
+    measured_low_per_second: float | None
+    measured_high_per_second: float | None
+    error: float | None
+    held_out: tuple[HeldOut, ...]
+
+
+class BreakEven(Part):
+    """num_steps: as many as the sequential model could take while the parallel one does all of its work, with so many
+    requests in flight; below 1: not one.
+    """
+
+    num_in_flight: int
+    num_steps: Value
+
+
+class Cost(Part):
+    """CPU seconds of the servers an image, as a comparison has measured them."""
+
+    concurrency: int
+    sequential_cpu_seconds: float
+    parallel_cpu_seconds: float
+
+
+class Crossover(Header):
+    """One fit. `runs`: files of the load runs behind it, beside this one."""
+
+    kind: Literal["crossover"] = "crossover"
+    settings: Settings
+    services: tuple[FittedService, ...]  # sequential, parallel
+    predictions: tuple[Predicted, ...]
+    capacities: tuple[Capacity, ...]
+    break_even: tuple[BreakEven, ...]
+    costs: tuple[Cost, ...]  # by concurrency; empty where none are known
+    text: TextIllustration | None
+    runs: tuple[str, ...]

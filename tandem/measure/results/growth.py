@@ -1,0 +1,130 @@
+"""How the cost of generating in sequence grows, with the streams at a time and with the context.
+
+Values are medians of the rounds, with their range.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from tandem.measure.results.header import Header
+from tandem.measure.results.part import Part
+from tandem.measure.results.value import Value
+from tandem.measure.setting_errors import FromText
+
+Text = Literal["repeats itself", "new"]
+Shape = Literal["sum", "max"]
+Concurrency = Annotated[int, Field(ge=1, le=1024)]
+Tokens = Annotated[int, Field(ge=2, le=1_000_000)]
+
+
+class Settings(Part):
+    """What was asked for. `concurrencies`: streams at a time, of prompts of `prompt_tokens`; `contexts`: tokens of a
+    lone stream's prompt; `draft_concurrencies`: streams at a time that other servers are compared at.
+    """
+
+    model: str = ""
+    concurrencies: Annotated[tuple[Concurrency, ...], Field(min_length=1), FromText] = (1, 2, 4, 8, 16, 32, 48, 64)
+    prompt_tokens: Tokens = 64
+    new_tokens: Tokens = 64
+    contexts: Annotated[tuple[Tokens, ...], Field(min_length=1), FromText] = (64, 128, 256, 512, 1024, 2000)
+    context_new_tokens: Tokens = 32
+    draft_concurrencies: Annotated[tuple[Concurrency, ...], Field(min_length=1), FromText] = (1, 8)
+    draft_new_tokens: Tokens = 96
+    num_rounds: int = Field(5, ge=1, le=1000)
+    seed: int = Field(0, ge=0, lt=2**62)
+
+    @field_validator("concurrencies", "contexts", "draft_concurrencies")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(value)))
+
+
+class Server(Part):
+    """A server, and what a reader is to call it."""
+
+    label: str
+    address: str
+
+
+class ConcurrencyPoint(Part):
+    """So many streams at a time. decode: while all of them were generating, from the last one's first token to the
+    first one's end. whole: from sending to the last one's end, prompts included. step: what a stream waited for a
+    token while all were generating, in the mean; gap: the median time between its messages.
+    """
+
+    concurrency: int
+    decode_tokens_per_second: Value
+    whole_tokens_per_second: Value
+    step_seconds: Value
+    step_seconds_of_rounds: tuple[float, ...]  # what fits are made of
+    gap_p50_seconds: Value
+    first_token_p50_seconds: Value
+
+
+class ContextPoint(Part):
+    """One stream alone, with a prompt of so many tokens. prefill: these by the time to the first token."""
+
+    context_tokens: int
+    first_token_seconds: Value
+    prefill_tokens_per_second: Value
+    gap_p50_seconds: Value
+    decode_tokens_per_second: Value
+
+
+class DraftResult(Part):
+    """What one server did with some texts. tokens_per_message: behind the first message of each stream; what a step
+    brings travels in one message, so these are tokens a step as long as the client keeps up.
+    """
+
+    server: Server
+    decode_tokens_per_second: Value
+    whole_tokens_per_second: Value
+    tokens_per_message: Value
+    ratio: Value  # of decode tokens/s to the first server's in the same round
+
+
+class DraftPoint(Part):
+    """The same texts from every server, the measured one first. `num_different`: outputs that differed from its."""
+
+    text: Text
+    concurrency: int
+    results: tuple[DraftResult, ...]
+    num_outputs: int
+    num_different: int
+
+
+class StepFit(Part):
+    """Seconds of a step with b sequences: sum: shared + own * b; max: the larger of the two. knee: shared / own, where
+    both are equal; its range is that of fits to single rounds. None where own is 0.
+    """
+
+    shape: Shape
+    shared_seconds: float
+    own_seconds: float
+    knee: Value | None
+    most_tokens_per_second: float | None
+    worst_relative_residual: float
+    is_good: bool
+
+
+class LineFit(Part):
+    """base + per_token * tokens of context."""
+
+    base_seconds: float
+    per_token_seconds: float
+    worst_relative_residual: float
+    is_good: bool
+
+
+class Growth(Header):
+    """One measurement of `models[0]`. Fits are None where too little was measured."""
+
+    kind: Literal["growth"] = "growth"
+    settings: Settings
+    concurrency: tuple[ConcurrencyPoint, ...]
+    context: tuple[ContextPoint, ...]
+    drafts: tuple[DraftPoint, ...]
+    step_fit: StepFit | None
+    gap_fit: LineFit | None
+    first_token_fit: LineFit | None

@@ -1,0 +1,74 @@
+"""What every document begins with: who measured what, where and when, and whether it can be relied on.
+
+A document is JSON, complete in itself. It holds what was measured, fitted or predicted, and nothing is computed in this
+room; sentences are made of it in tandem.measure.report. Seconds are seconds, rates are per second.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from tandem.measure.results.audits import Audits
+from tandem.measure.results.part import Part
+from tandem.measure.scenario import Paradigm
+
+SCHEMA_VERSION: Literal[3] = 3
+"""Of all documents. Only additions keep it."""
+
+
+class Machine(Part):
+    """Where the generator ran; the server too, if `Header.is_local`. Versions are of what is installed here."""
+
+    cpu_model: str
+    num_cores: int
+    num_usable_cores: int
+    memory_bytes: int
+    gpus: tuple[str, ...]
+    operating_system: str
+    python: str
+    packages: dict[str, str]
+
+
+class ServedModel(Part):
+    """A model as the server tells of it; what a paradigm does not have is None or empty."""
+
+    paradigm: Paradigm
+    name: str
+    modality: str
+    licence: str
+    device: str | None  # sequential: where it runs
+    dtype: str | None
+    providers: tuple[str, ...]  # parallel: execution providers that really run it
+    fingerprint: str | None = None  # of what it makes: weights, runtime or kernel, precision, processor
+    num_parameters: int | None
+    max_context_tokens: int | None
+    vocab_size: int | None
+    tokens_per_image: int | None
+    image_shape: tuple[int, ...]
+    num_classes: int
+    max_batch_size: int | None
+
+
+class Header(Part):
+    """The fields that all documents share. `started_at`: when the measurement began, its warm-up included.
+
+    `is_local`: whether `address` is of this machine. `is_partial`: it was broken off. `problems`: what went wrong, such
+    as requests that failed, in the words of whoever refused them.
+    """
+
+    kind: str
+    schema_version: Literal[3] = SCHEMA_VERSION
+    tool_version: str
+    command: str
+    address: str
+    is_local: bool
+    started_at: datetime
+    machine: Machine
+    models: tuple[ServedModel, ...]
+    is_partial: bool
+    problems: tuple[str, ...]
+    audits: Audits
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it went to its end, with nothing wrong, and was measured well."""
+        return not (self.is_partial or self.problems or self.audits.invalid)

@@ -1,0 +1,211 @@
+"""What was seen of each request: raw values, one row a request and one a message, that merge without loss.
+
+Instants are seconds from the end of the warm-up, the same zero in all processes. What is not known is NaN. Knows no
+statistics.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.phases import BACKEND_PHASES
+
+CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+"""Names of gRPC's status codes, by number."""
+
+Table = NDArray[np.void]
+
+
+class Fate(IntEnum):
+    """How a request that was sent has ended; see tandem.measure.results.load.Fates."""
+
+    OK = 0
+    ERROR = 1
+    DEADLINE = 2
+    CANCELLED = 3
+    UNFINISHED = 4
+
+
+REQUEST = np.dtype(
+    [
+        ("number", "i8"),
+        ("work", "i2"),
+        ("fate", "i1"),
+        ("code", "i1"),  # gRPC's number
+        ("length", "i4"),  # what was asked for
+        ("num_outputs", "i4"),
+        ("num_images", "i4"),
+        ("num_messages", "i4"),
+        ("num_prompt_tokens", "f8"),  # by a door, where the server tells it
+        ("is_counted", "?"),  # False: nobody told how many outputs; there are as many as messages that carry one
+        ("intended", "f8"),
+        ("sent", "f8"),
+        ("first_output", "f8"),
+        ("ended", "f8"),
+        *((name, "f8") for name in BACKEND_PHASES),
+        ("backend_total", "f8"),
+        ("batch_size", "f8"),
+    ]
+)
+# Of streamed calls: the messages that carry outputs, those of one request next to each other and in order.
+MESSAGE = np.dtype([("number", "i8"), ("at", "f8"), ("num_outputs", "i4")])
+
+# Of requests whose replies are kept: one message, those of one request in the order in which they came.
+REPLY = np.dtype([("number", "i8"), ("size", "i8")])
+
+TOLD = REQUEST.names[REQUEST.names.index("queue") :] if REQUEST.names else ()
+NOT_TOLD = (float("nan"),) * len(TOLD)
+
+
+class Ended(NamedTuple):
+    """One row of REQUEST, but for `told`, which are the columns of TOLD."""
+
+    number: int
+    work: int
+    fate: int
+    code: int
+    length: int
+    num_outputs: int
+    num_images: int
+    num_messages: int
+    num_prompt_tokens: float
+    is_counted: bool
+    intended: float
+    sent: float
+    first_output: float
+    ended: float
+    told: tuple[float, ...]
+
+
+class Recorder:
+    """Takes what one process sees, as it sees it."""
+
+    def __init__(self, num_works: int) -> None:
+        self._requests: list[tuple[Any, ...]] = []
+        self._messages: list[tuple[int, float, int]] = []
+        self._lags: list[float] = []
+        self._replies: list[tuple[int, bytes]] = []
+        self.error_texts: Counter[tuple[int, str, str]] = Counter()  # work, code, text
+        self.num_dropped = [0] * num_works
+        self.num_abandoned = [0] * num_works
+        self.max_outstanding = 0
+        self.fates: Counter[int] = Counter()
+
+    def ended(
+        self, row: Ended, messages: Iterable[tuple[int, float, int]], replies: Iterable[tuple[int, bytes]] = ()
+    ) -> None:
+        """Take a request that has ended; `messages` are rows of MESSAGE, `replies` numbers and bytes of messages."""
+        self.fates[row.fate] += 1
+        self._requests.append((*row[:-1], *row.told))
+        self._messages.extend(messages)
+        self._replies.extend(replies)
+
+    def lag(self, seconds: float) -> None:
+        self._lags.append(seconds)
+
+    def record(self, use: Use) -> Record:
+        """Return all that was seen; the process used so much."""
+        return Record(
+            requests=np.array(self._requests, REQUEST),
+            messages=np.array(self._messages, MESSAGE),
+            lags=np.array(self._lags, np.float64),
+            num_dropped=np.array(self.num_dropped, np.int64),
+            num_abandoned=np.array(self.num_abandoned, np.int64),
+            error_texts=Counter(dict(self.error_texts)),
+            max_outstanding=self.max_outstanding,
+            uses=(use,),
+            replies=np.array([(number, len(raw)) for number, raw in self._replies], REPLY),
+            reply_bytes=np.frombuffer(b"".join(raw for _, raw in self._replies), np.uint8),
+        )
+
+
+class Use(NamedTuple):
+    """What a process used from the warm-up's start to the end of the load, and what it sent in that time."""
+
+    cpu_seconds: float
+    wall_seconds: float
+    num_requests: int
+    is_real_time: bool = False  # scheduled before others, see tandem.measure.generator.priority
+    is_compiled: bool = False  # the sender, see tandem.measure.generator.sending
+
+
+class Record(NamedTuple):
+    """What was seen by one process, or by all. Dropped and abandoned requests are counted by work, not listed."""
+
+    requests: Table
+    messages: Table
+    lags: NDArray[np.float64]
+    num_dropped: NDArray[np.int64]
+    num_abandoned: NDArray[np.int64]
+    error_texts: Counter[tuple[int, str, str]]
+    max_outstanding: int
+    uses: tuple[Use, ...]  # of each process
+    replies: Table = np.array([], REPLY)
+    reply_bytes: NDArray[np.uint8] = np.array([], np.uint8)  # of all `replies`, one behind the other
+
+    def kept(self) -> dict[int, list[bytes]]:
+        """Return the reply messages that were kept, by the number of their request."""
+        found: dict[int, list[bytes]] = defaultdict(list)
+        raw, begin = self.reply_bytes.tobytes(), 0
+        for number, size in self.replies.tolist():
+            found[number].append(raw[begin : begin + size])
+            begin += size
+        return found
+
+    def to_bytes(self) -> bytes:
+        file = io.BytesIO()
+        texts = [(work, code, text, count) for (work, code, text), count in self.error_texts.items()]
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        np.savez(
+            file, **arrays, uses=np.array(self.uses), max_outstanding=self.max_outstanding, texts=np.array(texts, _TEXT)
+        )
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Record:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as found:
+            texts = {(int(work), str(code), str(text)): int(count) for work, code, text, count in found["texts"]}
+            return cls(
+                **{name: found[name] for name in _ARRAYS},
+                error_texts=Counter(texts),
+                max_outstanding=int(found["max_outstanding"]),
+                uses=tuple(
+                    Use(float(cpu), float(wall), int(number), bool(first), bool(compiled))
+                    for cpu, wall, number, first, compiled in found["uses"]
+                ),
+            )
+
+
+_ARRAYS = ("requests", "messages", "lags", "num_dropped", "num_abandoned", "replies", "reply_bytes")
+_TEXT = np.dtype([("work", "i2"), ("code", "U32"), ("text", "U500"), ("count", "i8")])
+
+
+def merged(records: Sequence[Record]) -> Record:
+    """Return the records of all processes as if one had seen it all, rows in the order of the requests' numbers."""
+    first = records[0]
+    return Record(
+        requests=_by_number([each.requests for each in records]),
+        messages=_by_number([each.messages for each in records]),
+        lags=np.concatenate([each.lags for each in records]),
+        num_dropped=np.sum([each.num_dropped for each in records], axis=0),
+        num_abandoned=np.sum([each.num_abandoned for each in records], axis=0),
+        error_texts=sum((each.error_texts for each in records[1:]), first.error_texts),
+        # At different instants, so an upper bound.
+        max_outstanding=sum(each.max_outstanding for each in records),
+        uses=tuple(use for each in records for use in each.uses),
+        replies=np.concatenate([each.replies for each in records]),
+        reply_bytes=np.concatenate([each.reply_bytes for each in records]),
+    )
+
+
+def _by_number(tables: Sequence[Table]) -> Table:
+    whole = np.concatenate(tables)
+    return whole[np.argsort(whole["number"], kind="stable")]

@@ -1,0 +1,22 @@
+"""A measured value with its uncertainty: the one form of it in all documents."""
+
+from typing import Literal
+
+from tandem.measure.results.part import Part
+
+Method = Literal["bca", "percentile", "range", "t"]
+
+
+class Value(Part):
+    """`low` and `high` are the ends of what `method` says, of `count` values, rounds or resamples.
+
+    "bca", "percentile": a confidence interval by bootstrap. "t": one by Student's t. "range": the least and the
+    greatest value, where there are too few for an interval. None: not even that can be said, as of a p99 of too few
+    requests.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    method: Method | None = None
+    count: int

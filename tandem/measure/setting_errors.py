@@ -1,0 +1,48 @@
+"""What pydantic finds wrong with settings, in a line for people: field, value, and what is accepted."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ValidationError
+
+from tandem.expected_errors import ExpectedError
+
+M = TypeVar("M", bound=BaseModel)
+
+_PREFIX = "Value error, "
+
+
+@contextlib.contextmanager
+def explained(what: str = "") -> Iterator[None]:
+    """Turn a ValidationError into an ExpectedError that says all that is wrong; the text begins with `what`."""
+    try:
+        yield
+    except ValidationError as error:
+        lines = (_line(each["loc"], each["msg"], each["input"]) for each in error.errors())
+        raise ExpectedError(what + "; ".join(lines)) from None
+
+
+def checked(kind: type[M], values: dict[str, Any]) -> M:
+    """Return checked settings. Raises ExpectedError that names field, value and what is accepted."""
+    with explained():
+        return kind.model_validate(values)
+
+
+def _split(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
+
+
+FromText = BeforeValidator(_split)
+"""Accepts a tuple in its written form, too, with commas between."""
+
+
+def _line(place: tuple[int | str, ...], message: str, value: object) -> str:
+    if message.startswith(_PREFIX):  # ours: names field and value itself
+        text = message.removeprefix(_PREFIX)
+        return f"{_field(place)}: {text}" if place else text
+    return f"{_field(place)}: {value!r} is not accepted: {message[:1].lower()}{message[1:]}"
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place)

@@ -1,0 +1,1 @@
+"""Plain statistics: quantiles, confidence intervals, fits of curves, queueing, orders of turns."""

@@ -1,0 +1,83 @@
+"""How sure a figure is: bootstrap confidence intervals over rounds. Knows nothing of models or times.
+
+A round holds what was seen in one go of each of the things compared. It is rounds that are drawn anew, so things that
+were measured in the same rounds stay together, and what one round had in common is not counted as many values.
+"""
+
+import math
+import statistics
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import DegenerateDataWarning, bootstrap
+
+from tandem.measure.results.value import Method, Value
+from tandem.measure.statistics.quantiles import nearest_rank
+
+NUM_RESAMPLES = 999
+# Of a figure over rounds of many requests: fewer have too few different samples, and the interval is too narrow.
+MIN_ROUNDS = 8
+_SEED = 1
+
+Values = NDArray[np.float64]
+Rows = NDArray[np.intp]
+Statistic = Callable[[Rows], float]
+
+
+def least_count(q: float, confidence: float) -> int:
+    """Return how many values it takes until, surely enough, one lies beyond either end of a quantile's interval."""
+    tail = math.log((1 - confidence) / 2)
+    return math.ceil(max(tail / math.log(q), tail / math.log(1 - q)))
+
+
+def estimate(statistic: Statistic, count: int, confidence: float, least: int, spread: Sequence[float] = ()) -> Value:
+    """Return the statistic of rows 0 to `count` - 1, with an interval if there are at least `least` of them, or else
+    the range of `spread`, the values of single rounds, if given.
+
+    The interval is BCa (Efron 1987), or the plain percentiles where that has no answer, as of values all equal.
+    """
+    rows = np.arange(count)
+    value = statistic(rows)
+    if count >= least:
+        methods: tuple[Method, ...] = ("bca", "percentile")
+        for method in methods:
+            low, high = _interval(statistic, rows, confidence, method)
+            if math.isfinite(low) and math.isfinite(high):
+                return Value(value=value, low=low, high=high, method=method, count=count)
+    if len(spread) > 1 and all(map(math.isfinite, spread)):
+        return Value(value=value, low=min(spread), high=max(spread), method="range", count=count)
+    return Value(value=value, count=count)
+
+
+def over_rounds(values: Iterable[float]) -> Value:
+    """Return the median of the values of some rounds, with their range. Raises ValueError if there are none.
+
+    Of an even number of rounds it is the mean of the two in the middle, unlike a quantile of requests: the lower of two
+    rounds would be the worse one as a rate and the better one as a time, and the two would contradict each other.
+    """
+    found = list(values)
+    return Value(value=statistics.median(found), low=min(found), high=max(found), method="range", count=len(found))
+
+
+def of_draws(value: float, draws: Sequence[float]) -> Value:
+    """Return a value with the 95 % percentile interval of bootstrap draws of it, widened to hold the value itself."""
+    low, high = (nearest_rank(draws, q) for q in (0.025, 0.975))
+    return Value(value=value, low=min(low, value), high=max(high, value), method="percentile", count=len(draws))
+
+
+def _interval(statistic: Statistic, rows: Rows, confidence: float, method: str) -> tuple[float, float]:
+    # Of BCa, for values that are all equal: the caller asks for percentiles then.
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        found = bootstrap(
+            (rows,),
+            statistic,
+            vectorized=False,
+            n_resamples=NUM_RESAMPLES,
+            confidence_level=confidence,
+            method=method,
+            random_state=np.random.default_rng(_SEED),
+        ).confidence_interval
+    return float(found.low), float(found.high)

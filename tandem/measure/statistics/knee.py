@@ -1,0 +1,120 @@
+"""How a step's time grows with the sequences in it, and a token's with the tokens before it. Plain least squares.
+
+A step with b sequences costs something that all of them share, and something of each one's own. Either one comes after
+the other (sum: shared + own * b), or they overlap (max: whichever takes longer), as reading memory and arithmetic do in
+the roofline model (Williams, Waterman and Patterson, 2009). Both have the knee at shared / own. Knows no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.measure.results.growth import LineFit, Shape, StepFit
+from tandem.measure.results.value import Value
+from tandem.measure.statistics.curve import MAX_RELATIVE_RESIDUAL, Measured, fit_shape
+
+MIN_POINTS = 3
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Seconds of a step over the sequences in it."""
+
+    shape: Shape
+    shared_seconds: float
+    own_seconds: float
+
+    @property
+    def knee(self) -> float | None:
+        """Where shared and own costs are equal; None if a sequence costs nothing of its own."""
+        return self.shared_seconds / self.own_seconds if self.own_seconds > 0.0 else None
+
+    @property
+    def most_tokens_per_second(self) -> float | None:
+        """What the rate tends to as sequences are added."""
+        return 1.0 / self.own_seconds if self.own_seconds > 0.0 else None
+
+    def __call__(self, num_sequences: Floats | float) -> Floats:
+        own = self.own_seconds * np.asarray(num_sequences, np.float64)
+        return self.shared_seconds + own if self.shape == "sum" else np.maximum(self.shared_seconds, own)
+
+
+def fit_step(num_sequences: Sequence[float], rounds: Sequence[Sequence[float]]) -> StepFit | None:
+    """Return the better of both shapes, fitted to the medians; `rounds` are the seconds of a step, a row a round.
+
+    The range of the knee is that of fits of this shape to each round. None below MIN_POINTS numbers of sequences.
+    """
+    if len(num_sequences) < MIN_POINTS:
+        return None
+    x = np.asarray(num_sequences, np.float64)
+    medians = np.median(np.asarray(rounds, np.float64), axis=0)
+    fitted = min((_sum(x, medians), _max(x, medians)), key=lambda each: _squares(each, x, medians))
+    again = _sum if fitted.shape == "sum" else _max
+    knees = [knee for row in rounds if (knee := again(x, np.asarray(row, np.float64)).knee) is not None]
+    worst = float(np.max(np.abs(fitted(x) / medians - 1.0)))
+    return StepFit(
+        shape=fitted.shape,
+        shared_seconds=fitted.shared_seconds,
+        own_seconds=fitted.own_seconds,
+        knee=_ranged(fitted.knee, knees),
+        most_tokens_per_second=fitted.most_tokens_per_second,
+        worst_relative_residual=worst,
+        is_good=worst <= MAX_RELATIVE_RESIDUAL,
+    )
+
+
+def _ranged(knee: float | None, knees: Sequence[float]) -> Value | None:
+    if knee is None:
+        return None
+    return Value(
+        value=knee, low=min(knees, default=None), high=max(knees, default=None), method="range", count=len(knees)
+    )
+
+
+def step_time(fit: StepFit) -> StepTime:
+    """Return the curve that a document describes."""
+    return StepTime(fit.shape, fit.shared_seconds, fit.own_seconds)
+
+
+def fit_line(tokens: Sequence[float], seconds: Sequence[float]) -> LineFit | None:
+    """Return the least-squares line with no negative part; None below MIN_POINTS lengths."""
+    if len(tokens) < MIN_POINTS:
+        return None
+    x, y = np.asarray(tokens, np.float64), np.asarray(seconds, np.float64)
+    line = fit_shape(Measured(x, y, y), np.inf)
+    worst = max(abs(line(each) / value - 1.0) for each, value in zip(x.tolist(), y.tolist(), strict=True))
+    return LineFit(
+        base_seconds=line.base_seconds,
+        per_token_seconds=line.slope_seconds,
+        worst_relative_residual=worst,
+        is_good=worst <= MAX_RELATIVE_RESIDUAL,
+    )
+
+
+def _sum(x: Floats, seconds: Floats) -> StepTime:
+    line = fit_shape(Measured(x, seconds, seconds), np.inf)
+    return StepTime("sum", line.base_seconds, line.slope_seconds)
+
+
+def _max(x: Floats, seconds: Floats) -> StepTime:
+    """Return the best of the fits with the first points on the level part and the rest on the slope."""
+    candidates = [
+        StepTime("max", _level(np.ones_like(x[:first]), seconds[:first]), _level(x[first:], seconds[first:]))
+        for first in range(1, len(x))
+    ]
+    return min(candidates, key=lambda each: _squares(each, x, seconds))
+
+
+def _level(x: Floats, seconds: Floats) -> float:
+    """Return the factor of x that is nearest to the seconds, relative to these."""
+    shares = x / seconds
+    return float(np.sum(shares) / np.sum(shares**2))
+
+
+def _squares(curve: StepTime, x: Floats, seconds: Floats) -> float:
+    return float(np.sum((curve(x) / seconds - 1.0) ** 2))

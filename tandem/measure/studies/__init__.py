@@ -1,0 +1,1 @@
+"""Studies: which loads are measured in which order, and what follows from them together."""

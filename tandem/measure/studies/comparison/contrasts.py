@@ -1,0 +1,88 @@
+"""Two ways held against each other, in the rounds that both were in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
+
+import numpy as np
+
+from tandem.measure.results.comparison import Contrast, Metric
+from tandem.measure.statistics.intervals import MIN_ROUNDS, Rows, estimate, least_count
+from tandem.measure.studies.comparison.rounds import Round
+from tandem.measure.studies.comparison.sample import Figure, Stays, single_quantile
+from tandem.measure.studies.comparison.stays import Stay
+
+_METRICS: tuple[Metric, ...] = get_args(Metric)
+_ALONE: dict[Metric, tuple[str, float]] = {
+    "latency_p50_seconds": ("latency_seconds", 0.5),
+    "latency_p99_seconds": ("latency_seconds", 0.99),
+    "first_output_p50_seconds": ("first_output_seconds", 0.5),
+}
+
+Pairs = Sequence[tuple[str, str]]
+Numbered = Sequence[tuple[int, Stay]]
+
+
+def contrasts_alone(pairs: Pairs, rounds: Sequence[Round], confidence: float) -> Iterator[Contrast]:
+    """Yield what load 1 tells of these pairs of ways, of complete rounds."""
+    complete = [each for each in rounds if each.is_complete]
+    for pair in pairs:
+        if not all(way in each.replies for each in complete for way in pair):
+            continue
+        for metric, (duration, q) in _ALONE.items():
+            figures = [
+                single_quantile(np.array([getattr(each.replies[way], duration) for each in complete]), q)
+                for way in pair
+            ]
+            yield from _contrast(pair, None, metric, figures, confidence, least_count(q, confidence))
+
+
+def contrasts_under_load(
+    pairs: Pairs, concurrency: int, stays: Mapping[str, Numbered], confidence: float
+) -> Iterator[Contrast]:
+    """Yield what the stays at one concurrency tell of these pairs of ways; stays are given by way."""
+    for pair in pairs:
+        if not all(stays.get(way) for way in pair):
+            continue
+        both = set.intersection(*({number for number, _ in stays[way]} for way in pair))
+        samples = [Stays([stay for number, stay in stays[way] if number in both]) for way in pair]
+        if both:
+            for metric in _METRICS:
+                figures = [sample.figure(metric) for sample in samples]
+                yield from _contrast(pair, concurrency, metric, figures, confidence, MIN_ROUNDS)
+
+
+def _contrast(
+    pair: tuple[str, str],
+    concurrency: int | None,
+    metric: Metric,
+    figures: Sequence[Figure | None],
+    confidence: float,
+    least: int,
+) -> Iterator[Contrast]:
+    first, second = figures
+    if first is None or second is None:
+        return
+    rows = np.arange(first.count)
+    values = first.of(rows), second.of(rows)
+
+    def difference(rows: Rows) -> float:
+        return first.of(rows) - second.of(rows)
+
+    def ratio(rows: Rows) -> float:
+        under = second.of(rows)
+        return first.of(rows) / under if under else np.nan
+
+    singles = list(zip(first.spread, second.spread, strict=False))
+    ratios = [a / b for a, b in singles] if all(b for _, b in singles) else []
+    yield Contrast(
+        first=pair[0],
+        second=pair[1],
+        concurrency=concurrency,
+        metric=metric,
+        first_value=values[0],
+        second_value=values[1],
+        difference=estimate(difference, first.count, confidence, least, [a - b for a, b in singles]),
+        ratio=estimate(ratio, first.count, confidence, least, ratios) if values[1] else None,
+    )

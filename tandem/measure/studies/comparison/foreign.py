@@ -1,0 +1,75 @@
+"""A sequential server of any make beside ours, asked by OpenAI's API for as many tokens as a picture of ours has.
+
+What it does within, its queue, its phases and its CPU time, nobody here knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tandem.measure.generator.generator import Generator
+from tandem.measure.generator.requests.doors.listed import named
+from tandem.measure.results.header import ServedModel
+from tandem.measure.scenario import Work
+from tandem.measure.studies.comparison.ways import DEADLINE_SECONDS, DELIVERIES, Pair, Way
+
+CONTRASTS = (("foreign streamed", "sequential streamed"), ("foreign unary", "sequential unary"))
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """`source` sends to it; `ways` are streamed and unary."""
+
+    source: Generator
+    model: str
+    num_tokens: int
+
+    @property
+    def address(self) -> str:
+        return self.source.address
+
+    def ways(self) -> tuple[Way, ...]:
+        return tuple(Way(_work(delivery, self.model, self.num_tokens), _unknown(self.model)) for delivery in DELIVERIES)
+
+
+async def foreign_beside(source: Generator, model: str, pair: Pair) -> Foreign:
+    """Return the foreign server that `source` sends to; an empty model is the first it lists.
+
+    Raises ExpectedError, ConnectionError.
+    """
+    num_tokens = pair.sequential.tokens_per_image or 1
+    work = await named(source.address, _work("unary", model, num_tokens))
+    return Foreign(source, work.model, num_tokens)
+
+
+def _work(delivery: str, model: str, num_tokens: int) -> Work:
+    return Work.model_validate(
+        {
+            "kind": "text",
+            "delivery": delivery,
+            "door": "openai",
+            "model": model,
+            "output_tokens": num_tokens,
+            "prompt_tokens": 1,  # as a class is one token
+            "deadline_seconds": DEADLINE_SECONDS,
+        }
+    )
+
+
+def _unknown(name: str) -> ServedModel:
+    return ServedModel(
+        paradigm="sequential",
+        name=name,
+        modality="text",
+        licence="",
+        device=None,
+        dtype=None,
+        providers=(),
+        num_parameters=None,
+        max_context_tokens=None,
+        vocab_size=None,
+        tokens_per_image=None,
+        image_shape=(),
+        num_classes=0,
+        max_batch_size=None,
+    )

@@ -1,0 +1,32 @@
+"""Who is told how far a comparison is. Told between two measurements."""
+
+from typing import Self
+
+from tandem.measure.studies.comparison.rounds import Round
+from tandem.measure.studies.comparison.stays import Stay
+from tandem.measure.studies.comparison.ways import Way
+
+
+class Observer:
+    """Looks at nothing; subclasses show it. Used as a context for as long as there is something to show."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def round_done(self, done: Round) -> None:
+        """One more round of all ways alone is over."""
+
+    def visiting(self, number: int, concurrency: int, way: Way) -> None:
+        """A stay of round `number` begins."""
+
+    def visited(self, stay: Stay) -> None:
+        """It is over."""
+
+    def probing(self, way: str, rate_per_second: float) -> None:
+        """An open-loop run of the search for the capacity begins."""
+
+    def judging(self, what: str) -> None:
+        """The quality of these images is about to be measured."""

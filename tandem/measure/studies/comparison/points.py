@@ -1,0 +1,101 @@
+"""From what was seen to the points of a latency-throughput curve, and to the figures of load 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tandem.measure.results.comparison import Alone, Cpu, Point, Timed, Visit
+from tandem.measure.results.load import StreamResult
+from tandem.measure.results.record import Record, merged
+from tandem.measure.results.value import Value
+from tandem.measure.scenario import ClosedLoop, Scenario
+from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate, least_count
+from tandem.measure.statistics.quantiles import distribution
+from tandem.measure.statistics.stream_results import stream_results
+from tandem.measure.studies.comparison.rounds import Round
+from tandem.measure.studies.comparison.sample import Figure, Stays, durations, good_rows, single_quantile
+from tandem.measure.studies.comparison.stays import Stay
+from tandem.measure.studies.comparison.ways import Way
+
+
+def alone(way: Way, rounds: Sequence[Round], confidence: float) -> Alone | None:
+    """Return the figures of load 1, of complete rounds; None if there is none."""
+    records = [each.replies[way.name].record for each in rounds if each.is_complete]
+    if not records:
+        return None
+    record = merged(records)
+    return Alone(
+        latency=_timed_alone(record, "ended", confidence),
+        first_output=_timed_alone(record, "first_output", confidence),
+        phases=stream_result(way, record, 1).phases,
+    )
+
+
+def _timed_alone(record: Record, end: str, confidence: float) -> Timed:
+    values = durations(record.requests, end)
+    quantiles = {
+        name: _estimate(single_quantile(values, q), confidence, least_count(q, confidence))
+        for name, q in (("p50", 0.5), ("p99", 0.99))
+    }
+    return Timed(distribution=distribution(values), **quantiles)
+
+
+def point(way: Way, concurrency: int, numbered: Sequence[tuple[int, Stay]], confidence: float) -> Point:
+    """Return the point of these stays, which come with the numbers of their rounds and have at least one image each."""
+    stays = [stay for _, stay in numbered]
+    sample, record = Stays(stays), merged([stay.record for stay in stays])
+    result = stream_result(way, record, concurrency)
+    seconds = sum(stay.spent.seconds for stay in stays)
+
+    def told(figure: Figure | None) -> Value | None:
+        return _estimate(figure, confidence, MIN_ROUNDS)
+
+    def surely(figure: Figure | None) -> Value:
+        found = told(figure)
+        assert found is not None
+        return found
+
+    rows = good_rows(record.requests)
+    return Point(
+        concurrency=concurrency,
+        num_images=len(rows),
+        num_errors=len(record.requests) - len(rows),
+        images_per_second=surely(sample.figure("images_per_second")),
+        latency=Timed(
+            distribution=result.latency,
+            p50=told(sample.figure("latency_p50_seconds")),
+            p99=told(sample.figure("latency_p99_seconds")),
+        ),
+        first_output=Timed(
+            distribution=result.first_output,
+            p50=told(sample.figure("first_output_p50_seconds")),
+            p99=told(sample.figure("first_output_p99_seconds")),
+        ),
+        phases=result.phases,
+        batch_size=result.batch_size,
+        cpu_seconds_per_image=Cpu(
+            gateway=told(sample.per_image("gateway_cpu_seconds")),
+            backend=told(sample.per_image("backend_cpu_seconds")),
+            client=surely(sample.per_image("client_cpu_seconds")),
+            servers=told(sample.figure("cpu_seconds_per_image")),
+        ),
+        joules_per_image=told(sample.per_image("joules")),
+        client_cpu_share=sum(stay.spent.client_cpu_seconds for stay in stays) / seconds,
+        visits=tuple(
+            Visit(round=number, num_images=count, **vars(stay.spent))
+            for (number, stay), count in zip(numbered, sample.num_images, strict=True)
+        ),
+    )
+
+
+def stream_result(way: Way, record: Record, concurrency: int) -> StreamResult:
+    """Return what the load generator makes of a record; its rates are of no use here, as times of visits overlap."""
+    load = ClosedLoop.model_validate({"concurrency": concurrency})
+    scenario = Scenario.model_validate({"works": (way.work,), "load": load, "num_requests": 1})
+    return stream_results(scenario, record, np.inf)[0]
+
+
+def _estimate(figure: Figure | None, confidence: float, least: int) -> Value | None:
+    return None if figure is None else estimate(figure.of, figure.count, confidence, least, figure.spread)

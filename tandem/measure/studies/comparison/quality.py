@@ -1,0 +1,85 @@
+"""How good what was served in a comparison is: as `tandem models evaluate` measures it, of the images of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import InvalidArgument
+from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.protocol import class_names
+from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
+from tandem.measure.quality.yardstick import Yardstick
+from tandem.measure.results.comparison import JudgedImages, Judgement
+from tandem.measure.results.quality import Quality
+from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.observer import Observer
+from tandem.measure.studies.comparison.ways import Pair
+
+
+@dataclass(frozen=True, eq=False)
+class Assessor:
+    """A judge and the real images; made before anything is measured, so that what is missing is said at once."""
+
+    judge: Judge
+    judge_name: str
+    judge_sha256: str
+    reference: Reference
+
+    def assess(
+        self, albums: Mapping[str, Album], most_images: int, observer: Observer
+    ) -> tuple[dict[str, JudgedImages], Judgement]:
+        """Return the quality by paradigm, of as many images of each model and class; empty if there are too few."""
+        num_classes = self.reference.num_classes
+        per_class = min(most_images // num_classes, *(album.num_per_class for album in albums.values()))
+        if per_class < MIN_PER_CLASS:
+            reason = f"it takes {MIN_PER_CLASS} images of each class, and {per_class} were served"
+            return {}, self._judgement(reason)
+        observer.judging("the yardstick")
+        measure = Yardstick(self.judge, self.reference)
+        observer.judging("real images")
+        floor = measure.floor(per_class)
+        found = {}
+        for paradigm, album in albums.items():
+            observer.judging(f"the {paradigm} model's images")
+            found[paradigm] = JudgedImages(model=quality_of(album, per_class, measure), floor=floor)
+        return found, self._judgement("")
+
+    def _judgement(self, reason: str) -> Judgement:
+        return Judgement(
+            reason=reason,
+            data_set=self.reference.name,
+            num_test_images=len(self.reference.test.labels),
+            judge=self.judge_name,
+            judge_sha256=self.judge_sha256,
+        )
+
+
+def assessor(judge_folder: Path, reference_file: Path | None, pair: Pair) -> Assessor:
+    """Return an assessor of this pair's images; without a file they are measured against Fashion-MNIST.
+
+    Raises InvalidArgument, ModelError, NotFound or OSError if the judge or the real images are not there, or are of
+    other images than the models draw.
+    """
+    model = judge_model(judge_folder)
+    weights, digest = weights_of(model)
+    judge = Judge(weights)
+    reference = fashion_mnist() if reference_file is None else from_file(reference_file)
+    drawn, size = tuple(pair.sequential.image_shape), (*judge.image_size, 1)
+    if drawn != size:
+        raise InvalidArgument("judge", model.name, f"a judge of {list(drawn)} images; it takes {list(size)}")
+    if pair.sequential.num_classes != reference.num_classes:
+        accepted = f"models of {reference.num_classes} classes, as {reference.name} has"
+        raise InvalidArgument("number of classes", pair.sequential.num_classes, accepted)
+    names = class_names(model, reference)
+    if names != pair.class_names:
+        raise InvalidArgument("judge", f"{model.name} of {', '.join(names)}", f"one of {', '.join(pair.class_names)}")
+    return Assessor(judge, model.name, digest, reference)
+
+
+def quality_of(album: Album, per_class: int, measure: Yardstick) -> Quality:
+    """Return the figures of the first images of each class."""
+    images, labels = album.balanced(per_class)
+    split = Split(images[..., 0], labels)
+    return measure.measure(split, measure.nearest_training_images(split))

@@ -1,0 +1,32 @@
+"""What is asked of a comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tandem.measure.meters.cpu import Addresses
+from tandem.measure.results.comparison import Settings
+
+
+@dataclass(frozen=True)
+class ForeignRequest:
+    """A server of another make to put beside; an empty model is the first it lists."""
+
+    address: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compare and how. Empty model names: the only image model of each paradigm. `reference` None:
+    Fashion-MNIST. `metrics`: see tandem.measure.meters.cpu."""
+
+    address: str
+    sequential: str
+    parallel: str
+    settings: Settings
+    judge: Path = Path()
+    reference: Path | None = None
+    metrics: Addresses = field(default_factory=dict)
+    foreign: ForeignRequest | None = None

@@ -1,0 +1,95 @@
+"""Load 1: all ways asked for an image of the same class, one right after the other, in an order that changes. A round.
+
+From the record of a load in which the ways take turns to its rounds. Sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tandem.measure.generator.requests.replies import Pixels, images_by_number
+from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, Fate, Record
+from tandem.measure.studies.comparison.ways import Way
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one request of a round has brought; `image` [H, W, C] is None if it failed, and of a foreign server."""
+
+    record: Record
+    image: Pixels | None
+    is_foreign: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        return (self.image is not None or self.is_foreign) and int(self.record.requests["fate"][0]) == Fate.OK
+
+    @property
+    def first_output_seconds(self) -> float:
+        row = self.record.requests[0]
+        return float(row["first_output"] - row["intended"])
+
+    @property
+    def latency_seconds(self) -> float:
+        row = self.record.requests[0]
+        return float(row["ended"] - row["intended"])
+
+
+@dataclass(frozen=True)
+class Round:
+    """One request of each way, by its name, for an image of class `label`."""
+
+    label: int
+    replies: Mapping[str, Reply]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all went well: only then are they compared."""
+        return all(reply.is_good for reply in self.replies.values())
+
+
+def rounds_of(outcome: Outcome, ways: Sequence[Way], num_classes: int) -> list[Round]:
+    """Return the rounds of a load whose works are these ways, in turn; one that was broken off is left out."""
+    record, scenario = outcome.record, outcome.document.scenario
+    images = images_by_number(record, [way.work.rpc for way in ways])
+    orders, texts = Orders(scenario), Counter(record.error_texts)
+    found: dict[int, dict[str, Reply]] = defaultdict(dict)
+    for row in record.requests[record.requests["fate"] != Fate.UNFINISHED]:
+        number, way = int(row["number"]), ways[int(row["work"])]
+        reply = Reply(_of_one(record, row, texts), images.get(number), way.is_foreign)
+        found[number // len(ways)][way.name] = reply
+    return [
+        Round(int(orders[place * len(ways) - scenario.first_number].place * num_classes), replies)
+        for place, replies in sorted(found.items())
+        if len(replies) == len(ways)
+    ]
+
+
+def side_by_side(ours: Sequence[Round], theirs: Sequence[Round]) -> list[Round]:
+    """Return the rounds of a foreign server put into ours, which were asked right before or after them."""
+    return [Round(own.label, {**own.replies, **other.replies}) for own, other in zip(ours, theirs, strict=False)]
+
+
+def _of_one(record: Record, row: np.void, texts: Counter[tuple[int, str, str]]) -> Record:
+    """Return the record of one request as if it had been sent alone; takes its error from `texts`."""
+    requests = np.array([row], record.requests.dtype)
+    requests["work"] = 0
+    code = CODE_NAMES[int(row["code"])]
+    own = next((each for each in texts if each[:2] == (int(row["work"]), code) and texts[each]), None)
+    if own is not None:
+        texts[own] -= 1
+    return record._replace(
+        requests=requests,
+        messages=np.array([], MESSAGE),
+        num_dropped=np.zeros(1, np.int64),
+        num_abandoned=np.zeros(1, np.int64),
+        replies=np.array([], REPLY),
+        reply_bytes=np.array([], np.uint8),
+        error_texts=Counter() if own is None else Counter({(0, code, own[2]): 1}),
+    )

@@ -1,0 +1,99 @@
+"""What a way saw, round by round, as arrays; and the figures that can be made of any choice of rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.measure.results.record import Fate, Table
+from tandem.measure.statistics.intervals import Rows
+from tandem.measure.statistics.quantiles import can_show, nearest_rank
+from tandem.measure.studies.comparison.stays import Stay
+
+Values = NDArray[np.float64]
+
+
+def good_rows(requests: Table) -> Table:
+    """Return the requests that ended well."""
+    rows: Table = requests[requests["fate"] == Fate.OK]
+    return rows
+
+
+def durations(rows: Table, end: str) -> Values:
+    """Return how long each took until `end`, a column of the record."""
+    return np.asarray(rows[end] - rows["intended"])
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a choice of rounds, and its values in single ones, where these can be told."""
+
+    of: Callable[[Rows], float]
+    count: int  # of rounds
+    spread: tuple[float, ...]
+
+
+def pooled_quantile(rounds: Sequence[Values], q: float) -> Figure | None:
+    """Return a quantile of all values of the rounds; None if there are too few to show it."""
+    if not can_show(q, sum(map(len, rounds))):
+        return None
+
+    def of(rows: Rows) -> float:
+        return nearest_rank(np.concatenate([rounds[row] for row in rows.tolist()]), q)
+
+    is_told = all(can_show(q, len(values)) for values in rounds)
+    return Figure(of, len(rounds), tuple(nearest_rank(values, q) for values in rounds) if is_told else ())
+
+
+def single_quantile(values: Values, q: float) -> Figure | None:
+    """Return a quantile of rounds of one value each; None if there are too few to show it."""
+    return Figure(lambda rows: nearest_rank(values[rows], q), len(values), ()) if can_show(q, len(values)) else None
+
+
+def ratio_of_sums(over: Sequence[float], under: Sequence[float]) -> Figure:
+    """Return how many `over` there are for each of `under`, such as images for each second."""
+    first, second = np.array(over, np.float64), np.array(under, np.float64)
+    return Figure(partial(_sums, first, second), len(first), tuple((first / second).tolist()))
+
+
+def _sums(first: Values, second: Values, rows: Rows) -> float:
+    return float(first[rows].sum() / second[rows].sum())
+
+
+class Stays:
+    """The stays of one way at one concurrency, in the order of their rounds."""
+
+    def __init__(self, stays: Sequence[Stay]) -> None:
+        self._stays = stays
+        rows = [good_rows(stay.record.requests) for stay in stays]
+        self.num_images = [len(each) for each in rows]
+        self._latencies = [durations(each, "ended") for each in rows]
+        self._first_outputs = [durations(each, "first_output") for each in rows]
+
+    def figure(self, metric: str) -> Figure | None:
+        """Return the figure that tandem.measure.results.comparison calls so; None if it can't be told."""
+        match metric:
+            case "latency_p50_seconds":
+                return pooled_quantile(self._latencies, 0.5)
+            case "latency_p99_seconds":
+                return pooled_quantile(self._latencies, 0.99)
+            case "first_output_p50_seconds":
+                return pooled_quantile(self._first_outputs, 0.5)
+            case "first_output_p99_seconds":
+                return pooled_quantile(self._first_outputs, 0.99)
+            case "images_per_second":
+                return ratio_of_sums(self.num_images, [stay.spent.seconds for stay in self._stays])
+            case "cpu_seconds_per_image":
+                return self.per_image("gateway_cpu_seconds", "backend_cpu_seconds")
+        raise ValueError(metric)
+
+    def per_image(self, *names: str) -> Figure | None:
+        """Return what was spent an image, of these fields of stays.Spent together; None: not known."""
+        rounds = [[getattr(stay.spent, name) for name in names] for stay in self._stays]
+        if any(value is None for values in rounds for value in values):
+            return None
+        return ratio_of_sums([sum(values) for values in rounds], self.num_images)

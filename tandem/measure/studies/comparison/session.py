@@ -1,0 +1,141 @@
+"""A comparison from beginning to end: find the pair, make ready, measure, search, judge, and make the document."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tandem.measure.generator.generator import BROKEN_OFF, Generator, generator
+from tandem.measure.meters.cpu import cpu_meter
+from tandem.measure.meters.energy import energy_meter
+from tandem.measure.results.comparison import Capacity, Comparison, JudgedImages, Judgement
+from tandem.measure.studies.comparison.capacity import first_rate, open_loop, searched
+from tandem.measure.studies.comparison.foreign import Foreign, foreign_beside
+from tandem.measure.studies.comparison.observer import Observer
+from tandem.measure.studies.comparison.request import Request
+from tandem.measure.studies.comparison.results import comparison
+from tandem.measure.studies.comparison.run import Findings, conduct
+from tandem.measure.studies.comparison.stays import Meters
+from tandem.measure.studies.comparison.ways import Pair, matched_pair
+
+if TYPE_CHECKING:  # brings onnxruntime, torch and scikit-learn, which a comparison without quality need not wait for
+    from tandem.measure.studies.comparison.quality import Assessor
+
+NOT_ASKED = "it was not asked for"
+
+
+@dataclass
+class _Session:
+    request: Request
+    pair: Pair
+    meters: Meters
+    observer: Observer
+    capacities: dict[str, Capacity] = field(default_factory=dict)
+    foreign: Foreign | None = None
+
+    async def measured(self) -> Findings:
+        """Measure. Ctrl-C breaks it off; a second one leaves at once."""
+        settings = self.request.settings
+        with _stopped_by_hand() as stop:
+            async with generator(self.request.address, stop) as source, self._beside(stop) as foreign:
+                self.foreign = foreign
+                findings = await conduct(source, self.pair, settings, self.meters, self.observer, foreign)
+                if settings.capacity_method == "search" and not findings.stop_reason:
+                    await self._search(source, findings)
+                return findings
+
+    @contextlib.asynccontextmanager
+    async def _beside(self, stop: asyncio.Event) -> AsyncIterator[Foreign | None]:
+        wanted = self.request.foreign
+        if wanted is None:
+            yield None
+            return
+        async with generator(wanted.address, stop) as source:
+            yield await foreign_beside(source, wanted.model, self.pair)
+
+    async def _search(self, source: Generator, findings: Findings) -> None:
+        """Search for the capacity of each way that has a curve to begin with."""
+        slo_seconds = self.request.settings.slo_seconds
+        so_far = self.document(findings, {}, _judgement(NOT_ASKED))
+        try:
+            for way, result in zip(self.pair.ways(), so_far.ways, strict=True):
+                if result.capacity is not None:
+                    attempt = open_loop(source, findings.trials, way, slo_seconds, self.observer)
+                    begin = first_rate(result.curve, result.capacity)
+                    self.capacities[way.name] = await searched(begin, slo_seconds, attempt)
+        except RuntimeError as error:
+            findings.stop_reason = BROKEN_OFF if source.stop.is_set() else str(error)
+
+    def document(self, findings: Findings, quality: dict[str, JudgedImages], judgement: Judgement) -> Comparison:
+        return comparison(
+            self.request.address,
+            self.pair,
+            self.request.settings,
+            self.meters,
+            findings,
+            quality,
+            judgement,
+            self.capacities,
+            self.foreign,
+        )
+
+
+def compare(request: Request, observer: Observer) -> Comparison:
+    """Compare; what Ctrl-C or a server that is gone cut short is kept, and the document says so.
+
+    Raises TandemRpcError, TandemError, ModelError, ValueError or OSError if it can't even begin.
+    """
+    # Not on uvloop: it forks to start the generator's processes, of which grpc complains.
+    pair = asyncio.run(matched_pair(request.address, request.sequential, request.parallel))
+    judges = _assessor(request, pair)
+    meters = Meters(cpu_meter(request.address, request.metrics), energy_meter(request.address))
+    session = _Session(request, pair, meters, observer)
+    findings = asyncio.run(session.measured())
+    quality, judgement = _judged(judges, request, findings, observer)
+    return session.document(findings, quality, judgement)
+
+
+def _assessor(request: Request, pair: Pair) -> Assessor | None:
+    if not request.settings.quality_images:
+        return None
+    from tandem.measure.studies.comparison.quality import assessor
+
+    return assessor(request.judge, request.reference, pair)
+
+
+def _judged(
+    judges: Assessor | None, request: Request, findings: Findings, observer: Observer
+) -> tuple[dict[str, JudgedImages], Judgement]:
+    if judges is None:
+        return {}, _judgement(NOT_ASKED)
+    if findings.stop_reason:
+        return {}, _judgement(findings.stop_reason)
+    try:
+        return judges.assess(findings.albums, request.settings.quality_images, observer)
+    except KeyboardInterrupt:
+        findings.stop_reason = BROKEN_OFF
+        return {}, _judgement(BROKEN_OFF)
+
+
+def _judgement(reason: str) -> Judgement:
+    return Judgement(reason=reason, data_set=None, num_test_images=None, judge=None, judge_sha256=None)
+
+
+@contextlib.contextmanager
+def _stopped_by_hand() -> Iterator[asyncio.Event]:
+    """Yield an event that the first Ctrl-C sets; from then on it does what it does elsewhere."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def on_interrupt() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

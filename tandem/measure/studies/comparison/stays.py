@@ -1,0 +1,83 @@
+"""One stay at one load, in one way: so many callers, each of which asks again when it has its image.
+
+From the outcome of such a load to what each request saw, and what it took. Sends nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tandem.measure.generator.run import Outcome
+from tandem.measure.meters.cpu import CpuMeter, CpuReading
+from tandem.measure.meters.energy import EnergyMeter
+from tandem.measure.results.record import REPLY, Record
+from tandem.measure.studies.comparison.ways import Way
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the meters show; None: nobody knows."""
+
+    cpu: CpuReading
+    joules: float | None
+
+
+@dataclass(frozen=True)
+class Meters:
+    """What is read before and after a stay."""
+
+    cpu: CpuMeter
+    energy: EnergyMeter
+
+    async def read(self, way: Way) -> Reading:
+        """Return what they show; of a foreign server nobody knows anything.
+
+        Raises OSError if a process to be metered is gone.
+        """
+        if way.is_foreign:
+            return Reading(CpuReading(None, None), None)
+        return Reading(await self.cpu.read(way.paradigm), self.energy.joules())
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a stay used; None: nobody knows."""
+
+    seconds: float
+    gateway_cpu_seconds: float | None
+    backend_cpu_seconds: float | None
+    client_cpu_seconds: float
+    joules: float | None
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A stay that is over."""
+
+    way: Way
+    concurrency: int
+    record: Record
+    spent: Spent
+
+
+def stay_of(way: Way, concurrency: int, outcome: Outcome) -> Stay:
+    """Return the stay of a closed loop without warm-up, which was metered; its seconds begin with the first request and
+    end with the last answer.
+    """
+    record = outcome.record._replace(replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8))
+    before, after = outcome.readings
+    rows = record.requests
+    spent = Spent(
+        seconds=float(np.max(rows["ended"]) - np.min(rows["intended"])) if len(rows) else 0.0,
+        gateway_cpu_seconds=_rise(before.cpu.gateway, after.cpu.gateway),
+        backend_cpu_seconds=_rise(before.cpu.backend, after.cpu.backend),
+        client_cpu_seconds=outcome.cpu_seconds,
+        joules=_rise(before.joules, after.joules),
+    )
+    return Stay(way, concurrency, record, spent)
+
+
+def _rise(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before

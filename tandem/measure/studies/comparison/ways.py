@@ -1,0 +1,133 @@
+"""The four ways to ask for one image of a class, and the two models that are asked. Knows no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.errors import InvalidArgument
+from tandem.client import AsyncTandemClient
+from tandem.measure.generator.requests.served import model_of, served_models, with_model
+from tandem.measure.results.header import ServedModel
+from tandem.measure.scenario import Delivery, Paradigm, Work
+
+LIST_SECONDS = 10.0
+# Far beyond any latency worth comparing: a server that hangs must not hold the comparison for ever.
+DEADLINE_SECONDS = 60.0
+
+_KINDS = {"sequential": "picture", "parallel": "images"}
+DELIVERIES: tuple[Delivery, ...] = ("streamed", "unary")
+
+# What is held against what: one thing differs at a time.
+CONTRASTS = (
+    ("sequential unary", "parallel unary"),
+    ("sequential streamed", "parallel streamed"),
+    ("sequential streamed", "sequential unary"),
+    ("parallel streamed", "parallel unary"),
+)
+
+
+# Marks a way that is only there to be held against the same one.
+AGAIN = "again"
+# What should not differ at all: how far it does is how far anything may by chance.
+CONTROLS = tuple((name, f"{name}, {AGAIN}") for name in ("sequential unary", "parallel unary"))
+
+
+@dataclass(frozen=True)
+class Way:
+    """One model, asked in one delivery."""
+
+    work: Work
+    model: ServedModel
+
+    @property
+    def paradigm(self) -> Paradigm:
+        return self.model.paradigm
+
+    @property
+    def name(self) -> str:
+        name = f"{'foreign' if self.is_foreign else self.paradigm} {self.work.delivery}"
+        return f"{name}, {AGAIN}" if self.is_control else name
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it asks a server of another make, for text, not for an image."""
+        return not self.work.is_own
+
+    @property
+    def is_control(self) -> bool:
+        return self.work.label == AGAIN
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sequential and a parallel model of the same images; `class_names` may be their numbers."""
+
+    sequential: ServedModel
+    parallel: ServedModel
+    class_names: tuple[str, ...]
+
+    @property
+    def models(self) -> tuple[ServedModel, ServedModel]:
+        return self.sequential, self.parallel
+
+    def ways(self) -> tuple[Way, ...]:
+        """Return the four ways, as tables show them."""
+        return tuple(
+            Way(_work(model.paradigm, model.name, delivery), model) for model in self.models for delivery in DELIVERIES
+        )
+
+    def controls(self) -> tuple[Way, ...]:
+        """Return the unary ways once more, to be held against themselves."""
+        return tuple(
+            Way(way.work.model_copy(update={"label": AGAIN}), way.model)
+            for way in self.ways()
+            if way.work.delivery == "unary"
+        )
+
+
+async def matched_pair(address: str, sequential: str, parallel: str) -> Pair:
+    """Return the pair of these names; an empty one means the only image model of its paradigm.
+
+    Raises TandemRpcError, ValueError if a model is not served, and InvalidArgument if the two do not match.
+    """
+    models = await served_models(address, ("sequential", "parallel"))
+    works = [with_model(_work(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
+    first, second = (model_of(work, models) for work in works)
+    names = await _class_names(address, (first.name, second.name))
+    _check(first, second, names)
+    return Pair(first, second, names[0] or tuple(str(label) for label in range(first.num_classes)))
+
+
+def _work(paradigm: str, model: str, delivery: Delivery = "unary") -> Work:
+    settings = {"kind": _KINDS[paradigm], "delivery": delivery, "model": model, "deadline_seconds": DEADLINE_SECONDS}
+    return Work.model_validate(settings)
+
+
+async def _class_names(address: str, models: tuple[str, str]) -> list[tuple[str, ...]]:
+    async with AsyncTandemClient(address) as client:
+        listed: tuple[Sequence[Any], ...] = (
+            await client.list_sequential_models(timeout_seconds=LIST_SECONDS),
+            await client.list_parallel_models(timeout_seconds=LIST_SECONDS),
+        )
+    return [
+        next(model.class_names for model in found if model.name == name)
+        for name, found in zip(models, listed, strict=True)
+    ]
+
+
+def _check(first: ServedModel, second: ServedModel, names: Sequence[tuple[str, ...]]) -> None:
+    """Raises InvalidArgument unless both models draw images of one shape, of the same classes."""
+    pair = f"{first.name} and {second.name}"
+    for what, values in (
+        ("image shape", (list(first.image_shape), list(second.image_shape))),
+        ("number of classes", (first.num_classes, second.num_classes)),
+        ("names of the classes", (list(names[0]), list(names[1]))),
+    ):
+        if values[0] != values[1]:
+            raise InvalidArgument(
+                what, f"{values[0]} and {values[1]}, of {pair}", "a matched pair, in which both are the same"
+            )
+    if not first.num_classes:
+        raise InvalidArgument("number of classes", f"0, of {pair}", "models that draw an image of a class")

@@ -1,0 +1,229 @@
+"""A whole crossover: run, fit, predict, and check the prediction in runs that the fit has not seen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+
+from tandem.measure import formats
+from tandem.measure.generator.audit import summed, what_is_wrong
+from tandem.measure.generator.run import Outcome
+from tandem.measure.meters.header import header_of
+from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.crossover import (
+    Capacity,
+    Crossover,
+    FittedService,
+    Predicted,
+    Settings,
+    TextIllustration,
+    TextLength,
+)
+from tandem.measure.results.header import ServedModel
+from tandem.measure.results.load import Document
+from tandem.measure.results.value import Value
+from tandem.measure.scenario import Paradigm
+from tandem.measure.studies.crossover.observations import Observations, joined, observe
+from tandem.measure.studies.crossover.pair import Pair, costs
+from tandem.measure.studies.crossover.prediction import checked, forecast, held_out, predicted_capacity, predictions
+from tandem.measure.studies.crossover.runs import (
+    PARADIGMS,
+    SCOUT_SECONDS,
+    TEXT_CONCURRENCIES,
+    BrokenOff,
+    Conduct,
+    Models,
+    climbing,
+    closed,
+    in_turn,
+    opened,
+    rates,
+    seeds,
+    text_work,
+    work,
+)
+from tandem.measure.studies.crossover.service import Service, bootstrap, fit_service
+from tandem.measure.studies.crossover.summary import fitted_curve, fitted_service
+
+NUM_DRAWS = 200
+
+OnStage = Callable[[str], None]
+
+
+@dataclass
+class Findings:
+    """What there is so far; a crossover that is broken off has what it had by then."""
+
+    documents: list[Document] = field(default_factory=list)
+    services: list[FittedService] = field(default_factory=list)
+    predictions: tuple[Predicted, ...] = ()
+    capacities: list[Capacity] = field(default_factory=list)
+    text: TextIllustration | None = None
+    pair: Pair | None = None
+    problems: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)  # runs in which the generator was not good enough, and why
+
+    def note(self, outcome: Outcome, name: str) -> None:
+        """Take the document of a run."""
+        document = outcome.document
+        self.documents.append(document)
+        self.problems += [f"{name}: {problem}" for problem in document.problems]
+        self.invalid += what_is_wrong(name, document.audit)
+
+
+async def crossover(
+    run: Conduct,
+    models: Models,
+    settings: Settings,
+    comparison: Comparison | None,
+    on_stage: OnStage,
+    address: str,
+) -> Crossover:
+    """Carry it out. Raises TandemRpcError, BrokenOff if nothing was measured by then, and ValueError if nothing
+    can be fitted."""
+    started_at = datetime.now(UTC)
+    conduct = _Work(run, models, settings, on_stage)
+    found = conduct.found
+    is_partial = False
+    try:
+        await conduct.all()
+    except BrokenOff as error:
+        is_partial = True
+        found.problems.append(str(error))
+        found.documents += [error.document] if error.document is not None else []
+        if not found.documents:
+            raise
+    audits = summed([each.audit for each in found.documents], 0, found.invalid)
+    return Crossover(
+        **header_of(address, _models(found.documents), started_at, audits, found.problems, is_partial)
+        | {"machine": found.documents[0].machine},
+        settings=settings,
+        services=tuple(found.services),
+        predictions=found.predictions,
+        capacities=tuple(found.capacities),
+        break_even=() if found.pair is None else found.pair.break_even(),
+        costs=costs(comparison),
+        text=found.text,
+        runs=(),
+    )
+
+
+@dataclass
+class _Work:
+    """The steps, and what they share."""
+
+    run: Conduct
+    models: Models
+    settings: Settings
+    on_stage: OnStage
+    found: Findings = field(default_factory=Findings)
+
+    async def all(self) -> None:
+        seen = await self._seen()
+        self.on_stage("fitting")
+        pair = self.found.pair = self._fit(seen)
+        self.found.predictions = predictions(pair)
+        if self.settings.text_model:
+            self.on_stage("text, for illustration")
+            self.found.text = await self._illustration()
+        slo = self.settings.slo_seconds
+        first = predicted_capacity(pair.sequential, pair.sequential_draws, slo)
+        second = predicted_capacity(pair.parallel, pair.parallel_draws, slo)
+        least = min(first.value, second.value)
+        self.found.capacities.append(await self._check(pair.sequential, first, least, 0))
+        self.found.capacities.append(await self._check(pair.parallel, second, least, 1))
+
+    async def _seen(self) -> dict[Paradigm, Observations]:
+        """Find out how far to climb, and climb."""
+        settings, found = self.settings, self.found
+        most = {paradigm: await self._most(paradigm) for paradigm in PARADIGMS}
+        parts: dict[Paradigm, list[Observations]] = defaultdict(list)
+        for number, paradigm in in_turn(settings):
+            self.on_stage(f"fit: {paradigm}, up to {formats.number(most[paradigm])} images/s")
+            one = work(self.models, paradigm, settings)
+            scenario = climbing(one, most[paradigm], settings.climb_seconds, seeds(settings, 1 + number))
+            outcome = await self.run(f"fit-{paradigm}-round-{number + 1}", scenario)
+            found.note(outcome, f"fit, {paradigm}, round {number + 1}")
+            parts[paradigm].append(observe(outcome.record, paradigm, len(parts[paradigm])))
+        return {paradigm: joined(observed) for paradigm, observed in parts.items()}
+
+    async def _most(self, paradigm: Paradigm) -> float:
+        """Return how many images a second come out when there are always more to be drawn."""
+        callers = self.settings.concurrency
+        self.on_stage(f"the most: {paradigm}, {callers} at a time")
+        one = work(self.models, paradigm, self.settings)
+        outcome = await self.run(f"most-{paradigm}", closed(one, callers, SCOUT_SECONDS, seeds(self.settings, 0)))
+        self.found.note(outcome, f"the most, {paradigm}")
+        return outcome.document.streams[0].rates.requests
+
+    def _fit(self, seen: dict[Paradigm, Observations]) -> Pair:
+        services: dict[Paradigm, Service] = {}
+        draws: dict[Paradigm, Sequence[Service]] = {}
+        for paradigm, rows in seen.items():
+            num_steps = round(float(np.mean(rows.length))) if paradigm == "sequential" else 1
+            services[paradigm] = fit_service(paradigm, num_steps, self.settings.concurrency, rows)
+            draws[paradigm] = bootstrap(services[paradigm], rows, NUM_DRAWS)
+        for paradigm in PARADIGMS:
+            name = _model(self.found.documents, paradigm)
+            self.found.services.append(fitted_service(name, services[paradigm], draws[paradigm], seen[paradigm]))
+        return Pair(services["sequential"], services["parallel"], draws["sequential"], draws["parallel"])
+
+    async def _check(self, service: Service, capacity: Value, least: float, number: int) -> Capacity:
+        """Measure whether the capacity of one service is what was predicted; `least` is the lesser one of both."""
+        settings, paradigm, runs = self.settings, service.paradigm, []
+        for place, rate in enumerate(rates(capacity.value, least, settings.check_shares)):
+            self.on_stage(f"check: {paradigm} at {formats.number(rate)} images/s")
+            seed = seeds(settings, 100 + 10 * number + place)
+            scenario = opened(work(self.models, paradigm, settings), rate, settings.check_seconds, seed)
+            expected = forecast(service, scenario, settings.slo_seconds)
+            outcome = await self.run(f"check-{paradigm}-{place + 1}", scenario)
+            self.found.note(outcome, f"check, {paradigm} at {formats.number(rate)}/s")
+            runs.append(held_out(expected, outcome.document))
+        return checked(paradigm, settings.slo_seconds, capacity, runs)
+
+    async def _illustration(self) -> TextIllustration:
+        """Measure and fit texts of several lengths."""
+        settings, parts = self.settings, []
+        for callers in TEXT_CONCURRENCIES:
+            scenario = closed(text_work(settings), callers, settings.check_seconds, settings.seed)
+            outcome = await self.run(f"text-{callers}", scenario)
+            self.found.note(outcome, f"text, {callers} at a time")
+            parts.append(observe(outcome.record, "sequential", callers, is_by_request=True))
+        rows = joined(parts)
+        service = fit_service("sequential", 1, max(TEXT_CONCURRENCIES), rows)
+        draws = bootstrap(service, rows, NUM_DRAWS)
+        return TextIllustration(
+            model=settings.text_model,
+            unit=fitted_curve(service.unit, [each.unit for each in draws], "batch", rows.unit),
+            rest=fitted_curve(service.rest, [each.rest for each in draws], "in flight", rows.rest),
+            lengths=tuple(_text_length(service, rows, float(length)) for length in np.unique(rows.length)),
+        )
+
+
+def _model(documents: Sequence[Document], paradigm: Paradigm) -> str:
+    return next(each.streams[0].model for each in documents if each.streams[0].paradigm == paradigm)
+
+
+def _text_length(service: Service, rows: Observations, length: float) -> TextLength:
+    """Return how t0 + L * t_step(b) fits the texts of one length."""
+    here = rows.length == length
+    pairs = zip(rows.in_flight[here], rows.batch[here], strict=True)
+    fitted = float(np.mean([service.rest(callers) + length * service.unit(batch) for callers, batch in pairs]))
+    measured = float(np.mean(rows.whole_seconds[here]))
+    return TextLength(
+        length=length,
+        num_requests=int(np.sum(here)),
+        measured_seconds=measured,
+        fitted_seconds=fitted,
+        relative_residual=fitted / measured - 1,
+    )
+
+
+def _models(documents: Sequence[Document]) -> tuple[ServedModel, ...]:
+    used = {stream.model for each in documents for stream in each.streams}
+    found = {model.name: model for each in documents for model in each.models if model.name in used}
+    return tuple(found.values())

@@ -1,0 +1,131 @@
+"""The load runs behind a fit: loads that climb to fit on, steady ones to check against. Knows no curve."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tandem.measure.generator.generator import BROKEN_OFF, Generator
+from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.workers import OnProgress
+from tandem.measure.lengths import Lengths
+from tandem.measure.results.crossover import Settings
+from tandem.measure.results.load import Document
+from tandem.measure.scenario import Paradigm, Scenario, Work
+
+WARM_UP_SECONDS = 1.0
+TEXT_LENGTHS = "choice:8:16:32"
+TEXT_CONCURRENCIES = (1, 4)
+_DRAIN_SECONDS = 20.0
+_LOWEST_RATE = 0.5
+_FIRST_SHARE = 0.03
+SCOUT_SECONDS = 3.0
+PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
+
+Keep = Callable[[str, Outcome], None]
+Conduct = Callable[[str, Scenario], Awaitable[Outcome]]
+
+
+class BrokenOff(Exception):
+    """Expected error: a run did not go to its end; `document`: what was measured of it, if it had begun."""
+
+    def __init__(self, reason: str, document: Document | None = None) -> None:
+        super().__init__(reason)
+        self.document = document
+
+
+@dataclass(frozen=True)
+class Models:
+    """Names of the models that draw the images; empty: the only one there is."""
+
+    sequential: str = ""
+    parallel: str = ""
+
+
+def work(models: Models, paradigm: Paradigm, settings: Settings) -> Work:
+    """Return one image a request."""
+    kind, model = ("picture", models.sequential) if paradigm == "sequential" else ("images", models.parallel)
+    return Work.model_validate(
+        {"kind": kind, "delivery": settings.delivery, "model": model, "slo_seconds": settings.slo_seconds}
+    )
+
+
+def text_work(settings: Settings) -> Work:
+    """Return texts of several lengths."""
+    return Work.model_validate(
+        {
+            "kind": "text",
+            "delivery": settings.delivery,
+            "model": settings.text_model,
+            "output_tokens": Lengths.model_validate(TEXT_LENGTHS),
+        }
+    )
+
+
+def closed(one: Work, concurrency: int, seconds: float, seed: int) -> Scenario:
+    return _scenario(one, {"loop": "closed", "concurrency": concurrency}, seconds, seed)
+
+
+def climbing(one: Work, most_per_second: float, seconds: float, seed: int) -> Scenario:
+    """Return an open loop whose rate climbs from little to the most that comes out."""
+    first, last = (max(_LOWEST_RATE, most_per_second * share) for share in (_FIRST_SHARE, 1.0))
+    return _scenario(one, {"loop": "open", "rate_per_second": first, "end_rate_per_second": last}, seconds, seed)
+
+
+def opened(one: Work, rate: float, seconds: float, seed: int) -> Scenario:
+    return _scenario(one, {"loop": "open", "rate_per_second": rate}, seconds, seed)
+
+
+def _scenario(one: Work, load: dict[str, Any], seconds: float, seed: int) -> Scenario:
+    return Scenario.model_validate(
+        {
+            "works": [one],
+            "load": load,
+            "duration_seconds": seconds,
+            "warm_up_seconds": WARM_UP_SECONDS,
+            "drain_seconds": _DRAIN_SECONDS,
+            "seed": seed,
+        }
+    )
+
+
+def conductor(source: Generator, on_progress: OnProgress, keep: Keep) -> Conduct:
+    """Return what carries a scenario out and keeps its document; it raises BrokenOff for a partial run."""
+
+    async def run(name: str, scenario: Scenario) -> Outcome:
+        if source.stop.is_set():
+            raise BrokenOff(BROKEN_OFF)
+        outcome = await source.run(scenario, on_progress=on_progress)
+        keep(name, outcome)
+        if outcome.document.is_partial:
+            raise BrokenOff("; ".join(outcome.document.problems), outcome.document)
+        return outcome
+
+    return run
+
+
+def in_turn(settings: Settings) -> list[tuple[int, Paradigm]]:
+    """Return (round, paradigm) of the climbs: the paradigms in turn, every second round backwards, so that a noisy or
+    drifting machine hurts both alike.
+    """
+    return [
+        (number, paradigm)
+        for number in range(settings.num_rounds)
+        for paradigm in (PARADIGMS if number % 2 == 0 else PARADIGMS[::-1])
+    ]
+
+
+def seeds(settings: Settings, number: int) -> int:
+    """Return a seed of its own for each run."""
+    return settings.seed + 1000 * number
+
+
+def rates(own_per_second: float, least_per_second: float, shares: Sequence[float]) -> list[float]:
+    """Return the rates of the held-out runs, from the capacity of one paradigm and the lesser one of both.
+
+    Shares of its own; before them, where they are lower, the ends of the weaker's: so both stand over the same load.
+    """
+    own = [own_per_second * share for share in shares]
+    weakers = (least_per_second * share for share in sorted({min(shares), max(shares)}))
+    return [max(_LOWEST_RATE, rate) for rate in (*(rate for rate in weakers if rate < min(own)), *own)]

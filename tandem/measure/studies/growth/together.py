@@ -1,0 +1,85 @@
+"""Streams that were sent at once: which tokens came, and when. Knows neither what they are for nor who sent them."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tandem.measure.generator.requests.replies import tokens_by_number
+from tandem.measure.results.record import Record
+from tandem.measure.statistics.quantiles import nearest_rank
+
+
+@dataclass
+class Stream:
+    """`times` and `counts` of the messages that brought tokens. `token_ids` are there if replies were kept."""
+
+    sent: float
+    times: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    token_ids: list[int] = field(default_factory=list)
+
+    @property
+    def first_token_seconds(self) -> float:
+        return self.times[0] - self.sent
+
+
+@dataclass(frozen=True)
+class Together:
+    """Seconds of the common part: from the last one's first token to the first one's end, in which all were generating;
+    there may be none, if the server did not run all of them at a time.
+    """
+
+    streams: Sequence[Stream]
+
+    @property
+    def whole_tokens_per_second(self) -> float:
+        seconds = max(each.times[-1] for each in self.streams) - min(each.sent for each in self.streams)
+        return sum(sum(each.counts) for each in self.streams) / seconds
+
+    @property
+    def first_token_p50_seconds(self) -> float:
+        return nearest_rank([each.first_token_seconds for each in self.streams], 0.5)
+
+    @property
+    def common(self) -> tuple[float, float]:
+        """Beginning and end of the common part."""
+        return max(each.times[0] for each in self.streams), min(each.times[-1] for each in self.streams)
+
+    @property
+    def decode_tokens_per_second(self) -> float | None:
+        begin, end = self.common
+        if end <= begin:
+            return None
+        rows = (row for each in self.streams for row in zip(each.times, each.counts, strict=True))
+        return sum(count for at, count in rows if begin < at <= end) / (end - begin)
+
+    @property
+    def gap_p50_seconds(self) -> float | None:
+        begin, end = self.common
+        pairs = (pair for each in self.streams for pair in itertools.pairwise(each.times))
+        gaps = [after - before for before, after in pairs if begin <= before and after <= end]
+        return nearest_rank(gaps, 0.5) if gaps else None
+
+    @property
+    def tokens_per_message(self) -> float:
+        """Behind each stream's first message; 0 if there was none."""
+        counts = [count for each in self.streams for count in each.counts[1:]]
+        return statistics.fmean(counts) if counts else 0.0
+
+
+def together(record: Record, rpc: str) -> Together:
+    """Return the streams of a record, all of one `rpc`, in the order of their numbers."""
+    tokens = tokens_by_number(record, [rpc])
+    numbers = record.messages["number"]
+    streams = []
+    for row in record.requests:
+        first, end = (int(np.searchsorted(numbers, row["number"], side=side)) for side in ("left", "right"))
+        own = record.messages[first:end]
+        kept = tokens.get(int(row["number"]), [])
+        streams.append(Stream(float(row["sent"]), own["at"].tolist(), own["num_outputs"].tolist(), kept))
+    return Together(streams)

@@ -1,0 +1,81 @@
+"""A work as people write it on a command line: `text,tokens=geometric:64,slo=2` or `images,streamed,images=16`."""
+
+from typing import Any
+
+from tandem.expected_errors import ExpectedError
+from tandem.measure.scenario import Delivery, Door, Work
+from tandem.measure.setting_errors import explained
+
+KINDS = ("text", "picture", "images")
+_DELIVERIES = ("streamed", "unary")
+_FIELDS = {
+    "model": "model",
+    "weight": "weight",
+    "tokens": "output_tokens",
+    "prompt": "prompt_tokens",
+    "temperature": "temperature",
+    "images": "images",
+    "classes": "num_classes",
+    "deadline": "deadline_seconds",
+    "slo": "slo_seconds",
+    "slo-first": "slo_first_output_seconds",
+    "cancel": "cancel_share",
+    "cancel-after": "cancel_after_seconds",
+}
+METHOD_KEYS = ("deadline", "slo", "slo-first", "cancel", "cancel-after")
+_OF_KIND: dict[str, tuple[str, ...]] = {
+    "tokens": ("text",),
+    "prompt": ("text",),
+    "temperature": ("text",),
+    "images": ("images",),
+}
+_OF_KIND["classes"] = ("picture", "images")
+SYNTAX = f"KIND[,streamed|unary][,KEY=VALUE...]; KIND: {', '.join(KINDS)}; KEY: {', '.join(_FIELDS)}"
+
+
+def parse_work(text: str, door: Door = "tandem", model: str = "") -> Work:
+    """Return the work; `model` is that of a work that names none.
+
+    Raises ValueError that names what is not accepted, and what is.
+    """
+    kind, *words = text.split(",")
+    if kind not in KINDS:
+        raise ExpectedError(f"{text!r}: {kind!r} is no kind of work; it is {', '.join(KINDS)}")
+    values: dict[str, Any] = {"kind": kind, "delivery": _usual_delivery(kind, door), "door": door, "model": model}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if word in _DELIVERIES:
+            values["delivery"] = word
+        elif equals and key in _FIELDS and kind in _OF_KIND.get(key, (kind,)):
+            values[_FIELDS[key]] = _range(value) if key == "cancel-after" else value
+        else:
+            raise ExpectedError(f"{text!r}: {word!r} is not accepted for {kind}: {SYNTAX}")
+    with explained(f"{text!r}: "):
+        return Work(**values)
+
+
+def parse_method(text: str, delivery: Delivery) -> Work:
+    """Return the work of package.Service/Method[,KEY=VALUE...]. Raises ValueError."""
+    name, *words = text.split(",")
+    values: dict[str, Any] = {"kind": "method", "method": name, "delivery": delivery}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in METHOD_KEYS:
+            raise ExpectedError(
+                f"{text!r}: {word!r} is not accepted for a method: KEY=VALUE; KEY: {', '.join(METHOD_KEYS)}"
+            )
+        values[_FIELDS[key]] = _range(value) if key == "cancel-after" else value
+    with explained(f"{text!r}: "):
+        return Work(**values)
+
+
+def _usual_delivery(kind: str, door: Door) -> Delivery:
+    if kind == "text" or (kind == "picture" and door in ("tandem", "oip")):
+        return "streamed"
+    return "unary"
+
+
+def _range(value: str) -> tuple[str, str]:
+    """Return the two ends of LOW:HIGH; a single value is both."""
+    low, colon, high = value.partition(":")
+    return low, high if colon else low

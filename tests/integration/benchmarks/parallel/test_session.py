@@ -1,0 +1,107 @@
+"""Whole rounds with real servers: every figure is there, and who draws other images is not measured."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.clients import SENDER, open_client
+from benchmarks.harness.programs import ProgramUnavailable
+from benchmarks.harness.servers import NOW, ROOT
+from benchmarks.hop.document import surroundings
+from benchmarks.parallel.bars import FP32
+from benchmarks.parallel.contenders import DIRECT, PRODUCT, Contender, Served, tandem
+from benchmarks.parallel.dialects import TANDEM
+from benchmarks.parallel.loops import loops
+from benchmarks.parallel.page import page
+from benchmarks.parallel.peers import PLAIN, Peers
+from benchmarks.parallel.results import Results
+from benchmarks.parallel.session import Session
+from benchmarks.parallel.work import QUICK, Durations
+
+GENERATOR = ROOT / "models/fashion-gan/generator.onnx"
+SHORT = replace(QUICK, warm_up=0.05, loads=dict.fromkeys(QUICK.loads, 0.1), bare=0.05)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled() -> None:
+    try:
+        open_client(SENDER)
+    except ProgramUnavailable as error:
+        pytest.skip(str(error))
+
+
+def _measured(contenders: Sequence[Contender], durations: Durations = SHORT) -> Session:
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(contenders, loops(GENERATOR, Path(folder)), GENERATOR, durations)
+        session.run()
+    return session
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """One short round of Tandem's service, its whole product, the plain peer and the bare loop."""
+    peers = Peers(tmp_path_factory.mktemp("peers"), GENERATOR)
+    return _measured([*tandem(None), peers.plain()])
+
+
+def test_every_contender_has_all_figures_of_all_works(session: Session) -> None:
+    assert session.failures == []
+    spreads = session.figures.spreads()
+    for work in SHORT.loads:
+        for figure in ("images_per_second", "p50_ms", "p99_ms", "cpu_ms", "client_cpu_ms", "client_cores"):
+            assert set(spreads[f"{work.name}.{figure}"]) == {DIRECT, PRODUCT, PLAIN}
+            assert all(each.value > 0 for each in spreads[f"{work.name}.{figure}"].values())
+    assert spreads["levels_off"][DIRECT].value < 1
+    assert spreads["bare.64.images_per_second"][FP32].value > 0
+
+
+def test_the_page_compares_them_and_names_who_is_missing(session: Session) -> None:
+    spreads = session.figures.spreads()
+    assert set(spreads["1x64.to_python_peer"]) == set(spreads["share_of_bare"]) == {NOW}
+    results = Results(
+        surroundings(None),
+        ["avx2"],
+        session.runtime,
+        SHORT,
+        spreads,
+        [DIRECT, PRODUCT, PLAIN],
+        [FP32],
+        {},
+        {"mosec": "no"},
+        [],
+        1.0,
+    )
+    text = page(results)
+    assert "- mosec is missing: no" in text
+    assert text.count(f"| {PLAIN} | ") == len(SHORT.loads)
+    assert "| whole product, 64 clients, images/s over before | - | >= 3 x | 5 x | not measured |" in text
+    assert results.as_json()["bars"][0]["is_met"] in (True, False)
+    assert not results.are_met
+
+
+def test_a_contender_that_draws_other_images_is_left_out_and_the_others_are_measured() -> None:
+    [direct, _] = tandem(None)
+    liar = Contender(
+        "liar", replace(TANDEM, explicit=lambda latents, labels: TANDEM.explicit(-latents, labels)), direct.start
+    )
+    found = _measured([liar, direct])
+    assert len(found.failures) == 1
+    assert "liar: other images came back" in found.failures[0]
+    assert set(found.figures.spreads()["1x1.images_per_second"]) == {DIRECT}
+
+
+def test_a_contender_that_does_not_start_is_told_with_its_last_words() -> None:
+    @contextmanager
+    def refusing() -> Iterator[Served]:
+        with Peers(Path(), Path("no-such-file.onnx")).plain().start() as served:
+            yield served
+
+    found = _measured([Contender("broken", TANDEM, refusing)])
+    assert len(found.failures) == 1
+    assert "no-such-file.onnx" in found.failures[0]

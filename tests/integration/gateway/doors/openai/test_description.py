@@ -1,0 +1,76 @@
+"""The API describes itself: an OpenAPI document that is true, a page that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+
+
+@pytest.fixture
+async def document(http: httpx.AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = (await http.get("/openapi.json")).json()
+    return found
+
+
+def schema_of(document: dict[str, Any], name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+
+
+BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "/v1/completions": (
+        "CompletionBody",
+        {"prompt": [[5, 6]], "logprobs": 1, "echo": True, "max_tokens": 2},
+        "Completion",
+    ),
+    "/v1/chat/completions": (
+        "ChatBody",
+        {"messages": [{"role": "user", "content": "a"}], "logprobs": True, "max_tokens": 2},
+        "ChatCompletion",
+    ),
+    "/v1/images/generations": ("ImageBody", {"prompt": "1", "model": "fashion-gan"}, "Images"),
+    "/tokenize": ("TokenizeBody", {"prompt": "a"}, "Tokenized"),
+    "/detokenize": ("DetokenizeBody", {"tokens": [5]}, "Detokenized"),
+}
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_bodies_and_replies_are_as_described(
+    http: httpx.AsyncClient, document: dict[str, Any], path: str
+) -> None:
+    body_name, body, reply_name = BODIES[path]
+    content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    assert content["schema"]["$ref"].endswith(f"/{body_name}")
+    jsonschema.validate(body, schema_of(document, body_name))
+    reply = (await http.post(path, json=body)).json()
+    jsonschema.validate(reply, schema_of(document, reply_name))
+    wrong = (await http.post(path, json={})).json()
+    jsonschema.validate(wrong, schema_of(document, "Error"))
+
+
+async def test_every_described_path_is_served(http: httpx.AsyncClient, document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method in operations:
+            response = await http.request(method, path.format(id="tiny"))
+            assert response.status_code in (200, 400), path
+    references = re.findall(r'"\$ref": ?"#/components/schemas/(\w+)"', str(document).replace("'", '"'))
+    assert set(references) <= set(document["components"]["schemas"])
+
+
+async def test_the_page_has_all_of_it_and_loads_nothing_from_elsewhere(
+    http: httpx.AsyncClient, document: dict[str, Any]
+) -> None:
+    page = await http.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    for path in document["paths"]:
+        assert path in page.text
+    assert not re.search(r"https?://|<script|\son\w+=|<style|style=", page.text)
+    for link in re.findall(r'href="(/[^"]*)"', page.text):
+        assert (await http.get(link)).status_code == 200
+
+
+async def test_health_needs_no_key_and_follows_the_backends(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/health")).status_code == 200

@@ -1,0 +1,268 @@
+"""Refusals that stand: what the handler said once is repeated to others like it, and to nobody else."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.errors import ResourceExhausted
+from runtime.http2.opening import open_http2
+from runtime.http2.server import Http2Server
+from runtime.rpc.rpc import Call, service_handler
+from runtime.rpc.served.trailer import SERVED_METADATA
+from tandem.common.v1 import served_pb2
+from tandem.gan.v1 import gan_pb2
+
+DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
+SAMPLE, DISCRIMINATE = (f"/{DESCRIPTOR.full_name}/{rpc}" for rpc in ("Sample", "Discriminate"))
+LIMIT_SECONDS = 20
+SHORT_SECONDS = 5
+# Python begins that many calls before it looks for more, and as many again before its first refusal is known.
+MOST_BEGUN_AT_ONCE = 2 * 64
+BURST_SECONDS = 0.3
+FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@dataclass
+class Servicer:
+    """Holds as many calls as it has places until `gate` opens, and refuses the rest, and all that have little time.
+
+    Notes the owner of each that it was asked about.
+    """
+
+    places: int = 0
+    asked: list[str] = field(default_factory=list)
+    num_held: int = 0
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def _room(self) -> int:
+        return max(0, self.places - self.num_held)
+
+    async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
+        self.asked.append(call.owner)
+        call.model = "full"
+        room = self._room if call.deadline.remaining_seconds() > SHORT_SECONDS else int
+        if not room():
+            error = ResourceExhausted("the hall", self.places, 0.25)
+            error.room = room
+            raise error
+        self.num_held += 1
+        try:
+            await self.gate.wait()
+        finally:
+            self.num_held -= 1
+        return gan_pb2.SampleResponse()
+
+    async def sample_stream(self, request: gan_pb2.SampleStreamRequest, call: Call) -> AsyncIterator[None]:
+        yield None
+
+    async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
+        return gan_pb2.DiscriminateResponse()
+
+    async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
+        return gan_pb2.ListModelsResponse()
+
+
+class Codes(Counter[str]):
+    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
+        self[code] += 1
+
+    def refused(self, rpc: str, code: str, count: int) -> None:
+        assert rpc == "Sample"
+        self[code] += count
+
+
+@dataclass
+class Hall:
+    """The service, its counts, its server and a client."""
+
+    servicer: Servicer
+    codes: Codes
+    server: Http2Server
+    channel: grpc.aio.Channel
+    address: str
+
+    def call(
+        self, owner: str = "", timeout: float | None = LIMIT_SECONDS, path: str = SAMPLE, model: str = "full"
+    ) -> grpc.aio.Call:
+        metadata = (("tandem-peer", owner),) if owner else ()
+        message = gan_pb2.SampleRequest(model=model, seed=5).SerializeToString()
+        return self.channel.unary_unary(path)(message, timeout=timeout, metadata=metadata)
+
+    async def codes_of(self, calls: list[grpc.aio.Call]) -> list[grpc.StatusCode]:
+        return [await each.code() for each in calls]
+
+    async def until_held(self, count: int) -> None:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while self.servicer.num_held != count:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def hall() -> AsyncIterator[Hall]:
+    try:
+        server = Http2Server(open_http2())
+    except LibraryUnavailable as error:
+        pytest.skip(str(error))
+    servicer, codes = Servicer(), Codes()
+    port = await server.start("127.0.0.1", 0, [service_handler(DESCRIPTOR, servicer, codes)])
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield Hall(servicer, codes, server, channel, f"127.0.0.1:{port}")
+    finally:
+        servicer.gate.set()
+        await server.stop(0)
+
+
+async def test_what_was_refused_once_is_refused_again_without_asking(hall):
+    first = hall.call()
+    assert await first.code() is FULL
+    again = [hall.call() for _ in range(50)]
+    assert set(await hall.codes_of(again)) == {FULL}
+    assert len(hall.servicer.asked) == 1
+    assert {await each.details() for each in again} == {await first.details()}
+    assert "the hall is full (limit 0)" in await first.details()
+
+
+async def test_the_refusal_says_when_to_come_back_and_that_nothing_was_served(hall):
+    assert await hall.call().code() is FULL
+    refused = hall.call()
+    trailers = dict(await refused.trailing_metadata())
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+    retry = error_details_pb2.RetryInfo()
+    assert status.details[0].Unpack(retry)
+    assert retry.retry_delay.ToTimedelta().total_seconds() == 0.25
+    served = served_pb2.Served.FromString(trailers[SERVED_METADATA])
+    assert (served.model, served.outputs, served.backend_seconds) == ("full", 0, 0.0)
+    assert len(hall.servicer.asked) == 1
+
+
+async def test_every_refusal_is_counted(hall):
+    assert await hall.call().code() is FULL
+    await hall.codes_of([hall.call() for _ in range(29)])
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while hall.codes["RESOURCE_EXHAUSTED"] < 30:
+            await asyncio.sleep(0.01)
+    assert hall.codes == {"RESOURCE_EXHAUSTED": 30}
+    assert len(hall.servicer.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"owner": "[::1]:7"}, {"timeout": 2.0 * LIMIT_SECONDS}, {"timeout": None}, {"model": "other"}]
+)
+async def test_callers_of_another_kind_are_asked_about(hall, other):
+    assert await hall.call().code() is FULL
+    assert await hall.call(**other).code() is FULL
+    assert len(hall.servicer.asked) == 2
+
+
+async def test_calls_that_name_no_model_are_asked_about_each_time(hall):
+    for _ in range(3):
+        assert await hall.call(model="").code() is FULL
+    assert len(hall.servicer.asked) == 3
+
+
+async def test_other_methods_are_served_all_the_time(hall):
+    assert await hall.call().code() is FULL
+    assert await hall.call(path=DISCRIMINATE, model="").code() is grpc.StatusCode.OK
+
+
+async def test_who_has_less_time_is_refused_as_well(hall):
+    assert await hall.call().code() is FULL
+    assert await hall.call(timeout=LIMIT_SECONDS / 2).code() is FULL
+    assert len(hall.servicer.asked) == 1
+
+
+async def test_as_many_are_let_in_as_there_is_room_for(hall):
+    hall.servicer.places = 2
+    held = [hall.call(), hall.call()]
+    await hall.until_held(2)
+    assert await hall.call().code() is FULL
+    assert await hall.call().code() is FULL
+    assert len(hall.servicer.asked) == 3
+    hall.servicer.places = 7
+    held += await taken(hall, 5)
+    held[0].cancel()
+    await hall.until_held(6)
+    held += await taken(hall, 1)
+    hall.servicer.gate.set()
+    codes = await hall.codes_of(held)
+    assert codes == [grpc.StatusCode.CANCELLED, *[grpc.StatusCode.OK] * 7]
+
+
+async def test_what_those_with_little_time_are_told_says_nothing_of_those_with_more(hall):
+    hall.servicer.places = 1
+    held = [hall.call()]
+    await hall.until_held(1)
+    assert await hall.call().code() is FULL
+    hall.servicer.places = 2
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while len(hall.servicer.asked) == 2:  # until there is known to be room
+            assert await hall.call(timeout=SHORT_SECONDS / 2).code() is FULL
+    held += await taken(hall, 1)
+    hall.servicer.gate.set()
+    assert await hall.codes_of(held) == [grpc.StatusCode.OK] * 2
+
+
+async def test_what_came_before_it_and_was_not_begun_is_refused_with_it(hall):
+    hall.servicer.places = 3
+    calls = await burst(hall, 500)
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while sum(each.done() for each in calls) < 497:
+            await asyncio.sleep(0.01)
+        assert hall.servicer.num_held == 3
+        assert len(hall.servicer.asked) <= 3 + MOST_BEGUN_AT_ONCE
+        hall.servicer.gate.set()
+        while not all(each.done() for each in calls) or hall.codes.total() < 500:
+            await asyncio.sleep(0.01)
+    assert Counter(each.code() for each in calls) == {FULL: 497, grpc.StatusCode.OK: 3}
+    assert hall.codes == {"OK": 3, "RESOURCE_EXHAUSTED": 497}
+
+
+async def burst(hall: Hall, count: int) -> list[grpc.Future]:
+    """Send `count` calls while nothing runs on the event loop, so that the server's thread alone hears of them."""
+    message = gan_pb2.SampleRequest(model="full", seed=5).SerializeToString()
+    send = grpc.insecure_channel(hall.address).unary_unary(SAMPLE)
+    calls: list[grpc.Future] = []
+
+    def send_all() -> None:
+        calls.extend(send.future(message, timeout=LIMIT_SECONDS) for _ in range(count))
+        time.sleep(BURST_SECONDS)
+
+    sending = threading.Thread(target=send_all)
+    sending.start()
+    sending.join()
+    return calls
+
+
+async def taken(hall: Hall, count: int) -> list[grpc.aio.Call]:
+    """Call until `count` more are held: the room is known to the server's thread a moment later."""
+    found: list[grpc.aio.Call] = []
+    num_before = hall.servicer.num_held
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while len(found) < count:
+            call = hall.call()
+            code = asyncio.ensure_future(call.code())
+            while not code.done() and hall.servicer.num_held <= num_before + len(found):
+                await asyncio.sleep(0.001)
+            if code.done():
+                assert code.result() is FULL
+            else:
+                found.append(call)
+    return found
+
+
+async def test_a_refusal_ends_when_nobody_comes_any_more(hall):
+    assert await hall.call().code() is FULL
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while hall.server._standings._rooms:
+            await asyncio.sleep(0.05)
+    assert await hall.call().code() is FULL
+    assert len(hall.servicer.asked) == 2

@@ -1,0 +1,196 @@
+"""What one client can make a server hold or wait for: calls that say nothing, that never end, or that inflate."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from runtime.rpc.rpc import Call, service_handler
+from runtime.server.server import RpcServer
+from tandem.common.v1 import images_pb2
+from tandem.gan.v1 import gan_pb2
+from tests.faults.attacks.connection import connected
+from tests.faults.attacks.grpc_stream import begin
+
+pytestmark = pytest.mark.usefixtures("each_transport")
+
+DESCRIPTOR = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+LIMIT_SECONDS = 20
+
+
+class Servicer:
+    """Notes how many bytes each Sample had."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.num_large = 0
+
+    async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> gan_pb2.SampleResponse:
+        self.sizes.append(request.ByteSize())
+        return gan_pb2.SampleResponse()
+
+    async def sample_stream(
+        self, request: gan_pb2.SampleStreamRequest, call: Call
+    ) -> AsyncIterator[gan_pb2.SampleStreamResponse]:
+        yield gan_pb2.SampleStreamResponse()
+        while request.images_per_message:  # without an end
+            data = bytes(100_000)
+            yield gan_pb2.SampleStreamResponse(part=gan_pb2.SampleResponse(images=images_pb2.ImageBatch(data=data)))
+            self.num_large += 1
+
+    async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
+        return gan_pb2.DiscriminateResponse()
+
+    async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
+        return gan_pb2.ListModelsResponse()
+
+
+class Codes(list):
+    def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
+        self.append(code)
+
+    def refused(self, rpc: str, code: str, count: int) -> None:
+        self.extend([code] * count)
+
+
+@asynccontextmanager
+async def running(servicer: Servicer, codes: Codes) -> AsyncIterator[tuple[RpcServer, grpc.aio.Channel]]:
+    server = RpcServer("127.0.0.1", 0, [service_handler(DESCRIPTOR, servicer, codes)], [DESCRIPTOR.full_name])
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            yield server, channel
+    finally:
+        await server.stop(0)
+
+
+@pytest.fixture
+async def server():
+    async with running(Servicer(), Codes()) as found:
+        yield found
+
+
+async def code_of(call: grpc.aio.Call) -> grpc.StatusCode:
+    """Return how the call ends, once all that it brings is read."""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await read(call)
+        return await call.code()
+
+
+async def read(call: grpc.aio.Call) -> None:
+    if isinstance(call, grpc.aio.StreamStreamCall):
+        [each async for each in call]
+    else:
+        await call
+
+
+@pytest.mark.parametrize("method", ["Check", "List", "Watch"])
+async def test_a_question_about_health_that_is_never_asked_is_answered(server, method):
+    _, channel = server
+    path, nothing = f"/grpc.health.v1.Health/{method}", iter(())
+    call = channel.stream_stream(path)(nothing) if method == "Watch" else channel.stream_unary(path)(nothing)
+    assert await code_of(call) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_the_health_of_every_service_is_listed(server):
+    running_server, channel = server
+    stub = health_pb2_grpc.HealthStub(channel)
+    await running_server.health.set_serving(True)
+    await running_server.health.set_available(DESCRIPTOR.full_name, False)
+    statuses = (await stub.List(health_pb2.HealthListRequest())).statuses
+    found = {name: each.status for name, each in statuses.items()}
+    not_serving = health_pb2.HealthCheckResponse.NOT_SERVING
+    assert found == {"": not_serving, DESCRIPTOR.full_name: not_serving}
+
+
+async def questions(*services: str) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
+    for name in services:
+        yield reflection_pb2.ServerReflectionRequest(file_containing_symbol=name)
+
+
+async def test_reflection_answers_as_many_questions_as_are_asked(server):
+    stub = reflection_pb2_grpc.ServerReflectionStub(server[1])
+    answers = [each async for each in stub.ServerReflectionInfo(questions(DESCRIPTOR.full_name, "nothing"))]
+    assert [each.WhichOneof("message_response") for each in answers] == ["file_descriptor_response", "error_response"]
+    assert [each async for each in stub.ServerReflectionInfo(questions())] == []
+
+
+async def test_a_malformed_question_is_the_client_s_fault(server):
+    call = server[1].stream_stream(REFLECTION)(iter([b"\xff\xff"]))
+    assert await code_of(call) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_who_asks_nothing_of_reflection_is_let_go(server, monkeypatch):
+    monkeypatch.setattr("runtime.rpc.message.MESSAGE_TIMEOUT_SECONDS", 0.1)
+    assert await code_of(server[1].stream_stream(REFLECTION)()) is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def endless() -> AsyncIterator[bytes]:
+    question = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+    while True:
+        yield question
+        await asyncio.sleep(0.001)
+
+
+async def test_who_never_stops_asking_holds_up_no_drain(server, monkeypatch):
+    monkeypatch.setattr("runtime.server.reflection.MAX_SECONDS", 0.2)
+    running_server, channel = server
+    call = channel.stream_stream(REFLECTION)(endless())
+    await anext(aiter(call))
+    await asyncio.wait_for(running_server.stop(drain_seconds=3600), LIMIT_SECONDS)
+    assert await code_of(call) is not grpc.StatusCode.OK
+
+
+async def test_a_drain_waits_neither_for_watchers_nor_for_silent_clients(server, monkeypatch):
+    monkeypatch.setattr("runtime.rpc.message.MESSAGE_TIMEOUT_SECONDS", 0.1)
+    running_server, channel = server
+    watches = [health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()) for _ in range(20)]
+    for watch in watches:
+        await watch.read()
+    silent = [channel.stream_stream(path)() for path in (REFLECTION, "/grpc.health.v1.Health/Watch") for _ in range(20)]
+    # The last call has its answer, so those before it have come.
+    await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    await asyncio.wait_for(running_server.stop(drain_seconds=3600), LIMIT_SECONDS)
+    assert {await code_of(call) for call in silent} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+
+
+async def test_a_message_is_as_large_as_it_inflates_to():
+    """grpc's core stops inflating at its own limit, so 64 MiB in 64 kB never are in memory; below it, we refuse."""
+    servicer, codes = Servicer(), Codes()
+    async with running(servicer, codes) as (server, _):
+        options = [("grpc.max_send_message_length", -1)]
+        async with grpc.aio.insecure_channel(
+            f"127.0.0.1:{server.port}", options=options, compression=grpc.Compression.Gzip
+        ) as channel:
+            sample = channel.unary_unary(f"/{DESCRIPTOR.full_name}/Sample")
+            await sample(gan_pb2.SampleRequest(model="x" * 1000).SerializeToString())
+            for mebibytes in (5, 64):
+                message = gan_pb2.SampleRequest(model="x" * (mebibytes << 20)).SerializeToString()
+                assert await code_of(sample(message)) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert len(servicer.sizes) == 1
+    assert codes[:2] == ["OK", "RESOURCE_EXHAUSTED"]
+
+
+@pytest.mark.parametrize("who_ends", ["client", "server"])
+async def test_a_writer_that_waits_for_a_client_that_does_not_read_is_ended(who_ends):
+    servicer, codes = Servicer(), Codes()
+    request = gan_pb2.SampleStreamRequest(images_per_message=1).SerializeToString()
+    async with running(servicer, codes) as (server, _), asyncio.timeout(LIMIT_SECONDS):
+        async with connected(f"127.0.0.1:{server.port}", window=20_000) as connection:
+            await begin(connection, f"/{DESCRIPTOR.full_name}/SampleStream", request)
+            before = -1
+            while servicer.num_large != before:  # until it waits
+                before = servicer.num_large
+                await asyncio.sleep(0.3)
+            if who_ends == "server":
+                await server.stop(0.1)
+        while not codes:
+            await asyncio.sleep(0.01)
+    assert codes == ["CANCELLED"]

@@ -1,0 +1,238 @@
+"""Score over real gRPC: texts, token lists and images, many at a time, exact."""
+
+import asyncio
+import math
+
+import grpc
+import numpy as np
+import pytest
+import torch
+
+from runtime.errors import ModelFault
+from services.ar.settings import ArSettings
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
+from tests.integration.services.ar.conftest import serving
+from tests.tiny_models import FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, SIDE, add_image_model, painted
+
+TEXTS = ["The two clocks", "in the station had been made by the same hand", "and still they never agreed."]
+
+
+def of_texts(*texts: str, model: str = "") -> ar_pb2.ScoreRequest:
+    return ar_pb2.ScoreRequest(model=model, texts=ar_pb2.TextContent(texts=texts))
+
+
+def of_tokens(*token_lists: list[int], model: str = "") -> ar_pb2.ScoreRequest:
+    lists = [ar_pb2.TokenPrompt(ids=ids) for ids in token_lists]
+    return ar_pb2.ScoreRequest(model=model, tokens=ar_pb2.TokenContent(token_lists=lists))
+
+
+def of_images(images: np.ndarray, labels: list[int], model: str = "") -> ar_pb2.ScoreRequest:
+    """`images`: [N, SIDE, SIDE, 1] uint8."""
+    batch = images_pb2.ImageBatch(shape=images.shape, data=images.tobytes())
+    return ar_pb2.ScoreRequest(model=model, images=ar_pb2.ImageContent(images=batch, labels=labels))
+
+
+def random_pictures(count: int) -> tuple[list[list[int]], np.ndarray, list[int]]:
+    """Return codes, images as bytes, and classes."""
+    source = np.random.default_rng(count)
+    codes = source.integers(0, NUM_CODES, (count, NUM_TOKENS)).tolist()
+    images = np.stack([np.rint((painted(row) + 1) * 127.5).astype(np.uint8) for row in codes])
+    return codes, images, source.integers(0, 10, count).tolist()
+
+
+async def score(backend, request: ar_pb2.ScoreRequest) -> list[ar_pb2.Likelihood]:
+    return list((await backend.stub.Score(request)).likelihoods)
+
+
+async def test_many_texts_get_what_each_gets_alone_in_their_order(backend):
+    texts = [text[: 10 + number] for number in range(20) for text in TEXTS]
+    together = await score(backend, of_texts(*texts))
+    for text, found in zip(texts, together, strict=True):
+        (alone,) = await score(backend, of_texts(text))
+        assert found.total_logprob == pytest.approx(alone.total_logprob, abs=1e-4)
+        assert [each.token_id for each in found.tokens] == backend.worker.get("").codec.encode(text)[1:]
+        assert found.bits_per_token == pytest.approx(-found.total_logprob / math.log(2) / len(found.tokens))
+    await backend.assert_idle()
+
+
+async def test_alternatives_are_the_most_probable_tokens_and_change_nothing_else(backend, reference):
+    ids = backend.worker.get("").codec.encode(TEXTS[1])
+    (plain,) = await score(backend, of_tokens(ids))
+    request = of_tokens(ids)
+    request.top_logprobs = 3
+    (found,) = await score(backend, request)
+    with torch.inference_mode():
+        expected = reference(torch.tensor([ids])).logits[0, :-1].log_softmax(-1).topk(3)
+    assert [each.logprob for each in found.tokens] == [each.logprob for each in plain.tokens]
+    for entry, best in zip(found.tokens, expected.indices.tolist(), strict=True):
+        assert [each.token_id for each in entry.alternatives] == best
+        assert [each.logprob for each in entry.alternatives if each.token_id == entry.token_id] in (
+            [],
+            [entry.logprob],
+        )
+        assert [each.token for each in entry.alternatives] == [
+            backend.worker.get("").codec.token_bytes(token_id) for token_id in best
+        ]
+
+
+@pytest.mark.parametrize("count", [-1, 21])
+async def test_a_wrong_number_of_alternatives_is_named(backend, count):
+    request = of_texts(TEXTS[0])
+    request.top_logprobs = count
+    with pytest.raises(grpc.aio.AioRpcError, match=rf"top_logprobs: {count} is not accepted; accepted: 0 to 20"):
+        await score(backend, request)
+
+
+async def test_pictures_score_what_generate_reported(both):
+    request = ar_pb2.GenerateRequest(class_label=4, logprobs=True, sampling=ar_pb2.SamplingParams(seed=3, n=4))
+    responses = await both.generate(request)
+    for index in range(4):
+        of_choice = [r for r in responses if r.choice_index == index]
+        entries = [entry for r in of_choice for entry in r.logprobs]
+        codes = [entry.token_id for entry in entries]
+        image = np.frombuffer(of_choice[-1].image.data, np.uint8).reshape(1, SIDE, SIDE, 1)
+        (by_image,) = await score(both, of_images(image, [4]))
+        (by_tokens,) = await score(both, of_tokens([FIRST_CLASS_TOKEN + 4, *codes], model="tiny-image"))
+        assert [entry.token_id for entry in by_image.tokens] == codes
+        assert by_image.total_logprob == pytest.approx(sum(entry.logprob for entry in entries), abs=1e-4)
+        assert by_image.total_logprob == pytest.approx(by_tokens.total_logprob, abs=1e-6)
+
+
+async def test_three_hundred_images_through_a_small_queue_are_scored_exactly(repository, oracle):
+    """Against a direct computation without cache or batch: the softmax is over the codes alone."""
+    codes, images, labels = random_pictures(300)
+    settings = ArSettings(
+        models_dir=repository[0],
+        models=["tiny-image"],
+        max_num_sequences=8,
+        max_queued_sequences=4,
+        max_caller_share=1.0,  # both requests are one caller's
+        kv_cache_tokens=2048,
+    )
+    async with serving(settings) as backend:
+        found, few = await asyncio.gather(
+            score(backend, of_images(images, labels)), score(backend, of_images(images[:4], labels[:4]))
+        )
+        await backend.assert_idle()
+    for picture, label, likelihood in zip(codes, labels, found, strict=True):
+        expected = oracle(label, picture).gather(1, torch.tensor(picture)[:, None]).squeeze(1)
+        assert [entry.token_id for entry in likelihood.tokens] == picture
+        logprobs = torch.tensor([entry.logprob for entry in likelihood.tokens])
+        torch.testing.assert_close(logprobs, expected, atol=1e-4, rtol=0)
+        assert likelihood.total_logprob == pytest.approx(float(expected.double().sum()), abs=1e-3)
+    assert [each.total_logprob for each in few] == pytest.approx([each.total_logprob for each in found[:4]], abs=1e-4)
+
+
+def of_floats(image: np.ndarray, label: int) -> ar_pb2.ScoreRequest:
+    """`image`: [SIDE, SIDE, 1]."""
+    data = image.astype("<f4").tobytes()
+    batch = images_pb2.ImageBatch(shape=[1, *image.shape], encoding=images_pb2.ENCODING_RAW_FLOAT32, data=data)
+    return ar_pb2.ScoreRequest(images=ar_pb2.ImageContent(images=batch, labels=[label]))
+
+
+HUGE = np.zeros((SIDE, SIDE, 1), np.float32)
+HUGE[3, 4, 0] = 1e38
+# All white: the tiny encoder finds 542 in it, which is no code.
+WHITE = np.ones((SIDE, SIDE, 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("bad", "code", "details"),
+    [
+        (
+            HUGE,
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "images.images.data[0][3][4][0]: 1e+38 is not accepted; accepted: -1 to 1, and 0.002 outside",
+        ),
+        (WHITE, grpc.StatusCode.INTERNAL, str(ModelFault())),
+    ],
+)
+async def test_an_image_that_cannot_be_encoded_costs_its_request_alone(both, bad, code, details):
+    codes, _, labels = random_pictures(20)
+    good = [of_floats(painted(row), label) for row, label in zip(codes, labels, strict=True)]
+    alone = [await score(both, one) for one in good]
+    calls = [both.stub.Score(one) for one in good]
+    calls[1:1] = [both.stub.Score(of_floats(bad, 0)) for _ in range(4)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [(each.code(), each.details()) for each in outcomes[1:5]] == [(code, details)] * 4
+    for row, reply, (expected,) in zip(codes, outcomes[:1] + outcomes[5:], alone, strict=True):
+        (found,) = reply.likelihoods
+        assert [entry.token_id for entry in found.tokens] == row
+        assert found.total_logprob == pytest.approx(expected.total_logprob, abs=1e-4)
+    await both.assert_idle()
+
+
+async def test_the_parts_of_the_time_add_up(both):
+    _, images, labels = random_pictures(40)
+    t = (await both.stub.Score(of_images(images, labels))).timings
+    assert math.isclose(t.queue_seconds + t.prefill_seconds + t.decode_seconds + t.encode_seconds, t.total_seconds)
+    assert t.mean_batch_size > 1
+
+
+async def test_a_full_queue_refuses_at_once(both):
+    pictures = ar_pb2.GenerateRequest(class_label=1, sampling=ar_pb2.SamplingParams(n=16))
+    drawn = [asyncio.create_task(both.generate(pictures)) for _ in range(4)]
+    async with asyncio.timeout(10):
+        while both.worker.get("tiny-image").engine.num_open_sequences < 64:  # 32 may run and 32 may wait
+            await asyncio.sleep(0)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await score(both, of_tokens([512, 1], model="tiny-image"))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await asyncio.gather(*drawn)
+    await both.assert_idle()
+
+
+async def test_a_cancelled_score_leaves_nothing(both):
+    _, images, labels = random_pictures(500)
+    for _ in range(5):
+        call = both.stub.Score(of_images(images, labels))
+        await asyncio.sleep(0)
+        while not both.worker.get("tiny-image").engine.num_open_sequences:
+            await asyncio.sleep(0)
+        call.cancel()
+    await both.assert_idle()
+
+
+PICTURE = np.zeros((2, SIDE, SIDE, 1), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("request_message", "details"),
+    [
+        (ar_pb2.ScoreRequest(model="tiny"), "content: None is not accepted; accepted: texts or tokens"),
+        (ar_pb2.ScoreRequest(model="tiny-image"), "content: None is not accepted; accepted: images or tokens"),
+        (of_texts(), "texts.texts: '0 entries' is not accepted; accepted: 1 to 256"),
+        (of_texts(*["one two"] * 257), "texts.texts: '257 entries'"),
+        (of_texts("one two", ""), "texts.texts[1]: ''"),
+        (of_texts("one two", "clock " * 500), "at most 256 tokens"),
+        (of_texts("one two", model="tiny-image"), "images or tokens: this model makes images"),
+        (of_tokens([1, 2], [5], model="tiny"), "tokens.token_lists[1].ids: '1 token' is not accepted"),
+        (of_tokens([1, 2], [5, 384], model="tiny"), "tokens.token_lists[1].ids: 384"),
+        (of_tokens(model="tiny"), "tokens.token_lists: '0 entries'"),
+        (of_tokens([512], model="tiny-image"), "at least two tokens"),
+        (of_tokens([0, 1], model="tiny-image"), "tokens.token_lists[0].ids: [0]"),
+        (of_tokens([512, 512], model="tiny-image"), "codes 0 to 511"),
+        (of_tokens([512, *range(50)], model="tiny-image"), "at most 49"),
+        (of_images(PICTURE, [1, 2], model="tiny"), "texts or tokens: this model makes text"),
+        (of_images(PICTURE, [1]), "images.labels: '1 labels' is not accepted; accepted: 2, one an image"),
+        (of_images(PICTURE, [1, 10]), "images.labels: 10 is not accepted; accepted: 0 to 9"),
+        (of_images(PICTURE[:0], []), "images.images.shape[0]: 0 is not accepted; accepted: 1 to 1024"),
+        (of_images(PICTURE[:, :14], [1, 2]), "images.images.shape"),
+    ],
+)
+async def test_bad_content_is_told(both, request_message, details):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await both.stub.Score(request_message)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details in caught.value.details()
+    await both.assert_idle()
+
+
+async def test_a_model_without_encoder_scores_tokens_alone(tmp_path):
+    add_image_model(tmp_path, has_encoder=False)
+    async with serving(ArSettings(models_dir=tmp_path, models=["tiny-image"])) as backend:
+        with pytest.raises(grpc.aio.AioRpcError, match="this model has no token encoder"):
+            await score(backend, of_images(PICTURE, [1, 2]))
+        (likelihood,) = await score(backend, of_tokens([512, 5]))
+        assert len(likelihood.tokens) == 1

@@ -1,0 +1,226 @@
+"""Pictures in fewer steps than tokens, over real gRPC: a tiny random image model with a MASK token."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+
+import grpc
+import numpy as np
+import pytest
+import torch
+
+from runtime.models import ModelRepository
+from services.ar.engine.token_groups import group_ends
+from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.settings import ArSettings
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
+from tests.integration.services.ar.conftest import Backend, serving
+from tests.tiny_models import (
+    FIRST_CLASS_TOKEN,
+    MASK_TOKEN,
+    NUM_CODES,
+    NUM_TOKENS,
+    SIDE,
+    STEPS_ORDER,
+    add_image_model,
+    add_to_repository,
+    painted,
+)
+from training.set_autoregressive.rows import RowAttention, group_starts, rows_of, visible_rows
+
+NAME = "tiny-steps"
+STEPS = (1, 2, 3, 7, 12, 48, 49)
+
+
+@pytest.fixture(scope="module")
+def models_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("steps")
+    add_to_repository(folder)
+    add_image_model(folder)
+    add_image_model(folder, NAME, takes_steps=True)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["native", "torch"])
+def kernel(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def backend(models_dir, kernel) -> AsyncIterator[Backend]:
+    settings = ArSettings(
+        models_dir=models_dir,
+        models=[NAME],
+        kernel=kernel,
+        device="cpu",
+        max_context_tokens=256,
+        kv_cache_tokens=1024,
+        max_num_sequences=32,
+        max_queued_sequences=64,
+        max_caller_share=1.0,
+    )
+    async with serving(settings) as running:
+        yield running
+
+
+def picture(label: int = 3, steps: int | None = None, seed: int = 1, **sampling: object) -> ar_pb2.GenerateRequest:
+    return ar_pb2.GenerateRequest(
+        model=NAME,
+        class_label=label,
+        logprobs=True,
+        sampling=ar_pb2.SamplingParams(seed=seed, steps=steps, **sampling),
+    )
+
+
+async def drawn(backend: Backend, request: ar_pb2.GenerateRequest) -> tuple[list[int], list[float], bytes]:
+    """Return tokens, log-probabilities and picture of a request's only choice."""
+    messages = await backend.generate(request)
+    tokens = [token_id for message in messages for token_id in message.token_ids]
+    return tokens, [each.logprob for message in messages for each in message.logprobs], messages[-1].image.data
+
+
+async def scored(backend: Backend, label: int, tokens: list[int], steps: int | None) -> ar_pb2.Likelihood:
+    content = ar_pb2.TokenContent(token_lists=[ar_pb2.TokenPrompt(ids=[FIRST_CLASS_TOKEN + label, *tokens])])
+    return (await backend.stub.Score(ar_pb2.ScoreRequest(model=NAME, tokens=content, steps=steps))).likelihoods[0]
+
+
+@torch.inference_mode()
+def oracle(models_dir, label: int, tokens: list[int], steps: int) -> list[float]:
+    """Return the log-probability of each token as the training computes it: one pass, no cache, no engine."""
+    path = ModelRepository(models_dir).get(NAME).transformer_path()
+    model = load_transformer(open_checkpoint(path), torch.float32, torch.device("cpu"))
+    model.prepare(1 + NUM_TOKENS)
+    ids, positions = rows_of(torch.tensor([[FIRST_CLASS_TOKEN + label, *tokens]]), MASK_TOKEN)
+    visible = visible_rows(group_starts(NUM_TOKENS)[steps].unsqueeze(0))
+    hidden = model(ids.flatten(), positions.flatten(), RowAttention(visible))
+    logprobs = model.logits(hidden)[NUM_TOKENS:, :NUM_CODES].log_softmax(dim=-1)
+    return logprobs[range(NUM_TOKENS), tokens].tolist()
+
+
+async def test_each_number_of_steps_draws_what_the_training_computes_and_score_prices_it(backend, models_dir):
+    for steps in STEPS:
+        tokens, logprobs, _ = await drawn(backend, picture(steps=steps))
+        assert len(tokens) == NUM_TOKENS
+        assert logprobs == pytest.approx(oracle(models_dir, 3, tokens, steps), abs=2e-4)
+        likelihood = await scored(backend, 3, tokens, steps)
+        assert likelihood.total_logprob == pytest.approx(math.fsum(logprobs), abs=1e-6)
+        assert [each.token_id for each in likelihood.tokens] == tokens
+    await backend.assert_idle()
+
+
+async def test_a_message_a_step_with_the_picture_so_far(backend):
+    request = picture(steps=5)
+    request.partial_images = True
+    messages = await backend.generate(request)
+    ends = np.cumsum([len(message.token_ids) for message in messages]).tolist()
+    assert set(ends) <= set(group_ends(NUM_TOKENS, 5))  # what a slow reader finds ready comes together
+    tokens = [token_id for message in messages for token_id in message.token_ids]
+    for end, message in zip(ends, messages, strict=True):
+        image = np.frombuffer(message.image.data, np.uint8).reshape(SIDE, SIDE)
+        assert np.array_equal(image, expected_picture(tokens[:end]))
+    assert messages[-1].usage.steps == 5
+    assert messages[-1].usage.output_tokens == NUM_TOKENS
+
+
+def expected_picture(tokens: list[int]) -> np.ndarray:
+    """Return [SIDE, SIDE] bytes: each token painted into its cell of the order, black where there is none."""
+    codes = np.zeros(NUM_TOKENS, np.int64)
+    codes[list(STEPS_ORDER[: len(tokens)])] = tokens
+    pixels = np.rint((painted(codes.tolist()) + 1) * 127.5).astype(np.uint8).reshape(SIDE, SIDE)
+    for cell in STEPS_ORDER[len(tokens) :]:
+        row, column = divmod(cell, 7)
+        pixels[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = 0
+    return pixels
+
+
+async def test_company_changes_no_byte(backend):
+    requests = [picture(label, steps, seed) for seed, steps in enumerate(STEPS * 4) for label in (0, 9)]
+    alone = [await drawn(backend, request) for request in requests]
+    assert await asyncio.gather(*(drawn(backend, request) for request in requests)) == alone
+    await backend.assert_idle()
+
+
+async def test_without_blocks_for_all_pictures_are_begun_again_and_come_out_the_same(models_dir, kernel):
+    requests = [picture(seed=seed, steps=steps) for seed in range(4) for steps in (6, 20, 49)]
+    settings = {"models_dir": models_dir, "models": [NAME], "kernel": kernel, "device": "cpu", "max_context_tokens": 50}
+    async with serving(ArSettings(**settings, kv_cache_tokens=96, max_num_sequences=8)) as tight:
+        crowded = await asyncio.gather(*(drawn(tight, request) for request in requests))
+        assert tight.sample("tandem_preemptions_total", model=NAME) > 0
+        await tight.assert_idle()
+        assert [await drawn(tight, request) for request in requests] == list(crowded)
+
+
+async def test_as_many_steps_as_tokens_are_the_default(backend):
+    assert await drawn(backend, picture()) == await drawn(backend, picture(steps=NUM_TOKENS))
+    tokens, logprobs, _ = await drawn(backend, picture())
+    assert (await scored(backend, 3, tokens, None)).total_logprob == pytest.approx(math.fsum(logprobs), abs=1e-6)
+
+
+async def test_a_begun_picture_is_ended_in_so_many_steps(backend):
+    request = picture(steps=4)
+    begun = [FIRST_CLASS_TOKEN + 3, *range(20)]
+    request.tokens.ids.extend(begun)
+    tokens, logprobs, _ = await drawn(backend, request)
+    assert len(tokens) == len(logprobs) == NUM_TOKENS - 20
+
+
+async def test_a_stop_token_ends_a_group_where_it_stands(backend):
+    tokens, _, _ = await drawn(backend, picture(steps=2))
+    stop = tokens[3]
+    cut, _, _ = await drawn(backend, picture(steps=2, stop_token_ids=[stop]))
+    assert cut == tokens[: tokens.index(stop) + 1]
+    await backend.assert_idle()
+
+
+async def test_images_are_scored_in_the_order_of_the_model(backend):
+    codes = np.random.default_rng(0).integers(0, NUM_CODES, NUM_TOKENS)
+    image = np.rint((painted(codes.tolist()) + 1) * 127.5).astype(np.uint8)
+    batch = images_pb2.ImageBatch(shape=[1, SIDE, SIDE, 1], data=image.tobytes())
+    content = ar_pb2.ImageContent(images=batch, labels=[3])
+    reply = await backend.stub.Score(ar_pb2.ScoreRequest(model=NAME, images=content, steps=7))
+    ordered = codes[list(STEPS_ORDER)].tolist()
+    assert [each.token_id for each in reply.likelihoods[0].tokens] == ordered
+    expected = await scored(backend, 3, ordered, 7)
+    assert reply.likelihoods[0].total_logprob == expected.total_logprob
+
+
+async def test_a_cancelled_picture_leaves_nothing(backend):
+    call = backend.stub.Generate(picture(steps=40))
+    await call.read()
+    call.cancel()
+    await backend.assert_idle()
+
+
+async def test_steps_and_their_tokens_are_counted(backend):
+    before = backend.sample("tandem_step_group_tokens_count", model=NAME)
+    tokens_before = backend.sample("tandem_step_group_tokens_sum", model=NAME)
+    await drawn(backend, picture(steps=6))
+    assert backend.sample("tandem_step_group_tokens_count", model=NAME) - before == 6
+    assert backend.sample("tandem_step_group_tokens_sum", model=NAME) - tokens_before == NUM_TOKENS
+
+
+@pytest.mark.parametrize("steps", [0, -1, 50])
+async def test_other_numbers_are_refused(backend, steps):
+    with pytest.raises(grpc.aio.AioRpcError, match=rf"sampling.steps.*{steps}.*1 to 49"):
+        await backend.generate(picture(steps=steps))
+    with pytest.raises(grpc.aio.AioRpcError, match=rf"steps.*{steps}.*1 to 49"):
+        await scored(backend, 3, [0] * NUM_TOKENS, steps)
+
+
+async def test_a_model_without_a_mask_token_refuses_steps(models_dir):
+    settings = ArSettings(models_dir=models_dir, models=["tiny", "tiny-image"], max_context_tokens=256)
+    async with serving(settings) as others:
+        models = {each.name: each for each in (await others.stub.ListModels(ar_pb2.ListModelsRequest())).models}
+        assert not any(model.takes_steps for model in models.values())
+        for request in (ar_pb2.GenerateRequest(model="tiny-image", class_label=1), ar_pb2.GenerateRequest(text="The")):
+            request.sampling.steps = 4
+            with pytest.raises(grpc.aio.AioRpcError, match=r"sampling.steps.*this model generates one token a step"):
+                await others.generate(request)
+        with pytest.raises(grpc.aio.AioRpcError, match=r"steps.*this model generates one token a step"):
+            await others.stub.Score(ar_pb2.ScoreRequest(texts=ar_pb2.TextContent(texts=["The clocks"]), steps=2))
+
+
+async def test_the_catalogue_says_who_takes_steps(backend):
+    models = (await backend.stub.ListModels(ar_pb2.ListModelsRequest())).models
+    assert [model.takes_steps for model in models] == [True]

@@ -1,0 +1,76 @@
+"""Tokenize, Detokenize and DescribeTokenizer over real gRPC: the tokens that Generate gets, and what is refused."""
+
+import grpc
+import pytest
+
+from tandem.ar.v1 import ar_pb2
+from tests.tiny_models import CHAT_TEMPLATE
+
+TEXT = "The two clocks <|end|> w\u00f6rld \U0001f600"
+CHAT = ar_pb2.ChatPrompt(messages=[ar_pb2.ChatMessage(role="user", content=TEXT)])
+
+
+async def prompt_tokens(backend, **prompt) -> int:
+    sampling = ar_pb2.SamplingParams(max_tokens=1)
+    responses = await backend.generate(ar_pb2.GenerateRequest(model="tiny", sampling=sampling, **prompt))
+    return responses[-1].usage.prompt_tokens
+
+
+async def test_a_text_s_tokens_are_those_of_a_prompt_and_come_back_as_the_text(backend):
+    reply = await backend.stub.Tokenize(ar_pb2.TokenizeRequest(text=TEXT))
+    assert list(reply.ids) == backend.worker.get("").codec.encode(TEXT)
+    assert len(reply.ids) == await prompt_tokens(backend, text=TEXT)
+    assert b"".join(reply.tokens).decode() == TEXT
+    back = await backend.stub.Detokenize(ar_pb2.DetokenizeRequest(ids=reply.ids))
+    assert (back.text, list(back.tokens)) == (TEXT, list(reply.tokens))
+
+
+async def test_a_chat_s_tokens_are_those_of_a_prompt(backend):
+    reply = await backend.stub.Tokenize(ar_pb2.TokenizeRequest(chat=CHAT))
+    assert list(reply.ids) == backend.worker.get("").codec.encode_chat([("user", TEXT)])
+    assert len(reply.ids) == await prompt_tokens(backend, chat=CHAT)
+
+
+async def test_the_tokenizer_is_described(backend):
+    reply = await backend.stub.DescribeTokenizer(ar_pb2.DescribeTokenizerRequest())
+    assert reply.model == "tiny"
+    assert list(reply.eos_token_ids) == [1]
+    assert not reply.HasField("bos_token_id")
+    assert reply.special_tokens == {0: "<s>", 1: "<|end|>", 2: "<|user|>", 3: "<|assistant|>", 4: "<|system|>"}
+    assert reply.chat_template == CHAT_TEMPLATE
+    [model] = (await backend.stub.ListModels(ar_pb2.ListModelsRequest())).models
+    assert list(model.special_token_ids) == sorted(reply.special_tokens)
+
+
+LONG = "x" * 100_000
+REFUSED = {
+    "no content": ("Tokenize", ar_pb2.TokenizeRequest(), "content: None is not accepted; accepted: text or chat"),
+    "an empty text": ("Tokenize", ar_pb2.TokenizeRequest(text=""), "text: '' is not accepted"),
+    "a long text": ("Tokenize", ar_pb2.TokenizeRequest(text=LONG), "text: '100000 bytes' is not accepted"),
+    "no messages": ("Tokenize", ar_pb2.TokenizeRequest(chat=ar_pb2.ChatPrompt()), "chat.messages: "),
+    "no ids": ("Detokenize", ar_pb2.DetokenizeRequest(), "ids: '0 ids' is not accepted; accepted: 1 to 256"),
+    "many ids": ("Detokenize", ar_pb2.DetokenizeRequest(ids=[5] * 257), "ids: '257 ids'"),
+    "an id that is none": ("Detokenize", ar_pb2.DetokenizeRequest(ids=[384]), "ids: 384 is not accepted"),
+    "another model": ("Tokenize", ar_pb2.TokenizeRequest(model="x", text="a"), "model: there is no 'x'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_what_cannot_be_is_refused_by_name(backend, case):
+    rpc, request, message = REFUSED[case]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await getattr(backend.stub, rpc)(request)
+    assert caught.value.details().startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_"),
+    [
+        ("Tokenize", ar_pb2.TokenizeRequest(model="tiny-image", text="a")),
+        ("Detokenize", ar_pb2.DetokenizeRequest(model="tiny-image", ids=[1])),
+        ("DescribeTokenizer", ar_pb2.DescribeTokenizerRequest(model="tiny-image")),
+    ],
+)
+async def test_a_model_of_images_has_no_tokenizer(both, rpc, request_):
+    with pytest.raises(grpc.aio.AioRpcError, match="model: 'tiny-image' is not accepted; accepted: a model of texts"):
+        await getattr(both.stub, rpc)(request_)

@@ -1,0 +1,286 @@
+"""`tandem bench compare` as a process against fakes: what it counts, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.errors import ResourceExhausted
+from tandem.ar.v1 import ar_pb2
+from tandem.cli.servers.ports import free_ports
+from tests.integration.tandem.cli.commands import Ended, assert_all_went_well, run, started, tandem
+from tests.integration.tandem.fakes import FakeGateway, FakeSequential, fake_gateway
+from tests.integration.tandem.measure.generator.servers import serving
+
+SHORT = (
+    "--pairs",
+    "6",
+    "--callers",
+    "1",
+    "--callers",
+    "3",
+    "--rounds",
+    "2",
+    "--visit",
+    "0.05",
+    "--quality-images",
+    "0",
+)
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[FakeGateway]:
+    async with fake_gateway() as running:
+        yield running
+
+
+async def compare(gateway: FakeGateway, *words: str) -> Ended:
+    return await run(*tandem("bench", "compare", *SHORT, *words, "--address", gateway.address))
+
+
+async def test_every_way_is_measured_alone_and_under_load(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "comparison.json"
+    ended = await compare(gateway, "--json", str(file))
+    document = json.loads(file.read_text())
+    assert_all_went_well(ended, document)
+    assert (document["is_partial"], document["class_names"]) == (False, ["sneaker", "bag", "coat"])
+    # Besides blocks of rounds: each of two loads twice in each of four ways.
+    assert document["audits"]["num_runs"] >= 2 + 2 * 2 * 4
+    for way in document["ways"]:
+        assert way["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
+        assert [point["concurrency"] for point in way["curve"]] == [1, 3]
+        assert [len(point["visits"]) for point in way["curve"]] == [2, 2]
+        assert way["codes"] == {"OK": 6 + sum(point["num_images"] for point in way["curve"])}
+    served = {each["paradigm"]: each["num_images"] for each in document["served"]}
+    for paradigm, number in served.items():
+        assert number == sum(way["codes"]["OK"] for way in document["ways"] if way["paradigm"] == paradigm)
+    for part in (
+        "fake-image",
+        "fake-gan",
+        "alone: whole image",
+        "3 callers: images/s",
+        "images/s, p99 within",
+        "250 ms",
+    ):
+        assert part in ended.out
+    assert "not measured: it was not asked for" in " ".join(ended.out.split())
+    assert f"audited itself in each of {document['audits']['num_runs']} runs" in " ".join(ended.out.split())
+
+
+async def test_a_control_asks_the_unary_ways_once_more(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "comparison.json"
+    ended = await compare(gateway, "--control", "--json", str(file))
+    document = json.loads(file.read_text())
+    assert_all_went_well(ended, document)
+    pairs = {(each["first"], each["second"], each["concurrency"]) for each in document["controls"]}
+    unary = ("sequential unary", "parallel unary")
+    assert pairs == {(way, f"{way}, again", number) for way in unary for number in (None, 1, 3)}
+    assert len(document["ways"]) == 4
+    assert all(way["codes"] == {"OK": 6 + sum(each["num_images"] for each in way["curve"])} for way in document["ways"])
+    assert "Control: held against itself, a unary call differs by up to" in " ".join(ended.out.split())
+
+
+async def test_classes_are_asked_for_as_often(gateway: FakeGateway) -> None:
+    """Within one: where a model has had its turn in the middle of a row of all classes."""
+    await compare(gateway)
+    warm_up = 2 * 5
+    labels = [request.class_label for request in gateway.sequential.requests][warm_up : warm_up + 12]
+    assert sorted(labels) == sorted([0, 1, 2] * 4)
+    assert len({request.sampling.seed for request in gateway.sequential.requests}) == len(gateway.sequential.requests)
+
+
+async def test_markdown_is_for_a_readme(gateway: FakeGateway) -> None:
+    ended = await compare(gateway, "--markdown")
+    lines = [line for line in ended.out.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 2 * 6
+    assert "sequential, streamed" in lines[0]
+
+
+async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "comparison.json"
+    command = tandem("bench", "compare", *SHORT, "--pairs", "100000", "--json", str(file), "--address", gateway.address)
+    async with asyncio.timeout(40), started(*command) as process:
+        await _until(lambda: len(gateway.sequential.requests) > 60)
+        gateway.sequential.hold.clear()  # so that a request is under way that never ends
+        await gateway.sequential.holding.wait()
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    assert process.returncode == 130, err.decode()
+    assert "Traceback" not in err.decode()
+    assert "PARTIAL" in out.decode()
+    assert "broken off by hand" in err.decode()
+    document = json.loads(file.read_text())
+    assert document["is_partial"]
+    assert document["ways"][0]["alone"]["latency"]["distribution"]["seconds"]["count"] >= 10
+
+
+async def test_a_server_that_dies_in_the_middle_is_told_and_the_rest_kept(tmp_path: Path) -> None:
+    file = tmp_path / "comparison.json"
+    async with asyncio.timeout(40), fake_gateway() as gateway:
+        command = tandem(
+            "bench", "compare", *SHORT, "--pairs", "100000", "--json", str(file), "--address", gateway.address
+        )
+        async with started(*command) as process:
+            await _until(lambda: len(gateway.sequential.requests) > 60)
+            await gateway.server.stop(0)
+            out, err = await process.communicate()
+    assert process.returncode == 1
+    assert "Traceback" not in err.decode()
+    assert "PARTIAL" in out.decode()
+    assert "rounds in a row had requests that failed" in err.decode()
+    assert "UNAVAILABLE" in err.decode()
+    assert json.loads(file.read_text())["ways"][0]["codes"]["OK"] >= 10
+
+
+async def test_a_model_that_fails_under_load_alone_is_told(gateway: FakeGateway, tmp_path: Path) -> None:
+    refuse_once_two_ask_at_a_time(gateway.sequential)
+    file = tmp_path / "comparison.json"
+    ended = await compare(gateway, "--json", str(file))
+    assert ended.code == 1
+    assert "not one of" in ended.err
+    assert json.loads(file.read_text())["ways"][0]["alone"] is not None
+
+
+def refuse_once_two_ask_at_a_time(fake: FakeSequential) -> None:
+    """Let all requests fail from the first moment at which two unary ones are under way."""
+    generate = fake.generate
+    under_way = 0
+
+    async def counted(request: ar_pb2.GenerateRequest, call: Any) -> AsyncIterator[ar_pb2.GenerateResponse]:
+        nonlocal under_way
+        under_way += 1
+        if under_way > 1:
+            fake.error = ResourceExhausted("queue", 1, 0.1)
+        try:
+            await asyncio.sleep(0.005)
+            async for message in generate(request, call):
+                yield message
+        finally:
+            under_way -= 1
+
+    fake.generate = counted  # type: ignore[method-assign]
+
+
+async def test_no_gateway_is_said_in_one_line() -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    ended = await run(*tandem("bench", "compare", *SHORT, "--address", address))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"error: no Tandem gateway at {address}; start one with `tandem up`\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--sequential-model", "nope"), "'nope' is not served; sequential image models there: fake-image"),
+        (("--sequential-model", "fake-text"), "'fake-text' is not served; sequential image models there: fake-image"),
+        (("--parallel-model", "nope"), "'nope' is not served; parallel image models there: fake-gan"),
+        (("--gateway-metrics", "127.0.0.1:1"), "gateway metrics: no CPU time to be had at 127.0.0.1:1"),
+        (("--quality-images", "30", "--judge", "no/judge"), "judge"),
+        (("--json", "/proc/nowhere/file.json"), "/proc/nowhere"),
+    ],
+)
+async def test_what_is_wrong_is_named_in_one_line(gateway: FakeGateway, words: tuple[str, ...], part: str) -> None:
+    ended = await compare(gateway, *words)
+    assert (ended.code, ended.out) == (1, "")
+    assert part in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert not gateway.sequential.requests
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("--callers", "0"), "--callers"),
+        (("--pairs", "0"), "--pairs"),
+        (("--visit", "0"), "--visit"),
+        (("--slo", "0"), "--slo"),
+        (("--capacity", "guess"), "--capacity"),
+        (("--quality-images", "-1"), "--quality-images"),
+    ],
+)
+async def test_wrong_words_are_named(gateway: FakeGateway, words: tuple[str, ...], option: str) -> None:
+    ended = await compare(gateway, *words)
+    assert ended.code == 2
+    assert option in ended.err
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "part"),
+    [
+        ("image_shape", [8, 8, 1], "image shape"),
+        ("num_classes", 7, "number of classes"),
+        ("class_names", ["a", "b", "c"], "names of the classes"),
+    ],
+)
+async def test_models_that_do_not_match_are_refused(
+    monkeypatch: pytest.MonkeyPatch, field: str, value: Any, part: str
+) -> None:
+    listed = FakeSequential.list_models
+
+    async def other(self: FakeSequential, request: object, call: Any) -> ar_pb2.ListModelsResponse:
+        response = await listed(self, request, call)
+        model = response.models[1]
+        if isinstance(value, list):
+            del getattr(model, field)[:]
+            getattr(model, field).extend(value)
+        else:
+            setattr(model, field, value)
+        return response
+
+    monkeypatch.setattr(FakeSequential, "list_models", other)
+    async with fake_gateway() as gateway:
+        ended = await compare(gateway)
+        assert not gateway.sequential.requests
+    assert ended.code == 1
+    assert part in ended.err
+    assert "fake-image and fake-gan" in ended.err
+    assert "a matched pair" in ended.err
+
+
+async def test_a_disk_that_is_full_loses_nothing(gateway: FakeGateway) -> None:
+    ended = await compare(gateway, "--json", "/dev/full")
+    assert ended.code == 1
+    assert "cannot write /dev/full" in ended.err
+    (line,) = (line for line in ended.out.splitlines() if line.startswith("{"))
+    assert json.loads(line)["kind"] == "comparison"
+
+
+async def _until(is_so: Any) -> None:
+    while not is_so():
+        await asyncio.sleep(0.01)
+
+
+async def test_a_foreign_server_stands_beside_ours(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "comparison.json"
+    with serving("tests.integration.tandem.measure.generator.known_http", '{"first": 0.01}') as server:
+        ended = await compare(gateway, "--foreign-openai", f"http://{server.address}", "--json", str(file))
+    document = json.loads(file.read_text())
+    assert_all_went_well(ended, document)
+    foreign = document["foreign"]
+    assert foreign["model"] == "known"
+    assert [way["name"] for way in foreign["ways"]] == ["foreign streamed", "foreign unary"]
+    for way in foreign["ways"]:
+        assert way["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
+        assert [len(point["visits"]) for point in way["curve"]] == [2, 2]
+        assert all(point["cpu_seconds_per_image"]["servers"] is None for point in way["curve"])
+        assert way["alone"]["phases"] is None
+    pairs = {(each["first"], each["second"], each["concurrency"]) for each in foreign["contrasts"]}
+    assert {("foreign unary", "sequential unary", None), ("foreign streamed", "sequential streamed", 3)} <= pairs
+    assert [way["name"] for way in document["ways"]][:2] == ["sequential streamed", "sequential unary"]
+    assert "alone: first token" in ended.out
+    assert "is asked for text, not for pictures" in " ".join(ended.out.split())
+
+
+async def test_a_foreign_server_that_is_not_there_is_told_before_anything_is_measured(gateway: FakeGateway) -> None:
+    ended = await compare(gateway, "--foreign-openai", f"http://127.0.0.1:{free_ports(1)[0]}")
+    assert (ended.code, ended.out) == (1, "")
+    assert "no connection to http://127.0.0.1" in ended.err
+    ended = await compare(gateway, "--foreign-model", "m")
+    assert ended.code == 2
+    assert "--foreign-openai" in ended.err

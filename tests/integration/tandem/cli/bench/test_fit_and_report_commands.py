@@ -1,0 +1,117 @@
+"""`tandem bench fit`, `report` and `tradeoff` as processes: what they leave, and what they say is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tandem.cli.servers.ports import free_ports
+from tests.integration.tandem.cli.commands import run, started, tandem
+from tests.integration.tandem.fakes import FakeGateway, fake_gateway
+from tests.unit.tandem.measure.report.conftest import results  # noqa: F401  a fixture
+
+QUICK = (
+    "--concurrency",
+    "4",
+    "--climb-seconds",
+    "0.5",
+    "--rounds",
+    "1",
+    "--check-seconds",
+    "0.5",
+    "--check-shares",
+    "0.5",
+)
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[FakeGateway]:
+    async with fake_gateway() as running:
+        yield running
+
+
+async def test_a_report_of_good_results(results: Path, tmp_path: Path) -> None:  # noqa: F811
+    out = tmp_path / "new" / "report.html"
+    ended = await run(*tandem("bench", "report", str(results), "--out", str(out)))
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, str(out)), ended.err
+    assert "one picture takes 63 ms in sequence and 1.6 ms in parallel" in ended.out
+    assert 4 * 2**20 < out.stat().st_size < 6 * 2**20
+    assert len(list((tmp_path / "new" / "report").glob("*.png"))) == 9
+
+
+async def test_a_foreign_file_is_named_and_the_report_is_of_the_rest(results: Path, tmp_path: Path) -> None:  # noqa: F811
+    own = Path(shutil.copytree(results, tmp_path / "own"))
+    (own / "foreign.json").write_text("{}")
+    ended = await run(*tandem("bench", "report", str(own), "--out", str(tmp_path / "report.html")))
+    assert ended.code == 1
+    assert "foreign.json: not a result of `tandem bench`" in ended.err
+    assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("content", [None, "", "{}"])
+async def test_nothing_to_report_is_said(content: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    if content is not None:
+        file.write_text(content)
+    ended = await run(*tandem("bench", "report", str(file), "--out", str(tmp_path / "report.html")))
+    assert ended.code == 1
+    assert ("no such file" if content is None else "nothing to report: result.json: ") in ended.err
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("command", [("fit", *QUICK), ("tradeoff",)])
+async def test_no_server_is_said(command: tuple[str, ...], tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    ended = await run(*tandem("bench", *command, "--out", str(tmp_path), "--address", address))
+    assert ended.code == 1
+    assert address in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--slo", "0"), "slo_seconds: 0.0 is not accepted: input should be greater than 0"),
+        (("--concurrency", "1"), "concurrency: 1 is not accepted: input should be greater than or equal to 2"),
+        (("--sequential-model", "nobody"), "'nobody' is not served; sequential image models there: fake-image"),
+        (("--compare", "nowhere.json"), "nowhere.json"),
+    ],
+)
+async def test_bad_input_names_field_value_and_what_is_accepted(
+    words: tuple[str, ...], text: str, gateway: FakeGateway, tmp_path: Path
+) -> None:
+    ended = await run(*tandem("bench", "fit", *QUICK, *words, "--out", str(tmp_path), "--address", gateway.address))
+    assert ended.code == 1
+    assert text in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_servers_that_tell_no_batches_are_no_crash(gateway: FakeGateway, tmp_path: Path) -> None:
+    """The fakes tell timings, but no batch size: there is nothing to fit over."""
+    ended = await run(*tandem("bench", "fit", *QUICK, "--out", str(tmp_path), "--address", gateway.address))
+    assert ended.code == 1
+    assert "a curve needs more of a range" in ended.err
+    assert "Traceback" not in ended.err
+    assert len(list((tmp_path / "runs").glob("fit-*.json"))) == 2
+
+
+async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) -> None:
+    command = tandem("bench", "fit", "--climb-seconds", "60", "--out", str(tmp_path), "--address", gateway.address)
+    async with asyncio.timeout(40), started(*command) as process:
+        while len(gateway.sequential.requests) < 20:  # it is under way
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert process.returncode == 130, err.decode()
+    assert "Traceback" not in err.decode()
+    document = json.loads((tmp_path / "crossover.json").read_text())
+    assert document["is_partial"]
+    assert document["problems"][0].startswith("broken off by hand")
+    assert document["runs"] == ["runs/most-sequential.json"]

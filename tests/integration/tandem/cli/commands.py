@@ -1,0 +1,58 @@
+"""Runs the `tandem` command as a person does: a process of its own, its output piped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LIMIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@contextlib.asynccontextmanager
+async def started(
+    *command: str, folder: Path | None = None, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a process with pipes; it is killed at the end if it still runs."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TANDEM_", "FORCE_"))}
+    environment |= {"COLUMNS": "100", "PYTHONPATH": os.getcwd(), **(variables or {})}
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=folder
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def run(
+    *command: str, stdin: str = "", folder: Path | None = None, variables: Mapping[str, str] | None = None
+) -> Ended:
+    async with asyncio.timeout(LIMIT_SECONDS), started(*command, folder=folder, variables=variables) as process:
+        out, err = await process.communicate(stdin.encode())
+        return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+def tandem(*words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tandem.cli", *words)
+
+
+def assert_all_went_well(ended: Ended, document: dict[str, Any]) -> None:
+    """Whether the generator was good enough is the machine's affair; if it was not, that must be said."""
+    assert document["problems"] == []
+    assert ended.code == (1 if document["audits"]["invalid"] else 0), ended.err

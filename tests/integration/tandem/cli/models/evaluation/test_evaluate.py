@@ -1,0 +1,96 @@
+"""`tandem models evaluate` as a process: the table, the files, and one line for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.tandem.cli.commands import Ended, run, tandem
+from tests.unit.tandem.measure.quality.small_world import SmallGateway, small_gateway, write_judge, write_reference
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[SmallGateway]:
+    async with small_gateway() as running:
+        yield running
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path) -> Path:
+    """A model repository with the judge and the parallel model's entry; the reference data lies beside it."""
+    models_dir = tmp_path / "models"
+    write_judge(models_dir / "small-judge")
+    (models_dir / "small-gan").mkdir()
+    lines = ['kind = "gan"', 'modality = "image"', 'licence = "MIT"', "[files]"]
+    lines += [f'"generator.onnx" = "{"0" * 64}"', f'"notes.json" = "{"1" * 64}"']
+    (models_dir / "small-gan" / "model.toml").write_text("\n".join(lines))
+    write_reference(tmp_path / "lines.npz")
+    return models_dir
+
+
+async def evaluated(gateway: SmallGateway, models_dir: Path, *words: str) -> Ended:
+    fixed = ("--judge", str(models_dir / "small-judge"), "--reference", str(models_dir.parent / "lines.npz"))
+    places = ("--models-dir", str(models_dir), "--address", gateway.address)
+    return await run(*tandem("models", "evaluate", *words, *fixed, *places))
+
+
+async def test_it_prints_tables_and_writes_into_the_model_s_folder(small: SmallGateway, models_dir: Path) -> None:
+    ended = await evaluated(small, models_dir, "small-gan", "--num-samples", "90", "--seed", "3", "--truncation", "2")
+    assert ended.code == 0, ended.err
+    folder = models_dir / "small-gan"
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert (folder / "evaluation.png").is_file()
+    assert (found["seed"], found["sampling"]) == (3, {"truncation": 2.0})
+    assert found["weights_sha256"] == {"generator.onnx": "0" * 64}
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in ended.out.splitlines() if "|" in line]
+    assert ["metric", "small-gan", "real images"] in rows
+    assert ["accuracy", "1.000", "1.000"] in rows
+    assert ["FID", f"{found['model']['fid']:.3f}", f"{found['floor']['fid']:.3f}"] in rows
+    assert any(row[0] == "left" for row in rows)
+    assert "seed 3" in ended.out
+    assert "truncation 2" in ended.out
+    assert str(folder / "evaluation.json") in ended.out
+    assert ended.err.startswith("of fewer than 2,000 images FID is too high")
+
+
+async def test_a_model_of_another_machine_needs_a_place_for_the_results(
+    small: SmallGateway, models_dir: Path, tmp_path: Path
+) -> None:
+    ended = await evaluated(small, models_dir, "small-ar", "--num-samples", "90")
+    assert ended.code == 1
+    assert "there is no 'small-ar'" in ended.err
+    ended = await evaluated(small, models_dir, "small-ar", "--num-samples", "90", "--out", str(tmp_path / "results"))
+    assert ended.code == 0, ended.err
+    assert json.loads((tmp_path / "results" / "evaluation.json").read_text())["weights_sha256"] == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--num-samples", "91"), "num-samples: 91 is not accepted; accepted: a multiple of 3"),
+        (
+            ("--num-samples", "90", "--temperature", "0.5"),
+            "temperature: 0.5 is not accepted; accepted: truncation",
+        ),
+        (("--num-samples", "90", "--top-p", "0.5"), "top_p: 0.5"),
+    ],
+)
+async def test_what_is_wrong_is_named_in_one_line(
+    small: SmallGateway, models_dir: Path, words: tuple[str, ...], part: str
+) -> None:
+    ended = await evaluated(small, models_dir, "small-gan", *words)
+    assert ended.code == 1
+    assert part in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert not (models_dir / "small-gan" / "evaluation.json").exists()
+
+
+async def test_no_gateway_is_said_so(models_dir: Path) -> None:
+    nowhere = SmallGateway()
+    nowhere.address = "127.0.0.1:1"
+    ended = await evaluated(nowhere, models_dir, "small-gan", "--num-samples", "90")
+    assert ended.code == 1
+    assert "no Tandem gateway at 127.0.0.1:1; start one with `tandem up`" in ended.err

@@ -1,0 +1,120 @@
+"""The tour of `tandem demo` against a fake gateway and a real metrics page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.exposition import start_http_server
+
+from runtime.errors import Unavailable
+from tandem.cli.servers.demo import Tour
+from tandem.cli.servers.plan import Plan, Ports
+from tandem.cli.terminal import Terminal
+from tandem.measure.results.files import write_document
+from tests.integration.tandem.fakes import FakeGateway
+from tests.unit.tandem.measure.studies.comparison.seen import findings
+from tests.unit.tandem.measure.studies.comparison.test_results import made
+
+
+def tour(gateway: FakeGateway, http_port: int, folder: Path) -> Tour:
+    ports = Ports(port=gateway.server.port, http_port=http_port)
+    return Tour(Plan(ports, Path("models"), ["text"], ["image"], 1), folder, Terminal(), has_report=False)
+
+
+async def test_the_tour_goes_through_every_stage(
+    gateway: FakeGateway, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    registry = CollectorRegistry()
+    Counter("tandem_outputs", "Outputs.", registry=registry).inc(5)
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    try:
+        stages = tour(gateway, server.server_port, tmp_path)
+        assert await stages.run() == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    stages.ended()
+    assert stages.is_complete
+    assert (tmp_path / "sample.png").is_file()
+    assert (tmp_path / "picture.png").is_file()
+    assert (tmp_path / "race.json").is_file()
+    shown = capfd.readouterr().out
+    for part in ("$ tandem generate", "Hello wörld!", "$ tandem race", "tandem_outputs_total 5.0", "in all: start"):
+        assert part in shown
+
+
+class Scripted(Tour):
+    """Its commands end as they are told; the last one, which measures, writes a report or does not."""
+
+    def __init__(self, folder: Path, *, writes_report: bool) -> None:
+        super().__init__(Plan(Ports(), Path("models"), [], [], 1), folder, Terminal(), has_report=True)
+        self._writes_report = writes_report
+        self.commands: list[Sequence[str]] = []
+
+    async def _command(self, arguments: Sequence[str]) -> int:
+        self.commands.append(arguments)
+        if "tradeoff" not in arguments:
+            return 0
+        if self._writes_report:
+            self._report.parent.mkdir()
+            self._report.touch()
+        return 1
+
+    def _show_metrics(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("writes_report", [True, False])
+async def test_a_measurement_with_a_flaw_is_no_failure_but_one_without_a_report_is(
+    tmp_path: Path, writes_report: bool
+) -> None:
+    stages = Scripted(tmp_path, writes_report=writes_report)
+    assert await stages.run() == (0 if writes_report else 1)
+    assert stages.is_complete == writes_report
+    assert "--parallel-metrics 127.0.0.1:9102" in " ".join(stages.commands[-1])
+
+
+class Raced(Scripted):
+    """Its race ends with 1 and a document, of a race that went to its end or did not."""
+
+    def __init__(self, folder: Path, stop_reason: str) -> None:
+        super().__init__(folder, writes_report=True)
+        self._document = made(findings(stop_reason=stop_reason))
+
+    async def _command(self, arguments: Sequence[str]) -> int:
+        if "race" not in arguments:
+            return await super()._command(arguments)
+        write_document(self._race, self._document)
+        return 1
+
+
+@pytest.mark.parametrize("stop_reason", ["", "the server is gone"])
+async def test_a_race_with_a_flaw_is_no_failure_but_one_that_was_cut_short_is(tmp_path: Path, stop_reason: str) -> None:
+    stages = Raced(tmp_path, stop_reason)
+    assert await stages.run() == (1 if stop_reason else 0)
+
+
+async def test_the_tour_ends_with_the_first_stage_that_fails(gateway: FakeGateway, tmp_path: Path) -> None:
+    gateway.sequential.error = Unavailable("gone")
+    stages = tour(gateway, 1, tmp_path)
+    assert await stages.run() == 1
+    assert not stages.is_complete
+    assert not gateway.parallel.requests
+
+
+async def test_cancelling_the_tour_ends_its_command(gateway: FakeGateway, tmp_path: Path) -> None:
+    gateway.sequential.hold.clear()
+    stages = tour(gateway, 1, tmp_path)
+    running = asyncio.create_task(stages.run())
+    async with asyncio.timeout(30):
+        await gateway.sequential.holding.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await gateway.sequential.cancelled.wait()
+    assert not stages.is_complete

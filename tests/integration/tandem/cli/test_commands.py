@@ -1,0 +1,310 @@
+"""Each command as a process against a fake gateway: output, exit codes, and what a pipe sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from runtime.errors import InvalidArgument, ResourceExhausted
+from tandem.ar.v1 import ar_pb2
+from tandem.cli.servers.ports import free_ports
+from tests.integration.tandem.cli.commands import assert_all_went_well, run, started, tandem
+from tests.integration.tandem.fakes import FakeGateway
+
+
+def without_control_characters(text: str) -> bool:
+    return all(character.isprintable() or character in "\n\t" for character in text)
+
+
+async def test_generate_writes_text_to_stdout_and_timings_to_stderr(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "Hi", "--system", "Be short.", "--address", gateway.address))
+    assert (ended.code, ended.out) == (0, "Hello wörld!\n")
+    for part in ("4 tokens", "first token", "tokens/s", "seed"):
+        assert part in ended.err
+    assert "prefill" not in ended.err
+    assert without_control_characters(ended.err)
+    roles = [message.role for message in gateway.sequential.requests[0].chat.messages]
+    assert roles == ["system", "user"]
+
+
+async def test_generate_verbose_says_all_about_the_time(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "Hi", "-v", "--address", gateway.address))
+    for part in ("queue", "prefill 10 ms", "decode 20 ms", "ended by"):
+        assert part in ended.err
+
+
+async def test_generate_writes_several_texts_one_after_another(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "Hi", "--n", "2", "--address", gateway.address))
+    assert (ended.code, ended.out) == (0, "Hello wörld!\nHello wörld!\n")
+    assert "1.\n2.\n" in ended.err
+
+
+@pytest.mark.parametrize("option", [("--out", "a.png"), ("--partial",)])
+async def test_what_is_for_images_is_refused_for_texts(gateway: FakeGateway, option: tuple[str, ...]) -> None:
+    ended = await run(*tandem("generate", "Hi", *option, "--address", gateway.address))
+    assert ended.code == 2
+    assert f"{option[0]}: this is for images: give --label" in ended.err
+    assert gateway.sequential.requests == []
+
+
+async def test_the_environment_names_the_gateway_of_commands_and_clients(gateway: FakeGateway) -> None:
+    variables = {"TANDEM_ADDRESS": gateway.address}
+    assert (await run(*tandem("generate", "Hi"), variables=variables)).code == 0
+    ended = await run(sys.executable, "examples/stream_text.py", variables=variables)
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith("Hello wörld!")
+
+
+async def test_an_example_without_a_server_says_so_in_one_line() -> None:
+    (port,) = free_ports(1)
+    for name in ("stream_text", "sample_images"):
+        ended = await run(sys.executable, f"examples/{name}.py", variables={"TANDEM_ADDRESS": f"127.0.0.1:{port}"})
+        assert ended.code == 1
+        assert ended.err == f"UNAVAILABLE: nothing answers at 127.0.0.1:{port}\n"
+
+
+async def test_generate_raw_reads_standard_input(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "-", "--raw", "--address", gateway.address), stdin="Once upon")
+    assert ended.code == 0
+    assert gateway.sequential.requests[0].text == "Once upon"
+
+
+async def test_generate_logprobs_has_a_line_a_token(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "Hi", "--logprobs", "--max-tokens", "2", "--address", gateway.address))
+    first, second = ended.out.splitlines()
+    assert "60.65%" in first
+    assert "'Hello'" in first
+    assert "'other0' 36.79%" in first
+    assert "' wör'" in second
+    assert without_control_characters(ended.out)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "value"),
+    [
+        (("--json-schema", "schema.json"), "json_schema", '{"type": "null"}'),
+        (("--json-object",), "json_object", True),
+        (("--regex", "a+"), "regex", "a+"),
+        (("--lark", "schema.json"), "lark", '{"type": "null"}'),
+        (("--choice", "a", "--choice", "b"), "choice", ar_pb2.TextChoice(texts=["a", "b"])),
+    ],
+)
+async def test_generate_holds_the_text_to_a_constraint(
+    gateway: FakeGateway, tmp_path: Path, words: tuple[str, ...], kind: str, value: object
+) -> None:
+    (tmp_path / "schema.json").write_text('{"type": "null"}')
+    words = tuple(str(tmp_path / word) if word == "schema.json" else word for word in words)
+    assert (await run(*tandem("generate", "Hi", *words, "--address", gateway.address))).code == 0
+    sampling = gateway.sequential.requests[0].sampling
+    assert sampling.WhichOneof("constraint") == kind
+    assert getattr(sampling, kind) == value
+
+
+async def test_generate_takes_one_constraint(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "Hi", "--regex", "a", "--choice", "b", "--address", gateway.address))
+    assert ended.code != 0
+    assert "regex and choice: give one of them" in ended.err
+
+
+async def test_generate_ends_with_130_on_ctrl_c_and_cancels(gateway: FakeGateway) -> None:
+    gateway.sequential.hold.clear()
+    async with asyncio.timeout(30), started(*tandem("generate", "Hi", "--address", gateway.address)) as process:
+        assert process.stdout is not None
+        assert await process.stdout.read(5) == b"Hello"
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
+        await gateway.sequential.cancelled.wait()
+        assert process.stderr is not None
+        assert b"Traceback" not in await process.stderr.read()
+
+
+async def test_no_gateway_is_said_in_one_line() -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    for words in (["generate", "Hi"], ["sample"], ["score", "Hi"], ["race"]):
+        ended = await run(*tandem(*words, "--address", address))
+        assert ended.code == 1
+        assert ended.err == f"error: no Tandem gateway at {address}; start one with `tandem up`\n"
+
+
+async def test_the_server_s_refusal_is_shown(gateway: FakeGateway) -> None:
+    gateway.sequential.error = InvalidArgument("sampling.top_p", 0.0, "above 0 to 1")
+    ended = await run(*tandem("generate", "Hi", "--top-p", "0", "--address", gateway.address))
+    assert (ended.code, ended.err) == (1, "error: sampling.top_p: 0.0 is not accepted; accepted: above 0 to 1\n")
+
+
+async def test_sample_writes_a_grid(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "grid.png"
+    words = ("sample", "--count", "4", "--label", "Bag", "--seed", "9", "--truncation", "0.5", "--out", str(file))
+    ended = await run(*tandem(*words, "--address", gateway.address))
+    assert (ended.code, ended.out) == (0, f"{file}\n")
+    assert "4 images" in ended.err
+    assert "compute 4 ms" in ended.err
+    request = gateway.parallel.requests[0]
+    assert (list(request.labels), request.seed, request.truncation) == ([1], 9, 0.5)
+    with Image.open(file) as grid:
+        assert (grid.size, grid.getpixel((0, 0)), grid.getpixel((9, 9))) == ((10, 10), 9, 12)
+
+
+@pytest.mark.parametrize(("name", "found"), [("a.jpg", "JPEG"), ("a.webp", "WEBP"), ("A.PNG", "PNG")])
+async def test_the_name_of_the_file_says_the_format(
+    gateway: FakeGateway, tmp_path: Path, name: str, found: str
+) -> None:
+    ended = await run(*tandem("sample", "--count", "1", "--out", str(tmp_path / name), "--address", gateway.address))
+    assert (ended.code, ended.out) == (0, f"{tmp_path / name}\n")
+    assert "1 image in " in ended.err
+    with Image.open(tmp_path / name) as picture:
+        assert picture.format == found
+
+
+@pytest.mark.parametrize("command", [("sample",), ("generate", "--label", "1")])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.gif", "must end in one of .png"), ("/none/there/a.png", "there is no folder /none/there")],
+)
+async def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    gateway: FakeGateway, command: tuple[str, ...], name: str, expected: str
+) -> None:
+    ended = await run(*tandem(*command, "--out", name, "--address", gateway.address))
+    assert ended.code == 2
+    assert expected in " ".join(ended.err.split())
+    assert gateway.parallel.requests == []
+    assert gateway.sequential.requests == []
+
+
+async def test_a_model_of_the_other_paradigm_is_sent_to_the_right_command(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("sample", "--model", "fake-text", "--address", gateway.address))
+    expected = "error: fake-text is a sequential model; use `tandem generate --model fake-text`\n"
+    assert (ended.code, ended.err) == (1, expected)
+
+
+async def test_sample_names_the_classes_there_are(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("sample", "--label", "hat", "--address", gateway.address))
+    assert ended.code == 2
+    for word in ("--label", "hat", "sneaker", "coat"):
+        assert word in ended.err
+
+
+async def test_score_prints_the_figures(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("score", "ab", "--tokens", "--address", gateway.address))
+    assert ended.code == 0
+    assert "'b'" in ended.out
+    assert "-1.5000 nats over 1 tokens" in ended.out
+    assert "bits per token  2.0000" in ended.out
+    assert "perplexity      4" in ended.out
+
+
+async def test_generate_draws_the_class_that_is_named(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "picture.png"
+    words = ("generate", "--label", "Bag", "--seed", "3", "--partial", "-v", "--out", str(file))
+    ended = await run(*tandem(*words, "--address", gateway.address))
+    assert (ended.code, ended.out) == (0, f"{file}\n")
+    for part in ("4 tokens", "first token", "decode 20 ms", "encode", "seed 7"):
+        assert part in ended.err
+    (request,) = gateway.sequential.requests
+    assert (request.model, request.class_label, request.partial_images) == ("fake-image", 1, True)
+    assert request.sampling.seed == 3
+    with Image.open(file) as picture:
+        assert (picture.size, picture.getpixel((0, 0))) == ((4, 4), 4)
+
+
+async def test_generate_draws_several(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "picture.png"
+    words = ("generate", "--label", "2", "--n", "3", "--max-tokens", "2", "--logprobs", "--out", str(file))
+    ended = await run(*tandem(*words, "--address", gateway.address))
+    assert ended.code == 0, ended.err
+    assert len(ended.out.splitlines()) == 6 + 1
+    with Image.open(file) as picture:
+        assert picture.size == (10, 10)
+    assert not gateway.sequential.requests[0].partial_images
+
+
+async def test_generate_names_the_classes_and_models_there_are(gateway: FakeGateway) -> None:
+    ended = await run(*tandem("generate", "--label", "hat", "--address", gateway.address))
+    assert ended.code == 2
+    for word in ("--label", "hat", "sneaker", "coat"):
+        assert word in ended.err
+    ended = await run(*tandem("generate", "--label", "bag", "--model", "fake-text", "--address", gateway.address))
+    assert ended.code == 2
+    assert "fake-image" in ended.err
+
+
+async def test_score_of_a_picture(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "picture.png"
+    Image.new("RGB", (4, 4), (9, 9, 9)).save(file)
+    words = ("score", "--image", str(file), "--label", "coat", "--tokens")
+    ended = await run(*tandem(*words, "--address", gateway.address))
+    assert ended.code == 0, ended.err
+    assert "#1" in ended.out
+    assert "-1.5000 nats over 1 tokens (given the class)" in ended.out
+    content = gateway.sequential.scored[0].images
+    assert (list(content.images.shape), content.images.data, list(content.labels)) == ([1, 4, 4, 1], b"\x09" * 16, [2])
+
+
+async def test_race_asks_for_the_same_picture_in_four_ways(gateway: FakeGateway, tmp_path: Path) -> None:
+    file = tmp_path / "race.json"
+    ended = await run(*tandem("race", "--rounds", "12", "--json", str(file), "--address", gateway.address))
+    document = json.loads(file.read_text())
+    assert_all_went_well(ended, document)
+    for part in ("One 4x4 image of a class", "fake-gan (parallel)", "first output p50", "whole image p50", "12, 0"):
+        assert part in ended.out
+    assert "Control: held against itself" in " ".join(ended.out.split())
+    assert f"audited itself in each of {document['audits']['num_runs']} runs" in ended.err.replace("\n", " ")
+    assert without_control_characters(ended.out + ended.err)
+    assert document["kind"] == "comparison"
+    assert [way["codes"] for way in document["ways"]] == [{"OK": 12}] * 4
+    assert {contrast["ratio"]["count"] for contrast in document["contrasts"]} == {12}
+    warm_up = 3 * 5
+    classes = [request.class_label for request in gateway.sequential.requests][warm_up:]
+    # Each round has one class, asked for streamed, unary, and unary again; three rounds have every class.
+    assert all(sorted(classes[start : start + 9]) == [0, 0, 0, 1, 1, 1, 2, 2, 2] for start in range(0, 36, 9))
+    # A run in which the machine was too busy to send in time is repeated, with other seeds.
+    assert len({request.sampling.seed for request in gateway.sequential.requests}) >= warm_up + 36
+
+
+async def test_race_fails_when_a_model_does(gateway: FakeGateway, tmp_path: Path) -> None:
+    gateway.sequential.error = ResourceExhausted("queue", 1, 0.1)
+    file = tmp_path / "race.json"
+    ended = await run(*tandem("race", "--json", str(file), "--address", gateway.address))
+    assert ended.code == 1
+    assert "PARTIAL" in ended.out
+    assert "3 rounds in a row had requests that failed" in ended.err
+    document = json.loads(file.read_text())
+    assert document["is_partial"]
+    assert document["ways"][0]["codes"] == {"RESOURCE_EXHAUSTED": 3}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["genrate"], "Did you mean 'generate'"),
+        (["generate", "Hi", "--temperature", "11"], "--temperature"),
+        (["sample", "--count", "0"], "--count"),
+        (["up", "--port", "70000"], "--port"),
+        (["generate", "Hi", "--raw", "--system", "x"], "--system"),
+        (["generate"], "PROMPT"),
+        (["generate", "Hi", "--label", "bag"], "--label"),
+        (["generate", "--label", "bag", "--raw"], "--label"),
+        (["generate", "Hi", "--n", "0"], "--n"),
+        (["score"], "TEXT"),
+        (["score", "Hi", "--label", "bag"], "--label"),
+        (["score", "--image", "no/such/file.png"], "--image"),
+    ],
+)
+async def test_wrong_words_are_named(words: list[str], expected: str) -> None:
+    ended = await run(*tandem(*words))
+    assert ended.code == 2
+    assert expected in ended.err
+
+
+async def test_help_lists_every_command() -> None:
+    ended = await run(*tandem("--help"))
+    assert ended.code == 0
+    for command in ("up", "demo", "generate", "sample", "score", "race", "doctor", "models"):
+        assert f" {command} " in ended.out
+    assert without_control_characters(ended.out)

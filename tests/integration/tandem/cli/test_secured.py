@@ -1,0 +1,165 @@
+"""Clients and commands before a gateway that wants mutual TLS and an API key: with all, and with each thing missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL
+from tandem.client import (
+    AsyncTandemClient,
+    Credentials,
+    HandshakeFailed,
+    NotReachable,
+    TandemClient,
+    TandemRpcError,
+    Unauthenticated,
+)
+from tests.certificates import Authority
+from tests.integration.gateway.callers import SECRET, keys_file
+from tests.integration.gateway.fakes import running_gateway, serving
+from tests.integration.tandem.cli.commands import Ended, run, tandem
+from tests.integration.tandem.fakes import FakeParallel, FakeSequential
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A gateway's address, what opens it, and a CA that has nothing to do with it."""
+
+    address: str
+    credentials: Credentials
+    other: Authority
+
+
+@pytest.fixture
+async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
+    ours = Authority(tmp_path, "ours")
+    server, client = ours.server(mutual=True), ours.issue("client")
+    settings = {
+        "tls_cert": server.identity.cert,
+        "tls_key": server.identity.key,
+        "tls_client_ca": server.client_ca,
+        "api_keys_file": keys_file(tmp_path),
+    }
+    async with (
+        serving(SEQUENTIAL, FakeSequential()) as text,
+        serving(PARALLEL, FakeParallel()) as images,
+        running_gateway([text], [images], **settings) as running,
+    ):
+        await running.until_replicas_serve(SEQUENTIAL, 1)
+        await running.until_replicas_serve(PARALLEL, 1)
+        credentials = Credentials(ours.ca, client.cert, client.key, SECRET)
+        yield Secured(f"127.0.0.1:{running.gateway.server.port}", credentials, Authority(tmp_path, "other"))
+
+
+def lacking(secured: Secured, what: str) -> Credentials:
+    good = secured.credentials
+    stranger = secured.other.issue("stranger")
+    return {
+        "TLS": Credentials(api_key=SECRET),
+        "the CA": replace(good, ca=secured.other.ca),
+        "a certificate": replace(good, cert=None, key=None),
+        "a certificate that is known": replace(good, cert=stranger.cert, key=stranger.key),
+        "a key": replace(good, api_key=None),
+        "a key that is known": replace(good, api_key="tdm_wrong"),
+    }[what]
+
+
+LACKING = {
+    # what is missing: the error, what it says
+    "TLS": (HandshakeFailed, "closed the connection at once: it may want TLS"),
+    "the CA": (HandshakeFailed, "shows a certificate that is out of date, or not signed by the trusted CA"),
+    "a certificate": (HandshakeFailed, "or a client's certificate that it trusts"),
+    "a certificate that is known": (HandshakeFailed, "or a client's certificate that it trusts"),
+    "a key": (Unauthenticated, "an API key is needed"),
+    "a key that is known": (Unauthenticated, "an API key is needed"),
+}
+
+
+def check(caught: TandemRpcError, what: str) -> None:
+    kind, text = LACKING[what]
+    assert type(caught) is kind
+    assert text in caught.message
+    assert not isinstance(caught, NotReachable)
+    assert "\n" not in caught.message
+
+
+async def test_asyncio_client_with_all(secured: Secured) -> None:
+    async with AsyncTandemClient(secured.address, secured.credentials) as client:
+        assert len(await client.sample(2)) == 2
+        assert [len(part) async for part in client.sample_stream(2)]
+        assert [chunk async for chunk in client.generate("x")]
+        assert (await client.complete("x")).choices
+        assert await client.score("ab")
+        assert (await client.list_models()).parallel
+
+
+@pytest.mark.parametrize("what", LACKING)
+async def test_asyncio_client_without(secured: Secured, what: str) -> None:
+    async with AsyncTandemClient(secured.address, lacking(secured, what)) as client:
+        for call in (client.sample(1, timeout_seconds=10), client.generate("x", timeout_seconds=10).__anext__()):
+            with pytest.raises(TandemRpcError) as caught:
+                await call
+            check(caught.value, what)
+
+
+async def test_synchronous_client(secured: Secured) -> None:
+    def use() -> None:
+        with TandemClient(secured.address, secured.credentials) as client:
+            assert len(client.sample(2)) == 2
+            assert list(client.sample_stream(2))
+            assert list(client.generate("x"))
+            assert client.list_models().parallel
+        for what in LACKING:
+            with TandemClient(secured.address, lacking(secured, what)) as client:
+                with pytest.raises(TandemRpcError) as caught:
+                    client.sample(1, timeout_seconds=10)
+                check(caught.value, what)
+
+    await asyncio.to_thread(use)
+
+
+def variables(credentials: Credentials) -> dict[str, str]:
+    named = {
+        "TANDEM_CLIENT_CA": credentials.ca,
+        "TANDEM_CLIENT_CERT": credentials.cert,
+        "TANDEM_CLIENT_KEY": credentials.key,
+        "TANDEM_API_KEY": credentials.api_key,
+    }
+    return {name: str(value) for name, value in named.items() if value is not None}
+
+
+async def command(secured: Secured, credentials: Credentials, folder: Path, *words: str) -> Ended:
+    return await run(*tandem(*words, "--address", secured.address), folder=folder, variables=variables(credentials))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("generate", "x"),
+        ("sample", "--count", "2"),
+        ("score", "ab"),
+        ("bench", "run", "--concurrency", "2", "--requests", "20", "--warm-up", "0"),
+    ],
+    ids=lambda words: words[0],
+)
+async def test_commands_take_it_from_the_environment(secured: Secured, tmp_path: Path, words: tuple[str, ...]) -> None:
+    ended = await command(secured, secured.credentials, tmp_path, *words)
+    # A busy machine makes the sender in Python late, which says nothing of credentials.
+    if "INVALID: the load generator was not good enough" not in ended.err:
+        assert (ended.code, "error" in ended.err) == (0, False), ended.err
+    assert SECRET not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("what", LACKING)
+async def test_a_command_says_in_one_line_what_is_missing(secured: Secured, tmp_path: Path, what: str) -> None:
+    ended = await command(secured, lacking(secured, what), tmp_path, "sample")
+    assert ended.code == 1
+    [line] = ended.err.splitlines()
+    expected = "wants an API key that it knows; put it into TANDEM_API_KEY" if "key" in what else LACKING[what][1]
+    assert line.startswith(f"error: {secured.address} ")
+    assert expected in line

@@ -1,0 +1,113 @@
+"""Client and commands through the real gateway, with scripted backends: nothing is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InvalidArgument, ResourceExhausted
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL
+from tandem import client as tandem_client
+from tandem.client import AsyncTandemClient
+from tests.integration.gateway.fakes import running_gateway, serving
+from tests.integration.tandem.cli.commands import assert_all_went_well, run, tandem
+from tests.integration.tandem.fakes import FakeParallel, FakeSequential
+
+
+@dataclass(frozen=True)
+class Tandem:
+    """A real gateway and the two models behind it."""
+
+    address: str
+    sequential: FakeSequential
+    parallel: FakeParallel
+
+
+@pytest.fixture
+async def whole() -> AsyncIterator[Tandem]:
+    sequential, parallel = FakeSequential(), FakeParallel()
+    async with (
+        serving(SEQUENTIAL, sequential) as text,
+        serving(PARALLEL, parallel) as images,
+        running_gateway([text], [images]) as running,
+    ):
+        await running.until(serving=True)
+        yield Tandem(f"127.0.0.1:{running.gateway.server.port}", sequential, parallel)
+
+
+@pytest.fixture
+async def client(whole: Tandem) -> AsyncIterator[AsyncTandemClient]:
+    async with AsyncTandemClient(whole.address) as client:
+        yield client
+
+
+async def test_the_backends_account_comes_with_every_reply(client: AsyncTandemClient) -> None:
+    async with client.generate("x") as generation:
+        chunks = [chunk async for chunk in generation]
+    assert [chunk.text for chunk in chunks] == ["Hello", " wör", "ld", "!", ""]
+    completion, score, images = await client.complete("x"), await client.score("ab"), await client.sample(2)
+    (image_score, _) = await client.score_images(images)
+    told = [chunks[-1].timings, completion.timings, score.timings, image_score.timings, images.timings]
+    assert [(each.decode_seconds, each.compute_seconds) for each in told if each] == [
+        (0.02, 0.0),
+        (0.02, 0.0),
+        (0.5, 0.0),
+        (0.5, 0.0),
+        (0.0, 0.004),
+    ]
+
+
+async def test_many_callers_each_get_their_own(client: AsyncTandemClient) -> None:
+    images = await asyncio.gather(*(client.sample(1, seed=seed) for seed in range(50)))
+    assert [int(each.pixels[0, 0, 0, 0]) for each in images] == list(range(50))
+
+
+async def test_refusals_keep_their_details(client: AsyncTandemClient, whole: Tandem) -> None:
+    whole.sequential.error = InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
+    with pytest.raises(tandem_client.InvalidArgument) as refused:
+        await client.complete("x")
+    assert [violation.field for violation in refused.value.violations] == ["sampling.top_p"]
+    whole.sequential.error = ResourceExhausted("the queue", 4, 0.25)
+    with pytest.raises(tandem_client.ResourceExhausted) as full:
+        await client.complete("x")
+    assert full.value.retry_after_seconds == 0.25
+    whole.sequential.error = RuntimeError("a secret")
+    with pytest.raises(tandem_client.Internal) as failed:
+        await client.complete("x")
+    assert "secret" not in str(failed.value)
+    with pytest.raises(tandem_client.NotFound, match="there are: fake-gan"):
+        await client.sample(model="../../x")
+
+
+async def test_leaving_a_stream_reaches_the_backend(client: AsyncTandemClient, whole: Tandem) -> None:
+    whole.sequential.hold.clear()
+    async with asyncio.timeout(20), client.generate("x") as generation:
+        assert (await anext(generation)).text == "Hello"
+        generation.cancel()
+        await whole.sequential.cancelled.wait()
+
+
+async def test_a_backend_that_is_away_is_not_a_missing_gateway(whole: Tandem) -> None:
+    async with serving(SEQUENTIAL, FakeSequential()) as text, running_gateway([text], []) as running:
+        ended = await run(*tandem("sample", "--address", f"127.0.0.1:{running.gateway.server.port}"))
+    assert ended.code == 1
+    assert ended.err.startswith("error: ")
+    assert "no Tandem gateway" not in ended.err
+
+
+async def test_what_a_race_waited_outside_the_backends_is_the_residual(whole: Tandem, tmp_path: Path) -> None:
+    file = tmp_path / "race.json"
+    ended = await run(*tandem("race", "--rounds", "6", "--json", str(file), "--address", whole.address))
+    document = json.loads(file.read_text())
+    assert_all_went_well(ended, document)
+    told = {way["name"]: way["alone"]["phases"] for way in document["ways"]}
+    assert len(told) == 4
+    for phases in told.values():
+        seconds = {name: part["mean_seconds"] for name, part in phases["parts"].items()}
+        assert "gateway" not in seconds
+        assert sum(seconds.values()) == pytest.approx(phases["latency_mean_seconds"])

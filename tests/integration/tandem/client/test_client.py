@@ -1,0 +1,284 @@
+"""Both clients against a fake gateway: the same calls, the same values, the same errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable
+from tandem import client as tandem
+from tandem.cli.servers.ports import free_ports
+from tandem.client import AsyncTandemClient, ClassLabel, Message, TandemClient
+from tandem.common.v1 import images_pb2
+from tests.integration.tandem.fakes import FakeGateway
+
+Caller = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+def call(request: pytest.FixtureRequest, gateway: FakeGateway) -> Caller:
+    """Call a method of either client by name; streams come back as lists."""
+
+    async def call_async(method: str, *arguments: Any, **options: Any) -> Any:
+        async with AsyncTandemClient(gateway.address) as client:
+            result = getattr(client, method)(*arguments, **options)
+            return [item async for item in result] if hasattr(result, "__aiter__") else await result
+
+    def call_sync(method: str, *arguments: Any, **options: Any) -> Any:
+        with TandemClient(gateway.address) as client:
+            result = getattr(client, method)(*arguments, **options)
+            return list(result) if hasattr(result, "__next__") else result
+
+    async def call_in_thread(method: str, *arguments: Any, **options: Any) -> Any:
+        return await asyncio.to_thread(call_sync, method, *arguments, **options)
+
+    return call_async if request.param == "asyncio" else call_in_thread
+
+
+async def test_generate_streams_chunks(call: Caller) -> None:
+    chunks = await call("generate", "Hi", max_tokens=3)
+    assert "".join(chunk.text for chunk in chunks) == "Hello wörld"
+    assert [chunk.token_ids for chunk in chunks] == [(0,), (1,), (2,), ()]
+    assert chunks[-1].finish_reason == "length"
+    assert chunks[-1].usage == tandem.Usage(3, 0, 3, 7)
+    assert chunks[-1].timings.decode_seconds == 0.02
+
+
+async def test_complete_puts_choices_together(call: Caller) -> None:
+    completion = await call("complete", "Hi", n=2, logprobs=True, top_logprobs=1)
+    assert [choice.text for choice in completion.choices] == ["Hello wörld!"] * 2
+    assert completion.text == "Hello wörld!"
+    assert completion.choices[0].logprobs[0].alternatives[0].token == b"other0"
+    assert completion.usage.output_tokens == 8
+
+
+async def test_every_option_arrives(call: Caller, gateway: FakeGateway) -> None:
+    options = {
+        "max_tokens": 1,
+        "temperature": 0.0,
+        "top_k": 5,
+        "top_p": 0.5,
+        "min_p": 0.25,
+        "repetition_penalty": 1.5,
+        "presence_penalty": 0.5,
+        "frequency_penalty": -0.5,
+        "seed": 2**64 - 1,
+        "min_tokens": 1,
+        "ignore_eos": True,
+        "n": 2,
+    }
+    await call("generate", [5, 6], **options, stop=["a", "b"], stop_token_ids=[3], logit_bias={4: -100.0})
+    request = gateway.sequential.requests[0]
+    assert list(request.tokens.ids) == [5, 6]
+    assert {name: getattr(request.sampling, name) for name in options} == options
+    assert request.sampling.HasField("temperature")
+    assert list(request.sampling.stop) == ["a", "b"]
+    assert dict(request.sampling.logit_bias) == {4: -100.0}
+
+
+async def test_a_conversation_arrives(call: Caller, gateway: FakeGateway) -> None:
+    await call("complete", [Message("system", "Be short."), Message("user", "Hi")])
+    messages = gateway.sequential.requests[0].chat.messages
+    assert [(message.role, message.content) for message in messages] == [("system", "Be short."), ("user", "Hi")]
+
+
+async def test_score(call: Caller) -> None:
+    score = await call("score", "ab")
+    assert (score.total_logprob, score.bits_per_token) == (-1.5, 2.0)
+    assert score.tokens[0].token == b"b"
+
+
+@pytest.mark.parametrize("contents", [["ab", "cd", "ef"], [[1, 2], [3, 4], [5, 6]]])
+async def test_score_many_keeps_the_order(call: Caller, contents: Any) -> None:
+    scores = await call("score_many", contents)
+    assert [score.total_logprob for score in scores] == [-1.5, -2.5, -3.5]
+    assert all(score.timings.decode_seconds == 0.5 for score in scores)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (2, 4, 4, 1)])
+async def test_score_images(call: Caller, gateway: FakeGateway, shape: tuple[int, ...]) -> None:
+    scores = await call("score_images", np.full(shape, 7, np.uint8), [0, 2])
+    assert [score.total_logprob for score in scores] == [-1.5, -2.5]
+    content = gateway.sequential.scored[0].images
+    assert (list(content.images.shape), list(content.labels)) == ([2, 4, 4, 1], [0, 2])
+    assert content.images.data == bytes([7]) * 32
+
+
+async def test_images_bring_their_labels_to_be_scored(call: Caller, gateway: FakeGateway) -> None:
+    images = await call("sample", 2, labels=1, seed=3)
+    assert len(await call("score_images", images)) == 2
+    assert list(gateway.sequential.scored[0].images.labels) == [1, 1]
+
+
+async def test_a_picture_grows(call: Caller, gateway: FakeGateway) -> None:
+    options = {"partial_images": True, "image_encoding": "uint8", "model": "fake-image"}
+    chunks = await call("generate", ClassLabel(2), max_tokens=4, **options)
+    assert [chunk.image.pixels[0, 0, 0, 0] for chunk in chunks] == [1, 2, 3, 4, 4]
+    assert [chunk.text for chunk in chunks] == [""] * 5
+    request = gateway.sequential.requests[0]
+    assert (request.class_label, request.partial_images, request.model) == (2, True, "fake-image")
+    assert request.image_encoding == images_pb2.ENCODING_RAW_UINT8
+
+
+async def test_the_pictures_of_all_choices_come_together(call: Caller) -> None:
+    completion = await call("complete", ClassLabel(0), n=3, max_tokens=4)
+    assert completion.images.shape == (3, 4, 4, 1)
+    assert completion.images.to_grid().size == (10, 10)
+    assert completion.choices[1].image.pixels.shape == (1, 4, 4, 1)
+    assert (await call("complete", "Hi")).images is None
+
+
+@pytest.mark.parametrize("encoding", ["uint8", "png"])
+async def test_sample_returns_pixels(call: Caller, encoding: str) -> None:
+    images = await call("sample", 3, labels=2, seed=10, encoding=encoding)
+    assert images.pixels.shape == (3, 4, 4, 1)
+    assert images.pixels[:, 0, 0, 0].tolist() == [10, 11, 12]
+    assert (images.labels, images.seed) == ((2, 2, 2), 10)
+    assert images.timings.compute_seconds == 0.004
+
+
+async def test_sample_stream_returns_parts_in_order(call: Caller) -> None:
+    parts = await call("sample_stream", 5, images_per_message=2, seed=1)
+    assert [part.first_index for part in parts] == [0, 2, 4]
+    assert [len(part) for part in parts] == [2, 2, 1]
+
+
+async def test_sample_that_fits_no_reply_comes_as_a_stream(call: Caller, gateway: FakeGateway) -> None:
+    gateway.parallel.max_reply_images = 4
+    images = await call("sample", 5, labels=2, seed=10, timeout_seconds=30)
+    assert images.pixels[:, 0, 0, 0].tolist() == [10, 11, 12, 13, 14]
+    assert (images.labels, images.seed, images.first_index) == ((2,) * 5, 10, 0)
+    refused, streamed = gateway.parallel.requests
+    assert streamed.sample == refused
+    assert not streamed.HasField("images_per_message")
+
+
+async def test_latents_arrive(call: Caller, gateway: FakeGateway) -> None:
+    await call("sample", 2, latents=np.array([[1, 2], [3, 4]], np.float32), truncation=0.5)
+    request = gateway.parallel.requests[0]
+    assert list(request.latents.values) == [1, 2, 3, 4]
+    assert request.truncation == 0.5
+    assert request.WhichOneof("source") == "latents"
+
+
+async def test_discriminate_takes_what_sample_gave(call: Caller, gateway: FakeGateway) -> None:
+    images = await call("sample", 2, labels=1, seed=3)
+    verdict = await call("discriminate", images)
+    assert verdict.scores.tolist() == [0, 1]
+    assert verdict.features.shape == (2, 2)
+    request = gateway.parallel.requests[-1]
+    assert (list(request.labels), request.images.encoding) == ([1, 1], images_pb2.ENCODING_RAW_UINT8)
+
+
+async def test_list_models(call: Caller) -> None:
+    models = await call("list_models")
+    assert [model.name for model in models.sequential] == ["fake-text", "fake-image"]
+    assert models.sequential[1].class_names == models.parallel[0].class_names
+    assert (models.sequential[1].image_shape, models.sequential[0].image_shape) == ((4, 4, 1), ())
+    assert models.parallel[0].class_names == ("sneaker", "bag", "coat")
+    assert models.parallel[0].image_shape == (4, 4, 1)
+
+
+async def test_invalid_argument_names_the_field(call: Caller, gateway: FakeGateway) -> None:
+    gateway.sequential.error = InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
+    with pytest.raises(tandem.InvalidArgument, match=r"top_p: 2\.0") as caught:
+        await call("complete", "Hi")
+    assert caught.value.code == "INVALID_ARGUMENT"
+    assert caught.value.violations[0].field == "sampling.top_p"
+
+
+async def test_a_full_queue_says_when_to_come_back(call: Caller, gateway: FakeGateway) -> None:
+    gateway.sequential.error = ResourceExhausted("queue", 4, 0.25)
+    with pytest.raises(tandem.ResourceExhausted) as caught:
+        await call("score", "ab")
+    assert caught.value.retry_after_seconds == 0.25
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(Unavailable("gone"), tandem.Unavailable), (Internal(), tandem.Internal)]
+)
+async def test_other_errors_are_typed(call: Caller, gateway: FakeGateway, error: Exception, expected: type) -> None:
+    gateway.sequential.error = error
+    with pytest.raises(expected) as caught:
+        await call("generate", "Hi")
+    assert type(caught.value) is expected
+
+
+async def test_an_unknown_model_is_not_found(call: Caller) -> None:
+    with pytest.raises(tandem.NotFound, match="fake-gan"):
+        await call("sample", 1, model="other")
+
+
+async def test_the_deadline_holds(call: Caller, gateway: FakeGateway) -> None:
+    gateway.sequential.hold.clear()
+    with pytest.raises(tandem.DeadlineExceeded):
+        await call("complete", "Hi", timeout_seconds=0.2)
+    await gateway.sequential.cancelled.wait()
+
+
+async def test_nobody_at_the_address() -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    async with AsyncTandemClient(address) as client:
+        with pytest.raises(tandem.NotReachable, match=address):
+            await client.score("ab")
+    with TandemClient(address) as blocking, pytest.raises(tandem.NotReachable, match=address):
+        await asyncio.to_thread(blocking.score, "ab")
+
+
+async def test_leaving_an_async_generation_cancels_it(gateway: FakeGateway) -> None:
+    gateway.sequential.hold.clear()
+    async with AsyncTandemClient(gateway.address) as client:
+        async with client.generate("Hi") as generation:
+            assert (await anext(generation)).text == "Hello"
+        await gateway.sequential.cancelled.wait()
+        with pytest.raises(tandem.Cancelled):
+            await anext(generation)
+
+
+async def test_cancelling_the_task_cancels_the_call(gateway: FakeGateway) -> None:
+    gateway.sequential.hold.clear()
+    async with AsyncTandemClient(gateway.address) as client:
+        task = asyncio.create_task(client.complete("Hi"))
+        await gateway.sequential.holding.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await gateway.sequential.cancelled.wait()
+
+
+async def test_leaving_a_generation_cancels_it(gateway: FakeGateway) -> None:
+    gateway.sequential.hold.clear()
+
+    def take_one() -> str:
+        with TandemClient(gateway.address) as client, client.generate("Hi") as generation:
+            return next(generation).text
+
+    assert await asyncio.to_thread(take_one) == "Hello"
+    await gateway.sequential.cancelled.wait()
+
+
+async def test_closing_a_sample_stream_stops_it(gateway: FakeGateway) -> None:
+    def take_one() -> int:
+        with TandemClient(gateway.address) as client:
+            parts = client.sample_stream(100_000, images_per_message=1)
+            return len(next(iter(parts)))
+
+    assert await asyncio.to_thread(take_one) == 1
+    await gateway.parallel.stream_closed.wait()
+
+
+async def test_no_message_type_leaks(gateway: FakeGateway) -> None:
+    async with AsyncTandemClient(gateway.address) as client:
+        results = [await client.sample(1), await client.complete("Hi"), (await client.list_models()).parallel[0]]
+    for result in results:
+        for value in vars(result).values():
+            assert not type(value).__module__.startswith(("google", "tandem.ar", "tandem.gan", "tandem.common"))
+
+
+def test_the_clients_have_the_same_methods() -> None:
+    public = [{name for name in vars(each) if not name.startswith("_")} for each in (TandemClient, AsyncTandemClient)]
+    assert public[0] == public[1]

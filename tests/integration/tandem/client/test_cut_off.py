@@ -1,0 +1,88 @@
+"""A backend that is killed in the middle of its replies: what its callers are told, whatever they called with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+
+from tandem.client import AsyncTandemClient, TandemClient, Unavailable
+from tests.integration.gateway.fakes import GENERATE, RunningGateway, running_gateway
+from tests.integration.tandem.client.mortal import mortal_backends
+
+MANY = 50_000
+CUT_OFF = "UNAVAILABLE: the reply was cut off before its end, as when the backend goes away"
+Began = Callable[[], object]
+
+
+def read_text(address: str, began: Began) -> None:
+    with TandemClient(address) as client, client.generate("x", max_tokens=MANY) as generation:
+        for _ in generation:
+            began()
+
+
+def read_images(address: str, began: Began) -> None:
+    with TandemClient(address) as client:
+        for _ in client.sample_stream(MANY, images_per_message=1):
+            began()
+
+
+async def read_text_async(address: str, began: Began) -> None:
+    async with AsyncTandemClient(address) as client, client.generate("x", max_tokens=MANY) as generation:
+        async for _ in generation:
+            began()
+
+
+async def read_images_async(address: str, began: Began) -> None:
+    async with AsyncTandemClient(address) as client:
+        async for _ in client.sample_stream(MANY, images_per_message=1):
+            began()
+
+
+@pytest.fixture
+async def whole() -> AsyncIterator[tuple[RunningGateway, Process]]:
+    """A gateway, and the one process behind it."""
+    async with (
+        mortal_backends() as (process, target),
+        running_gateway(ar_targets=[target], gan_targets=[target]) as running,
+    ):
+        await running.until(serving=True)
+        yield running, process
+
+
+async def test_both_clients_find_the_backend_unavailable(whole: tuple[RunningGateway, Process]) -> None:
+    running, process = whole
+    address, loop = f"127.0.0.1:{running.gateway.server.port}", asyncio.get_running_loop()
+    begun = [asyncio.Event() for _ in range(4)]
+    began: list[Began] = [lambda event=each: loop.call_soon_threadsafe(event.set) for each in begun]  # type: ignore[misc]
+    calls = [
+        asyncio.create_task(asyncio.to_thread(read_text, address, began[0])),
+        asyncio.create_task(asyncio.to_thread(read_images, address, began[1])),
+        asyncio.create_task(read_text_async(address, began[2])),
+        asyncio.create_task(read_images_async(address, began[3])),
+    ]
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(each.wait() for each in begun))
+        process.kill()
+        errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error) for error in errors] == [Unavailable] * 4
+    assert {str(error) for error in errors} == {CUT_OFF}
+
+
+async def test_over_http_the_last_line_says_so(whole: tuple[RunningGateway, Process]) -> None:
+    running, process = whole
+    message = {"text": "x", "sampling": {"max_tokens": MANY}}
+    async with (
+        httpx.AsyncClient(base_url=running.web_address, timeout=20) as http,
+        http.stream("POST", GENERATE, json=message) as response,
+    ):
+        lines = response.aiter_lines()
+        assert "result" in json.loads(await anext(lines))
+        process.kill()
+        *_, last = [json.loads(line) async for line in lines]
+    assert last["error"]["status"] == "UNAVAILABLE"
+    assert last["error"]["message"] == "the backend went away during the request"

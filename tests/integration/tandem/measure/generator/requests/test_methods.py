@@ -1,0 +1,68 @@
+"""`tandem bench run --method`: any method of a server that is no Tandem, by reflection or by a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tandem.measure.results.files import read_as
+from tandem.measure.results.load import Document
+from tests.integration.tandem.cli.commands import Ended, run, tandem
+from tests.integration.tandem.measure.generator.servers import serving
+
+PROTO = Path(__file__).with_name("strangers.proto")
+
+
+@pytest.fixture(scope="module")
+def stranger():
+    with serving("tests.integration.tandem.measure.generator.requests.stranger") as server:
+        yield server.address
+
+
+async def called(address: str, tmp_path: Path, method: str, data: object, *words: str) -> Ended:
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps(data))
+    flags = ("--rate", "100", "--requests", "40", "--warm-up", "0", "--json", str(tmp_path / "run.json"))
+    return await run(
+        *tandem("bench", "run", "--method", method, "--data", str(file), *flags, *words, "--address", address)
+    )
+
+
+@pytest.mark.parametrize("words", [(), ("--proto", str(PROTO))])
+async def test_requests_are_sent_in_turn_and_each_message_is_timed(stranger, tmp_path: Path, words) -> None:
+    """The stranger answers with as many messages as it is asked for."""
+    data = [{"count": 1}, {"count": 4}]
+    ended = await called(stranger, tmp_path, "stranger.v1.Counter/Count", data, *words)
+    document = read_as(tmp_path / "run.json", Document)
+    (stream,) = document.streams
+    assert (stream.fates.ok, stream.num_messages, stream.unit, stream.paradigm) == (40, 100, "message", None), ended.err
+    assert stream.gap is not None
+    assert stream.gap.seconds.count == 60
+    assert "stranger.v1.Counter/Count streamed" in ended.out
+
+
+async def test_a_unary_method_with_a_deadline(stranger, tmp_path: Path) -> None:
+    await called(stranger, tmp_path, "stranger.v1.Counter/Wait,deadline=0.1", [{"count": 0}, {"count": 9}])
+    (stream,) = read_as(tmp_path / "run.json", Document).streams
+    assert (stream.fates.ok, stream.fates.deadline) == (20, 20)
+    assert stream.latency.seconds.max is not None
+    assert stream.latency.seconds.max < 0.1
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "text"),
+    [
+        ("stranger.v1.Counter/Nope", {}, "there are: Count, Sum, Wait"),
+        ("stranger.v1.Nope/Count", {}, "has no service 'stranger.v1.Nope'"),
+        ("stranger.v1.Counter/Sum", {}, "the client streams its requests"),
+        ("stranger.v1.Counter/Count", {"nope": 1}, 'no field named "nope"'),
+        ("stranger.v1.Counter/Count", [], "an empty list"),
+        ("stranger.v1.Counter/Count,tokens=3", {}, "'tokens=3' is not accepted"),
+    ],
+)
+async def test_bad_input_is_named(stranger, tmp_path: Path, method: str, data: object, text: str) -> None:
+    ended = await called(stranger, tmp_path, method, data)
+    assert ended.code == 1
+    assert text in " ".join(ended.err.split())

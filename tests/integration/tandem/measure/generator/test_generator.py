@@ -1,0 +1,101 @@
+"""Processes of the generator stay up: scenarios one after another, what is kept, what is given, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import psutil
+import pytest
+
+from tandem.ar.v1 import ar_pb2
+from tandem.measure.generator.generator import generator
+from tandem.measure.generator.requests.replies import images_by_number, tokens_by_number
+from tandem.measure.results.record import Fate
+from tandem.measure.scenario import ClosedLoop, Scenario
+from tandem.measure.work_text import parse_work
+
+
+def scenario(work: str, **settings: object) -> Scenario:
+    usual = {"load": ClosedLoop(concurrency=2), "num_requests": 10, "warm_up_seconds": 0.0}
+    return Scenario(works=(parse_work(work),), **(usual | settings))  # type: ignore[arg-type]
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children() if "tandem.measure.generator.worker" in child.cmdline()}
+
+
+async def test_scenarios_share_processes_that_end_with_the_generator(backend: str) -> None:
+    async with generator(backend) as source:
+        seen = []
+        for work, processes in (("images", 1), ("text,tokens=3", 2), ("images,streamed,images=2", 1)):
+            outcome = await source.run(scenario(work, num_processes=processes))
+            assert outcome.document.streams[0].fates.ok == 10
+            assert len(outcome.document.audit.processes) == processes
+            seen.append(children())
+        assert seen[0] < seen[1] == seen[2]
+        assert len(seen[1]) == 2
+    assert not children()
+
+
+async def test_replies_are_kept_if_asked_for(backend: str) -> None:
+    async with generator(backend) as source:
+        plain = await source.run(scenario("images"))
+        assert len(plain.record.replies) == 0
+        images = await source.run(scenario("images", keep_replies=True, num_processes=2))
+        found = images_by_number(images.record, ["Sample"])
+        assert sorted(found) == images.record.requests["number"].tolist()
+        assert {pixels.shape for pixels in found.values()} == {(28, 28, 1)}
+        texts = await source.run(scenario("text,tokens=3", keep_replies=True, first_number=50))
+        assert tokens_by_number(texts.record, ["Generate"]) == {number: [1, 1, 1] for number in range(50, 60)}
+
+
+async def test_given_requests_are_sent_in_turn(backend: str) -> None:
+    given = [
+        ar_pb2.GenerateRequest(sampling=ar_pb2.SamplingParams(max_tokens=count)).SerializeToString() for count in (1, 4)
+    ]
+    async with generator(backend) as source:
+        outcome = await source.run(scenario("text"), requests=[given])
+    rows = outcome.record.requests
+    np.testing.assert_array_equal(rows["num_outputs"], np.where(rows["number"] % 2, 4, 1))
+
+
+async def test_a_meter_is_read_before_and_after(backend: str) -> None:
+    instants = []
+
+    async def meter() -> int:
+        instants.append(asyncio.get_running_loop().time())
+        return len(instants)
+
+    async with generator(backend) as source:
+        outcome = await source.run(scenario("images", num_requests=None, duration_seconds=0.2), meter=meter)
+    assert outcome.readings == (1, 2)
+    assert instants[1] - instants[0] >= 0.2
+    assert outcome.cpu_seconds > 0.0
+
+
+async def test_what_is_broken_off_keeps_what_it_has_and_the_next_is_broken_off_at_once(known_delays) -> None:
+    stop = asyncio.Event()
+    server = known_delays({"fixed": 0.05})
+    async with generator(server.address, stop) as source:
+        run = asyncio.create_task(source.run(scenario("images", num_requests=1000)))
+        await server.answered()
+        stop.set()
+        outcome = await run
+        assert outcome.document.problems[0] == "broken off by hand"
+        assert outcome.document.streams[0].fates.ok >= 20
+        after = await source.run(scenario("images", num_requests=1000))
+        assert after.document.is_partial
+        assert after.document.streams[0].fates.ok == 0
+        stop.clear()
+        whole = await source.run(scenario("images"))
+        assert set(whole.record.requests["fate"].tolist()) == {Fate.OK}
+
+
+async def test_a_process_that_dies_is_told_of(backend: str) -> None:
+    async with generator(backend) as source:
+        await source.run(scenario("images"))
+        (pid,) = children()
+        psutil.Process(pid).kill()
+        with pytest.raises(ChildProcessError, match="exit code -9"):
+            await source.run(scenario("images"))

@@ -1,0 +1,75 @@
+"""Through the gateway, of delays that are known: the parts make up the whole, and the gateway measured the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.harness.processes import free_port, serving
+from runtime.histogram import quantile
+from tandem.measure.results.load import StreamResult
+from tests.integration.tandem.measure.generator.servers import Server
+from tests.integration.tandem.measure.generator.test_truth import open_scenario, undisturbed
+
+FAST, SLOW, SHARE_SLOW = 0.5, 1.0, 0.3
+MAX_RESIDUAL = 0.02
+DURATION = "gen_ai_server_request_duration_seconds"
+
+
+async def test_parts_sum_to_the_whole_and_the_gateway_agrees(known_delays: Callable[[dict[str, Any]], Server]) -> None:
+    pages = []
+
+    def start(delays: dict[str, Any]) -> Server:
+        backend, door, page = known_delays(delays), free_port(), free_port()
+        flags = ("--port", str(door), "--http-port", str(page), "--ar-targets", "", "--gan-targets", backend.address)
+        gateways.enter_context(serving("gateway", *flags, port=door))
+        pages.append(f"http://127.0.0.1:{page}/metrics")
+        return Server(f"127.0.0.1:{door}", backend.process)
+
+    with ExitStack() as gateways:
+        outcome = await undisturbed(start, {"bimodal": [FAST, SLOW, SHARE_SLOW]}, open_scenario(40.0, 300))
+        histogram = await counted(pages[-1], 300)
+    (stream,) = outcome.document.streams
+    assert_parts_make_up_the_whole(stream)
+    assert histogram[float("inf")] == stream.fates.ok == 300
+    for share, exact in ((0.5, stream.latency.seconds.p50), (0.9, stream.latency.seconds.p90)):
+        found = quantile(share, histogram)
+        assert found is not None
+        assert exact is not None
+        assert found == pytest.approx(exact, rel=0.1), share
+
+
+async def counted(page: str, count: int) -> dict[float, float]:
+    """Return the histogram once so many requests are in it: the gateway learns of them a moment after their clients."""
+    async with asyncio.timeout(20):
+        while True:
+            histogram = cumulative((await asyncio.to_thread(httpx.get, page)).text)
+            if histogram.get(float("inf"), 0.0) >= count:
+                return histogram
+            await asyncio.sleep(0.1)
+
+
+def assert_parts_make_up_the_whole(stream: StreamResult) -> None:
+    assert stream.phases is not None
+    parts = {name: part.around_p50_seconds or 0.0 for name, part in stream.phases.parts.items()}
+    whole = stream.phases.latency_around_p50_seconds
+    assert whole is not None
+    assert sum(parts.values()) == pytest.approx(whole, rel=1e-6)
+    assert parts["compute"] == pytest.approx(FAST, rel=0.02)
+    assert 0.0 <= parts["residual"] / whole < MAX_RESIDUAL
+
+
+def cumulative(page: str) -> dict[float, float]:
+    """Return the counts of Sample's durations by upper bound."""
+    return {
+        float(sample.labels["le"]): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == f"{DURATION}_bucket" and sample.labels["rpc"] == "Sample"
+    }

@@ -1,0 +1,66 @@
+"""A few steps of the training itself, interrupted and resumed, and the export of what they leave."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from runtime.models import ModelRepository
+from services.ar.settings import ArSettings
+from tandem.ar.v1 import ar_pb2
+from tests.integration.services.ar.conftest import serving
+from training import loop
+from training.set_autoregressive import train
+from training.set_autoregressive.export import export
+from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN, NUM_TOKENS
+from training.tokenizer.networks import NUM_CODES
+
+MODELS = Path(__file__).parents[4] / "models"
+RECIPE = train.Recipe(steps=4, batch_size=4)
+
+
+@pytest.fixture
+def sequences() -> torch.Tensor:
+    source = torch.Generator().manual_seed(0)
+    labels = torch.randint(10, (12, 1), generator=source) + FIRST_CLASS_TOKEN
+    return torch.cat([labels, torch.randint(NUM_CODES, (12, NUM_TOKENS), generator=source)], dim=1)
+
+
+def trained(sequences: torch.Tensor, folder: Path, until: int) -> train.Trainer:
+    """Train up to a step as `main` does, uncompiled, and leave a snapshot."""
+    trainer = train.Trainer(RECIPE, sequences, compiles=False)
+
+    def batches(first_step: int):
+        for step, batch in enumerate(train.batches(RECIPE, sequences, first_step), first_step):
+            if step == until:
+                return
+            yield batch
+
+    loop.train(trainer, batches, folder, loop.Slice(float("inf"), 100))
+    return trainer
+
+
+def test_a_training_that_was_interrupted_ends_where_one_in_one_go_ends(sequences, tmp_path):
+    whole = trained(sequences, tmp_path / "whole", 4)
+    trained(sequences, tmp_path / "parts", 2)
+    resumed = trained(sequences, tmp_path / "parts", 4)
+    assert resumed.step_index == whole.step_index == 4
+    for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+async def test_what_is_served_scores_sequences_as_the_training_does_for_each_number_of_steps(sequences, tmp_path):
+    model = trained(sequences, tmp_path / "run", 4).model
+    folder = tmp_path / "models" / "new"
+    folder.mkdir(parents=True)
+    toml = (MODELS / "fashion-sar/model.toml").read_text().partition("\n[files]")[0]
+    (folder / "model.toml").write_text("".join(line for line in toml.splitlines(True) if "diversity" not in line))
+    export(tmp_path / "run", ModelRepository(MODELS).get("fashion-ar"), folder)
+    settings = ArSettings(models_dir=tmp_path / "models", models=["new"], device="cpu")
+    lists = [ar_pb2.TokenPrompt(ids=row) for row in sequences.tolist()]
+    async with serving(settings) as backend:
+        for steps in (1, 5, 49):
+            request = ar_pb2.ScoreRequest(model="new", tokens=ar_pb2.TokenContent(token_lists=lists), steps=steps)
+            likelihoods = (await backend.stub.Score(request)).likelihoods
+            served = sum(each.bits_per_token for each in likelihoods) / len(likelihoods)
+            assert served == pytest.approx(train.bits_per_token(model, sequences, steps), abs=1e-3)

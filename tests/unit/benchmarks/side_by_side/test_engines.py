@@ -1,0 +1,42 @@
+import argparse
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers.engine import Need
+from benchmarks.side_by_side import engines
+from benchmarks.side_by_side.workloads import WORKLOADS
+
+HOME, GGUF = Path("peers"), Path("model.gguf")
+
+
+@pytest.mark.parametrize("name", [*engines.PEERS, *engines.FURTHER_PEERS])
+def test_every_peer_listens_on_loopback_alone_and_only_where_told(name):
+    command = engines.peer(name, HOME, GGUF).command(Need(8, 2048), 4321)
+    assert command[command.index("--port") + 1] == "4321"
+    if "--host" in command:  # else our own server of it, which binds to loopback
+        assert command[command.index("--host") + 1] == "127.0.0.1"
+
+
+def test_names_differ():
+    names = [engines.peer(name, HOME, GGUF).name for name in (*engines.PEERS, *engines.FURTHER_PEERS)]
+    assert len(set(names)) == len(names)
+
+
+def test_needs_that_differ_only_in_what_a_server_ignores_share_one():
+    vllm = engines.peer("vllm", HOME, GGUF)
+    assert len({vllm.command(work.need, 0) for work in WORKLOADS}) == 1
+    assert len({engines.ours("model", "auto").command(work.need, 0) for work in WORKLOADS}) == 2
+
+
+def test_llama_cpp_has_a_slot_a_request():
+    command = engines.peer("llama-q4_1", HOME, GGUF).command(Need(32, 256), 1)
+    assert command[command.index("-np") + 1] == "32"
+    assert command[command.index("-c") + 1] == str(32 * 256)
+
+
+def test_a_name_that_is_none_is_refused_with_those_that_are():
+    assert engines.some_of(("a", "b"))("b,a") == ["b", "a"]
+    assert engines.some_of(None)("") == []
+    with pytest.raises(argparse.ArgumentTypeError, match="'c': must be one of a, b"):
+        engines.some_of(("a", "b"))("a,c")

@@ -1,0 +1,23 @@
+import random
+
+from benchmarks.side_by_side.held_text import HeldText, paragraphs
+
+PAGE = """<html><body><div class="section"><p class="title">A title</p>
+<div class="para">
+    One <code class="command">apt</code> &amp; two
+    <a id="x" class="indexterm"></a>three.
+</div>
+<pre class="screen">$ apt install</pre>
+<div class="para">Before a list<div class="itemizedlist"><ul><li><div class="para">inside it</div></li></ul></div>and
+after.</div>
+<div class="para"> </div></div></body></html>"""
+
+
+def test_paragraphs_are_prose_without_titles_and_listings():
+    assert paragraphs(PAGE) == ["One apt & two three.", "Before a listand after.", "inside it"]
+
+
+def test_a_passage_is_a_stretch_of_the_text():
+    text = HeldText("", list(range(100)))
+    passage = text.passage(random.Random(3), 10)
+    assert passage == list(range(passage[0], passage[0] + 10))

@@ -1,0 +1,73 @@
+"""What messages carry, counted for every RPC of both services."""
+
+from runtime.rpc.routes import all_routes
+from runtime.rpc.served.trailer import ServedCount
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2, served_pb2, timings_pb2
+from tandem.gan.v1 import gan_pb2
+
+TIMINGS = timings_pb2.Timings(queue_seconds=0.25, total_seconds=1.0)
+IMAGE = images_pb2.ImageBatch(shape=[1, 2, 2, 1])
+
+
+def served(rpc: str, *messages: object) -> served_pb2.Served:
+    count = ServedCount(next(route for route in all_routes() if route.rpc == rpc))
+    for message in messages:
+        count.sent(message)
+    return count.served("tiny", 2.0, 0.5)
+
+
+def test_a_stream_of_tokens() -> None:
+    messages = [ar_pb2.GenerateResponse(text_delta="x"), *(ar_pb2.GenerateResponse(token_ids=[1] * n) for n in (3, 2))]
+    found = served("Generate", *messages, ar_pb2.GenerateResponse(token_ids=[4], timings=TIMINGS))
+    assert (found.outputs, found.first_outputs, found.pictures) == (6, 3, 0)
+    assert found.timings == TIMINGS
+    assert (found.model, found.backend_seconds, found.arrival_wait_seconds) == ("tiny", 2.0, 0.5)
+
+
+def test_the_prompt_is_counted_with_the_last_message_of_a_stream_and_with_a_whole_reply() -> None:
+    usage = ar_pb2.Usage(prompt_tokens=9, cached_tokens=4, output_tokens=1)
+    cut = served("Generate", ar_pb2.GenerateResponse(token_ids=[1]))
+    streamed = served("Generate", ar_pb2.GenerateResponse(usage=usage, timings=TIMINGS))
+    whole = served("Complete", ar_pb2.CompleteResponse(usage=usage, timings=TIMINGS))
+    image = served("Sample", gan_pb2.SampleResponse(images=IMAGE, timings=TIMINGS))
+    found = [(each.input_tokens, each.cached_tokens) for each in (cut, streamed, whole, image)]
+    assert found == [(0, 0), (9, 4), (9, 4), (0, 0)]
+
+
+def test_the_first_output_may_come_later_than_the_first_message() -> None:
+    times = iter([1.0, 1.75])
+    count = ServedCount(next(route for route in all_routes() if route.rpc == "Generate"), lambda: next(times))
+    for fields in ({}, {"text_delta": "x"}, {"token_ids": [1]}, {"token_ids": [2]}):
+        count.sent(ar_pb2.GenerateResponse(**fields))
+    found = count.served("tiny", 2.0, 0.5)
+    assert (found.first_output_delay_seconds, found.first_outputs, found.outputs) == (0.75, 1, 2)
+
+
+def test_a_stream_that_was_cut_has_what_went_out_and_no_timings() -> None:
+    found = served("Generate", ar_pb2.GenerateResponse(token_ids=[1, 2]))
+    assert (found.outputs, found.first_outputs, found.HasField("timings")) == (2, 2, False)
+
+
+def test_pictures_are_counted_besides_their_tokens() -> None:
+    last = ar_pb2.GenerateResponse(token_ids=[1], image=IMAGE, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
+    found = served("Generate", ar_pb2.GenerateResponse(token_ids=[1], image=IMAGE), last, last)
+    assert (found.outputs, found.pictures) == (3, 2)
+
+
+def test_a_whole_reply() -> None:
+    reply = ar_pb2.CompleteResponse(usage=ar_pb2.Usage(output_tokens=7), timings=TIMINGS)
+    found = served("Complete", reply)
+    assert (found.outputs, found.first_outputs, found.timings) == (7, 7, TIMINGS)
+
+
+def test_images() -> None:
+    parts = [gan_pb2.SampleResponse(images=images_pb2.ImageBatch(shape=[n, 2, 2, 1])) for n in (4, 3)]
+    found = served("SampleStream", *(gan_pb2.SampleStreamResponse(part=part) for part in parts))
+    assert (found.outputs, found.first_outputs) == (7, 4)
+    assert served("Sample", parts[1]).outputs == 3
+
+
+def test_calls_that_generate_nothing_and_calls_that_sent_nothing() -> None:
+    assert served("Score", ar_pb2.ScoreResponse(timings=TIMINGS)).outputs == 0
+    assert served("Sample").outputs == 0

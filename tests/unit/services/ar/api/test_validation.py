@@ -1,0 +1,129 @@
+import pytest
+
+from runtime.errors import InvalidArgument
+from runtime.models import ImageSpec
+from services.ar.api.validation import check_prompt, picture_encoding, refuse_picture_options, sampling_params
+from services.ar.engine.sampling_params import SamplingParams
+from tandem.ar.v1 import ar_pb2
+
+
+def check(
+    num_prompt_tokens: int = 10, request: dict | None = None, num_output_tokens: int = 100, **fields: object
+) -> SamplingParams:
+    message = ar_pb2.GenerateRequest(sampling=ar_pb2.SamplingParams(**fields), **(request or {}))
+    return sampling_params(message, num_prompt_tokens, num_output_tokens, max_context_tokens=64)
+
+
+def test_defaults():
+    params = check(seed=5)
+    assert params == SamplingParams(seed=5, max_tokens=54)
+    assert check(num_prompt_tokens=63).max_tokens == 1
+
+
+def test_an_absent_seed_is_drawn():
+    assert check().seed != check().seed
+
+
+def test_zero_is_not_absent():
+    assert check(temperature=0.0).is_greedy
+    assert check(seed=0).seed == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "accepted"),
+    [
+        ({"temperature": float("nan")}, "sampling.temperature", "0 to 10"),
+        ({"temperature": -0.1}, "sampling.temperature", "0 to 10"),
+        ({"top_p": 2.0}, "sampling.top_p", "above 0 to 1"),
+        ({"top_p": 0.0}, "sampling.top_p", "above 0 to 1"),
+        ({"top_k": -1}, "sampling.top_k", "0 to"),
+        ({"min_p": 1.5}, "sampling.min_p", "0 to 1"),
+        ({"repetition_penalty": 0.0}, "sampling.repetition_penalty", "0.01 to 10"),
+        ({"presence_penalty": 3.0}, "sampling.presence_penalty", "-2 to 2"),
+        ({"frequency_penalty": float("inf")}, "sampling.frequency_penalty", "-2 to 2"),
+        ({"max_tokens": 0}, "sampling.max_tokens", "1 to 54"),
+        ({"max_tokens": 55}, "sampling.max_tokens", "1 to 54"),
+        ({"max_tokens": 5, "min_tokens": 6}, "sampling.min_tokens", "0 to 5"),
+        ({"n": 10**9}, "sampling.n", "1 to 16"),
+        ({"n": 0}, "sampling.n", "1 to 16"),
+        ({"stop": [""]}, "sampling.stop", "strings of 1 to 256 characters"),
+        ({"stop": ["a"] * 17}, "sampling.stop", "at most 16"),
+        ({"stop_token_ids": [100]}, "sampling.stop_token_ids", "token ids 0 to 99"),
+        ({"logit_bias": {-1: 1.0}}, "sampling.logit_bias", "token ids 0 to 99"),
+        ({"logit_bias": {1: 101.0}}, "sampling.logit_bias", "-100 to 100"),
+        ({"request": {"top_logprobs": 3}}, "top_logprobs", "0 unless logprobs is true"),
+        ({"request": {"logprobs": True, "top_logprobs": 21}}, "top_logprobs", "0 to 20"),
+        ({"num_output_tokens": 8, "request": {"logprobs": True, "top_logprobs": 9}}, "top_logprobs", "0 to 8"),
+        ({"num_output_tokens": 8, "stop_token_ids": [8]}, "sampling.stop_token_ids", "token ids 0 to 7"),
+        ({"num_output_tokens": 8, "logit_bias": {9: 1.0}}, "sampling.logit_bias", "token ids 0 to 7"),
+    ],
+)
+def test_bad_parameters_name_field_value_and_range(fields, field, accepted):
+    with pytest.raises(InvalidArgument) as caught:
+        check(**fields)
+    assert caught.value.field == field
+    assert str(caught.value).endswith(f"accepted: {accepted}") or accepted in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("token_ids", "message"),
+    [
+        ([], "at least one token"),
+        ([1] * 64, "'64 tokens' is not accepted; accepted: at most 63 tokens"),
+        ([1, 100], "tokens: 100 is not accepted; accepted: token ids 0 to 99"),
+        ([-1], "tokens: -1"),
+    ],
+)
+def test_bad_prompts(token_ids, message):
+    with pytest.raises(InvalidArgument, match=message):
+        check_prompt("tokens", token_ids, vocab_size=100, max_context_tokens=64)
+
+
+def test_what_a_whole_picture_wants_is_the_default_where_it_is_asked_for():
+    params = sampling_params(ar_pb2.GenerateRequest(), 1, 100, 1025, default_max_tokens=1025)
+    assert params.max_tokens == 1024
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"image_encoding": 9}, "image_encoding"),
+        ({"sampling": ar_pb2.SamplingParams(stop=["a"])}, "sampling.stop"),
+    ],
+)
+def test_options_that_pictures_do_not_have(fields, field):
+    with pytest.raises(InvalidArgument) as caught:
+        picture_encoding(ar_pb2.GenerateRequest(**fields), ImageSpec(shape=(2, 2, 1)))
+    assert caught.value.field == field
+
+
+def test_the_encoding_of_pictures():
+    assert picture_encoding(ar_pb2.GenerateRequest(image_encoding=3), ImageSpec(shape=(2, 2, 1))) == "png"
+    with pytest.raises(InvalidArgument, match="channels"):
+        picture_encoding(ar_pb2.GenerateRequest(image_encoding=3), ImageSpec(shape=(2, 2, 2)))
+
+
+@pytest.mark.parametrize("fields", [{"image_encoding": 1}, {"partial_images": True}])
+def test_options_that_texts_do_not_have(fields):
+    with pytest.raises(InvalidArgument, match="this model makes text"):
+        refuse_picture_options(ar_pb2.GenerateRequest(**fields))
+
+
+PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0}
+RECOMMENDED = ar_pb2.SamplingParams(temperature=0.2, top_p=0.9, top_k=20)
+
+
+def test_what_the_model_recommends_holds_where_nothing_is_said() -> None:
+    request = ar_pb2.GenerateRequest(sampling=ar_pb2.SamplingParams(seed=3, presence_penalty=1.0))
+    params = sampling_params(request, 1, 100, 64, recommended=RECOMMENDED)
+    assert (params.temperature, params.top_p, params.top_k) == (0.2, 0.9, 20)
+    assert (params.seed, params.presence_penalty) == (3, 1.0)
+
+
+@pytest.mark.parametrize(
+    "said", [{"temperature": 1.0}, {"top_p": 1.0}, {"top_k": 5}, {"min_p": 0.1}, {"repetition_penalty": 1.0}]
+)
+def test_one_word_of_the_request_sets_it_aside(said: dict[str, float]) -> None:
+    request = ar_pb2.GenerateRequest(sampling=ar_pb2.SamplingParams(**said))
+    params = sampling_params(request, 1, 100, 64, recommended=RECOMMENDED)
+    assert {name: getattr(params, name) for name in PLAIN} == {**PLAIN, **said}

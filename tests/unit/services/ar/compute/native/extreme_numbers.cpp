@@ -1,0 +1,57 @@
+// Numbers at and beyond the ends of a float through quantising, the cache and attention; exits with the errors found.
+#include <cstdio>
+
+#include "step.cpp"
+
+using namespace tandem;
+
+constexpr int kHeadDim = 24, kStride = 32, kBlockSize = 16;
+
+bool is_finite(float x) { return x - x == 0.0f; }
+bool is_finite_half(Half bits) { return (bits & 0x7c00) != 0x7c00; }
+
+// A group's scale tells whether the group is finite.
+int quantised(float first, float second) {
+  float values[2 * kGroup], scales[2], sums[2];
+  int8_t bytes[2 * kGroup];
+  int32_t offsets[2], half_offsets[4];
+  for (int i = 0; i < 2 * kGroup; i++) values[i] = i == 3 ? first : i == 40 ? second : 1e-3f * i;
+  quantise({values, bytes, scales, sums, offsets, half_offsets}, 0, 2 * kGroup);
+  return (is_finite(scales[0]) != is_finite(first)) + (is_finite(scales[1]) != is_finite(second)) +
+         (are_finite(values, 2 * kGroup) != (is_finite(first) && is_finite(second)));
+}
+
+// Whatever key, value and query are, the cache is finite; what comes out is not if the query is not.
+int attended(float first, float second) {
+  Half keys[kHeadDim * kBlockSize] = {}, values[kBlockSize * kStride] = {};
+  Cache<Half> cache{keys, values, 1, kBlockSize, kHeadDim, kStride};
+  float key[kHeadDim], value[kHeadDim], query[kHeadDim], out[kHeadDim];
+  for (int d = 0; d < kHeadDim; d++) {
+    key[d] = d == 20 ? first : 1.0f;
+    value[d] = d == 23 ? second : 2.0f;
+    query[d] = d == 5 ? second : d == 20 ? first : 0.1f;
+  }
+  for (int position = 0; position < kBlockSize; position++) keep(cache, 0, 0, position, key, value);
+  int32_t table = 0;
+  std::vector<float> scratch(kMaxQueries * (2 * kBlockSize + kStride));
+  Query tile{query, out, 0, 9};
+  attend(cache, 0, &table, &tile, 1, scratch.data());
+  int errors = !are_finite(query, kHeadDim) && are_finite(out, kHeadDim);
+  for (Half bits : keys) errors += !is_finite_half(bits);
+  for (Half bits : values) errors += !is_finite_half(bits);
+  return errors;
+}
+
+int main() {
+  const float numbers[] = {NAN, -NAN, INFINITY, -INFINITY, 3.4e38f, -3.4e38f, 1e30f, 65504.0f, 65520.0f,
+                           1.0f, 1e-36f, 1e-38f, 1e-45f, 0.0f, -0.0f};
+  int errors = 0;
+  for (float first : numbers)
+    for (float second : numbers) {
+      int found = quantised(first, second) + attended(first, second);
+      if (found > 0) std::printf("%d errors with %g and %g\n", found, first, second);
+      errors += found;
+    }
+  std::printf("%s\n", kInstructionSet);
+  return errors > 0;
+}

@@ -1,0 +1,79 @@
+"""A tiny model in each format of weights that the kernel has, and the kernel opened on it."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from runtime.settings import cache_folder
+from services.ar.compute.native.forward import NativeForward
+from services.ar.compute.native.opening import open_kernel
+from services.ar.compute.native.packing import STORED
+from services.ar.compute.native.parameters import Parameters
+from services.ar.model.checkpoint import Checkpoint
+from services.ar.model.quantised import GROUP, IQ4_NL_VALUES, Kind, QuantisedTensor, Weights, as_tensor, quantise
+
+DTYPES = ("float32", "float16", "bfloat16", "int8", "int6", "int5", "int4", "iq4_nl", "mixed")
+BLOCK_SIZE = 16
+NUM_ROWS = 64
+
+
+def few_bits(weights: Tensor, kind: Kind) -> QuantisedTensor:
+    """Round matrices plainly: int4 and int5 by minimum and scale of each group, the others by scale alone."""
+    group = 16 if kind == "int6" else GROUP
+    groups = functional.pad(weights, (0, -weights.shape[-1] % GROUP)).unflatten(-1, (-1, group))
+    if kind in ("int4", "int5"):
+        minima, most = groups.amin(-1).half(), 2 ** int(kind[-1]) - 1
+        scales = ((groups.amax(-1) - minima) / most).half()
+        steps = ((groups - minima.unsqueeze(-1)) / scales.float().unsqueeze(-1).clamp(min=1e-9)).round().clamp(0, most)
+        return QuantisedTensor(steps.to(torch.uint8).flatten(-2), scales, minima, kind)
+    scales = (groups.abs().amax(-1) / (31 if kind == "int6" else 127)).half()
+    steps = groups / scales.float().unsqueeze(-1).clamp(min=1e-9)
+    if kind == "int6":
+        return QuantisedTensor(steps.round().clamp(-32, 31).to(torch.int8).flatten(-2), scales, kind=kind)
+    distances = (steps.unsqueeze(-1) - torch.tensor(IQ4_NL_VALUES)).abs()
+    return QuantisedTensor(distances.argmin(-1).to(torch.uint8).flatten(-2), scales, kind=kind)
+
+
+def is_rounded(dtype: str) -> bool:
+    """Return whether the kernel rounds activations with such weights."""
+    return "float" not in dtype
+
+
+def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
+    """Return a checkpoint whose weights are what a kernel of `dtype` holds of those of `checkpoint`."""
+
+    def rounded(name: str, weights: Weights) -> Weights:
+        weights = as_tensor(weights)
+        if weights.ndim == 1 or dtype == "float32":
+            return weights
+        if dtype in ("float16", "bfloat16"):
+            return weights.to(getattr(torch, dtype))
+        # As in most files of few bits, the embedding has 8. A mixed file has queries of fewer bits than keys.
+        if dtype == "int8" or "embed" in name:
+            return quantise(weights)
+        return few_bits(
+            weights,
+            ("int6" if any(part in name for part in ("k_proj", "v_proj", "down")) else "int4")
+            if dtype == "mixed"
+            else dtype,
+        )
+
+    tensors = [(name, rounded(name, weights)) for name, weights in checkpoint.read_tensors()]
+    return replace(checkpoint, read_tensors=lambda: iter(tensors), dtype=dtype)
+
+
+def native(
+    checkpoint: Checkpoint, dtype: str = "float16", num_blocks: int = 64, level: str | None = None
+) -> NativeForward:
+    """Return the kernel on a checkpoint as it is stored."""
+    return started(Parameters(checkpoint, STORED, 256, lambda share: None), dtype, num_blocks, level)
+
+
+def started(parameters: Parameters, dtype: str, num_blocks: int = 64, level: str | None = None) -> NativeForward:
+    cache_dtype = torch.float32 if dtype == "float32" else torch.float16
+    library = open_kernel(cache_folder() / "kernels", level)
+    forward = NativeForward(parameters, library, cache_dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2)
+    forward.start()
+    return forward

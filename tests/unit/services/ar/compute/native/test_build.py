@@ -1,0 +1,82 @@
+"""Compiling the kernel: once, kept, and a clear word where it can't be."""
+
+import hashlib
+import os
+import shutil
+import stat
+
+import pytest
+
+from runtime.compiled.compiler import LIMIT_SECONDS
+from runtime.compiled.recipe import CannotKeep, LibraryUnavailable
+from services.ar.compute.native import build
+from tests.unit.services.ar.compute.native.tiny_kernel import take_compiler, take_source
+
+
+def test_what_was_compiled_is_found_again(tmp_path, monkeypatch):
+    take_source(monkeypatch, tmp_path / "sources")
+    path = build.kernel_recipe().kept(tmp_path / "kernels")
+    take_compiler(monkeypatch, tmp_path / "bin", "exit 1")
+    assert build.kernel_recipe().kept(path.parent) == path
+    assert build.kernel_recipe().found(path.parent) == [path]
+
+
+def test_the_name_tells_the_content_and_nobody_else_may_write(tmp_path, monkeypatch):
+    take_source(monkeypatch, tmp_path / "sources")
+    umask = os.umask(0)
+    try:
+        path = build.kernel_recipe().kept(tmp_path / "new" / "kernels")
+    finally:
+        os.umask(umask)
+    assert path.stem.endswith(f"-{hashlib.sha256(path.read_bytes()).hexdigest()}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in list(path.parents)[:2]] == [0o700, 0o700]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_other_sources_are_another_kernel(tmp_path, monkeypatch):
+    take_source(monkeypatch, tmp_path / "sources")
+    before = build.kernel_recipe().kept(tmp_path / "kernels")
+    step = build._SOURCES / "step.cpp"
+    step.write_text(step.read_text() + "\n// changed")
+    after = build.kernel_recipe().kept(tmp_path / "kernels")
+    assert (before.is_file(), after.is_file(), before == after) == (True, True, False)
+
+
+def test_without_a_compiler_no_folder_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(LibraryUnavailable, match=r"no C\+\+ compiler \(g\+\+, clang\+\+, c\+\+\)"):
+        build.kernel_recipe().kept(tmp_path / "kernels")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_compiler_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    broken = tmp_path / "sources"
+    broken.mkdir()
+    (broken / "step.cpp").write_text("int main() { return nothing; }")
+    monkeypatch.setattr(build, "_SOURCES", broken)
+    with pytest.raises(LibraryUnavailable, match=r"does not compile the kernel: .*nothing"):
+        build.kernel_recipe("generic").kept(tmp_path / "kernels")
+    assert list((tmp_path / "kernels").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_is_making_is_not(tmp_path, monkeypatch):
+    take_source(monkeypatch, tmp_path / "sources")
+    left, busy = tmp_path / "kernels" / "building-left", tmp_path / "kernels" / "building-busy"
+    for scratch in (left, busy):
+        scratch.mkdir(parents=True)
+        (scratch / "step.so").write_text("half")
+    long_ago = left.stat().st_mtime - 2 * LIMIT_SECONDS - 60
+    os.utime(left, (long_ago, long_ago))
+    build.kernel_recipe().kept(tmp_path / "kernels")
+    assert (left.exists(), busy.exists()) == (False, True)
+
+
+def test_a_folder_that_can_not_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotKeep, match="the kernel can't be kept"):
+        build.kernel_recipe().kept(tmp_path / "file")
+
+
+def test_the_best_level_is_one_that_the_processor_has():
+    assert build.best_level() in build.LEVELS

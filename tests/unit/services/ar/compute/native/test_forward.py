@@ -1,0 +1,177 @@
+"""The native kernel against transformers and against torch with the same rounding, and against itself to the bit."""
+
+import random
+
+import pytest
+import torch
+from torch import Tensor
+
+from services.ar.compute.kv_cache import CausalAttention, LayeredAttention
+from services.ar.compute.native.build import LEVELS, best_level
+from services.ar.compute.native.forward import NativeForward
+from services.ar.compute.native.opening import open_native
+from services.ar.compute.native.packing import STORED, pack
+from services.ar.compute.runner import Runner
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.layout import Layout
+from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.step import Work
+from services.ar.model.checkpoint import Checkpoint
+from services.ar.model.model import Transformer
+from services.ar.model.weights import load_transformer, open_checkpoint
+from tests.engine_loop import brought
+from tests.rounding import HalfCacheAttention, round_activations
+from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
+from tests.unit.services.ar.compute.native.formats import (
+    BLOCK_SIZE,
+    DTYPES,
+    NUM_ROWS,
+    few_bits,
+    in_format,
+    is_rounded,
+    native,
+)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def tiny(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    return save_tiny_model(folder, request.param), open_checkpoint(folder)
+
+
+def random_ids(length: int, seed: int) -> list[int]:
+    return torch.randint(VOCAB_SIZE, (length,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def logits_of(forward: NativeForward, token_ids: list[int], chunk: int = NUM_ROWS) -> Tensor:
+    """Return the logits at each place of a text, computed in chunks, its blocks in no order."""
+    sequence = Sequence([*token_ids, 0], SamplingParams(logprobs=True), is_scored=True)
+    sequence.block_table = random.Random(1).sample(range(20), -(-len(token_ids) // BLOCK_SIZE))
+    parts = []
+    while sequence.num_computed_tokens < len(token_ids):
+        work = Work(sequence, min(chunk, len(token_ids) - sequence.num_computed_tokens))
+        parts.append(forward(Layout([work], BLOCK_SIZE)).logits.clone())
+        sequence.num_computed_tokens += work.num_tokens
+    return torch.cat(parts)
+
+
+def reference_logits(checkpoint: Checkpoint, dtype: str, texts: list[list[int]]) -> list[Tensor]:
+    model: Transformer = load_transformer(checkpoint, torch.float32, torch.device("cpu"))
+    model.prepare(256)
+    if is_rounded(dtype):
+        round_activations(model)
+    kind = CausalAttention if dtype == "float32" else HalfCacheAttention
+    attention = LayeredAttention(model.config, kind)
+    return [model.logits(model(torch.tensor(text), torch.arange(len(text)), attention)) for text in texts]
+
+
+@torch.inference_mode()
+def test_logits_in_float32_are_those_of_transformers(tiny):
+    reference, checkpoint = tiny
+    token_ids = random_ids(100, seed=1)
+    expected = reference(torch.tensor([token_ids])).logits[0]
+    torch.testing.assert_close(logits_of(native(checkpoint, "float32"), token_ids), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@torch.inference_mode()
+def test_logits_are_those_of_torch_with_the_same_rounding(tiny, dtype):
+    """Where a value lies between two steps, torch and the kernel may take different ones: not all texts agree."""
+    checkpoint = in_format(tiny[1], dtype)
+    forward = native(checkpoint, dtype)
+    texts = [random_ids(4, seed) for seed in range(20)]
+    found = [logits_of(forward, text) for text in texts]
+    assert share_alike(found, reference_logits(checkpoint, dtype, texts)) >= 0.5
+    # The rounding is no small thing: without it none agrees.
+    if is_rounded(dtype):
+        assert share_alike(found, reference_logits(checkpoint, "float32", texts)) == 0
+
+
+def share_alike(found: list[Tensor], expected: list[Tensor]) -> float:
+    return sum(torch.allclose(a, b, atol=1e-4, rtol=0) for a, b in zip(found, expected, strict=True)) / len(found)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@torch.inference_mode()
+def test_every_instruction_set_gives_the_same_bits(tmp_path, dtype):
+    save_tiny_model(tmp_path, "qwen3")
+    checkpoint = in_format(open_checkpoint(tmp_path), dtype)
+    token_ids = random_ids(70, seed=3)
+    first, *others = (
+        logits_of(native(checkpoint, dtype, level=level), token_ids) for level in LEVELS[LEVELS.index(best_level()) :]
+    )
+    assert all(torch.equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@torch.inference_mode()
+def test_logits_do_not_depend_on_where_a_text_is_cut(tiny, dtype):
+    forward, token_ids = native(in_format(tiny[1], dtype), dtype), random_ids(90, seed=4)
+    whole = logits_of(forward, token_ids)
+    assert all(torch.equal(logits_of(forward, token_ids, chunk), whole) for chunk in (1, 2, 7, 33))
+
+
+def outputs(forward: NativeForward, running: list[Sequence], num_blocks: int) -> tuple[list[list[SampledToken]], int]:
+    """Return what each sequence brought, and the number of preemptions."""
+    pool = BlockPool(num_blocks, BLOCK_SIZE)
+    scheduler = Scheduler(pool, 8, 32, prefix_cache=PrefixCache(pool))
+    runner = Runner(forward, BLOCK_SIZE, VOCAB_SIZE)
+    return brought(scheduler, runner, running), scheduler.num_preemptions
+
+
+def sequences() -> list[Sequence]:
+    """Return greedy and sampled sequences, half of which begin alike, and a scored one."""
+    source = random.Random(3)
+    beginning = [source.randrange(VOCAB_SIZE) for _ in range(40)]
+    lengths = [1, 2, 15, 16, 17, 31, 33, 40, 1, 8, 48, 20]
+    prompts = [[source.randrange(VOCAB_SIZE) for _ in range(length)] for length in lengths]
+    return [
+        Sequence(
+            beginning * (number % 2) + prompt,
+            SamplingParams(seed=number, temperature=number % 3, max_tokens=20, ignore_eos=True, logprobs=True),
+            is_scored=number == len(prompts) - 1,
+        )
+        for number, prompt in enumerate(prompts)
+    ]
+
+
+@pytest.mark.parametrize("num_blocks", [64, 12])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tokens_and_log_probabilities_do_not_depend_on_company(tmp_path, dtype, num_blocks):
+    """With few blocks some are preempted and computed again; beginnings are shared, outputs too."""
+    save_tiny_model(tmp_path, "mistral")
+    forward = native(in_format(open_checkpoint(tmp_path), dtype), dtype)
+    alone = [outputs(forward, [sequence], 64)[0][0] for sequence in sequences()]
+    together = sequences()
+    order = random.Random(1).sample(range(len(together)), len(together))
+    found, num_preemptions = outputs(forward, [together[place] for place in order], num_blocks)
+    assert found == [alone[place] for place in order]
+    assert (num_preemptions > 0) == (num_blocks == 12)
+    assert num_blocks == 12 or any(sequence.num_cached_tokens for sequence in together)
+
+
+def test_each_type_is_held_in_about_its_own_bits(tiny):
+    """Per weight of a matrix whose sizes are multiples of 32, with the scales and minima of its groups."""
+    bits = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8.5, "int6": 7, "int5": 6, "int4": 5, "iq4_nl": 4.5}
+    matrix = torch.randn(64, 96)
+    for dtype, expected in bits.items():
+        weights = matrix.to(getattr(torch, dtype)) if "float" in dtype else few_bits(matrix, dtype)
+        assert pack([weights], STORED).num_bytes * 8 == expected * matrix.numel()
+
+
+def test_parts_of_two_types_stay_apart_where_panels_allow_it():
+    parts = [few_bits(torch.randn(rows, 64), kind) for rows, kind in ((64, "int4"), (32, "int4"), (40, "int6"))]
+    assert [part.format for part in pack(parts, STORED).parts] == ["int4", "int6"]
+    assert [part.format for part in pack([parts[2], *parts[:2]], STORED).parts] == ["int8"]
+    assert [part.format for part in pack([parts[0], parts[2]], STORED, alternate=True).parts] == ["int8"]
+    assert [part.format for part in pack([parts[0].dequantise(), parts[1]], STORED).parts] == ["int8", "int4"]
+    mixed = [torch.randn(8, 64).half(), torch.randn(8, 64).bfloat16()]
+    assert [part.format for part in pack(mixed, STORED).parts] == ["float32"]
+
+
+def test_blocks_that_no_vector_fits(tiny):
+    with pytest.raises(Exception, match="block_size 24 is not a multiple of 16"):
+        open_native(tiny[1], STORED, torch.float32, 8, 24, 32, 64, 1, lambda share: None)

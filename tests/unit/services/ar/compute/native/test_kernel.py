@@ -1,0 +1,160 @@
+"""The kernel that a process gets: the kept one where it can be trusted and is whole, else a new one, else none."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from runtime.compiled import recipe
+from runtime.compiled.library_file import BadLibrary, open_library
+from runtime.compiled.recipe import LibraryUnavailable
+from services.ar.compute.native import build
+from services.ar.compute.native.library import load
+from services.ar.compute.native.opening import open_kernel
+from tests.unit.services.ar.compute.native.tiny_kernel import NAMES, take_compiler, take_source, write_compiler
+
+OTHER_USER = 54321
+LIMIT_SECONDS = 60
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    take_source(monkeypatch, tmp_path / "sources")
+    return tmp_path / "kernels"
+
+
+def runs(library) -> bool:
+    return library.tandem_instruction_set() == b"tiny"
+
+
+def test_a_kept_kernel_is_loaded_without_a_compiler(folder, tmp_path, monkeypatch):
+    path = build.kernel_recipe().compiled(folder)
+    take_compiler(monkeypatch, tmp_path / "bin", "exit 1")
+    assert runs(open_kernel(folder))
+    assert build.kernel_recipe().found(folder) == [path]
+
+
+def test_two_files_are_two_libraries(folder, tmp_path, monkeypatch):
+    """The loader knows a library by its name: a descriptor's number that is used again must not bring the first."""
+    first = load(build.kernel_recipe().compiled(folder))
+    step = build._SOURCES / "step.cpp"
+    step.write_text(step.read_text().replace("tiny", "other"))
+    second = load(build.kernel_recipe().compiled(folder))
+    assert [each.tandem_instruction_set() for each in (first, second)] == [b"tiny", b"other"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 1.0])
+def test_a_damaged_kernel_is_compiled_again(folder, caplog, share):
+    path = build.kernel_recipe().compiled(folder)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)] + (b"\0" if share == 1.0 else b""))
+    assert runs(open_kernel(folder))
+    assert f"the kernel is compiled again: {path}: its content is not what was compiled" in caplog.text
+    assert build.kernel_recipe().found(folder) == [path]
+    assert path.read_bytes() == content
+
+
+def test_a_kernel_without_its_functions_is_compiled_again(folder, tmp_path, caplog, monkeypatch):
+    take_source(monkeypatch, tmp_path / "less", NAMES[:1])
+    lesser = build.kernel_recipe().compiled(folder)
+    monkeypatch.setattr(build, "_SOURCES", tmp_path / "sources")
+    whole = build.kernel_recipe().compiled(tmp_path / "elsewhere")
+    # As if the compiler had made that of these sources.
+    bad = folder / f"{whole.stem.rpartition('-')[0]}-{lesser.stem.rpartition('-')[2]}.so"
+    lesser.rename(bad)
+    assert runs(open_kernel(folder))
+    assert "has no function tandem_run, tandem_sample, tandem_close" in caplog.text
+    assert [path.name for path in build.kernel_recipe().found(folder)] == [whole.name]
+
+
+def test_a_compiler_that_makes_no_library_is_no_kernel(folder, tmp_path, monkeypatch):
+    take_compiler(monkeypatch, tmp_path / "bin", 'while [ "$1" != -o ]; do shift; done', 'echo text > "$2"')
+    with pytest.raises(LibraryUnavailable, match="cannot be loaded"):
+        open_kernel(folder)
+
+
+@needs_root
+def test_a_planted_kernel_is_not_loaded_but_replaced(folder, caplog):
+    path = build.kernel_recipe().compiled(folder)
+    os.chown(path, OTHER_USER, OTHER_USER)
+    assert runs(open_kernel(folder))
+    assert f"{path}: belongs to user {OTHER_USER}" in caplog.text
+    assert path.stat().st_uid == 0
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o646])
+def test_a_kernel_that_others_can_write_is_not_loaded_but_replaced(folder, caplog, mode):
+    path = build.kernel_recipe().compiled(folder)
+    path.chmod(mode)
+    assert runs(open_kernel(folder))
+    assert f"{path}: can be written by everybody" in caplog.text
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("is_parent", [False, True])
+def test_from_a_folder_that_others_can_write_nothing_is_taken(folder, tmp_path, caplog, monkeypatch, is_parent):
+    """A kernel is there that would pass every other check; what runs is made anew, and nothing is kept."""
+    build.kernel_recipe().compiled(folder)
+    opened = folder.parent if is_parent else folder
+    opened.chmod(0o777)
+    (tmp_path / "scratch").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    assert runs(open_kernel(folder))
+    assert f"{opened} can be written by everybody: the kernel is neither taken from there nor kept" in caplog.text
+    assert sorted(tmp_path.rglob("*")) == before
+    take_compiler(monkeypatch, tmp_path / "bin", "echo 'error: none today' >&2", "exit 1")
+    with pytest.raises(LibraryUnavailable, match="none today"):
+        open_kernel(folder)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(LibraryUnavailable, match=r"no temporary folder to compile the kernel in: .*missing"):
+        open_kernel(folder)
+
+
+def test_a_folder_that_can_not_be_written_does_not_cost_the_kernel(tmp_path, folder, caplog, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(recipe, "_sweep", lambda path: refuse(path) if path == folder else None)
+    assert runs(open_kernel(folder))
+    assert "the kernel can't be kept: [Errno 13] Permission denied" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "nothing"])
+def test_only_a_regular_file_is_opened(folder, kind):
+    path = build.kernel_recipe().compiled(folder)
+    moved = path.rename(folder / "moved")
+    if kind == "link":
+        path.symlink_to(moved)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    with pytest.raises(BadLibrary, match=str(path)):
+        open_library(path)
+
+
+def test_two_processes_that_start_at_once_both_get_it(folder, tmp_path):
+    """Both compile at the same time: each compiler waits until the other one has been called."""
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    waiting = (f"touch {calls}/$$", f'while [ "$(ls {calls} | wc -l)" -lt 2 ]; do sleep 0.01; done')
+    tools = write_compiler(tmp_path / "bin", *waiting, 'PATH=${PATH#*:} exec g++ "$@"')
+    script = (
+        "import sys; from pathlib import Path; from services.ar.compute.native import build, opening\n"
+        "build._SOURCES = Path(sys.argv[1])\n"
+        "print(opening.open_kernel(Path(sys.argv[2])).tandem_instruction_set().decode())"
+    )
+    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-c", script, str(build._SOURCES), str(folder)]
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        assert [each.communicate(timeout=LIMIT_SECONDS)[0] for each in both] == ["tiny\n", "tiny\n"]
+    finally:
+        for each in both:
+            each.kill()
+            each.wait()
+    assert runs(load(build.kernel_recipe().kept(folder)))
+    assert list(folder.iterdir()) == build.kernel_recipe().found(folder)

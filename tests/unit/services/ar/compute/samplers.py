@@ -1,0 +1,31 @@
+"""Every sampler, called alike: logits [R, V] float32 and their rows in, tokens out."""
+
+import ctypes
+from collections.abc import Callable
+from typing import TypeAlias
+
+from torch import Tensor
+
+from runtime.settings import cache_folder
+from services.ar.compute.computed import Wanted
+from services.ar.compute.native.opening import open_kernel
+from services.ar.compute.native.sampling.history import Histories
+from services.ar.compute.native.sampling.rows import Rows
+from services.ar.compute.sampling import sample as torch_sample
+from services.ar.engine.layout import LogitsRow
+from services.ar.engine.sequence import SampledToken
+
+Sample: TypeAlias = Callable[[Tensor, list[LogitsRow]], list[SampledToken]]
+
+
+def native_sample(
+    logits: Tensor, rows: list[LogitsRow], num_threads: int = 2, level: str | None = None
+) -> list[SampledToken]:
+    logits = logits.contiguous()
+    laid_out = Rows(Wanted(rows, list(range(len(rows))), logits.shape[1]), Histories())
+    kernel = open_kernel(cache_folder() / "kernels", level)
+    kernel.tandem_sample(logits.data_ptr(), logits.stride(0), ctypes.byref(laid_out.struct), num_threads)
+    return laid_out.tokens()
+
+
+SAMPLERS: dict[str, Sample] = {"torch": torch_sample, "native": native_sample}

@@ -1,0 +1,183 @@
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from services.ar.engine.layout import LogitsRow
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.sequence import Sequence
+from tests.sampling_extremes import extreme_parameters
+from tests.unit.services.ar.compute.samplers import SAMPLERS, Sample
+
+
+@pytest.fixture(params=SAMPLERS)
+def sample(request) -> Sample:
+    """Every sampler there is: all of them pass the same tests."""
+    return SAMPLERS[request.param]
+
+
+LOGITS = torch.tensor([2.0, 1.0, 0.5, -1.0, 3.0])
+
+
+def row(prompt=(0,), output=(), choice_index=0, **parameters) -> LogitsRow:
+    sequence = Sequence(list(prompt), SamplingParams(**parameters), frozenset({4}), choice_index)
+    sequence.token_ids.extend(output)
+    return LogitsRow(sequence)
+
+
+def draw(sample: Sample, logits: torch.Tensor, count: int = 400, **parameters) -> Counter:
+    rows = [row(seed=seed, **parameters) for seed in range(count)]
+    return Counter(token.token_id for token in sample(logits.expand(count, -1), rows))
+
+
+def test_greedy_takes_the_most_probable(sample):
+    (token,) = sample(LOGITS.unsqueeze(0), [row(temperature=0.0)])
+    assert (token.token_id, token.logprob, token.alternatives) == (4, None, ())
+
+
+def test_draws_follow_the_distribution(sample):
+    count = 4000
+    found, expected = draw(sample, LOGITS, count), LOGITS.softmax(0) * count
+    chi_square = sum((found[i] - float(expected[i])) ** 2 / float(expected[i]) for i in range(5))
+    assert chi_square < 18.5  # 0.1 % point for 4 degrees of freedom
+
+
+@pytest.mark.parametrize(
+    ("parameters", "possible"),
+    [
+        ({"top_k": 2}, {4, 0}),
+        ({"top_p": 0.6}, {4}),  # p = .631, .232, .085, .052, .012... by rank: the first reaches it
+        ({"top_p": 0.7}, {4, 0}),
+        ({"min_p": 0.2}, {4, 0}),
+        ({"min_p": 0.1}, {4, 0, 1}),
+        ({"top_k": 3, "top_p": 0.5}, {4}),
+        ({"temperature": 0.01}, {4}),
+        ({"logit_bias": {3: 100.0}}, {3}),
+        ({"min_tokens": 1}, {0, 1, 2, 3}),
+    ],
+)
+def test_what_can_be_drawn(sample, parameters, possible):
+    assert set(draw(sample, LOGITS, **parameters)) == possible
+
+
+def test_truncation_over_more_tokens_than_are_sorted_first(sample):
+    """A flat distribution over 5,000 tokens: top_p 0.5 keeps 2,500, far more than the first cut."""
+    found = draw(sample, torch.linspace(1e-3, 0.0, 5000), count=300, top_p=0.5)
+    assert max(found) < 2510
+    assert len([token for token in found if token > 1024]) > 100
+
+
+def test_penalties_are_those_of_the_definitions(sample):
+    logits = torch.tensor([[1.0, -1.0, 0.5, 0.0]])
+    tokens = {
+        "repetition": row(prompt=(0, 1), repetition_penalty=4.0, temperature=0.0),  # 0.25, -4, 0.5, 0
+        "presence": row(prompt=(0,), output=(0, 2), presence_penalty=1.5, temperature=0.0),  # -.5, -1, -1, 0
+        "frequency": row(prompt=(0,), output=(0, 0), frequency_penalty=0.3, temperature=0.0),  # 0.4, -1, 0.5, 0
+    }
+    found = {name: sample(logits, [each])[0].token_id for name, each in tokens.items()}
+    assert found == {"repetition": 2, "presence": 3, "frequency": 2}
+    assert logits.tolist() == [[1.0, -1.0, 0.5, 0.0]]
+
+
+def test_logprobs_are_of_the_bare_model(sample):
+    (token,) = sample(LOGITS.unsqueeze(0), [row(temperature=0.0, logit_bias={1: 50.0}, logprobs=True, top_logprobs=2)])
+    reference = LOGITS.log_softmax(0).tolist()
+    assert token.token_id == 1
+    assert math.isclose(token.logprob, reference[1], rel_tol=1e-6)
+    assert [a.token_id for a in token.alternatives] == [4, 0]
+
+
+def test_rows_get_the_alternatives_that_each_asked_for(sample):
+    rows = [row(temperature=0.0, logprobs=True, top_logprobs=n) for n in (0, 5, 2)]
+    tokens = sample(LOGITS.expand(3, -1), rows)
+    assert [[a.token_id for a in token.alternatives] for token in tokens] == [[], [4, 0, 1, 2, 3], [4, 0]]
+    assert len({token.logprob for token in tokens}) == 1
+
+
+def test_a_prompt_may_hold_tokens_that_are_never_output(sample):
+    (token,) = sample(LOGITS.unsqueeze(0), [row(prompt=(9,), output=(4,), repetition_penalty=10.0, temperature=0.0)])
+    assert token.token_id == 0
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"temperature": 0.0, "repetition_penalty": 10.0},
+        {"presence_penalty": 2.0, "logprobs": True},
+        {"temperature": 0.0, "frequency_penalty": 1.5},
+        {"temperature": 0.0, "min_tokens": 3},
+        {"temperature": 0.0, "min_tokens": 4},
+        {"top_p": 0.8, "choice_index": 2},
+    ],
+)
+def test_behind_drafted_tokens_a_row_is_as_behind_the_sequence_s_own(sample, parameters):
+    for seed in range(40):
+        drafted = LogitsRow(row(prompt=(0, 1), output=(4,), seed=seed, **parameters).sequence, drafted=(4, 2))
+        own = row(prompt=(0, 1), output=(4, 4, 2), seed=seed, **parameters)
+        without = row(prompt=(0, 1), output=(4,), seed=seed, **parameters)
+        drawn, expected, _ = sample(LOGITS.expand(3, -1), [drafted, own, without])
+        assert drawn == expected
+
+
+@pytest.mark.parametrize("num_tokens", [3000, 150_000])
+def test_a_row_does_not_depend_on_its_company(sample, num_tokens):
+    torch.manual_seed(0)
+    logits = torch.randn(6, num_tokens) * 3
+    rows = [
+        row(seed=1),
+        row(seed=2, top_p=0.999, temperature=3.0),
+        row(seed=3, top_k=5, logprobs=True),
+        row(temperature=0.0),
+        row(seed=5, prompt=(1, 2), output=(3,), repetition_penalty=1.3),
+        row(seed=5, choice_index=1, min_p=0.05),
+    ]
+    alone = [sample(logits[i : i + 1], [rows[i]])[0] for i in range(6)]
+    assert sample(logits, rows) == alone
+
+
+HIGHEST = torch.finfo(torch.float32).max
+LOGITS_OF_MODELS = {
+    "ordinary": torch.linspace(-8.0, 20.0, 600),
+    "all below 0": torch.linspace(-90.0, -5.0, 600),
+    "equal": torch.zeros(600),
+    "as large as float32 goes": torch.linspace(-1.0, 1.0, 600) * HIGHEST,
+    "all but one impossible": torch.full((600,), -HIGHEST).index_fill(0, torch.tensor([7]), 0.0),
+}
+
+
+@pytest.mark.parametrize("kind", LOGITS_OF_MODELS)
+def test_no_pair_of_extreme_parameters_leaves_a_row_without_a_token(sample, kind):
+    logits = LOGITS_OF_MODELS[kind]
+    rows = [
+        row(prompt=(0, 1), output=(1, 2, 2), logprobs=True, top_logprobs=3, **frozen(parameters))
+        for parameters in extreme_parameters()
+    ]
+    tokens = sample(logits.expand(len(rows), -1), rows)
+    assert len(tokens) == len(rows)
+    assert all(0 <= token.token_id < 600 and not math.isnan(token.logprob) for token in tokens)
+    for place in range(0, len(rows), 50):
+        assert sample(logits.unsqueeze(0), [rows[place]]) == [tokens[place]]
+
+
+def frozen(parameters: dict) -> dict:
+    return parameters | {"stop_token_ids": frozenset(parameters.get("stop_token_ids", ()))}
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-46, 1e-40, 1e-38])
+@pytest.mark.parametrize("truncation", [{}, {"top_p": 0.9}, {"top_k": 5000}, {"min_p": 0.1}])
+def test_as_temperature_goes_to_zero_sampling_goes_to_greedy(sample, temperature, truncation):
+    assert set(draw(sample, LOGITS, temperature=temperature, **truncation)) == {4}
+    assert set(draw(sample, LOGITS - 10.0, temperature=temperature, **truncation)) == {4}
+
+
+def test_as_temperature_goes_to_zero_equals_share(sample):
+    found = draw(sample, torch.tensor([-1.0, 2.0, 2.0]), count=400, temperature=1e-46)
+    assert set(found) == {1, 2}
+    assert min(found.values()) > 140
+
+
+def test_what_may_not_end_the_output_is_ruled_out_however_large_its_logit(sample):
+    logits = torch.full((5,), -HIGHEST / 2).index_fill(0, torch.tensor([4]), HIGHEST)
+    assert 4 not in draw(sample, logits, min_tokens=1, temperature=10.0)

@@ -1,0 +1,119 @@
+"""Exact mode: a sequence's logits are the same to the last bit whatever runs beside it."""
+
+import random
+
+import pytest
+import torch
+from torch import nn
+
+from runtime.models import ModelError
+from services.ar.compute.kv_cache import KVCache
+from services.ar.compute.runner import Runner
+from services.ar.compute.torch.exact import ExactActivation, ExactLinear, make_exact
+from services.ar.compute.torch.forward import TorchForward
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.model.weights import load_transformer, open_checkpoint
+from tests.engine_loop import brought
+from tests.tiny_models import VOCAB_SIZE, save_tiny_model
+
+CHUNK_TOKENS = 16
+NUM_SEQUENCES = 12
+
+
+@pytest.fixture(scope="module", params=["llama", "mistral"])
+def model(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    save_tiny_model(folder, request.param)
+    model = load_transformer(open_checkpoint(folder), torch.float32, torch.device("cpu"))
+    make_exact(model)
+    model.prepare(256)
+    return model
+
+
+def sequences() -> list[Sequence]:
+    """Return greedy and sampled sequences whose prompts end around the cuts, and a scored one."""
+    source = random.Random(3)
+    lengths = [1, 2, 15, 16, 17, 31, 33, 40, 1, 8, 48, 20]
+    prompts = [[source.randrange(VOCAB_SIZE) for _ in range(length)] for length in lengths]
+    return [
+        Sequence(
+            prompt,
+            SamplingParams(seed=number, temperature=number % 2, max_tokens=12, ignore_eos=True, logprobs=True),
+            is_scored=number == NUM_SEQUENCES - 1,
+        )
+        for number, prompt in enumerate(prompts)
+    ]
+
+
+def outputs(model, running: list[Sequence], num_blocks: int = 128) -> tuple[list[list[SampledToken]], int]:
+    """Return what each sequence brought, and the number of preemptions."""
+    pool = BlockPool(num_blocks, 8)
+    scheduler = Scheduler(pool, 8, 32, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS))
+    cache = KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
+    runner = Runner(TorchForward(model, cache, num_threads=1, is_exact=True), 8, VOCAB_SIZE)
+    return brought(scheduler, runner, running), scheduler.num_preemptions
+
+
+@pytest.mark.parametrize("num_blocks", [128, 12])
+def test_tokens_and_log_probabilities_do_not_depend_on_company(model, num_blocks):
+    """With few blocks some are preempted and computed again."""
+    alone = [outputs(model, [sequence])[0][0] for sequence in sequences()]
+    together = sequences()
+    shuffled = random.Random(1).sample(range(NUM_SEQUENCES), NUM_SEQUENCES)
+    found, num_preemptions = outputs(model, [together[place] for place in shuffled], num_blocks)
+    assert found == [alone[place] for place in shuffled]
+    assert (num_preemptions > 0) == (num_blocks == 12)
+
+
+def of_one_beginning() -> list[Sequence]:
+    """Return more sequences than run at a time, whose prompts have two chunks and a half in common."""
+    common, source = list(range(40)), random.Random(5)
+    rests = [[source.randrange(VOCAB_SIZE) for _ in range(length)] for length in [1, 8, 8, 9, 30, 0, 1, 8] * 2]
+    params = SamplingParams(max_tokens=8, ignore_eos=True, logprobs=True)
+    return [Sequence(common + rest, params) for rest in rests]
+
+
+@pytest.mark.parametrize("num_blocks", [128, 14])
+def test_tokens_and_log_probabilities_do_not_depend_on_who_computed_the_beginning(model, num_blocks):
+    """With few blocks what was kept is evicted again and again."""
+    alone = [outputs(model, [sequence])[0][0] for sequence in of_one_beginning()]
+    together = of_one_beginning()
+    assert outputs(model, together, num_blocks)[0] == alone
+    cached = [sequence.num_cached_tokens for sequence in together]
+    assert set(cached) == {0, 2 * CHUNK_TOKENS}
+    assert all(cached[8:]) or num_blocks == 14
+
+
+@pytest.mark.parametrize("num_inputs", [40, 1536])
+@torch.inference_mode()
+def test_a_row_of_a_linear_layer_does_not_depend_on_their_number(num_inputs):
+    torch.manual_seed(0)
+    plain = nn.Linear(num_inputs, 72)
+    layer, x = ExactLinear(plain), torch.randn(64, num_inputs)
+    expected = layer(x)
+    torch.testing.assert_close(expected, plain(x), atol=1e-5, rtol=1e-5)
+    for num_rows in (1, 2, 3, 15, 16, 33):
+        assert torch.equal(layer(x[:num_rows]), expected[:num_rows])
+
+
+@torch.inference_mode()
+def test_a_row_of_silu_does_not_depend_on_their_number_or_the_threads():
+    torch.manual_seed(0)
+    layer, x = ExactActivation(torch.nn.SiLU()), torch.randn(256, 2 * 289).chunk(2, dim=-1)[0]
+    num_threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        expected = nn.SiLU()(x)
+        torch.set_num_threads(2)
+        assert all(torch.equal(layer(x[:num_rows]), expected[:num_rows]) for num_rows in (1, 57, 114, 171, 256))
+    finally:
+        torch.set_num_threads(num_threads)
+
+
+def test_what_can_not_be_exact_is_refused():
+    with pytest.raises(ModelError, match="exact: needs float32 on a CPU with oneDNN"):
+        make_exact(nn.Sequential(nn.Linear(4, 4)).to(torch.bfloat16))

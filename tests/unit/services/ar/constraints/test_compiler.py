@@ -1,0 +1,126 @@
+"""What is refused and why; hostile grammars end in an error of their own, and the compiler goes on."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from runtime.errors import InvalidArgument, TandemError, TooComplex
+from services.ar.constraints.compiler import Compiler
+from services.ar.constraints.constraint import Constraint, Kind
+from tests.unit.services.ar.constraints.texts import accepts, byte_tokens, generated, tiny_compiler
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[Compiler]:
+    compiler = tiny_compiler()
+    yield compiler
+    compiler.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        ("json_schema", "[1]", "Expecting object"),
+        ("json_schema", '{"type": "frob"}', "Invalid type: frob"),
+        ("json_schema", '{"not": {}}', 'Unimplemented keys: ["not"]'),
+        ("json_schema", '{"uniqueItems": true, "type": "array"}', "uniqueItems"),
+        ("json_schema", '{"oneOf": [{"minLength": 1}, {"maxLength": 3}]}', "oneOf"),
+        ("json_schema", '{"type": "string", "format": "nope"}', "Unknown format"),
+        ("json_schema", '{"$ref": "#/$defs/none"}', "does not exist"),
+        ("json_schema", '{"$ref": "file:///etc/passwd"}', "not present"),
+        ("json_schema", '{"$ref": "http://localhost/x"}', "not present"),
+        ("json_schema", '{"enum": []}', "Unsatisfiable"),
+        ("json_schema", '{"allOf": [{"type": "string"}, {"type": "null"}]}', "Unsatisfiable"),
+        ("json_schema", '{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}', "no text matches it"),
+        ("regex", "(a", "unclosed group"),
+        ("regex", "(?=a)b", "look-ahead"),
+        ("regex", r"(a)\1", "backreferences"),
+        ("lark", "start: ??", "Expected value"),
+        ("lark", 'begin: "a"', "no start rule"),
+        ("lark", "start: @other", "unknown grammar"),
+        ("lark", "start: a\na: b\nb: a", "no text matches it"),
+    ],
+)
+def test_what_is_no_grammar_is_refused_by_field_value_and_reason(compiler, kind: Kind, text, reason):
+    with pytest.raises(InvalidArgument) as caught:
+        compiler.compile(Constraint(kind, (text,))).masks(1)
+    assert caught.value.field == f"sampling.{kind}"
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def chain(count: int, link: str, last: str) -> str:
+    return "\n".join([link.format(number, number + 1) for number in range(count)] + [last.format(count)])
+
+
+def schema(value: object) -> Constraint:
+    return Constraint("json_schema", (json.dumps(value),))
+
+
+def refs(count: int, around: str) -> Constraint:
+    links = [f'"{number}": {around % f"#/a/{number + 1}"}' for number in range(count)]
+    text = '{"$ref": "#/a/0", "a": {' + ", ".join([*links, f'"{count}": {{"type": "null"}}']) + "}}"
+    return Constraint("json_schema", (text,))
+
+
+HOSTILE = {
+    "nested values": Constraint("json_schema", ('{"items":' * 7000 + "{}" + "}" * 7000,)),
+    "an enum of thousands": schema({"enum": [str(number) for number in range(7000)]}),
+    "one text of 60,000 letters": schema({"enum": ["a" * 60_000]}),
+    "lengths of a thousand million": schema({"type": "string", "minLength": 10**9}),
+    "items of a thousand million": schema({"type": "array", "items": {"type": "string"}, "minItems": 10**9}),
+    "patterns compared in pairs": schema(
+        {"type": "object", "patternProperties": {f"^[a-z]*{number}x+$": {} for number in range(1500)}}
+    ),
+    "patterns intersected": schema(
+        {"allOf": [{"type": "string", "pattern": f"^.*[a-m]{{{number % 9}}}{number}.*$"} for number in range(1000)]}
+    ),
+    "thousands of properties": schema({"properties": {str(number): {} for number in range(5000)}}),
+    "a chain of references": refs(1200, '{"items": {"$ref": "%s"}}'),
+    "references that double": refs(700, '{"allOf": [{"$ref": "%s"}, {"type": "null"}]}'),
+    "a cycle of references": schema({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}),
+    "groups in groups": Constraint("regex", ("(" * 30_000 + "a" + ")" * 30_000,)),
+    "repeats of repeats": Constraint("regex", ("((a{1,1000}){1,1000}){1,1000}",)),
+    "ambiguous repeats": Constraint("regex", ("(a+)+b",)),
+    "states without number": Constraint("regex", ("(.*a.{1000}){50}",)),
+    "thousands of options": Constraint("regex", ("[a-z]?" * 9000,)),
+    "a chain of terminals": Constraint("lark", ("start: R0\n" + chain(3200, 'R{}: ("x" R{})*', 'R{}: "c"'),)),
+    "terminals that grow": Constraint("lark", ("start: R0\n" + chain(2800, 'R{}: "a" R{} "b"', 'R{}: "c"'),)),
+    "a chain of rules": Constraint("lark", ("start: r0\n" + chain(5000, "r{}: r{}", 'r{}: "a"'),)),
+    "rules that double": Constraint("lark", ("start: r0\n" + chain(2000, "r{0}: r{1} r{1}", 'r{}: "a"'),)),
+    "ambiguous rules": Constraint("lark", ('start: s\ns: s s s | s s | "a"* | "a"+ | ',)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_grammar_ends_with_itself(compiler, name):
+    """Whatever comes of it, the process lives, the error is public, and the next grammar compiles."""
+    try:
+        (mask,) = compiler.compile(HOSTILE[name]).masks(1)
+        generated(mask, seed=1, most=60)
+    except TandemError as error:
+        assert isinstance(error, InvalidArgument | TooComplex)  # noqa: PT017
+    assert accepts(compiler.compile(Constraint("regex", ("ok",))), "ok")
+
+
+@pytest.mark.parametrize("name", ["patterns compared in pairs", "a chain of terminals", "states without number"])
+def test_what_takes_too_much_is_told_as_too_complex(compiler, name):
+    def generate() -> None:
+        (mask,) = compiler.compile(HOSTILE[name]).masks(1)
+        for _ in range(100):
+            mask.advance([*byte_tokens("a" * 20)])
+            mask.masks([])
+
+    with pytest.raises(TooComplex):
+        generate()
+
+
+def test_bounds_are_not_in_the_way_of_large_honest_schemas(compiler):
+    properties = {f"field_{number}": {"type": "integer"} for number in range(200)}
+    large = {"type": "object", "properties": properties, "required": ["field_7"], "additionalProperties": False}
+    assert accepts(compiler.compile(schema(large)), '{"field_7":3}')
+    assert accepts(
+        compiler.compile(Constraint("choice", tuple(f"text number {n}" for n in range(1000)))), "text number 7"
+    )

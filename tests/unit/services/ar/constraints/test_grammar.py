@@ -1,0 +1,86 @@
+import json
+import string
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.ar.constraints.compiler import Compiler
+from services.ar.constraints.constraint import Constraint
+from services.ar.constraints.grammar import grammar_of
+from tests.unit.services.ar.constraints.texts import accepts, next_tokens, tiny_compiler
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[Compiler]:
+    compiler = tiny_compiler()
+    yield compiler
+    compiler.close()
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"b":[true,null]}', '{"a": 1, "b": [true, null]}', '{"a":"é\\n"}', "{}"])
+def test_json_with_and_without_spaces_behind_its_marks(compiler, text):
+    assert accepts(compiler.compile(Constraint("json_object")), text)
+    assert accepts(compiler.compile(Constraint("json_schema", ("{}",))), text)
+
+
+@pytest.mark.parametrize("text", ['{"a":  1}', '{ "a":1}', '{"a":1 }', '{"a":1} ', "[1]", '{"a":01}', '{"a"}'])
+def test_no_other_spaces_and_nothing_else_than_an_object(compiler, text):
+    assert not accepts(compiler.compile(Constraint("json_object")), text)
+
+
+def test_a_schema_cannot_loosen_how_json_is_written(compiler):
+    schema = {"x-guidance": {"whitespace_flexible": True, "whitespace_pattern": " *", "lenient": True}}
+    assert not accepts(compiler.compile(Constraint("json_schema", (json.dumps(schema),))), '{ "a":1}')
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=6))
+def test_a_choice_is_its_texts_to_the_letter(compiler, texts):
+    compiled = compiler.compile(Constraint("choice", tuple(texts)))
+    assert all(accepts(compiled, text) for text in texts)
+    assert not accepts(compiled, texts[0] + "x" * 13)
+
+
+def test_marks_of_expressions_are_themselves_in_a_choice(compiler):
+    compiled = compiler.compile(Constraint("choice", (string.punctuation + string.whitespace, ".+", "(?i)a")))
+    assert accepts(compiled, string.punctuation + string.whitespace)
+    assert accepts(compiled, ".+")
+    assert not accepts(compiled, "xx")
+    assert not accepts(compiled, "A")
+
+
+def test_a_text_that_looks_like_a_control_token_is_spelt(compiler):
+    compiled = compiler.compile(Constraint("choice", ("<|end|>",)))
+    (mask,) = compiled.masks(1)
+    assert 1 not in next_tokens(mask)
+    assert accepts(compiled, "<|end|>")
+
+
+@pytest.mark.parametrize(
+    ("regex", "yes", "no"),
+    [
+        ("a+b?", "aab", "abb"),
+        ("^abc$", "abc", "abcd"),
+        (r"\d{2,3}", "123", "1"),
+        ("ü|ß", "ß", "u"),
+        ("(?i)ok", "oK", "k"),
+    ],
+)
+def test_an_expression_matches_from_beginning_to_end(compiler, regex, yes, no):
+    compiled = compiler.compile(Constraint("regex", (regex,)))
+    assert accepts(compiled, yes)
+    assert not accepts(compiled, no)
+
+
+def test_a_lark_grammar_begins_with_start(compiler):
+    compiled = compiler.compile(Constraint("lark", ('start: sum\nsum: N ("+" N)*\nN: /[0-9]+/',)))
+    assert accepts(compiled, "1+22+3")
+    assert not accepts(compiled, "1+")
+
+
+@pytest.mark.parametrize("schema", ["[1]", "true", "{", '{"a":' * 5000 + "1" + "}" * 5000, '{"minimum":' + "9" * 5000])
+def test_a_schema_that_is_no_json_object_is_told_at_once(schema):
+    with pytest.raises(ValueError, match=r"."):
+        grammar_of(Constraint("json_schema", (schema,)))

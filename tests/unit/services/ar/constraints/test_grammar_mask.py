@@ -1,0 +1,91 @@
+from collections.abc import Iterator
+
+import pytest
+
+from runtime.errors import TooComplex
+from services.ar.constraints.compiler import Compiler
+from services.ar.constraints.constraint import Constraint
+from services.ar.constraints.grammar_mask import GrammarMask
+from tests.unit.services.ar.constraints.texts import END, allowed, byte_tokens, generated, next_tokens, tiny_compiler
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[Compiler]:
+    compiler = tiny_compiler()
+    yield compiler
+    compiler.close()
+
+
+def mask_of(compiler: Compiler, regex: str) -> GrammarMask:
+    (mask,) = compiler.compile(Constraint("regex", (regex,))).masks(1)
+    return mask
+
+
+def test_it_is_complete_when_nothing_can_follow_and_not_before(compiler):
+    mask = mask_of(compiler, "ab?")
+    (a, b) = byte_tokens("ab")
+    assert not mask.is_complete
+    mask.advance([a])
+    assert not mask.is_complete
+    assert {b, END} <= next_tokens(mask)
+    mask.advance([b])
+    assert mask.is_complete
+
+
+def test_the_end_token_completes(compiler):
+    mask = mask_of(compiler, "a+")
+    mask.advance([*byte_tokens("aa"), END])
+    assert mask.is_complete
+
+
+def test_a_token_that_was_ruled_out_raises(compiler):
+    mask = mask_of(compiler, "ab")
+    with pytest.raises(ValueError, match="rules out"):
+        mask.advance(byte_tokens("b"))
+    assert not mask.is_complete
+
+
+def test_masks_along_a_draft_are_those_of_the_way_itself(compiler):
+    draft = byte_tokens("xy12")
+    along = mask_of(compiler, "x?y?[0-9]{1,4}z").masks(draft)
+    walker, expected = mask_of(compiler, "x?y?[0-9]{1,4}z"), []
+    for token_id in [*draft, None]:
+        expected.append(next_tokens(walker))
+        if token_id is not None:
+            walker.advance([token_id])
+    assert [allowed(mask) for mask in along] == expected
+
+
+def test_a_draft_leaves_no_trace(compiler):
+    mask = mask_of(compiler, "a{1,9}b")
+    before = mask.masks([])
+    mask.masks(byte_tokens("aaab"))
+    mask.masks(byte_tokens("c"))
+    assert mask.num_allowed(byte_tokens("aac")) == 2
+    assert mask.masks([]) == before
+
+
+def test_masks_end_where_a_draft_is_ruled_out_or_completes(compiler):
+    mask = mask_of(compiler, "abc")
+    assert len(mask.masks(byte_tokens("axc"))) == 2
+    assert len(mask.masks(byte_tokens("abc"))) == 3
+    assert mask.num_allowed(byte_tokens("axc")) == 1
+    assert mask.num_allowed(byte_tokens("abc")) == 2
+    assert mask.num_allowed([]) == 0
+
+
+def test_masks_of_one_request_go_different_ways(compiler):
+    first, second = compiler.compile(Constraint("regex", ("ab|cd",))).masks(2)
+    first.advance(byte_tokens("a"))
+    second.advance(byte_tokens("c"))
+    first.advance(byte_tokens("b"))
+    assert first.is_complete
+    assert not second.is_complete
+    assert next_tokens(second) == set(byte_tokens("d"))
+
+
+def test_a_limit_that_is_met_on_the_way_raises_and_completes_nothing(compiler):
+    mask = mask_of(compiler, "(.*a.{1000}){50}")
+    with pytest.raises(TooComplex, match="states"):
+        generated(mask, seed=3, most=2000)
+    assert not mask.is_complete

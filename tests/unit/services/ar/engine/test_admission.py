@@ -1,0 +1,129 @@
+import pytest
+
+from runtime.deadlines import Deadline
+from runtime.errors import ResourceExhausted, WaitTooLong
+from services.ar.engine.admission import Admission, AdmissionLimits
+from services.ar.loading import admission_limits
+from services.ar.settings import ArSettings
+
+NEVER = Deadline.after(None)
+
+
+def admission(max_open: int = 100, max_open_of_caller: int = 100, max_wait_seconds: float = 60.0) -> Admission:
+    return Admission(AdmissionLimits(4, max_open, max_open_of_caller, max_wait_seconds))
+
+
+def with_open(counts: dict[str, int], running_seconds: float = 2.0, **limits: float) -> Admission:
+    found = admission(**limits)
+    found.opened("first")
+    found.ended("first", running_seconds)
+    for caller, count in counts.items():
+        for _ in range(count):
+            found.opened(caller)
+    return found
+
+
+def test_the_queue_is_bounded_as_a_whole_and_for_each_caller():
+    found = with_open({"a": 5, "b": 3}, max_open=10, max_open_of_caller=6)
+    found.check("a", 1, NEVER)
+    with pytest.raises(ResourceExhausted, match="a caller's part"):
+        found.check("a", 2, NEVER)
+    with pytest.raises(ResourceExhausted, match=r"the engine's queue is full \(limit 10\)"):
+        found.check("b", 3, NEVER)
+
+
+@pytest.mark.parametrize(
+    ("counts", "caller", "seconds"),
+    [
+        ({}, "a", 0.0),
+        ({"a": 3}, "a", 0.0),
+        ({"a": 4}, "a", 0.5),  # a place comes free every 2 s / 4
+        ({"a": 11}, "a", 4.0),
+        ({"hog": 50}, "a", 0.0),  # whose share is taken back from the hog
+        ({"hog": 50, "a": 2}, "a", 1.0),
+        ({"a": 1, "b": 1, "c": 1, "d": 1}, "e", 0.5),
+    ],
+)
+def test_the_wait_is_that_of_a_caller_whose_turn_comes(counts, caller, seconds):
+    assert with_open(counts).wait_seconds(caller) == pytest.approx(seconds)
+
+
+def test_what_would_begin_too_late_is_refused_with_the_time_to_come_back():
+    found = with_open({"a": 8}, max_wait_seconds=3.0)
+    found.check("a", 1, NEVER)
+    found.check("a", 1, Deadline.after(6.0))
+    # It waits 2.5 s and then runs for 2 s, or both a quarter longer.
+    with pytest.raises(WaitTooLong, match=r"longer than the 0\.875 s that its deadline leaves") as refusal:
+        found.check("a", 1, Deadline.after(4.0))
+    assert refusal.value.retry_after_seconds == pytest.approx(1.625, abs=0.1)
+    with pytest.raises(WaitTooLong, match="longer than the 3 s that the server lets anybody wait; retry in 1 s"):
+        found.check("a", 4, NEVER)
+
+
+def test_what_waits_must_begin_early_enough_to_end_by_its_deadline():
+    deadline = Deadline(100.0)
+    assert with_open({"a": 4}).latest_start("a", 1, deadline) == 98.0
+    assert with_open({"a": 3}).latest_start("a", 1, deadline) == 100.0  # it runs at once
+
+
+def test_nothing_is_refused_for_time_before_a_sequence_has_ended():
+    found = admission()
+    for _ in range(50):
+        found.opened("a")
+    found.check("a", 1, Deadline.after(0.001))
+
+
+def test_the_mean_follows_what_ends():
+    found = with_open({"a": 4}, running_seconds=1.0)
+    for _ in range(100):
+        found.opened("b")
+        found.ended("b", 5.0)
+    found.opened("b")
+    found.ended("b", None)
+    assert found.wait_seconds("a") == pytest.approx(5.0 / 4, rel=0.01)
+    assert found.num_open == 4
+
+
+@pytest.mark.parametrize(
+    ("num_running", "num_queued", "share", "most"),
+    [(64, 256, 0.75, 240), (64, 256, 1.0, 320), (64, 0, 0.75, 64), (1, 1, 0.01, 1)],
+)
+def test_a_lone_caller_may_use_every_place_to_run_and_its_share_of_the_queue(num_running, num_queued, share, most):
+    settings = ArSettings(
+        max_num_sequences=num_running, max_queued_sequences=num_queued, max_caller_share=share, max_wait_seconds=7.0
+    )
+    expected = AdmissionLimits(num_running, num_running + num_queued, most, 7.0)
+    assert admission_limits(settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("counts", "seconds", "most"),
+    [
+        ({"a": 8}, 7.0, 2),  # 5.6 s with a quarter to spare: 2 s to run, and 3.6 to wait, of which the next takes 2.5
+        ({"a": 8, "b": 8}, 9.5, 0),
+        ({"a": 8, "b": 8}, 10.0, 0),
+        ({"a": 8, "b": 4}, 12.0, 3),  # the next waits 4.5 s of 7.6, and each of a's brings one of b's
+        ({"a": 8}, 1000.0, 12),
+        ({"a": 3}, 0.1, 17),
+    ],
+)
+def test_whoever_is_refused_may_be_told_how_many_more_would_be_taken(counts, seconds, most):
+    found = with_open(counts, max_open=20)
+    assert found.room("a", seconds) == most
+
+
+@pytest.mark.parametrize("seconds", [7.0, 11.0, 20.0])
+def test_as_many_as_there_is_room_for_are_taken_and_no_more(seconds):
+    found = with_open({"a": 8})
+    deadline = Deadline.after(seconds)
+    for _ in range(found.room("a", seconds)):
+        found.check("a", 1, deadline)
+        found.opened("a")
+    found.opened("a")  # the one on the edge may be taken or not
+    with pytest.raises(WaitTooLong) as refusal:
+        found.check("a", 1, deadline)
+    assert refusal.value.room is not None
+    assert refusal.value.room() == 0
+    for _ in range(3):
+        found.ended("a", 2.0)
+    assert refusal.value.room() in (1, 2)

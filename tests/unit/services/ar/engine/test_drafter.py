@@ -1,0 +1,291 @@
+"""Generation with drafts is generation without: same tokens, same log-probabilities, same ends; fewer steps."""
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.ar.compute.kv_cache import KVCache
+from services.ar.compute.runner import Runner
+from services.ar.compute.torch.exact import make_exact
+from services.ar.compute.torch.forward import TorchForward
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.drafter import Drafter
+from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
+from services.ar.engine.step import Work
+from services.ar.model.weights import load_transformer, open_checkpoint
+from tests.tiny_models import VOCAB_SIZE, save_tiny_model
+
+BLOCK_SIZE = 4
+END = 3
+
+
+def model_token(seed: int, history: tuple[int, ...]) -> int:
+    """Return the next token of a text of four tokens that often repeats itself, and now and then does not."""
+    return random.Random(repr((seed, history[-2:], len(history) // 20))).randrange(4)
+
+
+@dataclass
+class Engine:
+    """A scheduler, a model that is a function of the history, and what its steps wrote: the tokens up to each slot."""
+
+    num_blocks: int = 64
+    max_batch_tokens: int = 32
+    chunk_tokens: int | None = None
+    drafter: Drafter | None = None
+    brought: dict[int, list[int]] = field(default_factory=dict)
+    num_steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.pool = BlockPool(self.num_blocks, BLOCK_SIZE)
+        cache = PrefixCache(self.pool, self.chunk_tokens)
+        self.scheduler = Scheduler(self.pool, 4, self.max_batch_tokens, self.chunk_tokens, cache, self.drafter)
+        self._slots: dict[int, tuple[int, ...]] = {}
+
+    def step(self) -> list[Work]:
+        batch = self.scheduler.schedule()
+        self.num_steps += 1
+        assert sum(work.num_tokens for work in batch) <= self.max_batch_tokens
+        results = [self._compute(work) for work in batch]
+        for progress in self.scheduler.commit(batch, results):
+            self.brought.setdefault(id(progress.sequence), []).extend(token.token_id for token in progress.tokens)
+        self.scheduler.check_integrity()
+        return batch
+
+    def _compute(self, work: Work) -> list[SampledToken]:
+        sequence = work.sequence
+        token_ids = [*sequence.token_ids[: work.positions.stop - len(work.draft)], *work.draft]
+        assert len(token_ids) == work.positions.stop
+        for place in range(work.positions.stop):
+            slot = sequence.block_table[place // BLOCK_SIZE] * BLOCK_SIZE + place % BLOCK_SIZE
+            content = tuple(token_ids[: place + 1])
+            assert place in work.positions or self._slots[slot] == content
+            self._slots[slot] = content
+        places = work.positions[-1 - len(work.draft) :] if work.completes else ()
+        return [SampledToken(model_token(sequence.params.seed, tuple(token_ids[: place + 1]))) for place in places]
+
+    def run(self, *sequences: Sequence) -> list[list[int]]:
+        for sequence in sequences:
+            self.scheduler.add(sequence)
+        while self.scheduler.has_work:
+            self.step()
+        assert self.pool.num_taken == 0
+        return [self.brought[id(sequence)] for sequence in sequences]
+
+
+def sequence(prompt: list[int], max_tokens: int = 40, seed: int = 0, **parameters: object) -> Sequence:
+    return Sequence(prompt, SamplingParams(seed=seed, max_tokens=max_tokens, **parameters), frozenset({END}))
+
+
+def test_a_text_that_repeats_itself_takes_fewer_steps():
+    drafter = Drafter(8, 64)
+    with_drafts, without = Engine(drafter=drafter), Engine()
+    for engine in (with_drafts, without):
+        engine.run(*(sequence([0, 1], 60, seed, ignore_eos=True) for seed in range(4)))
+    assert without.num_steps == 60
+    assert with_drafts.num_steps <= 45
+    num_tokens = 4 * 60
+    assert 0 < drafter.num_accepted_tokens < drafter.num_drafted_tokens < num_tokens
+
+
+def test_the_output_ends_where_a_token_ends_it_though_more_had_been_drafted():
+    """In the prompt a 9 stands behind the tokens that the model will end after."""
+    drafter = Drafter(8, 64)
+    scheduler = Scheduler(BlockPool(16, BLOCK_SIZE), 4, 32, drafter=drafter)
+    ended = Sequence([1, 2, 5, 6, 9, 1, 2], SamplingParams(), frozenset({END}))
+    scheduler.add(ended)
+    scheduler.commit(scheduler.schedule(), [[SampledToken(5)]])
+    (work,) = batch = scheduler.schedule()
+    assert work.draft == (6, 9, 1, 2, 5, 6, 9, 1)
+    sampled = [SampledToken(token_id) for token_id in (6, END, 1, 2, 5, 6, 9, 1, 2)]
+    (progress,) = scheduler.commit(batch, [sampled])
+    assert [token.token_id for token in progress.tokens] == [6, END]
+    assert progress.finish_reason is FinishReason.STOP
+    assert not scheduler.has_work
+    assert (drafter.num_drafted_tokens, drafter.num_accepted_tokens) == (8, 1)
+
+
+def test_nothing_is_drafted_behind_which_no_token_is_wanted():
+    drafter = Drafter(8, 64)
+    assert drafter.draft(sequence([1, 2, 5, END, 6, 1, 2]), 8) == (5,)
+    assert drafter.draft(sequence([1, 2, 5, END, 6, 1, 2], ignore_eos=True), 8)[:3] == (5, END, 6)
+    assert drafter.draft(sequence([1, 2, 5, 6, 1, 2], stop_token_ids=frozenset({6})), 8) == (5,)
+    assert drafter.draft(sequence([1, 2, 5, 6, 1, 2], max_tokens=3), 8) == (5, 6)
+    assert drafter.draft(sequence([1, 2, 5, 6, 1, 2], max_tokens=1), 8) == ()
+    assert drafter.draft(sequence([1, 2, 5, 6, 1, 2]), 1) == (5,)
+
+
+def loop(num_tokens: int, max_tokens: int = 40) -> Sequence:
+    """Return a sequence with a token to compute, which will draft whatever it may."""
+    return Sequence([7] * num_tokens, SamplingParams(max_tokens=max_tokens))
+
+
+def works(scheduler: Scheduler) -> list[tuple[int, int]]:
+    """Schedule and commit a step in which every token is a 7; return tokens and drafted ones of each work."""
+    batch = scheduler.schedule()
+    tokens = [[SampledToken(7)] * (1 + len(work.draft)) if work.completes else [] for work in batch]
+    shape = [(work.num_tokens, len(work.draft)) for work in batch]
+    scheduler.commit(batch, tokens)
+    scheduler.check_integrity()
+    return shape
+
+
+def test_drafts_get_the_tokens_of_a_step_that_nobody_else_wants():
+    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 16, drafter=Drafter(8, 64))
+    for _ in range(2):
+        scheduler.add(loop(6))
+    assert works(scheduler) == [(6, 0), (6, 0)]
+    assert works(scheduler) == [(8, 7), (8, 7)]
+    scheduler.add(loop(20))
+    assert works(scheduler) == [(1, 0), (1, 0), (14, 0)]
+    assert works(scheduler) == [(5, 4), (5, 4), (6, 0)]
+
+
+def test_drafts_keep_a_step_within_its_rows_and_what_one_leaves_is_for_the_next():
+    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 64, drafter=Drafter(8, max_rows=10))
+    scheduler.add(Sequence([1, 2, 3, 4], SamplingParams()))  # has nothing to draft
+    scheduler.add(loop(4))
+    scheduler.add(loop(4))
+    assert works(scheduler) == [(4, 0), (4, 0), (4, 0)]
+    assert works(scheduler) == [(1, 0), (5, 4), (4, 3)]
+    scheduler.add(loop(9))
+    assert works(scheduler) == [(1, 0), (1, 0), (1, 0), (9, 0)]
+
+
+def test_drafts_get_only_blocks_that_are_free_and_give_back_what_they_did_not_fill():
+    pool = BlockPool(4, BLOCK_SIZE)
+    scheduler = Scheduler(pool, 2, 32, drafter=Drafter(8, 64))
+    scheduler.add(loop(6, max_tokens=8))
+    works(scheduler)
+    batch = scheduler.schedule()
+    assert [work.num_tokens for work in batch] == [7]  # one and the six behind which a token is wanted
+    assert pool.num_taken == 4
+    scheduler.commit(batch, [[SampledToken(1)] * 7])
+    assert pool.num_taken == 2
+    scheduler.add(loop(7, max_tokens=8))
+    assert works(scheduler) == [(1, 0), (7, 0)]
+    assert scheduler.num_preemptions == 0
+
+
+def test_a_block_too_few_means_no_draft():
+    scheduler = Scheduler(BlockPool(2, BLOCK_SIZE), 2, 32, drafter=Drafter(8, 64))
+    scheduler.add(loop(7, max_tokens=8))
+    assert [works(scheduler) for _ in range(2)] == [[(7, 0)], [(1, 0)]]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    arrivals=st.lists(
+        st.tuples(
+            st.integers(0, 4),  # steps before it comes
+            st.lists(st.integers(0, 2), min_size=1, max_size=30),
+            st.integers(1, 30),  # tokens it may bring
+            st.integers(0, 3),  # seed
+            st.booleans(),  # whether it ignores the end token
+            st.booleans(),  # whether an earlier one is cancelled
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    num_blocks=st.integers(16, 40),
+    max_tokens=st.integers(1, 9),
+    chunk_tokens=st.sampled_from([None, 8]),
+)
+def test_under_random_load_the_output_is_that_without_drafts(arrivals, num_blocks, max_tokens, chunk_tokens):
+    """Blocks are few, so that sequences are preempted, and what the prefix cache keeps is found and evicted."""
+    engine = Engine(num_blocks, 16, chunk_tokens, Drafter(max_tokens, 64))
+    sequences, cancelled = [], set()
+    for num_steps, prompt, num_tokens, seed, ignores_end, is_cancelling in arrivals:
+        for _ in range(num_steps):
+            engine.step()
+        if is_cancelling and sequences and engine.scheduler.remove(earlier := sequences[len(sequences) // 2]):
+            cancelled.add(id(earlier))
+        sequences.append(sequence([*prompt, 1], num_tokens, seed, ignore_eos=ignores_end))
+        engine.scheduler.add(sequences[-1])
+    engine.run()
+    for each in sequences:
+        (alone,) = Engine().run(Sequence(each.prompt_token_ids, each.params, each.eos_token_ids))
+        brought = engine.brought.get(id(each), [])
+        assert brought == alone[: len(brought)] if id(each) in cancelled else brought == alone
+
+
+@pytest.fixture(scope="module", params=["llama", "mistral"])
+def model(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    save_tiny_model(folder, request.param)
+    model = load_transformer(open_checkpoint(folder), torch.float32, torch.device("cpu"))
+    make_exact(model)
+    model.prepare(256)
+    return model
+
+
+def random_sequence(chance: random.Random) -> Sequence:
+    """Return a sequence that repeats itself somewhat, with parameters of every kind."""
+    few = [chance.randrange(VOCAB_SIZE) for _ in range(6)]
+    params = SamplingParams(
+        seed=chance.randrange(2**63),
+        max_tokens=chance.randrange(1, 50),
+        temperature=chance.choice([0.0, 0.0, 0.3, 1.0]),
+        top_k=chance.choice([0, 0, 4]),
+        top_p=chance.choice([1.0, 0.8]),
+        min_p=chance.choice([0.0, 0.0, 0.1]),
+        repetition_penalty=chance.choice([1.0, 1.0, 0.7, 1.3]),
+        presence_penalty=chance.choice([0.0, 0.0, -1.0, 1.0]),
+        frequency_penalty=chance.choice([0.0, 0.0, -0.5, 0.5]),
+        min_tokens=chance.choice([0, 0, 10]),
+        stop_token_ids=frozenset(chance.choice([[], [few[0]]])),
+        logit_bias=chance.choice([{}, dict.fromkeys(few, 12.0)]),
+        ignore_eos=chance.random() < 0.5,
+        logprobs=True,
+        top_logprobs=2,
+    )
+    return Sequence(chance.choices(few, k=chance.randrange(1, 40)), params, frozenset({few[1]}), chance.randrange(3))
+
+
+def outputs(model, sequences: list[Sequence], drafter: Drafter | None, num_blocks: int = 96, is_exact: bool = True):
+    """Return what each sequence brought, and why it ended."""
+    pool, cache = BlockPool(num_blocks, 8), KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
+    chunk_tokens = 16 if is_exact else None
+    scheduler = Scheduler(pool, 6, 40, chunk_tokens, PrefixCache(pool, chunk_tokens), drafter)
+    runner = Runner(TorchForward(model, cache, num_threads=1, is_exact=is_exact), 8, VOCAB_SIZE)
+    brought: dict[int, list[SampledToken]] = {id(each): [] for each in sequences}
+    reasons = {}
+    for each in sequences:
+        scheduler.add(each)
+    while scheduler.has_work:
+        batch = scheduler.schedule()
+        for progress in scheduler.commit(batch, runner.run(batch)):
+            brought[id(progress.sequence)] += progress.tokens
+            reasons[id(progress.sequence)] = progress.finish_reason
+        scheduler.check_integrity()
+    return [(brought[id(each)], reasons[id(each)]) for each in sequences], scheduler
+
+
+@pytest.mark.parametrize("num_blocks", [96, 16])
+def test_whatever_the_parameters_tokens_and_log_probabilities_are_those_without_drafts(model, num_blocks):
+    """To the last bit, in exact mode; with few blocks some are preempted and computed again."""
+    drafter = Drafter(6, 64)
+    expected, _ = outputs(model, [random_sequence(random.Random(number)) for number in range(60)], None)
+    sequences = [random_sequence(random.Random(number)) for number in range(60)]
+    found, scheduler = outputs(model, sequences, drafter, num_blocks)
+    assert found == expected
+    assert (scheduler.num_preemptions > 0) == (num_blocks == 16)
+    assert drafter.num_accepted_tokens > 50
+    assert drafter.num_drafted_tokens - drafter.num_accepted_tokens > 50
+    assert {reason for _, reason in found} == {FinishReason.STOP, FinishReason.LENGTH}
+
+
+def test_outside_of_exact_mode_tokens_are_those_without_drafts(model):
+    def sequences() -> list[Sequence]:
+        return [random_sequence(random.Random(number)) for number in range(60, 90)]
+
+    expected, _ = outputs(model, sequences(), None, is_exact=False)
+    found, _ = outputs(model, sequences(), Drafter(6, 64), is_exact=False)
+    for (with_drafts, _), (without, _) in zip(found, expected, strict=True):
+        assert [token.token_id for token in with_drafts] == [token.token_id for token in without]

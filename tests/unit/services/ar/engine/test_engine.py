@@ -1,0 +1,292 @@
+"""The engine's thread and mailbox with a model that can be worked out by hand: each token is one more than the last."""
+
+import asyncio
+import math
+import random
+import threading
+
+import pytest
+
+from runtime.deadlines import Deadline
+from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted
+from services.ar.engine.admission import AdmissionLimits
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.engine import Engine
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import SampledToken, Sequence
+
+GUILTY = 666_000
+"""The first token of a sequence that makes steps fail."""
+
+
+class CountingRunner:
+    """Answers n with n + 1. `gate` holds steps up when cleared; from step `dies_at` on, everything raises.
+
+    A step raises whenever a sequence in it has output that began at GUILTY.
+    """
+
+    def __init__(self, dies_at: int | None = None) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.num_steps = 0
+        self._dies_at = dies_at
+
+    def start(self):
+        pass
+
+    def run(self, batch):
+        self.gate.wait()
+        self.num_steps += 1
+        if self._dies_at is not None and self.num_steps >= self._dies_at:
+            raise RuntimeError("a fault in the model")
+        if any(work.sequence.token_ids[-1] > GUILTY for work in batch):
+            raise ValueError("a fault in one sequence")
+        return [[SampledToken(w.sequence.token_ids[-1] + 1)] if w.completes else [] for w in batch]
+
+
+class Outcomes(list):
+    """Implements EngineObserver by noting every outcome; raises, if it is told to, whatever it hears."""
+
+    raises = False
+
+    def stepped(self, scheduler, batch, seconds):
+        if self.raises:
+            raise RuntimeError("a fault in an observer")
+
+    def ended(self, outcome):
+        self.append(outcome)
+        if self.raises:
+            raise RuntimeError("a fault in an observer")
+
+
+class Rig:
+    """An engine with all its parts at hand."""
+
+    def __init__(self, dies_at: int | None = None, num_blocks: int = 64, max_open_sequences: int = 64) -> None:
+        self.pool = BlockPool(num_blocks, 4)
+        self.scheduler = Scheduler(self.pool, 8, 32)
+        self.runner = CountingRunner(dies_at)
+        self.outcomes = Outcomes()
+        limits = AdmissionLimits(8, max_open_sequences, max_open_sequences, 60.0)
+        self.engine = Engine(self.scheduler, self.runner, self.outcomes, limits)
+
+    async def __aenter__(self) -> "Rig":
+        self.engine.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.runner.gate.set()
+        await self.engine.stop()
+
+
+def sequence(first: int = 0, max_tokens: int = 5, num_prompt_tokens: int = 1, choice_index: int = 0) -> Sequence:
+    return Sequence([first] * num_prompt_tokens, SamplingParams(max_tokens=max_tokens), choice_index=choice_index)
+
+
+async def read(stream) -> list[int]:
+    tokens = []
+    while not stream.is_finished:
+        for output in await stream.get():
+            tokens.extend(token.token_id for token in output.tokens)
+    return tokens
+
+
+async def test_each_request_gets_its_own_tokens():
+    async with Rig() as rig:
+        streams = [rig.engine.submit([sequence(100 * i)]) for i in range(10)]
+        found = await asyncio.gather(*map(read, streams))
+    assert found == [[100 * i + n for n in range(1, 6)] for i in range(10)]
+    assert rig.outcomes == ["finished"] * 10
+
+
+async def test_tokens_that_are_ready_together_are_taken_together():
+    async with Rig() as rig:
+        stream = rig.engine.submit([sequence(max_tokens=5)])
+        while stream.open_sequences():
+            await asyncio.sleep(0)
+        outputs = await stream.get()
+    assert [token.token_id for output in outputs for token in output.tokens] == [1, 2, 3, 4, 5]
+
+
+async def test_a_full_engine_refuses_and_keeps_nothing():
+    async with Rig(max_open_sequences=3) as rig:
+        rig.runner.gate.clear()
+        rig.engine.submit([sequence(), sequence()])
+        with pytest.raises(ResourceExhausted, match="limit 3"):
+            rig.engine.submit([sequence(), sequence()])
+        assert rig.engine.num_open_sequences == 2
+
+
+async def test_what_has_become_too_late_while_it_waited_is_told_so_and_never_runs(monkeypatch):
+    async with Rig() as rig:
+        running = rig.engine.submit([sequence(max_tokens=3)], Deadline.after(None))
+        monkeypatch.setattr(rig.engine._admission, "latest_start", lambda *_: -math.inf)
+        late = sequence(100)
+        stream = rig.engine.submit([late], Deadline.after(60.0))
+        with pytest.raises(DeadlineExceeded, match="before the work could be done"):
+            await read(stream)
+        assert await read(running) == [1, 2, 3]
+        assert late.scheduled_at is None
+        assert rig.engine.num_open_sequences == 0
+    assert sorted(rig.outcomes) == ["cancelled", "finished"]
+
+
+async def test_cancelled_sequences_end_within_one_step_and_free_their_blocks():
+    async with Rig() as rig:
+        long = sequence(max_tokens=10_000, num_prompt_tokens=8)
+        stream = rig.engine.submit([long])
+        await stream.get()
+        rig.engine.end(long, "cancelled")
+        rig.engine.end(long, "cancelled")
+        steps = rig.runner.num_steps
+        await read(rig.engine.submit([sequence()]))  # one step a token, so whatever else ran, ran before
+        assert rig.pool.num_taken == 0
+        assert rig.runner.num_steps <= steps + 6
+    assert rig.outcomes == ["cancelled", "finished"]
+
+
+async def test_a_dead_thread_fails_everything_in_flight():
+    async with Rig(dies_at=3) as rig:
+        streams = [rig.engine.submit([sequence()]) for _ in range(3)]
+        for stream in streams:
+            with pytest.raises(Internal):
+                await read(stream)
+        assert str(await rig.engine.wait_dead()) == "a fault in the model"
+        with pytest.raises(Internal):
+            rig.engine.submit([sequence()])
+    assert rig.outcomes == ["failed"] * 3
+
+
+async def test_a_sequence_that_makes_steps_fail_fails_alone():
+    async with Rig() as rig:
+        guilty = [rig.engine.submit([sequence(GUILTY)]) for _ in range(2)]
+        streams = [rig.engine.submit([sequence(100 * i)]) for i in range(5)]
+        assert await asyncio.gather(*map(read, streams)) == [[100 * i + n for n in range(1, 6)] for i in range(5)]
+        for stream in guilty:
+            with pytest.raises(Internal):
+                await read(stream)
+        assert await read(rig.engine.submit([sequence(7)])) == [8, 9, 10, 11, 12]
+        rig.scheduler.check_integrity()
+        assert rig.pool.num_taken == 0
+    assert sorted(rig.outcomes) == ["failed"] * 2 + ["finished"] * 6
+
+
+async def test_a_sequence_that_fails_in_an_empty_engine_does_not_end_it():
+    async with Rig() as rig:
+        for _ in range(20):
+            with pytest.raises(Internal):
+                await read(rig.engine.submit([sequence(GUILTY)]))
+        assert await read(rig.engine.submit([sequence(7)])) == [8, 9, 10, 11, 12]
+    assert sorted(rig.outcomes) == ["failed"] * 20 + ["finished"]
+
+
+async def test_of_a_request_whose_one_choice_fails_the_others_are_cancelled():
+    async with Rig() as rig:
+        guilty = [sequence(7, max_tokens=10_000), sequence(GUILTY)]
+        with pytest.raises(Internal), rig.engine.running(guilty, None) as stream:
+            await read(stream)
+        assert rig.engine.num_open_sequences == 0
+        assert await read(rig.engine.submit([sequence(1)])) == [2, 3, 4, 5, 6]
+        assert rig.pool.num_taken == 0
+    assert sorted(rig.outcomes) == ["cancelled", "failed", "finished"]
+
+
+async def test_what_an_observer_raises_harms_nobody():
+    async with Rig() as rig:
+        rig.outcomes.raises = True
+        streams = [rig.engine.submit([sequence(100 * i)]) for i in range(3)]
+        assert await asyncio.gather(*map(read, streams)) == [[100 * i + n for n in range(1, 6)] for i in range(3)]
+        with rig.engine.running([sequence(max_tokens=10_000)], None) as stream:
+            await stream.get()
+        assert await read(rig.engine.submit([sequence(7)])) == [8, 9, 10, 11, 12]
+
+
+async def test_stopping_fails_what_is_still_open():
+    async with Rig() as rig:
+        stream = rig.engine.submit([sequence(max_tokens=1_000_000)])
+        await stream.get()
+    with pytest.raises(Internal):
+        await read(stream)
+    assert rig.outcomes == ["failed"]
+
+
+async def test_progress_is_known_only_while_there_is_work():
+    async with Rig() as rig:
+        assert rig.engine.last_progress() is None
+        rig.runner.gate.clear()
+        stream = rig.engine.submit([sequence()])
+        stalled_at = rig.engine.last_progress()
+        assert stalled_at is not None
+        rig.runner.gate.set()
+        await read(stream)
+        assert rig.engine.last_progress() is None
+
+
+async def test_a_thousand_random_cancels_leave_nothing_behind():
+    """Cancelled while queued, in prefill, between tokens; some never. Blocks are scarce, so preemptions happen too."""
+    chance = random.Random(1)
+
+    async def client(rig: Rig) -> None:
+        item = sequence(max_tokens=chance.randint(1, 30), num_prompt_tokens=chance.randint(1, 60))
+        stream = rig.engine.submit([item])
+        for _ in range(chance.randint(0, 25)):
+            if stream.is_finished or chance.random() < 0.1:
+                break
+            await (stream.get() if chance.random() < 0.8 else asyncio.sleep(0))
+        rig.engine.end(item, "cancelled")
+
+    async with Rig(num_blocks=40, max_open_sequences=2000) as rig:
+        await asyncio.gather(*(client(rig) for _ in range(1000)))
+        await read(rig.engine.submit([sequence()]))
+        assert rig.engine.num_open_sequences == 0
+        assert rig.pool.num_taken == 0
+        rig.scheduler.check_integrity()
+    assert len(rig.outcomes) == 1001
+    assert {"finished", "cancelled"} == set(rig.outcomes)
+
+
+async def test_leaving_a_running_request_cancels_what_is_open():
+    async with Rig() as rig:
+        rig.runner.gate.clear()
+        with rig.engine.running([sequence(max_tokens=50), sequence(max_tokens=50)], None):
+            assert rig.engine.num_open_sequences == 2
+        assert rig.engine.num_open_sequences == 0
+        rig.runner.gate.set()
+        with rig.engine.running([sequence()], None) as stream:
+            assert len(await read(stream)) == 5
+        assert rig.outcomes == ["cancelled", "cancelled", "finished"]
+
+
+async def test_room_is_waited_for():
+    async with Rig(max_open_sequences=8) as rig:
+        assert rig.engine.max_num_sequences == 8
+        await rig.engine.wait_for_room("", 8)
+        rig.runner.gate.clear()
+        first = rig.engine.submit([sequence() for _ in range(3)])
+        second = rig.engine.submit([sequence() for _ in range(3)])
+        await rig.engine.wait_for_room("", 2)
+        waiting = asyncio.create_task(rig.engine.wait_for_room("", 5))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        for each in first.open_sequences():
+            rig.engine.end(each, "cancelled")
+        await waiting
+        rig.runner.gate.set()
+        await rig.engine.wait_for_room("", 8)
+        assert len(await read(second)) == 15
+
+
+async def test_who_waits_for_room_hears_of_the_engine_s_death():
+    async with Rig(dies_at=1, max_open_sequences=2) as rig:
+        rig.runner.gate.clear()
+        stream = rig.engine.submit([sequence(), sequence()])
+        waiting = asyncio.create_task(rig.engine.wait_for_room("", 1))
+        await asyncio.sleep(0)
+        rig.runner.gate.set()
+        await waiting
+        with pytest.raises(Internal):
+            await read(stream)
+        await rig.engine.wait_dead()
+        with pytest.raises(Internal):
+            rig.engine.submit([sequence()])

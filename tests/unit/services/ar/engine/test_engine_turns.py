@@ -1,0 +1,125 @@
+"""Callers beside a hog in the engine: how many steps they wait, and what one caller may hold. Counted, not timed."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from runtime.deadlines import Deadline
+from runtime.errors import ResourceExhausted, WaitTooLong
+from services.ar.engine.admission import AdmissionLimits
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.engine import Engine
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import SampledToken, Sequence
+
+LIMIT_SECONDS = 20
+NUM_PLACES = 16
+
+
+class Recorder:
+    """Answers every sequence with the token 1; notes whose sequences were in each step. `gate` holds steps up."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.steps: list[list[str]] = []
+
+    def start(self) -> None:
+        pass
+
+    def run(self, batch):
+        self.steps.append([work.sequence.caller for work in batch])
+        self.entered.release()
+        self.gate.wait()
+        return [[SampledToken(1)] if work.completes else [] for work in batch]
+
+
+class Unheard:
+    def stepped(self, scheduler, batch, seconds) -> None:
+        pass
+
+    def ended(self, outcome) -> None:
+        pass
+
+
+@asynccontextmanager
+async def held(max_open_of_caller: int = 1000) -> AsyncIterator[tuple[Engine, Recorder]]:
+    """An engine that is held in its first step, with 200 sequences of a hog, as many as may running."""
+    runner = Recorder()
+    limits = AdmissionLimits(NUM_PLACES, 1000, max_open_of_caller, 60.0)
+    engine = Engine(Scheduler(BlockPool(4096, 4), NUM_PLACES, 64), runner, Unheard(), limits)
+    engine.start()
+    try:
+        yield engine, runner
+    finally:
+        runner.gate.set()
+        await engine.stop()
+
+
+def of_caller(caller: str, max_tokens: int = 50) -> Sequence:
+    return Sequence([7], SamplingParams(max_tokens=max_tokens), caller=caller)
+
+
+async def until_held(runner: Recorder) -> None:
+    assert await asyncio.to_thread(runner.entered.acquire, timeout=LIMIT_SECONDS)
+
+
+async def finished(stream) -> None:
+    while not stream.is_finished:
+        await stream.get()
+
+
+async def test_ten_light_callers_beside_a_hog_begin_in_the_next_step():
+    async with held() as (engine, runner):
+        for _ in range(200):
+            engine.submit([of_caller("hog")])
+        await until_held(runner)
+        num_before = len(runner.steps)
+        light = [engine.submit([of_caller(f"light {number}", max_tokens=3)]) for number in range(10)]
+        runner.gate.set()
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await asyncio.gather(*map(finished, light))
+    # The first step was taken before they came; whatever was in the mailbox is obeyed before the one after.
+    first = {
+        f"light {number}": next(n for n, step in enumerate(runner.steps) if f"light {number}" in step)
+        for number in range(10)
+    }
+    assert max(first.values()) <= num_before + 1, first
+    served = [step for step in runner.steps if "light 0" in step]
+    assert len(served) == 3, "and go on to their end without being sent back"
+    assert all(step.count("hog") >= NUM_PLACES - 10 for step in runner.steps[1:4]), "the hog has the rest"
+
+
+async def test_a_caller_s_part_is_bounded_and_the_others_get_in():
+    async with held(max_open_of_caller=20) as (engine, runner):
+        for _ in range(20):
+            engine.submit([of_caller("hog")])
+        with pytest.raises(ResourceExhausted, match=r"a caller's part of the engine's queue is full \(limit 20\)"):
+            engine.submit([of_caller("hog")])
+        waiting = asyncio.create_task(engine.wait_for_room("hog", 1))
+        other = engine.submit([of_caller("a", max_tokens=1)])
+        runner.gate.set()
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await finished(other)
+            await waiting
+
+
+async def test_what_cannot_begin_within_its_deadline_is_refused_and_the_rest_of_a_request_is_not():
+    async with held() as (engine, runner):
+        runner.gate.set()
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await finished(engine.submit([of_caller("a", max_tokens=1)]))
+        engine._admission._running_seconds = 160.0  # so that a place comes free every 10 s
+        runner.gate.clear()
+        for _ in range(NUM_PLACES + 4):
+            engine.submit([of_caller("a")])
+        with pytest.raises(WaitTooLong, match="about 50 s"):
+            engine.submit([of_caller("a")], Deadline.after(45.0))
+        with pytest.raises(WaitTooLong, match="longer than the 60 s that the server lets anybody wait"):
+            engine.submit([of_caller("a"), of_caller("a")] * 4, Deadline.after(None))
+        engine.submit([of_caller("a")], None)
+        engine.submit([of_caller("b")], Deadline.after(45.0))

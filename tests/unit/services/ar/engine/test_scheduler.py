@@ -1,0 +1,279 @@
+"""The scheduler against its promises, alone and under random load."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.fair_share import FEW_ROWS
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
+from services.ar.engine.step import Work
+
+END = 99
+
+
+def sequence(num_prompt_tokens: int, max_tokens: int = 4, **parameters: object) -> Sequence:
+    params = SamplingParams(max_tokens=max_tokens, **parameters)
+    return Sequence([7] * num_prompt_tokens, params, eos_token_ids=frozenset({END}))
+
+
+def of_caller(caller: str, max_tokens: int = 100) -> Sequence:
+    return Sequence([7], SamplingParams(max_tokens=max_tokens), caller=caller)
+
+
+def callers(batch: list[Work]) -> str:
+    return "".join(sorted(work.sequence.caller for work in batch))
+
+
+def scheduler(num_blocks: int = 64, max_num_sequences: int = 4, max_batch_tokens: int = 16) -> Scheduler:
+    return Scheduler(BlockPool(num_blocks, block_size=4), max_num_sequences, max_batch_tokens)
+
+
+def step(scheduler: Scheduler, token_id: int = 1) -> list[Work]:
+    batch = scheduler.schedule()
+    scheduler.commit(batch, [[SampledToken(token_id)] if work.completes else [] for work in batch])
+    scheduler.check_integrity()
+    return batch
+
+
+def shape(batch: list[Work]) -> list[int]:
+    return [work.num_tokens for work in batch]
+
+
+def test_a_long_prompt_is_computed_in_chunks():
+    engine = scheduler()
+    engine.add(sequence(40, max_tokens=2))
+    assert [shape(step(engine)) for _ in range(4)] == [[16], [16], [8], [1]]
+    assert not engine.has_work
+
+
+def test_what_waits_too_long_is_taken_out_and_what_has_run_is_not():
+    engine = scheduler(max_num_sequences=1)
+    has_run, late, in_time = (sequence(1, max_tokens=10) for _ in range(3))
+    has_run.latest_start, late.latest_start, in_time.latest_start = 1.0, 1.0, 3.0
+    engine.add(has_run)
+    step(engine)
+    has_run.scheduled_at = 0.5
+    engine.add(late)
+    engine.add(in_time)
+    assert engine.drop_late(2.0) == [late]
+    engine.check_integrity()
+    assert (engine.num_running, engine.num_waiting) == (1, 1)
+
+
+def test_running_streams_get_their_token_beside_a_prompt():
+    engine = scheduler()
+    engine.add(sequence(3, max_tokens=10))
+    step(engine)
+    engine.add(sequence(30))
+    assert [shape(step(engine)) for _ in range(3)] == [[1, 15], [1, 15], [1, 1]]
+
+
+def test_waiting_sequences_join_as_others_leave():
+    engine = scheduler(max_num_sequences=2)
+    for _ in range(3):
+        engine.add(sequence(2, max_tokens=1))
+    assert shape(step(engine)) == [2, 2]
+    assert engine.num_waiting == 1
+    assert shape(step(engine)) == [2]
+
+
+def test_the_youngest_is_preempted_and_computed_again():
+    engine = scheduler(num_blocks=4, max_num_sequences=2)
+    old, young = sequence(7, max_tokens=8), sequence(7, max_tokens=8)
+    engine.add(old)
+    engine.add(young)
+    step(engine)
+    step(engine)  # both now fill their two blocks
+    assert shape(step(engine)) == [1]  # the old one takes the young one's
+    assert (engine.num_preemptions, engine.num_waiting, young.num_computed_tokens) == (1, 1, 0)
+    while old.num_output_tokens < 8:
+        step(engine)
+    assert shape(step(engine)) == [len(young.prompt_token_ids) + 2]
+    while engine.has_work:
+        step(engine)
+    assert young.num_output_tokens == 8
+
+
+@pytest.mark.parametrize(
+    ("parameters", "token_id", "num_steps", "reason"),
+    [
+        ({}, END, 1, FinishReason.STOP),
+        ({"ignore_eos": True}, END, 4, FinishReason.LENGTH),
+        ({"stop_token_ids": frozenset({5})}, 5, 1, FinishReason.STOP),
+        ({}, 5, 4, FinishReason.LENGTH),
+    ],
+)
+def test_why_a_sequence_ends(parameters, token_id, num_steps, reason):
+    engine = scheduler()
+    engine.add(sequence(3, **parameters))
+    for _ in range(num_steps):
+        batch = engine.schedule()
+        (progress,) = engine.commit(batch, [[SampledToken(token_id)]])
+    assert progress.finish_reason is reason
+    assert not engine.has_work
+
+
+def test_a_scored_text_ends_with_its_last_but_one_token():
+    engine = scheduler()
+    scored = Sequence([1, 2, 3, 4], SamplingParams(), is_scored=True)
+    engine.add(scored)
+    batch = engine.schedule()
+    assert shape(batch) == [3]
+    (progress,) = engine.commit(batch, [[SampledToken(t) for t in (2, 3, 4)]])
+    assert progress.finish_reason is FinishReason.SCORED
+    assert scored.token_ids == [1, 2, 3, 4]
+
+
+def test_removing_twice_is_told():
+    engine = scheduler()
+    one = sequence(3)
+    engine.add(one)
+    step(engine)
+    assert engine.remove(one)
+    assert not engine.remove(one)
+    engine.check_integrity()
+
+
+def test_a_budget_below_one_token_a_sequence_is_refused():
+    with pytest.raises(ValueError, match="max_batch_tokens: 3 is less than max_num_sequences 4"):
+        scheduler(max_batch_tokens=3)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    arrivals=st.lists(
+        st.tuples(st.integers(0, 6), st.integers(1, 30), st.integers(1, 20), st.booleans()), min_size=1, max_size=20
+    ),
+    num_blocks=st.integers(13, 40),
+    max_batch_tokens=st.integers(4, 40),
+)
+def test_under_random_load_everything_ends_and_nothing_is_lost(arrivals, num_blocks, max_batch_tokens):
+    """Sequences come between steps, some are cancelled in mid-flight; blocks suffice for any one of them."""
+    engine = scheduler(num_blocks=num_blocks, max_batch_tokens=max_batch_tokens)
+    sequences = []
+    for num_steps, num_prompt_tokens, max_tokens, is_cancelled in arrivals:
+        for _ in range(num_steps):
+            batch = step(engine)
+            assert sum(shape(batch)) <= max_batch_tokens
+            assert len(batch) <= 4
+        if is_cancelled and sequences:
+            engine.remove(sequences[len(sequences) // 2])
+        sequences.append(sequence(num_prompt_tokens, max_tokens))
+        engine.add(sequences[-1])
+    for _ in range(10_000):
+        if not engine.has_work:
+            break
+        assert step(engine)
+    assert not engine.has_work
+    assert engine._pool.num_taken == 0
+    assert sequences[-1].num_output_tokens == sequences[-1].params.max_tokens
+
+
+def test_in_exact_mode_prompts_are_cut_at_fixed_places_whatever_the_budget():
+    engine = Scheduler(BlockPool(64, block_size=4), 4, 16, chunk_tokens=8)
+    engine.add(sequence(20, max_tokens=6))
+    engine.add(sequence(11, max_tokens=6))
+    assert [shape(step(engine)) for _ in range(3)] == [[8, 8], [8, 3], [1, 4]]
+
+
+def test_in_exact_mode_a_preempted_output_is_computed_again_token_by_token():
+    engine = Scheduler(BlockPool(64, block_size=4), 4, 16, chunk_tokens=8)
+    again = sequence(9, max_tokens=6)
+    again.token_ids += [1, 1, 1]
+    engine.add(again)
+    assert [shape(step(engine)) for _ in range(6)] == [[8], [1], [1], [1], [1], [1]]
+    assert again.num_output_tokens == 5
+
+
+def test_a_batch_has_room_for_a_chunk():
+    with pytest.raises(ValueError, match="max_batch_tokens: 16 has no room for a chunk of 14 tokens"):
+        Scheduler(BlockPool(64, block_size=4), 4, 16, chunk_tokens=14)
+
+
+def test_a_caller_that_came_first_with_many_leaves_the_others_their_share():
+    engine = scheduler(max_num_sequences=4, max_batch_tokens=16)
+    for _ in range(50):
+        engine.add(of_caller("hog"))
+    assert callers(step(engine)) == "hog" * 4
+    for name in "ab":
+        engine.add(of_caller(name))
+    assert callers(step(engine)) == "abhoghog"
+    assert engine.num_preemptions == 2
+    for _ in range(20):
+        assert callers(step(engine)) == "abhoghog"
+    assert engine.num_preemptions == 2  # who had to leave is not sent to and fro
+
+
+def test_what_others_leave_of_their_share_is_anybody_s():
+    engine = scheduler(max_num_sequences=4)
+    for caller in ("hog", "hog", "hog", "hog", "a"):
+        engine.add(of_caller(caller))
+    assert callers(step(engine)) == "ahoghoghog"
+    assert engine.num_preemptions == 0
+
+
+def test_blocks_too_are_given_back_by_who_runs_more_than_its_share():
+    engine = scheduler(num_blocks=9, max_num_sequences=4, max_batch_tokens=64)
+    for _ in range(3):
+        engine.add(Sequence([7] * 10, SamplingParams(max_tokens=9), caller="hog"))
+    assert callers(step(engine)) == "hoghoghog"  # which takes all blocks
+    engine.add(Sequence([7] * 10, SamplingParams(max_tokens=2), caller="a"))
+    assert callers(step(engine)) == "ahoghog"
+
+
+@pytest.mark.parametrize("num_blocks", [200, 40])
+def test_with_equal_demand_callers_run_equally_much_and_nobody_is_sent_to_and_fro(num_blocks):
+    engine = scheduler(num_blocks=num_blocks, max_num_sequences=8, max_batch_tokens=64)
+    served = {"a": 0, "b": 0}
+    for number in range(40):
+        engine.add(of_caller("a" if number < 20 else "b", max_tokens=3 + number % 5))
+    for _ in range(30):
+        for work in step(engine):
+            served[work.sequence.caller] += 1
+    assert abs(served["a"] - served["b"]) <= 20
+    assert engine.num_preemptions <= 4
+
+
+def test_beside_others_a_caller_has_few_sequences_in_a_step_and_they_take_turns():
+    engine = scheduler(num_blocks=500, max_num_sequences=64, max_batch_tokens=64)
+    for _ in range(200):
+        engine.add(of_caller("hog", max_tokens=1000))
+    assert callers(step(engine)) == "hog" * 64
+    for number in range(10):
+        engine.add(of_caller(f"light {number}", max_tokens=100))
+    steps = [step(engine) for _ in range(40)]
+    assert all(sum(work.sequence.caller == "hog" for work in batch) == FEW_ROWS for batch in steps)
+    assert all(len(batch) == FEW_ROWS + 10 for batch in steps)
+    assert engine.num_preemptions == 10
+    counts = Counter(id(work.sequence) for batch in steps for work in batch if work.sequence.caller == "hog")
+    assert len(counts) == 54
+    assert max(counts.values()) - min(counts.values()) <= 2
+
+
+def test_when_the_others_have_left_all_of_a_caller_s_sequences_run_again():
+    engine = scheduler(num_blocks=500, max_num_sequences=32, max_batch_tokens=64)
+    for _ in range(32):
+        engine.add(of_caller("hog", max_tokens=1000))
+    step(engine)
+    engine.add(of_caller("light", max_tokens=2))
+    assert len(step(engine)) == 17  # half of the places, and the light one
+    step(engine)
+    assert callers(step(engine)) == "hog" * 32
+
+
+def test_a_prompt_of_a_caller_that_runs_little_is_not_held_up_by_many_prompts_of_another():
+    engine = scheduler(num_blocks=500, max_num_sequences=8, max_batch_tokens=16)
+    for _ in range(8):
+        engine.add(Sequence([7] * 200, SamplingParams(max_tokens=2), caller="hog"))
+    for _ in range(3):
+        step(engine)
+    light = Sequence([7] * 10, SamplingParams(max_tokens=2), caller="light")
+    engine.add(light)
+    for _ in range(3):
+        step(engine)
+    assert light.num_output_tokens > 0

@@ -1,0 +1,213 @@
+"""A fault in each stage of a step, while one sequence is handled: that sequence fails, the others' outputs stay.
+
+The real engine, scheduler, prefix cache, drafter and a tiny model; the fault is raised by the stage's own function.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from runtime.errors import Internal, ModelFault, TandemError
+from services.ar.compute import sampling
+from services.ar.compute.kv_cache import KVCache
+from services.ar.compute.runner import Runner
+from services.ar.compute.torch.exact import make_exact
+from services.ar.compute.torch.forward import TorchForward
+from services.ar.engine import scheduler
+from services.ar.engine.admission import AdmissionLimits
+from services.ar.engine.block_pool import BlockPool
+from services.ar.engine.drafter import Drafter
+from services.ar.engine.engine import Engine
+from services.ar.engine.layout import Layout
+from services.ar.engine.prefix_cache import PrefixCache
+from services.ar.engine.request_stream import RequestStream
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.scheduler import Scheduler
+from services.ar.engine.sequence import Sequence
+from services.ar.engine.step import Work
+from services.ar.model.model import Transformer
+from services.ar.model.weights import load_transformer, open_checkpoint
+from tests.tiny_models import VOCAB_SIZE, save_tiny_model
+
+GUILTY_SEED = 666
+BLOCK_SIZE, NUM_BLOCKS, CHUNK_TOKENS = 8, 96, 16
+
+
+class Fault(Exception):
+    """What a stage raises."""
+
+
+def of_sequence(_: Any, sequence: Sequence, *__: object) -> list[Sequence]:
+    return [sequence]
+
+
+def of_function(sequence: Sequence, *_: object) -> list[Sequence]:
+    return [sequence]
+
+
+def of_work(_: Any, work: Work, *__: object) -> list[Sequence]:
+    return [work.sequence]
+
+
+def of_layout(_: Any, layout: Layout) -> list[Sequence]:
+    return [work.sequence for work in layout.decodes] + [work.sequence for work, _ in layout.chunks]
+
+
+def of_row(row: sampling.LogitsRow, _: object) -> list[Sequence]:
+    return [row.sequence]
+
+
+# Where the fault is raised, and which sequences that function handles.
+STAGES: dict[str, tuple[Any, str, Callable[..., list[Sequence]]]] = {
+    "schedule: how many tokens": (scheduler, "next_work", of_function),
+    "schedule: blocks": (Scheduler, "_make_room", of_sequence),
+    "schedule: shared prefix": (PrefixCache, "share", of_sequence),
+    "schedule: count of shared tokens": (PrefixCache, "count", of_sequence),
+    "schedule: draft": (Drafter, "draft", of_sequence),
+    "run: layout": (Layout, "_add", of_work),
+    "run: model": (TorchForward, "__call__", of_layout),
+    "run: sampling": (sampling, "_uniform", of_row),
+    "commit: state": (Scheduler, "_advance", of_work),
+    "commit: publishing blocks": (PrefixCache, "keep", of_sequence),
+    "commit: verdict on a draft": (Drafter, "judge", of_sequence),
+}
+
+
+class Outcomes(list[str]):
+    """Implements EngineObserver by noting every outcome."""
+
+    def stepped(self, *_: object) -> None:
+        pass
+
+    def ended(self, outcome: str) -> None:
+        self.append(outcome)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
+    folder = tmp_path_factory.mktemp("tiny")
+    save_tiny_model(folder)
+    transformer = load_transformer(open_checkpoint(folder), torch.float32, torch.device("cpu"))
+    make_exact(transformer)
+    transformer.prepare(512)
+    return transformer
+
+
+def engine_of(model: Transformer) -> tuple[Engine, Scheduler, KVCache, Outcomes]:
+    pool = BlockPool(NUM_BLOCKS, BLOCK_SIZE)
+    cache = KVCache(model.config, NUM_BLOCKS, BLOCK_SIZE, torch.float32, torch.device("cpu"))
+    scheduler = Scheduler(pool, 6, 40, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS), Drafter(4, 64))
+    runner = Runner(TorchForward(model, cache, num_threads=1, is_exact=True), BLOCK_SIZE, VOCAB_SIZE)
+    outcomes = Outcomes()
+    return Engine(scheduler, runner, outcomes, AdmissionLimits(8, 64, 64, 60.0)), scheduler, cache, outcomes
+
+
+def new_sequence(seed: int) -> Sequence:
+    """Return a sequence whose prompt fills whole chunks and repeats itself, so that every stage has work with it."""
+    chance = random.Random(seed)
+    few = [chance.randrange(VOCAB_SIZE) for _ in range(3)]
+    bias = dict.fromkeys(few, 20.0)
+    return Sequence(few * 12, SamplingParams(seed=seed, max_tokens=24, temperature=0.8, logit_bias=bias))
+
+
+async def tokens_of(stream: RequestStream) -> list[int]:
+    tokens = []
+    while not stream.is_finished:
+        tokens += [token.token_id for output in await stream.get() for token in output.tokens]
+    return tokens
+
+
+async def outputs(engine: Engine, seeds: list[int]) -> dict[int, list[int] | BaseException]:
+    """Return what came for each seed, all of them submitted at once: its tokens, or the error."""
+    streams = [engine.submit([new_sequence(seed)]) for seed in seeds]
+    results = await asyncio.gather(*map(tokens_of, streams), return_exceptions=True)
+    return dict(zip(seeds, results, strict=True))
+
+
+@pytest.mark.parametrize("after_tokens", [0, 5])
+@pytest.mark.parametrize("stage", STAGES)
+async def test_a_fault_in_a_stage_ends_the_sequence_that_it_belongs_to(model, monkeypatch, stage, after_tokens):
+    good = list(range(8))
+    engine, *_ = engine_of(model)
+    engine.start()
+    expected = await outputs(engine, good)
+    await engine.stop()
+
+    owner, name, handled = STAGES[stage]
+    original, raised = getattr(owner, name), []
+
+    def faulty(*arguments: Any) -> Any:
+        guilty = [each for each in handled(*arguments) if each.params.seed == GUILTY_SEED]
+        if any(each.num_output_tokens >= after_tokens for each in guilty):
+            raised.append(stage)
+            raise Fault(stage)
+        return original(*arguments)
+
+    monkeypatch.setattr(owner, name, faulty)
+    engine, scheduler, _, outcomes = engine_of(model)
+    engine.start()
+    found = await outputs(engine, [*good[:4], GUILTY_SEED, *good[4:]])
+    again = await outputs(engine, good)
+    await engine.stop()
+    only_at_admission = stage in ("schedule: shared prefix", "schedule: count of shared tokens")
+    if only_at_admission and after_tokens:
+        assert not raised  # the sequence had been admitted before it had output
+    else:
+        assert raised
+        assert isinstance(found.pop(GUILTY_SEED), Internal)
+    assert {seed: found[seed] for seed in good} == again == expected
+    assert outcomes.count("failed") == bool(raised)
+    scheduler.check_integrity()
+    assert scheduler._pool.num_taken == 0
+
+
+async def test_a_model_that_computes_no_number_ends_the_sequence_with_a_clear_error(model, monkeypatch):
+    """The guilty sequence's token has an embedding of NaN; its blocks are not shared with those that begin alike."""
+    engine, *_ = engine_of(model)
+    engine.start()
+    expected = await outputs(engine, list(range(8)))
+    await engine.stop()
+    poison = next(token for token in range(VOCAB_SIZE) if not uses(token, expected))
+    rows = model.embedding.weight.clone()
+    rows[poison] = torch.nan
+    monkeypatch.setattr(model.embedding, "weight", torch.nn.Parameter(rows, requires_grad=False))
+
+    engine, scheduler, cache, outcomes = engine_of(model)
+    engine.start()
+    bad = [Sequence([5] * 16 + [poison] * 30, SamplingParams(seed=number, max_tokens=8)) for number in range(3)]
+    streams = [engine.submit([each]) for each in bad]
+    found = await outputs(engine, list(range(8)))
+    for stream in streams:
+        with pytest.raises(ModelFault, match="other requests are not affected"):
+            await tokens_of(stream)
+    late = engine.submit([Sequence([5] * 16 + [poison] * 30, SamplingParams(max_tokens=8))])
+    with pytest.raises(TandemError):
+        await tokens_of(late)
+    await engine.stop()
+    assert found == expected
+    assert sorted(outcomes) == ["failed"] * 4 + ["finished"] * 8
+    assert all(each.num_computed_tokens <= 16 for each in bad)
+    assert all(layer.isfinite().all() for number in range(model.config.num_layers) for layer in cache.layer(number))
+    scheduler.check_integrity()
+
+
+def uses(token: int, outputs: dict[int, list[int] | BaseException]) -> bool:
+    prompts = {seed: new_sequence(seed).prompt_token_ids for seed in outputs}
+    return any(token in prompts[seed] or token in found for seed, found in outputs.items())
+
+
+async def test_when_nothing_can_be_computed_any_more_the_engine_dies(model, monkeypatch):
+    engine, *_, outcomes = engine_of(model)
+    engine.start()
+    monkeypatch.setattr(TorchForward, "__call__", lambda *_: (_ for _ in ()).throw(Fault("the device is gone")))
+    found = await outputs(engine, [1, 2, 3])
+    assert all(isinstance(error, Internal) for error in found.values())
+    assert str(await engine.wait_dead()) == "the device is gone"
+    with pytest.raises(Internal):
+        engine.submit([new_sequence(4)])
+    assert outcomes == ["failed"] * 3
+    await engine.stop()

@@ -1,0 +1,282 @@
+import asyncio
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.deadlines import Deadline
+from services.common.batching.queue import BatchQueue
+from services.common.batching.request import BatchRequest
+
+NEVER = Deadline(math.inf)
+
+
+def request(loop: asyncio.AbstractEventLoop, name: str, num_samples: int, deadline: Deadline = NEVER, caller: str = ""):
+    return BatchRequest(name, num_samples, deadline, 0.0, loop.create_future(), caller)
+
+
+def crowd(loop: asyncio.AbstractEventLoop, queue: BatchQueue, *requests: tuple[str, int]) -> None:
+    """Add requests of (caller, size), named by their caller and a number."""
+    for number, (caller, size) in enumerate(requests):
+        queue.add(request(loop, f"{caller}{number}", size, caller=caller))
+
+
+@pytest.fixture
+def loop():
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def described(taken):
+    return [(one.payload, one.start, one.stop) for one in taken.slices]
+
+
+def test_requests_ride_together_first_come_first_served(loop):
+    queue = BatchQueue(max_samples=100)
+    for name, size in (("a", 1), ("b", 2), ("c", 1)):
+        queue.add(request(loop, name, size))
+    assert described(queue.take(8, now=1.0)) == [("a", 0, 1), ("b", 0, 2), ("c", 0, 1)]
+    assert queue.num_samples == 0
+
+
+def test_large_request_is_split_and_its_rest_goes_behind_the_others(loop):
+    queue = BatchQueue(max_samples=100)
+    queue.add(request(loop, "large", 10))
+    queue.add(request(loop, "small", 1))
+    assert described(queue.take(4, now=1.0)) == [("large", 0, 4)]
+    assert described(queue.take(4, now=2.0)) == [("small", 0, 1), ("large", 4, 7)]
+    assert described(queue.take(4, now=3.0)) == [("large", 7, 10)]
+
+
+def test_taken_at_is_when_the_first_sample_was_taken(loop):
+    queue, large = BatchQueue(max_samples=100), request(loop, "large", 10)
+    queue.add(large)
+    queue.take(4, now=1.0)
+    queue.take(4, now=2.0)
+    assert large.taken_at == 1.0
+
+
+def test_room_is_counted_in_samples(loop):
+    queue = BatchQueue(max_samples=4)
+    queue.add(request(loop, "a", 3))
+    assert queue.has_room(1)
+    assert not queue.has_room(2)
+
+
+def test_removing_gives_the_room_back_and_is_harmless_twice(loop):
+    queue, gone = BatchQueue(max_samples=4), request(loop, "gone", 4)
+    queue.add(gone)
+    queue.remove(gone)
+    queue.remove(gone)
+    assert queue.has_room(4)
+    assert described(queue.take(4, now=1.0)) == []
+
+
+def test_requests_past_their_deadline_are_not_batched(loop):
+    queue, late = BatchQueue(max_samples=100), request(loop, "late", 3, Deadline(5.0))
+    queue.add(late)
+    queue.add(request(loop, "in time", 2, Deadline(7.0)))
+    taken = queue.take(2, now=6.0)
+    assert taken.expired == [late]
+    assert described(taken) == [("in time", 0, 2)]
+    assert queue.num_samples == 0
+
+
+def test_callers_take_turns_and_each_is_served_in_its_own_order(loop):
+    queue = BatchQueue(max_samples=100)
+    crowd(loop, queue, ("hog", 1), ("hog", 1), ("hog", 1), ("a", 1), ("a", 1), ("b", 1))
+    order = [name for _ in range(2) for name, _, _ in described(queue.take(3, now=1.0))]
+    assert order == ["hog0", "a3", "b5", "hog1", "a4", "hog2"]
+
+
+def test_a_request_that_does_not_fit_goes_behind_its_caller_s_others_and_the_turn_passes_on(loop):
+    queue = BatchQueue(max_samples=100)
+    crowd(loop, queue, ("hog", 10), ("hog", 1), ("a", 1))
+    assert described(queue.take(4, now=1.0)) == [("hog0", 0, 4)]
+    assert described(queue.take(4, now=2.0)) == [("a2", 0, 1), ("hog1", 0, 1), ("hog0", 4, 6)]
+    assert described(queue.take(4, now=3.0)) == [("hog0", 6, 10)]
+
+
+def test_ten_light_callers_beside_a_hog_wait_for_one_batch_at_most(loop):
+    """Whatever the hog has in the queue: all ten ride in the next batch but one, as the first is under way."""
+    queue = BatchQueue(max_samples=4096)
+    crowd(loop, queue, *[("hog", 64)] * 50)
+    queue.take(64, now=1.0)
+    for round_ in range(20):
+        crowd(loop, queue, *((f"light {number}", 1) for number in range(10)))
+        first = described(queue.take(64, now=2.0))
+        second = described(queue.take(64, now=2.0))
+        names = {name.rstrip("0123456789") for name, _, _ in [*first, *second]}
+        assert sum(name.startswith("light") for name, _, _ in [*first, *second]) == 10, (round_, names)
+        assert sum(one[2] - one[1] for one in first) == sum(one[2] - one[1] for one in second) == 64
+
+
+def test_the_part_of_one_caller_is_bounded(loop):
+    queue = BatchQueue(max_samples=10, max_samples_of_caller=6)
+    crowd(loop, queue, ("hog", 4))
+    assert [queue.has_room_of_caller("hog", count) for count in (2, 3)] == [True, False]
+    assert queue.has_room_of_caller("a", 6)
+    queue.take(3, now=1.0)
+    assert queue.has_room_of_caller("hog", 5)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "ahead"),
+    [
+        ([], 0),
+        ([("me", 5), ("me", 7)], 12),
+        ([("hog", 64)] * 50, 64),  # one turn of theirs before mine
+        ([("hog", 1)] * 50, 1),
+        ([("hog", 64)] * 50 + [("me", 1)], 1 + 2 * 64),
+        ([("hog", 640)], 64),  # which goes a batch at a time
+        ([(name, 3) for name in "abcdefghij"], 30),
+    ],
+)
+def test_what_is_ahead_of_a_newcomer_is_its_own_and_the_turns_of_others(loop, waiting, ahead):
+    queue = BatchQueue(max_samples=10_000)
+    crowd(loop, queue, *waiting)
+    assert queue.samples_ahead("me", 64) == pytest.approx(ahead)
+
+
+def test_others_have_their_turns_between_the_batches_of_a_large_newcomer(loop):
+    queue = BatchQueue(max_samples=10_000)
+    crowd(loop, queue, *[("a", 8)] * 5, ("b", 3))
+    assert [queue.samples_ahead("me", 8, turns) for turns in (1, 2, 5, 9)] == [11, 19, 43, 43]
+
+
+@given(
+    callers=st.lists(st.sampled_from(["me", "a", "b", "c"]), max_size=40),
+    limits=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+)
+def test_a_newcomer_begins_when_it_was_told(callers, limits):
+    """With requests of one sample, but for the place in the round: callers behind it have one turn less before it."""
+    loop = asyncio.new_event_loop()
+    queue = BatchQueue(max_samples=10_000)
+    crowd(loop, queue, *((caller, 1) for caller in callers))
+    ahead = queue.samples_ahead("me", 8)
+    mine = request(loop, "mine", 1, caller="me")
+    queue.add(mine)
+    order = []
+    while mine not in order:
+        order += [one.request for one in queue.take(limits[len(order) % len(limits)], now=1.0).slices]
+    assert ahead - len(set(callers) - {"me"}) <= order.index(mine) <= ahead
+    loop.close()
+
+
+@given(
+    waiting=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 20)), max_size=30),
+    limits=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+)
+def test_no_caller_gets_two_turns_while_another_waits_for_one(waiting, limits):
+    loop = asyncio.new_event_loop()
+    queue = BatchQueue(max_samples=1000)
+    crowd(loop, queue, *waiting)
+    turns = []
+    batch = 0
+    while queue.num_samples:
+        turns += [one.request.caller for one in queue.take(limits[batch % len(limits)], now=1.0).slices]
+        queue.check_integrity()
+        batch += 1
+    for caller in {caller for caller, _ in waiting}:
+        # Up to its last turn it waits all the time, so between two of its turns nobody else has more than one.
+        own = [place for place, each in enumerate(turns) if each == caller]
+        for first, second in zip([-1, *own], own, strict=False):
+            between = turns[first + 1 : second]
+            assert len(between) == len(set(between)), (turns, caller)
+    loop.close()
+
+
+def test_who_could_not_be_done_in_time_takes_no_place_from_others(loop):
+    queue, hopeless = BatchQueue(max_samples=100), request(loop, "hopeless", 2, Deadline(5.0))
+    queue.add(hopeless)
+    queue.add(request(loop, "in time", 4, Deadline(9.0)))
+    taken = queue.take(4, now=4.0, pass_seconds=2.0)
+    assert (taken.expired, described(taken)) == ([hopeless], [("in time", 0, 4)])
+
+
+def test_where_everybody_has_a_place_who_might_be_late_is_tried(loop):
+    queue = BatchQueue(max_samples=100)
+    queue.add(request(loop, "perhaps", 2, Deadline(5.0)))
+    queue.add(request(loop, "in time", 2, Deadline(9.0)))
+    taken = queue.take(4, now=4.0, pass_seconds=2.0)
+    assert (taken.expired, described(taken)) == ([], [("perhaps", 0, 2), ("in time", 0, 2)])
+
+
+def taken_together(queue, *requests):
+    """Add the requests and take them as one batch."""
+    for one in requests:
+        queue.add(one)
+    return queue.take(100, now=1.0).slices
+
+
+def test_slices_that_run_alone_come_first_one_a_batch_whatever_the_limit(loop):
+    queue = BatchQueue(max_samples=4)
+    slices = taken_together(queue, request(loop, "a", 3), request(loop, "b", 1))
+    queue.add(request(loop, "c", 4))
+    queue.add_alone(slices)
+    assert queue.num_samples == 4
+    assert [described(queue.take(0, now=2.0)) for _ in range(2)] == [[("a", 0, 3)], [("b", 0, 1)]]
+    assert described(queue.take(8, now=2.0)) == [("c", 0, 4)]
+
+
+def test_slices_past_their_deadline_and_of_removed_requests_do_not_run_alone(loop):
+    queue = BatchQueue(max_samples=100)
+    late, gone = request(loop, "late", 3, Deadline(5.0)), request(loop, "gone", 2)
+    queue.add_alone(taken_together(queue, late, gone, request(loop, "stays", 1)))
+    queue.remove(gone)
+    taken = queue.take(8, now=6.0)
+    assert (taken.expired, described(taken)) == ([late], [("stays", 0, 1)])
+    assert not queue.alone
+
+
+def test_expired_slice_takes_the_rest_of_its_request_along(loop):
+    queue, late = BatchQueue(max_samples=100), request(loop, "late", 9, Deadline(5.0))
+    queue.add(late)
+    queue.add_alone(queue.take(4, now=1.0).slices)
+    taken = queue.take(8, now=6.0)
+    assert (taken.expired, described(taken), queue.num_samples) == ([late], [], 0)
+    queue.check_integrity()
+
+
+def test_integrity_check_finds_a_slice_that_runs_alone_twice(loop):
+    queue = BatchQueue(max_samples=4)
+    queue.add_alone(taken_together(queue, request(loop, "a", 3)) * 2)
+    with pytest.raises(AssertionError, match="twice"):
+        queue.check_integrity()
+
+
+def test_integrity_check_finds_a_wrong_count(loop):
+    queue = BatchQueue(max_samples=4)
+    queue.add(request(loop, "a", 3))
+    queue.num_samples = 2
+    with pytest.raises(AssertionError, match="do not add up to 2"):
+        queue.check_integrity()
+
+
+@given(
+    sizes=st.lists(st.integers(1, 20), max_size=12),
+    limits=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    removed=st.sets(st.integers(0, 11)),
+)
+def test_every_sample_is_taken_once_in_order_and_no_batch_is_too_large(sizes, limits, removed):
+    loop = asyncio.new_event_loop()
+    queue, taken = BatchQueue(max_samples=1000), {}
+    requests = [request(loop, str(index), size) for index, size in enumerate(sizes)]
+    for one in requests:
+        queue.add(one)
+    for index in removed & set(range(len(requests))):
+        queue.remove(requests[index])
+    batch = 0
+    while queue.num_samples:
+        limit = limits[batch % len(limits)]
+        slices = queue.take(limit, now=1.0).slices
+        assert 0 < sum(one.num_samples for one in slices) <= limit
+        for one in slices:
+            taken.setdefault(one.payload, []).extend(range(one.start, one.stop))
+        queue.check_integrity()
+        batch += 1
+    kept = {str(index): list(range(size)) for index, size in enumerate(sizes) if index not in removed}
+    assert taken == kept
+    loop.close()

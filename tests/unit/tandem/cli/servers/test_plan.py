@@ -1,0 +1,74 @@
+"""The commands that start the three processes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import NotFound
+from runtime.models import ModelError
+from tandem.cli.servers.plan import Plan, Ports
+from tandem.cli.servers.up import announce, suggestions
+from tandem.cli.terminal import Terminal
+
+
+def plan(models_dir: Path, sequential_model: str = "text") -> Plan:
+    return Plan(Ports(1, 2, 3, 4, 5, 6), models_dir, [sequential_model, "picture"], ["image"], 7.5)
+
+
+def test_backends_come_before_the_gateway_and_know_their_ports() -> None:
+    (sequential, parallel), (gateway,) = plan(Path("m")).layers()
+    assert sequential.command[1:3] == ("-m", "services.ar")
+    options = dict(zip(sequential.command[3::2], sequential.command[4::2], strict=True))
+    assert options == {
+        "--port": "3",
+        "--metrics-port": "4",
+        "--models-dir": "m",
+        "--models": '["text", "picture"]',
+        "--drain-seconds": "7.5",
+    }
+    assert (parallel.address, parallel.command[2]) == ("127.0.0.1:5", "services.gan")
+    options = dict(zip(gateway.command[3::2], gateway.command[4::2], strict=True))
+    assert (options["--ar-targets"], options["--gan-targets"]) == ("127.0.0.1:3", "127.0.0.1:5")
+    assert (options["--port"], options["--http-port"]) == ("1", "2")
+
+
+def test_without_a_gateway_the_backends_serve_alone() -> None:
+    [backends] = replace(plan(Path("m")), has_gateway=False).layers()
+    assert [each.address for each in backends] == ["127.0.0.1:3", "127.0.0.1:5"]
+
+
+def test_what_to_try_without_a_gateway_asks_the_backend_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    models = Path(__file__).parents[5] / "models"
+    alone = Plan(Ports(), models, ["fashion-ar"], ["fashion-gan"], 1.0, has_gateway=False)
+    announce(alone, Terminal())
+    told = capsys.readouterr().out
+    assert "generate --label t-shirt --partial --address 127.0.0.1:50051" in told
+    assert "sample --label t-shirt --address 127.0.0.1:50052" in told
+    assert "50050" not in told
+    assert "web page" not in told
+
+
+def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="--models-dir"):
+        plan(tmp_path).fetch_weights(print)
+    folder = tmp_path / "text"
+    folder.mkdir()
+    (folder / "model.toml").write_text('kind = "transformer"\nmodality = "text"\nlicence = "MIT"\ngguf = "a.gguf"\n')
+    with pytest.raises(ModelError, match=r"a\.gguf: no such file"):
+        plan(tmp_path).fetch_weights(print)
+    with pytest.raises(NotFound, match="text"):
+        plan(tmp_path, "other").fetch_weights(print)
+
+
+def test_what_to_try_fits_the_models_that_are_served() -> None:
+    models = Path(__file__).parents[5] / "models"
+    both = Plan(Ports(), models, ["smollm2-135m-instruct", "fashion-ar"], ["fashion-gan"], 1.0)
+    assert suggestions(both) == [
+        "generate 'Why is the sky blue?'",
+        "generate --label t-shirt --partial",
+        "sample --label t-shirt",
+    ]
+    assert suggestions(replace(both, sequential_models=["fashion-ar"]))[0] == "generate --label t-shirt --partial"
+    several = suggestions(replace(both, sequential_models=["fashion-ar", "fashion-sar"]))
+    assert several[0] == "generate --label t-shirt --partial --model fashion-ar"

@@ -1,0 +1,34 @@
+"""What was to be expected is a line and an exit code; what was not keeps its traceback."""
+
+import pytest
+import typer
+
+from runtime.errors import Unavailable
+from runtime.models import ModelError
+from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.terminal import Terminal
+from tandem.expected_errors import ExpectedError
+
+EXPECTED = [
+    ExpectedError("rate: no"),
+    ModelError("weights: no"),
+    Unavailable("the server: no"),
+    FileNotFoundError(2, "No such file", "results: no"),
+]
+
+
+@pytest.mark.parametrize("error", EXPECTED, ids=lambda error: type(error).__name__)
+def test_an_expected_error_is_a_line(error, capsys):
+    with pytest.raises(typer.Exit) as ended, friendly_errors(Terminal()):
+        raise error
+    assert ended.value.exit_code == FAILED
+    shown = capsys.readouterr().err
+    assert ": no" in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("error", [ValueError("shapes"), OSError(5, "I/O error"), BrokenPipeError()])
+def test_a_fault_of_the_program_comes_out_as_it_is(error):
+    with pytest.raises(type(error)) as raised, friendly_errors(Terminal()):
+        raise error
+    assert raised.value is error

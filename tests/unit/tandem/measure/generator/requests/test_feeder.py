@@ -1,0 +1,89 @@
+"""Requests are handed over ahead of time: all of them, once, and not too many at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tandem.measure.generator.requests.feeder import BLOCK_REQUESTS, MAX_AHEAD_BYTES, MAX_AHEAD_REQUESTS, Feeder
+from tandem.measure.generator.schedule.orders import Order
+
+
+class Taker:
+    """Keeps what it is fed, as a sender does."""
+
+    def __init__(self):
+        self.blocks = []
+        self.is_fed = False
+
+    def feed(self, orders, messages):
+        self.blocks.append((orders.copy(), messages))
+
+    def feed_no_more(self):
+        self.is_fed = True
+
+    @property
+    def numbers(self):
+        return [int(number) for orders, _ in self.blocks for number in orders["number"]]
+
+
+def order_of(number):
+    return Order(number, 0, number % 5, 0, 0.0, 0, 0.5 if number % 2 else None)
+
+
+def feeder(make=lambda order: b"%d" % order.number, **settings):
+    usual = {"numbers": None, "intended": None}
+    return Feeder(order_of, [make], **(usual | settings))
+
+
+def fill(feeding, taker, num_taken=0):
+    while feeding.feed(taker, num_taken):
+        pass
+
+
+def test_an_open_loop_hands_over_all_with_their_times():
+    numbers = np.arange(3, 1000, 7)
+    feeding, taker = feeder(numbers=numbers, intended=numbers * 0.1), Taker()
+    fill(feeding, taker)
+    assert taker.is_fed
+    assert feeding.has_all
+    assert taker.numbers == numbers.tolist()
+    for orders, messages in taker.blocks:
+        np.testing.assert_allclose(orders["intended"], orders["number"] * 0.1)
+        for order in orders:
+            begin, end = order["begin"], order["begin"] + order["size"]
+            assert messages[begin:end] == b"\0" + int(end - begin - 5).to_bytes(4, "big") + b"%d" % order["number"]
+            assert order["cancel_after"] == (0.5 if order["number"] % 2 else np.inf)
+            assert order["length"] == order["number"] % 5
+
+
+def test_no_more_are_ahead_than_need_be():
+    numbers = np.arange(5 * MAX_AHEAD_REQUESTS)
+    feeding, taker = feeder(numbers=numbers, intended=numbers * 1.0), Taker()
+    fill(feeding, taker)
+    assert MAX_AHEAD_REQUESTS <= feeding.num_fed < MAX_AHEAD_REQUESTS + BLOCK_REQUESTS
+    fill(feeding, taker, 1000)
+    assert MAX_AHEAD_REQUESTS + 1000 <= feeding.num_fed < MAX_AHEAD_REQUESTS + 1000 + BLOCK_REQUESTS
+    assert not taker.is_fed
+
+
+def test_large_requests_are_bounded_by_their_bytes():
+    size = MAX_AHEAD_BYTES // 400
+    feeding, taker = feeder(lambda order: bytes(size), numbers=np.arange(2000), intended=np.zeros(2000)), Taker()
+    fill(feeding, taker)
+    assert 400 <= feeding.num_fed <= 400 + BLOCK_REQUESTS
+    before = feeding.num_fed
+    fill(feeding, taker, BLOCK_REQUESTS)
+    assert feeding.num_fed == before + BLOCK_REQUESTS
+
+
+@pytest.mark.parametrize("callers", [1, 3000])
+def test_a_closed_loop_has_some_for_each_caller_and_more_where_they_are_quick(callers):
+    feeding, taker = feeder(first=2, step=3, callers=callers), Taker()
+    fill(feeding, taker)
+    begun = feeding.num_fed
+    assert 2 * callers <= begun <= max(2 * callers, 256) + BLOCK_REQUESTS
+    assert taker.numbers == list(range(2, 2 + 3 * begun, 3))
+    fill(feeding, taker, begun)
+    assert feeding.num_fed - begun >= min(MAX_AHEAD_REQUESTS, 4 * begun)
+    assert not taker.is_fed

@@ -1,0 +1,96 @@
+"""Runs of a study: numbered through, repeated when their audit fails, and told of when that does not help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tandem.measure.generator.plan import Plan
+from tandem.measure.generator.run import Outcome, outcome
+from tandem.measure.generator.trials import MOST_ATTEMPTS, Trials
+from tandem.measure.generator.workers import Share
+from tandem.measure.report.sentences.audits import audit_problem, audit_text
+from tandem.measure.results.record import Fate, Use
+from tandem.measure.scenario import Scenario
+from tests.unit.tandem.measure.records import USE, record, row
+from tests.unit.tandem.measure.scenarios import closed_scenario
+
+BUSY = Use(cpu_seconds=1.0, wall_seconds=1.0, num_requests=3)
+SCENARIO = closed_scenario(num_requests=3, seed=5)
+
+
+class Scripted:
+    """A generator whose runs are good or cut off, as given; each sends three requests."""
+
+    def __init__(self, are_good: Sequence[bool], reason: str = "") -> None:
+        self._are_good = iter(are_good)
+        self._reason = reason
+        self.scenarios: list[Scenario] = []
+
+    async def run(self, scenario: Scenario, **_: Any) -> Outcome:
+        self.scenarios.append(scenario)
+        # What is cut off at the end of the drain is a fault of the generator to its audit.
+        fate = Fate.OK if next(self._are_good) else Fate.UNFINISHED
+        rows = [row(scenario.first_number + place, 0.0, 0.1, fate) for place in range(3)]
+        plan = Plan(address="127.0.0.1:1", scenario=scenario, models=())
+        use = BUSY if self._reason else USE
+        share = Share(record(rows, use=use), self._reason, 1.0 if self._reason else None)
+        return outcome(plan, [share], datetime.now(UTC))
+
+
+async def run(trials: Trials, *are_good: bool) -> Scripted:
+    source = Scripted(are_good)
+    await trials.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
+    return source
+
+
+async def test_a_run_whose_audit_fails_is_repeated_with_other_requests():
+    trials = Trials()
+    source = await run(trials, False, True)
+    assert [scenario.first_number for scenario in source.scenarios] == [0, 3]
+    found = trials.summary()
+    assert (found.num_runs, found.num_repeated, found.invalid) == (1, 1, ())
+    assert audit_problem(found) == ""
+
+
+async def test_a_run_that_stays_invalid_is_told_of_with_its_reason():
+    trials = Trials()
+    await run(trials, *[False] * MOST_ATTEMPTS)
+    found = trials.summary()
+    assert (found.num_runs, found.num_repeated) == (1, MOST_ATTEMPTS - 1)
+    assert found.invalid == ("a run: 3 requests were cut off at the end of the drain",)
+    assert audit_problem(found).startswith("INVALID: the load generator was not good enough in 1 of 1 runs")
+
+
+async def test_what_must_not_be_repeated_is_not():
+    trials = Trials(most_attempts=1)
+    source = await run(trials, False)
+    assert len(source.scenarios) == 1
+    assert trials.summary().num_repeated == 0
+
+
+async def test_a_run_that_was_broken_off_is_neither_repeated_nor_told_of():
+    trials = Trials()
+    source = Scripted([False], reason="broken off by hand")
+    await trials.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
+    found = trials.summary()
+    assert (len(source.scenarios), found.num_runs, found.num_repeated, found.invalid) == (1, 0, 0, ())
+
+
+async def test_a_warm_up_counts_on_but_is_not_audited():
+    trials = Trials()
+    source = Scripted([False, True])
+    await trials.once(source, SCENARIO)  # type: ignore[arg-type]
+    await trials.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
+    assert [scenario.first_number for scenario in source.scenarios] == [0, 3]
+    assert trials.summary().num_runs == 1
+
+
+async def test_the_text_has_the_worst_run():
+    trials = Trials()
+    await run(trials, True)
+    assert "in each of 1 runs: 0 repeated, 0 invalid" in audit_text(trials.summary())
+    assert trials.summary().cpu_share == pytest.approx(0.1)

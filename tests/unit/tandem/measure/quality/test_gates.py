@@ -1,0 +1,64 @@
+"""The gates of the committed models, and that the committed records are of the committed weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.models import ModelRepository
+from tandem.measure.quality import gates
+from tandem.measure.quality.gates import GATED_NUM_IMAGES, GATES, at_least, at_most, verdicts
+from tandem.measure.quality.protocol import weight_digests
+
+MODELS = Path(__file__).parents[5] / "models"
+RECORDS = sorted(MODELS.glob("*/evaluation.json"))
+
+
+def quality(**changes: float) -> dict[str, Any]:
+    good = {"fid": 1.0, "accuracy": 0.95, "precision": 0.95, "recall": 0.9, "coverage": 0.9, "worst_class_fid": 2.0}
+    return {"num_images": GATED_NUM_IMAGES, "memorised": 0.0, **good, **changes}
+
+
+def test_a_gate_says_what_it_accepts() -> None:
+    assert at_most(1.6).is_met(1.6)
+    assert not at_most(1.6).is_met(1.61)
+    assert at_least(0.9).is_met(0.9)
+    assert not at_least(0.9).is_met(0.89)
+    assert [str(at_most(8.0)), str(at_least(0.9))] == ["<= 8", ">= 0.9"]
+
+
+def test_only_the_metric_that_is_wrong_is_missed() -> None:
+    found = verdicts("fashion-gan", quality(fid=2.0))
+    assert found["fid"] == {"accepted": "<= 1.6", "is_met": False}
+    assert [metric for metric, verdict in found.items() if not verdict["is_met"]] == ["fid"]
+
+
+def test_other_models_and_other_numbers_of_images_have_no_gates() -> None:
+    assert verdicts("somebody-s", quality()) == {}
+    assert verdicts("fashion-gan", quality(num_images=1000)) == {}
+
+
+@pytest.mark.parametrize(("fid", "code", "word"), [(1.0, 0, "met"), (2.0, 1, "MISSED")])
+def test_the_command_ends_with_1_if_a_gate_is_missed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fid: float, code: int, word: str
+) -> None:
+    (tmp_path / "fashion-gan").mkdir()
+    (tmp_path / "fashion-gan" / "evaluation.json").write_text(
+        json.dumps({"model": quality(fid=fid), "own_verdict": {}})
+    )
+    assert gates.main(tmp_path) == code
+    assert word in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.parent.name)
+def test_a_committed_record_is_of_the_committed_weights_by_the_fixed_protocol(path: Path) -> None:
+    found = json.loads(path.read_text())
+    model = ModelRepository(MODELS).get(path.parent.name)
+    judge = ModelRepository(MODELS).get("fashion-judge").spec.files["judge.onnx"]
+    assert found["name"] == path.parent.name
+    assert found["weights_sha256"] == weight_digests(model), "evaluate the model again"
+    assert found["judge"] == {"name": "fashion-judge", "sha256": judge}
+    assert (found["seed"], found["model"]["num_images"]) == (1, GATED_NUM_IMAGES)
+    assert found["gates"] == verdicts(found["name"], found["model"] | found["own_verdict"])
+    assert set(found["gates"]) == set(GATES.get(found["name"], {}))

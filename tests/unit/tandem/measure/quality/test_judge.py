@@ -1,0 +1,56 @@
+"""The judge: what it takes, and that it is the one it says it is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime.errors import InvalidArgument, NotFound
+from runtime.models import ModelError, sha256_of
+from tandem.cli.doctor.tiny_onnx import identity_model
+from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tests.unit.tandem.measure.quality.small_world import pictures, write_judge
+
+MODELS = Path(__file__).parents[5] / "models"
+
+
+def test_it_tells_classes_and_gives_features(judge_folder: Path) -> None:
+    images, labels = pictures(300, 0)  # more than one batch
+    guesses, features = Judge(judge_folder / "judge.onnx").look(images)
+    assert (guesses == labels).all()
+    assert features == pytest.approx(images.reshape(len(images), -1) / 127.5 - 1, abs=1e-6)
+
+
+def test_images_of_another_size_are_refused(judge_folder: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"\[2, 28, 28\].*\[number, 4, 4\]"):
+        Judge(judge_folder / "judge.onnx").look(np.zeros((2, 28, 28), np.uint8))
+
+
+def test_another_kind_of_file_is_no_judge(tmp_path: Path) -> None:
+    path = tmp_path / "judge.onnx"
+    path.write_bytes(identity_model())
+    with pytest.raises(InvalidArgument, match="outputs logits and features"):
+        Judge(path)
+
+
+def test_the_project_s_own_judge_is_the_frozen_one() -> None:
+    path, digest = weights_of(judge_model(MODELS / "fashion-judge"))
+    assert sha256_of(path) == digest == "0d0dfeb077a65de3feb73a5fea2fe1aa8a49b9995726d5d7facce78ac34b22b0"
+
+
+def test_a_judge_that_was_changed_is_refused(tmp_path: Path) -> None:
+    folder = write_judge(tmp_path / "judge")
+    with (folder / "judge.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(ModelError, match="SHA-256"):
+        judge_model(folder)
+
+
+def test_another_kind_of_model_is_no_judge() -> None:
+    with pytest.raises(InvalidArgument, match='kind "judge"'):
+        judge_model(MODELS / "fashion-gan")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="nobody"):
+        judge_model(tmp_path / "nobody")

@@ -1,0 +1,102 @@
+"""A folder of results as `tandem bench tradeoff` leaves it, of imagined services; every document is a real one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tandem.measure.generator.run import Outcome
+from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, WayResult
+from tandem.measure.results.crossover import Settings
+from tandem.measure.results.phases import Phase, Phases
+from tandem.measure.scenario import Scenario
+from tandem.measure.studies.comparison.results import comparison
+from tandem.measure.studies.crossover.crossover import crossover
+from tandem.measure.studies.crossover.runs import Models
+from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, stay
+from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE, usual
+
+FIGURES = {"kid": 0.0, "kid_std": 0.0, "precision": 0.9, "density": 1.0, "coverage": 0.9, "worst_class_fid": 9.0}
+FIGURES |= {"memorised": 0.0, "worst_class_memorised": 0.0, "num_images": 2000, "classes": ()}
+
+
+def quality(fid: float, accuracy: float, recall: float) -> JudgedImages:
+    own = {**FIGURES, "fid": fid, "accuracy": accuracy, "recall": recall}
+    return JudgedImages.model_validate({"model": own, "floor": {**own, "fid": 0.5}})
+
+
+def png() -> str:
+    file = io.BytesIO()
+    Image.fromarray(np.arange(400, dtype=np.uint8).reshape(20, 20)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def a_comparison() -> Comparison:
+    times = {"sequential_streamed": 0.064, "sequential_unary": 0.063, "parallel_streamed": 0.0017}
+    rounds = [round_of(number % 3, **times, parallel_unary=0.0016) for number in range(41)]
+    stays = [
+        (number, stay(name.replace("_", " "), callers, [seconds * callers**0.5] * 20))
+        for number in range(2)
+        for callers in (1, 4)
+        for name, seconds in (*times.items(), ("parallel_unary", 0.0016))
+    ]
+    note = Judgement(reason="", data_set="d", num_test_images=9, judge="judge", judge_sha256="0")
+    made = comparison(
+        "127.0.0.1:1",
+        PAIR,
+        settings(),
+        METERS,
+        findings(rounds=rounds, stays=stays),
+        {"sequential": quality(1.44, 0.881, 0.88), "parallel": quality(0.68, 0.925, 0.79)},
+        note,
+        {},
+    )
+    served = tuple(each.model_copy(update={"samples_png": png()}) for each in made.served)
+    ways = tuple(_with_phases(way) for way in made.ways)
+    return made.model_copy(update={"served": served, "ways": ways, "machine": MACHINE})
+
+
+def _with_phases(way: WayResult) -> WayResult:
+    """Return the way with what its servers told of the time; made by hand, those of `seen` do not."""
+    assert way.alone is not None
+    whole = way.alone.latency.distribution.seconds.mean or 0.0
+    work = "decode" if way.paradigm == "sequential" else "compute"
+    shares = {"lateness": 0.0, "queue": 0.1, work: 0.6, "residual": 0.3}
+    parts = {
+        name: Phase(mean_seconds=share * whole, median_seconds=share * whole, around_p50_seconds=share * whole)
+        for name, share in shares.items()
+    }
+    phases = Phases(count=41, latency_mean_seconds=whole, latency_around_p50_seconds=whole, parts=parts)
+    return way.model_copy(update={"alone": way.alone.model_copy(update={"phases": phases})})
+
+
+def fill(folder: Path) -> None:
+    """Write what a whole trade-off leaves."""
+    services = usual()
+
+    async def run(name: str, scenario: Scenario) -> Outcome:
+        outcome = await services.run(name, scenario)
+        (folder / "runs" / f"{name}.json").write_text(outcome.document.model_dump_json())
+        return outcome
+
+    (folder / "runs").mkdir()
+    made = a_comparison()
+    checked = Settings.model_validate({"climb_seconds": 6.0, "check_seconds": 6.0})
+    found = asyncio.run(crossover(run, Models(), checked, made, lambda _: None, "127.0.0.1:1"))
+    (folder / "comparison.json").write_text(made.model_dump_json())
+    (folder / "crossover.json").write_text(found.model_dump_json())
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: Any) -> Path:
+    """Read it, do not change it."""
+    folder: Path = tmp_path_factory.mktemp("results")
+    fill(folder)
+    return folder

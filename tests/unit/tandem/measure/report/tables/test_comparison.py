@@ -1,0 +1,82 @@
+"""How a comparison is shown: the table of the four ways, quality, and Markdown."""
+
+import re
+
+import pytest
+from rich.console import Console, Group
+
+from tandem.cli.bench.comparison.compare import readme_text
+from tandem.measure.report.sentences.comparison import headlines, small_print
+from tandem.measure.report.tables.comparison import comparison_tables
+from tandem.measure.report.tables.writers import terminal_table
+from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
+from tandem.measure.results.quality import Quality
+from tandem.measure.studies.comparison.results import comparison
+from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, stay
+
+TIMES = {"sequential unary": 0.2, "sequential streamed": 0.4, "parallel unary": 0.01, "parallel streamed": 0.02}
+
+
+def figures(fid: float) -> Quality:
+    fields = dict.fromkeys(Quality.model_fields, 0.5)
+    return Quality.model_validate({**fields, "num_images": 30, "fid": fid, "classes": ()})
+
+
+@pytest.fixture(scope="module")
+def document() -> Comparison:
+    rounds = [round_of(0, **{name.replace(" ", "_"): seconds for name, seconds in TIMES.items()}) for _ in range(8)]
+    stays = [
+        (number, stay(way, callers, [seconds] * 120, lasted=seconds * 120 / callers))
+        for number in range(2)
+        for callers in (1, 4)
+        for way, seconds in TIMES.items()
+    ]
+    floor = figures(0.3)
+    quality = {
+        "sequential": JudgedImages(model=figures(4.0), floor=floor),
+        "parallel": JudgedImages(model=figures(2.0), floor=floor),
+    }
+    judgement = Judgement(reason="", data_set="d", num_test_images=9, judge="j", judge_sha256="0")
+    found = findings(rounds=rounds, stays=stays)
+    return comparison("127.0.0.1:1", PAIR, settings(), METERS, found, quality, judgement, {})
+
+
+def text_of(what: object) -> str:
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(what)
+    return capture.get()
+
+
+def row(text: str, name: str) -> list[str]:
+    """Return the cells of the first row called so; they are apart by a bar, or by two blanks."""
+    lines = [re.split(r"\s*\|\s?|\s{2,}", line.strip(" |")) for line in text.splitlines()]
+    return next(line[1:] for line in lines if line[0].strip() == name)
+
+
+def test_every_figure_is_in_its_place(document: Comparison) -> None:
+    tables = map(terminal_table, comparison_tables(document))
+    text = text_of(Group(*tables, *headlines(document), *small_print(document)))
+    assert row(text, "alone: whole image") == ["400 ms", "200 ms", "20 ms", "10 ms", "20x"]
+    assert row(text, "1 caller: images/s") == ["2.5", "5", "50", "100", "20x"]
+    assert row(text, "4 callers: images/s") == ["10", "20", "200", "400", "20x"]
+    assert row(text, "images/s, p99 within") == ["none", "≥ 20", "≥ 200", "≥ 400"]
+    assert row(text, "FID (lower is better)") == ["4.00", "2.00", "0.30"]
+    assert "Quality: of 30 images of each model, as many of each class." in text
+    assert "With 4 callers at a time: 400 images/s in parallel, 20 in sequence." in text
+
+
+def test_markdown_has_the_least_and_the_greatest_load(document: Comparison) -> None:
+    text = readme_text(document)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 2 * 6 + 5
+    assert {line.count("|") for line in lines} == {7}
+    assert row(text, "whole image") == [
+        "400 ms (400-400)",
+        "200 ms (200-200)",
+        "20 ms (20-20)",
+        "10 ms (10-10)",
+        "20x (20-20)",
+    ]
+    assert row(text, "4 callers: images/s")[:2] == ["10 (10-10)", "20 (20-20)"]
+    assert row(text, "FID (lower is better)") == ["4.00", "4.00", "2.00", "2.00"]

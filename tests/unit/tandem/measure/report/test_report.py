@@ -1,0 +1,239 @@
+"""Reports of real documents, whole and broken: what they hold, what they need, what they say of what is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tandem.measure.report.report import write_report
+from tandem.measure.report.sources import Sources, matched_runs, read_sources
+from tandem.measure.report.story import tell
+from tandem.measure.results.files import read_as
+from tandem.measure.results.load import Document
+from tests.unit.tandem.measure.report.pages import Page
+
+HOSTILE = "<script>alert(1)</script><img src=//evil.example/x onerror=alert(2)>'\"&"
+
+
+def written(sources: Sources, folder: Path) -> Page:
+    write_report(sources, folder / "report.html", folder / "pictures")
+    return Page((folder / "report.html").read_text())
+
+
+@pytest.fixture(scope="module")
+def page(results: Path, tmp_path_factory: Any) -> Page:
+    return written(read_sources([results]), tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture
+def own(results: Path, tmp_path: Path) -> Path:
+    """A copy of the results, to change."""
+    return Path(shutil.copytree(results, tmp_path / "own"))
+
+
+def changed(file: Path, change: Any) -> None:
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def test_the_first_screen_has_the_answer_with_the_numbers_of_these_runs(results: Path, page: Page) -> None:
+    sentences = tell(read_sources([results])).sentences
+    for part, sentence in zip(
+        ("63 ms in sequence and 1.6 ms in parallel: 39.4 times as long", "within 250 ms", "of CPU", "FID 1.44"),
+        sentences,
+        strict=True,
+    ):
+        assert part in sentence
+        assert sentence in page.text
+    assert tell(read_sources([results])).warnings == ()
+    assert "2 cores of Imagined CPU" in page.text
+
+
+def test_pictures_of_both_models_stand_side_by_side_with_their_quality(page: Page) -> None:
+    pictures = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
+    assert len(pictures) == 2
+    assert "FID 1.44 (0.5), label accuracy 88.1%" in page.text
+    assert "FID 0.68 (0.5), label accuracy 92.5%" in page.text
+
+
+def test_everything_is_shown(page: Page) -> None:
+    keys = [
+        "open",
+        "achieved",
+        "closed",
+        "goodput",
+        "compared",
+        "phases",
+        "cdf-alone",
+        "cdf-callers",
+        "cdf-load",
+        "first-output",
+    ]
+    keys += ["cpu", "fit-unit", "fit-whole", "fit-residuals", "prediction"]
+    # One number of callers makes no curve, so there is no closed loop but the comparison's.
+    assert set(page.figures) == set(keys) - {"closed"}
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert set(page.figures) <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+def test_parts_sum_to_what_the_client_waited(page: Page) -> None:
+    rows = page.figures["phases"]["data"]
+    for place in range(4):
+        assert sum(trace["x"][place] for trace in rows) == pytest.approx(100.0)
+    assert "sequential unary, alone<br>63 ms" in rows[0]["y"]
+    assert "residual" in [trace["name"] for trace in rows]
+
+
+def test_curves_hold_what_was_measured(results: Path, page: Page) -> None:
+    runs = [read_as(file, Document) for file in sorted((results / "runs").glob("check-parallel-*.json"))]
+    (curve,) = (trace for trace in page.figures["open"]["data"] if trace["name"] == "parallel p50")
+    assert curve["x"] == [run.scenario.load.rate_per_second for run in runs]  # type: ignore[union-attr]
+    assert curve["y"] == pytest.approx([run.streams[0].latency.seconds.p50 * 1e3 for run in runs])  # type: ignore[operator]
+
+
+def test_a_cdf_ends_at_one_and_never_falls(page: Page) -> None:
+    for trace in page.figures["cdf-load"]["data"]:
+        assert trace["y"] == sorted(trace["y"])
+        assert (trace["y"][0], trace["y"][-1]) == (0.0, 1.0)
+
+
+def test_paradigms_have_their_colours_everywhere(page: Page) -> None:
+    for figure in page.figures.values():
+        for trace in figure["data"]:
+            role = trace["meta"]["role"]
+            for paradigm in ("sequential", "parallel"):
+                if trace["name"].startswith(paradigm):
+                    assert role == paradigm
+
+
+def test_nothing_is_loaded_from_anywhere(page: Page) -> None:
+    loading = [
+        (tag, name, value) for tag, name, value in page.attributes if name in ("src", "href", "action", "srcset")
+    ]
+    assert all(value.startswith("data:image/png;base64,") for _, _, value in loading)
+    assert not {"link", "iframe", "object", "embed", "base"} & set(page.tags)
+    (policy,) = (value for _, name, value in page.attributes if name == "content" and "default-src" in value)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_strings_of_documents_are_only_text(own: Path, tmp_path: Path, page: Page) -> None:
+    def hostile(content: Any) -> None:
+        content["machine"]["cpu_model"] = HOSTILE
+        content["models"][0]["licence"] = HOSTILE
+        content["problems"] = [HOSTILE]
+
+    def hostile_names(content: Any) -> None:
+        hostile(content)
+        content["streams"][0]["name"] = content["streams"][0]["model"] = HOSTILE
+
+    def hostile_ways(content: Any) -> None:
+        hostile(content)
+        content["ways"][0]["name"] = content["served"][0]["model"] = HOSTILE
+        content["energy"]["note"] = HOSTILE
+
+    for file in own.rglob("*.json"):
+        change = {"comparison": hostile_ways, "crossover": hostile}.get(file.stem, hostile_names)
+        changed(file, change)
+    (own / f"{HOSTILE.replace('/', '')}.json").write_text("{}")
+    found = written(read_sources([own]), tmp_path / "report")
+    assert HOSTILE in found.text
+    assert [tag for tag in found.tags if tag in ("script", "img")] == [t for t in page.tags if t in ("script", "img")]
+    assert not [name for _, name, _ in found.attributes if name.startswith("on")]
+    names = [trace["name"] for figure in found.figures.values() for trace in figure["data"]]
+    assert not [name for name in names if "<" in name]
+
+
+def test_the_pngs_are_pictures(results: Path, tmp_path: Path) -> None:
+    pngs = write_report(read_sources([results]), tmp_path / "report.html", tmp_path / "pictures")
+    shown = {"open", "compared", "goodput", "phases", "cdf-callers", "first-output", "cpu", "fit-whole", "prediction"}
+    assert {path.stem for path in pngs} == shown
+    for path in pngs:
+        with Image.open(path) as image:
+            assert image.width > 900
+            assert len(set(image.convert("L").tobytes())) > 20
+
+
+def test_an_invalid_run_is_marked_loudly_and_left_out_of_the_curve(own: Path, tmp_path: Path) -> None:
+    def spoil(content: Any) -> None:
+        content["audit"]["valid"] = False
+        content["audit"]["checks"][0] |= {"passed": False, "text": "sent late by 99 ms"}
+
+    changed(own / "runs" / "check-parallel-2.json", spoil)
+    sources = read_sources([own])
+    found = written(sources, tmp_path / "report")
+    assert "INVALID: in 1 of 18 load runs" in tell(sources).warnings[0]
+    assert "INVALID: sent late by 99 ms" in found.text
+    traces = {trace["name"]: trace for trace in found.figures["open"]["data"]}
+    assert len(traces["parallel p50"]["x"]) == 6
+    assert len(traces["parallel p50, invalid run"]["x"]) == 1
+    assert traces["parallel p50, invalid run"]["marker"]["symbol"] == "x-thin"
+
+
+def test_a_partial_comparison_is_marked(own: Path) -> None:
+    changed(own / "comparison.json", lambda content: content.update(is_partial=True, problems=["broken off by hand"]))
+    assert "PARTIAL: the comparison was broken off: broken off by hand" in tell(read_sources([own])).warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "Expecting value"),
+        ("[1]", "not a JSON object"),
+        ('{"kind": "comparison"}', "it has no schema version"),
+        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 3 alone"),
+        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 3 alone"),
+        ("[" * 100_000, "recursion"),
+        ("\x00\x01", "Expecting value"),
+    ],
+)
+def test_a_foreign_file_is_told_of_and_no_crash(text: str, reason: str, results: Path, tmp_path: Path) -> None:
+    (tmp_path / "foreign.json").write_text(text)
+    sources = read_sources([results / "comparison.json", tmp_path / "foreign.json"])
+    (rejected,) = sources.rejected
+    assert rejected.name == "foreign.json"
+    assert reason in rejected.reason
+    assert "1 files could not be used; see the list of files." in tell(sources).warnings
+    assert rejected.reason in written(sources, tmp_path / "report").text
+
+
+@pytest.mark.parametrize("names", [["comparison.json"], ["crossover.json"], ["runs"]])
+def test_a_report_of_a_part_shows_that_part(names: list[str], results: Path, tmp_path: Path) -> None:
+    found = written(read_sources([results / name for name in names]), tmp_path / "report")
+    assert found.figures
+    assert "Method" in found.text
+
+
+def test_the_newest_of_each_kind_is_shown(own: Path) -> None:
+    shutil.copy(own / "comparison.json", own / "later.json")
+    changed(own / "later.json", lambda content: content.update(started_at="2099-01-01T00:00:00Z"))
+    sources = read_sources([own])
+    assert sources.comparison is not None
+    assert sources.comparison.name == "later.json"
+    assert sources.rejected[0].reason == "older than later.json; a report shows one of each kind"
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nowhere: no such file or folder"):
+        read_sources([tmp_path / "nowhere"])
+
+
+def test_pictures_that_are_none_are_left_out(own: Path, tmp_path: Path) -> None:
+    changed(own / "comparison.json", lambda content: content["served"][0].update(samples_png="PHN2Zz4="))
+    found = written(read_sources([own]), tmp_path / "report")
+    assert len([tag for tag in found.tags if tag == "img"]) == 1
+    assert "no pictures were kept" in found.text
+
+
+def test_only_one_image_a_request_at_a_steady_load_is_comparable(own: Path) -> None:
+    file = own / "runs" / "check-parallel-1.json"
+    changed(file, lambda content: content["scenario"]["works"][0].update(images={"shape": "fixed", "parameters": [8]}))
+    names = {run.name for run in matched_runs(read_sources([own]).runs)}
+    assert "runs/check-parallel-1.json" not in names
+    assert "runs/check-parallel-2.json" in names

@@ -1,0 +1,109 @@
+"""A document survives its file, and refuses what is none."""
+
+import contextlib
+import json
+import resource
+from datetime import UTC, datetime
+
+import pytest
+
+from tandem.measure.generator.plan import Plan
+from tandem.measure.generator.run import Outcome, outcome
+from tandem.measure.generator.workers import Share
+from tandem.measure.meters.machine import this_machine
+from tandem.measure.results.files import check_writable, read_as, write_document, write_requests
+from tandem.measure.results.header import SCHEMA_VERSION
+from tandem.measure.results.load import Document
+from tandem.measure.results.record import Fate
+from tests.unit.tandem.measure.records import record, row
+from tests.unit.tandem.measure.scenarios import IMAGES, open_scenario
+
+
+def made(rows=(), reason="", scenario=None) -> Outcome:
+    plan = Plan(address="127.0.0.1:1", scenario=scenario or open_scenario(), models=())
+    rows = rows or [row(0, 1.0, 0.1)]
+    share = Share(record(rows), reason, 3.0 if reason else None)
+    return outcome(plan, [share], datetime(2026, 11, 25, tzinfo=UTC))
+
+
+def test_a_document_survives_its_file(tmp_path):
+    document = made().document
+    write_document(tmp_path / "run.json", document)
+    assert read_as(tmp_path / "run.json", Document) == document
+    assert document.schema_version == SCHEMA_VERSION
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@contextlib.contextmanager
+def full_disk():
+    """No file of this process may grow beyond a few bytes: nor may the one that pytest writes to, so not for long."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_the_old_document_stays_if_the_disk_is_full(tmp_path):
+    path, document = tmp_path / "run.json", made().document
+    path.write_text("old")
+    with pytest.raises(OSError, match="File too large"), full_disk():
+        write_document(path, document)
+    assert path.read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_file_that_cannot_be_made_is_found_before_the_run(tmp_path):
+    check_writable(tmp_path / "new" / "run.json")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        check_writable(tmp_path / "file" / "run.json")
+
+
+def test_a_line_for_each_request_that_was_sent(tmp_path):
+    found = made([row(1, -0.5, 0.1), row(2, 1.0, 0.2), row(3, 2.0, 0.3, Fate.DEADLINE)])
+    write_requests(tmp_path / "requests.jsonl", open_scenario(), found.record)
+
+    lines = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text().splitlines()]
+    assert [(line["number"], line["warm_up"], line["fate"], line["code"]) for line in lines] == [
+        (1, True, "ok", "OK"),
+        (2, False, "ok", "OK"),
+        (3, False, "deadline", "DEADLINE_EXCEEDED"),
+    ]
+    assert lines[1]["ended_seconds"] == 1.2
+    assert lines[1]["queue_seconds"] is None
+    assert lines[1]["stream"] == IMAGES.name
+
+
+def test_a_run_that_was_broken_off_says_so():
+    found = made(reason="the server is gone")
+    assert (found.document.is_partial, found.document.problems, found.is_good) == (True, ("the server is gone",), False)
+    assert found.document.window.seconds == 3.0
+
+
+def test_a_status_that_no_load_explains_is_a_problem():
+    overloaded = row(0, 1.0, 0.1, Fate.ERROR, code=8)  # RESOURCE_EXHAUSTED
+    assert made([overloaded, row(1, 1.0, 0.1, Fate.DEADLINE), row(2, 1.0, 0.1)]).document.problems == ()
+    (problem,) = made([row(0, 1.0, 0.1, Fate.ERROR), row(1, 1.0, 0.1)]).document.problems
+    assert "1 requests ended in UNAVAILABLE" in problem
+
+
+def test_a_run_that_measured_nothing_is_no_success():
+    (problem,) = made([row(0, 1.0, 0.1, Fate.DEADLINE)]).document.problems
+    assert "none of 1 requests ended well" in problem
+
+
+def test_no_record_at_all_is_an_error():
+    plan = Plan(address="127.0.0.1:1", scenario=open_scenario(), models=())
+    with pytest.raises(ChildProcessError, match="it died"):
+        outcome(plan, [Share(None, "it died", 0.0)], datetime.now(UTC))
+
+
+def test_the_machine_is_described():
+    machine = this_machine()
+    assert machine.cpu_model
+    assert machine.num_cores >= machine.num_usable_cores >= 1
+    assert machine.memory_bytes > 2**28
+    assert machine.packages["grpcio"]

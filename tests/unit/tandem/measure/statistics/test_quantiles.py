@@ -1,0 +1,29 @@
+"""A quantile is a value that occurred, and says nothing where nothing lies beyond it."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tandem.measure.statistics.quantiles import can_show, nearest_rank, summary
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 100, 1000])
+def test_it_is_the_inverse_of_the_empirical_distribution(count):
+    values = np.random.default_rng(count).exponential(size=count)
+    for q in (0.01, 0.25, 0.5, 0.9, 0.99, 0.999):
+        found = nearest_rank(values, q)
+        assert found in values
+        assert np.mean(values <= found) >= q - 1e-9
+        assert np.mean(values < found) < q
+
+
+def test_there_is_none_of_no_values():
+    assert math.isnan(nearest_rank([], 0.5))
+    assert summary(np.array([])).p50 is None
+
+
+def test_a_quantile_needs_a_value_beyond_it():
+    assert [can_show(0.99, count) for count in (0, 99, 100)] == [False, False, True]
+    found = summary(np.arange(1.0, 101.0))
+    assert (found.p50, found.p99, found.p999) == (50.0, 99.0, None)

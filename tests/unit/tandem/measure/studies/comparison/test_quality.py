@@ -1,0 +1,116 @@
+"""The quality of a run's images is what `tandem models evaluate` says of the same images."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InvalidArgument
+from tandem.measure.quality import protocol
+from tandem.measure.quality.drawing import Sampling
+from tandem.measure.results.quality import Quality
+from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.observer import Observer
+from tandem.measure.studies.comparison.quality import Assessor, assessor
+from tandem.measure.studies.comparison.ways import Pair
+from tests.unit.tandem.measure.quality.small_world import (
+    NUM_CLASSES,
+    SmallGateway,
+    picture,
+    write_judge,
+    write_reference,
+)
+from tests.unit.tandem.measure.studies.comparison.seen import PAIR, model
+
+PER_CLASS = 30
+
+
+@pytest.fixture
+def judges(judge_folder: Path, reference_file: Path) -> Assessor:
+    return assessor(judge_folder, reference_file, PAIR)
+
+
+@pytest.fixture(scope="session")
+def judge_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_judge(tmp_path_factory.mktemp("models") / "small-judge")
+
+
+@pytest.fixture(scope="session")
+def reference_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "lines.npz"
+    write_reference(path)
+    return path
+
+
+def album(count: int, first_seed: int = 0) -> Album:
+    """Return the images that the small world's models draw for so many seeds, in the order of a comparison."""
+    found = Album(NUM_CLASSES, 1000)
+    for number in range(count):
+        label = number % NUM_CLASSES
+        index = label * PER_CLASS + number // NUM_CLASSES
+        found.add(label, picture(label, first_seed + index)[..., None])
+    return found
+
+
+async def test_it_is_what_models_evaluate_says_of_the_same_images(
+    gateway: SmallGateway, judge_folder: Path, reference_file: Path, judges: Assessor, tmp_path: Path
+) -> None:
+    """The small world's parallel model draws `picture(class, seed + i)`, the sequential one with seed * 2^32 + i."""
+    for name, paradigm, seed, first in (
+        ("small-gan", "parallel", 3, 3),
+        ("small-ar", "sequential", 3, 3 * 2**32),
+    ):
+        wanted = protocol.Protocol(
+            name, PER_CLASS * NUM_CLASSES, Sampling(seed), judge_folder, reference_file, model=None
+        )
+        found = await asyncio.to_thread(protocol.run, wanted, gateway.address, tmp_path, lambda count: None)
+        albums = {paradigm: album(PER_CLASS * NUM_CLASSES, first)}
+        quality, judgement = judges.assess(albums, 10_000, Observer())
+        for figures, side in ((quality[paradigm].model, "model"), (quality[paradigm].floor, "floor")):
+            told = {key: found[side][key] for key in Quality.model_fields if key != "classes"}
+            assert figures.model_dump(exclude={"classes"}) == pytest.approx(told, abs=1e-5)
+            for own, one in zip(figures.classes, found[side]["classes"], strict=True):
+                assert own.model_dump() == pytest.approx(one, abs=1e-5)
+        assert judgement.reason == ""
+
+
+def test_both_models_are_measured_of_as_many_images(judges: Assessor) -> None:
+    quality, judgement = judges.assess({"sequential": album(40), "parallel": album(90)}, 10_000, Observer())
+    assert {each.model.num_images for each in quality.values()} == {39}
+    assert quality["sequential"].floor.num_images == 39
+    assert judgement.reason == ""
+
+
+def test_no_more_than_wanted(judges: Assessor) -> None:
+    quality, _ = judges.assess({"sequential": album(90), "parallel": album(90)}, 36, Observer())
+    assert quality["parallel"].model.num_images == 36
+
+
+def test_too_few_are_not_measured(judges: Assessor) -> None:
+    quality, judgement = judges.assess({"sequential": album(29), "parallel": album(90)}, 10_000, Observer())
+    assert quality == {}
+    assert judgement.reason == "it takes 10 images of each class, and 9 were served"
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"image_shape": (28, 28, 1)}, r"judge: 'small-judge' is not accepted; accepted: a judge of \[28, 28, 1\]"),
+        ({"image_shape": (4, 4, 3)}, r"a judge of \[4, 4, 3\] images"),
+        ({"num_classes": 4}, "number of classes: 4 is not accepted; accepted: models of 3 classes, as lines has"),
+    ],
+)
+def test_a_judge_of_other_images_is_refused(
+    judge_folder: Path, reference_file: Path, change: dict[str, object], part: str
+) -> None:
+    pair = Pair(model("sequential", "ar", **change), model("parallel", "gan", **change), PAIR.class_names)
+    with pytest.raises(InvalidArgument, match=part):
+        assessor(judge_folder, reference_file, pair)
+
+
+def test_a_judge_of_other_classes_is_refused(judge_folder: Path, reference_file: Path) -> None:
+    pair = Pair(PAIR.sequential, PAIR.parallel, ("cat", "dog", "cow"))
+    with pytest.raises(InvalidArgument, match="small-judge of left, right, top"):
+        assessor(judge_folder, reference_file, pair)

@@ -1,0 +1,213 @@
+"""From requests whose times are known to the figures of a document, and the document to a file and back."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tandem.measure.report.sentences.audits import problems
+from tandem.measure.report.sentences.comparison import caveats, least_difference
+from tandem.measure.results.comparison import Comparison, Contrast, Judgement
+from tandem.measure.results.files import read_as
+from tandem.measure.studies.comparison.results import comparison
+from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, WAYS, findings, round_of, settings, stay
+
+NOTE = Judgement(reason="it was not asked for", data_set=None, num_test_images=None, judge=None, judge_sha256=None)
+
+
+def made(found: Any, **changes: Any) -> Comparison:
+    return comparison("127.0.0.1:1", PAIR, settings(**changes), METERS, found, {}, NOTE, {})
+
+
+def rounds(count: int) -> list[Any]:
+    """Return rounds in which the sequential calls take 50 and 40 times as long, plus what disturbs a round."""
+    random = np.random.default_rng(1)
+    found = []
+    for number in range(count):
+        slow = float(random.lognormal(0.0, 0.5))
+        times = {"sequential_streamed": 0.1, "sequential_unary": 0.08, "parallel_streamed": 0.002}
+        times |= {"parallel_unary": 0.002}
+        found.append(round_of(number % 3, **{name: seconds * slow for name, seconds in times.items()}))
+    return found
+
+
+def the(document: Comparison, first: str, second: str, concurrency: int | None, metric: str) -> Contrast:
+    (found,) = (
+        each
+        for each in document.contrasts
+        if (each.first, each.second, each.concurrency, each.metric) == (first, second, concurrency, metric)
+    )
+    return found
+
+
+def test_load_1_is_of_the_rounds() -> None:
+    document = made(findings(rounds=rounds(41)), concurrencies=())
+    unary = the(document, "sequential unary", "parallel unary", None, "latency_p50_seconds")
+    assert unary.ratio is not None
+    assert unary.ratio.value == pytest.approx(40.0)
+    assert unary.difference.value == pytest.approx(unary.first_value - unary.second_value)
+    # What disturbs a round disturbs both, so the ratio is sure although the times are not.
+    assert unary.ratio.low == pytest.approx(40.0)
+    assert unary.ratio.high == pytest.approx(40.0)
+    (alone,) = (way.alone for way in document.ways if way.name == "sequential unary")
+    assert alone is not None
+    assert alone.latency.p50 is not None
+    assert alone.latency.p50.high is not None
+    assert alone.latency.p50.high > alone.latency.p50.value
+    assert alone.latency.p99 is None
+    streamed = the(document, "sequential streamed", "sequential unary", None, "first_output_p50_seconds")
+    assert streamed.ratio is not None
+    assert streamed.ratio.value == pytest.approx(0.05 / 0.08)
+
+
+def test_p99_has_an_interval_only_of_enough_rounds() -> None:
+    few, many = (made(findings(rounds=rounds(count)), concurrencies=()).ways[0].alone for count in (120, 400))
+    assert few is not None
+    assert few.latency.p99 is not None
+    assert few.latency.p99.method is None
+    assert many is not None
+    assert many.latency.p99 is not None
+    assert many.latency.p99.method == "bca"
+
+
+def test_only_complete_rounds_are_compared_and_all_requests_are_counted() -> None:
+    broken = round_of(0, sequential_streamed=9.0, sequential_unary=9.0, parallel_streamed=None, parallel_unary=9.0)
+    document = made(findings(rounds=[*rounds(10), broken]), concurrencies=())
+    assert document.ways[0].alone is not None
+    assert document.ways[0].alone.latency.distribution.seconds.count == 10
+    assert document.ways[0].codes == {"OK": 11}
+    assert document.ways[2].codes == {"OK": 10, "UNAVAILABLE": 1}
+    assert document.problems == ("parallel streamed: 1 requests ended in UNAVAILABLE: gone",)
+
+
+def test_a_point_is_made_of_its_visits() -> None:
+    stays = [
+        (0, stay("parallel unary", 4, [0.1] * 30, lasted=1.0, joules=6.0)),
+        (1, stay("parallel unary", 4, [0.2] * 10, lasted=1.0, joules=2.0, failed=2)),
+        (0, stay("sequential unary", 4, [0.8] * 10, lasted=2.0, backend_cpu_seconds=0.9)),
+        (1, stay("sequential unary", 4, [0.9] * 10, lasted=2.0, backend_cpu_seconds=0.9)),
+    ]
+    document = made(findings(stays=stays))
+    (point,) = document.ways[3].curve
+    assert (point.concurrency, point.num_images, point.num_errors) == (4, 40, 2)
+    rate = point.images_per_second
+    assert (rate.value, rate.low, rate.high, rate.method, rate.count) == (20.0, 10.0, 30.0, "range", 2)
+    assert point.latency.p50 is not None
+    assert (point.latency.p50.value, point.latency.p50.low, point.latency.p50.high) == (0.1, 0.1, 0.2)
+    servers = point.cpu_seconds_per_image.servers
+    assert servers is not None
+    assert servers.value == pytest.approx(1.0 / 40)
+    assert point.joules_per_image is not None
+    assert point.joules_per_image.value == pytest.approx(0.2)
+    assert point.client_cpu_share == pytest.approx(0.2)
+    assert [visit.num_images for visit in point.visits] == [30, 10]
+    rates = the(document, "sequential unary", "parallel unary", 4, "images_per_second")
+    assert (rates.first_value, rates.second_value) == (5.0, 20.0)
+    assert (rates.difference.low, rates.difference.high) == (-25.0, -5.0)
+    cpu = the(document, "sequential unary", "parallel unary", 4, "cpu_seconds_per_image")
+    assert cpu.ratio is not None
+    assert cpu.ratio.value == pytest.approx((2.0 / 20) / (1.0 / 40))
+
+
+def test_eight_rounds_have_confidence_intervals() -> None:
+    random = np.random.default_rng(2)
+    stays = [
+        (number, stay(way, 4, random.exponential(scale, 50).tolist()))
+        for number in range(8)
+        for way, scale in (("sequential unary", 1.0), ("parallel unary", 0.1))
+    ]
+    document = made(findings(stays=stays))
+    found = the(document, "sequential unary", "parallel unary", 4, "latency_p50_seconds")
+    assert found.ratio is not None
+    assert found.ratio.method == "bca"
+    assert found.ratio.low is not None
+    assert found.ratio.high is not None
+    assert found.ratio.low < 10.0 < found.ratio.high
+
+
+def test_unknown_cpu_time_is_none_and_not_zero() -> None:
+    unknown = {"gateway_cpu_seconds": None, "backend_cpu_seconds": None}
+    document = made(findings(stays=[(0, stay("parallel unary", 1, [0.1], **unknown))]))
+    cpu = document.ways[3].curve[0].cpu_seconds_per_image
+    assert (cpu.gateway, cpu.backend, cpu.servers) == (None, None, None)
+    assert cpu.client.value == 0.2
+    assert not any(each.metric == "cpu_seconds_per_image" for each in document.contrasts)
+
+
+def test_only_rounds_that_both_ways_were_in_are_contrasted() -> None:
+    stays = [
+        (0, stay("parallel unary", 1, [0.1] * 5)),
+        (0, stay("sequential unary", 1, [0.5] * 5)),
+        (1, stay("parallel unary", 1, [9.0] * 5)),
+    ]
+    found = the(made(findings(stays=stays)), "sequential unary", "parallel unary", 1, "latency_p50_seconds")
+    assert (found.first_value, found.second_value) == (0.5, 0.1)
+
+
+def test_what_a_reader_must_know_is_said() -> None:
+    stays = [(number, stay("parallel unary", 1, [0.1], client_cpu_seconds=0.95)) for number in range(2)]
+    text = " ".join(caveats(made(findings(stays=stays))))
+    for part in ("same machine", "The client itself was the limit", "parallel unary with 1 callers", "of 2 rounds"):
+        assert part in text
+
+
+def controlled(*shares: float) -> Comparison:
+    """Return the document of rounds in which the second of equal calls takes so many times as long as the first."""
+    seen = [
+        round_of(
+            0,
+            sequential_streamed=0.1,
+            sequential_unary=0.08,
+            parallel_streamed=0.002,
+            parallel_unary=0.002,
+            **{"sequential_unary,_again": 0.08 * share, "parallel_unary,_again": 0.002},
+        )
+        for share in shares
+    ]
+    return made(findings(rounds=seen), concurrencies=(), control=True)
+
+
+def test_a_control_tells_how_far_equal_things_differ() -> None:
+    document = controlled(*[1.25] * 20)
+    assert [way.name for way in document.ways] == list(WAYS)
+    assert {each.second for each in document.controls} == {"sequential unary, again", "parallel unary, again"}
+    assert not any("again" in each.second for each in document.contrasts)
+    found = least_difference(document.controls, None, "latency_p50_seconds")
+    assert found == pytest.approx(0.25)
+    assert least_difference(document.controls, 64, "images_per_second") is None
+    assert least_difference(made(findings(rounds=rounds(9))).controls, None, "latency_p50_seconds") is None
+
+
+def test_the_sides_of_a_control_count_alike() -> None:
+    """Half as long is as far off as twice as long."""
+    for share in (0.5, 2.0):
+        found = least_difference(controlled(*[share] * 20).controls, None, "latency_p50_seconds")
+        assert found == pytest.approx(1.0)
+
+
+def test_runs_in_which_the_generator_was_not_good_enough_are_a_problem() -> None:
+    found = findings(rounds=rounds(10))
+    found.trials.invalid.append("alone: event loop late")
+    document = made(found, concurrencies=())
+    assert document.audits.invalid == ("alone: event loop late",)
+    assert not document.is_sound
+    assert next(problems(document)).startswith("INVALID")
+
+
+def test_nothing_seen_is_a_document_too() -> None:
+    document = made(findings(stop_reason="broken off by hand"))
+    assert document.is_partial
+    assert document.problems == ("broken off by hand",)
+    assert [(way.name, way.alone, way.curve, way.capacity) for way in document.ways] == [
+        (name, None, (), None) for name in WAYS
+    ]
+    assert Comparison.model_validate_json(document.model_dump_json()) == document
+
+
+def test_a_document_goes_to_a_file_and_back(tmp_path: Path) -> None:
+    stays = [(0, stay(way, number, [0.1, 0.2])) for way in WAYS for number in (1, 4)]
+    document = made(findings(rounds=rounds(10), stays=stays))
+    file = tmp_path / "comparison.json"
+    file.write_text(document.model_dump_json(indent=2))
+    assert read_as(file, Comparison) == document

@@ -1,0 +1,68 @@
+"""Streams of a server whose step time is known, and the document that a measurement of it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tandem.measure.results.growth import Growth, Server, Settings
+from tandem.measure.results.header import ServedModel
+from tandem.measure.studies.growth.measuring import document_of
+from tandem.measure.studies.growth.texts import TEXTS
+from tandem.measure.studies.growth.together import Stream, Together
+from tandem.measure.studies.growth.visits import Findings
+
+SERVERS = (Server(label="sequential", address="127.0.0.1:1"), Server(label="drafts", address="127.0.0.1:2"))
+SHARED_SECONDS, OWN_SECONDS = 0.006, 0.001
+TOKEN_CONTEXT_SECONDS = 1e-6
+PREFILL_TOKENS_PER_SECOND = 2_000.0
+
+
+def model() -> ServedModel:
+    fields: dict[str, Any] = dict.fromkeys(ServedModel.model_fields)
+    fields |= {"paradigm": "sequential", "name": "imagined-text", "modality": "text", "licence": "MIT"}
+    fields |= {"device": "cpu", "dtype": "int4", "num_classes": 0, "image_shape": (), "providers": ()}
+    return ServedModel.model_validate(fields | {"max_context_tokens": 2048, "vocab_size": 384})
+
+
+def stream(first_seconds: float, gap_seconds: float, counts: Sequence[int], first_id: int = 0) -> Stream:
+    """Return a stream sent at 0."""
+    times = [first_seconds + gap_seconds * place for place in range(len(counts))]
+    return Stream(0.0, times, list(counts), list(range(first_id, first_id + sum(counts))))
+
+
+def together(number: int, seconds: float, num_tokens: int = 64, tokens_a_step: int = 1) -> Together:
+    """Return streams whose first tokens come one after another."""
+    counts = [1, *[tokens_a_step] * ((num_tokens - 1) // tokens_a_step)]
+    return Together([stream(0.05 + 0.001 * place, seconds, counts) for place in range(number)])
+
+
+def step_seconds(number: float) -> float:
+    return SHARED_SECONDS + OWN_SECONDS * number
+
+
+def findings(settings: Settings, step: Callable[[float], float] = step_seconds, num_rounds: int = 3) -> Findings:
+    """Return rounds of which each is some percent slower than the one before."""
+    found = Findings()
+    for number in range(num_rounds):
+        slower = 1.0 + 0.02 * number
+        for streams in settings.concurrencies:
+            found.concurrency[streams].append(together(streams, step(streams) * slower))
+        for tokens in settings.contexts:
+            gap = (step(1) + TOKEN_CONTEXT_SECONDS * tokens) * slower
+            first = (0.01 + tokens / PREFILL_TOKENS_PER_SECOND) * slower
+            found.context[tokens].append(Together([stream(first, gap, [1] * settings.context_new_tokens)]))
+        for text in TEXTS:
+            for streams in settings.draft_concurrencies:
+                many = 3 if text == "repeats itself" else 1
+                pair = [together(streams, step(streams) * slower), together(streams, step(streams + 2), 64, many)]
+                found.drafts[text, streams].append(pair)
+    return found
+
+
+def document(found: Findings | None = None, settings: Settings | None = None, problem: str = "") -> Growth:
+    """Return the document of these findings."""
+    settings = settings or Settings()
+    found = findings(settings) if found is None else found
+    return document_of(SERVERS, model(), settings, found, problem, datetime.now(UTC))

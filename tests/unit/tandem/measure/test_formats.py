@@ -1,0 +1,48 @@
+"""Numbers for people."""
+
+import pytest
+
+from tandem.measure import formats
+from tandem.measure.results.value import Value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.01234, "0.0123"), (36.34, "36.3"), (99.6, "100"), (1027.4, "1,027"), (-250.4, "-250")],
+)
+def test_numbers_have_three_digits_or_all_that_are_before_the_point(value: float, text: str) -> None:
+    assert formats.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0 µs"), (0.000123, "123 µs"), (0.00123, "1.23 ms"), (0.1234, "123 ms"), (0.9996, "1 s"), (61.5, "61.5 s")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert formats.seconds(seconds) == text
+
+
+def test_no_control_character_reaches_a_terminal() -> None:
+    assert formats.printable("a\x1b[31mb\r\x07c\n\td é 日本") == "a�[31mb��c\n\td é 日本"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.001, 0.002, "1.5 ms (1 to 2)"),
+        (0.0005, 0.002, "1.5 ms (500 µs to 2 ms)"),
+        (None, None, "1.5 ms"),
+    ],
+)
+def test_a_value_and_how_sure_it_is(low: float | None, high: float | None, expected: str) -> None:
+    assert formats.ranged(Value(value=0.0015, low=low, high=high, count=9), formats.seconds) == expected
+
+
+def test_the_range_of_one_round_says_nothing() -> None:
+    assert formats.ends(Value(value=2.0, low=2.0, high=2.0, method="range", count=1), formats.number) == ""
+    assert formats.ends(Value(value=2.0, low=1.0, high=3.0, method="range", count=2), formats.number) == "1-3"
+    assert formats.ends(Value(value=2.0, low=-1.0, high=3.0, method="bca", count=9), formats.number) == "-1 to 3"
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    assert (formats.known(None, formats.share), formats.known(0.5, formats.share)) == ("-", "50.0%")

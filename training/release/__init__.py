@@ -1,0 +1,1 @@
+"""What is measured once, when a trained model is released, and committed beside it."""

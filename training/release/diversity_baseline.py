@@ -1,0 +1,142 @@
+"""Measure what the diversity watch compares a served model's images with.
+
+    python -m training.release.diversity_baseline --model models/fashion-gan [--features pixels]
+
+Draws 4,000 images of each class by the rules that the service draws by. Half of them give the baseline, half stand in
+for traffic: where a healthy window comes out poorer than the usual limits of the alarm allow, the limits give way.
+Writes diversity.json into the model's folder and its name and digest into model.toml.
+"""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from runtime.models import Model, ModelError, ModelRepository, sha256_of
+from services.common.diversity.baseline import ALL, ClassBaseline, DiversityBaseline, Kind
+from services.common.diversity.opening import pixel_look
+from services.common.diversity.windows import DiversityWindows, Features, squared_distances
+from services.common.runtimes.onnx_session import choose_providers, open_session
+from services.gan.discriminator import Discriminator, discriminator_look
+from training.release.own_images import features_by_class
+
+FILE = "diversity.json"
+NUM_IMAGES = 2_000
+ALARM_VARIANCE_RATIO = 0.75
+ALARM_NEAREST_RATIO = 0.25
+CLOSE_PAIRS = 0.02
+
+
+def measure(model: Model, kind: Kind | None, seed: int) -> DiversityBaseline:
+    """Return an image model's baseline; by its discriminator's features where it has one, unless told otherwise."""
+    image, discriminator_file = model.spec.image, model.spec.discriminator
+    if image is None or model.spec.kind == "judge":
+        raise ModelError(f"{model.name}: makes no images")
+    kind = kind or ("pixels" if discriminator_file is None else "discriminator")
+    files = drawing_files(model)
+    look = pixel_look(image)
+    if kind == "discriminator":
+        if discriminator_file is None:
+            raise ModelError(f"{model.name}: has no discriminator; --features pixels does without")
+        files.append(discriminator_file)
+        session = open_session(model.path(discriminator_file), choose_providers("cpu"), 1, "cpu")
+        look = discriminator_look(Discriminator(session, image), image)
+    features = features_by_class(model, image, look, 2 * NUM_IMAGES, seed)
+    digests = {file: sha256_of(model.path(file)) for file in files}
+    return baseline_of(features, image.class_names or (ALL,), kind, digests, seed)
+
+
+def drawing_files(model: Model) -> list[str]:
+    """Return the weights that decide what an image model's images look like, relative to its folder."""
+    spec = model.spec
+    if spec.image_tokens is None or spec.huggingface is None:
+        return [] if spec.generator is None else [spec.generator]
+    parts = sorted(model.transformer_path().glob("*.safetensors"))
+    return [spec.image_tokens.decoder, *(str(Path(spec.huggingface) / part.name) for part in parts)]
+
+
+def baseline_of(
+    features: Sequence[Features], names: Sequence[str], kind: Kind, digests: dict[str, str], seed: int
+) -> DiversityBaseline:
+    """Return the baseline of features [2 N, F], one array a class: half of them measured, half of them tried out on."""
+    half = len(features[0]) // 2
+    baseline = DiversityBaseline(
+        features=kind,
+        measured_for=digests,
+        num_images=half,
+        seed=seed,
+        alarm_variance_ratio=ALARM_VARIANCE_RATIO,
+        alarm_nearest_ratio=ALARM_NEAREST_RATIO,
+        classes=tuple(class_baseline(name, each[:half]) for name, each in zip(names, features, strict=True)),
+    )
+    return with_quiet_limits(baseline, [each[half:] for each in features])
+
+
+def class_baseline(name: str, features: Features) -> ClassBaseline:
+    """Return variance and pair distance of the features [N, F] of one class. Raises ModelError if it has none."""
+    vectors = features.astype(np.float64)
+    distances = np.sqrt(squared_distances(vectors))[np.triu_indices(len(vectors), 1)]
+    variance, distance = vectors.var(axis=0, ddof=1).sum(), np.quantile(distances, CLOSE_PAIRS)
+    if not (variance > 0 and distance > 0):
+        raise ModelError(f"class {name}: the images hardly differ: variance {variance:g}, distance {distance:g}")
+    return ClassBaseline(name=name, variance=variance, distance=distance)
+
+
+def with_quiet_limits(baseline: DiversityBaseline, healthy: list[Features]) -> DiversityBaseline:
+    """Return the baseline with limits that no window of the features `healthy`, one array a class, falls short of."""
+    windows = DiversityWindows(baseline)
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(healthy)), len(healthy[0])))
+    rows = [iter(each) for each in healthy]
+    readings = [
+        reading for key, label in enumerate(labels) for reading in windows.add(key, int(label), next(rows[label]))
+    ]
+    variance = min(each.variance_ratio for each in readings)
+    nearest = min(each.nearest_ratio for each in readings)
+    print(f"{len(readings)} healthy windows: lowest variance ratio {variance:.3f}, lowest nearest ratio {nearest:.3f}")
+    if nearest == 0:
+        raise ModelError("the model draws the very same image twice in a window: there is no limit to set")
+    limits = {
+        "alarm_variance_ratio": min(ALARM_VARIANCE_RATIO, variance),
+        "alarm_nearest_ratio": min(ALARM_NEAREST_RATIO, nearest),
+    }
+    return baseline.model_copy(update=limits)
+
+
+def write(model: Model, baseline: DiversityBaseline) -> None:
+    """Write diversity.json and say so in model.toml."""
+    path, model_toml = model.folder / FILE, model.folder / "model.toml"
+    path.write_text(baseline.model_dump_json(indent=1) + "\n")
+    model_toml.write_text(with_entry(model_toml.read_text(), sha256_of(path)))
+
+
+def with_entry(toml: str, digest: str) -> str:
+    """Return a model.toml that names diversity.json and its digest."""
+    line = f'"{FILE}" = "{digest}"'
+    if not re.search(r"^diversity\s*=", toml, re.MULTILINE):
+        top, bracket, tables = toml.partition("\n[")
+        toml = f'{top.rstrip()}\ndiversity = "{FILE}"\n{bracket}{tables}'
+    if f'"{FILE}" =' in toml:
+        return re.sub(rf'^"{re.escape(FILE)}" = .*$', line, toml, flags=re.MULTILINE)
+    if "[files]\n" not in toml:
+        return f"{toml.rstrip()}\n\n[files]\n{line}\n"
+    return toml.replace("[files]\n", f"[files]\n{line}\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
+    parser.add_argument("--features", choices=get_args(Kind), help="default: discriminator, if there is one")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    model = ModelRepository(options.model.parent).get(options.model.name)
+    try:
+        write(model, measure(model, options.features, options.seed))
+    except ModelError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""What a sequential image model thinks of images, real and made, and whether the service agrees with the training:
+
+    python -m training.release.likelihood --run runs/fashion-ar --tokenizer runs/fashion-tokenizer
+
+Bits a token, by `Score` through the gateway, of 2,000 images of each kind, balanced over the classes. Of the test
+images the training code's own figure is computed as well, from the run's weights by its own tokenizer, image by image.
+Writes likelihood.json into the model's folder and prints Markdown.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from safetensors.torch import load_file
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn import functional
+
+from runtime.models import ModelRepository
+from services.ar.model.model import Transformer
+from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
+from tandem.measure.quality.drawing import Sampling, draw, find_model
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES
+from tandem.measure.quality.model_verdict import bits_per_token
+from tandem.measure.quality.reference import Split, fashion_mnist
+from training import loop
+from training.tokenizer.train import load_tokenizer
+from training.transformer import train
+from training.transformer.export import trained
+from training.transformer.tokens import token_sequences
+
+NUM_PER_CLASS = 200
+SEED = 2  # not that of the evaluation
+
+Bits = npt.NDArray[np.float64]
+
+
+@torch.inference_mode()
+def training_bits(run: Path, tokenizer_run: Path) -> Bits:
+    """Return bits a token [N] of every test image, as the training measures them."""
+    model = trained(load_file(loop.newest(run, "model-*.safetensors")))
+    sequences = token_sequences(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")), "test")
+    return np.concatenate([_bits(model, part).numpy() for part in sequences.split(500)])
+
+
+def _bits(model: Transformer, sequences: Tensor) -> Tensor:
+    """Return what `train.bits_per_token` averages, for each of sequences [B, 1 + NUM_TOKENS]."""
+    logits = train.logits_of(model, sequences[:, :-1])
+    losses = functional.cross_entropy(logits.transpose(1, 2), sequences[:, 1:], reduction="none")
+    return losses.double().mean(dim=1) / math.log(2)
+
+
+async def served_bits(address: str, name: str, rival: str) -> tuple[Bits, dict[str, Bits]]:
+    """Return bits a token of every test image, in their order, and of each kind of images by its name."""
+    test = fashion_mnist().test
+    chosen = test.balanced(NUM_PER_CLASS, NUM_CLASSES)
+    noise = np.random.default_rng(SEED).integers(0, 256, chosen.images.shape, dtype=np.uint8)
+    async with AsyncTandemClient(address) as client:
+        model = await find_model(client, name)
+        if not isinstance(model, SequentialModel):
+            raise SystemExit(f"error: {name} has no likelihoods: it is no sequential model")
+        kinds = {
+            "test images": chosen,
+            f"{name}'s own": await _drawn(client, name, chosen.labels),
+            f"{rival}'s": await _drawn(client, rival, chosen.labels),
+            "test images, wrong class": Split(chosen.images, (chosen.labels + 1) % NUM_CLASSES),
+            "test images, upside down": Split(chosen.images[:, ::-1].copy(), chosen.labels),
+            "noise": Split(noise, chosen.labels),
+        }
+        every = await bits_per_token(client, name, test)
+        return every, {kind: await bits_per_token(client, name, images) for kind, images in kinds.items()}
+
+
+async def _drawn(client: AsyncTandemClient, name: str, labels: npt.NDArray[np.int64]) -> Split:
+    images = await draw(client, await find_model(client, name), labels, Sampling(SEED), lambda _: None)
+    return Split(images, labels)
+
+
+def report(trained: Bits, served: Bits, kinds: dict[str, Bits]) -> dict[str, Any]:
+    """Return the figures: agreement over all test images, and each kind's mean, its standard error and spread."""
+    real = kinds["test images"]
+    differences = np.abs(trained - served)
+    return {
+        "num_test_images": len(served),
+        "training_bits_per_token": round(float(trained.mean()), 6),
+        "served_bits_per_token": round(float(served.mean()), 6),
+        "largest_difference_of_an_image": round(float(differences.max()), 6),
+        "images_with_other_tokens": int((differences > 1e-3).sum()),
+        "num_of_each_kind": len(real),
+        "kinds": {kind: _figures(bits, real) for kind, bits in kinds.items()},
+    }
+
+
+def _figures(bits: Bits, real: Bits) -> dict[str, float]:
+    truth = np.repeat([0, 1], [len(real), len(bits)])
+    return {
+        "mean": round(float(bits.mean()), 4),
+        "standard_error": round(float(bits.std(ddof=1) / len(bits) ** 0.5), 4),
+        "lowest_tenth": round(float(np.quantile(bits, 0.1)), 4),
+        "highest_tenth": round(float(np.quantile(bits, 0.9)), 4),
+        "auc": round(float(roc_auc_score(truth, np.concatenate([real, bits]))), 4),
+    }
+
+
+def table_of(found: dict[str, Any]) -> Table:
+    table = Table("images", "bits a token", "middle 80 %", "AUC against test images", box=box.MARKDOWN)
+    for kind, figures in found["kinds"].items():
+        mean = f"{figures['mean']:.3f} ± {figures['standard_error']:.3f}"
+        table.add_row(
+            kind, mean, f"{figures['lowest_tenth']:.2f} to {figures['highest_tenth']:.2f}", f"{figures['auc']:.3f}"
+        )
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder of the transformer's training run")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer's training run")
+    parser.add_argument("--model", default="fashion-ar", help="sequential model; its folder is in --models-dir")
+    parser.add_argument("--rival", default="fashion-gan", help="parallel model whose images are scored as well")
+    parser.add_argument("--models-dir", type=Path, default=Path("models"))
+    parser.add_argument("--address", default=DEFAULT_ADDRESS, help="the gateway")
+    options = parser.parse_args()
+    folder = ModelRepository(options.models_dir).get(options.model).folder
+    served, kinds = asyncio.run(served_bits(options.address, options.model, options.rival))
+    found = report(training_bits(options.run, options.tokenizer), served, kinds)
+    (folder / "likelihood.json").write_text(json.dumps(found, indent=1) + "\n")
+    Console(width=120).print(table_of(found))
+    print({name: value for name, value in found.items() if name != "kinds"})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Images of one class after another, drawn by a model of the repository in this process, as its service draws them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import numpy as np
+from rich.progress import track
+
+from runtime.deadlines import Deadline
+from runtime.metrics import new_registry
+from runtime.models import ImageSpec, Model, ModelError
+from services.ar.api.sequential_model import SequentialModel
+from services.ar.codecs.image_codec import ImageCodec
+from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.sequence import Sequence
+from services.ar.loading import load_and_start
+from services.ar.metrics import ArMetrics
+from services.ar.settings import ArSettings
+from services.common.diversity.watch import Look
+from services.common.diversity.windows import Features
+from services.common.images.encoding import Images
+from services.common.runtimes.onnx_session import choose_providers, open_session
+from services.gan.generator import Generator, Latents
+from services.gan.latents import draw_latents
+
+BATCH_SIZE = 50
+
+
+def features_by_class(model: Model, image: ImageSpec, look: Look, num_images: int, seed: int) -> list[Features]:
+    """Return what `look` sees of `num_images` images of each class: [num_images, F], one array a class.
+
+    Raises ModelError, ProviderError.
+    """
+    if model.spec.kind == "transformer":
+        return asyncio.run(_sequential(model, image, look, num_images, seed))
+    if model.spec.generator is None:
+        raise ModelError(f"{model.name}: makes no images")
+    session = open_session(model.path(model.spec.generator), choose_providers("cpu"), 1, "cpu")
+    generator = Generator(session, image)
+    features = []
+    for label in track(range(max(1, len(image.class_names))), "measuring"):
+        labels = np.full(BATCH_SIZE, label)
+        parts = _parallel(generator, image, label, num_images, seed)
+        features.append(np.concatenate([look(part, labels[: len(part)]) for part in parts]))
+    return features
+
+
+def _parallel(generator: Generator, image: ImageSpec, label: int, num_images: int, seed: int) -> Iterator[Images]:
+    for start in range(0, num_images, BATCH_SIZE):
+        count = min(BATCH_SIZE, num_images - start)
+        vectors = draw_latents(seed, label * num_images + start, count, image.latent_dim)
+        yield generator.draw(Latents(vectors, np.full(count, label) if image.class_names else None))
+
+
+async def _sequential(model: Model, image: ImageSpec, look: Look, num_images: int, seed: int) -> list[Features]:
+    settings = ArSettings.model_validate({"device": "cpu", "diversity_every": 0})
+    loaded = await load_and_start(model, settings, ArMetrics(new_registry()))
+    features = []
+    for label in track(range(len(image.class_names)), "measuring"):
+        labels = np.full(BATCH_SIZE, label)
+        parts = _one_after_another(loaded, label, num_images, seed)
+        features.append(np.concatenate([look(part, labels[: len(part)]) async for part in parts]))
+    for part in loaded.parts:
+        await part.stop()
+    return features
+
+
+async def _one_after_another(model: SequentialModel, label: int, num_images: int, seed: int) -> AsyncIterator[Images]:
+    codec = model.codec
+    assert isinstance(codec, ImageCodec)
+    prompt = [codec.class_token(label)]
+    for start in range(0, num_images, BATCH_SIZE):
+        count = min(BATCH_SIZE, num_images - start)
+        params = SamplingParams(seed=seed * num_images + start, max_tokens=codec.num_tokens, n=count)
+        groups = model.groups(1, codec.num_tokens, codec.num_tokens)
+        sequences = [Sequence(prompt, params, choice_index=index, groups=groups) for index in range(count)]
+        stream = model.engine.submit(sequences)
+        while not stream.is_finished:
+            await stream.get()
+        yield await codec.draw([sequence.output_token_ids for sequence in stream.sequences], Deadline.after(None))

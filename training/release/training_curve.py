@@ -1,0 +1,119 @@
+"""How the GAN got better as it trained.
+
+    python -m training.release.training_curve --run runs/fashion-gan --model models/fashion-gan
+
+For every snapshot of the run: 10,000 class-balanced 8-bit samples against the 10,000 test images, in the features of
+the frozen judge. Writes curve.json and curve.png (quality above, both players' losses below) into the model's folder.
+More training buys variety (recall) and pays with broken images (precision): look at both before you choose a snapshot.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib import pyplot
+from rich.progress import track
+from safetensors.torch import load_file
+
+from tandem.measure.quality.distances import frechet_distance
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES, load_split
+from tandem.measure.quality.judge import Judge
+from tandem.measure.quality.manifold import overlap
+from training.gan.networks import LATENT_DIM, Generator
+
+NUM_SAMPLES = 10_000
+SEED = 1
+OVERLAP = ("precision", "recall", "coverage")
+
+
+@torch.no_grad()
+def draw(weights: Path) -> npt.NDArray[np.uint8]:
+    """Return NUM_SAMPLES images [N, 28, 28], as many of each class, in the order of the classes."""
+    generator = Generator().eval()
+    generator.load_state_dict(load_file(weights))
+    latents = torch.randn(NUM_SAMPLES, LATENT_DIM, generator=torch.Generator().manual_seed(SEED))
+    parts = [generator(z, y) for z, y in zip(latents.split(500), labels().split(500), strict=True)]
+    pixels = torch.cat(parts).squeeze(1).add(1).mul(127.5).round().clamp(0, 255)
+    return pixels.byte().numpy()
+
+
+def labels() -> torch.Tensor:
+    return torch.arange(NUM_CLASSES).repeat_interleave(NUM_SAMPLES // NUM_CLASSES)
+
+
+class Test:
+    """The test images, and how far other images are from them."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._features = judge.look(load_split("test")[0])[1]
+
+    def compare(self, images: npt.NDArray[np.uint8], wanted: npt.NDArray[np.int64]) -> dict[str, float]:
+        """Return one point of the curve; `wanted` are the labels."""
+        guesses, features = self._judge.look(images)
+        found = overlap(self._features, features)
+        return {
+            "fid": round(frechet_distance(features, self._features), 3),
+            "accuracy": round(float((guesses == wanted).mean()), 4),
+            **{name: round(getattr(found, name), 4) for name in OVERLAP},
+        }
+
+
+def measure(run: Path, judge: Judge) -> dict[str, Any]:
+    """Return the curve: one point a snapshot, and what real images get (the floor)."""
+    test = Test(judge)
+    points = [
+        {"step": int(path.stem.removeprefix("ema-")), **test.compare(draw(path), labels().numpy())}
+        for path in track(sorted(run.glob("ema-*.safetensors")), description="measuring snapshots")
+    ]
+    images, wanted = load_split("train")
+    floor = test.compare(images[:NUM_SAMPLES], wanted[:NUM_SAMPLES])
+    return {"num_samples": NUM_SAMPLES, "seed": SEED, "real_train_images": floor, "snapshots": points}
+
+
+def plot(curve: dict[str, Any], log: list[dict[str, float]], path: Path) -> None:
+    """Draw FID, precision and its kin, and both losses of the game, over steps."""
+    figure, (above, middle, below) = pyplot.subplots(3, 1, figsize=(8, 8), sharex=True)
+    steps = [point["step"] for point in curve["snapshots"]]
+    above.plot(steps, [point["fid"] for point in curve["snapshots"]], marker="o", label="generator (EMA)")
+    above.axhline(curve["real_train_images"]["fid"], linestyle=":", color="gray", label="real training images")
+    above.set(yscale="log", ylabel="FID (judge features)", title="fashion-gan: 10,000 samples against the test set")
+    for name in ("accuracy", *OVERLAP):
+        middle.plot(steps, [point[name] for point in curve["snapshots"]], marker=".", label=name)
+    middle.set(ylabel="share", ylim=(0.4, 1))
+    for player, colour in (("discriminator", "tab:red"), ("generator", "tab:blue")):
+        below.plot([x["step"] for x in log], _smooth([x[f"{player}_loss"] for x in log]), color=colour, label=player)
+    below.set(xlabel="step", ylabel="hinge loss")
+    for axes in (above, middle, below):
+        axes.legend()
+        axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+def _smooth(values: list[float], width: int = 9) -> npt.NDArray[np.float64]:
+    padded = np.pad(values, width // 2, mode="edge")
+    return np.convolve(padded, np.ones(width) / width, mode="valid")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder that the training wrote")
+    parser.add_argument("--model", type=Path, required=True, help="model folder for curve.json and curve.png")
+    parser.add_argument("--judge", type=Path, default=Path("models/fashion-judge/judge.onnx"))
+    options = parser.parse_args()
+    mpl.use("agg")
+    curve = measure(options.run, Judge(options.judge))
+    log = [json.loads(line) for line in (options.run / "log.jsonl").read_text().splitlines()]
+    (options.model / "curve.json").write_text(json.dumps(curve, indent=1) + "\n")
+    plot(curve, log, options.model / "curve.png")
+    print(json.dumps(curve))
+
+
+if __name__ == "__main__":
+    main()
