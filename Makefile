@@ -10,6 +10,9 @@ STUBS := $(PROTOS:.proto=_pb2.py)
 # These run two at a time; the others measure, or need the machine for themselves.
 TESTS_TOGETHER := tests/contract tests/unit $(addprefix tests/integration/,gateway runtime services/ar/api training \
 	tandem/client tandem/cli/models tandem/measure/quality tandem/measure/report)
+# Many tests start real servers and put load on them. On a shared machine one may meet a pause of seconds: a failed test
+# runs once more, and the summary lists it as RERUN.
+ONCE_MORE := --reruns 1 -r aR
 
 .PHONY: help setup demo up images test test-containers test-faults lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar train-sar export-sar gates bench schema dashboards manifests clean
 
@@ -41,8 +44,8 @@ images:  ## build the images that docker-compose.yml runs
 
 test: lint types  ## lint, types and every test that this machine can run
 	$(BIN)/tandem models pull smollm2-135m-instruct
-	$(BIN)/python -m pytest -n 2 $(TESTS_TOGETHER); together=$$?; \
-	$(BIN)/python -m pytest $(addprefix --ignore ,$(TESTS_TOGETHER)) && exit $$together
+	$(BIN)/python -m pytest $(ONCE_MORE) -n 2 $(TESTS_TOGETHER); together=$$?; \
+	$(BIN)/python -m pytest $(ONCE_MORE) $(addprefix --ignore ,$(TESTS_TOGETHER)) && exit $$together
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
 	$(BIN)/python -m pytest -m containers tests/containers

@@ -20,12 +20,14 @@ LONE, CALLERS = "lone", f"{NUM_CALLERS}_callers"
 LOADS = {"load_50": 0.5, "load_90": 0.9, "load_100": 1.0}
 SITUATIONS = (LONE, CALLERS, *LOADS)
 _WARM_UP_SECONDS = 1.0
-_COUNTED_WITHIN_SECONDS = 5.0
+_COUNTED_WITHIN_SECONDS = 30.0  # the proxy logs in batches, on a busy machine seconds late
+_STANDS_STILL_SECONDS = 1.0
 
 
 def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, figures: Figures, seed: int) -> None:
     """Measure each hop once, and the one of this tree also in open loop at shares of its own capacity."""
     for hop in hops:
+        _wait_until_counted(hop)
         seen: dict[tuple[str, str], Seen] = {}
         for paradigm in PARADIGMS:
             seen[LONE, paradigm] = _closed(client, hop, paradigm, 1, durations.lone)
@@ -87,6 +89,17 @@ def _seen(hop: Hop, paradigm: str, load: Callable[[], Run]) -> Seen:
         if seen.num_counted >= len(run.status) or time.monotonic() >= deadline:
             return seen
         time.sleep(0.1)
+
+
+def _wait_until_counted(hop: Hop) -> None:
+    """Return once the metrics of the gateway stand still: all requests that were sent before are then counted."""
+    earlier, deadline = -1.0, time.monotonic() + _COUNTED_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        counted = read(f"127.0.0.1:{hop.http_port}").total("tandem_requests_total")
+        if counted == earlier:
+            return
+        earlier = counted
+        time.sleep(_STANDS_STILL_SECONDS)
 
 
 def _add(figures: Figures, hop: str, where: str, seen: Seen) -> None:

@@ -56,10 +56,13 @@ async def test_a_text_comes_token_by_token(gateway: RunningGateway, client: trit
     expected = await completed(gateway, "The clock", **SAMPLING)
     flags = {"stream": True, "return_finish_reason": True, "return_num_output_tokens": True}
     request = asked(TEXT, text_inputs("The clock", SAMPLING, **flags), "x", enable_empty_final_response=True)
-    results = (await answers(client, request))["x"]
+    for _ in range(50):
+        results = (await answers(client, request))["x"]
+        if len(results) > 1:  # tokens that are ready together travel together, which on a busy machine may be all
+            break
+    assert len(results) > 1
     texts = [result.as_numpy("text_output")[0].decode() for result in results]
     assert "".join(texts) == expected.choices[0].text_delta
-    assert len(results) > 1
     assert finals(results) == [False] * (len(results) - 1) + [True]
     assert [result.as_numpy("finish_reason")[0] for result in results][-2:] == [b"None", b"length"]
     assert sum(result.as_numpy("num_output_tokens")[0] for result in results) == 20
