@@ -2,7 +2,7 @@
 
     python -m benchmarks.overload [--out benchmarks/results] [--rounds 3] [--seconds 6] [--only parallel]
 
-Writes overload.json and overload.md. For each way: the rate of a closed loop of 32 callers, the share of it that an
+Writes overload.json and overload.md. For each route: the rate of a closed loop of 32 callers, the share of it that an
 open loop of four times as many requests still gets answered in time, how fast the others are refused, and the
 processor time that each part takes meanwhile: client, proxy and service share the machine. Needs g++ and nghttp2.
 """
@@ -78,7 +78,7 @@ def servers(work: Work) -> Iterator[Servers]:
 
 
 def measure(load: Client, work: Work, rounds: int, seconds: float, figures: Figures) -> None:
-    """Measure both ways in turn, `rounds` times."""
+    """Measure both routes in turn, `rounds` times."""
     with servers(work) as running:
         targets = {name: Target(port, work.path, work.requests) for name, port in running.ports.items()}
         for target in targets.values():
@@ -108,11 +108,11 @@ def _warm_up(load: Client, target: Target) -> None:
 def page(figures: Figures, machine: Mapping[str, object]) -> str:
     """Return the figures as a table."""
     rows = [
-        Row((name, way, value_cell(each, number)))
-        for name, by_way in figures.spreads().items()
-        for way, each in by_way.items()
+        Row((name, route, value_cell(each, number)))
+        for name, by_route in figures.spreads().items()
+        for route, each in by_route.items()
     ]
-    return f"`{dumped(machine)}`\n\n{markdown_table(Table(('figure', 'way', 'median (lowest-highest)'), rows))}\n"
+    return f"`{dumped(machine)}`\n\n{markdown_table(Table(('figure', 'route', 'median (lowest-highest)'), rows))}\n"
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ class _Settings(BaseModel):
 
 
 class Work(_Settings):
-    """One stream of work: requests of one kind, delivered in one way.
+    """One stream of work: requests of one kind, delivered in one mode.
 
     text: a language model continues random tokens, its end token ignored. picture: a sequential image model draws one
     picture of a random class. images: a parallel model draws images of random classes. method: any method of any

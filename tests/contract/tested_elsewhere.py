@@ -54,7 +54,7 @@ TESTED_ELSEWHERE = {
         "tandem/measure/studies/comparison/loads",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
-        "tandem/measure/studies/comparison/ways",
+        "tandem/measure/studies/comparison/modes",
     ),
     "integration/tandem/cli/bench/test_fit_and_report_commands.py": (
         "tandem/cli/bench/fit/fit",

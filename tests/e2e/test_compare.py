@@ -72,14 +72,14 @@ async def test_everything_is_measured_of_the_real_processes(pair: Pair, referenc
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)
     assert [model["name"] for model in document["models"]] == ["tiny-image", "fashion-gan"]
-    for way in document["ways"]:
-        assert set(way["codes"]) == {"OK"}
-        for point in way["curve"]:
+    for mode in document["modes"]:
+        assert set(mode["codes"]) == {"OK"}
+        for point in mode["curve"]:
             cpu = point["cpu_seconds_per_image"]
             assert cpu["gateway"]["value"] + cpu["backend"]["value"] == pytest.approx(cpu["servers"]["value"])
             assert 0 < cpu["servers"]["value"] < 10
             assert point["phases"]["parts"]["residual"]["mean_seconds"] < point["phases"]["latency_mean_seconds"]
-    streamed, unary = document["ways"][:2]
+    streamed, unary = document["modes"][:2]
     first, whole = (streamed["alone"][name]["distribution"]["seconds"]["p50"] for name in ("first_output", "latency"))
     assert first < whole
     assert unary["alone"]["first_output"] == unary["alone"]["latency"]

@@ -12,7 +12,7 @@ from tandem.measure.report.charts.fit import fit_charts
 from tandem.measure.report.charts.growth import growth_charts
 from tandem.measure.report.charts.load import load_charts
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
-from tandem.measure.report.middle_ground import ways_between
+from tandem.measure.report.middle_ground import modes_between
 from tandem.measure.report.sentences import comparison as comparison_texts
 from tandem.measure.report.sentences import crossover as crossover_texts
 from tandem.measure.report.sentences import growth as growth_texts
@@ -135,13 +135,13 @@ def _crossover_section(crossover: Crossover) -> Section:
 def _growth_section(growth: Growth, comparison: Comparison | None) -> Section:
     served = growth.models[0]
     what = f"{served.name}, {served.dtype} on {served.device}: text, of which one can ask for as much as one likes."
-    ways = ways_between(growth, comparison)
+    modes = modes_between(growth, comparison)
     return Section(
         "growth",
         "How the cost grows",
         texts=(what, *growth_texts.explanation(growth)),
-        charts=tuple(growth_charts(growth, ways)),
-        tables=tuple(growth_tables(growth, ways)),
+        charts=tuple(growth_charts(growth, modes)),
+        tables=tuple(growth_tables(growth, modes)),
     )
 
 

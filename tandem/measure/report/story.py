@@ -9,7 +9,7 @@ from tandem.measure.formats import number, seconds, share
 from tandem.measure.report.charts.chart import Chart
 from tandem.measure.report.sentences.crossover import bracket
 from tandem.measure.report.sources import MatchedRun, Sources, matched_runs
-from tandem.measure.results.comparison import Comparison, WayResult
+from tandem.measure.results.comparison import Comparison, ModeResult
 from tandem.measure.results.crossover import Capacity, Crossover
 from tandem.measure.results.header import Machine
 from tandem.measure.scenario import ClosedLoop, Paradigm
@@ -59,9 +59,9 @@ def _cores(machine: Machine) -> str:
 
 def _compared_p50(comparison: Comparison) -> dict[Paradigm, float]:
     return {
-        way.paradigm: way.alone.latency.p50.value
-        for way in comparison.ways
-        if way.delivery == "unary" and way.alone is not None and way.alone.latency.p50 is not None
+        mode.paradigm: mode.alone.latency.p50.value
+        for mode in comparison.modes
+        if mode.delivery == "unary" and mode.alone is not None and mode.alone.latency.p50 is not None
     }
 
 
@@ -90,7 +90,7 @@ def _capacity(comparison: Comparison | None, crossover: Crossover | None) -> str
         rates = {each.paradigm: _checked_rate(each) for each in crossover.capacities}
     elif comparison is not None:
         slo = comparison.settings.slo_seconds
-        rates = {way.paradigm: _way_rate(way) for way in comparison.ways if way.delivery == "unary"}
+        rates = {mode.paradigm: _mode_rate(mode) for mode in comparison.modes if mode.delivery == "unary"}
     if len(rates) < 2 or not all(rates.values()):
         return ""
     return (
@@ -108,8 +108,8 @@ def _checked_rate(capacity: Capacity) -> str:
     return f"{words} (predicted: {number(capacity.predicted_per_second.value)})" if is_open else words
 
 
-def _way_rate(way: WayResult) -> str:
-    capacity = way.capacity
+def _mode_rate(mode: ModeResult) -> str:
+    capacity = mode.capacity
     if capacity is None or capacity.images_per_second is None:
         return ""
     return f"{'at least ' if capacity.is_lower_bound else ''}{number(capacity.images_per_second)}"
@@ -119,9 +119,9 @@ def _price(comparison: Comparison | None) -> str:
     if comparison is None:
         return ""
     costs = {
-        way.paradigm: (way.curve[-1].concurrency, way.curve[-1].cpu_seconds_per_image.servers)
-        for way in comparison.ways
-        if way.delivery == "unary" and way.curve
+        mode.paradigm: (mode.curve[-1].concurrency, mode.curve[-1].cpu_seconds_per_image.servers)
+        for mode in comparison.modes
+        if mode.delivery == "unary" and mode.curve
     }
     known = {paradigm: found.value for paradigm, (_, found) in costs.items() if found is not None}
     if len(known) < 2:

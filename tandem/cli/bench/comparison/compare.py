@@ -1,4 +1,4 @@
-"""`tandem bench compare`: the same image from a sequential and a parallel model, in four ways, with what it costs."""
+"""`tandem bench compare`: the same image from a sequential and a parallel model, in four modes, with what it costs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Amounts:
     """Fields of tandem.measure.results.comparison.Settings that are to be other than the preset's; None: as there."""
 
     num_pairs: Annotated[
-        int | None, typer.Option("--pairs", min=1, help="How often to ask each way alone.", rich_help_panel=_HOW)
+        int | None, typer.Option("--pairs", min=1, help="How often to ask each mode alone.", rich_help_panel=_HOW)
     ] = None
     concurrencies: Annotated[
         list[int] | None,
@@ -69,7 +69,7 @@ class Amounts:
         bool | None,
         typer.Option(
             "--control/--no-control",
-            help=r"Ask the unary ways once more, to see how far chance goes. \[default: only if thorough]",
+            help=r"Ask the unary modes once more, to see how far chance goes. \[default: only if thorough]",
             rich_help_panel=_HOW,
         ),
     ] = None
@@ -135,8 +135,8 @@ def compare(
 ) -> None:
     """Compare a sequential and a parallel model on the same work: one image of a class.
 
-    The four ways {sequential, parallel} x {streamed, unary} take turns in random order, alone and under load, so that a
-    noisy machine hurts all alike. Ends with 1 if anything failed, with 130 on Ctrl-C; what was measured is kept.
+    The four modes {sequential, parallel} x {streamed, unary} take turns in random order, alone and under load, so that
+    a noisy machine hurts all alike. Ends with 1 if anything failed, with 130 on Ctrl-C; what was measured is kept.
     """
     terminal = Terminal()
     settings = settings_of("thorough" if thorough else "short", **vars(amounts))

@@ -1,4 +1,4 @@
-"""A race as it runs, on a terminal: the newest picture of both models, and what each way took so far.
+"""A race as it runs, on a terminal: the newest picture of both models, and what each mode took so far.
 
 Elsewhere nothing is shown. Draws only between two loads, never while something is measured.
 """
@@ -20,9 +20,9 @@ from tandem.cli.terminal import Terminal
 from tandem.cli.use.pictures import picture_lines
 from tandem.measure import formats
 from tandem.measure.generator.requests.replies import Pixels
+from tandem.measure.studies.comparison.modes import AGAIN
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.ways import AGAIN
 
 _LEAST_SECONDS = 0.1  # between two drawings
 _PICTURES = (("sequential unary", "in sequence"), ("parallel unary", "in parallel"))

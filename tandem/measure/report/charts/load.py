@@ -116,17 +116,17 @@ def _note(run: MatchedRun) -> str:
 def _compared(comparison: Comparison) -> Chart:
     """Return the interleaved curve of a comparison, with its intervals."""
     series = []
-    for way in comparison.ways:
-        if way.delivery != "unary":
+    for mode in comparison.modes:
+        if mode.delivery != "unary":
             continue
         for name, style in _QUANTILES:
             rows = [
                 (point.images_per_second.value, getattr(point.latency, name), f"{point.concurrency} at a time")
-                for point in way.curve
+                for point in mode.curve
             ]
-            series.append(value_series(f"{way.paradigm} {name}", way.paradigm, style, rows, MILLISECONDS))
+            series.append(value_series(f"{mode.paradigm} {name}", mode.paradigm, style, rows, MILLISECONDS))
     note = (
-        "All ways in turn at each number of callers, round by round, so that a noisy machine hurts all alike."
+        "All modes in turn at each number of callers, round by round, so that a noisy machine hurts all alike."
         f" Intervals: {comparison.settings.confidence:.0%}."
     )
     title = "Latency over achieved load (closed loop, interleaved)"

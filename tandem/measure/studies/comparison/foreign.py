@@ -11,14 +11,14 @@ from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.requests.doors.listed import named
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Work
-from tandem.measure.studies.comparison.ways import DEADLINE_SECONDS, DELIVERIES, Pair, Way
+from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, DELIVERIES, Mode, Pair
 
 CONTRASTS = (("foreign streamed", "sequential streamed"), ("foreign unary", "sequential unary"))
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """`source` sends to it; `ways` are streamed and unary."""
+    """`source` sends to it; `modes` are streamed and unary."""
 
     source: Generator
     model: str
@@ -28,8 +28,10 @@ class Foreign:
     def address(self) -> str:
         return self.source.address
 
-    def ways(self) -> tuple[Way, ...]:
-        return tuple(Way(_work(delivery, self.model, self.num_tokens), _unknown(self.model)) for delivery in DELIVERIES)
+    def modes(self) -> tuple[Mode, ...]:
+        return tuple(
+            Mode(_work(delivery, self.model, self.num_tokens), _unknown(self.model)) for delivery in DELIVERIES
+        )
 
 
 async def foreign_beside(source: Generator, model: str, pair: Pair) -> Foreign:

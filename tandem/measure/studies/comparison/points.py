@@ -14,22 +14,22 @@ from tandem.measure.scenario import ClosedLoop, Scenario
 from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate, least_count
 from tandem.measure.statistics.quantiles import distribution
 from tandem.measure.statistics.stream_results import stream_results
+from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.rounds import Round
 from tandem.measure.studies.comparison.sample import Figure, Stays, durations, good_rows, single_quantile
 from tandem.measure.studies.comparison.stays import Stay
-from tandem.measure.studies.comparison.ways import Way
 
 
-def alone(way: Way, rounds: Sequence[Round], confidence: float) -> Alone | None:
+def alone(mode: Mode, rounds: Sequence[Round], confidence: float) -> Alone | None:
     """Return the figures of load 1, of complete rounds; None if there is none."""
-    records = [each.replies[way.name].record for each in rounds if each.is_complete]
+    records = [each.replies[mode.name].record for each in rounds if each.is_complete]
     if not records:
         return None
     record = merged(records)
     return Alone(
         latency=_timed_alone(record, "ended", confidence),
         first_output=_timed_alone(record, "first_output", confidence),
-        phases=stream_result(way, record, 1).phases,
+        phases=stream_result(mode, record, 1).phases,
     )
 
 
@@ -42,11 +42,11 @@ def _timed_alone(record: Record, end: str, confidence: float) -> Timed:
     return Timed(distribution=distribution(values), **quantiles)
 
 
-def point(way: Way, concurrency: int, numbered: Sequence[tuple[int, Stay]], confidence: float) -> Point:
+def point(mode: Mode, concurrency: int, numbered: Sequence[tuple[int, Stay]], confidence: float) -> Point:
     """Return the point of these stays, which come with the numbers of their rounds and have at least one image each."""
     stays = [stay for _, stay in numbered]
     sample, record = Stays(stays), merged([stay.record for stay in stays])
-    result = stream_result(way, record, concurrency)
+    result = stream_result(mode, record, concurrency)
     seconds = sum(stay.spent.seconds for stay in stays)
 
     def told(figure: Figure | None) -> Value | None:
@@ -90,10 +90,10 @@ def point(way: Way, concurrency: int, numbered: Sequence[tuple[int, Stay]], conf
     )
 
 
-def stream_result(way: Way, record: Record, concurrency: int) -> StreamResult:
+def stream_result(mode: Mode, record: Record, concurrency: int) -> StreamResult:
     """Return what the load generator makes of a record; its rates are of no use here, as times of visits overlap."""
     load = ClosedLoop.model_validate({"concurrency": concurrency})
-    scenario = Scenario.model_validate({"works": (way.work,), "load": load, "num_requests": 1})
+    scenario = Scenario.model_validate({"works": (mode.work,), "load": load, "num_requests": 1})
     return stream_results(scenario, record, np.inf)[0]
 
 

@@ -14,8 +14,8 @@ from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.quality import Quality
 from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.comparison.ways import Pair
 
 
 @dataclass(frozen=True, eq=False)

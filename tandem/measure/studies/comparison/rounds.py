@@ -1,6 +1,6 @@
-"""Load 1: all ways asked for an image of the same class, one right after the other, in an order that changes. A round.
+"""Load 1: all modes asked for an image of the same class, one right after the other, in an order that changes. A round.
 
-From the record of a load in which the ways take turns to its rounds. Sends nothing.
+From the record of a load in which the modes take turns to its rounds. Sends nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tandem.measure.generator.requests.replies import Pixels, images_by_number
 from tandem.measure.generator.run import Outcome
 from tandem.measure.generator.schedule.orders import Orders
 from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, Fate, Record
-from tandem.measure.studies.comparison.ways import Way
+from tandem.measure.studies.comparison.modes import Mode
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Round:
-    """One request of each way, by its name, for an image of class `label`."""
+    """One request of each mode, by its name, for an image of class `label`."""
 
     label: int
     replies: Mapping[str, Reply]
@@ -54,20 +54,20 @@ class Round:
         return all(reply.is_good for reply in self.replies.values())
 
 
-def rounds_of(outcome: Outcome, ways: Sequence[Way], num_classes: int) -> list[Round]:
-    """Return the rounds of a load whose works are these ways, in turn; one that was broken off is left out."""
+def rounds_of(outcome: Outcome, modes: Sequence[Mode], num_classes: int) -> list[Round]:
+    """Return the rounds of a load whose works are these modes, in turn; one that was broken off is left out."""
     record, scenario = outcome.record, outcome.document.scenario
-    images = images_by_number(record, [way.work.rpc for way in ways])
+    images = images_by_number(record, [mode.work.rpc for mode in modes])
     orders, texts = Orders(scenario), Counter(record.error_texts)
     found: dict[int, dict[str, Reply]] = defaultdict(dict)
     for row in record.requests[record.requests["fate"] != Fate.UNFINISHED]:
-        number, way = int(row["number"]), ways[int(row["work"])]
-        reply = Reply(_of_one(record, row, texts), images.get(number), way.is_foreign)
-        found[number // len(ways)][way.name] = reply
+        number, mode = int(row["number"]), modes[int(row["work"])]
+        reply = Reply(_of_one(record, row, texts), images.get(number), mode.is_foreign)
+        found[number // len(modes)][mode.name] = reply
     return [
-        Round(int(orders[place * len(ways) - scenario.first_number].place * num_classes), replies)
+        Round(int(orders[place * len(modes) - scenario.first_number].place * num_classes), replies)
         for place, replies in sorted(found.items())
-        if len(replies) == len(ways)
+        if len(replies) == len(modes)
     ]
 
 

@@ -24,10 +24,10 @@ from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.foreign import Foreign
 from tandem.measure.studies.comparison.loads import FOREIGN, UNCOUNTED, in_turn, once_each, steady
+from tandem.measure.studies.comparison.modes import Mode, Pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round, rounds_of, side_by_side
 from tandem.measure.studies.comparison.stays import Meters, Stay, stay_of
-from tandem.measure.studies.comparison.ways import Pair, Way
 
 WARM_UP_ROUNDS = 5
 # A stay lasts at least so many times as long as the first requests took.
@@ -97,9 +97,9 @@ class _Work:
     ) -> None:
         self._source = source
         self._foreign = foreign
-        self._foreign_ways = foreign.ways() if foreign else ()
+        self._foreign_modes = foreign.modes() if foreign else ()
         self._num_classes = pair.sequential.num_classes
-        self._ways = (*pair.ways(), *(pair.controls() if settings.control else ()))
+        self._modes = (*pair.modes(), *(pair.controls() if settings.control else ()))
         self._settings = settings
         self._meters = meters
         self._findings = findings
@@ -107,10 +107,10 @@ class _Work:
         self._random = np.random.default_rng(settings.seed)
 
     async def run(self) -> None:
-        warm_up = in_turn(self._ways, WARM_UP_ROUNDS, self._settings.seed, UNCOUNTED)
+        warm_up = in_turn(self._modes, WARM_UP_ROUNDS, self._settings.seed, UNCOUNTED)
         self._check(await self._findings.trials.once(self._source, warm_up))
         if self._foreign:
-            warm_up = in_turn(self._foreign_ways, WARM_UP_ROUNDS, self._settings.seed, UNCOUNTED)
+            warm_up = in_turn(self._foreign_modes, WARM_UP_ROUNDS, self._settings.seed, UNCOUNTED)
             self._check(await self._findings.trials.once(self._foreign.source, warm_up))
         await self._alone()
         await self._curve()
@@ -119,10 +119,10 @@ class _Work:
         """Ask in rounds; one after another, if they take long, so that it is seen how far this is."""
         left, count, failed_in_a_row = self._settings.num_pairs, 1, 0
         while left:
-            scenario = in_turn(self._ways, count, self._settings.seed)
+            scenario = in_turn(self._modes, count, self._settings.seed)
             outcome = await self._findings.trials.run(self._source, "alone", scenario)
             if outcome.document.audit.valid or not outcome.document.is_partial:
-                for done in await self._beside(rounds_of(outcome, self._ways, self._num_classes)):
+                for done in await self._beside(rounds_of(outcome, self._modes, self._num_classes)):
                     self._keep(done)
                     failed_in_a_row = 0 if done.is_complete else failed_in_a_row + 1
             self._check(outcome)
@@ -130,31 +130,31 @@ class _Work:
                 raise Gone(f"{failed_in_a_row} rounds in a row had requests that failed")
             left -= count
             num_rounds = int(BLOCK_SECONDS * count / max(outcome.document.window.seconds, _SHORTEST_SECONDS))
-            count = min(left, len(self._ways), max(1, num_rounds))
+            count = min(left, len(self._modes), max(1, num_rounds))
 
     async def _beside(self, rounds: list[Round]) -> list[Round]:
         """Ask the foreign server as often, right after ours; return the rounds with what it answered."""
         if self._foreign is None or not rounds:
             return rounds
-        scenario = in_turn(self._foreign_ways, len(rounds), self._settings.seed, FOREIGN)
+        scenario = in_turn(self._foreign_modes, len(rounds), self._settings.seed, FOREIGN)
         outcome = await self._findings.trials.run(self._foreign.source, "foreign, alone", scenario)
         self._check(outcome)
-        return side_by_side(rounds, rounds_of(outcome, self._foreign_ways, self._num_classes))
+        return side_by_side(rounds, rounds_of(outcome, self._foreign_modes, self._num_classes))
 
     def _keep(self, done: Round) -> None:
         self._findings.rounds.append(done)
-        for way in self._ways:
-            reply = done.replies[way.name]
-            if reply.image is not None and not way.is_control:
-                self._findings.albums[way.paradigm].add(done.label, reply.image)
+        for mode in self._modes:
+            reply = done.replies[mode.name]
+            if reply.image is not None and not mode.is_control:
+                self._findings.albums[mode.paradigm].add(done.label, reply.image)
         self._observer.round_done(done)
 
     async def _curve(self) -> None:
         settings = self._settings
         if not settings.concurrencies:
             return
-        ways = (*self._ways, *self._foreign_ways)
-        orders = {number: turns(ways, self._random) for number in settings.concurrencies}
+        modes = (*self._modes, *self._foreign_modes)
+        orders = {number: turns(modes, self._random) for number in settings.concurrencies}
         for number in range(settings.num_rounds):
             for concurrency in self._random.permutation(settings.concurrencies).tolist():
                 await self._visit_all(number, concurrency, next(orders[concurrency]))
@@ -164,44 +164,46 @@ class _Work:
                 return
             await self._visit_all(number, most, next(orders[most]))
 
-    async def _visit_all(self, number: int, concurrency: int, order: Sequence[Way]) -> None:
-        """Visit one load in each way; a round that is broken off is left out, so that all ways have the same rounds."""
+    async def _visit_all(self, number: int, concurrency: int, order: Sequence[Mode]) -> None:
+        """Visit one load in each mode; a round that is broken off is left out, so that all modes have the same
+        rounds.
+        """
         stays: list[tuple[int, Stay]] = []
-        for way in order:
-            self._observer.visiting(number, concurrency, way)
-            outcome = await self._visit(concurrency, way)
+        for mode in order:
+            self._observer.visiting(number, concurrency, mode)
+            outcome = await self._visit(concurrency, mode)
             self._check(outcome)
-            self._add_images(way, outcome)
-            stay = stay_of(way, concurrency, outcome)
+            self._add_images(mode, outcome)
+            stay = stay_of(mode, concurrency, outcome)
             stays.append((number, stay))
             self._observer.visited(stay)
             if not np.any(stay.record.requests["fate"] == Fate.OK):
                 self._findings.stays += stays
-                raise Gone(f"{way.name}: not one of {len(stay.record.requests)} requests got its answer")
+                raise Gone(f"{mode.name}: not one of {len(stay.record.requests)} requests got its answer")
         self._findings.stays += stays
 
-    async def _visit(self, concurrency: int, way: Way) -> Outcome:
+    async def _visit(self, concurrency: int, mode: Mode) -> Outcome:
         """Stay at one load. Each caller has asked once before, so that the server is as busy as it stays."""
         trials, settings = self._findings.trials, self._settings
-        source = self._foreign.source if self._foreign and way.is_foreign else self._source
-        first = await trials.once(source, once_each(way, concurrency, settings.seed))
+        source = self._foreign.source if self._foreign and mode.is_foreign else self._source
+        first = await trials.once(source, once_each(mode, concurrency, settings.seed))
         self._check(first)
         seconds = max(settings.visit_seconds, LEAST_LATENCIES * first.document.window.seconds)
         return await trials.run(
             source,
-            f"{way.name}, {concurrency} at a time",
-            steady(way, concurrency, seconds, settings.seed),
-            meter=lambda: self._meters.read(way),
+            f"{mode.name}, {concurrency} at a time",
+            steady(mode, concurrency, seconds, settings.seed),
+            meter=lambda: self._meters.read(mode),
         )
 
-    def _add_images(self, way: Way, outcome: Outcome) -> None:
-        if way.is_control or way.is_foreign:
+    def _add_images(self, mode: Mode, outcome: Outcome) -> None:
+        if mode.is_control or mode.is_foreign:
             return
         scenario = outcome.document.scenario
         orders = Orders(scenario)
-        for number, image in images_by_number(outcome.record, [way.work.rpc]).items():
+        for number, image in images_by_number(outcome.record, [mode.work.rpc]).items():
             label = int(orders[number - scenario.first_number].place * self._num_classes)
-            self._findings.albums[way.paradigm].add(label, image)
+            self._findings.albums[mode.paradigm].add(label, image)
 
     def _check(self, outcome: Outcome) -> None:
         """Raises Gone if a load did not go to its end."""

@@ -1,4 +1,4 @@
-"""What a way saw, round by round, as arrays; and the figures that can be made of any choice of rounds."""
+"""What a mode saw, round by round, as arrays; and the figures that can be made of any choice of rounds."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _sums(first: Values, second: Values, rows: Rows) -> float:
 
 
 class Stays:
-    """The stays of one way at one concurrency, in the order of their rounds."""
+    """The stays of one mode at one concurrency, in the order of their rounds."""
 
     def __init__(self, stays: Sequence[Stay]) -> None:
         self._stays = stays

@@ -15,12 +15,12 @@ from tandem.measure.meters.energy import energy_meter
 from tandem.measure.results.comparison import Capacity, Comparison, JudgedImages, Judgement
 from tandem.measure.studies.comparison.capacity import first_rate, open_loop, searched
 from tandem.measure.studies.comparison.foreign import Foreign, foreign_beside
+from tandem.measure.studies.comparison.modes import Pair, matched_pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.comparison.run import Findings, conduct
 from tandem.measure.studies.comparison.stays import Meters
-from tandem.measure.studies.comparison.ways import Pair, matched_pair
 
 if TYPE_CHECKING:  # brings onnxruntime, torch and scikit-learn, which a comparison without quality need not wait for
     from tandem.measure.studies.comparison.quality import Assessor
@@ -58,15 +58,15 @@ class _Session:
             yield await foreign_beside(source, wanted.model, self.pair)
 
     async def _search(self, source: Generator, findings: Findings) -> None:
-        """Search for the capacity of each way that has a curve to begin with."""
+        """Search for the capacity of each mode that has a curve to begin with."""
         slo_seconds = self.request.settings.slo_seconds
         so_far = self.document(findings, {}, _judgement(NOT_ASKED))
         try:
-            for way, result in zip(self.pair.ways(), so_far.ways, strict=True):
+            for mode, result in zip(self.pair.modes(), so_far.modes, strict=True):
                 if result.capacity is not None:
-                    attempt = open_loop(source, findings.trials, way, slo_seconds, self.observer)
+                    attempt = open_loop(source, findings.trials, mode, slo_seconds, self.observer)
                     begin = first_rate(result.curve, result.capacity)
-                    self.capacities[way.name] = await searched(begin, slo_seconds, attempt)
+                    self.capacities[mode.name] = await searched(begin, slo_seconds, attempt)
         except RuntimeError as error:
             findings.stop_reason = BROKEN_OFF if source.stop.is_set() else str(error)
 

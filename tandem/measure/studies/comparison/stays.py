@@ -1,4 +1,4 @@
-"""One stay at one load, in one way: so many callers, each of which asks again when it has its image.
+"""One stay at one load, in one mode: so many callers, each of which asks again when it has its image.
 
 From the outcome of such a load to what each request saw, and what it took. Sends nothing.
 """
@@ -13,7 +13,7 @@ from tandem.measure.generator.run import Outcome
 from tandem.measure.meters.cpu import CpuMeter, CpuReading
 from tandem.measure.meters.energy import EnergyMeter
 from tandem.measure.results.record import REPLY, Record
-from tandem.measure.studies.comparison.ways import Way
+from tandem.measure.studies.comparison.modes import Mode
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Meters:
     cpu: CpuMeter
     energy: EnergyMeter
 
-    async def read(self, way: Way) -> Reading:
+    async def read(self, mode: Mode) -> Reading:
         """Return what they show; of a foreign server nobody knows anything.
 
         Raises OSError if a process to be metered is gone.
         """
-        if way.is_foreign:
+        if mode.is_foreign:
             return Reading(CpuReading(None, None), None)
-        return Reading(await self.cpu.read(way.paradigm), self.energy.joules())
+        return Reading(await self.cpu.read(mode.paradigm), self.energy.joules())
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class Spent:
 class Stay:
     """A stay that is over."""
 
-    way: Way
+    mode: Mode
     concurrency: int
     record: Record
     spent: Spent
 
 
-def stay_of(way: Way, concurrency: int, outcome: Outcome) -> Stay:
+def stay_of(mode: Mode, concurrency: int, outcome: Outcome) -> Stay:
     """Return the stay of a closed loop without warm-up, which was metered; its seconds begin with the first request and
     end with the last answer.
     """
@@ -76,7 +76,7 @@ def stay_of(way: Way, concurrency: int, outcome: Outcome) -> Stay:
         client_cpu_seconds=outcome.cpu_seconds,
         joules=_rise(before.joules, after.joules),
     )
-    return Stay(way, concurrency, record, spent)
+    return Stay(mode, concurrency, record, spent)
 
 
 def _rise(before: float | None, after: float | None) -> float | None:

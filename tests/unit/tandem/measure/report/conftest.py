@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tandem.measure.generator.run import Outcome
-from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, WayResult
+from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, ModeResult
 from tandem.measure.results.crossover import Settings
 from tandem.measure.results.phases import Phase, Phases
 from tandem.measure.scenario import Scenario
@@ -59,22 +59,22 @@ def a_comparison() -> Comparison:
         {},
     )
     served = tuple(each.model_copy(update={"samples_png": png()}) for each in made.served)
-    ways = tuple(_with_phases(way) for way in made.ways)
-    return made.model_copy(update={"served": served, "ways": ways, "machine": MACHINE})
+    modes = tuple(_with_phases(mode) for mode in made.modes)
+    return made.model_copy(update={"served": served, "modes": modes, "machine": MACHINE})
 
 
-def _with_phases(way: WayResult) -> WayResult:
-    """Return the way with what its servers told of the time; made by hand, those of `seen` do not."""
-    assert way.alone is not None
-    whole = way.alone.latency.distribution.seconds.mean or 0.0
-    work = "decode" if way.paradigm == "sequential" else "compute"
+def _with_phases(mode: ModeResult) -> ModeResult:
+    """Return the mode with what its servers told of the time; made by hand, those of `seen` do not."""
+    assert mode.alone is not None
+    whole = mode.alone.latency.distribution.seconds.mean or 0.0
+    work = "decode" if mode.paradigm == "sequential" else "compute"
     shares = {"lateness": 0.0, "queue": 0.1, work: 0.6, "residual": 0.3}
     parts = {
         name: Phase(mean_seconds=share * whole, median_seconds=share * whole, around_p50_seconds=share * whole)
         for name, share in shares.items()
     }
     phases = Phases(count=41, latency_mean_seconds=whole, latency_around_p50_seconds=whole, parts=parts)
-    return way.model_copy(update={"alone": way.alone.model_copy(update={"phases": phases})})
+    return mode.model_copy(update={"alone": mode.alone.model_copy(update={"phases": phases})})
 
 
 def fill(folder: Path) -> None:

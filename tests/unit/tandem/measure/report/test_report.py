@@ -133,13 +133,13 @@ def test_strings_of_documents_are_only_text(own: Path, tmp_path: Path, page: Pag
         hostile(content)
         content["streams"][0]["name"] = content["streams"][0]["model"] = HOSTILE
 
-    def hostile_ways(content: Any) -> None:
+    def hostile_modes(content: Any) -> None:
         hostile(content)
-        content["ways"][0]["name"] = content["served"][0]["model"] = HOSTILE
+        content["modes"][0]["name"] = content["served"][0]["model"] = HOSTILE
         content["energy"]["note"] = HOSTILE
 
     for file in own.rglob("*.json"):
-        change = {"comparison": hostile_ways, "crossover": hostile}.get(file.stem, hostile_names)
+        change = {"comparison": hostile_modes, "crossover": hostile}.get(file.stem, hostile_names)
         changed(file, change)
     (own / f"{HOSTILE.replace('/', '')}.json").write_text("{}")
     found = written(read_sources([own]), tmp_path / "report")
@@ -187,8 +187,8 @@ def test_a_partial_comparison_is_marked(own: Path) -> None:
         ("", "Expecting value"),
         ("[1]", "not a JSON object"),
         ('{"kind": "comparison"}', "it has no schema version"),
-        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 3 alone"),
-        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 3 alone"),
+        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 4 alone"),
+        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 4 alone"),
         ("[" * 100_000, "recursion"),
         ("\x00\x01", "Expecting value"),
     ],

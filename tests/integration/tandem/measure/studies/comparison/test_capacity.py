@@ -8,8 +8,8 @@ from pathlib import Path
 from tandem.measure.generator.generator import generator
 from tandem.measure.generator.trials import Trials
 from tandem.measure.studies.comparison.capacity import open_loop
+from tandem.measure.studies.comparison.modes import matched_pair
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.comparison.ways import matched_pair
 from tests.integration.tandem.cli.commands import started, tandem
 from tests.integration.tandem.fakes import fake_gateway
 
@@ -21,18 +21,18 @@ class Told(Observer):
     def __init__(self) -> None:
         self.rates: list[tuple[str, float]] = []
 
-    def probing(self, way: str, rate_per_second: float) -> None:
-        self.rates.append((way, rate_per_second))
+    def probing(self, mode: str, rate_per_second: float) -> None:
+        self.rates.append((mode, rate_per_second))
 
 
 async def test_an_attempt_meets_an_objective_or_does_not() -> None:
     observer = Told()
     async with fake_gateway() as gateway:
         pair = await matched_pair(gateway.address, "", "")
-        *_, way = pair.ways()
+        *_, mode = pair.modes()
         async with generator(gateway.address) as source:
             for slo_seconds, meets in ((5.0, True), (1e-6, False)):
-                attempt = open_loop(source, Trials(), way, slo_seconds, observer)
+                attempt = open_loop(source, Trials(), mode, slo_seconds, observer)
                 probe = await attempt(120.0)
                 assert probe.meets is meets
                 assert probe.num_failed == 0
@@ -58,4 +58,4 @@ async def test_ctrl_c_in_a_search_keeps_what_was_measured(tmp_path: Path) -> Non
     document = json.loads(file.read_text())
     # With runs that were repeated, it may have been broken off before the curve's end.
     if not document["audits"]["num_repeated"]:
-        assert [way["capacity"]["method"] for way in document["ways"]] == ["curve"] * 4
+        assert [mode["capacity"]["method"] for mode in document["modes"]] == ["curve"] * 4

@@ -1,4 +1,4 @@
-"""How a comparison is shown: the table of the four ways, quality, and Markdown."""
+"""How a comparison is shown: the table of the four modes, quality, and Markdown."""
 
 import re
 
@@ -26,10 +26,10 @@ def figures(fid: float) -> Quality:
 def document() -> Comparison:
     rounds = [round_of(0, **{name.replace(" ", "_"): seconds for name, seconds in TIMES.items()}) for _ in range(8)]
     stays = [
-        (number, stay(way, callers, [seconds] * 120, lasted=seconds * 120 / callers))
+        (number, stay(mode, callers, [seconds] * 120, lasted=seconds * 120 / callers))
         for number in range(2)
         for callers in (1, 4)
-        for way, seconds in TIMES.items()
+        for mode, seconds in TIMES.items()
     ]
     floor = figures(0.3)
     quality = {

@@ -14,10 +14,10 @@ from tandem.measure.results.comparison import Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import NOT_TOLD, Ended, Fate, Record, Recorder, Use
 from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.rounds import Reply, Round
 from tandem.measure.studies.comparison.run import Findings
 from tandem.measure.studies.comparison.stays import Meters, Spent, Stay
-from tandem.measure.studies.comparison.ways import Pair
 
 NUM_CLASSES = 3
 IMAGE = np.zeros((4, 4, 1), np.uint8)
@@ -31,9 +31,9 @@ def model(paradigm: str, name: str, **given: Any) -> ServedModel:
 
 
 PAIR = Pair(model("sequential", "ar"), model("parallel", "gan"), ("left", "right", "top"))
-WAYS = {way.name: way for way in PAIR.ways()}
+MODES = {mode.name: mode for mode in PAIR.modes()}
 NAN = float("nan")
-ALL_WAYS = WAYS | {way.name: way for way in PAIR.controls()}
+ALL_MODES = MODES | {mode.name: mode for mode in PAIR.controls()}
 
 
 def settings(**given: Any) -> Settings:
@@ -54,15 +54,15 @@ def record(seconds: Sequence[float], firsts: Sequence[float] | None = None, fail
     return recorder.record(Use(0.0, 1.0, len(seconds)))
 
 
-def stay(way: str, concurrency: int, seconds: Sequence[float], lasted: float = 1.0, **given: Any) -> Stay:
+def stay(mode: str, concurrency: int, seconds: Sequence[float], lasted: float = 1.0, **given: Any) -> Stay:
     spent: dict[str, Any] = {"gateway_cpu_seconds": 0.1, "backend_cpu_seconds": 0.4, "client_cpu_seconds": 0.2}
     failed = given.pop("failed", 0)
     spent |= {"joules": None, "seconds": lasted, **given}
-    return Stay(ALL_WAYS[way], concurrency, record(seconds, failed=failed), Spent(**spent))
+    return Stay(ALL_MODES[mode], concurrency, record(seconds, failed=failed), Spent(**spent))
 
 
 def round_of(label: int, **seconds: float | None) -> Round:
-    """Return a round; keys are ways with _ for the blank; None: it failed. Of a stream the first output is at half."""
+    """Return a round; keys are modes with _ for the blank; None: it failed. Of a stream the first output is at half."""
     replies = {}
     for key, took in seconds.items():
         name = key.replace("_", " ")

@@ -1,4 +1,4 @@
-"""From the record of ways that took turns to rounds."""
+"""From the record of modes that took turns to rounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tandem.measure.studies.comparison.rounds import Round, rounds_of
 from tests.unit.tandem.measure.records import row
 from tests.unit.tandem.measure.studies.comparison.seen import NUM_CLASSES, PAIR, stay
 
-WAYS = PAIR.ways()
+MODES = PAIR.modes()
 FIRST = 8  # two rounds went before
 IMAGE = images_pb2.ImageBatch(shape=[1, 4, 4, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=bytes(16))
 REPLIES = {
@@ -30,25 +30,25 @@ REPLIES = {
 
 def rounds(num_requests: int, fates: dict[int, Fate] | None = None) -> list[Round]:
     """Return the rounds of so many requests, each of which took its place in its round in seconds."""
-    scenario = in_turn(WAYS, 3, seed=1).model_copy(update={"first_number": FIRST})
-    orders, recorder = Orders(scenario), Recorder(len(WAYS))
+    scenario = in_turn(MODES, 3, seed=1).model_copy(update={"first_number": FIRST})
+    orders, recorder = Orders(scenario), Recorder(len(MODES))
     for place in range(num_requests):
         order, fate = orders[place], (fates or {}).get(place, Fate.OK)
-        rpc = WAYS[order.work].work.rpc
+        rpc = MODES[order.work].work.rpc
         replies = [(order.number, REPLIES[rpc].SerializeToString())] if fate == Fate.OK else []
         recorder.ended(row(order.number, float(place), 1.0 + place % 4, fate, work=order.work), (), replies)
         if fate == Fate.ERROR:
             recorder.error_texts[order.work, "UNAVAILABLE", f"gone at {place}"] += 1
     plan = Plan(address="127.0.0.1:1", scenario=scenario, models=())
     share = Share(recorder.record(Use(0.1, 1.0, num_requests)), "", None)
-    return rounds_of(outcome(plan, [share], datetime.now(UTC)), WAYS, NUM_CLASSES)
+    return rounds_of(outcome(plan, [share], datetime.now(UTC)), MODES, NUM_CLASSES)
 
 
-def test_every_round_has_each_way_once_with_its_image_and_its_time() -> None:
+def test_every_round_has_each_mode_once_with_its_image_and_its_time() -> None:
     found = rounds(12)
     assert len(found) == 3
     for each in found:
-        assert set(each.replies) == {way.name for way in WAYS}
+        assert set(each.replies) == {mode.name for mode in MODES}
         assert each.is_complete
         assert sorted(reply.latency_seconds for reply in each.replies.values()) == [1.0, 2.0, 3.0, 4.0]
         assert all(reply.image is not None and reply.image.shape == (4, 4, 1) for reply in each.replies.values())

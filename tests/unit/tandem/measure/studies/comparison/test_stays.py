@@ -14,13 +14,13 @@ from tandem.measure.meters.cpu import CpuReading
 from tandem.measure.studies.comparison.loads import steady
 from tandem.measure.studies.comparison.stays import Reading, stay_of
 from tests.unit.tandem.measure.records import record, row
-from tests.unit.tandem.measure.studies.comparison.seen import WAYS
+from tests.unit.tandem.measure.studies.comparison.seen import MODES
 
-WAY = WAYS["parallel unary"]
+MODE = MODES["parallel unary"]
 
 
 def stayed(before: Reading, after: Reading) -> Outcome:
-    plan = Plan(address="127.0.0.1:1", scenario=steady(WAY, 2, 0.5, seed=1), models=())
+    plan = Plan(address="127.0.0.1:1", scenario=steady(MODE, 2, 0.5, seed=1), models=())
     rows = [row(0, 0.25, 0.5), row(1, 0.5, 0.75)]
     made = outcome(plan, [Share(record(rows), "", None, cpu_seconds=0.125)], datetime.now(UTC))
     return replace(made, readings=(before, after))
@@ -28,7 +28,7 @@ def stayed(before: Reading, after: Reading) -> Outcome:
 
 def test_the_difference_of_the_readings_is_what_was_spent() -> None:
     before, after = Reading(CpuReading(1.0, 2.0), 10.0), Reading(CpuReading(1.5, 4.0), 13.0)
-    stay = stay_of(WAY, 2, stayed(before, after))
+    stay = stay_of(MODE, 2, stayed(before, after))
     assert vars(stay.spent) == {
         "seconds": pytest.approx(1.0),
         "gateway_cpu_seconds": 0.5,
@@ -41,5 +41,5 @@ def test_the_difference_of_the_readings_is_what_was_spent() -> None:
 
 def test_what_nobody_knows_stays_unknown() -> None:
     unknown = Reading(CpuReading(None, 2.0), None)
-    spent = stay_of(WAY, 2, stayed(unknown, unknown)).spent
+    spent = stay_of(MODE, 2, stayed(unknown, unknown)).spent
     assert (spent.gateway_cpu_seconds, spent.backend_cpu_seconds, spent.joules) == (None, 0.0, None)

@@ -1,4 +1,4 @@
-"""The four ways to ask for one image of a class, and the two models that are asked. Knows no clock."""
+"""The four modes in which one image of a class is asked for, and the two models that are asked. Knows no clock."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CONTRASTS = (
 )
 
 
-# Marks a way that is only there to be held against the same one.
+# Marks a mode that is only there to be held against the same one.
 AGAIN = "again"
 # What should not differ at all: how far it does is how far anything may by chance.
 CONTROLS = tuple((name, f"{name}, {AGAIN}") for name in ("sequential unary", "parallel unary"))
 
 
 @dataclass(frozen=True)
-class Way:
+class Mode:
     """One model, asked in one delivery."""
 
     work: Work
@@ -72,18 +72,18 @@ class Pair:
     def models(self) -> tuple[ServedModel, ServedModel]:
         return self.sequential, self.parallel
 
-    def ways(self) -> tuple[Way, ...]:
-        """Return the four ways, as tables show them."""
+    def modes(self) -> tuple[Mode, ...]:
+        """Return the four modes, as tables show them."""
         return tuple(
-            Way(_work(model.paradigm, model.name, delivery), model) for model in self.models for delivery in DELIVERIES
+            Mode(_work(model.paradigm, model.name, delivery), model) for model in self.models for delivery in DELIVERIES
         )
 
-    def controls(self) -> tuple[Way, ...]:
-        """Return the unary ways once more, to be held against themselves."""
+    def controls(self) -> tuple[Mode, ...]:
+        """Return the unary modes once more, to be held against themselves."""
         return tuple(
-            Way(way.work.model_copy(update={"label": AGAIN}), way.model)
-            for way in self.ways()
-            if way.work.delivery == "unary"
+            Mode(mode.work.model_copy(update={"label": AGAIN}), mode.model)
+            for mode in self.modes()
+            if mode.work.delivery == "unary"
         )
 
 
