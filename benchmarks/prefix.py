@@ -21,8 +21,8 @@ from benchmarks.harness.processes import free_port, serving
 from benchmarks.texts_at_once import Answered, answered
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.formats import number, seconds
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, generator
-from tandem.measure.generator.trials import Trials
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.results.audits import Audits
@@ -34,7 +34,7 @@ NUM_SHARED_TOKENS, NUM_OWN_TOKENS, NUM_NEW_TOKENS = 512, 25, 16
 TOKEN_IDS = range(1_000, 40_000)
 
 
-async def ask(source: Generator, trials: Trials, mode: str, shared: list[int], seed: int) -> Answered:
+async def ask(source: Generator, audited_runs: AuditedRuns, mode: str, shared: list[int], seed: int) -> Answered:
     """Ask for what continues the shared tokens and some that depend on the seed."""
     random_source = random.Random(seed)
     sampling = ar_pb2.SamplingParams(temperature=0.0, max_tokens=NUM_NEW_TOKENS, ignore_eos=True)
@@ -46,13 +46,13 @@ async def ask(source: Generator, trials: Trials, mode: str, shared: list[int], s
         )
         for _ in range(NUM_REQUESTS)
     ]
-    return await answered(source, trials, mode, requests, num_at_a_time=NUM_AT_A_TIME)
+    return await answered(source, audited_runs, mode, requests, num_at_a_time=NUM_AT_A_TIME)
 
 
 async def measure(dtype: str, rounds: int, console: Console) -> tuple[dict[str, list[float]], Audits]:
     """Return seconds by mode, one a round, and what the load generator says of itself."""
     found: dict[str, list[float]] = defaultdict(list)
-    trials = Trials(most_attempts=1)  # a second time the cache would know the prompts
+    audited_runs = AuditedRuns(most_attempts=1)  # a second time the cache would know the prompts
     async with AsyncExitStack() as stack:
         sources = {}
         for name, flag in (("without", "--no-prefix-cache"), ("with", "--prefix-cache")):
@@ -63,7 +63,7 @@ async def measure(dtype: str, rounds: int, console: Console) -> tuple[dict[str, 
         for number in range(-1, rounds):  # the first is a warm-up, not counted
             shared = random.Random(number).choices(TOKEN_IDS, k=NUM_SHARED_TOKENS)
             results = {
-                mode: await ask(sources[server], trials, mode, shared, seed)
+                mode: await ask(sources[server], audited_runs, mode, shared, seed)
                 for mode, (server, seed) in {
                     "without": ("without", 1),
                     "cold": ("with", 1),
@@ -78,7 +78,7 @@ async def measure(dtype: str, rounds: int, console: Console) -> tuple[dict[str, 
                 for mode, each in results.items():
                     found[mode].append(each.seconds)
                 console.print(f"round {number + 1} of {rounds} done")
-    return found, trials.summary()
+    return found, audited_runs.summary()
 
 
 def main() -> None:

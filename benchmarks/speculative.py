@@ -24,8 +24,8 @@ from benchmarks.harness.processes import free_port, serving
 from benchmarks.texts_at_once import answered
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.formats import number
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, generator
-from tandem.measure.generator.trials import Trials
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.results.metrics_page import Page, read
@@ -91,7 +91,7 @@ class Findings:
         self.rates: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         self.acceptance: dict[tuple[str, int], float] = {}
         self.tokens_per_step: dict[tuple[str, int], float] = {}
-        self.trials = Trials()
+        self.audited_runs = AuditedRuns()
 
     async def compare(self, servers: dict[str, Server], kind: str, streams: int, max_tokens: int) -> None:
         """Measure the two servers once. Raises SystemExit if they do not answer alike."""
@@ -101,7 +101,7 @@ class Findings:
         for name, server in servers.items():
             found = await answered(
                 server.source,
-                self.trials,
+                self.audited_runs,
                 f"{kind}, {streams} streams, {name}",
                 requests,
                 num_at_a_time=streams,
@@ -153,7 +153,7 @@ def main() -> None:
     options = parser.parse_args()
     measuring = measure(options.dtype, options.tokens, options.new_tokens, options.rounds, Console(stderr=True))
     found = asyncio.run(measuring)
-    audits = found.trials.summary()
+    audits = found.audited_runs.summary()
     title = f"{MODEL}, {options.dtype}, {options.tokens} speculative tokens: median (min-max)"
     columns = ("text", "streams", "tokens/s without", "tokens/s with", "ratio", "acceptance", "tokens a step")
     cases, rows = [], []

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tandem.ar.v1 import ar_pb2
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, Meter
 from tandem.measure.generator.requests.replies import messages_by_number
 from tandem.measure.generator.run import Outcome
-from tandem.measure.generator.trials import Trials
 from tandem.measure.scenario import Scenario
 
 _LIMIT_SECONDS = 300.0
@@ -34,7 +34,7 @@ class Answered:
 
 async def answered(
     source: Generator,
-    trials: Trials,
+    audited_runs: AuditedRuns,
     name: str,
     requests: Sequence[ar_pb2.GenerateRequest],
     *,
@@ -53,7 +53,7 @@ async def answered(
         }
     )
     raw = [ar_pb2.CompleteRequest(generate=each).SerializeToString() for each in requests]
-    outcome = await trials.run(source, name, scenario, requests=[raw], meter=meter)
+    outcome = await audited_runs.run(source, name, scenario, requests=[raw], meter=meter)
     if outcome.document.problems:
         raise RuntimeError("; ".join(outcome.document.problems))
     rows = outcome.record.requests

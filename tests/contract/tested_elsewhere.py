@@ -62,7 +62,7 @@ TESTED_ELSEWHERE = {
         "tandem/cli/bench/report",
         "tandem/cli/bench/stages",
     ),
-    "integration/tandem/cli/bench/test_growth.py": ("tandem/measure/studies/growth/visits",),
+    "integration/tandem/cli/bench/test_growth.py": ("tandem/measure/studies/growth/trials",),
     "integration/tandem/cli/bench/test_run.py": (
         "tandem/cli/bench/options",
         "tandem/cli/bench/sweep",

@@ -28,8 +28,8 @@ class Settings(Part):
     """What was asked for. A comparison can be repeated from it: classes, seeds and the order all come from `seed`.
 
     `num_pairs`: how often each mode was to be asked alone, one request at a time. `concurrencies`: callers of the
-    curve, each of which asks again when it has its image; empty: no curve. Every round visits every concurrency in
-    every mode, for `visit_seconds` at least. `control`: the unary modes are in every round once more, see
+    curve, each of which asks again when it has its image; empty: no curve. Every round has a trial of every concurrency
+    in every mode, of `trial_seconds` at least. `control`: the unary modes are in every round once more, see
     Comparison.controls. `slo_seconds`: the whole image within this time, at p99. `confidence`: of all intervals.
     `quality_images`: most images of each model that quality is measured of; 0: it is not measured.
     """
@@ -37,7 +37,7 @@ class Settings(Part):
     num_pairs: int
     concurrencies: tuple[int, ...]
     num_rounds: int
-    visit_seconds: float
+    trial_seconds: float
     slo_seconds: float
     capacity_method: CapacityMethod
     quality_images: int
@@ -75,8 +75,8 @@ class Cpu(Part):
     servers: Value | None  # gateway and backend together, where both are known
 
 
-class Visit(Part):
-    """One stay at one concurrency, in one mode: what the intervals of a point are made of. Counts images, not
+class TrialResult(Part):
+    """One trial at one concurrency, in one mode: what the intervals of a point are made of. Counts images, not
     errors.
     """
 
@@ -92,7 +92,7 @@ class Visit(Part):
 class Point(Part):
     """One point of a latency-throughput curve: so many callers, over all rounds.
 
-    Every visit begins with one request of each caller that is not counted. client_cpu_share: of one core; near 1 the
+    Every trial begins with one request of each caller that is not counted. client_cpu_share: of one core; near 1 the
     client was the limit, and the rate is its own.
     """
 
@@ -107,7 +107,7 @@ class Point(Part):
     cpu_seconds_per_image: Cpu
     joules_per_image: Value | None
     client_cpu_share: float
-    visits: tuple[Visit, ...]
+    trials: tuple[TrialResult, ...]
 
 
 class Probe(Part):

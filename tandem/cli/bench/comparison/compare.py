@@ -43,12 +43,12 @@ class Amounts:
         ),
     ] = None
     num_rounds: Annotated[
-        int | None, typer.Option("--rounds", min=1, help="How often to visit each load.", rich_help_panel=_HOW)
+        int | None, typer.Option("--rounds", min=1, help="How often to try each load.", rich_help_panel=_HOW)
     ] = None
-    visit_seconds: Annotated[
+    trial_seconds: Annotated[
         float | None,
         typer.Option(
-            "--visit", min=0.05, max=600, metavar="SECONDS", help="Length of a visit, at least.", rich_help_panel=_HOW
+            "--trial", min=0.05, max=600, metavar="SECONDS", help="Length of a trial, at least.", rich_help_panel=_HOW
         ),
     ] = None
     slo_seconds: Annotated[

@@ -38,7 +38,7 @@ class ProgressBar(Observer):
         self._num_rounds += 1
         self._say(f"alone, round {self._num_rounds}: an image of class {done.label} in each mode")
 
-    def visiting(self, number: int, concurrency: int, mode: Mode) -> None:
+    def trial_begins(self, number: int, concurrency: int, mode: Mode) -> None:
         self._say(f"under load, round {number + 1}: {mode.name}, {concurrency} at a time")
 
     def probing(self, mode: str, rate_per_second: float) -> None:

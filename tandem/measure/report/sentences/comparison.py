@@ -146,7 +146,7 @@ def caveats(document: Comparison) -> Iterator[str]:
     refused = sum(mode.codes.get("RESOURCE_EXHAUSTED", 0) for mode in modes)
     if refused:
         yield f"{refused:,} requests were refused because a queue was full; their callers asked again 0.1 s later."
-    num_rounds = max((len(each.visits) for _, each in points), default=0)
+    num_rounds = max((len(each.trials) for _, each in points), default=0)
     if any(each.images_per_second.method == "range" for _, each in points):
         yield f"Ranges under load are the least and the greatest of {num_rounds} rounds, not confidence intervals."
     if any(mode.capacity and mode.capacity.method == "curve" for mode in modes):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator
-from tandem.measure.generator.trials import Trials
 from tandem.measure.results.comparison import Capacity, Point, Probe
 from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.studies.comparison.modes import Mode
@@ -72,7 +72,7 @@ async def searched(begin: float, slo_seconds: float, attempt: Try) -> Capacity:
     )
 
 
-def open_loop(source: Generator, trials: Trials, mode: Mode, slo_seconds: float, observer: Observer) -> Try:
+def open_loop(source: Generator, audited_runs: AuditedRuns, mode: Mode, slo_seconds: float, observer: Observer) -> Try:
     """Return what tries one rate. It raises RuntimeError if the load generator can't go on, or is stopped."""
 
     async def attempt(rate: float) -> Probe:
@@ -85,7 +85,7 @@ def open_loop(source: Generator, trials: Trials, mode: Mode, slo_seconds: float,
                 "warm_up_seconds": _WARM_UP_SECONDS,
             }
         )
-        document = (await trials.run(source, f"{mode.name}, {rate:.3g}/s", scenario)).document
+        document = (await audited_runs.run(source, f"{mode.name}, {rate:.3g}/s", scenario)).document
         if document.is_partial:
             raise RuntimeError("; ".join(document.problems))
         (stream,) = document.streams

@@ -10,8 +10,8 @@ import numpy as np
 from tandem.measure.results.comparison import Contrast, Metric
 from tandem.measure.statistics.intervals import MIN_ROUNDS, Rows, estimate, least_count
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.sample import Figure, Stays, single_quantile
-from tandem.measure.studies.comparison.stays import Stay
+from tandem.measure.studies.comparison.sample import Figure, TrialSample, single_quantile
+from tandem.measure.studies.comparison.trials import Trial
 
 _METRICS: tuple[Metric, ...] = get_args(Metric)
 _ALONE: dict[Metric, tuple[str, float]] = {
@@ -21,7 +21,7 @@ _ALONE: dict[Metric, tuple[str, float]] = {
 }
 
 Pairs = Sequence[tuple[str, str]]
-Numbered = Sequence[tuple[int, Stay]]
+Numbered = Sequence[tuple[int, Trial]]
 
 
 def contrasts_alone(pairs: Pairs, rounds: Sequence[Round], confidence: float) -> Iterator[Contrast]:
@@ -39,14 +39,14 @@ def contrasts_alone(pairs: Pairs, rounds: Sequence[Round], confidence: float) ->
 
 
 def contrasts_under_load(
-    pairs: Pairs, concurrency: int, stays: Mapping[str, Numbered], confidence: float
+    pairs: Pairs, concurrency: int, trials: Mapping[str, Numbered], confidence: float
 ) -> Iterator[Contrast]:
-    """Yield what the stays at one concurrency tell of these pairs of modes; stays are given by mode."""
+    """Yield what the trials at one concurrency tell of these pairs of modes; trials are given by mode."""
     for pair in pairs:
-        if not all(stays.get(mode) for mode in pair):
+        if not all(trials.get(mode) for mode in pair):
             continue
-        both = set.intersection(*({number for number, _ in stays[mode]} for mode in pair))
-        samples = [Stays([stay for number, stay in stays[mode] if number in both]) for mode in pair]
+        both = set.intersection(*({number for number, _ in trials[mode]} for mode in pair))
+        samples = [TrialSample([trial for number, trial in trials[mode] if number in both]) for mode in pair]
         if both:
             for metric in _METRICS:
                 figures = [sample.figure(metric) for sample in samples]

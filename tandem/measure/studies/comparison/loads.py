@@ -1,4 +1,4 @@
-"""The scenarios of a comparison: modes in turn, one request at a time, and stays of many callers in one mode."""
+"""The scenarios of a comparison: modes in turn, one request at a time, and trials of many callers in one mode."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def once_each(mode: Mode, concurrency: int, seed: int) -> Scenario:
 
 
 def steady(mode: Mode, concurrency: int, seconds: float, seed: int) -> Scenario:
-    """Return a stay of so many callers."""
+    """Return a trial of so many callers."""
     source = FOREIGN if mode.is_foreign else SEQUENTIAL if mode.paradigm == "sequential" else PARALLEL
     return _scenario([mode], concurrency, seed, source, duration_seconds=seconds)
 

@@ -4,7 +4,7 @@ from typing import Self
 
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.stays import Stay
+from tandem.measure.studies.comparison.trials import Trial
 
 
 class Observer:
@@ -19,10 +19,10 @@ class Observer:
     def round_done(self, done: Round) -> None:
         """One more round of all modes alone is over."""
 
-    def visiting(self, number: int, concurrency: int, mode: Mode) -> None:
-        """A stay of round `number` begins."""
+    def trial_begins(self, number: int, concurrency: int, mode: Mode) -> None:
+        """A trial of round `number` begins."""
 
-    def visited(self, stay: Stay) -> None:
+    def trial_ended(self, trial: Trial) -> None:
         """It is over."""
 
     def probing(self, mode: str, rate_per_second: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tandem.measure.results.comparison import Alone, Cpu, Point, Timed, Visit
+from tandem.measure.results.comparison import Alone, Cpu, Point, Timed, TrialResult
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Record, merged
 from tandem.measure.results.value import Value
@@ -16,8 +16,8 @@ from tandem.measure.statistics.quantiles import distribution
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.sample import Figure, Stays, durations, good_rows, single_quantile
-from tandem.measure.studies.comparison.stays import Stay
+from tandem.measure.studies.comparison.sample import Figure, TrialSample, durations, good_rows, single_quantile
+from tandem.measure.studies.comparison.trials import Trial
 
 
 def alone(mode: Mode, rounds: Sequence[Round], confidence: float) -> Alone | None:
@@ -42,12 +42,14 @@ def _timed_alone(record: Record, end: str, confidence: float) -> Timed:
     return Timed(distribution=distribution(values), **quantiles)
 
 
-def point(mode: Mode, concurrency: int, numbered: Sequence[tuple[int, Stay]], confidence: float) -> Point:
-    """Return the point of these stays, which come with the numbers of their rounds and have at least one image each."""
-    stays = [stay for _, stay in numbered]
-    sample, record = Stays(stays), merged([stay.record for stay in stays])
+def point(mode: Mode, concurrency: int, numbered: Sequence[tuple[int, Trial]], confidence: float) -> Point:
+    """Return the point of these trials, which come with the numbers of their rounds and have at least one image
+    each.
+    """
+    trials = [trial for _, trial in numbered]
+    sample, record = TrialSample(trials), merged([trial.record for trial in trials])
     result = stream_result(mode, record, concurrency)
-    seconds = sum(stay.spent.seconds for stay in stays)
+    seconds = sum(trial.spent.seconds for trial in trials)
 
     def told(figure: Figure | None) -> Value | None:
         return _estimate(figure, confidence, MIN_ROUNDS)
@@ -82,16 +84,16 @@ def point(mode: Mode, concurrency: int, numbered: Sequence[tuple[int, Stay]], co
             servers=told(sample.figure("cpu_seconds_per_image")),
         ),
         joules_per_image=told(sample.per_image("joules")),
-        client_cpu_share=sum(stay.spent.client_cpu_seconds for stay in stays) / seconds,
-        visits=tuple(
-            Visit(round=number, num_images=count, **vars(stay.spent))
-            for (number, stay), count in zip(numbered, sample.num_images, strict=True)
+        client_cpu_share=sum(trial.spent.client_cpu_seconds for trial in trials) / seconds,
+        trials=tuple(
+            TrialResult(round=number, num_images=count, **vars(trial.spent))
+            for (number, trial), count in zip(numbered, sample.num_images, strict=True)
         ),
     )
 
 
 def stream_result(mode: Mode, record: Record, concurrency: int) -> StreamResult:
-    """Return what the load generator makes of a record; its rates are of no use here, as times of visits overlap."""
+    """Return what the load generator makes of a record; its rates are of no use here, as times of trials overlap."""
     load = ClosedLoop.model_validate({"concurrency": concurrency})
     scenario = Scenario.model_validate({"works": (mode.work,), "load": load, "num_requests": 1})
     return stream_results(scenario, record, np.inf)[0]

@@ -29,7 +29,7 @@ from tandem.measure.studies.comparison.foreign import Foreign
 from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair
 from tandem.measure.studies.comparison.points import alone, point, stream_result
 from tandem.measure.studies.comparison.run import SAMPLES_PER_CLASS, Findings
-from tandem.measure.studies.comparison.stays import Meters, Stay
+from tandem.measure.studies.comparison.trials import Meters, Trial
 
 # Statuses that are an answer of a server under load: they are told, but nothing is wrong.
 _ANSWERS_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
@@ -56,7 +56,7 @@ def comparison(
             address,
             pair.models,
             findings.started_at,
-            findings.trials.summary(),
+            findings.audited_runs.summary(),
             tuple(_problems(findings, (*modes, *again, *beside))),
             is_partial=bool(findings.stop_reason),
         ),
@@ -106,29 +106,29 @@ def _mode_result(mode: Mode, settings: Settings, findings: Findings, searched: M
 
 def _curve(mode: Mode, settings: Settings, findings: Findings) -> Iterator[Point]:
     for concurrency in sorted(settings.concurrencies):
-        stays = _stays(findings, concurrency)[mode.name]
-        if stays:
-            yield point(mode, concurrency, stays, settings.confidence)
+        trials = _trials(findings, concurrency)[mode.name]
+        if trials:
+            yield point(mode, concurrency, trials, settings.confidence)
 
 
-def _stays(findings: Findings, concurrency: int) -> dict[str, list[tuple[int, Stay]]]:
-    """Return the stays with at least one image, by mode, with the numbers of their rounds."""
-    found: dict[str, list[tuple[int, Stay]]] = defaultdict(list)
-    for number, stay in findings.stays:
-        if stay.concurrency == concurrency and np.any(stay.record.requests["code"] == 0):
-            found[stay.mode.name].append((number, stay))
+def _trials(findings: Findings, concurrency: int) -> dict[str, list[tuple[int, Trial]]]:
+    """Return the trials with at least one image, by mode, with the numbers of their rounds."""
+    found: dict[str, list[tuple[int, Trial]]] = defaultdict(list)
+    for number, trial in findings.trials:
+        if trial.concurrency == concurrency and np.any(trial.record.requests["code"] == 0):
+            found[trial.mode.name].append((number, trial))
     return found
 
 
 def _contrasts(pairs: Pairs, settings: Settings, findings: Findings) -> Iterator[Contrast]:
     yield from contrasts_alone(pairs, findings.rounds, settings.confidence)
     for concurrency in sorted(settings.concurrencies):
-        yield from contrasts_under_load(pairs, concurrency, _stays(findings, concurrency), settings.confidence)
+        yield from contrasts_under_load(pairs, concurrency, _trials(findings, concurrency), settings.confidence)
 
 
 def _records(mode: Mode, findings: Findings) -> list[Record]:
     of_rounds = [done.replies[mode.name].record for done in findings.rounds if mode.name in done.replies]
-    return of_rounds + [stay.record for _, stay in findings.stays if stay.mode.name == mode.name]
+    return of_rounds + [trial.record for _, trial in findings.trials if trial.mode.name == mode.name]
 
 
 def _problems(findings: Findings, modes: Sequence[ModeResult]) -> Iterator[str]:

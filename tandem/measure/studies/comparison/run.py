@@ -1,4 +1,4 @@
-"""A whole comparison: warm up, ask alone, stay at every load, and keep all that was seen. Computes no figure.
+"""A whole comparison: warm up, ask alone, try every load, and keep all that was seen. Computes no figure.
 
 It can be stopped at any time, and ends by itself when a server is gone; what was seen until then is kept.
 """
@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import BROKEN_OFF, Generator
 from tandem.measure.generator.requests.replies import images_by_number
 from tandem.measure.generator.run import Outcome
 from tandem.measure.generator.schedule.orders import Orders
-from tandem.measure.generator.trials import Trials
 from tandem.measure.results.comparison import Settings
 from tandem.measure.results.record import Fate
 from tandem.measure.statistics.interleaving import turns
@@ -27,10 +27,10 @@ from tandem.measure.studies.comparison.loads import FOREIGN, UNCOUNTED, in_turn,
 from tandem.measure.studies.comparison.modes import Mode, Pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round, rounds_of, side_by_side
-from tandem.measure.studies.comparison.stays import Meters, Stay, stay_of
+from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
 
 WARM_UP_ROUNDS = 5
-# A stay lasts at least so many times as long as the first requests took.
+# A trial lasts at least so many times as long as the first requests took.
 LEAST_LATENCIES = 3.0
 FAILED_ROUNDS_IN_A_ROW = 3
 BLOCK_SECONDS = 0.25
@@ -43,13 +43,13 @@ _PARADIGMS = ("sequential", "parallel")
 
 @dataclass
 class Findings:
-    """All that was seen. `stays` in the order of their rounds, which are numbered from 0; `albums` by paradigm."""
+    """All that was seen. `trials` in the order of their rounds, which are numbered from 0; `albums` by paradigm."""
 
     started_at: datetime
     albums: dict[str, Album]
     rounds: list[Round] = field(default_factory=list)
-    stays: list[tuple[int, Stay]] = field(default_factory=list)
-    trials: Trials = field(default_factory=Trials)
+    trials: list[tuple[int, Trial]] = field(default_factory=list)
+    audited_runs: AuditedRuns = field(default_factory=AuditedRuns)
     stop_reason: str = ""
     seconds: float = 0.0
     idle_watts: float | None = None
@@ -108,10 +108,10 @@ class _Work:
 
     async def run(self) -> None:
         warm_up = in_turn(self._modes, WARM_UP_ROUNDS, self._settings.seed, UNCOUNTED)
-        self._check(await self._findings.trials.once(self._source, warm_up))
+        self._check(await self._findings.audited_runs.once(self._source, warm_up))
         if self._foreign:
             warm_up = in_turn(self._foreign_modes, WARM_UP_ROUNDS, self._settings.seed, UNCOUNTED)
-            self._check(await self._findings.trials.once(self._foreign.source, warm_up))
+            self._check(await self._findings.audited_runs.once(self._foreign.source, warm_up))
         await self._alone()
         await self._curve()
 
@@ -120,7 +120,7 @@ class _Work:
         left, count, failed_in_a_row = self._settings.num_pairs, 1, 0
         while left:
             scenario = in_turn(self._modes, count, self._settings.seed)
-            outcome = await self._findings.trials.run(self._source, "alone", scenario)
+            outcome = await self._findings.audited_runs.run(self._source, "alone", scenario)
             if outcome.document.audit.valid or not outcome.document.is_partial:
                 for done in await self._beside(rounds_of(outcome, self._modes, self._num_classes)):
                     self._keep(done)
@@ -137,7 +137,7 @@ class _Work:
         if self._foreign is None or not rounds:
             return rounds
         scenario = in_turn(self._foreign_modes, len(rounds), self._settings.seed, FOREIGN)
-        outcome = await self._findings.trials.run(self._foreign.source, "foreign, alone", scenario)
+        outcome = await self._findings.audited_runs.run(self._foreign.source, "foreign, alone", scenario)
         self._check(outcome)
         return side_by_side(rounds, rounds_of(outcome, self._foreign_modes, self._num_classes))
 
@@ -157,39 +157,39 @@ class _Work:
         orders = {number: turns(modes, self._random) for number in settings.concurrencies}
         for number in range(settings.num_rounds):
             for concurrency in self._random.permutation(settings.concurrencies).tolist():
-                await self._visit_all(number, concurrency, next(orders[concurrency]))
+                await self._trials(number, concurrency, next(orders[concurrency]))
         most = max(settings.concurrencies)
         for number in range(settings.num_rounds, settings.num_rounds * (1 + MOST_EXTRA_ROUNDS)):
             if min(album.num_balanced for album in self._findings.albums.values()) >= settings.quality_images:
                 return
-            await self._visit_all(number, most, next(orders[most]))
+            await self._trials(number, most, next(orders[most]))
 
-    async def _visit_all(self, number: int, concurrency: int, order: Sequence[Mode]) -> None:
-        """Visit one load in each mode; a round that is broken off is left out, so that all modes have the same
+    async def _trials(self, number: int, concurrency: int, order: Sequence[Mode]) -> None:
+        """Run a trial of one load in each mode; a round that is broken off is left out, so that all modes have the same
         rounds.
         """
-        stays: list[tuple[int, Stay]] = []
+        trials: list[tuple[int, Trial]] = []
         for mode in order:
-            self._observer.visiting(number, concurrency, mode)
-            outcome = await self._visit(concurrency, mode)
+            self._observer.trial_begins(number, concurrency, mode)
+            outcome = await self._trial(concurrency, mode)
             self._check(outcome)
             self._add_images(mode, outcome)
-            stay = stay_of(mode, concurrency, outcome)
-            stays.append((number, stay))
-            self._observer.visited(stay)
-            if not np.any(stay.record.requests["fate"] == Fate.OK):
-                self._findings.stays += stays
-                raise Gone(f"{mode.name}: not one of {len(stay.record.requests)} requests got its answer")
-        self._findings.stays += stays
+            trial = trial_of(mode, concurrency, outcome)
+            trials.append((number, trial))
+            self._observer.trial_ended(trial)
+            if not np.any(trial.record.requests["fate"] == Fate.OK):
+                self._findings.trials += trials
+                raise Gone(f"{mode.name}: not one of {len(trial.record.requests)} requests got its answer")
+        self._findings.trials += trials
 
-    async def _visit(self, concurrency: int, mode: Mode) -> Outcome:
-        """Stay at one load. Each caller has asked once before, so that the server is as busy as it stays."""
-        trials, settings = self._findings.trials, self._settings
+    async def _trial(self, concurrency: int, mode: Mode) -> Outcome:
+        """Run a trial at one load. Each caller has asked once before, so that the server is as busy as it stays."""
+        audited_runs, settings = self._findings.audited_runs, self._settings
         source = self._foreign.source if self._foreign and mode.is_foreign else self._source
-        first = await trials.once(source, once_each(mode, concurrency, settings.seed))
+        first = await audited_runs.once(source, once_each(mode, concurrency, settings.seed))
         self._check(first)
-        seconds = max(settings.visit_seconds, LEAST_LATENCIES * first.document.window.seconds)
-        return await trials.run(
+        seconds = max(settings.trial_seconds, LEAST_LATENCIES * first.document.window.seconds)
+        return await audited_runs.run(
             source,
             f"{mode.name}, {concurrency} at a time",
             steady(mode, concurrency, seconds, settings.seed),

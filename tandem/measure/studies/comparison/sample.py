@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tandem.measure.results.record import Fate, Table
 from tandem.measure.statistics.intervals import Rows
 from tandem.measure.statistics.quantiles import can_show, nearest_rank
-from tandem.measure.studies.comparison.stays import Stay
+from tandem.measure.studies.comparison.trials import Trial
 
 Values = NDArray[np.float64]
 
@@ -64,12 +64,12 @@ def _sums(first: Values, second: Values, rows: Rows) -> float:
     return float(first[rows].sum() / second[rows].sum())
 
 
-class Stays:
-    """The stays of one mode at one concurrency, in the order of their rounds."""
+class TrialSample:
+    """The trials of one mode at one concurrency, in the order of their rounds."""
 
-    def __init__(self, stays: Sequence[Stay]) -> None:
-        self._stays = stays
-        rows = [good_rows(stay.record.requests) for stay in stays]
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._trials = trials
+        rows = [good_rows(trial.record.requests) for trial in trials]
         self.num_images = [len(each) for each in rows]
         self._latencies = [durations(each, "ended") for each in rows]
         self._first_outputs = [durations(each, "first_output") for each in rows]
@@ -86,14 +86,14 @@ class Stays:
             case "first_output_p99_seconds":
                 return pooled_quantile(self._first_outputs, 0.99)
             case "images_per_second":
-                return ratio_of_sums(self.num_images, [stay.spent.seconds for stay in self._stays])
+                return ratio_of_sums(self.num_images, [trial.spent.seconds for trial in self._trials])
             case "cpu_seconds_per_image":
                 return self.per_image("gateway_cpu_seconds", "backend_cpu_seconds")
         raise ValueError(metric)
 
     def per_image(self, *names: str) -> Figure | None:
-        """Return what was spent an image, of these fields of stays.Spent together; None: not known."""
-        rounds = [[getattr(stay.spent, name) for name in names] for stay in self._stays]
+        """Return what was spent an image, of these fields of trials.Spent together; None: not known."""
+        rounds = [[getattr(trial.spent, name) for name in names] for trial in self._trials]
         if any(value is None for values in rounds for value in values):
             return None
         return ratio_of_sums([sum(values) for values in rounds], self.num_images)

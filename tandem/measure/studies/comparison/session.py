@@ -20,7 +20,7 @@ from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.comparison.run import Findings, conduct
-from tandem.measure.studies.comparison.stays import Meters
+from tandem.measure.studies.comparison.trials import Meters
 
 if TYPE_CHECKING:  # brings onnxruntime, torch and scikit-learn, which a comparison without quality need not wait for
     from tandem.measure.studies.comparison.quality import Assessor
@@ -64,7 +64,7 @@ class _Session:
         try:
             for mode, result in zip(self.pair.modes(), so_far.modes, strict=True):
                 if result.capacity is not None:
-                    attempt = open_loop(source, findings.trials, mode, slo_seconds, self.observer)
+                    attempt = open_loop(source, findings.audited_runs, mode, slo_seconds, self.observer)
                     begin = first_rate(result.curve, result.capacity)
                     self.capacities[mode.name] = await searched(begin, slo_seconds, attempt)
         except RuntimeError as error:

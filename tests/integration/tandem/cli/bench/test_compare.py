@@ -27,7 +27,7 @@ SHORT = (
     "3",
     "--rounds",
     "2",
-    "--visit",
+    "--trial",
     "0.05",
     "--quality-images",
     "0",
@@ -55,7 +55,7 @@ async def test_every_mode_is_measured_alone_and_under_load(gateway: FakeGateway,
     for mode in document["modes"]:
         assert mode["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
         assert [point["concurrency"] for point in mode["curve"]] == [1, 3]
-        assert [len(point["visits"]) for point in mode["curve"]] == [2, 2]
+        assert [len(point["trials"]) for point in mode["curve"]] == [2, 2]
         assert mode["codes"] == {"OK": 6 + sum(point["num_images"] for point in mode["curve"])}
     served = {each["paradigm"]: each["num_images"] for each in document["served"]}
     for paradigm, number in served.items():
@@ -200,7 +200,7 @@ async def test_what_is_wrong_is_named_in_one_line(gateway: FakeGateway, words: t
     [
         (("--callers", "0"), "--callers"),
         (("--pairs", "0"), "--pairs"),
-        (("--visit", "0"), "--visit"),
+        (("--trial", "0"), "--trial"),
         (("--slo", "0"), "--slo"),
         (("--capacity", "guess"), "--capacity"),
         (("--quality-images", "-1"), "--quality-images"),
@@ -269,7 +269,7 @@ async def test_a_foreign_server_stands_beside_ours(gateway: FakeGateway, tmp_pat
     assert [mode["name"] for mode in foreign["modes"]] == ["foreign streamed", "foreign unary"]
     for mode in foreign["modes"]:
         assert mode["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
-        assert [len(point["visits"]) for point in mode["curve"]] == [2, 2]
+        assert [len(point["trials"]) for point in mode["curve"]] == [2, 2]
         assert all(point["cpu_seconds_per_image"]["servers"] is None for point in mode["curve"])
         assert mode["alone"]["phases"] is None
     pairs = {(each["first"], each["second"], each["concurrency"]) for each in foreign["contrasts"]}

@@ -20,7 +20,7 @@ from tandem.measure.scenario import Scenario
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.crossover.crossover import crossover
 from tandem.measure.studies.crossover.runs import Models
-from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, stay
+from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, trial
 from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE, usual
 
 FIGURES = {"kid": 0.0, "kid_std": 0.0, "precision": 0.9, "density": 1.0, "coverage": 0.9, "worst_class_fid": 9.0}
@@ -41,8 +41,8 @@ def png() -> str:
 def a_comparison() -> Comparison:
     times = {"sequential_streamed": 0.064, "sequential_unary": 0.063, "parallel_streamed": 0.0017}
     rounds = [round_of(number % 3, **times, parallel_unary=0.0016) for number in range(41)]
-    stays = [
-        (number, stay(name.replace("_", " "), callers, [seconds * callers**0.5] * 20))
+    trials = [
+        (number, trial(name.replace("_", " "), callers, [seconds * callers**0.5] * 20))
         for number in range(2)
         for callers in (1, 4)
         for name, seconds in (*times.items(), ("parallel_unary", 0.0016))
@@ -53,7 +53,7 @@ def a_comparison() -> Comparison:
         PAIR,
         settings(),
         METERS,
-        findings(rounds=rounds, stays=stays),
+        findings(rounds=rounds, trials=trials),
         {"sequential": quality(1.44, 0.881, 0.88), "parallel": quality(0.68, 0.925, 0.79)},
         note,
         {},

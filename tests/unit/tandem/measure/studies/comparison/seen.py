@@ -17,7 +17,7 @@ from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.rounds import Reply, Round
 from tandem.measure.studies.comparison.run import Findings
-from tandem.measure.studies.comparison.stays import Meters, Spent, Stay
+from tandem.measure.studies.comparison.trials import Meters, Spent, Trial
 
 NUM_CLASSES = 3
 IMAGE = np.zeros((4, 4, 1), np.uint8)
@@ -37,7 +37,7 @@ ALL_MODES = MODES | {mode.name: mode for mode in PAIR.controls()}
 
 
 def settings(**given: Any) -> Settings:
-    fields: dict[str, Any] = {"num_pairs": 3, "concurrencies": (1, 4), "num_rounds": 2, "visit_seconds": 0.5}
+    fields: dict[str, Any] = {"num_pairs": 3, "concurrencies": (1, 4), "num_rounds": 2, "trial_seconds": 0.5}
     fields |= {"slo_seconds": 0.25, "capacity_method": "curve", "quality_images": 0, "confidence": 0.95, "seed": 1}
     return Settings.model_validate({**fields, **given})
 
@@ -54,11 +54,11 @@ def record(seconds: Sequence[float], firsts: Sequence[float] | None = None, fail
     return recorder.record(Use(0.0, 1.0, len(seconds)))
 
 
-def stay(mode: str, concurrency: int, seconds: Sequence[float], lasted: float = 1.0, **given: Any) -> Stay:
+def trial(mode: str, concurrency: int, seconds: Sequence[float], lasted: float = 1.0, **given: Any) -> Trial:
     spent: dict[str, Any] = {"gateway_cpu_seconds": 0.1, "backend_cpu_seconds": 0.4, "client_cpu_seconds": 0.2}
     failed = given.pop("failed", 0)
     spent |= {"joules": None, "seconds": lasted, **given}
-    return Stay(ALL_MODES[mode], concurrency, record(seconds, failed=failed), Spent(**spent))
+    return Trial(ALL_MODES[mode], concurrency, record(seconds, failed=failed), Spent(**spent))
 
 
 def round_of(label: int, **seconds: float | None) -> Round:

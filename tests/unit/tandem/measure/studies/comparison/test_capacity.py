@@ -7,7 +7,7 @@ import pytest
 from tandem.measure.results.comparison import Capacity, Point, Probe
 from tandem.measure.studies.comparison.capacity import first_rate, from_curve, searched
 from tandem.measure.studies.comparison.points import point
-from tests.unit.tandem.measure.studies.comparison.seen import MODES, stay
+from tests.unit.tandem.measure.studies.comparison.seen import MODES, trial
 
 SLO_SECONDS = 0.25
 
@@ -44,7 +44,7 @@ def points(*seconds: float, failed: int = 0) -> list[Point]:
     """Return a curve of 1, 2, 4, ... callers whose requests take so long."""
     mode = MODES["sequential unary"]
     return [
-        point(mode, 2**number, [(0, stay(mode.name, 2**number, [took] * (10 * 2**number), failed=failed))], 0.95)
+        point(mode, 2**number, [(0, trial(mode.name, 2**number, [took] * (10 * 2**number), failed=failed))], 0.95)
         for number, took in enumerate(seconds)
     ]
 

@@ -15,7 +15,7 @@ from tandem.measure.results.record import Fate, Recorder, Use, merged
 from tandem.measure.studies.comparison.loads import in_turn
 from tandem.measure.studies.comparison.rounds import Round, rounds_of
 from tests.unit.tandem.measure.records import row
-from tests.unit.tandem.measure.studies.comparison.seen import NUM_CLASSES, PAIR, stay
+from tests.unit.tandem.measure.studies.comparison.seen import NUM_CLASSES, PAIR, trial
 
 MODES = PAIR.modes()
 FIRST = 8  # two rounds went before
@@ -78,6 +78,6 @@ def test_a_failed_request_keeps_its_own_error() -> None:
 
 def test_what_was_seen_of_a_request_joins_what_was_seen_under_load() -> None:
     reply = rounds(12)[0].replies["parallel unary"]
-    whole = merged([reply.record, stay("parallel unary", 4, [0.1, 0.2]).record])
+    whole = merged([reply.record, trial("parallel unary", 4, [0.1, 0.2]).record])
     assert len(whole.requests) == 3
     assert whole.num_dropped.tolist() == [0]

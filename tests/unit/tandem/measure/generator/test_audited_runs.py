@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tandem.measure.generator.audited_runs import MOST_ATTEMPTS, AuditedRuns
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import Outcome, outcome
-from tandem.measure.generator.trials import MOST_ATTEMPTS, Trials
 from tandem.measure.generator.workers import Share
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.results.record import Fate, Use
@@ -41,56 +41,56 @@ class Scripted:
         return outcome(plan, [share], datetime.now(UTC))
 
 
-async def run(trials: Trials, *are_good: bool) -> Scripted:
+async def run(audited_runs: AuditedRuns, *are_good: bool) -> Scripted:
     source = Scripted(are_good)
-    await trials.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
+    await audited_runs.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
     return source
 
 
 async def test_a_run_whose_audit_fails_is_repeated_with_other_requests():
-    trials = Trials()
-    source = await run(trials, False, True)
+    audited_runs = AuditedRuns()
+    source = await run(audited_runs, False, True)
     assert [scenario.first_number for scenario in source.scenarios] == [0, 3]
-    found = trials.summary()
+    found = audited_runs.summary()
     assert (found.num_runs, found.num_repeated, found.invalid) == (1, 1, ())
     assert audit_problem(found) == ""
 
 
 async def test_a_run_that_stays_invalid_is_told_of_with_its_reason():
-    trials = Trials()
-    await run(trials, *[False] * MOST_ATTEMPTS)
-    found = trials.summary()
+    audited_runs = AuditedRuns()
+    await run(audited_runs, *[False] * MOST_ATTEMPTS)
+    found = audited_runs.summary()
     assert (found.num_runs, found.num_repeated) == (1, MOST_ATTEMPTS - 1)
     assert found.invalid == ("a run: 3 requests were cut off at the end of the drain",)
     assert audit_problem(found).startswith("INVALID: the load generator was not good enough in 1 of 1 runs")
 
 
 async def test_what_must_not_be_repeated_is_not():
-    trials = Trials(most_attempts=1)
-    source = await run(trials, False)
+    audited_runs = AuditedRuns(most_attempts=1)
+    source = await run(audited_runs, False)
     assert len(source.scenarios) == 1
-    assert trials.summary().num_repeated == 0
+    assert audited_runs.summary().num_repeated == 0
 
 
 async def test_a_run_that_was_broken_off_is_neither_repeated_nor_told_of():
-    trials = Trials()
+    audited_runs = AuditedRuns()
     source = Scripted([False], reason="broken off by hand")
-    await trials.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
-    found = trials.summary()
+    await audited_runs.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
+    found = audited_runs.summary()
     assert (len(source.scenarios), found.num_runs, found.num_repeated, found.invalid) == (1, 0, 0, ())
 
 
 async def test_a_warm_up_counts_on_but_is_not_audited():
-    trials = Trials()
+    audited_runs = AuditedRuns()
     source = Scripted([False, True])
-    await trials.once(source, SCENARIO)  # type: ignore[arg-type]
-    await trials.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
+    await audited_runs.once(source, SCENARIO)  # type: ignore[arg-type]
+    await audited_runs.run(source, "a run", SCENARIO)  # type: ignore[arg-type]
     assert [scenario.first_number for scenario in source.scenarios] == [0, 3]
-    assert trials.summary().num_runs == 1
+    assert audited_runs.summary().num_runs == 1
 
 
 async def test_the_text_has_the_worst_run():
-    trials = Trials()
-    await run(trials, True)
-    assert "in each of 1 runs: 0 repeated, 0 invalid" in audit_text(trials.summary())
-    assert trials.summary().cpu_share == pytest.approx(0.1)
+    audited_runs = AuditedRuns()
+    await run(audited_runs, True)
+    assert "in each of 1 runs: 0 repeated, 0 invalid" in audit_text(audited_runs.summary())
+    assert audited_runs.summary().cpu_share == pytest.approx(0.1)

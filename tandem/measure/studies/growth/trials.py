@@ -1,4 +1,4 @@
-"""What is measured: each kind of visit to a server as a scenario, and the raw figures of all rounds.
+"""What is measured: each kind of trial of a server as a scenario, and the raw figures of all rounds.
 
 Draws no conclusions.
 """
@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 from tandem.ar.v1 import ar_pb2
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import BROKEN_OFF, Generator
 from tandem.measure.generator.run import Outcome
-from tandem.measure.generator.trials import Trials
 from tandem.measure.results.growth import Settings, Text
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.growth.texts import TEXTS, prompt
@@ -29,7 +29,7 @@ Rounds = list[Together]
 
 
 class Failed(Exception):
-    """Expected: a visit did not bring what was asked for, and the measurement ends."""
+    """Expected: a trial did not bring what was asked for, and the measurement ends."""
 
 
 @dataclass
@@ -39,19 +39,19 @@ class Findings:
     concurrency: dict[int, Rounds] = field(default_factory=lambda: defaultdict(list))
     context: dict[int, Rounds] = field(default_factory=lambda: defaultdict(list))
     drafts: dict[Case, list[list[Together]]] = field(default_factory=lambda: defaultdict(list))
-    trials: Trials = field(default_factory=Trials)
+    audited_runs: AuditedRuns = field(default_factory=AuditedRuns)
 
 
 @dataclass(frozen=True)
-class Visit:
+class Trial:
     """One thing that is measured once a round."""
 
     name: str
     run: Callable[[], Coroutine[Any, Any, None]]
 
 
-class Visits:
-    """Visits to the servers of `sources`, of which the first is to be measured; the others are compared with it."""
+class Trials:
+    """Trials of the servers of `sources`, of which the first is to be measured; the others are compared with it."""
 
     def __init__(self, sources: Sequence[Generator], settings: Settings, findings: Findings) -> None:
         self._sources = sources
@@ -60,16 +60,16 @@ class Visits:
         self._random = random.Random(settings.seed)
         self._num_turns = 0
 
-    def all(self) -> list[Visit]:
-        """Return a visit for each point of each curve."""
+    def all(self) -> list[Trial]:
+        """Return a trial for each point of each curve."""
         streams = [
-            Visit(f"{number} streams", partial(self._concurrency, number)) for number in self._settings.concurrencies
+            Trial(f"{number} streams", partial(self._concurrency, number)) for number in self._settings.concurrencies
         ]
         contexts = [
-            Visit(f"{tokens} tokens of context", partial(self._context, tokens)) for tokens in self._settings.contexts
+            Trial(f"{tokens} tokens of context", partial(self._context, tokens)) for tokens in self._settings.contexts
         ]
         drafts = [
-            Visit(f"{TEXTS[text]}, {number} streams", partial(self._drafts, text, number))
+            Trial(f"{TEXTS[text]}, {number} streams", partial(self._drafts, text, number))
             for text in TEXTS
             for number in self._settings.draft_concurrencies
             if len(self._sources) > 1
@@ -80,7 +80,7 @@ class Visits:
         """Ask each server once, not counted. Raises Failed."""
         for source in self._sources:
             scenario = self._streams(1, self._settings.prompt_tokens, self._settings.new_tokens)
-            self._checked(source, scenario, await self._findings.trials.once(source, scenario))
+            self._checked(source, scenario, await self._findings.audited_runs.once(source, scenario))
 
     async def _concurrency(self, number: int) -> None:
         scenario = self._streams(number, self._settings.prompt_tokens, self._settings.new_tokens)
@@ -135,7 +135,7 @@ class Visits:
     ) -> Together:
         """Return what came of a scenario. Raises Failed unless each stream has the tokens that were asked for."""
         given = [requests] if requests else ()
-        outcome = await self._findings.trials.run(source, name, scenario, requests=given)
+        outcome = await self._findings.audited_runs.run(source, name, scenario, requests=given)
         self._checked(source, scenario, outcome)
         found = together(outcome.record, scenario.works[0].rpc)
         return Together(_in_order_of_requests(found.streams, outcome, len(requests) or 1))

@@ -19,7 +19,7 @@ MOST_ATTEMPTS = 3
 
 
 @dataclass
-class Trials:
+class AuditedRuns:
     """Counts what became of the runs. Requests of scenarios with the same seed are numbered through, so that none is
     sent twice.
     """

@@ -1,4 +1,4 @@
-"""What a stay used: the differences of two readings, over the time from its first request to its last answer."""
+"""What a trial used: the differences of two readings, over the time from its first request to its last answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tandem.measure.generator.run import Outcome, outcome
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.cpu import CpuReading
 from tandem.measure.studies.comparison.loads import steady
-from tandem.measure.studies.comparison.stays import Reading, stay_of
+from tandem.measure.studies.comparison.trials import Reading, trial_of
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.comparison.seen import MODES
 
@@ -28,18 +28,18 @@ def stayed(before: Reading, after: Reading) -> Outcome:
 
 def test_the_difference_of_the_readings_is_what_was_spent() -> None:
     before, after = Reading(CpuReading(1.0, 2.0), 10.0), Reading(CpuReading(1.5, 4.0), 13.0)
-    stay = stay_of(MODE, 2, stayed(before, after))
-    assert vars(stay.spent) == {
+    trial = trial_of(MODE, 2, stayed(before, after))
+    assert vars(trial.spent) == {
         "seconds": pytest.approx(1.0),
         "gateway_cpu_seconds": 0.5,
         "backend_cpu_seconds": 2.0,
         "client_cpu_seconds": 0.125,
         "joules": 3.0,
     }
-    assert len(stay.record.requests) == 2
+    assert len(trial.record.requests) == 2
 
 
 def test_what_nobody_knows_stays_unknown() -> None:
     unknown = Reading(CpuReading(None, 2.0), None)
-    spent = stay_of(MODE, 2, stayed(unknown, unknown)).spent
+    spent = trial_of(MODE, 2, stayed(unknown, unknown)).spent
     assert (spent.gateway_cpu_seconds, spent.backend_cpu_seconds, spent.joules) == (None, 0.0, None)

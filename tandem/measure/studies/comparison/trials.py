@@ -1,4 +1,4 @@
-"""One stay at one load, in one mode: so many callers, each of which asks again when it has its image.
+"""One trial: one load, in one mode, so many callers, each of which asks again when it has its image.
 
 From the outcome of such a load to what each request saw, and what it took. Sends nothing.
 """
@@ -26,7 +26,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Meters:
-    """What is read before and after a stay."""
+    """What is read before and after a trial."""
 
     cpu: CpuMeter
     energy: EnergyMeter
@@ -43,7 +43,7 @@ class Meters:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a stay used; None: nobody knows."""
+    """What a trial used; None: nobody knows."""
 
     seconds: float
     gateway_cpu_seconds: float | None
@@ -53,8 +53,8 @@ class Spent:
 
 
 @dataclass(frozen=True)
-class Stay:
-    """A stay that is over."""
+class Trial:
+    """A trial that is over."""
 
     mode: Mode
     concurrency: int
@@ -62,9 +62,9 @@ class Stay:
     spent: Spent
 
 
-def stay_of(mode: Mode, concurrency: int, outcome: Outcome) -> Stay:
-    """Return the stay of a closed loop without warm-up, which was metered; its seconds begin with the first request and
-    end with the last answer.
+def trial_of(mode: Mode, concurrency: int, outcome: Outcome) -> Trial:
+    """Return the trial of a closed loop without warm-up, which was metered; its seconds begin with the first request
+    and end with the last answer.
     """
     record = outcome.record._replace(replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8))
     before, after = outcome.readings
@@ -76,7 +76,7 @@ def stay_of(mode: Mode, concurrency: int, outcome: Outcome) -> Stay:
         client_cpu_seconds=outcome.cpu_seconds,
         joules=_rise(before.joules, after.joules),
     )
-    return Stay(mode, concurrency, record, spent)
+    return Trial(mode, concurrency, record, spent)
 
 
 def _rise(before: float | None, after: float | None) -> float | None:
