@@ -40,11 +40,11 @@ async def load(address: str) -> Audits:
     return audited_runs.summary()
 
 
-def _at_once(work: dict[str, Any], number: int) -> Scenario:
-    """Return so many requests of a work, all of them at a time."""
+def _at_once(workload: dict[str, Any], number: int) -> Scenario:
+    """Return so many requests of a workload, all of them at a time."""
     return Scenario.model_validate(
         {
-            "works": [work],
+            "workloads": [workload],
             "load": {"loop": "closed", "concurrency": number},
             "num_requests": number,
             "warm_up_seconds": 0.0,

@@ -44,7 +44,7 @@ async def answered(
     """Send all of them, as unary calls of one model. Raises RuntimeError if one failed."""
     scenario = Scenario.model_validate(
         {
-            "works": [{"kind": "text", "delivery": "unary", "model": requests[0].model}],
+            "workloads": [{"kind": "text", "delivery": "unary", "model": requests[0].model}],
             "load": {"loop": "closed", "concurrency": num_at_a_time},
             "num_requests": len(requests),
             "warm_up_seconds": 0.0,
@@ -59,7 +59,7 @@ async def answered(
     rows = outcome.record.requests
     replies: dict[int, Any] = {
         number % len(requests): reply
-        for number, (reply,) in messages_by_number(outcome.record, [scenario.works[0].rpc]).items()
+        for number, (reply,) in messages_by_number(outcome.record, [scenario.workloads[0].rpc]).items()
     }
     seconds = float(np.max(rows["ended"]) - np.min(rows["sent"]))
     return Answered(seconds, [replies[place] for place in range(len(requests))], outcome)

@@ -22,7 +22,7 @@ from tandem.measure import formats
 from tandem.measure.generator.generator import run_once
 from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.results.value import Value
-from tandem.measure.scenario import ClosedLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tandem.measure.statistics.intervals import over_rounds
 
 WARM_UP_SECONDS = 1.0
@@ -34,25 +34,25 @@ Figures = dict[str, float | None]
 class Case:
     """One load that both put on."""
 
-    work: Work
+    workload: Workload
     num_callers: int
 
     @property
     def name(self) -> str:
-        return f"{self.work.name} x {self.num_callers}"
+        return f"{self.workload.name} x {self.num_callers}"
 
 
 CASES = (
-    Case(Work(kind="images", delivery="unary", model="fashion-gan"), 1),
-    Case(Work(kind="images", delivery="unary", model="fashion-gan"), 16),
-    Case(Work(kind="picture", delivery="streamed", model="fashion-ar"), 4),
+    Case(Workload(kind="images", delivery="unary", model="fashion-gan"), 1),
+    Case(Workload(kind="images", delivery="unary", model="fashion-gan"), 16),
+    Case(Workload(kind="picture", delivery="streamed", model="fashion-ar"), 4),
 )
 
 
 async def ours(address: str, case: Case, seconds: float) -> Figures:
     """Return what the load generator measures, over one connection as the plain client has it."""
     scenario = Scenario(
-        works=(case.work,),
+        workloads=(case.workload,),
         load=ClosedLoop(concurrency=case.num_callers),
         duration_seconds=seconds,
         warm_up_seconds=WARM_UP_SECONDS,
@@ -74,7 +74,14 @@ async def ours(address: str, case: Case, seconds: float) -> Figures:
 
 async def plain(address: str, case: Case, seconds: float) -> Figures:
     """Return what the plain client measures."""
-    words = (address, case.work.kind, case.work.model, str(case.num_callers), str(seconds), str(WARM_UP_SECONDS))
+    words = (
+        address,
+        case.workload.kind,
+        case.workload.model,
+        str(case.num_callers),
+        str(seconds),
+        str(WARM_UP_SECONDS),
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.peers.load_plain", *words, stdout=subprocess.PIPE
     )

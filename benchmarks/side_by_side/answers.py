@@ -65,9 +65,9 @@ class Asker:
         return answers
 
 
-async def together(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+async def together(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """Return all results; if one fails, end the others first and raise what it raised."""
-    tasks = [asyncio.ensure_future(one) for one in work]
+    tasks = [asyncio.ensure_future(one) for one in coroutines]
     try:
         return await asyncio.gather(*tasks)
     finally:

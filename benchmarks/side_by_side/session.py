@@ -70,7 +70,7 @@ class Session:
                 del self._engines[name]
 
     async def round(self, number: int) -> None:
-        """Let every engine do every work once."""
+        """Let every engine do every workload once."""
         names = list(self._engines)
         first = number % max(1, len(names))  # another engine goes first in each round
         for workload in self._results.workloads:

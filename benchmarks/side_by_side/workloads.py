@@ -1,4 +1,4 @@
-"""The work that every engine does, and the figures that come of it. Knows no engine by name.
+"""The workloads that every engine does, and the figures that come of it. Knows no engine by name.
 
 All prompts are passages of held text, new ones each time, the same for every engine of a round.
 """
@@ -29,7 +29,7 @@ Passages = Callable[[int], list[int]]  # a passage of so many tokens
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of work. `figure` is what it is judged by."""
+    """One kind of workload. `figure` is what it is judged by."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""What to do: which work, at which load, for how long. Every setting of a run, as the result document keeps it.
+"""What to do: which workload, at which load, for how long. Every setting of a run, as the result document keeps it.
 
 Knows nothing of servers. A run can be repeated from it: arrivals, lengths, seeds and cancels all come from `seed`.
 """
@@ -31,8 +31,8 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Work(_Settings):
-    """One stream of work: requests of one kind, delivered in one mode.
+class Workload(_Settings):
+    """A workload: requests of one kind, delivered in one mode.
 
     text: a language model continues random tokens, its end token ignored. picture: a sequential image model draws one
     picture of a random class. images: a parallel model draws images of random classes. method: any method of any
@@ -48,9 +48,9 @@ class Work(_Settings):
             " Protocol over gRPC, with text tensors named as in Triton's vLLM backend."
         ),
     )
-    label: str = Field(default="", description="Tells it from another work that is the same otherwise.")
+    label: str = Field(default="", description="Tells it from another workload that is the same otherwise.")
     method: str = Field(default="", pattern=r"^([\w.]+/\w+)?$", description="method: package.Service/Method.")
-    model: str = Field(default="", description="Empty: the only one that does such work; a result names it.")
+    model: str = Field(default="", description="Empty: the only one that does such a workload; a result names it.")
     weight: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="Share of the requests, relative to the others."
     )
@@ -72,14 +72,14 @@ class Work(_Settings):
     cancel_after_seconds: tuple[float, float] = Field(default=(0.0, 1.0), description="When; uniform between the two.")
 
     @model_validator(mode="after")
-    def _cancels_make_sense(self) -> "Work":
+    def _cancels_make_sense(self) -> "Workload":
         low, high = self.cancel_after_seconds
         if not 0 <= low <= high < float("inf"):
             raise ValueError(f"cancel_after_seconds: {low:g} to {high:g} is not accepted: 0 <= lowest <= highest")
         return self
 
     @model_validator(mode="after")
-    def _a_method_has_a_name(self) -> "Work":
+    def _a_method_has_a_name(self) -> "Workload":
         if (self.kind == "method") != bool(self.method):
             raise ValueError(
                 f"method: {self.method!r} is not accepted for {self.kind}: methods, and they alone, have one"
@@ -87,7 +87,7 @@ class Work(_Settings):
         return self
 
     @model_validator(mode="after")
-    def _a_door_can_do_it(self) -> "Work":
+    def _a_door_can_do_it(self) -> "Workload":
         can_stream = self.kind == "text" or (self.kind, self.door) == ("picture", "oip")
         if self.door == "tandem":
             return self
@@ -164,7 +164,7 @@ class ClosedLoop(_Settings):
 class Scenario(_Settings):
     """A whole run. It ends after `duration_seconds` or `num_requests`, whichever comes first, warm-up not counted."""
 
-    works: tuple[Work, ...] = Field(min_length=1)
+    workloads: tuple[Workload, ...] = Field(min_length=1)
     load: OpenLoop | ClosedLoop = Field(discriminator="loop")
     duration_seconds: Seconds | None = None
     num_requests: int | None = Field(default=None, ge=1, le=MAX_REQUESTS)
@@ -185,9 +185,9 @@ class Scenario(_Settings):
     first_number: int = Field(
         default=0, ge=0, description="Of its requests, which are drawn by seed and number: a study counts on."
     )
-    works_in_turn: bool = Field(
+    workloads_in_turn: bool = Field(
         default=False,
-        description="Every round of requests has each work once, for the same place; orders form Williams squares.",
+        description="Every round of requests has each workload once, for the same place; orders form Williams squares.",
     )
     num_places: int | None = Field(
         default=None, ge=1, description="Classes to ask for evenly: each once in so many requests, or rounds."
@@ -208,17 +208,17 @@ class Scenario(_Settings):
             raise ValueError(
                 f"num_processes: {self.num_processes} is not accepted: at most the concurrency, {self.load.concurrency}"
             )
-        if len({work.is_http for work in self.works}) > 1:
-            raise ValueError("works: some are over HTTP and some over gRPC; a run has one of them")
-        names = [work.name for work in self.works]
+        if len({workload.is_http for workload in self.workloads}) > 1:
+            raise ValueError("workloads: some are over HTTP and some over gRPC; a run has one of them")
+        names = [workload.name for workload in self.workloads]
         if len(set(names)) < len(names):
-            raise ValueError(f"works: {', '.join(names)}: two are the same; kind, model or delivery must differ")
+            raise ValueError(f"workloads: {', '.join(names)}: two are the same; kind, model or delivery must differ")
         return self
 
     @property
     def is_http(self) -> bool:
         """Whether it is sent over HTTP/1.1, not gRPC."""
-        return self.works[0].is_http
+        return self.workloads[0].is_http
 
     @property
     def is_ramp(self) -> bool:

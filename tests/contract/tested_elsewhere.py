@@ -281,7 +281,7 @@ TESTED_ELSEWHERE = {
     ),
     "unit/tandem/measure/test_scenario.py": (
         "tandem/measure/setting_errors",
-        "tandem/measure/work_text",
+        "tandem/measure/workload_text",
     ),
 }
 

@@ -12,7 +12,7 @@ _PANEL = "Any server by a door"
 
 @dataclass(frozen=True)
 class DoorOptions:
-    """Which protocol is spoken, and the model of works that name none."""
+    """Which protocol is spoken, and the model of workloads that name none."""
 
     door: Annotated[
         Door,

@@ -11,7 +11,7 @@ from tandem.cli.bench.door import DoorOptions
 from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.measuring import keep_document, measured
 from tandem.cli.bench.method import MethodOptions
-from tandem.cli.bench.options import LOAD, RESULTS_DIR, RunOptions, WorkTexts, closed_loop, open_loop, timestamp
+from tandem.cli.bench.options import LOAD, RESULTS_DIR, RunOptions, WorkloadTexts, closed_loop, open_loop, timestamp
 from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import ADDRESS, Address
@@ -28,7 +28,7 @@ DEFAULT_RATE = 10.0
 @grouped
 def run(
     *,
-    work: WorkTexts = None,
+    workload: WorkloadTexts = None,
     door: DoorOptions,
     method: MethodOptions,
     rate: Annotated[
@@ -67,8 +67,8 @@ def run(
     """
     terminal = Terminal()
     with friendly_errors(terminal, address):
-        works, messages = asyncio.run(method.works(address, work, door))
-        scenario = options.scenario(works, _load(rate, concurrency, ramp_to, options.arrivals))
+        workloads, messages = asyncio.run(method.workloads(address, workload, door))
+        scenario = options.scenario(workloads, _load(rate, concurrency, ramp_to, options.arrivals))
         path = json_file or RESULTS_DIR / f"{timestamp()}.json"
         for file in (path, jsonl_file):
             if file is not None:

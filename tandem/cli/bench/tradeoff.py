@@ -54,7 +54,7 @@ def tradeoff(
 ) -> None:
     """Measure everything that a report shows, and write it: what drawing in sequence costs, and what it buys.
 
-    Compares the two models on the same work, fits service curves, checks their prediction in open loops, and writes
+    Compares the two models on the same workload, fits service curves, checks their prediction in open loops, and writes
     report.html and PNGs. Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()

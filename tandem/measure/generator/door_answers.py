@@ -16,7 +16,7 @@ ANSWER = np.dtype([("num_outputs", "i4"), ("num_images", "i4"), ("num_prompt_tok
 
 def with_answers(seen: Seen, readings: Sequence[Reading | MessagesAlone]) -> tuple[Seen, Table]:
     """Return what was seen, with statuses, first outputs and outputs by message as the answers by doors say them, and
-    without their bytes; and of each row an ANSWER, which says nothing of other works.
+    without their bytes; and of each row an ANSWER, which says nothing of other workloads.
     """
     answers = np.zeros(len(seen.rows), ANSWER)
     answers["num_prompt_tokens"], answers["is_counted"] = np.nan, True

@@ -133,6 +133,6 @@ class Driver:
         self._count(record.num_abandoned, rest[~is_due], times[~is_due])
 
     def _count(self, counts: NDArray[np.int64], numbers: NDArray[np.int64], times: NDArray[np.float64]) -> None:
-        """Add the requests that belong to the measurement to counts by work."""
-        works = self._orders.works(numbers[times >= 0.0])
-        counts += np.bincount(works, minlength=len(counts))
+        """Add the requests that belong to the measurement to counts by workload."""
+        workloads = self._orders.workloads(numbers[times >= 0.0])
+        counts += np.bincount(workloads, minlength=len(counts))

@@ -25,7 +25,7 @@ def record_of(
     readings: Sequence[Reading | MessagesAlone],
     sender: Sender,
 ) -> Record:
-    """Return the record of what a sender has done; `routes` and `readings` are those of the works."""
+    """Return the record of what a sender has done; `routes` and `readings` are those of the workloads."""
     progress = sender.progress()
     use = Use(progress.cpu_seconds, progress.wall_seconds, progress.num_sent, sender.is_real_time, sender.is_compiled)
     seen, answers = with_answers(seen, readings)
@@ -51,12 +51,12 @@ def _requests(
     table = np.zeros(len(rows), REQUEST)
     for name in ("number", "code", "length", "num_messages", "intended", "sent", "first_output", "ended"):
         table[name] = rows[name]
-    table["work"] = rows["route"]
+    table["workload"] = rows["route"]
     table["fate"] = _fates(rows)
     table["num_prompt_tokens"], table["is_counted"] = answers["num_prompt_tokens"], answers["is_counted"]
     num_columns = [len(route.columns) for route in routes]
-    for work, (route, reading) in enumerate(zip(routes, readings, strict=True)):
-        is_here, values = seen.of_route(work, num_columns)
+    for workload, (route, reading) in enumerate(zip(routes, readings, strict=True)):
+        is_here, values = seen.of_route(workload, num_columns)
         read = reading.read(values)
         if isinstance(reading, DoorReading):
             num_outputs, num_images = answers["num_outputs"][is_here], answers["num_images"][is_here]
@@ -97,14 +97,17 @@ def _picked(table: Table, kind: np.dtype[np.void]) -> Table:
 def _texts(seen: Seen, requests: Table) -> Counter[tuple[int, str, str]]:
     is_told = np.isin(requests["fate"], (Fate.ERROR, Fate.DEADLINE))
     texts = zip(
-        requests["work"][is_told].tolist(),
+        requests["workload"][is_told].tolist(),
         requests["code"][is_told].tolist(),
         seen.rows["text"][is_told].tolist(),
         strict=True,
     )
     counts = Counter(texts)
     return Counter(
-        {(work, CODE_NAMES[code], seen.texts[text][:_MAX_TEXT]): count for (work, code, text), count in counts.items()}
+        {
+            (workload, CODE_NAMES[code], seen.texts[text][:_MAX_TEXT]): count
+            for (workload, code, text), count in counts.items()
+        }
     )
 
 

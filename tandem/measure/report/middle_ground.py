@@ -1,6 +1,6 @@
 """Between one output a pass of the model and all in one pass: the modes of generating, on one scale.
 
-Texts and pictures are other work, so each mode is compared with the sequential one of its own work.
+Texts and pictures are different workloads, so each mode is compared with the sequential one of its own workload.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class GenerationMode:
 
     kind: Kind
     name: str
-    work: str
+    workload: str
     outputs_per_pass: float
     speed: Value
 
@@ -43,13 +43,13 @@ def modes_between(growth: Growth, comparison: Comparison | None) -> list[Generat
 
 
 def _text_modes(point: DraftPoint) -> list[GenerationMode]:
-    work = f"{TEXTS[point.text]}, {point.concurrency} stream{'s' if point.concurrency > 1 else ''}"
+    workload = f"{TEXTS[point.text]}, {point.concurrency} stream{'s' if point.concurrency > 1 else ''}"
     first, *others = point.results
-    modes = [GenerationMode("sequential", "sequential", work, first.tokens_per_message.value, _ONE)]
+    modes = [GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE)]
     for result in others:
         name, tokens = f"sequential, {result.server.label}", result.tokens_per_message.value
         kind = _WITH_DRAFTS[point.text]
-        modes.append(GenerationMode(kind, name, work, tokens, result.ratio))
+        modes.append(GenerationMode(kind, name, workload, tokens, result.ratio))
     return modes
 
 

@@ -98,13 +98,13 @@ def _lines(scenario: Scenario, record: Record) -> Iterator[dict[str, Any]]:
     firsts = np.searchsorted(messages["number"], record.requests["number"], side="left")
     ends = np.searchsorted(messages["number"], record.requests["number"], side="right")
     for row, first, end in zip(record.requests, firsts, ends, strict=True):
-        work = scenario.works[int(row["work"])]
-        line = {"stream": work.name, "warm_up": bool(row["intended"] < 0.0)}
+        workload = scenario.workloads[int(row["workload"])]
+        line = {"stream": workload.name, "warm_up": bool(row["intended"] < 0.0)}
         line |= {name: int(row[name]) for name in _COUNTS}
         line |= {"fate": Fate(int(row["fate"])).name.lower(), "code": CODE_NAMES[int(row["code"])]}
         line |= {f"{name}_seconds": _known(row[name]) for name in _SECONDS}
         line["batch_size"] = _known(row["batch_size"])
-        if work.delivery == "streamed":
+        if workload.delivery == "streamed":
             line["messages"] = [[float(at), int(number)] for _, at, number in messages[first:end]]
         yield line
 

@@ -59,7 +59,7 @@ class Goodput(Part):
 
 
 class StreamResult(Part):
-    """What was measured of one stream of work. Durations are of the requests that ended well (`fates.ok`).
+    """What was measured of one stream of requests. Durations are of the requests that ended well (`fates.ok`).
 
     latency: from the intended start to the last byte; service: the same from the actual start. first_output: from the
     intended start to the first message that carries an output. gap: between messages that carry outputs, within a

@@ -37,7 +37,7 @@ class Fate(IntEnum):
 REQUEST = np.dtype(
     [
         ("number", "i8"),
-        ("work", "i2"),
+        ("workload", "i2"),
         ("fate", "i1"),
         ("code", "i1"),  # gRPC's number
         ("length", "i4"),  # what was asked for
@@ -69,7 +69,7 @@ class Ended(NamedTuple):
     """One row of REQUEST, but for `told`, which are the columns of TOLD."""
 
     number: int
-    work: int
+    workload: int
     fate: int
     code: int
     length: int
@@ -88,14 +88,14 @@ class Ended(NamedTuple):
 class Recorder:
     """Takes what one process sees, as it sees it."""
 
-    def __init__(self, num_works: int) -> None:
+    def __init__(self, num_workloads: int) -> None:
         self._requests: list[tuple[Any, ...]] = []
         self._messages: list[tuple[int, float, int]] = []
         self._lags: list[float] = []
         self._replies: list[tuple[int, bytes]] = []
-        self.error_texts: Counter[tuple[int, str, str]] = Counter()  # work, code, text
-        self.num_dropped = [0] * num_works
-        self.num_abandoned = [0] * num_works
+        self.error_texts: Counter[tuple[int, str, str]] = Counter()  # workload, code, text
+        self.num_dropped = [0] * num_workloads
+        self.num_abandoned = [0] * num_workloads
         self.max_outstanding = 0
         self.fates: Counter[int] = Counter()
 
@@ -138,7 +138,7 @@ class Use(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What was seen by one process, or by all. Dropped and abandoned requests are counted by work, not listed."""
+    """What was seen by one process, or by all. Dropped and abandoned requests are counted by workload, not listed."""
 
     requests: Table
     messages: Table
@@ -162,7 +162,7 @@ class Record(NamedTuple):
 
     def to_bytes(self) -> bytes:
         file = io.BytesIO()
-        texts = [(work, code, text, count) for (work, code, text), count in self.error_texts.items()]
+        texts = [(workload, code, text, count) for (workload, code, text), count in self.error_texts.items()]
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         np.savez(
             file, **arrays, uses=np.array(self.uses), max_outstanding=self.max_outstanding, texts=np.array(texts, _TEXT)
@@ -172,7 +172,9 @@ class Record(NamedTuple):
     @classmethod
     def from_bytes(cls, raw: bytes) -> Record:
         with np.load(io.BytesIO(raw), allow_pickle=False) as found:
-            texts = {(int(work), str(code), str(text)): int(count) for work, code, text, count in found["texts"]}
+            texts = {
+                (int(workload), str(code), str(text)): int(count) for workload, code, text, count in found["texts"]
+            }
             return cls(
                 **{name: found[name] for name in _ARRAYS},
                 error_texts=Counter(texts),
@@ -185,7 +187,7 @@ class Record(NamedTuple):
 
 
 _ARRAYS = ("requests", "messages", "lags", "num_dropped", "num_abandoned", "replies", "reply_bytes")
-_TEXT = np.dtype([("work", "i2"), ("code", "U32"), ("text", "U500"), ("count", "i8")])
+_TEXT = np.dtype([("workload", "i2"), ("code", "U32"), ("text", "U500"), ("count", "i8")])
 
 
 def merged(records: Sequence[Record]) -> Record:

@@ -133,7 +133,7 @@ def compare(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table instead.")] = False,
     address: Address = ADDRESS,
 ) -> None:
-    """Compare a sequential and a parallel model on the same work: one image of a class.
+    """Compare a sequential and a parallel model on the same workload: one image of a class.
 
     The four modes {sequential, parallel} x {streamed, unary} take turns in random order, alone and under load, so that
     a noisy machine hurts all alike. Ends with 1 if anything failed, with 130 on Ctrl-C; what was measured is kept.

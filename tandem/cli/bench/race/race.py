@@ -31,7 +31,8 @@ def race(
     json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the figures here.")] = None,
     address: Address = ADDRESS,
 ) -> None:
-    """Ask both paradigms for the same picture, again and again, and time them: the same work, one request at a time.
+    """Ask both paradigms for the same picture, again and again, and time them: the same workload, one request at a
+    time.
 
     Each round asks in four modes, in random order, for a picture of one class: in sequence and in parallel, streamed
     and in one reply. `tandem bench compare` goes on from here: under load, with costs and quality.

@@ -80,7 +80,7 @@ class Feeder:
         else:
             numbers = self._first + self._step * np.arange(begin, end)
         orders = [self._order_of(number) for number in numbers.tolist()]
-        messages = [self._makers[order.work](order) for order in orders]
+        messages = [self._makers[order.workload](order) for order in orders]
         sizes = np.array([_PREFIX.size + len(message) for message in messages])
         table = np.zeros(len(orders), ORDER)
         table["number"] = [order.number for order in orders]
@@ -88,7 +88,7 @@ class Feeder:
         cancels = [order.cancel_after_seconds for order in orders]
         table["cancel_after"] = [np.inf if after is None else after for after in cancels]
         table["size"], table["begin"] = sizes, np.cumsum(sizes) - sizes
-        table["route"] = [order.work for order in orders]
+        table["route"] = [order.workload for order in orders]
         table["length"] = [order.length for order in orders]
         sender.feed(table, b"".join(_PREFIX.pack(0, len(message)) + message for message in messages))
         self.num_fed += len(orders)

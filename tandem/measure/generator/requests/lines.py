@@ -1,4 +1,6 @@
-"""The works of a scenario as a sender takes them: where each goes, how its requests are made, and its replies read."""
+"""The workloads of a scenario as a sender takes them: where each goes, how its requests are made, and its replies
+read.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from tandem.measure.generator.schedule.orders import Order
 from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
 from tandem.measure.generator.sending.sender import Route
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Scenario, Work
+from tandem.measure.scenario import Scenario, Workload
 
 _SERVICES = {
     "sequential": ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"].full_name,
@@ -29,7 +31,7 @@ _SERVICES = {
 
 @dataclass(frozen=True)
 class Lines:
-    """One entry a work, in the order of the scenario."""
+    """One entry a workload, in the order of the scenario."""
 
     routes: tuple[Route, ...]
     makers: tuple[MessageOf, ...]
@@ -38,47 +40,59 @@ class Lines:
 
 def lines_of(plan: Plan) -> Lines:
     """Return those of a plan."""
-    scenario, models, given = plan.scenario, plan.models, plan.requests or ((),) * len(plan.scenario.works)
-    readings = tuple(_reading(work) for work in scenario.works)
-    routes = (_route(work, reading, scenario) for work, reading in zip(scenario.works, readings, strict=True))
+    scenario, models, given = plan.scenario, plan.models, plan.requests or ((),) * len(plan.scenario.workloads)
+    readings = tuple(_reading(workload) for workload in scenario.workloads)
+    routes = (
+        _route(workload, reading, scenario) for workload, reading in zip(scenario.workloads, readings, strict=True)
+    )
     makers = (
-        in_turn(messages) if messages else _maker(work, models)
-        for work, messages in zip(scenario.works, given, strict=True)
+        in_turn(messages) if messages else _maker(workload, models)
+        for workload, messages in zip(scenario.workloads, given, strict=True)
     )
     return Lines(tuple(routes), tuple(makers), readings)
 
 
-def _route(work: Work, reading: Reading | MessagesAlone, scenario: Scenario) -> Route:
+def _route(workload: Workload, reading: Reading | MessagesAlone, scenario: Scenario) -> Route:
     kept = (WHOLE_MESSAGE,) if scenario.keep_replies and not isinstance(reading, DoorReading) else ()
     return Route(
-        _path(work), work.delivery == "streamed", work.deadline_seconds, (*reading.columns, *kept), reading.outputs
+        _path(workload),
+        workload.delivery == "streamed",
+        workload.deadline_seconds,
+        (*reading.columns, *kept),
+        reading.outputs,
     )
 
 
-def _path(work: Work) -> str:
+def _path(workload: Workload) -> str:
     """Return the path of gRPC, or the one below an HTTP server's."""
-    if work.is_http:
-        return work.rpc
-    if work.kind == "method":
-        return f"/{work.method}"
-    return f"/{oip.SERVICE if work.door == 'oip' else _SERVICES[work.paradigm or '']}/{work.rpc}"
+    if workload.is_http:
+        return workload.rpc
+    if workload.kind == "method":
+        return f"/{workload.method}"
+    return f"/{oip.SERVICE if workload.door == 'oip' else _SERVICES[workload.paradigm or '']}/{workload.rpc}"
 
 
-def _reading(work: Work) -> Reading | MessagesAlone:
-    if work.is_own:
-        return READINGS[work.rpc]
-    if work.kind == "method":
+def _reading(workload: Workload) -> Reading | MessagesAlone:
+    if workload.is_own:
+        return READINGS[workload.rpc]
+    if workload.kind == "method":
         return MessagesAlone()
-    if work.door == "oip":
-        return oip.TensorReading(work)
-    is_streamed = work.delivery == "streamed"
-    return openai.TextReading(is_streamed) if work.kind == "text" else openai.ImageReading(work.kind == "picture")
+    if workload.door == "oip":
+        return oip.TensorReading(workload)
+    is_streamed = workload.delivery == "streamed"
+    return (
+        openai.TextReading(is_streamed) if workload.kind == "text" else openai.ImageReading(workload.kind == "picture")
+    )
 
 
-def _maker(work: Work, models: Sequence[ServedModel]) -> MessageOf:
-    if work.is_http:
-        return openai.body_maker(work)
-    return oip.request_maker(work) if work.door == "oip" else _serialised(request_maker(work, model_of(work, models)))
+def _maker(workload: Workload, models: Sequence[ServedModel]) -> MessageOf:
+    if workload.is_http:
+        return openai.body_maker(workload)
+    return (
+        oip.request_maker(workload)
+        if workload.door == "oip"
+        else _serialised(request_maker(workload, model_of(workload, models)))
+    )
 
 
 def in_turn(messages: Sequence[bytes]) -> MessageOf:

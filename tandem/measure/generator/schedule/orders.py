@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.scenario import Scenario, Work
+from tandem.measure.scenario import Scenario, Workload
 from tandem.measure.statistics.squares import williams_square
 
 ORDERS_STREAM = 1  # of the seed; see tandem.measure.generator.schedule.arrivals for another
@@ -21,7 +21,7 @@ class Order(NamedTuple):
     """One request. `place` in [0, 1) picks a class or the beginning of a prompt."""
 
     number: int
-    work: int  # its number in the scenario
+    workload: int  # its number in the scenario
     length: int  # output tokens, or images
     prompt_tokens: int
     place: float
@@ -38,7 +38,7 @@ class Orders:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         self._first = scenario.first_number
-        weights = np.array([work.weight for work in scenario.works])
+        weights = np.array([workload.weight for workload in scenario.workloads])
         self._cumulated_shares = np.cumsum(weights / weights.sum())[:-1]
         self._block_number = -1
         self._block: list[Order] = []
@@ -49,40 +49,42 @@ class Orders:
             self._block_number, self._block = block, self._draw(block)
         return self._block[place]
 
-    def works(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return which work each of these requests is of; cheaper than to ask for them one by one."""
+    def workloads(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which workload each of these requests is of; cheaper than to ask for them one by one."""
         numbers = self._first + numbers
         found = np.empty(len(numbers), np.int64)
         blocks = numbers // _BLOCK
         for block in np.unique(blocks):
             is_here = blocks == block
-            found[is_here] = self._works(int(block), self._random(ORDERS_STREAM, int(block)))[numbers[is_here] % _BLOCK]
+            found[is_here] = self._workloads(int(block), self._random(ORDERS_STREAM, int(block)))[
+                numbers[is_here] % _BLOCK
+            ]
         return found
 
     def _random(self, stream: int, block: int) -> np.random.Generator:
         return np.random.default_rng((self._scenario.seed, stream, block))
 
-    def _works(self, block: int, random: np.random.Generator) -> NDArray[np.int64]:
+    def _workloads(self, block: int, random: np.random.Generator) -> NDArray[np.int64]:
         drawn = np.searchsorted(self._cumulated_shares, random.random(_BLOCK), side="right")
-        return self._works_in_turn(block) if self._scenario.works_in_turn else drawn
+        return self._workloads_in_turn(block) if self._scenario.workloads_in_turn else drawn
 
-    def _works_in_turn(self, block: int) -> NDArray[np.int64]:
-        count = len(self._scenario.works)
+    def _workloads_in_turn(self, block: int) -> NDArray[np.int64]:
+        count = len(self._scenario.workloads)
         first, end = block * _BLOCK // count, -(-(block + 1) * _BLOCK // count)  # rounds that the block touches
         squares = {
             number: williams_square(count, self._random(TURNS_STREAM, number))
             for number in range(first // count, (end - 1) // count + 1)
         }
-        works = [work for number in range(first, end) for work in squares[number // count][number % count]]
+        workloads = [workload for number in range(first, end) for workload in squares[number // count][number % count]]
         begin = block * _BLOCK - first * count
-        return np.array(works[begin : begin + _BLOCK], np.int64)
+        return np.array(workloads[begin : begin + _BLOCK], np.int64)
 
     def _places(self, block: int, random: np.random.Generator) -> list[float]:
         drawn: list[float] = random.random(_BLOCK).tolist()
         count = self._scenario.num_places
         if count is None:
             return drawn
-        size = len(self._scenario.works) if self._scenario.works_in_turn else 1
+        size = len(self._scenario.workloads) if self._scenario.workloads_in_turn else 1
         rows = [(block * _BLOCK + i) // size for i in range(_BLOCK)]
         bags = {
             number: self._random(PLACES_STREAM, number).permutation(count).tolist()
@@ -92,21 +94,21 @@ class Orders:
 
     def _draw(self, block: int) -> list[Order]:
         random = self._random(ORDERS_STREAM, block)
-        works = self._works(block, random).tolist()
+        workloads = self._workloads(block, random).tolist()
         places = self._places(block, random)
         seeds = random.integers(0, 2**63, _BLOCK).tolist()
-        details = [_details(work, random) for work in self._scenario.works]
+        details = [_details(workload, random) for workload in self._scenario.workloads]
         return [
             Order(
                 number=block * _BLOCK + i,
-                work=work,
-                length=details[work].lengths[i],
-                prompt_tokens=details[work].prompts[i],
+                workload=workload,
+                length=details[workload].lengths[i],
+                prompt_tokens=details[workload].prompts[i],
                 place=places[i],
                 seed=seeds[i],
-                cancel_after_seconds=details[work].cancels[i],
+                cancel_after_seconds=details[workload].cancels[i],
             )
-            for i, work in enumerate(works)
+            for i, workload in enumerate(workloads)
         ]
 
 
@@ -116,11 +118,11 @@ class _Details(NamedTuple):
     cancels: list[float | None]
 
 
-def _details(work: Work, random: np.random.Generator) -> _Details:
-    """Return the details of a block's requests as if all of them were of this work."""
-    lengths = (work.images if work.kind == "images" else work.output_tokens).draw(random, _BLOCK)
-    prompts = work.prompt_tokens.draw(random, _BLOCK)
-    is_cancelled = random.random(_BLOCK) < work.cancel_share
-    instants = random.uniform(*work.cancel_after_seconds, _BLOCK)
+def _details(workload: Workload, random: np.random.Generator) -> _Details:
+    """Return the details of a block's requests as if all of them were of this workload."""
+    lengths = (workload.images if workload.kind == "images" else workload.output_tokens).draw(random, _BLOCK)
+    prompts = workload.prompt_tokens.draw(random, _BLOCK)
+    is_cancelled = random.random(_BLOCK) < workload.cancel_share
+    instants = random.uniform(*workload.cancel_after_seconds, _BLOCK)
     cancels = [float(at) if cancelled else None for at, cancelled in zip(instants, is_cancelled, strict=True)]
     return _Details(lengths.tolist(), prompts.tolist(), cancels)

@@ -117,10 +117,10 @@ def _middle(modes: Sequence[GenerationMode]) -> Chart:
     series = []
     for name, (role, style) in _KINDS.items():
         chosen = [mode for mode in modes if mode.kind == name]
-        rows = [(mode.outputs_per_pass, mode.speed, f"{mode.name}: {mode.work}") for mode in chosen]
+        rows = [(mode.outputs_per_pass, mode.speed, f"{mode.name}: {mode.workload}") for mode in chosen]
         series.append(value_series(name, role, style, rows))
     note = (
-        "Each mode against the sequential one of its own work: texts against texts, pictures against pictures. Drafts"
+        "Each mode against the sequential one of its workload: texts against texts, pictures against pictures. Drafts"
         " bring as many tokens a pass as were guessed right; a parallel model brings all in one, here counted as the"
         " tokens that the sequential model needs for a picture."
     )

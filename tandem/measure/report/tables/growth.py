@@ -25,7 +25,7 @@ _CONTEXTS: Columns[ContextPoint] = {
     "decode tokens/s": lambda point: value_cell(point.decode_tokens_per_second, number),
 }
 _MODES: Columns[GenerationMode] = {
-    "work": lambda mode: mode.work,
+    "workload": lambda mode: mode.workload,
     "mode": lambda mode: mode.name,
     "outputs a pass": lambda mode: number(mode.outputs_per_pass),
     "times as fast as sequential": lambda mode: value_cell(mode.speed, number),

@@ -18,7 +18,7 @@ _Cell = Callable[[StreamResult], str]
 
 
 def result_table(document: Document) -> Table:
-    """Return a column a stream of work and a row a figure; rows that say nothing of any stream are left out."""
+    """Return a column a stream of requests and a row a figure; rows that say nothing of any stream are left out."""
     part = "partial: " if document.is_partial else ""
     rows = [Row((name, *(cell(stream) for stream in document.streams))) for name, cell in _figures()]
     return Table(
@@ -110,10 +110,10 @@ _ALL_RUNS: Columns[_Run] = {
 
 
 def sweep_table(runs: Sequence[tuple[str, Document]]) -> Table:
-    """Return a row a stream of each run, under the names of the runs, which have the same works."""
-    works = runs[0][1].scenario.works if runs else ()
-    columns = {head: cell for head, cell in _SWEEP.items() if len(works) > 1 or head != "stream"}
-    title = ", ".join(f"{work.name} ({work.unit}s)" for work in works)
+    """Return a row a stream of each run, under the names of the runs, which have the same workloads."""
+    workloads = runs[0][1].scenario.workloads if runs else ()
+    columns = {head: cell for head, cell in _SWEEP.items() if len(workloads) > 1 or head != "stream"}
+    title = ", ".join(f"{workload.name} ({workload.unit}s)" for workload in workloads)
     return table_of(title, _rows(runs), columns, lambda row: not _is_valid(row))
 
 

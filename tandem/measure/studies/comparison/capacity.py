@@ -79,7 +79,7 @@ def open_loop(source: Generator, audited_runs: AuditedRuns, mode: Mode, slo_seco
         observer.probing(mode.name, rate)
         scenario = Scenario.model_validate(
             {
-                "works": (mode.work.model_copy(update={"slo_seconds": slo_seconds}),),
+                "workloads": (mode.workload.model_copy(update={"slo_seconds": slo_seconds}),),
                 "load": OpenLoop.model_validate({"rate_per_second": rate}),
                 "duration_seconds": min(_MOST_SECONDS, max(_LEAST_SECONDS, _REQUESTS / rate)),
                 "warm_up_seconds": _WARM_UP_SECONDS,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.requests.doors.listed import named
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Work
+from tandem.measure.scenario import Workload
 from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, DELIVERIES, Mode, Pair
 
 CONTRASTS = (("foreign streamed", "sequential streamed"), ("foreign unary", "sequential unary"))
@@ -30,7 +30,7 @@ class Foreign:
 
     def modes(self) -> tuple[Mode, ...]:
         return tuple(
-            Mode(_work(delivery, self.model, self.num_tokens), _unknown(self.model)) for delivery in DELIVERIES
+            Mode(_workload(delivery, self.model, self.num_tokens), _unknown(self.model)) for delivery in DELIVERIES
         )
 
 
@@ -40,12 +40,12 @@ async def foreign_beside(source: Generator, model: str, pair: Pair) -> Foreign:
     Raises ExpectedError, ConnectionError.
     """
     num_tokens = pair.sequential.tokens_per_image or 1
-    work = await named(source.address, _work("unary", model, num_tokens))
-    return Foreign(source, work.model, num_tokens)
+    workload = await named(source.address, _workload("unary", model, num_tokens))
+    return Foreign(source, workload.model, num_tokens)
 
 
-def _work(delivery: str, model: str, num_tokens: int) -> Work:
-    return Work.model_validate(
+def _workload(delivery: str, model: str, num_tokens: int) -> Workload:
+    return Workload.model_validate(
         {
             "kind": "text",
             "delivery": delivery,

@@ -17,7 +17,7 @@ _DRAIN_SECONDS = DEADLINE_SECONDS + 5.0
 
 def in_turn(modes: Sequence[Mode], num_rounds: int, seed: int, source: int = ALONE) -> Scenario:
     """Return rounds of one request of each mode, all for the same class."""
-    return _scenario(modes, 1, seed, source, num_requests=num_rounds * len(modes), works_in_turn=True)
+    return _scenario(modes, 1, seed, source, num_requests=num_rounds * len(modes), workloads_in_turn=True)
 
 
 def once_each(mode: Mode, concurrency: int, seed: int) -> Scenario:
@@ -33,7 +33,7 @@ def steady(mode: Mode, concurrency: int, seconds: float, seed: int) -> Scenario:
 
 def _scenario(modes: Sequence[Mode], concurrency: int, seed: int, source: int, **values: Any) -> Scenario:
     usual = {
-        "works": tuple(mode.work for mode in modes),
+        "workloads": tuple(mode.workload for mode in modes),
         "load": {"loop": "closed", "concurrency": concurrency},
         "warm_up_seconds": 0.0,
         "drain_seconds": _DRAIN_SECONDS,

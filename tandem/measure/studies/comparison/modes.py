@@ -10,7 +10,7 @@ from runtime.errors import InvalidArgument
 from tandem.client import AsyncTandemClient
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Delivery, Paradigm, Work
+from tandem.measure.scenario import Delivery, Paradigm, Workload
 
 LIST_SECONDS = 10.0
 # Far beyond any latency worth comparing: a server that hangs must not hold the comparison for ever.
@@ -38,7 +38,7 @@ CONTROLS = tuple((name, f"{name}, {AGAIN}") for name in ("sequential unary", "pa
 class Mode:
     """One model, asked in one delivery."""
 
-    work: Work
+    workload: Workload
     model: ServedModel
 
     @property
@@ -47,17 +47,17 @@ class Mode:
 
     @property
     def name(self) -> str:
-        name = f"{'foreign' if self.is_foreign else self.paradigm} {self.work.delivery}"
+        name = f"{'foreign' if self.is_foreign else self.paradigm} {self.workload.delivery}"
         return f"{name}, {AGAIN}" if self.is_control else name
 
     @property
     def is_foreign(self) -> bool:
         """Whether it asks a server of another make, for text, not for an image."""
-        return not self.work.is_own
+        return not self.workload.is_own
 
     @property
     def is_control(self) -> bool:
-        return self.work.label == AGAIN
+        return self.workload.label == AGAIN
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,17 @@ class Pair:
     def modes(self) -> tuple[Mode, ...]:
         """Return the four modes, as tables show them."""
         return tuple(
-            Mode(_work(model.paradigm, model.name, delivery), model) for model in self.models for delivery in DELIVERIES
+            Mode(_workload(model.paradigm, model.name, delivery), model)
+            for model in self.models
+            for delivery in DELIVERIES
         )
 
     def controls(self) -> tuple[Mode, ...]:
         """Return the unary modes once more, to be held against themselves."""
         return tuple(
-            Mode(mode.work.model_copy(update={"label": AGAIN}), mode.model)
+            Mode(mode.workload.model_copy(update={"label": AGAIN}), mode.model)
             for mode in self.modes()
-            if mode.work.delivery == "unary"
+            if mode.workload.delivery == "unary"
         )
 
 
@@ -93,16 +95,16 @@ async def matched_pair(address: str, sequential: str, parallel: str) -> Pair:
     Raises TandemRpcError, ValueError if a model is not served, and InvalidArgument if the two do not match.
     """
     models = await served_models(address, ("sequential", "parallel"))
-    works = [with_model(_work(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
-    first, second = (model_of(work, models) for work in works)
+    workloads = [with_model(_workload(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
+    first, second = (model_of(workload, models) for workload in workloads)
     names = await _class_names(address, (first.name, second.name))
     _check(first, second, names)
     return Pair(first, second, names[0] or tuple(str(label) for label in range(first.num_classes)))
 
 
-def _work(paradigm: str, model: str, delivery: Delivery = "unary") -> Work:
+def _workload(paradigm: str, model: str, delivery: Delivery = "unary") -> Workload:
     settings = {"kind": _KINDS[paradigm], "delivery": delivery, "model": model, "deadline_seconds": DEADLINE_SECONDS}
-    return Work.model_validate(settings)
+    return Workload.model_validate(settings)
 
 
 async def _class_names(address: str, models: tuple[str, str]) -> list[tuple[str, ...]]:

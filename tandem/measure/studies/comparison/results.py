@@ -93,9 +93,9 @@ def _mode_result(mode: Mode, settings: Settings, findings: Findings, searched: M
     return ModeResult(
         name=mode.name,
         paradigm=mode.paradigm,
-        delivery=mode.work.delivery,
-        rpc=mode.work.rpc,
-        model=mode.work.model,
+        delivery=mode.workload.delivery,
+        rpc=mode.workload.rpc,
+        model=mode.workload.model,
         alone=alone(mode, findings.rounds, settings.confidence),
         curve=curve,
         capacity=searched.get(mode.name) or (from_curve(curve, settings.slo_seconds) if curve else None),

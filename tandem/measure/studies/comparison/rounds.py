@@ -55,13 +55,13 @@ class Round:
 
 
 def rounds_of(outcome: Outcome, modes: Sequence[Mode], num_classes: int) -> list[Round]:
-    """Return the rounds of a load whose works are these modes, in turn; one that was broken off is left out."""
+    """Return the rounds of a load whose workloads are these modes, in turn; one that was broken off is left out."""
     record, scenario = outcome.record, outcome.document.scenario
-    images = images_by_number(record, [mode.work.rpc for mode in modes])
+    images = images_by_number(record, [mode.workload.rpc for mode in modes])
     orders, texts = Orders(scenario), Counter(record.error_texts)
     found: dict[int, dict[str, Reply]] = defaultdict(dict)
     for row in record.requests[record.requests["fate"] != Fate.UNFINISHED]:
-        number, mode = int(row["number"]), modes[int(row["work"])]
+        number, mode = int(row["number"]), modes[int(row["workload"])]
         reply = Reply(_of_one(record, row, texts), images.get(number), mode.is_foreign)
         found[number // len(modes)][mode.name] = reply
     return [
@@ -79,9 +79,9 @@ def side_by_side(ours: Sequence[Round], theirs: Sequence[Round]) -> list[Round]:
 def _of_one(record: Record, row: np.void, texts: Counter[tuple[int, str, str]]) -> Record:
     """Return the record of one request as if it had been sent alone; takes its error from `texts`."""
     requests = np.array([row], record.requests.dtype)
-    requests["work"] = 0
+    requests["workload"] = 0
     code = CODE_NAMES[int(row["code"])]
-    own = next((each for each in texts if each[:2] == (int(row["work"]), code) and texts[each]), None)
+    own = next((each for each in texts if each[:2] == (int(row["workload"]), code) and texts[each]), None)
     if own is not None:
         texts[own] -= 1
     return record._replace(

@@ -201,7 +201,7 @@ class _Work:
             return
         scenario = outcome.document.scenario
         orders = Orders(scenario)
-        for number, image in images_by_number(outcome.record, [mode.work.rpc]).items():
+        for number, image in images_by_number(outcome.record, [mode.workload.rpc]).items():
             label = int(orders[number - scenario.first_number].place * self._num_classes)
             self._findings.albums[mode.paradigm].add(label, image)
 

@@ -43,8 +43,8 @@ from tandem.measure.studies.crossover.runs import (
     opened,
     rates,
     seeds,
-    text_work,
-    work,
+    text_workload,
+    workload,
 )
 from tandem.measure.studies.crossover.service import Service, bootstrap, fit_service
 from tandem.measure.studies.crossover.summary import fitted_curve, fitted_service
@@ -144,7 +144,7 @@ class _Work:
         parts: dict[Paradigm, list[Observations]] = defaultdict(list)
         for number, paradigm in in_turn(settings):
             self.on_stage(f"fit: {paradigm}, up to {formats.number(most[paradigm])} images/s")
-            one = work(self.models, paradigm, settings)
+            one = workload(self.models, paradigm, settings)
             scenario = climbing(one, most[paradigm], settings.climb_seconds, seeds(settings, 1 + number))
             outcome = await self.run(f"fit-{paradigm}-round-{number + 1}", scenario)
             found.note(outcome, f"fit, {paradigm}, round {number + 1}")
@@ -155,7 +155,7 @@ class _Work:
         """Return how many images a second come out when there are always more to be drawn."""
         callers = self.settings.concurrency
         self.on_stage(f"the most: {paradigm}, {callers} at a time")
-        one = work(self.models, paradigm, self.settings)
+        one = workload(self.models, paradigm, self.settings)
         outcome = await self.run(f"most-{paradigm}", closed(one, callers, SCOUT_SECONDS, seeds(self.settings, 0)))
         self.found.note(outcome, f"the most, {paradigm}")
         return outcome.document.streams[0].rates.requests
@@ -178,7 +178,7 @@ class _Work:
         for place, rate in enumerate(rates(capacity.value, least, settings.check_shares)):
             self.on_stage(f"check: {paradigm} at {formats.number(rate)} images/s")
             seed = seeds(settings, 100 + 10 * number + place)
-            scenario = opened(work(self.models, paradigm, settings), rate, settings.check_seconds, seed)
+            scenario = opened(workload(self.models, paradigm, settings), rate, settings.check_seconds, seed)
             expected = forecast(service, scenario, settings.slo_seconds)
             outcome = await self.run(f"check-{paradigm}-{place + 1}", scenario)
             self.found.note(outcome, f"check, {paradigm} at {formats.number(rate)}/s")
@@ -189,7 +189,7 @@ class _Work:
         """Measure and fit texts of several lengths."""
         settings, parts = self.settings, []
         for callers in TEXT_CONCURRENCIES:
-            scenario = closed(text_work(settings), callers, settings.check_seconds, settings.seed)
+            scenario = closed(text_workload(settings), callers, settings.check_seconds, settings.seed)
             outcome = await self.run(f"text-{callers}", scenario)
             self.found.note(outcome, f"text, {callers} at a time")
             parts.append(observe(outcome.record, "sequential", callers, is_by_request=True))

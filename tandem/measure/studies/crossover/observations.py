@@ -63,8 +63,8 @@ def joined(parts: Sequence[Observations]) -> Observations:
 
 
 def observe(record: Record, paradigm: Paradigm, run: int, is_by_request: bool = False) -> Observations:
-    """Return the slices of a run of one work, its warm-up left out; or each request as a slice of its own, where their
-    lengths differ. Raises ValueError if too little can be used.
+    """Return the slices of a run of one workload, its warm-up left out; or each request as a slice of its own, where
+    their lengths differ. Raises ValueError if too little can be used.
     """
     rows = _usable(record.requests, paradigm)
     if len(rows) < 2:

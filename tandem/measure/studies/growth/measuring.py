@@ -15,7 +15,7 @@ from tandem.measure.generator.requests.served import model_of, served_models, wi
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.growth import Growth, Server, Settings
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Work
+from tandem.measure.scenario import Workload
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.statistics.knee import fit_line, fit_step
 from tandem.measure.studies.growth.results import concurrency_points, context_points, draft_points
@@ -45,7 +45,7 @@ async def _model(servers: Sequence[Server], name: str) -> ServedModel:
     for server in servers:
         models = await served_models(server.address, ["sequential"])
         wanted = found[0].name if found else name
-        found.append(model_of(with_model(Work(kind="text", delivery="streamed", model=wanted), models), models))
+        found.append(model_of(with_model(Workload(kind="text", delivery="streamed", model=wanted), models), models))
     for server, other in zip(servers, found, strict=True):
         if (other.dtype, other.device) != (found[0].dtype, found[0].device):
             raise ExpectedError(

@@ -110,11 +110,11 @@ class Trials:
 
         What a step costs does not depend on which tokens it computes.
         """
-        work = {"kind": "text", "delivery": "streamed", "model": self._settings.model, "temperature": 0.0}
+        workload = {"kind": "text", "delivery": "streamed", "model": self._settings.model, "temperature": 0.0}
         lengths = {"prompt_tokens": prompt_tokens, "output_tokens": new_tokens, "deadline_seconds": _LIMIT_SECONDS}
         return Scenario.model_validate(
             {
-                "works": [work | lengths],
+                "workloads": [workload | lengths],
                 "load": {"loop": "closed", "concurrency": number},
                 "num_requests": number,
                 "warm_up_seconds": 0.0,
@@ -137,7 +137,7 @@ class Trials:
         given = [requests] if requests else ()
         outcome = await self._findings.audited_runs.run(source, name, scenario, requests=given)
         self._checked(source, scenario, outcome)
-        found = together(outcome.record, scenario.works[0].rpc)
+        found = together(outcome.record, scenario.workloads[0].rpc)
         return Together(_in_order_of_requests(found.streams, outcome, len(requests) or 1))
 
     def _checked(self, source: Generator, scenario: Scenario, outcome: Outcome) -> None:
@@ -145,7 +145,7 @@ class Trials:
             raise Failed(BROKEN_OFF)
         if outcome.document.problems:
             raise Failed(f"{source.address}: {outcome.document.problems[0]}")
-        (wanted,) = scenario.works[0].output_tokens.parameters
+        (wanted,) = scenario.workloads[0].output_tokens.parameters
         for number in outcome.record.requests["num_outputs"].tolist():
             if number != wanted:
                 raise Failed(f"{source.address}: {number} tokens where {wanted} were asked for")

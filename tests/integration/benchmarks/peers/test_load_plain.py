@@ -7,7 +7,7 @@ import pytest
 
 from tandem.measure.generator.generator import run_once
 from tandem.measure.scenario import ClosedLoop, Scenario
-from tandem.measure.work_text import parse_work
+from tandem.measure.workload_text import parse_workload
 from tests.integration.tandem.cli.commands import run
 
 CALLERS, SECONDS, DELAY_SECONDS = 8, 2.0, 0.2
@@ -20,7 +20,7 @@ async def test_both_measure_the_same(known_delays) -> None:
     assert ended.code == 0, ended.err
     plain = json.loads(ended.out)
     scenario = Scenario(
-        works=(parse_work("images"),),
+        workloads=(parse_workload("images"),),
         load=ClosedLoop(concurrency=CALLERS),
         duration_seconds=SECONDS,
         warm_up_seconds=0.5,

@@ -16,7 +16,7 @@ from benchmarks.side_by_side.workloads import WORKLOADS
 from tests.integration.benchmarks.side_by_side.counting_engine import CountingEngine
 
 NEED = Need(1, 256)
-DECODE = next(work for work in WORKLOADS if work.name == "decode_1")
+DECODE = next(workload for workload in WORKLOADS if workload.name == "decode_1")
 
 
 @pytest.fixture

@@ -58,5 +58,5 @@ def test_passages_depend_on_the_seed_alone():
 
 
 def test_every_work_fits_what_it_asks_a_server_to_hold():
-    for work in WORKLOADS:
-        assert work.need.num_sequences * work.need.num_context_tokens <= 8 * 2048
+    for workload in WORKLOADS:
+        assert workload.need.num_sequences * workload.need.num_context_tokens <= 8 * 2048

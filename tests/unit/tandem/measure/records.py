@@ -12,7 +12,7 @@ CODES = {Fate.OK: 0, Fate.ERROR: 14, Fate.DEADLINE: 4, Fate.CANCELLED: 1, Fate.U
 
 def row(number: int, intended: float, latency: float, fate: Fate = Fate.OK, **values: object) -> Ended:
     usual = {
-        "work": 0,
+        "workload": 0,
         "code": CODES[fate],
         "length": 1,
         "num_outputs": 1,
@@ -29,9 +29,9 @@ def row(number: int, intended: float, latency: float, fate: Fate = Fate.OK, **va
 
 
 def record(
-    rows: Sequence[Ended], messages: Sequence[tuple[int, float, int]] = (), num_works: int = 1, use: Use = USE
+    rows: Sequence[Ended], messages: Sequence[tuple[int, float, int]] = (), num_workloads: int = 1, use: Use = USE
 ) -> Record:
-    recorder = Recorder(num_works)
+    recorder = Recorder(num_workloads)
     for each in rows:
         recorder.ended(each, [message for message in messages if message[0] == each.number])
     return recorder.record(use)

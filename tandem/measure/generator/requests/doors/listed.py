@@ -14,23 +14,23 @@ from tandem.client.credentials import Credentials
 from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.requests.doors.oip import SERVICE
 from tandem.measure.generator.sending.http.endpoint import Endpoint
-from tandem.measure.scenario import Work
+from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import RepositoryIndexRequest, RepositoryIndexResponse
 
 _SECONDS = 10.0
 _NAME_IT = "name one by --model"
 
 
-async def named(address: str, work: Work) -> Work:
-    """Return a work by a door with its model's name. Raises ExpectedError, ConnectionError."""
-    if work.model:
-        return work
-    names = await (asyncio.to_thread(_by_http, address) if work.is_http else _by_grpc(address))
+async def named(address: str, workload: Workload) -> Workload:
+    """Return a workload by a door with its model's name. Raises ExpectedError, ConnectionError."""
+    if workload.model:
+        return workload
+    names = await (asyncio.to_thread(_by_http, address) if workload.is_http else _by_grpc(address))
     if not names:
         raise ExpectedError(f"model: {address} lists none; {_NAME_IT}")
-    if not work.is_http and len(names) > 1:
+    if not workload.is_http and len(names) > 1:
         raise ExpectedError(f"model: none is named; {_NAME_IT}: {', '.join(names)}")
-    return work.model_copy(update={"model": names[0]})
+    return workload.model_copy(update={"model": names[0]})
 
 
 def _by_http(address: str) -> list[str]:

@@ -15,7 +15,7 @@ from tandem.measure.generator.requests.doors.reading import INTERNAL, OK, UNKNOW
 from tandem.measure.generator.requests.doors.words import Words
 from tandem.measure.generator.schedule.orders import Order
 from tandem.measure.results.record import CODE_NAMES
-from tandem.measure.scenario import Work
+from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
 SERVICE = "inference.GRPCInferenceService"
@@ -24,36 +24,36 @@ _SIZE = struct.Struct("<I")
 _CODES = {name: number for number, name in CODE_NAMES.items()}
 
 
-def request_maker(work: Work) -> Callable[[Order], bytes]:
+def request_maker(workload: Workload) -> Callable[[Order], bytes]:
     """Return what makes the serialised request of an order."""
-    fill = _text_filler(work) if work.kind == "text" else _image_filler(work)
+    fill = _text_filler(workload) if workload.kind == "text" else _image_filler(workload)
 
     def make(order: Order) -> bytes:
-        request = ModelInferRequest(model_name=work.model, id=str(order.number))
+        request = ModelInferRequest(model_name=workload.model, id=str(order.number))
         fill(request, order)
         return request.SerializeToString()
 
     return make
 
 
-def _text_filler(work: Work) -> Callable[[ModelInferRequest, Order], None]:
+def _text_filler(workload: Workload) -> Callable[[ModelInferRequest, Order], None]:
     words = Words()
-    shared = {"ignore_eos": True} | ({} if work.temperature is None else {"temperature": work.temperature})
+    shared = {"ignore_eos": True} | ({} if workload.temperature is None else {"temperature": workload.temperature})
 
     def fill(request: ModelInferRequest, order: Order) -> None:
         sampling = {**shared, "max_tokens": order.length, "seed": order.seed % 2**31}
         _add(request, "text_input", "BYTES", [1], _bytes(words.text(order).encode()))
         _add(request, "sampling_parameters", "BYTES", [1], _bytes(json.dumps(sampling).encode()))
-        _add(request, "stream", "BOOL", [1], bytes([work.delivery == "streamed"]))
+        _add(request, "stream", "BOOL", [1], bytes([workload.delivery == "streamed"]))
         _add(request, "exclude_input_in_output", "BOOL", [1], b"\1")
         _add(request, "return_num_output_tokens", "BOOL", [1], b"\1")
 
     return fill
 
 
-def _image_filler(work: Work) -> Callable[[ModelInferRequest, Order], None]:
-    num_classes = _USUAL_CLASSES if work.num_classes is None else work.num_classes
-    is_batch = work.kind == "images"
+def _image_filler(workload: Workload) -> Callable[[ModelInferRequest, Order], None]:
+    num_classes = _USUAL_CLASSES if workload.num_classes is None else workload.num_classes
+    is_batch = workload.kind == "images"
 
     def fill(request: ModelInferRequest, order: Order) -> None:
         count = order.length if is_batch else 1
@@ -77,9 +77,9 @@ def _bytes(value: bytes) -> bytes:
 class TensorReading(DoorReading):
     """Of ModelInfer and ModelStreamInfer. Outputs are tokens, where the server tells of them, or images."""
 
-    def __init__(self, work: Work) -> None:
-        self._is_streamed = work.delivery == "streamed"
-        self._kind = work.kind
+    def __init__(self, workload: Workload) -> None:
+        self._is_streamed = workload.delivery == "streamed"
+        self._kind = workload.kind
 
     def told(self, messages: Sequence[bytes]) -> Told:
         num_outputs, num_images, is_counted = [], 0, True

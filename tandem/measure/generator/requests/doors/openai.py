@@ -10,25 +10,25 @@ from tandem.measure.generator.requests.doors.reading import INTERNAL, OK, UNAVAI
 from tandem.measure.generator.requests.doors.words import Words
 from tandem.measure.generator.schedule.orders import Order
 from tandem.measure.generator.sending.http.statuses import code_of_http
-from tandem.measure.scenario import Work
+from tandem.measure.scenario import Workload
 
 DONE = b"[DONE]"
 _USUAL_CLASSES = 10
 _CODES = {"rate_limit_exceeded": 8, "deadline_exceeded": 4, "request_cancelled": 1, "service_unavailable": UNAVAILABLE}
 
 
-def body_maker(work: Work) -> Callable[[Order], bytes]:
+def body_maker(workload: Workload) -> Callable[[Order], bytes]:
     """Return what makes the JSON body of an order."""
-    make = _text_body(work) if work.kind == "text" else _image_body(work)
+    make = _text_body(workload) if workload.kind == "text" else _image_body(workload)
     return lambda order: json.dumps(make(order)).encode()
 
 
-def _text_body(work: Work) -> Callable[[Order], dict[str, Any]]:
-    words, is_chat = Words(), work.door == "openai-chat"
-    shared: dict[str, Any] = {"model": work.model, "ignore_eos": True}
-    if work.temperature is not None:
-        shared["temperature"] = work.temperature
-    if work.delivery == "streamed":
+def _text_body(workload: Workload) -> Callable[[Order], dict[str, Any]]:
+    words, is_chat = Words(), workload.door == "openai-chat"
+    shared: dict[str, Any] = {"model": workload.model, "ignore_eos": True}
+    if workload.temperature is not None:
+        shared["temperature"] = workload.temperature
+    if workload.delivery == "streamed":
         shared |= {"stream": True, "stream_options": {"include_usage": True}}
 
     def make(order: Order) -> dict[str, Any]:
@@ -40,13 +40,13 @@ def _text_body(work: Work) -> Callable[[Order], dict[str, Any]]:
     return make
 
 
-def _image_body(work: Work) -> Callable[[Order], dict[str, Any]]:
-    num_classes = _USUAL_CLASSES if work.num_classes is None else work.num_classes
+def _image_body(workload: Workload) -> Callable[[Order], dict[str, Any]]:
+    num_classes = _USUAL_CLASSES if workload.num_classes is None else workload.num_classes
 
     def make(order: Order) -> dict[str, Any]:
         prompt = str(int(order.place * num_classes)) if num_classes else ""
-        count = order.length if work.kind == "images" else 1
-        return {"model": work.model, "prompt": prompt, "n": count, "seed": order.seed}
+        count = order.length if workload.kind == "images" else 1
+        return {"model": workload.model, "prompt": prompt, "n": count, "seed": order.seed}
 
     return make
 

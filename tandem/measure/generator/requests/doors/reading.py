@@ -30,7 +30,7 @@ class Told(NamedTuple):
 
 
 class DoorReading(MessagesAlone, ABC):
-    """How the answers of one work are read."""
+    """How the answers of one workload are read."""
 
     columns: tuple[Column, ...] = (WHOLE_MESSAGE,)
 

@@ -171,7 +171,7 @@ async def test_the_generators_processes_end_with_their_parent(backend: str, tmp_
     ("words", "text"),
     [
         (("-w", "images,weight=-1"), "weight: '-1'"),
-        (("-w", "sound"), "'sound' is no kind of work"),
+        (("-w", "sound"), "'sound' is no kind of workload"),
         (("--rate", "-3"), "rate_per_second: -3.0 is not accepted"),
         (("--rate", "5", "--concurrency", "5"), "give one of --rate"),
         (("--concurrency", "2", "--processes", "3"), "num_processes: 3 is not accepted"),

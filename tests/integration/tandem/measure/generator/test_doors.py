@@ -12,12 +12,12 @@ import pytest
 from tandem.measure.generator.generator import run_once
 from tandem.measure.generator.run import Outcome
 from tandem.measure.results.load import StreamResult
-from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tests.integration.tandem.measure.generator.servers import serving
 from tests.integration.tandem.measure.generator.test_truth import QUIET_SECONDS, TOLERANCE, TRIES
 
 MODULE = "tests.integration.tandem.measure.generator.known_http"
-TEXT = Work.model_validate({"kind": "text", "delivery": "streamed", "door": "openai", "output_tokens": 6})
+TEXT = Workload.model_validate({"kind": "text", "delivery": "streamed", "door": "openai", "output_tokens": 6})
 Start = Callable[..., str]
 
 
@@ -28,9 +28,9 @@ def known_http() -> Iterator[Start]:
         yield lambda **values: servers.enter_context(serving(MODULE, json.dumps(values))).address
 
 
-def closed(work: Work = TEXT, num_requests: int = 12, concurrency: int = 3) -> Scenario:
+def closed(workload: Workload = TEXT, num_requests: int = 12, concurrency: int = 3) -> Scenario:
     load = ClosedLoop(concurrency=concurrency)
-    return Scenario(works=(work,), load=load, num_requests=num_requests, warm_up_seconds=0.0)
+    return Scenario(workloads=(workload,), load=load, num_requests=num_requests, warm_up_seconds=0.0)
 
 
 async def only(address: str, scenario: Scenario) -> StreamResult:
@@ -49,7 +49,7 @@ async def undisturbed(address: str, scenario: Scenario) -> Outcome:
 
 
 async def test_events_are_timed_one_by_one(known_http: Start) -> None:
-    scenario = Scenario(works=(TEXT,), load=OpenLoop(rate_per_second=20), num_requests=60, warm_up_seconds=0.0)
+    scenario = Scenario(workloads=(TEXT,), load=OpenLoop(rate_per_second=20), num_requests=60, warm_up_seconds=0.0)
     outcome = await undisturbed(known_http(first=0.5, gap=0.25), scenario)
     (stream,) = outcome.document.streams
     assert outcome.document.problems == ()
@@ -63,8 +63,8 @@ async def test_events_are_timed_one_by_one(known_http: Start) -> None:
 
 
 async def test_a_whole_answer_is_timed_at_its_end(known_http: Start) -> None:
-    work = TEXT.model_copy(update={"delivery": "unary"})
-    outcome = await undisturbed(known_http(first=0.25, gap=0.05), closed(work))
+    workload = TEXT.model_copy(update={"delivery": "unary"})
+    outcome = await undisturbed(known_http(first=0.25, gap=0.05), closed(workload))
     (stream,) = outcome.document.streams
     assert (stream.fates.ok, stream.num_outputs, stream.num_prompt_tokens) == (12, 72, 12 * 32)
     assert stream.latency.seconds.p50 == pytest.approx(0.5, rel=2 * TOLERANCE)
@@ -123,8 +123,8 @@ async def test_a_server_that_is_gone(known_http: Start) -> None:
 
 
 async def test_many_at_a_time_are_all_counted(known_http: Start) -> None:
-    work = TEXT.model_copy(update={"output_tokens": Work(kind="text", delivery="unary").output_tokens})
-    outcome = await run_once(known_http(first=0.05, gap=0.002), closed(work, 200, 50))
+    workload = TEXT.model_copy(update={"output_tokens": Workload(kind="text", delivery="unary").output_tokens})
+    outcome = await run_once(known_http(first=0.05, gap=0.002), closed(workload, 200, 50))
     (stream,) = outcome.document.streams
     assert (stream.fates.ok, stream.num_outputs) == (200, 200 * 32)
     assert np.all(outcome.record.requests["first_output"] <= outcome.record.requests["ended"])

@@ -13,12 +13,12 @@ from tandem.measure.generator.generator import generator
 from tandem.measure.generator.requests.replies import images_by_number, tokens_by_number
 from tandem.measure.results.record import Fate
 from tandem.measure.scenario import ClosedLoop, Scenario
-from tandem.measure.work_text import parse_work
+from tandem.measure.workload_text import parse_workload
 
 
-def scenario(work: str, **settings: object) -> Scenario:
+def scenario(workload: str, **settings: object) -> Scenario:
     usual = {"load": ClosedLoop(concurrency=2), "num_requests": 10, "warm_up_seconds": 0.0}
-    return Scenario(works=(parse_work(work),), **(usual | settings))  # type: ignore[arg-type]
+    return Scenario(workloads=(parse_workload(workload),), **(usual | settings))  # type: ignore[arg-type]
 
 
 def children() -> set[int]:
@@ -28,8 +28,8 @@ def children() -> set[int]:
 async def test_scenarios_share_processes_that_end_with_the_generator(backend: str) -> None:
     async with generator(backend) as source:
         seen = []
-        for work, processes in (("images", 1), ("text,tokens=3", 2), ("images,streamed,images=2", 1)):
-            outcome = await source.run(scenario(work, num_processes=processes))
+        for workload, processes in (("images", 1), ("text,tokens=3", 2), ("images,streamed,images=2", 1)):
+            outcome = await source.run(scenario(workload, num_processes=processes))
             assert outcome.document.streams[0].fates.ok == 10
             assert len(outcome.document.audit.processes) == processes
             seen.append(children())

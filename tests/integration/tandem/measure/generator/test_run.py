@@ -14,14 +14,14 @@ from tandem.measure.generator.run import Outcome
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Fate
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
-from tandem.measure.work_text import parse_work
+from tandem.measure.workload_text import parse_workload
 
 
 async def conducted(
-    address: str, load: OpenLoop | ClosedLoop, *works: str, stop: asyncio.Event | None = None, **settings: object
+    address: str, load: OpenLoop | ClosedLoop, *workloads: str, stop: asyncio.Event | None = None, **settings: object
 ) -> Outcome:
     usual = {"warm_up_seconds": 0.0} | settings
-    scenario = Scenario(works=tuple(parse_work(work) for work in works), load=load, **usual)  # type: ignore[arg-type]
+    scenario = Scenario(workloads=tuple(parse_workload(workload) for workload in workloads), load=load, **usual)  # type: ignore[arg-type]
     return await run_once(address, scenario, stop)
 
 
@@ -41,9 +41,9 @@ def by_name(outcome: Outcome) -> dict[str, StreamResult]:
 
 @pytest.mark.parametrize("num_processes", [1, 3])
 async def test_an_open_loop_of_both_paradigms(backend: str, num_processes: int) -> None:
-    works = ("text,tokens=uniform:2:6", "text,unary", "images,weight=2", "images,streamed,images=3")
+    workloads = ("text,tokens=uniform:2:6", "text,unary", "images,weight=2", "images,streamed,images=3")
     load = OpenLoop(rate_per_second=300)
-    outcome = await conducted(backend, load, *works, num_requests=300, num_processes=num_processes)
+    outcome = await conducted(backend, load, *workloads, num_requests=300, num_processes=num_processes)
     assert_complete(outcome, 300)
     assert outcome.document.problems == ()
     streams = by_name(outcome)
@@ -52,7 +52,7 @@ async def test_an_open_loop_of_both_paradigms(backend: str, num_processes: int) 
     )
     assert streams["images fake-gan streamed"].num_messages == 3 * streams["images fake-gan streamed"].fates.ok
     text = streams["text fake-text streamed"]
-    asked = outcome.record.requests[outcome.record.requests["work"] == 0]
+    asked = outcome.record.requests[outcome.record.requests["workload"] == 0]
     assert text.num_outputs == np.sum(asked["length"]) == np.sum(asked["num_outputs"])
     assert text.gap is not None
     assert text.gap.seconds.count == text.num_outputs - text.fates.ok
@@ -69,7 +69,7 @@ async def test_the_schedule_does_not_depend_on_the_number_of_processes(backend: 
         for processes in (1, 2)
     ]
     one, two = (outcome.record.requests for outcome in runs)
-    for column in ("number", "work", "length", "intended"):
+    for column in ("number", "workload", "length", "intended"):
         np.testing.assert_array_equal(one[column], two[column])
 
 
@@ -112,8 +112,8 @@ async def test_callers_of_a_ramp_join_one_after_another(backend: str) -> None:
 
 async def test_random_cancels_end_as_cancelled_by_us(known_delays) -> None:
     load = OpenLoop(rate_per_second=200)
-    work = "images,cancel=0.5,cancel-after=0.01:0.1"
-    outcome = await conducted(known_delays({"fixed": 0.4}).address, load, work, num_requests=200)
+    workload = "images,cancel=0.5,cancel-after=0.01:0.1"
+    outcome = await conducted(known_delays({"fixed": 0.4}).address, load, workload, num_requests=200)
     (stream,) = outcome.document.streams
     assert_complete(outcome, 200)
     assert 60 < stream.fates.cancelled < 140
@@ -124,8 +124,8 @@ async def test_random_cancels_end_as_cancelled_by_us(known_delays) -> None:
 
 async def test_a_deadline_is_a_fate_of_its_own(known_delays) -> None:
     load = OpenLoop(rate_per_second=100)
-    work = "images,deadline=0.3,slo=0.2"
-    outcome = await conducted(known_delays({"bimodal": [0.05, 1.0, 0.5]}).address, load, work, num_requests=100)
+    workload = "images,deadline=0.3,slo=0.2"
+    outcome = await conducted(known_delays({"bimodal": [0.05, 1.0, 0.5]}).address, load, workload, num_requests=100)
     (stream,) = outcome.document.streams
     assert_complete(outcome, 100)
     assert stream.fates.deadline > 20

@@ -17,14 +17,14 @@ from tandem.measure.generator.run import Outcome
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.generator.schedule.orders import Orders
 from tandem.measure.results.load import StreamResult
-from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tests.integration.tandem.measure.generator.known_delays import is_slow
 from tests.integration.tandem.measure.generator.servers import Server
 
 TOLERANCE = 0.02
 QUIET_SECONDS = 0.01
 TRIES = 4
-IMAGES = Work(kind="images", delivery="unary", model="known")
+IMAGES = Workload(kind="images", delivery="unary", model="known")
 
 Start = Callable[[dict[str, Any]], Server]
 
@@ -42,9 +42,9 @@ async def undisturbed(start: Start, delays: dict[str, Any], scenario: Scenario) 
     pytest.skip(f"this machine is too busy: {TRIES} runs, each disturbed by more than {QUIET_SECONDS * 1e3:g} ms")
 
 
-def open_scenario(rate: float, num_requests: int, seed: int = 0, work: Work = IMAGES) -> Scenario:
+def open_scenario(rate: float, num_requests: int, seed: int = 0, workload: Workload = IMAGES) -> Scenario:
     load = OpenLoop(rate_per_second=rate)
-    return Scenario(works=(work,), load=load, num_requests=num_requests, warm_up_seconds=0.0, seed=seed)
+    return Scenario(workloads=(workload,), load=load, num_requests=num_requests, warm_up_seconds=0.0, seed=seed)
 
 
 def exact(values: list[float] | np.ndarray) -> dict[str, float]:
@@ -115,7 +115,7 @@ async def test_a_stall_has_its_weight_in_the_tail(known_delays: Start) -> None:
 
 async def test_a_closed_loop_omits_most_of_a_stall(known_delays: Start) -> None:
     """What an open loop is for: here only those few that were under way saw it."""
-    scenario = Scenario(works=(IMAGES,), load=ClosedLoop(concurrency=4), num_requests=100, warm_up_seconds=0.0)
+    scenario = Scenario(workloads=(IMAGES,), load=ClosedLoop(concurrency=4), num_requests=100, warm_up_seconds=0.0)
     seed = Orders(scenario)[50].seed
     outcome = await run_once(known_delays({"stall": [0.02, seed, 1.0, 0.0]}).address, scenario)
     rows = outcome.record.requests
@@ -123,8 +123,8 @@ async def test_a_closed_loop_omits_most_of_a_stall(known_delays: Start) -> None:
 
 
 async def test_messages_are_timed_one_by_one(known_delays: Start) -> None:
-    work = Work(kind="images", delivery="streamed", model="known", images=5)  # type: ignore[arg-type]
-    scenario = open_scenario(40, 200, work=work)
+    workload = Workload(kind="images", delivery="streamed", model="known", images=5)  # type: ignore[arg-type]
+    scenario = open_scenario(40, 200, workload=workload)
     outcome = await undisturbed(known_delays, {"fixed": 0.5}, scenario)
     stream = outcome.document.streams[0]
     assert stream.gap is not None

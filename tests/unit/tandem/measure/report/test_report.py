@@ -233,7 +233,9 @@ def test_pictures_that_are_none_are_left_out(own: Path, tmp_path: Path) -> None:
 
 def test_only_one_image_a_request_at_a_steady_load_is_comparable(own: Path) -> None:
     file = own / "runs" / "check-parallel-1.json"
-    changed(file, lambda content: content["scenario"]["works"][0].update(images={"shape": "fixed", "parameters": [8]}))
+    changed(
+        file, lambda content: content["scenario"]["workloads"][0].update(images={"shape": "fixed", "parameters": [8]})
+    )
     names = {run.name for run in matched_runs(read_sources([own]).runs)}
     assert "runs/check-parallel-1.json" not in names
     assert "runs/check-parallel-2.json" in names

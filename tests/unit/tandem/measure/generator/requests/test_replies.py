@@ -21,8 +21,8 @@ def drawn(number: int, value: int) -> list[tuple[int, bytes]]:
 
 def record(*rows: tuple[int, int, list[tuple[int, bytes]]]) -> Record:
     recorder = Recorder(2)
-    for number, work, replies in rows:
-        recorder.ended(row(number, 0.0, 0.1, Fate.OK, work=work), (), replies)
+    for number, workload, replies in rows:
+        recorder.ended(row(number, 0.0, 0.1, Fate.OK, workload=workload), (), replies)
     return recorder.record(USE)
 
 

@@ -8,29 +8,29 @@ from tandem.measure.lengths import Lengths
 from tests.unit.tandem.measure.scenarios import IMAGES, TEXT, open_scenario
 
 
-def changed(work, **settings):
-    return type(work)(**{**dict(work), **settings})
+def changed(workload, **settings):
+    return type(workload)(**{**dict(workload), **settings})
 
 
 def test_a_request_is_the_same_whoever_asks_for_it_and_when():
-    scenario = open_scenario(works=(IMAGES, TEXT), num_processes=2)
+    scenario = open_scenario(workloads=(IMAGES, TEXT), num_processes=2)
     forwards, backwards = Orders(scenario), Orders(scenario)
     numbers = [5, 63, 64, 70_000]
     assert [forwards[n] for n in numbers] == [backwards[n] for n in reversed(numbers)][::-1]
 
 
-def test_works_share_by_weight_and_can_be_told_without_the_rest():
-    scenario = open_scenario(works=(changed(IMAGES, weight=3.0), changed(TEXT, weight=1.0)))
+def test_workloads_share_by_weight_and_can_be_told_without_the_rest():
+    scenario = open_scenario(workloads=(changed(IMAGES, weight=3.0), changed(TEXT, weight=1.0)))
     numbers = np.arange(1, 8001, 3)
-    works = Orders(scenario).works(numbers)
-    assert np.mean(works == 0) == pytest.approx(0.75, abs=0.03)
+    workloads = Orders(scenario).workloads(numbers)
+    assert np.mean(workloads == 0) == pytest.approx(0.75, abs=0.03)
     one_by_one = Orders(scenario)
-    assert works.tolist() == [one_by_one[int(number)].work for number in numbers]
+    assert workloads.tolist() == [one_by_one[int(number)].workload for number in numbers]
 
 
 def test_cancels_hit_their_share_within_their_range():
-    work = changed(IMAGES, cancel_share=0.25, cancel_after_seconds=(0.5, 2.0))
-    orders = Orders(open_scenario(works=(work,)))
+    workload = changed(IMAGES, cancel_share=0.25, cancel_after_seconds=(0.5, 2.0))
+    orders = Orders(open_scenario(workloads=(workload,)))
     cancels = [after for number in range(4096) if (after := orders[number].cancel_after_seconds) is not None]
     assert len(cancels) / 4096 == pytest.approx(0.25, abs=0.03)
     assert 0.5 <= min(cancels) < 0.6
@@ -64,16 +64,16 @@ def test_lengths_that_make_no_sense_are_refused_with_what_is_accepted(text):
         Lengths.model_validate(text)
 
 
-def in_turn(num_works, **settings):
-    works = tuple(changed(IMAGES, label=str(number)) for number in range(num_works))
-    return Orders(open_scenario(works=works, works_in_turn=True, **settings))
+def in_turn(num_workloads, **settings):
+    workloads = tuple(changed(IMAGES, label=str(number)) for number in range(num_workloads))
+    return Orders(open_scenario(workloads=workloads, workloads_in_turn=True, **settings))
 
 
-@pytest.mark.parametrize("num_works", [1, 4, 6])
-def test_works_in_turn_have_each_work_once_a_round_for_one_place(num_works):
-    orders = in_turn(num_works, num_places=10)
-    rounds = [[orders[place * num_works + i] for i in range(num_works)] for place in range(50)]
-    assert all(sorted(order.work for order in each) == list(range(num_works)) for each in rounds)
+@pytest.mark.parametrize("num_workloads", [1, 4, 6])
+def test_workloads_in_turn_have_each_workload_once_a_round_for_one_place(num_workloads):
+    orders = in_turn(num_workloads, num_places=10)
+    rounds = [[orders[place * num_workloads + i] for i in range(num_workloads)] for place in range(50)]
+    assert all(sorted(order.workload for order in each) == list(range(num_workloads)) for each in rounds)
     assert all(len({order.place for order in each}) == 1 for each in rounds)
     places = [each[0].place for each in rounds]
     assert all(len(set(places[begin : begin + 10])) == 10 for begin in range(0, 50, 10))
@@ -82,19 +82,19 @@ def test_works_in_turn_have_each_work_once_a_round_for_one_place(num_works):
 def test_a_square_of_rounds_is_balanced():
     orders = in_turn(4)
     for square in range(30):
-        rounds = [[orders[(square * 4 + place) * 4 + i].work for i in range(4)] for place in range(4)]
+        rounds = [[orders[(square * 4 + place) * 4 + i].workload for i in range(4)] for place in range(4)]
         assert all(len({each[place] for each in rounds}) == 4 for place in range(4))
         assert len({pair for each in rounds for pair in itertools.pairwise(each)}) == 12
 
 
-@pytest.mark.parametrize("settings", [{}, {"works_in_turn": True, "num_places": 3}])
+@pytest.mark.parametrize("settings", [{}, {"workloads_in_turn": True, "num_places": 3}])
 def test_a_scenario_that_counts_on_goes_on_where_another_ended(settings):
-    works = (IMAGES, TEXT)
-    whole = Orders(open_scenario(works=works, **settings))
-    later = Orders(open_scenario(works=works, first_number=77, **settings))
+    workloads = (IMAGES, TEXT)
+    whole = Orders(open_scenario(workloads=workloads, **settings))
+    later = Orders(open_scenario(workloads=workloads, first_number=77, **settings))
     assert [later[number] for number in range(150)] == [whole[77 + number] for number in range(150)]
     numbers = np.arange(150)
-    np.testing.assert_array_equal(later.works(numbers), [later[number].work for number in range(150)])
+    np.testing.assert_array_equal(later.workloads(numbers), [later[number].workload for number in range(150)])
 
 
 def test_places_are_even_without_turns():

@@ -34,11 +34,11 @@ def rounds(num_requests: int, fates: dict[int, Fate] | None = None) -> list[Roun
     orders, recorder = Orders(scenario), Recorder(len(MODES))
     for place in range(num_requests):
         order, fate = orders[place], (fates or {}).get(place, Fate.OK)
-        rpc = MODES[order.work].work.rpc
+        rpc = MODES[order.workload].workload.rpc
         replies = [(order.number, REPLIES[rpc].SerializeToString())] if fate == Fate.OK else []
-        recorder.ended(row(order.number, float(place), 1.0 + place % 4, fate, work=order.work), (), replies)
+        recorder.ended(row(order.number, float(place), 1.0 + place % 4, fate, workload=order.workload), (), replies)
         if fate == Fate.ERROR:
-            recorder.error_texts[order.work, "UNAVAILABLE", f"gone at {place}"] += 1
+            recorder.error_texts[order.workload, "UNAVAILABLE", f"gone at {place}"] += 1
     plan = Plan(address="127.0.0.1:1", scenario=scenario, models=())
     share = Share(recorder.record(Use(0.1, 1.0, num_requests)), "", None)
     return rounds_of(outcome(plan, [share], datetime.now(UTC)), MODES, NUM_CLASSES)
@@ -52,7 +52,7 @@ def test_every_round_has_each_mode_once_with_its_image_and_its_time() -> None:
         assert each.is_complete
         assert sorted(reply.latency_seconds for reply in each.replies.values()) == [1.0, 2.0, 3.0, 4.0]
         assert all(reply.image is not None and reply.image.shape == (4, 4, 1) for reply in each.replies.values())
-    assert [reply.record.requests["work"][0] for reply in found[0].replies.values()] == [0] * 4
+    assert [reply.record.requests["workload"][0] for reply in found[0].replies.values()] == [0] * 4
 
 
 def test_labels_are_those_that_were_asked_for_each_as_often() -> None:

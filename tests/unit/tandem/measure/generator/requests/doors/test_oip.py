@@ -7,14 +7,14 @@ import struct
 
 from tandem.measure.generator.requests.doors.oip import TensorReading, request_maker
 from tandem.measure.generator.schedule.orders import Order
-from tandem.measure.scenario import Work
+from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
-ORDER = Order(number=3, work=0, length=5, prompt_tokens=4, place=0.55, seed=77, cancel_after_seconds=None)
+ORDER = Order(number=3, workload=0, length=5, prompt_tokens=4, place=0.55, seed=77, cancel_after_seconds=None)
 
 
-def work(**values: object) -> Work:
-    return Work.model_validate({"kind": "text", "delivery": "streamed", "door": "oip", "model": "m", **values})
+def workload(**values: object) -> Workload:
+    return Workload.model_validate({"kind": "text", "delivery": "streamed", "door": "oip", "model": "m", **values})
 
 
 def inputs(raw: bytes) -> dict[str, tuple[list[int], bytes]]:
@@ -40,42 +40,42 @@ def streamed(response: ModelInferResponse | None = None, error: str = "") -> byt
 
 
 def test_text_is_asked_for_by_the_names_of_triton_s_vllm_backend() -> None:
-    found = inputs(request_maker(work())(ORDER))
+    found = inputs(request_maker(workload())(ORDER))
     assert len(found["text_input"][1][4:].split()) == 4
     assert json.loads(found["sampling_parameters"][1][4:]) == {"ignore_eos": True, "max_tokens": 5, "seed": 77}
     assert found["stream"] == ([1], b"\1")
 
 
 def test_images_have_one_seed_and_a_class_for_each() -> None:
-    found = inputs(request_maker(work(kind="images", delivery="unary"))(ORDER))
+    found = inputs(request_maker(workload(kind="images", delivery="unary"))(ORDER))
     assert found == {"seed": ([1, 1], struct.pack("<Q", 77)), "label": ([5, 1], struct.pack("<5i", *[5] * 5))}
-    found = inputs(request_maker(work(kind="picture", num_classes=0))(ORDER))
+    found = inputs(request_maker(workload(kind="picture", num_classes=0))(ORDER))
     assert found == {"seed": ([1], struct.pack("<Q", 77))}
 
 
 def test_tokens_are_those_that_messages_tell() -> None:
     counted = [reply(text_output=text(b"ab"), num_output_tokens=([1], struct.pack("<I", n))) for n in (2, 3)]
-    told = TensorReading(work()).told([*map(streamed, counted), streamed(ModelInferResponse())])
+    told = TensorReading(workload()).told([*map(streamed, counted), streamed(ModelInferResponse())])
     assert (list(told.num_outputs), told.is_counted, told.code) == ([2, 3, 0], True, 0)
 
 
 def test_a_server_that_does_not_tell_tokens() -> None:
     messages = [streamed(reply(text_output=text(b"a"))), streamed(reply(text_output=text(b"")))]
-    told = TensorReading(work()).told(messages)
+    told = TensorReading(workload()).told(messages)
     assert (list(told.num_outputs), told.is_counted) == ([1, 0], False)
 
 
 def test_images_and_pictures() -> None:
     images = reply(images=([3, 2, 2, 1], bytes(12))).SerializeToString()
-    told = TensorReading(work(kind="images", delivery="unary")).told([images])
+    told = TensorReading(workload(kind="images", delivery="unary")).told([images])
     assert (list(told.num_outputs), told.num_images) == ([3], 3)
     messages = [reply(token_ids=([2], bytes(8))), reply(token_ids=([0], b""), images=([1, 2, 2, 1], bytes(4)))]
-    told = TensorReading(work(kind="picture")).told([*map(streamed, messages)])
+    told = TensorReading(workload(kind="picture")).told([*map(streamed, messages)])
     assert (list(told.num_outputs), told.num_images, told.is_counted) == ([2, 0], 1, True)
 
 
 def test_an_error_in_the_stream() -> None:
     for error, code in (("[RESOURCE_EXHAUSTED] full", 8), ("[OK] no", 2), ("gone", 2)):
-        told = TensorReading(work()).told([streamed(error=error)])
+        told = TensorReading(workload()).told([streamed(error=error)])
         assert (told.code, told.text) == (code, error)
-    assert TensorReading(work()).told([b"\xff"]).code == 13
+    assert TensorReading(workload()).told([b"\xff"]).code == 13

@@ -5,7 +5,7 @@ from tandem.measure.generator.schedule.orders import Order
 
 
 def order(place: float, seed: int, count: int) -> Order:
-    return Order(number=0, work=0, length=1, prompt_tokens=count, place=place, seed=seed, cancel_after_seconds=None)
+    return Order(number=0, workload=0, length=1, prompt_tokens=count, place=place, seed=seed, cancel_after_seconds=None)
 
 
 def test_a_prompt_has_as_many_words_as_tokens_are_asked_for_and_begins_like_no_other() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """One load, in closed loop: a client sends its next request when it has the answer."""
 
     images: int
@@ -24,7 +24,7 @@ class Work:
         )
 
 
-ALONE, SOME, MANY, BULK = Work(1, 1), Work(1, 16), Work(1, 64), Work(64, 4)
+ALONE, SOME, MANY, BULK = Workload(1, 1), Workload(1, 16), Workload(1, 64), Workload(64, 4)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Durations:
 
     rounds: int
     warm_up: float
-    loads: Mapping[Work, float]
+    loads: Mapping[Workload, float]
     bare: float
 
 

@@ -17,7 +17,7 @@ from benchmarks.harness.messages import SAMPLE
 from benchmarks.harness.processes import free_port, serving
 from benchmarks.harness.servers import ROOT
 from benchmarks.parallel.undisturbed import undisturbed
-from benchmarks.parallel.work import Work
+from benchmarks.parallel.workload import Workload
 from runtime.models import Model
 from services.common.runtimes.calibration.speed import measure
 from services.common.runtimes.session import rows
@@ -26,7 +26,7 @@ from services.gan.settings import GanSettings
 from tandem.gan.v1 import gan_pb2
 
 BARS = {"8x4": 0.95, "64x1": 0.95, "1x8": 0.85}
-WORKS = (Work(1, 1), Work(1, 8), Work(1, 64), Work(8, 4), Work(64, 1), Work(64, 4))
+WORKLOADS = (Workload(1, 1), Workload(1, 8), Workload(1, 64), Workload(8, 4), Workload(64, 1), Workload(64, 4))
 _BATCHES = (1, 8, 64)
 _NUM_SEEDS = 64
 
@@ -39,13 +39,15 @@ class Served:
     port: int
     bare: Generators
 
-    def images_per_second(self, client: Client, work: Work, seconds: float) -> float:
+    def images_per_second(self, client: Client, workload: Workload, seconds: float) -> float:
         """Return the images a second of a load. Raises LoadFailed."""
-        requests = [_request(self.model.name, work.images, seed) for seed in range(_NUM_SEEDS)]
-        run = closed_loop(client, Target(self.port, SAMPLE, requests), work.clients, seconds)
+        requests = [_request(self.model.name, workload.images, seed) for seed in range(_NUM_SEEDS)]
+        run = closed_loop(client, Target(self.port, SAMPLE, requests), workload.clients, seconds)
         if run.num_ok < len(run.status) or not run.num_ok:
-            raise LoadFailed(f"{self.model.name}, {work.shown}: {run.num_ok} of {len(run.status)} requests ended OK")
-        return run.per_second * work.images
+            raise LoadFailed(
+                f"{self.model.name}, {workload.shown}: {run.num_ok} of {len(run.status)} requests ended OK"
+            )
+        return run.per_second * workload.images
 
     def bare_images_per_second(self, size: int, seconds: float) -> tuple[float, float]:
         """Return the images a second of all instances in a loop with nothing around it, and the cores of others."""
@@ -75,29 +77,29 @@ def served(model: Model, folder: Path) -> Iterator[Served]:
         yield Served(model, port, bare)
 
 
-def measured(it: Served, client: Client, works: Sequence[Work], rounds: int, seconds: float) -> Figures:
+def measured(it: Served, client: Client, workloads: Sequence[Workload], rounds: int, seconds: float) -> Figures:
     """Return images a second of every load and bare batch, and each load's share of the best batch that it could fill.
 
     In turns; a turn that others disturbed is repeated.
     """
     figures = Figures()
-    for work in works:  # warms up
-        it.images_per_second(client, work, seconds)
+    for workload in workloads:  # warms up
+        it.images_per_second(client, workload, seconds)
     for number in range(rounds):
         bare = {}
         for size in _BATCHES:
             bare[size], _ = undisturbed(partial(it.bare_images_per_second, size, seconds), lambda found: found[1])
             figures.add(f"bare {size}", it.model.name, bare[size])
-        for work in (*works[number % len(works) :], *works[: number % len(works)]):
-            rate = it.images_per_second(client, work, seconds)
-            figures.add(work.name, it.model.name, rate)
-            figures.add(f"{work.name} share", it.model.name, rate / bare[_batch_of(work)])
+        for workload in (*workloads[number % len(workloads) :], *workloads[: number % len(workloads)]):
+            rate = it.images_per_second(client, workload, seconds)
+            figures.add(workload.name, it.model.name, rate)
+            figures.add(f"{workload.name} share", it.model.name, rate / bare[_batch_of(workload)])
     return figures
 
 
-def _batch_of(work: Work) -> int:
+def _batch_of(workload: Workload) -> int:
     """Return the largest of the bare batches that the load's images fill."""
-    return max(size for size in _BATCHES if size <= work.images * work.clients)
+    return max(size for size in _BATCHES if size <= workload.images * workload.clients)
 
 
 def _request(model: str, count: int, seed: int) -> bytes:
