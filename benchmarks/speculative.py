@@ -111,7 +111,7 @@ class Findings:
             num_tokens = sum(map(len, outputs[name]))
             self.rates[case][name].append(num_tokens / found.seconds)
             if name == "with":
-                before, after = found.outcome.readings
+                before, after = found.run_result.readings
                 counted = after.since(before)
                 drafted, accepted = (counted.total(f"tandem_drafted_{each}tokens_total") for each in ("", "accepted_"))
                 self.acceptance[case] = accepted / drafted if drafted else 0.0

@@ -12,7 +12,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, Meter
 from tandem.measure.generator.requests.replies import messages_by_number
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.scenario import Scenario
 
 _LIMIT_SECONDS = 300.0
@@ -24,7 +24,7 @@ class Answered:
 
     seconds: float
     replies: list[ar_pb2.CompleteResponse]
-    outcome: Outcome
+    run_result: RunResult
 
     @property
     def outputs(self) -> list[list[int]]:
@@ -53,13 +53,13 @@ async def answered(
         }
     )
     raw = [ar_pb2.CompleteRequest(generate=each).SerializeToString() for each in requests]
-    outcome = await audited_runs.run(source, name, scenario, requests=[raw], meter=meter)
-    if outcome.document.problems:
-        raise RuntimeError("; ".join(outcome.document.problems))
-    rows = outcome.record.requests
+    run_result = await audited_runs.run(source, name, scenario, requests=[raw], meter=meter)
+    if run_result.document.problems:
+        raise RuntimeError("; ".join(run_result.document.problems))
+    rows = run_result.record.requests
     replies: dict[int, Any] = {
         number % len(requests): reply
-        for number, (reply,) in messages_by_number(outcome.record, [scenario.workloads[0].rpc]).items()
+        for number, (reply,) in messages_by_number(run_result.record, [scenario.workloads[0].rpc]).items()
     }
     seconds = float(np.max(rows["ended"]) - np.min(rows["sent"]))
-    return Answered(seconds, [replies[place] for place in range(len(requests))], outcome)
+    return Answered(seconds, [replies[place] for place in range(len(requests))], run_result)

@@ -48,9 +48,9 @@ CASES: dict[str, tuple[Workload, Load]] = {
 async def run(source: Generator, workload: Workload, load: Load, seconds: float) -> Document:
     """Return the document of one run."""
     scenario = Scenario(workloads=(workload,), load=load, duration_seconds=seconds, warm_up_seconds=WARM_UP_SECONDS)
-    outcome = await source.run(scenario)
-    assert not outcome.document.problems, outcome.document.problems
-    return outcome.document
+    run_result = await source.run(scenario)
+    assert not run_result.document.problems, run_result.document.problems
+    return run_result.document
 
 
 def figures(workload: Workload, document: Document) -> dict[str, float]:

@@ -58,9 +58,9 @@ async def ours(address: str, case: Case, seconds: float) -> Figures:
         warm_up_seconds=WARM_UP_SECONDS,
         connections_per_process=1,
     )
-    outcome = await run_once(address, scenario)
-    (stream,) = outcome.document.streams
-    assert not outcome.document.problems, outcome.document.problems
+    run_result = await run_once(address, scenario)
+    (stream,) = run_result.document.streams
+    assert not run_result.document.problems, run_result.document.problems
     latency = stream.latency.seconds
     return {
         "requests_per_second": stream.rates.requests,

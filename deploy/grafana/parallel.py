@@ -145,6 +145,6 @@ def _diversity() -> list[Panel]:
             "Images watched",
             "Served images that were looked at, a second; dropped are those that the watch had no time for.",
             PER_SECOND,
-            [Query(rate("tandem_diversity_images_total", "model, fate", NETWORK), "{{model}} {{fate}}")],
+            [Query(rate("tandem_diversity_images_total", "model, outcome", NETWORK), "{{model}} {{outcome}}")],
         ),
     ]

@@ -116,12 +116,12 @@ async def _sweep(source: Generator, points: Sequence[Point], terminal: Terminal)
     code = 0
     for place, point in enumerate(points):
         terminal.note(f"{place + 1} of {len(points)}: {point.file.stem}")
-        outcome, is_interrupted = await measured(source, point.scenario, terminal)
-        document = outcome.document
+        run_result, is_interrupted = await measured(source, point.scenario, terminal)
+        document = run_result.document
         runs.append((point.name, document))
         is_kept = keep_document(document, point.file, terminal)
         tell_run_problems(document, terminal)
-        if not (is_kept and outcome.is_good):
+        if not (is_kept and run_result.is_good):
             code = FAILED
         if document.is_partial:
             code = INTERRUPTED if is_interrupted else FAILED

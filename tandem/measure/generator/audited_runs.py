@@ -11,7 +11,7 @@ import numpy as np
 
 from tandem.measure.generator.audit import summed, what_is_wrong
 from tandem.measure.generator.generator import Generator, Meter
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.results.audits import Audit, Audits
 from tandem.measure.scenario import Scenario
 
@@ -38,33 +38,33 @@ class AuditedRuns:
         *,
         requests: Sequence[Sequence[bytes]] = (),
         meter: Meter | None = None,
-    ) -> Outcome:
+    ) -> RunResult:
         """Return the first run that was measured well, or the last one; raises what `Generator.run` does.
 
         One that was broken off is neither repeated nor told of: its document says what it is.
         """
         options = {"requests": requests, "meter": meter}
-        outcome = await self.once(source, scenario, **options)
+        run_result = await self.once(source, scenario, **options)
         for _ in range(self.most_attempts - 1):
-            if outcome.document.audit.valid or outcome.document.is_partial:
+            if run_result.document.audit.valid or run_result.document.is_partial:
                 break
-            outcome = await self.once(source, scenario, **options)
+            run_result = await self.once(source, scenario, **options)
             self.num_repeated += 1
-        if not outcome.document.is_partial:
-            self._count(name, outcome)
-        return outcome
+        if not run_result.document.is_partial:
+            self._count(name, run_result)
+        return run_result
 
-    async def once(self, source: Generator, scenario: Scenario, **options: Any) -> Outcome:
+    async def once(self, source: Generator, scenario: Scenario, **options: Any) -> RunResult:
         """Run a scenario that nothing is told of, such as a warm-up."""
         numbered = scenario.model_copy(update={"first_number": self._next_numbers[scenario.seed]})
-        outcome = await source.run(numbered, **options)
-        numbers = outcome.record.requests["number"]
+        run_result = await source.run(numbered, **options)
+        numbers = run_result.record.requests["number"]
         self._next_numbers[scenario.seed] = int(np.max(numbers, initial=numbered.first_number - 1)) + 1
-        return outcome
+        return run_result
 
-    def _count(self, name: str, outcome: Outcome) -> None:
-        self.audits.append(outcome.document.audit)
-        self.invalid += what_is_wrong(name, outcome.document.audit)
+    def _count(self, name: str, run_result: RunResult) -> None:
+        self.audits.append(run_result.document.audit)
+        self.invalid += what_is_wrong(name, run_result.document.audit)
 
     def summary(self) -> Audits:
         """Return what all audits come to."""

@@ -11,7 +11,7 @@ from typing import Any
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.requests.doors.listed import named
 from tandem.measure.generator.requests.served import served_models, with_model
-from tandem.measure.generator.run import Outcome, outcome
+from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import OnProgress, Share, Workers, ignore
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Door, Paradigm, Scenario, Workload
@@ -38,7 +38,7 @@ class Generator:
         requests: Sequence[Sequence[bytes]] = (),
         meter: Meter | None = None,
         on_progress: OnProgress = ignore,
-    ) -> Outcome:
+    ) -> RunResult:
         """Carry a scenario out; what was measured is kept if it is broken off.
 
         `requests`: serialised messages of each workload, sent in turn instead of drawn ones. `meter` is read right
@@ -51,7 +51,7 @@ class Generator:
         started_at = datetime.now(UTC)
         shares = await self._carried_out(plan.scenario, on_progress)
         after = None if meter is None else await meter()
-        return outcome(plan, shares, started_at, (before, after))
+        return run_result(plan, shares, started_at, (before, after))
 
     async def _carried_out(self, scenario: Scenario, on_progress: OnProgress) -> list[Share]:
         watch = asyncio.create_task(self._stop_when_told())
@@ -90,7 +90,7 @@ class Generator:
         await self._workers.end()
 
 
-async def run_once(address: str, scenario: Scenario, stop: asyncio.Event | None = None) -> Outcome:
+async def run_once(address: str, scenario: Scenario, stop: asyncio.Event | None = None) -> RunResult:
     """Return what one scenario comes to, with processes of its own; raises what `Generator.run` does."""
     async with generator(address, stop) as made:
         return await made.run(scenario)

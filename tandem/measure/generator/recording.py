@@ -1,4 +1,4 @@
-"""From what a sender has seen to the record of a process: fates, outputs and the backend's word, row by row."""
+"""From what a sender has seen to the record of a process: outcomes, outputs and the backend's word, row by row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tandem.measure.generator.requests.doors.reading import DoorReading
 from tandem.measure.generator.requests.reading import MessagesAlone, Reading
 from tandem.measure.generator.sending.sender import Route, Sender
 from tandem.measure.generator.sending.tables import End, Seen
-from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REQUEST, TOLD, Fate, Record, Table, Use
+from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REQUEST, TOLD, Outcome, Record, Table, Use
 
 _OK, _DEADLINE_EXCEEDED = 0, 4
 _MAX_TEXT = 500
@@ -52,7 +52,7 @@ def _requests(
     for name in ("number", "code", "length", "num_messages", "intended", "sent", "first_output", "ended"):
         table[name] = rows[name]
     table["workload"] = rows["route"]
-    table["fate"] = _fates(rows)
+    table["outcome"] = _outcomes(rows)
     table["num_prompt_tokens"], table["is_counted"] = answers["num_prompt_tokens"], answers["is_counted"]
     num_columns = [len(route.columns) for route in routes]
     for workload, (route, reading) in enumerate(zip(routes, readings, strict=True)):
@@ -71,13 +71,13 @@ def _requests(
     return table
 
 
-def _fates(rows: Table) -> NDArray[np.int8]:
-    fates = np.full(len(rows), Fate.ERROR, np.int8)
-    fates[rows["code"] == _DEADLINE_EXCEEDED] = Fate.DEADLINE
-    fates[rows["code"] == _OK] = Fate.OK
-    fates[rows["end"] == End.CANCELLED] = Fate.CANCELLED
-    fates[rows["end"] == End.CUT_OFF] = Fate.UNFINISHED
-    return fates
+def _outcomes(rows: Table) -> NDArray[np.int8]:
+    outcomes = np.full(len(rows), Outcome.ERROR, np.int8)
+    outcomes[rows["code"] == _DEADLINE_EXCEEDED] = Outcome.DEADLINE
+    outcomes[rows["code"] == _OK] = Outcome.OK
+    outcomes[rows["end"] == End.CANCELLED] = Outcome.CANCELLED
+    outcomes[rows["end"] == End.CUT_OFF] = Outcome.UNFINISHED
+    return outcomes
 
 
 def _messages(seen: Seen) -> Table:
@@ -95,7 +95,7 @@ def _picked(table: Table, kind: np.dtype[np.void]) -> Table:
 
 
 def _texts(seen: Seen, requests: Table) -> Counter[tuple[int, str, str]]:
-    is_told = np.isin(requests["fate"], (Fate.ERROR, Fate.DEADLINE))
+    is_told = np.isin(requests["outcome"], (Outcome.ERROR, Outcome.DEADLINE))
     texts = zip(
         requests["workload"][is_told].tolist(),
         requests["code"][is_told].tolist(),

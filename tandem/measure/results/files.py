@@ -16,7 +16,7 @@ from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import SCHEMA_VERSION
 from tandem.measure.results.load import Document
-from tandem.measure.results.record import CODE_NAMES, Fate, Record
+from tandem.measure.results.record import CODE_NAMES, Outcome, Record
 from tandem.measure.scenario import Scenario
 from tandem.phases import BACKEND_PHASES
 
@@ -101,7 +101,7 @@ def _lines(scenario: Scenario, record: Record) -> Iterator[dict[str, Any]]:
         workload = scenario.workloads[int(row["workload"])]
         line = {"stream": workload.name, "warm_up": bool(row["intended"] < 0.0)}
         line |= {name: int(row[name]) for name in _COUNTS}
-        line |= {"fate": Fate(int(row["fate"])).name.lower(), "code": CODE_NAMES[int(row["code"])]}
+        line |= {"outcome": Outcome(int(row["outcome"])).name.lower(), "code": CODE_NAMES[int(row["code"])]}
         line |= {f"{name}_seconds": _known(row[name]) for name in _SECONDS}
         line["batch_size"] = _known(row["batch_size"])
         if workload.delivery == "streamed":

@@ -11,7 +11,7 @@ from tandem.measure.results.steadiness import Backlog, Control
 from tandem.measure.scenario import Delivery, Door, Kind, Paradigm, Scenario, Unit
 
 
-class Fates(Part):
+class Outcomes(Part):
     """What became of the requests that were meant to be sent: each is in exactly one of these.
 
     cancelled: by us, as the scenario wants it. deadline: DEADLINE_EXCEEDED. error: any other status. unfinished: still
@@ -59,7 +59,7 @@ class Goodput(Part):
 
 
 class StreamResult(Part):
-    """What was measured of one stream of requests. Durations are of the requests that ended well (`fates.ok`).
+    """What was measured of one stream of requests. Durations are of the requests that ended well (`outcomes.ok`).
 
     latency: from the intended start to the last byte; service: the same from the actual start. first_output: from the
     intended start to the first message that carries an output. gap: between messages that carry outputs, within a
@@ -75,7 +75,7 @@ class StreamResult(Part):
     model: str
     unit: Unit
     codes: dict[str, int]  # by gRPC status, of the requests that got one
-    fates: Fates
+    outcomes: Outcomes
     errors: tuple[ErrorText, ...]
     num_outputs: int  # of the requests that ended well
     num_messages: int

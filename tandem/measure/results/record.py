@@ -24,8 +24,8 @@ CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 Table = NDArray[np.void]
 
 
-class Fate(IntEnum):
-    """How a request that was sent has ended; see tandem.measure.results.load.Fates."""
+class Outcome(IntEnum):
+    """How a request that was sent has ended; see tandem.measure.results.load.Outcomes."""
 
     OK = 0
     ERROR = 1
@@ -38,7 +38,7 @@ REQUEST = np.dtype(
     [
         ("number", "i8"),
         ("workload", "i2"),
-        ("fate", "i1"),
+        ("outcome", "i1"),
         ("code", "i1"),  # gRPC's number
         ("length", "i4"),  # what was asked for
         ("num_outputs", "i4"),
@@ -70,7 +70,7 @@ class Ended(NamedTuple):
 
     number: int
     workload: int
-    fate: int
+    outcome: int
     code: int
     length: int
     num_outputs: int
@@ -97,13 +97,13 @@ class Recorder:
         self.num_dropped = [0] * num_workloads
         self.num_abandoned = [0] * num_workloads
         self.max_outstanding = 0
-        self.fates: Counter[int] = Counter()
+        self.outcomes: Counter[int] = Counter()
 
     def ended(
         self, row: Ended, messages: Iterable[tuple[int, float, int]], replies: Iterable[tuple[int, bytes]] = ()
     ) -> None:
         """Take a request that has ended; `messages` are rows of MESSAGE, `replies` numbers and bytes of messages."""
-        self.fates[row.fate] += 1
+        self.outcomes[row.outcome] += 1
         self._requests.append((*row[:-1], *row.told))
         self._messages.extend(messages)
         self._replies.extend(replies)

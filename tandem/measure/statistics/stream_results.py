@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.results.load import ErrorText, Fates, Goodput, Rates, StreamResult
+from tandem.measure.results.load import ErrorText, Goodput, Outcomes, Rates, StreamResult
 from tandem.measure.results.phases import PHASES, Phase, Phases
-from tandem.measure.results.record import CODE_NAMES, Fate, Record, Table
+from tandem.measure.results.record import CODE_NAMES, Outcome, Record, Table
 from tandem.measure.scenario import Scenario, Workload
 from tandem.measure.statistics.quantiles import distribution, nearest_rank, summary
 
@@ -46,11 +46,11 @@ def stream_results(scenario: Scenario, record: Record, window: float) -> tuple[S
 def _stream_result(number: int, workload: Workload, record: Record, window: float) -> StreamResult:
     of_workload = record.requests[record.requests["workload"] == number]
     rows = of_workload[of_workload["intended"] >= 0.0]
-    good = rows[rows["fate"] == Fate.OK]
+    good = rows[rows["outcome"] == Outcome.OK]
     latency = good["ended"] - good["intended"]
     first_output = good["first_output"] - good["intended"]
     has_first = ~np.isnan(first_output)
-    fates = _fates(rows, int(record.num_dropped[number]), int(record.num_abandoned[number]))
+    outcomes = _outcomes(rows, int(record.num_dropped[number]), int(record.num_abandoned[number]))
     return StreamResult(
         name=workload.name,
         kind=workload.kind,
@@ -61,7 +61,7 @@ def _stream_result(number: int, workload: Workload, record: Record, window: floa
         model=workload.model,
         unit=workload.unit,
         codes=_codes(rows),
-        fates=fates,
+        outcomes=outcomes,
         errors=_errors(number, record.error_texts),
         num_outputs=int(np.sum(good["num_outputs"])),
         num_messages=int(np.sum(good["num_messages"])),
@@ -72,7 +72,7 @@ def _stream_result(number: int, workload: Workload, record: Record, window: floa
         first_output=distribution(first_output[has_first]),
         gap=distribution(_gaps(record.messages, good["number"])) if workload.delivery == "streamed" else None,
         rates=_rates(workload, of_workload, record.messages, window),
-        goodput=_goodput(workload, rows, of_workload, fates, window),
+        goodput=_goodput(workload, rows, of_workload, outcomes, window),
         phases=_phases(workload, good),
         batch_size=summary(good["batch_size"][~np.isnan(good["batch_size"])]),
     )
@@ -85,14 +85,14 @@ def _num_prompt_tokens(good: Table) -> int | None:
 
 
 def _codes(rows: Table) -> dict[str, int]:
-    got_status = rows[rows["fate"] != Fate.UNFINISHED]
+    got_status = rows[rows["outcome"] != Outcome.UNFINISHED]
     numbers, counts = np.unique(got_status["code"], return_counts=True)
     return {CODE_NAMES[number]: count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)}
 
 
-def _fates(rows: Table, dropped: int, abandoned: int) -> Fates:
-    sent = {fate.name.lower(): int(np.sum(rows["fate"] == fate)) for fate in Fate}
-    return Fates(planned=len(rows) + dropped + abandoned, dropped=dropped, abandoned=abandoned, **sent)
+def _outcomes(rows: Table, dropped: int, abandoned: int) -> Outcomes:
+    sent = {outcome.name.lower(): int(np.sum(rows["outcome"] == outcome)) for outcome in Outcome}
+    return Outcomes(planned=len(rows) + dropped + abandoned, dropped=dropped, abandoned=abandoned, **sent)
 
 
 def _errors(number: int, texts: Counter[tuple[int, str, str]]) -> tuple[ErrorText, ...]:
@@ -108,7 +108,7 @@ def _gaps(messages: Table, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def _rates(workload: Workload, rows: Table, messages: Table, window: float) -> Rates:
     """`rows` are those of the warm-up, too."""
-    good = rows[rows["fate"] == Fate.OK]
+    good = rows[rows["outcome"] == Outcome.OK]
     within = good[_is_within(good["ended"], window)]
     if workload.delivery == "streamed":
         own = messages[np.isin(messages["number"], good["number"])]
@@ -131,10 +131,10 @@ def _per_second(number: int, window: float) -> float:
     return number / window if window > 0.0 else 0.0
 
 
-def _goodput(workload: Workload, rows: Table, all_rows: Table, fates: Fates, window: float) -> Goodput | None:
+def _goodput(workload: Workload, rows: Table, all_rows: Table, outcomes: Outcomes, window: float) -> Goodput | None:
     if workload.slo_seconds is None and workload.slo_first_output_seconds is None:
         return None
-    wanted = fates.planned - fates.cancelled - fates.abandoned
+    wanted = outcomes.planned - outcomes.cancelled - outcomes.abandoned
     num_within = int(np.sum(_meets_objective(workload, all_rows) & _is_within(all_rows["ended"], window)))
     return Goodput(
         slo_seconds=workload.slo_seconds,
@@ -145,7 +145,7 @@ def _goodput(workload: Workload, rows: Table, all_rows: Table, fates: Fates, win
 
 
 def _meets_objective(workload: Workload, rows: Table) -> NDArray[np.bool_]:
-    meets = rows["fate"] == Fate.OK
+    meets = rows["outcome"] == Outcome.OK
     if workload.slo_seconds is not None:
         meets &= rows["ended"] - rows["intended"] <= workload.slo_seconds
     if workload.slo_first_output_seconds is not None:

@@ -110,7 +110,7 @@ def _by_paradigm(runs: Iterable[MatchedRun], name: str, style: Style, x_of: _X, 
 
 def _note(run: MatchedRun) -> str:
     callers = f", {run.load.concurrency} at a time" if isinstance(run.load, ClosedLoop) else ""
-    return f"{run.name}{callers}: {run.stream.fates.ok:,} of {run.stream.fates.planned:,} ok"
+    return f"{run.name}{callers}: {run.stream.outcomes.ok:,} of {run.stream.outcomes.planned:,} ok"
 
 
 def _compared(comparison: Comparison) -> Chart:

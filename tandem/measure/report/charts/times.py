@@ -65,7 +65,7 @@ def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> lis
     charts.append(_cdf_chart("cdf-callers", "How latency is spread under load", at_once))
     loaded: list[Series] = []
     for paradigm in PARADIGMS:
-        own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.fates.ok]
+        own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.outcomes.ok]
         for run in _low_and_high(own):
             name = f"{paradigm}, {_load_text(run)}"
             style: Style = "dash" if len(loaded) % 2 else "line"

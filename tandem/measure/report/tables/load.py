@@ -13,7 +13,7 @@ from tandem.measure.results.part import Part
 from tandem.measure.results.phases import PHASES
 
 _QUANTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99.9": "p999", "max": "max"}
-_FATES = ("ok", "error", "deadline", "cancelled", "unfinished", "dropped", "abandoned")
+_OUTCOMES = ("ok", "error", "deadline", "cancelled", "unfinished", "dropped", "abandoned")
 _Cell = Callable[[StreamResult], str]
 
 
@@ -29,9 +29,9 @@ def result_table(document: Document) -> Table:
 
 
 def _figures() -> Iterator[tuple[str, _Cell]]:
-    yield "requests planned", lambda stream: count(stream.fates.planned)
-    for fate in _FATES:
-        yield f"  {fate}", lambda stream, fate=fate: known(getattr(stream.fates, fate) or None, count)  # type: ignore[misc]
+    yield "requests planned", lambda stream: count(stream.outcomes.planned)
+    for outcome in _OUTCOMES:
+        yield f"  {outcome}", lambda stream, outcome=outcome: known(getattr(stream.outcomes, outcome) or None, count)  # type: ignore[misc]
     yield from _quantiles("latency", lambda stream: stream.latency.seconds)
     yield from _quantiles(
         "first output", lambda stream: stream.first_output.seconds if stream.delivery == "streamed" else None
@@ -66,9 +66,9 @@ def _or_none(part: Part | None, field: str) -> float | None:
 
 
 def _prompt_tokens(stream: StreamResult) -> str:
-    if stream.num_prompt_tokens is None or not stream.fates.ok:
+    if stream.num_prompt_tokens is None or not stream.outcomes.ok:
         return NONE
-    return number(stream.num_prompt_tokens / stream.fates.ok)
+    return number(stream.num_prompt_tokens / stream.outcomes.ok)
 
 
 def _goodput(stream: StreamResult) -> str:
@@ -87,7 +87,7 @@ _Run = tuple[str, Document, StreamResult]
 _RUN: Columns[_Run] = {
     "run": lambda row: row[0],
     "stream": lambda row: row[2].name,
-    "ok": lambda row: f"{count(row[2].fates.ok)} of {count(row[2].fates.planned)}",
+    "ok": lambda row: f"{count(row[2].outcomes.ok)} of {count(row[2].outcomes.planned)}",
 }
 _SWEEP: Columns[_Run] = {
     **_RUN,

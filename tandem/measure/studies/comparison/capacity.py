@@ -93,7 +93,7 @@ def open_loop(source: Generator, audited_runs: AuditedRuns, mode: Mode, slo_seco
         return Probe(
             rate_per_second=rate,
             p99_seconds=stream.latency.seconds.p99,
-            num_failed=stream.fates.planned - stream.fates.ok,
+            num_failed=stream.outcomes.planned - stream.outcomes.ok,
             meets=share is not None and share >= QUANTILE,
         )
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tandem.measure.generator.requests.replies import Pixels, images_by_number
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.orders import Orders
-from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, Fate, Record
+from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, Outcome, Record
 from tandem.measure.studies.comparison.modes import Mode
 
 
@@ -28,7 +28,7 @@ class Reply:
 
     @property
     def is_good(self) -> bool:
-        return (self.image is not None or self.is_foreign) and int(self.record.requests["fate"][0]) == Fate.OK
+        return (self.image is not None or self.is_foreign) and int(self.record.requests["outcome"][0]) == Outcome.OK
 
     @property
     def first_output_seconds(self) -> float:
@@ -54,13 +54,13 @@ class Round:
         return all(reply.is_good for reply in self.replies.values())
 
 
-def rounds_of(outcome: Outcome, modes: Sequence[Mode], num_classes: int) -> list[Round]:
+def rounds_of(run_result: RunResult, modes: Sequence[Mode], num_classes: int) -> list[Round]:
     """Return the rounds of a load whose workloads are these modes, in turn; one that was broken off is left out."""
-    record, scenario = outcome.record, outcome.document.scenario
+    record, scenario = run_result.record, run_result.document.scenario
     images = images_by_number(record, [mode.workload.rpc for mode in modes])
     orders, texts = Orders(scenario), Counter(record.error_texts)
     found: dict[int, dict[str, Reply]] = defaultdict(dict)
-    for row in record.requests[record.requests["fate"] != Fate.UNFINISHED]:
+    for row in record.requests[record.requests["outcome"] != Outcome.UNFINISHED]:
         number, mode = int(row["number"]), modes[int(row["workload"])]
         reply = Reply(_of_one(record, row, texts), images.get(number), mode.is_foreign)
         found[number // len(modes)][mode.name] = reply

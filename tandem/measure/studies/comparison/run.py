@@ -16,10 +16,10 @@ import numpy as np
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import BROKEN_OFF, Generator
 from tandem.measure.generator.requests.replies import images_by_number
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.orders import Orders
 from tandem.measure.results.comparison import Settings
-from tandem.measure.results.record import Fate
+from tandem.measure.results.record import Outcome
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.foreign import Foreign
@@ -120,16 +120,16 @@ class _Work:
         left, count, failed_in_a_row = self._settings.num_pairs, 1, 0
         while left:
             scenario = in_turn(self._modes, count, self._settings.seed)
-            outcome = await self._findings.audited_runs.run(self._source, "alone", scenario)
-            if outcome.document.audit.valid or not outcome.document.is_partial:
-                for done in await self._beside(rounds_of(outcome, self._modes, self._num_classes)):
+            run_result = await self._findings.audited_runs.run(self._source, "alone", scenario)
+            if run_result.document.audit.valid or not run_result.document.is_partial:
+                for done in await self._beside(rounds_of(run_result, self._modes, self._num_classes)):
                     self._keep(done)
                     failed_in_a_row = 0 if done.is_complete else failed_in_a_row + 1
-            self._check(outcome)
+            self._check(run_result)
             if failed_in_a_row >= FAILED_ROUNDS_IN_A_ROW:
                 raise Gone(f"{failed_in_a_row} rounds in a row had requests that failed")
             left -= count
-            num_rounds = int(BLOCK_SECONDS * count / max(outcome.document.window.seconds, _SHORTEST_SECONDS))
+            num_rounds = int(BLOCK_SECONDS * count / max(run_result.document.window.seconds, _SHORTEST_SECONDS))
             count = min(left, len(self._modes), max(1, num_rounds))
 
     async def _beside(self, rounds: list[Round]) -> list[Round]:
@@ -137,9 +137,9 @@ class _Work:
         if self._foreign is None or not rounds:
             return rounds
         scenario = in_turn(self._foreign_modes, len(rounds), self._settings.seed, FOREIGN)
-        outcome = await self._findings.audited_runs.run(self._foreign.source, "foreign, alone", scenario)
-        self._check(outcome)
-        return side_by_side(rounds, rounds_of(outcome, self._foreign_modes, self._num_classes))
+        run_result = await self._findings.audited_runs.run(self._foreign.source, "foreign, alone", scenario)
+        self._check(run_result)
+        return side_by_side(rounds, rounds_of(run_result, self._foreign_modes, self._num_classes))
 
     def _keep(self, done: Round) -> None:
         self._findings.rounds.append(done)
@@ -171,18 +171,18 @@ class _Work:
         trials: list[tuple[int, Trial]] = []
         for mode in order:
             self._observer.trial_begins(number, concurrency, mode)
-            outcome = await self._trial(concurrency, mode)
-            self._check(outcome)
-            self._add_images(mode, outcome)
-            trial = trial_of(mode, concurrency, outcome)
+            run_result = await self._trial(concurrency, mode)
+            self._check(run_result)
+            self._add_images(mode, run_result)
+            trial = trial_of(mode, concurrency, run_result)
             trials.append((number, trial))
             self._observer.trial_ended(trial)
-            if not np.any(trial.record.requests["fate"] == Fate.OK):
+            if not np.any(trial.record.requests["outcome"] == Outcome.OK):
                 self._findings.trials += trials
                 raise Gone(f"{mode.name}: not one of {len(trial.record.requests)} requests got its answer")
         self._findings.trials += trials
 
-    async def _trial(self, concurrency: int, mode: Mode) -> Outcome:
+    async def _trial(self, concurrency: int, mode: Mode) -> RunResult:
         """Run a trial at one load. Each caller has asked once before, so that the server is as busy as it stays."""
         audited_runs, settings = self._findings.audited_runs, self._settings
         source = self._foreign.source if self._foreign and mode.is_foreign else self._source
@@ -196,21 +196,21 @@ class _Work:
             meter=lambda: self._meters.read(mode),
         )
 
-    def _add_images(self, mode: Mode, outcome: Outcome) -> None:
+    def _add_images(self, mode: Mode, run_result: RunResult) -> None:
         if mode.is_control or mode.is_foreign:
             return
-        scenario = outcome.document.scenario
+        scenario = run_result.document.scenario
         orders = Orders(scenario)
-        for number, image in images_by_number(outcome.record, [mode.workload.rpc]).items():
+        for number, image in images_by_number(run_result.record, [mode.workload.rpc]).items():
             label = int(orders[number - scenario.first_number].place * self._num_classes)
             self._findings.albums[mode.paradigm].add(label, image)
 
-    def _check(self, outcome: Outcome) -> None:
+    def _check(self, run_result: RunResult) -> None:
         """Raises Gone if a load did not go to its end."""
         if self._source.stop.is_set():
             raise Gone(BROKEN_OFF)
-        if outcome.document.is_partial:
-            raise Gone(outcome.document.problems[0])
+        if run_result.document.is_partial:
+            raise Gone(run_result.document.problems[0])
 
 
 def _albums(pair: Pair, settings: Settings) -> dict[str, Album]:

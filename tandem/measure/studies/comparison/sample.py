@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.results.record import Fate, Table
+from tandem.measure.results.record import Outcome, Table
 from tandem.measure.statistics.intervals import Rows
 from tandem.measure.statistics.quantiles import can_show, nearest_rank
 from tandem.measure.studies.comparison.trials import Trial
@@ -19,7 +19,7 @@ Values = NDArray[np.float64]
 
 def good_rows(requests: Table) -> Table:
     """Return the requests that ended well."""
-    rows: Table = requests[requests["fate"] == Fate.OK]
+    rows: Table = requests[requests["outcome"] == Outcome.OK]
     return rows
 
 

@@ -1,6 +1,6 @@
 """One trial: one load, in one mode, so many callers, each of which asks again when it has its image.
 
-From the outcome of such a load to what each request saw, and what it took. Sends nothing.
+From the result of such a load to what each request saw, and what it took. Sends nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.cpu import CpuMeter, CpuReading
 from tandem.measure.meters.energy import EnergyMeter
 from tandem.measure.results.record import REPLY, Record
@@ -62,18 +62,18 @@ class Trial:
     spent: Spent
 
 
-def trial_of(mode: Mode, concurrency: int, outcome: Outcome) -> Trial:
+def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:
     """Return the trial of a closed loop without warm-up, which was metered; its seconds begin with the first request
     and end with the last answer.
     """
-    record = outcome.record._replace(replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8))
-    before, after = outcome.readings
+    record = run_result.record._replace(replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8))
+    before, after = run_result.readings
     rows = record.requests
     spent = Spent(
         seconds=float(np.max(rows["ended"]) - np.min(rows["intended"])) if len(rows) else 0.0,
         gateway_cpu_seconds=_rise(before.cpu.gateway, after.cpu.gateway),
         backend_cpu_seconds=_rise(before.cpu.backend, after.cpu.backend),
-        client_cpu_seconds=outcome.cpu_seconds,
+        client_cpu_seconds=run_result.cpu_seconds,
         joules=_rise(before.joules, after.joules),
     )
     return Trial(mode, concurrency, record, spent)

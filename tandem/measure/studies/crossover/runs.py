@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tandem.measure.generator.generator import BROKEN_OFF, Generator
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.workers import OnProgress
 from tandem.measure.lengths import Lengths
 from tandem.measure.results.crossover import Settings
@@ -23,8 +23,8 @@ _FIRST_SHARE = 0.03
 SCOUT_SECONDS = 3.0
 PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
 
-Keep = Callable[[str, Outcome], None]
-Conduct = Callable[[str, Scenario], Awaitable[Outcome]]
+Keep = Callable[[str, RunResult], None]
+Conduct = Callable[[str, Scenario], Awaitable[RunResult]]
 
 
 class BrokenOff(Exception):
@@ -93,14 +93,14 @@ def _scenario(one: Workload, load: dict[str, Any], seconds: float, seed: int) ->
 def conductor(source: Generator, on_progress: OnProgress, keep: Keep) -> Conduct:
     """Return what carries a scenario out and keeps its document; it raises BrokenOff for a partial run."""
 
-    async def run(name: str, scenario: Scenario) -> Outcome:
+    async def run(name: str, scenario: Scenario) -> RunResult:
         if source.stop.is_set():
             raise BrokenOff(BROKEN_OFF)
-        outcome = await source.run(scenario, on_progress=on_progress)
-        keep(name, outcome)
-        if outcome.document.is_partial:
-            raise BrokenOff("; ".join(outcome.document.problems), outcome.document)
-        return outcome
+        run_result = await source.run(scenario, on_progress=on_progress)
+        keep(name, run_result)
+        if run_result.document.is_partial:
+            raise BrokenOff("; ".join(run_result.document.problems), run_result.document)
+        return run_result
 
     return run
 

@@ -15,7 +15,7 @@ from typing import Any
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import BROKEN_OFF, Generator
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.results.growth import Settings, Text
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.growth.texts import TEXTS, prompt
@@ -135,24 +135,24 @@ class Trials:
     ) -> Together:
         """Return what came of a scenario. Raises Failed unless each stream has the tokens that were asked for."""
         given = [requests] if requests else ()
-        outcome = await self._findings.audited_runs.run(source, name, scenario, requests=given)
-        self._checked(source, scenario, outcome)
-        found = together(outcome.record, scenario.workloads[0].rpc)
-        return Together(_in_order_of_requests(found.streams, outcome, len(requests) or 1))
+        run_result = await self._findings.audited_runs.run(source, name, scenario, requests=given)
+        self._checked(source, scenario, run_result)
+        found = together(run_result.record, scenario.workloads[0].rpc)
+        return Together(_in_order_of_requests(found.streams, run_result, len(requests) or 1))
 
-    def _checked(self, source: Generator, scenario: Scenario, outcome: Outcome) -> None:
+    def _checked(self, source: Generator, scenario: Scenario, run_result: RunResult) -> None:
         if source.stop.is_set():
             raise Failed(BROKEN_OFF)
-        if outcome.document.problems:
-            raise Failed(f"{source.address}: {outcome.document.problems[0]}")
+        if run_result.document.problems:
+            raise Failed(f"{source.address}: {run_result.document.problems[0]}")
         (wanted,) = scenario.workloads[0].output_tokens.parameters
-        for number in outcome.record.requests["num_outputs"].tolist():
+        for number in run_result.record.requests["num_outputs"].tolist():
             if number != wanted:
                 raise Failed(f"{source.address}: {number} tokens where {wanted} were asked for")
 
 
-def _in_order_of_requests(streams: Sequence[Stream], outcome: Outcome, num_requests: int) -> list[Stream]:
+def _in_order_of_requests(streams: Sequence[Stream], run_result: RunResult, num_requests: int) -> list[Stream]:
     """Return the streams of given requests in the order of these, wherever the numbers of this run began."""
-    numbers = outcome.record.requests["number"].tolist()
+    numbers = run_result.record.requests["number"].tolist()
     places = sorted(range(len(numbers)), key=lambda place: int(numbers[place]) % num_requests)
     return [streams[place] for place in places]

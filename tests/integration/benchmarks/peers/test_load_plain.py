@@ -25,8 +25,8 @@ async def test_both_measure_the_same(known_delays) -> None:
         duration_seconds=SECONDS,
         warm_up_seconds=0.5,
     )
-    outcome = await run_once(address, scenario)
-    (stream,) = outcome.document.streams
+    run_result = await run_once(address, scenario)
+    (stream,) = run_result.document.streams
     # At the ends of the window a round of all callers is in or out: one in ten.
     assert stream.rates.requests == pytest.approx(plain["requests_per_second"], rel=0.25)
     assert stream.latency.seconds.p50 == pytest.approx(plain["p50"], rel=0.1)

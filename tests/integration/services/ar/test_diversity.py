@@ -62,7 +62,7 @@ async def draw(backend: Backend, num_requests: int, seed: int | None = None, **s
 
 def watched(backend: Backend) -> float:
     """Return how many pictures were looked at; only once the backend has stopped."""
-    return backend.sample(IMAGES, model="made", fate="watched")
+    return backend.sample(IMAGES, model="made", outcome="watched")
 
 
 def alarms(backend: Backend) -> dict[str, float]:
@@ -82,7 +82,7 @@ async def test_a_healthy_model_is_watched_in_silence(repository):
     async with serving(settings(repository)) as backend:
         await draw(backend, 20)
     # On a busy machine the watch falls behind, and drops what it has no time for; all are counted.
-    dropped = backend.sample(IMAGES, model="made", fate="dropped")
+    dropped = backend.sample(IMAGES, model="made", outcome="dropped")
     assert watched(backend) + dropped == 20 * NUM_CHOICES
     assert alarms(backend) == {"variance": 0, "duplicates": 0}
     assert 0.7 < backend.sample("tandem_diversity_variance_ratio", model="made", **{"class": "all"}) < 1.4

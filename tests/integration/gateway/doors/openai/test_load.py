@@ -21,7 +21,7 @@ async def test_every_token_is_counted(gateway: RunningGateway, door: str, delive
     document = (await run_once(gateway.web_address, closed(door=door, delivery=delivery))).document
     (stream,) = document.streams
     assert document.problems == ()
-    assert (stream.fates.ok, stream.num_outputs, stream.num_uncounted) == (9, 9 * 8, 0)
+    assert (stream.outcomes.ok, stream.num_outputs, stream.num_uncounted) == (9, 9 * 8, 0)
     assert stream.num_prompt_tokens is not None
     assert stream.num_prompt_tokens > 9
     assert (stream.model, stream.phases, document.models) == ("tiny", None, ())
@@ -30,10 +30,10 @@ async def test_every_token_is_counted(gateway: RunningGateway, door: str, delive
 async def test_images_and_pictures_are_counted(gateway: RunningGateway) -> None:
     images = closed(kind="images", delivery="unary", model=IMAGES, images=3)
     (stream,) = (await run_once(gateway.web_address, images)).document.streams
-    assert (stream.fates.ok, stream.num_outputs, stream.unit) == (9, 27, "image")
+    assert (stream.outcomes.ok, stream.num_outputs, stream.unit) == (9, 27, "image")
     pictures = closed(kind="picture", delivery="unary", model=PICTURES, num_classes=1)
     (stream,) = (await run_once(gateway.web_address, pictures)).document.streams
-    assert (stream.fates.ok, stream.unit, stream.num_uncounted) == (9, "token", 0)
+    assert (stream.outcomes.ok, stream.unit, stream.num_uncounted) == (9, "token", 0)
     assert stream.num_outputs > 9
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tandem.measure.generator.generator import run_once
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.results.load import StreamResult
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tests.integration.tandem.measure.generator.servers import serving
@@ -38,23 +38,23 @@ async def only(address: str, scenario: Scenario) -> StreamResult:
     return stream
 
 
-async def undisturbed(address: str, scenario: Scenario) -> Outcome:
+async def undisturbed(address: str, scenario: Scenario) -> RunResult:
     """Return a run in which the generator was never late by more than QUIET_SECONDS."""
     for _ in range(TRIES):
-        outcome = await run_once(address, scenario)
-        audit = outcome.document.audit
+        run_result = await run_once(address, scenario)
+        audit = run_result.document.audit
         if max(audit.lateness.max or 0.0, audit.loop_lag.max or 0.0) <= QUIET_SECONDS:
-            return outcome
+            return run_result
     pytest.skip(f"this machine is too busy: {TRIES} runs, each disturbed by more than {QUIET_SECONDS * 1e3:g} ms")
 
 
 async def test_events_are_timed_one_by_one(known_http: Start) -> None:
     scenario = Scenario(workloads=(TEXT,), load=OpenLoop(rate_per_second=20), num_requests=60, warm_up_seconds=0.0)
-    outcome = await undisturbed(known_http(first=0.5, gap=0.25), scenario)
-    (stream,) = outcome.document.streams
-    assert outcome.document.problems == ()
+    run_result = await undisturbed(known_http(first=0.5, gap=0.25), scenario)
+    (stream,) = run_result.document.streams
+    assert run_result.document.problems == ()
     assert stream.gap is not None
-    assert (stream.fates.ok, stream.num_outputs, stream.gap.seconds.count) == (60, 60 * 6, 60 * 5)
+    assert (stream.outcomes.ok, stream.num_outputs, stream.gap.seconds.count) == (60, 60 * 6, 60 * 5)
     assert stream.first_output.seconds.p50 == pytest.approx(0.5, rel=TOLERANCE)
     assert stream.gap.seconds.p50 == pytest.approx(0.25, rel=TOLERANCE)
     assert stream.latency.seconds.p50 == pytest.approx(0.5 + 5 * 0.25, rel=TOLERANCE)
@@ -64,9 +64,9 @@ async def test_events_are_timed_one_by_one(known_http: Start) -> None:
 
 async def test_a_whole_answer_is_timed_at_its_end(known_http: Start) -> None:
     workload = TEXT.model_copy(update={"delivery": "unary"})
-    outcome = await undisturbed(known_http(first=0.25, gap=0.05), closed(workload))
-    (stream,) = outcome.document.streams
-    assert (stream.fates.ok, stream.num_outputs, stream.num_prompt_tokens) == (12, 72, 12 * 32)
+    run_result = await undisturbed(known_http(first=0.25, gap=0.05), closed(workload))
+    (stream,) = run_result.document.streams
+    assert (stream.outcomes.ok, stream.num_outputs, stream.num_prompt_tokens) == (12, 72, 12 * 32)
     assert stream.latency.seconds.p50 == pytest.approx(0.5, rel=2 * TOLERANCE)
     assert stream.first_output.seconds.p50 == stream.latency.seconds.p50
 
@@ -105,14 +105,14 @@ async def test_a_stream_that_tells_of_an_error_has_its_category(known_http: Star
 async def test_a_deadline_and_a_cancel(known_http: Start) -> None:
     address = known_http(first=60.0)
     stream = await only(address, closed(TEXT.model_copy(update={"deadline_seconds": 0.2}), 3))
-    assert (stream.fates.deadline, stream.codes) == (3, {"DEADLINE_EXCEEDED": 3})
+    assert (stream.outcomes.deadline, stream.codes) == (3, {"DEADLINE_EXCEEDED": 3})
     stream = await only(address, closed(TEXT.model_copy(update={"cancel_share": 1.0}), 3))
-    assert stream.fates.cancelled == 3
+    assert stream.outcomes.cancelled == 3
 
 
 async def test_connections_that_the_server_ends_lose_nothing(known_http: Start) -> None:
     stream = await only(known_http(close=True), closed(num_requests=60))
-    assert stream.fates.ok == 60
+    assert stream.outcomes.ok == 60
 
 
 async def test_a_server_that_is_gone(known_http: Start) -> None:
@@ -124,7 +124,7 @@ async def test_a_server_that_is_gone(known_http: Start) -> None:
 
 async def test_many_at_a_time_are_all_counted(known_http: Start) -> None:
     workload = TEXT.model_copy(update={"output_tokens": Workload(kind="text", delivery="unary").output_tokens})
-    outcome = await run_once(known_http(first=0.05, gap=0.002), closed(workload, 200, 50))
-    (stream,) = outcome.document.streams
-    assert (stream.fates.ok, stream.num_outputs) == (200, 200 * 32)
-    assert np.all(outcome.record.requests["first_output"] <= outcome.record.requests["ended"])
+    run_result = await run_once(known_http(first=0.05, gap=0.002), closed(workload, 200, 50))
+    (stream,) = run_result.document.streams
+    assert (stream.outcomes.ok, stream.num_outputs) == (200, 200 * 32)
+    assert np.all(run_result.record.requests["first_output"] <= run_result.record.requests["ended"])

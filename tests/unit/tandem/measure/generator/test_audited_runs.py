@@ -10,10 +10,10 @@ import pytest
 
 from tandem.measure.generator.audited_runs import MOST_ATTEMPTS, AuditedRuns
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.run import Outcome, outcome
+from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import Share
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
-from tandem.measure.results.record import Fate, Use
+from tandem.measure.results.record import Outcome, Use
 from tandem.measure.scenario import Scenario
 from tests.unit.tandem.measure.records import USE, record, row
 from tests.unit.tandem.measure.scenarios import closed_scenario
@@ -30,15 +30,15 @@ class Scripted:
         self._reason = reason
         self.scenarios: list[Scenario] = []
 
-    async def run(self, scenario: Scenario, **_: Any) -> Outcome:
+    async def run(self, scenario: Scenario, **_: Any) -> RunResult:
         self.scenarios.append(scenario)
         # What is cut off at the end of the drain is a fault of the generator to its audit.
-        fate = Fate.OK if next(self._are_good) else Fate.UNFINISHED
-        rows = [row(scenario.first_number + place, 0.0, 0.1, fate) for place in range(3)]
+        outcome = Outcome.OK if next(self._are_good) else Outcome.UNFINISHED
+        rows = [row(scenario.first_number + place, 0.0, 0.1, outcome) for place in range(3)]
         plan = Plan(address="127.0.0.1:1", scenario=scenario, models=())
         use = BUSY if self._reason else USE
         share = Share(record(rows, use=use), self._reason, 1.0 if self._reason else None)
-        return outcome(plan, [share], datetime.now(UTC))
+        return run_result(plan, [share], datetime.now(UTC))
 
 
 async def run(audited_runs: AuditedRuns, *are_good: bool) -> Scripted:

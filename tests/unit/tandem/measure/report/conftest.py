@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, ModeResult
 from tandem.measure.results.crossover import Settings
 from tandem.measure.results.phases import Phase, Phases
@@ -81,10 +81,10 @@ def fill(folder: Path) -> None:
     """Write what a whole trade-off leaves."""
     services = usual()
 
-    async def run(name: str, scenario: Scenario) -> Outcome:
-        outcome = await services.run(name, scenario)
-        (folder / "runs" / f"{name}.json").write_text(outcome.document.model_dump_json())
-        return outcome
+    async def run(name: str, scenario: Scenario) -> RunResult:
+        run_result = await services.run(name, scenario)
+        (folder / "runs" / f"{name}.json").write_text(run_result.document.model_dump_json())
+        return run_result
 
     (folder / "runs").mkdir()
     made = a_comparison()

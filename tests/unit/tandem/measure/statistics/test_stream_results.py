@@ -5,7 +5,7 @@ import pytest
 
 from runtime.metrics import SECONDS_BUCKETS
 from tandem.measure.results.phases import PHASES
-from tandem.measure.results.record import Fate, Record, merged
+from tandem.measure.results.record import Outcome, Record, merged
 from tandem.measure.statistics.quantiles import histogram, summary
 from tandem.measure.statistics.stream_results import stream_results, window_seconds
 from tests.unit.tandem.measure.records import record, row
@@ -56,13 +56,13 @@ def test_latency_counts_from_the_intended_start_and_service_from_the_actual_one(
     assert stream.service.seconds.p50 == pytest.approx(0.3)
 
 
-def test_every_request_has_one_fate_and_only_the_good_ones_are_timed():
-    rows = [row(number, 1.0, 0.1 * (1 + number), fate) for number, fate in enumerate(Fate)]
+def test_every_request_has_one_outcome_and_only_the_good_ones_are_timed():
+    rows = [row(number, 1.0, 0.1 * (1 + number), outcome) for number, outcome in enumerate(Outcome)]
     rows.append(row(9, -0.5, 0.1))  # of the warm-up
     (stream,) = results(rows, num_dropped=[2], num_abandoned=[3])
-    fates = stream.fates.model_dump()
-    assert fates.pop("planned") == sum(fates.values()) == 10
-    assert fates == {
+    outcomes = stream.outcomes.model_dump()
+    assert outcomes.pop("planned") == sum(outcomes.values()) == 10
+    assert outcomes == {
         "ok": 1,
         "error": 1,
         "deadline": 1,
@@ -99,8 +99,8 @@ def test_goodput_is_of_all_that_were_planned_but_for_our_own_cancels():
         row(0, 0.0, 0.2, first_output=0.1),
         row(1, 1.0, 0.2, first_output=1.15),  # first output too late
         row(2, 2.0, 0.3, first_output=2.05),  # too late
-        row(3, 3.0, 0.1, Fate.ERROR),
-        row(4, 4.0, 0.1, Fate.CANCELLED),
+        row(3, 3.0, 0.1, Outcome.ERROR),
+        row(4, 4.0, 0.1, Outcome.CANCELLED),
     ]
     (stream,) = results(rows, workloads=(workload,), num_dropped=[1])
     assert stream.goodput is not None

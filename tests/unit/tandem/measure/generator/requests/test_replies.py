@@ -4,7 +4,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.requests.replies import images_by_number, tokens_by_number
-from tandem.measure.results.record import Fate, Record, Recorder, merged
+from tandem.measure.results.record import Outcome, Record, Recorder, merged
 from tests.unit.tandem.measure.records import USE, row
 
 
@@ -22,7 +22,7 @@ def drawn(number: int, value: int) -> list[tuple[int, bytes]]:
 def record(*rows: tuple[int, int, list[tuple[int, bytes]]]) -> Record:
     recorder = Recorder(2)
     for number, workload, replies in rows:
-        recorder.ended(row(number, 0.0, 0.1, Fate.OK, workload=workload), (), replies)
+        recorder.ended(row(number, 0.0, 0.1, Outcome.OK, workload=workload), (), replies)
     return recorder.record(USE)
 
 

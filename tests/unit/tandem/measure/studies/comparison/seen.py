@@ -12,7 +12,7 @@ from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.meters.energy import EnergyMeter
 from tandem.measure.results.comparison import Settings
 from tandem.measure.results.header import ServedModel
-from tandem.measure.results.record import NOT_TOLD, Ended, Fate, Record, Recorder, Use
+from tandem.measure.results.record import NOT_TOLD, Ended, Outcome, Record, Recorder, Use
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.rounds import Reply, Round
@@ -46,10 +46,10 @@ def record(seconds: Sequence[float], firsts: Sequence[float] | None = None, fail
     """Return requests that took so long, and `failed` ones that ended in UNAVAILABLE."""
     recorder = Recorder(1)
     for number, (took, first) in enumerate(zip(seconds, firsts or seconds, strict=True)):
-        recorder.ended(Ended(number, 0, Fate.OK, 0, 1, 1, 1, 1, NAN, True, 0.0, 0.0, first, took, NOT_TOLD), ())
+        recorder.ended(Ended(number, 0, Outcome.OK, 0, 1, 1, 1, 1, NAN, True, 0.0, 0.0, first, took, NOT_TOLD), ())
     for number in range(failed):
         recorder.error_texts[0, "UNAVAILABLE", "gone"] += 1
-        row = Ended(1000 + number, 0, Fate.ERROR, 14, 1, 0, 0, 0, NAN, True, 0.0, 0.0, NAN, 0.1, NOT_TOLD)
+        row = Ended(1000 + number, 0, Outcome.ERROR, 14, 1, 0, 0, 0, NAN, True, 0.0, 0.0, NAN, 0.1, NOT_TOLD)
         recorder.ended(row, ())
     return recorder.record(Use(0.0, 1.0, len(seconds)))
 

@@ -8,10 +8,10 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.run import outcome
+from tandem.measure.generator.run import run_result
 from tandem.measure.generator.schedule.orders import Orders
 from tandem.measure.generator.workers import Share
-from tandem.measure.results.record import Fate, Recorder, Use, merged
+from tandem.measure.results.record import Outcome, Recorder, Use, merged
 from tandem.measure.studies.comparison.loads import in_turn
 from tandem.measure.studies.comparison.rounds import Round, rounds_of
 from tests.unit.tandem.measure.records import row
@@ -28,20 +28,20 @@ REPLIES = {
 }
 
 
-def rounds(num_requests: int, fates: dict[int, Fate] | None = None) -> list[Round]:
+def rounds(num_requests: int, outcomes: dict[int, Outcome] | None = None) -> list[Round]:
     """Return the rounds of so many requests, each of which took its place in its round in seconds."""
     scenario = in_turn(MODES, 3, seed=1).model_copy(update={"first_number": FIRST})
     orders, recorder = Orders(scenario), Recorder(len(MODES))
     for place in range(num_requests):
-        order, fate = orders[place], (fates or {}).get(place, Fate.OK)
+        order, outcome = orders[place], (outcomes or {}).get(place, Outcome.OK)
         rpc = MODES[order.workload].workload.rpc
-        replies = [(order.number, REPLIES[rpc].SerializeToString())] if fate == Fate.OK else []
-        recorder.ended(row(order.number, float(place), 1.0 + place % 4, fate, workload=order.workload), (), replies)
-        if fate == Fate.ERROR:
+        replies = [(order.number, REPLIES[rpc].SerializeToString())] if outcome == Outcome.OK else []
+        recorder.ended(row(order.number, float(place), 1.0 + place % 4, outcome, workload=order.workload), (), replies)
+        if outcome == Outcome.ERROR:
             recorder.error_texts[order.workload, "UNAVAILABLE", f"gone at {place}"] += 1
     plan = Plan(address="127.0.0.1:1", scenario=scenario, models=())
     share = Share(recorder.record(Use(0.1, 1.0, num_requests)), "", None)
-    return rounds_of(outcome(plan, [share], datetime.now(UTC)), MODES, NUM_CLASSES)
+    return rounds_of(run_result(plan, [share], datetime.now(UTC)), MODES, NUM_CLASSES)
 
 
 def test_every_round_has_each_mode_once_with_its_image_and_its_time() -> None:
@@ -64,11 +64,11 @@ def test_labels_are_those_that_were_asked_for_each_as_often() -> None:
 
 def test_a_round_that_was_broken_off_is_left_out() -> None:
     assert len(rounds(10)) == 2
-    assert len(rounds(12, {11: Fate.UNFINISHED})) == 2
+    assert len(rounds(12, {11: Outcome.UNFINISHED})) == 2
 
 
 def test_a_failed_request_keeps_its_own_error() -> None:
-    first, second, third = rounds(12, {5: Fate.ERROR})
+    first, second, third = rounds(12, {5: Outcome.ERROR})
     assert (first.is_complete, second.is_complete, third.is_complete) == (True, False, True)
     (failed,) = (reply for reply in second.replies.values() if not reply.is_good)
     assert failed.image is None

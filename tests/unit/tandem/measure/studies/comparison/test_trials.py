@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.run import Outcome, outcome
+from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.cpu import CpuReading
 from tandem.measure.studies.comparison.loads import steady
@@ -19,10 +19,10 @@ from tests.unit.tandem.measure.studies.comparison.seen import MODES
 MODE = MODES["parallel unary"]
 
 
-def stayed(before: Reading, after: Reading) -> Outcome:
+def stayed(before: Reading, after: Reading) -> RunResult:
     plan = Plan(address="127.0.0.1:1", scenario=steady(MODE, 2, 0.5, seed=1), models=())
     rows = [row(0, 0.25, 0.5), row(1, 0.5, 0.75)]
-    made = outcome(plan, [Share(record(rows), "", None, cpu_seconds=0.125)], datetime.now(UTC))
+    made = run_result(plan, [Share(record(rows), "", None, cpu_seconds=0.125)], datetime.now(UTC))
     return replace(made, readings=(before, after))
 
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.generator.audit import audit, summed, what_is_wrong
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.crossover import Crossover, Settings
 from tandem.measure.results.header import Machine, ServedModel
 from tandem.measure.results.load import Document, Window
-from tandem.measure.results.record import TOLD, Ended, Fate, Record, Recorder, Use
+from tandem.measure.results.record import TOLD, Ended, Outcome, Record, Recorder, Use
 from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tandem.measure.statistics.queueing import simulate
 from tandem.measure.statistics.stream_results import stream_results
@@ -76,7 +76,7 @@ class Imagined:
         steps = LENGTH if workload.paradigm == "sequential" else 1
         return self._t0(in_flight) + steps * self._units[workload.paradigm](in_flight)
 
-    async def run(self, name: str, scenario: Scenario) -> Outcome:
+    async def run(self, name: str, scenario: Scenario) -> RunResult:
         self.names.append(name)
         await asyncio.sleep(0)
         recorder = Recorder(1)
@@ -85,7 +85,7 @@ class Imagined:
         lives = self._closed(scenario) if is_closed else self._open(scenario)
         for number, ((sent, ended), batch) in enumerate(zip(lives, in_flight_of(lives), strict=True)):
             recorder.ended(self._row(workload, number, sent, ended, float(batch)), ())
-        return self._outcome(scenario, recorder.record(Use(0.1, scenario.duration_seconds or 1.0, 100)))
+        return self._run_result(scenario, recorder.record(Use(0.1, scenario.duration_seconds or 1.0, 100)))
 
     def _closed(self, scenario: Scenario) -> list[tuple[float, float]]:
         """Return (sent, ended) of callers, each of which asks again when it has its answer."""
@@ -121,9 +121,9 @@ class Imagined:
         decode, compute = ((length - 1) * unit, 0.0) if is_sequential else (0.0, unit)
         told = told_of(decode=decode, compute=compute, backend_total=decode + compute, batch_size=batch)
         num_outputs = length if is_sequential else 1
-        return Ended(number, 0, Fate.OK, 0, 1, num_outputs, 1, 1, float("nan"), True, sent, sent, ended, ended, told)
+        return Ended(number, 0, Outcome.OK, 0, 1, num_outputs, 1, 1, float("nan"), True, sent, sent, ended, ended, told)
 
-    def _outcome(self, scenario: Scenario, record: Record) -> Outcome:
+    def _run_result(self, scenario: Scenario, record: Record) -> RunResult:
         workloads = tuple(workload.model_copy(update={"model": name_of(workload)}) for workload in scenario.workloads)
         scenario = scenario.model_copy(update={"workloads": workloads})
         seconds = scenario.duration_seconds or 1.0
@@ -144,7 +144,7 @@ class Imagined:
             streams=streams,
             audit=own,
         )
-        return Outcome(document, record)
+        return RunResult(document, record)
 
 
 def usual() -> Imagined:
