@@ -17,7 +17,7 @@ from tandem.measure.generator.requests.feeder import Feeder
 from tandem.measure.generator.requests.lines import Lines
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.generator.schedule.callers import budget, presence
-from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Sender
 from tandem.measure.results.record import Record
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
@@ -41,7 +41,7 @@ class Driver:
         self._sender = sender
         self._lines = lines
         self._number = number
-        self._orders = Orders(scenario)
+        self._sequence = RequestSequence(scenario)
         self._schedule = intended_seconds(scenario, scenario.load) if isinstance(scenario.load, OpenLoop) else None
         self._share: NDArray[np.int64] = np.arange(number, self.num_planned or 0, scenario.num_processes)
         self._zero = 0.0
@@ -91,7 +91,7 @@ class Driver:
         numbers = None if self._schedule is None else self._share
         callers = 0 if isinstance(self._scenario.load, OpenLoop) else self._scenario.load.most
         step = self._scenario.num_processes
-        return Feeder(self._orders.__getitem__, self._lines.makers, numbers, times, self._number, step, callers)
+        return Feeder(self._sequence.__getitem__, self._lines.makers, numbers, times, self._number, step, callers)
 
     def _load(self) -> Load:
         scenario, load = self._scenario, self._scenario.load
@@ -134,5 +134,5 @@ class Driver:
 
     def _count(self, counts: NDArray[np.int64], numbers: NDArray[np.int64], times: NDArray[np.float64]) -> None:
         """Add the requests that belong to the measurement to counts by workload."""
-        workloads = self._orders.workloads(numbers[times >= 0.0])
+        workloads = self._sequence.workloads(numbers[times >= 0.0])
         counts += np.bincount(workloads, minlength=len(counts))

@@ -45,10 +45,10 @@ Call* call_of(nghttp2_session* session, int32_t stream) {
 ssize_t upload(nghttp2_session* session, int32_t stream, uint8_t* to, size_t room, uint32_t* flags, nghttp2_data_source*, void*) {
     Call* call = call_of(session, stream);
     if (call == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // it has ended meanwhile
-    const size_t size = std::min(room, size_t(call->order.size) - call->uploaded);
+    const size_t size = std::min(room, size_t(call->spec.size) - call->uploaded);
     memcpy(to, call->message() + call->uploaded, size);
     call->uploaded += size;
-    if (call->uploaded == size_t(call->order.size)) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (call->uploaded == size_t(call->spec.size)) *flags |= NGHTTP2_DATA_FLAG_EOF;
     return ssize_t(size);
 }
 
@@ -116,14 +116,14 @@ Call& Sender::new_call() {
 // Send the request at the head of the queue; the caller of this takes it from there.
 void Sender::send(int caller, double intended) {
     Call& call = new_call();
-    call.order = front();
-    call.order.intended = intended;
+    call.spec = front();
+    call.spec.intended = intended;
     call.block = queue_.front().bytes;
-    call.route = &routes[size_t(call.order.route)];
+    call.route = &routes[size_t(call.spec.route)];
     call.caller = caller;
     call.sent = now();
     call.deadline_at = call.sent + call.route->deadline_seconds;
-    call.cancel_at = call.sent + call.order.cancel_after;
+    call.cancel_at = call.sent + call.spec.cancel_after;
     if (const double at = std::min(call.deadline_at, call.cancel_at); at < INFINITY) timers_.insert({at, &call});
     add(progress.num_sent, 1);
     add(progress.outstanding, 1);
@@ -191,9 +191,9 @@ bool Sender::end_message(Call& call) {
     const double num_outputs = call.outputs() - call.outputs_before;
     if (num_outputs > 0 && isnan(call.first_output)) call.first_output = received_at_;
     if (call.route->is_streamed)
-        messages.add({call.order.number, received_at_, int32_t(call.message_size), int32_t(num_outputs)});
+        messages.add({call.spec.number, received_at_, int32_t(call.message_size), int32_t(num_outputs)});
     for (const auto& [column, bytes] : call.reader.captured_fields) {
-        kept.add({call.order.number, int64_t(kept_bytes.size()), int64_t(bytes.size()), call.num_messages - 1, column});
+        kept.add({call.spec.number, int64_t(kept_bytes.size()), int64_t(bytes.size()), call.num_messages - 1, column});
         kept_bytes.add(bytes.data(), bytes.size());
     }
     call.reader.captured_fields.clear();

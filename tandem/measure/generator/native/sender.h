@@ -33,7 +33,7 @@ struct Caller {
 
 struct Block {
     std::shared_ptr<const std::string> bytes;
-    std::vector<Order> orders;
+    std::vector<RequestSpec> specs;
     size_t next = 0;
 };
 
@@ -84,8 +84,8 @@ private:
 
     // load.cpp
     void take_inbox();
-    bool has_order() const { return !queue_.empty(); }
-    const Order& front() const { return queue_.front().orders[queue_.front().next]; }
+    bool has_request() const { return !queue_.empty(); }
+    const RequestSpec& front() const { return queue_.front().specs[queue_.front().next]; }
     void pop();
     void send_due();
     void ask_again();
@@ -94,7 +94,7 @@ private:
     void advance();
     void end_load();
     void count_rest();
-    void give_up(const Order& order, std::vector<int64_t>& counts);
+    void give_up(const RequestSpec& spec, std::vector<int64_t>& counts);
 
     // answers.cpp
     static nghttp2_session_callbacks* callbacks();

@@ -17,7 +17,7 @@ from tandem.measure.generator.requests.feeder import MessageOf
 from tandem.measure.generator.requests.messages import request_maker
 from tandem.measure.generator.requests.reading import READINGS, MessagesAlone, Reading
 from tandem.measure.generator.requests.served import model_of
-from tandem.measure.generator.schedule.orders import Order
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
 from tandem.measure.generator.sending.sender import Route
 from tandem.measure.results.header import ServedModel
@@ -97,8 +97,8 @@ def _maker(workload: Workload, models: Sequence[ServedModel]) -> MessageOf:
 
 def in_turn(messages: Sequence[bytes]) -> MessageOf:
     """Return what sends these messages one after another, and again."""
-    return lambda order: messages[order.number % len(messages)]
+    return lambda spec: messages[spec.number % len(messages)]
 
 
-def _serialised(make: Callable[[Order], Any]) -> MessageOf:
-    return lambda order: make(order).SerializeToString()
+def _serialised(make: Callable[[RequestSpec], Any]) -> MessageOf:
+    return lambda spec: make(spec).SerializeToString()

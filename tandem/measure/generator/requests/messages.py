@@ -1,4 +1,4 @@
-"""From an order to a request message. Knows no clock and no connection."""
+"""From a request spec to a request message. Knows no clock and no connection."""
 
 import itertools
 from collections.abc import Callable
@@ -8,24 +8,24 @@ import numpy as np
 
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
-from tandem.measure.generator.schedule.orders import Order
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Workload
 
 _POOL_TOKENS = 65_536
 
 
-RequestOf = Callable[[Order], Any]
+RequestOf = Callable[[RequestSpec], Any]
 
 
 def request_maker(workload: Workload, model: ServedModel) -> RequestOf:
-    """Return what makes the request message of an order."""
+    """Return what makes the request message of a request spec."""
     if workload.kind == "images":
         return _images_maker(workload, model)
     make = _text_maker(workload, model) if workload.kind == "text" else _picture_maker(workload, model)
     if workload.delivery == "streamed":
         return make
-    return lambda order: ar_pb2.CompleteRequest(generate=make(order))
+    return lambda spec: ar_pb2.CompleteRequest(generate=make(spec))
 
 
 def _text_maker(workload: Workload, model: ServedModel) -> RequestOf:
@@ -34,14 +34,14 @@ def _text_maker(workload: Workload, model: ServedModel) -> RequestOf:
     vocab_size = max(1, model.vocab_size or 1)
     pool = np.random.default_rng(0).integers(0, vocab_size, _POOL_TOKENS).tolist()
 
-    def make(order: Order) -> ar_pb2.GenerateRequest:
-        begin = int(order.place * _POOL_TOKENS)
-        ids = pool[begin : begin + order.prompt_tokens]
-        if len(ids) < order.prompt_tokens:
-            ids = list(itertools.islice(itertools.cycle(pool), begin, begin + order.prompt_tokens))
-        ids[0] = order.seed % vocab_size
+    def make(spec: RequestSpec) -> ar_pb2.GenerateRequest:
+        begin = int(spec.place * _POOL_TOKENS)
+        ids = pool[begin : begin + spec.prompt_tokens]
+        if len(ids) < spec.prompt_tokens:
+            ids = list(itertools.islice(itertools.cycle(pool), begin, begin + spec.prompt_tokens))
+        ids[0] = spec.seed % vocab_size
         sampling = ar_pb2.SamplingParams(
-            max_tokens=order.length, seed=order.seed, ignore_eos=True, temperature=workload.temperature
+            max_tokens=spec.length, seed=spec.seed, ignore_eos=True, temperature=workload.temperature
         )
         return ar_pb2.GenerateRequest(model=workload.model, tokens=ar_pb2.TokenPrompt(ids=ids), sampling=sampling)
 
@@ -49,23 +49,23 @@ def _text_maker(workload: Workload, model: ServedModel) -> RequestOf:
 
 
 def _picture_maker(workload: Workload, model: ServedModel) -> RequestOf:
-    def make(order: Order) -> ar_pb2.GenerateRequest:
-        label = int(order.place * max(1, model.num_classes))
-        sampling = ar_pb2.SamplingParams(seed=order.seed)
+    def make(spec: RequestSpec) -> ar_pb2.GenerateRequest:
+        label = int(spec.place * max(1, model.num_classes))
+        sampling = ar_pb2.SamplingParams(seed=spec.seed)
         return ar_pb2.GenerateRequest(model=workload.model, class_label=label, sampling=sampling)
 
     return make
 
 
 def _images_maker(workload: Workload, model: ServedModel) -> RequestOf:
-    def make(order: Order) -> gan_pb2.SampleRequest:
+    def make(spec: RequestSpec) -> gan_pb2.SampleRequest:
         # Without classes there are no labels to ask for.
-        labels = [int(order.place * model.num_classes)] if model.num_classes else []
-        return gan_pb2.SampleRequest(model=workload.model, count=order.length, labels=labels, seed=order.seed)
+        labels = [int(spec.place * model.num_classes)] if model.num_classes else []
+        return gan_pb2.SampleRequest(model=workload.model, count=spec.length, labels=labels, seed=spec.seed)
 
     if workload.delivery == "unary":
         return make
-    return lambda order: gan_pb2.SampleStreamRequest(sample=make(order))
+    return lambda spec: gan_pb2.SampleStreamRequest(sample=make(spec))
 
 
 REPLIES: dict[str, Any] = {

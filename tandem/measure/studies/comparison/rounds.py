@@ -13,7 +13,7 @@ import numpy as np
 
 from tandem.measure.generator.requests.replies import Pixels, images_by_number
 from tandem.measure.generator.run import RunResult
-from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, Outcome, Record
 from tandem.measure.studies.comparison.modes import Mode
 
@@ -58,14 +58,14 @@ def rounds_of(run_result: RunResult, modes: Sequence[Mode], num_classes: int) ->
     """Return the rounds of a load whose workloads are these modes, in turn; one that was broken off is left out."""
     record, scenario = run_result.record, run_result.document.scenario
     images = images_by_number(record, [mode.workload.rpc for mode in modes])
-    orders, texts = Orders(scenario), Counter(record.error_texts)
+    sequence, texts = RequestSequence(scenario), Counter(record.error_texts)
     found: dict[int, dict[str, Reply]] = defaultdict(dict)
     for row in record.requests[record.requests["outcome"] != Outcome.UNFINISHED]:
         number, mode = int(row["number"]), modes[int(row["workload"])]
         reply = Reply(_of_one(record, row, texts), images.get(number), mode.is_foreign)
         found[number // len(modes)][mode.name] = reply
     return [
-        Round(int(orders[place * len(modes) - scenario.first_number].place * num_classes), replies)
+        Round(int(sequence[place * len(modes) - scenario.first_number].place * num_classes), replies)
         for place, replies in sorted(found.items())
         if len(replies) == len(modes)
     ]

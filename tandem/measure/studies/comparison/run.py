@@ -17,7 +17,7 @@ from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import BROKEN_OFF, Generator
 from tandem.measure.generator.requests.replies import images_by_number
 from tandem.measure.generator.run import RunResult
-from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.results.comparison import Settings
 from tandem.measure.results.record import Outcome
 from tandem.measure.statistics.interleaving import turns
@@ -200,9 +200,9 @@ class _Work:
         if mode.is_control or mode.is_foreign:
             return
         scenario = run_result.document.scenario
-        orders = Orders(scenario)
+        sequence = RequestSequence(scenario)
         for number, image in images_by_number(run_result.record, [mode.workload.rpc]).items():
-            label = int(orders[number - scenario.first_number].place * self._num_classes)
+            label = int(sequence[number - scenario.first_number].place * self._num_classes)
             self._findings.albums[mode.paradigm].add(label, image)
 
     def _check(self, run_result: RunResult) -> None:

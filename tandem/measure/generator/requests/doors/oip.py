@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from tandem.measure.generator.requests.doors.reading import INTERNAL, OK, UNKNOWN, DoorReading, Told, failed
 from tandem.measure.generator.requests.doors.words import Words
-from tandem.measure.generator.schedule.orders import Order
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.results.record import CODE_NAMES
 from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
@@ -24,25 +24,25 @@ _SIZE = struct.Struct("<I")
 _CODES = {name: number for number, name in CODE_NAMES.items()}
 
 
-def request_maker(workload: Workload) -> Callable[[Order], bytes]:
-    """Return what makes the serialised request of an order."""
+def request_maker(workload: Workload) -> Callable[[RequestSpec], bytes]:
+    """Return what makes the serialised request of a request spec."""
     fill = _text_filler(workload) if workload.kind == "text" else _image_filler(workload)
 
-    def make(order: Order) -> bytes:
-        request = ModelInferRequest(model_name=workload.model, id=str(order.number))
-        fill(request, order)
+    def make(spec: RequestSpec) -> bytes:
+        request = ModelInferRequest(model_name=workload.model, id=str(spec.number))
+        fill(request, spec)
         return request.SerializeToString()
 
     return make
 
 
-def _text_filler(workload: Workload) -> Callable[[ModelInferRequest, Order], None]:
+def _text_filler(workload: Workload) -> Callable[[ModelInferRequest, RequestSpec], None]:
     words = Words()
     shared = {"ignore_eos": True} | ({} if workload.temperature is None else {"temperature": workload.temperature})
 
-    def fill(request: ModelInferRequest, order: Order) -> None:
-        sampling = {**shared, "max_tokens": order.length, "seed": order.seed % 2**31}
-        _add(request, "text_input", "BYTES", [1], _bytes(words.text(order).encode()))
+    def fill(request: ModelInferRequest, spec: RequestSpec) -> None:
+        sampling = {**shared, "max_tokens": spec.length, "seed": spec.seed % 2**31}
+        _add(request, "text_input", "BYTES", [1], _bytes(words.text(spec).encode()))
         _add(request, "sampling_parameters", "BYTES", [1], _bytes(json.dumps(sampling).encode()))
         _add(request, "stream", "BOOL", [1], bytes([workload.delivery == "streamed"]))
         _add(request, "exclude_input_in_output", "BOOL", [1], b"\1")
@@ -51,15 +51,15 @@ def _text_filler(workload: Workload) -> Callable[[ModelInferRequest, Order], Non
     return fill
 
 
-def _image_filler(workload: Workload) -> Callable[[ModelInferRequest, Order], None]:
+def _image_filler(workload: Workload) -> Callable[[ModelInferRequest, RequestSpec], None]:
     num_classes = _USUAL_CLASSES if workload.num_classes is None else workload.num_classes
     is_batch = workload.kind == "images"
 
-    def fill(request: ModelInferRequest, order: Order) -> None:
-        count = order.length if is_batch else 1
-        _add(request, "seed", "UINT64", [1, 1] if is_batch else [1], struct.pack("<Q", order.seed))
+    def fill(request: ModelInferRequest, spec: RequestSpec) -> None:
+        count = spec.length if is_batch else 1
+        _add(request, "seed", "UINT64", [1, 1] if is_batch else [1], struct.pack("<Q", spec.seed))
         if num_classes:
-            label = struct.pack("<i", int(order.place * num_classes))
+            label = struct.pack("<i", int(spec.place * num_classes))
             _add(request, "label", "INT32", [count, 1] if is_batch else [1], label * count)
 
     return fill

@@ -8,7 +8,7 @@ from typing import Any
 
 from tandem.measure.generator.requests.doors.reading import INTERNAL, OK, UNAVAILABLE, DoorReading, Told, failed, spread
 from tandem.measure.generator.requests.doors.words import Words
-from tandem.measure.generator.schedule.orders import Order
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.http.statuses import code_of_http
 from tandem.measure.scenario import Workload
 
@@ -17,13 +17,13 @@ _USUAL_CLASSES = 10
 _CODES = {"rate_limit_exceeded": 8, "deadline_exceeded": 4, "request_cancelled": 1, "service_unavailable": UNAVAILABLE}
 
 
-def body_maker(workload: Workload) -> Callable[[Order], bytes]:
-    """Return what makes the JSON body of an order."""
+def body_maker(workload: Workload) -> Callable[[RequestSpec], bytes]:
+    """Return what makes the JSON body of a request spec."""
     make = _text_body(workload) if workload.kind == "text" else _image_body(workload)
-    return lambda order: json.dumps(make(order)).encode()
+    return lambda spec: json.dumps(make(spec)).encode()
 
 
-def _text_body(workload: Workload) -> Callable[[Order], dict[str, Any]]:
+def _text_body(workload: Workload) -> Callable[[RequestSpec], dict[str, Any]]:
     words, is_chat = Words(), workload.door == "openai-chat"
     shared: dict[str, Any] = {"model": workload.model, "ignore_eos": True}
     if workload.temperature is not None:
@@ -31,22 +31,22 @@ def _text_body(workload: Workload) -> Callable[[Order], dict[str, Any]]:
     if workload.delivery == "streamed":
         shared |= {"stream": True, "stream_options": {"include_usage": True}}
 
-    def make(order: Order) -> dict[str, Any]:
-        text = words.text(order)
+    def make(spec: RequestSpec) -> dict[str, Any]:
+        text = words.text(spec)
         prompt = {"messages": [{"role": "user", "content": text}]} if is_chat else {"prompt": text}
         # Seeds of OpenAI's API are 64 bits wide; some servers take 32.
-        return {**shared, **prompt, "max_tokens": order.length, "seed": order.seed % 2**31}
+        return {**shared, **prompt, "max_tokens": spec.length, "seed": spec.seed % 2**31}
 
     return make
 
 
-def _image_body(workload: Workload) -> Callable[[Order], dict[str, Any]]:
+def _image_body(workload: Workload) -> Callable[[RequestSpec], dict[str, Any]]:
     num_classes = _USUAL_CLASSES if workload.num_classes is None else workload.num_classes
 
-    def make(order: Order) -> dict[str, Any]:
-        prompt = str(int(order.place * num_classes)) if num_classes else ""
-        count = order.length if workload.kind == "images" else 1
-        return {"model": workload.model, "prompt": prompt, "n": count, "seed": order.seed}
+    def make(spec: RequestSpec) -> dict[str, Any]:
+        prompt = str(int(spec.place * num_classes)) if num_classes else ""
+        count = spec.length if workload.kind == "images" else 1
+        return {"model": workload.model, "prompt": prompt, "n": count, "seed": spec.seed}
 
     return make
 

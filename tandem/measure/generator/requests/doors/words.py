@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from tandem.measure.generator.schedule.orders import Order
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 
 _POOL_WORDS = 4096
 # Each is one token, with its space, in the vocabularies of GPT-2, Llama, Qwen and SmolLM.
@@ -28,8 +28,8 @@ class Words:
         words = _WORDS.split()
         self._pool = [words[place] for place in np.random.default_rng(0).integers(0, len(words), _POOL_WORDS)]
 
-    def text(self, order: Order) -> str:
-        """Return a text of as many words as `order.prompt_tokens`, the first of which is a number."""
-        begin = int(order.place * _POOL_WORDS)
-        words = itertools.islice(itertools.cycle(self._pool), begin, begin + order.prompt_tokens - 1)
-        return " ".join((str(order.seed % 10_000), *words))
+    def text(self, spec: RequestSpec) -> str:
+        """Return a text of as many words as `spec.prompt_tokens`, the first of which is a number."""
+        begin = int(spec.place * _POOL_WORDS)
+        words = itertools.islice(itertools.cycle(self._pool), begin, begin + spec.prompt_tokens - 1)
+        return " ".join((str(spec.seed % 10_000), *words))

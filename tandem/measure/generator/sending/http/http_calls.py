@@ -44,21 +44,21 @@ class HttpCalls(Calls):
         self._pool.close()
 
     def begin(
-        self, route: Route, walk: FieldWalk, order: Any, message: bytes, intended: float, zero: float
+        self, route: Route, walk: FieldWalk, spec: Any, message: bytes, intended: float, zero: float
     ) -> PythonCall:
         head = self._heads.get(route.path) or self._endpoint.head(route.path, self._credentials)
         self._heads[route.path] = head
         request = b"%b%d\r\n\r\n%b" % (head, len(message), message)
-        return HttpCall(self._pool, request, route, walk, order, intended, zero)
+        return HttpCall(self._pool, request, route, walk, spec, intended, zero)
 
 
 class HttpCall(PythonCall):
     """One exchange. A connection that was idle and turns out to be closed is replaced once, as all clients do."""
 
     def __init__(
-        self, pool: Pool, request: bytes, route: Route, walk: FieldWalk, order: Any, intended: float, zero: float
+        self, pool: Pool, request: bytes, route: Route, walk: FieldWalk, spec: Any, intended: float, zero: float
     ) -> None:
-        super().__init__(route, walk, order, intended, zero)
+        super().__init__(route, walk, spec, intended, zero)
         self._pool, self._request = pool, request
         self._work = asyncio.create_task(self._converse())
 

@@ -15,7 +15,7 @@ import pytest
 from tandem.measure.generator.generator import run_once
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.arrivals import intended_seconds
-from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.results.load import StreamResult
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tests.integration.tandem.measure.generator.known_delays import is_slow
@@ -64,8 +64,8 @@ async def test_a_fixed_delay(known_delays: Start) -> None:
 
 async def test_a_bimodal_delay(known_delays: Start) -> None:
     scenario = open_scenario(200, 1000)
-    orders = Orders(scenario)
-    known = [1.0 if is_slow(orders[number].seed, 0.05) else 0.5 for number in range(1000)]
+    sequence = RequestSequence(scenario)
+    known = [1.0 if is_slow(sequence[number].seed, 0.05) else 0.5 for number in range(1000)]
     assert 20 < known.count(1.0) < 100
     run_result = await undisturbed(known_delays, {"bimodal": [0.5, 1.0, 0.05]}, scenario)
     stream = run_result.document.streams[0]
@@ -103,7 +103,7 @@ async def test_a_stall_has_its_weight_in_the_tail(known_delays: Start) -> None:
         free_at = arrivals[begin] + stall if number >= begin else 0.0
         answered_at = max(arrival + delay, free_at + delay, answered_at + spacing)
         known[number] = answered_at - arrival
-    seed = Orders(scenario)[begin].seed
+    seed = RequestSequence(scenario)[begin].seed
     run_result = await undisturbed(known_delays, {"stall": [delay, seed, stall, spacing]}, scenario)
     stream = run_result.document.streams[0]
     assert_as_known(stream, {name: seconds for name, seconds in exact(known).items() if name != "p50"})
@@ -116,7 +116,7 @@ async def test_a_stall_has_its_weight_in_the_tail(known_delays: Start) -> None:
 async def test_a_closed_loop_omits_most_of_a_stall(known_delays: Start) -> None:
     """What an open loop is for: here only those few that were under way saw it."""
     scenario = Scenario(workloads=(IMAGES,), load=ClosedLoop(concurrency=4), num_requests=100, warm_up_seconds=0.0)
-    seed = Orders(scenario)[50].seed
+    seed = RequestSequence(scenario)[50].seed
     run_result = await run_once(known_delays({"stall": [0.02, seed, 1.0, 0.0]}).address, scenario)
     rows = run_result.record.requests
     assert np.sum(rows["ended"] - rows["intended"] > 0.5) <= 4

@@ -9,7 +9,7 @@ from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import run_result
-from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.generator.workers import Share
 from tandem.measure.results.record import Outcome, Recorder, Use, merged
 from tandem.measure.studies.comparison.loads import in_turn
@@ -31,14 +31,14 @@ REPLIES = {
 def rounds(num_requests: int, outcomes: dict[int, Outcome] | None = None) -> list[Round]:
     """Return the rounds of so many requests, each of which took its place in its round in seconds."""
     scenario = in_turn(MODES, 3, seed=1).model_copy(update={"first_number": FIRST})
-    orders, recorder = Orders(scenario), Recorder(len(MODES))
+    sequence, recorder = RequestSequence(scenario), Recorder(len(MODES))
     for place in range(num_requests):
-        order, outcome = orders[place], (outcomes or {}).get(place, Outcome.OK)
-        rpc = MODES[order.workload].workload.rpc
-        replies = [(order.number, REPLIES[rpc].SerializeToString())] if outcome == Outcome.OK else []
-        recorder.ended(row(order.number, float(place), 1.0 + place % 4, outcome, workload=order.workload), (), replies)
+        spec, outcome = sequence[place], (outcomes or {}).get(place, Outcome.OK)
+        rpc = MODES[spec.workload].workload.rpc
+        replies = [(spec.number, REPLIES[rpc].SerializeToString())] if outcome == Outcome.OK else []
+        recorder.ended(row(spec.number, float(place), 1.0 + place % 4, outcome, workload=spec.workload), (), replies)
         if outcome == Outcome.ERROR:
-            recorder.error_texts[order.workload, "UNAVAILABLE", f"gone at {place}"] += 1
+            recorder.error_texts[spec.workload, "UNAVAILABLE", f"gone at {place}"] += 1
     plan = Plan(address="127.0.0.1:1", scenario=scenario, models=())
     share = Share(recorder.record(Use(0.1, 1.0, num_requests)), "", None)
     return rounds_of(run_result(plan, [share], datetime.now(UTC)), MODES, NUM_CLASSES)

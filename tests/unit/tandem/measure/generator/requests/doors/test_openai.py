@@ -8,10 +8,10 @@ import math
 import pytest
 
 from tandem.measure.generator.requests.doors.openai import DONE, ImageReading, TextReading, body_maker
-from tandem.measure.generator.schedule.orders import Order
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.scenario import Workload
 
-ORDER = Order(number=3, workload=0, length=5, prompt_tokens=4, place=0.55, seed=2**40 + 7, cancel_after_seconds=None)
+REQUEST_SPEC = RequestSpec(number=3, workload=0, length=5, prompt_tokens=4, place=0.55, seed=2**40 + 7, cancel_after_seconds=None)
 
 
 def workload(**values: object) -> Workload:
@@ -23,7 +23,7 @@ def event(**values: object) -> bytes:
 
 
 def test_a_completion_asks_for_usage_and_the_whole_length() -> None:
-    body = json.loads(body_maker(workload(temperature=0))(ORDER))
+    body = json.loads(body_maker(workload(temperature=0))(REQUEST_SPEC))
     assert len(body.pop("prompt").split()) == 4
     assert body == {
         "model": "m",
@@ -37,17 +37,17 @@ def test_a_completion_asks_for_usage_and_the_whole_length() -> None:
 
 
 def test_a_chat_is_one_message_and_a_whole_answer_has_no_options_of_a_stream() -> None:
-    body = json.loads(body_maker(workload(door="openai-chat", delivery="unary"))(ORDER))
+    body = json.loads(body_maker(workload(door="openai-chat", delivery="unary"))(REQUEST_SPEC))
     [message] = body["messages"]
     assert (message["role"], len(message["content"].split())) == ("user", 4)
     assert not {"stream", "stream_options", "prompt", "temperature"} & body.keys()
 
 
 def test_images_are_asked_for_by_the_number_of_a_class() -> None:
-    body = json.loads(body_maker(workload(kind="images", delivery="unary", num_classes=4))(ORDER))
+    body = json.loads(body_maker(workload(kind="images", delivery="unary", num_classes=4))(REQUEST_SPEC))
     assert body == {"model": "m", "prompt": "2", "n": 5, "seed": 2**40 + 7}
     picture = workload(kind="picture", delivery="unary", num_classes=0)
-    assert json.loads(body_maker(picture)(ORDER)) == {"model": "m", "prompt": "", "n": 1, "seed": 2**40 + 7}
+    assert json.loads(body_maker(picture)(REQUEST_SPEC)) == {"model": "m", "prompt": "", "n": 1, "seed": 2**40 + 7}
 
 
 def test_tokens_are_spread_over_the_events_that_carry_text() -> None:

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.lengths import Lengths
 from tests.unit.tandem.measure.scenarios import IMAGES, TEXT, open_scenario
 
@@ -14,7 +14,7 @@ def changed(workload, **settings):
 
 def test_a_request_is_the_same_whoever_asks_for_it_and_when():
     scenario = open_scenario(workloads=(IMAGES, TEXT), num_processes=2)
-    forwards, backwards = Orders(scenario), Orders(scenario)
+    forwards, backwards = RequestSequence(scenario), RequestSequence(scenario)
     numbers = [5, 63, 64, 70_000]
     assert [forwards[n] for n in numbers] == [backwards[n] for n in reversed(numbers)][::-1]
 
@@ -22,24 +22,24 @@ def test_a_request_is_the_same_whoever_asks_for_it_and_when():
 def test_workloads_share_by_weight_and_can_be_told_without_the_rest():
     scenario = open_scenario(workloads=(changed(IMAGES, weight=3.0), changed(TEXT, weight=1.0)))
     numbers = np.arange(1, 8001, 3)
-    workloads = Orders(scenario).workloads(numbers)
+    workloads = RequestSequence(scenario).workloads(numbers)
     assert np.mean(workloads == 0) == pytest.approx(0.75, abs=0.03)
-    one_by_one = Orders(scenario)
+    one_by_one = RequestSequence(scenario)
     assert workloads.tolist() == [one_by_one[int(number)].workload for number in numbers]
 
 
 def test_cancels_hit_their_share_within_their_range():
     workload = changed(IMAGES, cancel_share=0.25, cancel_after_seconds=(0.5, 2.0))
-    orders = Orders(open_scenario(workloads=(workload,)))
-    cancels = [after for number in range(4096) if (after := orders[number].cancel_after_seconds) is not None]
+    sequence = RequestSequence(open_scenario(workloads=(workload,)))
+    cancels = [after for number in range(4096) if (after := sequence[number].cancel_after_seconds) is not None]
     assert len(cancels) / 4096 == pytest.approx(0.25, abs=0.03)
     assert 0.5 <= min(cancels) < 0.6
     assert 1.9 < max(cancels) <= 2.0
 
 
 def test_seeds_differ():
-    orders = Orders(open_scenario())
-    assert len({orders[number].seed for number in range(3000)}) == 3000
+    sequence = RequestSequence(open_scenario())
+    assert len({sequence[number].seed for number in range(3000)}) == 3000
 
 
 @pytest.mark.parametrize(
@@ -66,23 +66,23 @@ def test_lengths_that_make_no_sense_are_refused_with_what_is_accepted(text):
 
 def in_turn(num_workloads, **settings):
     workloads = tuple(changed(IMAGES, label=str(number)) for number in range(num_workloads))
-    return Orders(open_scenario(workloads=workloads, workloads_in_turn=True, **settings))
+    return RequestSequence(open_scenario(workloads=workloads, workloads_in_turn=True, **settings))
 
 
 @pytest.mark.parametrize("num_workloads", [1, 4, 6])
 def test_workloads_in_turn_have_each_workload_once_a_round_for_one_place(num_workloads):
-    orders = in_turn(num_workloads, num_places=10)
-    rounds = [[orders[place * num_workloads + i] for i in range(num_workloads)] for place in range(50)]
-    assert all(sorted(order.workload for order in each) == list(range(num_workloads)) for each in rounds)
-    assert all(len({order.place for order in each}) == 1 for each in rounds)
+    sequence = in_turn(num_workloads, num_places=10)
+    rounds = [[sequence[place * num_workloads + i] for i in range(num_workloads)] for place in range(50)]
+    assert all(sorted(spec.workload for spec in each) == list(range(num_workloads)) for each in rounds)
+    assert all(len({spec.place for spec in each}) == 1 for each in rounds)
     places = [each[0].place for each in rounds]
     assert all(len(set(places[begin : begin + 10])) == 10 for begin in range(0, 50, 10))
 
 
 def test_a_square_of_rounds_is_balanced():
-    orders = in_turn(4)
+    sequence = in_turn(4)
     for square in range(30):
-        rounds = [[orders[(square * 4 + place) * 4 + i].workload for i in range(4)] for place in range(4)]
+        rounds = [[sequence[(square * 4 + place) * 4 + i].workload for i in range(4)] for place in range(4)]
         assert all(len({each[place] for each in rounds}) == 4 for place in range(4))
         assert len({pair for each in rounds for pair in itertools.pairwise(each)}) == 12
 
@@ -90,14 +90,14 @@ def test_a_square_of_rounds_is_balanced():
 @pytest.mark.parametrize("settings", [{}, {"workloads_in_turn": True, "num_places": 3}])
 def test_a_scenario_that_counts_on_goes_on_where_another_ended(settings):
     workloads = (IMAGES, TEXT)
-    whole = Orders(open_scenario(workloads=workloads, **settings))
-    later = Orders(open_scenario(workloads=workloads, first_number=77, **settings))
+    whole = RequestSequence(open_scenario(workloads=workloads, **settings))
+    later = RequestSequence(open_scenario(workloads=workloads, first_number=77, **settings))
     assert [later[number] for number in range(150)] == [whole[77 + number] for number in range(150)]
     numbers = np.arange(150)
     np.testing.assert_array_equal(later.workloads(numbers), [later[number].workload for number in range(150)])
 
 
 def test_places_are_even_without_turns():
-    orders = Orders(open_scenario(num_places=7))
-    labels = [int(orders[number].place * 7) for number in range(70)]
+    sequence = RequestSequence(open_scenario(num_places=7))
+    labels = [int(sequence[number].place * 7) for number in range(70)]
     assert all(sorted(labels[begin : begin + 7]) == list(range(7)) for begin in range(0, 70, 7))

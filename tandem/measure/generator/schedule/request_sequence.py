@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from tandem.measure.scenario import Scenario, Workload
 from tandem.measure.statistics.squares import williams_square
 
-ORDERS_STREAM = 1  # of the seed; see tandem.measure.generator.schedule.arrivals for another
+SPECS_STREAM = 1  # of the seed; see tandem.measure.generator.schedule.arrivals for another
 PLACES_STREAM, TURNS_STREAM = 2, 3
 _BLOCK = 64  # 0.3 ms to draw: a request that is due meanwhile must not wait long
 
 
-class Order(NamedTuple):
+class RequestSpec(NamedTuple):
     """One request. `place` in [0, 1) picks a class or the beginning of a prompt."""
 
     number: int
@@ -29,10 +29,10 @@ class Order(NamedTuple):
     cancel_after_seconds: float | None
 
 
-class Orders:
+class RequestSequence:
     """Requests by number, from 0 on, without end; drawn in blocks, of which the last one is kept.
 
-    The number of an order counts on from the scenario's first one.
+    The number of a request counts on from the scenario's first one.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -41,9 +41,9 @@ class Orders:
         weights = np.array([workload.weight for workload in scenario.workloads])
         self._cumulated_shares = np.cumsum(weights / weights.sum())[:-1]
         self._block_number = -1
-        self._block: list[Order] = []
+        self._block: list[RequestSpec] = []
 
-    def __getitem__(self, number: int) -> Order:
+    def __getitem__(self, number: int) -> RequestSpec:
         block, place = divmod(self._first + number, _BLOCK)
         if block != self._block_number:
             self._block_number, self._block = block, self._draw(block)
@@ -56,7 +56,7 @@ class Orders:
         blocks = numbers // _BLOCK
         for block in np.unique(blocks):
             is_here = blocks == block
-            found[is_here] = self._workloads(int(block), self._random(ORDERS_STREAM, int(block)))[
+            found[is_here] = self._workloads(int(block), self._random(SPECS_STREAM, int(block)))[
                 numbers[is_here] % _BLOCK
             ]
         return found
@@ -92,14 +92,14 @@ class Orders:
         }
         return [(bags[row // count][row % count] + 0.5) / count for row in rows]
 
-    def _draw(self, block: int) -> list[Order]:
-        random = self._random(ORDERS_STREAM, block)
+    def _draw(self, block: int) -> list[RequestSpec]:
+        random = self._random(SPECS_STREAM, block)
         workloads = self._workloads(block, random).tolist()
         places = self._places(block, random)
         seeds = random.integers(0, 2**63, _BLOCK).tolist()
         details = [_details(workload, random) for workload in self._scenario.workloads]
         return [
-            Order(
+            RequestSpec(
                 number=block * _BLOCK + i,
                 workload=workload,
                 length=details[workload].lengths[i],
