@@ -106,7 +106,7 @@ TESTED_ELSEWHERE = {
     "integration/tandem/measure/generator/test_truth.py": (
         "tandem/measure/generator/driver",
         "tandem/measure/generator/recording",
-        "tandem/measure/generator/requests/lines",
+        "tandem/measure/generator/requests/endpoints",
         "tandem/measure/generator/requests/messages",
         "tandem/measure/generator/requests/reading",
         "tandem/measure/generator/requests/served",

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.generator.recording import record_of
+from tandem.measure.generator.requests.endpoints import Endpoints
 from tandem.measure.generator.requests.feeder import Feeder
-from tandem.measure.generator.requests.lines import Lines
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.generator.schedule.callers import budget, presence
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
@@ -36,10 +36,10 @@ _FOREVER = float("inf")
 class Driver:
     """This is process `number` of those that share the load."""
 
-    def __init__(self, scenario: Scenario, sender: Sender, lines: Lines, number: int = 0) -> None:
+    def __init__(self, scenario: Scenario, sender: Sender, endpoints: Endpoints, number: int = 0) -> None:
         self._scenario = scenario
         self._sender = sender
-        self._lines = lines
+        self._endpoints = endpoints
         self._number = number
         self._sequence = RequestSequence(scenario)
         self._schedule = intended_seconds(scenario, scenario.load) if isinstance(scenario.load, OpenLoop) else None
@@ -71,7 +71,7 @@ class Driver:
         feeder = self._feeder()
         for _ in range(_BLOCKS_BEFOREHAND):
             feeder.feed(self._sender, 0)
-        self._sender.begin(self._lines.routes, self._load())
+        self._sender.begin(self._endpoints.routes, self._load())
         try:
             while (now := self._sender.progress()).phase != Phase.DONE:
                 self._watch_for_a_server_that_is_gone(now)
@@ -82,7 +82,7 @@ class Driver:
         finally:
             self._sender.stop()
             seen = self._sender.seen()
-        record = record_of(seen, self._lines.routes, self._lines.readings, self._sender)
+        record = record_of(seen, self._endpoints.routes, self._endpoints.readings, self._sender)
         self._count_what_was_not_handed_over(record, feeder.num_fed, now)
         return record
 
@@ -91,7 +91,7 @@ class Driver:
         numbers = None if self._schedule is None else self._share
         callers = 0 if isinstance(self._scenario.load, OpenLoop) else self._scenario.load.most
         step = self._scenario.num_processes
-        return Feeder(self._sequence.__getitem__, self._lines.makers, numbers, times, self._number, step, callers)
+        return Feeder(self._sequence.__getitem__, self._endpoints.makers, numbers, times, self._number, step, callers)
 
     def _load(self) -> Load:
         scenario, load = self._scenario, self._scenario.load

@@ -20,8 +20,8 @@ from tandem.measure.generator.worker import LONGEST_LINE_BYTES
 from tandem.measure.results.record import Record
 from tandem.measure.scenario import Scenario
 
-# From the command to begin until the warm-up begins. Requests of an open loop are due from then on, whereas callers of a
-# closed one count from when they come.
+# From the command to begin until the warm-up begins. Requests of an open loop are due from then on, whereas callers of
+# a closed one count from when they come.
 _HEAD_START_SECONDS = {"open": 0.1, "closed": 0.01}
 _END_SECONDS = 5.0
 

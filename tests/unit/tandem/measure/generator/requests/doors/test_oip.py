@@ -10,7 +10,9 @@ from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
-REQUEST_SPEC = RequestSpec(number=3, workload=0, length=5, prompt_tokens=4, place=0.55, seed=77, cancel_after_seconds=None)
+REQUEST_SPEC = RequestSpec(
+    number=3, workload=0, length=5, prompt_tokens=4, place=0.55, seed=77, cancel_after_seconds=None
+)
 
 
 def workload(**values: object) -> Workload:

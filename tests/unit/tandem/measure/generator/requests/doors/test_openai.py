@@ -11,7 +11,9 @@ from tandem.measure.generator.requests.doors.openai import DONE, ImageReading, T
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.scenario import Workload
 
-REQUEST_SPEC = RequestSpec(number=3, workload=0, length=5, prompt_tokens=4, place=0.55, seed=2**40 + 7, cancel_after_seconds=None)
+REQUEST_SPEC = RequestSpec(
+    number=3, workload=0, length=5, prompt_tokens=4, place=0.55, seed=2**40 + 7, cancel_after_seconds=None
+)
 
 
 def workload(**values: object) -> Workload:

@@ -5,7 +5,9 @@ from tandem.measure.generator.schedule.request_sequence import RequestSpec
 
 
 def spec(place: float, seed: int, count: int) -> RequestSpec:
-    return RequestSpec(number=0, workload=0, length=1, prompt_tokens=count, place=place, seed=seed, cancel_after_seconds=None)
+    return RequestSpec(
+        number=0, workload=0, length=1, prompt_tokens=count, place=place, seed=seed, cancel_after_seconds=None
+    )
 
 
 def test_a_prompt_has_as_many_words_as_tokens_are_asked_for_and_begins_like_no_other() -> None:

@@ -30,7 +30,7 @@ _SERVICES = {
 
 
 @dataclass(frozen=True)
-class Lines:
+class Endpoints:
     """One entry a workload, in the order of the scenario."""
 
     routes: tuple[Route, ...]
@@ -38,7 +38,7 @@ class Lines:
     readings: tuple[Reading | MessagesAlone, ...]
 
 
-def lines_of(plan: Plan) -> Lines:
+def endpoints_of(plan: Plan) -> Endpoints:
     """Return those of a plan."""
     scenario, models, given = plan.scenario, plan.models, plan.requests or ((),) * len(plan.scenario.workloads)
     readings = tuple(_reading(workload) for workload in scenario.workloads)
@@ -49,7 +49,7 @@ def lines_of(plan: Plan) -> Lines:
         in_turn(messages) if messages else _maker(workload, models)
         for workload, messages in zip(scenario.workloads, given, strict=True)
     )
-    return Lines(tuple(routes), tuple(makers), readings)
+    return Endpoints(tuple(routes), tuple(makers), readings)
 
 
 def _route(workload: Workload, reading: Reading | MessagesAlone, scenario: Scenario) -> Route:
