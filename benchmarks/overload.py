@@ -65,16 +65,16 @@ class Servers:
 @contextmanager
 def servers(workload: Workload) -> Iterator[Servers]:
     """Run the service and a gateway in front of it alone."""
-    port, door = free_port(), free_port()
+    port, front = free_port(), free_port()
     flags = ("--port", str(port), "--metrics-port", str(free_port()), "--log-level", "WARNING")
     ours = "--ar-targets" if workload.module == "services.ar" else "--gan-targets"
     targets = {"--ar-targets": "", "--gan-targets": "", ours: f"127.0.0.1:{port}"}
     told = [f"{name}={value}" for name, value in targets.items()]
-    at = ("--port", str(door), "--http-port", str(free_port()), "--log-level", "WARNING")
+    at = ("--port", str(front), "--http-port", str(free_port()), "--log-level", "WARNING")
     with ExitStack() as stack:
         service = stack.enter_context(serving(workload.module, *flags, "--models", workload.model, port=port))
-        gateway = stack.enter_context(serving("gateway", *at, *told, port=door, cwd=ROOT))
-        yield Servers({DIRECT: port, NOW: door}, {SERVICE: service.pid, GATEWAY: gateway.pid})
+        gateway = stack.enter_context(serving("gateway", *at, *told, port=front, cwd=ROOT))
+        yield Servers({DIRECT: port, NOW: front}, {SERVICE: service.pid, GATEWAY: gateway.pid})
 
 
 def measure(load: Client, workload: Workload, rounds: int, seconds: float, figures: Figures) -> None:

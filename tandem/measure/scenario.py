@@ -13,7 +13,7 @@ Kind = Literal["text", "picture", "images", "method"]
 Paradigm = Literal["sequential", "parallel"]
 Delivery = Literal["streamed", "unary"]
 Unit = Literal["token", "image", "message"]
-Door = Literal["tandem", "openai", "openai-chat", "oip"]
+Api = Literal["tandem", "openai", "openai-chat", "oip"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 MAX_REQUESTS = 20_000_000
@@ -41,7 +41,7 @@ class Workload(_Settings):
 
     kind: Kind
     delivery: Delivery
-    door: Door = Field(
+    api: Api = Field(
         default="tandem",
         description=(
             "The protocol: Tandem's own; OpenAI's completions and images, or its chat, over HTTP; the Open Inference"
@@ -61,7 +61,9 @@ class Workload(_Settings):
     )
     images: Lengths = Field(default=Lengths.model_validate(1), description="images: how many a request.")
     num_classes: int | None = Field(
-        default=None, ge=0, description="Images by a door: classes to ask for, 0: none; empty: 10. Others: the model's."
+        default=None,
+        ge=0,
+        description="Images by another API: classes asked for, 0: none; empty: 10. Others: the model's.",
     )
     deadline_seconds: Seconds | None = Field(default=None, description="gRPC deadline, from the actual start.")
     slo_seconds: Seconds | None = Field(default=None, description="Objective: the whole answer within this time.")
@@ -87,24 +89,24 @@ class Workload(_Settings):
         return self
 
     @model_validator(mode="after")
-    def _a_door_can_do_it(self) -> "Workload":
-        can_stream = self.kind == "text" or (self.kind, self.door) == ("picture", "oip")
-        if self.door == "tandem":
+    def _the_api_can_do_it(self) -> "Workload":
+        can_stream = self.kind == "text" or (self.kind, self.api) == ("picture", "oip")
+        if self.api == "tandem":
             return self
-        if self.kind == "method" or (self.door == "openai-chat" and self.kind != "text"):
-            raise ValueError(f"door: {self.door!r} is not accepted for {self.kind}")
+        if self.kind == "method" or (self.api == "openai-chat" and self.kind != "text"):
+            raise ValueError(f"api: {self.api!r} is not accepted for {self.kind}")
         if self.delivery == "streamed" and not can_stream:
-            raise ValueError(f"delivery: 'streamed' is not accepted for {self.kind} by {self.door}; accepted: unary")
+            raise ValueError(f"delivery: 'streamed' is not accepted for {self.kind} by {self.api}; accepted: unary")
         return self
 
     @property
     def is_own(self) -> bool:
         """Whether it calls Tandem's own methods, whose servers tell of their models and phases."""
-        return self.door == "tandem" and self.kind != "method"
+        return self.api == "tandem" and self.kind != "method"
 
     @property
     def is_http(self) -> bool:
-        return self.door in ("openai", "openai-chat")
+        return self.api in ("openai", "openai-chat")
 
     @property
     def paradigm(self) -> Paradigm | None:
@@ -114,10 +116,10 @@ class Workload(_Settings):
     @property
     def rpc(self) -> str:
         """A method of gRPC, or below which path of OpenAI's API a request goes."""
-        if self.door == "oip":
+        if self.api == "oip":
             return _OIP_RPCS[self.delivery]
-        if self.door != "tandem":
-            return "chat/completions" if self.door == "openai-chat" else _OPENAI_PATHS[self.kind]
+        if self.api != "tandem":
+            return "chat/completions" if self.api == "openai-chat" else _OPENAI_PATHS[self.kind]
         paradigm = self.paradigm
         return self.method.partition("/")[2] if paradigm is None else _RPCS[paradigm, self.delivery]
 
@@ -130,8 +132,8 @@ class Workload(_Settings):
     def name(self) -> str:
         """What people and tables call it."""
         label = f"({self.label})" if self.label else ""
-        door = "" if self.door == "tandem" else f"by {self.door}"
-        return " ".join(filter(None, (self.method or self.kind, self.model, self.delivery, door, label)))
+        api = "" if self.api == "tandem" else f"by {self.api}"
+        return " ".join(filter(None, (self.method or self.kind, self.model, self.delivery, api, label)))
 
 
 class OpenLoop(_Settings):

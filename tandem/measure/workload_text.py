@@ -3,7 +3,7 @@
 from typing import Any
 
 from tandem.expected_errors import ExpectedError
-from tandem.measure.scenario import Delivery, Door, Workload
+from tandem.measure.scenario import Api, Delivery, Workload
 from tandem.measure.setting_errors import explained
 
 KINDS = ("text", "picture", "images")
@@ -33,7 +33,7 @@ _OF_KIND["classes"] = ("picture", "images")
 SYNTAX = f"KIND[,streamed|unary][,KEY=VALUE...]; KIND: {', '.join(KINDS)}; KEY: {', '.join(_FIELDS)}"
 
 
-def parse_workload(text: str, door: Door = "tandem", model: str = "") -> Workload:
+def parse_workload(text: str, api: Api = "tandem", model: str = "") -> Workload:
     """Return the workload; `model` is that of a workload that names none.
 
     Raises ValueError that names what is not accepted, and what is.
@@ -41,7 +41,7 @@ def parse_workload(text: str, door: Door = "tandem", model: str = "") -> Workloa
     kind, *words = text.split(",")
     if kind not in KINDS:
         raise ExpectedError(f"{text!r}: {kind!r} is no kind of workload; it is {', '.join(KINDS)}")
-    values: dict[str, Any] = {"kind": kind, "delivery": _usual_delivery(kind, door), "door": door, "model": model}
+    values: dict[str, Any] = {"kind": kind, "delivery": _usual_delivery(kind, api), "api": api, "model": model}
     for word in words:
         key, equals, value = word.partition("=")
         if word in _DELIVERIES:
@@ -69,8 +69,8 @@ def parse_method(text: str, delivery: Delivery) -> Workload:
         return Workload(**values)
 
 
-def _usual_delivery(kind: str, door: Door) -> Delivery:
-    if kind == "text" or (kind == "picture" and door in ("tandem", "oip")):
+def _usual_delivery(kind: str, api: Api) -> Delivery:
+    if kind == "text" or (kind == "picture" and api in ("tandem", "oip")):
         return "streamed"
     return "unary"
 

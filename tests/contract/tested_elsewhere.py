@@ -98,10 +98,10 @@ TESTED_ELSEWHERE = {
         "tandem/measure/generator/native/opening",
         "tandem/measure/generator/sending/",
     ),
-    "integration/tandem/measure/generator/test_doors.py": (
-        "tandem/measure/generator/door_answers",
-        "tandem/measure/generator/requests/doors/listed",
-        "tandem/measure/generator/requests/doors/reading",
+    "integration/tandem/measure/generator/test_apis.py": (
+        "tandem/measure/generator/api_replies",
+        "tandem/measure/generator/requests/apis/listed",
+        "tandem/measure/generator/requests/apis/reading",
     ),
     "integration/tandem/measure/generator/test_truth.py": (
         "tandem/measure/generator/driver",

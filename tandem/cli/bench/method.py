@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.bench.door import DoorOptions
+from tandem.cli.bench.api import ApiOptions
 from tandem.cli.bench.options import parsed_workloads
 from tandem.measure.scenario import Workload
 from tandem.measure.workload_text import METHOD_KEYS, parse_method
@@ -43,17 +43,17 @@ class MethodOptions:
     ] = None
 
     async def workloads(
-        self, address: str, texts: list[str] | None, door: DoorOptions
+        self, address: str, texts: list[str] | None, api: ApiOptions
     ) -> tuple[tuple[Workload, ...], tuple[tuple[bytes, ...], ...]]:
         """Return the workloads, and the serialised requests of those that are not drawn. Raises ValueError, OSError."""
         if self.method is None:
             if self.data is not None or self.proto is not None:
                 raise typer.BadParameter("--data and --proto belong to --method, which is not given")
-            return parsed_workloads(texts, door.door, door.model), ()
+            return parsed_workloads(texts, api.api, api.model), ()
         if texts:
             raise typer.BadParameter("give one of --workload and --method")
-        if door != DoorOptions():
-            raise typer.BadParameter("give one of --method and --door, --model")
+        if api != ApiOptions():
+            raise typer.BadParameter("give one of --method and --api, --model")
         if self.data is None:
             raise typer.BadParameter("--method needs --data: a file with a request in JSON, or a list of them")
         return await self._workload(address, self.method, self.data)

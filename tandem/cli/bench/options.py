@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tandem.cli.options import JUDGE_DIR
-from tandem.measure.scenario import ClosedLoop, Door, OpenLoop, Scenario, Workload
+from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.setting_errors import explained
 from tandem.measure.workload_text import parse_workload
 
 LOAD, LIMITS = "Load", "Generator"
 _WHAT, _AGAINST, _METERS = "What to compare", "Quality", "CPU time"
-DEFAULT_WORKLOAD, DEFAULT_DOOR_WORKLOAD = "images", "text"
+DEFAULT_WORKLOAD, DEFAULT_API_WORKLOAD = "images", "text"
 DEFAULT_SECONDS = 10.0
 RESULTS_DIR = Path("out/bench")
 
@@ -42,7 +42,7 @@ WorkloadTexts = Annotated[
         help=(
             "What to ask for; repeat it for a mix. KIND: text, picture (of a sequential image model) or images. Then"
             " streamed or unary, model=NAME, weight=W, tokens=LENGTHS and prompt=LENGTHS (text), images=LENGTHS,"
-            " classes=N (images by a door),"
+            " classes=N (images by another API),"
             " deadline=S, slo=S, slo-first=S, cancel=SHARE, cancel-after=LOW:HIGH (seconds). LENGTHS: N,"
             rf" uniform:LOW:HIGH, geometric:MEAN or choice:8:64:256.  \[default: {DEFAULT_WORKLOAD}]"
         ),
@@ -147,12 +147,12 @@ class MeterOptions:
         return {name.removesuffix("_metrics"): page for name, page in vars(self).items() if page is not None}
 
 
-def parsed_workloads(texts: Sequence[str] | None, door: Door = "tandem", model: str = "") -> tuple[Workload, ...]:
-    """Return the workloads, of Tandem's own protocol or by a door. Raises ValueError."""
-    usual = DEFAULT_WORKLOAD if door == "tandem" else DEFAULT_DOOR_WORKLOAD
-    workloads = tuple(parse_workload(text, door, model) for text in texts or [usual])
-    if door == "tandem" and any(workload.num_classes is not None for workload in workloads):
-        raise typer.BadParameter("classes=N belongs to --door: Tandem's own models tell how many they have")
+def parsed_workloads(texts: Sequence[str] | None, api: Api = "tandem", model: str = "") -> tuple[Workload, ...]:
+    """Return the workloads, of Tandem's own protocol or by another API. Raises ValueError."""
+    usual = DEFAULT_WORKLOAD if api == "tandem" else DEFAULT_API_WORKLOAD
+    workloads = tuple(parse_workload(text, api, model) for text in texts or [usual])
+    if api == "tandem" and any(workload.num_classes is not None for workload in workloads):
+        raise typer.BadParameter("classes=N belongs to --api: Tandem's own models tell how many they have")
     return workloads
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.bench.door import DoorOptions
+from tandem.cli.bench.api import ApiOptions
 from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.measuring import keep_document, measured
 from tandem.cli.bench.method import MethodOptions
@@ -29,7 +29,7 @@ DEFAULT_RATE = 10.0
 def run(
     *,
     workload: WorkloadTexts = None,
-    door: DoorOptions,
+    api: ApiOptions,
     method: MethodOptions,
     rate: Annotated[
         float | None,
@@ -67,7 +67,7 @@ def run(
     """
     terminal = Terminal()
     with friendly_errors(terminal, address):
-        workloads, messages = asyncio.run(method.workloads(address, workload, door))
+        workloads, messages = asyncio.run(method.workloads(address, workload, api))
         scenario = options.scenario(workloads, _load(rate, concurrency, ramp_to, options.arrivals))
         path = json_file or RESULTS_DIR / f"{timestamp()}.json"
         for file in (path, jsonl_file):

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.requests.doors.listed import named
+from tandem.measure.generator.requests.apis.listed import named
 from tandem.measure.generator.requests.served import served_models, with_model
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import OnProgress, Share, Workers, ignore
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Door, Paradigm, Scenario, Workload
+from tandem.measure.scenario import Api, Paradigm, Scenario, Workload
 
 BROKEN_OFF = "broken off by hand"
 
@@ -29,7 +29,7 @@ class Generator:
         self.stop = stop
         self._workers = Workers()
         self._models: dict[Paradigm, tuple[ServedModel, ...]] = {}
-        self._door_models: dict[Door, str] = {}  # where workloads name none
+        self._api_models: dict[Api, str] = {}  # where workloads name none
 
     async def run(
         self,
@@ -81,9 +81,9 @@ class Generator:
             return with_model(workload, models)
         if workload.kind == "method":
             return workload
-        if not workload.model and workload.door not in self._door_models:
-            self._door_models[workload.door] = (await named(self.address, workload)).model
-        return workload.model_copy(update={"model": workload.model or self._door_models[workload.door]})
+        if not workload.model and workload.api not in self._api_models:
+            self._api_models[workload.api] = (await named(self.address, workload)).model
+        return workload.model_copy(update={"model": workload.model or self._api_models[workload.api]})
 
     async def end(self) -> None:
         """End the processes."""

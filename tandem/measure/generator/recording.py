@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.generator.door_answers import with_answers
-from tandem.measure.generator.requests.doors.reading import DoorReading
+from tandem.measure.generator.api_replies import with_answers
+from tandem.measure.generator.requests.apis.reading import ApiReading
 from tandem.measure.generator.requests.reading import MessagesAlone, Reading
 from tandem.measure.generator.sending.sender import Route, Sender
 from tandem.measure.generator.sending.tables import End, Seen
@@ -58,7 +58,7 @@ def _requests(
     for workload, (route, reading) in enumerate(zip(routes, readings, strict=True)):
         is_here, values = seen.of_route(workload, num_columns)
         read = reading.read(values)
-        if isinstance(reading, DoorReading):
+        if isinstance(reading, ApiReading):
             num_outputs, num_images = answers["num_outputs"][is_here], answers["num_images"][is_here]
         else:
             num_outputs = table["num_messages"][is_here] if reading.outputs is None else read.num_outputs

@@ -8,7 +8,7 @@ from tandem.measure.results.header import Header
 from tandem.measure.results.part import Part
 from tandem.measure.results.phases import Phases
 from tandem.measure.results.steadiness import Backlog, Control
-from tandem.measure.scenario import Delivery, Door, Kind, Paradigm, Scenario, Unit
+from tandem.measure.scenario import Api, Delivery, Kind, Paradigm, Scenario, Unit
 
 
 class Outcomes(Part):
@@ -70,7 +70,7 @@ class StreamResult(Part):
     kind: Kind
     paradigm: Paradigm | None  # None: of any method
     delivery: Delivery
-    door: Door = "tandem"
+    api: Api = "tandem"
     rpc: str
     model: str
     unit: Unit

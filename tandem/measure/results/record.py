@@ -44,7 +44,7 @@ REQUEST = np.dtype(
         ("num_outputs", "i4"),
         ("num_images", "i4"),
         ("num_messages", "i4"),
-        ("num_prompt_tokens", "f8"),  # by a door, where the server tells it
+        ("num_prompt_tokens", "f8"),  # by another API, where the server tells it
         ("is_counted", "?"),  # False: nobody told how many outputs; there are as many as messages that carry one
         ("intended", "f8"),
         ("sent", "f8"),

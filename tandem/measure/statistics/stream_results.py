@@ -56,7 +56,7 @@ def _stream_result(number: int, workload: Workload, record: Record, window: floa
         kind=workload.kind,
         paradigm=workload.paradigm,
         delivery=workload.delivery,
-        door=workload.door,
+        api=workload.api,
         rpc=workload.rpc,
         model=workload.model,
         unit=workload.unit,

@@ -11,8 +11,8 @@ from typing import Any
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.requests.doors import oip, openai
-from tandem.measure.generator.requests.doors.reading import DoorReading
+from tandem.measure.generator.requests.apis import oip, openai
+from tandem.measure.generator.requests.apis.reading import ApiReading
 from tandem.measure.generator.requests.feeder import MessageOf
 from tandem.measure.generator.requests.messages import request_maker
 from tandem.measure.generator.requests.reading import READINGS, MessagesAlone, Reading
@@ -53,7 +53,7 @@ def endpoints_of(plan: Plan) -> Endpoints:
 
 
 def _route(workload: Workload, reading: Reading | MessagesAlone, scenario: Scenario) -> Route:
-    kept = (WHOLE_MESSAGE,) if scenario.keep_replies and not isinstance(reading, DoorReading) else ()
+    kept = (WHOLE_MESSAGE,) if scenario.keep_replies and not isinstance(reading, ApiReading) else ()
     return Route(
         _path(workload),
         workload.delivery == "streamed",
@@ -69,7 +69,7 @@ def _path(workload: Workload) -> str:
         return workload.rpc
     if workload.kind == "method":
         return f"/{workload.method}"
-    return f"/{oip.SERVICE if workload.door == 'oip' else _SERVICES[workload.paradigm or '']}/{workload.rpc}"
+    return f"/{oip.SERVICE if workload.api == 'oip' else _SERVICES[workload.paradigm or '']}/{workload.rpc}"
 
 
 def _reading(workload: Workload) -> Reading | MessagesAlone:
@@ -77,7 +77,7 @@ def _reading(workload: Workload) -> Reading | MessagesAlone:
         return READINGS[workload.rpc]
     if workload.kind == "method":
         return MessagesAlone()
-    if workload.door == "oip":
+    if workload.api == "oip":
         return oip.TensorReading(workload)
     is_streamed = workload.delivery == "streamed"
     return (
@@ -90,7 +90,7 @@ def _maker(workload: Workload, models: Sequence[ServedModel]) -> MessageOf:
         return openai.body_maker(workload)
     return (
         oip.request_maker(workload)
-        if workload.door == "oip"
+        if workload.api == "oip"
         else _serialised(request_maker(workload, model_of(workload, models)))
     )
 

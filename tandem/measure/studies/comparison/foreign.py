@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tandem.measure.generator.generator import Generator
-from tandem.measure.generator.requests.doors.listed import named
+from tandem.measure.generator.requests.apis.listed import named
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Workload
 from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, DELIVERIES, Mode, Pair
@@ -49,7 +49,7 @@ def _workload(delivery: str, model: str, num_tokens: int) -> Workload:
         {
             "kind": "text",
             "delivery": delivery,
-            "door": "openai",
+            "api": "openai",
             "model": model,
             "output_tokens": num_tokens,
             "prompt_tokens": 1,  # as a class is one token

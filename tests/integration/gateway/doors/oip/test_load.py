@@ -1,18 +1,20 @@
-"""The load generator through this door: it counts what the server sends, as it does by our own methods."""
+"""The load generator through this API: it counts what the server sends, as it does by our own methods."""
 
 from __future__ import annotations
 
 import pytest
 
 from tandem.measure.generator.generator import run_once
-from tandem.measure.scenario import ClosedLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tests.integration.gateway.doors.oip.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.fakes import RunningGateway
 
 
 def closed(**values: object) -> Scenario:
-    work = Work.model_validate({"kind": "text", "delivery": "streamed", "door": "oip", "output_tokens": 8, **values})
-    return Scenario(works=(work,), load=ClosedLoop(concurrency=3), num_requests=9, warm_up_seconds=0.0)
+    workload = Workload.model_validate(
+        {"kind": "text", "delivery": "streamed", "api": "oip", "output_tokens": 8, **values}
+    )
+    return Scenario(workloads=(workload,), load=ClosedLoop(concurrency=3), num_requests=9, warm_up_seconds=0.0)
 
 
 def address(gateway: RunningGateway) -> str:

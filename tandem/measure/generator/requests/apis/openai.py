@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tandem.measure.generator.requests.doors.reading import INTERNAL, OK, UNAVAILABLE, DoorReading, Told, failed, spread
-from tandem.measure.generator.requests.doors.words import Words
+from tandem.measure.generator.requests.apis.reading import INTERNAL, OK, UNAVAILABLE, ApiReading, Told, failed, spread
+from tandem.measure.generator.requests.apis.words import Words
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.http.statuses import code_of_http
 from tandem.measure.scenario import Workload
@@ -24,7 +24,7 @@ def body_maker(workload: Workload) -> Callable[[RequestSpec], bytes]:
 
 
 def _text_body(workload: Workload) -> Callable[[RequestSpec], dict[str, Any]]:
-    words, is_chat = Words(), workload.door == "openai-chat"
+    words, is_chat = Words(), workload.api == "openai-chat"
     shared: dict[str, Any] = {"model": workload.model, "ignore_eos": True}
     if workload.temperature is not None:
         shared["temperature"] = workload.temperature
@@ -51,7 +51,7 @@ def _image_body(workload: Workload) -> Callable[[RequestSpec], dict[str, Any]]:
     return make
 
 
-class TextReading(DoorReading):
+class TextReading(ApiReading):
     """Of completions and chat, streamed or whole."""
 
     def __init__(self, is_streamed: bool) -> None:
@@ -72,7 +72,7 @@ class TextReading(DoorReading):
         return Told(outputs, 0, float("nan") if prompt is None else prompt, counted is not None)
 
 
-class ImageReading(DoorReading):
+class ImageReading(ApiReading):
     """Of images; each is an output, and of a picture each of its tokens, where the server tells how many there are."""
 
     def __init__(self, is_picture: bool) -> None:

@@ -1,4 +1,4 @@
-"""What an answer by a door says, read from its messages after the load: nothing is parsed while it lasts."""
+"""What a reply by another API says, read from its messages after the load: nothing is parsed while it lasts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Told(NamedTuple):
     text: str = ""
 
 
-class DoorReading(MessagesAlone, ABC):
+class ApiReading(MessagesAlone, ABC):
     """How the answers of one workload are read."""
 
     columns: tuple[Column, ...] = (WHOLE_MESSAGE,)

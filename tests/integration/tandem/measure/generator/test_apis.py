@@ -17,7 +17,7 @@ from tests.integration.tandem.measure.generator.servers import serving
 from tests.integration.tandem.measure.generator.test_truth import QUIET_SECONDS, TOLERANCE, TRIES
 
 MODULE = "tests.integration.tandem.measure.generator.known_http"
-TEXT = Workload.model_validate({"kind": "text", "delivery": "streamed", "door": "openai", "output_tokens": 6})
+TEXT = Workload.model_validate({"kind": "text", "delivery": "streamed", "api": "openai", "output_tokens": 6})
 Start = Callable[..., str]
 
 

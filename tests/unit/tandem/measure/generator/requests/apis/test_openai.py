@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from tandem.measure.generator.requests.doors.openai import DONE, ImageReading, TextReading, body_maker
+from tandem.measure.generator.requests.apis.openai import DONE, ImageReading, TextReading, body_maker
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.scenario import Workload
 
@@ -17,7 +17,7 @@ REQUEST_SPEC = RequestSpec(
 
 
 def workload(**values: object) -> Workload:
-    return Workload.model_validate({"kind": "text", "delivery": "streamed", "door": "openai", "model": "m", **values})
+    return Workload.model_validate({"kind": "text", "delivery": "streamed", "api": "openai", "model": "m", **values})
 
 
 def event(**values: object) -> bytes:
@@ -39,7 +39,7 @@ def test_a_completion_asks_for_usage_and_the_whole_length() -> None:
 
 
 def test_a_chat_is_one_message_and_a_whole_answer_has_no_options_of_a_stream() -> None:
-    body = json.loads(body_maker(workload(door="openai-chat", delivery="unary"))(REQUEST_SPEC))
+    body = json.loads(body_maker(workload(api="openai-chat", delivery="unary"))(REQUEST_SPEC))
     [message] = body["messages"]
     assert (message["role"], len(message["content"].split())) == ("user", 4)
     assert not {"stream", "stream_options", "prompt", "temperature"} & body.keys()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 
-from tandem.measure.generator.requests.doors.oip import TensorReading, request_maker
+from tandem.measure.generator.requests.apis.oip import TensorReading, request_maker
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
@@ -16,7 +16,7 @@ REQUEST_SPEC = RequestSpec(
 
 
 def workload(**values: object) -> Workload:
-    return Workload.model_validate({"kind": "text", "delivery": "streamed", "door": "oip", "model": "m", **values})
+    return Workload.model_validate({"kind": "text", "delivery": "streamed", "api": "oip", "model": "m", **values})
 
 
 def inputs(raw: bytes) -> dict[str, tuple[list[int], bytes]]:

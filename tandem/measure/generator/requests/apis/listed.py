@@ -1,4 +1,6 @@
-"""The model that a door is asked for, where nobody names one: the only one, or over HTTP the first that is listed."""
+"""The model that a foreign API is asked for, where none is named: the only one, or over HTTP the first that is
+listed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import grpc
 from tandem.client.channels import open_async_channel
 from tandem.client.credentials import Credentials
 from tandem.expected_errors import ExpectedError
-from tandem.measure.generator.requests.doors.oip import SERVICE
+from tandem.measure.generator.requests.apis.oip import SERVICE
 from tandem.measure.generator.sending.http.endpoint import Endpoint
 from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import RepositoryIndexRequest, RepositoryIndexResponse
@@ -22,7 +24,7 @@ _NAME_IT = "name one by --model"
 
 
 async def named(address: str, workload: Workload) -> Workload:
-    """Return a workload by a door with its model's name. Raises ExpectedError, ConnectionError."""
+    """Return a workload by another API with its model's name. Raises ExpectedError, ConnectionError."""
     if workload.model:
         return workload
     names = await (asyncio.to_thread(_by_http, address) if workload.is_http else _by_grpc(address))

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from tandem.measure.generator.requests.doors.reading import INTERNAL, OK, UNKNOWN, DoorReading, Told, failed
-from tandem.measure.generator.requests.doors.words import Words
+from tandem.measure.generator.requests.apis.reading import INTERNAL, OK, UNKNOWN, ApiReading, Told, failed
+from tandem.measure.generator.requests.apis.words import Words
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.results.record import CODE_NAMES
 from tandem.measure.scenario import Workload
@@ -74,7 +74,7 @@ def _bytes(value: bytes) -> bytes:
     return _SIZE.pack(len(value)) + value
 
 
-class TensorReading(DoorReading):
+class TensorReading(ApiReading):
     """Of ModelInfer and ModelStreamInfer. Outputs are tokens, where the server tells of them, or images."""
 
     def __init__(self, workload: Workload) -> None:

@@ -1,6 +1,6 @@
 """Prompts in words."""
 
-from tandem.measure.generator.requests.doors.words import Words
+from tandem.measure.generator.requests.apis.words import Words
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 
 

@@ -1,4 +1,6 @@
-"""What the answers by a door say, put into what a sender has seen, as if it had counted outputs while they came."""
+"""What the replies by another API say, put into what a sender has seen, as if it had counted outputs while they
+came.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.generator.requests.doors.reading import OK, DoorReading, Told
+from tandem.measure.generator.requests.apis.reading import OK, ApiReading, Told
 from tandem.measure.generator.requests.reading import MessagesAlone, Reading
 from tandem.measure.generator.sending.tables import Seen, Table
 
@@ -15,20 +17,20 @@ ANSWER = np.dtype([("num_outputs", "i4"), ("num_images", "i4"), ("num_prompt_tok
 
 
 def with_answers(seen: Seen, readings: Sequence[Reading | MessagesAlone]) -> tuple[Seen, Table]:
-    """Return what was seen, with statuses, first outputs and outputs by message as the answers by doors say them, and
-    without their bytes; and of each row an ANSWER, which says nothing of other workloads.
+    """Return what was seen, with statuses, first outputs and outputs by message as the replies by other APIs say them,
+    and without their bytes; and of each row an ANSWER, which says nothing of other workloads.
     """
     answers = np.zeros(len(seen.rows), ANSWER)
     answers["num_prompt_tokens"], answers["is_counted"] = np.nan, True
-    is_door = np.array([isinstance(reading, DoorReading) for reading in readings])[seen.rows["route"]]
-    if not np.any(is_door):
+    is_api = np.array([isinstance(reading, ApiReading) for reading in readings])[seen.rows["route"]]
+    if not np.any(is_api):
         return seen, answers
     whole = _Answers(seen, answers)
-    for place in np.flatnonzero(is_door & (seen.rows["code"] == OK)).tolist():
+    for place in np.flatnonzero(is_api & (seen.rows["code"] == OK)).tolist():
         reading = readings[seen.rows["route"][place]]
-        assert isinstance(reading, DoorReading)
+        assert isinstance(reading, ApiReading)
         whole.read(place, reading)
-    return whole.seen(seen.rows["number"][is_door]), answers
+    return whole.seen(seen.rows["number"][is_api]), answers
 
 
 class _Answers:
@@ -44,7 +46,7 @@ class _Answers:
         self._kept = seen.kept[np.lexsort((seen.kept["message"], seen.kept["number"]))]
         self._bytes = seen.kept_bytes.tobytes()
 
-    def read(self, place: int, reading: DoorReading) -> None:
+    def read(self, place: int, reading: ApiReading) -> None:
         """Read the answer of row `place`."""
         number = self._rows["number"][place]
         kept = self._kept[slice(*_bounds(self._kept["number"], number))]
