@@ -68,7 +68,7 @@ class Ready:
     served: served_pb2.Served | None = None
 
     def line(self) -> str:
-        """Return the answer as a line of the backend's plan."""
+        """Return the reply as a line of the backend's plan."""
         trailer = base64.b64encode(self.served.SerializeToString()).decode().rstrip("=") if self.served else "-"
         last = self.last.SerializeToString().hex() if self.last is not None else "-"
         message = self.message.SerializeToString().hex() or "-"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Workload:
-    """One load, in closed loop: a client sends its next request when it has the answer."""
+    """One load, in closed loop: a client sends its next request when it has the reply."""
 
     images: int
     clients: int

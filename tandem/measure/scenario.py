@@ -66,7 +66,7 @@ class Workload(_Settings):
         description="Images by another API: classes asked for, 0: none; empty: 10. Others: the model's.",
     )
     deadline_seconds: Seconds | None = Field(default=None, description="gRPC deadline, from the actual start.")
-    slo_seconds: Seconds | None = Field(default=None, description="Objective: the whole answer within this time.")
+    slo_seconds: Seconds | None = Field(default=None, description="Objective: the whole reply within this time.")
     slo_first_output_seconds: Seconds | None = Field(
         default=None, description="Objective: the first output within this time."
     )
@@ -149,7 +149,7 @@ class OpenLoop(_Settings):
 
 
 class ClosedLoop(_Settings):
-    """So many callers, each of which asks again when it has its answer.
+    """So many callers, each of which asks again when it has its reply.
 
     With `end_concurrency` callers join, or leave, linearly over the run.
     """

@@ -13,31 +13,31 @@ from tandem.measure.generator.requests.apis.reading import OK, ApiReading, Told
 from tandem.measure.generator.requests.reading import MessagesAlone, Reading
 from tandem.measure.generator.sending.tables import Seen, Table
 
-ANSWER = np.dtype([("num_outputs", "i4"), ("num_images", "i4"), ("num_prompt_tokens", "f8"), ("is_counted", "?")])
+REPLY_COUNTS = np.dtype([("num_outputs", "i4"), ("num_images", "i4"), ("num_prompt_tokens", "f8"), ("is_counted", "?")])
 
 
-def with_answers(seen: Seen, readings: Sequence[Reading | MessagesAlone]) -> tuple[Seen, Table]:
+def with_replies(seen: Seen, readings: Sequence[Reading | MessagesAlone]) -> tuple[Seen, Table]:
     """Return what was seen, with statuses, first outputs and outputs by message as the replies by other APIs say them,
-    and without their bytes; and of each row an ANSWER, which says nothing of other workloads.
+    and without their bytes; and of each row its REPLY_COUNTS, which says nothing of other workloads.
     """
-    answers = np.zeros(len(seen.rows), ANSWER)
-    answers["num_prompt_tokens"], answers["is_counted"] = np.nan, True
+    replies = np.zeros(len(seen.rows), REPLY_COUNTS)
+    replies["num_prompt_tokens"], replies["is_counted"] = np.nan, True
     is_api = np.array([isinstance(reading, ApiReading) for reading in readings])[seen.rows["route"]]
     if not np.any(is_api):
-        return seen, answers
-    whole = _Answers(seen, answers)
+        return seen, replies
+    whole = _Replies(seen, replies)
     for place in np.flatnonzero(is_api & (seen.rows["code"] == OK)).tolist():
         reading = readings[seen.rows["route"][place]]
         assert isinstance(reading, ApiReading)
         whole.read(place, reading)
-    return whole.seen(seen.rows["number"][is_api]), answers
+    return whole.seen(seen.rows["number"][is_api]), replies
 
 
-class _Answers:
+class _Replies:
     """Tables of what was seen, which are changed here, and how they are found by request."""
 
-    def __init__(self, seen: Seen, answers: Table) -> None:
-        self._seen, self._answers = seen, answers
+    def __init__(self, seen: Seen, replies: Table) -> None:
+        self._seen, self._replies = seen, replies
         self._rows, self._messages = seen.rows.copy(), seen.messages.copy()
         self._messages["num_outputs"] = 0
         self._texts = list(seen.texts)
@@ -47,7 +47,7 @@ class _Answers:
         self._bytes = seen.kept_bytes.tobytes()
 
     def read(self, place: int, reading: ApiReading) -> None:
-        """Read the answer of row `place`."""
+        """Read the reply of row `place`."""
         number = self._rows["number"][place]
         kept = self._kept[slice(*_bounds(self._kept["number"], number))]
         told = reading.told([self._bytes[each["begin"] : each["begin"] + each["size"]] for each in kept])
@@ -59,7 +59,7 @@ class _Answers:
             carrying = own[np.asarray(told.num_outputs) > 0]
             self._rows["first_output"][place] = self._messages["at"][carrying[0]] if len(carrying) else np.nan
         num_outputs = sum(told.num_outputs)
-        self._answers[place] = (num_outputs, told.num_images, told.num_prompt_tokens, told.is_counted)
+        self._replies[place] = (num_outputs, told.num_images, told.num_prompt_tokens, told.is_counted)
         return None
 
     def _fail(self, place: int, told: Told) -> None:

@@ -116,7 +116,7 @@ class Driver:
     def _watch_for_a_server_that_is_gone(self, now: Progress) -> None:
         silence = time.monotonic() - self._zero - now.answered_at
         if now.unavailable_in_a_row >= GONE_REQUESTS and silence >= GONE_SECONDS:
-            self.stop(f"the server is gone: for {silence:.1f} s no answer but UNAVAILABLE")
+            self.stop(f"the server is gone: for {silence:.1f} s no reply but UNAVAILABLE")
 
     def _count_what_was_not_handed_over(self, record: Record, num_fed: int, end: Progress) -> None:
         """Count what the sender has never heard of: as dropped if it was due when the load ended, else as abandoned."""

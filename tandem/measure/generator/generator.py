@@ -42,7 +42,7 @@ class Generator:
         """Carry a scenario out; what was measured is kept if it is broken off.
 
         `requests`: serialised messages of each workload, sent in turn instead of drawn ones. `meter` is read right
-        before the load and right after its last answer. Raises TandemRpcError, ValueError if the server has no such
+        before the load and right after its last reply. Raises TandemRpcError, ValueError if the server has no such
         model, and ChildProcessError.
         """
         plan = await self._planned(scenario, requests)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.generator.api_replies import with_answers
+from tandem.measure.generator.api_replies import with_replies
 from tandem.measure.generator.requests.apis.reading import ApiReading
 from tandem.measure.generator.requests.reading import MessagesAlone, Reading
 from tandem.measure.generator.sending.sender import Route, Sender
@@ -28,8 +28,8 @@ def record_of(
     """Return the record of what a sender has done; `routes` and `readings` are those of the workloads."""
     progress = sender.progress()
     use = Use(progress.cpu_seconds, progress.wall_seconds, progress.num_sent, sender.is_real_time, sender.is_compiled)
-    seen, answers = with_answers(seen, readings)
-    requests = _requests(seen, routes, readings, answers)
+    seen, replies = with_replies(seen, readings)
+    requests = _requests(seen, routes, readings, replies)
     return Record(
         requests=requests,
         messages=_messages(seen),
@@ -45,7 +45,7 @@ def record_of(
 
 
 def _requests(
-    seen: Seen, routes: Sequence[Route], readings: Sequence[Reading | MessagesAlone], answers: Table
+    seen: Seen, routes: Sequence[Route], readings: Sequence[Reading | MessagesAlone], replies: Table
 ) -> Table:
     rows = seen.rows
     table = np.zeros(len(rows), REQUEST)
@@ -53,13 +53,13 @@ def _requests(
         table[name] = rows[name]
     table["workload"] = rows["route"]
     table["outcome"] = _outcomes(rows)
-    table["num_prompt_tokens"], table["is_counted"] = answers["num_prompt_tokens"], answers["is_counted"]
+    table["num_prompt_tokens"], table["is_counted"] = replies["num_prompt_tokens"], replies["is_counted"]
     num_columns = [len(route.columns) for route in routes]
     for workload, (route, reading) in enumerate(zip(routes, readings, strict=True)):
         is_here, values = seen.of_route(workload, num_columns)
         read = reading.read(values)
         if isinstance(reading, ApiReading):
-            num_outputs, num_images = answers["num_outputs"][is_here], answers["num_images"][is_here]
+            num_outputs, num_images = replies["num_outputs"][is_here], replies["num_images"][is_here]
         else:
             num_outputs = table["num_messages"][is_here] if reading.outputs is None else read.num_outputs
             num_images = read.num_images

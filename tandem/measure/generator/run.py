@@ -20,15 +20,15 @@ from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.statistics.backlog import backlog_of
 from tandem.measure.statistics.stream_results import is_measured, stream_results, window_seconds
 
-# Statuses that are an answer of a server under load. All others say that something is wrong.
-_ANSWERS_UNDER_LOAD = ("OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+# Statuses that are a reply of a server under load. All others say that something is wrong.
+_REPLIES_UNDER_LOAD = ("OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 
 @dataclass(frozen=True)
 class RunResult:
     """A run's document, and the record it was made of.
 
-    `cpu_seconds`: of all processes of the generator, until the last answer. `readings` of a meter, before and after.
+    `cpu_seconds`: of all processes of the generator, until the last reply. `readings` of a meter, before and after.
     """
 
     document: Document
@@ -75,7 +75,7 @@ def _failures(streams: Sequence[StreamResult]) -> list[str]:
             found.append(f"{stream.name}: nothing to measure: none of {stream.outcomes.planned:,} requests ended well")
         texts = {error.code: error.text for error in reversed(stream.errors)}
         for code, count in stream.codes.items():
-            if code not in _ANSWERS_UNDER_LOAD:
+            if code not in _REPLIES_UNDER_LOAD:
                 found.append(f"{stream.name}: {count:,} requests ended in {code}: {texts.get(code, '')}")
     return found
 

@@ -40,7 +40,7 @@ class Progress:
 @dataclass(frozen=True)
 class Share:
     """What one process brought home; without a record if it died. `cpu_seconds` are those of the whole load, until its
-    last answer."""
+    last reply."""
 
     record: Record | None
     stop_reason: str

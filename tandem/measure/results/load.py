@@ -38,7 +38,7 @@ class ErrorText(Part):
 
 
 class Rates(Part):
-    """What came out, per second of the window. Of answers begun in the warm-up, too, and not of those that ended after
+    """What came out, per second of the window. Of replies begun in the warm-up, too, and not of those that ended after
     the window: so a steady load has a steady rate, however short the window. `outputs` are tokens or images by message.
     """
 
@@ -96,7 +96,7 @@ class Window(Part):
 
     warm_up_seconds: float
     seconds: float
-    drain_seconds: float  # from the end of the load to the last answer
+    drain_seconds: float  # from the end of the load to the last reply
     num_warm_up_requests: int
 
 

@@ -22,12 +22,12 @@ _BACKEND_PHASES = {
 
 def window_seconds(scenario: Scenario, record: Record, stopped_at: Sequence[float]) -> float:
     """Return how long the load lasted, from the end of the warm-up: until it was stopped, or else its set duration, or
-    else until the last answer.
+    else until the last reply.
     """
     ended = record.requests["ended"][is_measured(record)]
     last = float(np.max(ended)) if len(ended) else 0.0
     duration = scenario.duration_seconds
-    # A load that ended by number is over with its last answer.
+    # A load that ended by number is over with its last reply.
     has_all = scenario.num_requests is not None and len(ended) >= scenario.num_requests
     whole = last if duration is None or has_all else duration
     return max(0.0, min([whole, *stopped_at]))

@@ -1,4 +1,4 @@
-// One request and its answer: what is to be sent, how far the answer has come, and what was recorded of it.
+// One request and its reply: what is to be sent, how far the reply has come, and what was recorded of it.
 
 #pragma once
 
@@ -20,7 +20,7 @@ struct RequestSpec {
     int32_t route, length;
 };
 
-// Where requests of one kind go and what is kept of their answers.
+// Where requests of one kind go and what is kept of their replies.
 struct Route {
     std::string path, timeout;  // `timeout`: as the header grpc-timeout has it; empty: none
     double deadline_seconds = INFINITY;

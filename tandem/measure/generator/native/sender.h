@@ -1,4 +1,4 @@
-// The sender: a thread that sends requests when they are due, or as callers are free, and records every answer.
+// The sender: a thread that sends requests when they are due, or as callers are free, and records every reply.
 //
 // Python hands requests over ahead of time and reads what was recorded when the thread has ended. Nothing here waits for
 // Python: a queue that runs dry makes requests late, and the records show it.
@@ -96,7 +96,7 @@ private:
     void count_rest();
     void give_up(const RequestSpec& spec, std::vector<int64_t>& counts);
 
-    // answers.cpp
+    // exchanges.cpp
     static nghttp2_session_callbacks* callbacks();
     Call& new_call();
     void send(int caller, double intended);

@@ -62,7 +62,7 @@ class GrpcCall(PythonCall):
         if self._call.cancel():
             self.end = end
 
-    async def answer(self) -> None:
+    async def read_reply(self) -> None:
         try:
             await (self._stream() if self.route.is_streamed else self._unary())
         except grpc.aio.AioRpcError as error:

@@ -1,4 +1,4 @@
-"""One request and its answer, whatever the protocol: sent, read, timed, and ended in exactly one way."""
+"""One request and its reply, whatever the protocol: sent, read, timed, and ended in exactly one way."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class PythonCall(ABC):
         """Cancel the call, if it still runs, for this reason."""
 
     @abstractmethod
-    async def answer(self) -> None:
-        """Read the answer to its end, and set `code` and `text`."""
+    async def read_reply(self) -> None:
+        """Read the reply to its end, and set `code` and `text`."""
 
     async def run(self) -> None:
         """See the call through to its end."""
@@ -48,7 +48,7 @@ class PythonCall(ABC):
         loop = asyncio.get_running_loop()
         timer = loop.call_later(after, self.cancel, End.CANCELLED) if math.isfinite(after) else None
         try:
-            await self.answer()
+            await self.read_reply()
         finally:
             if timer is not None:
                 timer.cancel()

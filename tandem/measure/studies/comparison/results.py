@@ -31,8 +31,8 @@ from tandem.measure.studies.comparison.points import alone, point, stream_result
 from tandem.measure.studies.comparison.run import SAMPLES_PER_CLASS, Findings
 from tandem.measure.studies.comparison.trials import Meters, Trial
 
-# Statuses that are an answer of a server under load: they are told, but nothing is wrong.
-_ANSWERS_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
+# Statuses that are a reply of a server under load: they are told, but nothing is wrong.
+_REPLIES_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
 
 
 def comparison(
@@ -137,7 +137,7 @@ def _problems(findings: Findings, modes: Sequence[ModeResult]) -> Iterator[str]:
     for mode in modes:
         texts = {error.code: error.text for error in reversed(mode.errors)}
         for code, count in mode.codes.items():
-            if code not in _ANSWERS_UNDER_LOAD:
+            if code not in _REPLIES_UNDER_LOAD:
                 yield f"{mode.name}: {count:,} requests ended in {code}: {texts.get(code, '')}"
 
 

@@ -179,7 +179,7 @@ class _Work:
             self._observer.trial_ended(trial)
             if not np.any(trial.record.requests["outcome"] == Outcome.OK):
                 self._findings.trials += trials
-                raise Gone(f"{mode.name}: not one of {len(trial.record.requests)} requests got its answer")
+                raise Gone(f"{mode.name}: not one of {len(trial.record.requests)} requests got its reply")
         self._findings.trials += trials
 
     async def _trial(self, concurrency: int, mode: Mode) -> RunResult:

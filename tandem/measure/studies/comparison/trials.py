@@ -64,7 +64,7 @@ class Trial:
 
 def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:
     """Return the trial of a closed loop without warm-up, which was metered; its seconds begin with the first request
-    and end with the last answer.
+    and end with the last reply.
     """
     record = run_result.record._replace(replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8))
     before, after = run_result.readings

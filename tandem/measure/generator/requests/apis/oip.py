@@ -1,4 +1,4 @@
-"""Requests and answers of the Open Inference Protocol: text named as in Triton's vLLM backend, images as in Tandem."""
+"""Requests and replies of the Open Inference Protocol: text named as in Triton's vLLM backend, images as in Tandem."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TensorReading(ApiReading):
             try:
                 reply, error = self._parsed(raw)
             except DecodeError:
-                return failed(messages, INTERNAL, "the answer is no message of its type")
+                return failed(messages, INTERNAL, "the reply is no message of its type")
             if error:
                 return failed(messages, *_code_of(error))
             tensors = _tensors(reply)

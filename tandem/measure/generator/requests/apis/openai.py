@@ -1,4 +1,4 @@
-"""Requests and answers of OpenAI's HTTP API: completions, chat, images. A message is the data of an event."""
+"""Requests and replies of OpenAI's HTTP API: completions, chat, images. A message is the data of an event."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _json(raw: bytes) -> dict[str, Any] | None:
 
 def _error(event: dict[str, Any] | None) -> tuple[int, str]:
     if event is None:
-        return INTERNAL, "the answer is no JSON object"
+        return INTERNAL, "the reply is no JSON object"
     error = event["error"]
     if not isinstance(error, dict):
         return INTERNAL, str(error)

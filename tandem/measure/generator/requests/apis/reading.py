@@ -16,7 +16,7 @@ OK, UNKNOWN, UNAVAILABLE, INTERNAL = 0, 2, 14, 13
 
 
 class Told(NamedTuple):
-    """What the messages of one answer say. `num_outputs` of each message; `code` is gRPC's, with its `text`.
+    """What the messages of one reply say. `num_outputs` of each message; `code` is gRPC's, with its `text`.
 
     `is_counted`: whether the server told how many outputs there are; if not, a message that carries any counts as one.
     """
@@ -30,13 +30,13 @@ class Told(NamedTuple):
 
 
 class ApiReading(MessagesAlone, ABC):
-    """How the answers of one workload are read."""
+    """How the replies of one workload are read."""
 
     columns: tuple[Column, ...] = (WHOLE_MESSAGE,)
 
     @abstractmethod
     def told(self, messages: Sequence[bytes]) -> Told:
-        """Return what an answer that came to its end says."""
+        """Return what a reply that came to its end says."""
 
 
 def spread(total: int, is_carrying: Sequence[bool]) -> list[int]:
@@ -51,5 +51,5 @@ def spread(total: int, is_carrying: Sequence[bool]) -> list[int]:
 
 
 def failed(messages: Sequence[bytes], code: int, text: str) -> Told:
-    """Return what is told of an answer that ended badly."""
+    """Return what is told of a reply that ended badly."""
     return Told([0] * len(messages), code=code, text=text)

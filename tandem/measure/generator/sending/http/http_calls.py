@@ -67,7 +67,7 @@ class HttpCall(PythonCall):
             self.end, self.code = end, CANCELLED
             self._work.cancel()
 
-    async def answer(self) -> None:
+    async def read_reply(self) -> None:
         try:
             async with asyncio.timeout(self.route.deadline_seconds):
                 await asyncio.wait([self._work])
@@ -113,7 +113,7 @@ class HttpCall(PythonCall):
         if (code := code_of_http(exchange.status)) != OK:
             self.code, self.text = code, _text_of(bytes(exchange.body)) or f"HTTP status {exchange.status}"
         elif self.route.is_streamed and not exchange.is_events:
-            self.code, self.text = INTERNAL, "the answer is no stream of events"
+            self.code, self.text = INTERNAL, "the reply is no stream of events"
 
 
 def _text_of(body: bytes) -> str:

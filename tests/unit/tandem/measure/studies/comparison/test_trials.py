@@ -1,4 +1,4 @@
-"""What a trial used: the differences of two readings, over the time from its first request to its last answer."""
+"""What a trial used: the differences of two readings, over the time from its first request to its last reply."""
 
 from __future__ import annotations
 

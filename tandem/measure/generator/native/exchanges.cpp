@@ -1,4 +1,4 @@
-// Requests and their answers: sent, read frame by frame, ended in exactly one way, recorded.
+// Requests and their replies: sent, read frame by frame, ended in exactly one way, recorded.
 
 #include "sender.h"
 
@@ -11,7 +11,7 @@ nghttp2_nv header_of(std::string_view name, std::string_view value) {  // both m
     return {(uint8_t*)name.data(), (uint8_t*)value.data(), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
-// gRPC's status for an answer without one, by HTTP's status, as gRPC's documents say.
+// gRPC's status for a reply without one, by HTTP's status, as gRPC's documents say.
 int status_of_http(int status) {
     switch (status) {
         case 400: return kInternal;
@@ -219,7 +219,7 @@ void Sender::closed(Call& call, uint32_t error) {
         finish(call, End::answered, status_of_http(call.http_status), "HTTP status " + std::to_string(call.http_status));
     else if (error != NGHTTP2_NO_ERROR)
         finish(call, End::answered, status_of_reset(error), std::string("reset: ") + nghttp2_http2_strerror(error));
-    else finish(call, End::answered, kUnknown, "the answer ended without a status");
+    else finish(call, End::answered, kUnknown, "the reply ended without a status");
 }
 
 // End a request from this side.

@@ -1,4 +1,4 @@
-"""Asking an engine, and what an answer tells: when tokens came, and which. Knows neither workloads nor servers."""
+"""Asking an engine, and what a reply tells: when tokens came, and which. Knows neither workloads nor servers."""
 
 import asyncio
 import itertools
@@ -17,7 +17,7 @@ class WrongOutput(Exception):
 
 
 @dataclass
-class Answer:
+class Reply:
     """One output: its tokens, and when each message with some of them came."""
 
     sent: float
@@ -41,28 +41,28 @@ class Asker:
         self._takes_batches = engine.is_static_batch
         self._connection = connection
 
-    async def ask(self, prompts: Sequence[Prompt], num_tokens: int, use_cache: bool = False) -> list[Answer]:
-        """Send all prompts at once; return the answers in their order. Raises WrongOutput if one has another length."""
+    async def ask(self, prompts: Sequence[Prompt], num_tokens: int, use_cache: bool = False) -> list[Reply]:
+        """Send all prompts at once; return the replies in their order. Raises WrongOutput if one has another length."""
         requests = [list(prompts)] if self._takes_batches else [[prompt] for prompt in prompts]
-        answers = await together(self._request(request, num_tokens, use_cache) for request in requests)
-        found = [answer for part in answers for answer in part]
-        for answer in found:
-            if len(answer.ids) != num_tokens:
-                raise WrongOutput(f"{len(answer.ids)} tokens where {num_tokens} were asked for")
+        replies = await together(self._request(request, num_tokens, use_cache) for request in requests)
+        found = [reply for part in replies for reply in part]
+        for reply in found:
+            if len(reply.ids) != num_tokens:
+                raise WrongOutput(f"{len(reply.ids)} tokens where {num_tokens} were asked for")
         return found
 
-    async def follow(self, prompt: Prompt, num_tokens: int, answer: Answer) -> None:
-        """Add what comes to `answer`, for one who watches it grow or cancels it."""
+    async def follow(self, prompt: Prompt, num_tokens: int, reply: Reply) -> None:
+        """Add what comes to `reply`, for one who watches it grow or cancels it."""
         async for _, ids in self._connection.stream([prompt], num_tokens, False):
-            answer.times.append(time.perf_counter())
-            answer.ids += ids
+            reply.times.append(time.perf_counter())
+            reply.ids += ids
 
-    async def _request(self, prompts: list[Prompt], num_tokens: int, use_cache: bool) -> list[Answer]:
-        answers = [Answer(time.perf_counter()) for _ in prompts]
+    async def _request(self, prompts: list[Prompt], num_tokens: int, use_cache: bool) -> list[Reply]:
+        replies = [Reply(time.perf_counter()) for _ in prompts]
         async for row, ids in self._connection.stream(prompts, num_tokens, use_cache):
-            answers[row].times.append(time.perf_counter())
-            answers[row].ids += ids
-        return answers
+            replies[row].times.append(time.perf_counter())
+            replies[row].ids += ids
+        return replies
 
 
 async def together(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
