@@ -37,7 +37,7 @@ class Generations:
             return
         draw = sequential.draw if model.paradigm == SEQUENTIAL else parallel.draw
         drawn = await draw(body, model, calls)
-        await exchange.answer(
+        await exchange.reply_with(
             Images(
                 created=int(time.time()),
                 data=[Picture(b64_json=in_base64(png)) for png in drawn.pngs],

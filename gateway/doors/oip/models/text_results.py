@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from gateway.doors.oip.tensors.datatype import BYTES, FP32, UINT32
-from gateway.doors.oip.tensors.outputs import Answer, Output
+from gateway.doors.oip.tensors.outputs import InferenceResult, Output
 from gateway.doors.oip.tensors.spec import Spec
 from tandem.ar.v1 import ar_pb2
 
@@ -35,7 +35,7 @@ class Wanted(NamedTuple):
     prefix: bytes
 
 
-class TextAnswers:
+class TextResults:
     """Of one request with `num_choices`; knows what has gone out of each of them."""
 
     def __init__(self, wanted: Wanted, num_choices: int) -> None:
@@ -44,12 +44,12 @@ class TextAnswers:
         self._begun: set[int] = set()
         self._logprobs: dict[int, float] = defaultdict(float)
 
-    def of_reply(self, replies: Sequence[Any]) -> Answer:
-        """Return the answer with all of a request's text."""
+    def of_reply(self, replies: Sequence[Any]) -> InferenceResult:
+        """Return the result with all of a request's text."""
         [reply] = replies
-        return self._answer(reply.choices, reply.usage)
+        return self._result(reply.choices, reply.usage)
 
-    def of_message(self, replies: Sequence[Any]) -> Answer | None:
+    def of_message(self, replies: Sequence[Any]) -> InferenceResult | None:
         """Return what a message of a stream brings: the texts of the other choices are empty. None if it is nothing."""
         [message] = replies
         usage = message.usage if message.HasField("usage") else None
@@ -57,9 +57,9 @@ class TextAnswers:
             return None
         choices = [_NOTHING] * self._num_choices
         choices[message.choice_index] = message
-        return self._answer(choices, usage)
+        return self._result(choices, usage)
 
-    def _answer(self, choices: Sequence[Any], usage: Any) -> Answer:
+    def _result(self, choices: Sequence[Any], usage: Any) -> InferenceResult:
         outputs = [Output.of(TEXT, [self._text(index, choice) for index, choice in enumerate(choices)])]
         wanted = self._wanted.outputs
         if "finish_reason" in wanted:
@@ -73,7 +73,7 @@ class TextAnswers:
             outputs.append(Output.of(NUM_INPUT_TOKENS, [usage.prompt_tokens]))
         if "num_output_tokens" in wanted:
             outputs.append(Output.of(NUM_OUTPUT_TOKENS, [len(choice.token_ids) for choice in choices]))
-        return Answer(outputs, usage is not None, usage_parameters(usage) if usage else {})
+        return InferenceResult(outputs, usage is not None, usage_parameters(usage) if usage else {})
 
     def _text(self, index: int, choice: Any) -> bytes:
         text: bytes = choice.text_delta.encode()

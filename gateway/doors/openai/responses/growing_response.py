@@ -1,4 +1,4 @@
-"""An answer as it grows: the objects that describe it, and the events that tell of it."""
+"""A response as it grows: the objects that describe it, and the events that tell of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gateway.doors.openai.responses.reply import (
 from tandem.ar.v1 import ar_pb2
 
 
-class Answer:
+class GrowingResponse:
     """One message of the assistant's, told in the words of this API."""
 
     def __init__(self, body: ResponseBody, model: str, fingerprint: str | None) -> None:
@@ -59,7 +59,7 @@ class Answer:
         yield self._event(f"response.{status}", response=self.whole(message, message.usage))
 
     def whole(self, message: Any, usage: Any, text: str | None = None) -> Response:
-        """Return the finished answer; `text` if it did not come in parts."""
+        """Return the finished response; `text` if it did not come in parts."""
         self._text = self._text if text is None else text
         self._fingerprint = usage.fingerprint or self._fingerprint
         status = _status(message)
