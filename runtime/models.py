@@ -55,14 +55,14 @@ class ImageSpec(_Table):
 
 
 class ImageTokensSpec(_Table):
-    """How a sequential image model writes a picture: a grid of tokens behind the token of its class."""
+    """How a sequential image model writes an image: a grid of tokens behind the token of its class."""
 
     grid: tuple[PositiveInt, PositiveInt]
-    """Rows and columns of tokens; the picture has rows x columns tokens, each for a cell of equal size."""
+    """Rows and columns of tokens; the image has rows x columns tokens, each for a cell of equal size."""
     num_codes: int = Field(ge=2)
-    """Tokens of pictures are 0 to num_codes - 1."""
+    """Tokens of images are 0 to num_codes - 1."""
     first_class_token: int = Field(ge=0)
-    """Class c is prompted by token first_class_token + c, which is none of a picture's."""
+    """Class c is prompted by token first_class_token + c, which is none of an image's."""
     decoder: str
     """ONNX file: integer tokens [B, rows * columns] to images [B, C, H, W] or [B, H, W, C] in image.value_range."""
     encoder: str | None = None
@@ -74,7 +74,7 @@ class ImageTokensSpec(_Table):
 
     @property
     def num_tokens(self) -> int:
-        """Tokens of a whole picture."""
+        """Tokens of a whole image."""
         return self.grid[0] * self.grid[1]
 
     @property
@@ -140,7 +140,7 @@ class ModelSpec(_Table):
     image: ImageSpec | None = None
     """What an image model draws."""
     image_tokens: ImageTokensSpec | None = None
-    """Image transformer: how its tokens make a picture."""
+    """Image transformer: how its tokens make an image."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

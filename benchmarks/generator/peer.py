@@ -1,6 +1,6 @@
 """The load generator against a plain outside client (`benchmarks/peers/load_plain.py`): do both measure the same?
 
-The same closed loop, through the gateway, on the matched pair: single images unary by 1 and by 16 callers, and pictures
+The same closed loop, through the gateway, on the matched pair: single images unary by 1 and by 16 callers, and images
 streamed by 4. The two take turns, and who is first changes each round. Printed is generator to plain client, round by
 round: median (lowest to highest). The last line of stdout is JSON.
 """

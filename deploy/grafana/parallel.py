@@ -126,7 +126,7 @@ def _diversity() -> list[Panel]:
         _panel(
             "Closest pair by class",
             "How far apart the closest two images of a window were, next to the released model's: near 0 the same"
-            " pictures come again and again.",
+            " images come again and again.",
             NUMBER,
             [Query(f"min by (model, class) (tandem_diversity_nearest_ratio{{{NETWORK}}})", by_class)],
         ),

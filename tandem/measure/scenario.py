@@ -35,7 +35,7 @@ class Workload(_Settings):
     """A workload: requests of one kind, delivered in one mode.
 
     text: a language model continues random tokens, its end token ignored. picture: a sequential image model draws one
-    picture of a random class. images: a parallel model draws images of random classes. method: any method of any
+    image of a random class. images: a parallel model draws images of random classes. method: any method of any
     server, with requests that are given beside the scenario; each message is an output.
     """
 

@@ -227,7 +227,7 @@ TESTED_ELSEWHERE = {
     "unit/tandem/measure/generator/schedule/test_request_sequence.py": ("tandem/measure/lengths",),
     "unit/tandem/measure/quality/test_protocol.py": (
         "tandem/measure/quality/evaluation",
-        "tandem/measure/quality/picture",
+        "tandem/measure/quality/figure",
     ),
     "unit/tandem/measure/quality/test_reference.py": ("tandem/measure/quality/fashion_mnist",),
     "unit/tandem/measure/report/charts/test_chart.py": (

@@ -31,7 +31,7 @@ def _drawing(num_images: int) -> bytes:
 
 
 def _picture() -> bytes:
-    """Return a Generate whose reply has a picture of 3 kB with each of 49 tokens."""
+    """Return a Generate whose reply has an image of 3 kB with each of 49 tokens."""
     request = picture(1)
     request.partial_images, request.image_encoding = True, images_pb2.ENCODING_RAW_FLOAT32
     return request.SerializeToString()

@@ -42,10 +42,10 @@ def tradeoff(
     quality: JudgeOptions,
     meters: MeterOptions,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Some 25 minutes instead of 3: longer runs, more loads, more pictures.")
+        bool, typer.Option("--thorough", help="Some 25 minutes instead of 3: longer runs, more loads, more images.")
     ] = False,
     slo: Annotated[
-        float, typer.Option(min=0.001, max=60, metavar="SECONDS", help="Objective: 99 of 100 pictures within it.")
+        float, typer.Option(min=0.001, max=60, metavar="SECONDS", help="Objective: 99 of 100 images within it.")
     ] = 0.25,
     out_dir: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of all results.")] = Path(
         "out/tradeoff"

@@ -1,6 +1,6 @@
 """Between one output a pass of the model and all in one pass: the modes of generating, on one scale.
 
-Texts and pictures are different workloads, so each mode is compared with the sequential one of its own workload.
+Texts and images are different workloads, so each mode is compared with the sequential one of its own workload.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ONE = Value(value=1.0, count=1)
 
 @dataclass(frozen=True)
 class GenerationMode:
-    """`outputs_per_pass`: tokens that a pass of the model brings to one request, in the mean; of a picture that is
+    """`outputs_per_pass`: tokens that a pass of the model brings to one request, in the mean; of an image that is
     drawn in one pass, the tokens that the sequential model needs for one. `speed`: relative to the sequential mode.
     """
 
@@ -39,7 +39,7 @@ def modes_between(growth: Growth, comparison: Comparison | None) -> list[Generat
     if not growth.drafts:
         return []
     texts = [mode for point in growth.drafts for mode in _text_modes(point)]
-    return [*texts, *([] if comparison is None else _picture_modes(comparison))]
+    return [*texts, *([] if comparison is None else _image_modes(comparison))]
 
 
 def _text_modes(point: DraftPoint) -> list[GenerationMode]:
@@ -53,8 +53,8 @@ def _text_modes(point: DraftPoint) -> list[GenerationMode]:
     return modes
 
 
-def _picture_modes(comparison: Comparison) -> list[GenerationMode]:
-    """Return the two modes of making a picture, asked for alone; none if the comparison does not hold both."""
+def _image_modes(comparison: Comparison) -> list[GenerationMode]:
+    """Return the two modes of making an image, asked for alone; none if the comparison does not hold both."""
     steps = next((model.tokens_per_image for model in comparison.models if model.tokens_per_image), None)
     waits: dict[Paradigm, float] = {
         mode.paradigm: mode.alone.latency.p50.value
@@ -65,6 +65,6 @@ def _picture_modes(comparison: Comparison) -> list[GenerationMode]:
         return []
     speed = waits["sequential"] / waits["parallel"]
     return [
-        GenerationMode("sequential", "sequential", "a picture, alone", 1.0, _ONE),
-        GenerationMode("parallel", "parallel", "a picture, alone", steps, Value(value=speed, count=1)),
+        GenerationMode("sequential", "sequential", "an image, alone", 1.0, _ONE),
+        GenerationMode("parallel", "parallel", "an image, alone", steps, Value(value=speed, count=1)),
     ]

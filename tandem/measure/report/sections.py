@@ -31,9 +31,9 @@ from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import ServedModel
 
 METHOD = (
-    "Both models draw the same thing, one picture of a class, through the same gateway. A run's warm-up is left out.",
+    "Both models draw the same thing, one image of a class, through the same gateway. A run's warm-up is left out.",
     "Open loop: requests start when they are due, whatever became of those before, and latency counts from then: a slow"
-    " server cannot hide its queue. Closed loop: so many callers, each of which asks again when it has its picture.",
+    " server cannot hide its queue. Closed loop: so many callers, each of which asks again when it has its image.",
     "A quantile is a value that occurred; where fewer than one value lies beyond it, it is left out.",
     "An INVALID run is one in which the load generator itself was late, busy or dropped requests beyond its bounds. Its"
     " figures say more of the generator than of the server: they are shown with a cross, and nothing rests on them.",
@@ -44,7 +44,7 @@ LOCAL = (
     " generator elsewhere all figures would be other ones."
 )
 SMALL_FID = (
-    "FID depends on the number of pictures: below 10,000 it is too high, for real pictures as well. Compare it with"
+    "FID depends on the number of images: below 10,000 it is too high, for real images as well. Compare it with"
     " that of as many real ones, and with no FID from elsewhere: the features are a small classifier's of these images."
 )
 

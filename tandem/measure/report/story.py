@@ -15,7 +15,7 @@ from tandem.measure.results.header import Machine
 from tandem.measure.scenario import ClosedLoop, Paradigm
 
 _A_CURVE = 3
-QUESTION = "What does it cost to draw a picture in sequence, and what does it buy?"
+QUESTION = "What does it cost to draw an image in sequence, and what does it buy?"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def _latency(machine: Machine | None, comparison: Comparison | None, runs: Seque
         return ""
     first, second = values["sequential"], values["parallel"]
     return (
-        f"On this machine ({_cores(machine)} of {machine.cpu_model}) one picture takes {seconds(first)} in sequence and"
+        f"On this machine ({_cores(machine)} of {machine.cpu_model}) one image takes {seconds(first)} in sequence and"
         f" {seconds(second)} in parallel: {_times(first, second)}."
     )
 
@@ -94,7 +94,7 @@ def _capacity(comparison: Comparison | None, crossover: Crossover | None) -> str
     if len(rates) < 2 or not all(rates.values()):
         return ""
     return (
-        f"With 99 of 100 pictures within {seconds(slo)} it serves {rates['sequential']} pictures a second in sequence"
+        f"With 99 of 100 images within {seconds(slo)} it serves {rates['sequential']} images a second in sequence"
         f" and {rates['parallel']} in parallel."
     )
 
@@ -127,7 +127,7 @@ def _price(comparison: Comparison | None) -> str:
     if len(known) < 2:
         return ""
     return (
-        f"Under load ({costs['sequential'][0]} at a time) a picture costs the servers {seconds(known['sequential'])} of"
+        f"Under load ({costs['sequential'][0]} at a time) an image costs the servers {seconds(known['sequential'])} of"
         f" CPU in sequence and {seconds(known['parallel'])} in parallel."
     )
 
@@ -140,10 +140,10 @@ def _quality(comparison: Comparison | None) -> str:
         return ""
     first, second = found["sequential"], found["parallel"]
     return (
-        f"What it buys: of the pictures served in this run, those in sequence have FID {first.fid:.3g} (lower is"
+        f"What it buys: of the images served in this run, those in sequence have FID {first.fid:.3g} (lower is"
         f" better), recall {first.recall:.2f} and label accuracy {share(first.accuracy)}; those in parallel FID"
         f" {second.fid:.3g}, recall {second.recall:.2f}, accuracy {share(second.accuracy)}. And only the sequential"
-        " model can say how likely a picture is."
+        " model can say how likely an image is."
     )
 
 

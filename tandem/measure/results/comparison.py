@@ -221,7 +221,7 @@ class CpuSource(Part):
 
 class ForeignResult(Part):
     """A sequential server of another make, in the same rounds as ours, asked by OpenAI's API for a text of `num_tokens`
-    tokens behind a word: as many as a picture of ours has, so that the steps match, but no picture. An "image" in the
+    tokens behind a word: as many as an image of ours has, so that the steps match, but no image. An "image" in the
     figures of `modes` is such a text. Queue, phases, CPU time, energy and quality are not known, and left out.
     """
 

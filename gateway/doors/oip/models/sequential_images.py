@@ -1,4 +1,4 @@
-"""An image model that draws in sequence, in tensors: the tokens as they come, the pictures when they are whole."""
+"""An image model that draws in sequence, in tensors: the tokens as they come, the images when they are whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOKEN_IDS = Spec("token_ids", INT32, (-1,))
 
 
 class SequentialImageModel:
-    """Implements Adapter. `shape` is [height, width, channels] of a picture; a reply has one for each choice."""
+    """Implements Adapter. `shape` is [height, width, channels] of an image; a reply has one for each choice."""
 
     platform = "tandem_sequential_images"
     is_decoupled = True
@@ -53,9 +53,9 @@ class SequentialImageModel:
     def _of_reply(self, replies: Sequence[Any]) -> InferenceResult:
         [reply] = replies
         shape = [len(reply.choices), *self._images.dims[1:]]
-        pictures = Output(self._images, shape, b"".join(choice.image.data for choice in reply.choices))
+        images = Output(self._images, shape, b"".join(choice.image.data for choice in reply.choices))
         tokens = Output.of(TOKEN_IDS, [token for choice in reply.choices for token in choice.token_ids])
-        return InferenceResult([pictures, tokens], parameters=usage_parameters(reply.usage))
+        return InferenceResult([images, tokens], parameters=usage_parameters(reply.usage))
 
     def _of_message(self, replies: Sequence[Any]) -> InferenceResult | None:
         [message] = replies

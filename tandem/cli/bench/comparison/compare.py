@@ -95,7 +95,7 @@ class ForeignOptions:
         str | None,
         typer.Option(
             metavar="URL",
-            help="Beside ours, ask this server by OpenAI's API for texts of as many tokens as a picture has.",
+            help="Beside ours, ask this server by OpenAI's API for texts of as many tokens as an image has.",
             rich_help_panel=_FOREIGN,
         ),
     ] = None

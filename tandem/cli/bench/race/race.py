@@ -1,4 +1,4 @@
-"""`tandem race`: the same picture from both models, side by side and live; a short comparison without load."""
+"""`tandem race`: the same image from both models, side by side and live; a short comparison without load."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def race(
     json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the figures here.")] = None,
     address: Address = ADDRESS,
 ) -> None:
-    """Ask both paradigms for the same picture, again and again, and time them: the same workload, one request at a
+    """Ask both paradigms for the same image, again and again, and time them: the same workload, one request at a
     time.
 
-    Each round asks in four modes, in random order, for a picture of one class: in sequence and in parallel, streamed
+    Each round asks in four modes, in random order, for an image of one class: in sequence and in parallel, streamed
     and in one reply. `tandem bench compare` goes on from here: under load, with costs and quality.
     """
     terminal = Terminal()

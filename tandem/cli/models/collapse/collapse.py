@@ -28,7 +28,7 @@ from tandem.cli.servers.stack import Stack
 from tandem.cli.servers.startup_display import StartupDisplay
 from tandem.cli.servers.supervise import KILL_AFTER_SECONDS, LOG_FOLDER, run_stack
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.pictures import show_picture
+from tandem.cli.use.terminal_images import show_image
 from tandem.client import AsyncTandemClient
 from tandem.client.images import Images
 from tandem.measure.report.tables.writers import terminal_table
@@ -49,7 +49,7 @@ Features = npt.NDArray[np.float64]
 
 def collapse(
     images: Annotated[int, typer.Option(min=1000, max=100_000, help="Images to draw from each generator.")] = 4000,
-    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the pictures go.")] = Path("out/collapse.png"),
+    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the images go.")] = Path("out/collapse.png"),
     models_dir: ModelsDir = MODELS_DIR,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the process's log.")] = False,
 ) -> None:
@@ -131,7 +131,7 @@ class Lesson:
     def _show(self, cases: list[Case]) -> None:
         self._out.parent.mkdir(parents=True, exist_ok=True)
         gallery(cases, num_columns=20, num_rows=2).save(self._out, format="PNG")
-        show_picture(self._terminal.out, gallery(cases, num_columns=6, num_rows=1))
+        show_image(self._terminal.out, gallery(cases, num_columns=6, num_rows=1))
         self._terminal.out.print(terminal_table(collapse_table(cases)))
         for note in NOTES:
             self._terminal.note(note)

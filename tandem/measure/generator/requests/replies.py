@@ -32,7 +32,7 @@ def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
     """
     found = {}
     for number, rpc, messages in _kept(record, rpcs):
-        for message in reversed(messages):  # of a picture, the image is in the last one
+        for message in reversed(messages):  # of a sequential one, the image is in the last message
             images = _IMAGES[rpc](REPLIES[rpc].FromString(message))
             if images.shape:
                 _, height, width, channels = images.shape

@@ -120,9 +120,9 @@ def _middle(modes: Sequence[GenerationMode]) -> Chart:
         rows = [(mode.outputs_per_pass, mode.speed, f"{mode.name}: {mode.workload}") for mode in chosen]
         series.append(value_series(name, role, style, rows))
     note = (
-        "Each mode against the sequential one of its workload: texts against texts, pictures against pictures. Drafts"
+        "Each mode against the sequential one of its workload: texts against texts, images against images. Drafts"
         " bring as many tokens a pass as were guessed right; a parallel model brings all in one, here counted as the"
-        " tokens that the sequential model needs for a picture."
+        " tokens that the sequential model needs for an image."
     )
     title = "The middle ground: sequential, with drafts, parallel"
     return Chart(

@@ -130,7 +130,7 @@ def first_output_chart(comparison: Comparison) -> Chart:
     note = (
         f"Medians of {comparison.settings.num_pairs:,} requests of each mode, one at a time, with"
         f" {comparison.settings.confidence:.0%} intervals. Streaming brings something early only where something is"
-        " there early: a token of a picture is not yet a picture, and a GAN's image comes whole."
+        " there early: a token of an image is not yet an image, and a GAN's image comes whole."
     )
     title = f"First output and whole image: {len(names)} modes of asking for one image"
     return Chart("first-output", title, note, "ms after the request", "", series, x_log=True)

@@ -109,7 +109,7 @@ def small_print(document: Comparison) -> Iterator[str]:
         yield f"Energy: {document.energy.note}."
     if document.foreign:
         yield (
-            f"The foreign server ({document.foreign.address}) is asked for text, not for pictures: what matches is the"
+            f"The foreign server ({document.foreign.address}) is asked for text, not for images: what matches is the"
             " number of tokens. Its queue, its phases, its CPU time and its energy are not known."
         )
     yield audit_text(document.audits)

@@ -64,9 +64,7 @@ def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
             if found:
                 rows.append(Row((f"{where}: {name}", *(cell for pair in pairs for cell in pair))))
     heads = [f"{mode.delivery}\n{whose}" for mode in foreign.modes for whose in ("foreign", "ours", "ratio")]
-    title = (
-        f"{foreign.model} at {foreign.address}: texts of {foreign.num_tokens} tokens, beside our pictures of as many"
-    )
+    title = f"{foreign.model} at {foreign.address}: texts of {foreign.num_tokens} tokens, beside our images of as many"
     return Table(("", *heads), rows, title)
 
 

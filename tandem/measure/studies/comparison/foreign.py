@@ -1,4 +1,4 @@
-"""A sequential server of any make beside ours, asked by OpenAI's API for as many tokens as a picture of ours has.
+"""A sequential server of any make beside ours, asked by OpenAI's API for as many tokens as an image of ours has.
 
 What it does within, its queue, its phases and its CPU time, nobody here knows.
 """

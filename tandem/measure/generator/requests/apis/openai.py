@@ -73,17 +73,17 @@ class TextReading(ApiReading):
 
 
 class ImageReading(ApiReading):
-    """Of images; each is an output, and of a picture each of its tokens, where the server tells how many there are."""
+    """Of images; each is an output, and of an image each of its tokens, where the server tells how many there are."""
 
-    def __init__(self, is_picture: bool) -> None:
-        self._is_picture = is_picture
+    def __init__(self, is_sequential: bool) -> None:
+        self._is_sequential = is_sequential
 
     def told(self, messages: Sequence[bytes]) -> Told:
         reply = _json(messages[0]) if messages else None
         if reply is None or "error" in reply:
             return failed(messages, *_error(reply))
         num_images = len(reply.get("data") or ())
-        counted = _count(reply.get("usage"), "output_tokens") if self._is_picture else num_images
+        counted = _count(reply.get("usage"), "output_tokens") if self._is_sequential else num_images
         return Told([counted or num_images], num_images, is_counted=bool(counted))
 
 

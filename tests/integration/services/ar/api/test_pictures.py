@@ -1,4 +1,4 @@
-"""Pictures from the AutoregressiveService over real gRPC: a tiny random image model beside a text model."""
+"""GrowingImages from the AutoregressiveService over real gRPC: a tiny random image model beside a text model."""
 
 import asyncio
 import io
@@ -21,7 +21,7 @@ BORDER = 1e-5
 
 
 def picture(label: int = 3, **fields: object) -> ar_pb2.GenerateRequest:
-    """Ask for a picture; the names of SamplingParams' fields go there."""
+    """Ask for an image; the names of SamplingParams' fields go there."""
     names = fields.keys() & ar_pb2.SamplingParams.DESCRIPTOR.fields_by_name.keys()
     sampling = {name: fields.pop(name) for name in names}
     return ar_pb2.GenerateRequest(class_label=label, sampling=ar_pb2.SamplingParams(**sampling), **fields)
@@ -41,7 +41,7 @@ def last_picture(responses: Responses, choice_index: int = 0) -> np.ndarray:
 
 
 def levels(codes: list[int]) -> np.ndarray:
-    """Return what the token decoder paints of the first codes of a picture, as bytes, black behind them."""
+    """Return what the token decoder paints of the first codes of an image, as bytes, black behind them."""
     levels = np.rint((painted(codes + [0] * (NUM_TOKENS - len(codes))) + 1) * 127.5).astype(np.uint8)
     for number in range(len(codes), NUM_TOKENS):
         top, left = number // 7 * CELL, number % 7 * CELL

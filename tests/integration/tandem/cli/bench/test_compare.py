@@ -276,7 +276,7 @@ async def test_a_foreign_server_stands_beside_ours(gateway: FakeGateway, tmp_pat
     assert {("foreign unary", "sequential unary", None), ("foreign streamed", "sequential streamed", 3)} <= pairs
     assert [mode["name"] for mode in document["modes"]][:2] == ["sequential streamed", "sequential unary"]
     assert "alone: first token" in ended.out
-    assert "is asked for text, not for pictures" in " ".join(ended.out.split())
+    assert "is asked for text, not for images" in " ".join(ended.out.split())
 
 
 async def test_a_foreign_server_that_is_not_there_is_told_before_anything_is_measured(gateway: FakeGateway) -> None:

@@ -39,4 +39,4 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     monkeypatch.setattr(tradeoff, "fitted", fitted)
     with pytest.raises(ends_with or type(error)):
         tradeoff.tradeoff(out_dir=tmp_path, thorough=False, slo=0.25)
-    assert "one picture takes 63 ms in sequence" in (tmp_path / "report.html").read_text()
+    assert "one image takes 63 ms in sequence" in (tmp_path / "report.html").read_text()

@@ -86,7 +86,7 @@ def test_drafts_lie_between_sequential_and_parallel(growth: Growth) -> None:
 
 
 def with_steps(comparison: Comparison) -> Comparison:
-    """Return the comparison with a sequential model that needs 49 tokens for a picture."""
+    """Return the comparison with a sequential model that needs 49 tokens for an image."""
     first, *others = comparison.models
     assert first.paradigm == "sequential"
     return comparison.model_copy(update={"models": (first.model_copy(update={"tokens_per_image": 49}), *others)})

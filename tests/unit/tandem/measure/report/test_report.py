@@ -228,7 +228,7 @@ def test_pictures_that_are_none_are_left_out(own: Path, tmp_path: Path) -> None:
     changed(own / "comparison.json", lambda content: content["served"][0].update(samples_png="PHN2Zz4="))
     found = written(read_sources([own]), tmp_path / "report")
     assert len([tag for tag in found.tags if tag == "img"]) == 1
-    assert "no pictures were kept" in found.text
+    assert "no images were kept" in found.text
 
 
 def test_only_one_image_a_request_at_a_steady_load_is_comparable(own: Path) -> None:

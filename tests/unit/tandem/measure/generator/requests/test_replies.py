@@ -13,7 +13,7 @@ def image(value: int) -> images_pb2.ImageBatch:
 
 
 def drawn(number: int, value: int) -> list[tuple[int, bytes]]:
-    """Return the messages of a streamed picture: a token each, then the end with the image."""
+    """Return the messages of a streamed image: a token each, then the end with the image."""
     messages = [ar_pb2.GenerateResponse(token_ids=[token]) for token in (7, 8)]
     end = ar_pb2.GenerateResponse(finish_reason=ar_pb2.FINISH_REASON_LENGTH, image=image(value))
     return [(number, message.SerializeToString()) for message in (*messages, end)]

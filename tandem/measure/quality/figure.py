@@ -1,4 +1,4 @@
-"""One evaluation as one picture: samples, nearest training images and figures, a row a class. Computes no figures."""
+"""One evaluation as one figure: samples, nearest training images and figures, a row a class. Computes no figures."""
 
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,7 +29,7 @@ _CELL, _GAP, _MARGIN, _HEADER, _FOOTER = 0.56, 0.45, 1.05, 1.45, 2.75
 _BARS = 2.9
 
 
-def save_picture(path: Path, found: dict[str, Any], images: Split, pairs: list[Pair]) -> None:
+def save_figure(path: Path, found: dict[str, Any], images: Split, pairs: list[Pair]) -> None:
     """Draw the record `found`; `pairs` has one for each class."""
     page = _Page(len(pairs))
     names = found["class_names"]
@@ -103,9 +103,9 @@ def _pairs(axes: Axes, pairs: list[Pair]) -> None:
     axes.set_yticks([])
 
 
-def _show(axes: Axes, picture: Pixels, title: str) -> None:
+def _show(axes: Axes, pixels: Pixels, title: str) -> None:
     top = axes.get_ylim()[0]
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=(0, 1, top, 0), aspect="auto", interpolation="nearest")
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, 1, top, 0), aspect="auto", interpolation="nearest")
     axes.set_title(title, fontsize=10)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)

@@ -1,16 +1,16 @@
-"""Pictures made of characters."""
+"""GrowingImages made of characters."""
 
 import io
 
 from PIL import Image
 from rich.console import Console
 
-from tandem.cli.use.pictures import SHADES, UPPER_HALF, half_blocks, shades, show_picture
+from tandem.cli.use.terminal_images import SHADES, UPPER_HALF, half_blocks, shades, show_image
 
 
 def shown(image: Image.Image, **options: object) -> str:
     file = io.StringIO()
-    show_picture(Console(file=file, width=10, **options), image)  # type: ignore[arg-type]
+    show_image(Console(file=file, width=10, **options), image)  # type: ignore[arg-type]
     return file.getvalue()
 
 

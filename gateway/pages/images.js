@@ -1,4 +1,4 @@
-// Pictures on canvases: the contract's ImageBatch (RAW_UINT8) in, pixels out.
+// Images on canvases: the contract's ImageBatch (RAW_UINT8) in, pixels out.
 
 const ENLARGED = 4;
 const GAP = 4;
@@ -39,7 +39,7 @@ export function drawOne(canvas, images, index = 0) {
   context.drawImage(bitmap(images, index), 0, 0, canvas.width, canvas.height);
 }
 
-// Returns where each picture lies: [x, y, width, height] in canvas pixels.
+// Returns where each image lies: [x, y, width, height] in canvas pixels.
 export function drawWall(canvas, images, columns = Math.ceil(Math.sqrt(images.count))) {
   const [width, height] = [images.width * ENLARGED, images.height * ENLARGED];
   canvas.width = columns * (width + GAP) - GAP;
@@ -60,7 +60,7 @@ export function outline(canvas, [x, y, width, height], color) {
   context.strokeRect(x + 4, y + 4, width - 8, height - 8);
 }
 
-// Shades each tile of a picture; shares are 0 (none) to 1, row by row.
+// Shades each tile of an image; shares are 0 (none) to 1, row by row.
 export function shadeTiles(canvas, shares, side) {
   const context = canvas.getContext("2d");
   const [width, height] = [canvas.width / side, canvas.height / side];

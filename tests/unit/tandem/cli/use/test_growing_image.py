@@ -1,12 +1,12 @@
-"""Pictures that grow in a terminal, and in a pipe."""
+"""GrowingImages that grow in a terminal, and in a pipe."""
 
 import io
 from typing import Any
 
 from rich.console import Console
 
-from tandem.cli.use.growing_picture import GrowingPicture
-from tandem.cli.use.pictures import SHADES
+from tandem.cli.use.growing_image import GrowingImage
+from tandem.cli.use.terminal_images import SHADES
 from tandem.client import ImageBatch
 
 ERASE_LINE = "\x1b[2K"
@@ -17,9 +17,9 @@ def picture(value: int) -> ImageBatch:
 
 
 def grown(**options: Any) -> tuple[str, ImageBatch]:
-    """Return what a console shows of two choices, drawn in three steps, and all pictures at the end."""
+    """Return what a console shows of two choices, drawn in three steps, and all images at the end."""
     file = io.StringIO()
-    with GrowingPicture(Console(file=file, width=30, height=20, **options)) as pictures:
+    with GrowingImage(Console(file=file, width=30, height=20, **options)) as pictures:
         pictures.show(1, picture(0))
         pictures.show(0, picture(128))
         pictures.show(1, picture(255))

@@ -1,10 +1,10 @@
-"""The pictures of one request while they are drawn: what each choice has so far, and which messages carry it."""
+"""The images of one request while they are drawn: what each choice has so far, and which messages carry it."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 from runtime.rpc.rpc import Call
-from services.ar.api.reply_size import picture_bytes
+from services.ar.api.reply_size import image_bytes
 from services.ar.codecs.image_codec import ImageCodec
 from services.common.images.encoding import Encoding, Images, to_uint8
 from services.common.images.messages import fill_image_batch
@@ -13,10 +13,10 @@ from tandem.ar.v1 import ar_pb2
 Finished = Callable[[int, Images], None]
 
 
-class Pictures:
-    """All choices begin with `prompt_codes`. With `partial`, every message gets a picture, not only a choice's last.
+class GrowingImages:
+    """All choices begin with `prompt_codes`. With `partial`, every message gets an image, not only a choice's last.
 
-    `finished` is told of each picture that is full: its choice, and the image [1, H, W, C] in the model's own range.
+    `finished` is told of each image that is full: its choice, and the image [1, H, W, C] in the model's own range.
     """
 
     def __init__(
@@ -36,18 +36,18 @@ class Pictures:
 
     @property
     def max_bytes(self) -> int:
-        """The most bytes that a message's picture takes."""
-        return picture_bytes(self._codec.image.shape, self._encoding)
+        """The most bytes that a message's image takes."""
+        return image_bytes(self._codec.image.shape, self._encoding)
 
     async def add_to(self, messages: Sequence[ar_pb2.GenerateResponse], call: Call) -> None:
-        """Take the messages' tokens; put the picture into each message that is to carry one."""
+        """Take the messages' tokens; put the image into each message that is to carry one."""
         for message in messages:
             self._codes[message.choice_index].extend(message.token_ids)
         carriers = [message for message in messages if self._partial or message.finish_reason]
         if not carriers:
             return
-        pictures = [self._codes[message.choice_index] for message in carriers]
-        images = await self._codec.draw(pictures, call.deadline, call.owner)
+        token_lists = [self._codes[message.choice_index] for message in carriers]
+        images = await self._codec.draw(token_lists, call.deadline, call.owner)
         await self._fill(carriers, images)
         self._tell(carriers, images)
 

@@ -1,4 +1,4 @@
-"""A picture in a terminal, as wide as the terminal at most.
+"""An image in a terminal, as wide as the terminal at most.
 
 With many colours each character cell shows two pixels, one above the other, by an upper half block; with few, a cell is
 a shade of grey.
@@ -17,14 +17,14 @@ MANY_COLORS = ("256", "truecolor")
 Pixel = tuple[int, int, int]
 
 
-def show_picture(console: Console, image: Image.Image) -> None:
+def show_image(console: Console, image: Image.Image) -> None:
     """Print `image`; nothing where there is no terminal."""
     if console.is_terminal:
-        for line in picture_lines(console, image):
+        for line in image_lines(console, image):
             console.print(line, no_wrap=True, crop=True)
 
 
-def picture_lines(console: Console, image: Image.Image) -> list[Text]:
+def image_lines(console: Console, image: Image.Image) -> list[Text]:
     """Return `image` as lines of text, in what colours the console has."""
     draw = half_blocks if console.color_system in MANY_COLORS else shades
     return draw(_fitted(image, console.width))
@@ -32,8 +32,8 @@ def picture_lines(console: Console, image: Image.Image) -> list[Text]:
 
 def half_blocks(image: Image.Image) -> list[Text]:
     """Return one line of text for every two rows of pixels."""
-    picture = image.convert("RGB")
-    return [_line(picture, top) for top in range(0, picture.height, 2)]
+    rgb = image.convert("RGB")
+    return [_line(rgb, top) for top in range(0, rgb.height, 2)]
 
 
 def shades(image: Image.Image) -> list[Text]:
@@ -51,16 +51,16 @@ def _fitted(image: Image.Image, max_columns: int) -> Image.Image:
     return image.resize((max_columns, height), Image.Resampling.LANCZOS)
 
 
-def _line(picture: Image.Image, top: int) -> Text:
+def _line(image: Image.Image, top: int) -> Text:
     line = Text(no_wrap=True)
-    for column in range(picture.width):
-        below = _pixel(picture, column, top + 1) if top + 1 < picture.height else None
-        line.append(UPPER_HALF, Style(color=_color(_pixel(picture, column, top)), bgcolor=below and _color(below)))
+    for column in range(image.width):
+        below = _pixel(image, column, top + 1) if top + 1 < image.height else None
+        line.append(UPPER_HALF, Style(color=_color(_pixel(image, column, top)), bgcolor=below and _color(below)))
     return line
 
 
-def _pixel(picture: Image.Image, column: int, row: int) -> Pixel:
-    red, green, blue = picture.getpixel((column, row))  # type: ignore[misc]
+def _pixel(image: Image.Image, column: int, row: int) -> Pixel:
+    red, green, blue = image.getpixel((column, row))  # type: ignore[misc]
     return red, green, blue
 
 
