@@ -122,10 +122,10 @@ def test_no_picture_is_larger_than_its_bound(encoding: str, shape: tuple[int, in
 
 def test_too_many_pictures_for_one_message_are_refused() -> None:
     sizes = TokenSizes.of([b""] * 522)
-    picture = image_bytes((512, 512, 3), "uint8")
-    check_whole_reply(sizes, SamplingParams(n=5, max_tokens=49), picture)
+    image = image_bytes((512, 512, 3), "uint8")
+    check_whole_reply(sizes, SamplingParams(n=5, max_tokens=49), image)
     with pytest.raises(InvalidArgument, match=r"sampling\.n: 'n 6, max_tokens 49, an image of 786\d+ bytes: up to"):
-        check_whole_reply(sizes, SamplingParams(n=6, max_tokens=49), picture)
+        check_whole_reply(sizes, SamplingParams(n=6, max_tokens=49), image)
 
 
 @pytest.mark.parametrize("top_logprobs", [None, 20])
@@ -133,7 +133,7 @@ def test_as_many_tokens_as_a_message_takes_fit_it(top_logprobs: int | None) -> N
     params = SamplingParams(logprobs=top_logprobs is not None, top_logprobs=top_logprobs or 0)
     count = max_message_tokens(SIZES, params)
     assert ended(choice_message(params, 0, [LONGEST_OF_TEXT] * count)).ByteSize() <= MAX_MESSAGE_BYTES
-    assert max_message_tokens(SIZES, params, picture=2 * MAX_MESSAGE_BYTES) == 1
+    assert max_message_tokens(SIZES, params, image=2 * MAX_MESSAGE_BYTES) == 1
 
 
 @settings(deadline=None, max_examples=100)

@@ -99,9 +99,9 @@ def test_a_stream_without_its_end_is_torn() -> None:
 
 def test_images_and_the_tokens_of_a_picture() -> None:
     reply = event(data=[{"b64_json": "x"}] * 3, usage={"output_tokens": 147})
-    told = ImageReading(is_picture=False).told([reply])
+    told = ImageReading(is_sequential=False).told([reply])
     assert (list(told.num_outputs), told.num_images) == ([3], 3)
-    told = ImageReading(is_picture=True).told([reply])
+    told = ImageReading(is_sequential=True).told([reply])
     assert (list(told.num_outputs), told.num_images, told.is_counted) == ([147], 3, True)
-    told = ImageReading(is_picture=True).told([event(data=[{"url": "x"}])])
+    told = ImageReading(is_sequential=True).told([event(data=[{"url": "x"}])])
     assert (list(told.num_outputs), told.num_images, told.is_counted) == ([1], 1, False)
