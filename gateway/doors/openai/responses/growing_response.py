@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.doors.openai.catalogue import Served
 from gateway.doors.openai.exchange import event
 from gateway.doors.openai.responses.body import ResponseBody
 from gateway.doors.openai.responses.reply import (
@@ -28,9 +29,12 @@ from tandem.ar.v1 import ar_pb2
 class GrowingResponse:
     """One message of the assistant's, told in the words of this API."""
 
-    def __init__(self, body: ResponseBody, model: str, fingerprint: str | None) -> None:
+    def __init__(self, body: ResponseBody, model: Served, fingerprint: str | None) -> None:
         self._body = body
-        self._model = model
+        self._model = model.name
+        # What the model recommends holds for requests that say nothing of it.
+        is_chosen = body.temperature is not None or body.top_p is not None
+        self._recommended = ar_pb2.SamplingParams() if is_chosen else model.described.default_sampling
         self._fingerprint = fingerprint
         self._id, self._message_id = f"resp_{uuid.uuid4().hex}", f"msg_{uuid.uuid4().hex}"
         self._created_at = int(time.time())
@@ -96,16 +100,24 @@ class GrowingResponse:
             previous_response_id=None,
             reasoning=None,
             store=False,
-            temperature=1.0 if body.temperature is None else body.temperature,
+            temperature=self._sampling("temperature"),
             text=TextSettings(format=TextFormat(type="text")),
             tool_choice="none",
             tools=[],
-            top_p=1.0 if body.top_p is None else body.top_p,
+            top_p=self._sampling("top_p"),
             truncation="disabled",
             usage=usage,
             user=None,
             system_fingerprint=self._fingerprint,
         )
+
+    def _sampling(self, name: str) -> float:
+        """Return the temperature or top_p that the backend takes."""
+        asked = getattr(self._body, name)
+        if asked is not None:
+            return float(asked)
+        # A float of 32 bits as its shortest decimals: .2 and not .20000000298.
+        return float(f"{getattr(self._recommended, name):.7g}") if self._recommended.HasField(name) else 1.0
 
 
 def _status(message: Any) -> Status:

@@ -25,7 +25,7 @@ class Responses:
         """Answer in one piece or in events. Raises TandemError."""
         model = self._catalogue.text(body.model)
         request = body.request(model.name)
-        response = GrowingResponse(body, model.name, self._catalogue.fingerprint(model))
+        response = GrowingResponse(body, model, self._catalogue.fingerprint(model))
         if body.stream:
             await _stream(response, request, calls, exchange)
             return
