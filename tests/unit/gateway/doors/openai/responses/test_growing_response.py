@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.doors.openai.catalogue import Served
-from gateway.doors.openai.responses.growing_response import GrowingResponse
 from gateway.doors.openai.responses.body import ResponseBody
+from gateway.doors.openai.responses.growing_response import GrowingResponse
 from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 
