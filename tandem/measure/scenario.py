@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tandem.measure.formats import counted
 from tandem.measure.lengths import Lengths
 
 Kind = Literal["text", "picture", "images", "method"]
@@ -59,6 +60,9 @@ class Work(_Settings):
     temperature: float | None = Field(
         default=None, ge=0, le=10, description="text: sampling temperature; empty: the model's own."
     )
+    steps: int | None = Field(
+        default=None, ge=1, description="picture: steps to draw it in, of a model that takes steps; empty: the model's."
+    )
     images: Lengths = Field(default=Lengths.model_validate(1), description="images: how many a request.")
     num_classes: int | None = Field(
         default=None, ge=0, description="Images by a door: classes to ask for, 0: none; empty: 10. Others: the model's."
@@ -97,6 +101,15 @@ class Work(_Settings):
             raise ValueError(f"delivery: 'streamed' is not accepted for {self.kind} by {self.door}; accepted: unary")
         return self
 
+    @model_validator(mode="after")
+    def _steps_are_a_picture_s(self) -> "Work":
+        if self.steps is not None and not (self.kind == "picture" and self.is_own):
+            by = "" if self.is_own else f" by {self.door}"
+            raise ValueError(
+                f"steps: {self.steps} is not accepted for {self.kind}{by}; accepted: for Tandem's pictures"
+            )
+        return self
+
     @property
     def is_own(self) -> bool:
         """Whether it calls Tandem's own methods, whose servers tell of their models and phases."""
@@ -131,7 +144,8 @@ class Work(_Settings):
         """What people and tables call it."""
         label = f"({self.label})" if self.label else ""
         door = "" if self.door == "tandem" else f"by {self.door}"
-        return " ".join(filter(None, (self.method or self.kind, self.model, self.delivery, door, label)))
+        steps = "" if self.steps is None else counted(self.steps, "step")
+        return " ".join(filter(None, (self.method or self.kind, self.model, steps, self.delivery, door, label)))
 
 
 class OpenLoop(_Settings):

@@ -170,11 +170,13 @@ class JudgedImages(Part):
     """How good what was served is: `model` of the served images, `floor` of as many real ones (training images).
 
     Of the images served, the first of each class, as many of each class and of both models. Below 10,000 images FID is
-    biased upwards, and so is its floor.
+    biased upwards, and so is its floor. `fid`: the model's, with the 95 % interval of drawing other images of it; that
+    bias is not in it.
     """
 
     model: Quality
     floor: Quality
+    fid: Value | None = None
 
 
 class Served(Part):

@@ -51,7 +51,7 @@ def _text_maker(work: Work, model: ServedModel) -> RequestOf:
 def _picture_maker(work: Work, model: ServedModel) -> RequestOf:
     def make(order: Order) -> ar_pb2.GenerateRequest:
         label = int(order.place * max(1, model.num_classes))
-        sampling = ar_pb2.SamplingParams(seed=order.seed)
+        sampling = ar_pb2.SamplingParams(seed=order.seed, steps=work.steps)
         return ar_pb2.GenerateRequest(model=work.model, class_label=label, sampling=sampling)
 
     return make

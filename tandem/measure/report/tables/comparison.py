@@ -145,10 +145,11 @@ def _values(document: Comparison, concurrency: int, pick: _Pick) -> list[Value |
 
 def _capacity(document: Comparison) -> Row:
     name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
-    return Row((name, *(_highest_rate(way) for way in document.ways), ""), begins_part=True)
+    return Row((name, *(highest_rate(way) for way in document.ways), ""), begins_part=True)
 
 
-def _highest_rate(way: WayResult) -> str:
+def highest_rate(way: WayResult) -> str:
+    """Return the capacity of a way as text."""
     if way.capacity is None:
         return NONE
     if way.capacity.images_per_second is None:

@@ -48,7 +48,7 @@ def comparison(
 ) -> Comparison:
     """Return the document; `quality` by paradigm, `searched` by way."""
     ways, again, beside = (
-        tuple(_way_result(way, settings, findings, searched) for way in each)
+        tuple(way_result(way, settings, findings, searched) for way in each)
         for each in (pair.ways(), pair.controls() if settings.control else (), foreign.ways() if foreign else ())
     )
     return Comparison(
@@ -57,7 +57,7 @@ def comparison(
             pair.models,
             findings.started_at,
             findings.trials.summary(),
-            tuple(_problems(findings, (*ways, *again, *beside))),
+            tuple(problems_of(findings, (*ways, *again, *beside))),
             is_partial=bool(findings.stop_reason),
         ),
         seconds=findings.seconds,
@@ -86,7 +86,8 @@ def _foreign_result(
     )
 
 
-def _way_result(way: Way, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> WayResult:
+def way_result(way: Way, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> WayResult:
+    """Return all that was measured of a way; `searched` by way."""
     curve = tuple(_curve(way, settings, findings))
     records = _records(way, findings)
     ended = stream_result(way, merged(records), 1) if records else None
@@ -131,7 +132,8 @@ def _records(way: Way, findings: Findings) -> list[Record]:
     return of_rounds + [stay.record for _, stay in findings.stays if stay.way.name == way.name]
 
 
-def _problems(findings: Findings, ways: Sequence[WayResult]) -> Iterator[str]:
+def problems_of(findings: Findings, ways: Sequence[WayResult]) -> Iterator[str]:
+    """Yield what went wrong: why it was broken off, and requests that failed."""
     if findings.stop_reason:
         yield findings.stop_reason
     for way in ways:

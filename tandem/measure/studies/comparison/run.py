@@ -27,7 +27,7 @@ from tandem.measure.studies.comparison.loads import FOREIGN, UNCOUNTED, in_turn,
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round, rounds_of, side_by_side
 from tandem.measure.studies.comparison.stays import Meters, Stay, stay_of
-from tandem.measure.studies.comparison.ways import Pair, Way
+from tandem.measure.studies.comparison.ways import Way
 
 WARM_UP_ROUNDS = 5
 # A stay lasts at least so many times as long as the first requests took.
@@ -38,12 +38,11 @@ _SHORTEST_SECONDS = 1e-6
 SAMPLES_PER_CLASS = 10
 # Rounds are added until quality has its images, but at most so many times as many as there were to be.
 MOST_EXTRA_ROUNDS = 4
-_PARADIGMS = ("sequential", "parallel")
 
 
 @dataclass
 class Findings:
-    """All that was seen. `stays` in the order of their rounds, which are numbered from 0; `albums` by paradigm."""
+    """All that was seen. `stays` in the order of their rounds, which are numbered from 0; `albums` by drawer."""
 
     started_at: datetime
     albums: dict[str, Album]
@@ -61,18 +60,18 @@ class Gone(Exception):
 
 async def conduct(
     source: Generator,
-    pair: Pair,
+    ways: Sequence[Way],
     settings: Settings,
     meters: Meters,
     observer: Observer,
     foreign: Foreign | None = None,
 ) -> Findings:
-    """Carry a comparison out; the generator's `stop` breaks it off. Raises ChildProcessError."""
-    findings = Findings(datetime.now(UTC), _albums(pair, settings))
+    """Compare these ways, controls among them; the generator's `stop` breaks it off. Raises ChildProcessError."""
+    findings = Findings(datetime.now(UTC), _albums(ways, settings))
     since = time.monotonic()
     findings.idle_watts = await asyncio.to_thread(meters.energy.idle_watts)
     try:
-        await _Work(source, pair, settings, meters, findings, observer, foreign).run()
+        await _Work(source, ways, settings, meters, findings, observer, foreign).run()
     except Gone as error:
         findings.stop_reason = str(error)
     except OSError as error:  # a process to be metered is gone, or one of the generator
@@ -88,7 +87,7 @@ class _Work:
     def __init__(
         self,
         source: Generator,
-        pair: Pair,
+        ways: Sequence[Way],
         settings: Settings,
         meters: Meters,
         findings: Findings,
@@ -98,8 +97,8 @@ class _Work:
         self._source = source
         self._foreign = foreign
         self._foreign_ways = foreign.ways() if foreign else ()
-        self._num_classes = pair.sequential.num_classes
-        self._ways = (*pair.ways(), *(pair.controls() if settings.control else ()))
+        self._num_classes = ways[0].model.num_classes
+        self._ways = tuple(ways)
         self._settings = settings
         self._meters = meters
         self._findings = findings
@@ -146,7 +145,7 @@ class _Work:
         for way in self._ways:
             reply = done.replies[way.name]
             if reply.image is not None and not way.is_control:
-                self._findings.albums[way.paradigm].add(done.label, reply.image)
+                self._findings.albums[way.drawer].add(done.label, reply.image)
         self._observer.round_done(done)
 
     async def _curve(self) -> None:
@@ -201,7 +200,7 @@ class _Work:
         orders = Orders(scenario)
         for number, image in images_by_number(outcome.record, [way.work.rpc]).items():
             label = int(orders[number - scenario.first_number].place * self._num_classes)
-            self._findings.albums[way.paradigm].add(label, image)
+            self._findings.albums[way.drawer].add(label, image)
 
     def _check(self, outcome: Outcome) -> None:
         """Raises Gone if a load did not go to its end."""
@@ -211,7 +210,7 @@ class _Work:
             raise Gone(outcome.document.problems[0])
 
 
-def _albums(pair: Pair, settings: Settings) -> dict[str, Album]:
-    num_classes = pair.sequential.num_classes
+def _albums(ways: Sequence[Way], settings: Settings) -> dict[str, Album]:
+    num_classes = ways[0].model.num_classes
     most_per_class = max(SAMPLES_PER_CLASS, settings.quality_images // num_classes)
-    return {name: Album(num_classes, most_per_class) for name in _PARADIGMS}
+    return {way.drawer: Album(num_classes, most_per_class) for way in ways}

@@ -8,6 +8,7 @@ from typing import Any
 
 from runtime.errors import InvalidArgument
 from tandem.client import AsyncTandemClient
+from tandem.measure.formats import counted
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Delivery, Paradigm, Work
@@ -47,8 +48,17 @@ class Way:
 
     @property
     def name(self) -> str:
-        name = f"{'foreign' if self.is_foreign else self.paradigm} {self.work.delivery}"
+        name = f"{'foreign' if self.is_foreign else self.paradigm} {self.work.delivery}{self._in_steps}"
         return f"{name}, {AGAIN}" if self.is_control else name
+
+    @property
+    def drawer(self) -> str:
+        """What draws the images, however they are delivered: ways of one drawer bring images of one distribution."""
+        return f"{self.paradigm}{self._in_steps}"
+
+    @property
+    def _in_steps(self) -> str:
+        return "" if self.work.steps is None else f", {counted(self.work.steps, 'step')}"
 
     @property
     def is_foreign(self) -> bool:
@@ -75,7 +85,9 @@ class Pair:
     def ways(self) -> tuple[Way, ...]:
         """Return the four ways, as tables show them."""
         return tuple(
-            Way(_work(model.paradigm, model.name, delivery), model) for model in self.models for delivery in DELIVERIES
+            Way(work_of(model.paradigm, model.name, delivery), model)
+            for model in self.models
+            for delivery in DELIVERIES
         )
 
     def controls(self) -> tuple[Way, ...]:
@@ -93,16 +105,17 @@ async def matched_pair(address: str, sequential: str, parallel: str) -> Pair:
     Raises TandemRpcError, ValueError if a model is not served, and InvalidArgument if the two do not match.
     """
     models = await served_models(address, ("sequential", "parallel"))
-    works = [with_model(_work(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
+    works = [with_model(work_of(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
     first, second = (model_of(work, models) for work in works)
     names = await _class_names(address, (first.name, second.name))
     _check(first, second, names)
     return Pair(first, second, names[0] or tuple(str(label) for label in range(first.num_classes)))
 
 
-def _work(paradigm: str, model: str, delivery: Delivery = "unary") -> Work:
+def work_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: int | None = None) -> Work:
+    """Return the work of one image of a class; `steps` None: as the model draws by itself."""
     settings = {"kind": _KINDS[paradigm], "delivery": delivery, "model": model, "deadline_seconds": DEADLINE_SECONDS}
-    return Work.model_validate(settings)
+    return Work.model_validate({**settings, "steps": steps})
 
 
 async def _class_names(address: str, models: tuple[str, str]) -> list[tuple[str, ...]]:
