@@ -1,4 +1,4 @@
-"""`tandem bench tradeoff`: everything in one go: compare, fit with its load curves and its check, steps, report."""
+"""`tandem bench tradeoff`: everything in one go: compare, steps, fit with its load curves and its check, report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tandem.cli.bench.folder import ResultFolder
 from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.report import written
-from tandem.cli.bench.steps import chosen_models, step_numbers, stepped
+from tandem.cli.bench.steps import chosen_models, step_subjects, stepped
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
@@ -72,11 +72,11 @@ def tradeoff(
     folder = ResultFolder(out_dir, terminal)
     with friendly_errors(terminal, address):
         need_packages("report", *REPORT_PACKAGES)
-        numbers = step_numbers(steps)
         folder.clear()
         (folder.path / REPORT).unlink(missing_ok=True)
         num_images = None if quality.reference is not None or _has_real_images(terminal) else 0
         names = chosen_models(address, *models.names)
+        subjects = step_subjects(address, *names, steps, terminal)
     terminal.note("1 of 4: compare, both models in turn")
     preset = settings_of("thorough" if thorough else "short", slo_seconds=slo, quality_images=num_images)
     request = Request(address, *names, preset, quality.judge, quality.reference, meters.pages)
@@ -84,12 +84,12 @@ def tradeoff(
     folder.sources.add(COMPARISON, comparison.content)
     codes = [comparison.code]
     try:
-        if not comparison.content.is_partial:
-            terminal.note("2 of 4: fit, predict, check")
+        if not comparison.content.is_partial and subjects is not None:
+            terminal.note(f"2 of 4: steps of {subjects.pair.sequential.name}: {', '.join(map(str, subjects.steps))}")
+            codes.append(stepped(terminal, request, subjects, folder))
+        if not comparison.content.is_partial and INTERRUPTED not in codes:
+            terminal.note("3 of 4: fit, predict, check")
             codes.append(_fit(request, {**(THOROUGH if thorough else SHORT), "slo_seconds": slo}, comparison, folder))
-        if INTERRUPTED not in codes:
-            terminal.note("3 of 4: steps")
-            codes.append(stepped(terminal, request, numbers, folder))
     finally:  # whatever the fit raises: what was measured by then is worth a report
         terminal.note("4 of 4: report")
         with friendly_errors(terminal, address):
