@@ -40,6 +40,17 @@ def test_a_scenario_survives_its_json():
     assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
 
 
+def test_pictures_alone_are_drawn_in_steps():
+    work = parse_work("picture,unary,model=m,steps=8")
+    assert (work.steps, work.name) == (8, "picture m 8 steps unary")
+    assert Scenario.model_validate(closed_scenario(works=(work, parse_work("picture,unary,model=m"))).model_dump())
+    for text in ("text,steps=8", "images,steps=8", "picture,steps=0", "picture,steps=few"):
+        with pytest.raises(ExpectedError, match="steps"):
+            parse_work(text)
+    with pytest.raises(ExpectedError, match="steps: 8 is not accepted for picture by openai; accepted: for Tandem's"):
+        parse_work("picture,unary,steps=8", door="openai")
+
+
 def test_a_work_is_written_in_a_line():
     work = parse_work(
         "text,unary,model=m,weight=2,tokens=geometric:64,prompt=8,slo=2,slo-first=.5,cancel=.1,cancel-after=1:3"
