@@ -65,8 +65,8 @@ def tradeoff(
 
     Compares the two models on the same work, fits service curves, checks their prediction in open loops, and writes
     report.html and PNGs: some 3 minutes. Where a sequential model is served that draws in any number of steps, such as
-    fashion-sar, it is measured over these beside both, which takes about as long again. Ends with 1 if anything was
-    wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
+    fashion-sar, it is measured over these beside both, which takes longer than all the rest. Ends with 1 if anything
+    was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()
     folder = ResultFolder(out_dir, terminal)

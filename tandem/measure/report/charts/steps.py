@@ -18,7 +18,7 @@ _NUM_POINTS = 60
 _FRONT_NOTE = (
     "One picture asked for alone, and the FID of the pictures served in this run: further left and further down is"
     " better. Bars: 95 % intervals. Dotted: the fronts; what lies above and to the right of one is beaten in both by a"
-    " point on it."
+    " point on it. Where bars overlap, the order may be chance."
 )
 _LAW_NOTE = (
     "Bits a token of test images in K steps, over those in the most steps. The line is fitted to the full points alone;"

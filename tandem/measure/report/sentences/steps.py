@@ -67,7 +67,7 @@ def law_text(law: StepsLaw, most: int) -> str:
         for miss, each in zip(misses, law.checks, strict=True)
         if each.measured_bits.value > 0.0
     ]
-    relative = f", {share(max(shares))}" if shares else ""
+    relative = f", and by up to {share(max(shares))} of what was measured" if shares else ""
     return (
         f"The price in bits a token: bits(K) - bits({most}) = {ranged(law.factor_bits, number)} *"
         f" K^-{number(law.exponent.value)} (exponent {ends(law.exponent, number, ' to ') or NONE}), fitted to K ="

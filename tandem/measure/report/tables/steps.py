@@ -1,9 +1,9 @@
-"""The table over steps: a row each number of steps, and the models beside."""
+"""Tables over steps: a row each number of steps, and the models beside."""
 
 from __future__ import annotations
 
-from tandem.measure.formats import NONE, decimals, number, seconds
-from tandem.measure.report.front import fid_of, front, name_of, wait_of
+from tandem.measure.formats import NONE, counted, decimals, known, number, seconds
+from tandem.measure.report.front import fid_of, front, wait_of
 from tandem.measure.report.tables.comparison import highest_rate
 from tandem.measure.report.tables.table import Cell, Columns, Table, table_of, value_cell
 from tandem.measure.results.steps import Steps, StepsPoint
@@ -13,21 +13,35 @@ _bits, _share = decimals(3), decimals(3)
 
 
 def steps_tables(document: Steps) -> list[Table]:
-    """Return the one table; none if nothing was measured."""
+    """Return what each costs, and what it buys; none if nothing was measured."""
+    if not any(map(wait_of, document.points)):
+        return []
     best = front(document.points, fid_of)
-    columns: Columns[StepsPoint] = {
-        "": name_of,
+    slo = seconds(document.settings.load.slo_seconds)
+    costs: Columns[StepsPoint] = {
+        "": _name,
         "alone": lambda point: value_cell(wait_of(point), seconds),
-        f"images/s, p99\nwithin {seconds(document.settings.load.slo_seconds)}": lambda point: highest_rate(point.way),
-        "servers' CPU\nan image": lambda point: value_cell(_cpu(point), seconds),
-        "bits a token": lambda point: value_cell(point.bits_per_token, _bits),
-        "over the most\nsteps": lambda point: value_cell(point.bits_over_most, _bits),
+        f"images/s, p99\nwithin {slo}": lambda point: highest_rate(point.way),
+        "servers' CPU an image": lambda point: value_cell(_cpu(point), seconds),
+    }
+    quality: Columns[StepsPoint] = {
+        "": _name,
+        "bits": lambda point: known(point.bits_per_token and point.bits_per_token.value, _bits),
+        "over the most steps": lambda point: value_cell(point.bits_over_most, _bits),
         "FID": _fid,
         "recall": lambda point: NONE if point.quality is None else _share(point.quality.model.recall),
-        "right class": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
+        "right\nclass": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
         "front": lambda point: "yes" if point in best else "",
     }
-    return [table_of("over steps", document.points, columns)] if any(map(wait_of, document.points)) else []
+    model = document.models[0].name
+    return [
+        table_of(f"What {model} costs in K steps, and the others", document.points, costs),
+        table_of("What it buys: bits a token, quality", document.points, quality),
+    ]
+
+
+def _name(point: StepsPoint) -> str:
+    return point.way.model if point.steps is None else counted(point.steps, "step")
 
 
 def _cpu(point: StepsPoint) -> Value | None:
