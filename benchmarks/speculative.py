@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from rich.console import Console
+from tandem.measure.generator.audited_runs import AuditedRuns
 
 from benchmarks.harness.printing import show
 from benchmarks.harness.processes import free_port, serving
@@ -25,7 +26,6 @@ from benchmarks.texts_at_once import answered
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.formats import number
 from tandem.measure.generator.generator import Generator, generator
-from tandem.measure.generator.trials import Trials
 from tandem.measure.meters.metrics_page import Page, read
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Row, Table, value_cell
@@ -91,7 +91,7 @@ class Findings:
         self.rates: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         self.acceptance: dict[tuple[str, int], float] = {}
         self.tokens_per_step: dict[tuple[str, int], float] = {}
-        self.trials = Trials()
+        self.audited_runs = AuditedRuns()
 
     async def compare(self, servers: dict[str, Server], kind: str, streams: int, max_tokens: int) -> None:
         """Measure the two servers once. Raises SystemExit if they do not answer alike."""
@@ -101,7 +101,7 @@ class Findings:
         for name, server in servers.items():
             found = await answered(
                 server.source,
-                self.trials,
+                self.audited_runs,
                 f"{kind}, {streams} streams, {name}",
                 requests,
                 num_at_a_time=streams,
@@ -111,7 +111,7 @@ class Findings:
             num_tokens = sum(map(len, outputs[name]))
             self.rates[case][name].append(num_tokens / found.seconds)
             if name == "with":
-                before, after = found.outcome.readings
+                before, after = found.run_result.readings
                 counted = after.since(before)
                 drafted, accepted = (counted.total(f"tandem_drafted_{each}tokens_total") for each in ("", "accepted_"))
                 self.acceptance[case] = accepted / drafted if drafted else 0.0
@@ -153,7 +153,7 @@ def main() -> None:
     options = parser.parse_args()
     measuring = measure(options.dtype, options.tokens, options.new_tokens, options.rounds, Console(stderr=True))
     found = asyncio.run(measuring)
-    audits = found.trials.summary()
+    audits = found.audited_runs.summary()
     title = f"{MODEL}, {options.dtype}, {options.tokens} speculative tokens: median (min-max)"
     columns = ("text", "streams", "tokens/s without", "tokens/s with", "ratio", "acceptance", "tokens a step")
     cases, rows = [], []

@@ -108,7 +108,7 @@ def _add(figures: Figures, hop: str, where: str, seen: Seen) -> None:
 
 
 def _add_ratio(figures: Figures, hop: str, situation: str, sequential: Seen, parallel: Seen) -> None:
-    """Add how many times as long a picture takes in sequence, at p50, by the clients and by the metrics."""
+    """Add how many times as long an image takes in sequence, at p50, by the clients and by the metrics."""
     by_client = sequential.run.quantile(0.5) / parallel.run.quantile(0.5)
     by_metrics = sequential.duration.quantile(0.5) / parallel.duration.quantile(0.5)
     figures.add(f"ratio.{situation}.client", hop, by_client)

@@ -1,4 +1,4 @@
-"""What to do: which work, at which load, for how long. Every setting of a run, as the result document keeps it.
+"""What to do: which workload, at which load, for how long. Every setting of a run, as the result document keeps it.
 
 Knows nothing of servers. A run can be repeated from it: arrivals, lengths, seeds and cancels all come from `seed`.
 """
@@ -14,7 +14,7 @@ Kind = Literal["text", "picture", "images", "method"]
 Paradigm = Literal["sequential", "parallel"]
 Delivery = Literal["streamed", "unary"]
 Unit = Literal["token", "image", "message"]
-Door = Literal["tandem", "openai", "openai-chat", "oip"]
+Api = Literal["tandem", "openai", "openai-chat", "oip"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 MAX_REQUESTS = 20_000_000
@@ -32,26 +32,26 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Work(_Settings):
-    """One stream of work: requests of one kind, delivered in one way.
+class Workload(_Settings):
+    """A workload: requests of one kind, delivered in one mode.
 
-    text: a language model continues random tokens, its end token ignored. picture: a sequential image model draws one
-    picture of a random class. images: a parallel model draws images of random classes. method: any method of any
+    text: a language model continues random tokens, its end token ignored. image: a sequential image model draws one
+    image of a random class. images: a parallel model draws images of random classes. method: any method of any
     server, with requests that are given beside the scenario; each message is an output.
     """
 
     kind: Kind
     delivery: Delivery
-    door: Door = Field(
+    api: Api = Field(
         default="tandem",
         description=(
             "The protocol: Tandem's own; OpenAI's completions and images, or its chat, over HTTP; the Open Inference"
             " Protocol over gRPC, with text tensors named as in Triton's vLLM backend."
         ),
     )
-    label: str = Field(default="", description="Tells it from another work that is the same otherwise.")
+    label: str = Field(default="", description="Tells it from another workload that is the same otherwise.")
     method: str = Field(default="", pattern=r"^([\w.]+/\w+)?$", description="method: package.Service/Method.")
-    model: str = Field(default="", description="Empty: the only one that does such work; a result names it.")
+    model: str = Field(default="", description="Empty: the only one that does such a workload; a result names it.")
     weight: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="Share of the requests, relative to the others."
     )
@@ -61,11 +61,13 @@ class Work(_Settings):
         default=None, ge=0, le=10, description="text: sampling temperature; empty: the model's own."
     )
     steps: int | None = Field(
-        default=None, ge=1, description="picture: steps to draw it in, of a model that takes steps; empty: the model's."
+        default=None, ge=1, description="image: steps to draw it in, of a model that takes steps; empty: the model's."
     )
     images: Lengths = Field(default=Lengths.model_validate(1), description="images: how many a request.")
     num_classes: int | None = Field(
-        default=None, ge=0, description="Images by a door: classes to ask for, 0: none; empty: 10. Others: the model's."
+        default=None,
+        ge=0,
+        description="Images by another API: classes to ask for, 0: none; empty: 10. Others: the model's.",
     )
     deadline_seconds: Seconds | None = Field(default=None, description="gRPC deadline, from the actual start.")
     slo_seconds: Seconds | None = Field(default=None, description="Objective: the whole answer within this time.")
@@ -76,14 +78,14 @@ class Work(_Settings):
     cancel_after_seconds: tuple[float, float] = Field(default=(0.0, 1.0), description="When; uniform between the two.")
 
     @model_validator(mode="after")
-    def _cancels_make_sense(self) -> "Work":
+    def _cancels_make_sense(self) -> "Workload":
         low, high = self.cancel_after_seconds
         if not 0 <= low <= high < float("inf"):
             raise ValueError(f"cancel_after_seconds: {low:g} to {high:g} is not accepted: 0 <= lowest <= highest")
         return self
 
     @model_validator(mode="after")
-    def _a_method_has_a_name(self) -> "Work":
+    def _a_method_has_a_name(self) -> "Workload":
         if (self.kind == "method") != bool(self.method):
             raise ValueError(
                 f"method: {self.method!r} is not accepted for {self.kind}: methods, and they alone, have one"
@@ -91,33 +93,31 @@ class Work(_Settings):
         return self
 
     @model_validator(mode="after")
-    def _a_door_can_do_it(self) -> "Work":
-        can_stream = self.kind == "text" or (self.kind, self.door) == ("picture", "oip")
-        if self.door == "tandem":
+    def _the_api_can_do_it(self) -> "Workload":
+        can_stream = self.kind == "text" or (self.kind, self.api) == ("picture", "oip")
+        if self.api == "tandem":
             return self
-        if self.kind == "method" or (self.door == "openai-chat" and self.kind != "text"):
-            raise ValueError(f"door: {self.door!r} is not accepted for {self.kind}")
+        if self.kind == "method" or (self.api == "openai-chat" and self.kind != "text"):
+            raise ValueError(f"api: {self.api!r} is not accepted for {self.kind}")
         if self.delivery == "streamed" and not can_stream:
-            raise ValueError(f"delivery: 'streamed' is not accepted for {self.kind} by {self.door}; accepted: unary")
+            raise ValueError(f"delivery: 'streamed' is not accepted for {self.kind} by {self.api}; accepted: unary")
         return self
 
     @model_validator(mode="after")
-    def _steps_are_a_picture_s(self) -> "Work":
+    def _steps_are_a_picture_s(self) -> "Workload":
         if self.steps is not None and not (self.kind == "picture" and self.is_own):
-            by = "" if self.is_own else f" by {self.door}"
-            raise ValueError(
-                f"steps: {self.steps} is not accepted for {self.kind}{by}; accepted: for Tandem's pictures"
-            )
+            by = "" if self.is_own else f" by {self.api}"
+            raise ValueError(f"steps: {self.steps} is not accepted for {self.kind}{by}; accepted: for Tandem's images")
         return self
 
     @property
     def is_own(self) -> bool:
         """Whether it calls Tandem's own methods, whose servers tell of their models and phases."""
-        return self.door == "tandem" and self.kind != "method"
+        return self.api == "tandem" and self.kind != "method"
 
     @property
     def is_http(self) -> bool:
-        return self.door in ("openai", "openai-chat")
+        return self.api in ("openai", "openai-chat")
 
     @property
     def paradigm(self) -> Paradigm | None:
@@ -127,10 +127,10 @@ class Work(_Settings):
     @property
     def rpc(self) -> str:
         """A method of gRPC, or below which path of OpenAI's API a request goes."""
-        if self.door == "oip":
+        if self.api == "oip":
             return _OIP_RPCS[self.delivery]
-        if self.door != "tandem":
-            return "chat/completions" if self.door == "openai-chat" else _OPENAI_PATHS[self.kind]
+        if self.api != "tandem":
+            return "chat/completions" if self.api == "openai-chat" else _OPENAI_PATHS[self.kind]
         paradigm = self.paradigm
         return self.method.partition("/")[2] if paradigm is None else _RPCS[paradigm, self.delivery]
 
@@ -143,9 +143,9 @@ class Work(_Settings):
     def name(self) -> str:
         """What people and tables call it."""
         label = f"({self.label})" if self.label else ""
-        door = "" if self.door == "tandem" else f"by {self.door}"
+        api = "" if self.api == "tandem" else f"by {self.api}"
         steps = "" if self.steps is None else counted(self.steps, "step")
-        return " ".join(filter(None, (self.method or self.kind, self.model, steps, self.delivery, door, label)))
+        return " ".join(filter(None, (self.method or self.kind, self.model, steps, self.delivery, api, label)))
 
 
 class OpenLoop(_Settings):
@@ -178,7 +178,7 @@ class ClosedLoop(_Settings):
 class Scenario(_Settings):
     """A whole run. It ends after `duration_seconds` or `num_requests`, whichever comes first, warm-up not counted."""
 
-    works: tuple[Work, ...] = Field(min_length=1)
+    workloads: tuple[Workload, ...] = Field(min_length=1)
     load: OpenLoop | ClosedLoop = Field(discriminator="loop")
     duration_seconds: Seconds | None = None
     num_requests: int | None = Field(default=None, ge=1, le=MAX_REQUESTS)
@@ -199,9 +199,9 @@ class Scenario(_Settings):
     first_number: int = Field(
         default=0, ge=0, description="Of its requests, which are drawn by seed and number: a study counts on."
     )
-    works_in_turn: bool = Field(
+    workloads_in_turn: bool = Field(
         default=False,
-        description="Every round of requests has each work once, for the same place; orders form Williams squares.",
+        description="Every round of requests has each workload once, for the same place; orders form Williams squares.",
     )
     num_places: int | None = Field(
         default=None, ge=1, description="Classes to ask for evenly: each once in so many requests, or rounds."
@@ -222,17 +222,17 @@ class Scenario(_Settings):
             raise ValueError(
                 f"num_processes: {self.num_processes} is not accepted: at most the concurrency, {self.load.concurrency}"
             )
-        if len({work.is_http for work in self.works}) > 1:
-            raise ValueError("works: some are over HTTP and some over gRPC; a run has one of them")
-        names = [work.name for work in self.works]
+        if len({workload.is_http for workload in self.workloads}) > 1:
+            raise ValueError("workloads: some are over HTTP and some over gRPC; a run has one of them")
+        names = [workload.name for workload in self.workloads]
         if len(set(names)) < len(names):
-            raise ValueError(f"works: {', '.join(names)}: two are the same; kind, model or delivery must differ")
+            raise ValueError(f"workloads: {', '.join(names)}: two are the same; kind, model or delivery must differ")
         return self
 
     @property
     def is_http(self) -> bool:
         """Whether it is sent over HTTP/1.1, not gRPC."""
-        return self.works[0].is_http
+        return self.workloads[0].is_http
 
     @property
     def is_ramp(self) -> bool:

@@ -1,9 +1,9 @@
-"""A work as people write it on a command line: `text,tokens=geometric:64,slo=2` or `images,streamed,images=16`."""
+"""A workload as people write it on a command line: `text,tokens=geometric:64,slo=2` or `images,streamed,images=16`."""
 
 from typing import Any
 
 from tandem.expected_errors import ExpectedError
-from tandem.measure.scenario import Delivery, Door, Work
+from tandem.measure.scenario import Api, Delivery, Workload
 from tandem.measure.setting_errors import explained
 
 KINDS = ("text", "picture", "images")
@@ -35,15 +35,15 @@ _OF_KIND["classes"] = ("picture", "images")
 SYNTAX = f"KIND[,streamed|unary][,KEY=VALUE...]; KIND: {', '.join(KINDS)}; KEY: {', '.join(_FIELDS)}"
 
 
-def parse_work(text: str, door: Door = "tandem", model: str = "") -> Work:
-    """Return the work; `model` is that of a work that names none.
+def parse_workload(text: str, api: Api = "tandem", model: str = "") -> Workload:
+    """Return the workload; `model` is that of a workload that names none.
 
     Raises ValueError that names what is not accepted, and what is.
     """
     kind, *words = text.split(",")
     if kind not in KINDS:
-        raise ExpectedError(f"{text!r}: {kind!r} is no kind of work; it is {', '.join(KINDS)}")
-    values: dict[str, Any] = {"kind": kind, "delivery": _usual_delivery(kind, door), "door": door, "model": model}
+        raise ExpectedError(f"{text!r}: {kind!r} is no kind of workload; it is {', '.join(KINDS)}")
+    values: dict[str, Any] = {"kind": kind, "delivery": _usual_delivery(kind, api), "api": api, "model": model}
     for word in words:
         key, equals, value = word.partition("=")
         if word in _DELIVERIES:
@@ -53,11 +53,11 @@ def parse_work(text: str, door: Door = "tandem", model: str = "") -> Work:
         else:
             raise ExpectedError(f"{text!r}: {word!r} is not accepted for {kind}: {SYNTAX}")
     with explained(f"{text!r}: "):
-        return Work(**values)
+        return Workload(**values)
 
 
-def parse_method(text: str, delivery: Delivery) -> Work:
-    """Return the work of package.Service/Method[,KEY=VALUE...]. Raises ValueError."""
+def parse_method(text: str, delivery: Delivery) -> Workload:
+    """Return the workload of package.Service/Method[,KEY=VALUE...]. Raises ValueError."""
     name, *words = text.split(",")
     values: dict[str, Any] = {"kind": "method", "method": name, "delivery": delivery}
     for word in words:
@@ -68,11 +68,11 @@ def parse_method(text: str, delivery: Delivery) -> Work:
             )
         values[_FIELDS[key]] = _range(value) if key == "cancel-after" else value
     with explained(f"{text!r}: "):
-        return Work(**values)
+        return Workload(**values)
 
 
-def _usual_delivery(kind: str, door: Door) -> Delivery:
-    if kind == "text" or (kind == "picture" and door in ("tandem", "oip")):
+def _usual_delivery(kind: str, api: Api) -> Delivery:
+    if kind == "text" or (kind == "picture" and api in ("tandem", "oip")):
         return "streamed"
     return "unary"
 

@@ -54,7 +54,7 @@ TESTED_ELSEWHERE = {
         "tandem/measure/studies/comparison/loads",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
-        "tandem/measure/studies/comparison/ways",
+        "tandem/measure/studies/comparison/modes",
     ),
     "integration/tandem/cli/bench/test_fit_and_report_commands.py": (
         "tandem/cli/bench/fit/fit",
@@ -62,7 +62,7 @@ TESTED_ELSEWHERE = {
         "tandem/cli/bench/report",
         "tandem/cli/bench/stages",
     ),
-    "integration/tandem/cli/bench/test_growth.py": ("tandem/measure/studies/growth/visits",),
+    "integration/tandem/cli/bench/test_growth.py": ("tandem/measure/studies/growth/trials",),
     "integration/tandem/cli/bench/test_run.py": (
         "tandem/cli/bench/options",
         "tandem/cli/bench/sweep",
@@ -98,15 +98,15 @@ TESTED_ELSEWHERE = {
         "tandem/measure/generator/native/opening",
         "tandem/measure/generator/sending/",
     ),
-    "integration/tandem/measure/generator/test_doors.py": (
-        "tandem/measure/generator/door_answers",
-        "tandem/measure/generator/requests/doors/listed",
-        "tandem/measure/generator/requests/doors/reading",
+    "integration/tandem/measure/generator/test_apis.py": (
+        "tandem/measure/generator/api_replies",
+        "tandem/measure/generator/requests/apis/listed",
+        "tandem/measure/generator/requests/apis/reading",
     ),
     "integration/tandem/measure/generator/test_truth.py": (
         "tandem/measure/generator/driver",
         "tandem/measure/generator/recording",
-        "tandem/measure/generator/requests/lines",
+        "tandem/measure/generator/requests/endpoints",
         "tandem/measure/generator/requests/messages",
         "tandem/measure/generator/requests/reading",
         "tandem/measure/generator/requests/served",
@@ -290,7 +290,7 @@ TESTED_ELSEWHERE = {
     ),
     "unit/tandem/measure/test_scenario.py": (
         "tandem/measure/setting_errors",
-        "tandem/measure/work_text",
+        "tandem/measure/workload_text",
     ),
 }
 

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from tandem.measure.workload_text import parse_workload
 
 from tandem.cli.options import JUDGE_DIR
-from tandem.measure.scenario import ClosedLoop, Door, OpenLoop, Scenario, Work
+from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.setting_errors import explained
-from tandem.measure.work_text import parse_work
 
 LOAD, LIMITS = "Load", "Generator"
 _WHAT, _AGAINST, _METERS = "What to compare", "Quality", "CPU time"
-DEFAULT_WORK, DEFAULT_DOOR_WORK = "images", "text"
+DEFAULT_WORKLOAD, DEFAULT_API_WORKLOAD = "images", "text"
 DEFAULT_SECONDS = 10.0
 RESULTS_DIR = Path("out/bench")
 
 
 def _checked(text: str) -> str:
     try:
-        parse_work(text)
+        parse_workload(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     return text
@@ -32,20 +32,20 @@ def _all_checked(texts: list[str] | None) -> list[str] | None:
     return [_checked(text) for text in texts] if texts else None
 
 
-WorkTexts = Annotated[
+WorkloadTexts = Annotated[
     list[str] | None,
     typer.Option(
-        "--work",
+        "--workload",
         "-w",
         metavar="KIND[,KEY=VALUE...]",
         callback=_all_checked,
         help=(
             "What to ask for; repeat it for a mix. KIND: text, picture (of a sequential image model) or images. Then"
-            " streamed or unary, model=NAME, weight=W, tokens=LENGTHS and prompt=LENGTHS (text), steps=K (picture),"
+            " streamed or unary, model=NAME, weight=W, tokens=LENGTHS and prompt=LENGTHS (text), steps=K (image),"
             " images=LENGTHS,"
-            " classes=N (images by a door),"
+            " classes=N (images by another API),"
             " deadline=S, slo=S, slo-first=S, cancel=SHARE, cancel-after=LOW:HIGH (seconds). LENGTHS: N,"
-            rf" uniform:LOW:HIGH, geometric:MEAN or choice:8:64:256.  \[default: {DEFAULT_WORK}]"
+            rf" uniform:LOW:HIGH, geometric:MEAN or choice:8:64:256.  \[default: {DEFAULT_WORKLOAD}]"
         ),
     ),
 ]
@@ -84,14 +84,14 @@ class RunOptions:
         typer.Option(help="Requests under way in a process; what is due beyond is dropped.", rich_help_panel=LIMITS),
     ] = 4000
 
-    def scenario(self, works: Sequence[Work], load: OpenLoop | ClosedLoop, round_number: int = 0) -> Scenario:
+    def scenario(self, workloads: Sequence[Workload], load: OpenLoop | ClosedLoop, round_number: int = 0) -> Scenario:
         """Return the scenario; each round has a seed of its own. Raises ValueError that names field, value and what is
         accepted.
         """
         has_no_end = self.duration is None and self.requests is None
         with explained():
             return Scenario(
-                works=tuple(works),
+                workloads=tuple(workloads),
                 load=load,
                 duration_seconds=DEFAULT_SECONDS if has_no_end else self.duration,
                 num_requests=self.requests,
@@ -148,13 +148,13 @@ class MeterOptions:
         return {name.removesuffix("_metrics"): page for name, page in vars(self).items() if page is not None}
 
 
-def parsed_works(texts: Sequence[str] | None, door: Door = "tandem", model: str = "") -> tuple[Work, ...]:
-    """Return the works, of Tandem's own protocol or by a door. Raises ValueError."""
-    usual = DEFAULT_WORK if door == "tandem" else DEFAULT_DOOR_WORK
-    works = tuple(parse_work(text, door, model) for text in texts or [usual])
-    if door == "tandem" and any(work.num_classes is not None for work in works):
-        raise typer.BadParameter("classes=N belongs to --door: Tandem's own models tell how many they have")
-    return works
+def parsed_workloads(texts: Sequence[str] | None, api: Api = "tandem", model: str = "") -> tuple[Workload, ...]:
+    """Return the workloads, of Tandem's own protocol or by another API. Raises ValueError."""
+    usual = DEFAULT_WORKLOAD if api == "tandem" else DEFAULT_API_WORKLOAD
+    workloads = tuple(parse_workload(text, api, model) for text in texts or [usual])
+    if api == "tandem" and any(workload.num_classes is not None for workload in workloads):
+        raise typer.BadParameter("classes=N belongs to --api: Tandem's own models tell how many they have")
+    return workloads
 
 
 def open_loop(rate: float, arrivals: str, end_rate: float | None = None) -> OpenLoop:

@@ -16,7 +16,7 @@ from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.steps.subjects import Subjects, find_subjects, usual_sequential
 
 FILE_NAME = "steps.json"
-# Of nine ways, not four: fewer pictures alone, and instead of the load of one caller one between the others.
+# Of nine modes, not four: fewer images alone, and instead of the load of one caller one between the others.
 _CHANGES: dict[str, Any] = {"num_pairs": 40, "concurrencies": (8, 24, 64), "control": False}
 _NUM_SCORED = 500
 

@@ -43,10 +43,10 @@ def tradeoff(
     quality: JudgeOptions,
     meters: MeterOptions,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Several times as long: longer runs, more loads, more pictures.")
+        bool, typer.Option("--thorough", help="Several times as long: longer runs, more loads, more images.")
     ] = False,
     slo: Annotated[
-        float, typer.Option(min=0.001, max=60, metavar="SECONDS", help="Objective: 99 of 100 pictures within it.")
+        float, typer.Option(min=0.001, max=60, metavar="SECONDS", help="Objective: 99 of 100 images within it.")
     ] = 0.25,
     steps: Annotated[
         str,
@@ -63,7 +63,7 @@ def tradeoff(
 ) -> None:
     """Measure everything that a report shows, and write it: what drawing in sequence costs, and what it buys.
 
-    Compares the two models on the same work, fits service curves, checks their prediction in open loops, and writes
+    Compares the two models on the same workload, fits service curves, checks their prediction in open loops, and writes
     report.html and PNGs: some 3 minutes. Where a sequential model is served that draws in any number of steps, such as
     fashion-sar, it is measured over these beside both, which takes longer than all the rest. Ends with 1 if anything
     was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.

@@ -13,12 +13,12 @@ Quality = Callable[[StepsPoint], float | None]
 
 def name_of(point: StepsPoint) -> str:
     """Return the model, and its steps if it takes some."""
-    return point.way.model if point.steps is None else f"{point.way.model} in {counted(point.steps, 'step')}"
+    return point.mode.model if point.steps is None else f"{point.mode.model} in {counted(point.steps, 'step')}"
 
 
 def wait_of(point: StepsPoint) -> Value | None:
     """Return the median seconds of one image asked for alone."""
-    return None if point.way.alone is None else point.way.alone.latency.p50
+    return None if point.mode.alone is None else point.mode.alone.latency.p50
 
 
 def fid_of(point: StepsPoint) -> float | None:

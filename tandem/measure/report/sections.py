@@ -1,4 +1,4 @@
-"""What a report shows below its first screen, in order. A section without anything to show is left out."""
+"""What a report shows below its first screen, in spec. A section without anything to show is left out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tandem.measure.report.charts.growth import growth_charts
 from tandem.measure.report.charts.load import load_charts
 from tandem.measure.report.charts.steps import steps_charts
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
-from tandem.measure.report.middle_ground import ways_between
+from tandem.measure.report.middle_ground import modes_between
 from tandem.measure.report.sentences import comparison as comparison_texts
 from tandem.measure.report.sentences import crossover as crossover_texts
 from tandem.measure.report.sentences import growth as growth_texts
@@ -35,9 +35,9 @@ from tandem.measure.results.header import ServedModel
 from tandem.measure.results.steps import Steps
 
 METHOD = (
-    "Both models draw the same thing, one picture of a class, through the same gateway. A run's warm-up is left out.",
+    "Both models draw the same thing, one image of a class, through the same gateway. A run's warm-up is left out.",
     "Open loop: requests start when they are due, whatever became of those before, and latency counts from then: a slow"
-    " server cannot hide its queue. Closed loop: so many callers, each of which asks again when it has its picture.",
+    " server cannot hide its queue. Closed loop: so many callers, each of which asks again when it has its image.",
     "A quantile is a value that occurred; where fewer than one value lies beyond it, it is left out.",
     "An INVALID run is one in which the load generator itself was late, busy or dropped requests beyond its bounds. Its"
     " figures say more of the generator than of the server: they are shown with a cross, and nothing rests on them.",
@@ -48,14 +48,14 @@ LOCAL = (
     " generator elsewhere all figures would be other ones."
 )
 SMALL_FID = (
-    "FID depends on the number of pictures: below 10,000 it is too high, for real pictures as well. Compare it with"
+    "FID depends on the number of images: below 10,000 it is too high, for real images as well. Compare it with"
     " that of as many real ones, and with no FID from elsewhere: the features are a small classifier's of these images."
 )
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what comes under it, in this order."""
+    """A heading and what comes under it, in this spec."""
 
     key: str
     title: str
@@ -141,13 +141,13 @@ def _crossover_section(crossover: Crossover) -> Section:
 def _growth_section(growth: Growth, comparison: Comparison | None) -> Section:
     served = growth.models[0]
     what = f"{served.name}, {served.dtype} on {served.device}: text, of which one can ask for as much as one likes."
-    ways = ways_between(growth, comparison)
+    modes = modes_between(growth, comparison)
     return Section(
         "growth",
         "How the cost grows",
         texts=(what, *growth_texts.explanation(growth)),
-        charts=tuple(growth_charts(growth, ways)),
-        tables=tuple(growth_tables(growth, ways)),
+        charts=tuple(growth_charts(growth, modes)),
+        tables=tuple(growth_tables(growth, modes)),
     )
 
 

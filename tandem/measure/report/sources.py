@@ -21,7 +21,7 @@ from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import Machine
 from tandem.measure.results.load import Document, StreamResult
 from tandem.measure.results.steps import Steps
-from tandem.measure.scenario import ClosedLoop, OpenLoop, Work
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Workload
 
 D = TypeVar("D", bound=BaseModel)
 S = TypeVar("S", Comparison, Crossover, Growth, Steps)  # a report shows one of each
@@ -89,7 +89,7 @@ class Sources:
         elif isinstance(document, Document) and document.streams:
             insort(self.runs, Read(name, document), key=lambda read: read.document.started_at)
         else:
-            self.rejected.append(Rejected(name, "it has no stream of work"))
+            self.rejected.append(Rejected(name, "it has no stream of requests"))
 
     def _newer(self, old: Read[S] | None, new: Read[S]) -> Read[S]:
         if old is None:
@@ -118,13 +118,13 @@ def matched_runs(runs: Iterable[Read[Document]]) -> list[MatchedRun]:
     found = []
     for read in runs:
         scenario = read.document.scenario
-        if len(scenario.works) == 1 and _is_one_image(scenario.works[0]) and _is_steady(scenario.load):
+        if len(scenario.workloads) == 1 and _is_one_image(scenario.workloads[0]) and _is_steady(scenario.load):
             found.append(MatchedRun(read.name, read.document, read.document.streams[0], scenario.load))
     return found
 
 
-def _is_one_image(work: Work) -> bool:
-    return work.kind == "picture" or (work.kind == "images" and str(work.images) == "1")
+def _is_one_image(workload: Workload) -> bool:
+    return workload.kind == "picture" or (workload.kind == "images" and str(workload.images) == "1")
 
 
 def _is_steady(load: OpenLoop | ClosedLoop) -> bool:

@@ -9,13 +9,13 @@ from tandem.measure.formats import number, seconds, share
 from tandem.measure.report.charts.chart import Chart
 from tandem.measure.report.sentences.crossover import bracket
 from tandem.measure.report.sources import MatchedRun, Sources, matched_runs
-from tandem.measure.results.comparison import Comparison, WayResult
+from tandem.measure.results.comparison import Comparison, ModeResult
 from tandem.measure.results.crossover import Capacity, Crossover
 from tandem.measure.results.header import Machine
 from tandem.measure.scenario import ClosedLoop, Paradigm
 
 _A_CURVE = 3
-QUESTION = "What does it cost to draw a picture in sequence, and what does it buy?"
+QUESTION = "What does it cost to draw an image in sequence, and what does it buy?"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def _latency(machine: Machine | None, comparison: Comparison | None, runs: Seque
         return ""
     first, second = values["sequential"], values["parallel"]
     return (
-        f"On this machine ({_cores(machine)} of {machine.cpu_model}) one picture takes {seconds(first)} in sequence and"
+        f"On this machine ({_cores(machine)} of {machine.cpu_model}) one image takes {seconds(first)} in sequence and"
         f" {seconds(second)} in parallel: {_times(first, second)}."
     )
 
@@ -59,9 +59,9 @@ def _cores(machine: Machine) -> str:
 
 def _compared_p50(comparison: Comparison) -> dict[Paradigm, float]:
     return {
-        way.paradigm: way.alone.latency.p50.value
-        for way in comparison.ways
-        if way.delivery == "unary" and way.alone is not None and way.alone.latency.p50 is not None
+        mode.paradigm: mode.alone.latency.p50.value
+        for mode in comparison.modes
+        if mode.delivery == "unary" and mode.alone is not None and mode.alone.latency.p50 is not None
     }
 
 
@@ -90,11 +90,11 @@ def _capacity(comparison: Comparison | None, crossover: Crossover | None) -> str
         rates = {each.paradigm: _checked_rate(each) for each in crossover.capacities}
     elif comparison is not None:
         slo = comparison.settings.slo_seconds
-        rates = {way.paradigm: _way_rate(way) for way in comparison.ways if way.delivery == "unary"}
+        rates = {mode.paradigm: _mode_rate(mode) for mode in comparison.modes if mode.delivery == "unary"}
     if len(rates) < 2 or not all(rates.values()):
         return ""
     return (
-        f"With 99 of 100 pictures within {seconds(slo)} it serves {rates['sequential']} pictures a second in sequence"
+        f"With 99 of 100 images within {seconds(slo)} it serves {rates['sequential']} images a second in sequence"
         f" and {rates['parallel']} in parallel."
     )
 
@@ -108,8 +108,8 @@ def _checked_rate(capacity: Capacity) -> str:
     return f"{words} (predicted: {number(capacity.predicted_per_second.value)})" if is_open else words
 
 
-def _way_rate(way: WayResult) -> str:
-    capacity = way.capacity
+def _mode_rate(mode: ModeResult) -> str:
+    capacity = mode.capacity
     if capacity is None or capacity.images_per_second is None:
         return ""
     return f"{'at least ' if capacity.is_lower_bound else ''}{number(capacity.images_per_second)}"
@@ -119,15 +119,15 @@ def _price(comparison: Comparison | None) -> str:
     if comparison is None:
         return ""
     costs = {
-        way.paradigm: (way.curve[-1].concurrency, way.curve[-1].cpu_seconds_per_image.servers)
-        for way in comparison.ways
-        if way.delivery == "unary" and way.curve
+        mode.paradigm: (mode.curve[-1].concurrency, mode.curve[-1].cpu_seconds_per_image.servers)
+        for mode in comparison.modes
+        if mode.delivery == "unary" and mode.curve
     }
     known = {paradigm: found.value for paradigm, (_, found) in costs.items() if found is not None}
     if len(known) < 2:
         return ""
     return (
-        f"Under load ({costs['sequential'][0]} at a time) a picture costs the servers {seconds(known['sequential'])} of"
+        f"Under load ({costs['sequential'][0]} at a time) an image costs the servers {seconds(known['sequential'])} of"
         f" CPU in sequence and {seconds(known['parallel'])} in parallel."
     )
 
@@ -140,10 +140,10 @@ def _quality(comparison: Comparison | None) -> str:
         return ""
     first, second = found["sequential"], found["parallel"]
     return (
-        f"What it buys: of the pictures served in this run, those in sequence have FID {first.fid:.3g} (lower is"
+        f"What it buys: of the images served in this run, those in sequence have FID {first.fid:.3g} (lower is"
         f" better), recall {first.recall:.2f} and label accuracy {share(first.accuracy)}; those in parallel FID"
         f" {second.fid:.3g}, recall {second.recall:.2f}, accuracy {share(second.accuracy)}. And only the sequential"
-        " model can say how likely a picture is."
+        " model can say how likely an image is."
     )
 
 

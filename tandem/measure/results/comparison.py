@@ -1,6 +1,6 @@
-"""The result of a comparison: both models are asked for the same thing, one image of a class, in four ways.
+"""The result of a comparison: both models are asked for the same thing, one image of a class, in four modes.
 
-The ways are {sequential, parallel} x {streamed, unary}. Everything is per request, and a request is one image.
+The modes are {sequential, parallel} x {streamed, unary}. Everything is per request, and a request is one image.
 """
 
 from typing import Literal
@@ -27,17 +27,17 @@ Metric = Literal[
 class Settings(Part):
     """What was asked for. A comparison can be repeated from it: classes, seeds and the order all come from `seed`.
 
-    `num_pairs`: how often each way was to be asked alone, one request at a time. `concurrencies`: callers of the curve,
-    each of which asks again when it has its image; empty: no curve. Every round visits every concurrency in every way,
-    for `visit_seconds` at least. `control`: the unary ways are in every round once more, see Comparison.controls.
-    `slo_seconds`: the whole image within this time, at p99. `confidence`: of all
-    intervals. `quality_images`: most images of each model that quality is measured of; 0: it is not measured.
+    `num_pairs`: how often each mode was to be asked alone, one request at a time. `concurrencies`: callers of the
+    curve, each of which asks again when it has its image; empty: no curve. Every round trials every concurrency in
+    every mode, for `trial_seconds` at least. `control`: the unary modes are in every round once more, see
+    Comparison.controls. `slo_seconds`: the whole image within this time, at p99. `confidence`: of all intervals.
+    `quality_images`: most images of each model that quality is measured of; 0: it is not measured.
     """
 
     num_pairs: int
     concurrencies: tuple[int, ...]
     num_rounds: int
-    visit_seconds: float
+    trial_seconds: float
     slo_seconds: float
     capacity_method: CapacityMethod
     quality_images: int
@@ -55,7 +55,7 @@ class Timed(Part):
 
 
 class Alone(Part):
-    """Load 1: one request at a time, the four ways in turn in random order.
+    """Load 1: one request at a time, the four modes in turn in random spec.
 
     first_output: until the first message that carries an output: a token, or the image. latency: until the image is
     there, and the call at its end.
@@ -75,8 +75,10 @@ class Cpu(Part):
     servers: Value | None  # gateway and backend together, where both are known
 
 
-class Visit(Part):
-    """One stay at one concurrency, in one way: what the intervals of a point are made of. Counts images, not errors."""
+class TrialResult(Part):
+    """One trial at one concurrency, in one mode: what the intervals of a point are made of. Counts images, not
+    errors.
+    """
 
     round: int
     seconds: float
@@ -90,7 +92,7 @@ class Visit(Part):
 class Point(Part):
     """One point of a latency-throughput curve: so many callers, over all rounds.
 
-    Every visit begins with one request of each caller that is not counted. client_cpu_share: of one core; near 1 the
+    Every trial begins with one request of each caller that is not counted. client_cpu_share: of one core; near 1 the
     client was the limit, and the rate is its own.
     """
 
@@ -105,7 +107,7 @@ class Point(Part):
     cpu_seconds_per_image: Cpu
     joules_per_image: Value | None
     client_cpu_share: float
-    visits: tuple[Visit, ...]
+    trials: tuple[TrialResult, ...]
 
 
 class Probe(Part):
@@ -133,8 +135,8 @@ class Capacity(Part):
     probes: tuple[Probe, ...]
 
 
-class WayResult(Part):
-    """Everything measured of one way to ask."""
+class ModeResult(Part):
+    """Everything measured of one mode."""
 
     name: str  # such as "sequential streamed"
     paradigm: Paradigm
@@ -149,14 +151,14 @@ class WayResult(Part):
 
 
 class Contrast(Part):
-    """Two ways on the same footing: in the same rounds, next to each other in time. `difference` is first - second,
+    """Two modes on the same footing: in the same rounds, next to each other in time. `difference` is first - second,
     `ratio` first / second; both are of the metric's values over all rounds, with intervals that resample rounds, so
     what disturbed a round disturbs both.
 
-    concurrency None: load 1, where a round is one request of each way for the same class.
+    concurrency None: load 1, where a round is one request of each mode for the same class.
     """
 
-    first: str  # names of ways
+    first: str  # names of modes
     second: str
     concurrency: int | None
     metric: Metric
@@ -180,7 +182,7 @@ class JudgedImages(Part):
 
 
 class Served(Part):
-    """The images of one model in this run, over both its ways: they draw the same ones."""
+    """The images of one model in this run, over both its modes: they draw the same ones."""
 
     paradigm: Paradigm
     model: str
@@ -221,14 +223,14 @@ class CpuSource(Part):
 
 class ForeignResult(Part):
     """A sequential server of another make, in the same rounds as ours, asked by OpenAI's API for a text of `num_tokens`
-    tokens behind a word: as many as a picture of ours has, so that the steps match, but no picture. An "image" in the
-    figures of `ways` is such a text. Queue, phases, CPU time, energy and quality are not known, and left out.
+    tokens behind a word: as many as an image of ours has, so that the steps match, but no image. An "image" in the
+    figures of `modes` is such a text. Queue, phases, CPU time, energy and quality are not known, and left out.
     """
 
     address: str
     model: str
     num_tokens: int
-    ways: tuple[WayResult, ...]
+    modes: tuple[ModeResult, ...]
     contrasts: tuple[Contrast, ...]  # of each to ours of the same delivery
 
 
@@ -239,9 +241,9 @@ class Comparison(Header):
     seconds: float
     class_names: tuple[str, ...]
     settings: Settings
-    ways: tuple[WayResult, ...]
+    modes: tuple[ModeResult, ...]
     contrasts: tuple[Contrast, ...]
-    controls: tuple[Contrast, ...] = ()  # of a way to the same one: how far equal things differ here
+    controls: tuple[Contrast, ...] = ()  # of a mode to the same one: how far equal things differ here
     foreign: ForeignResult | None = None
     served: tuple[Served, ...]  # sequential, parallel
     judgement: Judgement

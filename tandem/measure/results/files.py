@@ -16,7 +16,7 @@ from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import SCHEMA_VERSION
 from tandem.measure.results.load import Document
-from tandem.measure.results.record import CODE_NAMES, Fate, Record
+from tandem.measure.results.record import CODE_NAMES, Outcome, Record
 from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import Scenario
 from tandem.phases import BACKEND_PHASES
@@ -99,13 +99,13 @@ def _lines(scenario: Scenario, record: Record) -> Iterator[dict[str, Any]]:
     firsts = np.searchsorted(messages["number"], record.requests["number"], side="left")
     ends = np.searchsorted(messages["number"], record.requests["number"], side="right")
     for row, first, end in zip(record.requests, firsts, ends, strict=True):
-        work = scenario.works[int(row["work"])]
-        line = {"stream": work.name, "warm_up": bool(row["intended"] < 0.0)}
+        workload = scenario.workloads[int(row["workload"])]
+        line = {"stream": workload.name, "warm_up": bool(row["intended"] < 0.0)}
         line |= {name: int(row[name]) for name in _COUNTS}
-        line |= {"fate": Fate(int(row["fate"])).name.lower(), "code": CODE_NAMES[int(row["code"])]}
+        line |= {"outcome": Outcome(int(row["outcome"])).name.lower(), "code": CODE_NAMES[int(row["code"])]}
         line |= {f"{name}_seconds": _known(row[name]) for name in _SECONDS}
         line["batch_size"] = _known(row["batch_size"])
-        if work.delivery == "streamed":
+        if workload.delivery == "streamed":
             line["messages"] = [[float(at), int(number)] for _, at, number in messages[first:end]]
         yield line
 

@@ -5,7 +5,7 @@ sequential model that takes no steps and a parallel one, in the same rounds.
 from typing import Literal
 
 from tandem.measure.results import comparison
-from tandem.measure.results.comparison import CpuSource, JudgedImages, Judgement, WayResult
+from tandem.measure.results.comparison import CpuSource, JudgedImages, Judgement, ModeResult
 from tandem.measure.results.header import Header
 from tandem.measure.results.part import Part
 from tandem.measure.results.value import Value
@@ -29,7 +29,7 @@ class StepsPoint(Part):
     """
 
     steps: int | None
-    way: WayResult
+    mode: ModeResult
     num_images: int
     quality: JudgedImages | None
     bits_per_token: Value | None

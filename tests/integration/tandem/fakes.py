@@ -27,7 +27,7 @@ CLASS_NAMES = ("sneaker", "bag", "coat")
 class FakeSequential:
     """Says WORDS, a token each, over and over up to max_tokens. `hold` stops it after a first token a choice.
 
-    Asked for a class, it draws: the picture's value, everywhere, is the number of tokens so far.
+    Asked for a class, it draws: the image's value, everywhere, is the number of tokens so far.
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from tandem.measure.statistics.power_law import PowerLaw
 
 _NUM_POINTS = 60
 _FRONT_NOTE = (
-    "One picture asked for alone, and the FID of the pictures served in this run: further left and further down is"
+    "One image asked for alone, and the FID of the images served in this run: further left and further down is"
     " better. Bars: 95 % intervals. Dotted: the fronts; what lies above and to the right of one is beaten in both by a"
     " point on it. Where bars overlap, the order may be chance."
 )
@@ -34,17 +34,17 @@ def steps_charts(document: Steps) -> list[Chart]:
 def _front_chart(document: Steps) -> Chart:
     points = [point for point in document.points if wait_of(point) is not None and fid_of(point) is not None]
     in_steps = [point for point in points if point.steps is not None]
-    plain = [point for point in points if point.steps is None and point.way.paradigm == "sequential"]
-    parallel = [point for point in points if point.way.paradigm == "parallel"]
+    plain = [point for point in points if point.steps is None and point.mode.paradigm == "sequential"]
+    parallel = [point for point in points if point.mode.paradigm == "parallel"]
     series = [
-        _marks(f"{in_steps[0].way.model} in K steps" if in_steps else "", "sequential", "points", in_steps),
-        *(_marks(point.way.model, "sequential", "hollow", [point]) for point in plain),
-        *(_marks(point.way.model, "parallel", "points", [point]) for point in parallel),
+        _marks(f"{in_steps[0].mode.model} in K steps" if in_steps else "", "sequential", "points", in_steps),
+        *(_marks(point.mode.model, "sequential", "hollow", [point]) for point in plain),
+        *(_marks(point.mode.model, "parallel", "points", [point]) for point in parallel),
         _staircase("front of all", "neutral", front(points, fid_of), points),
         _staircase("front of the sequential", "sequential", front([*in_steps, *plain], fid_of), points),
     ]
     title = "What each step costs and buys"
-    return Chart("steps-front", title, _FRONT_NOTE, "ms a picture, alone", "FID", series, x_log=True, y_log=True)
+    return Chart("steps-front", title, _FRONT_NOTE, "ms an image, alone", "FID", series, x_log=True, y_log=True)
 
 
 def _marks(name: str, role: Role, style: Style, points: Sequence[StepsPoint]) -> Series:
@@ -59,7 +59,7 @@ def _marks(name: str, role: Role, style: Style, points: Sequence[StepsPoint]) ->
         [fid.value for fid in fids],
         [fid.low for fid in fids],
         [fid.high for fid in fids],
-        [counted(point.steps, "step") if point.steps is not None else point.way.model for point in points],
+        [counted(point.steps, "step") if point.steps is not None else point.mode.model for point in points],
         left=[None if wait.low is None else wait.low * MILLISECONDS for wait in waits],
         right=[None if wait.high is None else wait.high * MILLISECONDS for wait in waits],
         is_labelled=True,

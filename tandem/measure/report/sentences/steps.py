@@ -10,7 +10,7 @@ from tandem.measure.results.steps import Steps, StepsLaw, StepsPoint
 
 METHOD = (
     "Over steps: every model is asked in unary calls, in the same rounds in random order, alone and under load; a step"
-    " generates several of a picture's tokens, independently of each other given those of earlier steps.",
+    " generates several of an image's tokens, independently of each other given those of earlier steps.",
     "Over steps: bits a token are asked of `Score` for each number of steps, of the same test images. The likelihood is"
     " exact: it is that of what such a number of steps draws.",
     "Over steps: the law is fitted to every second number of steps, and the others check it.",
@@ -25,7 +25,7 @@ def explanation(document: Steps) -> tuple[str, ...]:
 def _explanation(document: Steps) -> Iterator[str]:
     model, steps = document.models[0].name, document.settings.steps
     yield (
-        f"{model} draws a picture of {count(steps[-1])} tokens in any number of steps; here in"
+        f"{model} draws an image of {count(steps[-1])} tokens in any number of steps; here in"
         f" {', '.join(map(str, steps))}."
     )
     yield from _front_text(document.points, "FID", fid_of)
@@ -39,9 +39,9 @@ def _front_text(points: Iterable[StepsPoint], what: str, quality: Quality) -> It
     if not chosen:
         return
     listed = ", ".join(f"{name_of(point)} ({_told(point, what)})" for point in chosen)
-    yield f"By {what} and the time of one picture alone, nothing measured is both faster and better than {listed}."
-    own = front([point for point in points if point.way.paradigm == "sequential"], quality)
-    if own and {point.way.paradigm for point in chosen} == {"parallel"}:
+    yield f"By {what} and the time of one image alone, nothing measured is both faster and better than {listed}."
+    own = front([point for point in points if point.mode.paradigm == "sequential"], quality)
+    if own and {point.mode.paradigm for point in chosen} == {"parallel"}:
         listed = ", ".join(f"{name_of(point)} ({_told(point, what)})" for point in own)
         yield f"Among the sequential, that is {listed}."
 
@@ -87,11 +87,11 @@ def caveats(document: Steps) -> Iterator[str]:
     judged = next((point.quality for point in document.points if point.quality is not None), None)
     if judged is not None:
         yield (
-            f"Over steps: quality is of {counted(judged.model.num_images, 'picture')} of each model and number of"
+            f"Over steps: quality is of {counted(judged.model.num_images, 'image')} of each model and number of"
             f" steps; as many real ones have FID {judged.floor.fid:.2f}."
         )
     if document.num_scored:
         yield f"Over steps: bits are of {counted(document.num_scored, 'test image')}."
-    if any(point.way.capacity and point.way.capacity.method == "curve" for point in document.points):
+    if any(point.mode.capacity and point.mode.capacity.method == "curve" for point in document.points):
         callers = ", ".join(map(str, document.settings.load.concurrencies))
         yield f"Over steps: images/s within the objective is the best of {callers} callers in a closed loop."

@@ -1,4 +1,4 @@
-"""Tables of a comparison: a column a way to ask, a row a figure; and the quality of the images."""
+"""Tables of a comparison: a column a mode, a row a figure; and the quality of the images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tandem.measure.formats import NONE, Show, count, decimals, factor, number, seconds
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
-from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, Point, WayResult
+from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, ModeResult, Point
 from tandem.measure.results.value import Value
 
 # metric of quality: how it is called, how it is written
@@ -43,18 +43,18 @@ _FOREIGN: dict[str, tuple[str, Show]] = {
 
 
 def comparison_tables(document: Comparison) -> list[Table]:
-    """Return the ways alone and under load, and the quality of the images if it was measured."""
+    """Return the modes alone and under load, and the quality of the images if it was measured."""
     rows = [*_alone(document), *(row for number in document.settings.concurrencies for row in _load(document, number))]
     if document.settings.concurrencies:
         rows += [_capacity(document), *_energy(document)]
-    found = [_ways_table(document, rows, "one image at a time, and under load")]
+    found = [_modes_table(document, rows, "one image at a time, and under load")]
     if document.foreign:
         found.append(_foreign(document, document.foreign))
     return [*found, *([_quality(document)] if any(each.quality for each in document.served) else [])]
 
 
 def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
-    """Return a foreign server's ways, and how many times as much as ours each figure is."""
+    """Return a foreign server's modes, and how many times as much as ours each figure is."""
     rows = []
     for concurrency in (None, *document.settings.concurrencies):
         where = "alone" if concurrency is None else f"{concurrency} callers"
@@ -63,10 +63,8 @@ def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
             pairs = ((show(each.first_value), show(each.second_value), _ratio(each)) for each in found)
             if found:
                 rows.append(Row((f"{where}: {name}", *(cell for pair in pairs for cell in pair))))
-    heads = [f"{way.delivery}\n{whose}" for way in foreign.ways for whose in ("foreign", "ours", "ratio")]
-    title = (
-        f"{foreign.model} at {foreign.address}: texts of {foreign.num_tokens} tokens, beside our pictures of as many"
-    )
+    heads = [f"{mode.delivery}\n{whose}" for mode in foreign.modes for whose in ("foreign", "ours", "ratio")]
+    title = f"{foreign.model} at {foreign.address}: texts of {foreign.num_tokens} tokens, beside our images of as many"
     return Table(("", *heads), rows, title)
 
 
@@ -81,25 +79,25 @@ def race_table(document: Comparison) -> Table:
         for metric, name in _ALONE.items()
         if metric.endswith("_p50_seconds")
     ]
-    totals = [sum(way.codes.values()) for way in document.ways]
-    failed = [total - way.codes.get("OK", 0) for total, way in zip(totals, document.ways, strict=True)]
+    totals = [sum(mode.codes.values()) for mode in document.modes]
+    failed = [total - mode.codes.get("OK", 0) for total, mode in zip(totals, document.modes, strict=True)]
     cells = [f"{count(total)}, {count(each)}" for total, each in zip(totals, failed, strict=True)]
-    return _ways_table(document, [*rows, Row(("requests, failed", *cells, ""))], "race: one image of a class")
+    return _modes_table(document, [*rows, Row(("requests, failed", *cells, ""))], "race: one image of a class")
 
 
 def readme_table(document: Comparison) -> Table:
-    """Return the ways at the least and the greatest load, and quality, for a README."""
+    """Return the modes at the least and the greatest load, and quality, for a README."""
     ladder = document.settings.concurrencies
     rows = [row for number in dict.fromkeys((min(ladder), max(ladder))) for row in _load(document, number)]
     qualities = {served.paradigm: served.quality for served in document.served}
-    found = [qualities[way.paradigm] for way in document.ways]
+    found = [qualities[mode.paradigm] for mode in document.modes]
     for metric, (name, show) in _QUALITY.items() if any(found) else ():
         rows.append(Row((name, *(show(getattr(each.model, metric)) if each else NONE for each in found), "")))
-    return _ways_table(document, rows)
+    return _modes_table(document, rows)
 
 
-def _ways_table(document: Comparison, rows: Sequence[Row], title: str = "") -> Table:
-    heads = ("", *(f"{way.paradigm}\n{way.delivery}" for way in document.ways), "parallel\nbetter by")
+def _modes_table(document: Comparison, rows: Sequence[Row], title: str = "") -> Table:
+    heads = ("", *(f"{mode.paradigm}\n{mode.delivery}" for mode in document.modes), "parallel\nbetter by")
     return Table(heads, rows, title)
 
 
@@ -112,7 +110,7 @@ def _row(
     metric: str,
     begins_part: bool = False,
 ) -> Row:
-    """Return a figure of all ways; the last cell says how many times better the unary parallel call is."""
+    """Return a figure of all modes; the last cell says how many times better the unary parallel call is."""
     better = advantage(document, concurrency, metric)
     cells = [value_cell(each, show) for each in values]
     return Row((name, *cells, "" if better is None else value_cell(better, factor)), begins_part=begins_part)
@@ -127,7 +125,7 @@ def _alone(document: Comparison) -> Iterator[Row]:
 
 def _alone_values(document: Comparison, metric: str) -> list[Value | None]:
     field, _, quantile = metric.removesuffix("_seconds").rpartition("_")
-    return [getattr(getattr(way.alone, field), quantile) if way.alone else None for way in document.ways]
+    return [getattr(getattr(mode.alone, field), quantile) if mode.alone else None for mode in document.modes]
 
 
 def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
@@ -139,22 +137,22 @@ def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
 
 
 def _values(document: Comparison, concurrency: int, pick: _Pick) -> list[Value | None]:
-    points = [next((each for each in way.curve if each.concurrency == concurrency), None) for way in document.ways]
+    points = [next((each for each in mode.curve if each.concurrency == concurrency), None) for mode in document.modes]
     return [pick(point) if point else None for point in points]
 
 
 def _capacity(document: Comparison) -> Row:
     name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
-    return Row((name, *(highest_rate(way) for way in document.ways), ""), begins_part=True)
+    return Row((name, *(highest_rate(mode) for mode in document.modes), ""), begins_part=True)
 
 
-def highest_rate(way: WayResult) -> str:
-    """Return the capacity of a way as text."""
-    if way.capacity is None:
+def highest_rate(mode: ModeResult) -> str:
+    """Return the capacity of a mode as text."""
+    if mode.capacity is None:
         return NONE
-    if way.capacity.images_per_second is None:
+    if mode.capacity.images_per_second is None:
         return "none"
-    return ("≥ " if way.capacity.is_lower_bound else "") + number(way.capacity.images_per_second)
+    return ("≥ " if mode.capacity.is_lower_bound else "") + number(mode.capacity.images_per_second)
 
 
 def _energy(document: Comparison) -> Iterator[Row]:

@@ -21,7 +21,7 @@ def steps_tables(document: Steps) -> list[Table]:
     costs: Columns[StepsPoint] = {
         "": _name,
         "alone": lambda point: value_cell(wait_of(point), seconds),
-        f"images/s, p99\nwithin {slo}": lambda point: highest_rate(point.way),
+        f"images/s, p99\nwithin {slo}": lambda point: highest_rate(point.mode),
         "servers' CPU an image": lambda point: value_cell(_cpu(point), seconds),
     }
     quality: Columns[StepsPoint] = {
@@ -41,12 +41,12 @@ def steps_tables(document: Steps) -> list[Table]:
 
 
 def _name(point: StepsPoint) -> str:
-    return point.way.model if point.steps is None else counted(point.steps, "step")
+    return point.mode.model if point.steps is None else counted(point.steps, "step")
 
 
 def _cpu(point: StepsPoint) -> Value | None:
     """Return what an image costs the servers at the greatest load."""
-    return point.way.curve[-1].cpu_seconds_per_image.servers if point.way.curve else None
+    return point.mode.curve[-1].cpu_seconds_per_image.servers if point.mode.curve else None
 
 
 def _fid(point: StepsPoint) -> Cell:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair
+from tandem.measure.studies.comparison.trials import Meters, Trial
 
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import (
@@ -16,10 +18,10 @@ from tandem.measure.results.comparison import (
     ForeignResult,
     JudgedImages,
     Judgement,
+    ModeResult,
     Point,
     Served,
     Settings,
-    WayResult,
 )
 from tandem.measure.results.record import Record, merged
 from tandem.measure.studies.comparison.capacity import from_curve
@@ -28,8 +30,6 @@ from tandem.measure.studies.comparison.foreign import CONTRASTS as FOREIGN_CONTR
 from tandem.measure.studies.comparison.foreign import Foreign
 from tandem.measure.studies.comparison.points import alone, point, stream_result
 from tandem.measure.studies.comparison.run import SAMPLES_PER_CLASS, Findings
-from tandem.measure.studies.comparison.stays import Meters, Stay
-from tandem.measure.studies.comparison.ways import CONTRASTS, CONTROLS, Pair, Way
 
 # Statuses that are an answer of a server under load: they are told, but nothing is wrong.
 _ANSWERS_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
@@ -47,23 +47,23 @@ def comparison(
     foreign: Foreign | None = None,
 ) -> Comparison:
     """Return the document; `quality` by paradigm, `searched` by way."""
-    ways, again, beside = (
-        tuple(way_result(way, settings, findings, searched) for way in each)
-        for each in (pair.ways(), pair.controls() if settings.control else (), foreign.ways() if foreign else ())
+    modes, again, beside = (
+        tuple(way_result(mode, settings, findings, searched) for mode in each)
+        for each in (pair.modes(), pair.controls() if settings.control else (), foreign.modes() if foreign else ())
     )
     return Comparison(
         **header_of(
             address,
             pair.models,
             findings.started_at,
-            findings.trials.summary(),
-            tuple(problems_of(findings, (*ways, *again, *beside))),
+            findings.audited_runs.summary(),
+            tuple(problems_of(findings, (*modes, *again, *beside))),
             is_partial=bool(findings.stop_reason),
         ),
         seconds=findings.seconds,
         class_names=pair.class_names,
         settings=settings,
-        ways=ways,
+        modes=modes,
         contrasts=tuple(_contrasts(CONTRASTS, settings, findings)),
         controls=tuple(_contrasts(CONTROLS, settings, findings)),
         foreign=None if foreign is None else _foreign_result(foreign, beside, settings, findings),
@@ -75,72 +75,72 @@ def comparison(
 
 
 def _foreign_result(
-    foreign: Foreign, ways: tuple[WayResult, ...], settings: Settings, findings: Findings
+    foreign: Foreign, modes: tuple[ModeResult, ...], settings: Settings, findings: Findings
 ) -> ForeignResult:
     return ForeignResult(
         address=foreign.address,
         model=foreign.model,
         num_tokens=foreign.num_tokens,
-        ways=ways,
+        modes=modes,
         contrasts=tuple(_contrasts(FOREIGN_CONTRASTS, settings, findings)),
     )
 
 
-def way_result(way: Way, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> WayResult:
-    """Return all that was measured of a way; `searched` by way."""
-    curve = tuple(_curve(way, settings, findings))
-    records = _records(way, findings)
-    ended = stream_result(way, merged(records), 1) if records else None
-    return WayResult(
-        name=way.name,
-        paradigm=way.paradigm,
-        delivery=way.work.delivery,
-        rpc=way.work.rpc,
-        model=way.work.model,
-        alone=alone(way, findings.rounds, settings.confidence),
+def way_result(mode: Mode, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> ModeResult:
+    """Return all that was measured of a mode; `searched` by way."""
+    curve = tuple(_curve(mode, settings, findings))
+    records = _records(mode, findings)
+    ended = stream_result(mode, merged(records), 1) if records else None
+    return ModeResult(
+        name=mode.name,
+        paradigm=mode.paradigm,
+        delivery=mode.workload.delivery,
+        rpc=mode.workload.rpc,
+        model=mode.workload.model,
+        alone=alone(mode, findings.rounds, settings.confidence),
         curve=curve,
-        capacity=searched.get(way.name) or (from_curve(curve, settings.slo_seconds) if curve else None),
+        capacity=searched.get(mode.name) or (from_curve(curve, settings.slo_seconds) if curve else None),
         codes={} if ended is None else ended.codes,
         errors=() if ended is None else ended.errors,
     )
 
 
-def _curve(way: Way, settings: Settings, findings: Findings) -> Iterator[Point]:
+def _curve(mode: Mode, settings: Settings, findings: Findings) -> Iterator[Point]:
     for concurrency in sorted(settings.concurrencies):
-        stays = _stays(findings, concurrency)[way.name]
+        stays = _trials(findings, concurrency)[mode.name]
         if stays:
-            yield point(way, concurrency, stays, settings.confidence)
+            yield point(mode, concurrency, stays, settings.confidence)
 
 
-def _stays(findings: Findings, concurrency: int) -> dict[str, list[tuple[int, Stay]]]:
+def _trials(findings: Findings, concurrency: int) -> dict[str, list[tuple[int, Trial]]]:
     """Return the stays with at least one image, by way, with the numbers of their rounds."""
-    found: dict[str, list[tuple[int, Stay]]] = defaultdict(list)
+    found: dict[str, list[tuple[int, Trial]]] = defaultdict(list)
     for number, stay in findings.stays:
         if stay.concurrency == concurrency and np.any(stay.record.requests["code"] == 0):
-            found[stay.way.name].append((number, stay))
+            found[stay.mode.name].append((number, stay))
     return found
 
 
 def _contrasts(pairs: Pairs, settings: Settings, findings: Findings) -> Iterator[Contrast]:
     yield from contrasts_alone(pairs, findings.rounds, settings.confidence)
     for concurrency in sorted(settings.concurrencies):
-        yield from contrasts_under_load(pairs, concurrency, _stays(findings, concurrency), settings.confidence)
+        yield from contrasts_under_load(pairs, concurrency, _trials(findings, concurrency), settings.confidence)
 
 
-def _records(way: Way, findings: Findings) -> list[Record]:
-    of_rounds = [done.replies[way.name].record for done in findings.rounds if way.name in done.replies]
-    return of_rounds + [stay.record for _, stay in findings.stays if stay.way.name == way.name]
+def _records(mode: Mode, findings: Findings) -> list[Record]:
+    of_rounds = [done.replies[mode.name].record for done in findings.rounds if mode.name in done.replies]
+    return of_rounds + [stay.record for _, stay in findings.stays if stay.mode.name == mode.name]
 
 
-def problems_of(findings: Findings, ways: Sequence[WayResult]) -> Iterator[str]:
+def problems_of(findings: Findings, modes: Sequence[ModeResult]) -> Iterator[str]:
     """Yield what went wrong: why it was broken off, and requests that failed."""
     if findings.stop_reason:
         yield findings.stop_reason
-    for way in ways:
-        texts = {error.code: error.text for error in reversed(way.errors)}
-        for code, count in way.codes.items():
+    for mode in modes:
+        texts = {error.code: error.text for error in reversed(mode.errors)}
+        for code, count in mode.codes.items():
             if code not in _ANSWERS_UNDER_LOAD:
-                yield f"{way.name}: {count:,} requests ended in {code}: {texts.get(code, '')}"
+                yield f"{mode.name}: {count:,} requests ended in {code}: {texts.get(code, '')}"
 
 
 def _served(paradigm: str, model: str, findings: Findings, quality: Mapping[str, JudgedImages]) -> Served:

@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
+from tandem.measure.studies.comparison.trials import Meters
+
 from tandem.measure.generator.generator import BROKEN_OFF, Generator, generator
 from tandem.measure.meters.cpu import cpu_meter
 from tandem.measure.meters.energy import energy_meter
@@ -19,8 +22,6 @@ from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.results import comparison, way_result
 from tandem.measure.studies.comparison.run import Findings, conduct
-from tandem.measure.studies.comparison.stays import Meters
-from tandem.measure.studies.comparison.ways import Pair, Way, matched_pair
 
 if TYPE_CHECKING:  # brings onnxruntime, torch and scikit-learn, which a comparison without quality need not wait for
     from tandem.measure.studies.comparison.quality import Assessor
@@ -43,9 +44,9 @@ class _Session:
         with stopped_by_hand() as stop:
             async with generator(self.request.address, stop) as source, self._beside(stop) as foreign:
                 self.foreign = foreign
-                ways = (*self.pair.ways(), *(self.pair.controls() if settings.control else ()))
-                findings = await conduct(source, ways, settings, self.meters, self.observer, foreign)
-                self.capacities = await capacities(source, self.pair.ways(), settings, findings, self.observer)
+                modes = (*self.pair.modes(), *(self.pair.controls() if settings.control else ()))
+                findings = await conduct(source, modes, settings, self.meters, self.observer, foreign)
+                self.capacities = await capacities(source, self.pair.modes(), settings, findings, self.observer)
                 return findings
 
     @contextlib.asynccontextmanager
@@ -72,19 +73,19 @@ class _Session:
 
 
 async def capacities(
-    source: Generator, ways: Sequence[Way], settings: Settings, findings: Findings, observer: Observer
+    source: Generator, modes: Sequence[Mode], settings: Settings, findings: Findings, observer: Observer
 ) -> dict[str, Capacity]:
-    """Search for the capacity of each way that has a curve to begin with, if that is wanted; return them by way."""
+    """Search for the capacity of each mode that has a curve to begin with, if that is wanted; return them by way."""
     found: dict[str, Capacity] = {}
     if settings.capacity_method != "search" or findings.stop_reason:
         return found
     try:
-        for way in ways:
-            result = way_result(way, settings, findings, {})
+        for mode in modes:
+            result = way_result(mode, settings, findings, {})
             if result.capacity is not None:
-                attempt = open_loop(source, findings.trials, way, settings.slo_seconds, observer)
+                attempt = open_loop(source, findings.audited_runs, mode, settings.slo_seconds, observer)
                 begin = first_rate(result.curve, result.capacity)
-                found[way.name] = await searched(begin, settings.slo_seconds, attempt)
+                found[mode.name] = await searched(begin, settings.slo_seconds, attempt)
     except RuntimeError as error:
         findings.stop_reason = BROKEN_OFF if source.stop.is_set() else str(error)
     return found

@@ -1,4 +1,4 @@
-"""The four ways to ask for one image of a class, and the two models that are asked. Knows no clock."""
+"""The four modes in which one image of a class is asked for, and the two models that are asked. Knows no clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tandem.client import AsyncTandemClient
 from tandem.measure.formats import counted
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Delivery, Paradigm, Work
+from tandem.measure.scenario import Delivery, Paradigm, Workload
 
 LIST_SECONDS = 10.0
 # Far beyond any latency worth comparing: a server that hangs must not hold the comparison for ever.
@@ -29,17 +29,17 @@ CONTRASTS = (
 )
 
 
-# Marks a way that is only there to be held against the same one.
+# Marks a mode that is only there to be held against the same one.
 AGAIN = "again"
 # What should not differ at all: how far it does is how far anything may by chance.
 CONTROLS = tuple((name, f"{name}, {AGAIN}") for name in ("sequential unary", "parallel unary"))
 
 
 @dataclass(frozen=True)
-class Way:
+class Mode:
     """One model, asked in one delivery."""
 
-    work: Work
+    workload: Workload
     model: ServedModel
 
     @property
@@ -48,26 +48,26 @@ class Way:
 
     @property
     def name(self) -> str:
-        name = f"{'foreign' if self.is_foreign else self.paradigm} {self.work.delivery}{self._in_steps}"
+        name = f"{'foreign' if self.is_foreign else self.paradigm} {self.workload.delivery}{self._in_steps}"
         return f"{name}, {AGAIN}" if self.is_control else name
 
     @property
     def drawer(self) -> str:
-        """What draws the images, however they are delivered: ways of one drawer bring images of one distribution."""
+        """What draws the images, however they are delivered: modes of one drawer bring images of one distribution."""
         return f"{self.paradigm}{self._in_steps}"
 
     @property
     def _in_steps(self) -> str:
-        return "" if self.work.steps is None else f", {counted(self.work.steps, 'step')}"
+        return "" if self.workload.steps is None else f", {counted(self.workload.steps, 'step')}"
 
     @property
     def is_foreign(self) -> bool:
         """Whether it asks a server of another make, for text, not for an image."""
-        return not self.work.is_own
+        return not self.workload.is_own
 
     @property
     def is_control(self) -> bool:
-        return self.work.label == AGAIN
+        return self.workload.label == AGAIN
 
 
 @dataclass(frozen=True)
@@ -82,20 +82,20 @@ class Pair:
     def models(self) -> tuple[ServedModel, ServedModel]:
         return self.sequential, self.parallel
 
-    def ways(self) -> tuple[Way, ...]:
-        """Return the four ways, as tables show them."""
+    def modes(self) -> tuple[Mode, ...]:
+        """Return the four modes, as tables show them."""
         return tuple(
-            Way(work_of(model.paradigm, model.name, delivery), model)
+            Mode(work_of(model.paradigm, model.name, delivery), model)
             for model in self.models
             for delivery in DELIVERIES
         )
 
-    def controls(self) -> tuple[Way, ...]:
-        """Return the unary ways once more, to be held against themselves."""
+    def controls(self) -> tuple[Mode, ...]:
+        """Return the unary modes once more, to be held against themselves."""
         return tuple(
-            Way(way.work.model_copy(update={"label": AGAIN}), way.model)
-            for way in self.ways()
-            if way.work.delivery == "unary"
+            Mode(mode.workload.model_copy(update={"label": AGAIN}), mode.model)
+            for mode in self.modes()
+            if mode.workload.delivery == "unary"
         )
 
 
@@ -105,17 +105,17 @@ async def matched_pair(address: str, sequential: str, parallel: str) -> Pair:
     Raises TandemRpcError, ValueError if a model is not served, and InvalidArgument if the two do not match.
     """
     models = await served_models(address, ("sequential", "parallel"))
-    works = [with_model(work_of(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
-    first, second = (model_of(work, models) for work in works)
+    workloads = [with_model(work_of(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
+    first, second = (model_of(workload, models) for workload in workloads)
     names = await _class_names(address, (first.name, second.name))
     _check(first, second, names)
     return Pair(first, second, names[0] or tuple(str(label) for label in range(first.num_classes)))
 
 
-def work_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: int | None = None) -> Work:
-    """Return the work of one image of a class; `steps` None: as the model draws by itself."""
+def work_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: int | None = None) -> Workload:
+    """Return the workload of one image of a class; `steps` None: as the model draws by itself."""
     settings = {"kind": _KINDS[paradigm], "delivery": delivery, "model": model, "deadline_seconds": DEADLINE_SECONDS}
-    return Work.model_validate({**settings, "steps": steps})
+    return Workload.model_validate({**settings, "steps": steps})
 
 
 async def _class_names(address: str, models: tuple[str, str]) -> list[tuple[str, ...]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from tandem.measure.studies.comparison.modes import Mode
+from tandem.measure.studies.comparison.trials import Meters
 
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import Capacity, JudgedImages, Judgement
@@ -14,8 +16,6 @@ from tandem.measure.results.steps import Settings, Steps, StepsLaw, StepsPoint
 from tandem.measure.statistics.power_law import fit_law, mean_value
 from tandem.measure.studies.comparison.results import problems_of, way_result
 from tandem.measure.studies.comparison.run import Findings
-from tandem.measure.studies.comparison.stays import Meters
-from tandem.measure.studies.comparison.ways import Way
 from tandem.measure.studies.steps.subjects import Subjects
 
 Floats = NDArray[np.float64]
@@ -36,14 +36,14 @@ def steps_document(address: str, subjects: Subjects, settings: Settings, meters:
     """Return the document."""
     findings = seen.findings
     most = seen.bits.get(_in_most_steps(subjects).name)
-    points = tuple(_point(way, settings, seen, most) for way in subjects.ways())
+    points = tuple(_point(mode, settings, seen, most) for mode in subjects.modes())
     return Steps(
         **header_of(
             address,
             subjects.models,
             findings.started_at,
-            findings.trials.summary(),
-            tuple(problems_of(findings, [point.way for point in points])),
+            findings.audited_runs.summary(),
+            tuple(problems_of(findings, [point.mode for point in points])),
             is_partial=bool(findings.stop_reason),
         ),
         seconds=findings.seconds,
@@ -57,26 +57,26 @@ def steps_document(address: str, subjects: Subjects, settings: Settings, meters:
     )
 
 
-def _in_most_steps(subjects: Subjects) -> Way:
-    return subjects.ways()[len(subjects.steps) - 1]
+def _in_most_steps(subjects: Subjects) -> Mode:
+    return subjects.modes()[len(subjects.steps) - 1]
 
 
-def _point(way: Way, settings: Settings, seen: Seen, most: Floats | None) -> StepsPoint:
-    bits, steps = seen.bits.get(way.name), way.work.steps
+def _point(mode: Mode, settings: Settings, seen: Seen, most: Floats | None) -> StepsPoint:
+    bits, steps = seen.bits.get(mode.name), mode.workload.steps
     over = None if bits is None or most is None or steps in (None, settings.steps[-1]) else mean_value(bits - most)
     return StepsPoint(
         steps=steps,
-        way=way_result(way, settings.load, seen.findings, seen.capacities),
-        num_images=len(seen.findings.albums[way.drawer]),
-        quality=seen.quality.get(way.drawer),
+        mode=way_result(mode, settings.load, seen.findings, seen.capacities),
+        num_images=len(seen.findings.albums[mode.drawer]),
+        quality=seen.quality.get(mode.drawer),
         bits_per_token=None if bits is None else mean_value(bits),
         bits_over_most=over,
     )
 
 
 def _law(subjects: Subjects, bits: Mapping[str, Floats], most: Floats) -> StepsLaw | None:
-    fewer = [way for way in subjects.ways() if way.work.steps is not None][:-1]
+    fewer = [mode for mode in subjects.modes() if mode.workload.steps is not None][:-1]
     if not fewer:
         return None
-    excess = np.stack([bits[way.name] - most for way in fewer], axis=1)
+    excess = np.stack([bits[mode.name] - most for mode in fewer], axis=1)
     return fit_law(subjects.steps[:-1], excess)

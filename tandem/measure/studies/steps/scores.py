@@ -25,8 +25,8 @@ async def scores(
     found = {}
     async with AsyncTandemClient(address) as client:
         able = {each.name for each in await client.list_sequential_models() if each.can_score_images}
-        for way in subjects.ways() if len(images.labels) else ():
-            if way.paradigm == "sequential" and way.model.name in able:
-                observer.judging(f"bits a token: {way.name}")
-                found[way.name] = await bits_per_token(client, way.model.name, images, way.work.steps)
+        for mode in subjects.modes() if len(images.labels) else ():
+            if mode.paradigm == "sequential" and mode.model.name in able:
+                observer.judging(f"bits a token: {mode.name}")
+                found[mode.name] = await bits_per_token(client, mode.model.name, images, mode.workload.steps)
     return found

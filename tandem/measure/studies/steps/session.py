@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tandem.measure.studies.comparison.trials import Meters
+
 from tandem.client import TandemRpcError
 from tandem.measure.generator.generator import BROKEN_OFF, generator
 from tandem.measure.meters.cpu import cpu_meter
@@ -15,7 +17,6 @@ from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.run import Findings, conduct
 from tandem.measure.studies.comparison.session import assessor_of, capacities, judged, stopped_by_hand
-from tandem.measure.studies.comparison.stays import Meters
 from tandem.measure.studies.steps.results import Floats, Seen, steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 
@@ -42,11 +43,11 @@ def measure_steps(request: Request, subjects: Subjects, num_scored: int, observe
 async def _loaded(
     request: Request, subjects: Subjects, meters: Meters, observer: Observer
 ) -> tuple[Findings, dict[str, Capacity]]:
-    settings, ways = request.settings, subjects.ways()
+    settings, modes = request.settings, subjects.modes()
     with stopped_by_hand() as stop:
         async with generator(request.address, stop) as source:
-            findings = await conduct(source, ways, settings, meters, observer)
-            return findings, await capacities(source, ways, settings, findings, observer)
+            findings = await conduct(source, modes, settings, meters, observer)
+            return findings, await capacities(source, modes, settings, findings, observer)
 
 
 def _scored(

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair, work_of
+
 from runtime.errors import InvalidArgument
 from tandem.measure.generator.requests.served import served_models
 from tandem.measure.results.header import ServedModel
-from tandem.measure.studies.comparison.ways import Pair, Way, matched_pair, work_of
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 
@@ -29,11 +30,11 @@ class Subjects:
     def models(self) -> tuple[ServedModel, ...]:
         return (*self.pair.models, *([self.plain] if self.plain else []))
 
-    def ways(self) -> tuple[Way, ...]:
-        """Return the unary ways: of all steps, ascending, then the plain model's, then the parallel one's."""
+    def modes(self) -> tuple[Mode, ...]:
+        """Return the unary modes: of all steps, ascending, then the plain model's, then the parallel one's."""
         model, others = self.pair.sequential, [*([self.plain] if self.plain else []), self.pair.parallel]
-        in_steps = [Way(work_of("sequential", model.name, steps=number), model) for number in self.steps]
-        return (*in_steps, *(Way(work_of(other.paradigm, other.name), other) for other in others))
+        in_steps = [Mode(work_of("sequential", model.name, steps=number), model) for number in self.steps]
+        return (*in_steps, *(Mode(work_of(other.paradigm, other.name), other) for other in others))
 
 
 async def find_subjects(address: str, sequential: str, parallel: str, steps: Sequence[int] = ()) -> Subjects | None:

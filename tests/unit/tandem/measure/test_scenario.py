@@ -1,11 +1,11 @@
 import re
 
 import pytest
+from tandem.measure.workload_text import parse_workload
 
 from tandem.expected_errors import ExpectedError
 from tandem.measure.scenario import Scenario
 from tandem.measure.setting_errors import explained
-from tandem.measure.work_text import parse_work
 from tests.unit.tandem.measure.scenarios import IMAGES, closed_scenario, open_scenario
 
 
@@ -24,8 +24,8 @@ def reason(make, **settings):
         (open_scenario, {"duration_seconds": None}, "give at least one of them"),
         (open_scenario, {"num_requests": 5, "end_rate_per_second": 9.0}, "a ramp needs it"),
         (open_scenario, {"num_requests": 0}, "num_requests: 0 is not accepted"),
-        (open_scenario, {"works": (IMAGES, IMAGES)}, "two are the same"),
-        (open_scenario, {"works": ()}, "works: () is not accepted"),
+        (open_scenario, {"workloads": (IMAGES, IMAGES)}, "two are the same"),
+        (open_scenario, {"workloads": ()}, "workloads: () is not accepted"),
         (closed_scenario, {"concurrency": 0}, "concurrency: 0 is not accepted"),
         (closed_scenario, {"concurrency": 2, "num_processes": 3}, "num_processes: 3 is not accepted"),
         (open_scenario, {"colour": 1}, "colour: 1 is not accepted"),
@@ -36,30 +36,38 @@ def test_bad_settings_are_named_with_their_value(make, settings, text):
 
 
 def test_a_scenario_survives_its_json():
-    scenario = open_scenario(works=(IMAGES, parse_work("text,tokens=geometric:20,slo=2")), num_processes=3)
+    scenario = open_scenario(workloads=(IMAGES, parse_workload("text,tokens=geometric:20,slo=2")), num_processes=3)
     assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
 
 
 def test_pictures_alone_are_drawn_in_steps():
-    work = parse_work("picture,unary,model=m,steps=8")
-    assert (work.steps, work.name) == (8, "picture m 8 steps unary")
-    assert Scenario.model_validate(closed_scenario(works=(work, parse_work("picture,unary,model=m"))).model_dump())
+    workload = parse_workload("picture,unary,model=m,steps=8")
+    assert (workload.steps, workload.name) == (8, "image m 8 steps unary")
+    assert Scenario.model_validate(
+        closed_scenario(workloads=(workload, parse_workload("picture,unary,model=m"))).model_dump()
+    )
     for text in ("text,steps=8", "images,steps=8", "picture,steps=0", "picture,steps=few"):
         with pytest.raises(ExpectedError, match="steps"):
-            parse_work(text)
-    with pytest.raises(ExpectedError, match="steps: 8 is not accepted for picture by openai; accepted: for Tandem's"):
-        parse_work("picture,unary,steps=8", door="openai")
+            parse_workload(text)
+    with pytest.raises(ExpectedError, match="steps: 8 is not accepted for image by openai; accepted: for Tandem's"):
+        parse_workload("picture,unary,steps=8", api="openai")
 
 
-def test_a_work_is_written_in_a_line():
-    work = parse_work(
+def test_a_workload_is_written_in_a_line():
+    workload = parse_workload(
         "text,unary,model=m,weight=2,tokens=geometric:64,prompt=8,slo=2,slo-first=.5,cancel=.1,cancel-after=1:3"
     )
-    assert (work.kind, work.delivery, work.model, work.weight, work.rpc) == ("text", "unary", "m", 2.0, "Complete")
-    assert (str(work.output_tokens), str(work.prompt_tokens)) == ("geometric:64", "8")
-    assert (work.slo_seconds, work.slo_first_output_seconds) == (2.0, 0.5)
-    assert (work.cancel_share, work.cancel_after_seconds) == (0.1, (1.0, 3.0))
-    assert [parse_work(kind).rpc for kind in ("text", "picture", "images", "images,streamed")] == [
+    assert (workload.kind, workload.delivery, workload.model, workload.weight, workload.rpc) == (
+        "text",
+        "unary",
+        "m",
+        2.0,
+        "Complete",
+    )
+    assert (str(workload.output_tokens), str(workload.prompt_tokens)) == ("geometric:64", "8")
+    assert (workload.slo_seconds, workload.slo_first_output_seconds) == (2.0, 0.5)
+    assert (workload.cancel_share, workload.cancel_after_seconds) == (0.1, (1.0, 3.0))
+    assert [parse_workload(kind).rpc for kind in ("text", "picture", "images", "images,streamed")] == [
         "Generate",
         "Generate",
         "Sample",
@@ -70,7 +78,7 @@ def test_a_work_is_written_in_a_line():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("sound", "'sound' is no kind of work"),
+        ("sound", "'sound' is no kind of workload"),
         ("images,tokens=3", "'tokens=3' is not accepted for images"),
         ("text,images=3", "'images=3' is not accepted for text"),
         ("images,fast", "'fast' is not accepted"),
@@ -81,6 +89,6 @@ def test_a_work_is_written_in_a_line():
         ("images,images=0", "'0' is not accepted"),
     ],
 )
-def test_a_work_that_makes_no_sense_is_refused(text, reason):
+def test_a_workload_that_makes_no_sense_is_refused(text, reason):
     with pytest.raises(ValueError, match=re.escape(reason)):
-        parse_work(text)
+        parse_workload(text)

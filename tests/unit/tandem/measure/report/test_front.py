@@ -13,13 +13,13 @@ from tests.unit.tandem.measure.studies.steps.imagined import document, judged
 def point(seconds: float, fid: float) -> StepsPoint:
     """Return a point with this time alone and this FID."""
     some = document().points[0]
-    assert some.way.alone is not None
-    assert some.way.alone.latency.p50 is not None
-    p50 = some.way.alone.latency.p50.model_copy(update={"value": seconds})
-    latency = some.way.alone.latency.model_copy(update={"p50": p50})
-    alone = some.way.alone.model_copy(update={"latency": latency})
-    way = some.way.model_copy(update={"alone": alone})
-    return some.model_copy(update={"way": way, "quality": judged(fid, 0.5)})
+    assert some.mode.alone is not None
+    assert some.mode.alone.latency.p50 is not None
+    p50 = some.mode.alone.latency.p50.model_copy(update={"value": seconds})
+    latency = some.mode.alone.latency.model_copy(update={"p50": p50})
+    alone = some.mode.alone.model_copy(update={"latency": latency})
+    mode = some.mode.model_copy(update={"alone": alone})
+    return some.model_copy(update={"mode": mode, "quality": judged(fid, 0.5)})
 
 
 def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
@@ -43,7 +43,7 @@ def test_of_equals_one_is_enough() -> None:
 def test_what_has_no_time_or_quality_is_left_out() -> None:
     known = point(2.0, 2.0)
     without = known.model_copy(update={"quality": None})
-    unseen = known.model_copy(update={"way": known.way.model_copy(update={"alone": None})})
+    unseen = known.model_copy(update={"mode": known.mode.model_copy(update={"alone": None})})
     assert front([without, unseen, known], fid_of) == [known]
 
 

@@ -111,7 +111,7 @@ def test_a_partial_measurement_is_marked(steps: Steps, tmp_path: Path) -> None:
 
 def test_nothing_judged_and_nothing_measured_is_no_crash(steps: Steps, tmp_path: Path) -> None:
     bare = [
-        point.model_copy(update={"quality": None, "way": point.way.model_copy(update={"alone": None})})
+        point.model_copy(update={"quality": None, "mode": point.mode.model_copy(update={"alone": None})})
         for point in steps.points
     ]
     empty = steps.model_copy(update={"points": tuple(bare), "law": None})
@@ -125,7 +125,7 @@ def test_strings_of_a_document_are_only_text(steps: Steps, tmp_path: Path) -> No
     content: Any = json.loads(steps.model_dump_json())
     content["models"][0]["name"] = hostile
     for point in content["points"]:
-        point["way"]["model"] = hostile
+        point["mode"]["model"] = hostile
     (tmp_path / "steps.json").write_text(json.dumps(content))
     found = page(tmp_path, tmp_path / "steps.json")
     assert hostile in found.text

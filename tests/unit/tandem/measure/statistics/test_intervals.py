@@ -12,8 +12,8 @@ from tandem.measure.statistics.quantiles import can_show, nearest_rank
 
 CONFIDENCE = 0.95
 NUM_TRIALS = 200
-# A binomial of so many trials at the nominal 0.95 lies above this but once in a thousand; a bootstrap over 60 values
-# may fall short of the nominal by one or two hundredths.
+# A binomial of so many audited_runs at the nominal 0.95 lies above this but once in a thousand; a bootstrap over 60
+# values may fall short of the nominal by one or two hundredths.
 LEAST_COVERED = 0.89
 
 

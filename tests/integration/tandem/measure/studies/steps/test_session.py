@@ -33,7 +33,7 @@ subjects = asyncio.run(find_subjects(address, "", ""))
 request = Request(address, "", "", Settings.model_validate_json(load))
 write_document(Path(file), measure_steps(request, subjects, 10, Observer()))
 """
-LOAD = settings(num_pairs=4, concurrencies=(2,), num_rounds=NUM_ROUNDS, visit_seconds=0.05)
+LOAD = settings(num_pairs=4, concurrencies=(2,), num_rounds=NUM_ROUNDS, trial_seconds=0.05)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def test_the_model_that_takes_steps_is_measured_beside_the_others(gateway:
         subjects = await found(gateway, *names)
         assert [each.name for each in subjects.models] == ["fake-steps", "fake-gan", "fake-image"]
         assert subjects.steps == (1, 2, 4)
-        assert [way.name for way in subjects.ways()] == [
+        assert [mode.name for mode in subjects.modes()] == [
             "sequential unary, 1 step",
             "sequential unary, 2 steps",
             "sequential unary, 4 steps",
@@ -86,11 +86,11 @@ async def test_a_whole_measurement_asks_each_in_its_own_steps(gateway: FakeGatew
     assert not document.is_partial
     assert document.settings.steps == (1, 2, 4)
     for point in document.points:
-        assert point.way.alone is not None
-        assert point.way.alone.latency.distribution.seconds.count == LOAD.num_pairs
-        assert [len(each.visits) for each in point.way.curve] == [NUM_ROUNDS]
-        assert point.way.capacity is not None
-        assert point.num_images == LOAD.num_pairs + point.way.curve[0].num_images
+        assert point.mode.alone is not None
+        assert point.mode.alone.latency.distribution.seconds.count == LOAD.num_pairs
+        assert [len(each.trials) for each in point.mode.curve] == [NUM_ROUNDS]
+        assert point.mode.capacity is not None
+        assert point.num_images == LOAD.num_pairs + point.mode.curve[0].num_images
         assert point.quality is None
     asked = Counter((each.model, each.sampling.steps) for each in gateway.sequential.requests)
     assert set(asked) == {("fake-steps", 1), ("fake-steps", 2), ("fake-steps", 4), ("fake-image", 0)}

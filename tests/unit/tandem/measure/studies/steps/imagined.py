@@ -7,14 +7,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from tandem.measure.studies.comparison.modes import Mode, Pair
+from tandem.measure.studies.comparison.trials import Spent, Trial
 
 from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.rounds import Reply, Round
 from tandem.measure.studies.comparison.run import Findings
-from tandem.measure.studies.comparison.stays import Spent, Stay
-from tandem.measure.studies.comparison.ways import Pair, Way
 from tandem.measure.studies.steps.results import Seen, steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 from tests.unit.tandem.measure.studies.comparison.seen import IMAGE, METERS, NUM_CLASSES, model, record, settings
@@ -29,18 +29,22 @@ FIGURES = {"kid": 0.0, "kid_std": 0.0, "accuracy": 0.9, "precision": 0.9, "densi
 FIGURES |= {"worst_class_fid": 9.0, "memorised": 0.0, "worst_class_memorised": 0.0, "num_images": 2000, "classes": ()}
 
 
-def seconds_of(way: Way) -> float:
+def seconds_of(mode: Mode) -> float:
     """Return how long one image takes: 5 ms, and 1 ms a step or token; in parallel 2 ms."""
-    return 0.002 if way.paradigm == "parallel" else 0.005 + 0.001 * (way.work.steps or 49)
+    return 0.002 if mode.paradigm == "parallel" else 0.005 + 0.001 * (mode.workload.steps or 49)
 
 
 def excess_bits(steps: int) -> float:
     return 1.8 * steps**-1.6
 
 
-def bits_of(way: Way) -> Any:
+def bits_of(mode: Mode) -> Any:
     own = np.random.default_rng(1).normal(2.5, 0.5, NUM_SCORED)
-    return own - 0.2 if way.work.steps is None else own + (excess_bits(way.work.steps) if way.work.steps < 49 else 0.0)
+    return (
+        own - 0.2
+        if mode.workload.steps is None
+        else own + (excess_bits(mode.workload.steps) if mode.workload.steps < 49 else 0.0)
+    )
 
 
 def judged(fid: float, recall: float) -> JudgedImages:
@@ -49,36 +53,36 @@ def judged(fid: float, recall: float) -> JudgedImages:
     return JudgedImages.model_validate({"model": own, "floor": {**own, "fid": 0.3}, "fid": interval})
 
 
-def quality_of(way: Way) -> JudgedImages:
+def quality_of(mode: Mode) -> JudgedImages:
     """Return that of the steps, worse the fewer; of the plain model, better; in parallel, better still, less varied."""
-    if way.paradigm == "parallel":
+    if mode.paradigm == "parallel":
         return judged(0.7, 0.8)
-    steps = way.work.steps
+    steps = mode.workload.steps
     return judged(1.2, 0.88) if steps is None else judged(1.5 + 30.0 / steps, 0.85 - 0.4 / steps)
 
 
 def findings(subjects: Subjects, **given: Any) -> Findings:
-    ways = subjects.ways()
+    modes = subjects.modes()
     rounds = [
-        Round(number % NUM_CLASSES, {way.name: Reply(record([seconds_of(way)]), IMAGE) for way in ways})
+        Round(number % NUM_CLASSES, {mode.name: Reply(record([seconds_of(mode)]), IMAGE) for mode in modes})
         for number in range(NUM_ROUNDS)
     ]
     spent = Spent(1.0, gateway_cpu_seconds=0.1, backend_cpu_seconds=0.4, client_cpu_seconds=0.2, joules=None)
     stays = [
-        (number, Stay(way, callers, record([seconds_of(way) * callers] * 20), spent))
+        (number, Trial(mode, callers, record([seconds_of(mode) * callers] * 20), spent))
         for number in range(2)
         for callers in (1, 4)
-        for way in ways
+        for mode in modes
     ]
-    albums = {way.drawer: Album(NUM_CLASSES, 10) for way in ways}
+    albums = {mode.drawer: Album(NUM_CLASSES, 10) for mode in modes}
     return Findings(datetime.now(UTC), albums, rounds, stays, **given)
 
 
 @cache
 def document(subjects: Subjects = SUBJECTS, **given: Any) -> Steps:
     """Return the document of all that; `given` are fields of Findings."""
-    ways = subjects.ways()
-    bits = {way.name: bits_of(way) for way in ways if way.paradigm == "sequential"}
-    seen = Seen(findings(subjects, **given), NOTE, {}, {way.drawer: quality_of(way) for way in ways}, bits)
+    modes = subjects.modes()
+    bits = {mode.name: bits_of(mode) for mode in modes if mode.paradigm == "sequential"}
+    seen = Seen(findings(subjects, **given), NOTE, {}, {mode.drawer: quality_of(mode) for mode in modes}, bits)
     asked = Settings(steps=subjects.steps, num_scored=NUM_SCORED, load=settings())
     return steps_document("127.0.0.1:1", subjects, asked, METERS, seen)

@@ -25,15 +25,15 @@ from tests.unit.tandem.measure.studies.steps.imagined import (
 
 def test_every_point_is_of_its_own_way(tmp_path: Path) -> None:
     found = document()
-    ways = SUBJECTS.ways()
+    modes = SUBJECTS.modes()
     assert [point.steps for point in found.points] == [*STEPS, None, None]
-    assert [point.way.model for point in found.points] == ["sar"] * len(STEPS) + ["ar", "gan"]
-    for point, way in zip(found.points, ways, strict=True):
-        assert point.way.alone is not None
-        assert point.way.alone.latency.p50 is not None
-        assert point.way.alone.latency.p50.value == pytest.approx(seconds_of(way))
-        assert [each.concurrency for each in point.way.curve] == [1, 4]
-        assert point.quality == quality_of(way)
+    assert [point.mode.model for point in found.points] == ["sar"] * len(STEPS) + ["ar", "gan"]
+    for point, mode in zip(found.points, modes, strict=True):
+        assert point.mode.alone is not None
+        assert point.mode.alone.latency.p50 is not None
+        assert point.mode.alone.latency.p50.value == pytest.approx(seconds_of(mode))
+        assert [each.concurrency for each in point.mode.curve] == [1, 4]
+        assert point.quality == quality_of(mode)
     assert found.is_sound
     write_document(tmp_path / "steps.json", found)
     assert read_as(tmp_path / "steps.json", Steps) == found
@@ -69,7 +69,7 @@ def test_without_likelihoods_and_quality_the_rest_is_there() -> None:
     assert found.law is None
     assert found.num_scored == 0
     assert {point.bits_per_token for point in found.points} == {None}
-    assert all(point.way.alone is not None for point in found.points)
+    assert all(point.mode.alone is not None for point in found.points)
 
 
 def test_one_number_of_steps_and_no_plain_model_are_enough() -> None:
@@ -83,4 +83,4 @@ def test_what_broke_it_off_is_told() -> None:
     found = document(stop_reason="broken off by hand")
     assert found.is_partial
     assert found.problems == ("broken off by hand",)
-    assert np.isfinite(found.points[0].way.curve[0].images_per_second.value)
+    assert np.isfinite(found.points[0].mode.curve[0].images_per_second.value)
