@@ -27,7 +27,7 @@ from benchmarks.harness.processes import free_port, serving
 from benchmarks.parallel.contenders import Served
 from benchmarks.parallel.dialects import TANDEM
 from benchmarks.parallel.measuring import Load, load
-from benchmarks.parallel.work import BULK, SOME, Work
+from benchmarks.parallel.workload import BULK, SOME, Workload
 from runtime.metrics import new_registry
 from runtime.models import ModelRepository
 from services.common.diversity.watch import DiversityWatch
@@ -40,14 +40,14 @@ from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import over_rounds
 from tandem.measure.statistics.quantiles import nearest_rank
 
-WORKS = (SOME, BULK)
+WORKLOADS = (SOME, BULK)
 WARM_UP_SECONDS = 1.0
 DEFAULT_EVERY = GanSettings.model_fields["diversity_every"].default
 ON, OFF = "on", "off"
 ALONE_IMAGES, ALONE_REPEATS, PACE_SECONDS = 12_800, 3, 0.0001
 FLAGS: dict[str, tuple[str, ...]] = {ON: (), OFF: ("--diversity-every", "0")}
 
-Loads = dict[tuple[Work, str], list[Load]]
+Loads = dict[tuple[Workload, str], list[Load]]
 
 
 def measure(rounds: int, seconds: float, console: Console) -> Loads:
@@ -61,12 +61,12 @@ def measure(rounds: int, seconds: float, console: Console) -> Loads:
             words = ("--port", str(port), "--metrics-port", str(free_port()), "--models", GAN_MODEL, *flags)
             process = stack.enter_context(serving("services.gan", *words, port=port))
             servers[name] = Served(port, (process.pid,))
-        for number, work in itertools.product(range(rounds + 1), WORKS):
+        for number, workload in itertools.product(range(rounds + 1), WORKLOADS):
             for name in (ON, OFF) if number % 2 else (OFF, ON):
-                one = load(sender, servers[name], TANDEM, work, seconds if number else WARM_UP_SECONDS)
+                one = load(sender, servers[name], TANDEM, workload, seconds if number else WARM_UP_SECONDS)
                 if number:
-                    loads[work, name].append(one)
-                    console.print(f"round {number}: {work.name} watch {name}: {one.images_per_second:.0f} images/s")
+                    loads[workload, name].append(one)
+                    console.print(f"round {number}: {workload.name} watch {name}: {one.images_per_second:.0f} images/s")
     return loads
 
 
@@ -94,32 +94,32 @@ def _cpu_seconds(watch: DiversityWatch, batch_size: int, clock: int, seed: int) 
     return 1000 * (time.clock_gettime(clock) - before + shown_seconds) / ALONE_IMAGES
 
 
-def report(loads: Loads, work: Work) -> dict[str, Value]:
-    """Return the figures of one work; the ratios are those of each round."""
-    on, off = loads[work, ON], loads[work, OFF]
-    alone = watch_alone(ALONE_REPEATS, work.images)
-    needed = nearest_rank([_cpu(work, one) for one in off], 0.5)
+def report(loads: Loads, workload: Workload) -> dict[str, Value]:
+    """Return the figures of one workload; the ratios are those of each round."""
+    on, off = loads[workload, ON], loads[workload, OFF]
+    alone = watch_alone(ALONE_REPEATS, workload.images)
+    needed = nearest_rank([_cpu(workload, one) for one in off], 0.5)
     pairs = list(zip(on, off, strict=True))
     return {
         "images_per_second": over_rounds([one.images_per_second for one in on]),
         "unwatched_images_per_second": over_rounds([one.images_per_second for one in off]),
         "throughput_ratio": over_rounds([a.images_per_second / b.images_per_second for a, b in pairs]),
-        "cpu_seconds_per_1000_images": over_rounds([_cpu(work, one) for one in on]),
-        "unwatched_cpu_seconds_per_1000_images": over_rounds([_cpu(work, one) for one in off]),
+        "cpu_seconds_per_1000_images": over_rounds([_cpu(workload, one) for one in on]),
+        "unwatched_cpu_seconds_per_1000_images": over_rounds([_cpu(workload, one) for one in off]),
         "cpu_ratio": over_rounds([a.cpu_ms / b.cpu_ms for a, b in pairs]),
         "watch_cpu_seconds_per_1000_images": over_rounds(alone),
         "watch_cpu_share": over_rounds([one / needed for one in alone]),
     }
 
 
-def _cpu(work: Work, one: Load) -> float:
+def _cpu(workload: Workload, one: Load) -> float:
     """Return the CPU seconds of 1,000 images, which are the milliseconds of one."""
-    return one.cpu_ms / work.images
+    return one.cpu_ms / workload.images
 
 
 def table_of(reports: dict[str, dict[str, Value]]) -> Table:
     names = ("images_per_second", "throughput_ratio", "cpu_seconds_per_1000_images", "cpu_ratio", "watch_cpu_share")
-    rows = [Row((work, *(value_cell(each[name], number) for name in names))) for work, each in reports.items()]
+    rows = [Row((workload, *(value_cell(each[name], number) for name in names))) for workload, each in reports.items()]
     heads = ("images x clients", "images/s", "ratio", "CPU s/1000", "ratio", "the watch's share")
     return Table(heads, rows, f"{GAN_MODEL}, one image in {DEFAULT_EVERY} watched; ratios are watched to not")
 
@@ -130,8 +130,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="duration of each run")
     options = parser.parse_args()
     loads = measure(options.rounds, options.seconds, Console(stderr=True))
-    reports = {work.name: report(loads, work) for work in WORKS}
-    results = {"benchmark": "diversity", "every": DEFAULT_EVERY, "cores": os.cpu_count(), "works": reports}
+    reports = {workload.name: report(loads, workload) for workload in WORKLOADS}
+    results = {"benchmark": "diversity", "every": DEFAULT_EVERY, "cores": os.cpu_count(), "workloads": reports}
     show(table_of(reports), results)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.harness.printing import show
 from benchmarks.harness.processes import free_port, serving
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import generator
-from tandem.measure.generator.trials import Trials
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Row, Table
 from tandem.measure.results.audits import Audits
@@ -31,19 +31,20 @@ IMAGES = {"kind": "images", "delivery": "unary", "images": 64}
 
 async def load(address: str) -> Audits:
     """Fill the KV cache and the batcher at once; return what the load generators say of themselves."""
-    trials = Trials(most_attempts=1)
+    audited_runs = AuditedRuns(most_attempts=1)
     async with generator(address) as texts, generator(address) as images:
         await asyncio.gather(
-            trials.run(texts, "texts", _at_once(TEXTS, 32)), trials.run(images, "images", _at_once(IMAGES, 64))
+            audited_runs.run(texts, "texts", _at_once(TEXTS, 32)),
+            audited_runs.run(images, "images", _at_once(IMAGES, 64)),
         )
-    return trials.summary()
+    return audited_runs.summary()
 
 
-def _at_once(work: dict[str, Any], number: int) -> Scenario:
-    """Return so many requests of a work, all of them at a time."""
+def _at_once(workload: dict[str, Any], number: int) -> Scenario:
+    """Return so many requests of a workload, all of them at a time."""
     return Scenario.model_validate(
         {
-            "works": [work],
+            "workloads": [workload],
             "load": {"loop": "closed", "concurrency": number},
             "num_requests": number,
             "warm_up_seconds": 0.0,

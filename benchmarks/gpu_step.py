@@ -107,7 +107,7 @@ def open_forwards(model: Transformer, batches: list[int], context: int) -> dict[
 
 
 def measure(forwards: dict[bool, Forward], batches: list[int], context: int, rounds: int) -> tuple[Figures, Figures]:
-    """Return seconds of a step and of its device's part, by batch and way, one figure a round."""
+    """Return seconds of a step and of its device's part, by batch and mode, one figure a round."""
     steps: Figures = defaultdict(list)
     devices: Figures = defaultdict(list)
     for _ in range(rounds):
@@ -137,9 +137,9 @@ def main() -> None:
     forwards = open_forwards(model, options.batches, options.context)
     steps, devices = measure(forwards, options.batches, options.context, options.rounds)
     floors = {
-        f"{batch}, {way}": 1e3 * bytes_read(model, batch, options.context) / bandwidth
+        f"{batch}, {mode}": 1e3 * bytes_read(model, batch, options.context) / bandwidth
         for batch in options.batches
-        for way in GRAPHS.values()
+        for mode in GRAPHS.values()
     }
     card = torch.cuda.get_device_name()
     title = f"{options.model} in bfloat16, {options.context} tokens each, {card}, copies at {bandwidth / 1e9:.0f} GB/s"

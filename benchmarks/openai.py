@@ -1,4 +1,4 @@
-"""A chat's first token, and 32 streams' tokens a second, through the door of OpenAI's API beside gRPC, in turns.
+"""A chat's first token, and 32 streams' tokens a second, through OpenAI's API beside gRPC, in turns.
 
     python -m benchmarks.openai [--out out] [--rounds 3]
 
@@ -31,7 +31,7 @@ from tandem.measure.formats import number, ranged
 from tandem.measure.statistics.quantiles import nearest_rank
 
 MODEL, PATH = "smollm2-135m-instruct", "/v1/chat/completions"
-GRPC, DOOR, RATIO = "grpc", "openai", "ratio"
+GRPC, OPENAI, RATIO = "grpc", "openai", "ratio"
 STREAMS, TOKENS, REQUESTS_OF_STREAMS = 32, 64, 64
 FIRST_TOKENS = 60
 
@@ -50,7 +50,7 @@ def _message(number: int, max_tokens: int) -> ar_pb2.GenerateRequest:
 
 
 def bodies(max_tokens: int, count: int) -> Sequence[bytes]:
-    """Return the same conversations for the door."""
+    """Return the same conversations for OpenAI's API."""
     return [
         json.dumps(
             {
@@ -66,54 +66,54 @@ def bodies(max_tokens: int, count: int) -> Sequence[bytes]:
     ]
 
 
-def first_tokens(client: Client, hop: Hop, figures: Figures, doors: Sequence[str]) -> None:
+def first_tokens(client: Client, hop: Hop, figures: Figures, apis: Sequence[str]) -> None:
     """Add the median time to the first token of one caller, in milliseconds, through each."""
     found = {}
-    for door in doors:
-        if door == GRPC:
+    for api in apis:
+        if api == GRPC:
             target = Target(hop.port, GENERATE, messages(2, FIRST_TOKENS))
             seconds = closed_loop(client, target, 1, 60.0, most_requests=FIRST_TOKENS).first_seconds
         else:
             seconds = sse_loop(hop.http_port, PATH, bodies(2, FIRST_TOKENS), 1, FIRST_TOKENS).first_seconds
-        found[door] = nearest_rank(seconds, 0.5) * 1e3
+        found[api] = nearest_rank(seconds, 0.5) * 1e3
     _add(figures, "first_token_ms", found)
 
 
-def streams(client: Client, hop: Hop, figures: Figures, doors: Sequence[str]) -> None:
+def streams(client: Client, hop: Hop, figures: Figures, apis: Sequence[str]) -> None:
     """Add tokens a second of all streams together, and the gateway's CPU microseconds a token."""
     rates, python, envoy = {}, {}, {}
-    for door in doors:
+    for api in apis:
         before = settled_cpu(hop.pid)
-        if door == GRPC:
+        if api == GRPC:
             target = Target(hop.port, GENERATE, messages(TOKENS, REQUESTS_OF_STREAMS))
             per_second = closed_loop(client, target, STREAMS, 60.0, most_requests=REQUESTS_OF_STREAMS).per_second
         else:
             per_second = sse_loop(
                 hop.http_port, PATH, bodies(TOKENS, REQUESTS_OF_STREAMS), STREAMS, REQUESTS_OF_STREAMS
             ).per_second
-        rates[door] = per_second * TOKENS
+        rates[api] = per_second * TOKENS
         used: Cpu = settled_cpu(hop.pid).since(before)
-        python[door] = used.own * 1e6 / (TOKENS * REQUESTS_OF_STREAMS)
-        envoy[door] = used.descendants * 1e6 / (TOKENS * REQUESTS_OF_STREAMS)
+        python[api] = used.own * 1e6 / (TOKENS * REQUESTS_OF_STREAMS)
+        envoy[api] = used.descendants * 1e6 / (TOKENS * REQUESTS_OF_STREAMS)
     _add(figures, "tokens_per_second", rates)
     _add(figures, "python_us_per_token", python)
     _add(figures, "envoy_us_per_token", envoy)
 
 
 def _add(figures: Figures, name: str, found: dict[str, float]) -> None:
-    for door, value in found.items():
-        figures.add(name, door, value)
-    figures.add(name, RATIO, found[DOOR] / found[GRPC] if found[GRPC] else float("nan"))
+    for api, value in found.items():
+        figures.add(name, api, value)
+    figures.add(name, RATIO, found[OPENAI] / found[GRPC] if found[GRPC] else float("nan"))
 
 
 def measure(client: Client, hop: Hop, rounds: int) -> Figures:
     """Return what all rounds have measured; which begins changes from round to round."""
     figures, warm_up = Figures(), Figures()
-    first_tokens(client, hop, warm_up, (GRPC, DOOR))
+    first_tokens(client, hop, warm_up, (GRPC, OPENAI))
     for turn in range(rounds):
-        doors = (GRPC, DOOR) if turn % 2 else (DOOR, GRPC)
-        first_tokens(client, hop, figures, doors)
-        streams(client, hop, figures, doors)
+        apis = (GRPC, OPENAI) if turn % 2 else (OPENAI, GRPC)
+        first_tokens(client, hop, figures, apis)
+        streams(client, hop, figures, apis)
     return figures
 
 
@@ -129,7 +129,7 @@ def main() -> None:
         targets = (f"--ar-targets=127.0.0.1:{ar}", "--gan-targets=")
         flags = ("--port", str(port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
         process = servers.enter_context(serving("gateway", *flags, port=port))
-        figures = measure(open_client(SENDER), Hop(DOOR, port, http_port, process.pid), options.rounds)
+        figures = measure(open_client(SENDER), Hop(OPENAI, port, http_port, process.pid), options.rounds)
     options.out.mkdir(parents=True, exist_ok=True)
     spreads = figures.spreads()
     (options.out / "openai.json").write_text(

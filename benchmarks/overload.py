@@ -2,7 +2,7 @@
 
     python -m benchmarks.overload [--out benchmarks/results] [--rounds 3] [--seconds 6] [--only parallel]
 
-Writes overload.json and overload.md. For each way: the rate of a closed loop of 32 callers, the share of it that an
+Writes overload.json and overload.md. For each route: the rate of a closed loop of 32 callers, the share of it that an
 open loop of four times as many requests still gets answered in time, how fast the others are refused, and the
 processor time that each part takes meanwhile: client, proxy and service share the machine. Needs g++ and nghttp2.
 """
@@ -36,7 +36,7 @@ _PEAK_SECONDS, _WARM_UP_SECONDS, _REACHED_SECONDS = 2.0, 1.0, 10.0
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """What is asked for: `paradigm` names the figures, `module` serves it."""
 
     paradigm: str
@@ -46,11 +46,11 @@ class Work:
     requests: tuple[bytes, ...] = field(repr=False)
 
 
-WORKS = {
-    "sequential": Work("sequential", "services.ar", AR_MODEL, GENERATE, tuple(generate_requests())),
-    "parallel": Work("parallel", "services.gan", GAN_MODEL, SAMPLE, tuple(sample_requests())),
-    "parallel_16": Work("parallel_16", "services.gan", GAN_MODEL, SAMPLE, tuple(sample_requests(count=16))),
-    "parallel_64": Work("parallel_64", "services.gan", GAN_MODEL, SAMPLE, tuple(sample_requests(count=64))),
+WORKLOADS = {
+    "sequential": Workload("sequential", "services.ar", AR_MODEL, GENERATE, tuple(generate_requests())),
+    "parallel": Workload("parallel", "services.gan", GAN_MODEL, SAMPLE, tuple(sample_requests())),
+    "parallel_16": Workload("parallel_16", "services.gan", GAN_MODEL, SAMPLE, tuple(sample_requests(count=16))),
+    "parallel_64": Workload("parallel_64", "services.gan", GAN_MODEL, SAMPLE, tuple(sample_requests(count=64))),
 }
 
 
@@ -63,38 +63,38 @@ class Servers:
 
 
 @contextmanager
-def servers(work: Work) -> Iterator[Servers]:
+def servers(workload: Workload) -> Iterator[Servers]:
     """Run the service and a gateway in front of it alone."""
-    port, door = free_port(), free_port()
+    port, front = free_port(), free_port()
     flags = ("--port", str(port), "--metrics-port", str(free_port()), "--log-level", "WARNING")
-    ours = "--ar-targets" if work.module == "services.ar" else "--gan-targets"
+    ours = "--ar-targets" if workload.module == "services.ar" else "--gan-targets"
     targets = {"--ar-targets": "", "--gan-targets": "", ours: f"127.0.0.1:{port}"}
     told = [f"{name}={value}" for name, value in targets.items()]
-    at = ("--port", str(door), "--http-port", str(free_port()), "--log-level", "WARNING")
+    at = ("--port", str(front), "--http-port", str(free_port()), "--log-level", "WARNING")
     with ExitStack() as stack:
-        service = stack.enter_context(serving(work.module, *flags, "--models", work.model, port=port))
-        gateway = stack.enter_context(serving("gateway", *at, *told, port=door, cwd=ROOT))
-        yield Servers({DIRECT: port, NOW: door}, {SERVICE: service.pid, GATEWAY: gateway.pid})
+        service = stack.enter_context(serving(workload.module, *flags, "--models", workload.model, port=port))
+        gateway = stack.enter_context(serving("gateway", *at, *told, port=front, cwd=ROOT))
+        yield Servers({DIRECT: port, NOW: front}, {SERVICE: service.pid, GATEWAY: gateway.pid})
 
 
-def measure(load: Client, work: Work, rounds: int, seconds: float, figures: Figures) -> None:
-    """Measure both ways in turn, `rounds` times."""
-    with servers(work) as running:
-        targets = {name: Target(port, work.path, work.requests) for name, port in running.ports.items()}
+def measure(load: Client, workload: Workload, rounds: int, seconds: float, figures: Figures) -> None:
+    """Measure both routes in turn, `rounds` times."""
+    with servers(workload) as running:
+        targets = {name: Target(port, workload.path, workload.requests) for name, port in running.ports.items()}
         for target in targets.values():
             _warm_up(load, target)
         for number in range(rounds):
             for name, target in targets.items():
                 peak = closed_loop(load, target, NUM_CALLERS, _PEAK_SECONDS).per_second
-                figures.add(f"{work.paradigm}.peak_per_second", name, peak)
+                figures.add(f"{workload.paradigm}.peak_per_second", name, peak)
                 before = {part: cpu(pid).total for part, pid in running.pids.items()}
                 began = time.monotonic()
                 run = measure_overload(load, target, peak, seconds, number)
                 lasted = time.monotonic() - began
-                add_overload(figures, name, work.paradigm, run, peak)
-                figures.add(f"{work.paradigm}.cores.{CLIENT}", name, run.cpu_seconds / lasted)
+                add_overload(figures, name, workload.paradigm, run, peak)
+                figures.add(f"{workload.paradigm}.cores.{CLIENT}", name, run.cpu_seconds / lasted)
                 for part, pid in running.pids.items():
-                    figures.add(f"{work.paradigm}.cores.{part}", name, (cpu(pid).total - before[part]) / lasted)
+                    figures.add(f"{workload.paradigm}.cores.{part}", name, (cpu(pid).total - before[part]) / lasted)
 
 
 def _warm_up(load: Client, target: Target) -> None:
@@ -108,11 +108,11 @@ def _warm_up(load: Client, target: Target) -> None:
 def page(figures: Figures, machine: Mapping[str, object]) -> str:
     """Return the figures as a table."""
     rows = [
-        Row((name, way, value_cell(each, number)))
-        for name, by_way in figures.spreads().items()
-        for way, each in by_way.items()
+        Row((name, route, value_cell(each, number)))
+        for name, by_route in figures.spreads().items()
+        for route, each in by_route.items()
     ]
-    return f"`{dumped(machine)}`\n\n{markdown_table(Table(('figure', 'way', 'median (lowest-highest)'), rows))}\n"
+    return f"`{dumped(machine)}`\n\n{markdown_table(Table(('figure', 'route', 'median (lowest-highest)'), rows))}\n"
 
 
 def main() -> None:
@@ -120,11 +120,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for overload.json and overload.md")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each flood")
-    parser.add_argument("--only", choices=WORKS, nargs="+", default=list(WORKS))
+    parser.add_argument("--only", choices=WORKLOADS, nargs="+", default=list(WORKLOADS))
     options = parser.parse_args()
     figures, load = Figures(), open_client(SENDER)
     for name in options.only:
-        measure(load, WORKS[name], options.rounds, options.seconds, figures)
+        measure(load, WORKLOADS[name], options.rounds, options.seconds, figures)
     machine = asdict(surroundings(None))
     write(options.out, "overload", {**machine, "figures": figures.spreads()}, page(figures, machine))
 

@@ -18,13 +18,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from rich.console import Console
-from tandem.measure.generator.audited_runs import AuditedRuns
 
 from benchmarks.harness.printing import show
 from benchmarks.harness.processes import free_port, serving
 from benchmarks.texts_at_once import answered
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.formats import number
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, generator
 from tandem.measure.meters.metrics_page import Page, read
 from tandem.measure.report.sentences.audits import audit_problem, audit_text

@@ -105,7 +105,7 @@ def floor_seconds(checkpoint: Checkpoint, dtype: str, batch: int) -> float:
 
 
 def measure(contenders: list[str], rounds: int, console: Console) -> dict[str, dict[str, list[float]]]:
-    """Return milliseconds a step, and tokens/s of the prompt, by contender and work, one figure a round."""
+    """Return milliseconds a step, and tokens/s of the prompt, by contender and workload, one figure a round."""
     checkpoint = open_checkpoint(ModelRepository(Path("models")).get(MODEL).transformer_path())
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for number in range(rounds):
@@ -131,10 +131,13 @@ def main() -> None:
     options = parser.parse_args()
     with torch.inference_mode():
         found = measure(list(options.contenders), options.rounds, Console(stderr=True))
-    works = list(next(iter(found.values())))
-    summary = {who: {work: over_rounds(each[work]) for work in works} for who, each in found.items()}
-    rows = [Row((who, *(value_cell(each[work], formats.number) for work in works))) for who, each in summary.items()]
-    heads = ("contender", *(work.replace("_", " ") for work in works))
+    workloads = list(next(iter(found.values())))
+    summary = {who: {workload: over_rounds(each[workload]) for workload in workloads} for who, each in found.items()}
+    rows = [
+        Row((who, *(value_cell(each[workload], formats.number) for workload in workloads)))
+        for who, each in summary.items()
+    ]
+    heads = ("contender", *(workload.replace("_", " ") for workload in workloads))
     table = Table(heads, rows, f"{MODEL}, milliseconds a step: median (min-max)")
     show(table, {"benchmark": "step", "contenders": summary})
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tandem.ar.v1 import ar_pb2
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, Meter
 from tandem.measure.generator.requests.replies import messages_by_number
-from tandem.measure.generator.run import Outcome
-from tandem.measure.generator.trials import Trials
+from tandem.measure.generator.run import RunResult
 from tandem.measure.scenario import Scenario
 
 _LIMIT_SECONDS = 300.0
@@ -24,7 +24,7 @@ class Answered:
 
     seconds: float
     replies: list[ar_pb2.CompleteResponse]
-    outcome: Outcome
+    run_result: RunResult
 
     @property
     def outputs(self) -> list[list[int]]:
@@ -34,7 +34,7 @@ class Answered:
 
 async def answered(
     source: Generator,
-    trials: Trials,
+    audited_runs: AuditedRuns,
     name: str,
     requests: Sequence[ar_pb2.GenerateRequest],
     *,
@@ -44,7 +44,7 @@ async def answered(
     """Send all of them, as unary calls of one model. Raises RuntimeError if one failed."""
     scenario = Scenario.model_validate(
         {
-            "works": [{"kind": "text", "delivery": "unary", "model": requests[0].model}],
+            "workloads": [{"kind": "text", "delivery": "unary", "model": requests[0].model}],
             "load": {"loop": "closed", "concurrency": num_at_a_time},
             "num_requests": len(requests),
             "warm_up_seconds": 0.0,
@@ -53,13 +53,13 @@ async def answered(
         }
     )
     raw = [ar_pb2.CompleteRequest(generate=each).SerializeToString() for each in requests]
-    outcome = await trials.run(source, name, scenario, requests=[raw], meter=meter)
-    if outcome.document.problems:
-        raise RuntimeError("; ".join(outcome.document.problems))
-    rows = outcome.record.requests
+    run_result = await audited_runs.run(source, name, scenario, requests=[raw], meter=meter)
+    if run_result.document.problems:
+        raise RuntimeError("; ".join(run_result.document.problems))
+    rows = run_result.record.requests
     replies: dict[int, Any] = {
         number % len(requests): reply
-        for number, (reply,) in messages_by_number(outcome.record, [scenario.works[0].rpc]).items()
+        for number, (reply,) in messages_by_number(run_result.record, [scenario.workloads[0].rpc]).items()
     }
     seconds = float(np.max(rows["ended"]) - np.min(rows["sent"]))
-    return Answered(seconds, [replies[place] for place in range(len(requests))], outcome)
+    return Answered(seconds, [replies[place] for place in range(len(requests))], run_result)

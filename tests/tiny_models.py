@@ -129,7 +129,7 @@ def code_patches() -> np.ndarray:
 
 
 def painted(tokens: list[int]) -> np.ndarray:
-    """Return the image [SIDE, SIDE, 1] of a whole picture's tokens, as the tiny token decoder gives it."""
+    """Return the image [SIDE, SIDE, 1] of a whole image's tokens, as the tiny token decoder gives it."""
     patches = code_patches()[tokens].reshape(GRID, GRID, CELL, CELL)
     return patches.transpose(0, 2, 1, 3).reshape(SIDE, SIDE, 1)
 

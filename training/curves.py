@@ -34,7 +34,7 @@ def panels(log: list[Line]) -> dict[str, list[str]]:
 
 
 def draw(log: list[Line], title: str, path: Path) -> None:
-    """Write the picture; `log` holds the lines of a log.jsonl."""
+    """Write the image; `log` holds the lines of a log.jsonl."""
     mpl.use("agg")
     found = panels(log)
     figure, rows = pyplot.subplots(len(found), 1, figsize=(8, 2.6 * len(found)), sharex=True, squeeze=False)
@@ -70,7 +70,7 @@ def smooth(values: list[float]) -> npt.NDArray[np.float64]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
-    parser.add_argument("--out", type=Path, required=True, help="the picture to write")
+    parser.add_argument("--out", type=Path, required=True, help="the image to write")
     options = parser.parse_args()
     log = [json.loads(line) for line in (options.run / "log.jsonl").read_text().splitlines()]
     draw(log, options.run.name, options.out)

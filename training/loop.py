@@ -1,7 +1,7 @@
-"""The loop of every training here: resumable in slices, with a progress bar, a JSON log and pictures as it goes.
+"""The loop of every training here: resumable in slices, with a progress bar, a JSON log and images as it goes.
 
 A run's folder holds `log.jsonl` (a line each LOG_EVERY steps), `checkpoint.pt`, and what the trainer's `snapshot`
-writes: weights and a picture of samples. Started again, a run goes on from its checkpoint. Knows no model.
+writes: weights and an image of samples. Started again, a run goes on from its checkpoint. Knows no model.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Trainer(Protocol):
         """Return what a checkpoint holds, by name: all that has state_dict and load_state_dict."""
 
     def snapshot(self, folder: Path) -> dict[str, float]:
-        """Write weights and a picture for this step; return what was measured on the way, if anything."""
+        """Write weights and an image for this step; return what was measured on the way, if anything."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def newest(run: Path, pattern: str) -> Path:
 def parser(description: str | None, snapshot_every: int) -> argparse.ArgumentParser:
     """Return a parser of the options that every training has."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and pictures")
+    options.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and images")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--slice-seconds", type=float, default=float("inf"), help="stop after this long")
     options.add_argument("--snapshot-every", type=int, default=snapshot_every, help="steps between snapshots")

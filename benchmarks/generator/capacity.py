@@ -25,17 +25,17 @@ from tandem.measure.formats import number
 from tandem.measure.generator.generator import Generator, generator
 from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.results.load import Document
-from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.statistics.intervals import over_rounds
-from tandem.measure.work_text import parse_work
+from tandem.measure.workload_text import parse_workload
 
 WARM_UP_SECONDS = 1.0
-UNARY = parse_work("images")
-PACED = parse_work("picture")
-FAST = parse_work(f"images,streamed,images={FAST_MESSAGES}")
+UNARY = parse_workload("images")
+PACED = parse_workload("picture")
+FAST = parse_workload(f"images,streamed,images={FAST_MESSAGES}")
 MESSAGES = {PACED: TOKENS_PER_SECOND, FAST: FAST_MESSAGES}
 Load = ClosedLoop | OpenLoop
-CASES: dict[str, tuple[Work, Load]] = {
+CASES: dict[str, tuple[Workload, Load]] = {
     "unary, closed loop of 32": (UNARY, ClosedLoop(concurrency=32)),
     "unary, 1,000/s": (UNARY, OpenLoop(arrivals="constant", rate_per_second=1000)),
     "unary, 5,000/s": (UNARY, OpenLoop(arrivals="constant", rate_per_second=5000)),
@@ -45,20 +45,20 @@ CASES: dict[str, tuple[Work, Load]] = {
 }
 
 
-async def run(source: Generator, work: Work, load: Load, seconds: float) -> Document:
+async def run(source: Generator, workload: Workload, load: Load, seconds: float) -> Document:
     """Return the document of one run."""
-    scenario = Scenario(works=(work,), load=load, duration_seconds=seconds, warm_up_seconds=WARM_UP_SECONDS)
-    outcome = await source.run(scenario)
-    assert not outcome.document.problems, outcome.document.problems
-    return outcome.document
+    scenario = Scenario(workloads=(workload,), load=load, duration_seconds=seconds, warm_up_seconds=WARM_UP_SECONDS)
+    run_result = await source.run(scenario)
+    assert not run_result.document.problems, run_result.document.problems
+    return run_result.document
 
 
-def figures(work: Work, document: Document) -> dict[str, float]:
+def figures(workload: Workload, document: Document) -> dict[str, float]:
     """Return what is compared."""
     (stream,), (process,) = document.streams, document.audit.processes
     is_streamed = stream.delivery == "streamed"
     per_second = stream.rates.outputs if is_streamed else stream.rates.requests
-    cost = (process.cpu_seconds_per_request or 0.0) / MESSAGES.get(work, 1)
+    cost = (process.cpu_seconds_per_request or 0.0) / MESSAGES.get(workload, 1)
     lateness = document.audit.lateness
     return {
         "per_second": per_second,
@@ -78,9 +78,9 @@ async def measure(rounds: int, seconds: float, console: Console) -> dict[str, li
     with model_less(program("backend"), ready) as backends:
         address = f"127.0.0.1:{backends.gan}"
         async with generator(address) as source:
-            for number, (name, (work, load)) in itertools.product(range(rounds), CASES.items()):
-                document = await run(source, work, load, seconds)
-                found[name].append(figures(work, document))
+            for number, (name, (workload, load)) in itertools.product(range(rounds), CASES.items()):
+                document = await run(source, workload, load, seconds)
+                found[name].append(figures(workload, document))
                 failed = ", ".join(check.text for check in document.audit.checks if not check.passed)
                 console.print(f"round {number + 1}: {name}: {found[name][-1]['per_second']:,.0f}/s {failed}")
     return found

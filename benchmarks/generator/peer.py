@@ -1,6 +1,6 @@
 """The load generator against a plain outside client (`benchmarks/peers/load_plain.py`): do both measure the same?
 
-The same closed loop, through the gateway, on the matched pair: single images unary by 1 and by 16 callers, and pictures
+The same closed loop, through the gateway, on the matched pair: single images unary by 1 and by 16 callers, and images
 streamed by 4. The two take turns, and who is first changes each round. Printed is generator to plain client, round by
 round: median (lowest to highest). The last line of stdout is JSON.
 """
@@ -22,7 +22,7 @@ from tandem.measure import formats
 from tandem.measure.generator.generator import run_once
 from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.results.value import Value
-from tandem.measure.scenario import ClosedLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tandem.measure.statistics.intervals import over_rounds
 
 WARM_UP_SECONDS = 1.0
@@ -34,33 +34,33 @@ Figures = dict[str, float | None]
 class Case:
     """One load that both put on."""
 
-    work: Work
+    workload: Workload
     num_callers: int
 
     @property
     def name(self) -> str:
-        return f"{self.work.name} x {self.num_callers}"
+        return f"{self.workload.name} x {self.num_callers}"
 
 
 CASES = (
-    Case(Work(kind="images", delivery="unary", model="fashion-gan"), 1),
-    Case(Work(kind="images", delivery="unary", model="fashion-gan"), 16),
-    Case(Work(kind="picture", delivery="streamed", model="fashion-ar"), 4),
+    Case(Workload(kind="images", delivery="unary", model="fashion-gan"), 1),
+    Case(Workload(kind="images", delivery="unary", model="fashion-gan"), 16),
+    Case(Workload(kind="picture", delivery="streamed", model="fashion-ar"), 4),
 )
 
 
 async def ours(address: str, case: Case, seconds: float) -> Figures:
     """Return what the load generator measures, over one connection as the plain client has it."""
     scenario = Scenario(
-        works=(case.work,),
+        workloads=(case.workload,),
         load=ClosedLoop(concurrency=case.num_callers),
         duration_seconds=seconds,
         warm_up_seconds=WARM_UP_SECONDS,
         connections_per_process=1,
     )
-    outcome = await run_once(address, scenario)
-    (stream,) = outcome.document.streams
-    assert not outcome.document.problems, outcome.document.problems
+    run_result = await run_once(address, scenario)
+    (stream,) = run_result.document.streams
+    assert not run_result.document.problems, run_result.document.problems
     latency = stream.latency.seconds
     return {
         "requests_per_second": stream.rates.requests,
@@ -74,7 +74,14 @@ async def ours(address: str, case: Case, seconds: float) -> Figures:
 
 async def plain(address: str, case: Case, seconds: float) -> Figures:
     """Return what the plain client measures."""
-    words = (address, case.work.kind, case.work.model, str(case.num_callers), str(seconds), str(WARM_UP_SECONDS))
+    words = (
+        address,
+        case.workload.kind,
+        case.workload.model,
+        str(case.num_callers),
+        str(seconds),
+        str(WARM_UP_SECONDS),
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.peers.load_plain", *words, stdout=subprocess.PIPE
     )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.growth.work import BARS, WORKS, measured, served
+from benchmarks.growth.workload import BARS, WORKLOADS, measured, served
 from benchmarks.harness.clients import SENDER, open_client
 from benchmarks.harness.figures import Figures, Spreads
 from benchmarks.harness.printing import table_of, write
@@ -35,7 +35,7 @@ def figures_of(name: str, rounds: int, seconds: float) -> Figures:
             folder = Path(temporary)
             write_random_generator(folder / name, SHAPES[name])
         with served(ModelRepository(folder).get(name), folder) as it:
-            return measured(it, open_client(SENDER), list(WORKS), rounds, seconds)
+            return measured(it, open_client(SENDER), list(WORKLOADS), rounds, seconds)
 
 
 def page(spreads: Spreads, models: Sequence[str], around: str) -> str:

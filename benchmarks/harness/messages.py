@@ -1,4 +1,4 @@
-"""What is asked and what is answered: requests for a picture from either paradigm, and replies without a model."""
+"""What is asked and what is answered: requests for an image from either paradigm, and replies without a model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def stream_requests() -> Sequence[bytes]:
 
 
 def generate_requests() -> Sequence[bytes]:
-    """Return requests for one streamed picture each, of all classes and many seeds."""
+    """Return requests for one streamed image each, of all classes and many seeds."""
     return _serialised(
         ar_pb2.GenerateRequest(
             model=AR_MODEL, class_label=seed % _NUM_CLASSES, sampling=ar_pb2.SamplingParams(seed=seed)
@@ -68,7 +68,7 @@ class Ready:
     served: served_pb2.Served | None = None
 
     def line(self) -> str:
-        """Return the answer as a line of the backend's plan."""
+        """Return the reply as a line of the backend's plan."""
         trailer = base64.b64encode(self.served.SerializeToString()).decode().rstrip("=") if self.served else "-"
         last = self.last.SerializeToString().hex() if self.last is not None else "-"
         message = self.message.SerializeToString().hex() or "-"

@@ -15,7 +15,7 @@ from tandem.measure.generator.native.library import Library
 from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
 from tandem.measure.generator.sending.native_sender import NativeSender
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route
-from tandem.measure.generator.sending.tables import ORDER, Seen, Table
+from tandem.measure.generator.sending.tables import REQUEST_SPEC, Seen, Table
 
 CONNECT_SECONDS = 2.0
 _PREFIX = struct.Struct(">BI")
@@ -39,19 +39,19 @@ def sent(
     sender = NativeSender(library, f"127.0.0.1:{port}", num_connections)
     with _ended(sender):
         sender.connect_now(CONNECT_SECONDS)
-        messages, orders = _orders(requests, _AHEAD_REQUESTS // 2 if starts is None else len(starts))
+        messages, specs = _specs(requests, _AHEAD_REQUESTS // 2 if starts is None else len(starts))
         if starts is not None:
-            orders["intended"] = starts
-        sender.feed(orders, messages)
+            specs["intended"] = starts
+        sender.feed(specs, messages)
         if starts is not None:
             sender.feed_no_more()
         sender.begin([route], load)
-        num_fed = len(orders)
+        num_fed = len(specs)
         while (now := sender.progress()).phase != Phase.DONE:
             if starts is None and now.phase == Phase.LOADING and num_fed - now.num_taken < _AHEAD_REQUESTS:
-                orders["number"] += len(orders)
-                sender.feed(orders, messages)
-                num_fed += len(orders)
+                specs["number"] += len(specs)
+                sender.feed(specs, messages)
+                num_fed += len(specs)
             time.sleep(_LOOK_SECONDS)
         return sender.seen(), now, sender.is_real_time
 
@@ -64,16 +64,16 @@ def _ended(sender: NativeSender) -> Iterator[None]:
         sender.end()
 
 
-def _orders(requests: Sequence[bytes], count: int) -> tuple[bytes, Table]:
-    """Return framed messages one behind the other, and `count` orders that have them in turn."""
+def _specs(requests: Sequence[bytes], count: int) -> tuple[bytes, Table]:
+    """Return framed messages one behind the other, and `count` specs that have them in turn."""
     framed = [_PREFIX.pack(0, len(each)) + each for each in requests]
     sizes = np.array([len(each) for each in framed])
     turn = np.arange(count) % len(framed)
-    orders = np.zeros(count, ORDER)
-    orders["number"] = np.arange(count)
-    orders["intended"], orders["cancel_after"] = math.nan, math.inf
-    orders["begin"], orders["size"] = (np.cumsum(sizes) - sizes)[turn], sizes[turn]
-    return b"".join(framed), orders
+    specs = np.zeros(count, REQUEST_SPEC)
+    specs["number"] = np.arange(count)
+    specs["intended"], specs["cancel_after"] = math.nan, math.inf
+    specs["begin"], specs["size"] = (np.cumsum(sizes) - sizes)[turn], sizes[turn]
+    return b"".join(framed), specs
 
 
 def route_of(path: str, deadline_seconds: float | None, keep_replies: bool) -> Route:

@@ -59,7 +59,7 @@ def page(results: Results) -> str:
         + table_of(("what", DIRECT, *_PAIR), _cost_rows(spreads)),
         f"## Clock, before the matched pair of models\n\n{_CLOCK_NOTE}\n\n"
         + table_of(_CLOCK_HEAD, _clock_rows(spreads)),
-        "## How many times as long a picture takes in sequence, at p50\n\n"
+        "## How many times as long an image takes in sequence, at p50\n\n"
         + table_of(("load", "gateway", "by the clients", "by Prometheus", "off"), _ratio_rows(spreads)),
         f"## Overload, before the matched pair of models\n\n{_OVERLOAD_NOTE}\n\n"
         + table_of(_OVERLOAD_HEAD, _overload_rows(spreads)),

@@ -28,7 +28,7 @@ from benchmarks.parallel.page import page
 from benchmarks.parallel.peers import VERSIONS, Peers
 from benchmarks.parallel.results import Results, instruction_sets
 from benchmarks.parallel.session import Session
-from benchmarks.parallel.work import FULL, QUICK, Durations
+from benchmarks.parallel.workload import FULL, QUICK, Durations
 from runtime.models import ModelRepository
 from runtime.settings import cache_folder
 

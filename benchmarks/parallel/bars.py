@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from benchmarks.hop.bars import Bar
 from benchmarks.parallel.contenders import DIRECT, DIRECT_BEFORE, PRODUCT, PRODUCT_BEFORE
 from benchmarks.parallel.peers import NATIVE, PYTHON_HOSTED
-from benchmarks.parallel.work import ALONE, BULK, MANY, SOME
+from benchmarks.parallel.workload import ALONE, BULK, MANY, SOME
 
 Round = Mapping[str, Mapping[str, float]]
 """What one round has measured, by figure and contender."""
@@ -19,7 +19,7 @@ RATE, P50, CPU, OTHERS = "images_per_second", "p50_ms", "cpu_ms", "others_cores"
 FP32 = "onnxruntime"
 """The bare loop that the chosen runtime's is compared with."""
 
-_WORKS = (ALONE, SOME, MANY, BULK)
+_WORKLOADS = (ALONE, SOME, MANY, BULK)
 _LARGEST_BATCH = 64
 _SHARED_BATCH = 32  # MANY clients' images, shared by the two sessions of two cores
 
@@ -29,14 +29,26 @@ def compared(seen: Round, runtime: str) -> dict[str, float]:
 
     `runtime` names the bare loop of the runtime that Tandem draws with.
     """
-    rates = {each: f"{each.name}.{RATE}" for each in _WORKS}
+    rates = {each: f"{each.name}.{RATE}" for each in _WORKLOADS}
     p50 = f"{ALONE.name}.{P50}"
     largest, shared = f"bare.{_LARGEST_BATCH}.{RATE}", f"bare.{_SHARED_BATCH}.{CPU}"
     return {
-        **{f"{work.name}.to_python_peer": _ratio(seen, rates[work], DIRECT, PYTHON_HOSTED, max) for work in _WORKS},
-        **{f"{work.name}.to_native": _ratio(seen, rates[work], DIRECT, [NATIVE], max) for work in _WORKS},
-        **{f"{work.name}.to_before": _ratio(seen, rates[work], DIRECT, [DIRECT_BEFORE], max) for work in _WORKS},
-        **{f"{work.name}.product": _ratio(seen, rates[work], PRODUCT, [PRODUCT_BEFORE], max) for work in _WORKS},
+        **{
+            f"{workload.name}.to_python_peer": _ratio(seen, rates[workload], DIRECT, PYTHON_HOSTED, max)
+            for workload in _WORKLOADS
+        },
+        **{
+            f"{workload.name}.to_native": _ratio(seen, rates[workload], DIRECT, [NATIVE], max)
+            for workload in _WORKLOADS
+        },
+        **{
+            f"{workload.name}.to_before": _ratio(seen, rates[workload], DIRECT, [DIRECT_BEFORE], max)
+            for workload in _WORKLOADS
+        },
+        **{
+            f"{workload.name}.product": _ratio(seen, rates[workload], PRODUCT, [PRODUCT_BEFORE], max)
+            for workload in _WORKLOADS
+        },
         "p50_to_python_peer": _ratio(seen, p50, DIRECT, PYTHON_HOSTED, min),
         "p50_to_native": _ratio(seen, p50, DIRECT, [NATIVE], min),
         "share_of_bare": _value(seen, rates[BULK], DIRECT) / _value(seen, largest, runtime),

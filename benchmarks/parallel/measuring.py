@@ -12,7 +12,7 @@ from benchmarks.harness.cpu import cpu, machine_cpu, settled_cpu
 from benchmarks.harness.load import LoadFailed, Target, closed_loop
 from benchmarks.parallel.contenders import Served
 from benchmarks.parallel.dialects import Dialect
-from benchmarks.parallel.work import Work
+from benchmarks.parallel.workload import Workload
 
 # Each request has another seed until so many images were asked for; then the seeds come round again.
 _NUM_IMAGES = 4096
@@ -35,20 +35,22 @@ class Load:
     others_cores: float
 
 
-def load(client: Client, served: Served, dialect: Dialect, work: Work, seconds: float) -> Load:
+def load(client: Client, served: Served, dialect: Dialect, workload: Workload, seconds: float) -> Load:
     """Run the load for so long. Raises LoadFailed if a request did not end OK."""
-    target = Target(served.port, dialect.path, _requests(dialect, work.images))
+    target = Target(served.port, dialect.path, _requests(dialect, workload.images))
     started, machine = time.monotonic(), machine_cpu()
     before = sum(cpu(pid).total for pid in served.pids)
-    run = closed_loop(client, target, work.clients, seconds)
+    run = closed_loop(client, target, workload.clients, seconds)
     used = sum(settled_cpu(pid, longest_seconds=_LONGEST_SETTLING_SECONDS).total for pid in served.pids) - before
     others = machine_cpu() - machine - used - run.cpu_seconds
     elapsed = time.monotonic() - started
     if not run.num_ok or run.num_ok < len(run.status):
         statuses = sorted({int(each) for each in run.status[~run.is_ok]})
-        raise LoadFailed(f"{work.shown}: {run.num_ok} of {len(run.status)} requests ended OK, others with {statuses}")
+        raise LoadFailed(
+            f"{workload.shown}: {run.num_ok} of {len(run.status)} requests ended OK, others with {statuses}"
+        )
     return Load(
-        images_per_second=run.per_second * work.images,
+        images_per_second=run.per_second * workload.images,
         p50_ms=run.quantile(0.5) * 1e3,
         p99_ms=run.quantile(0.99) * 1e3,
         cpu_ms=used / run.num_ok * 1e3,

@@ -10,7 +10,7 @@ from benchmarks.hop.tables import bar_cells, cell
 from benchmarks.parallel.bars import CPU, OTHERS, P50, RATE
 from benchmarks.parallel.results import Results
 from benchmarks.parallel.undisturbed import MOST_ATTEMPTS, TOLERATED_CORES
-from benchmarks.parallel.work import ALONE, BULK, MANY, SOME
+from benchmarks.parallel.workload import ALONE, BULK, MANY, SOME
 from benchmarks.peers.gan.bare import BATCH_SIZES
 from tandem.measure.report.tables.table import Cell
 from tandem.measure.results.value import Value
@@ -30,7 +30,7 @@ _RATIOS = {
     "to_before": "service over before",
     "product": "whole product over before",
 }
-_WORKS = (ALONE, SOME, MANY, BULK)
+_WORKLOADS = (ALONE, SOME, MANY, BULK)
 _HEAD = ("contender", *(name for name, *_ in _COLUMNS))
 _NOTE = (
     "Each contender is started, must return the images of given latents, alone and in company, is warmed up,"
@@ -54,13 +54,13 @@ _BARE_NOTE = (
 def page(results: Results) -> str:
     """Return the page in Markdown."""
     bar_head = ("what", "figure", "bar", "aim", "met")
-    ratio_head = ("ratio of images/s in the same round", *(work.name for work in _WORKS))
+    ratio_head = ("ratio of images/s in the same round", *(workload.name for workload in _WORKLOADS))
     bare_head = ("bare loop, images/s; CPU ms an image", *(f"batch {size}" for size in BATCH_SIZES))
     sections = (
         _head(results),
         f"## Bars\n\n{_BAR_NOTE}\n\n" + table_of(bar_head, _bar_rows(results)),
         "## Ratios\n\n" + table_of(ratio_head, _ratio_rows(results)) + "\n" + _p50_to_native(results),
-        *(f"## {work.shown}\n\n" + table_of(_HEAD, _rows(results, work.name)) for work in _WORKS),
+        *(f"## {workload.shown}\n\n" + table_of(_HEAD, _rows(results, workload.name)) for workload in _WORKLOADS),
         f"## Bare loops\n\n{_BARE_NOTE}\n\n" + table_of(bare_head, _bare_rows(results)),
     )
     return "\n".join(f"{each.rstrip()}\n" for each in sections)
@@ -92,16 +92,16 @@ def _bar_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
 
 def _ratio_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
     for name, what in _RATIOS.items():
-        yield what, *(cell(_spread(results, f"{work.name}.{name}", NOW), 1, 2) for work in _WORKS)
+        yield what, *(cell(_spread(results, f"{workload.name}.{name}", NOW), 1, 2) for workload in _WORKLOADS)
 
 
 def _p50_to_native(results: Results) -> str:
     return f"p50 of one client over the C++ reference's: {cell(_spread(results, 'p50_to_native', NOW), 1, 2)}."
 
 
-def _rows(results: Results, work: str) -> Iterator[Sequence[str | Cell]]:
+def _rows(results: Results, workload: str) -> Iterator[Sequence[str | Cell]]:
     for name in results.contenders:
-        yield name, *(cell(_spread(results, f"{work}.{figure}", name), 1, digits) for _, figure, digits in _COLUMNS)
+        yield name, *(cell(_spread(results, f"{workload}.{figure}", name), 1, digits) for _, figure, digits in _COLUMNS)
 
 
 def _bare_rows(results: Results) -> Iterator[Sequence[str | Cell]]:

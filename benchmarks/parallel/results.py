@@ -12,7 +12,7 @@ from benchmarks.harness.servers import NOW
 from benchmarks.hop.bars import Bar
 from benchmarks.hop.document import Surroundings
 from benchmarks.parallel.bars import bars
-from benchmarks.parallel.work import Durations
+from benchmarks.parallel.workload import Durations
 from benchmarks.side_by_side.surroundings import instructions
 
 _NOTICEABLE = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
@@ -46,7 +46,7 @@ class Results:
     def as_json(self) -> dict[str, Any]:
         """Return everything ready for json.dumps."""
         judged = [{**asdict(bar), "is_met": bar.is_met(self.spreads, NOW)} for bar in self.bars]
-        loads = {work.name: seconds for work, seconds in self.durations.loads.items()}
+        loads = {workload.name: seconds for workload, seconds in self.durations.loads.items()}
         return {
             "bench": "parallel",
             **{

@@ -22,7 +22,7 @@ from benchmarks.parallel.check import Check
 from benchmarks.parallel.contenders import DIRECT, Contender, runtime_of
 from benchmarks.parallel.measuring import load
 from benchmarks.parallel.undisturbed import undisturbed
-from benchmarks.parallel.work import BULK, SOME, Durations
+from benchmarks.parallel.workload import BULK, SOME, Durations
 from tandem.measure.statistics.interleaving import turns
 
 Measure = Callable[[], dict[str, float]]
@@ -75,19 +75,19 @@ class Session:
             self.figures.add(figure, NOW, value)
 
     def _measured(self, contender: Contender) -> dict[str, float]:
-        """Return the figures of all works."""
+        """Return the figures of all workloads."""
         client, dialect = open_client(contender.dialect.client), contender.dialect
         with contender.start() as served:
             found = {"levels_off": self._check(client, served.port, dialect)}
             if contender.name == DIRECT:
                 self.runtime = runtime_of(served)
-            for work in _WARM_UP:
-                load(client, served, dialect, work, self._durations.warm_up)
-            for work, seconds in self._durations.loads.items():
+            for workload in _WARM_UP:
+                load(client, served, dialect, workload, self._durations.warm_up)
+            for workload, seconds in self._durations.loads.items():
                 measured = undisturbed(
-                    partial(load, client, served, dialect, work, seconds), lambda it: it.others_cores
+                    partial(load, client, served, dialect, workload, seconds), lambda it: it.others_cores
                 )
-                found |= {f"{work.name}.{name}": value for name, value in asdict(measured).items()}
+                found |= {f"{workload.name}.{name}": value for name, value in asdict(measured).items()}
         return found
 
     def _looped(self, runtime: str) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-Item = tuple[int, list[int]] | None  # which prompt, its next tokens; None: the end of the answer
+Item = tuple[int, list[int]] | None  # which prompt, its next tokens; None: the end of the reply
 Sink = Callable[[Item], None]
 
 
@@ -18,7 +18,7 @@ class Generator(Protocol):
     """An engine in this process."""
 
     def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> Callable[[], None]:
-        """Begin an answer; `sink` is called on the event loop's thread. Returns what cancels it."""
+        """Begin a reply; `sink` is called on the event loop's thread. Returns what cancels it."""
 
 
 class Front:

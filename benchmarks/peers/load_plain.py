@@ -63,11 +63,11 @@ def quantile(values: list[float], q: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else None
 
 
-async def main(address: str, work: str, model: str, clients: int, seconds: float, warm_up: float) -> None:
+async def main(address: str, workload: str, model: str, clients: int, seconds: float, warm_up: float) -> None:
     async with grpc.aio.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         await channel.channel_ready()
-        stub_class: Any = gan_pb2_grpc.GanServiceStub if work == "images" else ar_pb2_grpc.AutoregressiveServiceStub
-        ask = images if work == "images" else picture
+        stub_class: Any = gan_pb2_grpc.GanServiceStub if workload == "images" else ar_pb2_grpc.AutoregressiveServiceStub
+        ask = images if workload == "images" else picture
         stub = stub_class(channel)
         begins_at = time.perf_counter() + warm_up
         tally = Tally(begins_at, begins_at + seconds)

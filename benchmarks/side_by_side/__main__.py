@@ -3,8 +3,8 @@
     python -m benchmarks.side_by_side [--peers llama-q8_0,vllm] [--dtypes bfloat16] [--rounds 3]
 
 Sets each peer up in a folder of its own (the first time takes minutes), checks everyone's greedy tokens against a
-float32 reference, and measures in rounds: in each, every engine does every work in turn, over HTTP or gRPC, while the
-servers of the others stand still. Writes text_peers.json and text_peers.md anew after each round. The last line of
+float32 reference, and measures in rounds: in each, every engine does every workload in turn, over HTTP or gRPC, while
+the servers of the others stand still. Writes text_peers.json and text_peers.md anew after each round. The last line of
 stdout is JSON. What is measured is in `benchmarks/side_by_side/workloads.py`.
 """
 
@@ -60,7 +60,7 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
         "started": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": describe(),
     }
-    results = Results(about, tuple(work for work in WORKLOADS if work.name in options.workloads))
+    results = Results(about, tuple(workload for workload in WORKLOADS if workload.name in options.workloads))
     prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS[:NUM_CHECKED_PROMPTS]]
     async with Fleet(options.cache / "logs") as fleet:
         session = Session(fleet, text, results, console.print)
@@ -77,11 +77,11 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    peers, works = (*engines.PEERS, *engines.FURTHER_PEERS), tuple(work.name for work in WORKLOADS)
+    peers, workloads = (*engines.PEERS, *engines.FURTHER_PEERS), tuple(workload.name for workload in WORKLOADS)
     help_peers = f"of {', '.join(peers)}; default: all but {', '.join(engines.FURTHER_PEERS)}"
     parser.add_argument("--peers", type=engines.some_of(peers), default=list(engines.PEERS), help=help_peers)
     parser.add_argument("--dtypes", type=engines.some_of(None), default=["bfloat16", "float32"], help="of ours")
-    parser.add_argument("--workloads", type=engines.some_of(works), default=list(works), help="default: all")
+    parser.add_argument("--workloads", type=engines.some_of(workloads), default=list(workloads), help="default: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))

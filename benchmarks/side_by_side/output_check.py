@@ -7,7 +7,7 @@ and not all that follow. A wrong tokenizer, rotary layout or cache costs nearly 
 from collections.abc import Sequence
 
 from benchmarks.peers.engine import Prompt
-from benchmarks.side_by_side.answers import Asker, WrongOutput, together
+from benchmarks.side_by_side.replies import Asker, WrongOutput, together
 
 NUM_TOKENS = 32
 LEAST_AGREEMENT = 0.85
@@ -28,8 +28,8 @@ async def agreement(asker: Asker, prompts: Sequence[Prompt], expected: Sequence[
 async def _disagreements(asker: Asker, prompt: Prompt, expected: list[int]) -> int:
     place, count = 0, 0
     while place < len(expected):
-        (answer,) = await asker.ask([prompt + expected[:place]], len(expected) - place)
-        differs = first_difference(answer.ids, expected[place:])
+        (reply,) = await asker.ask([prompt + expected[:place]], len(expected) - place)
+        differs = first_difference(reply.ids, expected[place:])
         if differs is None:
             break
         count += 1

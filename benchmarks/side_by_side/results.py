@@ -43,7 +43,7 @@ def ratio(own: EngineRecord, peer: EngineRecord, workload: Workload) -> Value | 
 
 
 def best_peer(peers: Iterable[EngineRecord], workload: Workload) -> EngineRecord | None:
-    """Return the peer with the best median, if any did this work."""
+    """Return the peer with the best median, if any did this workload."""
     medians = {
         peer.name: (peer.figures(workload.name)[workload.figure].value, peer)
         for peer in peers

@@ -13,10 +13,10 @@ import grpc
 
 from benchmarks.peers.engine import Engine, Need, Prompt
 from benchmarks.peers.installing import CannotSetUp
-from benchmarks.side_by_side.answers import Asker, WrongOutput
 from benchmarks.side_by_side.fleet import CannotServe, Fleet, Server
 from benchmarks.side_by_side.held_text import HeldText
 from benchmarks.side_by_side.output_check import agreement, reference_outputs, require_agreement
+from benchmarks.side_by_side.replies import Asker, WrongOutput
 from benchmarks.side_by_side.results import EngineRecord, Results
 from benchmarks.side_by_side.surroundings import without_places
 from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, Figures, Passages, Workload, passages_of
@@ -70,7 +70,7 @@ class Session:
                 del self._engines[name]
 
     async def round(self, number: int) -> None:
-        """Let every engine do every work once."""
+        """Let every engine do every workload once."""
         names = list(self._engines)
         first = number % max(1, len(names))  # another engine goes first in each round
         for workload in self._results.workloads:

@@ -14,10 +14,10 @@ def page(results: Results) -> str:
     parts = [
         "# Text engines side by side",
         f"{about['model']} on one machine in one run of {results.num_rounds} rounds, {about['started']}. In each round"
-        " every engine does every work in turn while the others stand still; median (lowest to highest) over rounds."
+        " every engine does each workload in turn while the others stand still; median (lowest to highest) over rounds."
         " Written by `benchmarks/side_by_side/__main__.py`.",
         _reached(results),
-        "## Ours against the best peer of each work",
+        "## Ours against the best peer of each workload",
         "Times as good, round by round.",
         _ratios(results),
         "## Latencies, memory, start",
@@ -41,38 +41,40 @@ def _reached(results: Results) -> str:
     rows = [
         [
             engine.name,
-            *(_cell(engine, work, digits=0 if work.is_higher_better else 3) for work in results.workloads),
+            *(_cell(engine, workload, digits=0 if workload.is_higher_better else 3) for workload in results.workloads),
         ]
         for engine in results.engines
     ]
-    return table_of(["engine", *(work.title for work in results.workloads)], rows)
+    return table_of(["engine", *(workload.title for workload in results.workloads)], rows)
 
 
 def _ratios(results: Results) -> str:
     rows = []
-    for work in results.workloads:
-        found = [results.against_best(own, work) for own in results.ours]
+    for workload in results.workloads:
+        found = [results.against_best(own, workload) for own in results.ours]
         best = next((pair[0] for pair in found if pair), NONE)
-        rows.append([work.title, best, *(str(value_cell(pair[1], decimals(2))) if pair else NONE for pair in found)])
-    return table_of(["work", "best peer", *(own.name for own in results.ours)], rows)
+        rows.append(
+            [workload.title, best, *(str(value_cell(pair[1], decimals(2))) if pair else NONE for pair in found)]
+        )
+    return table_of(["workload", "best peer", *(own.name for own in results.ours)], rows)
 
 
 def _details(results: Results) -> str:
-    works = {work.name: work for work in results.workloads}
+    workloads = {workload.name: workload for workload in results.workloads}
     header, columns = ["engine"], []
-    for name, work in works.items():
+    for name, workload in workloads.items():
         if name.startswith("decode_"):
             header += [f"{name.removeprefix('decode_')}: first token p50, ms", "gap p50, ms"]
-            columns += [(work, "first_token_seconds_p50"), (work, "gap_seconds_p50")]
+            columns += [(workload, "first_token_seconds_p50"), (workload, "gap_seconds_p50")]
         if name == "disturbed_streams":
             header += ["long prompt's first token p50, ms"]
-            columns += [(work, "arriving_first_token_seconds_p50")]
+            columns += [(workload, "arriving_first_token_seconds_p50")]
     header += ["client", "peak MiB", "ready after, s", "agreement"]
     rows = [
         [
             engine.name,
-            *(_cell(engine, work, figure, 1e3, 1) for work, figure in columns),
-            _cell(engine, works["decode_32"], "client_cores") if "decode_32" in works else NONE,
+            *(_cell(engine, workload, figure, 1e3, 1) for workload, figure in columns),
+            _cell(engine, workloads["decode_32"], "client_cores") if "decode_32" in workloads else NONE,
             f"{engine.peak_memory_bytes / 2**20:.0f}",
             f"{engine.start_seconds:.0f}",
             NONE if engine.agreement is None else f"{engine.agreement:.1%}",

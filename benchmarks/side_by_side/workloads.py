@@ -1,4 +1,4 @@
-"""The work that every engine does, and the figures that come of it. Knows no engine by name.
+"""The workloads that every engine does, and the figures that come of it. Knows no engine by name.
 
 All prompts are passages of held text, new ones each time, the same for every engine of a round.
 """
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.peers.engine import Need
-from benchmarks.side_by_side.answers import Answer, Asker, WrongOutput, together
 from benchmarks.side_by_side.held_text import HeldText
+from benchmarks.side_by_side.replies import Asker, Reply, WrongOutput, together
 from tandem.measure.statistics.quantiles import nearest_rank
 
 NUM_PROMPT_TOKENS, NUM_NEW_TOKENS = 64, 128
@@ -29,7 +29,7 @@ Passages = Callable[[int], list[int]]  # a passage of so many tokens
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of work. `figure` is what it is judged by."""
+    """One kind of workload. `figure` is what it is judged by."""
 
     name: str
     title: str
@@ -42,17 +42,17 @@ class Workload:
 
 async def decode(num_sequences: int, num_repeats: int, asker: Asker, passage: Passages) -> Figures:
     """Generate for `num_sequences` prompts at once, `num_repeats` times."""
-    answers: list[Answer] = []
+    replies: list[Reply] = []
     seconds = 0.0
     for _ in range(num_repeats):
         prompts = [passage(NUM_PROMPT_TOKENS) for _ in range(num_sequences)]
         started = time.perf_counter()
-        answers += await asker.ask(prompts, NUM_NEW_TOKENS)
+        replies += await asker.ask(prompts, NUM_NEW_TOKENS)
         seconds += time.perf_counter() - started
     return {
-        "tokens_per_second": len(answers) * NUM_NEW_TOKENS / seconds,
-        "first_token_seconds_p50": nearest_rank([answer.first_seconds for answer in answers], 0.5),
-        "gap_seconds_p50": nearest_rank([gap for answer in answers for gap in answer.gaps], 0.5),
+        "tokens_per_second": len(replies) * NUM_NEW_TOKENS / seconds,
+        "first_token_seconds_p50": nearest_rank([reply.first_seconds for reply in replies], 0.5),
+        "gap_seconds_p50": nearest_rank([gap for reply in replies for gap in reply.gaps], 0.5),
     }
 
 
@@ -87,7 +87,7 @@ async def shared_prefix(asker: Asker, passage: Passages) -> Figures:
 
 async def disturbed_streams(asker: Asker, passage: Passages) -> Figures:
     """Let streams run, and long prompts arrive one after another; how long do the streams stand still?"""
-    streams = [Answer(time.perf_counter()) for _ in range(NUM_STREAMS)]
+    streams = [Reply(time.perf_counter()) for _ in range(NUM_STREAMS)]
     tasks = [
         asyncio.create_task(asker.follow(passage(NUM_PROMPT_TOKENS), NUM_STREAM_TOKENS, stream)) for stream in streams
     ]
@@ -108,7 +108,7 @@ async def disturbed_streams(asker: Asker, passage: Passages) -> Figures:
     return {
         "gap_seconds_p99": nearest_rank(gaps, 0.99),
         "gap_seconds_p50": nearest_rank(gaps, 0.5),
-        "arriving_first_token_seconds_p50": nearest_rank([answer.first_seconds for answer in arriving], 0.5),
+        "arriving_first_token_seconds_p50": nearest_rank([reply.first_seconds for reply in arriving], 0.5),
     }
 
 
@@ -119,7 +119,7 @@ def _check_running(tasks: list[asyncio.Task[None]]) -> None:
             raise WrongOutput(f"a stream ended before its {NUM_STREAM_TOKENS} tokens, or before the long prompts did")
 
 
-def gaps_within(stream: Answer, begun: float, ended: float) -> list[float]:
+def gaps_within(stream: Reply, begun: float, ended: float) -> list[float]:
     """Return the gaps that ended in a span of time, and the one that its end cut short."""
     times = [moment for moment in stream.times if moment <= ended] + [ended]
     return [b - a for a, b in itertools.pairwise(times) if b >= begun]

@@ -72,7 +72,7 @@ def _overhead() -> list[Panel]:
         ),
         lines(
             "Latency by transport",
-            "Medians of requests that ended well, by the door that they came through.",
+            "Medians of requests that ended well, by the API that they came through.",
             SECONDS,
             quantiles(DURATION, "paradigm, transport", finished, "{{paradigm}} {{transport}}")[:1],
             log=True,

@@ -126,7 +126,7 @@ def _diversity() -> list[Panel]:
         _panel(
             "Closest pair by class",
             "How far apart the closest two images of a window were, next to the released model's: near 0 the same"
-            " pictures come again and again.",
+            " images come again and again.",
             NUMBER,
             [Query(f"min by (model, class) (tandem_diversity_nearest_ratio{{{NETWORK}}})", by_class)],
         ),
@@ -145,6 +145,6 @@ def _diversity() -> list[Panel]:
             "Images watched",
             "Served images that were looked at, a second; dropped are those that the watch had no time for.",
             PER_SECOND,
-            [Query(rate("tandem_diversity_images_total", "model, fate", NETWORK), "{{model}} {{fate}}")],
+            [Query(rate("tandem_diversity_images_total", "model, outcome", NETWORK), "{{model}} {{outcome}}")],
         ),
     ]

@@ -72,7 +72,7 @@ def _glance() -> list[Panel]:
     return [
         numbers(
             "Images a second",
-            "Pictures finished a second: the unit in which the paradigms match.",
+            "Images finished a second: the unit in which the paradigms match.",
             PER_SECOND,
             [Query(_images(BOTH), "{{paradigm}}")],
         ),
@@ -133,7 +133,7 @@ def _throughput() -> list[Panel]:
     return [
         lines(
             "Images a second",
-            "Pictures finished a second, of either paradigm." + AT_THE_END,
+            "Images finished a second, of either paradigm." + AT_THE_END,
             PER_SECOND,
             [Query(_images(BOTH), "{{paradigm}}")],
         ),
@@ -145,7 +145,7 @@ def _throughput() -> list[Panel]:
         ),
         lines(
             "Tokens a second",
-            "Tokens of every sequential model; those of image models are what pictures are made of." + AT_THE_END,
+            "Tokens of every sequential model; those of image models are what images are made of." + AT_THE_END,
             PER_SECOND,
             [Query(rate("tandem_outputs_total", "model", 'unit="token"'), "{{model}}")],
             shades_of="sequential",
@@ -210,7 +210,7 @@ def _quality() -> list[Panel]:
         lines(
             "Diversity: closest pair",
             "How far apart the closest two images of a window were, next to the released model's: near 0 the same"
-            " pictures come again and again.",
+            " images come again and again.",
             NUMBER,
             ratio("nearest"),
         ),

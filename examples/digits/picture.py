@@ -52,7 +52,7 @@ def side_by_side(columns: dict[str, list[Row]]) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--reference", type=Path, required=True, help="the digits.npz that the training wrote")
-    parser.add_argument("--out", type=Path, required=True, help="where the picture goes")
+    parser.add_argument("--out", type=Path, required=True, help="where the image goes")
     parser.add_argument("--address", default=DEFAULT_ADDRESS, help="where the gateway is")
     options = parser.parse_args()
     classes = range(NUM_CLASSES)

@@ -88,8 +88,8 @@ class Access:
             self._over_budget(route.paradigm, error.unit)
             raise
 
-    def charge(self, caller_id: str, route: Route, num_outputs: int, num_pictures: int) -> None:
-        """Charge what a request has put out: units of the route, and the pictures that were made of its tokens.
+    def charge(self, caller_id: str, route: Route, num_outputs: int, num_images: int) -> None:
+        """Charge what a request has put out: units of the route, and the images that were made of its tokens.
 
         A caller without a key, or with one that is gone, owes nothing.
         """
@@ -98,5 +98,5 @@ class Access:
             return
         if route.unit is not None and num_outputs:
             caller.budgets.charge(route.unit, num_outputs)
-        if num_pictures:
-            caller.budgets.charge(IMAGE, num_pictures)
+        if num_images:
+            caller.budgets.charge(IMAGE, num_images)

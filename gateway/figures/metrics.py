@@ -49,7 +49,7 @@ class GatewayMetrics:
         )
         self._outputs = self._counter(
             "tandem_outputs",
-            "Tokens or images forwarded to clients; a sequential image model's pictures count as images, too.",
+            "Tokens or images forwarded to clients; a sequential image model's images count as images, too.",
             ("paradigm", "model", "unit"),
         )
         self._shed = self._counter("tandem_requests_shed", "Requests refused as too many.", ("paradigm", "reason"))
@@ -141,8 +141,8 @@ class GatewayMetrics:
     def _record_outputs(self, seen: Observation, stream: Sequence[str]) -> None:
         route = seen.route
         self._outputs_of(route.paradigm, seen.model, route.unit).inc(seen.num_outputs)
-        if seen.num_pictures:
-            self._outputs_of(route.paradigm, seen.model, "image").inc(seen.num_pictures)
+        if seen.num_images:
+            self._outputs_of(route.paradigm, seen.model, "image").inc(seen.num_images)
         self._first_output.of(*stream).observe(seen.first_output_seconds, seen.trace_id)
         if route.paradigm == SEQUENTIAL:
             self._first_token.of(*stream).observe(seen.first_output_seconds, seen.trace_id)

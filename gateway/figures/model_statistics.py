@@ -83,7 +83,7 @@ def _finished(figures: ModelFigures, seen: Observation) -> None:
     figures.encode.add(_seconds(seen, "encode"))
     if seen.route.streaming:
         figures.first_response.add(seen.first_output_seconds)
-    figures.num_inferences += seen.num_outputs if seen.route.paradigm == PARALLEL else seen.num_pictures or 1
+    figures.num_inferences += seen.num_outputs if seen.route.paradigm == PARALLEL else seen.num_images or 1
     if seen.mean_batch_size >= 1.0:
         _passes(figures, seen, compute)
 

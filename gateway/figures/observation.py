@@ -35,7 +35,7 @@ class Observation:
     the time in which the client sent it, and from upstream's last byte to the client's."""
     num_outputs: int = 0
     """Units of the route of which the client saw at least the first."""
-    num_pictures: int = 0
+    num_images: int = 0
     """What a sequential image model made of its tokens."""
     first_output_seconds: float = 0.0
     seconds_per_output: float | None = None

@@ -21,7 +21,7 @@ MAX_MODELS = 100
 """Names that become labels; backends choose them, and one gone wrong must not fill Prometheus."""
 
 Charge = Callable[[str, Route, int, int], None]
-"""Takes a caller's identifier, the route, what has gone out in its units, and the pictures made of its tokens."""
+"""Takes a caller's identifier, the route, what has gone out in its units, and the images made of its tokens."""
 
 
 class SpanMaker(Protocol):
@@ -68,8 +68,8 @@ class Recorder:
         self._metrics.record(seen)
         self._statistics.record(seen)
         caller = headers.get(CALLER_METADATA, "")
-        if caller and (seen.num_outputs or seen.num_pictures):
-            self._charge(caller, route, seen.num_outputs, seen.num_pictures)
+        if caller and (seen.num_outputs or seen.num_images):
+            self._charge(caller, route, seen.num_outputs, seen.num_images)
         if trace is not None and self._tracer is not None:
             self._tracer.record(raw, seen, trace)
 

@@ -1,7 +1,7 @@
 // Images of the parallel model in one reply, or, where one reply is too small, in parts that are put together.
 
 import { call, stream } from "./api.js";
-import { bytesOf } from "./pictures.js";
+import { bytesOf } from "./images.js";
 
 const TOO_LARGE = "REPLY_TOO_LARGE";
 const CHUNK = 24_000; // bytes; a multiple of three, so that pieces of base64 can follow each other

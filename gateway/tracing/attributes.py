@@ -53,7 +53,7 @@ def _rpc(raw: HTTPAccessLogEntry, seen: Observation) -> Mapping[str, Any]:
 def _generation(seen: Observation) -> Mapping[str, Any]:
     model = None if seen.model == UNKNOWN_MODEL else seen.model
     is_sequential = seen.route.paradigm == SEQUENTIAL and seen.route.unit is not None
-    draws = seen.num_pictures or (seen.route.paradigm == PARALLEL and seen.route.unit is not None)
+    draws = seen.num_images or (seen.route.paradigm == PARALLEL and seen.route.unit is not None)
     return {
         "gen_ai.operation.name": operation_of(seen.route),
         "gen_ai.provider.name": "tandem",
@@ -89,7 +89,7 @@ def _own(raw: HTTPAccessLogEntry, seen: Observation) -> Mapping[str, Any]:
         "tandem.streaming": seen.route.streaming,
         "tandem.request_id": raw.request.request_id,
         "tandem.replica": upstream_of(raw),
-        "tandem.output_images": seen.num_outputs if draws else seen.num_pictures or None,
+        "tandem.output_images": seen.num_outputs if draws else seen.num_images or None,
         "tandem.mean_batch_size": seen.mean_batch_size or None,
         "tandem.retries": seen.num_retries or None,
         "tandem.refusal": seen.refusal,

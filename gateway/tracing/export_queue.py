@@ -56,12 +56,12 @@ class _CountedExporter(SpanExporter):
         self._has_ended = False
         self.num_settled = 0
         text = "Spans of requests: taken by the collector, not taken by it, or dropped as too many were waiting."
-        self._spans = Counter("tandem_trace_spans", text, ["fate"], registry=registry)
-        for fate in (EXPORTED, FAILED, DROPPED):
-            self._spans.labels(fate)
+        self._spans = Counter("tandem_trace_spans", text, ["outcome"], registry=registry)
+        for outcome in (EXPORTED, FAILED, DROPPED):
+            self._spans.labels(outcome)
 
-    def count(self, fate: str, num_spans: int) -> None:
-        self._spans.labels(fate).inc(num_spans)
+    def count(self, outcome: str, num_spans: int) -> None:
+        self._spans.labels(outcome).inc(num_spans)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = SpanExportResult.FAILURE

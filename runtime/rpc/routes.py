@@ -34,15 +34,15 @@ _OUTPUTS: Mapping[str, Mapping[str, Callable[[Any], int]]] = {
 }
 
 
-def _ends_a_picture(choice: Any) -> bool:
-    # A message on the way may carry a partial picture; the one with the reason carries the last.
+def _ends_an_image(choice: Any) -> bool:
+    # A message on the way may carry a partial image; the one with the reason carries the last.
     return bool(choice.finish_reason) and choice.HasField("image")
 
 
 # Replies that may carry what an image model made of its tokens: with it, sequential and parallel have one unit.
-_PICTURES: Mapping[str, Callable[[Any], int]] = {
-    "GenerateResponse": lambda reply: int(_ends_a_picture(reply)),
-    "CompleteResponse": lambda reply: sum(map(_ends_a_picture, reply.choices)),
+_IMAGES: Mapping[str, Callable[[Any], int]] = {
+    "GenerateResponse": lambda reply: int(_ends_an_image(reply)),
+    "CompleteResponse": lambda reply: sum(map(_ends_an_image, reply.choices)),
 }
 
 
@@ -59,8 +59,8 @@ class Route:
     unit: str | None
     outputs_of: Callable[[Any], int]
     """Takes a response: the output units that it carries."""
-    pictures_of: Callable[[Any], int]
-    """Takes a response: how many pictures it ends whose units are tokens."""
+    images_of: Callable[[Any], int]
+    """Takes a response: how many images it ends whose units are tokens."""
     timings_of: Callable[[Any], Timings | None]
     """Takes a response: its timings, None if it carries none."""
     usage_of: Callable[[Any], Usage | None]
@@ -73,8 +73,8 @@ class Route:
     @property
     def units(self) -> tuple[str, ...]:
         """All that its replies may carry: what the budgets of its caller are for."""
-        pictures = ("image",) if self.response_class.DESCRIPTOR.name in _PICTURES else ()
-        return (*((self.unit,) if self.unit else ()), *pictures)
+        image_unit = ("image",) if self.response_class.DESCRIPTOR.name in _IMAGES else ()
+        return (*((self.unit,) if self.unit else ()), *image_unit)
 
 
 def all_routes() -> list[Route]:
@@ -104,7 +104,7 @@ def _route(paradigm: str, method: MethodDescriptor) -> Route:
         response_class=GetMessageClass(method.output_type),
         unit=_UNITS[paradigm] if outputs_of else None,
         outputs_of=outputs_of or (lambda _: 0),
-        pictures_of=_PICTURES.get(method.output_type.name, lambda _: 0),
+        images_of=_IMAGES.get(method.output_type.name, lambda _: 0),
         timings_of=_getter(_path_to(method.output_type, "timings"), _present, None),
         usage_of=_getter(_path_to(method.output_type, "usage"), lambda usage: usage, None),
     )

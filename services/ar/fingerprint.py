@@ -24,7 +24,7 @@ def model_fingerprint(model: Model, computation: Computation) -> str:
         "processor": machine.processor,
         "instructions": machine.instructions,
     }
-    if model.spec.image_tokens is not None:  # an ONNX network makes its pictures
+    if model.spec.image_tokens is not None:  # an ONNX network makes its images
         causes["onnxruntime"] = onnx_session.version()
         if model.spec.image_tokens.order:
             causes["order"] = [str(cell) for cell in model.spec.image_tokens.order]

@@ -58,7 +58,7 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialMo
     checkpoint = open_checkpoint(model.transformer_path())
     modality = _modality(model, checkpoint, settings, metrics)
     is_image = model.spec.modality == "image"
-    # A model of pictures is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
+    # A model of images is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
     num_threads = settings.num_threads or (1 if is_image else usable_cores())
     report = _ProgressLog(model.name)
     computation = open_computation(checkpoint, modality.codec.max_context_tokens, num_threads, settings, report)

@@ -9,7 +9,7 @@ from runtime.settings import BackendSettings
 
 
 class ArSettings(BackendSettings):
-    """The sequential backend: transformers that generate one token after another, of texts or of pictures."""
+    """The sequential backend: transformers that generate one token after another, of texts or of images."""
 
     port: int = Field(50051, ge=0, le=65535)
     """gRPC port; 0 takes a free one."""
@@ -86,7 +86,7 @@ class ArSettings(BackendSettings):
     steps where a text repeats itself or its prompt. The output stays the same, with exact to the last bit."""
 
     diversity_every: int = Field(32, ge=0)
-    """Of so many pictures drawn, one is watched for diversity, where the model has a baseline; 0: none."""
+    """Of so many images drawn, one is watched for diversity, where the model has a baseline; 0: none."""
     diversity_max_per_second: float = Field(64.0, gt=0.0)
     """So many images a second are watched at most, however many are served."""
 

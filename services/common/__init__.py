@@ -1,1 +1,1 @@
-"""What both services need and `runtime` may not know: pictures, and ONNX Runtime. Imports neither of the services."""
+"""What both services need and `runtime` may not know: images, and ONNX Runtime. Imports neither of the services."""

@@ -19,7 +19,7 @@ RUN, USE, LOOK = "Run", "Use", "Look"
 app = CommandLine(
     name="tandem",
     help=(
-        "Two kinds of generative model behind one gateway and one clock: transformers that stream text and pictures a"
+        "Two kinds of generative model behind one gateway and one clock: transformers that stream text and images a"
         " token at a time, and a GAN that returns a whole batch of images in one pass."
     ),
     epilog="Start with [bold]tandem up[/bold] in one terminal and [bold]tandem generate 'Hello'[/bold] in another.",

@@ -1,6 +1,6 @@
 """Where commands print: results to standard output, everything about them to standard error.
 
-On a terminal with colours, bars and pictures; anywhere else plain text without a control character.
+On a terminal with colours, bars and images; anywhere else plain text without a control character.
 """
 
 import sys

@@ -28,7 +28,7 @@ from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 
 
 class AsyncGeneration:
-    """A text or pictures in the making: an async iterator of chunks. Leaving its `async with` block, or `cancel`, stops
+    """A text or images in the making: an async iterator of chunks. Leaving its `async with` block, or `cancel`, stops
     the server's work.
     """
 
@@ -106,7 +106,7 @@ class AsyncTandemClient:
         return AsyncGeneration(call, self.address)
 
     async def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
-        """Return the whole continuation of `prompt`, text or pictures, in one reply."""
+        """Return the whole continuation of `prompt`, text or images, in one reply."""
         request = requests.complete_request(prompt, options)
         return replies.completion(await self._unary(self._sequential.Complete, request, options.get("timeout_seconds")))
 

@@ -49,14 +49,14 @@ class ImageBatch:
         return pixels.astype(np.uint8)
 
     def to_pil(self, value_range: tuple[float, float] = (-1.0, 1.0)) -> list[Image.Image]:
-        """Return one picture an image."""
-        return [_picture(image) for image in self.to_uint8(value_range)]
+        """Return a PIL image for each."""
+        return [_pil_image(image) for image in self.to_uint8(value_range)]
 
     def to_grid(
         self, num_columns: int | None = None, padding: int = 2, value_range: tuple[float, float] = (-1.0, 1.0)
     ) -> Image.Image:
-        """Return all images in one picture, row by row, as square as can be unless `num_columns` says otherwise."""
-        return _picture(grid(self.to_uint8(value_range), num_columns, padding))
+        """Return all images in one grid, row by row, as square as can be unless `num_columns` says otherwise."""
+        return _pil_image(grid(self.to_uint8(value_range), num_columns, padding))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,5 +123,5 @@ def grid(pixels: NDArray[np.uint8], num_columns: int | None, padding: int) -> ND
     return canvas
 
 
-def _picture(pixels: NDArray[np.uint8]) -> Image.Image:
+def _pil_image(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -31,7 +31,7 @@ class SequentialModel:
     fingerprint: str = ""
     special_token_ids: tuple[int, ...] = ()
     takes_steps: bool = False
-    """Whether pictures can be generated in fewer steps than they have tokens."""
+    """Whether images can be generated in fewer steps than they have tokens."""
     default_sampling: Mapping[str, float] = field(default_factory=dict)
     """What the model's authors recommend, by the names of sampling options; holds where a request sets none of them."""
 

@@ -16,7 +16,7 @@ class SamplingOptions(TypedDict, total=False):
     `temperature`, `top_k`, `top_p`, `min_p`."""
 
     max_tokens: int | None
-    """Most tokens a choice; 1 to what is left of the context or picture; default that rest, of texts at most 256."""
+    """Most tokens a choice; 1 to what is left of the context or image; default that rest, of texts at most 256."""
     temperature: float | None
     """0 (greedy) to 10; default 1."""
     top_k: int | None
@@ -71,9 +71,9 @@ class GenerateOptions(SamplingOptions, total=False):
     top_logprobs: int | None
     """Alternatives reported for each token, 0 to 20; more than 0 turns `logprobs` on."""
     image_encoding: Encoding | None
-    """Image models: how pictures travel: "uint8" (default), "float32" (the model's own values) or "png" (files)."""
+    """Image models: how images travel: "uint8" (default), "float32" (the model's own values) or "png" (files)."""
     partial_images: bool
-    """Image models. True: every chunk has the picture as far as it is drawn, not only the last one of a choice."""
+    """Image models. True: every chunk has the image as far as it is drawn, not only the last one of a choice."""
     timeout_seconds: float | None
     """Seconds until the call fails with DeadlineExceeded; None: no limit."""
 

@@ -26,7 +26,7 @@ from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
 
 
 class Generation:
-    """A text or pictures in the making: an iterator of chunks. Leaving its `with` block, or `cancel`, stops the
+    """A text or images in the making: an iterator of chunks. Leaving its `with` block, or `cancel`, stops the
     server's work.
     """
 
@@ -89,7 +89,7 @@ class TandemClient:
         return Generation(self._sequential.Generate(request, timeout=timeout, metadata=self._metadata), self.address)
 
     def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
-        """Return the whole continuation of `prompt`, text or pictures, in one reply."""
+        """Return the whole continuation of `prompt`, text or images, in one reply."""
         request = requests.complete_request(prompt, options)
         return replies.completion(self._unary(self._sequential.Complete, request, options.get("timeout_seconds")))
 

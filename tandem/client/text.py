@@ -1,4 +1,4 @@
-"""What comes back from a sequential model, texts or pictures, as plain values."""
+"""What comes back from a sequential model, texts or images, as plain values."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class GenerateChunk:
     """What one message of a stream adds to one choice.
 
     `text` is whole characters and may lag behind `token_ids`; `finish_reason` is there in a choice's last chunk,
-    `usage` and `timings` in the stream's last one. `image` is one picture, of an image model: in a choice's last chunk,
+    `usage` and `timings` in the stream's last one. `image` is one image, of an image model: in a choice's last chunk,
     with `partial_images` in every one, black where no token has been drawn yet.
     """
 
@@ -68,7 +68,7 @@ class GenerateChunk:
 
 @dataclass(frozen=True)
 class Choice:
-    """One finished continuation; `image` is one picture, of an image model."""
+    """One finished continuation; `image` is one image, of an image model."""
 
     text: str
     token_ids: tuple[int, ...]
@@ -93,9 +93,9 @@ class Completion:
 
     @property
     def images(self) -> ImageBatch | None:
-        """The pictures of all choices, of an image model."""
-        pictures = [choice.image for choice in self.choices if choice.image is not None]
-        return joined(pictures) if pictures else None
+        """The images of all choices, of an image model."""
+        images = [choice.image for choice in self.choices if choice.image is not None]
+        return joined(images) if images else None
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ async def stream_asker(count: int, begun: set[int] | None = None, timeout_second
 
 @asynccontextmanager
 async def pictures_asker(count: int, timeout_seconds: float = 60.0) -> AsyncIterator[Ask]:
-    """Yield how to ask for pictures in sequence, streamed, all of which must come."""
+    """Yield how to ask for images in sequence, streamed, all of which must come."""
     async with several_clients(NUM_CLIENTS) as clients:
 
         async def ask(number: int) -> None:

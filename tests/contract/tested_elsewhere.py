@@ -228,10 +228,10 @@ TESTED_ELSEWHERE = {
         "tandem/measure/report/tables/load",
     ),
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/doctor/findings",),
-    "unit/tandem/measure/generator/schedule/test_orders.py": ("tandem/measure/lengths",),
+    "unit/tandem/measure/generator/schedule/test_request_sequence.py": ("tandem/measure/lengths",),
     "unit/tandem/measure/quality/test_protocol.py": (
         "tandem/measure/quality/evaluation",
-        "tandem/measure/quality/picture",
+        "tandem/measure/quality/figure",
     ),
     "unit/tandem/measure/quality/test_reference.py": ("tandem/measure/quality/fashion_mnist",),
     "unit/tandem/measure/report/charts/test_chart.py": (

@@ -1,4 +1,4 @@
-"""Steady traffic of every kind through a gateway, in a thread of its own: texts, pictures both ways, and mistakes."""
+"""Steady traffic of every kind through a gateway, in a thread of its own: texts, images both ways, and mistakes."""
 
 import asyncio
 import threading
@@ -16,9 +16,9 @@ TEXT_MODEL, IMAGE_MODEL, NUM_CHOICES = "tiny", "fashion-ar", 4
 
 @dataclass
 class Load:
-    """What was asked for and came: pictures drawn in sequence."""
+    """What was asked for and came: images drawn in sequence."""
 
-    num_pictures: int = 0
+    num_images: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
     async def run(self, address: str) -> None:
@@ -45,7 +45,7 @@ class Load:
         request = ar_pb2.GenerateRequest(model=IMAGE_MODEL, class_label=number % 10, sampling=sampling)
         async for _ in self._text.Generate(request):
             pass
-        self.num_pictures += NUM_CHOICES
+        self.num_images += NUM_CHOICES
 
     async def _batch(self, number: int) -> None:
         await self._images.Sample(gan_pb2.SampleRequest(count=1 + number % 4, seed=number))

@@ -65,21 +65,21 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def test_everything_is_measured_of_the_real_processes(pair: Pair, reference: Path, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    load = ("--pairs", "5", "--callers", "1", "--callers", "4", "--rounds", "2", "--visit", "0.2")
+    load = ("--pairs", "5", "--callers", "1", "--callers", "4", "--rounds", "2", "--trial", "0.2")
     quality = ("--quality-images", "150", "--reference", str(reference))
     places = (*pair.metrics, "--json", str(file), "--address", pair.address)
     ended = await run(*tandem("bench", "compare", *load, *quality, *places))
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)
     assert [model["name"] for model in document["models"]] == ["tiny-image", "fashion-gan"]
-    for way in document["ways"]:
-        assert set(way["codes"]) == {"OK"}
-        for point in way["curve"]:
+    for mode in document["modes"]:
+        assert set(mode["codes"]) == {"OK"}
+        for point in mode["curve"]:
             cpu = point["cpu_seconds_per_image"]
             assert cpu["gateway"]["value"] + cpu["backend"]["value"] == pytest.approx(cpu["servers"]["value"])
             assert 0 < cpu["servers"]["value"] < 10
             assert point["phases"]["parts"]["residual"]["mean_seconds"] < point["phases"]["latency_mean_seconds"]
-    streamed, unary = document["ways"][:2]
+    streamed, unary = document["modes"][:2]
     first, whole = (streamed["alone"][name]["distribution"]["seconds"]["p50"] for name in ("first_output", "latency"))
     assert first < whole
     assert unary["alone"]["first_output"] == unary["alone"]["latency"]

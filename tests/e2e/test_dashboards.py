@@ -163,7 +163,7 @@ def test_a_picture_in_sequence_is_49_tokens_and_one_image(watched: Watched):
     counted = watched.prometheus.values(f'sum by (unit) (tandem_outputs_total{{model="{IMAGE_MODEL}"}})', now)
     units = {labels["unit"]: value for labels, value in counted}
     assert units["token"] == 49 * units["image"]
-    assert 0 < units["image"] <= watched.load.num_pictures + NUM_CHOICES
+    assert 0 < units["image"] <= watched.load.num_images + NUM_CHOICES
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package promtool is not installed")

@@ -91,7 +91,7 @@ async def test_the_race_and_what_is_known_of_it(http: httpx.AsyncClient, page: W
 
 
 async def test_the_pictures_are_seen(page: Watched) -> None:
-    """Both canvases hold pictures: neither empty nor the grid that was there before."""
+    """Both canvases hold images: neither empty nor the grid that was there before."""
     await page.race()
     for canvas in ("sequential", "parallel"):
         shades = await page.page.evaluate(
@@ -124,7 +124,7 @@ async def test_a_walk_begins_and_ends_at_the_pictures_of_its_seeds(http: httpx.A
     await page.at("#walk-to").fill("77")
     async with page.page.expect_response(f"**{SAMPLE}") as answered:
         await page.at("#walk-go").click()
-    await page.says("#walk-caption", "From seed 3 to seed 77: 49 pictures in one request")
+    await page.says("#walk-caption", "From seed 3 to seed 77: 49 images in one request")
     walked = base64.b64decode((await (await answered.value).json())["images"]["data"])
     size = 28 * 28
     for seed, picture in ((3, walked[:size]), (77, walked[-size:])):

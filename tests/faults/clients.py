@@ -139,7 +139,7 @@ def _timer(seconds: float | None, call: Any) -> asyncio.TimerHandle | None:
 
 
 def picture(seed: int = 1, **sampling: Any) -> ar_pb2.GenerateRequest:
-    """Return a request for a picture in sequence, by class; `sampling` are SamplingParams."""
+    """Return a request for an image in sequence, by class; `sampling` are SamplingParams."""
     return ar_pb2.GenerateRequest(class_label=seed % 10, sampling=ar_pb2.SamplingParams(seed=seed, **sampling))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tests.faults.attacks.settling import settled
 from tests.faults.clients import GENERATE, SAMPLE
-from tests.faults.neighbour import Stay
+from tests.faults.neighbour import Observed
 from tests.faults.readings import Reading
 from tests.faults.report import Record
 from tests.faults.server import Server
@@ -22,10 +22,10 @@ def paths_of(which: str) -> tuple[str, ...]:
     return _PATHS[which]
 
 
-def record_stay(
+def record_observed(
     record: Record,
     row: str,
-    stay: Stay,
+    observed: Observed,
     max_seconds: float = MAX_SECONDS,
     known: str = "",
     known_failures: str = "",
@@ -36,19 +36,19 @@ def record_stay(
     """
     record(
         row=f"{row}: good calls failed",
-        figure=stay.num_failed,
-        unit=f"of {len(stay.beside)} calls (codes: {stay.codes})",
+        figure=observed.num_failed,
+        unit=f"of {len(observed.beside)} calls (codes: {observed.codes})",
         bar="0",
-        passed=stay.num_failed == 0,
+        passed=observed.num_failed == 0,
         known=known_failures,
         strict=False,
     )
     record(
         row=f"{row}: good calls slowed down",
-        figure=stay.slow_down,
-        unit=f"times as long at the 95th percentile (slowest {stay.slowest_seconds:.2f} s)",
+        figure=observed.slow_down,
+        unit=f"times as long at the 95th percentile (slowest {observed.slowest_seconds:.2f} s)",
         bar=f"slowest below {max_seconds:g} s",
-        passed=stay.slowest_seconds < max_seconds,
+        passed=observed.slowest_seconds < max_seconds,
         known=known,
         strict=False,
     )

@@ -28,7 +28,7 @@ QUIET_SECONDS = 0.5
 
 
 @dataclass
-class Stay:
+class Observed:
     """What the good client saw: (path, code, seconds) of each call, before the attack (quiet) and beside it."""
 
     quiet: list[tuple[str, str, float]] = field(default_factory=list)
@@ -73,17 +73,19 @@ class Neighbour:
         self._process = process
 
     @contextlib.asynccontextmanager
-    async def beside(self, address: str, paths: Sequence[str], history: History | None = None) -> AsyncIterator[Stay]:
+    async def beside(
+        self, address: str, paths: Sequence[str], history: History | None = None
+    ) -> AsyncIterator[Observed]:
         """Call for a moment in quiet, then for as long as the block runs; the calls are noted in the history."""
-        stay = Stay()
+        observed = Observed()
         self._tell("go", address, *paths)
         await asyncio.sleep(QUIET_SECONDS)
-        stay.quiet, _ = await self._stop(history)
+        observed.quiet, _ = await self._stop(history)
         self._tell("go", address, *paths)
         try:
-            yield stay
+            yield observed
         finally:
-            stay.beside, stay.details = await self._stop(history)
+            observed.beside, observed.details = await self._stop(history)
 
     async def _stop(self, history: History | None) -> tuple[list[tuple[str, str, float]], str]:
         self._tell("stop")

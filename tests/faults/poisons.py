@@ -49,7 +49,7 @@ def draw(value: float) -> gan_pb2.SampleRequest:
 
 
 def odd_picture(number: int) -> ar_pb2.CompleteRequest:
-    """Return a request for a picture with one of SAMPLING."""
+    """Return a request for an image with one of SAMPLING."""
     return ar_pb2.CompleteRequest(generate=picture(number, **SAMPLING[number % len(SAMPLING)]))
 
 

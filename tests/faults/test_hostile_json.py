@@ -5,7 +5,7 @@ import httpx
 from tests.effort import Effort
 from tests.faults.attacks.hostile_json import DOCUMENTS
 from tests.faults.clients import SAMPLE
-from tests.faults.figures import paths_of, record_stay
+from tests.faults.figures import paths_of, record_observed
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
 from tests.faults.report import Record
@@ -23,7 +23,7 @@ async def test_hostile_json_is_refused_and_holds_nobody_up(
     client beside them."""
     history, slowest, odd = await product.history(), {"none": 0.0}, list[str]()
     async with (
-        neighbour.beside(product.address, paths_of("gateway"), history) as stay,
+        neighbour.beside(product.address, paths_of("gateway"), history) as observed,
         httpx.AsyncClient(base_url=product.web_address, trust_env=False, timeout=REPLY_SECONDS) as client,
     ):
         for name, body in list(DOCUMENTS.items()) * effort.of(1, 20):
@@ -48,5 +48,5 @@ async def test_hostile_json_is_refused_and_holds_nobody_up(
         bar=f"below {SLOWEST_SECONDS:g} s",
         passed=slowest[name] < SLOWEST_SECONDS,  # a fast machine may meet the bar
     )
-    record_stay(record, "hostile JSON", stay, SLOWEST_SECONDS)
+    record_observed(record, "hostile JSON", observed, SLOWEST_SECONDS)
     await history.counters_equal()

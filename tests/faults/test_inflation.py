@@ -13,7 +13,7 @@ from tests.faults.attacks.connection import connected
 from tests.faults.attacks.grpc_stream import PACKERS, call_headers, framed
 from tests.faults.attacks.peak_memory import MIB, PeakMemory
 from tests.faults.clients import DISCRIMINATE, SAMPLE, SCORE
-from tests.faults.figures import paths_of, record_growth, record_stay
+from tests.faults.figures import paths_of, record_growth, record_observed
 from tests.faults.history import History
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
@@ -39,7 +39,7 @@ async def test_messages_that_inflate_are_refused(
     history = await product.history_at(server)
     before = (await scrape(server.metrics_url)).calls()
     codes: list[str] = []
-    async with neighbour.beside(server.address, paths_of(which), history) as stay:
+    async with neighbour.beside(server.address, paths_of(which), history) as observed:
         peak = PeakMemory(server.pid)
         for bomb in _bombs(encoding, effort.of(64, 256)):
             codes += await _send(server.address, path, encoding, bomb)
@@ -48,7 +48,7 @@ async def test_messages_that_inflate_are_refused(
     row = f"messages that inflate, {encoding}, {which}"
     record(row=row, figure=len(bad), unit=f"other ends than a refusal: {bad}", bar="0", passed=not bad)
     record_growth(record, row, growth, MAX_GROWTH_MIB)
-    record_stay(record, row, stay)
+    record_observed(record, row, observed)
     await _note_as_counted(history, server, path, before, len(codes))
     await history.counters_equal()
 

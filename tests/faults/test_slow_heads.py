@@ -10,7 +10,7 @@ from tests.effort import Effort
 from tests.faults.attacks.peak_memory import PeakMemory
 from tests.faults.attacks.slow_heads import GRPC_HEADS, HTTP_HEADS, Head, crowd
 from tests.faults.clients import SAMPLE
-from tests.faults.figures import paths_of, record_files, record_growth, record_stay
+from tests.faults.figures import paths_of, record_files, record_growth, record_observed
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
 from tests.faults.report import Record
@@ -56,13 +56,13 @@ async def test_slow_heads_at_the_http_port(
 async def _stand(target: Target, product: Product, neighbour: Neighbour, effort: Effort, record: Record) -> None:
     server, row = getattr(product, target.which), f"slow heads, {target.row}"
     history, before, peak = await product.history_at(server), server.reading(), PeakMemory(server.pid)
-    async with neighbour.beside(server.address, paths_of(target.which), history) as stay:
+    async with neighbour.beside(server.address, paths_of(target.which), history) as observed:
         held = dict(await asyncio.gather(*(_held(target, name, effort) for name in target.heads)))
         for _ in range(NUM_CONNECTIONS if WITH_A_CALL in held else 0):
             history.note_left(SAMPLE, was_heard=False)
     if effort.is_full:
         _record_held(record, row, held, _known(target))
-    record_stay(record, row, stay)
+    record_observed(record, row, observed)
     record_growth(record, row, {target.which: peak.growth_mib()})
     await record_files(record, row, server, before)
     await history.counters_equal()

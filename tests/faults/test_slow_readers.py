@@ -12,7 +12,7 @@ from tests.faults.attacks.connection import Connection, connected
 from tests.faults.attacks.grpc_stream import begin
 from tests.faults.attacks.peak_memory import PeakMemory
 from tests.faults.clients import GENERATE, SAMPLE_STREAM, images, picture
-from tests.faults.figures import paths_of, record_files, record_growth, record_stay
+from tests.faults.figures import paths_of, record_files, record_growth, record_observed
 from tests.faults.history import History
 from tests.faults.neighbour import Neighbour
 from tests.faults.product import Product
@@ -31,7 +31,7 @@ def _drawing(num_images: int) -> bytes:
 
 
 def _picture() -> bytes:
-    """Return a Generate whose reply has a picture of 3 kB with each of 49 tokens."""
+    """Return a Generate whose reply has an image of 3 kB with each of 49 tokens."""
     request = picture(1)
     request.partial_images, request.image_encoding = True, images_pb2.ENCODING_RAW_FLOAT32
     return request.SerializeToString()
@@ -56,16 +56,16 @@ async def test_readers_that_stall_cost_little(
     history, before = await product.history_at(server), server.reading()
     peaks = {each.name: PeakMemory(each.pid) for each in product.servers}
     async with (
-        neighbour.beside(server.address, paths_of(which), history) as stay,
+        neighbour.beside(server.address, paths_of(which), history) as observed,
         connected(server.address, window) as connection,
     ):
         numbers = [await begin(connection, path, REQUESTS[path]) for _ in range(NUM_STREAMS)]
-        await stay.lasting(effort.of(1.5, 10.0))
+        await observed.lasting(effort.of(1.5, 10.0))
         _note(connection, numbers, path, history)
     growth = {name: peak.growth_mib() for name, peak in peaks.items()}
     row = f"stalled readers of {path.rpartition('/')[2]}, window {window}, {which}"
     record_growth(record, row, growth)
-    record_stay(record, row, stay)
+    record_observed(record, row, observed)
     await record_files(record, row, server, before)
     await history.counters_equal()
 
@@ -97,7 +97,7 @@ async def test_readers_that_are_slow_cost_little(
     history = await product.history_at(server)
     peaks = {each.name: PeakMemory(each.pid) for each in product.servers}
     async with (
-        neighbour.beside(server.address, paths_of(which), history) as stay,
+        neighbour.beside(server.address, paths_of(which), history) as observed,
         connected(server.address, SLOW_BYTES) as connection,
     ):
         numbers = [await begin(connection, path, REQUESTS[path]) for _ in range(NUM_STREAMS)]
@@ -106,11 +106,11 @@ async def test_readers_that_are_slow_cost_little(
                 # Before anything has come there is nothing to make room for: Envoy takes that for a flood of frames.
                 if connection.stream(number).num_bytes:
                     await connection.grant(number, SLOW_BYTES)
-            await stay.lasting(0.05)
+            await observed.lasting(0.05)
         _note(connection, numbers, path, history)
     row = f"slow readers of {path.rpartition('/')[2]}, {which}"
     record_growth(record, row, {name: peak.growth_mib() for name, peak in peaks.items()})
-    record_stay(record, row, stay)
+    record_observed(record, row, observed)
     await history.counters_equal()
 
 

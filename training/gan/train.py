@@ -2,7 +2,7 @@
 
 Hinge loss, one discriminator step per generator step, an exponential moving average of the generator (the weights that
 are served), a learning rate that falls linearly over the last 40 % of the steps. The log holds both losses and mean
-scores; snapshots write the averaged generator and a picture, a row a class.
+scores; snapshots write the averaged generator and an image, a row a class.
 """
 
 import copy

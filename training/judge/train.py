@@ -1,7 +1,7 @@
 """Train the judge in resumable slices: `python -m training.judge.train --out runs/fashion-judge`.
 
 Cross-entropy with smoothed labels on images that are shifted by a pixel and mirrored. The log holds the loss and, at
-each snapshot, the accuracy on the test images; snapshots write the weights and a picture: a row a class, the ten test
+each snapshot, the accuracy on the test images; snapshots write the weights and an image: a row a class, the ten test
 images of it that the judge is most wrong about.
 """
 

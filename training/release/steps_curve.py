@@ -4,7 +4,7 @@
 
 For each number of steps: bits a token, by `Score`, of 2,000 test images balanced over the classes; and class-balanced
 8-bit samples against the test images in the features of the judge. Writes steps.json and steps.png (a row of one
-picture a class for each number of steps, the most at the top) into the model's folder and prints Markdown.
+image a class for each number of steps, the most at the top) into the model's folder and prints Markdown.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Test:
 async def curve(
     address: str, name: str, steps: Sequence[int], num_samples: int, judge: Judge
 ) -> tuple[list[dict[str, float]], list[npt.NDArray[np.uint8]]]:
-    """Return the figures for each number of steps, and one picture [28, 28] of each class."""
+    """Return the figures for each number of steps, and one image [28, 28] of each class."""
     reference = fashion_mnist()
     test = Test(judge, reference.test.images)
     real = reference.test.balanced(NUM_PER_CLASS, NUM_CLASSES)
@@ -84,7 +84,7 @@ async def curve(
     return points, rows
 
 
-def save_pictures(rows: list[npt.NDArray[np.uint8]], path: Path) -> None:
+def save_images(rows: list[npt.NDArray[np.uint8]], path: Path) -> None:
     """Write a grid: a row for each number of steps, a column a class."""
     grid = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
     size = (grid.shape[1] * 3, grid.shape[0] * 3)
@@ -123,7 +123,7 @@ def main() -> None:
         "num_scored": NUM_PER_CLASS * NUM_CLASSES,
     }
     (options.model / "steps.json").write_text(json.dumps({**found, "points": points}, indent=1) + "\n")
-    save_pictures(rows, options.model / "steps.png")
+    save_images(rows, options.model / "steps.png")
     Console(width=120).print(table_of(points))
 
 

@@ -2,7 +2,7 @@
 
 Encoder and decoder learn together to give the image back (squared error plus a quarter of absolute error) from tokens
 that are easy to predict (bits a token under a small prior). The log says how far they are, each snapshot on the test
-images: PSNR, bits, codes used; and it writes a picture, originals above reconstructions.
+images: PSNR, bits, codes used; and it writes an image, originals above reconstructions.
 """
 
 import math
@@ -97,11 +97,11 @@ def restoration_loss(restored: Tensor, image: Tensor) -> Tensor:
 
 @torch.no_grad()
 def write_snapshot(averaged: AveragedModel, folder: Path, step: int) -> dict[str, float]:
-    """Write the averaged tokenizer's weights and a picture; return how well it restores 2,000 test images."""
+    """Write the averaged tokenizer's weights and an image; return how well it restores 2,000 test images."""
     served = averaged.module.eval()
     image = to_model_range(load_tensors("test")[0][:2000]).to(loop.device())
     restored, quantised = served(image)
-    _write_picture(image, restored, folder / f"samples-{step:06d}.png")
+    _write_image(image, restored, folder / f"samples-{step:06d}.png")
     save_file({k: v.contiguous() for k, v in served.state_dict().items()}, folder / f"ema-{step:06d}.safetensors")
     mean_square = float((restored - image).square().mean()) / 4  # of a range of 1
     used = len(to_tokens(quantised).unique())
@@ -115,7 +115,7 @@ def load_tokenizer(weights: Path) -> Autoencoder:
     return tokenizer.eval().requires_grad_(False).to(loop.device())
 
 
-def _write_picture(image: Tensor, restored: Tensor, path: Path) -> None:
+def _write_image(image: Tensor, restored: Tensor, path: Path) -> None:
     rows = torch.cat([torch.cat([image[i : i + 16], restored[i : i + 16]]) for i in range(0, 64, 16)])
     grid = to_pixels(rows).view(8, 16, 28, 28).permute(0, 2, 1, 3).reshape(224, 448)
     Image.fromarray(grid.cpu().numpy()).resize((1344, 672), Image.Resampling.NEAREST).save(path)

@@ -4,7 +4,7 @@
 
 The model is the serving code's own Transformer in a Llama configuration of a million parameters. It learns to predict
 each of an image's 49 tokens from the class and the tokens before it (cross-entropy). The log holds the loss in bits per
-token, on the training and, at each snapshot, on the test images; snapshots write a picture of samples, a row a class.
+token, on the training and, at each snapshot, on the test images; snapshots write an image of samples, a row a class.
 """
 
 import math
@@ -144,7 +144,7 @@ def draw(model: Transformer, labels: Tensor, source: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def write_samples(model: Transformer, tokenizer: Autoencoder, path: Path) -> None:
-    """Write a grid: one row a class, ten pictures a row; the same ones for the same weights."""
+    """Write a grid: one row a class, ten images a row; the same ones for the same weights."""
     labels = torch.arange(NUM_CLASSES, device=loop.device()).repeat_interleave(10)
     tokens = draw(model, labels, torch.Generator(loop.device()).manual_seed(1))
     pixels = to_pixels(tokenizer.decoder(from_tokens(tokens)))

@@ -10,7 +10,7 @@
 
 struct Row {  // seconds of the monotonic clock; NaN: did not happen
     double intended, sent, first_message = NAN, ended = NAN;
-    double messages = 0, status = -1;  // -1: no answer arrived
+    double messages = 0, status = -1;  // -1: no reply arrived
 };
 
 struct Plan {

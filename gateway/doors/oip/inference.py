@@ -45,18 +45,18 @@ class Inference:
         self._upstream = upstream
         self._metrics = metrics
 
-    async def answer(self, request: ModelInferRequest, identity: Identity, deadline: Deadline) -> ModelInferResponse:
-        """Return the whole answer. Raises TandemError."""
+    async def infer(self, request: ModelInferRequest, identity: Identity, deadline: Deadline) -> ModelInferResponse:
+        """Return the whole result. Raises TandemError."""
         model = self._repository.find(request.model_name, request.model_version)
         with self._admitted(model.route(False), identity, deadline):
             deadline, work = self._work(model, request, identity, deadline, is_streamed=False)
         with _in_tensors(model):
             return await self._whole(request, work, identity, deadline, is_streamed=False)
 
-    async def answer_read(
+    async def infer_read(
         self, name: str, version: str, read: Read, identity: Identity, deadline: Deadline
     ) -> tuple[Adapter, ModelInferRequest, ModelInferResponse]:
-        """Return model, request and answer; the request is read once its caller is admitted. Raises TandemError."""
+        """Return model, request and reply; the request is read once its caller is admitted. Raises TandemError."""
         model = self._repository.find(name, version)
         with self._admitted(model.route(False), identity, deadline):
             request = await read(model)
@@ -64,10 +64,10 @@ class Inference:
         with _in_tensors(model):
             return model, request, await self._whole(request, work, identity, deadline, is_streamed=False)
 
-    async def answers(
+    async def infer_stream(
         self, request: ModelInferRequest, identity: Identity, deadline: Deadline
     ) -> AsyncGenerator[ModelInferResponse, None]:
-        """Yield the answers of a stream's request as they come. Raises TandemError."""
+        """Yield the replies to a stream's request as they come. Raises TandemError."""
         model = self._repository.find(request.model_name, request.model_version)
         with self._admitted(model.route(True), identity, deadline):
             deadline, work = self._work(model, request, identity, deadline, is_streamed=True)
@@ -78,8 +78,8 @@ class Inference:
             messages = self._upstream.stream(work.route, work.requests[0], identity, deadline)
             async with contextlib.aclosing(messages):
                 async for message in messages:
-                    if (answer := work.answer([_parsed(work, message)])) is not None:
-                        yield response(request, answer, is_streamed=True)
+                    if (result := work.result([_parsed(work, message)])) is not None:
+                        yield response(request, result, is_streamed=True)
 
     @contextlib.contextmanager
     def _admitted(self, route: Route, identity: Identity, deadline: Deadline) -> Iterator[None]:
@@ -114,10 +114,10 @@ class Inference:
             replies = [await self._upstream.unary(work.route, work.requests[0], identity, deadline)]
         else:
             replies = await self._together(work, identity, deadline)
-        answer = work.answer([_parsed(work, reply) for reply in replies])
-        if answer is None:
+        result = work.result([_parsed(work, reply) for reply in replies])
+        if result is None:
             raise Unavailable("the backend's reply has nothing in it")
-        return response(request, answer, is_streamed)
+        return response(request, result, is_streamed)
 
     async def _together(self, work: Work, identity: Identity, deadline: Deadline) -> list[bytes]:
         """Return the replies of all calls; the first that fails ends the others."""

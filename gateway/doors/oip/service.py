@@ -91,7 +91,7 @@ class InferenceService:
 
     async def model_infer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
         with self._under_way.request():
-            return await self._inference.answer(request, *_caller(context))
+            return await self._inference.infer(request, *_caller(context))
 
     async def model_statistics(self, request: pb.ModelStatisticsRequest, _: Context) -> pb.ModelStatisticsResponse:
         return self._statistics.report(request.name, request.version)

@@ -1,7 +1,7 @@
 """ModelStreamInfer: many requests in one call, each answered by itself, told apart by their ids.
 
-Requests run beside each other, and answers come as they are ready. Those of requests without an id come in the order of
-the requests, as they cannot be told apart otherwise.
+Requests run beside each other, and responses come as they are ready. Those of requests without an id come in the order
+of the requests, as they cannot be told apart otherwise.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class InferStream:
         self._unnamed: asyncio.Task[None] | None = None  # the last request without an id
 
     async def run(self) -> None:
-        """Answer until the client has sent its last request and has all answers. Raises Unavailable in a drain."""
+        """Answer until the client has sent its last request and has all responses. Raises Unavailable in a drain."""
         # A proxy gives a request so long to be whole, until the reply begins; this one is not whole before its end.
         await self._context.send_initial_metadata(())
         with self._under_way.stream():
@@ -89,28 +89,28 @@ class InferStream:
             # Nothing has waited yet since the task began, so this is the order of arrival.
             if not request.id:
                 before, self._unnamed = self._unnamed, asyncio.current_task()
-            await self._answer(request, before)
+            await self._respond(request, before)
         except TandemError as error:
             await self._write_error(request, error, before)
         except Exception:
             logger.exception("a request of a stream failed")
             await self._write_error(request, Internal(), before)
 
-    async def _answer(self, request: ModelInferRequest, before: asyncio.Task[None] | None) -> None:
-        answers = self._inference.answers(request, self._identity, self._deadline)
+    async def _respond(self, request: ModelInferRequest, before: asyncio.Task[None] | None) -> None:
+        responses = self._inference.infer_stream(request, self._identity, self._deadline)
         with self._under_way.request():
-            async with contextlib.aclosing(answers):
-                async for answer in answers:
-                    await self._write(ModelStreamInferResponse(infer_response=answer), before)
+            async with contextlib.aclosing(responses):
+                async for response in responses:
+                    await self._write(ModelStreamInferResponse(infer_response=response), before)
 
     async def _write_error(
         self, request: ModelInferRequest, error: TandemError, before: asyncio.Task[None] | None
     ) -> None:
         """Tell of the error in the stream, which goes on; the message is its request's last."""
-        answer = ModelInferResponse(model_name=request.model_name, id=request.id)
-        answer.parameters[FINAL].bool_param = True
+        response = ModelInferResponse(model_name=request.model_name, id=request.id)
+        response.parameters[FINAL].bool_param = True
         message = f"[{error.code}] {error}"
-        await self._write(ModelStreamInferResponse(error_message=message, infer_response=answer), before)
+        await self._write(ModelStreamInferResponse(error_message=message, infer_response=response), before)
 
     async def _write(self, message: ModelStreamInferResponse, before: asyncio.Task[None] | None) -> None:
         """Send a message, after all those of the request `before`."""

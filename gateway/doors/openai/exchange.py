@@ -28,7 +28,7 @@ class OpenAiExchange(Exchange):
         self.parameters = {**QueryParams(scope["query_string"]), **scope.get("path_params", {})}
         """Those of the path and of the query, which is what a GET asks with."""
 
-    async def answer(self, reply: Reply) -> None:
+    async def reply_with(self, reply: Reply) -> None:
         """Send the whole reply."""
         await self.reply_bytes(reply.encoded(), headers=self._about)
 

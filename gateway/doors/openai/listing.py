@@ -20,11 +20,11 @@ class Listing:
     async def every(self, _: Mapping[str, str], __: Calls, exchange: OpenAiExchange) -> None:
         """Answer with all models."""
         models = [self._model(each) for each in self._catalogue.models()]
-        await exchange.answer(Models(object="list", data=models))
+        await exchange.reply_with(Models(object="list", data=models))
 
     async def one(self, parameters: Mapping[str, str], _: Calls, exchange: OpenAiExchange) -> None:
         """Answer with the model in the path. Raises NotFound, Unavailable."""
-        await exchange.answer(self._model(self._catalogue.find(parameters["id"])))
+        await exchange.reply_with(self._model(self._catalogue.find(parameters["id"])))
 
     def _model(self, served: Served) -> Model:
         length = {"max_model_len": served.described.max_context_tokens} if served.makes_text else {}

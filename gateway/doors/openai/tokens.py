@@ -24,7 +24,7 @@ class Tokens:
         model = self._catalogue.text(body.model)
         names = {"text": "prompt", "chat.messages": "messages", "chat": "messages", "content": "prompt"}
         reply = await calls.unary("Tokenize", body.message(model.name), names)
-        await exchange.answer(
+        await exchange.reply_with(
             Tokenized(
                 count=len(reply.ids),
                 max_model_len=model.described.max_context_tokens,
@@ -38,7 +38,7 @@ class Tokens:
         model = self._catalogue.text(body.model)
         request = ar_pb2.DetokenizeRequest(model=model.name, ids=body.tokens)
         reply = await calls.unary("Detokenize", request, {"ids": "tokens"})
-        await exchange.answer(Detokenized(prompt=reply.text))
+        await exchange.reply_with(Detokenized(prompt=reply.text))
 
     async def describe(self, parameters: Mapping[str, str], calls: Calls, exchange: OpenAiExchange) -> None:
         """Answer with how the tokenizer of the model in the query works. Raises TandemError."""
@@ -46,7 +46,7 @@ class Tokens:
         reply = await calls.unary("DescribeTokenizer", ar_pb2.DescribeTokenizerRequest(model=model.name), {})
         special = dict(reply.special_tokens)
         named = {reply.bos_token_id if reply.HasField("bos_token_id") else None, *reply.eos_token_ids[:1]}
-        await exchange.answer(
+        await exchange.reply_with(
             TokenizerInfo(
                 model=model.name,
                 tokenizer_class="Tandem",

@@ -1,7 +1,7 @@
 // Both lanes and the timeline as they were at one instant of a race: live, at its end, or in a replay.
 
 import { byId, color, duration, plural, withArticle } from "../dom.js";
-import { drawGrid, drawOne, drawWall, imagesOf } from "../pictures.js";
+import { drawGrid, drawOne, drawWall, imagesOf } from "../images.js";
 import { Timeline } from "./timeline.js";
 
 const timeline = new Timeline(byId("race-timeline"));
@@ -26,7 +26,7 @@ const inks = () => ({ paper: color("--card"), line: color("--line"), ink: color(
 // `seconds` after the start, Infinity for the end; `still`: the watches show nothing before it.
 export function paint(run, seconds, still = false) {
   const count = run.tokens.filter((token) => token.seconds <= seconds).length;
-  if (count && count !== shown.count) showPicture(run, count);
+  if (count && count !== shown.count) showImage(run, count);
   if (run.wallSeconds <= seconds && !shown.wall) showWall(run);
   for (const paradigm of ["sequential", "parallel"]) {
     const until = Math.min(seconds, run.ended[paradigm] ?? seconds);
@@ -36,7 +36,7 @@ export function paint(run, seconds, still = false) {
   timeline.show(run, seconds);
 }
 
-function showPicture(run, count) {
+function showImage(run, count) {
   shown.count = count;
   if (run.count === 1) showTiles(run, count);
   else drawWall(byId("sequential-canvas"), latestImages(run, count));

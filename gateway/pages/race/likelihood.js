@@ -1,8 +1,8 @@
-// How likely the pictures of a race are: what the sequential model says of its own, and of the parallel one's.
+// How likely the images of a race are: what the sequential model says of its own, and of the parallel one's.
 
 import { call, explained } from "../api.js";
 import { byId, color, say } from "../dom.js";
-import { drawOne, drawWall, imagesOf, outline, shadeTiles } from "../pictures.js";
+import { drawOne, drawWall, imagesOf, outline, shadeTiles } from "../images.js";
 
 const NATS_PER_BIT = Math.log(2);
 const KNOWS = "It knows: while it draws, it gives every choice a probability.";
@@ -15,7 +15,7 @@ export function forgetLikelihoods() {
   byId("judge").hidden = true;
 }
 
-// `mayDraw`: the picture is drawn anew, with or without its shades.
+// `mayDraw`: the image is drawn anew, with or without its shades.
 export function showOwnLikelihood(run, mayDraw) {
   if (!run.total || run.tokens.length !== run.total) return;
   const bits = run.tokens.map((token) => -token.logprob / NATS_PER_BIT);

@@ -22,7 +22,7 @@ export function chosenOrder() {
   const chosen = document.querySelector("#race-classes input:checked");
   return {
     label: chosen ? Number(chosen.value) : null,
-    noun: chosen?.nextSibling.textContent ?? "picture",
+    noun: chosen?.nextSibling.textContent ?? "image",
     count: Number(byId("race-count").value),
   };
 }

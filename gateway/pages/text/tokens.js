@@ -1,6 +1,6 @@
 // Tokens on the page, each shaded by its probability; what else could have stood there shows on hover and on focus.
 
-import { bytesOf } from "../pictures.js";
+import { bytesOf } from "../images.js";
 import { byId, element, percent } from "../dom.js";
 
 export class TokenView {

@@ -1,5 +1,5 @@
 // From a seed to a latent vector, exactly as services/gan/latents.py does it, so that a walk begins and ends at the
-// pictures that the seeds themselves give (a browser test compares the two); and the way between two of them.
+// images that the seeds themselves give (a browser test compares the two); and the way between two of them.
 
 const MASK = (1n << 64n) - 1n;
 const MULTIPLIERS = [0xd2e7470ee14c6c93n, 0xca5a826395121157n];
@@ -43,7 +43,7 @@ function normalQuantile(p) {
   return Math.sign(q) * Math.abs(ratio(TAIL, Math.sqrt(-2 * Math.log(0.5 - Math.abs(q)))));
 }
 
-// The latent of the first picture of a request with this seed.
+// The latent of the first image of a request with this seed.
 export function latentOf(seed, dim) {
   const latent = [];
   // The first block has counter 1: numpy's generator counts before it draws.

@@ -3,7 +3,7 @@
 import { ApiError, explained } from "../api.js";
 import { byId, duration, element, prefersStillness, say } from "../dom.js";
 import { between, latentOf } from "./latents.js";
-import { drawOne, drawWall, imagesOf } from "../pictures.js";
+import { drawOne, drawWall, imagesOf } from "../images.js";
 import { sampled } from "../sampling.js";
 import { modelFor, onStatus } from "../status.js";
 
@@ -107,7 +107,7 @@ function show() {
   byId("walk-slider").setAttribute("aria-valuetext", `${share} %`);
   say(
     byId("walk-caption"),
-    `From seed ${from} to seed ${to}: ${NUM_STEPS} pictures in one request, ${duration(seconds)}. Move the slider.`,
+    `From seed ${from} to seed ${to}: ${NUM_STEPS} images in one request, ${duration(seconds)}. Move the slider.`,
   );
 }
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from runtime.metrics import Timings
 from runtime.rpc.rpc import Call
 from services.ar.api.choice import Choice
-from services.ar.api.pictures import Pictures
+from services.ar.api.growing_images import GrowingImages
 from services.ar.api.reply_size import max_message_tokens
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.api.timings import request_timings
@@ -29,7 +29,7 @@ class Generation:
     What is ready of a choice goes into one message, or, when a slow reader has let much gather, into several that each
     keep to the size of a message.
 
-    `pictures` is there for an image model: it adds what its tokens look like.
+    `growing_images` is there for an image model: it adds what its tokens look like.
     """
 
     def __init__(
@@ -37,15 +37,17 @@ class Generation:
         model: SequentialModel,
         stream: RequestStream,
         params: SamplingParams,
-        pictures: Pictures | None,
+        growing_images: GrowingImages | None,
         call: Call,
     ) -> None:
         self._model = model
         self._stream = stream
         self._params = params
-        self._pictures = pictures
+        self._growing_images = growing_images
         self._call = call
-        self._max_tokens = max_message_tokens(model.token_sizes, params, pictures.max_bytes if pictures else 0)
+        self._max_tokens = max_message_tokens(
+            model.token_sizes, params, growing_images.max_bytes if growing_images else 0
+        )
         self._choices = [Choice(sequence, model.codec) for sequence in stream.sequences]
         self.timings: Timings | None = None
 
@@ -58,8 +60,8 @@ class Generation:
                 for part in _parts(group, self._max_tokens)
                 if self._choices[index].finish_reason is None
             ]
-            if self._pictures is not None:
-                await self._pictures.add_to(messages, self._call)
+            if self._growing_images is not None:
+                await self._growing_images.add_to(messages, self._call)
             if messages and all(choice.finish_reason for choice in self._choices):
                 self._complete(messages[-1])
             for message in messages:

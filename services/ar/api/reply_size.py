@@ -67,17 +67,17 @@ class TokenSizes:
         return ar_pb2.TokenLogprob(token_id=self.largest_id, logprob=-1.0, token=token, alternatives=alternatives)
 
 
-def picture_bytes(shape: Sequence[int], encoding: Encoding) -> int:
-    """Return the most bytes of an ImageBatch with one picture of shape [H, W, C]."""
+def image_bytes(shape: Sequence[int], encoding: Encoding) -> int:
+    """Return the most bytes of an ImageBatch with one image of shape [H, W, C]."""
     return max_image_bytes(shape, encoding) + len(shape) * _FRAME_BYTES + 3 * _FRAME_BYTES
 
 
-def choice_bytes(params: SamplingParams, picture: int = 0) -> int:
-    """Return the most bytes of a GenerateResponse besides its tokens; `picture` is of the image in it."""
+def choice_bytes(params: SamplingParams, image: int = 0) -> int:
+    """Return the most bytes of a GenerateResponse besides its tokens; `image` is of the image in it."""
     longest_stop = max((len(stop.encode()) for stop in params.stop), default=0)
     message = ar_pb2.GenerateResponse(choice_index=params.n, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
-    # Three fields that grow with the tokens: ids, text and the stop string; the picture; the choice in its reply.
-    return message.ByteSize() + longest_stop + picture + end_bytes() + 5 * _FRAME_BYTES
+    # Three fields that grow with the tokens: ids, text and the stop string; the image; the choice in its reply.
+    return message.ByteSize() + longest_stop + image + end_bytes() + 5 * _FRAME_BYTES
 
 
 def end_bytes() -> int:
@@ -87,23 +87,23 @@ def end_bytes() -> int:
     return usage.ByteSize() + timings.ByteSize() + 2 * _FRAME_BYTES
 
 
-def max_message_tokens(sizes: TokenSizes, params: SamplingParams, picture: int = 0) -> int:
+def max_message_tokens(sizes: TokenSizes, params: SamplingParams, image: int = 0) -> int:
     """Return how many tokens a GenerateResponse can carry within a message's limit; at least one."""
-    return max(1, (MAX_MESSAGE_BYTES - choice_bytes(params, picture)) // sizes.bytes_per_token(params))
+    return max(1, (MAX_MESSAGE_BYTES - choice_bytes(params, image)) // sizes.bytes_per_token(params))
 
 
-def check_whole_reply(sizes: TokenSizes, params: SamplingParams, picture: int = 0) -> None:
+def check_whole_reply(sizes: TokenSizes, params: SamplingParams, image: int = 0) -> None:
     """Raises ReplyTooLarge if all choices together could exceed what one message may have."""
-    most = params.n * (params.max_tokens * sizes.bytes_per_token(params) + choice_bytes(params, picture))
+    most = params.n * (params.max_tokens * sizes.bytes_per_token(params) + choice_bytes(params, image))
     if most <= MAX_MESSAGE_BYTES:
         return
     wanted = f"n {params.n}, max_tokens {params.max_tokens}"
     if params.logprobs:
         wanted += f", logprobs, top_logprobs {params.top_logprobs}"
-    if picture:
-        wanted += f", a picture of {picture} bytes"
+    if image:
+        wanted += f", an image of {image} bytes"
     accepted = f"what fits one message of {MAX_MESSAGE_BYTES} bytes; Generate streams replies of any size"
-    field = "sampling.n" if picture else "sampling.max_tokens"
+    field = "sampling.n" if image else "sampling.max_tokens"
     raise ReplyTooLarge(field, f"{wanted}: up to {most} bytes", accepted)
 
 

@@ -16,7 +16,7 @@ from tandem.ar.v1 import ar_pb2
 class SequentialModel:
     """One entry of the model repository, loaded: it makes what its modality says.
 
-    `description` is what ListModels says of it. `watch` is told of the pictures of an image model.
+    `description` is what ListModels says of it. `watch` is told of the images of an image model.
     """
 
     def __init__(

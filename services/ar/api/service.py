@@ -46,15 +46,15 @@ class ArServicer:
             model.takes_steps,
             model.description.default_sampling,
         )
-        pictures = model.modality.pictures(request, prompt, params, model.watch)
+        growing_images = model.modality.growing_images(request, prompt, params, model.watch)
         if in_one_message:
-            check_whole_reply(model.token_sizes, params, pictures.max_bytes if pictures else 0)
+            check_whole_reply(model.token_sizes, params, growing_images.max_bytes if growing_images else 0)
         masks = await model.modality.masks(request, params.n, call)
         sequences = [
             _sequence(model, prompt, params, index, call, masks[index] if masks else None) for index in range(params.n)
         ]
         with model.engine.running(sequences, call.deadline) as stream:
-            generation = Generation(model, stream, params, pictures, call)
+            generation = Generation(model, stream, params, growing_images, call)
             async for message in generation.messages():
                 if generation.timings is not None and message.HasField("timings"):
                     self._metrics.backend.observe_timings(model.name, generation.timings, call.trace_id)

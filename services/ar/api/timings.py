@@ -12,9 +12,9 @@ def request_timings(streams: Sequence[RequestStream], call: Call) -> Timings:
     """Return the timings of a request whose last token is known; all instants are monotonic seconds.
 
     `streams` are its parts, one after another. Waiting for the handler to begin is queueing, as waiting for a place in
-    a step is. Prompts and images are encoded between the two, text and partial pictures decoded while the engine goes
+    a step is. Prompts and images are encoded between the two, text and partial images decoded while the engine goes
     on. So encode is what lies outside of the engine: before the request was queued, and after its last token, as the
-    decoding of a finished picture does.
+    decoding of a finished image does.
     """
     now = time.monotonic()
     sequences = [sequence for stream in streams for sequence in stream.sequences]

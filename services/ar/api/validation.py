@@ -103,22 +103,22 @@ def check_top_logprobs(top_logprobs: int, num_output_tokens: int) -> int:
     return check_int("top_logprobs", top_logprobs, 0, min(MAX_TOP_LOGPROBS, num_output_tokens))
 
 
-def picture_encoding(request: ar_pb2.GenerateRequest, spec: ImageSpec) -> Encoding:
-    """Return how an image model is to write its pictures. Raises InvalidArgument, also for options of texts."""
+def image_encoding(request: ar_pb2.GenerateRequest, spec: ImageSpec) -> Encoding:
+    """Return how an image model is to encode its images. Raises InvalidArgument, also for options of texts."""
     if request.sampling.stop:
-        raise InvalidArgument("sampling.stop", list(request.sampling.stop), "none: pictures hold no text")
+        raise InvalidArgument("sampling.stop", list(request.sampling.stop), "none: images hold no text")
     refuse_constraint(request.sampling)
     return checked_encoding("image_encoding", request.image_encoding, spec)
 
 
 def refuse_partial_images(request: ar_pb2.GenerateRequest) -> None:
-    """Raises InvalidArgument if pictures are wanted before the end of a reply that has but an end."""
+    """Raises InvalidArgument if images are wanted before the end of a reply that has but an end."""
     if request.partial_images:
         raise InvalidArgument("partial_images", value=True, accepted="false: the reply is one message")
 
 
-def refuse_picture_options(request: ar_pb2.GenerateRequest) -> None:
-    """Raises InvalidArgument if a text model is asked for pictures."""
+def refuse_image_options(request: ar_pb2.GenerateRequest) -> None:
+    """Raises InvalidArgument if a text model is asked for images."""
     if request.image_encoding:
         raise InvalidArgument("image_encoding", request.image_encoding, "none: this model makes text")
     if request.partial_images:

@@ -1,4 +1,4 @@
-"""Between images and tokens: class prompts in, pictures out, given images to tokens.
+"""Between images and tokens: class prompts in, images out, given images to tokens.
 
 Knows the grid of tokens and the batchers of the two ONNX models; no transformer, no protobuf.
 """
@@ -27,10 +27,10 @@ class NoText:
 
 
 class ImageCodec:
-    """A picture is a class token and behind it up to `num_tokens` codes, a cell each, in the model's order."""
+    """An image is a class token and behind it up to `num_tokens` codes, a cell each, in the model's order."""
 
     eos_token_ids: frozenset[int] = frozenset()
-    """A picture ends when it is full."""
+    """An image ends when it is full."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class ImageCodec:
 
     @property
     def max_context_tokens(self) -> int:
-        """The class and a whole picture."""
+        """The class and a whole image."""
         return 1 + self.num_tokens
 
     @property
@@ -90,19 +90,19 @@ class ImageCodec:
     def token_bytes(self, token_id: int) -> bytes:
         return b""
 
-    async def draw(self, pictures: Sequence[Sequence[int]], deadline: Deadline, caller: str = "") -> Images:
-        """Return the images [N, H, W, C] of pictures, each of 0 to num_tokens codes; `caller` is whose they are.
+    async def draw(self, token_lists: Sequence[Sequence[int]], deadline: Deadline, caller: str = "") -> Images:
+        """Return the images [N, H, W, C] of lists of tokens, each of 0 to num_tokens codes; `caller` is whose they are.
 
         Cells without a code yet have the lowest value.
         """
-        tokens = np.zeros((len(pictures), self.num_tokens), np.int64)
-        for row, codes in zip(tokens, pictures, strict=True):
+        tokens = np.zeros((len(token_lists), self.num_tokens), np.int64)
+        for row, codes in zip(tokens, token_lists, strict=True):
             row[self._cells[: len(codes)]] = codes
         # What was sampled is not refused any more.
         await self._decoder.wait_for_room(len(tokens), caller)
         batched = await self._decoder.submit(tokens, len(tokens), deadline, caller, is_begun=True)
         images = np.concatenate(batched.results)
-        for image, codes in zip(images, pictures, strict=True):
+        for image, codes in zip(images, token_lists, strict=True):
             if len(codes) < self.num_tokens:
                 image[self._blank_pixels(len(codes))] = self.image.value_range[0]
         return images

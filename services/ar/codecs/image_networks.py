@@ -53,18 +53,18 @@ def _limits(settings: ArSettings) -> BatchLimits:
 
 
 def _check_fit(name: str, image: ImageSpec, tokens: ImageTokensSpec, config: ModelConfig, settings: ArSettings) -> None:
-    """Raises ModelError if the transformer, or what the settings leave of it, is too small for a picture."""
+    """Raises ModelError if the transformer, or what the settings leave of it, is too small for an image."""
     vocab_size = tokens.vocab_size(len(image.class_names))
     if config.vocab_size < vocab_size:
         raise ModelError(f"{name}: codes and classes need a vocab_size of {vocab_size}, it is {config.vocab_size}")
-    # The last token of a picture is never fed back; its MASK row is.
+    # The last token of an image is never fed back; its MASK row is.
     if config.max_context_tokens < tokens.num_tokens + (tokens.mask_token is not None):
-        raise ModelError(f"{name}: {tokens.num_tokens} tokens a picture, but a context of {config.max_context_tokens}")
+        raise ModelError(f"{name}: {tokens.num_tokens} tokens an image, but a context of {config.max_context_tokens}")
     if tokens.mask_token is not None and settings.max_batch_tokens < 1 + tokens.num_tokens:
-        wanted = f"{1 + tokens.num_tokens}, a picture generated in one step"
+        wanted = f"{1 + tokens.num_tokens}, an image generated in one step"
         raise ModelError(f"{name}: max_batch_tokens is {settings.max_batch_tokens}, less than {wanted}")
     if settings.max_context_tokens < 1 + tokens.num_tokens:
-        wanted = f"{1 + tokens.num_tokens}, a class and a picture"
+        wanted = f"{1 + tokens.num_tokens}, a class and an image"
         raise ModelError(f"{name}: max_context_tokens is {settings.max_context_tokens}, less than {wanted}")
 
 

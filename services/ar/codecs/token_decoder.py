@@ -1,4 +1,4 @@
-"""The token decoder: whole grids of tokens to images, by an ONNX model. Knows nothing of requests or half pictures."""
+"""The token decoder: whole grids of tokens to images, by an ONNX model. Knows nothing of requests or half images."""
 
 from collections.abc import Sequence
 

@@ -42,7 +42,7 @@ class TokenEncoder:
         return tokens
 
     def encode_batch(self, batch: Sequence[Slice[Images, Tokens]]) -> list[Tokens | ModelFault]:
-        """Return the tokens of each slice, found in one pass; ModelFault where one is no code of a picture.
+        """Return the tokens of each slice, found in one pass; ModelFault where one is no code of an image.
 
         A network that meets NaN or infinity on its way gives integers far outside.
         """

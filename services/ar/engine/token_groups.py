@@ -1,4 +1,4 @@
-"""Several tokens a step: which tokens of a picture are generated together, when `steps` steps generate them all.
+"""Several tokens a step: which tokens of an image are generated together, when `steps` steps generate them all.
 
 The rows of a step are the tokens of the last group, whose keys and values are kept, and a MASK row for each token of
 the next group, at its place. A MASK row's logits give the token of its place; the next step overwrites its keys and

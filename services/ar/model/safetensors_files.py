@@ -1,8 +1,9 @@
 """The safetensors files of a Hugging Face directory: which they are, the shapes of their tensors, and the tensors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -42,8 +43,11 @@ def _names(index: Path) -> list[str]:
     return names
 
 
-def read_shapes(files: list[Path]) -> dict[str, Shape]:
-    """Return the shape of each tensor by its name; reads headers alone. Raises ModelError."""
+def read_shapes(files: list[Path], others: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> dict[str, Shape]:
+    """Return the shape of each tensor by its name; reads headers alone. Raises ModelError.
+
+    Tensors are floats, but for those whose name ends with a key of `others`, which have one of its types.
+    """
     shapes: dict[str, Shape] = {}
     for path in files:
         _check_header_size(path)
@@ -52,8 +56,9 @@ def read_shapes(files: list[Path]) -> dict[str, Shape]:
                 view = file.get_slice(name)
                 if name in shapes:
                     raise ModelError(f"{path}: tensor {shortened(name)} is in another file, too")
-                if view.get_dtype() not in _TYPES:
-                    raise ModelError(f"{path}: {shortened(name)} is of type {view.get_dtype()}; accepted: {_TYPES}")
+                types = others.get(name.rpartition(".")[2], _TYPES)
+                if view.get_dtype() not in types:
+                    raise ModelError(f"{path}: {shortened(name)} is of type {view.get_dtype()}; accepted: {types}")
                 shapes[name] = tuple(view.get_shape())
     return shapes
 

@@ -1,4 +1,4 @@
-"""What a released image model's own pictures look like, class by class: the yardstick of the diversity watch.
+"""What a released image model's own images look like, class by class: the yardstick of the diversity watch.
 
 Written by `python -m training.release.diversity_baseline` as diversity.json into the model's folder. Knows nothing of
 how features are made or of what is done with the figures.
@@ -21,25 +21,25 @@ class _Table(BaseModel):
 
 
 class ClassBaseline(_Table):
-    """What the features of one class's pictures have."""
+    """What the features of one class's images have."""
 
     name: str
     """The class; "all" for a model without classes."""
     variance: float = Field(gt=0)
     """Total variance: the sum over the features."""
     distance: float = Field(gt=0)
-    """The distance that one in fifty pairs of pictures falls short of."""
+    """The distance that one in fifty pairs of images falls short of."""
 
 
 class DiversityBaseline(_Table):
     """A diversity.json."""
 
     features: Kind
-    """What was measured: what the model's discriminator says of a picture, or its pixels, see `pixel_features`."""
+    """What was measured: what the model's discriminator says of an image, or its pixels, see `pixel_features`."""
     measured_for: dict[str, str]
     """SHA-256 by file name of the weights that the figures belong to."""
     num_images: int
-    """Pictures of each class that were measured."""
+    """Images of each class that were measured."""
     seed: int
     """Seed that they were drawn from."""
     alarm_variance_ratio: float = Field(gt=0, lt=1)

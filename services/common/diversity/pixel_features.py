@@ -1,4 +1,4 @@
-"""Pictures as vectors without a network: their pixels, averaged over squares where the pictures are large."""
+"""Images as vectors without a network: their pixels, averaged over squares where the images are large."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ MAX_SIDE = 32
 
 
 def pixel_features(images: Images, value_range: tuple[float, float]) -> npt.NDArray[np.float32]:
-    """Return vectors [N, F] of values 0 to 1; no side of the picture behind a vector is longer than MAX_SIDE."""
+    """Return vectors [N, F] of values 0 to 1; no side of the image behind a vector is longer than MAX_SIDE."""
     low, high = value_range
     count, height, width, channels = images.shape
     size = -(-max(height, width) // MAX_SIDE)

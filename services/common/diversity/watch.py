@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 BLOCK = 16
 MAX_WAITING_BLOCKS = 4
 
-Fate = Literal["watched", "dropped"]
+Outcome = Literal["watched", "dropped"]
 Look = Callable[[Images, npt.NDArray[np.int64]], Features]
 
 WORDS: dict[Kind, str] = {
@@ -47,7 +47,7 @@ class DiversityObserver(Protocol):
         self, model: str, scope: str, variance_ratio: float, nearest_ratio: float, alarms: Collection[str]
     ) -> None: ...
 
-    def count_images(self, model: str, fate: Fate, num_images: int) -> None: ...
+    def count_images(self, model: str, outcome: Outcome, num_images: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

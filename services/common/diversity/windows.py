@@ -1,7 +1,7 @@
-"""Whether pictures still differ as they should: windows of feature vectors against the released model's baseline.
+"""Whether images still differ as they should: windows of feature vectors against the released model's baseline.
 
-Two failures, two figures. Of a window that varies little the pictures have grown alike (variance); of a window that has
-a pair of one class almost the same, a few pictures are drawn over and over (duplicates). A ratio of 1 is as released.
+Two failures, two figures. Of a window that varies little the images have grown alike (variance); of a window that has
+a pair of one class almost the same, a few images are drawn over and over (duplicates). A ratio of 1 is as released.
 Chance gives a poor window now and then, so the alarm takes two in a row. Knows nothing of models, threads or metrics.
 """
 
@@ -34,9 +34,9 @@ class Reading:
 
 
 class Scope:
-    """Gathers the pictures of one class, or of all classes, into windows.
+    """Gathers the images of one class, or of all classes, into windows.
 
-    Pictures are compared within their class only. A window is full with WINDOW pictures beyond the first of each class:
+    Images are compared within their class only. A window is full with WINDOW images beyond the first of each class:
     so many that variance and pairs can be told from however many classes.
     """
 
@@ -48,23 +48,23 @@ class Scope:
         }
         self._variances = np.array([each.variance for each in baseline.classes])
         self._distances = np.array([each.distance for each in baseline.classes])
-        self._pictures: dict[Hashable, tuple[int, Features]] = {}
+        self._images: dict[Hashable, tuple[int, Features]] = {}
         self._num_poor: dict[Kind, int] = dict.fromkeys(self._limits, 0)
 
     def add(self, key: Hashable, label: int, features: Features) -> Reading | None:
-        """Take a picture in, unless its key is in the window already; return a reading if that made a window full."""
-        self._pictures.setdefault((label, key), (label, features))
-        num_classes = len({label for label, _ in self._pictures.values()})
-        if len(self._pictures) - num_classes < WINDOW:
+        """Take an image in, unless its key is in the window already; return a reading if that made a window full."""
+        self._images.setdefault((label, key), (label, features))
+        num_classes = len({label for label, _ in self._images.values()})
+        if len(self._images) - num_classes < WINDOW:
             return None
-        labels, vectors = zip(*self._pictures.values(), strict=True)
-        self._pictures.clear()
+        labels, vectors = zip(*self._images.values(), strict=True)
+        self._images.clear()
         return self._reading(np.array(labels), np.stack(vectors).astype(np.float64))
 
     def _reading(self, labels: npt.NDArray[np.int64], vectors: npt.NDArray[np.float64]) -> Reading:
         squares = squared_distances(vectors)
         same = labels[:, None] == labels
-        # Within a class of n pictures the squared deviations from the mean add up to all squared distances / 2n.
+        # Within a class of n images the squared deviations from the mean add up to all squared distances / 2n.
         deviations = (squares * same).sum(axis=1) / (2 * same.sum(axis=1))
         variance_ratio = (deviations / self._variances[labels]).sum() / (len(labels) - len(np.unique(labels)))
         np.fill_diagonal(same, val=False)
@@ -88,7 +88,7 @@ class DiversityWindows:
         self._of_all = [] if names == [ALL] else [Scope(ALL, baseline)]
 
     def add(self, key: Hashable, label: int, features: Features) -> list[Reading]:
-        """Take in a picture of class `label`, 0 for a model without; `key` says which: the same key, the same picture.
+        """Take in an image of class `label`, 0 for a model without; `key` says which: the same key, the same image.
 
         A vector that is not finite counts as one of zeros.
         """

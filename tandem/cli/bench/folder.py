@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from tandem.cli.bench.measuring import keep_document
 from tandem.cli.terminal import Terminal
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.report.sources import Sources
 
 RUNS = "runs"
@@ -30,9 +30,9 @@ class ResultFolder:
             path.unlink()
         self.path.mkdir(parents=True, exist_ok=True)
 
-    def keep_run(self, name: str, outcome: Outcome) -> None:
+    def keep_run(self, name: str, run_result: RunResult) -> None:
         file = f"{RUNS}/{name}.json"
-        if self.keep(file, outcome.document):
+        if self.keep(file, run_result.document):
             self.runs.append(file)
 
     def keep(self, name: str, document: BaseModel) -> bool:

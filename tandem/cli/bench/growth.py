@@ -67,7 +67,7 @@ class GrowthOptions:
     draft_new_tokens: Annotated[
         int, typer.Option("--draft-tokens", help="New tokens of each of them.", rich_help_panel=_DRAFTS)
     ] = 96
-    num_rounds: Annotated[int, typer.Option("--rounds", help="How often each point is visited.")] = 5
+    num_rounds: Annotated[int, typer.Option("--rounds", help="How often each point is measured.")] = 5
     seed: Annotated[int, typer.Option(help="Of prompts and order.")] = 0
 
 

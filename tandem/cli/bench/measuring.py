@@ -11,14 +11,14 @@ from pydantic import BaseModel
 from tandem.cli.bench.progress import shown_progress
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import Generator
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.results.files import write_document
 from tandem.measure.scenario import Scenario
 
 
 async def measured(
     source: Generator, scenario: Scenario, terminal: Terminal, requests: Sequence[Sequence[bytes]] = ()
-) -> tuple[Outcome, bool]:
+) -> tuple[RunResult, bool]:
     """Carry a scenario out, progress on display; return what it came to, and whether Ctrl-C broke it off.
 
     `requests`: as `Generator.run` takes them.

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.bench.door import DoorOptions
-from tandem.cli.bench.options import parsed_works
-from tandem.measure.scenario import Work
-from tandem.measure.work_text import METHOD_KEYS, parse_method
+from tandem.cli.bench.api import ApiOptions
+from tandem.cli.bench.options import parsed_workloads
+from tandem.measure.scenario import Workload
+from tandem.measure.workload_text import METHOD_KEYS, parse_method
 
 _PANEL = "Any gRPC method"
 
@@ -26,7 +26,7 @@ class MethodOptions:
             rich_help_panel=_PANEL,
             help="Call this instead, unary or server-streaming, of any server; needs --data. KEY: "
             + ", ".join(METHOD_KEYS)
-            + ", as for --work.",
+            + ", as for --workload.",
         ),
     ] = None
     data: Annotated[
@@ -42,25 +42,25 @@ class MethodOptions:
         ),
     ] = None
 
-    async def works(
-        self, address: str, texts: list[str] | None, door: DoorOptions
-    ) -> tuple[tuple[Work, ...], tuple[tuple[bytes, ...], ...]]:
-        """Return the works, and the serialised requests of those that are not drawn. Raises ValueError, OSError."""
+    async def workloads(
+        self, address: str, texts: list[str] | None, api: ApiOptions
+    ) -> tuple[tuple[Workload, ...], tuple[tuple[bytes, ...], ...]]:
+        """Return the workloads, and the serialised requests of those that are not drawn. Raises ValueError, OSError."""
         if self.method is None:
             if self.data is not None or self.proto is not None:
                 raise typer.BadParameter("--data and --proto belong to --method, which is not given")
-            return parsed_works(texts, door.door, door.model), ()
+            return parsed_workloads(texts, api.api, api.model), ()
         if texts:
-            raise typer.BadParameter("give one of --work and --method")
-        if door != DoorOptions():
-            raise typer.BadParameter("give one of --method and --door, --model")
+            raise typer.BadParameter("give one of --workload and --method")
+        if api != ApiOptions():
+            raise typer.BadParameter("give one of --method and --api, --model")
         if self.data is None:
             raise typer.BadParameter("--method needs --data: a file with a request in JSON, or a list of them")
-        return await self._work(address, self.method, self.data)
+        return await self._workload(address, self.method, self.data)
 
-    async def _work(
+    async def _workload(
         self, address: str, text: str, data: Path
-    ) -> tuple[tuple[Work, ...], tuple[tuple[bytes, ...], ...]]:
+    ) -> tuple[tuple[Workload, ...], tuple[tuple[bytes, ...], ...]]:
         from tandem.measure.generator.requests.methods import described, read_messages, reflected
 
         name = text.partition(",")[0]

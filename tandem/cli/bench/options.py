@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from tandem.measure.workload_text import parse_workload
 
 from tandem.cli.options import JUDGE_DIR
 from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.setting_errors import explained
+from tandem.measure.workload_text import parse_workload
 
 LOAD, LIMITS = "Load", "Generator"
 _WHAT, _AGAINST, _METERS = "What to compare", "Quality", "CPU time"

@@ -1,4 +1,4 @@
-"""`tandem bench report`: results as one HTML file and pictures."""
+"""`tandem bench report`: results as one HTML file and images."""
 
 from pathlib import Path
 from typing import Annotated

@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.bench.door import DoorOptions
+from tandem.cli.bench.api import ApiOptions
 from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.measuring import keep_document, measured
 from tandem.cli.bench.method import MethodOptions
-from tandem.cli.bench.options import LOAD, RESULTS_DIR, RunOptions, WorkTexts, closed_loop, open_loop, timestamp
+from tandem.cli.bench.options import LOAD, RESULTS_DIR, RunOptions, WorkloadTexts, closed_loop, open_loop, timestamp
 from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import generator
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.slices import control_of, slice_of
 from tandem.measure.results.files import check_writable, write_requests
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
@@ -28,8 +28,8 @@ DEFAULT_RATE = 10.0
 @grouped
 def run(
     *,
-    work: WorkTexts = None,
-    door: DoorOptions,
+    workload: WorkloadTexts = None,
+    api: ApiOptions,
     method: MethodOptions,
     rate: Annotated[
         float | None,
@@ -67,17 +67,17 @@ def run(
     """
     terminal = Terminal()
     with friendly_errors(terminal, address):
-        works, messages = asyncio.run(method.works(address, work, door))
-        scenario = options.scenario(works, _load(rate, concurrency, ramp_to, options.arrivals))
+        workloads, messages = asyncio.run(method.workloads(address, workload, api))
+        scenario = options.scenario(workloads, _load(rate, concurrency, ramp_to, options.arrivals))
         path = json_file or RESULTS_DIR / f"{timestamp()}.json"
         for file in (path, jsonl_file):
             if file is not None:
                 check_writable(file)
-        outcome, is_interrupted = asyncio.run(_measured(address, scenario, messages, control, terminal))
-        is_kept = _report(outcome, path, jsonl_file, terminal)
+        run_result, is_interrupted = asyncio.run(_measured(address, scenario, messages, control, terminal))
+        is_kept = _report(run_result, path, jsonl_file, terminal)
     if is_interrupted:
         raise typer.Exit(INTERRUPTED)
-    if not (is_kept and outcome.is_good):
+    if not (is_kept and run_result.is_good):
         raise typer.Exit(FAILED)
 
 
@@ -91,29 +91,29 @@ def _load(rate: float | None, concurrency: int | None, ramp_to: float | None, ar
 
 async def _measured(
     address: str, scenario: Scenario, messages: tuple[tuple[bytes, ...], ...], has_control: bool, terminal: Terminal
-) -> tuple[Outcome, bool]:
+) -> tuple[RunResult, bool]:
     if has_control:
         slice_of(scenario)  # before the run, not after it
     async with generator(address) as source:
-        outcome, is_interrupted = await measured(source, scenario, terminal, messages)
+        run_result, is_interrupted = await measured(source, scenario, terminal, messages)
         if not has_control or is_interrupted:
-            return outcome, is_interrupted
+            return run_result, is_interrupted
         terminal.note("control: the same load twice more, in slices")
-        found = await control_of(source, outcome.document.scenario, messages)
-        document = outcome.document.model_copy(update={"control": found})
-        return replace(outcome, document=document), source.stop.is_set()
+        found = await control_of(source, run_result.document.scenario, messages)
+        document = run_result.document.model_copy(update={"control": found})
+        return replace(run_result, document=document), source.stop.is_set()
 
 
-def _report(outcome: Outcome, path: Path, jsonl_file: Path | None, terminal: Terminal) -> bool:
+def _report(run_result: RunResult, path: Path, jsonl_file: Path | None, terminal: Terminal) -> bool:
     """Show and keep everything; return whether all files could be written."""
-    document = outcome.document
+    document = run_result.document
     show_run(document, terminal)
     is_kept = keep_document(document, path, terminal)
     if is_kept:
         terminal.note(f"document: {path}")
     if jsonl_file is not None:
         try:
-            write_requests(jsonl_file, document.scenario, outcome.record)
+            write_requests(jsonl_file, document.scenario, run_result.record)
         except OSError as error:
             terminal.fail(f"cannot write {jsonl_file}: {error.strerror or error}")
             is_kept = False

@@ -28,7 +28,7 @@ class Stage:
             self._terminal.note(text)
 
     def progressed(self, counts: Counts) -> None:
-        self._progress.update(self._task, counts=f"{counts.counts.get('ok', 0):,} answers")
+        self._progress.update(self._task, counts=f"{counts.counts.get('ok', 0):,} replies")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`tandem bench sweep`: the same work at one load after another; a document each, and one table."""
+"""`tandem bench sweep`: the same workload at one load after another; a document each, and one table."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from tandem.cli.bench.options import (
     LOAD,
     RESULTS_DIR,
     RunOptions,
-    WorkTexts,
+    WorkloadTexts,
     closed_loop,
     open_loop,
-    parsed_works,
+    parsed_workloads,
     timestamp,
 )
 from tandem.cli.bench.showing import show, tell_run_problems
@@ -43,7 +43,7 @@ class Point:
 @grouped
 def sweep(
     *,
-    work: WorkTexts = None,
+    workload: WorkloadTexts = None,
     rates: Annotated[
         str | None,
         typer.Option(metavar="R,R,...", help="Open loops: requests/s of each run.", rich_help_panel=LOAD),
@@ -71,7 +71,11 @@ def sweep(
         loads = _loads(rates, concurrencies, options.arrivals)
         folder = out_dir or RESULTS_DIR / f"sweep-{timestamp()}"
         points = [
-            Point(options.scenario(parsed_works(work), load, number), folder / f"{name}-round-{number + 1}.json", name)
+            Point(
+                options.scenario(parsed_workloads(workload), load, number),
+                folder / f"{name}-round-{number + 1}.json",
+                name,
+            )
             for number in range(rounds)
             for name, load in (loads if number % 2 == 0 else loads[::-1])
         ]
@@ -112,12 +116,12 @@ async def _sweep(source: Generator, points: Sequence[Point], terminal: Terminal)
     code = 0
     for place, point in enumerate(points):
         terminal.note(f"{place + 1} of {len(points)}: {point.file.stem}")
-        outcome, is_interrupted = await measured(source, point.scenario, terminal)
-        document = outcome.document
+        run_result, is_interrupted = await measured(source, point.scenario, terminal)
+        document = run_result.document
         runs.append((point.name, document))
         is_kept = keep_document(document, point.file, terminal)
         tell_run_problems(document, terminal)
-        if not (is_kept and outcome.is_good):
+        if not (is_kept and run_result.is_good):
             code = FAILED
         if document.is_partial:
             code = INTERRUPTED if is_interrupted else FAILED

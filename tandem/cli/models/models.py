@@ -10,13 +10,14 @@ from rich.padding import Padding
 from rich.text import Text
 
 from runtime.errors import NotFound
-from runtime.models import Model, ModelRepository
+from runtime.models import NAME_PATTERN, Model, ModelError, ModelRepository
 from tandem.cli.command_line import CommandLine
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.models.add import add
 from tandem.cli.models.evaluation.evaluate import evaluate
 from tandem.cli.models.quantise import quantise
 from tandem.cli.models.seeds.check import SeedCheck, check_seeds
+from tandem.cli.models.serving import try_serving
 from tandem.cli.models.weight_readers import inspect
 from tandem.cli.models.weights import fetch, weight_paths, weights_state
 from tandem.cli.options import ADDRESS, MODELS_DIR, ModelsDir
@@ -38,14 +39,29 @@ Name = Annotated[str, typer.Argument(help="Name of the model's folder.")]
 
 @app.command("list")
 def list_models(models_dir: ModelsDir = MODELS_DIR) -> None:
-    """List the models and whether their weights are here."""
+    """List the models and whether their weights are here. Ends with 1 if a folder is none of a model."""
     terminal = Terminal()
     with friendly_errors(terminal):
-        for model in _repository(models_dir):
-            spec = model.spec
-            kind = f"{spec.modality} {spec.kind}"
-            terminal.out.print(f"{model.name}: {kind}, weights {weights_state(model)}, {spec.licence}", markup=False)
-            terminal.out.print(Padding(Text(spec.description), (0, 0, 0, 4)))
+        repository = _repository(models_dir)
+        are_good = [_listed(repository, name, terminal) for name in repository.names()]
+        if not all(are_good):
+            raise typer.Exit(FAILED)
+
+
+def _listed(repository: ModelRepository, name: str, terminal: Terminal) -> bool:
+    """Print what there is to say of a folder; return whether it is a model's."""
+    try:
+        if not NAME_PATTERN.fullmatch(name):
+            raise ModelError("no name for a model; accepted: 1 to 64 of a-z, 0-9 and ._-, a letter or digit first")
+        model = repository.get(name)
+    except ModelError as error:
+        terminal.out.print(f"{name}: {error}", markup=False)
+        return False
+    spec = model.spec
+    kind = f"{spec.modality} {spec.kind}"
+    terminal.out.print(f"{name}: {kind}, weights {weights_state(model)}, {spec.licence}", markup=False)
+    terminal.out.print(Padding(Text(spec.description), (0, 0, 0, 4)))
+    return True
 
 
 @app.command()
@@ -81,7 +97,10 @@ def check(
     ] = 900,
     models_dir: ModelsDir = MODELS_DIR,
 ) -> None:
-    """Check a model: the digests of its files, and that the readers of their formats open them."""
+    """Check a model: the digests of its files, what they hold, and that its backend can load it and warm it up.
+
+    The last line says that it can be served, or why it can't.
+    """
     terminal = Terminal()
     with friendly_errors(terminal):
         if address and not seeds:
@@ -101,6 +120,12 @@ def _check_files(model: Model, terminal: Terminal) -> None:
         with _working(terminal, f"opening {path.name}"):
             found = inspect(path)
         typer.echo(f"{path.name}: {found}")
+    if model.spec.kind == "judge":
+        typer.echo(f"{model.name}: measures images, and is not served")
+        return
+    with _working(terminal, "loading it as its backend does"):
+        try_serving(model)
+    typer.echo(f"{model.name}: can be served")
 
 
 def _repository(folder: Path) -> ModelRepository:

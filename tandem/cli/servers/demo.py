@@ -35,12 +35,12 @@ METRIC_NAMES = ("gen_ai_server_request_duration_seconds_count", "gen_ai_server_t
 
 
 def demo(
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the pictures and the figures go.")] = Path("out"),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the images and the figures go.")] = Path("out"),
     models_dir: ModelsDir = MODELS_DIR,
     report: Annotated[bool, typer.Option(help="End with a measurement of 3 minutes, and its report.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs.")] = False,
 ) -> None:
-    """Start everything, stream a text, draw pictures both ways, race the two, measure and report, stop."""
+    """Start everything, stream a text, draw images both ways, race the two, measure and report, stop."""
     terminal = Terminal()
     with friendly_errors(terminal):
         envoy_version()  # all that is shown goes through the gateway
@@ -90,10 +90,10 @@ class Tour:
         self._terminal.out.print(f"\n{formats.seconds(total)} in all: {stages}", markup=False, soft_wrap=True)
 
     def _stages(self) -> dict[str, list[str]]:
-        picture, grid = (str(self._out / name) for name in ("picture.png", "sample.png"))
+        image, grid = (str(self._out / name) for name in ("image.png", "sample.png"))
         return {
             "text": ["generate", "Explain in two sentences why the sky is blue.", "--max-tokens", "64", "--seed", "1"],
-            "picture": ["generate", "--label", "sneaker", "--n", "4", "--partial", "--seed", "1", "--out", picture],
+            "image": ["generate", "--label", "sneaker", "--n", "4", "--partial", "--seed", "1", "--out", image],
             "images": ["sample", "--count", "16", "--seed", "1", "--out", grid],
             RACE_STAGE: ["race", "--json", str(self._race)],
             **({REPORT_STAGE: self._tradeoff()} if self._has_report else {}),

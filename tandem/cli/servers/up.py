@@ -101,7 +101,7 @@ def _address_for(words: str, plan: Plan) -> str:
 
 
 def suggestions(plan: Plan) -> list[str]:
-    """Return a command for each sort of model that is served: a text, a picture in sequence, one in parallel."""
+    """Return a command for each sort of model that is served: a text, an image in sequence, one in parallel."""
     repository = ModelRepository(plan.models_dir)
     sequential = [repository.get(name) for name in plan.sequential_models]
     commands: dict[str, str] = {}

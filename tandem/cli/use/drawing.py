@@ -1,4 +1,4 @@
-"""`tandem generate --label`: pictures from a sequential image model, one token after another."""
+"""`tandem generate --label`: images from a sequential image model, one token after another."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +7,11 @@ import typer
 
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.class_names import class_number, sequential_image_model
-from tandem.cli.use.growing_picture import GrowingPicture
+from tandem.cli.use.growing_image import GrowingImage
 from tandem.cli.use.image_file import save_image
-from tandem.cli.use.pictures import show_picture
 from tandem.cli.use.stopwatch import Stopwatch
 from tandem.cli.use.summary import generation_summary
+from tandem.cli.use.terminal_images import show_image
 from tandem.cli.use.token_view import token_line
 from tandem.client import ClassLabel, GenerateChunk, GenerateOptions, TandemClient
 
@@ -27,27 +27,27 @@ class Drawing:
 
 
 def draw(terminal: Terminal, address: str, drawing: Drawing, options: GenerateOptions) -> None:
-    """Write a PNG grid of the pictures that the options ask for, and show it."""
+    """Write a PNG grid of the images that the options ask for, and show it."""
     with TandemClient(address) as client:
         model = sequential_image_model(client, options["model"], options["timeout_seconds"])
         label = ClassLabel(class_number(drawing.label, model.class_names))
         options |= {"model": model.name, "image_encoding": "uint8", "partial_images": drawing.partial}
         stopwatch, last = Stopwatch(), None
-        with GrowingPicture(terminal.out) as pictures, client.generate(label, **options) as generation:
+        with GrowingImage(terminal.out) as images, client.generate(label, **options) as generation:
             for last in generation:
                 stopwatch.tokens(len(last.token_ids))
-                _show(terminal, pictures, last)
+                _show(terminal, images, last)
         if last is None:
             return
-        grid = pictures.all().to_grid()
+        grid = images.all().to_grid()
         save_image(grid, drawing.out)
-        show_picture(terminal.out, grid)
+        show_image(terminal.out, grid)
         typer.echo(drawing.out)
         terminal.note(generation_summary(last, stopwatch, is_full=drawing.is_verbose))
 
 
-def _show(terminal: Terminal, pictures: GrowingPicture, chunk: GenerateChunk) -> None:
+def _show(terminal: Terminal, images: GrowingImage, chunk: GenerateChunk) -> None:
     for token in chunk.logprobs:
         terminal.out.print(token_line(token), soft_wrap=not terminal.is_interactive)
     if chunk.image is not None:
-        pictures.show(chunk.choice_index, chunk.image)
+        images.show(chunk.choice_index, chunk.image)

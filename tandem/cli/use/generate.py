@@ -1,4 +1,4 @@
-"""`tandem generate`: a text, streamed to the terminal as it is generated; with --label, pictures."""
+"""`tandem generate`: a text, streamed to the terminal as it is generated; with --label, images."""
 
 from pathlib import Path
 from typing import Annotated

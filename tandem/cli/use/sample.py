@@ -1,4 +1,4 @@
-"""`tandem sample`: images, as a PNG file and as a picture in the terminal."""
+"""`tandem sample`: images, as a PNG file and as an image in the terminal."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +10,9 @@ from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.class_names import class_number
 from tandem.cli.use.image_file import checked_image_file, save_image
-from tandem.cli.use.pictures import show_picture
 from tandem.cli.use.right_command import right_command_named
 from tandem.cli.use.stopwatch import Stopwatch
+from tandem.cli.use.terminal_images import show_image
 from tandem.client import Images, ParallelModel, SampleOptions, TandemClient
 from tandem.measure import formats
 
@@ -49,7 +49,7 @@ def sample(
         seconds = stopwatch.total_seconds()
         grid = images.to_grid(columns)
         save_image(grid, out)
-        show_picture(terminal.out, grid)
+        show_image(terminal.out, grid)
         typer.echo(out)
         terminal.note(_summary(images, seconds))
 

@@ -69,8 +69,8 @@ def _score_image(
 
 def _pixels(file: Path, num_channels: int) -> NDArray[np.uint8]:
     try:
-        with Image.open(file) as picture:
-            pixels = np.asarray(picture.convert(_MODES[num_channels]))
+        with Image.open(file) as image:
+            pixels = np.asarray(image.convert(_MODES[num_channels]))
     except UnidentifiedImageError:
         raise typer.BadParameter(f"{file} is no image file that can be read", param_hint="--image") from None
     return pixels.reshape(1, *pixels.shape[:2], num_channels)

@@ -29,5 +29,5 @@ def _style(probability: float) -> str:
 
 
 def _shown(token: Alternative) -> str:
-    """Return the token's text in quotes; its number if it has none, as those of pictures."""
+    """Return the token's text in quotes; its number if it has none, as those of images."""
     return formats.printable(repr(token.token.decode("utf-8", "replace"))) if token.token else f"#{token.token_id}"

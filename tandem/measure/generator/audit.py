@@ -33,7 +33,7 @@ def audit(record: Record, streams: Sequence[StreamResult], is_partial: bool) -> 
     lag = summary(record.lags)
     processes = tuple(_process(use) for use in record.uses)
     cpu_share = max(each.cpu_share for each in processes)
-    dropped, unfinished = (sum(getattr(each.fates, name) for each in streams) for name in ("dropped", "unfinished"))
+    dropped, unfinished = (sum(getattr(each.outcomes, name) for each in streams) for name in ("dropped", "unfinished"))
     checks = [
         *_relative("lateness", "sent late", lateness, streams, MAX_LATENESS_SHARE),
         *_relative("loop lag", "woke late", lag, streams, MAX_LOOP_LAG_SHARE),

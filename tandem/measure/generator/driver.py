@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.generator.recording import record_of
+from tandem.measure.generator.requests.endpoints import Endpoints
 from tandem.measure.generator.requests.feeder import Feeder
-from tandem.measure.generator.requests.lines import Lines
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.generator.schedule.callers import budget, presence
-from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Sender
 from tandem.measure.results.record import Record
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
@@ -36,12 +36,12 @@ _FOREVER = float("inf")
 class Driver:
     """This is process `number` of those that share the load."""
 
-    def __init__(self, scenario: Scenario, sender: Sender, lines: Lines, number: int = 0) -> None:
+    def __init__(self, scenario: Scenario, sender: Sender, endpoints: Endpoints, number: int = 0) -> None:
         self._scenario = scenario
         self._sender = sender
-        self._lines = lines
+        self._endpoints = endpoints
         self._number = number
-        self._orders = Orders(scenario)
+        self._sequence = RequestSequence(scenario)
         self._schedule = intended_seconds(scenario, scenario.load) if isinstance(scenario.load, OpenLoop) else None
         self._share: NDArray[np.int64] = np.arange(number, self.num_planned or 0, scenario.num_processes)
         self._zero = 0.0
@@ -71,7 +71,7 @@ class Driver:
         feeder = self._feeder()
         for _ in range(_BLOCKS_BEFOREHAND):
             feeder.feed(self._sender, 0)
-        self._sender.begin(self._lines.routes, self._load())
+        self._sender.begin(self._endpoints.routes, self._load())
         try:
             while (now := self._sender.progress()).phase != Phase.DONE:
                 self._watch_for_a_server_that_is_gone(now)
@@ -82,7 +82,7 @@ class Driver:
         finally:
             self._sender.stop()
             seen = self._sender.seen()
-        record = record_of(seen, self._lines.routes, self._lines.readings, self._sender)
+        record = record_of(seen, self._endpoints.routes, self._endpoints.readings, self._sender)
         self._count_what_was_not_handed_over(record, feeder.num_fed, now)
         return record
 
@@ -91,7 +91,7 @@ class Driver:
         numbers = None if self._schedule is None else self._share
         callers = 0 if isinstance(self._scenario.load, OpenLoop) else self._scenario.load.most
         step = self._scenario.num_processes
-        return Feeder(self._orders.__getitem__, self._lines.makers, numbers, times, self._number, step, callers)
+        return Feeder(self._sequence.__getitem__, self._endpoints.makers, numbers, times, self._number, step, callers)
 
     def _load(self) -> Load:
         scenario, load = self._scenario, self._scenario.load
@@ -116,7 +116,7 @@ class Driver:
     def _watch_for_a_server_that_is_gone(self, now: Progress) -> None:
         silence = time.monotonic() - self._zero - now.answered_at
         if now.unavailable_in_a_row >= GONE_REQUESTS and silence >= GONE_SECONDS:
-            self.stop(f"the server is gone: for {silence:.1f} s no answer but UNAVAILABLE")
+            self.stop(f"the server is gone: for {silence:.1f} s no reply but UNAVAILABLE")
 
     def _count_what_was_not_handed_over(self, record: Record, num_fed: int, end: Progress) -> None:
         """Count what the sender has never heard of: as dropped if it was due when the load ended, else as abandoned."""
@@ -133,6 +133,6 @@ class Driver:
         self._count(record.num_abandoned, rest[~is_due], times[~is_due])
 
     def _count(self, counts: NDArray[np.int64], numbers: NDArray[np.int64], times: NDArray[np.float64]) -> None:
-        """Add the requests that belong to the measurement to counts by work."""
-        works = self._orders.works(numbers[times >= 0.0])
-        counts += np.bincount(works, minlength=len(counts))
+        """Add the requests that belong to the measurement to counts by workload."""
+        workloads = self._sequence.workloads(numbers[times >= 0.0])
+        counts += np.bincount(workloads, minlength=len(counts))

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.requests.doors.listed import named
+from tandem.measure.generator.requests.apis.listed import named
 from tandem.measure.generator.requests.served import served_models, with_model
-from tandem.measure.generator.run import Outcome, outcome
+from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import OnProgress, Share, Workers, ignore
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Door, Paradigm, Scenario, Work
+from tandem.measure.scenario import Api, Paradigm, Scenario, Workload
 
 BROKEN_OFF = "broken off by hand"
 
@@ -29,7 +29,7 @@ class Generator:
         self.stop = stop
         self._workers = Workers()
         self._models: dict[Paradigm, tuple[ServedModel, ...]] = {}
-        self._door_models: dict[Door, str] = {}  # where works name none
+        self._api_models: dict[Api, str] = {}  # where workloads name none
 
     async def run(
         self,
@@ -38,12 +38,12 @@ class Generator:
         requests: Sequence[Sequence[bytes]] = (),
         meter: Meter | None = None,
         on_progress: OnProgress = ignore,
-    ) -> Outcome:
+    ) -> RunResult:
         """Carry a scenario out; what was measured is kept if it is broken off.
 
-        `requests`: serialised messages of each work, sent in turn instead of drawn ones. `meter` is read right before
-        the load and right after its last answer. Raises TandemRpcError, ValueError if the server has no such model, and
-        ChildProcessError.
+        `requests`: serialised messages of each workload, sent in turn instead of drawn ones. `meter` is read right
+        before the load and right after its last reply. Raises TandemRpcError, ValueError if the server has no such
+        model, and ChildProcessError.
         """
         plan = await self._planned(scenario, requests)
         await self._workers.prepare(plan)
@@ -51,7 +51,7 @@ class Generator:
         started_at = datetime.now(UTC)
         shares = await self._carried_out(plan.scenario, on_progress)
         after = None if meter is None else await meter()
-        return outcome(plan, shares, started_at, (before, after))
+        return run_result(plan, shares, started_at, (before, after))
 
     async def _carried_out(self, scenario: Scenario, on_progress: OnProgress) -> list[Share]:
         watch = asyncio.create_task(self._stop_when_told())
@@ -65,30 +65,32 @@ class Generator:
         self._workers.stop(BROKEN_OFF)
 
     async def _planned(self, scenario: Scenario, requests: Sequence[Sequence[bytes]]) -> Plan:
-        wanted = {work.paradigm for work in scenario.works if work.is_own and work.paradigm is not None}
+        wanted = {
+            workload.paradigm for workload in scenario.workloads if workload.is_own and workload.paradigm is not None
+        }
         for paradigm in wanted - self._models.keys():
             self._models[paradigm] = await served_models(self.address, [paradigm])
         models = tuple(model for each in sorted(wanted, reverse=True) for model in self._models[each])
-        works = tuple([await self._with_model(work, models) for work in scenario.works])
-        # Validated anew: with their models' names known, two works may turn out to be the same.
-        named = Scenario(**{**dict(scenario), "works": works})
+        workloads = tuple([await self._with_model(workload, models) for workload in scenario.workloads])
+        # Validated anew: with their models' names known, two workloads may turn out to be the same.
+        named = Scenario(**{**dict(scenario), "workloads": workloads})
         return Plan(address=self.address, scenario=named, models=models, requests=tuple(map(tuple, requests)))
 
-    async def _with_model(self, work: Work, models: tuple[ServedModel, ...]) -> Work:
-        if work.is_own:
-            return with_model(work, models)
-        if work.kind == "method":
-            return work
-        if not work.model and work.door not in self._door_models:
-            self._door_models[work.door] = (await named(self.address, work)).model
-        return work.model_copy(update={"model": work.model or self._door_models[work.door]})
+    async def _with_model(self, workload: Workload, models: tuple[ServedModel, ...]) -> Workload:
+        if workload.is_own:
+            return with_model(workload, models)
+        if workload.kind == "method":
+            return workload
+        if not workload.model and workload.api not in self._api_models:
+            self._api_models[workload.api] = (await named(self.address, workload)).model
+        return workload.model_copy(update={"model": workload.model or self._api_models[workload.api]})
 
     async def end(self) -> None:
         """End the processes."""
         await self._workers.end()
 
 
-async def run_once(address: str, scenario: Scenario, stop: asyncio.Event | None = None) -> Outcome:
+async def run_once(address: str, scenario: Scenario, stop: asyncio.Event | None = None) -> RunResult:
     """Return what one scenario comes to, with processes of its own; raises what `Generator.run` does."""
     async with generator(address, stop) as made:
         return await made.run(scenario)

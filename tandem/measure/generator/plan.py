@@ -7,9 +7,9 @@ from tandem.measure.scenario import Scenario
 
 
 class Plan(BaseModel):
-    """A scenario whose works all name a model that is served at `address`.
+    """A scenario whose workloads all name a model that is served at `address`.
 
-    `requests`: serialised request messages of each work, sent in turn instead of drawn ones; empty: of none.
+    `requests`: serialised request messages of each workload, sent in turn instead of drawn ones; empty: of none.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")

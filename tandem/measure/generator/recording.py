@@ -1,4 +1,4 @@
-"""From what a sender has seen to the record of a process: fates, outputs and the backend's word, row by row."""
+"""From what a sender has seen to the record of a process: outcomes, outputs and the backend's word, row by row."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.generator.door_answers import with_answers
-from tandem.measure.generator.requests.doors.reading import DoorReading
+from tandem.measure.generator.api_replies import with_replies
+from tandem.measure.generator.requests.apis.reading import ApiReading
 from tandem.measure.generator.requests.reading import MessagesAlone, Reading
 from tandem.measure.generator.sending.sender import Route, Sender
 from tandem.measure.generator.sending.tables import End, Seen
-from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REQUEST, TOLD, Fate, Record, Table, Use
+from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REQUEST, TOLD, Outcome, Record, Table, Use
 
 _OK, _DEADLINE_EXCEEDED = 0, 4
 _MAX_TEXT = 500
@@ -25,11 +25,11 @@ def record_of(
     readings: Sequence[Reading | MessagesAlone],
     sender: Sender,
 ) -> Record:
-    """Return the record of what a sender has done; `routes` and `readings` are those of the works."""
+    """Return the record of what a sender has done; `routes` and `readings` are those of the workloads."""
     progress = sender.progress()
     use = Use(progress.cpu_seconds, progress.wall_seconds, progress.num_sent, sender.is_real_time, sender.is_compiled)
-    seen, answers = with_answers(seen, readings)
-    requests = _requests(seen, routes, readings, answers)
+    seen, replies = with_replies(seen, readings)
+    requests = _requests(seen, routes, readings, replies)
     return Record(
         requests=requests,
         messages=_messages(seen),
@@ -45,21 +45,21 @@ def record_of(
 
 
 def _requests(
-    seen: Seen, routes: Sequence[Route], readings: Sequence[Reading | MessagesAlone], answers: Table
+    seen: Seen, routes: Sequence[Route], readings: Sequence[Reading | MessagesAlone], replies: Table
 ) -> Table:
     rows = seen.rows
     table = np.zeros(len(rows), REQUEST)
     for name in ("number", "code", "length", "num_messages", "intended", "sent", "first_output", "ended"):
         table[name] = rows[name]
-    table["work"] = rows["route"]
-    table["fate"] = _fates(rows)
-    table["num_prompt_tokens"], table["is_counted"] = answers["num_prompt_tokens"], answers["is_counted"]
+    table["workload"] = rows["route"]
+    table["outcome"] = _outcomes(rows)
+    table["num_prompt_tokens"], table["is_counted"] = replies["num_prompt_tokens"], replies["is_counted"]
     num_columns = [len(route.columns) for route in routes]
-    for work, (route, reading) in enumerate(zip(routes, readings, strict=True)):
-        is_here, values = seen.of_route(work, num_columns)
+    for workload, (route, reading) in enumerate(zip(routes, readings, strict=True)):
+        is_here, values = seen.of_route(workload, num_columns)
         read = reading.read(values)
-        if isinstance(reading, DoorReading):
-            num_outputs, num_images = answers["num_outputs"][is_here], answers["num_images"][is_here]
+        if isinstance(reading, ApiReading):
+            num_outputs, num_images = replies["num_outputs"][is_here], replies["num_images"][is_here]
         else:
             num_outputs = table["num_messages"][is_here] if reading.outputs is None else read.num_outputs
             num_images = read.num_images
@@ -71,13 +71,13 @@ def _requests(
     return table
 
 
-def _fates(rows: Table) -> NDArray[np.int8]:
-    fates = np.full(len(rows), Fate.ERROR, np.int8)
-    fates[rows["code"] == _DEADLINE_EXCEEDED] = Fate.DEADLINE
-    fates[rows["code"] == _OK] = Fate.OK
-    fates[rows["end"] == End.CANCELLED] = Fate.CANCELLED
-    fates[rows["end"] == End.CUT_OFF] = Fate.UNFINISHED
-    return fates
+def _outcomes(rows: Table) -> NDArray[np.int8]:
+    outcomes = np.full(len(rows), Outcome.ERROR, np.int8)
+    outcomes[rows["code"] == _DEADLINE_EXCEEDED] = Outcome.DEADLINE
+    outcomes[rows["code"] == _OK] = Outcome.OK
+    outcomes[rows["end"] == End.CANCELLED] = Outcome.CANCELLED
+    outcomes[rows["end"] == End.CUT_OFF] = Outcome.UNFINISHED
+    return outcomes
 
 
 def _messages(seen: Seen) -> Table:
@@ -95,16 +95,19 @@ def _picked(table: Table, kind: np.dtype[np.void]) -> Table:
 
 
 def _texts(seen: Seen, requests: Table) -> Counter[tuple[int, str, str]]:
-    is_told = np.isin(requests["fate"], (Fate.ERROR, Fate.DEADLINE))
+    is_told = np.isin(requests["outcome"], (Outcome.ERROR, Outcome.DEADLINE))
     texts = zip(
-        requests["work"][is_told].tolist(),
+        requests["workload"][is_told].tolist(),
         requests["code"][is_told].tolist(),
         seen.rows["text"][is_told].tolist(),
         strict=True,
     )
     counts = Counter(texts)
     return Counter(
-        {(work, CODE_NAMES[code], seen.texts[text][:_MAX_TEXT]): count for (work, code, text), count in counts.items()}
+        {
+            (workload, CODE_NAMES[code], seen.texts[text][:_MAX_TEXT]): count
+            for (workload, code, text), count in counts.items()
+        }
     )
 
 

@@ -14,21 +14,21 @@ from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.load import Document, StreamResult, Window
-from tandem.measure.results.record import Fate, Record, merged
+from tandem.measure.results.record import Outcome, Record, merged
 from tandem.measure.results.steadiness import Backlog
 from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.statistics.backlog import backlog_of
 from tandem.measure.statistics.stream_results import is_measured, stream_results, window_seconds
 
-# Statuses that are an answer of a server under load. All others say that something is wrong.
-_ANSWERS_UNDER_LOAD = ("OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+# Statuses that are a reply of a server under load. All others say that something is wrong.
+_REPLIES_UNDER_LOAD = ("OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunResult:
     """A run's document, and the record it was made of.
 
-    `cpu_seconds`: of all processes of the generator, until the last answer. `readings` of a meter, before and after.
+    `cpu_seconds`: of all processes of the generator, until the last reply. `readings` of a meter, before and after.
     """
 
     document: Document
@@ -42,9 +42,9 @@ class Outcome:
         return self.document.is_sound
 
 
-def outcome(
+def run_result(
     plan: Plan, shares: Sequence[Share], started_at: datetime, readings: tuple[Any, Any] = (None, None)
-) -> Outcome:
+) -> RunResult:
     """Return what the shares of all processes come to. Raises ChildProcessError if none has anything."""
     records = [share.record for share in shares if share.record is not None]
     reasons = list(dict.fromkeys(share.stop_reason for share in shares if share.stop_reason))
@@ -64,18 +64,18 @@ def outcome(
         backlog=_backlog(scenario, record, seconds),
         audit=own,
     )
-    return Outcome(document, record, sum(share.cpu_seconds for share in shares), readings)
+    return RunResult(document, record, sum(share.cpu_seconds for share in shares), readings)
 
 
 def _failures(streams: Sequence[StreamResult]) -> list[str]:
     """Return a line for each status that no load explains, with the server's own words, and what had no success."""
     found = []
     for stream in streams:
-        if not stream.fates.ok:
-            found.append(f"{stream.name}: nothing to measure: none of {stream.fates.planned:,} requests ended well")
+        if not stream.outcomes.ok:
+            found.append(f"{stream.name}: nothing to measure: none of {stream.outcomes.planned:,} requests ended well")
         texts = {error.code: error.text for error in reversed(stream.errors)}
         for code, count in stream.codes.items():
-            if code not in _ANSWERS_UNDER_LOAD:
+            if code not in _REPLIES_UNDER_LOAD:
                 found.append(f"{stream.name}: {count:,} requests ended in {code}: {texts.get(code, '')}")
     return found
 
@@ -85,7 +85,7 @@ def _backlog(scenario: Scenario, record: Record, seconds: float) -> Backlog | No
     if not isinstance(scenario.load, OpenLoop) or scenario.load.end_rate_per_second is not None:
         return None
     rows = record.requests
-    return backlog_of(rows["intended"], np.where(rows["fate"] == Fate.UNFINISHED, np.inf, rows["ended"]), seconds)
+    return backlog_of(rows["intended"], np.where(rows["outcome"] == Outcome.UNFINISHED, np.inf, rows["ended"]), seconds)
 
 
 def _window(scenario: Scenario, record: Record, seconds: float) -> Window:

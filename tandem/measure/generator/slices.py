@@ -26,8 +26,8 @@ async def control_of(source: Generator, scenario: Scenario, requests: Sequence[S
         both = []
         for _ in range(2):
             # The same arrivals and requests on both sides, other ones in each pair.
-            outcome = await source.run(piece.model_copy(update={"seed": scenario.seed + number}), requests=requests)
-            both.append(dict(_figures(outcome.document)))
+            run_result = await source.run(piece.model_copy(update={"seed": scenario.seed + number}), requests=requests)
+            both.append(dict(_figures(run_result.document)))
             if source.stop.is_set():
                 return None
         a, b = both if is_first(number) else reversed(both)

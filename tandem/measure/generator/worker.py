@@ -20,7 +20,7 @@ import uvloop
 
 from tandem.measure.generator.driver import Driver
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.requests.lines import lines_of
+from tandem.measure.generator.requests.endpoints import endpoints_of
 from tandem.measure.generator.sending.connections import Connections
 
 PROGRESS_SECONDS = 0.5
@@ -65,7 +65,7 @@ class Worker:
             await self._connections.close()
 
     async def _carry_out(self, plan: Plan) -> None:
-        driver = Driver(plan.scenario, await self._connections.sender(plan), lines_of(plan), self._number)
+        driver = Driver(plan.scenario, await self._connections.sender(plan), endpoints_of(plan), self._number)
         self._output.tell("ready", num_planned=driver.num_planned)
         _, _, zero = (await self._commands.readline()).decode().partition(" ")
         if not zero:  # the end of the input

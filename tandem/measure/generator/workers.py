@@ -20,8 +20,8 @@ from tandem.measure.generator.worker import LONGEST_LINE_BYTES
 from tandem.measure.results.record import Record
 from tandem.measure.scenario import Scenario
 
-# From the order to begin until the warm-up begins. Requests of an open loop are due from then on, whereas callers of a
-# closed one count from when they come.
+# From the command to begin until the warm-up begins. Requests of an open loop are due from then on, whereas callers of
+# a closed one count from when they come.
 _HEAD_START_SECONDS = {"open": 0.1, "closed": 0.01}
 _END_SECONDS = 5.0
 
@@ -40,7 +40,7 @@ class Progress:
 @dataclass(frozen=True)
 class Share:
     """What one process brought home; without a record if it died. `cpu_seconds` are those of the whole load, until its
-    last answer."""
+    last reply."""
 
     record: Record | None
     stop_reason: str

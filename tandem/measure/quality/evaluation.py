@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tandem.measure.quality.distances import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS
+from tandem.measure.quality.figure import Pair, save_figure
 from tandem.measure.quality.gates import verdicts
 from tandem.measure.quality.manifold import NUM_NEIGHBOURS
 from tandem.measure.quality.memorisation import Nearest
-from tandem.measure.quality.picture import Pair, save_picture
 from tandem.measure.quality.reference import Reference, Split
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.quality import Quality
@@ -81,12 +81,12 @@ def record(
 def write(
     folder: Path, evaluation: Evaluation, images: Split, reference: Reference, found: dict[str, Any]
 ) -> tuple[Path, Path]:
-    """Write the record and the picture into `folder`; return their paths."""
+    """Write the record and the figure into `folder`; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    numbers, picture = folder / "evaluation.json", folder / "evaluation.png"
+    numbers, figure = folder / "evaluation.json", folder / "evaluation.png"
     numbers.write_text(json.dumps(found, indent=1) + "\n")
-    save_picture(picture, found, images, nearest_pairs(images, reference, evaluation.neighbours))
-    return numbers, picture
+    save_figure(figure, found, images, nearest_pairs(images, reference, evaluation.neighbours))
+    return numbers, figure
 
 
 def nearest_pairs(images: Split, reference: Reference, neighbours: list[Nearest]) -> list[Pair]:

@@ -1,6 +1,6 @@
-"""Between one output a pass of the model and all in one pass: the ways of generating, on one scale.
+"""Between one output a pass of the model and all in one pass: the modes of generating, on one scale.
 
-Texts and pictures are other work, so each way is compared with the sequential one of its own work.
+Texts and images are different workloads, so each mode is compared with the sequential one of its own workload.
 """
 
 from __future__ import annotations
@@ -22,49 +22,49 @@ _ONE = Value(value=1.0, count=1)
 
 
 @dataclass(frozen=True)
-class GenerationWay:
-    """`outputs_per_pass`: tokens that a pass of the model brings to one request, in the mean; of a picture that is
-    drawn in one pass, the tokens that the sequential model needs for one. `speed`: relative to the sequential way.
+class GenerationMode:
+    """`outputs_per_pass`: tokens that a pass of the model brings to one request, in the mean; of an image that is
+    drawn in one pass, the tokens that the sequential model needs for one. `speed`: relative to the sequential mode.
     """
 
     kind: Kind
     name: str
-    work: str
+    workload: str
     outputs_per_pass: float
     speed: Value
 
 
-def ways_between(growth: Growth, comparison: Comparison | None) -> list[GenerationWay]:
-    """Return the ways that were measured; without drafts there is nothing between, and so nothing to show."""
+def modes_between(growth: Growth, comparison: Comparison | None) -> list[GenerationMode]:
+    """Return the modes that were measured; without drafts there is nothing between, and so nothing to show."""
     if not growth.drafts:
         return []
-    texts = [way for point in growth.drafts for way in _text_ways(point)]
-    return [*texts, *([] if comparison is None else _picture_ways(comparison))]
+    texts = [mode for point in growth.drafts for mode in _text_modes(point)]
+    return [*texts, *([] if comparison is None else _image_modes(comparison))]
 
 
-def _text_ways(point: DraftPoint) -> list[GenerationWay]:
-    work = f"{TEXTS[point.text]}, {point.concurrency} stream{'s' if point.concurrency > 1 else ''}"
+def _text_modes(point: DraftPoint) -> list[GenerationMode]:
+    workload = f"{TEXTS[point.text]}, {point.concurrency} stream{'s' if point.concurrency > 1 else ''}"
     first, *others = point.results
-    ways = [GenerationWay("sequential", "sequential", work, first.tokens_per_message.value, _ONE)]
+    modes = [GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE)]
     for result in others:
         name, tokens = f"sequential, {result.server.label}", result.tokens_per_message.value
         kind = _WITH_DRAFTS[point.text]
-        ways.append(GenerationWay(kind, name, work, tokens, result.ratio))
-    return ways
+        modes.append(GenerationMode(kind, name, workload, tokens, result.ratio))
+    return modes
 
 
-def _picture_ways(comparison: Comparison) -> list[GenerationWay]:
-    """Return the two ways to a picture, asked for alone; none if the comparison does not hold both."""
+def _image_modes(comparison: Comparison) -> list[GenerationMode]:
+    """Return the two modes of making an image, asked for alone; none if the comparison does not hold both."""
     steps = next((model.tokens_per_image for model in comparison.models if model.tokens_per_image), None)
     waits: dict[Paradigm, float] = {
-        way.paradigm: way.alone.latency.p50.value
-        for way in comparison.ways
-        if way.delivery == "unary" and way.alone is not None and way.alone.latency.p50 is not None
+        mode.paradigm: mode.alone.latency.p50.value
+        for mode in comparison.modes
+        if mode.delivery == "unary" and mode.alone is not None and mode.alone.latency.p50 is not None
     }
     if steps is None or len(waits) < 2:
         return []
     speed = waits["sequential"] / waits["parallel"]
     return [
-        GenerationWay("sequential", "sequential", "a picture, alone", 1.0, _ONE),
-        GenerationWay("parallel", "parallel", "a picture, alone", steps, Value(value=speed, count=1)),
+        GenerationMode("sequential", "sequential", "an image, alone", 1.0, _ONE),
+        GenerationMode("parallel", "parallel", "an image, alone", steps, Value(value=speed, count=1)),
     ]

@@ -1,4 +1,4 @@
-"""Pictures of both models, with the quality of what was served. They come from a document: checked, and made anew."""
+"""Images of both models, with the quality of what was served. They come from a document: checked, and made anew."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def samples_of(comparison: Comparison) -> list[Samples]:
 
 
 def checked_png(text: str) -> str:
-    """Return the picture as a PNG that we have written ourselves; empty if it is none."""
+    """Return the image as a PNG that we have written ourselves; empty if it is none."""
     try:
         with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
             if image.width * image.height > _MAX_PIXELS:
@@ -51,10 +51,10 @@ def checked_png(text: str) -> str:
 
 def _caption(served: Served, note: str) -> str:
     if served.quality is None:
-        return f"Of {served.num_images:,} pictures served in this run. Quality: {note}."
+        return f"Of {served.num_images:,} images served in this run. Quality: {note}."
     own, floor = served.quality.model, served.quality.floor
     return (
-        f"Of {own.num_images:,} pictures served in this run, and in brackets of as many real ones: FID {own.fid:.3g}"
+        f"Of {own.num_images:,} images served in this run, and in brackets of as many real ones: FID {own.fid:.3g}"
         f" ({floor.fid:.3g}), label accuracy {own.accuracy:.1%} ({floor.accuracy:.1%}), precision {own.precision:.2f}"
         f" ({floor.precision:.2f}), recall {own.recall:.2f} ({floor.recall:.2f}), coverage {own.coverage:.2f}"
         f" ({floor.coverage:.2f})."

@@ -17,7 +17,7 @@ class Check(Part):
 
 
 class ProcessUse(Part):
-    """What one process of the generator used from the warm-up's start to the last answer."""
+    """What one process of the generator used from the warm-up's start to the last reply."""
 
     cpu_seconds: float
     wall_seconds: float

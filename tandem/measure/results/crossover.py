@@ -91,7 +91,7 @@ class TextLength(Part):
 
 
 class TextIllustration(Part):
-    """A language model, whose length is free: the same formula; other work than an image, so no contest."""
+    """A language model, whose length is free: the same formula; another workload than an image, so no contest."""
 
     model: str
     unit: FittedCurve

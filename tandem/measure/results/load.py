@@ -8,10 +8,10 @@ from tandem.measure.results.header import Header
 from tandem.measure.results.part import Part
 from tandem.measure.results.phases import Phases
 from tandem.measure.results.steadiness import Backlog, Control
-from tandem.measure.scenario import Delivery, Door, Kind, Paradigm, Scenario, Unit
+from tandem.measure.scenario import Api, Delivery, Kind, Paradigm, Scenario, Unit
 
 
-class Fates(Part):
+class Outcomes(Part):
     """What became of the requests that were meant to be sent: each is in exactly one of these.
 
     cancelled: by us, as the scenario wants it. deadline: DEADLINE_EXCEEDED. error: any other status. unfinished: still
@@ -38,7 +38,7 @@ class ErrorText(Part):
 
 
 class Rates(Part):
-    """What came out, per second of the window. Of answers begun in the warm-up, too, and not of those that ended after
+    """What came out, per second of the window. Of replies begun in the warm-up, too, and not of those that ended after
     the window: so a steady load has a steady rate, however short the window. `outputs` are tokens or images by message.
     """
 
@@ -59,7 +59,7 @@ class Goodput(Part):
 
 
 class StreamResult(Part):
-    """What was measured of one stream of work. Durations are of the requests that ended well (`fates.ok`).
+    """What was measured of one stream of requests. Durations are of the requests that ended well (`outcomes.ok`).
 
     latency: from the intended start to the last byte; service: the same from the actual start. first_output: from the
     intended start to the first message that carries an output. gap: between messages that carry outputs, within a
@@ -70,12 +70,12 @@ class StreamResult(Part):
     kind: Kind
     paradigm: Paradigm | None  # None: of any method
     delivery: Delivery
-    door: Door = "tandem"
+    api: Api = "tandem"
     rpc: str
     model: str
     unit: Unit
     codes: dict[str, int]  # by gRPC status, of the requests that got one
-    fates: Fates
+    outcomes: Outcomes
     errors: tuple[ErrorText, ...]
     num_outputs: int  # of the requests that ended well
     num_messages: int
@@ -96,7 +96,7 @@ class Window(Part):
 
     warm_up_seconds: float
     seconds: float
-    drain_seconds: float  # from the end of the load to the last answer
+    drain_seconds: float  # from the end of the load to the last reply
     num_warm_up_requests: int
 
 

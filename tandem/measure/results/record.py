@@ -24,8 +24,8 @@ CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 Table = NDArray[np.void]
 
 
-class Fate(IntEnum):
-    """How a request that was sent has ended; see tandem.measure.results.load.Fates."""
+class Outcome(IntEnum):
+    """How a request that was sent has ended; see tandem.measure.results.load.Outcomes."""
 
     OK = 0
     ERROR = 1
@@ -37,14 +37,14 @@ class Fate(IntEnum):
 REQUEST = np.dtype(
     [
         ("number", "i8"),
-        ("work", "i2"),
-        ("fate", "i1"),
+        ("workload", "i2"),
+        ("outcome", "i1"),
         ("code", "i1"),  # gRPC's number
         ("length", "i4"),  # what was asked for
         ("num_outputs", "i4"),
         ("num_images", "i4"),
         ("num_messages", "i4"),
-        ("num_prompt_tokens", "f8"),  # by a door, where the server tells it
+        ("num_prompt_tokens", "f8"),  # by another API, where the server tells it
         ("is_counted", "?"),  # False: nobody told how many outputs; there are as many as messages that carry one
         ("intended", "f8"),
         ("sent", "f8"),
@@ -69,8 +69,8 @@ class Ended(NamedTuple):
     """One row of REQUEST, but for `told`, which are the columns of TOLD."""
 
     number: int
-    work: int
-    fate: int
+    workload: int
+    outcome: int
     code: int
     length: int
     num_outputs: int
@@ -88,22 +88,22 @@ class Ended(NamedTuple):
 class Recorder:
     """Takes what one process sees, as it sees it."""
 
-    def __init__(self, num_works: int) -> None:
+    def __init__(self, num_workloads: int) -> None:
         self._requests: list[tuple[Any, ...]] = []
         self._messages: list[tuple[int, float, int]] = []
         self._lags: list[float] = []
         self._replies: list[tuple[int, bytes]] = []
-        self.error_texts: Counter[tuple[int, str, str]] = Counter()  # work, code, text
-        self.num_dropped = [0] * num_works
-        self.num_abandoned = [0] * num_works
+        self.error_texts: Counter[tuple[int, str, str]] = Counter()  # workload, code, text
+        self.num_dropped = [0] * num_workloads
+        self.num_abandoned = [0] * num_workloads
         self.max_outstanding = 0
-        self.fates: Counter[int] = Counter()
+        self.outcomes: Counter[int] = Counter()
 
     def ended(
         self, row: Ended, messages: Iterable[tuple[int, float, int]], replies: Iterable[tuple[int, bytes]] = ()
     ) -> None:
         """Take a request that has ended; `messages` are rows of MESSAGE, `replies` numbers and bytes of messages."""
-        self.fates[row.fate] += 1
+        self.outcomes[row.outcome] += 1
         self._requests.append((*row[:-1], *row.told))
         self._messages.extend(messages)
         self._replies.extend(replies)
@@ -138,7 +138,7 @@ class Use(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What was seen by one process, or by all. Dropped and abandoned requests are counted by work, not listed."""
+    """What was seen by one process, or by all. Dropped and abandoned requests are counted by workload, not listed."""
 
     requests: Table
     messages: Table
@@ -162,7 +162,7 @@ class Record(NamedTuple):
 
     def to_bytes(self) -> bytes:
         file = io.BytesIO()
-        texts = [(work, code, text, count) for (work, code, text), count in self.error_texts.items()]
+        texts = [(workload, code, text, count) for (workload, code, text), count in self.error_texts.items()]
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         np.savez(
             file, **arrays, uses=np.array(self.uses), max_outstanding=self.max_outstanding, texts=np.array(texts, _TEXT)
@@ -172,7 +172,9 @@ class Record(NamedTuple):
     @classmethod
     def from_bytes(cls, raw: bytes) -> Record:
         with np.load(io.BytesIO(raw), allow_pickle=False) as found:
-            texts = {(int(work), str(code), str(text)): int(count) for work, code, text, count in found["texts"]}
+            texts = {
+                (int(workload), str(code), str(text)): int(count) for workload, code, text, count in found["texts"]
+            }
             return cls(
                 **{name: found[name] for name in _ARRAYS},
                 error_texts=Counter(texts),
@@ -185,7 +187,7 @@ class Record(NamedTuple):
 
 
 _ARRAYS = ("requests", "messages", "lags", "num_dropped", "num_abandoned", "replies", "reply_bytes")
-_TEXT = np.dtype([("work", "i2"), ("code", "U32"), ("text", "U500"), ("count", "i8")])
+_TEXT = np.dtype([("workload", "i2"), ("code", "U32"), ("text", "U500"), ("count", "i8")])
 
 
 def merged(records: Sequence[Record]) -> Record:

@@ -51,7 +51,8 @@ def estimate(statistic: Statistic, count: int, confidence: float, least: int, sp
             if math.isfinite(low) and math.isfinite(high):
                 return Value(value=value, low=low, high=high, method=method, count=count)
     if len(spread) > 1 and all(map(math.isfinite, spread)):
-        return Value(value=value, low=min(spread), high=max(spread), method="range", count=count)
+        # The statistic of all rounds together, as a ratio of two medians, may lie beyond that of every single round.
+        return Value(value=value, low=min(value, *spread), high=max(value, *spread), method="range", count=count)
     return Value(value=value, count=count)
 
 

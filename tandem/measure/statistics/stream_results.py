@@ -1,4 +1,4 @@
-"""From the record of a run to what a document says of each stream of work. Knows neither processes nor servers."""
+"""From the record of a run to what a document says of each stream of requests. Knows neither processes nor servers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.results.load import ErrorText, Fates, Goodput, Rates, StreamResult
+from tandem.measure.results.load import ErrorText, Goodput, Outcomes, Rates, StreamResult
 from tandem.measure.results.phases import PHASES, Phase, Phases
-from tandem.measure.results.record import CODE_NAMES, Fate, Record, Table
-from tandem.measure.scenario import Scenario, Work
+from tandem.measure.results.record import CODE_NAMES, Outcome, Record, Table
+from tandem.measure.scenario import Scenario, Workload
 from tandem.measure.statistics.quantiles import distribution, nearest_rank, summary
 
 _MAX_ERROR_TEXTS = 10
@@ -22,12 +22,12 @@ _BACKEND_PHASES = {
 
 def window_seconds(scenario: Scenario, record: Record, stopped_at: Sequence[float]) -> float:
     """Return how long the load lasted, from the end of the warm-up: until it was stopped, or else its set duration, or
-    else until the last answer.
+    else until the last reply.
     """
     ended = record.requests["ended"][is_measured(record)]
     last = float(np.max(ended)) if len(ended) else 0.0
     duration = scenario.duration_seconds
-    # A load that ended by number is over with its last answer.
+    # A load that ended by number is over with its last reply.
     has_all = scenario.num_requests is not None and len(ended) >= scenario.num_requests
     whole = last if duration is None or has_all else duration
     return max(0.0, min([whole, *stopped_at]))
@@ -39,29 +39,29 @@ def is_measured(record: Record) -> NDArray[np.bool_]:
 
 
 def stream_results(scenario: Scenario, record: Record, window: float) -> tuple[StreamResult, ...]:
-    """Return what was measured of each stream of work."""
-    return tuple(_stream_result(number, work, record, window) for number, work in enumerate(scenario.works))
+    """Return what was measured of each stream of requests."""
+    return tuple(_stream_result(number, workload, record, window) for number, workload in enumerate(scenario.workloads))
 
 
-def _stream_result(number: int, work: Work, record: Record, window: float) -> StreamResult:
-    of_work = record.requests[record.requests["work"] == number]
-    rows = of_work[of_work["intended"] >= 0.0]
-    good = rows[rows["fate"] == Fate.OK]
+def _stream_result(number: int, workload: Workload, record: Record, window: float) -> StreamResult:
+    of_workload = record.requests[record.requests["workload"] == number]
+    rows = of_workload[of_workload["intended"] >= 0.0]
+    good = rows[rows["outcome"] == Outcome.OK]
     latency = good["ended"] - good["intended"]
     first_output = good["first_output"] - good["intended"]
     has_first = ~np.isnan(first_output)
-    fates = _fates(rows, int(record.num_dropped[number]), int(record.num_abandoned[number]))
+    outcomes = _outcomes(rows, int(record.num_dropped[number]), int(record.num_abandoned[number]))
     return StreamResult(
-        name=work.name,
-        kind=work.kind,
-        paradigm=work.paradigm,
-        delivery=work.delivery,
-        door=work.door,
-        rpc=work.rpc,
-        model=work.model,
-        unit=work.unit,
+        name=workload.name,
+        kind=workload.kind,
+        paradigm=workload.paradigm,
+        delivery=workload.delivery,
+        api=workload.api,
+        rpc=workload.rpc,
+        model=workload.model,
+        unit=workload.unit,
         codes=_codes(rows),
-        fates=fates,
+        outcomes=outcomes,
         errors=_errors(number, record.error_texts),
         num_outputs=int(np.sum(good["num_outputs"])),
         num_messages=int(np.sum(good["num_messages"])),
@@ -70,10 +70,10 @@ def _stream_result(number: int, work: Work, record: Record, window: float) -> St
         latency=distribution(latency),
         service=distribution(good["ended"] - good["sent"]),
         first_output=distribution(first_output[has_first]),
-        gap=distribution(_gaps(record.messages, good["number"])) if work.delivery == "streamed" else None,
-        rates=_rates(work, of_work, record.messages, window),
-        goodput=_goodput(work, rows, of_work, fates, window),
-        phases=_phases(work, good),
+        gap=distribution(_gaps(record.messages, good["number"])) if workload.delivery == "streamed" else None,
+        rates=_rates(workload, of_workload, record.messages, window),
+        goodput=_goodput(workload, rows, of_workload, outcomes, window),
+        phases=_phases(workload, good),
         batch_size=summary(good["batch_size"][~np.isnan(good["batch_size"])]),
     )
 
@@ -85,18 +85,18 @@ def _num_prompt_tokens(good: Table) -> int | None:
 
 
 def _codes(rows: Table) -> dict[str, int]:
-    got_status = rows[rows["fate"] != Fate.UNFINISHED]
+    got_status = rows[rows["outcome"] != Outcome.UNFINISHED]
     numbers, counts = np.unique(got_status["code"], return_counts=True)
     return {CODE_NAMES[number]: count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)}
 
 
-def _fates(rows: Table, dropped: int, abandoned: int) -> Fates:
-    sent = {fate.name.lower(): int(np.sum(rows["fate"] == fate)) for fate in Fate}
-    return Fates(planned=len(rows) + dropped + abandoned, dropped=dropped, abandoned=abandoned, **sent)
+def _outcomes(rows: Table, dropped: int, abandoned: int) -> Outcomes:
+    sent = {outcome.name.lower(): int(np.sum(rows["outcome"] == outcome)) for outcome in Outcome}
+    return Outcomes(planned=len(rows) + dropped + abandoned, dropped=dropped, abandoned=abandoned, **sent)
 
 
 def _errors(number: int, texts: Counter[tuple[int, str, str]]) -> tuple[ErrorText, ...]:
-    own = [(code, text, count) for (work, code, text), count in texts.most_common() if work == number]
+    own = [(code, text, count) for (workload, code, text), count in texts.most_common() if workload == number]
     return tuple(ErrorText(code=code, text=text, count=count) for code, text, count in own[:_MAX_ERROR_TEXTS])
 
 
@@ -106,20 +106,20 @@ def _gaps(messages: Table, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(np.diff(rows["at"])[is_same])
 
 
-def _rates(work: Work, rows: Table, messages: Table, window: float) -> Rates:
+def _rates(workload: Workload, rows: Table, messages: Table, window: float) -> Rates:
     """`rows` are those of the warm-up, too."""
-    good = rows[rows["fate"] == Fate.OK]
+    good = rows[rows["outcome"] == Outcome.OK]
     within = good[_is_within(good["ended"], window)]
-    if work.delivery == "streamed":
+    if workload.delivery == "streamed":
         own = messages[np.isin(messages["number"], good["number"])]
         num_outputs = int(np.sum(own["num_outputs"][_is_within(own["at"], window)]))
     else:
         num_outputs = int(np.sum(within["num_outputs"]))
-    num_images = num_outputs if work.unit == "image" else int(np.sum(within["num_images"]))
+    num_images = num_outputs if workload.unit == "image" else int(np.sum(within["num_images"]))
     return Rates(
         requests=_per_second(len(within), window),
         outputs=_per_second(num_outputs, window),
-        images=None if work.kind in ("text", "method") else _per_second(num_images, window),
+        images=None if workload.kind in ("text", "method") else _per_second(num_images, window),
     )
 
 
@@ -131,36 +131,36 @@ def _per_second(number: int, window: float) -> float:
     return number / window if window > 0.0 else 0.0
 
 
-def _goodput(work: Work, rows: Table, all_rows: Table, fates: Fates, window: float) -> Goodput | None:
-    if work.slo_seconds is None and work.slo_first_output_seconds is None:
+def _goodput(workload: Workload, rows: Table, all_rows: Table, outcomes: Outcomes, window: float) -> Goodput | None:
+    if workload.slo_seconds is None and workload.slo_first_output_seconds is None:
         return None
-    wanted = fates.planned - fates.cancelled - fates.abandoned
-    num_within = int(np.sum(_meets_objective(work, all_rows) & _is_within(all_rows["ended"], window)))
+    wanted = outcomes.planned - outcomes.cancelled - outcomes.abandoned
+    num_within = int(np.sum(_meets_objective(workload, all_rows) & _is_within(all_rows["ended"], window)))
     return Goodput(
-        slo_seconds=work.slo_seconds,
-        slo_first_output_seconds=work.slo_first_output_seconds,
-        share=int(np.sum(_meets_objective(work, rows))) / wanted if wanted else None,
+        slo_seconds=workload.slo_seconds,
+        slo_first_output_seconds=workload.slo_first_output_seconds,
+        share=int(np.sum(_meets_objective(workload, rows))) / wanted if wanted else None,
         requests=_per_second(num_within, window),
     )
 
 
-def _meets_objective(work: Work, rows: Table) -> NDArray[np.bool_]:
-    meets = rows["fate"] == Fate.OK
-    if work.slo_seconds is not None:
-        meets &= rows["ended"] - rows["intended"] <= work.slo_seconds
-    if work.slo_first_output_seconds is not None:
-        meets &= rows["first_output"] - rows["intended"] <= work.slo_first_output_seconds
+def _meets_objective(workload: Workload, rows: Table) -> NDArray[np.bool_]:
+    meets = rows["outcome"] == Outcome.OK
+    if workload.slo_seconds is not None:
+        meets &= rows["ended"] - rows["intended"] <= workload.slo_seconds
+    if workload.slo_first_output_seconds is not None:
+        meets &= rows["first_output"] - rows["intended"] <= workload.slo_first_output_seconds
     return np.asarray(meets)
 
 
-def _phases(work: Work, good: Table) -> Phases | None:
+def _phases(workload: Workload, good: Table) -> Phases | None:
     rows = good[~np.isnan(good["backend_total"])]
     if not len(rows):
         return None
     latency = rows["ended"] - rows["intended"]
     low, high = (nearest_rank(latency, q) for q in (0.45, 0.55))
     is_middle = (latency >= low) & (latency <= high)
-    parts = _parts(work, rows)
+    parts = _parts(workload, rows)
     return Phases(
         count=len(rows),
         latency_mean_seconds=float(np.mean(latency)),
@@ -177,9 +177,9 @@ def _phase(seconds: NDArray[np.float64], is_middle: NDArray[np.bool_]) -> Phase:
     )
 
 
-def _parts(work: Work, rows: Table) -> dict[str, NDArray[np.float64]]:
+def _parts(workload: Workload, rows: Table) -> dict[str, NDArray[np.float64]]:
     """Return the seconds of each phase of each request; they sum to the latency."""
-    told = {name: rows[name] for name in _BACKEND_PHASES[work.paradigm or ""]}
+    told = {name: rows[name] for name in _BACKEND_PHASES[workload.paradigm or ""]}
     lateness = rows["sent"] - rows["intended"]
     return {
         "lateness": lateness,

@@ -20,7 +20,7 @@ from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 
 pytestmark = needs_chromium
 
-NUM_TILES = 4  # of a picture of the scripted model
+NUM_TILES = 4  # of an image of the scripted model
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The picture of a training's log."""
+"""The image of a training's log."""
 
 import json
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.doors.oip.tensors.inputs import Inputs
-from gateway.doors.oip.tensors.outputs import Answer
+from gateway.doors.oip.tensors.outputs import InferenceResult
 from gateway.doors.oip.tensors.spec import Spec
 from runtime.rpc.routes import Route, all_routes
 
@@ -17,15 +17,15 @@ ROUTES: Mapping[str, Route] = {route.rpc: route for route in all_routes() if rou
 
 @dataclass(frozen=True)
 class Work:
-    """The calls that a request stands for, and how their replies become its answers.
+    """The calls that a request stands for, and how their replies become its result.
 
-    A unary route's `requests` are made together, and `answer` gets all their replies. A streaming route has one
-    request, and `answer` gets each message by itself; None has nothing to tell.
+    A unary route's `requests` are made together, and `result` gets all their replies. A streaming route has one
+    request, and `result` gets each message by itself; None has nothing to tell.
     """
 
     route: Route
     requests: Sequence[bytes]
-    answer: Callable[[Sequence[Any]], Answer | None]
+    result: Callable[[Sequence[Any]], InferenceResult | None]
 
 
 class Adapter(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 from gateway.doors.oip.models.adapter import ROUTES, Work
 from gateway.doors.oip.tensors.datatype import FP32, INT32, UINT8, UINT64
 from gateway.doors.oip.tensors.inputs import Inputs
-from gateway.doors.oip.tensors.outputs import Answer, Output
+from gateway.doors.oip.tensors.outputs import InferenceResult, Output
 from gateway.doors.oip.tensors.spec import Spec
 from runtime.errors import InvalidArgument
 from runtime.rpc.routes import Route
@@ -52,7 +52,7 @@ class ParallelImageModel:
             requests = [gan_pb2.SampleRequest(model=self.name, count=rows, labels=labels, seed=seed)]
         else:
             requests = self._one_a_row(inputs["seed"].values, labels)
-        return Work(ROUTES["Sample"], [request.SerializeToString() for request in requests], self._answer)
+        return Work(ROUTES["Sample"], [request.SerializeToString() for request in requests], self._result)
 
     def _rows(self, inputs: Inputs) -> int:
         rows = max((tensor.rows for tensor in inputs.values()), default=1)
@@ -70,10 +70,10 @@ class ParallelImageModel:
             for row, seed in enumerate(seeds)
         ]
 
-    def _answer(self, replies: Sequence[Any]) -> Answer:
+    def _result(self, replies: Sequence[Any]) -> InferenceResult:
         raw = b"".join(reply.images.data for reply in replies) if len(replies) > 1 else replies[0].images.data
         rows = sum(reply.images.shape[0] for reply in replies)
         parameters: dict[str, str | int] = {"fingerprint": replies[0].fingerprint}
         if len(replies) == 1:
             parameters["seed"] = replies[0].seed
-        return Answer([Output(self._images, [rows, *self._images.dims], raw)], parameters=parameters)
+        return InferenceResult([Output(self._images, [rows, *self._images.dims], raw)], parameters=parameters)

@@ -1,4 +1,4 @@
-"""An image model that draws in sequence, in tensors: the tokens as they come, the pictures when they are whole."""
+"""An image model that draws in sequence, in tensors: the tokens as they come, the images when they are whole."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from gateway.doors.oip.models.adapter import ROUTES, Work
 from gateway.doors.oip.models.sampling_parameters import FIELD, fill_sampling
 from gateway.doors.oip.models.text import sampling_values
-from gateway.doors.oip.models.text_answers import usage_parameters
+from gateway.doors.oip.models.text_results import usage_parameters
 from gateway.doors.oip.tensors.datatype import BYTES, INT32, UINT8, UINT64
 from gateway.doors.oip.tensors.inputs import Inputs
-from gateway.doors.oip.tensors.outputs import Answer, Output
+from gateway.doors.oip.tensors.outputs import InferenceResult, Output
 from gateway.doors.oip.tensors.spec import Spec
 from runtime.rpc.routes import Route
 from tandem.ar.v1 import ar_pb2
@@ -20,7 +20,7 @@ TOKEN_IDS = Spec("token_ids", INT32, (-1,))
 
 
 class SequentialImageModel:
-    """Implements Adapter. `shape` is [height, width, channels] of a picture; a reply has one for each choice."""
+    """Implements Adapter. `shape` is [height, width, channels] of an image; a reply has one for each choice."""
 
     platform = "tandem_sequential_images"
     is_decoupled = True
@@ -50,14 +50,14 @@ class SequentialImageModel:
         whole = ar_pb2.CompleteRequest(generate=request)
         return Work(ROUTES["Complete"], [whole.SerializeToString()], self._of_reply)
 
-    def _of_reply(self, replies: Sequence[Any]) -> Answer:
+    def _of_reply(self, replies: Sequence[Any]) -> InferenceResult:
         [reply] = replies
         shape = [len(reply.choices), *self._images.dims[1:]]
-        pictures = Output(self._images, shape, b"".join(choice.image.data for choice in reply.choices))
+        images = Output(self._images, shape, b"".join(choice.image.data for choice in reply.choices))
         tokens = Output.of(TOKEN_IDS, [token for choice in reply.choices for token in choice.token_ids])
-        return Answer([pictures, tokens], parameters=usage_parameters(reply.usage))
+        return InferenceResult([images, tokens], parameters=usage_parameters(reply.usage))
 
-    def _of_message(self, replies: Sequence[Any]) -> Answer | None:
+    def _of_message(self, replies: Sequence[Any]) -> InferenceResult | None:
         [message] = replies
         is_last = message.HasField("usage")
         if not (message.token_ids or message.HasField("image") or is_last):
@@ -66,4 +66,4 @@ class SequentialImageModel:
         if message.HasField("image"):
             outputs.append(Output(self._images, message.image.shape, message.image.data))
         parameters = {"choice": message.choice_index, **(usage_parameters(message.usage) if is_last else {})}
-        return Answer(outputs, is_last, parameters)
+        return InferenceResult(outputs, is_last, parameters)

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.doors.oip.models.adapter import ROUTES, Work
 from gateway.doors.oip.models.sampling_parameters import FIELD, NAMES, fill_sampling, read_parameters
-from gateway.doors.oip.models.text_answers import OUTPUTS, TextAnswers, Wanted
+from gateway.doors.oip.models.text_results import OUTPUTS, TextResults, Wanted
 from gateway.doors.oip.tensors.datatype import BOOL, BYTES
 from gateway.doors.oip.tensors.inputs import Inputs
 from gateway.doors.oip.tensors.spec import Spec
@@ -49,11 +49,11 @@ class TextModel:
         returned = {name for name in _RETURNED if _flag(inputs, f"return_{name}") or name in wanted}
         request.logprobs |= bool(returned & {"logprobs", "cumulative_logprob"})
         prefix = b"" if _flag(inputs, "exclude_input_in_output", True) else request.text.encode()
-        answers = TextAnswers(Wanted(returned, prefix), request.sampling.n or 1)
+        results = TextResults(Wanted(returned, prefix), request.sampling.n or 1)
         if is_streamed and _flag(inputs, "stream"):
-            return Work(ROUTES["Generate"], [request.SerializeToString()], answers.of_message)
+            return Work(ROUTES["Generate"], [request.SerializeToString()], results.of_message)
         whole = ar_pb2.CompleteRequest(generate=request)
-        return Work(ROUTES["Complete"], [whole.SerializeToString()], answers.of_reply)
+        return Work(ROUTES["Complete"], [whole.SerializeToString()], results.of_reply)
 
 
 def sampling_values(inputs: Inputs, parameters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -32,7 +32,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Answer:
+class InferenceResult:
     """What one response carries; `parameters` are texts, whole numbers >= 0 and booleans."""
 
     outputs: Sequence[Output]
@@ -51,18 +51,18 @@ def wanted_outputs(request: ModelInferRequest, specs: Iterable[Spec]) -> Collect
     return {output.name for output in request.outputs}
 
 
-def response(request: ModelInferRequest, answer: Answer, is_streamed: bool) -> ModelInferResponse:
+def response(request: ModelInferRequest, result: InferenceResult, is_streamed: bool) -> ModelInferResponse:
     """Return the reply to `request`, with those outputs that it lists."""
     wanted = {output.name for output in request.outputs}
     reply = ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id)
-    for output in answer.outputs:
+    for output in result.outputs:
         if not wanted or output.spec.name in wanted:
             reply.outputs.add(name=output.spec.name, datatype=output.spec.datatype.name, shape=output.shape)
             reply.raw_output_contents.append(output.raw)
-    for name, value in answer.parameters.items():
+    for name, value in result.parameters.items():
         reply.parameters[name].CopyFrom(_parameter(value))
     if is_streamed:
-        reply.parameters[FINAL].bool_param = answer.is_final
+        reply.parameters[FINAL].bool_param = result.is_final
     return reply
 
 

@@ -40,7 +40,7 @@ PATHS = (
     Path("post", "/v1/completions", "Continue prompts", CompletionBody, Completion, [Completion]),
     Path("post", "/v1/chat/completions", "Answer in a conversation", ChatBody, ChatCompletion, [ChatChunk]),
     Path("post", "/v1/responses", "Answer, keeping nothing", ResponseBody, Response, [Event]),
-    Path("post", "/v1/images/generations", "Draw pictures", ImageBody, Images, [PartialImage, CompletedImage]),
+    Path("post", "/v1/images/generations", "Draw images", ImageBody, Images, [PartialImage, CompletedImage]),
     Path("post", "/tokenize", "Cut a text or a conversation into tokens", TokenizeBody, Tokenized),
     Path("post", "/detokenize", "Turn tokens into a text", DetokenizeBody, Detokenized),
     Path("get", "/tokenizer_info", "How a model's tokenizer works", None, TokenizerInfo),

@@ -1,1 +1,1 @@
-"""Pictures of models that draw in parallel and in sequence."""
+"""Images of models that draw in parallel and in sequence."""

@@ -11,7 +11,7 @@ from gateway.doors.openai.replies.image import ImageUsage
 
 @dataclass(frozen=True)
 class Drawn:
-    """Finished pictures."""
+    """Finished images."""
 
     pngs: Sequence[bytes]
     seed: int

@@ -13,7 +13,7 @@ from gateway.doors.openai.exchange import OpenAiExchange, event
 from gateway.doors.openai.images import parallel, sequential
 from gateway.doors.openai.images.classes import check_size
 from gateway.doors.openai.images.drawn import Drawn, in_base64
-from gateway.doors.openai.replies.image import CompletedImage, Images, PartialImage, Picture
+from gateway.doors.openai.replies.image import CompletedImage, Image, Images, PartialImage
 from gateway.doors.openai.requests.image import ImageBody
 from runtime.errors import InvalidArgument
 from runtime.rpc.routes import SEQUENTIAL
@@ -37,10 +37,10 @@ class Generations:
             return
         draw = sequential.draw if model.paradigm == SEQUENTIAL else parallel.draw
         drawn = await draw(body, model, calls)
-        await exchange.answer(
+        await exchange.reply_with(
             Images(
                 created=int(time.time()),
-                data=[Picture(b64_json=in_base64(png)) for png in drawn.pngs],
+                data=[Image(b64_json=in_base64(png)) for png in drawn.pngs],
                 output_format="png",
                 usage=drawn.usage,
                 model=model.name,
@@ -63,8 +63,8 @@ def _check_options(body: ImageBody, model: Served) -> None:
 
 async def _stream(body: ImageBody, model: Served, calls: Calls, exchange: OpenAiExchange) -> None:
     index, last = 0, b""
-    async with contextlib.aclosing(_pictures(body, model, calls)) as pictures:
-        async for each in pictures:
+    async with contextlib.aclosing(_events(body, model, calls)) as events:
+        async for each in events:
             if isinstance(each, Drawn):
                 last = _completed(each)
             else:
@@ -73,10 +73,10 @@ async def _stream(body: ImageBody, model: Served, calls: Calls, exchange: OpenAi
     await exchange.end(last)
 
 
-async def _pictures(body: ImageBody, model: Served, calls: Calls) -> AsyncGenerator[bytes | Drawn, None]:
+async def _events(body: ImageBody, model: Served, calls: Calls) -> AsyncGenerator[bytes | Drawn, None]:
     if model.paradigm == SEQUENTIAL:
-        async with contextlib.aclosing(sequential.draw_in_view(body, model, calls)) as pictures:
-            async for each in pictures:
+        async with contextlib.aclosing(sequential.draw_in_view(body, model, calls)) as events:
+            async for each in events:
                 yield each
     else:
         yield await parallel.draw(body, model, calls)
@@ -84,19 +84,19 @@ async def _pictures(body: ImageBody, model: Served, calls: Calls) -> AsyncGenera
 
 def _partial(png: bytes, index: int) -> bytes:
     kind = "image_generation.partial_image"
-    picture = PartialImage(type="image_generation.partial_image", partial_image_index=index, **_about(png))
-    return event(picture.encoded(), kind)
+    message = PartialImage(type="image_generation.partial_image", partial_image_index=index, **_about(png))
+    return event(message.encoded(), kind)
 
 
 def _completed(drawn: Drawn) -> bytes:
-    picture = CompletedImage(
+    message = CompletedImage(
         type="image_generation.completed",
         usage=drawn.usage,
         seed=drawn.seed,
         system_fingerprint=drawn.fingerprint or None,
         **_about(drawn.pngs[0]),
     )
-    return event(picture.encoded(), "image_generation.completed")
+    return event(message.encoded(), "image_generation.completed")
 
 
 def _about(png: bytes) -> dict[str, Any]:

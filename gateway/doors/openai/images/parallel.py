@@ -1,4 +1,4 @@
-"""Pictures of a model that draws in parallel: all of them in one pass."""
+"""Images of a model that draws in parallel: all of them in one pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES: Names = {"count": "n", "labels": "prompt"}
 
 
 async def draw(body: ImageBody, model: Served, calls: Calls) -> Drawn:
-    """Return all pictures; without a prompt, each one's class is drawn from the seed. Raises TandemError."""
+    """Return all images; without a prompt, each one's class is drawn from the seed. Raises TandemError."""
     label = class_of(body.prompt, model.described)
     request = gan_pb2.SampleRequest(
         model=model.name,

@@ -1,4 +1,4 @@
-"""Pictures of a model that draws in sequence, token by token: whole, or as far as they are."""
+"""Images of a model that draws in sequence, token by token: whole, or as far as they are."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def _request(body: ImageBody, model: Served) -> ar_pb2.GenerateRequest:
 
 
 async def draw(body: ImageBody, model: Served, calls: Calls) -> Drawn:
-    """Return all pictures, when they are finished. Raises TandemError."""
+    """Return all images, when they are finished. Raises TandemError."""
     reply = await calls.whole(_request(body, model), NAMES)
     return _drawn([choice.image.png[0] for choice in reply.choices], reply.usage)
 
 
 async def draw_in_view(body: ImageBody, model: Served, calls: Calls) -> AsyncGenerator[bytes | Drawn, None]:
-    """Yield `body.partial_images` PNG files of the picture on its way, evenly spread, and then the finished one."""
+    """Yield `body.partial_images` PNG files of the image on its way, evenly spread, and then the finished one."""
     request, wanted = _request(body, model), body.partial_images or 0
     request.partial_images = wanted > 0
     num_tokens, num_drawn, num_shown = model.described.tokens_per_image, 0, 0

@@ -30,7 +30,7 @@ class ChatLogprobs(Reply):
     refusal: None
 
 
-class AnswerMessage(Reply):
+class ResponseMessage(Reply):
     """The assistant's turn."""
 
     role: Literal["assistant"]
@@ -42,7 +42,7 @@ class ChatChoice(Reply):
     """One answer."""
 
     index: int
-    message: AnswerMessage
+    message: ResponseMessage
     logprobs: ChatLogprobs | None
     finish_reason: Finish
     stop_reason: str | None = Field(description="vLLM's: the stop string that was met, if it was one.")

@@ -9,7 +9,7 @@ from pydantic import Field
 from gateway.doors.openai.replies.reply import Reply
 
 
-class Picture(Reply):
+class Image(Reply):
     """A PNG file."""
 
     b64_json: str
@@ -33,7 +33,7 @@ class Images(Reply):
     """The whole reply. Image i was drawn from (seed, i)."""
 
     created: int = Field(description="Seconds since 1970.")
-    data: list[Picture]
+    data: list[Image]
     output_format: Literal["png"]
     usage: ImageUsage
     model: str
@@ -53,14 +53,14 @@ class ImageEvent(Reply):
 
 
 class PartialImage(ImageEvent):
-    """A picture as far as it is drawn; what its tokens do not cover yet is black."""
+    """An image as far as it is drawn; what its tokens do not cover yet is black."""
 
     type: Literal["image_generation.partial_image"]
     partial_image_index: int
 
 
 class CompletedImage(ImageEvent):
-    """A finished picture."""
+    """A finished image."""
 
     type: Literal["image_generation.completed"]
     usage: ImageUsage

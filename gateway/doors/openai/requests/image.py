@@ -15,15 +15,15 @@ class ImageBody(Body):
 
     prompt: str = Field(description="A class: its name or its number. Empty: of a model that draws any, any.")
     model: str | None = Field(None, description="Name of an image model; absent: the first there is.")
-    n: Int32 | None = Field(None, description="Pictures; default 1.")
+    n: Int32 | None = Field(None, description="Images; default 1.")
     size: str | None = Field(None, description="The model's own, as 28x28, or auto (default).")
     seed: UInt64OrNegative | None = Field(None, description="Tandem's: as in completions; the same for all n.")
     stream: bool | None = Field(None, description="True: server-sent events.")
     partial_images: Int32 | None = Field(
-        None, description="With stream: most pictures on the way, 0 (default) to 3; of a model that draws in sequence."
+        None, description="With stream: most images on the way, 0 (default) to 3; of a model that draws in sequence."
     )
     steps: Int32 | None = Field(
-        None, description="Tandem's: steps that draw a picture, 1 to its tokens (default); of a model that takes steps."
+        None, description="Tandem's: steps that draw an image, 1 to its tokens (default); of a model that takes steps."
     )
     user: str | None = Field(None, description="Ignored.")
 

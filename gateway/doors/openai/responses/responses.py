@@ -1,4 +1,4 @@
-"""POST /v1/responses: an input to a generation, tokens to an answer."""
+"""POST /v1/responses: an input to a generation, tokens to a response."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from gateway.doors.fields import Names
 from gateway.doors.openai.calls import Calls
 from gateway.doors.openai.catalogue import Catalogue
 from gateway.doors.openai.exchange import OpenAiExchange
-from gateway.doors.openai.responses.answer import Answer
 from gateway.doors.openai.responses.body import ResponseBody
+from gateway.doors.openai.responses.growing_response import GrowingResponse
 from tandem.ar.v1 import ar_pb2
 
 NAMES: Names = {"sampling.max_tokens": "max_output_tokens", "sampling": "", "chat.messages": "input", "chat": "input"}
@@ -25,26 +25,28 @@ class Responses:
         """Answer in one piece or in events. Raises TandemError."""
         model = self._catalogue.text(body.model)
         request = body.request(model.name)
-        answer = Answer(body, model.name, self._catalogue.fingerprint(model))
+        response = GrowingResponse(body, model, self._catalogue.fingerprint(model))
         if body.stream:
-            await _stream(answer, request, calls, exchange)
+            await _stream(response, request, calls, exchange)
             return
         reply = await calls.whole(request, NAMES)
         [choice] = reply.choices
-        await exchange.answer(answer.whole(choice, reply.usage, choice.text_delta))
+        await exchange.reply_with(response.whole(choice, reply.usage, choice.text_delta))
 
 
-async def _stream(answer: Answer, request: ar_pb2.GenerateRequest, calls: Calls, exchange: OpenAiExchange) -> None:
+async def _stream(
+    response: GrowingResponse, request: ar_pb2.GenerateRequest, calls: Calls, exchange: OpenAiExchange
+) -> None:
     has_begun = False
     async with contextlib.aclosing(calls.stream("Generate", request, NAMES)) as messages:
         async for message in messages:
             # Not before there is something to say: what fails until then has a status of its own.
-            events = [] if has_begun else list(answer.beginning())
+            events = [] if has_begun else list(response.beginning())
             has_begun = True
             if message.text_delta:
-                events.append(answer.delta(message.text_delta))
+                events.append(response.delta(message.text_delta))
             if message.HasField("usage"):
-                events += answer.ending(message)
+                events += response.ending(message)
             if events:
                 await exchange.events(b"".join(events))
     await exchange.end()

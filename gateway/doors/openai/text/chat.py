@@ -10,13 +10,13 @@ from gateway.doors.openai.calls import Calls
 from gateway.doors.openai.catalogue import Catalogue, Served
 from gateway.doors.openai.exchange import DONE, OpenAiExchange, event
 from gateway.doors.openai.replies.chat import (
-    AnswerMessage,
     ChatChoice,
     ChatChunk,
     ChatCompletion,
     ChatLogprobs,
     ChunkChoice,
     Delta,
+    ResponseMessage,
     TokenLogprob,
     TopLogprob,
 )
@@ -45,7 +45,9 @@ class Chat:
         consumed.add(reply.usage)
         choices = [_choice(choice, bool(body.logprobs)) for choice in reply.choices]
         head = with_fingerprints(head, consumed.fingerprints)
-        await exchange.answer(ChatCompletion(**head, object="chat.completion", choices=choices, usage=consumed.usage()))
+        await exchange.reply_with(
+            ChatCompletion(**head, object="chat.completion", choices=choices, usage=consumed.usage())
+        )
 
     async def _stream(
         self,
@@ -102,7 +104,7 @@ async def _running(body: ChatBody, request: ar_pb2.GenerateRequest, calls: Calls
 def _choice(message: Any, with_logprobs: bool) -> ChatChoice:
     return ChatChoice(
         index=message.choice_index,
-        message=AnswerMessage(role="assistant", content=message.text_delta, refusal=None),
+        message=ResponseMessage(role="assistant", content=message.text_delta, refusal=None),
         logprobs=_logprobs(message) if with_logprobs else None,
         finish_reason=FINISH_REASONS[message.finish_reason],
         stop_reason=message.matched_stop or None,

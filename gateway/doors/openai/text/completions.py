@@ -31,7 +31,7 @@ class Completions:
         if body.stream:
             await _stream(body, head, prompts, exchange)
         else:
-            await exchange.answer(await _whole(head, prompts))
+            await exchange.reply_with(await _whole(head, prompts))
 
 
 async def _whole(head: Head, prompts: Sequence[Continuation]) -> Completion:

@@ -7,10 +7,10 @@ import numpy as np
 
 from runtime.errors import InvalidArgument
 from runtime.rpc.rpc import Call
+from services.ar.api.growing_images import Finished, GrowingImages
 from services.ar.api.modalities.modality import Part
 from services.ar.api.modalities.token_lists import LIST_FIELD, check_is_scorable, token_lists_of
-from services.ar.api.pictures import Finished, Pictures
-from services.ar.api.validation import picture_encoding
+from services.ar.api.validation import image_encoding
 from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
 from services.ar.engine.sampling_params import SamplingParams
 from services.common.diversity.watch import DiversityWatch
@@ -56,7 +56,7 @@ class ImageModality:
         raise InvalidArgument(kind, "a text prompt", f"{accepted}: this model makes images")
 
     async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> None:
-        """Pictures match no text; `pictures` has refused what would have them do so."""
+        """Images match no text; `growing_images` has refused what would have them do so."""
 
     async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
         if request.WhichOneof("content") == "images":
@@ -74,23 +74,23 @@ class ImageModality:
         if len(content.labels) != len(images):
             raise InvalidArgument("images.labels", f"{len(content.labels)} labels", f"{len(images)}, one an image")
         labels = checked_classes("images.labels", content.labels, self.codec.num_classes).tolist()
-        pictures = await self.codec.encode(images, call.deadline, call.owner)
-        return [[self.codec.class_token(label), *codes] for label, codes in zip(labels, pictures, strict=True)]
+        token_lists = await self.codec.encode(images, call.deadline, call.owner)
+        return [[self.codec.class_token(label), *codes] for label, codes in zip(labels, token_lists, strict=True)]
 
-    def pictures(
+    def growing_images(
         self,
         request: ar_pb2.GenerateRequest,
         prompt: list[int],
         params: SamplingParams,
         watch: DiversityWatch | None,
-    ) -> Pictures:
-        encoding = picture_encoding(request, self.codec.image)
+    ) -> GrowingImages:
+        encoding = image_encoding(request, self.codec.image)
         codes = prompt[1:]
         finished = None
-        # A picture that was begun by the caller, or drawn narrower, or in fewer steps, says nothing of the model.
+        # An image that was begun by the caller, or drawn narrower, or in fewer steps, says nothing of the model.
         if watch is not None and params.is_plain and not codes and params.steps in (0, self.codec.num_tokens):
             finished = _watched(watch, prompt[0] - self.codec.class_token(0), params.seed)
-        return Pictures(self.codec, codes, params.n, encoding, request.partial_images, finished)
+        return GrowingImages(self.codec, codes, params.n, encoding, request.partial_images, finished)
 
 
 def _watched(watch: DiversityWatch, label: int, seed: int) -> Finished:

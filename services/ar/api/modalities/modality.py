@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from runtime.rpc.rpc import Call
-from services.ar.api.pictures import Pictures
+from services.ar.api.growing_images import GrowingImages
 from services.ar.codecs.codec import Codec
 from services.ar.codecs.token_decoder import Tokens
 from services.ar.constraints.compilations import Compilations
@@ -55,11 +55,11 @@ class Modality(Protocol):
     async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
         """Return the sequences to score, in the request's order, of two tokens at least. Raises InvalidArgument."""
 
-    def pictures(
+    def growing_images(
         self,
         request: ar_pb2.GenerateRequest,
         prompt: list[int],
         params: SamplingParams,
         watch: DiversityWatch | None,
-    ) -> Pictures | None:
+    ) -> GrowingImages | None:
         """Return what draws the tokens, None if they are text. Raises InvalidArgument."""

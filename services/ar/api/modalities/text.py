@@ -8,7 +8,7 @@ from runtime.rpc.rpc import Call
 from services.ar.api.constraint import constraint_of
 from services.ar.api.modalities.modality import Part
 from services.ar.api.modalities.token_lists import LIST_FIELD, MAX_TEXTS, check_count, check_is_scorable, token_lists_of
-from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, refuse_picture_options
+from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, refuse_image_options
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.constraints.compilations import Compilations
 from services.ar.engine.sampling_params import SamplingParams
@@ -92,11 +92,11 @@ class TextModality:
             return encode()
         return await asyncio.to_thread(encode)
 
-    def pictures(
+    def growing_images(
         self,
         request: ar_pb2.GenerateRequest,
         prompt: list[int],
         params: SamplingParams,
         watch: DiversityWatch | None,
     ) -> None:
-        refuse_picture_options(request)
+        refuse_image_options(request)

@@ -9,6 +9,7 @@ from services.ar.model.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
 from services.ar.model.config_check import checked_token_id
 from services.ar.model.fields import Fields
 from services.ar.model.huggingface.config import config_from_huggingface, family_of
+from services.ar.model.huggingface.packed.scheme import Scheme, scheme_of
 from services.ar.model.huggingface.tensors import llama_shapes, llama_tensors
 from services.ar.model.json_file import read_object, read_text
 from services.ar.model.safetensors_files import weight_files
@@ -24,7 +25,8 @@ def open_huggingface(folder: Path) -> Checkpoint:
     raw = read_object(folder / "config.json")
     config = config_from_huggingface(folder / "config.json", raw)
     files, family = weight_files(folder), family_of(folder / "config.json", raw)
-    check_tensors(folder, config, llama_shapes(folder, files, family, config))
+    scheme = scheme_of(folder / "config.json", raw)
+    check_tensors(folder, config, llama_shapes(folder, files, family, config, scheme))
     tokenizer = _tokenizer(folder, config.vocab_size)
     tokenizer_config = Fields(
         folder / "tokenizer_config.json", read_object(folder / "tokenizer_config.json", is_optional=True)
@@ -33,13 +35,19 @@ def open_huggingface(folder: Path) -> Checkpoint:
     return Checkpoint(
         config=config,
         tokenizer=tokenizer,
-        read_tensors=lambda: llama_tensors(files, family, config),
-        dtype="bfloat16" if raw.get("dtype", raw.get("torch_dtype")) == "bfloat16" else "float32",
+        read_tensors=lambda: llama_tensors(files, family, config, scheme),
+        dtype=_dtype(raw, scheme),
         eos_token_ids=_eos_token_ids(folder, raw, config.vocab_size),
         bos_token_id=_bos_token_id(tokenizer, special),
         chat_template=_chat_template(folder, tokenizer_config),
         special_tokens=special,
     )
+
+
+def _dtype(raw: dict[str, Any], scheme: Scheme | None) -> str:
+    if scheme is not None:
+        return f"int{scheme.num_bits}"
+    return "bfloat16" if raw.get("dtype", raw.get("torch_dtype")) == "bfloat16" else "float32"
 
 
 def _tokenizer(folder: Path, vocab_size: int) -> Tokenizer | None:

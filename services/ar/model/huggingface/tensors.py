@@ -1,15 +1,16 @@
 """A checkpoint's tensors under the names and with the meaning that they have in a Llama, whatever its family."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from torch import Tensor
-
+from runtime.models import ModelError
 from services.ar.model.config import ModelConfig
 from services.ar.model.fused_rows import split, split_shapes
-from services.ar.model.quantised import Weights
+from services.ar.model.huggingface.packed import tensors as packed
+from services.ar.model.huggingface.packed.scheme import Scheme
+from services.ar.model.quantised import Weights, as_tensor
 from services.ar.model.safetensors_files import read_shapes, read_tensors
-from services.ar.model.tensor_check import Shape
+from services.ar.model.tensor_check import Shape, expected_shapes
 
 # Gemma 3 calls the norm of what attention gives as a Llama calls the one before the MLP.
 _GEMMA3_NORMS = {
@@ -19,16 +20,36 @@ _GEMMA3_NORMS = {
 }
 
 
-def llama_shapes(folder: Path, files: list[Path], family: str, config: ModelConfig) -> Mapping[str, Shape]:
-    """Return the shape of each tensor by a Llama's names. Raises ModelError."""
-    shapes = {_name(name, family): shape for name, shape in read_shapes(files).items()}
-    return split_shapes(folder, config, shapes)
+def llama_shapes(
+    folder: Path, files: list[Path], family: str, config: ModelConfig, scheme: Scheme | None
+) -> Mapping[str, Shape]:
+    """Return the shape of each tensor by a Llama's names; matrices may be packed by a `scheme`. Raises ModelError."""
+    if scheme is None:
+        found = read_shapes(files)
+    else:
+        found = packed.weight_shapes(folder, read_shapes(files, packed.types_of(scheme)), scheme)
+    shapes = split_shapes(folder, config, {_name(name, family): shape for name, shape in found.items()})
+    return shapes if scheme is None else {name: shapes[name] for name in shapes if not _is_extra_bias(name, config)}
 
 
-def llama_tensors(files: list[Path], family: str, config: ModelConfig) -> Iterator[tuple[str, Weights]]:
+def llama_tensors(
+    files: list[Path], family: str, config: ModelConfig, scheme: Scheme | None
+) -> Iterator[tuple[str, Weights]]:
     """Yield each tensor by a Llama's name. Raises ModelError."""
-    for name, tensor in read_tensors(files):
-        yield from split(config, _name(name, family), _meaning(name, tensor, family))
+    tensors: Iterable[tuple[str, Weights]] = read_tensors(files)
+    if scheme is not None:
+        tensors = packed.weights(read_tensors(files), read_shapes(files, packed.types_of(scheme)), scheme)
+    for stored_name, stored in tensors:
+        for name, weights in split(config, _name(stored_name, family), _meaning(stored_name, stored, family)):
+            if scheme is None or not _is_extra_bias(name, config):
+                yield name, weights
+            elif as_tensor(weights).any():
+                raise ModelError(f"{name} is not 0; the config's model has no such bias")
+
+
+def _is_extra_bias(name: str, config: ModelConfig) -> bool:
+    """Return whether it is a bias that the model has not: AutoGPTQ gives every matrix one, of zeros."""
+    return name.endswith(".bias") and name not in expected_shapes(config)
 
 
 def _name(name: str, family: str) -> str:
@@ -37,6 +58,7 @@ def _name(name: str, family: str) -> str:
     return ".".join(renamed)
 
 
-def _meaning(name: str, tensor: Tensor, family: str) -> Tensor:
+def _meaning(name: str, weights: Weights, family: str) -> Weights:
     """A norm of Gemma 3 multiplies by 1 + what is stored."""
-    return tensor.float() + 1 if family == "gemma3" and name.endswith("norm.weight") else tensor
+    is_from_one = family == "gemma3" and name.endswith("norm.weight")
+    return as_tensor(weights).float() + 1 if is_from_one else weights

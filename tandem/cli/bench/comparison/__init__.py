@@ -1,1 +1,1 @@
-"""`tandem bench compare`: both paradigms with matched work."""
+"""`tandem bench compare`: both paradigms with matched workloads."""

@@ -1,4 +1,4 @@
-"""`tandem bench compare`: the same image from a sequential and a parallel model, in four ways, with what it costs."""
+"""`tandem bench compare`: the same image from a sequential and a parallel model, in four modes, with what it costs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Amounts:
     """Fields of tandem.measure.results.comparison.Settings that are to be other than the preset's; None: as there."""
 
     num_pairs: Annotated[
-        int | None, typer.Option("--pairs", min=1, help="How often to ask each way alone.", rich_help_panel=_HOW)
+        int | None, typer.Option("--pairs", min=1, help="How often to ask each mode alone.", rich_help_panel=_HOW)
     ] = None
     concurrencies: Annotated[
         list[int] | None,
@@ -43,12 +43,12 @@ class Amounts:
         ),
     ] = None
     num_rounds: Annotated[
-        int | None, typer.Option("--rounds", min=1, help="How often to visit each load.", rich_help_panel=_HOW)
+        int | None, typer.Option("--rounds", min=1, help="How often to try each load.", rich_help_panel=_HOW)
     ] = None
-    visit_seconds: Annotated[
+    trial_seconds: Annotated[
         float | None,
         typer.Option(
-            "--visit", min=0.05, max=600, metavar="SECONDS", help="Length of a visit, at least.", rich_help_panel=_HOW
+            "--trial", min=0.05, max=600, metavar="SECONDS", help="Length of a trial, at least.", rich_help_panel=_HOW
         ),
     ] = None
     slo_seconds: Annotated[
@@ -69,7 +69,7 @@ class Amounts:
         bool | None,
         typer.Option(
             "--control/--no-control",
-            help=r"Ask the unary ways once more, to see how far chance goes. \[default: only if thorough]",
+            help=r"Ask the unary modes once more, to see how far chance goes. \[default: only if thorough]",
             rich_help_panel=_HOW,
         ),
     ] = None
@@ -95,7 +95,7 @@ class ForeignOptions:
         str | None,
         typer.Option(
             metavar="URL",
-            help="Beside ours, ask this server by OpenAI's API for texts of as many tokens as a picture has.",
+            help="Beside ours, ask this server by OpenAI's API for texts of as many tokens as an image has.",
             rich_help_panel=_FOREIGN,
         ),
     ] = None
@@ -133,10 +133,10 @@ def compare(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table instead.")] = False,
     address: Address = ADDRESS,
 ) -> None:
-    """Compare a sequential and a parallel model on the same work: one image of a class.
+    """Compare a sequential and a parallel model on the same workload: one image of a class.
 
-    The four ways {sequential, parallel} x {streamed, unary} take turns in random order, alone and under load, so that a
-    noisy machine hurts all alike. Ends with 1 if anything failed, with 130 on Ctrl-C; what was measured is kept.
+    The four modes {sequential, parallel} x {streamed, unary} take turns in random order, alone and under load, so that
+    a noisy machine hurts all alike. Ends with 1 if anything failed, with 130 on Ctrl-C; what was measured is kept.
     """
     terminal = Terminal()
     settings = settings_of("thorough" if thorough else "short", **vars(amounts))

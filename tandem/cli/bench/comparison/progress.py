@@ -8,9 +8,9 @@ from typing import Self
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tandem.cli.terminal import Terminal
+from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.ways import Way
 
 _LEAST_SECONDS = 0.2  # between two drawings
 
@@ -36,13 +36,13 @@ class ProgressBar(Observer):
 
     def round_done(self, done: Round) -> None:
         self._num_rounds += 1
-        self._say(f"alone, round {self._num_rounds}: an image of class {done.label} in each way")
+        self._say(f"alone, round {self._num_rounds}: an image of class {done.label} in each mode")
 
-    def visiting(self, number: int, concurrency: int, way: Way) -> None:
-        self._say(f"under load, round {number + 1}: {way.name}, {concurrency} at a time")
+    def trial_begins(self, number: int, concurrency: int, mode: Mode) -> None:
+        self._say(f"under load, round {number + 1}: {mode.name}, {concurrency} at a time")
 
-    def probing(self, way: str, rate_per_second: float) -> None:
-        self._say(f"capacity: {way}, {rate_per_second:.3g} requests/s")
+    def probing(self, mode: str, rate_per_second: float) -> None:
+        self._say(f"capacity: {mode}, {rate_per_second:.3g} requests/s")
 
     def judging(self, model: str) -> None:
         self._say(f"quality: {model}", is_urgent=True)

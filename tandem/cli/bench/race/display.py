@@ -1,4 +1,4 @@
-"""A race as it runs, on a terminal: the newest picture of both models, and what each way took so far.
+"""A race as it runs, on a terminal: the newest image of both models, and what each mode took so far.
 
 Elsewhere nothing is shown. Draws only between two loads, never while something is measured.
 """
@@ -17,15 +17,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.pictures import picture_lines
+from tandem.cli.use.terminal_images import image_lines
 from tandem.measure import formats
 from tandem.measure.generator.requests.replies import Pixels
+from tandem.measure.studies.comparison.modes import AGAIN
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.ways import AGAIN
 
 _LEAST_SECONDS = 0.1  # between two drawings
-_PICTURES = (("sequential unary", "in sequence"), ("parallel unary", "in parallel"))
+_IMAGES = (("sequential unary", "in sequence"), ("parallel unary", "in parallel"))
 
 
 class RaceDisplay(Observer):
@@ -60,18 +60,18 @@ class RaceDisplay(Observer):
 
     def drawn(self, done: Round) -> RenderableType:
         """Return what is to be seen after a round."""
-        pictures = Table.grid(padding=(0, 3))
-        pictures.add_row(*(Text(f"{title}, {_took(done, name)}") for name, title in _PICTURES))
-        pictures.add_row(*(Group(*self._lines(done.replies[name].image)) for name, _ in _PICTURES))
+        images = Table.grid(padding=(0, 3))
+        images.add_row(*(Text(f"{title}, {_took(done, name)}") for name, title in _IMAGES))
+        images.add_row(*(Group(*self._lines(done.replies[name].image)) for name, _ in _IMAGES))
         medians = "   ".join(
             f"{name} {formats.seconds(statistics.median(values))}" for name, values in sorted(self._seconds.items())
         )
-        return Group(pictures, Text(f"round {self._num_done} of {self._num_rounds}; medians: {medians}"))
+        return Group(images, Text(f"round {self._num_done} of {self._num_rounds}; medians: {medians}"))
 
     def _lines(self, image: Pixels | None) -> list[Text]:
         if image is None:
             return []
-        return picture_lines(self._console, Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image))
+        return image_lines(self._console, Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image))
 
 
 def _took(done: Round, name: str) -> str:

@@ -1,4 +1,4 @@
-"""`tandem race`: the same picture from both models, side by side and live; a short comparison without load."""
+"""`tandem race`: the same image from both models, side by side and live; a short comparison without load."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from tandem.measure.studies.comparison.request import Request
 @grouped
 def race(
     models: ModelOptions,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each of the four ways is asked.")] = PRESETS[
+    rounds: Annotated[int, typer.Option(min=1, help="How often each of the four modes is asked.")] = PRESETS[
         "race"
     ].num_pairs,
     control: Annotated[
         bool,
-        typer.Option("--control/--no-control", help="Ask the unary ways once more, to see how far chance goes."),
+        typer.Option("--control/--no-control", help="Ask the unary modes once more, to see how far chance goes."),
     ] = True,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of classes, seeds and the order.")] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the figures here.")] = None,
     address: Address = ADDRESS,
 ) -> None:
-    """Ask both paradigms for the same picture, again and again, and time them: the same work, one request at a time.
+    """Ask both paradigms for the same image, again and again, and time them: the same workload, one request at a
+    time.
 
-    Each round asks in four ways, in random order, for a picture of one class: in sequence and in parallel, streamed and
-    in one reply. `tandem bench compare` goes on from here: under load, with costs and quality.
+    Each round asks in four modes, in random order, for an image of one class: in sequence and in parallel, streamed
+    and in one reply. `tandem bench compare` goes on from here: under load, with costs and quality.
     """
     terminal = Terminal()
     settings = settings_of("race", num_pairs=rounds, seed=seed, control=control)

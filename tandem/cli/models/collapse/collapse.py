@@ -28,7 +28,7 @@ from tandem.cli.servers.stack import Stack
 from tandem.cli.servers.startup_display import StartupDisplay
 from tandem.cli.servers.supervise import KILL_AFTER_SECONDS, LOG_FOLDER, run_stack
 from tandem.cli.terminal import Terminal
-from tandem.cli.use.pictures import show_picture
+from tandem.cli.use.terminal_images import show_image
 from tandem.client import AsyncTandemClient
 from tandem.client.images import Images
 from tandem.measure.meters.metrics_page import Page, read
@@ -131,7 +131,7 @@ class Lesson:
     def _show(self, cases: list[Case]) -> None:
         self._out.parent.mkdir(parents=True, exist_ok=True)
         gallery(cases, num_columns=20, num_rows=2).save(self._out, format="PNG")
-        show_picture(self._terminal.out, gallery(cases, num_columns=6, num_rows=1))
+        show_image(self._terminal.out, gallery(cases, num_columns=6, num_rows=1))
         self._terminal.out.print(terminal_table(collapse_table(cases)))
         for note in NOTES:
             self._terminal.note(note)

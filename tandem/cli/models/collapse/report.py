@@ -1,4 +1,4 @@
-"""What `tandem collapse` shows: a table of instruments, and pictures side by side."""
+"""What `tandem collapse` shows: a table of instruments, and images side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def _alarms(number: float) -> Cell:
 
 
 def gallery(cases: Sequence[Case], num_columns: int, num_rows: int) -> Image.Image:
-    """Return a picture of rows of images under the name of each generator."""
+    """Return an image of rows of images under the name of each generator."""
     grids = [grid(case.images[: num_columns * num_rows], num_columns, PADDING) for case in cases]
     height, width = grids[0].shape[:2]
     canvas = Image.new("L" if grids[0].shape[2] == 1 else "RGB", (width, len(cases) * (height + CAPTION_HEIGHT)))

@@ -78,8 +78,8 @@ class TextSubject:
 
 
 @dataclass(frozen=True)
-class PictureSubject:
-    """A sequential image model: pictures of different classes, their tokens compared as well."""
+class SequentialImageSubject:
+    """A sequential image model: images of different classes, their tokens compared as well."""
 
     paradigm: ClassVar[str] = "sequential"
     model: SequentialModel
@@ -130,7 +130,7 @@ class ImageSubject:
 def subject_of(model: SequentialModel | ParallelModel) -> Subject:
     if isinstance(model, ParallelModel):
         return ImageSubject(model)
-    return PictureSubject(model) if model.modality == "image" else TextSubject(model)
+    return SequentialImageSubject(model) if model.modality == "image" else TextSubject(model)
 
 
 def _output(images: ImageBatch | None, encoding: Encoding, token_ids: tuple[int, ...] = ()) -> Output:

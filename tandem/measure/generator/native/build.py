@@ -7,7 +7,7 @@ from pathlib import Path
 from runtime.compiled.recipe import Recipe
 
 _SOURCES = Path(__file__).parent
-_UNITS = ("loop.cpp", "load.cpp", "answers.cpp", "records.cpp", "library.cpp")
+_UNITS = ("loop.cpp", "load.cpp", "exchanges.cpp", "records.cpp", "library.cpp")
 _FLAGS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-pthread")
 
 

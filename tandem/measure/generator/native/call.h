@@ -1,4 +1,4 @@
-// One request and its answer: what is to be sent, how far the answer has come, and what was recorded of it.
+// One request and its reply: what is to be sent, how far the reply has come, and what was recorded of it.
 
 #pragma once
 
@@ -13,14 +13,14 @@
 
 // A request as Python hands it over. `begin`, `size`: its framed message in the block's bytes. Seconds: `intended` from
 // the zero of the run, `cancel_after` from when it is sent (infinite: never).
-struct Order {
+struct RequestSpec {
     int64_t number;
     double intended, cancel_after;
     int64_t begin, size;
     int32_t route, length;
 };
 
-// Where requests of one kind go and what is kept of their answers.
+// Where requests of one kind go and what is kept of their replies.
 struct Route {
     std::string path, timeout;  // `timeout`: as the header grpc-timeout has it; empty: none
     double deadline_seconds = INFINITY;
@@ -33,7 +33,7 @@ struct Route {
 struct Connection;
 
 struct Call {
-    Order order;
+    RequestSpec spec;
     const Route* route = nullptr;
     std::shared_ptr<const std::string> block;
     int caller = -1;  // of a closed loop
@@ -62,6 +62,6 @@ struct Call {
         values = std::move(kept_values);
     }
 
-    const char* message() const { return block->data() + order.begin; }
+    const char* message() const { return block->data() + spec.begin; }
     double outputs() const { return route->outputs < 0 ? num_messages : values[size_t(route->outputs)]; }
 };

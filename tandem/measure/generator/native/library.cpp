@@ -71,8 +71,8 @@ void tandem_sender_start(void* sender, const Load* load, const Caller* callers, 
     of(sender).start(*load, {callers, callers + count});
 }
 
-void tandem_sender_feed(void* sender, const Order* orders, uint64_t count, const char* bytes, uint64_t size) {
-    of(sender).feed({std::make_shared<const std::string>(bytes, size), {orders, orders + count}});
+void tandem_sender_feed(void* sender, const RequestSpec* specs, uint64_t count, const char* bytes, uint64_t size) {
+    of(sender).feed({std::make_shared<const std::string>(bytes, size), {specs, specs + count}});
 }
 
 void tandem_sender_feed_no_more(void* sender) { of(sender).feed_no_more(); }

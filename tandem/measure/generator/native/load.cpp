@@ -6,23 +6,23 @@ void Sender::take_inbox() {
     std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return wake();  // Python is at it: come back at once rather than wait
     for (Block& block : inbox_)
-        if (!block.orders.empty()) queue_.push_back(std::move(block));
+        if (!block.specs.empty()) queue_.push_back(std::move(block));
     inbox_.clear();
     has_all_ = is_fed_;
 }
 
 void Sender::pop() {
     add(progress.num_taken, 1);
-    if (++queue_.front().next == queue_.front().orders.size()) queue_.pop_front();
+    if (++queue_.front().next == queue_.front().specs.size()) queue_.pop_front();
 }
 
-void Sender::give_up(const Order& order, std::vector<int64_t>& counts) {
-    if (order.intended >= 0) ++counts[size_t(order.route)];
+void Sender::give_up(const RequestSpec& spec, std::vector<int64_t>& counts) {
+    if (spec.intended >= 0) ++counts[size_t(spec.route)];
 }
 
 void Sender::send_due() {
     if (load_.is_open == 0 || !is(Phase::loading)) return;
-    for (double at; has_order() && front().intended <= (at = now()) && at <= load_.ends_at; pop()) {
+    for (double at; has_request() && front().intended <= (at = now()) && at <= load_.ends_at; pop()) {
         if (progress.outstanding < load_.max_outstanding) {
             send(-1, front().intended);
             continue;
@@ -51,11 +51,11 @@ void Sender::ask_again() {
         const auto [caller, since] = hungry_.front();
         const double at = now();
         const bool has_left = at < 0 || load_.budget < 0 || progress.num_measured < load_.budget;
-        if (at >= callers_[size_t(caller)].goes_at || !has_left || (has_all_ && !has_order())) {
+        if (at >= callers_[size_t(caller)].goes_at || !has_left || (has_all_ && !has_request())) {
             hungry_.pop_front();
             continue;
         }
-        if (!has_order()) return;
+        if (!has_request()) return;
         hungry_.pop_front();
         if (at >= 0) add(progress.num_measured, 1);
         send(caller, at < 0 ? since : std::max(since, 0.0));
@@ -66,7 +66,7 @@ void Sender::ask_again() {
 bool Sender::is_load_over() const {
     const double at = now();
     if (at > load_.ends_at) return true;
-    if (load_.is_open != 0) return has_all_ && !has_order();
+    if (load_.is_open != 0) return has_all_ && !has_request();
     return hungry_.empty() && sleeping_.empty() && progress.outstanding == 0;
 }
 
@@ -100,9 +100,9 @@ void Sender::count_rest() {
     for (Block& block : inbox_) queue_.push_back(std::move(block));
     inbox_.clear();
     for (const Block& block : queue_)
-        for (size_t index = block.next; index < block.orders.size(); ++index) {
-            const Order& order = block.orders[index];
-            give_up(order, order.intended <= progress.load_ended_at ? dropped : abandoned);
+        for (size_t index = block.next; index < block.specs.size(); ++index) {
+            const RequestSpec& spec = block.specs[index];
+            give_up(spec, spec.intended <= progress.load_ended_at ? dropped : abandoned);
         }
     queue_.clear();
 }

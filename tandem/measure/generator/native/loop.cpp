@@ -173,7 +173,7 @@ double Sender::next_instant() const {
     if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
     if (is(Phase::draining)) return std::min(next, drain_ends_at_);
     next = std::min(next, load_.ends_at);
-    if (load_.is_open != 0 && has_order()) next = std::min(next, front().intended);
+    if (load_.is_open != 0 && has_request()) next = std::min(next, front().intended);
     if (!sleeping_.empty()) next = std::min(next, sleeping_.begin()->first);
     return next;
 }

@@ -24,8 +24,8 @@ void Sender::finish(Call& call, End end, int code, const std::string& text) {
 
 void Sender::record(const Call& call, End end, int code, const std::string& text) {
     const double ended = end == End::answered && call.has_headers ? received_at_ : now();
-    rows.add({call.order.number, call.order.intended, call.sent, call.first_output, ended, call.order.route, code,
-              int32_t(end), call.order.length, call.num_messages, code == kOk ? -1 : text_number(text)});
+    rows.add({call.spec.number, call.spec.intended, call.sent, call.first_output, ended, call.spec.route, code,
+              int32_t(end), call.spec.length, call.num_messages, code == kOk ? -1 : text_number(text)});
     values.add(call.values.data(), call.values.size());
 }
 

@@ -1,4 +1,4 @@
-// The sender: a thread that sends requests when they are due, or as callers are free, and records every answer.
+// The sender: a thread that sends requests when they are due, or as callers are free, and records every reply.
 //
 // Python hands requests over ahead of time and reads what was recorded when the thread has ended. Nothing here waits for
 // Python: a queue that runs dry makes requests late, and the records show it.
@@ -33,7 +33,7 @@ struct Caller {
 
 struct Block {
     std::shared_ptr<const std::string> bytes;
-    std::vector<Order> orders;
+    std::vector<RequestSpec> specs;
     size_t next = 0;
 };
 
@@ -84,8 +84,8 @@ private:
 
     // load.cpp
     void take_inbox();
-    bool has_order() const { return !queue_.empty(); }
-    const Order& front() const { return queue_.front().orders[queue_.front().next]; }
+    bool has_request() const { return !queue_.empty(); }
+    const RequestSpec& front() const { return queue_.front().specs[queue_.front().next]; }
     void pop();
     void send_due();
     void ask_again();
@@ -94,9 +94,9 @@ private:
     void advance();
     void end_load();
     void count_rest();
-    void give_up(const Order& order, std::vector<int64_t>& counts);
+    void give_up(const RequestSpec& spec, std::vector<int64_t>& counts);
 
-    // answers.cpp
+    // exchanges.cpp
     static nghttp2_session_callbacks* callbacks();
     Call& new_call();
     void send(int caller, double intended);

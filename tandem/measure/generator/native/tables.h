@@ -40,7 +40,7 @@ private:
     size_t size_ = 0;
 };
 
-// Who ended a request, or that its answer came to its end; tables.py has the same numbers.
+// Who ended a request, or that its reply came to its end; tables.py has the same numbers.
 enum class End : int32_t { answered, deadline, cancelled, cut_off };
 
 // A request that has ended. Seconds from the zero of the run; NaN: did not happen.

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.generator.schedule.orders import Order
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.sender import Sender
-from tandem.measure.generator.sending.tables import ORDER
+from tandem.measure.generator.sending.tables import REQUEST_SPEC
 
 BLOCK_REQUESTS = 128
 MAX_AHEAD_REQUESTS = 8192
@@ -22,8 +22,8 @@ MAX_AHEAD_BYTES = 64 << 20
 _FIRST_AHEAD_REQUESTS = 256
 _PREFIX = struct.Struct(">BI")  # gRPC's: not compressed, size
 
-OrderOf = Callable[[int], Order]
-MessageOf = Callable[[Order], bytes]
+SpecOf = Callable[[int], RequestSpec]
+MessageOf = Callable[[RequestSpec], bytes]
 
 
 class Feeder:
@@ -33,7 +33,7 @@ class Feeder:
 
     def __init__(
         self,
-        order_of: OrderOf,
+        spec_of: SpecOf,
         makers: Sequence[MessageOf],
         numbers: NDArray[np.int64] | None,
         intended: NDArray[np.float64] | None,
@@ -41,7 +41,7 @@ class Feeder:
         step: int = 1,
         callers: int = 0,
     ) -> None:
-        self._order_of = order_of
+        self._spec_of = spec_of
         self._makers = makers
         self._numbers = numbers
         self._intended = intended
@@ -79,18 +79,18 @@ class Feeder:
             numbers = self._numbers[begin:end]
         else:
             numbers = self._first + self._step * np.arange(begin, end)
-        orders = [self._order_of(number) for number in numbers.tolist()]
-        messages = [self._makers[order.work](order) for order in orders]
+        specs = [self._spec_of(number) for number in numbers.tolist()]
+        messages = [self._makers[spec.workload](spec) for spec in specs]
         sizes = np.array([_PREFIX.size + len(message) for message in messages])
-        table = np.zeros(len(orders), ORDER)
-        table["number"] = [order.number for order in orders]
+        table = np.zeros(len(specs), REQUEST_SPEC)
+        table["number"] = [spec.number for spec in specs]
         table["intended"] = np.nan if self._intended is None else self._intended[begin:end]
-        cancels = [order.cancel_after_seconds for order in orders]
+        cancels = [spec.cancel_after_seconds for spec in specs]
         table["cancel_after"] = [np.inf if after is None else after for after in cancels]
         table["size"], table["begin"] = sizes, np.cumsum(sizes) - sizes
-        table["route"] = [order.work for order in orders]
-        table["length"] = [order.length for order in orders]
+        table["route"] = [spec.workload for spec in specs]
+        table["length"] = [spec.length for spec in specs]
         sender.feed(table, b"".join(_PREFIX.pack(0, len(message)) + message for message in messages))
-        self.num_fed += len(orders)
+        self.num_fed += len(specs)
         self._blocks.append((self.num_fed, int(sizes.sum())))
         self._bytes_ahead += int(sizes.sum())

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tandem.measure.generator.schedule.request_sequence import RequestSpec
 
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Workload
 
@@ -22,7 +22,7 @@ def request_maker(workload: Workload, model: ServedModel) -> RequestOf:
     """Return what makes the request message of a request spec."""
     if workload.kind == "images":
         return _images_maker(workload, model)
-    make = _text_maker(workload, model) if workload.kind == "text" else _picture_maker(workload, model)
+    make = _text_maker(workload, model) if workload.kind == "text" else _sequential_image_maker(workload, model)
     if workload.delivery == "streamed":
         return make
     return lambda spec: ar_pb2.CompleteRequest(generate=make(spec))
@@ -48,7 +48,7 @@ def _text_maker(workload: Workload, model: ServedModel) -> RequestOf:
     return make
 
 
-def _picture_maker(workload: Workload, model: ServedModel) -> RequestOf:
+def _sequential_image_maker(workload: Workload, model: ServedModel) -> RequestOf:
     def make(spec: RequestSpec) -> ar_pb2.GenerateRequest:
         label = int(spec.place * max(1, model.num_classes))
         sampling = ar_pb2.SamplingParams(seed=spec.seed, steps=workload.steps)

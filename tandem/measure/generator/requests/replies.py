@@ -27,10 +27,12 @@ _TOKENS: dict[str, Callable[[Any], Any]] = {
 
 
 def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
-    """Return the 8-bit image [H, W, C] of each request for one image that brought it; `rpcs` are those of the works."""
+    """Return the 8-bit image [H, W, C] of each request for one image that brought it; `rpcs` are those of the
+    workloads.
+    """
     found = {}
     for number, rpc, messages in _kept(record, rpcs):
-        for message in reversed(messages):  # of a picture, the image is in the last one
+        for message in reversed(messages):  # of a sequential one, the image is in the last message
             images = _IMAGES[rpc](REPLIES[rpc].FromString(message))
             if images.shape:
                 _, height, width, channels = images.shape
@@ -47,9 +49,9 @@ def messages_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[An
 
 def tokens_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[int]]:
     """Return the tokens of each request for a text that was answered, in the order of the requests' numbers."""
-    works = dict(zip(record.requests["number"].tolist(), record.requests["work"].tolist(), strict=True))
+    workloads = dict(zip(record.requests["number"].tolist(), record.requests["workload"].tolist(), strict=True))
     return {
-        number: [token for message in messages for token in _TOKENS[rpcs[works[number]]](message)]
+        number: [token for message in messages for token in _TOKENS[rpcs[workloads[number]]](message)]
         for number, messages in messages_by_number(record, rpcs).items()
     }
 
@@ -57,4 +59,4 @@ def tokens_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[int]
 def _kept(record: Record, rpcs: Sequence[str]) -> Iterator[tuple[int, str, list[bytes]]]:
     numbers = record.requests["number"]
     for number, messages in record.kept().items():
-        yield number, rpcs[int(record.requests["work"][np.searchsorted(numbers, number)])], messages
+        yield number, rpcs[int(record.requests["workload"][np.searchsorted(numbers, number)])], messages

@@ -1,4 +1,4 @@
-"""The models that a server serves, as it tells of them, and which of them does a given work."""
+"""The models that a server serves, as it tells of them, and which of them does a given workload."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from tandem.client import AsyncTandemClient
 from tandem.expected_errors import ExpectedError
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Paradigm, Work
+from tandem.measure.scenario import Paradigm, Workload
 
 _SECONDS = 10.0
 
@@ -31,20 +31,20 @@ def _served(paradigm: Paradigm, model: Any) -> ServedModel:
     return ServedModel(**{**told, "paradigm": paradigm, **always, **several})
 
 
-def with_model(work: Work, models: Sequence[ServedModel]) -> Work:
-    """Return the work with the name of the model that does it. Raises ValueError that names those there are."""
-    modality = "text" if work.kind == "text" else "image"
-    fitting = [each.name for each in models if each.paradigm == work.paradigm and each.modality == modality]
-    chosen = [name for name in fitting if work.model in ("", name)]
+def with_model(workload: Workload, models: Sequence[ServedModel]) -> Workload:
+    """Return the workload with the name of the model that does it. Raises ValueError that names those there are."""
+    modality = "text" if workload.kind == "text" else "image"
+    fitting = [each.name for each in models if each.paradigm == workload.paradigm and each.modality == modality]
+    chosen = [name for name in fitting if workload.model in ("", name)]
     if len(chosen) == 1:
-        return work.model_copy(update={"model": chosen[0]})
+        return workload.model_copy(update={"model": chosen[0]})
     there_are = ", ".join(fitting) or "none"
-    what = f"{work.paradigm} {modality} models"
-    if work.model:
-        raise ExpectedError(f"model: {work.model!r} is not served; {what} there: {there_are}")
-    raise ExpectedError(f"model: none is named for {work.kind}; give one of the {what} there: {there_are}")
+    what = f"{workload.paradigm} {modality} models"
+    if workload.model:
+        raise ExpectedError(f"model: {workload.model!r} is not served; {what} there: {there_are}")
+    raise ExpectedError(f"model: none is named for {workload.kind}; give one of the {what} there: {there_are}")
 
 
-def model_of(work: Work, models: Sequence[ServedModel]) -> ServedModel:
-    """Return the model that a work names."""
-    return next(each for each in models if (each.paradigm, each.name) == (work.paradigm, work.model))
+def model_of(workload: Workload, models: Sequence[ServedModel]) -> ServedModel:
+    """Return the model that a workload names."""
+    return next(each for each in models if (each.paradigm, each.name) == (workload.paradigm, workload.model))

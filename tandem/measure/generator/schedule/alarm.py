@@ -1,6 +1,6 @@
 """Waking an event loop at an instant, to the microsecond.
 
-The timers of asyncio and uvloop count whole milliseconds, as epoll does: too coarse where an answer takes one. Linux
+The timers of asyncio and uvloop count whole milliseconds, as epoll does: too coarse where a reply takes one. Linux
 has timer descriptors (timerfd), which a loop can watch; Python knows them from 3.13 on, so they are called through
 ctypes. Elsewhere the loop's own timer must do, and the audit shows what that costs.
 """

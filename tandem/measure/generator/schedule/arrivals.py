@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tandem.measure.scenario import OpenLoop, Scenario
 
-ARRIVALS_STREAM = 0  # of the seed; see tandem.measure.generator.schedule.orders for the others
+ARRIVALS_STREAM = 0  # of the seed; see tandem.measure.generator.schedule.request_sequence for the others
 _BLOCK = 65_536
 
 

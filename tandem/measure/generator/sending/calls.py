@@ -23,6 +23,6 @@ class Calls(ABC):
 
     @abstractmethod
     def begin(
-        self, route: Route, walk: FieldWalk, order: Any, message: bytes, intended: float, zero: float
+        self, route: Route, walk: FieldWalk, spec: Any, message: bytes, intended: float, zero: float
     ) -> PythonCall:
         """Return a call that has begun; instants are those of `PythonCall`."""

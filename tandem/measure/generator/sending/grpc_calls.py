@@ -35,9 +35,9 @@ class GrpcCalls(Calls):
         await asyncio.gather(*(channel.close() for channel in self._channels))
 
     def begin(
-        self, route: Route, walk: FieldWalk, order: Any, message: bytes, intended: float, zero: float
+        self, route: Route, walk: FieldWalk, spec: Any, message: bytes, intended: float, zero: float
     ) -> PythonCall:
-        return GrpcCall(next(self._turns), route, walk, order, message, intended, zero, self._metadata)
+        return GrpcCall(next(self._turns), route, walk, spec, message, intended, zero, self._metadata)
 
 
 class GrpcCall(PythonCall):
@@ -48,13 +48,13 @@ class GrpcCall(PythonCall):
         channel: grpc.aio.Channel,
         route: Route,
         walk: FieldWalk,
-        order: Any,
+        spec: Any,
         message: bytes,
         intended: float,
         zero: float,
         metadata: CallMetadata | None,
     ) -> None:
-        super().__init__(route, walk, order, intended, zero)
+        super().__init__(route, walk, spec, intended, zero)
         rpc: Any = channel.unary_stream(route.path) if route.is_streamed else channel.unary_unary(route.path)
         self._call = rpc(message, timeout=route.deadline_seconds, metadata=metadata)
 
@@ -62,7 +62,7 @@ class GrpcCall(PythonCall):
         if self._call.cancel():
             self.end = end
 
-    async def answer(self) -> None:
+    async def read_reply(self) -> None:
         try:
             await (self._stream() if self.route.is_streamed else self._unary())
         except grpc.aio.AioRpcError as error:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tandem.measure.generator.native.library import Library, NativeLoad
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
-from tandem.measure.generator.sending.tables import KEPT, MESSAGE, ORDER, ROW, Seen, Table
+from tandem.measure.generator.sending.tables import KEPT, MESSAGE, REQUEST_SPEC, ROW, Seen, Table
 
 _TABLES: tuple[Any, ...] = (ROW, np.float64, MESSAGE, KEPT, np.uint8, np.float64, np.int64, np.int64)
 _COUNTED = fields(Progress)[1:]
@@ -79,9 +79,9 @@ class NativeSender(Sender):
             path, forms = (ctypes.c_uint32 * depth)(*each.path), (ctypes.c_uint8 * depth)(*each.forms)
             self._library.column(self._sender, path, forms, depth, each.take)
 
-    def feed(self, orders: Table, messages: bytes) -> None:
-        assert orders.dtype == ORDER
-        self._library.feed(self._sender, orders.ctypes.data, len(orders), messages, len(messages))
+    def feed(self, specs: Table, messages: bytes) -> None:
+        assert specs.dtype == REQUEST_SPEC
+        self._library.feed(self._sender, specs.ctypes.data, len(specs), messages, len(messages))
 
     def feed_no_more(self) -> None:
         self._library.feed_no_more(self._sender)

@@ -1,4 +1,4 @@
-"""One request and its answer, whatever the protocol: sent, read, timed, and ended in exactly one way."""
+"""One request and its reply, whatever the protocol: sent, read, timed, and ended in exactly one way."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OK, CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE = 0, 1, 4, 13, 14
 class PythonCall(ABC):
     """`zero` is the end of the warm-up, on the monotonic clock. `kept`: number of the message, column, bytes."""
 
-    def __init__(self, route: Route, walk: FieldWalk, order: Any, intended: float, zero: float) -> None:
-        self.route, self._walk, self._order, self._zero = route, walk, order, zero
+    def __init__(self, route: Route, walk: FieldWalk, spec: Any, intended: float, zero: float) -> None:
+        self.route, self._walk, self._spec, self._zero = route, walk, spec, zero
         self._intended = intended
-        self.number = int(order["number"])
+        self.number = int(spec["number"])
         self.values = walk.initial()
         self.messages: list[tuple[int, float, int, int]] = []
         self.kept: list[tuple[int, int, bytes]] = []
@@ -39,16 +39,16 @@ class PythonCall(ABC):
         """Cancel the call, if it still runs, for this reason."""
 
     @abstractmethod
-    async def answer(self) -> None:
-        """Read the answer to its end, and set `code` and `text`."""
+    async def read_reply(self) -> None:
+        """Read the reply to its end, and set `code` and `text`."""
 
     async def run(self) -> None:
         """See the call through to its end."""
-        after = float(self._order["cancel_after"])
+        after = float(self._spec["cancel_after"])
         loop = asyncio.get_running_loop()
         timer = loop.call_later(after, self.cancel, End.CANCELLED) if math.isfinite(after) else None
         try:
-            await self.answer()
+            await self.read_reply()
         finally:
             if timer is not None:
                 timer.cancel()
@@ -75,5 +75,5 @@ class PythonCall(ABC):
     def row(self) -> tuple[float, ...]:
         """Return a row of ROW, but for its text."""
         instants = (self._intended, self._sent, self._first_output, self._ended)
-        order = self._order
-        return (self.number, *instants, order["route"], self.code, self.end, order["length"], self.num_messages)
+        spec = self._spec
+        return (self.number, *instants, spec["route"], self.code, self.end, spec["length"], self.num_messages)

@@ -84,11 +84,11 @@ class PythonSender(Sender):
         self._counts.phase, self._counts.answered_at = Phase.LOADING, self._now()
         self._in_background(self._run())
 
-    def feed(self, orders: Table, messages: bytes) -> None:
+    def feed(self, specs: Table, messages: bytes) -> None:
         view = memoryview(messages)
-        for order in orders:
-            begin, end = int(order["begin"]) + _PREFIX_BYTES, int(order["begin"] + order["size"])
-            self._queue.append((order, bytes(view[begin:end])))
+        for spec in specs:
+            begin, end = int(spec["begin"]) + _PREFIX_BYTES, int(spec["begin"] + spec["size"])
+            self._queue.append((spec, bytes(view[begin:end])))
         self._fed.set()
         self._alarm.ring()
 
@@ -159,11 +159,11 @@ class PythonSender(Sender):
                 continue
             if self._now() > load.ends_at:
                 return
-            order, message = self._take()
+            spec, message = self._take()
             if len(self._open) < load.max_outstanding:
-                self._in_background(self._finish(self._begin_call(order, message, intended)))
+                self._in_background(self._finish(self._begin_call(spec, message, intended)))
             elif intended >= 0.0:
-                self._dropped[order["route"]] += 1
+                self._dropped[spec["route"]] += 1
                 self._counts.dropped += 1
             await asyncio.sleep(0)
 
@@ -206,11 +206,11 @@ class PythonSender(Sender):
         for wait in waits:
             wait.cancel()
 
-    def _begin_call(self, order: Any, message: bytes, intended: float) -> PythonCall:
+    def _begin_call(self, spec: Any, message: bytes, intended: float) -> PythonCall:
         self._counts.num_sent += 1
-        route = self._routes[order["route"]]
-        walk = self._walks[order["route"]]
-        call = self._server.begin(route, walk, order, message, intended, self._load.zero)
+        route = self._routes[spec["route"]]
+        walk = self._walks[spec["route"]]
+        call = self._server.begin(route, walk, spec, message, intended, self._load.zero)
         self._open.add(call)
         self._idle.clear()
         self._counts.max_outstanding = max(self._counts.max_outstanding, len(self._open))
@@ -246,10 +246,10 @@ class PythonSender(Sender):
         await asyncio.gather(*(task for task in self._tasks if task is not own))
 
     def _count_rest(self) -> None:
-        for order, _ in self._queue:
-            if order["intended"] >= 0.0:
-                is_due = order["intended"] <= self._counts.load_ended_at
-                (self._dropped if is_due else self._abandoned)[order["route"]] += 1
+        for spec, _ in self._queue:
+            if spec["intended"] >= 0.0:
+                is_due = spec["intended"] <= self._counts.load_ended_at
+                (self._dropped if is_due else self._abandoned)[spec["route"]] += 1
 
     def seen(self) -> Seen:
         texts = list(dict.fromkeys(call.text for call in self._calls if call.code != OK))

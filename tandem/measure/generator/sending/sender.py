@@ -103,8 +103,8 @@ class Sender(ABC):
         """Start sending; requests may have been handed over before."""
 
     @abstractmethod
-    def feed(self, orders: Table, messages: bytes) -> None:
-        """Hand requests over: rows of ORDER in the order of their sending, and the framed messages they point into."""
+    def feed(self, specs: Table, messages: bytes) -> None:
+        """Hand requests over: rows of REQUEST_SPEC in the order of their sending, and the messages they point into."""
 
     @abstractmethod
     def feed_no_more(self) -> None:

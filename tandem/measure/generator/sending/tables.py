@@ -23,7 +23,7 @@ class End(IntEnum):
     CUT_OFF = 3
 
 
-ORDER = np.dtype(
+REQUEST_SPEC = np.dtype(
     [
         ("number", "i8"),
         ("intended", "f8"),

@@ -46,11 +46,11 @@ def cost_charts(comparison: Comparison) -> list[Chart]:
 def _series(comparison: Comparison, of: Callable[[Point], Value | None], scale: float) -> list[Series]:
     return [
         value_series(
-            way.name,
-            way.paradigm,
-            _STYLES[way.delivery],
-            [(float(point.concurrency), of(point), "") for point in way.curve],
+            mode.name,
+            mode.paradigm,
+            _STYLES[mode.delivery],
+            [(float(point.concurrency), of(point), "") for point in mode.curve],
             scale,
         )
-        for way in comparison.ways
+        for mode in comparison.modes
     ]

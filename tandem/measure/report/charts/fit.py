@@ -23,7 +23,7 @@ def fit_charts(crossover: Crossover) -> list[Chart]:
         Chart(
             "fit-unit",
             "Service curves: a step in sequence, a pass in parallel",
-            "Points: means of some slices of the runs, as the backend told it. Lines: the fit. A picture takes many"
+            "Points: means of some slices of the runs, as the backend told it. Lines: the fit. An image takes many"
             " steps, and one pass.",
             "batch: sequences a step, images a pass",
             "ms",

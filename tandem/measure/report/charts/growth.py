@@ -9,7 +9,7 @@ import numpy as np
 
 from tandem.measure.report.charts.chart import Chart, Role, Series, Style, value_series
 from tandem.measure.report.charts.load import MILLISECONDS
-from tandem.measure.report.middle_ground import GenerationWay, Kind
+from tandem.measure.report.middle_ground import GenerationMode, Kind
 from tandem.measure.results.growth import ContextPoint, Growth, LineFit, StepFit
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.knee import step_time
@@ -23,7 +23,7 @@ _KINDS: dict[Kind, tuple[Role, Style]] = {
 }
 
 
-def growth_charts(growth: Growth, ways: Sequence[GenerationWay]) -> list[Chart]:
+def growth_charts(growth: Growth, modes: Sequence[GenerationMode]) -> list[Chart]:
     """Return all there is something for."""
     charts = [
         _streams(growth),
@@ -45,7 +45,7 @@ def growth_charts(growth: Growth, ways: Sequence[GenerationWay]) -> list[Chart]:
             lambda point: point.first_token_seconds,
             growth.first_token_fit,
         ),
-        _middle(ways),
+        _middle(modes),
     ]
     return [chart for chart in charts if not chart.is_empty]
 
@@ -113,16 +113,16 @@ def _context(
     return Chart(key, title, f"{note} Bars: range of the rounds.", "tokens of context", y_title, series)
 
 
-def _middle(ways: Sequence[GenerationWay]) -> Chart:
+def _middle(modes: Sequence[GenerationMode]) -> Chart:
     series = []
     for name, (role, style) in _KINDS.items():
-        chosen = [way for way in ways if way.kind == name]
-        rows = [(way.outputs_per_pass, way.speed, f"{way.name}: {way.work}") for way in chosen]
+        chosen = [mode for mode in modes if mode.kind == name]
+        rows = [(mode.outputs_per_pass, mode.speed, f"{mode.name}: {mode.workload}") for mode in chosen]
         series.append(value_series(name, role, style, rows))
     note = (
-        "Each way against the sequential one of its own work: texts against texts, pictures against pictures. Drafts"
+        "Each mode against the sequential one of its workload: texts against texts, images against images. Drafts"
         " bring as many tokens a pass as were guessed right; a parallel model brings all in one, here counted as the"
-        " tokens that the sequential model needs for a picture."
+        " tokens that the sequential model needs for an image."
     )
     title = "The middle ground: sequential, with drafts, parallel"
     return Chart(

@@ -110,23 +110,23 @@ def _by_paradigm(runs: Iterable[MatchedRun], name: str, style: Style, x_of: _X, 
 
 def _note(run: MatchedRun) -> str:
     callers = f", {run.load.concurrency} at a time" if isinstance(run.load, ClosedLoop) else ""
-    return f"{run.name}{callers}: {run.stream.fates.ok:,} of {run.stream.fates.planned:,} ok"
+    return f"{run.name}{callers}: {run.stream.outcomes.ok:,} of {run.stream.outcomes.planned:,} ok"
 
 
 def _compared(comparison: Comparison) -> Chart:
     """Return the interleaved curve of a comparison, with its intervals."""
     series = []
-    for way in comparison.ways:
-        if way.delivery != "unary":
+    for mode in comparison.modes:
+        if mode.delivery != "unary":
             continue
         for name, style in _QUANTILES:
             rows = [
                 (point.images_per_second.value, getattr(point.latency, name), f"{point.concurrency} at a time")
-                for point in way.curve
+                for point in mode.curve
             ]
-            series.append(value_series(f"{way.paradigm} {name}", way.paradigm, style, rows, MILLISECONDS))
+            series.append(value_series(f"{mode.paradigm} {name}", mode.paradigm, style, rows, MILLISECONDS))
     note = (
-        "All ways in turn at each number of callers, round by round, so that a noisy machine hurts all alike."
+        "All modes in turn at each number of callers, round by round, so that a noisy machine hurts all alike."
         f" Intervals: {comparison.settings.confidence:.0%}."
     )
     title = "Latency over achieved load (closed loop, interleaved)"

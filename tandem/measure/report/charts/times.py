@@ -16,15 +16,15 @@ _STYLES: dict[str, Style] = {"unary": "line", "streamed": "dash"}
 
 
 def phase_stack(runs: Sequence[MatchedRun], comparison: Comparison | None) -> Stack:
-    """Return means by part: of each way alone, and at the highest load of each paradigm."""
+    """Return means by part: of each mode alone, and at the highest load of each paradigm."""
     rows = []
     if comparison is not None:
-        for way in comparison.ways:
-            if way.alone is not None and way.alone.phases is not None:
-                rows.append(_row(f"{way.name}, alone", way.paradigm, way.alone.phases))
-            if way.curve and way.curve[-1].phases is not None:
-                label = f"{way.name}, {way.curve[-1].concurrency} at a time"
-                rows.append(_row(label, way.paradigm, way.curve[-1].phases))
+        for mode in comparison.modes:
+            if mode.alone is not None and mode.alone.phases is not None:
+                rows.append(_row(f"{mode.name}, alone", mode.paradigm, mode.alone.phases))
+            if mode.curve and mode.curve[-1].phases is not None:
+                label = f"{mode.name}, {mode.curve[-1].concurrency} at a time"
+                rows.append(_row(label, mode.paradigm, mode.curve[-1].phases))
     else:
         rows = [row for paradigm in PARADIGMS for row in _run_rows(runs, paradigm)]
     note = (
@@ -52,20 +52,20 @@ def _row(label: str, paradigm: Paradigm, phases: Phases) -> Row:
 
 
 def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
-    """Return how latency is spread: of each way alone, and under load."""
+    """Return how latency is spread: of each mode alone, and under load."""
     charts = []
     if comparison is not None:
         alone = [
-            _cdf(way.name, way.paradigm, _STYLES[way.delivery], way.alone.latency.distribution.histogram)
-            for way in comparison.ways
-            if way.alone is not None
+            _cdf(mode.name, mode.paradigm, _STYLES[mode.delivery], mode.alone.latency.distribution.histogram)
+            for mode in comparison.modes
+            if mode.alone is not None
         ]
         charts.append(_cdf_chart("cdf-alone", "How latency is spread, one request at a time", alone))
     at_once = [] if comparison is None else _at_most_callers(comparison)
     charts.append(_cdf_chart("cdf-callers", "How latency is spread under load", at_once))
     loaded: list[Series] = []
     for paradigm in PARADIGMS:
-        own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.fates.ok]
+        own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.outcomes.ok]
         for run in _low_and_high(own):
             name = f"{paradigm}, {_load_text(run)}"
             style: Style = "dash" if len(loaded) % 2 else "line"
@@ -75,16 +75,16 @@ def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> lis
 
 
 def _at_most_callers(comparison: Comparison) -> list[Series]:
-    """Return all ways with the same number of callers, the highest."""
+    """Return all modes with the same number of callers, the highest."""
     return [
         _cdf(
-            f"{way.name}, {way.curve[-1].concurrency} at a time",
-            way.paradigm,
-            _STYLES[way.delivery],
-            way.curve[-1].latency.distribution.histogram,
+            f"{mode.name}, {mode.curve[-1].concurrency} at a time",
+            mode.paradigm,
+            _STYLES[mode.delivery],
+            mode.curve[-1].latency.distribution.histogram,
         )
-        for way in comparison.ways
-        if way.curve
+        for mode in comparison.modes
+        if mode.curve
     ]
 
 
@@ -118,19 +118,19 @@ def _cdf_chart(key: str, title: str, series: Sequence[Series]) -> Chart:
 
 
 def first_output_chart(comparison: Comparison) -> Chart:
-    """Return first output against whole result, of the four ways alone."""
-    names = [way.name for way in comparison.ways]
+    """Return first output against whole result, of the four modes alone."""
+    names = [mode.name for mode in comparison.modes]
     series = []
     for paradigm in PARADIGMS:
-        alone = [(way.name, way.alone) for way in comparison.ways if way.paradigm == paradigm and way.alone]
+        alone = [(mode.name, mode.alone) for mode in comparison.modes if mode.paradigm == paradigm and mode.alone]
         first = [(name, each.first_output.p50, "") for name, each in alone]
         whole = [(name, each.latency.p50, "") for name, each in alone]
         series.append(value_series(f"{paradigm}: first output", paradigm, "hollow", first, MILLISECONDS))
         series.append(value_series(f"{paradigm}: whole image", paradigm, "points", whole, MILLISECONDS))
     note = (
-        f"Medians of {comparison.settings.num_pairs:,} requests of each way, one at a time, with"
+        f"Medians of {comparison.settings.num_pairs:,} requests of each mode, one at a time, with"
         f" {comparison.settings.confidence:.0%} intervals. Streaming brings something early only where something is"
-        " there early: a token of a picture is not yet a picture, and a GAN's image comes whole."
+        " there early: a token of an image is not yet an image, and a GAN's image comes whole."
     )
-    title = f"First output and whole image: {len(names)} ways to ask for one image"
+    title = f"First output and whole image: {len(names)} modes of asking for one image"
     return Chart("first-output", title, note, "ms after the request", "", series, x_log=True)

@@ -94,9 +94,9 @@ def control_text(document: Comparison) -> Iterator[str]:
 
 def small_print(document: Comparison) -> Iterator[str]:
     """Yield how to read it, and what to keep in mind."""
-    rounds = document.ways[0].alone.latency.distribution.seconds.count if document.ways[0].alone else 0
+    rounds = document.modes[0].alone.latency.distribution.seconds.count if document.modes[0].alone else 0
     yield (
-        f"Medians of the client's own times. Alone: {count(rounds)} rounds of the four ways in random order. Beside a"
+        f"Medians of the client's own times. Alone: {count(rounds)} rounds of the four modes in random order. Beside a"
         f" value: its {document.settings.confidence:.0%} confidence interval (bootstrap over rounds). Better by: unary"
         " calls."
     )
@@ -109,7 +109,7 @@ def small_print(document: Comparison) -> Iterator[str]:
         yield f"Energy: {document.energy.note}."
     if document.foreign:
         yield (
-            f"The foreign server ({document.foreign.address}) is asked for text, not for pictures: what matches is the"
+            f"The foreign server ({document.foreign.address}) is asked for text, not for images: what matches is the"
             " number of tokens. Its queue, its phases, its CPU time and its energy are not known."
         )
     yield audit_text(document.audits)
@@ -132,10 +132,10 @@ def quality_text(document: Comparison) -> str:
 
 def caveats(document: Comparison) -> Iterator[str]:
     """Yield what a reader has to know."""
-    ways = document.ways
+    modes = document.modes
     if document.is_local:
         yield "The client ran on the same machine as the servers and took CPU time from them."
-    points = [(way.name, each) for way in ways for each in way.curve]
+    points = [(mode.name, each) for mode in modes for each in mode.curve]
     busy = [
         f"{name} with {each.concurrency} callers"
         for name, each in points
@@ -143,11 +143,11 @@ def caveats(document: Comparison) -> Iterator[str]:
     ]
     if busy:
         yield f"The client itself was the limit, above {MAX_CLIENT_CPU_SHARE:.0%} of a core: {', '.join(busy)}."
-    refused = sum(way.codes.get("RESOURCE_EXHAUSTED", 0) for way in ways)
+    refused = sum(mode.codes.get("RESOURCE_EXHAUSTED", 0) for mode in modes)
     if refused:
         yield f"{refused:,} requests were refused because a queue was full; their callers asked again 0.1 s later."
-    num_rounds = max((len(each.visits) for _, each in points), default=0)
+    num_rounds = max((len(each.trials) for _, each in points), default=0)
     if any(each.images_per_second.method == "range" for _, each in points):
         yield f"Ranges under load are the least and the greatest of {num_rounds} rounds, not confidence intervals."
-    if any(way.capacity and way.capacity.method == "curve" for way in ways):
+    if any(mode.capacity and mode.capacity.method == "curve" for mode in modes):
         yield "Capacity is read off the closed loop's points; uneven arrivals of an open loop need some reserve."

@@ -149,7 +149,7 @@ def _text(parallel: FittedService, text: TextIllustration) -> str:
     one, longest = text.unit.points[0], text.lengths[-1]
     images = parallel.most_per_second.value * one.measured_seconds
     return (
-        f"Other work, so no contest: {text.model} takes {seconds(one.measured_seconds)} a token at a batch of"
+        f"Another workload, so no contest: {text.model} takes {seconds(one.measured_seconds)} a token at a batch of"
         f" {number(one.x)}; in the time of one token the parallel model, busy, draws {number(images)} images. t0 + L *"
         f" t_step(b) is {abs(longest.relative_residual):.0%} off at L = {longest.length:.0f}."
     )

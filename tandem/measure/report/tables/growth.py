@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tandem.measure.formats import count, milliseconds, number
-from tandem.measure.report.middle_ground import GenerationWay
+from tandem.measure.report.middle_ground import GenerationMode
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.results.growth import ConcurrencyPoint, ContextPoint, Growth
 
@@ -24,19 +24,19 @@ _CONTEXTS: Columns[ContextPoint] = {
     "gap p50, ms": lambda point: value_cell(point.gap_p50_seconds, milliseconds),
     "decode tokens/s": lambda point: value_cell(point.decode_tokens_per_second, number),
 }
-_WAYS: Columns[GenerationWay] = {
-    "work": lambda way: way.work,
-    "way": lambda way: way.name,
-    "outputs a pass": lambda way: number(way.outputs_per_pass),
-    "times as fast as sequential": lambda way: value_cell(way.speed, number),
+_MODES: Columns[GenerationMode] = {
+    "workload": lambda mode: mode.workload,
+    "mode": lambda mode: mode.name,
+    "outputs a pass": lambda mode: number(mode.outputs_per_pass),
+    "times as fast as sequential": lambda mode: value_cell(mode.speed, number),
 }
 
 
-def growth_tables(growth: Growth, ways: Sequence[GenerationWay] = ()) -> list[Table]:
+def growth_tables(growth: Growth, modes: Sequence[GenerationMode] = ()) -> list[Table]:
     """Return those that have a row."""
     tables = (
         table_of("Over streams: medians of the rounds (range)", growth.concurrency, _STREAMS),
         table_of("Over context, one stream: medians of the rounds (range)", growth.context, _CONTEXTS),
-        table_of("Between sequential and parallel", ways, _WAYS),
+        table_of("Between sequential and parallel", modes, _MODES),
     )
     return [table for table in tables if table.rows]

@@ -13,12 +13,12 @@ from tandem.measure.results.part import Part
 from tandem.measure.results.phases import PHASES
 
 _QUANTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99.9": "p999", "max": "max"}
-_FATES = ("ok", "error", "deadline", "cancelled", "unfinished", "dropped", "abandoned")
+_OUTCOMES = ("ok", "error", "deadline", "cancelled", "unfinished", "dropped", "abandoned")
 _Cell = Callable[[StreamResult], str]
 
 
 def result_table(document: Document) -> Table:
-    """Return a column a stream of work and a row a figure; rows that say nothing of any stream are left out."""
+    """Return a column a stream of requests and a row a figure; rows that say nothing of any stream are left out."""
     part = "partial: " if document.is_partial else ""
     rows = [Row((name, *(cell(stream) for stream in document.streams))) for name, cell in _figures()]
     return Table(
@@ -29,9 +29,9 @@ def result_table(document: Document) -> Table:
 
 
 def _figures() -> Iterator[tuple[str, _Cell]]:
-    yield "requests planned", lambda stream: count(stream.fates.planned)
-    for fate in _FATES:
-        yield f"  {fate}", lambda stream, fate=fate: known(getattr(stream.fates, fate) or None, count)  # type: ignore[misc]
+    yield "requests planned", lambda stream: count(stream.outcomes.planned)
+    for outcome in _OUTCOMES:
+        yield f"  {outcome}", lambda stream, outcome=outcome: known(getattr(stream.outcomes, outcome) or None, count)  # type: ignore[misc]
     yield from _quantiles("latency", lambda stream: stream.latency.seconds)
     yield from _quantiles(
         "first output", lambda stream: stream.first_output.seconds if stream.delivery == "streamed" else None
@@ -66,9 +66,9 @@ def _or_none(part: Part | None, field: str) -> float | None:
 
 
 def _prompt_tokens(stream: StreamResult) -> str:
-    if stream.num_prompt_tokens is None or not stream.fates.ok:
+    if stream.num_prompt_tokens is None or not stream.outcomes.ok:
         return NONE
-    return number(stream.num_prompt_tokens / stream.fates.ok)
+    return number(stream.num_prompt_tokens / stream.outcomes.ok)
 
 
 def _goodput(stream: StreamResult) -> str:
@@ -87,7 +87,7 @@ _Run = tuple[str, Document, StreamResult]
 _RUN: Columns[_Run] = {
     "run": lambda row: row[0],
     "stream": lambda row: row[2].name,
-    "ok": lambda row: f"{count(row[2].fates.ok)} of {count(row[2].fates.planned)}",
+    "ok": lambda row: f"{count(row[2].outcomes.ok)} of {count(row[2].outcomes.planned)}",
 }
 _SWEEP: Columns[_Run] = {
     **_RUN,
@@ -110,10 +110,10 @@ _ALL_RUNS: Columns[_Run] = {
 
 
 def sweep_table(runs: Sequence[tuple[str, Document]]) -> Table:
-    """Return a row a stream of each run, under the names of the runs, which have the same works."""
-    works = runs[0][1].scenario.works if runs else ()
-    columns = {head: cell for head, cell in _SWEEP.items() if len(works) > 1 or head != "stream"}
-    title = ", ".join(f"{work.name} ({work.unit}s)" for work in works)
+    """Return a row a stream of each run, under the names of the runs, which have the same workloads."""
+    workloads = runs[0][1].scenario.workloads if runs else ()
+    columns = {head: cell for head, cell in _SWEEP.items() if len(workloads) > 1 or head != "stream"}
+    title = ", ".join(f"{workload.name} ({workload.unit}s)" for workload in workloads)
     return table_of(title, _rows(runs), columns, lambda row: not _is_valid(row))
 
 

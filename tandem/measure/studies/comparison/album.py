@@ -46,7 +46,7 @@ class Album:
         return images, np.repeat(np.arange(len(self._kept)), num_per_class)
 
     def samples_png(self, num_per_class: int) -> str:
-        """Return a picture of the first images, one row a class, as base64; empty where a class has none."""
+        """Return an image of the first images, one row a class, as base64; empty where a class has none."""
         count = min(num_per_class, self.num_per_class)
         if not count:
             return ""

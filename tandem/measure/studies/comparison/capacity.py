@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator
-from tandem.measure.generator.trials import Trials
 from tandem.measure.results.comparison import Capacity, Point, Probe
 from tandem.measure.scenario import OpenLoop, Scenario
+from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.comparison.ways import Way
 
 QUANTILE = 0.99
 # An open loop of so many requests, if that takes no longer.
@@ -72,20 +72,20 @@ async def searched(begin: float, slo_seconds: float, attempt: Try) -> Capacity:
     )
 
 
-def open_loop(source: Generator, trials: Trials, way: Way, slo_seconds: float, observer: Observer) -> Try:
+def open_loop(source: Generator, audited_runs: AuditedRuns, mode: Mode, slo_seconds: float, observer: Observer) -> Try:
     """Return what tries one rate. It raises RuntimeError if the load generator can't go on, or is stopped."""
 
     async def attempt(rate: float) -> Probe:
-        observer.probing(way.name, rate)
+        observer.probing(mode.name, rate)
         scenario = Scenario.model_validate(
             {
-                "works": (way.work.model_copy(update={"slo_seconds": slo_seconds}),),
+                "workloads": (mode.workload.model_copy(update={"slo_seconds": slo_seconds}),),
                 "load": OpenLoop.model_validate({"rate_per_second": rate}),
                 "duration_seconds": min(_MOST_SECONDS, max(_LEAST_SECONDS, _REQUESTS / rate)),
                 "warm_up_seconds": _WARM_UP_SECONDS,
             }
         )
-        document = (await trials.run(source, f"{way.name}, {rate:.3g}/s", scenario)).document
+        document = (await audited_runs.run(source, f"{mode.name}, {rate:.3g}/s", scenario)).document
         if document.is_partial:
             raise RuntimeError("; ".join(document.problems))
         (stream,) = document.streams
@@ -93,7 +93,7 @@ def open_loop(source: Generator, trials: Trials, way: Way, slo_seconds: float, o
         return Probe(
             rate_per_second=rate,
             p99_seconds=stream.latency.seconds.p99,
-            num_failed=stream.fates.planned - stream.fates.ok,
+            num_failed=stream.outcomes.planned - stream.outcomes.ok,
             meets=share is not None and share >= QUANTILE,
         )
 

@@ -1,4 +1,4 @@
-"""Two ways held against each other, in the rounds that both were in."""
+"""Two modes held against each other, in the rounds that both were in."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from tandem.measure.results.comparison import Contrast, Metric
 from tandem.measure.statistics.intervals import MIN_ROUNDS, Rows, estimate, least_count
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.sample import Figure, Stays, single_quantile
-from tandem.measure.studies.comparison.stays import Stay
+from tandem.measure.studies.comparison.sample import Figure, TrialSample, single_quantile
+from tandem.measure.studies.comparison.trials import Trial
 
 _METRICS: tuple[Metric, ...] = get_args(Metric)
 _ALONE: dict[Metric, tuple[str, float]] = {
@@ -21,32 +21,32 @@ _ALONE: dict[Metric, tuple[str, float]] = {
 }
 
 Pairs = Sequence[tuple[str, str]]
-Numbered = Sequence[tuple[int, Stay]]
+Numbered = Sequence[tuple[int, Trial]]
 
 
 def contrasts_alone(pairs: Pairs, rounds: Sequence[Round], confidence: float) -> Iterator[Contrast]:
-    """Yield what load 1 tells of these pairs of ways, of complete rounds."""
+    """Yield what load 1 tells of these pairs of modes, of complete rounds."""
     complete = [each for each in rounds if each.is_complete]
     for pair in pairs:
-        if not all(way in each.replies for each in complete for way in pair):
+        if not all(mode in each.replies for each in complete for mode in pair):
             continue
         for metric, (duration, q) in _ALONE.items():
             figures = [
-                single_quantile(np.array([getattr(each.replies[way], duration) for each in complete]), q)
-                for way in pair
+                single_quantile(np.array([getattr(each.replies[mode], duration) for each in complete]), q)
+                for mode in pair
             ]
             yield from _contrast(pair, None, metric, figures, confidence, least_count(q, confidence))
 
 
 def contrasts_under_load(
-    pairs: Pairs, concurrency: int, stays: Mapping[str, Numbered], confidence: float
+    pairs: Pairs, concurrency: int, trials: Mapping[str, Numbered], confidence: float
 ) -> Iterator[Contrast]:
-    """Yield what the stays at one concurrency tell of these pairs of ways; stays are given by way."""
+    """Yield what the trials at one concurrency tell of these pairs of modes; trials are given by mode."""
     for pair in pairs:
-        if not all(stays.get(way) for way in pair):
+        if not all(trials.get(mode) for mode in pair):
             continue
-        both = set.intersection(*({number for number, _ in stays[way]} for way in pair))
-        samples = [Stays([stay for number, stay in stays[way] if number in both]) for way in pair]
+        both = set.intersection(*({number for number, _ in trials[mode]} for mode in pair))
+        samples = [TrialSample([trial for number, trial in trials[mode] if number in both]) for mode in pair]
         if both:
             for metric in _METRICS:
                 figures = [sample.figure(metric) for sample in samples]

@@ -1,4 +1,4 @@
-"""A sequential server of any make beside ours, asked by OpenAI's API for as many tokens as a picture of ours has.
+"""A sequential server of any make beside ours, asked by OpenAI's API for as many tokens as an image of ours has.
 
 What it does within, its queue, its phases and its CPU time, nobody here knows.
 """
@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tandem.measure.generator.generator import Generator
-from tandem.measure.generator.requests.doors.listed import named
+from tandem.measure.generator.requests.apis.listed import named
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Work
-from tandem.measure.studies.comparison.ways import DEADLINE_SECONDS, DELIVERIES, Pair, Way
+from tandem.measure.scenario import Workload
+from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, DELIVERIES, Mode, Pair
 
 CONTRASTS = (("foreign streamed", "sequential streamed"), ("foreign unary", "sequential unary"))
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """`source` sends to it; `ways` are streamed and unary."""
+    """`source` sends to it; `modes` are streamed and unary."""
 
     source: Generator
     model: str
@@ -28,8 +28,10 @@ class Foreign:
     def address(self) -> str:
         return self.source.address
 
-    def ways(self) -> tuple[Way, ...]:
-        return tuple(Way(_work(delivery, self.model, self.num_tokens), _unknown(self.model)) for delivery in DELIVERIES)
+    def modes(self) -> tuple[Mode, ...]:
+        return tuple(
+            Mode(_workload(delivery, self.model, self.num_tokens), _unknown(self.model)) for delivery in DELIVERIES
+        )
 
 
 async def foreign_beside(source: Generator, model: str, pair: Pair) -> Foreign:
@@ -38,16 +40,16 @@ async def foreign_beside(source: Generator, model: str, pair: Pair) -> Foreign:
     Raises ExpectedError, ConnectionError.
     """
     num_tokens = pair.sequential.tokens_per_image or 1
-    work = await named(source.address, _work("unary", model, num_tokens))
-    return Foreign(source, work.model, num_tokens)
+    workload = await named(source.address, _workload("unary", model, num_tokens))
+    return Foreign(source, workload.model, num_tokens)
 
 
-def _work(delivery: str, model: str, num_tokens: int) -> Work:
-    return Work.model_validate(
+def _workload(delivery: str, model: str, num_tokens: int) -> Workload:
+    return Workload.model_validate(
         {
             "kind": "text",
             "delivery": delivery,
-            "door": "openai",
+            "api": "openai",
             "model": model,
             "output_tokens": num_tokens,
             "prompt_tokens": 1,  # as a class is one token

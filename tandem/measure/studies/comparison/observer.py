@@ -2,9 +2,9 @@
 
 from typing import Self
 
+from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.stays import Stay
-from tandem.measure.studies.comparison.ways import Way
+from tandem.measure.studies.comparison.trials import Trial
 
 
 class Observer:
@@ -17,15 +17,15 @@ class Observer:
         pass
 
     def round_done(self, done: Round) -> None:
-        """One more round of all ways alone is over."""
+        """One more round of all modes alone is over."""
 
-    def visiting(self, number: int, concurrency: int, way: Way) -> None:
-        """A stay of round `number` begins."""
+    def trial_begins(self, number: int, concurrency: int, mode: Mode) -> None:
+        """A trial of round `number` begins."""
 
-    def visited(self, stay: Stay) -> None:
+    def trial_ended(self, trial: Trial) -> None:
         """It is over."""
 
-    def probing(self, way: str, rate_per_second: float) -> None:
+    def probing(self, mode: str, rate_per_second: float) -> None:
         """An open-loop run of the search for the capacity begins."""
 
     def judging(self, what: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tandem.measure.results.comparison import Alone, Cpu, Point, Timed, Visit
+from tandem.measure.results.comparison import Alone, Cpu, Point, Timed, TrialResult
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Record, merged
 from tandem.measure.results.value import Value
@@ -14,22 +14,22 @@ from tandem.measure.scenario import ClosedLoop, Scenario
 from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate, least_count
 from tandem.measure.statistics.quantiles import distribution
 from tandem.measure.statistics.stream_results import stream_results
+from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.sample import Figure, Stays, durations, good_rows, single_quantile
-from tandem.measure.studies.comparison.stays import Stay
-from tandem.measure.studies.comparison.ways import Way
+from tandem.measure.studies.comparison.sample import Figure, TrialSample, durations, good_rows, single_quantile
+from tandem.measure.studies.comparison.trials import Trial
 
 
-def alone(way: Way, rounds: Sequence[Round], confidence: float) -> Alone | None:
+def alone(mode: Mode, rounds: Sequence[Round], confidence: float) -> Alone | None:
     """Return the figures of load 1, of complete rounds; None if there is none."""
-    records = [each.replies[way.name].record for each in rounds if each.is_complete]
+    records = [each.replies[mode.name].record for each in rounds if each.is_complete]
     if not records:
         return None
     record = merged(records)
     return Alone(
         latency=_timed_alone(record, "ended", confidence),
         first_output=_timed_alone(record, "first_output", confidence),
-        phases=stream_result(way, record, 1).phases,
+        phases=stream_result(mode, record, 1).phases,
     )
 
 
@@ -42,12 +42,14 @@ def _timed_alone(record: Record, end: str, confidence: float) -> Timed:
     return Timed(distribution=distribution(values), **quantiles)
 
 
-def point(way: Way, concurrency: int, numbered: Sequence[tuple[int, Stay]], confidence: float) -> Point:
-    """Return the point of these stays, which come with the numbers of their rounds and have at least one image each."""
-    stays = [stay for _, stay in numbered]
-    sample, record = Stays(stays), merged([stay.record for stay in stays])
-    result = stream_result(way, record, concurrency)
-    seconds = sum(stay.spent.seconds for stay in stays)
+def point(mode: Mode, concurrency: int, numbered: Sequence[tuple[int, Trial]], confidence: float) -> Point:
+    """Return the point of these trials, which come with the numbers of their rounds and have at least one image
+    each.
+    """
+    trials = [trial for _, trial in numbered]
+    sample, record = TrialSample(trials), merged([trial.record for trial in trials])
+    result = stream_result(mode, record, concurrency)
+    seconds = sum(trial.spent.seconds for trial in trials)
 
     def told(figure: Figure | None) -> Value | None:
         return _estimate(figure, confidence, MIN_ROUNDS)
@@ -82,18 +84,18 @@ def point(way: Way, concurrency: int, numbered: Sequence[tuple[int, Stay]], conf
             servers=told(sample.figure("cpu_seconds_per_image")),
         ),
         joules_per_image=told(sample.per_image("joules")),
-        client_cpu_share=sum(stay.spent.client_cpu_seconds for stay in stays) / seconds,
-        visits=tuple(
-            Visit(round=number, num_images=count, **vars(stay.spent))
-            for (number, stay), count in zip(numbered, sample.num_images, strict=True)
+        client_cpu_share=sum(trial.spent.client_cpu_seconds for trial in trials) / seconds,
+        trials=tuple(
+            TrialResult(round=number, num_images=count, **vars(trial.spent))
+            for (number, trial), count in zip(numbered, sample.num_images, strict=True)
         ),
     )
 
 
-def stream_result(way: Way, record: Record, concurrency: int) -> StreamResult:
-    """Return what the load generator makes of a record; its rates are of no use here, as times of visits overlap."""
+def stream_result(mode: Mode, record: Record, concurrency: int) -> StreamResult:
+    """Return what the load generator makes of a record; its rates are of no use here, as times of trials overlap."""
     load = ClosedLoop.model_validate({"concurrency": concurrency})
-    scenario = Scenario.model_validate({"works": (way.work,), "load": load, "num_requests": 1})
+    scenario = Scenario.model_validate({"workloads": (mode.workload,), "load": load, "num_requests": 1})
     return stream_results(scenario, record, np.inf)[0]
 
 

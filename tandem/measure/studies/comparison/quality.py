@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.measure.studies.comparison.modes import Pair
-
 from runtime.errors import InvalidArgument
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.protocol import class_names
@@ -16,6 +14,7 @@ from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.quality import Quality
 from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
 
 

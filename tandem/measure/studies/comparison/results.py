@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair
-from tandem.measure.studies.comparison.trials import Meters, Trial
 
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import (
@@ -28,8 +26,10 @@ from tandem.measure.studies.comparison.capacity import from_curve
 from tandem.measure.studies.comparison.contrasts import Pairs, contrasts_alone, contrasts_under_load
 from tandem.measure.studies.comparison.foreign import CONTRASTS as FOREIGN_CONTRASTS
 from tandem.measure.studies.comparison.foreign import Foreign
+from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair
 from tandem.measure.studies.comparison.points import alone, point, stream_result
 from tandem.measure.studies.comparison.run import SAMPLES_PER_CLASS, Findings
+from tandem.measure.studies.comparison.trials import Meters, Trial
 
 # Statuses that are an answer of a server under load: they are told, but nothing is wrong.
 _ANSWERS_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
@@ -46,7 +46,7 @@ def comparison(
     searched: Mapping[str, Capacity],
     foreign: Foreign | None = None,
 ) -> Comparison:
-    """Return the document; `quality` by paradigm, `searched` by way."""
+    """Return the document; `quality` by paradigm, `searched` by mode."""
     modes, again, beside = (
         tuple(way_result(mode, settings, findings, searched) for mode in each)
         for each in (pair.modes(), pair.controls() if settings.control else (), foreign.modes() if foreign else ())
@@ -87,7 +87,7 @@ def _foreign_result(
 
 
 def way_result(mode: Mode, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> ModeResult:
-    """Return all that was measured of a mode; `searched` by way."""
+    """Return all that was measured of a mode; `searched` by mode."""
     curve = tuple(_curve(mode, settings, findings))
     records = _records(mode, findings)
     ended = stream_result(mode, merged(records), 1) if records else None
@@ -107,17 +107,17 @@ def way_result(mode: Mode, settings: Settings, findings: Findings, searched: Map
 
 def _curve(mode: Mode, settings: Settings, findings: Findings) -> Iterator[Point]:
     for concurrency in sorted(settings.concurrencies):
-        stays = _trials(findings, concurrency)[mode.name]
-        if stays:
-            yield point(mode, concurrency, stays, settings.confidence)
+        trials = _trials(findings, concurrency)[mode.name]
+        if trials:
+            yield point(mode, concurrency, trials, settings.confidence)
 
 
 def _trials(findings: Findings, concurrency: int) -> dict[str, list[tuple[int, Trial]]]:
-    """Return the stays with at least one image, by way, with the numbers of their rounds."""
+    """Return the trials with at least one image, by mode, with the numbers of their rounds."""
     found: dict[str, list[tuple[int, Trial]]] = defaultdict(list)
-    for number, stay in findings.stays:
-        if stay.concurrency == concurrency and np.any(stay.record.requests["code"] == 0):
-            found[stay.mode.name].append((number, stay))
+    for number, trial in findings.trials:
+        if trial.concurrency == concurrency and np.any(trial.record.requests["code"] == 0):
+            found[trial.mode.name].append((number, trial))
     return found
 
 
@@ -129,7 +129,7 @@ def _contrasts(pairs: Pairs, settings: Settings, findings: Findings) -> Iterator
 
 def _records(mode: Mode, findings: Findings) -> list[Record]:
     of_rounds = [done.replies[mode.name].record for done in findings.rounds if mode.name in done.replies]
-    return of_rounds + [stay.record for _, stay in findings.stays if stay.mode.name == mode.name]
+    return of_rounds + [trial.record for _, trial in findings.trials if trial.mode.name == mode.name]
 
 
 def problems_of(findings: Findings, modes: Sequence[ModeResult]) -> Iterator[str]:

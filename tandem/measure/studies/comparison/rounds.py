@@ -1,6 +1,6 @@
-"""Load 1: all ways asked for an image of the same class, one right after the other, in an order that changes. A round.
+"""Load 1: all modes asked for an image of the same class, one right after the other, in an order that changes. A round.
 
-From the record of a load in which the ways take turns to its rounds. Sends nothing.
+From the record of a load in which the modes take turns to its rounds. Sends nothing.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tandem.measure.generator.requests.replies import Pixels, images_by_number
-from tandem.measure.generator.run import Outcome
-from tandem.measure.generator.schedule.orders import Orders
-from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, Fate, Record
-from tandem.measure.studies.comparison.ways import Way
+from tandem.measure.generator.run import RunResult
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
+from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, Outcome, Record
+from tandem.measure.studies.comparison.modes import Mode
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Reply:
 
     @property
     def is_good(self) -> bool:
-        return (self.image is not None or self.is_foreign) and int(self.record.requests["fate"][0]) == Fate.OK
+        return (self.image is not None or self.is_foreign) and int(self.record.requests["outcome"][0]) == Outcome.OK
 
     @property
     def first_output_seconds(self) -> float:
@@ -43,7 +43,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Round:
-    """One request of each way, by its name, for an image of class `label`."""
+    """One request of each mode, by its name, for an image of class `label`."""
 
     label: int
     replies: Mapping[str, Reply]
@@ -54,20 +54,20 @@ class Round:
         return all(reply.is_good for reply in self.replies.values())
 
 
-def rounds_of(outcome: Outcome, ways: Sequence[Way], num_classes: int) -> list[Round]:
-    """Return the rounds of a load whose works are these ways, in turn; one that was broken off is left out."""
-    record, scenario = outcome.record, outcome.document.scenario
-    images = images_by_number(record, [way.work.rpc for way in ways])
-    orders, texts = Orders(scenario), Counter(record.error_texts)
+def rounds_of(run_result: RunResult, modes: Sequence[Mode], num_classes: int) -> list[Round]:
+    """Return the rounds of a load whose workloads are these modes, in turn; one that was broken off is left out."""
+    record, scenario = run_result.record, run_result.document.scenario
+    images = images_by_number(record, [mode.workload.rpc for mode in modes])
+    sequence, texts = RequestSequence(scenario), Counter(record.error_texts)
     found: dict[int, dict[str, Reply]] = defaultdict(dict)
-    for row in record.requests[record.requests["fate"] != Fate.UNFINISHED]:
-        number, way = int(row["number"]), ways[int(row["work"])]
-        reply = Reply(_of_one(record, row, texts), images.get(number), way.is_foreign)
-        found[number // len(ways)][way.name] = reply
+    for row in record.requests[record.requests["outcome"] != Outcome.UNFINISHED]:
+        number, mode = int(row["number"]), modes[int(row["workload"])]
+        reply = Reply(_of_one(record, row, texts), images.get(number), mode.is_foreign)
+        found[number // len(modes)][mode.name] = reply
     return [
-        Round(int(orders[place * len(ways) - scenario.first_number].place * num_classes), replies)
+        Round(int(sequence[place * len(modes) - scenario.first_number].place * num_classes), replies)
         for place, replies in sorted(found.items())
-        if len(replies) == len(ways)
+        if len(replies) == len(modes)
     ]
 
 
@@ -79,9 +79,9 @@ def side_by_side(ours: Sequence[Round], theirs: Sequence[Round]) -> list[Round]:
 def _of_one(record: Record, row: np.void, texts: Counter[tuple[int, str, str]]) -> Record:
     """Return the record of one request as if it had been sent alone; takes its error from `texts`."""
     requests = np.array([row], record.requests.dtype)
-    requests["work"] = 0
+    requests["workload"] = 0
     code = CODE_NAMES[int(row["code"])]
-    own = next((each for each in texts if each[:2] == (int(row["work"]), code) and texts[each]), None)
+    own = next((each for each in texts if each[:2] == (int(row["workload"]), code) and texts[each]), None)
     if own is not None:
         texts[own] -= 1
     return record._replace(

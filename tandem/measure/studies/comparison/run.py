@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
-from tandem.measure.generator.audited_runs import AuditedRuns
-from tandem.measure.generator.schedule.request_sequence import RequestSequence
-from tandem.measure.studies.comparison.modes import Mode
-from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
 
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import BROKEN_OFF, Generator
 from tandem.measure.generator.requests.replies import images_by_number
 from tandem.measure.generator.run import RunResult
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.results.comparison import Settings
 from tandem.measure.results.record import Outcome
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.foreign import Foreign
 from tandem.measure.studies.comparison.loads import FOREIGN, UNCOUNTED, in_turn, once_each, steady
+from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round, rounds_of, side_by_side
+from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
 
 WARM_UP_ROUNDS = 5
-# A stay lasts at least so many times as long as the first requests took.
+# A trial lasts at least so many times as long as the first requests took.
 LEAST_LATENCIES = 3.0
 FAILED_ROUNDS_IN_A_ROW = 3
 BLOCK_SECONDS = 0.25
@@ -42,12 +42,12 @@ MOST_EXTRA_ROUNDS = 4
 
 @dataclass
 class Findings:
-    """All that was seen. `stays` in the order of their rounds, which are numbered from 0; `albums` by drawer."""
+    """All that was seen. `trials` in the order of their rounds, which are numbered from 0; `albums` by drawer."""
 
     started_at: datetime
     albums: dict[str, Album]
     rounds: list[Round] = field(default_factory=list)
-    stays: list[tuple[int, Trial]] = field(default_factory=list)
+    trials: list[tuple[int, Trial]] = field(default_factory=list)
     audited_runs: AuditedRuns = field(default_factory=AuditedRuns)
     stop_reason: str = ""
     seconds: float = 0.0
@@ -167,19 +167,19 @@ class _Work:
         """Run a trial of one load in each mode; a round that is broken off is left out, so that all modes have the same
         rounds.
         """
-        stays: list[tuple[int, Trial]] = []
+        trials: list[tuple[int, Trial]] = []
         for mode in order:
             self._observer.trial_begins(number, concurrency, mode)
             run_result = await self._trial(concurrency, mode)
             self._check(run_result)
             self._add_images(mode, run_result)
-            stay = trial_of(mode, concurrency, run_result)
-            stays.append((number, stay))
-            self._observer.trial_ended(stay)
-            if not np.any(stay.record.requests["outcome"] == Outcome.OK):
-                self._findings.stays += stays
-                raise Gone(f"{mode.name}: not one of {len(stay.record.requests)} requests got its answer")
-        self._findings.stays += stays
+            trial = trial_of(mode, concurrency, run_result)
+            trials.append((number, trial))
+            self._observer.trial_ended(trial)
+            if not np.any(trial.record.requests["outcome"] == Outcome.OK):
+                self._findings.trials += trials
+                raise Gone(f"{mode.name}: not one of {len(trial.record.requests)} requests got its answer")
+        self._findings.trials += trials
 
     async def _trial(self, concurrency: int, mode: Mode) -> RunResult:
         """Run a trial at one load. Each caller has asked once before, so that the server is as busy as it stays."""
@@ -201,7 +201,7 @@ class _Work:
         scenario = run_result.document.scenario
         sequence = RequestSequence(scenario)
         for number, image in images_by_number(run_result.record, [mode.workload.rpc]).items():
-            label = int(orders[number - scenario.first_number].place * self._num_classes)
+            label = int(sequence[number - scenario.first_number].place * self._num_classes)
             self._findings.albums[mode.drawer].add(label, image)
 
     def _check(self, run_result: RunResult) -> None:

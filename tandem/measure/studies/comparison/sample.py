@@ -1,4 +1,4 @@
-"""What a way saw, round by round, as arrays; and the figures that can be made of any choice of rounds."""
+"""What a mode saw, round by round, as arrays; and the figures that can be made of any choice of rounds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.results.record import Fate, Table
+from tandem.measure.results.record import Outcome, Table
 from tandem.measure.statistics.intervals import Rows
 from tandem.measure.statistics.quantiles import can_show, nearest_rank
-from tandem.measure.studies.comparison.stays import Stay
+from tandem.measure.studies.comparison.trials import Trial
 
 Values = NDArray[np.float64]
 
 
 def good_rows(requests: Table) -> Table:
     """Return the requests that ended well."""
-    rows: Table = requests[requests["fate"] == Fate.OK]
+    rows: Table = requests[requests["outcome"] == Outcome.OK]
     return rows
 
 
@@ -64,12 +64,12 @@ def _sums(first: Values, second: Values, rows: Rows) -> float:
     return float(first[rows].sum() / second[rows].sum())
 
 
-class Stays:
-    """The stays of one way at one concurrency, in the order of their rounds."""
+class TrialSample:
+    """The trials of one mode at one concurrency, in the order of their rounds."""
 
-    def __init__(self, stays: Sequence[Stay]) -> None:
-        self._stays = stays
-        rows = [good_rows(stay.record.requests) for stay in stays]
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._trials = trials
+        rows = [good_rows(trial.record.requests) for trial in trials]
         self.num_images = [len(each) for each in rows]
         self._latencies = [durations(each, "ended") for each in rows]
         self._first_outputs = [durations(each, "first_output") for each in rows]
@@ -86,14 +86,14 @@ class Stays:
             case "first_output_p99_seconds":
                 return pooled_quantile(self._first_outputs, 0.99)
             case "images_per_second":
-                return ratio_of_sums(self.num_images, [stay.spent.seconds for stay in self._stays])
+                return ratio_of_sums(self.num_images, [trial.spent.seconds for trial in self._trials])
             case "cpu_seconds_per_image":
                 return self.per_image("gateway_cpu_seconds", "backend_cpu_seconds")
         raise ValueError(metric)
 
     def per_image(self, *names: str) -> Figure | None:
-        """Return what was spent an image, of these fields of stays.Spent together; None: not known."""
-        rounds = [[getattr(stay.spent, name) for name in names] for stay in self._stays]
+        """Return what was spent an image, of these fields of trials.Spent together; None: not known."""
+        rounds = [[getattr(trial.spent, name) for name in names] for trial in self._trials]
         if any(value is None for values in rounds for value in values):
             return None
         return ratio_of_sums([sum(values) for values in rounds], self.num_images)

@@ -9,19 +9,18 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
-from tandem.measure.studies.comparison.trials import Meters
-
 from tandem.measure.generator.generator import BROKEN_OFF, Generator, generator
 from tandem.measure.meters.cpu import cpu_meter
 from tandem.measure.meters.energy import energy_meter
 from tandem.measure.results.comparison import Capacity, Comparison, JudgedImages, Judgement, Settings
 from tandem.measure.studies.comparison.capacity import first_rate, open_loop, searched
 from tandem.measure.studies.comparison.foreign import Foreign, foreign_beside
+from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.results import comparison, way_result
 from tandem.measure.studies.comparison.run import Findings, conduct
+from tandem.measure.studies.comparison.trials import Meters
 
 if TYPE_CHECKING:  # brings onnxruntime, torch and scikit-learn, which a comparison without quality need not wait for
     from tandem.measure.studies.comparison.quality import Assessor

@@ -11,7 +11,7 @@ import numpy as np
 
 from tandem.measure import formats
 from tandem.measure.generator.audit import summed, what_is_wrong
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import (
@@ -43,8 +43,8 @@ from tandem.measure.studies.crossover.runs import (
     opened,
     rates,
     seeds,
-    text_work,
-    work,
+    text_workload,
+    workload,
 )
 from tandem.measure.studies.crossover.service import Service, bootstrap, fit_service
 from tandem.measure.studies.crossover.summary import fitted_curve, fitted_service
@@ -67,9 +67,9 @@ class Findings:
     problems: list[str] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)  # runs in which the generator was not good enough, and why
 
-    def note(self, outcome: Outcome, name: str) -> None:
+    def note(self, run_result: RunResult, name: str) -> None:
         """Take the document of a run."""
-        document = outcome.document
+        document = run_result.document
         self.documents.append(document)
         self.problems += [f"{name}: {problem}" for problem in document.problems]
         self.invalid += what_is_wrong(name, document.audit)
@@ -144,21 +144,21 @@ class _Work:
         parts: dict[Paradigm, list[Observations]] = defaultdict(list)
         for number, paradigm in in_turn(settings):
             self.on_stage(f"fit: {paradigm}, up to {formats.number(most[paradigm])} images/s")
-            one = work(self.models, paradigm, settings)
+            one = workload(self.models, paradigm, settings)
             scenario = climbing(one, most[paradigm], settings.climb_seconds, seeds(settings, 1 + number))
-            outcome = await self.run(f"fit-{paradigm}-round-{number + 1}", scenario)
-            found.note(outcome, f"fit, {paradigm}, round {number + 1}")
-            parts[paradigm].append(observe(outcome.record, paradigm, len(parts[paradigm])))
+            run_result = await self.run(f"fit-{paradigm}-round-{number + 1}", scenario)
+            found.note(run_result, f"fit, {paradigm}, round {number + 1}")
+            parts[paradigm].append(observe(run_result.record, paradigm, len(parts[paradigm])))
         return {paradigm: joined(observed) for paradigm, observed in parts.items()}
 
     async def _most(self, paradigm: Paradigm) -> float:
         """Return how many images a second come out when there are always more to be drawn."""
         callers = self.settings.concurrency
         self.on_stage(f"the most: {paradigm}, {callers} at a time")
-        one = work(self.models, paradigm, self.settings)
-        outcome = await self.run(f"most-{paradigm}", closed(one, callers, SCOUT_SECONDS, seeds(self.settings, 0)))
-        self.found.note(outcome, f"the most, {paradigm}")
-        return outcome.document.streams[0].rates.requests
+        one = workload(self.models, paradigm, self.settings)
+        run_result = await self.run(f"most-{paradigm}", closed(one, callers, SCOUT_SECONDS, seeds(self.settings, 0)))
+        self.found.note(run_result, f"the most, {paradigm}")
+        return run_result.document.streams[0].rates.requests
 
     def _fit(self, seen: dict[Paradigm, Observations]) -> Pair:
         services: dict[Paradigm, Service] = {}
@@ -178,21 +178,21 @@ class _Work:
         for place, rate in enumerate(rates(capacity.value, least, settings.check_shares)):
             self.on_stage(f"check: {paradigm} at {formats.number(rate)} images/s")
             seed = seeds(settings, 100 + 10 * number + place)
-            scenario = opened(work(self.models, paradigm, settings), rate, settings.check_seconds, seed)
+            scenario = opened(workload(self.models, paradigm, settings), rate, settings.check_seconds, seed)
             expected = forecast(service, scenario, settings.slo_seconds)
-            outcome = await self.run(f"check-{paradigm}-{place + 1}", scenario)
-            self.found.note(outcome, f"check, {paradigm} at {formats.number(rate)}/s")
-            runs.append(held_out(expected, outcome.document))
+            run_result = await self.run(f"check-{paradigm}-{place + 1}", scenario)
+            self.found.note(run_result, f"check, {paradigm} at {formats.number(rate)}/s")
+            runs.append(held_out(expected, run_result.document))
         return checked(paradigm, settings.slo_seconds, capacity, runs)
 
     async def _illustration(self) -> TextIllustration:
         """Measure and fit texts of several lengths."""
         settings, parts = self.settings, []
         for callers in TEXT_CONCURRENCIES:
-            scenario = closed(text_work(settings), callers, settings.check_seconds, settings.seed)
-            outcome = await self.run(f"text-{callers}", scenario)
-            self.found.note(outcome, f"text, {callers} at a time")
-            parts.append(observe(outcome.record, "sequential", callers, is_by_request=True))
+            scenario = closed(text_workload(settings), callers, settings.check_seconds, settings.seed)
+            run_result = await self.run(f"text-{callers}", scenario)
+            self.found.note(run_result, f"text, {callers} at a time")
+            parts.append(observe(run_result.record, "sequential", callers, is_by_request=True))
         rows = joined(parts)
         service = fit_service("sequential", 1, max(TEXT_CONCURRENCIES), rows)
         draws = bootstrap(service, rows, NUM_DRAWS)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.expected_errors import ExpectedError
-from tandem.measure.results.record import Fate, Record, Table
+from tandem.measure.results.record import Outcome, Record, Table
 from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import Floats, Measured
 
@@ -63,8 +63,8 @@ def joined(parts: Sequence[Observations]) -> Observations:
 
 
 def observe(record: Record, paradigm: Paradigm, run: int, is_by_request: bool = False) -> Observations:
-    """Return the slices of a run of one work, its warm-up left out; or each request as a slice of its own, where their
-    lengths differ. Raises ValueError if too little can be used.
+    """Return the slices of a run of one workload, its warm-up left out; or each request as a slice of its own, where
+    their lengths differ. Raises ValueError if too little can be used.
     """
     rows = _usable(record.requests, paradigm)
     if len(rows) < 2:
@@ -88,7 +88,7 @@ def observe(record: Record, paradigm: Paradigm, run: int, is_by_request: bool = 
 
 
 def _usable(rows: Table, paradigm: Paradigm) -> Table:
-    usable = (rows["intended"] >= 0.0) & (rows["fate"] == Fate.OK) & ~np.isnan(rows["backend_total"])
+    usable = (rows["intended"] >= 0.0) & (rows["outcome"] == Outcome.OK) & ~np.isnan(rows["backend_total"])
     if paradigm == "sequential":
         usable &= rows["num_outputs"] >= 2  # a single token has no decode step
     return np.asarray(rows[usable])

@@ -41,7 +41,7 @@ def costs(comparison: Comparison | None) -> tuple[Cost, ...]:
     """Return what an image costs by unary calls, at the loads at which that is known of both models."""
     if comparison is None:
         return ()
-    known = {each.paradigm: _costs(each.curve) for each in comparison.ways if each.delivery == "unary"}
+    known = {each.paradigm: _costs(each.curve) for each in comparison.modes if each.delivery == "unary"}
     first, second = known.get("sequential", {}), known.get("parallel", {})
     return tuple(
         Cost(concurrency=each, sequential_cpu_seconds=first[each], parallel_cpu_seconds=second[each])

@@ -77,13 +77,13 @@ def held_out(expected: Forecast, document: Document) -> HeldOut:
     """Return prediction and measurement of one run next to each other."""
     stream, load = document.streams[0], expected.scenario.load
     assert isinstance(load, OpenLoop)
-    fates = stream.fates
-    failed = fates.planned - fates.ok
+    outcomes = stream.outcomes
+    failed = outcomes.planned - outcomes.ok
     broken = [check.text for check in document.audit.checks if not check.passed]
     return HeldOut(
         rate_per_second=load.rate_per_second,
         seconds=document.window.seconds,
-        num_requests=fates.planned,
+        num_requests=outcomes.planned,
         num_failed=failed,
         predicted_p50_seconds=expected.p50_seconds,
         measured_p50_seconds=stream.latency.seconds.p50,

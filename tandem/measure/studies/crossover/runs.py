@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tandem.measure.generator.generator import BROKEN_OFF, Generator
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.workers import OnProgress
 from tandem.measure.lengths import Lengths
 from tandem.measure.results.crossover import Settings
 from tandem.measure.results.load import Document
-from tandem.measure.scenario import Paradigm, Scenario, Work
+from tandem.measure.scenario import Paradigm, Scenario, Workload
 
 WARM_UP_SECONDS = 1.0
 TEXT_LENGTHS = "choice:8:16:32"
@@ -23,8 +23,8 @@ _FIRST_SHARE = 0.03
 SCOUT_SECONDS = 3.0
 PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
 
-Keep = Callable[[str, Outcome], None]
-Conduct = Callable[[str, Scenario], Awaitable[Outcome]]
+Keep = Callable[[str, RunResult], None]
+Conduct = Callable[[str, Scenario], Awaitable[RunResult]]
 
 
 class BrokenOff(Exception):
@@ -43,17 +43,17 @@ class Models:
     parallel: str = ""
 
 
-def work(models: Models, paradigm: Paradigm, settings: Settings) -> Work:
+def workload(models: Models, paradigm: Paradigm, settings: Settings) -> Workload:
     """Return one image a request."""
     kind, model = ("picture", models.sequential) if paradigm == "sequential" else ("images", models.parallel)
-    return Work.model_validate(
+    return Workload.model_validate(
         {"kind": kind, "delivery": settings.delivery, "model": model, "slo_seconds": settings.slo_seconds}
     )
 
 
-def text_work(settings: Settings) -> Work:
+def text_workload(settings: Settings) -> Workload:
     """Return texts of several lengths."""
-    return Work.model_validate(
+    return Workload.model_validate(
         {
             "kind": "text",
             "delivery": settings.delivery,
@@ -63,24 +63,24 @@ def text_work(settings: Settings) -> Work:
     )
 
 
-def closed(one: Work, concurrency: int, seconds: float, seed: int) -> Scenario:
+def closed(one: Workload, concurrency: int, seconds: float, seed: int) -> Scenario:
     return _scenario(one, {"loop": "closed", "concurrency": concurrency}, seconds, seed)
 
 
-def climbing(one: Work, most_per_second: float, seconds: float, seed: int) -> Scenario:
+def climbing(one: Workload, most_per_second: float, seconds: float, seed: int) -> Scenario:
     """Return an open loop whose rate climbs from little to the most that comes out."""
     first, last = (max(_LOWEST_RATE, most_per_second * share) for share in (_FIRST_SHARE, 1.0))
     return _scenario(one, {"loop": "open", "rate_per_second": first, "end_rate_per_second": last}, seconds, seed)
 
 
-def opened(one: Work, rate: float, seconds: float, seed: int) -> Scenario:
+def opened(one: Workload, rate: float, seconds: float, seed: int) -> Scenario:
     return _scenario(one, {"loop": "open", "rate_per_second": rate}, seconds, seed)
 
 
-def _scenario(one: Work, load: dict[str, Any], seconds: float, seed: int) -> Scenario:
+def _scenario(one: Workload, load: dict[str, Any], seconds: float, seed: int) -> Scenario:
     return Scenario.model_validate(
         {
-            "works": [one],
+            "workloads": [one],
             "load": load,
             "duration_seconds": seconds,
             "warm_up_seconds": WARM_UP_SECONDS,
@@ -93,14 +93,14 @@ def _scenario(one: Work, load: dict[str, Any], seconds: float, seed: int) -> Sce
 def conductor(source: Generator, on_progress: OnProgress, keep: Keep) -> Conduct:
     """Return what carries a scenario out and keeps its document; it raises BrokenOff for a partial run."""
 
-    async def run(name: str, scenario: Scenario) -> Outcome:
+    async def run(name: str, scenario: Scenario) -> RunResult:
         if source.stop.is_set():
             raise BrokenOff(BROKEN_OFF)
-        outcome = await source.run(scenario, on_progress=on_progress)
-        keep(name, outcome)
-        if outcome.document.is_partial:
-            raise BrokenOff("; ".join(outcome.document.problems), outcome.document)
-        return outcome
+        run_result = await source.run(scenario, on_progress=on_progress)
+        keep(name, run_result)
+        if run_result.document.is_partial:
+            raise BrokenOff("; ".join(run_result.document.problems), run_result.document)
+        return run_result
 
     return run
 

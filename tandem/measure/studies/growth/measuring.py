@@ -1,4 +1,4 @@
-"""A measurement from beginning to end: which model, visits in turn for so many rounds, the document of it."""
+"""A measurement from beginning to end: which model, trials in turn for so many rounds, the document of it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tandem.measure.generator.requests.served import model_of, served_models, wi
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.growth import Growth, Server, Settings
 from tandem.measure.results.header import ServedModel
-from tandem.measure.scenario import Work
+from tandem.measure.scenario import Workload
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.statistics.knee import fit_line, fit_step
 from tandem.measure.studies.growth.results import concurrency_points, context_points, draft_points
-from tandem.measure.studies.growth.visits import Failed, Findings, Visits
+from tandem.measure.studies.growth.trials import Failed, Findings, Trials
 
 
 async def measured(
@@ -35,7 +35,7 @@ async def measured(
     findings = Findings()
     async with AsyncExitStack() as stack:
         sources = [await stack.enter_async_context(generator(server.address, stop)) for server in servers]
-        problem = await _rounds(Visits(sources, _fitting(settings, model), findings), settings, on_stage)
+        problem = await _rounds(Trials(sources, _fitting(settings, model), findings), settings, on_stage)
     return document_of(servers, model, settings, findings, problem, started_at)
 
 
@@ -45,7 +45,7 @@ async def _model(servers: Sequence[Server], name: str) -> ServedModel:
     for server in servers:
         models = await served_models(server.address, ["sequential"])
         wanted = found[0].name if found else name
-        found.append(model_of(with_model(Work(kind="text", delivery="streamed", model=wanted), models), models))
+        found.append(model_of(with_model(Workload(kind="text", delivery="streamed", model=wanted), models), models))
     for server, other in zip(servers, found, strict=True):
         if (other.dtype, other.device) != (found[0].dtype, found[0].device):
             raise ExpectedError(
@@ -61,18 +61,18 @@ def _fitting(settings: Settings, model: ServedModel) -> Settings:
     return settings.model_copy(update={"contexts": tuple(each for each in settings.contexts if each <= most)})
 
 
-async def _rounds(visits: Visits, settings: Settings, on_stage: Callable[[str], None]) -> str:
-    """Carry out all visits of all rounds, in an order that changes; return why it ended early, empty if it did not."""
-    orders = turns(visits.all(), np.random.default_rng(settings.seed))
+async def _rounds(trials: Trials, settings: Settings, on_stage: Callable[[str], None]) -> str:
+    """Carry out all trials of all rounds, in an order that changes; return why it ended early, empty if it did not."""
+    orders = turns(trials.all(), np.random.default_rng(settings.seed))
     name = "warm-up"
     try:
         on_stage(name)
-        await visits.warm_up()
+        await trials.warm_up()
         for number in range(settings.num_rounds):
-            for visit in next(orders):
-                name = visit.name
+            for trial in next(orders):
+                name = trial.name
                 on_stage(f"round {number + 1} of {settings.num_rounds}: {name}")
-                await visit.run()
+                await trial.run()
     except Failed as error:
         return str(error) if str(error) == BROKEN_OFF else f"{name}: {error}"
     return ""
@@ -91,13 +91,13 @@ def document_of(
     contexts, context_problems = context_points(findings)
     drafts, draft_problems = draft_points(findings, servers)
     problems = [*filter(None, [problem]), *stream_problems, *context_problems, *draft_problems]
-    # A round that was broken off has visited some points less often.
+    # A round that was broken off has measured some points less often.
     rounds = list(zip(*(point.step_seconds_of_rounds for point in streams), strict=False))
     tokens = [float(point.context_tokens) for point in contexts]
     # In the middle of the new tokens.
     middles = [each + settings.context_new_tokens / 2 for each in tokens]
     return Growth(
-        **header_of(servers[0].address, [model], started_at, findings.trials.summary(), problems, bool(problem)),
+        **header_of(servers[0].address, [model], started_at, findings.audited_runs.summary(), problems, bool(problem)),
         settings=settings,
         concurrency=tuple(streams),
         context=tuple(contexts),

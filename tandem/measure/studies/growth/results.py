@@ -8,7 +8,7 @@ from tandem.measure.results.growth import ConcurrencyPoint, ContextPoint, DraftP
 from tandem.measure.statistics.intervals import over_rounds
 from tandem.measure.studies.growth.texts import TEXTS
 from tandem.measure.studies.growth.together import Together
-from tandem.measure.studies.growth.visits import Case, Findings
+from tandem.measure.studies.growth.trials import Case, Findings
 
 _APART = (
     "they never all ran at once, which is left out; the server's max_num_sequences may be lower, or more new tokens are"

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from tandem.measure.studies.comparison.modes import Mode
-from tandem.measure.studies.comparison.trials import Meters
 
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import Capacity, JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps, StepsLaw, StepsPoint
 from tandem.measure.statistics.power_law import fit_law, mean_value
+from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.results import problems_of, way_result
 from tandem.measure.studies.comparison.run import Findings
+from tandem.measure.studies.comparison.trials import Meters
 from tandem.measure.studies.steps.subjects import Subjects
 
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Seen:
-    """`capacities` and `bits` (of the same N images, a token: [N]) by way, `quality` by drawer."""
+    """`capacities` and `bits` (of the same N images, a token: [N]) by mode, `quality` by drawer."""
 
     findings: Findings
     judgement: Judgement

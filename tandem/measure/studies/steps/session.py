@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tandem.measure.studies.comparison.trials import Meters
-
 from tandem.client import TandemRpcError
 from tandem.measure.generator.generator import BROKEN_OFF, generator
 from tandem.measure.meters.cpu import cpu_meter
@@ -17,6 +15,7 @@ from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.run import Findings, conduct
 from tandem.measure.studies.comparison.session import assessor_of, capacities, judged, stopped_by_hand
+from tandem.measure.studies.comparison.trials import Meters
 from tandem.measure.studies.steps.results import Floats, Seen, steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair, work_of
-
 from runtime.errors import InvalidArgument
 from tandem.measure.generator.requests.served import served_models
 from tandem.measure.results.header import ServedModel
+from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair, work_of
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 

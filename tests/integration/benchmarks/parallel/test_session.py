@@ -22,7 +22,7 @@ from benchmarks.parallel.page import page
 from benchmarks.parallel.peers import PLAIN, Peers
 from benchmarks.parallel.results import Results
 from benchmarks.parallel.session import Session
-from benchmarks.parallel.work import QUICK, Durations
+from benchmarks.parallel.workload import QUICK, Durations
 
 GENERATOR = ROOT / "models/fashion-gan/generator.onnx"
 SHORT = replace(QUICK, warm_up=0.05, loads=dict.fromkeys(QUICK.loads, 0.1), bare=0.05)
@@ -53,10 +53,10 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def test_every_contender_has_all_figures_of_all_works(session: Session) -> None:
     assert session.failures == []
     spreads = session.figures.spreads()
-    for work in SHORT.loads:
+    for workload in SHORT.loads:
         for figure in ("images_per_second", "p50_ms", "p99_ms", "cpu_ms", "client_cpu_ms", "client_cores"):
-            assert set(spreads[f"{work.name}.{figure}"]) == {DIRECT, PRODUCT, PLAIN}
-            assert all(each.value > 0 for each in spreads[f"{work.name}.{figure}"].values())
+            assert set(spreads[f"{workload.name}.{figure}"]) == {DIRECT, PRODUCT, PLAIN}
+            assert all(each.value > 0 for each in spreads[f"{workload.name}.{figure}"].values())
     assert spreads["levels_off"][DIRECT].value < 1
     assert spreads["bare.64.images_per_second"][FP32].value > 0
 

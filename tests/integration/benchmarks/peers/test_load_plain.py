@@ -7,7 +7,7 @@ import pytest
 
 from tandem.measure.generator.generator import run_once
 from tandem.measure.scenario import ClosedLoop, Scenario
-from tandem.measure.work_text import parse_work
+from tandem.measure.workload_text import parse_workload
 from tests.integration.tandem.cli.commands import run
 
 CALLERS, SECONDS, DELAY_SECONDS = 8, 2.0, 0.2
@@ -20,13 +20,13 @@ async def test_both_measure_the_same(known_delays) -> None:
     assert ended.code == 0, ended.err
     plain = json.loads(ended.out)
     scenario = Scenario(
-        works=(parse_work("images"),),
+        workloads=(parse_workload("images"),),
         load=ClosedLoop(concurrency=CALLERS),
         duration_seconds=SECONDS,
         warm_up_seconds=0.5,
     )
-    outcome = await run_once(address, scenario)
-    (stream,) = outcome.document.streams
+    run_result = await run_once(address, scenario)
+    (stream,) = run_result.document.streams
     # At the ends of the window a round of all callers is in or out: one in ten.
     assert stream.rates.requests == pytest.approx(plain["requests_per_second"], rel=0.25)
     assert stream.latency.seconds.p50 == pytest.approx(plain["p50"], rel=0.1)

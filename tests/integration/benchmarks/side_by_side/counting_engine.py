@@ -41,7 +41,7 @@ class Counting:
                 sink((row, [prompt[-1] + step * self._stride]))
             await asyncio.sleep(0.001)
         sink(None)
-        await asyncio.Event().wait()  # so that an answer's end and its cancellation differ
+        await asyncio.Event().wait()  # so that a reply's end and its cancellation differ
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ import psutil
 import pytest
 
 from benchmarks.peers.engine import Need
-from benchmarks.side_by_side.answers import Answer, Asker
 from benchmarks.side_by_side.fleet import CannotServe, Fleet
 from benchmarks.side_by_side.held_text import HeldText
+from benchmarks.side_by_side.replies import Asker, Reply
 from benchmarks.side_by_side.results import Results
 from benchmarks.side_by_side.session import Session
 from benchmarks.side_by_side.workloads import WORKLOADS
 from tests.integration.benchmarks.side_by_side.counting_engine import CountingEngine
 
 NEED = Need(1, 256)
-DECODE = next(work for work in WORKLOADS if work.name == "decode_1")
+DECODE = next(workload for workload in WORKLOADS if workload.name == "decode_1")
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ async def test_a_server_sleeps_when_it_is_not_its_turn_and_is_kept(fleet):
     async with fleet.awake(engine, NEED) as again:
         assert again is server
         async with engine.connect(server.port) as connection:
-            (answer,) = await Asker(engine, connection).ask([[5]], 3)
-    assert answer.ids == [6, 7, 8]
+            (reply,) = await Asker(engine, connection).ask([[5]], 3)
+    assert reply.ids == [6, 7, 8]
 
 
 async def test_all_servers_have_ended_when_the_fleet_has(tmp_path):
@@ -54,15 +54,15 @@ async def test_all_servers_have_ended_when_the_fleet_has(tmp_path):
 async def test_a_batch_of_prompts_comes_back_row_by_row(fleet):
     engine = CountingEngine()
     async with fleet.awake(engine, NEED) as server, engine.connect(server.port) as connection:
-        answers = await Asker(engine, connection).ask([[10], [20]], 2)
-    assert [answer.ids for answer in answers] == [[11, 12], [21, 22]]
+        replies = await Asker(engine, connection).ask([[10], [20]], 2)
+    assert [reply.ids for reply in replies] == [[11, 12], [21, 22]]
 
 
 async def test_a_stream_whose_caller_leaves_is_cancelled(fleet):
-    engine, answer = CountingEngine(), Answer(0.0)
+    engine, reply = CountingEngine(), Reply(0.0)
     async with fleet.awake(engine, NEED) as server, engine.connect(server.port) as connection:
-        task = asyncio.create_task(Asker(engine, connection).follow([0], 1, answer))
-        await until(lambda: len(answer.times) > 3)
+        task = asyncio.create_task(Asker(engine, connection).follow([0], 1, reply))
+        await until(lambda: len(reply.times) > 3)
         assert "cancelled" not in server.log.read_text()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

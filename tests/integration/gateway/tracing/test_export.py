@@ -13,8 +13,8 @@ from tests.integration.gateway.tracing.collector import Collector
 from tests.integration.gateway.tracing.test_spans import SAMPLED, finish
 
 
-def spans(gateway: RunningGateway, fate: str) -> float:
-    return gateway.value("tandem_trace_spans_total", fate=fate)
+def spans(gateway: RunningGateway, outcome: str) -> float:
+    return gateway.value("tandem_trace_spans_total", outcome=outcome)
 
 
 async def test_a_dead_collector_costs_spans_alone(ar: FakeBackend, gan: FakeBackend) -> None:
@@ -33,7 +33,7 @@ async def test_a_dead_collector_costs_spans_alone(ar: FakeBackend, gan: FakeBack
         assert 0 < spans(gateway, "failed") <= 20
 
 
-async def test_every_span_has_one_fate(traced: RunningGateway, collector: Collector) -> None:
+async def test_every_span_has_one_outcome(traced: RunningGateway, collector: Collector) -> None:
     for _ in range(10):
         await finish(traced.unary(SAMPLE, b"", metadata=SAMPLED))
     await traced.until_idle()

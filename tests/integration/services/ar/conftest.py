@@ -76,7 +76,7 @@ def reference(repository) -> transformers.PreTrainedModel:
 
 @pytest.fixture(scope="session")
 def oracle(repository) -> Callable[[int, list[int]], torch.Tensor]:
-    """Log-probabilities [T, NUM_CODES] at each place of a picture's codes [T], without cache, batch or runner."""
+    """Log-probabilities [T, NUM_CODES] at each place of an image's codes [T], without cache, batch or runner."""
     path = ModelRepository(repository[0]).get("tiny-image").transformer_path()
     transformer = load_transformer(open_checkpoint(path), torch.float32, torch.device("cpu"))
     transformer.prepare(NUM_TOKENS)

@@ -37,7 +37,7 @@ def repository(tmp_path, released):
 
 
 def collapse(folder) -> None:
-    """Sharpen what the model expects so much that each class has one picture, or nearly so; the baseline stays."""
+    """Sharpen what the model expects so much that each class has one image, or nearly so; the baseline stays."""
     file, toml = folder / "model.safetensors", folder / "model.toml"
     released = sha256_of(file)
     tensors = load_file(file)
@@ -54,15 +54,15 @@ def settings(repository, **changes: object) -> ArSettings:
 
 
 async def draw(backend: Backend, num_requests: int, seed: int | None = None, **sampling: object) -> None:
-    """Have 16 pictures drawn a request, one class after another."""
+    """Have 16 images drawn a request, one class after another."""
     for number in range(num_requests):
         params = ar_pb2.SamplingParams(n=NUM_CHOICES, seed=1000 + number if seed is None else seed, **sampling)
         await backend.generate(ar_pb2.GenerateRequest(class_label=number % NUM_CLASSES, sampling=params))
 
 
 def watched(backend: Backend) -> float:
-    """Return how many pictures were looked at; only once the backend has stopped."""
-    return backend.sample(IMAGES, model="made", fate="watched")
+    """Return how many images were looked at; only once the backend has stopped."""
+    return backend.sample(IMAGES, model="made", outcome="watched")
 
 
 def alarms(backend: Backend) -> dict[str, float]:
@@ -82,7 +82,7 @@ async def test_a_healthy_model_is_watched_in_silence(repository):
     async with serving(settings(repository)) as backend:
         await draw(backend, 20)
     # On a busy machine the watch falls behind, and drops what it has no time for; all are counted.
-    dropped = backend.sample(IMAGES, model="made", fate="dropped")
+    dropped = backend.sample(IMAGES, model="made", outcome="dropped")
     assert watched(backend) + dropped == 20 * NUM_CHOICES
     assert alarms(backend) == {"variance": 0, "duplicates": 0}
     assert 0.7 < backend.sample("tandem_diversity_variance_ratio", model="made", **{"class": "all"}) < 1.4

@@ -63,7 +63,7 @@ def test_a_missing_file_is_named(folder, file):
     ("before", "after", "message"),
     [
         ("first_class_token = 512", "first_class_token = 513", "need a vocab_size of 523, it is 522"),
-        ("grid = [7, 7]", "grid = [7, 14]", "98 tokens a picture, but a context of 50"),
+        ("grid = [7, 7]", "grid = [7, 14]", "98 tokens an image, but a context of 50"),
         ("grid = [7, 7]", "grid = [7, 4]", r"token_decoder.onnx: expected one input, integer \[batch, 28\]"),
         ("shape = [28, 28, 1]", "shape = [28, 14, 1]", r"token_decoder.onnx: expected images \[batch, 1, 28, 14\]"),
         ('decoder = "token_decoder.onnx"', 'decoder = "decoder.pt"', "only .*onnx.* files are loaded"),

@@ -71,7 +71,7 @@ async def alarms_after(repository: Path, count: int, **fields: object) -> tuple[
 async def test_healthy_for_ten_thousand_images_is_silent_and_near_1(repository, caplog):
     variance, duplicates, backend = await alarms_after(repository, 10_000, seed=11)
     assert (variance, duplicates) == (0, 0)
-    assert backend.sample(IMAGES, model="made", fate="watched") == pytest.approx(10_000 / 32, rel=0.2)
+    assert backend.sample(IMAGES, model="made", outcome="watched") == pytest.approx(10_000 / 32, rel=0.2)
     assert 0.7 < backend.sample("tandem_diversity_variance_ratio", model="made", **{"class": "all"}) < 1.4
     assert 0.3 < backend.sample("tandem_diversity_nearest_ratio", model="made", **{"class": "all"}) < 1.4
     assert "over and over" not in caplog.text
@@ -100,14 +100,14 @@ async def test_images_that_the_user_narrowed_are_not_watched(repository):
         await draw(backend, 500, seed=3, truncation=0.5)
         latents = gan_pb2.Latents(values=[0.0] * 64 * 16)
         await backend.stub.Sample(gan_pb2.SampleRequest(count=16, latents=latents))
-    assert [backend.sample(IMAGES, model="made", fate=fate) for fate in ("watched", "dropped")] == [0, 0]
+    assert [backend.sample(IMAGES, model="made", outcome=outcome) for outcome in ("watched", "dropped")] == [0, 0]
 
 
 async def test_a_user_who_repeats_a_seed_raises_no_alarm(repository):
     async with running_backend(settings(repository, diversity_every=1)) as backend:
         for _ in range(20):
             await draw(backend, 16, seed=5)
-    assert backend.sample(IMAGES, model="made", fate="watched") > 0
+    assert backend.sample(IMAGES, model="made", outcome="watched") > 0
     labels = {"model": "made", "class": "all"}
     # The same 16 images over and over never fill a window.
     assert backend.registry.get_sample_value("tandem_diversity_nearest_ratio", labels) is None

@@ -246,7 +246,7 @@ async def test_score_of_a_picture(gateway: FakeGateway, tmp_path: Path) -> None:
     assert (list(content.images.shape), content.images.data, list(content.labels)) == ([1, 4, 4, 1], b"\x09" * 16, [2])
 
 
-async def test_race_asks_for_the_same_picture_in_four_ways(gateway: FakeGateway, tmp_path: Path) -> None:
+async def test_race_asks_for_the_same_picture_in_four_modes(gateway: FakeGateway, tmp_path: Path) -> None:
     file = tmp_path / "race.json"
     ended = await run(*tandem("race", "--rounds", "12", "--json", str(file), "--address", gateway.address))
     document = json.loads(file.read_text())
@@ -257,7 +257,7 @@ async def test_race_asks_for_the_same_picture_in_four_ways(gateway: FakeGateway,
     assert f"audited itself in each of {document['audits']['num_runs']} runs" in ended.err.replace("\n", " ")
     assert without_control_characters(ended.out + ended.err)
     assert document["kind"] == "comparison"
-    assert [way["codes"] for way in document["ways"]] == [{"OK": 12}] * 4
+    assert [mode["codes"] for mode in document["modes"]] == [{"OK": 12}] * 4
     assert {contrast["ratio"]["count"] for contrast in document["contrasts"]} == {12}
     warm_up = 3 * 5
     classes = [request.class_label for request in gateway.sequential.requests][warm_up:]
@@ -276,7 +276,7 @@ async def test_race_fails_when_a_model_does(gateway: FakeGateway, tmp_path: Path
     assert "3 rounds in a row had requests that failed" in ended.err
     document = json.loads(file.read_text())
     assert document["is_partial"]
-    assert document["ways"][0]["codes"] == {"RESOURCE_EXHAUSTED": 3}
+    assert document["modes"][0]["codes"] == {"RESOURCE_EXHAUSTED": 3}
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ async def test_what_a_race_waited_outside_the_backends_is_the_residual(whole: Ta
     ended = await run(*tandem("race", "--rounds", "6", "--json", str(file), "--address", whole.address))
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)
-    told = {way["name"]: way["alone"]["phases"] for way in document["ways"]}
+    told = {mode["name"]: mode["alone"]["phases"] for mode in document["modes"]}
     assert len(told) == 4
     for phases in told.values():
         seconds = {name: part["mean_seconds"] for name, part in phases["parts"].items()}

@@ -1,10 +1,10 @@
-"""Engines that answer by a rule, in place of a server."""
+"""Engines that reply by a rule, in place of a server."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from benchmarks.peers.engine import Arrival, Prompt
-from benchmarks.side_by_side.answers import Asker
+from benchmarks.side_by_side.replies import Asker
 
 Rule = Callable[[Prompt], int]  # the next token after all before it
 

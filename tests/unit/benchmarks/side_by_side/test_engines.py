@@ -25,8 +25,8 @@ def test_names_differ():
 
 def test_needs_that_differ_only_in_what_a_server_ignores_share_one():
     vllm = engines.peer("vllm", HOME, GGUF)
-    assert len({vllm.command(work.need, 0) for work in WORKLOADS}) == 1
-    assert len({engines.ours("model", "auto").command(work.need, 0) for work in WORKLOADS}) == 2
+    assert len({vllm.command(workload.need, 0) for workload in WORKLOADS}) == 1
+    assert len({engines.ours("model", "auto").command(workload.need, 0) for workload in WORKLOADS}) == 2
 
 
 def test_llama_cpp_has_a_slot_a_request():

@@ -1,7 +1,7 @@
 import pytest
 
-from benchmarks.side_by_side.answers import WrongOutput
 from benchmarks.side_by_side.output_check import NUM_TOKENS, agreement, reference_outputs, require_agreement
+from benchmarks.side_by_side.replies import WrongOutput
 from tests.unit.benchmarks.side_by_side.scripted import ScriptedConnection, asker, count_up
 
 PROMPTS = [[100], [200, 201]]

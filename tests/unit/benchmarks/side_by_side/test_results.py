@@ -8,8 +8,8 @@ from benchmarks.side_by_side.tables import page
 from benchmarks.side_by_side.workloads import WORKLOADS
 from tandem.measure.results.value import Value
 
-WORKS = {work.name: work for work in WORKLOADS}
-FAST, SHORT = WORKS["decode_1"], WORKS["shared_prefix"]
+WORKLOADS = {workload.name: workload for workload in WORKLOADS}
+FAST, SHORT = WORKLOADS["decode_1"], WORKLOADS["shared_prefix"]
 ABOUT = {
     "model": "a-model",
     "weights_sha256": "a" * 64,
@@ -27,13 +27,15 @@ ABOUT = {
 
 
 def record(name: str, is_ours: bool = False, **values: list[float]) -> EngineRecord:
-    """Return an engine whose judged figure of each work is known, round by round; None where it did not take part."""
+    """Return an engine whose judged figure of each workload is known, round by round; None where it did not take
+    part.
+    """
     engine = EngineRecord(name, is_ours, {name: "1.0"})
-    for work, rounds in values.items():
+    for workload, rounds in values.items():
         for number, value in enumerate(rounds):
             if value is not None:
-                figures = {WORKS[work].figure: value, "first_token_seconds_p50": 0.1, "gap_seconds_p50": 0.01}
-                engine.add(work, number, figures)
+                figures = {WORKLOADS[workload].figure: value, "first_token_seconds_p50": 0.1, "gap_seconds_p50": 0.01}
+                engine.add(workload, number, figures)
     return engine
 
 
@@ -52,15 +54,15 @@ def test_rounds_that_one_of_both_missed_do_not_count():
     assert ratio(ours, record("peer", decode_1=[10.0]), FAST) is None
 
 
-@pytest.mark.parametrize(("work", "expected"), [(FAST, "quick"), (SHORT, "slow")])
-def test_the_best_peer_has_the_best_median(work, expected):
+@pytest.mark.parametrize(("workload", "expected"), [(FAST, "quick"), (SHORT, "slow")])
+def test_the_best_peer_has_the_best_median(workload, expected):
     quick = record("quick", decode_1=[1.0, 90.0, 91.0], shared_prefix=[3.0])
     slow = record("slow", decode_1=[99.0, 50.0, 51.0], shared_prefix=[2.0])
     absent = record("absent", prefill=[1.0])
-    best = best_peer([quick, slow, absent], work)
+    best = best_peer([quick, slow, absent], workload)
     assert best is not None
     assert best.name == expected
-    assert best_peer([absent], work) is None
+    assert best_peer([absent], workload) is None
 
 
 def results() -> Results:

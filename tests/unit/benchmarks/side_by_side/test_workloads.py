@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from benchmarks.side_by_side.answers import Answer, WrongOutput
 from benchmarks.side_by_side.held_text import HeldText
+from benchmarks.side_by_side.replies import Reply, WrongOutput
 from benchmarks.side_by_side.workloads import (
     WORKLOADS,
     decode,
@@ -18,12 +18,12 @@ TEXT = HeldText("", random.Random(1).choices(range(1000), k=10_000))
 
 
 def test_gaps_count_when_they_end_in_the_span_and_the_last_one_is_cut():
-    stream = Answer(0.0, times=[1.0, 2.0, 4.0, 7.0, 11.0])
+    stream = Reply(0.0, times=[1.0, 2.0, 4.0, 7.0, 11.0])
     assert gaps_within(stream, begun=3.0, ended=9.0) == [2.0, 3.0, 2.0]
 
 
 def test_a_stream_that_stands_still_to_the_end_has_one_long_gap():
-    assert gaps_within(Answer(0.0, times=[1.0]), begun=2.0, ended=9.0) == [8.0]
+    assert gaps_within(Reply(0.0, times=[1.0]), begun=2.0, ended=9.0) == [8.0]
 
 
 async def test_decoding_counts_every_token_of_every_repeat(monkeypatch):
@@ -58,5 +58,5 @@ def test_passages_depend_on_the_seed_alone():
 
 
 def test_every_work_fits_what_it_asks_a_server_to_hold():
-    for work in WORKLOADS:
-        assert work.need.num_sequences * work.need.num_context_tokens <= 8 * 2048
+    for workload in WORKLOADS:
+        assert workload.need.num_sequences * workload.need.num_context_tokens <= 8 * 2048

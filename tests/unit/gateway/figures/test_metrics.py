@@ -95,7 +95,7 @@ def test_a_request_that_ended_at_the_http_door_is_counted(admitted: bool) -> Non
 
 
 def test_a_picture_in_sequence_is_its_tokens_and_an_image() -> None:
-    registry = recorded(observation("Generate", num_outputs=4, num_pictures=1, seconds_per_output=0.02))
+    registry = recorded(observation("Generate", num_outputs=4, num_images=1, seconds_per_output=0.02))
 
     def outputs(unit: str) -> float | None:
         labels = {"paradigm": "sequential", "model": "m", "unit": unit}

@@ -54,7 +54,7 @@ def test_sequences_share_their_steps() -> None:
     assert (found.num_inferences, found.passes) == (2, 20)
     assert found.passes_by_size[2].seconds == pytest.approx(0.04)
     assert found.first_response.count == 2
-    assert recorded(TEXT, num_pictures=3).num_inferences == 3
+    assert recorded(TEXT, num_images=3).num_inferences == 3
 
 
 def test_an_end_of_another_kind_is_counted_apart() -> None:

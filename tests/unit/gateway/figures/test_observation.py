@@ -42,7 +42,7 @@ def test_a_whole_life() -> None:
     assert observation.gateway_seconds == pytest.approx(0.0029)
     assert (observation.total_seconds, observation.first_output_seconds) == pytest.approx((0.112, 0.011))
     assert observation.seconds_per_output == pytest.approx((0.110 - 0.010) / 4)
-    assert (observation.num_outputs, observation.num_pictures, observation.num_retries) == (5, 1, 2)
+    assert (observation.num_outputs, observation.num_images, observation.num_retries) == (5, 1, 2)
     assert (observation.code, observation.transport, observation.model) == ("OK", "grpc", "m")
 
 
@@ -101,7 +101,7 @@ def test_a_call_that_was_cancelled_had_what_had_passed() -> None:
 
 def test_what_no_client_has_seen_is_no_output() -> None:
     observation = seen(left(first_downstream_tx=None, response_code=None), served(outputs=3, pictures=1))
-    assert (observation.num_outputs, observation.num_pictures, observation.first_output_seconds) == (0, 0, 0.0)
+    assert (observation.num_outputs, observation.num_images, observation.first_output_seconds) == (0, 0, 0.0)
 
 
 def test_a_message_without_output_is_not_the_first_output() -> None:
@@ -166,7 +166,7 @@ def test_parts_add_up_and_nothing_is_negative(
     assert 0.0 <= observation.gateway_seconds <= total
     assert 0.0 <= observation.first_output_seconds <= total
     assert observation.seconds_per_output is None or observation.seconds_per_output >= 0.0
-    assert min(observation.num_outputs, observation.num_pictures, observation.num_retries) >= 0
+    assert min(observation.num_outputs, observation.num_images, observation.num_retries) >= 0
 
 
 @pytest.mark.parametrize("times", [NEVER_ASKED, dict.fromkeys(TIMES)])

@@ -25,8 +25,8 @@ class Room:
         self.charges: list[tuple[str, str, int, int]] = []
         self._recorder = Recorder(GatewayMetrics(self.registry), self._charge, ModelStatistics())
 
-    def _charge(self, caller_id: str, route: Route, num_outputs: int, num_pictures: int) -> None:
-        self.charges.append((caller_id, route.rpc, num_outputs, num_pictures))
+    def _charge(self, caller_id: str, route: Route, num_outputs: int, num_images: int) -> None:
+        self.charges.append((caller_id, route.rpc, num_outputs, num_images))
 
     def take(self, raw: Any) -> None:
         self._recorder.record(raw, served_of(raw))

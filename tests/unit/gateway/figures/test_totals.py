@@ -28,7 +28,7 @@ def test_totals_are_what_the_registry_exports() -> None:
             # On a bound, beyond the last one, or anywhere.
             total_seconds=chance.choice([*SECONDS_BUCKETS, 200.0, chance.expovariate(2.0)]),
             num_outputs=num_outputs,
-            num_pictures=min(num_outputs, 1) if route.rpc == "Generate" else 0,
+            num_images=min(num_outputs, 1) if route.rpc == "Generate" else 0,
         )
         metrics.record(seen)
     generating = {route.rpc for route in ROUTES.values() if route.unit is not None}

@@ -61,9 +61,9 @@ def test_pictures_are_counted_where_they_are_finished() -> None:
     partial = ar_pb2.GenerateResponse(token_ids=[1], image=image)
     last = ar_pb2.GenerateResponse(token_ids=[2], image=image, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
     text = ar_pb2.GenerateResponse(text_delta="x", finish_reason=ar_pb2.FINISH_REASON_STOP)
-    assert [route("Generate").pictures_of(reply) for reply in (partial, last, text)] == [0, 1, 0]
-    assert route("Complete").pictures_of(ar_pb2.CompleteResponse(choices=[last, last, text])) == 2
-    assert route("Sample").pictures_of(gan_pb2.SampleResponse(images=image)) == 0
+    assert [route("Generate").images_of(reply) for reply in (partial, last, text)] == [0, 1, 0]
+    assert route("Complete").images_of(ar_pb2.CompleteResponse(choices=[last, last, text])) == 2
+    assert route("Sample").images_of(gan_pb2.SampleResponse(images=image)) == 0
 
 
 def test_timings_are_found_or_absent() -> None:

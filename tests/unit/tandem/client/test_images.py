@@ -1,4 +1,4 @@
-"""Pixels, grids and pictures."""
+"""Pixels, grids and images."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 
-IMAGES = Work(kind="images", delivery="unary", model="fake-gan")
-TEXT = Work(kind="text", delivery="streamed", model="fake-text")
+IMAGES = Workload(kind="images", delivery="unary", model="fake-gan")
+TEXT = Workload(kind="text", delivery="streamed", model="fake-text")
 
 
 def open_scenario(rate: float = 100.0, **settings: Any) -> Scenario:
@@ -22,7 +22,7 @@ def closed_scenario(concurrency: int = 4, **settings: Any) -> Scenario:
 
 
 def scenario(load: OpenLoop | ClosedLoop, **settings: Any) -> Scenario:
-    usual = {"works": (IMAGES,), "warm_up_seconds": 0.0}
+    usual = {"workloads": (IMAGES,), "warm_up_seconds": 0.0}
     if "num_requests" not in settings:
         usual["duration_seconds"] = 10.0
     return Scenario(load=load, **(usual | settings))

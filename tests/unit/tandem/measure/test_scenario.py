@@ -1,11 +1,11 @@
 import re
 
 import pytest
-from tandem.measure.workload_text import parse_workload
 
 from tandem.expected_errors import ExpectedError
 from tandem.measure.scenario import Scenario
 from tandem.measure.setting_errors import explained
+from tandem.measure.workload_text import parse_workload
 from tests.unit.tandem.measure.scenarios import IMAGES, closed_scenario, open_scenario
 
 

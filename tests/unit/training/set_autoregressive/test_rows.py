@@ -1,4 +1,4 @@
-"""The rows of a training pass: what each of them sees, told by hand for small pictures and by changing tokens."""
+"""The rows of a training pass: what each of them sees, told by hand for small images and by changing tokens."""
 
 import torch
 

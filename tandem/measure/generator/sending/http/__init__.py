@@ -1,1 +1,1 @@
-"""Requests over HTTP/1.1 and their answers, whole or as server-sent events."""
+"""Requests over HTTP/1.1 and their replies, whole or as server-sent events."""

@@ -1,4 +1,4 @@
-"""One connection over HTTP/1.1, and the exchange that it carries: a request and its answer. llhttp parses (httptools).
+"""One connection over HTTP/1.1, and the exchange that it carries: a request and its reply. llhttp parses (httptools).
 
 Instants are taken when the system hands the bytes over, before anything is parsed.
 """
@@ -21,9 +21,9 @@ OnMessage = Callable[[bytes, float], None]
 
 
 class Exchange:
-    """What has come of an answer. Called by the parser; `on_message` gets each event, or else the whole body.
+    """What has come of a reply. Called by the parser; `on_message` gets each event, or else the whole body.
 
-    `body` is that of an answer that is no stream of events; `done` has None when the answer is whole, else why it is
+    `body` is that of a reply that is no stream of events; `done` has None when the reply is whole, else why it is
     not.
     """
 
@@ -39,7 +39,7 @@ class Exchange:
         self._has_end = False  # its head says where it ends
 
     def feed(self, data: bytes) -> None:
-        """Take bytes of the answer. Raises httptools.HttpParserError."""
+        """Take bytes of the reply. Raises httptools.HttpParserError."""
         self.received_at = time.monotonic()
         self.parser.feed_data(data)
 
@@ -59,14 +59,14 @@ class Exchange:
             self.body += piece
 
     def on_message_complete(self) -> None:
-        if 100 <= self.status < 200:  # the answer proper follows
+        if 100 <= self.status < 200:  # the reply proper follows
             return
         if self.status == 200 and not self.is_events:
             self._on_message(bytes(self.body), self.received_at)
         self.end(None)
 
     def closed(self, why: str) -> None:
-        """Take the end of the connection, which is also that of an answer whose head says none."""
+        """Take the end of the connection, which is also that of a reply whose head says none."""
         if self.status and not self._has_end and not self.done.done():
             self.on_message_complete()
         self.end(why)
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         try:
             exchange.feed(data)
         except httptools.HttpParserError as error:
-            exchange.end(f"the answer does not follow HTTP/1.1: {error}")
+            exchange.end(f"the reply does not follow HTTP/1.1: {error}")
             self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -1,10 +1,10 @@
-"""Server-sent events out of the bytes of an answer, in pieces of any size."""
+"""Server-sent events out of the bytes of a reply, in pieces of any size."""
 
 from __future__ import annotations
 
 
 class Events:
-    """Of one answer."""
+    """Of one reply."""
 
     def __init__(self) -> None:
         self._rest = b""

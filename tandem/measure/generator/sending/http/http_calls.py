@@ -44,21 +44,21 @@ class HttpCalls(Calls):
         self._pool.close()
 
     def begin(
-        self, route: Route, walk: FieldWalk, order: Any, message: bytes, intended: float, zero: float
+        self, route: Route, walk: FieldWalk, spec: Any, message: bytes, intended: float, zero: float
     ) -> PythonCall:
         head = self._heads.get(route.path) or self._endpoint.head(route.path, self._credentials)
         self._heads[route.path] = head
         request = b"%b%d\r\n\r\n%b" % (head, len(message), message)
-        return HttpCall(self._pool, request, route, walk, order, intended, zero)
+        return HttpCall(self._pool, request, route, walk, spec, intended, zero)
 
 
 class HttpCall(PythonCall):
     """One exchange. A connection that was idle and turns out to be closed is replaced once, as all clients do."""
 
     def __init__(
-        self, pool: Pool, request: bytes, route: Route, walk: FieldWalk, order: Any, intended: float, zero: float
+        self, pool: Pool, request: bytes, route: Route, walk: FieldWalk, spec: Any, intended: float, zero: float
     ) -> None:
-        super().__init__(route, walk, order, intended, zero)
+        super().__init__(route, walk, spec, intended, zero)
         self._pool, self._request = pool, request
         self._work = asyncio.create_task(self._converse())
 
@@ -67,7 +67,7 @@ class HttpCall(PythonCall):
             self.end, self.code = end, CANCELLED
             self._work.cancel()
 
-    async def answer(self) -> None:
+    async def read_reply(self) -> None:
         try:
             async with asyncio.timeout(self.route.deadline_seconds):
                 await asyncio.wait([self._work])
@@ -113,7 +113,7 @@ class HttpCall(PythonCall):
         if (code := code_of_http(exchange.status)) != OK:
             self.code, self.text = code, _text_of(bytes(exchange.body)) or f"HTTP status {exchange.status}"
         elif self.route.is_streamed and not exchange.is_events:
-            self.code, self.text = INTERNAL, "the answer is no stream of events"
+            self.code, self.text = INTERNAL, "the reply is no stream of events"
 
 
 def _text_of(body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""gRPC's status for an answer's HTTP status, so that results have one set of categories."""
+"""gRPC's status for a reply's HTTP status, so that results have one set of categories."""
 
 _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 10, 413: 3, 422: 3, 429: 8, 499: 1, 501: 12, 503: 14, 504: 4}
 _OK, _UNKNOWN, _INVALID_ARGUMENT, _INTERNAL, _UNAVAILABLE = 0, 2, 3, 13, 14

@@ -55,7 +55,7 @@ async def completed(gateway: RunningGateway, prompt: str, **sampling: Any) -> ar
 
 
 async def drawn(gateway: RunningGateway, label: int, **sampling: Any) -> ar_pb2.CompleteResponse:
-    """Return a picture drawn in sequence by our own RPC."""
+    """Return an image drawn in sequence by our own RPC."""
     generate = ar_pb2.GenerateRequest(model=PICTURES, class_label=label, sampling=sampling)
     request = ar_pb2.CompleteRequest(generate=generate)
     return ar_pb2.CompleteResponse.FromString(await gateway.unary(COMPLETE, request.SerializeToString()))

@@ -77,8 +77,8 @@ BAD: dict[str, tuple[str, list[Any], str]] = {
     "latents too short": (IMAGES, [latents(1, 2)], "latents.shape: [1, 2] is not accepted; accepted: [-1, "),
     "no class": (PICTURES, [], "label: 'no tensor' is not accepted; accepted: INT32 [1]"),
     "class 99": (PICTURES, picture_inputs(99, 1), "label: 99 is not accepted"),
-    "a stop for pictures": (PICTURES, picture_inputs(1, 1, stop=["a"]), "sampling_parameters.stop"),
-    "pictures too long": (PICTURES, picture_inputs(1, 1, max_tokens=10**6), "sampling_parameters.max_tokens: 1000000"),
+    "a stop for images": (PICTURES, picture_inputs(1, 1, stop=["a"]), "sampling_parameters.stop"),
+    "images too long": (PICTURES, picture_inputs(1, 1, max_tokens=10**6), "sampling_parameters.max_tokens: 1000000"),
 }
 
 

@@ -1,18 +1,20 @@
-"""The load generator through this door: it counts what the server sends, as it does by our own methods."""
+"""The load generator through this API: it counts what the server sends, as it does by our own methods."""
 
 from __future__ import annotations
 
 import pytest
 
 from tandem.measure.generator.generator import run_once
-from tandem.measure.scenario import ClosedLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tests.integration.gateway.doors.oip.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.fakes import RunningGateway
 
 
 def closed(**values: object) -> Scenario:
-    work = Work.model_validate({"kind": "text", "delivery": "streamed", "door": "oip", "output_tokens": 8, **values})
-    return Scenario(works=(work,), load=ClosedLoop(concurrency=3), num_requests=9, warm_up_seconds=0.0)
+    workload = Workload.model_validate(
+        {"kind": "text", "delivery": "streamed", "api": "oip", "output_tokens": 8, **values}
+    )
+    return Scenario(workloads=(workload,), load=ClosedLoop(concurrency=3), num_requests=9, warm_up_seconds=0.0)
 
 
 def address(gateway: RunningGateway) -> str:
@@ -24,7 +26,7 @@ async def test_every_token_is_counted(gateway: RunningGateway, delivery: str) ->
     document = (await run_once(address(gateway), closed(model=TEXT, delivery=delivery))).document
     (stream,) = document.streams
     assert document.problems == ()
-    assert (stream.fates.ok, stream.num_outputs, stream.num_uncounted) == (9, 9 * 8, 0)
+    assert (stream.outcomes.ok, stream.num_outputs, stream.num_uncounted) == (9, 9 * 8, 0)
     assert stream.phases is None
     assert (stream.first_output.seconds.p50 == stream.latency.seconds.p50) == (delivery == "unary")
 
@@ -33,14 +35,14 @@ async def test_every_token_is_counted(gateway: RunningGateway, delivery: str) ->
 async def test_a_picture_has_its_tokens(gateway: RunningGateway, delivery: str) -> None:
     scenario = closed(kind="picture", model=PICTURES, delivery=delivery, num_classes=1)
     (stream,) = (await run_once(address(gateway), scenario)).document.streams
-    assert (stream.fates.ok, stream.rates.images is not None, stream.num_uncounted) == (9, True, 0)
+    assert (stream.outcomes.ok, stream.rates.images is not None, stream.num_uncounted) == (9, True, 0)
     assert stream.num_outputs > 9
 
 
 async def test_images_are_counted(gateway: RunningGateway) -> None:
     scenario = closed(kind="images", model=IMAGES, delivery="unary", images=3)
     (stream,) = (await run_once(address(gateway), scenario)).document.streams
-    assert (stream.fates.ok, stream.num_outputs, stream.unit) == (9, 27, "image")
+    assert (stream.outcomes.ok, stream.num_outputs, stream.unit) == (9, 27, "image")
 
 
 async def test_an_error_in_the_stream_has_its_category(gateway: RunningGateway) -> None:

@@ -95,7 +95,7 @@ for await (const chunk of await client.chat.completions.create({ ...body, max_to
   break;  // leaves
 }
 const drawn = await client.images.generate({ model: "fashion-gan", prompt: "1" });
-if (!drawn.data[0].b64_json) throw new Error("no picture");
+if (!drawn.data[0].b64_json) throw new Error("no image");
 """
 
 

@@ -1,4 +1,4 @@
-"""The same seed gives the same text, tokens, log-probabilities and pictures through the door as over gRPC."""
+"""The same seed gives the same text, tokens, log-probabilities and images through the door as over gRPC."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ async def test_pictures_in_sequence_are_those_of_complete_and_of_the_stream(
     assert [event.partial_image_index for event in events[:-1]] == list(range(len(events) - 1))
     drawn = [base64.b64decode(event.b64_json) for event in events]
     assert drawn[-1] == expected.choices[0].image.png[0]
-    # How many tokens a message brings is the moment's: a picture on the way is the finished one, as far as it is.
+    # How many tokens a message brings is the moment's: an image on the way is the finished one, as far as it is.
     *partial, finished = [np.asarray(Image.open(io.BytesIO(png))) for png in drawn]
     assert all(((picture == finished) | (picture == 0)).all() for picture in partial)
     sizes = [np.count_nonzero(picture) for picture in (*partial, finished)]

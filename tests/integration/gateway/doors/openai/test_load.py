@@ -1,27 +1,29 @@
-"""The load generator through this door: it counts what the server sends, as it does over gRPC."""
+"""The load generator through this API: it counts what the server sends, as it does over gRPC."""
 
 from __future__ import annotations
 
 import pytest
 
 from tandem.measure.generator.generator import run_once
-from tandem.measure.scenario import ClosedLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tests.integration.gateway.doors.openai.stubs import IMAGES, PICTURES
 from tests.integration.gateway.fakes import RunningGateway
 
 
 def closed(**values: object) -> Scenario:
-    work = Work.model_validate({"kind": "text", "delivery": "streamed", "door": "openai", "output_tokens": 8, **values})
-    return Scenario(works=(work,), load=ClosedLoop(concurrency=3), num_requests=9, warm_up_seconds=0.0)
+    workload = Workload.model_validate(
+        {"kind": "text", "delivery": "streamed", "api": "openai", "output_tokens": 8, **values}
+    )
+    return Scenario(workloads=(workload,), load=ClosedLoop(concurrency=3), num_requests=9, warm_up_seconds=0.0)
 
 
-@pytest.mark.parametrize("door", ["openai", "openai-chat"])
+@pytest.mark.parametrize("api", ["openai", "openai-chat"])
 @pytest.mark.parametrize("delivery", ["streamed", "unary"])
-async def test_every_token_is_counted(gateway: RunningGateway, door: str, delivery: str) -> None:
-    document = (await run_once(gateway.web_address, closed(door=door, delivery=delivery))).document
+async def test_every_token_is_counted(gateway: RunningGateway, api: str, delivery: str) -> None:
+    document = (await run_once(gateway.web_address, closed(api=api, delivery=delivery))).document
     (stream,) = document.streams
     assert document.problems == ()
-    assert (stream.fates.ok, stream.num_outputs, stream.num_uncounted) == (9, 9 * 8, 0)
+    assert (stream.outcomes.ok, stream.num_outputs, stream.num_uncounted) == (9, 9 * 8, 0)
     assert stream.num_prompt_tokens is not None
     assert stream.num_prompt_tokens > 9
     assert (stream.model, stream.phases, document.models) == ("tiny", None, ())
@@ -30,14 +32,14 @@ async def test_every_token_is_counted(gateway: RunningGateway, door: str, delive
 async def test_images_and_pictures_are_counted(gateway: RunningGateway) -> None:
     images = closed(kind="images", delivery="unary", model=IMAGES, images=3)
     (stream,) = (await run_once(gateway.web_address, images)).document.streams
-    assert (stream.fates.ok, stream.num_outputs, stream.unit) == (9, 27, "image")
+    assert (stream.outcomes.ok, stream.num_outputs, stream.unit) == (9, 27, "image")
     pictures = closed(kind="picture", delivery="unary", model=PICTURES, num_classes=1)
     (stream,) = (await run_once(gateway.web_address, pictures)).document.streams
-    assert (stream.fates.ok, stream.unit, stream.num_uncounted) == (9, "token", 0)
+    assert (stream.outcomes.ok, stream.unit, stream.num_uncounted) == (9, "token", 0)
     assert stream.num_outputs > 9
 
 
-async def test_a_refusal_has_the_category_and_the_words_of_the_door(gateway: RunningGateway) -> None:
+async def test_a_refusal_has_the_category_and_the_words_of_the_api(gateway: RunningGateway) -> None:
     (stream,) = (await run_once(gateway.web_address, closed(model="another"))).document.streams
     assert stream.codes == {"NOT_FOUND": 9}
     assert "another" in stream.errors[0].text

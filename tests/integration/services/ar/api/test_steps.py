@@ -1,4 +1,4 @@
-"""Pictures in fewer steps than tokens, over real gRPC: a tiny random image model with a MASK token."""
+"""GrowingImages in fewer steps than tokens, over real gRPC: a tiny random image model with a MASK token."""
 
 import asyncio
 import math
@@ -74,7 +74,7 @@ def picture(label: int = 3, steps: int | None = None, seed: int = 1, **sampling:
 
 
 async def drawn(backend: Backend, request: ar_pb2.GenerateRequest) -> tuple[list[int], list[float], bytes]:
-    """Return tokens, log-probabilities and picture of a request's only choice."""
+    """Return tokens, log-probabilities and image of a request's only choice."""
     messages = await backend.generate(request)
     tokens = [token_id for message in messages for token_id in message.token_ids]
     return tokens, [each.logprob for message in messages for each in message.logprobs], messages[-1].image.data

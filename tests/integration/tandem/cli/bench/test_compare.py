@@ -27,7 +27,7 @@ SHORT = (
     "3",
     "--rounds",
     "2",
-    "--visit",
+    "--trial",
     "0.05",
     "--quality-images",
     "0",
@@ -44,22 +44,22 @@ async def compare(gateway: FakeGateway, *words: str) -> Ended:
     return await run(*tandem("bench", "compare", *SHORT, *words, "--address", gateway.address))
 
 
-async def test_every_way_is_measured_alone_and_under_load(gateway: FakeGateway, tmp_path: Path) -> None:
+async def test_every_mode_is_measured_alone_and_under_load(gateway: FakeGateway, tmp_path: Path) -> None:
     file = tmp_path / "new" / "comparison.json"
     ended = await compare(gateway, "--json", str(file))
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)
     assert (document["is_partial"], document["class_names"]) == (False, ["sneaker", "bag", "coat"])
-    # Besides blocks of rounds: each of two loads twice in each of four ways.
+    # Besides blocks of rounds: each of two loads twice in each of four modes.
     assert document["audits"]["num_runs"] >= 2 + 2 * 2 * 4
-    for way in document["ways"]:
-        assert way["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
-        assert [point["concurrency"] for point in way["curve"]] == [1, 3]
-        assert [len(point["visits"]) for point in way["curve"]] == [2, 2]
-        assert way["codes"] == {"OK": 6 + sum(point["num_images"] for point in way["curve"])}
+    for mode in document["modes"]:
+        assert mode["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
+        assert [point["concurrency"] for point in mode["curve"]] == [1, 3]
+        assert [len(point["trials"]) for point in mode["curve"]] == [2, 2]
+        assert mode["codes"] == {"OK": 6 + sum(point["num_images"] for point in mode["curve"])}
     served = {each["paradigm"]: each["num_images"] for each in document["served"]}
     for paradigm, number in served.items():
-        assert number == sum(way["codes"]["OK"] for way in document["ways"] if way["paradigm"] == paradigm)
+        assert number == sum(mode["codes"]["OK"] for mode in document["modes"] if mode["paradigm"] == paradigm)
     for part in (
         "fake-image",
         "fake-gan",
@@ -73,16 +73,18 @@ async def test_every_way_is_measured_alone_and_under_load(gateway: FakeGateway, 
     assert f"audited itself in each of {document['audits']['num_runs']} runs" in " ".join(ended.out.split())
 
 
-async def test_a_control_asks_the_unary_ways_once_more(gateway: FakeGateway, tmp_path: Path) -> None:
+async def test_a_control_asks_the_unary_modes_once_more(gateway: FakeGateway, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
     ended = await compare(gateway, "--control", "--json", str(file))
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)
     pairs = {(each["first"], each["second"], each["concurrency"]) for each in document["controls"]}
     unary = ("sequential unary", "parallel unary")
-    assert pairs == {(way, f"{way}, again", number) for way in unary for number in (None, 1, 3)}
-    assert len(document["ways"]) == 4
-    assert all(way["codes"] == {"OK": 6 + sum(each["num_images"] for each in way["curve"])} for way in document["ways"])
+    assert pairs == {(mode, f"{mode}, again", number) for mode in unary for number in (None, 1, 3)}
+    assert len(document["modes"]) == 4
+    assert all(
+        mode["codes"] == {"OK": 6 + sum(each["num_images"] for each in mode["curve"])} for mode in document["modes"]
+    )
     assert "Control: held against itself, a unary call differs by up to" in " ".join(ended.out.split())
 
 
@@ -117,7 +119,7 @@ async def test_ctrl_c_keeps_what_there_is(gateway: FakeGateway, tmp_path: Path) 
     assert "broken off by hand" in err.decode()
     document = json.loads(file.read_text())
     assert document["is_partial"]
-    assert document["ways"][0]["alone"]["latency"]["distribution"]["seconds"]["count"] >= 10
+    assert document["modes"][0]["alone"]["latency"]["distribution"]["seconds"]["count"] >= 10
 
 
 async def test_a_server_that_dies_in_the_middle_is_told_and_the_rest_kept(tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ async def test_a_server_that_dies_in_the_middle_is_told_and_the_rest_kept(tmp_pa
     assert "PARTIAL" in out.decode()
     assert "rounds in a row had requests that failed" in err.decode()
     assert "UNAVAILABLE" in err.decode()
-    assert json.loads(file.read_text())["ways"][0]["codes"]["OK"] >= 10
+    assert json.loads(file.read_text())["modes"][0]["codes"]["OK"] >= 10
 
 
 async def test_a_model_that_fails_under_load_alone_is_told(gateway: FakeGateway, tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ async def test_a_model_that_fails_under_load_alone_is_told(gateway: FakeGateway,
     ended = await compare(gateway, "--json", str(file))
     assert ended.code == 1
     assert "not one of" in ended.err
-    assert json.loads(file.read_text())["ways"][0]["alone"] is not None
+    assert json.loads(file.read_text())["modes"][0]["alone"] is not None
 
 
 def refuse_once_two_ask_at_a_time(fake: FakeSequential) -> None:
@@ -198,7 +200,7 @@ async def test_what_is_wrong_is_named_in_one_line(gateway: FakeGateway, words: t
     [
         (("--callers", "0"), "--callers"),
         (("--pairs", "0"), "--pairs"),
-        (("--visit", "0"), "--visit"),
+        (("--trial", "0"), "--trial"),
         (("--slo", "0"), "--slo"),
         (("--capacity", "guess"), "--capacity"),
         (("--quality-images", "-1"), "--quality-images"),
@@ -264,17 +266,17 @@ async def test_a_foreign_server_stands_beside_ours(gateway: FakeGateway, tmp_pat
     assert_all_went_well(ended, document)
     foreign = document["foreign"]
     assert foreign["model"] == "known"
-    assert [way["name"] for way in foreign["ways"]] == ["foreign streamed", "foreign unary"]
-    for way in foreign["ways"]:
-        assert way["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
-        assert [len(point["visits"]) for point in way["curve"]] == [2, 2]
-        assert all(point["cpu_seconds_per_image"]["servers"] is None for point in way["curve"])
-        assert way["alone"]["phases"] is None
+    assert [mode["name"] for mode in foreign["modes"]] == ["foreign streamed", "foreign unary"]
+    for mode in foreign["modes"]:
+        assert mode["alone"]["latency"]["distribution"]["seconds"]["count"] == 6
+        assert [len(point["trials"]) for point in mode["curve"]] == [2, 2]
+        assert all(point["cpu_seconds_per_image"]["servers"] is None for point in mode["curve"])
+        assert mode["alone"]["phases"] is None
     pairs = {(each["first"], each["second"], each["concurrency"]) for each in foreign["contrasts"]}
     assert {("foreign unary", "sequential unary", None), ("foreign streamed", "sequential streamed", 3)} <= pairs
-    assert [way["name"] for way in document["ways"]][:2] == ["sequential streamed", "sequential unary"]
+    assert [mode["name"] for mode in document["modes"]][:2] == ["sequential streamed", "sequential unary"]
     assert "alone: first token" in ended.out
-    assert "is asked for text, not for pictures" in " ".join(ended.out.split())
+    assert "is asked for text, not for images" in " ".join(ended.out.split())
 
 
 async def test_a_foreign_server_that_is_not_there_is_told_before_anything_is_measured(gateway: FakeGateway) -> None:

@@ -40,7 +40,7 @@ async def test_run_prints_a_table_and_keeps_a_document_and_its_requests(backend:
         assert part in ended.out
     assert "of CPU a request" in ended.err
     document = read_as(tmp_path / "run.json", Document)
-    assert sum(stream.fates.ok for stream in document.streams) == 60
+    assert sum(stream.outcomes.ok for stream in document.streams) == 60
     lines = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text().splitlines()]
     assert len(lines) == 60
     assert all(len(line["messages"]) == 4 for line in lines if line["stream"].startswith("text"))
@@ -97,9 +97,9 @@ async def test_a_rate_that_no_client_can_send(backend: str, tmp_path: Path) -> N
     assert "could not be sent" in ended.err
     document = read_as(path, Document)
     (stream,) = document.streams
-    assert stream.fates.planned == pytest.approx(200_000, rel=0.02)
-    assert stream.fates.dropped > 0
-    assert stream.fates.planned == stream.fates.dropped + stream.fates.ok + stream.fates.error
+    assert stream.outcomes.planned == pytest.approx(200_000, rel=0.02)
+    assert stream.outcomes.dropped > 0
+    assert stream.outcomes.planned == stream.outcomes.dropped + stream.outcomes.ok + stream.outcomes.error
     assert not document.audit.valid
 
 
@@ -118,7 +118,7 @@ async def test_a_server_that_dies_in_mid_run(known_delays, tmp_path: Path, load:
     assert "the server is gone" in text
     document = read_as(path, Document)
     assert document.is_partial
-    assert document.streams[0].fates.ok > 10
+    assert document.streams[0].outcomes.ok > 10
     assert document.streams[0].codes["UNAVAILABLE"] >= 3
 
 
@@ -128,7 +128,7 @@ async def test_a_full_disk_loses_nothing(backend: str) -> None:
     assert ended.code == 1
     assert "cannot write /dev/full: No space left on device" in ended.err
     document = Document.model_validate_json(ended.out[ended.out.index("{") :])
-    assert document.streams[0].fates.ok == 20
+    assert document.streams[0].outcomes.ok == 20
 
 
 async def test_a_file_that_cannot_be_written_is_found_before_the_run(backend: str, tmp_path: Path) -> None:
@@ -152,9 +152,9 @@ async def test_ctrl_c_keeps_what_it_has(known_delays, tmp_path: Path) -> None:
     document = read_as(path, Document)
     assert document.is_partial
     assert document.problems[0] == "broken off by hand"
-    fates = document.streams[0].fates
-    assert fates.ok > 10
-    assert fates.planned == fates.ok + fates.unfinished + fates.abandoned + fates.dropped
+    outcomes = document.streams[0].outcomes
+    assert outcomes.ok > 10
+    assert outcomes.planned == outcomes.ok + outcomes.unfinished + outcomes.abandoned + outcomes.dropped
 
 
 async def test_the_generators_processes_end_with_their_parent(backend: str, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ async def test_the_generators_processes_end_with_their_parent(backend: str, tmp_
     ("words", "text"),
     [
         (("-w", "images,weight=-1"), "weight: '-1'"),
-        (("-w", "sound"), "'sound' is no kind of work"),
+        (("-w", "sound"), "'sound' is no kind of workload"),
         (("--rate", "-3"), "rate_per_second: -3.0 is not accepted"),
         (("--rate", "5", "--concurrency", "5"), "give one of --rate"),
         (("--concurrency", "2", "--processes", "3"), "num_processes: 3 is not accepted"),

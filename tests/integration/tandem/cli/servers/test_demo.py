@@ -41,7 +41,7 @@ async def test_the_tour_goes_through_every_stage(
     stages.ended()
     assert stages.is_complete
     assert (tmp_path / "sample.png").is_file()
-    assert (tmp_path / "picture.png").is_file()
+    assert (tmp_path / "image.png").is_file()
     assert (tmp_path / "race.json").is_file()
     shown = capfd.readouterr().out
     for part in ("$ tandem generate", "Hello wörld!", "$ tandem race", "tandem_outputs_total 5.0", "in all: start"):

@@ -2,8 +2,8 @@
 
 `python -m tests.integration.tandem.measure.generator.known_http BEHAVIOUR` prints its port and serves. BEHAVIOUR is
 JSON: `first` and `gap`, seconds to the first token and between two; `usage`, whether the stream tells of it (true);
-`status`, of an answer that is an error; `tear`, tokens after which a stream breaks off; `fail`, after which it tells of
-an error; `tokens`, how many each event has (1), `close`, whether the connection ends with each answer. Threads sleep to
+`status`, of a reply that is an error; `tear`, tokens after which a stream breaks off; `fail`, after which it tells of
+an error; `tokens`, how many each event has (1), `close`, whether the connection ends with each reply. Threads sleep to
 absolute instants; an event is written in two pieces, so that a client has to put it together. Shares no code with the
 load generator.
 """

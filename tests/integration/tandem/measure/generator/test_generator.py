@@ -11,14 +11,14 @@ import pytest
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.generator import generator
 from tandem.measure.generator.requests.replies import images_by_number, tokens_by_number
-from tandem.measure.results.record import Fate
+from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, Scenario
-from tandem.measure.work_text import parse_work
+from tandem.measure.workload_text import parse_workload
 
 
-def scenario(work: str, **settings: object) -> Scenario:
+def scenario(workload: str, **settings: object) -> Scenario:
     usual = {"load": ClosedLoop(concurrency=2), "num_requests": 10, "warm_up_seconds": 0.0}
-    return Scenario(works=(parse_work(work),), **(usual | settings))  # type: ignore[arg-type]
+    return Scenario(workloads=(parse_workload(workload),), **(usual | settings))  # type: ignore[arg-type]
 
 
 def children() -> set[int]:
@@ -28,10 +28,10 @@ def children() -> set[int]:
 async def test_scenarios_share_processes_that_end_with_the_generator(backend: str) -> None:
     async with generator(backend) as source:
         seen = []
-        for work, processes in (("images", 1), ("text,tokens=3", 2), ("images,streamed,images=2", 1)):
-            outcome = await source.run(scenario(work, num_processes=processes))
-            assert outcome.document.streams[0].fates.ok == 10
-            assert len(outcome.document.audit.processes) == processes
+        for workload, processes in (("images", 1), ("text,tokens=3", 2), ("images,streamed,images=2", 1)):
+            run_result = await source.run(scenario(workload, num_processes=processes))
+            assert run_result.document.streams[0].outcomes.ok == 10
+            assert len(run_result.document.audit.processes) == processes
             seen.append(children())
         assert seen[0] < seen[1] == seen[2]
         assert len(seen[1]) == 2
@@ -55,8 +55,8 @@ async def test_given_requests_are_sent_in_turn(backend: str) -> None:
         ar_pb2.GenerateRequest(sampling=ar_pb2.SamplingParams(max_tokens=count)).SerializeToString() for count in (1, 4)
     ]
     async with generator(backend) as source:
-        outcome = await source.run(scenario("text"), requests=[given])
-    rows = outcome.record.requests
+        run_result = await source.run(scenario("text"), requests=[given])
+    rows = run_result.record.requests
     np.testing.assert_array_equal(rows["num_outputs"], np.where(rows["number"] % 2, 4, 1))
 
 
@@ -68,10 +68,10 @@ async def test_a_meter_is_read_before_and_after(backend: str) -> None:
         return len(instants)
 
     async with generator(backend) as source:
-        outcome = await source.run(scenario("images", num_requests=None, duration_seconds=0.2), meter=meter)
-    assert outcome.readings == (1, 2)
+        run_result = await source.run(scenario("images", num_requests=None, duration_seconds=0.2), meter=meter)
+    assert run_result.readings == (1, 2)
     assert instants[1] - instants[0] >= 0.2
-    assert outcome.cpu_seconds > 0.0
+    assert run_result.cpu_seconds > 0.0
 
 
 async def test_what_is_broken_off_keeps_what_it_has_and_the_next_is_broken_off_at_once(known_delays) -> None:
@@ -81,15 +81,15 @@ async def test_what_is_broken_off_keeps_what_it_has_and_the_next_is_broken_off_a
         run = asyncio.create_task(source.run(scenario("images", num_requests=1000)))
         await server.answered()
         stop.set()
-        outcome = await run
-        assert outcome.document.problems[0] == "broken off by hand"
-        assert outcome.document.streams[0].fates.ok >= 20
+        run_result = await run
+        assert run_result.document.problems[0] == "broken off by hand"
+        assert run_result.document.streams[0].outcomes.ok >= 20
         after = await source.run(scenario("images", num_requests=1000))
         assert after.document.is_partial
-        assert after.document.streams[0].fates.ok == 0
+        assert after.document.streams[0].outcomes.ok == 0
         stop.clear()
         whole = await source.run(scenario("images"))
-        assert set(whole.record.requests["fate"].tolist()) == {Fate.OK}
+        assert set(whole.record.requests["outcome"].tolist()) == {Outcome.OK}
 
 
 async def test_a_process_that_dies_is_told_of(backend: str) -> None:

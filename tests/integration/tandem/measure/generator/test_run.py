@@ -10,55 +10,55 @@ import numpy as np
 import pytest
 
 from tandem.measure.generator.generator import run_once
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.results.load import StreamResult
-from tandem.measure.results.record import Fate
+from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
-from tandem.measure.work_text import parse_work
+from tandem.measure.workload_text import parse_workload
 
 
 async def conducted(
-    address: str, load: OpenLoop | ClosedLoop, *works: str, stop: asyncio.Event | None = None, **settings: object
-) -> Outcome:
+    address: str, load: OpenLoop | ClosedLoop, *workloads: str, stop: asyncio.Event | None = None, **settings: object
+) -> RunResult:
     usual = {"warm_up_seconds": 0.0} | settings
-    scenario = Scenario(works=tuple(parse_work(work) for work in works), load=load, **usual)  # type: ignore[arg-type]
+    scenario = Scenario(workloads=tuple(parse_workload(workload) for workload in workloads), load=load, **usual)  # type: ignore[arg-type]
     return await run_once(address, scenario, stop)
 
 
-def assert_complete(outcome: Outcome, planned_requests: int) -> None:
+def assert_complete(run_result: RunResult, planned_requests: int) -> None:
     """Every request has one row or is counted as not sent, and no number comes twice."""
-    fates = [stream.fates.model_dump() for stream in outcome.document.streams]
-    assert sum(each["planned"] for each in fates) == planned_requests
-    for each in fates:
+    outcomes = [stream.outcomes.model_dump() for stream in run_result.document.streams]
+    assert sum(each["planned"] for each in outcomes) == planned_requests
+    for each in outcomes:
         assert each.pop("planned") == sum(each.values())
-    numbers = outcome.record.requests["number"]
+    numbers = run_result.record.requests["number"]
     assert len(np.unique(numbers)) == len(numbers)
 
 
-def by_name(outcome: Outcome) -> dict[str, StreamResult]:
-    return {stream.name: stream for stream in outcome.document.streams}
+def by_name(run_result: RunResult) -> dict[str, StreamResult]:
+    return {stream.name: stream for stream in run_result.document.streams}
 
 
 @pytest.mark.parametrize("num_processes", [1, 3])
 async def test_an_open_loop_of_both_paradigms(backend: str, num_processes: int) -> None:
-    works = ("text,tokens=uniform:2:6", "text,unary", "images,weight=2", "images,streamed,images=3")
+    workloads = ("text,tokens=uniform:2:6", "text,unary", "images,weight=2", "images,streamed,images=3")
     load = OpenLoop(rate_per_second=300)
-    outcome = await conducted(backend, load, *works, num_requests=300, num_processes=num_processes)
-    assert_complete(outcome, 300)
-    assert outcome.document.problems == ()
-    streams = by_name(outcome)
-    assert {name: stream.fates.ok == stream.fates.planned for name, stream in streams.items()} == dict.fromkeys(
+    run_result = await conducted(backend, load, *workloads, num_requests=300, num_processes=num_processes)
+    assert_complete(run_result, 300)
+    assert run_result.document.problems == ()
+    streams = by_name(run_result)
+    assert {name: stream.outcomes.ok == stream.outcomes.planned for name, stream in streams.items()} == dict.fromkeys(
         streams, True
     )
-    assert streams["images fake-gan streamed"].num_messages == 3 * streams["images fake-gan streamed"].fates.ok
+    assert streams["images fake-gan streamed"].num_messages == 3 * streams["images fake-gan streamed"].outcomes.ok
     text = streams["text fake-text streamed"]
-    asked = outcome.record.requests[outcome.record.requests["work"] == 0]
+    asked = run_result.record.requests[run_result.record.requests["workload"] == 0]
     assert text.num_outputs == np.sum(asked["length"]) == np.sum(asked["num_outputs"])
     assert text.gap is not None
-    assert text.gap.seconds.count == text.num_outputs - text.fates.ok
+    assert text.gap.seconds.count == text.num_outputs - text.outcomes.ok
     assert streams["images fake-gan unary"].gap is None
-    assert len(outcome.document.audit.processes) == num_processes
-    assert [model.name for model in outcome.document.models] == ["fake-text", "fake-gan"]
+    assert len(run_result.document.audit.processes) == num_processes
+    assert [model.name for model in run_result.document.models] == ["fake-text", "fake-gan"]
 
 
 async def test_the_schedule_does_not_depend_on_the_number_of_processes(backend: str) -> None:
@@ -68,8 +68,8 @@ async def test_the_schedule_does_not_depend_on_the_number_of_processes(backend: 
         )
         for processes in (1, 2)
     ]
-    one, two = (outcome.record.requests for outcome in runs)
-    for column in ("number", "work", "length", "intended"):
+    one, two = (run_result.record.requests for run_result in runs)
+    for column in ("number", "workload", "length", "intended"):
         np.testing.assert_array_equal(one[column], two[column])
 
 
@@ -79,31 +79,31 @@ async def test_without_a_compiler_the_sender_in_python_does_it_and_the_document_
 ) -> None:
     monkeypatch.setenv("TANDEM_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    outcome = await conducted(backend, load, "images", "text,tokens=3", num_requests=40)
-    assert_complete(outcome, 40)
-    assert {stream.fates.ok == stream.fates.planned for stream in outcome.document.streams} == {True}
-    assert [process.sender for process in outcome.document.audit.processes] == ["Python"]
-    assert by_name(outcome)["text fake-text streamed"].phases is not None
+    run_result = await conducted(backend, load, "images", "text,tokens=3", num_requests=40)
+    assert_complete(run_result, 40)
+    assert {stream.outcomes.ok == stream.outcomes.planned for stream in run_result.document.streams} == {True}
+    assert [process.sender for process in run_result.document.audit.processes] == ["Python"]
+    assert by_name(run_result)["text fake-text streamed"].phases is not None
 
 
 async def test_a_warm_up_is_left_out(backend: str) -> None:
     load = OpenLoop(rate_per_second=100, arrivals="constant")
-    outcome = await conducted(backend, load, "images", num_requests=50, warm_up_seconds=0.5)
-    assert_complete(outcome, 50)
-    assert outcome.document.window.num_warm_up_requests == 50
-    assert len(outcome.record.requests) == 100
+    run_result = await conducted(backend, load, "images", num_requests=50, warm_up_seconds=0.5)
+    assert_complete(run_result, 50)
+    assert run_result.document.window.num_warm_up_requests == 50
+    assert len(run_result.record.requests) == 100
 
 
 async def test_a_closed_loop_of_a_number(backend: str) -> None:
-    outcome = await conducted(backend, ClosedLoop(concurrency=5), "images", num_requests=203, num_processes=2)
-    assert_complete(outcome, 203)
-    assert outcome.document.audit.max_outstanding <= 5
+    run_result = await conducted(backend, ClosedLoop(concurrency=5), "images", num_requests=203, num_processes=2)
+    assert_complete(run_result, 203)
+    assert run_result.document.audit.max_outstanding <= 5
 
 
 async def test_callers_of_a_ramp_join_one_after_another(backend: str) -> None:
     load = ClosedLoop(concurrency=1, end_concurrency=4)
-    outcome = await conducted(backend, load, "images", duration_seconds=1.2)
-    rows = outcome.record.requests
+    run_result = await conducted(backend, load, "images", duration_seconds=1.2)
+    rows = run_result.record.requests
     instants = np.sort(np.concatenate((rows["sent"], rows["ended"])))
     under_way = [int(np.sum((rows["sent"] <= at) & (rows["ended"] > at))) for at in instants]
     early, late = (np.max(under_way, where=where, initial=0) for where in (instants < 0.19, instants > 1.01))
@@ -112,51 +112,51 @@ async def test_callers_of_a_ramp_join_one_after_another(backend: str) -> None:
 
 async def test_random_cancels_end_as_cancelled_by_us(known_delays) -> None:
     load = OpenLoop(rate_per_second=200)
-    work = "images,cancel=0.5,cancel-after=0.01:0.1"
-    outcome = await conducted(known_delays({"fixed": 0.4}).address, load, work, num_requests=200)
-    (stream,) = outcome.document.streams
-    assert_complete(outcome, 200)
-    assert 60 < stream.fates.cancelled < 140
-    assert stream.fates.cancelled + stream.fates.ok == 200
-    assert stream.codes == {"OK": stream.fates.ok, "CANCELLED": stream.fates.cancelled}
-    assert outcome.document.problems == ()
+    workload = "images,cancel=0.5,cancel-after=0.01:0.1"
+    run_result = await conducted(known_delays({"fixed": 0.4}).address, load, workload, num_requests=200)
+    (stream,) = run_result.document.streams
+    assert_complete(run_result, 200)
+    assert 60 < stream.outcomes.cancelled < 140
+    assert stream.outcomes.cancelled + stream.outcomes.ok == 200
+    assert stream.codes == {"OK": stream.outcomes.ok, "CANCELLED": stream.outcomes.cancelled}
+    assert run_result.document.problems == ()
 
 
-async def test_a_deadline_is_a_fate_of_its_own(known_delays) -> None:
+async def test_a_deadline_is_an_outcome_of_its_own(known_delays) -> None:
     load = OpenLoop(rate_per_second=100)
-    work = "images,deadline=0.3,slo=0.2"
-    outcome = await conducted(known_delays({"bimodal": [0.05, 1.0, 0.5]}).address, load, work, num_requests=100)
-    (stream,) = outcome.document.streams
-    assert_complete(outcome, 100)
-    assert stream.fates.deadline > 20
-    assert stream.codes == {"OK": stream.fates.ok, "DEADLINE_EXCEEDED": stream.fates.deadline}
+    workload = "images,deadline=0.3,slo=0.2"
+    run_result = await conducted(known_delays({"bimodal": [0.05, 1.0, 0.5]}).address, load, workload, num_requests=100)
+    (stream,) = run_result.document.streams
+    assert_complete(run_result, 100)
+    assert stream.outcomes.deadline > 20
+    assert stream.codes == {"OK": stream.outcomes.ok, "DEADLINE_EXCEEDED": stream.outcomes.deadline}
     assert stream.goodput is not None
-    rows = outcome.record.requests
-    is_within = (rows["fate"] == Fate.OK) & (rows["ended"] - rows["intended"] <= 0.2)
+    rows = run_result.record.requests
+    is_within = (rows["outcome"] == Outcome.OK) & (rows["ended"] - rows["intended"] <= 0.2)
     assert stream.goodput.share == np.sum(is_within) / 100
 
 
 async def test_what_is_under_way_too_long_is_cut_off_and_the_run_invalid(known_delays) -> None:
     load = OpenLoop(rate_per_second=100)
-    outcome = await conducted(
+    run_result = await conducted(
         known_delays({"bimodal": [0.02, 30.0, 0.1]}).address, load, "images", num_requests=100, drain_seconds=0.5
     )
-    (stream,) = outcome.document.streams
-    assert_complete(outcome, 100)
-    assert stream.fates.unfinished > 2
-    assert "unfinished" in [check.name for check in outcome.document.audit.checks if not check.passed]
+    (stream,) = run_result.document.streams
+    assert_complete(run_result, 100)
+    assert stream.outcomes.unfinished > 2
+    assert "unfinished" in [check.name for check in run_result.document.audit.checks if not check.passed]
 
 
 async def test_what_is_due_with_too_much_under_way_is_dropped_and_the_run_invalid(known_delays) -> None:
     load = OpenLoop(rate_per_second=200)
-    outcome = await conducted(
+    run_result = await conducted(
         known_delays({"fixed": 0.5}).address, load, "images", num_requests=200, max_outstanding_per_process=10
     )
-    (stream,) = outcome.document.streams
-    assert_complete(outcome, 200)
-    assert stream.fates.dropped > 100
-    assert outcome.document.audit.max_outstanding == 10
-    assert not outcome.document.audit.valid
+    (stream,) = run_result.document.streams
+    assert_complete(run_result, 200)
+    assert stream.outcomes.dropped > 100
+    assert run_result.document.audit.max_outstanding == 10
+    assert not run_result.document.audit.valid
 
 
 @pytest.mark.parametrize("load", [OpenLoop(rate_per_second=100), ClosedLoop(concurrency=4)])
@@ -167,14 +167,14 @@ async def test_a_run_that_is_broken_off_keeps_what_it_has(known_delays, load) ->
     run = asyncio.create_task(conducted(server.address, load, "images", **settings))
     await server.answered()
     stop.set()
-    outcome = await run
-    (stream,) = outcome.document.streams
-    assert_complete(outcome, 1000)
-    assert outcome.document.is_partial
-    assert stream.fates.ok > 5
-    assert stream.fates.abandoned > 500
-    fates = Counter(outcome.record.requests["fate"].tolist())
-    assert set(fates) <= {Fate.OK, Fate.UNFINISHED}
+    run_result = await run
+    (stream,) = run_result.document.streams
+    assert_complete(run_result, 1000)
+    assert run_result.document.is_partial
+    assert stream.outcomes.ok > 5
+    assert stream.outcomes.abandoned > 500
+    outcomes = Counter(run_result.record.requests["outcome"].tolist())
+    assert set(outcomes) <= {Outcome.OK, Outcome.UNFINISHED}
 
 
 async def test_a_model_that_is_not_there_is_named_with_those_that_are(backend: str) -> None:

@@ -13,38 +13,38 @@ import numpy as np
 import pytest
 
 from tandem.measure.generator.generator import run_once
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.arrivals import intended_seconds
-from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.results.load import StreamResult
-from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Work
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 from tests.integration.tandem.measure.generator.known_delays import is_slow
 from tests.integration.tandem.measure.generator.servers import Server
 
 TOLERANCE = 0.02
 QUIET_SECONDS = 0.01
 TRIES = 4
-IMAGES = Work(kind="images", delivery="unary", model="known")
+IMAGES = Workload(kind="images", delivery="unary", model="known")
 
 Start = Callable[[dict[str, Any]], Server]
 
 
-async def undisturbed(start: Start, delays: dict[str, Any], scenario: Scenario) -> Outcome:
+async def undisturbed(start: Start, delays: dict[str, Any], scenario: Scenario) -> RunResult:
     """Return a run in which neither generator nor server was ever late by more than QUIET_SECONDS."""
     for _ in range(TRIES):
-        outcome = await run_once(start(delays).address, scenario)
-        audit = outcome.document.audit
-        server = float(np.nanmax(outcome.record.requests["encode"], initial=0.0))
+        run_result = await run_once(start(delays).address, scenario)
+        audit = run_result.document.audit
+        server = float(np.nanmax(run_result.record.requests["encode"], initial=0.0))
         if max(audit.lateness.max or 0.0, audit.loop_lag.max or 0.0, server) <= QUIET_SECONDS:
             assert audit.valid
-            assert outcome.document.problems == ()
-            return outcome
+            assert run_result.document.problems == ()
+            return run_result
     pytest.skip(f"this machine is too busy: {TRIES} runs, each disturbed by more than {QUIET_SECONDS * 1e3:g} ms")
 
 
-def open_scenario(rate: float, num_requests: int, seed: int = 0, work: Work = IMAGES) -> Scenario:
+def open_scenario(rate: float, num_requests: int, seed: int = 0, workload: Workload = IMAGES) -> Scenario:
     load = OpenLoop(rate_per_second=rate)
-    return Scenario(works=(work,), load=load, num_requests=num_requests, warm_up_seconds=0.0, seed=seed)
+    return Scenario(workloads=(workload,), load=load, num_requests=num_requests, warm_up_seconds=0.0, seed=seed)
 
 
 def exact(values: list[float] | np.ndarray) -> dict[str, float]:
@@ -58,17 +58,17 @@ def assert_as_known(stream: StreamResult, known: dict[str, float]) -> None:
 
 
 async def test_a_fixed_delay(known_delays: Start) -> None:
-    outcome = await undisturbed(known_delays, {"fixed": 1.0}, open_scenario(200, 1000))
-    assert_as_known(outcome.document.streams[0], exact([1.0] * 1000))
+    run_result = await undisturbed(known_delays, {"fixed": 1.0}, open_scenario(200, 1000))
+    assert_as_known(run_result.document.streams[0], exact([1.0] * 1000))
 
 
 async def test_a_bimodal_delay(known_delays: Start) -> None:
     scenario = open_scenario(200, 1000)
-    orders = Orders(scenario)
-    known = [1.0 if is_slow(orders[number].seed, 0.05) else 0.5 for number in range(1000)]
+    sequence = RequestSequence(scenario)
+    known = [1.0 if is_slow(sequence[number].seed, 0.05) else 0.5 for number in range(1000)]
     assert 20 < known.count(1.0) < 100
-    outcome = await undisturbed(known_delays, {"bimodal": [0.5, 1.0, 0.05]}, scenario)
-    stream = outcome.document.streams[0]
+    run_result = await undisturbed(known_delays, {"bimodal": [0.5, 1.0, 0.05]}, scenario)
+    stream = run_result.document.streams[0]
     assert_as_known(stream, exact(known))
     assert sum(stream.latency.histogram.counts[i] for i in _buckets_above(stream, 0.75)) == known.count(1.0)
 
@@ -88,8 +88,8 @@ async def test_a_queue_before_a_single_server(known_delays: Start) -> None:
         free_at = max(arrival, free_at) + service
         known.append(free_at - arrival)
     assert exact(known)["p50"] > 20 * service
-    outcome = await undisturbed(known_delays, {"queue": service}, scenario)
-    assert_as_known(outcome.document.streams[0], exact(known))
+    run_result = await undisturbed(known_delays, {"queue": service}, scenario)
+    assert_as_known(run_result.document.streams[0], exact(known))
 
 
 async def test_a_stall_has_its_weight_in_the_tail(known_delays: Start) -> None:
@@ -103,11 +103,11 @@ async def test_a_stall_has_its_weight_in_the_tail(known_delays: Start) -> None:
         free_at = arrivals[begin] + stall if number >= begin else 0.0
         answered_at = max(arrival + delay, free_at + delay, answered_at + spacing)
         known[number] = answered_at - arrival
-    seed = Orders(scenario)[begin].seed
-    outcome = await undisturbed(known_delays, {"stall": [delay, seed, stall, spacing]}, scenario)
-    stream = outcome.document.streams[0]
+    seed = RequestSequence(scenario)[begin].seed
+    run_result = await undisturbed(known_delays, {"stall": [delay, seed, stall, spacing]}, scenario)
+    stream = run_result.document.streams[0]
     assert_as_known(stream, {name: seconds for name, seconds in exact(known).items() if name != "p50"})
-    rows = outcome.record.requests
+    rows = run_result.record.requests
     measured = rows["ended"] - rows["intended"]
     assert np.sum(measured > delay + stall / 2) == pytest.approx(np.sum(known > delay + stall / 2), abs=2)
     assert np.sum(known > delay + stall / 2) > 80
@@ -115,18 +115,18 @@ async def test_a_stall_has_its_weight_in_the_tail(known_delays: Start) -> None:
 
 async def test_a_closed_loop_omits_most_of_a_stall(known_delays: Start) -> None:
     """What an open loop is for: here only those few that were under way saw it."""
-    scenario = Scenario(works=(IMAGES,), load=ClosedLoop(concurrency=4), num_requests=100, warm_up_seconds=0.0)
-    seed = Orders(scenario)[50].seed
-    outcome = await run_once(known_delays({"stall": [0.02, seed, 1.0, 0.0]}).address, scenario)
-    rows = outcome.record.requests
+    scenario = Scenario(workloads=(IMAGES,), load=ClosedLoop(concurrency=4), num_requests=100, warm_up_seconds=0.0)
+    seed = RequestSequence(scenario)[50].seed
+    run_result = await run_once(known_delays({"stall": [0.02, seed, 1.0, 0.0]}).address, scenario)
+    rows = run_result.record.requests
     assert np.sum(rows["ended"] - rows["intended"] > 0.5) <= 4
 
 
 async def test_messages_are_timed_one_by_one(known_delays: Start) -> None:
-    work = Work(kind="images", delivery="streamed", model="known", images=5)  # type: ignore[arg-type]
-    scenario = open_scenario(40, 200, work=work)
-    outcome = await undisturbed(known_delays, {"fixed": 0.5}, scenario)
-    stream = outcome.document.streams[0]
+    workload = Workload(kind="images", delivery="streamed", model="known", images=5)  # type: ignore[arg-type]
+    scenario = open_scenario(40, 200, workload=workload)
+    run_result = await undisturbed(known_delays, {"fixed": 0.5}, scenario)
+    stream = run_result.document.streams[0]
     assert stream.gap is not None
     assert (stream.gap.seconds.count, stream.num_messages) == (200 * 4, 200 * 5)
     assert stream.first_output.seconds.p50 == pytest.approx(0.5, rel=TOLERANCE)

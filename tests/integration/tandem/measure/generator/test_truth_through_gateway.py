@@ -26,18 +26,18 @@ async def test_parts_sum_to_the_whole_and_the_gateway_agrees(known_delays: Calla
     pages = []
 
     def start(delays: dict[str, Any]) -> Server:
-        backend, door, page = known_delays(delays), free_port(), free_port()
-        flags = ("--port", str(door), "--http-port", str(page), "--ar-targets", "", "--gan-targets", backend.address)
-        gateways.enter_context(serving("gateway", *flags, port=door))
+        backend, front, page = known_delays(delays), free_port(), free_port()
+        flags = ("--port", str(front), "--http-port", str(page), "--ar-targets", "", "--gan-targets", backend.address)
+        gateways.enter_context(serving("gateway", *flags, port=front))
         pages.append(f"http://127.0.0.1:{page}/metrics")
-        return Server(f"127.0.0.1:{door}", backend.process)
+        return Server(f"127.0.0.1:{front}", backend.process)
 
     with ExitStack() as gateways:
-        outcome = await undisturbed(start, {"bimodal": [FAST, SLOW, SHARE_SLOW]}, open_scenario(40.0, 300))
+        run_result = await undisturbed(start, {"bimodal": [FAST, SLOW, SHARE_SLOW]}, open_scenario(40.0, 300))
         histogram = await counted(pages[-1], 300)
-    (stream,) = outcome.document.streams
+    (stream,) = run_result.document.streams
     assert_parts_make_up_the_whole(stream)
-    assert histogram[float("inf")] == stream.fates.ok == 300
+    assert histogram[float("inf")] == stream.outcomes.ok == 300
     for share, exact in ((0.5, stream.latency.seconds.p50), (0.9, stream.latency.seconds.p90)):
         found = quantile(share, histogram)
         assert found is not None

@@ -15,8 +15,8 @@ from services.ar.api.reply_size import (
     check_whole_reply,
     choice_bytes,
     end_bytes,
+    image_bytes,
     max_message_tokens,
-    picture_bytes,
 )
 from services.ar.api.scoring import likelihood_messages
 from services.ar.engine.sampling_params import SamplingParams
@@ -116,16 +116,16 @@ def test_no_picture_is_larger_than_its_bound(encoding: str, shape: tuple[int, in
     message = ar_pb2.GenerateResponse()
     fill_image_batch(message.image, [pixels], encoding)
     size = message.ByteSize()
-    assert size <= picture_bytes(shape, encoding) + 6
-    assert picture_bytes(shape, encoding) <= 1.2 * size + 64
+    assert size <= image_bytes(shape, encoding) + 6
+    assert image_bytes(shape, encoding) <= 1.2 * size + 64
 
 
 def test_too_many_pictures_for_one_message_are_refused() -> None:
     sizes = TokenSizes.of([b""] * 522)
-    picture = picture_bytes((512, 512, 3), "uint8")
-    check_whole_reply(sizes, SamplingParams(n=5, max_tokens=49), picture)
-    with pytest.raises(InvalidArgument, match=r"sampling\.n: 'n 6, max_tokens 49, a picture of 786\d+ bytes: up to"):
-        check_whole_reply(sizes, SamplingParams(n=6, max_tokens=49), picture)
+    image = image_bytes((512, 512, 3), "uint8")
+    check_whole_reply(sizes, SamplingParams(n=5, max_tokens=49), image)
+    with pytest.raises(InvalidArgument, match=r"sampling\.n: 'n 6, max_tokens 49, an image of 786\d+ bytes: up to"):
+        check_whole_reply(sizes, SamplingParams(n=6, max_tokens=49), image)
 
 
 @pytest.mark.parametrize("top_logprobs", [None, 20])
@@ -133,7 +133,7 @@ def test_as_many_tokens_as_a_message_takes_fit_it(top_logprobs: int | None) -> N
     params = SamplingParams(logprobs=top_logprobs is not None, top_logprobs=top_logprobs or 0)
     count = max_message_tokens(SIZES, params)
     assert ended(choice_message(params, 0, [LONGEST_OF_TEXT] * count)).ByteSize() <= MAX_MESSAGE_BYTES
-    assert max_message_tokens(SIZES, params, picture=2 * MAX_MESSAGE_BYTES) == 1
+    assert max_message_tokens(SIZES, params, image=2 * MAX_MESSAGE_BYTES) == 1
 
 
 @settings(deadline=None, max_examples=100)

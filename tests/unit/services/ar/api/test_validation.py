@@ -2,7 +2,7 @@ import pytest
 
 from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec
-from services.ar.api.validation import check_prompt, picture_encoding, refuse_picture_options, sampling_params
+from services.ar.api.validation import check_prompt, image_encoding, refuse_image_options, sampling_params
 from services.ar.engine.sampling_params import SamplingParams
 from tandem.ar.v1 import ar_pb2
 
@@ -93,20 +93,20 @@ def test_what_a_whole_picture_wants_is_the_default_where_it_is_asked_for():
 )
 def test_options_that_pictures_do_not_have(fields, field):
     with pytest.raises(InvalidArgument) as caught:
-        picture_encoding(ar_pb2.GenerateRequest(**fields), ImageSpec(shape=(2, 2, 1)))
+        image_encoding(ar_pb2.GenerateRequest(**fields), ImageSpec(shape=(2, 2, 1)))
     assert caught.value.field == field
 
 
 def test_the_encoding_of_pictures():
-    assert picture_encoding(ar_pb2.GenerateRequest(image_encoding=3), ImageSpec(shape=(2, 2, 1))) == "png"
+    assert image_encoding(ar_pb2.GenerateRequest(image_encoding=3), ImageSpec(shape=(2, 2, 1))) == "png"
     with pytest.raises(InvalidArgument, match="channels"):
-        picture_encoding(ar_pb2.GenerateRequest(image_encoding=3), ImageSpec(shape=(2, 2, 2)))
+        image_encoding(ar_pb2.GenerateRequest(image_encoding=3), ImageSpec(shape=(2, 2, 2)))
 
 
 @pytest.mark.parametrize("fields", [{"image_encoding": 1}, {"partial_images": True}])
 def test_options_that_texts_do_not_have(fields):
     with pytest.raises(InvalidArgument, match="this model makes text"):
-        refuse_picture_options(ar_pb2.GenerateRequest(**fields))
+        refuse_image_options(ar_pb2.GenerateRequest(**fields))
 
 
 PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0}

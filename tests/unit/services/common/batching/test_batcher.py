@@ -453,12 +453,12 @@ async def test_delay_ends_without_company():
         assert flat(await batcher.submit([1], 1, NEVER)) == [2]
 
 
-FATES = ["stay", "stay", "stay", "leave", "raise", "fault", "late"]
+OUTCOMES = ["stay", "stay", "stay", "leave", "raise", "fault", "late"]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    requests=st.lists(st.tuples(st.integers(1, 9), st.sampled_from(FATES), st.integers(0, 6)), max_size=25),
+    requests=st.lists(st.tuples(st.integers(1, 9), st.sampled_from(OUTCOMES), st.integers(0, 6)), max_size=25),
     num_instances=st.integers(1, 3),
     max_batch_size=st.integers(1, 8),
     max_queued=st.integers(9, 40),
@@ -474,19 +474,19 @@ def test_every_request_ends_once_as_it_must_whatever_it_rides_with(
 
 
 async def _drive(requests, model, where, limits, num_spare):
-    """Send requests of (size, fate, turns of the event loop before the next) and hold each to its one proper end."""
+    """Send requests of (size, outcome, turns of the event loop before the next) and hold each to its one proper end."""
     observer = Recorder()
     async with running(model, *limits, observer=observer, num_spare=num_spare) as batcher:
         tasks = []
-        for number, (size, fate, turns) in enumerate(requests):
+        for number, (size, outcome, turns) in enumerate(requests):
             numbers = [100 * number + index for index in range(size)]
-            if fate in ("raise", "fault"):
-                numbers[where % size] = -1 if fate == "raise" else NOT_FINITE
-            deadline = Deadline(time.monotonic()) if fate == "late" else NEVER
-            tasks.append((submit(batcher, numbers, deadline), numbers, fate))
+            if outcome in ("raise", "fault"):
+                numbers[where % size] = -1 if outcome == "raise" else NOT_FINITE
+            deadline = Deadline(time.monotonic()) if outcome == "late" else NEVER
+            tasks.append((submit(batcher, numbers, deadline), numbers, outcome))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            if fate == "leave":
+            if outcome == "leave":
                 tasks[-1][0].cancel()
             batcher.check_integrity()
         results = await asyncio.gather(*(task for task, _, _ in tasks), return_exceptions=True)
@@ -496,10 +496,10 @@ async def _drive(requests, model, where, limits, num_spare):
     runs = Counter((one.request, one.start) for one in model.slices)
     assert max(runs.values(), default=0) <= 2
     assert Counter(observer.passes) <= Counter(model.good_sizes)
-    for result, (_, numbers, fate) in zip(results, tasks, strict=True):
-        _check_end(result, numbers, fate, model)
+    for result, (_, numbers, outcome) in zip(results, tasks, strict=True):
+        _check_end(result, numbers, outcome, model)
     accepted = sum(not isinstance(result, ResourceExhausted) for result in results)
-    num_cancelled_unseen = sum(fate == "leave" and turns == 0 for _, fate, turns in requests)
+    num_cancelled_unseen = sum(outcome == "leave" and turns == 0 for _, outcome, turns in requests)
     assert accepted - num_cancelled_unseen <= len(observer.ends) <= accepted
 
 
@@ -512,11 +512,11 @@ PROPER_ENDS = {
 }
 
 
-def _check_end(result, numbers, fate, model):
+def _check_end(result, numbers, outcome, model):
     if isinstance(result, BaseException):
-        assert isinstance(result, (ResourceExhausted, *PROPER_ENDS[fate])), (fate, result)
+        assert isinstance(result, (ResourceExhausted, *PROPER_ENDS[outcome])), (outcome, result)
         return
-    assert fate in ("stay", "leave")
+    assert outcome in ("stay", "leave")
     assert flat(result) == [2 * number for number in numbers]
     assert sum(one.num_samples for one in result.passes) == len(numbers)
     assert {one.batch_size for one in result.passes} <= set(model.good_sizes)

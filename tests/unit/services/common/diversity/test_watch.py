@@ -95,8 +95,8 @@ def test_one_image_in_so_many_is_taken_whatever_the_batches(watched, batch_size)
     for start in range(0, 6400, batch_size):
         one.watch.saw(images(batch_size, seed=start), None, 0, start)
     one.watch.stop()
-    assert one.eyes.num_seen == one.value("images_total", fate="watched")
-    assert one.eyes.num_seen + one.value("images_total", fate="dropped") == pytest.approx(640, rel=0.1)
+    assert one.eyes.num_seen == one.value("images_total", outcome="watched")
+    assert one.eyes.num_seen + one.value("images_total", outcome="dropped") == pytest.approx(640, rel=0.1)
 
 
 def test_no_more_are_taken_than_so_many_a_second(watched):
@@ -106,7 +106,7 @@ def test_no_more_are_taken_than_so_many_a_second(watched):
         one.watch.saw(images(10 * BLOCK), None, 0, 0)
         now[0] += 0.125
     one.watch.stop()
-    taken = one.eyes.num_seen + one.value("images_total", fate="dropped")
+    taken = one.eyes.num_seen + one.value("images_total", outcome="dropped")
     assert taken == 20 * BLOCK
 
 
@@ -135,7 +135,7 @@ def test_a_watch_that_falls_behind_lets_images_go_and_counts_them(watched):
     one.eyes.gate.clear()
     num_blocks = MAX_WAITING_BLOCKS + 10
     one.watch.saw(images(num_blocks * BLOCK), None, 0, 0)
-    dropped = one.value("images_total", fate="dropped")
+    dropped = one.value("images_total", outcome="dropped")
     assert dropped >= 9 * BLOCK  # the thread may hold one block in its hands
     one.eyes.gate.set()
     one.watch.stop()

@@ -143,7 +143,7 @@ PIXELS = zlib.compress(b"\0\1\2\3\4\5" * 4)
 GOOD = png(5, 4, PIXELS)
 HOSTILE = {
     "empty": b"",
-    "text": b"not a picture",
+    "text": b"not an image",
     "signature only": b"\x89PNG\r\n\x1a\n",
     "cut off in the header": GOOD[:20],
     "cut off in the pixels": GOOD[:50],

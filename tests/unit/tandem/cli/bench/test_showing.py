@@ -10,7 +10,7 @@ from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.workers import Progress
 from tandem.measure.report.sentences import load
-from tandem.measure.results.record import Fate
+from tandem.measure.results.record import Outcome
 from tests.unit.tandem.measure.records import row
 from tests.unit.tandem.measure.results.test_load import made
 from tests.unit.tandem.measure.scenarios import open_scenario
@@ -60,7 +60,7 @@ def test_the_generators_own_cost_is_shown():
 
 def test_a_run_that_is_no_good_is_called_so():
     made_terminal, shown = terminal(is_terminal=False)
-    tell_run_problems(made([row(0, 1.0, 5.0, Fate.UNFINISHED)]).document, made_terminal)
+    tell_run_problems(made([row(0, 1.0, 5.0, Outcome.UNFINISHED)]).document, made_terminal)
     tell_run_problems(made(reason="the server is gone").document, made_terminal)
     for part in ("INVALID", "cut off at the end of the drain", "PARTIAL", "the server is gone", "ulimit -r"):
         assert part in shown.getvalue()

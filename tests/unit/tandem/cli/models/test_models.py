@@ -55,9 +55,10 @@ def test_list_says_what_is_here_and_what_is_not(repository: Path) -> None:
     assert "to be" in lines["far-away"]
 
 
-def test_check_opens_the_weights_with_their_reader(repository: Path) -> None:
+def test_check_opens_the_weights_with_their_reader_and_says_why_they_cannot_be_served(repository: Path) -> None:
     code, text = tandem(repository, "check", "tiny-gan")
-    assert code == 0
+    assert code == 1
+    assert "needs generator, image.shape and image.latent_dim" in text
     assert "digests: 1 of 1 as model.toml says" in text
     assert "ONNX, x [1] -> y [1]" in text
 
@@ -89,3 +90,38 @@ def test_an_unknown_name_lists_those_there_are(repository: Path, name: str) -> N
     code, text = tandem(repository, "check", name)
     assert code == 1
     assert "there are: far-away, tiny-gan" in text
+
+
+@pytest.mark.parametrize("text", ['kind = "gan"', "kind = ", b"\xff".decode("latin-1")])
+def test_list_names_a_model_toml_that_is_wrong_and_lists_the_others(repository: Path, text: str) -> None:
+    (repository / "spoilt").mkdir()
+    (repository / "spoilt" / "model.toml").write_text(text, encoding="latin-1")
+    code, output = tandem(repository, "list")
+    lines = output.splitlines()
+    (spoilt,) = [number for number, line in enumerate(lines) if line.startswith("spoilt: ")]
+    assert code == 1
+    assert "model.toml: " in "".join(lines[spoilt:])
+    assert [name for name in ("far-away", "tiny-gan") if any(line.startswith(f"{name}: ") for line in lines)] == [
+        "far-away",
+        "tiny-gan",
+    ]
+
+
+def test_list_names_a_folder_that_can_be_no_model(repository: Path) -> None:
+    (repository / "tiny-gan").rename(repository / "Tiny GAN")
+    code, output = tandem(repository, "list")
+    assert code == 1
+    assert "Tiny GAN: no name for a model" in output
+    assert "far-away: text transformer" in output
+
+
+@pytest.mark.parametrize("source", ['huggingface = "nowhere"', 'huggingface = "."', "gguf = 'nowhere.gguf'", ""])
+def test_weights_that_are_missing_are_not_here(repository: Path, source: str) -> None:
+    (repository / "empty").mkdir()
+    text = f'kind = "transformer"\nmodality = "text"\nlicence = "MIT"\n{source}\n'
+    (repository / "empty" / "model.toml").write_text(text)
+    code, output = tandem(repository, "list")
+    (line,) = [line for line in output.splitlines() if line.startswith("empty: ")]
+    assert code == 0
+    assert "weights here" not in line
+    assert tandem(repository, "check", "empty")[0] == 1

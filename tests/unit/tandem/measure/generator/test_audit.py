@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tandem.measure.generator.audit import audit
-from tandem.measure.results.record import Fate, Use
+from tandem.measure.results.record import Outcome, Use
 from tandem.measure.statistics.stream_results import stream_results
 from tests.unit.tandem.measure.records import USE, record, row
 from tests.unit.tandem.measure.scenarios import open_scenario
@@ -39,7 +39,7 @@ def test_a_good_run_is_valid():
         (verdict(rows(), lag=0.05), ["loop lag p50, seconds", "loop lag p99, seconds"]),
         (verdict(rows(), use=Use(0.95, 1.0, 200)), ["CPU"]),
         (verdict(rows(), dropped=1), ["dropped"]),
-        (verdict([*rows(), row(999, 1.0, 5.0, Fate.UNFINISHED)]), ["unfinished"]),
+        (verdict([*rows(), row(999, 1.0, 5.0, Outcome.UNFINISHED)]), ["unfinished"]),
     ],
 )
 def test_each_fault_makes_it_invalid(found, names):
@@ -48,11 +48,11 @@ def test_each_fault_makes_it_invalid(found, names):
 
 
 def test_what_a_break_cut_off_is_no_fault():
-    assert verdict([*rows(), row(999, 1.0, 5.0, Fate.UNFINISHED)], is_partial=True).valid
+    assert verdict([*rows(), row(999, 1.0, 5.0, Outcome.UNFINISHED)], is_partial=True).valid
 
 
 def test_a_run_without_an_answer_has_nothing_to_compare_with():
-    found = verdict([row(0, 1.0, 0.1, Fate.ERROR)])
+    found = verdict([row(0, 1.0, 0.1, Outcome.ERROR)])
     assert [check.name for check in found.checks] == ["CPU", "dropped", "unfinished"]
 
 

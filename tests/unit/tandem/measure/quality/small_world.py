@@ -1,4 +1,4 @@
-"""A data set of 4x4 pictures in three classes, a judge of it, and a gateway with a model of each paradigm."""
+"""A data set of 4x4 images in three classes, a judge of it, and a gateway with a model of each paradigm."""
 
 from __future__ import annotations
 

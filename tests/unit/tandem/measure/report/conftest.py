@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tandem.measure.generator.run import Outcome
-from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, WayResult
+from tandem.measure.generator.run import RunResult
+from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, ModeResult
 from tandem.measure.results.crossover import Settings
 from tandem.measure.results.phases import Phase, Phases
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.crossover.crossover import crossover
 from tandem.measure.studies.crossover.runs import Models
-from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, stay
+from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, trial
 from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE, usual
 
 FIGURES = {"kid": 0.0, "kid_std": 0.0, "precision": 0.9, "density": 1.0, "coverage": 0.9, "worst_class_fid": 9.0}
@@ -41,8 +41,8 @@ def png() -> str:
 def a_comparison() -> Comparison:
     times = {"sequential_streamed": 0.064, "sequential_unary": 0.063, "parallel_streamed": 0.0017}
     rounds = [round_of(number % 3, **times, parallel_unary=0.0016) for number in range(41)]
-    stays = [
-        (number, stay(name.replace("_", " "), callers, [seconds * callers**0.5] * 20))
+    trials = [
+        (number, trial(name.replace("_", " "), callers, [seconds * callers**0.5] * 20))
         for number in range(2)
         for callers in (1, 4)
         for name, seconds in (*times.items(), ("parallel_unary", 0.0016))
@@ -53,38 +53,38 @@ def a_comparison() -> Comparison:
         PAIR,
         settings(),
         METERS,
-        findings(rounds=rounds, stays=stays),
+        findings(rounds=rounds, trials=trials),
         {"sequential": quality(1.44, 0.881, 0.88), "parallel": quality(0.68, 0.925, 0.79)},
         note,
         {},
     )
     served = tuple(each.model_copy(update={"samples_png": png()}) for each in made.served)
-    ways = tuple(_with_phases(way) for way in made.ways)
-    return made.model_copy(update={"served": served, "ways": ways, "machine": MACHINE})
+    modes = tuple(_with_phases(mode) for mode in made.modes)
+    return made.model_copy(update={"served": served, "modes": modes, "machine": MACHINE})
 
 
-def _with_phases(way: WayResult) -> WayResult:
-    """Return the way with what its servers told of the time; made by hand, those of `seen` do not."""
-    assert way.alone is not None
-    whole = way.alone.latency.distribution.seconds.mean or 0.0
-    work = "decode" if way.paradigm == "sequential" else "compute"
+def _with_phases(mode: ModeResult) -> ModeResult:
+    """Return the mode with what its servers told of the time; made by hand, those of `seen` do not."""
+    assert mode.alone is not None
+    whole = mode.alone.latency.distribution.seconds.mean or 0.0
+    work = "decode" if mode.paradigm == "sequential" else "compute"
     shares = {"lateness": 0.0, "queue": 0.1, work: 0.6, "residual": 0.3}
     parts = {
         name: Phase(mean_seconds=share * whole, median_seconds=share * whole, around_p50_seconds=share * whole)
         for name, share in shares.items()
     }
     phases = Phases(count=41, latency_mean_seconds=whole, latency_around_p50_seconds=whole, parts=parts)
-    return way.model_copy(update={"alone": way.alone.model_copy(update={"phases": phases})})
+    return mode.model_copy(update={"alone": mode.alone.model_copy(update={"phases": phases})})
 
 
 def fill(folder: Path) -> None:
     """Write what a whole trade-off leaves."""
     services = usual()
 
-    async def run(name: str, scenario: Scenario) -> Outcome:
-        outcome = await services.run(name, scenario)
-        (folder / "runs" / f"{name}.json").write_text(outcome.document.model_dump_json())
-        return outcome
+    async def run(name: str, scenario: Scenario) -> RunResult:
+        run_result = await services.run(name, scenario)
+        (folder / "runs" / f"{name}.json").write_text(run_result.document.model_dump_json())
+        return run_result
 
     (folder / "runs").mkdir()
     made = a_comparison()

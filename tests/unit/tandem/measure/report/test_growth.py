@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tandem.measure.report.charts.growth import growth_charts
-from tandem.measure.report.middle_ground import ways_between
+from tandem.measure.report.middle_ground import modes_between
 from tandem.measure.report.report import write_report
 from tandem.measure.report.sentences.growth import METHOD, caveats, explanation
 from tandem.measure.report.sources import read_sources
@@ -76,24 +76,24 @@ def test_a_knee_beyond_the_measured_is_not_drawn() -> None:
 
 
 def test_drafts_lie_between_sequential_and_parallel(growth: Growth) -> None:
-    ways = ways_between(growth, with_steps(a_comparison()))
-    best = max((way for way in ways if way.kind.startswith("drafts")), key=lambda way: way.outputs_per_pass)
-    (parallel,) = (way for way in ways if way.kind == "parallel")
-    assert {(way.outputs_per_pass, way.speed.value) for way in ways if way.kind == "sequential"} == {(1.0, 1.0)}
+    modes = modes_between(growth, with_steps(a_comparison()))
+    best = max((mode for mode in modes if mode.kind.startswith("drafts")), key=lambda mode: mode.outputs_per_pass)
+    (parallel,) = (mode for mode in modes if mode.kind == "parallel")
+    assert {(mode.outputs_per_pass, mode.speed.value) for mode in modes if mode.kind == "sequential"} == {(1.0, 1.0)}
     assert (best.name, best.outputs_per_pass) == ("sequential, drafts", 3.0)
     assert 1.0 < best.speed.value < parallel.speed.value == pytest.approx(0.063 / 0.0016)
     assert 1.0 < best.outputs_per_pass < parallel.outputs_per_pass
 
 
 def with_steps(comparison: Comparison) -> Comparison:
-    """Return the comparison with a sequential model that needs 49 tokens for a picture."""
+    """Return the comparison with a sequential model that needs 49 tokens for an image."""
     first, *others = comparison.models
     assert first.paradigm == "sequential"
     return comparison.model_copy(update={"models": (first.model_copy(update={"tokens_per_image": 49}), *others)})
 
 
 def test_without_drafts_there_is_nothing_between(growth: Growth) -> None:
-    assert ways_between(growth.model_copy(update={"drafts": ()}), a_comparison()) == []
+    assert modes_between(growth.model_copy(update={"drafts": ()}), a_comparison()) == []
 
 
 def test_a_partial_growth_is_marked_and_an_older_one_told_of(growth: Growth, tmp_path: Path) -> None:

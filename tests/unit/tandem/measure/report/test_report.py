@@ -133,13 +133,13 @@ def test_strings_of_documents_are_only_text(own: Path, tmp_path: Path, page: Pag
         hostile(content)
         content["streams"][0]["name"] = content["streams"][0]["model"] = HOSTILE
 
-    def hostile_ways(content: Any) -> None:
+    def hostile_modes(content: Any) -> None:
         hostile(content)
-        content["ways"][0]["name"] = content["served"][0]["model"] = HOSTILE
+        content["modes"][0]["name"] = content["served"][0]["model"] = HOSTILE
         content["energy"]["note"] = HOSTILE
 
     for file in own.rglob("*.json"):
-        change = {"comparison": hostile_ways, "crossover": hostile}.get(file.stem, hostile_names)
+        change = {"comparison": hostile_modes, "crossover": hostile}.get(file.stem, hostile_names)
         changed(file, change)
     (own / f"{HOSTILE.replace('/', '')}.json").write_text("{}")
     found = written(read_sources([own]), tmp_path / "report")
@@ -187,8 +187,8 @@ def test_a_partial_comparison_is_marked(own: Path) -> None:
         ("", "Expecting value"),
         ("[1]", "not a JSON object"),
         ('{"kind": "comparison"}', "it has no schema version"),
-        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 3 alone"),
-        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 3 alone"),
+        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 4 alone"),
+        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 4 alone"),
         ("[" * 100_000, "recursion"),
         ("\x00\x01", "Expecting value"),
     ],
@@ -228,12 +228,14 @@ def test_pictures_that_are_none_are_left_out(own: Path, tmp_path: Path) -> None:
     changed(own / "comparison.json", lambda content: content["served"][0].update(samples_png="PHN2Zz4="))
     found = written(read_sources([own]), tmp_path / "report")
     assert len([tag for tag in found.tags if tag == "img"]) == 1
-    assert "no pictures were kept" in found.text
+    assert "no images were kept" in found.text
 
 
 def test_only_one_image_a_request_at_a_steady_load_is_comparable(own: Path) -> None:
     file = own / "runs" / "check-parallel-1.json"
-    changed(file, lambda content: content["scenario"]["works"][0].update(images={"shape": "fixed", "parameters": [8]}))
+    changed(
+        file, lambda content: content["scenario"]["workloads"][0].update(images={"shape": "fixed", "parameters": [8]})
+    )
     names = {run.name for run in matched_runs(read_sources([own]).runs)}
     assert "runs/check-parallel-1.json" not in names
     assert "runs/check-parallel-2.json" in names

@@ -8,22 +8,22 @@ from datetime import UTC, datetime
 import pytest
 
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.run import Outcome, outcome
+from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.machine import this_machine
 from tandem.measure.results.files import check_writable, read_as, write_document, write_requests
 from tandem.measure.results.header import SCHEMA_VERSION
 from tandem.measure.results.load import Document
-from tandem.measure.results.record import Fate
+from tandem.measure.results.record import Outcome
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.scenarios import IMAGES, open_scenario
 
 
-def made(rows=(), reason="", scenario=None) -> Outcome:
+def made(rows=(), reason="", scenario=None) -> RunResult:
     plan = Plan(address="127.0.0.1:1", scenario=scenario or open_scenario(), models=())
     rows = rows or [row(0, 1.0, 0.1)]
     share = Share(record(rows), reason, 3.0 if reason else None)
-    return outcome(plan, [share], datetime(2026, 11, 25, tzinfo=UTC))
+    return run_result(plan, [share], datetime(2026, 11, 25, tzinfo=UTC))
 
 
 def test_a_document_survives_its_file(tmp_path):
@@ -63,11 +63,11 @@ def test_a_file_that_cannot_be_made_is_found_before_the_run(tmp_path):
 
 
 def test_a_line_for_each_request_that_was_sent(tmp_path):
-    found = made([row(1, -0.5, 0.1), row(2, 1.0, 0.2), row(3, 2.0, 0.3, Fate.DEADLINE)])
+    found = made([row(1, -0.5, 0.1), row(2, 1.0, 0.2), row(3, 2.0, 0.3, Outcome.DEADLINE)])
     write_requests(tmp_path / "requests.jsonl", open_scenario(), found.record)
 
     lines = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text().splitlines()]
-    assert [(line["number"], line["warm_up"], line["fate"], line["code"]) for line in lines] == [
+    assert [(line["number"], line["warm_up"], line["outcome"], line["code"]) for line in lines] == [
         (1, True, "ok", "OK"),
         (2, False, "ok", "OK"),
         (3, False, "deadline", "DEADLINE_EXCEEDED"),
@@ -84,21 +84,21 @@ def test_a_run_that_was_broken_off_says_so():
 
 
 def test_a_status_that_no_load_explains_is_a_problem():
-    overloaded = row(0, 1.0, 0.1, Fate.ERROR, code=8)  # RESOURCE_EXHAUSTED
-    assert made([overloaded, row(1, 1.0, 0.1, Fate.DEADLINE), row(2, 1.0, 0.1)]).document.problems == ()
-    (problem,) = made([row(0, 1.0, 0.1, Fate.ERROR), row(1, 1.0, 0.1)]).document.problems
+    overloaded = row(0, 1.0, 0.1, Outcome.ERROR, code=8)  # RESOURCE_EXHAUSTED
+    assert made([overloaded, row(1, 1.0, 0.1, Outcome.DEADLINE), row(2, 1.0, 0.1)]).document.problems == ()
+    (problem,) = made([row(0, 1.0, 0.1, Outcome.ERROR), row(1, 1.0, 0.1)]).document.problems
     assert "1 requests ended in UNAVAILABLE" in problem
 
 
 def test_a_run_that_measured_nothing_is_no_success():
-    (problem,) = made([row(0, 1.0, 0.1, Fate.DEADLINE)]).document.problems
+    (problem,) = made([row(0, 1.0, 0.1, Outcome.DEADLINE)]).document.problems
     assert "none of 1 requests ended well" in problem
 
 
 def test_no_record_at_all_is_an_error():
     plan = Plan(address="127.0.0.1:1", scenario=open_scenario(), models=())
     with pytest.raises(ChildProcessError, match="it died"):
-        outcome(plan, [Share(None, "it died", 0.0)], datetime.now(UTC))
+        run_result(plan, [Share(None, "it died", 0.0)], datetime.now(UTC))
 
 
 def test_the_machine_is_described():

@@ -8,22 +8,22 @@ import pytest
 
 from tandem.measure.statistics.interleaving import turns
 
-WAYS = ("a", "b", "c", "d")
+NAMES = ("a", "b", "c", "d")
 
 
 def some(count: int, seed: int = 1) -> list[list[str]]:
-    return list(islice(turns(WAYS, np.random.default_rng(seed)), count))
+    return list(islice(turns(NAMES, np.random.default_rng(seed)), count))
 
 
 def test_each_turn_has_everybody_once() -> None:
-    assert all(sorted(turn) == sorted(WAYS) for turn in some(50))
+    assert all(sorted(turn) == sorted(NAMES) for turn in some(50))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_four_turns_in_a_row_are_balanced(seed: int) -> None:
     block = some(4, seed)
     for place in range(4):
-        assert {turn[place] for turn in block} == set(WAYS)
+        assert {turn[place] for turn in block} == set(NAMES)
     followers = Counter(pair for turn in block for pair in pairwise(turn))
     assert set(followers.values()) == {1}
     assert len(followers) == 12
@@ -31,7 +31,7 @@ def test_four_turns_in_a_row_are_balanced(seed: int) -> None:
 
 def test_the_order_is_random() -> None:
     firsts = Counter(some(4, seed)[0][0] for seed in range(200))
-    assert set(firsts) == set(WAYS)
+    assert set(firsts) == set(NAMES)
     assert min(firsts.values()) > 25
     assert len({tuple(turn) for turn in some(400)}) == 24
 

@@ -102,6 +102,18 @@ def test_few_rounds_have_a_range_and_a_single_one_has_nothing() -> None:
     assert (single.value, single.low, single.high, single.method) == (5.0, None, None, None)
 
 
+def test_a_range_holds_the_value_where_no_single_round_reaches_it() -> None:
+    first, second = np.array([1.0, 5.0, 9.0, 9.0]), np.array([4.0, 9.0, 9.0, 1.0])
+
+    def of_medians(rows: np.ndarray) -> float:
+        return float(np.median(first[rows]) / np.quantile(second[rows], 0.1))
+
+    singles = [1.0, 2.0]
+    found = estimate(of_medians, len(first), CONFIDENCE, least=8, spread=singles)
+    assert found.value > max(singles)
+    assert (found.low, found.high) == (1.0, found.value)
+
+
 def test_values_that_are_all_equal_have_an_interval_of_no_width() -> None:
     values = np.full(20, 7.0)
     found = estimate(lambda rows: float(values[rows].mean()), 20, CONFIDENCE, least=6)

@@ -5,7 +5,7 @@ import pytest
 
 from runtime.metrics import SECONDS_BUCKETS
 from tandem.measure.results.phases import PHASES
-from tandem.measure.results.record import Fate, Record, merged
+from tandem.measure.results.record import Outcome, Record, merged
 from tandem.measure.statistics.quantiles import histogram, summary
 from tandem.measure.statistics.stream_results import stream_results, window_seconds
 from tests.unit.tandem.measure.records import record, row
@@ -14,15 +14,15 @@ from tests.unit.tandem.measure.scenarios import IMAGES, TEXT, open_scenario
 STREAMED = type(IMAGES)(**{**dict(IMAGES), "delivery": "streamed"})
 
 
-def changed(work, **settings):
-    return type(work)(**{**dict(work), **settings})
+def changed(workload, **settings):
+    return type(workload)(**{**dict(workload), **settings})
 
 
-def results(rows, window=10.0, works=(IMAGES,), messages=(), **counts):
-    found = record(rows, messages, num_works=len(works))._replace(
+def results(rows, window=10.0, workloads=(IMAGES,), messages=(), **counts):
+    found = record(rows, messages, num_workloads=len(workloads))._replace(
         **{name: np.array(values) for name, values in counts.items()}
     )
-    return stream_results(open_scenario(works=works), found, window)
+    return stream_results(open_scenario(workloads=workloads), found, window)
 
 
 def test_quantiles_are_values_that_occurred():
@@ -56,13 +56,13 @@ def test_latency_counts_from_the_intended_start_and_service_from_the_actual_one(
     assert stream.service.seconds.p50 == pytest.approx(0.3)
 
 
-def test_every_request_has_one_fate_and_only_the_good_ones_are_timed():
-    rows = [row(number, 1.0, 0.1 * (1 + number), fate) for number, fate in enumerate(Fate)]
+def test_every_request_has_one_outcome_and_only_the_good_ones_are_timed():
+    rows = [row(number, 1.0, 0.1 * (1 + number), outcome) for number, outcome in enumerate(Outcome)]
     rows.append(row(9, -0.5, 0.1))  # of the warm-up
     (stream,) = results(rows, num_dropped=[2], num_abandoned=[3])
-    fates = stream.fates.model_dump()
-    assert fates.pop("planned") == sum(fates.values()) == 10
-    assert fates == {
+    outcomes = stream.outcomes.model_dump()
+    assert outcomes.pop("planned") == sum(outcomes.values()) == 10
+    assert outcomes == {
         "ok": 1,
         "error": 1,
         "deadline": 1,
@@ -86,7 +86,7 @@ def test_rates_count_what_came_out_within_the_window():
 def test_streamed_outputs_count_by_message_and_gaps_stay_within_a_request():
     messages = [(0, 0.5, 1), (0, 0.9, 2), (0, 1.4, 1), (1, 1.9, 1), (1, 2.5, 1)]
     rows = [row(0, 0.0, 1.5, num_outputs=4, num_messages=3), row(1, 1.0, 1.5, num_outputs=2, num_messages=2)]
-    (stream,) = results(rows, window=2.0, works=(STREAMED,), messages=messages)
+    (stream,) = results(rows, window=2.0, workloads=(STREAMED,), messages=messages)
     assert stream.rates.outputs == 5 / 2.0
     assert stream.gap is not None
     assert sorted([stream.gap.seconds.min, stream.gap.seconds.max]) == pytest.approx([0.4, 0.6])
@@ -94,15 +94,15 @@ def test_streamed_outputs_count_by_message_and_gaps_stay_within_a_request():
 
 
 def test_goodput_is_of_all_that_were_planned_but_for_our_own_cancels():
-    work = changed(IMAGES, slo_seconds=0.2, slo_first_output_seconds=0.1)
+    workload = changed(IMAGES, slo_seconds=0.2, slo_first_output_seconds=0.1)
     rows = [
         row(0, 0.0, 0.2, first_output=0.1),
         row(1, 1.0, 0.2, first_output=1.15),  # first output too late
         row(2, 2.0, 0.3, first_output=2.05),  # too late
-        row(3, 3.0, 0.1, Fate.ERROR),
-        row(4, 4.0, 0.1, Fate.CANCELLED),
+        row(3, 3.0, 0.1, Outcome.ERROR),
+        row(4, 4.0, 0.1, Outcome.CANCELLED),
     ]
-    (stream,) = results(rows, works=(work,), num_dropped=[1])
+    (stream,) = results(rows, workloads=(workload,), num_dropped=[1])
     assert stream.goodput is not None
     assert stream.goodput.share == pytest.approx(1 / 5)
     assert stream.goodput.requests == pytest.approx(1 / 10.0)
@@ -130,9 +130,9 @@ def test_phases_sum_to_what_the_client_saw():
 
 
 def test_a_mix_is_told_apart():
-    rows = [row(0, 0.0, 0.1), row(1, 0.0, 0.7, work=1, num_outputs=8, num_images=0)]
+    rows = [row(0, 0.0, 0.1), row(1, 0.0, 0.7, workload=1, num_outputs=8, num_images=0)]
     messages = [(1, 0.2, 8)]
-    image, text = results(rows, works=(IMAGES, TEXT), messages=messages)
+    image, text = results(rows, workloads=(IMAGES, TEXT), messages=messages)
     assert (image.latency.seconds.p50, text.latency.seconds.p50) == pytest.approx((0.1, 0.7))
     assert (image.unit, text.unit, text.rates.images) == ("image", "token", None)
 
@@ -145,7 +145,7 @@ def test_merging_loses_nothing():
     parts = [Record.from_bytes(record(rows[first::3], messages).to_bytes()) for first in range(3)]
     whole, joined = merged([record(rows, messages)]), merged(parts)
     assert whole.requests.tobytes() == joined.requests.tobytes()
-    scenario = open_scenario(works=(STREAMED,))
+    scenario = open_scenario(workloads=(STREAMED,))
     assert stream_results(scenario, joined, 9.0) == stream_results(scenario, whole, 9.0)
     assert len(joined.uses) == 3
 

@@ -37,7 +37,9 @@ async def test_requests_are_sent_in_turn_and_each_message_is_timed(stranger, tmp
     ended = await called(stranger, tmp_path, "stranger.v1.Counter/Count", data, *words)
     document = read_as(tmp_path / "run.json", Document)
     (stream,) = document.streams
-    assert (stream.fates.ok, stream.num_messages, stream.unit, stream.paradigm) == (40, 100, "message", None), ended.err
+    assert (stream.outcomes.ok, stream.num_messages, stream.unit, stream.paradigm) == (40, 100, "message", None), (
+        ended.err
+    )
     assert stream.gap is not None
     assert stream.gap.seconds.count == 60
     assert "stranger.v1.Counter/Count streamed" in ended.out
@@ -46,7 +48,7 @@ async def test_requests_are_sent_in_turn_and_each_message_is_timed(stranger, tmp
 async def test_a_unary_method_with_a_deadline(stranger, tmp_path: Path) -> None:
     await called(stranger, tmp_path, "stranger.v1.Counter/Wait,deadline=0.1", [{"count": 0}, {"count": 9}])
     (stream,) = read_as(tmp_path / "run.json", Document).streams
-    assert (stream.fates.ok, stream.fates.deadline) == (20, 20)
+    assert (stream.outcomes.ok, stream.outcomes.deadline) == (20, 20)
     assert stream.latency.seconds.max is not None
     assert stream.latency.seconds.max < 0.1
 

@@ -21,7 +21,7 @@ from tandem.measure.generator.sending.grpc_calls import GrpcCalls
 from tandem.measure.generator.sending.native_sender import NativeSender
 from tandem.measure.generator.sending.python_sender import PythonSender
 from tandem.measure.generator.sending.sender import Load, Phase, Route, Sender
-from tandem.measure.generator.sending.tables import ORDER, Seen
+from tandem.measure.generator.sending.tables import REQUEST_SPEC, Seen
 
 SERVICE = "test.Service"
 CREDENTIALS = Credentials(api_key="secret")
@@ -86,14 +86,14 @@ async def sent(
 ) -> Seen:
     """Send each message once, on the routes in turn; `until` returns when the sender is to be stopped."""
     framed = [struct.pack(">BI", 0, len(each)) + each for each in messages]
-    orders = np.zeros(len(messages), ORDER)
-    orders["number"] = np.arange(len(messages))
-    orders["intended"] = math.nan if intended is None else intended
-    orders["cancel_after"] = cancel_after
-    orders["size"] = [len(each) for each in framed]
-    orders["begin"] = np.cumsum(orders["size"]) - orders["size"]
-    orders["route"] = orders["number"] % len(routes)
-    sender.feed(orders, b"".join(framed))
+    specs = np.zeros(len(messages), REQUEST_SPEC)
+    specs["number"] = np.arange(len(messages))
+    specs["intended"] = math.nan if intended is None else intended
+    specs["cancel_after"] = cancel_after
+    specs["size"] = [len(each) for each in framed]
+    specs["begin"] = np.cumsum(specs["size"]) - specs["size"]
+    specs["route"] = specs["number"] % len(routes)
+    sender.feed(specs, b"".join(framed))
     sender.feed_no_more()
     sender.begin(routes, load)
     if until is not None:

@@ -5,15 +5,15 @@ import json
 import signal
 from pathlib import Path
 
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import generator
-from tandem.measure.generator.trials import Trials
 from tandem.measure.studies.comparison.capacity import open_loop
+from tandem.measure.studies.comparison.modes import matched_pair
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.comparison.ways import matched_pair
 from tests.integration.tandem.cli.commands import started, tandem
 from tests.integration.tandem.fakes import fake_gateway
 
-# Stays of 0.05 s by one caller have some fifty requests, an attempt of the search hundreds.
+# Trials of 0.05 s by one caller have some fifty requests, an attempt of the search hundreds.
 MORE_THAN_A_CURVE = 500
 
 
@@ -21,18 +21,18 @@ class Told(Observer):
     def __init__(self) -> None:
         self.rates: list[tuple[str, float]] = []
 
-    def probing(self, way: str, rate_per_second: float) -> None:
-        self.rates.append((way, rate_per_second))
+    def probing(self, mode: str, rate_per_second: float) -> None:
+        self.rates.append((mode, rate_per_second))
 
 
 async def test_an_attempt_meets_an_objective_or_does_not() -> None:
     observer = Told()
     async with fake_gateway() as gateway:
         pair = await matched_pair(gateway.address, "", "")
-        *_, way = pair.ways()
+        *_, mode = pair.modes()
         async with generator(gateway.address) as source:
             for slo_seconds, meets in ((5.0, True), (1e-6, False)):
-                attempt = open_loop(source, Trials(), way, slo_seconds, observer)
+                attempt = open_loop(source, AuditedRuns(), mode, slo_seconds, observer)
                 probe = await attempt(120.0)
                 assert probe.meets is meets
                 assert probe.num_failed == 0
@@ -43,7 +43,7 @@ async def test_an_attempt_meets_an_objective_or_does_not() -> None:
 
 async def test_ctrl_c_in_a_search_keeps_what_was_measured(tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    load = ("--pairs", "6", "--callers", "1", "--rounds", "1", "--visit", "0.05", "--quality-images", "0")
+    load = ("--pairs", "6", "--callers", "1", "--rounds", "1", "--trial", "0.05", "--quality-images", "0")
     async with asyncio.timeout(50), fake_gateway() as gateway:
         places = ("--json", str(file), "--address", gateway.address)
         async with started(*tandem("bench", "compare", *load, "--capacity", "search", *places)) as process:
@@ -58,4 +58,4 @@ async def test_ctrl_c_in_a_search_keeps_what_was_measured(tmp_path: Path) -> Non
     document = json.loads(file.read_text())
     # With runs that were repeated, it may have been broken off before the curve's end.
     if not document["audits"]["num_repeated"]:
-        assert [way["capacity"]["method"] for way in document["ways"]] == ["curve"] * 4
+        assert [mode["capacity"]["method"] for mode in document["modes"]] == ["curve"] * 4

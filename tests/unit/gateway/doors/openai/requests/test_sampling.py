@@ -56,7 +56,7 @@ def test_every_field_has_its_place() -> None:
         each
         for each in ar_pb2.SamplingParams.DESCRIPTOR.fields
         if (each.containing_oneof is None or len(each.containing_oneof.fields) == 1)
-        and each.name != "steps"  # of pictures
+        and each.name != "steps"  # of images
     ]
     assert len(expected.ListFields()) == len(others)
 

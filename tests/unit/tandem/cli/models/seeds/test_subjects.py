@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.cli.models.seeds.subjects import NUM_TOKENS, ImageSubject, PictureSubject, TextSubject, subject_of
+from tandem.cli.models.seeds.subjects import NUM_TOKENS, ImageSubject, SequentialImageSubject, TextSubject, subject_of
 from tandem.client import ParallelModel, SequentialModel
 
 
@@ -18,7 +18,7 @@ PARALLEL = ParallelModel("p", "MIT", (4, 4, 1), 8, 0, (), (-1.0, 1.0), (), 64, F
 
 @pytest.mark.parametrize(
     ("model", "sort"),
-    [(sequential("text"), TextSubject), (sequential("image"), PictureSubject), (PARALLEL, ImageSubject)],
+    [(sequential("text"), TextSubject), (sequential("image"), SequentialImageSubject), (PARALLEL, ImageSubject)],
 )
 def test_a_model_is_tried_by_what_it_makes(model: SequentialModel | ParallelModel, sort: type[object]) -> None:
     subject = subject_of(model)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tandem.measure.generator.requests.feeder import BLOCK_REQUESTS, MAX_AHEAD_BYTES, MAX_AHEAD_REQUESTS, Feeder
-from tandem.measure.generator.schedule.orders import Order
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
 
 
 class Taker:
@@ -16,24 +16,24 @@ class Taker:
         self.blocks = []
         self.is_fed = False
 
-    def feed(self, orders, messages):
-        self.blocks.append((orders.copy(), messages))
+    def feed(self, specs, messages):
+        self.blocks.append((specs.copy(), messages))
 
     def feed_no_more(self):
         self.is_fed = True
 
     @property
     def numbers(self):
-        return [int(number) for orders, _ in self.blocks for number in orders["number"]]
+        return [int(number) for specs, _ in self.blocks for number in specs["number"]]
 
 
-def order_of(number):
-    return Order(number, 0, number % 5, 0, 0.0, 0, 0.5 if number % 2 else None)
+def spec_of(number):
+    return RequestSpec(number, 0, number % 5, 0, 0.0, 0, 0.5 if number % 2 else None)
 
 
-def feeder(make=lambda order: b"%d" % order.number, **settings):
+def feeder(make=lambda spec: b"%d" % spec.number, **settings):
     usual = {"numbers": None, "intended": None}
-    return Feeder(order_of, [make], **(usual | settings))
+    return Feeder(spec_of, [make], **(usual | settings))
 
 
 def fill(feeding, taker, num_taken=0):
@@ -48,13 +48,13 @@ def test_an_open_loop_hands_over_all_with_their_times():
     assert taker.is_fed
     assert feeding.has_all
     assert taker.numbers == numbers.tolist()
-    for orders, messages in taker.blocks:
-        np.testing.assert_allclose(orders["intended"], orders["number"] * 0.1)
-        for order in orders:
-            begin, end = order["begin"], order["begin"] + order["size"]
-            assert messages[begin:end] == b"\0" + int(end - begin - 5).to_bytes(4, "big") + b"%d" % order["number"]
-            assert order["cancel_after"] == (0.5 if order["number"] % 2 else np.inf)
-            assert order["length"] == order["number"] % 5
+    for specs, messages in taker.blocks:
+        np.testing.assert_allclose(specs["intended"], specs["number"] * 0.1)
+        for spec in specs:
+            begin, end = spec["begin"], spec["begin"] + spec["size"]
+            assert messages[begin:end] == b"\0" + int(end - begin - 5).to_bytes(4, "big") + b"%d" % spec["number"]
+            assert spec["cancel_after"] == (0.5 if spec["number"] % 2 else np.inf)
+            assert spec["length"] == spec["number"] % 5
 
 
 def test_no_more_are_ahead_than_need_be():
@@ -69,7 +69,7 @@ def test_no_more_are_ahead_than_need_be():
 
 def test_large_requests_are_bounded_by_their_bytes():
     size = MAX_AHEAD_BYTES // 400
-    feeding, taker = feeder(lambda order: bytes(size), numbers=np.arange(2000), intended=np.zeros(2000)), Taker()
+    feeding, taker = feeder(lambda spec: bytes(size), numbers=np.arange(2000), intended=np.zeros(2000)), Taker()
     fill(feeding, taker)
     assert 400 <= feeding.num_fed <= 400 + BLOCK_REQUESTS
     before = feeding.num_fed

@@ -4,7 +4,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.requests.replies import images_by_number, tokens_by_number
-from tandem.measure.results.record import Fate, Record, Recorder, merged
+from tandem.measure.results.record import Outcome, Record, Recorder, merged
 from tests.unit.tandem.measure.records import USE, row
 
 
@@ -13,7 +13,7 @@ def image(value: int) -> images_pb2.ImageBatch:
 
 
 def drawn(number: int, value: int) -> list[tuple[int, bytes]]:
-    """Return the messages of a streamed picture: a token each, then the end with the image."""
+    """Return the messages of a streamed image: a token each, then the end with the image."""
     messages = [ar_pb2.GenerateResponse(token_ids=[token]) for token in (7, 8)]
     end = ar_pb2.GenerateResponse(finish_reason=ar_pb2.FINISH_REASON_LENGTH, image=image(value))
     return [(number, message.SerializeToString()) for message in (*messages, end)]
@@ -21,8 +21,8 @@ def drawn(number: int, value: int) -> list[tuple[int, bytes]]:
 
 def record(*rows: tuple[int, int, list[tuple[int, bytes]]]) -> Record:
     recorder = Recorder(2)
-    for number, work, replies in rows:
-        recorder.ended(row(number, 0.0, 0.1, Fate.OK, work=work), (), replies)
+    for number, workload, replies in rows:
+        recorder.ended(row(number, 0.0, 0.1, Outcome.OK, workload=workload), (), replies)
     return recorder.record(USE)
 
 

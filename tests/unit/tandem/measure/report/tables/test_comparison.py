@@ -1,4 +1,4 @@
-"""How a comparison is shown: the table of the four ways, quality, and Markdown."""
+"""How a comparison is shown: the table of the four modes, quality, and Markdown."""
 
 import re
 
@@ -12,7 +12,7 @@ from tandem.measure.report.tables.writers import terminal_table
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
 from tandem.measure.results.quality import Quality
 from tandem.measure.studies.comparison.results import comparison
-from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, stay
+from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, trial
 
 TIMES = {"sequential unary": 0.2, "sequential streamed": 0.4, "parallel unary": 0.01, "parallel streamed": 0.02}
 
@@ -25,11 +25,11 @@ def figures(fid: float) -> Quality:
 @pytest.fixture(scope="module")
 def document() -> Comparison:
     rounds = [round_of(0, **{name.replace(" ", "_"): seconds for name, seconds in TIMES.items()}) for _ in range(8)]
-    stays = [
-        (number, stay(way, callers, [seconds] * 120, lasted=seconds * 120 / callers))
+    trials = [
+        (number, trial(mode, callers, [seconds] * 120, lasted=seconds * 120 / callers))
         for number in range(2)
         for callers in (1, 4)
-        for way, seconds in TIMES.items()
+        for mode, seconds in TIMES.items()
     ]
     floor = figures(0.3)
     quality = {
@@ -37,7 +37,7 @@ def document() -> Comparison:
         "parallel": JudgedImages(model=figures(2.0), floor=floor),
     }
     judgement = Judgement(reason="", data_set="d", num_test_images=9, judge="j", judge_sha256="0")
-    found = findings(rounds=rounds, stays=stays)
+    found = findings(rounds=rounds, trials=trials)
     return comparison("127.0.0.1:1", PAIR, settings(), METERS, found, quality, judgement, {})
 
 

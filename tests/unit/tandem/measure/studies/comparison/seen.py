@@ -12,12 +12,12 @@ from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.meters.energy import EnergyMeter
 from tandem.measure.results.comparison import Settings
 from tandem.measure.results.header import ServedModel
-from tandem.measure.results.record import NOT_TOLD, Ended, Fate, Record, Recorder, Use
+from tandem.measure.results.record import NOT_TOLD, Ended, Outcome, Record, Recorder, Use
 from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.rounds import Reply, Round
 from tandem.measure.studies.comparison.run import Findings
-from tandem.measure.studies.comparison.stays import Meters, Spent, Stay
-from tandem.measure.studies.comparison.ways import Pair
+from tandem.measure.studies.comparison.trials import Meters, Spent, Trial
 
 NUM_CLASSES = 3
 IMAGE = np.zeros((4, 4, 1), np.uint8)
@@ -31,13 +31,13 @@ def model(paradigm: str, name: str, **given: Any) -> ServedModel:
 
 
 PAIR = Pair(model("sequential", "ar"), model("parallel", "gan"), ("left", "right", "top"))
-WAYS = {way.name: way for way in PAIR.ways()}
+MODES = {mode.name: mode for mode in PAIR.modes()}
 NAN = float("nan")
-ALL_WAYS = WAYS | {way.name: way for way in PAIR.controls()}
+ALL_MODES = MODES | {mode.name: mode for mode in PAIR.controls()}
 
 
 def settings(**given: Any) -> Settings:
-    fields: dict[str, Any] = {"num_pairs": 3, "concurrencies": (1, 4), "num_rounds": 2, "visit_seconds": 0.5}
+    fields: dict[str, Any] = {"num_pairs": 3, "concurrencies": (1, 4), "num_rounds": 2, "trial_seconds": 0.5}
     fields |= {"slo_seconds": 0.25, "capacity_method": "curve", "quality_images": 0, "confidence": 0.95, "seed": 1}
     return Settings.model_validate({**fields, **given})
 
@@ -46,23 +46,23 @@ def record(seconds: Sequence[float], firsts: Sequence[float] | None = None, fail
     """Return requests that took so long, and `failed` ones that ended in UNAVAILABLE."""
     recorder = Recorder(1)
     for number, (took, first) in enumerate(zip(seconds, firsts or seconds, strict=True)):
-        recorder.ended(Ended(number, 0, Fate.OK, 0, 1, 1, 1, 1, NAN, True, 0.0, 0.0, first, took, NOT_TOLD), ())
+        recorder.ended(Ended(number, 0, Outcome.OK, 0, 1, 1, 1, 1, NAN, True, 0.0, 0.0, first, took, NOT_TOLD), ())
     for number in range(failed):
         recorder.error_texts[0, "UNAVAILABLE", "gone"] += 1
-        row = Ended(1000 + number, 0, Fate.ERROR, 14, 1, 0, 0, 0, NAN, True, 0.0, 0.0, NAN, 0.1, NOT_TOLD)
+        row = Ended(1000 + number, 0, Outcome.ERROR, 14, 1, 0, 0, 0, NAN, True, 0.0, 0.0, NAN, 0.1, NOT_TOLD)
         recorder.ended(row, ())
     return recorder.record(Use(0.0, 1.0, len(seconds)))
 
 
-def stay(way: str, concurrency: int, seconds: Sequence[float], lasted: float = 1.0, **given: Any) -> Stay:
+def trial(mode: str, concurrency: int, seconds: Sequence[float], lasted: float = 1.0, **given: Any) -> Trial:
     spent: dict[str, Any] = {"gateway_cpu_seconds": 0.1, "backend_cpu_seconds": 0.4, "client_cpu_seconds": 0.2}
     failed = given.pop("failed", 0)
     spent |= {"joules": None, "seconds": lasted, **given}
-    return Stay(ALL_WAYS[way], concurrency, record(seconds, failed=failed), Spent(**spent))
+    return Trial(ALL_MODES[mode], concurrency, record(seconds, failed=failed), Spent(**spent))
 
 
 def round_of(label: int, **seconds: float | None) -> Round:
-    """Return a round; keys are ways with _ for the blank; None: it failed. Of a stream the first output is at half."""
+    """Return a round; keys are modes with _ for the blank; None: it failed. Of a stream the first output is at half."""
     replies = {}
     for key, took in seconds.items():
         name = key.replace("_", " ")

@@ -7,7 +7,7 @@ import pytest
 from tandem.measure.results.comparison import Capacity, Point, Probe
 from tandem.measure.studies.comparison.capacity import first_rate, from_curve, searched
 from tandem.measure.studies.comparison.points import point
-from tests.unit.tandem.measure.studies.comparison.seen import WAYS, stay
+from tests.unit.tandem.measure.studies.comparison.seen import MODES, trial
 
 SLO_SECONDS = 0.25
 
@@ -42,9 +42,9 @@ def test_nothing_that_meets_the_objective_is_none() -> None:
 
 def points(*seconds: float, failed: int = 0) -> list[Point]:
     """Return a curve of 1, 2, 4, ... callers whose requests take so long."""
-    way = WAYS["sequential unary"]
+    mode = MODES["sequential unary"]
     return [
-        point(way, 2**number, [(0, stay(way.name, 2**number, [took] * (10 * 2**number), failed=failed))], 0.95)
+        point(mode, 2**number, [(0, trial(mode.name, 2**number, [took] * (10 * 2**number), failed=failed))], 0.95)
         for number, took in enumerate(seconds)
     ]
 

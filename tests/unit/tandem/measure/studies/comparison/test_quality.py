@@ -12,9 +12,9 @@ from tandem.measure.quality import protocol
 from tandem.measure.quality.drawing import Sampling
 from tandem.measure.results.quality import Quality
 from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.quality import Assessor, assessor
-from tandem.measure.studies.comparison.ways import Pair
 from tests.unit.tandem.measure.quality.small_world import (
     NUM_CLASSES,
     SmallGateway,

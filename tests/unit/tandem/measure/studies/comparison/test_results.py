@@ -11,7 +11,7 @@ from tandem.measure.report.sentences.comparison import caveats, least_difference
 from tandem.measure.results.comparison import Comparison, Contrast, Judgement
 from tandem.measure.results.files import read_as
 from tandem.measure.studies.comparison.results import comparison
-from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, WAYS, findings, round_of, settings, stay
+from tests.unit.tandem.measure.studies.comparison.seen import METERS, MODES, PAIR, findings, round_of, settings, trial
 
 NOTE = Judgement(reason="it was not asked for", data_set=None, num_test_images=None, judge=None, judge_sha256=None)
 
@@ -50,7 +50,7 @@ def test_load_1_is_of_the_rounds() -> None:
     # What disturbs a round disturbs both, so the ratio is sure although the times are not.
     assert unary.ratio.low == pytest.approx(40.0)
     assert unary.ratio.high == pytest.approx(40.0)
-    (alone,) = (way.alone for way in document.ways if way.name == "sequential unary")
+    (alone,) = (mode.alone for mode in document.modes if mode.name == "sequential unary")
     assert alone is not None
     assert alone.latency.p50 is not None
     assert alone.latency.p50.high is not None
@@ -62,7 +62,7 @@ def test_load_1_is_of_the_rounds() -> None:
 
 
 def test_p99_has_an_interval_only_of_enough_rounds() -> None:
-    few, many = (made(findings(rounds=rounds(count)), concurrencies=()).ways[0].alone for count in (120, 400))
+    few, many = (made(findings(rounds=rounds(count)), concurrencies=()).modes[0].alone for count in (120, 400))
     assert few is not None
     assert few.latency.p99 is not None
     assert few.latency.p99.method is None
@@ -74,22 +74,22 @@ def test_p99_has_an_interval_only_of_enough_rounds() -> None:
 def test_only_complete_rounds_are_compared_and_all_requests_are_counted() -> None:
     broken = round_of(0, sequential_streamed=9.0, sequential_unary=9.0, parallel_streamed=None, parallel_unary=9.0)
     document = made(findings(rounds=[*rounds(10), broken]), concurrencies=())
-    assert document.ways[0].alone is not None
-    assert document.ways[0].alone.latency.distribution.seconds.count == 10
-    assert document.ways[0].codes == {"OK": 11}
-    assert document.ways[2].codes == {"OK": 10, "UNAVAILABLE": 1}
+    assert document.modes[0].alone is not None
+    assert document.modes[0].alone.latency.distribution.seconds.count == 10
+    assert document.modes[0].codes == {"OK": 11}
+    assert document.modes[2].codes == {"OK": 10, "UNAVAILABLE": 1}
     assert document.problems == ("parallel streamed: 1 requests ended in UNAVAILABLE: gone",)
 
 
-def test_a_point_is_made_of_its_visits() -> None:
-    stays = [
-        (0, stay("parallel unary", 4, [0.1] * 30, lasted=1.0, joules=6.0)),
-        (1, stay("parallel unary", 4, [0.2] * 10, lasted=1.0, joules=2.0, failed=2)),
-        (0, stay("sequential unary", 4, [0.8] * 10, lasted=2.0, backend_cpu_seconds=0.9)),
-        (1, stay("sequential unary", 4, [0.9] * 10, lasted=2.0, backend_cpu_seconds=0.9)),
+def test_a_point_is_made_of_its_trials() -> None:
+    trials = [
+        (0, trial("parallel unary", 4, [0.1] * 30, lasted=1.0, joules=6.0)),
+        (1, trial("parallel unary", 4, [0.2] * 10, lasted=1.0, joules=2.0, failed=2)),
+        (0, trial("sequential unary", 4, [0.8] * 10, lasted=2.0, backend_cpu_seconds=0.9)),
+        (1, trial("sequential unary", 4, [0.9] * 10, lasted=2.0, backend_cpu_seconds=0.9)),
     ]
-    document = made(findings(stays=stays))
-    (point,) = document.ways[3].curve
+    document = made(findings(trials=trials))
+    (point,) = document.modes[3].curve
     assert (point.concurrency, point.num_images, point.num_errors) == (4, 40, 2)
     rate = point.images_per_second
     assert (rate.value, rate.low, rate.high, rate.method, rate.count) == (20.0, 10.0, 30.0, "range", 2)
@@ -101,7 +101,7 @@ def test_a_point_is_made_of_its_visits() -> None:
     assert point.joules_per_image is not None
     assert point.joules_per_image.value == pytest.approx(0.2)
     assert point.client_cpu_share == pytest.approx(0.2)
-    assert [visit.num_images for visit in point.visits] == [30, 10]
+    assert [trial.num_images for trial in point.trials] == [30, 10]
     rates = the(document, "sequential unary", "parallel unary", 4, "images_per_second")
     assert (rates.first_value, rates.second_value) == (5.0, 20.0)
     assert (rates.difference.low, rates.difference.high) == (-25.0, -5.0)
@@ -112,12 +112,12 @@ def test_a_point_is_made_of_its_visits() -> None:
 
 def test_eight_rounds_have_confidence_intervals() -> None:
     random = np.random.default_rng(2)
-    stays = [
-        (number, stay(way, 4, random.exponential(scale, 50).tolist()))
+    trials = [
+        (number, trial(mode, 4, random.exponential(scale, 50).tolist()))
         for number in range(8)
-        for way, scale in (("sequential unary", 1.0), ("parallel unary", 0.1))
+        for mode, scale in (("sequential unary", 1.0), ("parallel unary", 0.1))
     ]
-    document = made(findings(stays=stays))
+    document = made(findings(trials=trials))
     found = the(document, "sequential unary", "parallel unary", 4, "latency_p50_seconds")
     assert found.ratio is not None
     assert found.ratio.method == "bca"
@@ -128,26 +128,26 @@ def test_eight_rounds_have_confidence_intervals() -> None:
 
 def test_unknown_cpu_time_is_none_and_not_zero() -> None:
     unknown = {"gateway_cpu_seconds": None, "backend_cpu_seconds": None}
-    document = made(findings(stays=[(0, stay("parallel unary", 1, [0.1], **unknown))]))
-    cpu = document.ways[3].curve[0].cpu_seconds_per_image
+    document = made(findings(trials=[(0, trial("parallel unary", 1, [0.1], **unknown))]))
+    cpu = document.modes[3].curve[0].cpu_seconds_per_image
     assert (cpu.gateway, cpu.backend, cpu.servers) == (None, None, None)
     assert cpu.client.value == 0.2
     assert not any(each.metric == "cpu_seconds_per_image" for each in document.contrasts)
 
 
-def test_only_rounds_that_both_ways_were_in_are_contrasted() -> None:
-    stays = [
-        (0, stay("parallel unary", 1, [0.1] * 5)),
-        (0, stay("sequential unary", 1, [0.5] * 5)),
-        (1, stay("parallel unary", 1, [9.0] * 5)),
+def test_only_rounds_that_both_modes_were_in_are_contrasted() -> None:
+    trials = [
+        (0, trial("parallel unary", 1, [0.1] * 5)),
+        (0, trial("sequential unary", 1, [0.5] * 5)),
+        (1, trial("parallel unary", 1, [9.0] * 5)),
     ]
-    found = the(made(findings(stays=stays)), "sequential unary", "parallel unary", 1, "latency_p50_seconds")
+    found = the(made(findings(trials=trials)), "sequential unary", "parallel unary", 1, "latency_p50_seconds")
     assert (found.first_value, found.second_value) == (0.5, 0.1)
 
 
 def test_what_a_reader_must_know_is_said() -> None:
-    stays = [(number, stay("parallel unary", 1, [0.1], client_cpu_seconds=0.95)) for number in range(2)]
-    text = " ".join(caveats(made(findings(stays=stays))))
+    trials = [(number, trial("parallel unary", 1, [0.1], client_cpu_seconds=0.95)) for number in range(2)]
+    text = " ".join(caveats(made(findings(trials=trials))))
     for part in ("same machine", "The client itself was the limit", "parallel unary with 1 callers", "of 2 rounds"):
         assert part in text
 
@@ -170,7 +170,7 @@ def controlled(*shares: float) -> Comparison:
 
 def test_a_control_tells_how_far_equal_things_differ() -> None:
     document = controlled(*[1.25] * 20)
-    assert [way.name for way in document.ways] == list(WAYS)
+    assert [mode.name for mode in document.modes] == list(MODES)
     assert {each.second for each in document.controls} == {"sequential unary, again", "parallel unary, again"}
     assert not any("again" in each.second for each in document.contrasts)
     found = least_difference(document.controls, None, "latency_p50_seconds")
@@ -188,7 +188,7 @@ def test_the_sides_of_a_control_count_alike() -> None:
 
 def test_runs_in_which_the_generator_was_not_good_enough_are_a_problem() -> None:
     found = findings(rounds=rounds(10))
-    found.trials.invalid.append("alone: event loop late")
+    found.audited_runs.invalid.append("alone: event loop late")
     document = made(found, concurrencies=())
     assert document.audits.invalid == ("alone: event loop late",)
     assert not document.is_sound
@@ -199,15 +199,15 @@ def test_nothing_seen_is_a_document_too() -> None:
     document = made(findings(stop_reason="broken off by hand"))
     assert document.is_partial
     assert document.problems == ("broken off by hand",)
-    assert [(way.name, way.alone, way.curve, way.capacity) for way in document.ways] == [
-        (name, None, (), None) for name in WAYS
+    assert [(mode.name, mode.alone, mode.curve, mode.capacity) for mode in document.modes] == [
+        (name, None, (), None) for name in MODES
     ]
     assert Comparison.model_validate_json(document.model_dump_json()) == document
 
 
 def test_a_document_goes_to_a_file_and_back(tmp_path: Path) -> None:
-    stays = [(0, stay(way, number, [0.1, 0.2])) for way in WAYS for number in (1, 4)]
-    document = made(findings(rounds=rounds(10), stays=stays))
+    trials = [(0, trial(mode, number, [0.1, 0.2])) for mode in MODES for number in (1, 4)]
+    document = made(findings(rounds=rounds(10), trials=trials))
     file = tmp_path / "comparison.json"
     file.write_text(document.model_dump_json(indent=2))
     assert read_as(file, Comparison) == document

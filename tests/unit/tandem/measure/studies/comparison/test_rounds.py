@@ -1,4 +1,4 @@
-"""From the record of ways that took turns to rounds."""
+"""From the record of modes that took turns to rounds."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.run import outcome
-from tandem.measure.generator.schedule.orders import Orders
+from tandem.measure.generator.run import run_result
+from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.generator.workers import Share
-from tandem.measure.results.record import Fate, Recorder, Use, merged
+from tandem.measure.results.record import Outcome, Recorder, Use, merged
 from tandem.measure.studies.comparison.loads import in_turn
 from tandem.measure.studies.comparison.rounds import Round, rounds_of
 from tests.unit.tandem.measure.records import row
-from tests.unit.tandem.measure.studies.comparison.seen import NUM_CLASSES, PAIR, stay
+from tests.unit.tandem.measure.studies.comparison.seen import NUM_CLASSES, PAIR, trial
 
-WAYS = PAIR.ways()
+MODES = PAIR.modes()
 FIRST = 8  # two rounds went before
 IMAGE = images_pb2.ImageBatch(shape=[1, 4, 4, 1], encoding=images_pb2.ENCODING_RAW_UINT8, data=bytes(16))
 REPLIES = {
@@ -28,31 +28,31 @@ REPLIES = {
 }
 
 
-def rounds(num_requests: int, fates: dict[int, Fate] | None = None) -> list[Round]:
+def rounds(num_requests: int, outcomes: dict[int, Outcome] | None = None) -> list[Round]:
     """Return the rounds of so many requests, each of which took its place in its round in seconds."""
-    scenario = in_turn(WAYS, 3, seed=1).model_copy(update={"first_number": FIRST})
-    orders, recorder = Orders(scenario), Recorder(len(WAYS))
+    scenario = in_turn(MODES, 3, seed=1).model_copy(update={"first_number": FIRST})
+    sequence, recorder = RequestSequence(scenario), Recorder(len(MODES))
     for place in range(num_requests):
-        order, fate = orders[place], (fates or {}).get(place, Fate.OK)
-        rpc = WAYS[order.work].work.rpc
-        replies = [(order.number, REPLIES[rpc].SerializeToString())] if fate == Fate.OK else []
-        recorder.ended(row(order.number, float(place), 1.0 + place % 4, fate, work=order.work), (), replies)
-        if fate == Fate.ERROR:
-            recorder.error_texts[order.work, "UNAVAILABLE", f"gone at {place}"] += 1
+        spec, outcome = sequence[place], (outcomes or {}).get(place, Outcome.OK)
+        rpc = MODES[spec.workload].workload.rpc
+        replies = [(spec.number, REPLIES[rpc].SerializeToString())] if outcome == Outcome.OK else []
+        recorder.ended(row(spec.number, float(place), 1.0 + place % 4, outcome, workload=spec.workload), (), replies)
+        if outcome == Outcome.ERROR:
+            recorder.error_texts[spec.workload, "UNAVAILABLE", f"gone at {place}"] += 1
     plan = Plan(address="127.0.0.1:1", scenario=scenario, models=())
     share = Share(recorder.record(Use(0.1, 1.0, num_requests)), "", None)
-    return rounds_of(outcome(plan, [share], datetime.now(UTC)), WAYS, NUM_CLASSES)
+    return rounds_of(run_result(plan, [share], datetime.now(UTC)), MODES, NUM_CLASSES)
 
 
-def test_every_round_has_each_way_once_with_its_image_and_its_time() -> None:
+def test_every_round_has_each_mode_once_with_its_image_and_its_time() -> None:
     found = rounds(12)
     assert len(found) == 3
     for each in found:
-        assert set(each.replies) == {way.name for way in WAYS}
+        assert set(each.replies) == {mode.name for mode in MODES}
         assert each.is_complete
         assert sorted(reply.latency_seconds for reply in each.replies.values()) == [1.0, 2.0, 3.0, 4.0]
         assert all(reply.image is not None and reply.image.shape == (4, 4, 1) for reply in each.replies.values())
-    assert [reply.record.requests["work"][0] for reply in found[0].replies.values()] == [0] * 4
+    assert [reply.record.requests["workload"][0] for reply in found[0].replies.values()] == [0] * 4
 
 
 def test_labels_are_those_that_were_asked_for_each_as_often() -> None:
@@ -64,11 +64,11 @@ def test_labels_are_those_that_were_asked_for_each_as_often() -> None:
 
 def test_a_round_that_was_broken_off_is_left_out() -> None:
     assert len(rounds(10)) == 2
-    assert len(rounds(12, {11: Fate.UNFINISHED})) == 2
+    assert len(rounds(12, {11: Outcome.UNFINISHED})) == 2
 
 
 def test_a_failed_request_keeps_its_own_error() -> None:
-    first, second, third = rounds(12, {5: Fate.ERROR})
+    first, second, third = rounds(12, {5: Outcome.ERROR})
     assert (first.is_complete, second.is_complete, third.is_complete) == (True, False, True)
     (failed,) = (reply for reply in second.replies.values() if not reply.is_good)
     assert failed.image is None
@@ -78,6 +78,6 @@ def test_a_failed_request_keeps_its_own_error() -> None:
 
 def test_what_was_seen_of_a_request_joins_what_was_seen_under_load() -> None:
     reply = rounds(12)[0].replies["parallel unary"]
-    whole = merged([reply.record, stay("parallel unary", 4, [0.1, 0.2]).record])
+    whole = merged([reply.record, trial("parallel unary", 4, [0.1, 0.2]).record])
     assert len(whole.requests) == 3
     assert whole.num_dropped.tolist() == [0]

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.generator.audit import audit, summed, what_is_wrong
-from tandem.measure.generator.run import Outcome
+from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.crossover import Crossover, Settings
 from tandem.measure.results.header import Machine, ServedModel
 from tandem.measure.results.load import Document, Window
-from tandem.measure.results.record import TOLD, Ended, Fate, Record, Recorder, Use
-from tandem.measure.scenario import ClosedLoop, Scenario, Work
+from tandem.measure.results.record import TOLD, Ended, Outcome, Record, Recorder, Use
+from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tandem.measure.statistics.queueing import simulate
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.crossover.crossover import crossover
@@ -41,14 +41,14 @@ MACHINE = Machine(
 )
 
 
-def model(work: Work) -> ServedModel:
+def model(workload: Workload) -> ServedModel:
     fields: dict[str, Any] = dict.fromkeys(ServedModel.model_fields)
     fields |= {"modality": "image", "licence": "MIT", "num_classes": 10, "image_shape": (28, 28, 1), "providers": ()}
-    return ServedModel.model_validate({**fields, "paradigm": work.paradigm, "name": name_of(work)})
+    return ServedModel.model_validate({**fields, "paradigm": workload.paradigm, "name": name_of(workload)})
 
 
-def name_of(work: Work) -> str:
-    return work.model or f"imagined-{work.paradigm}"
+def name_of(workload: Workload) -> str:
+    return workload.model or f"imagined-{workload.paradigm}"
 
 
 def told_of(**seconds: float) -> tuple[float, ...]:
@@ -72,66 +72,66 @@ class Imagined:
         self.names: list[str] = []
         self.is_good_generator = True
 
-    def whole(self, work: Work, in_flight: float) -> float:
-        steps = LENGTH if work.paradigm == "sequential" else 1
-        return self._t0(in_flight) + steps * self._units[work.paradigm](in_flight)
+    def whole(self, workload: Workload, in_flight: float) -> float:
+        steps = LENGTH if workload.paradigm == "sequential" else 1
+        return self._t0(in_flight) + steps * self._units[workload.paradigm](in_flight)
 
-    async def run(self, name: str, scenario: Scenario) -> Outcome:
+    async def run(self, name: str, scenario: Scenario) -> RunResult:
         self.names.append(name)
         await asyncio.sleep(0)
         recorder = Recorder(1)
-        work = scenario.works[0]
+        workload = scenario.workloads[0]
         is_closed = isinstance(scenario.load, ClosedLoop)
         lives = self._closed(scenario) if is_closed else self._open(scenario)
         for number, ((sent, ended), batch) in enumerate(zip(lives, in_flight_of(lives), strict=True)):
-            recorder.ended(self._row(work, number, sent, ended, float(batch)), ())
-        return self._outcome(scenario, recorder.record(Use(0.1, scenario.duration_seconds or 1.0, 100)))
+            recorder.ended(self._row(workload, number, sent, ended, float(batch)), ())
+        return self._run_result(scenario, recorder.record(Use(0.1, scenario.duration_seconds or 1.0, 100)))
 
     def _closed(self, scenario: Scenario) -> list[tuple[float, float]]:
         """Return (sent, ended) of callers, each of which asks again when it has its answer."""
-        load, work = scenario.load, scenario.works[0]
+        load, workload = scenario.load, scenario.workloads[0]
         assert isinstance(load, ClosedLoop)
         rows = []
         for _ in range(load.concurrency):
             now = 0.0
             while now < (scenario.duration_seconds or 1.0):
-                seconds = self.whole(work, load.concurrency) * self._blur()
+                seconds = self.whole(workload, load.concurrency) * self._blur()
                 rows.append((now, now + seconds))
                 now += seconds
         return rows
 
     def _open(self, scenario: Scenario) -> list[tuple[float, float]]:
         """Return (sent, ended) of requests that all go on at the pace of as many as are in flight."""
-        work = scenario.works[0]
+        workload = scenario.workloads[0]
         arrivals = intended_seconds(scenario, scenario.load)  # type: ignore[arg-type]
-        latencies = simulate((arrivals + 10.0).tolist(), lambda b: self.whole(work, b) / LENGTH, LENGTH, MOST)
+        latencies = simulate((arrivals + 10.0).tolist(), lambda b: self.whole(workload, b) / LENGTH, LENGTH, MOST)
         return [(float(at), float(at + each * self._blur())) for at, each in zip(arrivals, latencies, strict=True)]
 
     def _blur(self) -> float:
         return float(self._random.normal(1.0, self._noise))
 
-    def _row(self, work: Work, number: int, sent: float, ended: float, batch: float) -> Ended:
+    def _row(self, workload: Workload, number: int, sent: float, ended: float, batch: float) -> Ended:
         length = LENGTH
-        if work.kind == "text":
+        if workload.kind == "text":
             # The same moments, but for what the length changes.
-            length = work.output_tokens.parameters[number % len(work.output_tokens.parameters)]
+            length = workload.output_tokens.parameters[number % len(workload.output_tokens.parameters)]
             ended = sent + self._t0(batch) + length * self._units["sequential"](batch)
-        is_sequential = work.paradigm == "sequential"
-        unit = self._units[work.paradigm](batch) * self._blur()
+        is_sequential = workload.paradigm == "sequential"
+        unit = self._units[workload.paradigm](batch) * self._blur()
         decode, compute = ((length - 1) * unit, 0.0) if is_sequential else (0.0, unit)
         told = told_of(decode=decode, compute=compute, backend_total=decode + compute, batch_size=batch)
         num_outputs = length if is_sequential else 1
-        return Ended(number, 0, Fate.OK, 0, 1, num_outputs, 1, 1, float("nan"), True, sent, sent, ended, ended, told)
+        return Ended(number, 0, Outcome.OK, 0, 1, num_outputs, 1, 1, float("nan"), True, sent, sent, ended, ended, told)
 
-    def _outcome(self, scenario: Scenario, record: Record) -> Outcome:
-        works = tuple(work.model_copy(update={"model": name_of(work)}) for work in scenario.works)
-        scenario = scenario.model_copy(update={"works": works})
+    def _run_result(self, scenario: Scenario, record: Record) -> RunResult:
+        workloads = tuple(workload.model_copy(update={"model": name_of(workload)}) for workload in scenario.workloads)
+        scenario = scenario.model_copy(update={"workloads": workloads})
         seconds = scenario.duration_seconds or 1.0
         streams = stream_results(scenario, record, seconds)
         verdict = audit(record, streams, is_partial=False)
         own = verdict.model_copy(update={"valid": self.is_good_generator})
         audits = summed([own], 0, what_is_wrong("this run", own))
-        models = [model(work) for work in works]
+        models = [model(workload) for workload in workloads]
         document = Document(
             **header_of("127.0.0.1:1", models, datetime.now(UTC), audits) | {"machine": MACHINE},
             scenario=scenario,
@@ -144,7 +144,7 @@ class Imagined:
             streams=streams,
             audit=own,
         )
-        return Outcome(document, record)
+        return RunResult(document, record)
 
 
 def usual() -> Imagined:

@@ -187,4 +187,4 @@ async def test_texts_of_free_length_are_fitted_by_length() -> None:
     for each in found.text.lengths:
         assert each.relative_residual == pytest.approx(0.0, abs=0.1)
     assert found.text.unit.is_good
-    assert answers(found)[-1].text.startswith("Other work, so no contest: imagined-text takes 1.")
+    assert answers(found)[-1].text.startswith("Another workload, so no contest: imagined-text takes 1.")

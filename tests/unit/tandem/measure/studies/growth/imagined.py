@@ -11,7 +11,7 @@ from tandem.measure.results.header import ServedModel
 from tandem.measure.studies.growth.measuring import document_of
 from tandem.measure.studies.growth.texts import TEXTS
 from tandem.measure.studies.growth.together import Stream, Together
-from tandem.measure.studies.growth.visits import Findings
+from tandem.measure.studies.growth.trials import Findings
 
 SERVERS = (Server(label="sequential", address="127.0.0.1:1"), Server(label="drafts", address="127.0.0.1:2"))
 SHARED_SECONDS, OWN_SECONDS = 0.006, 0.001

@@ -7,14 +7,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from tandem.measure.studies.comparison.modes import Mode, Pair
-from tandem.measure.studies.comparison.trials import Spent, Trial
 
 from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps
 from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.modes import Mode, Pair
 from tandem.measure.studies.comparison.rounds import Reply, Round
 from tandem.measure.studies.comparison.run import Findings
+from tandem.measure.studies.comparison.trials import Spent, Trial
 from tandem.measure.studies.steps.results import Seen, steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 from tests.unit.tandem.measure.studies.comparison.seen import IMAGE, METERS, NUM_CLASSES, model, record, settings
@@ -68,14 +68,14 @@ def findings(subjects: Subjects, **given: Any) -> Findings:
         for number in range(NUM_ROUNDS)
     ]
     spent = Spent(1.0, gateway_cpu_seconds=0.1, backend_cpu_seconds=0.4, client_cpu_seconds=0.2, joules=None)
-    stays = [
+    trials = [
         (number, Trial(mode, callers, record([seconds_of(mode) * callers] * 20), spent))
         for number in range(2)
         for callers in (1, 4)
         for mode in modes
     ]
     albums = {mode.drawer: Album(NUM_CLASSES, 10) for mode in modes}
-    return Findings(datetime.now(UTC), albums, rounds, stays, **given)
+    return Findings(datetime.now(UTC), albums, rounds, trials, **given)
 
 
 @cache

@@ -1,0 +1,106 @@
+"""One generator behind the service and bare: the loads, and what each of them is compared with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.harness.clients import Client
+from benchmarks.harness.cpu import machine_cpu
+from benchmarks.harness.figures import Figures
+from benchmarks.harness.load import LoadFailed, Target, closed_loop
+from benchmarks.harness.messages import SAMPLE
+from benchmarks.harness.processes import free_port, serving
+from benchmarks.harness.servers import ROOT
+from benchmarks.parallel.undisturbed import undisturbed
+from benchmarks.parallel.workload import Workload
+from runtime.models import Model
+from services.common.runtimes.calibration.speed import measure
+from services.common.runtimes.session import rows
+from services.gan.generators import Generators, open_generators, probe
+from services.gan.settings import GanSettings
+from tandem.gan.v1 import gan_pb2
+
+BARS = {"8x4": 0.95, "64x1": 0.95, "1x8": 0.85}
+WORKLOADS = (Workload(1, 1), Workload(1, 8), Workload(1, 64), Workload(8, 4), Workload(64, 1), Workload(64, 4))
+_BATCHES = (1, 8, 64)
+_NUM_SEEDS = 64
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that runs one model, and the same model opened here as the service opens it."""
+
+    model: Model
+    port: int
+    bare: Generators
+
+    def images_per_second(self, client: Client, workload: Workload, seconds: float) -> float:
+        """Return the images a second of a load. Raises LoadFailed."""
+        requests = [_request(self.model.name, workload.images, seed) for seed in range(_NUM_SEEDS)]
+        run = closed_loop(client, Target(self.port, SAMPLE, requests), workload.clients, seconds)
+        if run.num_ok < len(run.status) or not run.num_ok:
+            raise LoadFailed(
+                f"{self.model.name}, {workload.shown}: {run.num_ok} of {len(run.status)} requests ended OK"
+            )
+        return run.per_second * workload.images
+
+    def bare_images_per_second(self, size: int, seconds: float) -> tuple[float, float]:
+        """Return the images a second of all instances in a loop with nothing around it, and the cores of others."""
+        calibrated, image = self.bare.calibrated, self.model.spec.image
+        assert calibrated is not None, "the bare loop is the CPU's"
+        assert image is not None
+        sessions = calibrated.sessions[: calibrated.configuration.num_instances]
+        feed = rows(self.bare.instances[0].feed(probe(image, size)), 0, size)
+        machine, own, clock = machine_cpu(), time.process_time(), time.monotonic()
+        num_threads = calibrated.configuration.num_threads
+        speed = measure(sessions, num_threads, feed, sessions[0].outputs[0].name, seconds)
+        others = machine_cpu() - machine - (time.process_time() - own)
+        return speed.by_clock, max(others, 0.0) / (time.monotonic() - clock)
+
+
+@contextmanager
+def served(model: Model, folder: Path) -> Iterator[Served]:
+    """Run the service with one model of the repository `folder`."""
+    settings = GanSettings.model_validate({"models_dir": folder, "models": [model.name]})
+    assert model.spec.generator is not None
+    assert model.spec.image is not None
+    bare = open_generators(model.path(model.spec.generator), model.spec.image, settings)
+    port = free_port()
+    flags = ("--models-dir", str(folder), "--models", model.name, "--log-level", "WARNING")
+    ports = ("--port", str(port), "--metrics-port", str(free_port()))
+    with serving("services.gan", *ports, *flags, port=port, cwd=ROOT):
+        yield Served(model, port, bare)
+
+
+def measured(it: Served, client: Client, workloads: Sequence[Workload], rounds: int, seconds: float) -> Figures:
+    """Return images a second of every load and bare batch, and each load's share of the best batch that it could fill.
+
+    In turns; a turn that others disturbed is repeated.
+    """
+    figures = Figures()
+    for workload in workloads:  # warms up
+        it.images_per_second(client, workload, seconds)
+    for number in range(rounds):
+        bare = {}
+        for size in _BATCHES:
+            bare[size], _ = undisturbed(partial(it.bare_images_per_second, size, seconds), lambda found: found[1])
+            figures.add(f"bare {size}", it.model.name, bare[size])
+        for workload in (*workloads[number % len(workloads) :], *workloads[: number % len(workloads)]):
+            rate = it.images_per_second(client, workload, seconds)
+            figures.add(workload.name, it.model.name, rate)
+            figures.add(f"{workload.name} share", it.model.name, rate / bare[_batch_of(workload)])
+    return figures
+
+
+def _batch_of(workload: Workload) -> int:
+    """Return the largest of the bare batches that the load's images fill."""
+    return max(size for size in _BATCHES if size <= workload.images * workload.clients)
+
+
+def _request(model: str, count: int, seed: int) -> bytes:
+    return gan_pb2.SampleRequest(model=model, count=count, seed=seed).SerializeToString()

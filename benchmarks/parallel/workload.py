@@ -1,0 +1,41 @@
+"""What is asked for: so many images a request, so many clients with one request at a time each; and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One load, in closed loop: a client sends its next request when it has the reply."""
+
+    images: int
+    clients: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.images}x{self.clients}"
+
+    @property
+    def shown(self) -> str:
+        return (
+            f"{self.images} image{'s' * (self.images > 1)} a request, {self.clients} client{'s' * (self.clients > 1)}"
+        )
+
+
+ALONE, SOME, MANY, BULK = Workload(1, 1), Workload(1, 16), Workload(1, 64), Workload(64, 4)
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Seconds of each load against each contender, of warming up and of each bare loop; how often all is repeated."""
+
+    rounds: int
+    warm_up: float
+    loads: Mapping[Workload, float]
+    bare: float
+
+
+FULL = Durations(rounds=4, warm_up=0.7, loads={ALONE: 1.0, SOME: 1.2, MANY: 1.5, BULK: 1.5}, bare=1.0)
+QUICK = Durations(rounds=1, warm_up=0.3, loads={ALONE: 0.4, SOME: 0.5, MANY: 0.6, BULK: 0.6}, bare=0.2)

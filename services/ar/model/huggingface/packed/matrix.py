@@ -1,0 +1,106 @@
+"""One packed matrix: from the tensors that its format keeps of it to steps, scales and minima.
+
+With q the stored steps, z the zero points and s the scales of groups of inputs, a weight is s * (q - z): the kernel's
+scale * step + minimum with the minimum -s * z. Groups of more than 32 inputs give their scale to each 32 of them.
+Scales and minima become float16, which changes them by at most one part in 2,048.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from services.ar.model.huggingface.packed.scheme import Scheme
+from services.ar.model.quantised import GROUP, QuantisedTensor, quantise
+from services.ar.model.tensor_check import Shape
+
+_MIDDLE_OF_8_BITS = 128
+_AWQ_PLACES = (0, 4, 1, 5, 2, 6, 3, 7)
+"""Which of an integer's eight steps each of eight outputs in turn is; see AutoAWQ's packing_utils.py."""
+
+
+def suffixes(scheme: Scheme) -> tuple[str, ...]:
+    """Return what a module's packed tensors are called, the one with the steps first."""
+    if scheme.format == "compressed":
+        zeros = () if scheme.is_symmetric else ("weight_zero_point",)
+        return "weight_packed", "weight_scale", *zeros
+    return "qweight", "scales", "qzeros"
+
+
+OPTIONAL = ("weight_shape", "weight_g_idx", "g_idx")
+"""May be there beside them: the shape, which the others tell, and the group of each input."""
+
+
+def shape_of(shapes: Mapping[str, Shape], scheme: Scheme) -> Shape | None:
+    """Return (outputs, inputs) of a matrix whose tensors have these shapes by suffix, None if they do not fit."""
+    steps, scales, *zeros = (shapes[each] for each in suffixes(scheme))
+    if any(len(each) != 2 for each in (steps, scales, *zeros)):
+        return None
+    per_word = scheme.per_word
+    if scheme.format == "compressed":
+        (num_outputs, num_words), num_groups = steps, scales[1]
+        num_inputs, wanted_scales = num_words * per_word, (num_outputs, num_groups)
+        wanted_zeros = (-(-num_outputs // per_word), num_groups)
+    else:
+        num_groups = scales[0]
+        is_by_input = scheme.format == "gptq"
+        num_inputs, num_outputs = (steps[0] * per_word, steps[1]) if is_by_input else (steps[0], steps[1] * per_word)
+        wanted_scales, wanted_zeros = (num_groups, num_outputs), (num_groups, -(-num_outputs // per_word))
+    fits = scales == wanted_scales and all(each == wanted_zeros for each in zeros)
+    has_groups = num_groups > 0 and num_inputs % num_groups == 0 and num_inputs // num_groups % GROUP == 0
+    groups = next((shapes[each] for each in ("g_idx", "weight_g_idx") if each in shapes), (num_inputs,))
+    return (num_outputs, num_inputs) if fits and has_groups and groups == (num_inputs,) else None
+
+
+def matrix(tensors: Mapping[str, Tensor], scheme: Scheme) -> QuantisedTensor:
+    """Return weights [outputs, inputs] of the tensors by suffix, whose shapes fit; in 4 bits, or in 8.
+
+    Inputs whose groups do not follow each other (GPTQ's `desc_act`) and 8 bits with zero points are rounded to 8 bits.
+    """
+    steps, scales, zeros = _parts(tensors, scheme)
+    num_inputs, num_groups = steps.shape[1], scales.shape[1]
+    in_order = torch.arange(num_inputs) // (num_inputs // num_groups)
+    groups = next((tensors[each] for each in ("g_idx", "weight_g_idx") if each in tensors), in_order).long()
+    if bool((groups == in_order).all()):
+        if scheme.num_bits == 4:
+            minima = _each_group((scales * -zeros).half(), num_inputs)
+            return QuantisedTensor(steps, _each_group(scales.half(), num_inputs), minima, "int4")
+        if bool((zeros == _MIDDLE_OF_8_BITS).all()):
+            signed = (steps.short() - _MIDDLE_OF_8_BITS).to(torch.int8)
+            return QuantisedTensor(signed, _each_group(scales.half(), num_inputs))
+    groups = groups.clamp(0, num_groups - 1)
+    return quantise((steps.float() - zeros[:, groups]) * scales[:, groups])
+
+
+def _parts(tensors: Mapping[str, Tensor], scheme: Scheme) -> tuple[Tensor, Tensor, Tensor]:
+    """Return steps uint8 [outputs, inputs], scales and zero points float32 [outputs, groups]."""
+    packed, scales, *zeros = (tensors[each] for each in suffixes(scheme))
+    if scheme.format == "compressed":
+        steps, scales = _unpacked(packed, scheme.num_bits), scales.float()
+        found = [_unpacked(each.t(), scheme.num_bits).t()[: len(steps)].float() for each in zeros]
+        return steps, scales, found[0] if found else torch.full_like(scales, 2 ** (scheme.num_bits - 1))
+    scales, stored_zeros = scales.float().t().contiguous(), zeros[0]
+    if scheme.format == "gptq":
+        steps, zero_points = _unpacked(packed.t(), scheme.num_bits), _unpacked(stored_zeros, scheme.num_bits)
+    else:
+        by_input, zero_points = (_in_order(_unpacked(each, scheme.num_bits)) for each in (packed, stored_zeros))
+        steps = by_input.t().contiguous()
+    return steps, scales, zero_points[:, : len(scales)].t().float().contiguous() + scheme.zero_offset
+
+
+def _unpacked(words: Tensor, num_bits: int) -> Tensor:
+    """Return the steps in integers [n, words], the lowest bits first: [n, words * 32 / num_bits] uint8."""
+    by_byte = words.reshape(-1).view(torch.uint8).view(len(words), -1)  # little-endian, as safetensors are
+    if num_bits == 8:
+        return by_byte
+    return torch.stack([by_byte & 15, by_byte >> 4], dim=-1).flatten(-2)
+
+
+def _in_order(steps: Tensor) -> Tensor:
+    eights: Tensor = steps.unflatten(-1, (-1, 8))
+    return eights[..., list(_AWQ_PLACES)].flatten(-2)
+
+
+def _each_group(values: Tensor, num_inputs: int) -> Tensor:
+    """Return [outputs, groups] for each 32 inputs: [outputs, inputs / 32]."""
+    return values.repeat_interleave(num_inputs // GROUP // values.shape[1], dim=1)

@@ -1,0 +1,42 @@
+"""Whether a model can be served: its own backend loads it, warms it up and stops it, as at the start of `tandem up`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from runtime.metrics import new_registry
+from runtime.model_worker import ModelWorker
+from runtime.models import Model
+
+
+def try_serving(model: Model) -> None:
+    """Load a transformer or a GAN, and let go of it again.
+
+    Raises what ends the backend at its start: ModelError, ProviderError. A setting that is not accepted exits with 2.
+    """
+    asyncio.run(_start_and_stop(_worker(model)))
+
+
+async def _start_and_stop(worker: ModelWorker[Any]) -> None:
+    try:
+        await worker.start()
+    finally:
+        await worker.stop()
+
+
+def _worker(model: Model) -> ModelWorker[Any]:
+    """Return what holds the models of the backend, with its settings from the environment and tandem.toml."""
+    words = ["--models-dir", str(model.folder.parent), "--models", json.dumps([model.name])]
+    if model.spec.kind == "transformer":
+        from services.ar.metrics import ArMetrics
+        from services.ar.settings import ArSettings
+        from services.ar.worker import ArWorker
+
+        return ArWorker(ArSettings.from_command_line("services.ar", words), ArMetrics(new_registry()))
+    from services.gan.metrics import GanMetrics
+    from services.gan.settings import GanSettings
+    from services.gan.worker import GanWorker
+
+    return GanWorker(GanSettings.from_command_line("services.gan", words), GanMetrics(new_registry()))

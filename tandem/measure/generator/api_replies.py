@@ -1,0 +1,76 @@
+"""What the replies by another API say, put into what a sender has seen, as if it had counted outputs while they
+came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.measure.generator.requests.apis.reading import OK, ApiReading, Told
+from tandem.measure.generator.requests.reading import MessagesAlone, Reading
+from tandem.measure.generator.sending.tables import Seen, Table
+
+REPLY_COUNTS = np.dtype([("num_outputs", "i4"), ("num_images", "i4"), ("num_prompt_tokens", "f8"), ("is_counted", "?")])
+
+
+def with_replies(seen: Seen, readings: Sequence[Reading | MessagesAlone]) -> tuple[Seen, Table]:
+    """Return what was seen, with statuses, first outputs and outputs by message as the replies by other APIs say them,
+    and without their bytes; and of each row its REPLY_COUNTS, which says nothing of other workloads.
+    """
+    replies = np.zeros(len(seen.rows), REPLY_COUNTS)
+    replies["num_prompt_tokens"], replies["is_counted"] = np.nan, True
+    is_api = np.array([isinstance(reading, ApiReading) for reading in readings])[seen.rows["route"]]
+    if not np.any(is_api):
+        return seen, replies
+    whole = _Replies(seen, replies)
+    for place in np.flatnonzero(is_api & (seen.rows["code"] == OK)).tolist():
+        reading = readings[seen.rows["route"][place]]
+        assert isinstance(reading, ApiReading)
+        whole.read(place, reading)
+    return whole.seen(seen.rows["number"][is_api]), replies
+
+
+class _Replies:
+    """Tables of what was seen, which are changed here, and how they are found by request."""
+
+    def __init__(self, seen: Seen, replies: Table) -> None:
+        self._seen, self._replies = seen, replies
+        self._rows, self._messages = seen.rows.copy(), seen.messages.copy()
+        self._messages["num_outputs"] = 0
+        self._texts = list(seen.texts)
+        self._order = np.argsort(self._messages["number"], kind="stable")
+        self._of_messages = self._messages["number"][self._order]
+        self._kept = seen.kept[np.lexsort((seen.kept["message"], seen.kept["number"]))]
+        self._bytes = seen.kept_bytes.tobytes()
+
+    def read(self, place: int, reading: ApiReading) -> None:
+        """Read the reply of row `place`."""
+        number = self._rows["number"][place]
+        kept = self._kept[slice(*_bounds(self._kept["number"], number))]
+        told = reading.told([self._bytes[each["begin"] : each["begin"] + each["size"]] for each in kept])
+        if told.code != OK:
+            return self._fail(place, told)
+        own = self._order[slice(*_bounds(self._of_messages, number))]
+        if len(own):
+            self._messages["num_outputs"][own] = told.num_outputs
+            carrying = own[np.asarray(told.num_outputs) > 0]
+            self._rows["first_output"][place] = self._messages["at"][carrying[0]] if len(carrying) else np.nan
+        num_outputs = sum(told.num_outputs)
+        self._replies[place] = (num_outputs, told.num_images, told.num_prompt_tokens, told.is_counted)
+        return None
+
+    def _fail(self, place: int, told: Told) -> None:
+        self._rows["code"][place], self._rows["text"][place] = told.code, len(self._texts)
+        self._texts.append(told.text)
+
+    def seen(self, numbers: NDArray[np.int64]) -> Seen:
+        """Return all tables, without what was kept of these requests."""
+        kept = self._seen.kept[~np.isin(self._seen.kept["number"], numbers)]
+        return self._seen._replace(rows=self._rows, messages=self._messages, kept=kept, texts=tuple(self._texts))
+
+
+def _bounds(numbers: NDArray[np.int64], number: int) -> tuple[int, int]:
+    return int(np.searchsorted(numbers, number, "left")), int(np.searchsorted(numbers, number, "right"))

@@ -1,0 +1,71 @@
+"""The runs of a study: each audited; one whose audit fails is repeated, and told of if repeating does not help."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tandem.measure.generator.audit import summed, what_is_wrong
+from tandem.measure.generator.generator import Generator, Meter
+from tandem.measure.generator.run import RunResult
+from tandem.measure.results.audits import Audit, Audits
+from tandem.measure.scenario import Scenario
+
+MOST_ATTEMPTS = 3
+
+
+@dataclass
+class AuditedRuns:
+    """Counts what became of the runs. Requests of scenarios with the same seed are numbered through, so that none is
+    sent twice.
+    """
+
+    most_attempts: int = MOST_ATTEMPTS
+    audits: list[Audit] = field(default_factory=list)  # of the runs whose figures count
+    num_repeated: int = 0
+    invalid: list[str] = field(default_factory=list)
+    _next_numbers: Counter[int] = field(default_factory=Counter)  # by seed
+
+    async def run(
+        self,
+        source: Generator,
+        name: str,
+        scenario: Scenario,
+        *,
+        requests: Sequence[Sequence[bytes]] = (),
+        meter: Meter | None = None,
+    ) -> RunResult:
+        """Return the first run that was measured well, or the last one; raises what `Generator.run` does.
+
+        One that was broken off is neither repeated nor told of: its document says what it is.
+        """
+        options = {"requests": requests, "meter": meter}
+        run_result = await self.once(source, scenario, **options)
+        for _ in range(self.most_attempts - 1):
+            if run_result.document.audit.valid or run_result.document.is_partial:
+                break
+            run_result = await self.once(source, scenario, **options)
+            self.num_repeated += 1
+        if not run_result.document.is_partial:
+            self._count(name, run_result)
+        return run_result
+
+    async def once(self, source: Generator, scenario: Scenario, **options: Any) -> RunResult:
+        """Run a scenario that nothing is told of, such as a warm-up."""
+        numbered = scenario.model_copy(update={"first_number": self._next_numbers[scenario.seed]})
+        run_result = await source.run(numbered, **options)
+        numbers = run_result.record.requests["number"]
+        self._next_numbers[scenario.seed] = int(np.max(numbers, initial=numbered.first_number - 1)) + 1
+        return run_result
+
+    def _count(self, name: str, run_result: RunResult) -> None:
+        self.audits.append(run_result.document.audit)
+        self.invalid += what_is_wrong(name, run_result.document.audit)
+
+    def summary(self) -> Audits:
+        """Return what all audits come to."""
+        return summed(self.audits, self.num_repeated, self.invalid)

@@ -1,0 +1,120 @@
+"""Requests and replies of OpenAI's HTTP API: completions, chat, images. A message is the data of an event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tandem.measure.generator.requests.apis.reading import INTERNAL, OK, UNAVAILABLE, ApiReading, Told, failed, spread
+from tandem.measure.generator.requests.apis.words import Words
+from tandem.measure.generator.schedule.request_sequence import RequestSpec
+from tandem.measure.generator.sending.http.statuses import code_of_http
+from tandem.measure.scenario import Workload
+
+DONE = b"[DONE]"
+_USUAL_CLASSES = 10
+_CODES = {"rate_limit_exceeded": 8, "deadline_exceeded": 4, "request_cancelled": 1, "service_unavailable": UNAVAILABLE}
+
+
+def body_maker(workload: Workload) -> Callable[[RequestSpec], bytes]:
+    """Return what makes the JSON body of a request spec."""
+    make = _text_body(workload) if workload.kind == "text" else _image_body(workload)
+    return lambda spec: json.dumps(make(spec)).encode()
+
+
+def _text_body(workload: Workload) -> Callable[[RequestSpec], dict[str, Any]]:
+    words, is_chat = Words(), workload.api == "openai-chat"
+    shared: dict[str, Any] = {"model": workload.model, "ignore_eos": True}
+    if workload.temperature is not None:
+        shared["temperature"] = workload.temperature
+    if workload.delivery == "streamed":
+        shared |= {"stream": True, "stream_options": {"include_usage": True}}
+
+    def make(spec: RequestSpec) -> dict[str, Any]:
+        text = words.text(spec)
+        prompt = {"messages": [{"role": "user", "content": text}]} if is_chat else {"prompt": text}
+        # Seeds of OpenAI's API are 64 bits wide; some servers take 32.
+        return {**shared, **prompt, "max_tokens": spec.length, "seed": spec.seed % 2**31}
+
+    return make
+
+
+def _image_body(workload: Workload) -> Callable[[RequestSpec], dict[str, Any]]:
+    num_classes = _USUAL_CLASSES if workload.num_classes is None else workload.num_classes
+
+    def make(spec: RequestSpec) -> dict[str, Any]:
+        prompt = str(int(spec.place * num_classes)) if num_classes else ""
+        count = spec.length if workload.kind == "images" else 1
+        return {"model": workload.model, "prompt": prompt, "n": count, "seed": spec.seed}
+
+    return make
+
+
+class TextReading(ApiReading):
+    """Of completions and chat, streamed or whole."""
+
+    def __init__(self, is_streamed: bool) -> None:
+        self._is_streamed = is_streamed
+
+    def told(self, messages: Sequence[bytes]) -> Told:
+        is_carrying, usage = [], None
+        for raw in messages:
+            event = _json(raw)
+            if event is None or "error" in event:
+                return failed(messages, *_error(event))
+            is_carrying.append(any(_text(choice) for choice in event.get("choices") or ()))
+            usage = event.get("usage") or usage
+        if self._is_streamed and messages[-1:] != [DONE]:
+            return failed(messages, UNAVAILABLE, "the stream ended without [DONE]")
+        counted, prompt = _count(usage, "completion_tokens"), _count(usage, "prompt_tokens")
+        outputs = spread(sum(is_carrying) if counted is None else counted, is_carrying)
+        return Told(outputs, 0, float("nan") if prompt is None else prompt, counted is not None)
+
+
+class ImageReading(ApiReading):
+    """Of images; each is an output, and of an image each of its tokens, where the server tells how many there are."""
+
+    def __init__(self, is_sequential: bool) -> None:
+        self._is_sequential = is_sequential
+
+    def told(self, messages: Sequence[bytes]) -> Told:
+        reply = _json(messages[0]) if messages else None
+        if reply is None or "error" in reply:
+            return failed(messages, *_error(reply))
+        num_images = len(reply.get("data") or ())
+        counted = _count(reply.get("usage"), "output_tokens") if self._is_sequential else num_images
+        return Told([counted or num_images], num_images, is_counted=bool(counted))
+
+
+def _json(raw: bytes) -> dict[str, Any] | None:
+    """Return an event; an empty one for the mark of the end, None for what is no JSON object."""
+    if raw == DONE:
+        return {}
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _error(event: dict[str, Any] | None) -> tuple[int, str]:
+    if event is None:
+        return INTERNAL, "the reply is no JSON object"
+    error = event["error"]
+    if not isinstance(error, dict):
+        return INTERNAL, str(error)
+    found = error.get("code")
+    code = code_of_http(found) if isinstance(found, int) else _CODES.get(str(found), INTERNAL)
+    return (INTERNAL if code == OK else code), str(error.get("message", ""))
+
+
+def _text(choice: dict[str, Any]) -> str:
+    """Return the text that a choice brings: of a reasoning model, its thoughts count as well."""
+    said = choice.get("delta") or choice.get("message") or choice
+    return "".join(str(said.get(name) or "") for name in ("text", "content", "reasoning_content", "reasoning"))
+
+
+def _count(usage: Any, name: str) -> int | None:
+    found = usage.get(name) if isinstance(usage, dict) else None
+    return found if isinstance(found, int) else None

@@ -1,1 +1,0 @@
-"""Requests and answers of other protocols than Tandem's own: OpenAI's HTTP API and the Open Inference Protocol."""

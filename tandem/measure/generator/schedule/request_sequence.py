@@ -1,0 +1,128 @@
+"""What each request of a run asks for: drawn from the scenario's seed and the request's number, and nothing else.
+
+So request 4711 is the same request however many processes share the load, and whatever was added to a scenario before.
+Knows no message and no clock.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.measure.scenario import Scenario, Workload
+from tandem.measure.statistics.squares import williams_square
+
+SPECS_STREAM = 1  # of the seed; see tandem.measure.generator.schedule.arrivals for another
+PLACES_STREAM, TURNS_STREAM = 2, 3
+_BLOCK = 64  # 0.3 ms to draw: a request that is due meanwhile must not wait long
+
+
+class RequestSpec(NamedTuple):
+    """One request. `place` in [0, 1) picks a class or the beginning of a prompt."""
+
+    number: int
+    workload: int  # its number in the scenario
+    length: int  # output tokens, or images
+    prompt_tokens: int
+    place: float
+    seed: int
+    cancel_after_seconds: float | None
+
+
+class RequestSequence:
+    """Requests by number, from 0 on, without end; drawn in blocks, of which the last one is kept.
+
+    The number of a request counts on from the scenario's first one.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._first = scenario.first_number
+        weights = np.array([workload.weight for workload in scenario.workloads])
+        self._cumulated_shares = np.cumsum(weights / weights.sum())[:-1]
+        self._block_number = -1
+        self._block: list[RequestSpec] = []
+
+    def __getitem__(self, number: int) -> RequestSpec:
+        block, place = divmod(self._first + number, _BLOCK)
+        if block != self._block_number:
+            self._block_number, self._block = block, self._draw(block)
+        return self._block[place]
+
+    def workloads(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which workload each of these requests is of; cheaper than to ask for them one by one."""
+        numbers = self._first + numbers
+        found = np.empty(len(numbers), np.int64)
+        blocks = numbers // _BLOCK
+        for block in np.unique(blocks):
+            is_here = blocks == block
+            found[is_here] = self._workloads(int(block), self._random(SPECS_STREAM, int(block)))[
+                numbers[is_here] % _BLOCK
+            ]
+        return found
+
+    def _random(self, stream: int, block: int) -> np.random.Generator:
+        return np.random.default_rng((self._scenario.seed, stream, block))
+
+    def _workloads(self, block: int, random: np.random.Generator) -> NDArray[np.int64]:
+        drawn = np.searchsorted(self._cumulated_shares, random.random(_BLOCK), side="right")
+        return self._workloads_in_turn(block) if self._scenario.workloads_in_turn else drawn
+
+    def _workloads_in_turn(self, block: int) -> NDArray[np.int64]:
+        count = len(self._scenario.workloads)
+        first, end = block * _BLOCK // count, -(-(block + 1) * _BLOCK // count)  # rounds that the block touches
+        squares = {
+            number: williams_square(count, self._random(TURNS_STREAM, number))
+            for number in range(first // count, (end - 1) // count + 1)
+        }
+        workloads = [workload for number in range(first, end) for workload in squares[number // count][number % count]]
+        begin = block * _BLOCK - first * count
+        return np.array(workloads[begin : begin + _BLOCK], np.int64)
+
+    def _places(self, block: int, random: np.random.Generator) -> list[float]:
+        drawn: list[float] = random.random(_BLOCK).tolist()
+        count = self._scenario.num_places
+        if count is None:
+            return drawn
+        size = len(self._scenario.workloads) if self._scenario.workloads_in_turn else 1
+        rows = [(block * _BLOCK + i) // size for i in range(_BLOCK)]
+        bags = {
+            number: self._random(PLACES_STREAM, number).permutation(count).tolist()
+            for number in range(rows[0] // count, rows[-1] // count + 1)
+        }
+        return [(bags[row // count][row % count] + 0.5) / count for row in rows]
+
+    def _draw(self, block: int) -> list[RequestSpec]:
+        random = self._random(SPECS_STREAM, block)
+        workloads = self._workloads(block, random).tolist()
+        places = self._places(block, random)
+        seeds = random.integers(0, 2**63, _BLOCK).tolist()
+        details = [_details(workload, random) for workload in self._scenario.workloads]
+        return [
+            RequestSpec(
+                number=block * _BLOCK + i,
+                workload=workload,
+                length=details[workload].lengths[i],
+                prompt_tokens=details[workload].prompts[i],
+                place=places[i],
+                seed=seeds[i],
+                cancel_after_seconds=details[workload].cancels[i],
+            )
+            for i, workload in enumerate(workloads)
+        ]
+
+
+class _Details(NamedTuple):
+    lengths: list[int]
+    prompts: list[int]
+    cancels: list[float | None]
+
+
+def _details(workload: Workload, random: np.random.Generator) -> _Details:
+    """Return the details of a block's requests as if all of them were of this workload."""
+    lengths = (workload.images if workload.kind == "images" else workload.output_tokens).draw(random, _BLOCK)
+    prompts = workload.prompt_tokens.draw(random, _BLOCK)
+    is_cancelled = random.random(_BLOCK) < workload.cancel_share
+    instants = random.uniform(*workload.cancel_after_seconds, _BLOCK)
+    cancels = [float(at) if cancelled else None for at, cancelled in zip(instants, is_cancelled, strict=True)]
+    return _Details(lengths.tolist(), prompts.tolist(), cancels)

@@ -1,0 +1,83 @@
+"""One trial: one load, in one mode, so many callers, each of which asks again when it has its image.
+
+From the result of such a load to what each request saw, and what it took. Sends nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tandem.measure.generator.run import RunResult
+from tandem.measure.meters.cpu import CpuMeter, CpuReading
+from tandem.measure.meters.energy import EnergyMeter
+from tandem.measure.results.record import REPLY, Record
+from tandem.measure.studies.comparison.modes import Mode
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the meters show; None: nobody knows."""
+
+    cpu: CpuReading
+    joules: float | None
+
+
+@dataclass(frozen=True)
+class Meters:
+    """What is read before and after a trial."""
+
+    cpu: CpuMeter
+    energy: EnergyMeter
+
+    async def read(self, mode: Mode) -> Reading:
+        """Return what they show; of a foreign server nobody knows anything.
+
+        Raises OSError if a process to be metered is gone.
+        """
+        if mode.is_foreign:
+            return Reading(CpuReading(None, None), None)
+        return Reading(await self.cpu.read(mode.paradigm), self.energy.joules())
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a trial used; None: nobody knows."""
+
+    seconds: float
+    gateway_cpu_seconds: float | None
+    backend_cpu_seconds: float | None
+    client_cpu_seconds: float
+    joules: float | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial that is over."""
+
+    mode: Mode
+    concurrency: int
+    record: Record
+    spent: Spent
+
+
+def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:
+    """Return the trial of a closed loop without warm-up, which was metered; its seconds begin with the first request
+    and end with the last reply.
+    """
+    record = run_result.record._replace(replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8))
+    before, after = run_result.readings
+    rows = record.requests
+    spent = Spent(
+        seconds=float(np.max(rows["ended"]) - np.min(rows["intended"])) if len(rows) else 0.0,
+        gateway_cpu_seconds=_rise(before.cpu.gateway, after.cpu.gateway),
+        backend_cpu_seconds=_rise(before.cpu.backend, after.cpu.backend),
+        client_cpu_seconds=run_result.cpu_seconds,
+        joules=_rise(before.joules, after.joules),
+    )
+    return Trial(mode, concurrency, record, spent)
+
+
+def _rise(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before

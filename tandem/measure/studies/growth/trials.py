@@ -1,0 +1,158 @@
+"""What is measured: each kind of trial of a server as a scenario, and the raw figures of all rounds.
+
+Draws no conclusions.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from tandem.ar.v1 import ar_pb2
+from tandem.measure.generator.audited_runs import AuditedRuns
+from tandem.measure.generator.generator import BROKEN_OFF, Generator
+from tandem.measure.generator.run import RunResult
+from tandem.measure.results.growth import Settings, Text
+from tandem.measure.scenario import Scenario
+from tandem.measure.studies.growth.texts import TEXTS, prompt
+from tandem.measure.studies.growth.together import Stream, Together, together
+
+_TEMPERATURES: dict[Text, float] = {"repeats itself": 0.0, "new": 1.0}
+_LIMIT_SECONDS = 120.0
+
+Case = tuple[Text, int]  # a text, and how many streams of it at a time
+Rounds = list[Together]
+
+
+class Failed(Exception):
+    """Expected: a trial did not bring what was asked for, and the measurement ends."""
+
+
+@dataclass
+class Findings:
+    """`drafts`: of each round, what each server made of the same texts, in the order of the servers."""
+
+    concurrency: dict[int, Rounds] = field(default_factory=lambda: defaultdict(list))
+    context: dict[int, Rounds] = field(default_factory=lambda: defaultdict(list))
+    drafts: dict[Case, list[list[Together]]] = field(default_factory=lambda: defaultdict(list))
+    audited_runs: AuditedRuns = field(default_factory=AuditedRuns)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One thing that is measured once a round."""
+
+    name: str
+    run: Callable[[], Coroutine[Any, Any, None]]
+
+
+class Trials:
+    """Trials of the servers of `sources`, of which the first is to be measured; the others are compared with it."""
+
+    def __init__(self, sources: Sequence[Generator], settings: Settings, findings: Findings) -> None:
+        self._sources = sources
+        self._settings = settings
+        self._findings = findings
+        self._random = random.Random(settings.seed)
+        self._num_turns = 0
+
+    def all(self) -> list[Trial]:
+        """Return a trial for each point of each curve."""
+        streams = [
+            Trial(f"{number} streams", partial(self._concurrency, number)) for number in self._settings.concurrencies
+        ]
+        contexts = [
+            Trial(f"{tokens} tokens of context", partial(self._context, tokens)) for tokens in self._settings.contexts
+        ]
+        drafts = [
+            Trial(f"{TEXTS[text]}, {number} streams", partial(self._drafts, text, number))
+            for text in TEXTS
+            for number in self._settings.draft_concurrencies
+            if len(self._sources) > 1
+        ]
+        return [*streams, *contexts, *drafts]
+
+    async def warm_up(self) -> None:
+        """Ask each server once, not counted. Raises Failed."""
+        for source in self._sources:
+            scenario = self._streams(1, self._settings.prompt_tokens, self._settings.new_tokens)
+            self._checked(source, scenario, await self._findings.audited_runs.once(source, scenario))
+
+    async def _concurrency(self, number: int) -> None:
+        scenario = self._streams(number, self._settings.prompt_tokens, self._settings.new_tokens)
+        found = await self._asked(self._sources[0], f"{number} streams", scenario)
+        self._findings.concurrency[number].append(found)
+
+    async def _context(self, tokens: int) -> None:
+        scenario = self._streams(1, tokens, self._settings.context_new_tokens)
+        found = await self._asked(self._sources[0], f"{tokens} tokens of context", scenario)
+        self._findings.context[tokens].append(found)
+
+    async def _drafts(self, text: Text, number: int) -> None:
+        """Give all servers the same texts, one server after another; who begins changes from time to time."""
+        texts = [prompt(text, place, self._random) for place in range(number)]
+        requests = [self._drawn(each, _TEMPERATURES[text], seed) for seed, each in enumerate(texts)]
+        scenario = self._streams(number, 1, self._settings.draft_new_tokens).model_copy(update={"keep_replies": True})
+        places = list(range(len(self._sources)))
+        self._num_turns += 1
+        found: dict[int, Together] = {}
+        for place in places if self._num_turns % 2 else places[::-1]:
+            name = f"{TEXTS[text]}, {number} streams"
+            found[place] = await self._asked(self._sources[place], name, scenario, requests)
+        self._findings.drafts[text, number].append([found[place] for place in places])
+
+    def _streams(self, number: int, prompt_tokens: int, new_tokens: int) -> Scenario:
+        """Return so many streams at once, of prompts that no prefix cache knows.
+
+        What a step costs does not depend on which tokens it computes.
+        """
+        workload = {"kind": "text", "delivery": "streamed", "model": self._settings.model, "temperature": 0.0}
+        lengths = {"prompt_tokens": prompt_tokens, "output_tokens": new_tokens, "deadline_seconds": _LIMIT_SECONDS}
+        return Scenario.model_validate(
+            {
+                "workloads": [workload | lengths],
+                "load": {"loop": "closed", "concurrency": number},
+                "num_requests": number,
+                "warm_up_seconds": 0.0,
+                "drain_seconds": _LIMIT_SECONDS,
+                "connections_per_process": 1,
+                "seed": self._settings.seed,
+            }
+        )
+
+    def _drawn(self, text: str, temperature: float, seed: int) -> bytes:
+        sampling = ar_pb2.SamplingParams(
+            temperature=temperature, seed=seed, max_tokens=self._settings.draft_new_tokens, ignore_eos=True
+        )
+        return ar_pb2.GenerateRequest(model=self._settings.model, text=text, sampling=sampling).SerializeToString()
+
+    async def _asked(
+        self, source: Generator, name: str, scenario: Scenario, requests: Sequence[bytes] = ()
+    ) -> Together:
+        """Return what came of a scenario. Raises Failed unless each stream has the tokens that were asked for."""
+        given = [requests] if requests else ()
+        run_result = await self._findings.audited_runs.run(source, name, scenario, requests=given)
+        self._checked(source, scenario, run_result)
+        found = together(run_result.record, scenario.workloads[0].rpc)
+        return Together(_in_order_of_requests(found.streams, run_result, len(requests) or 1))
+
+    def _checked(self, source: Generator, scenario: Scenario, run_result: RunResult) -> None:
+        if source.stop.is_set():
+            raise Failed(BROKEN_OFF)
+        if run_result.document.problems:
+            raise Failed(f"{source.address}: {run_result.document.problems[0]}")
+        (wanted,) = scenario.workloads[0].output_tokens.parameters
+        for number in run_result.record.requests["num_outputs"].tolist():
+            if number != wanted:
+                raise Failed(f"{source.address}: {number} tokens where {wanted} were asked for")
+
+
+def _in_order_of_requests(streams: Sequence[Stream], run_result: RunResult, num_requests: int) -> list[Stream]:
+    """Return the streams of given requests in the order of these, wherever the numbers of this run began."""
+    numbers = run_result.record.requests["number"].tolist()
+    places = sorted(range(len(numbers)), key=lambda place: int(numbers[place]) % num_requests)
+    return [streams[place] for place in places]

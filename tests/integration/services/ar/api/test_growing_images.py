@@ -1,0 +1,238 @@
+"""GrowingImages from the AutoregressiveService over real gRPC: a tiny random image model beside a text model."""
+
+import asyncio
+import io
+import math
+import random
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.ar.compute.uniform_numbers import UniformNumbers
+from tandem.ar.v1 import ar_pb2
+from tandem.common.v1 import images_pb2
+from tests.tiny_models import CLASS_NAMES, FIRST_CLASS_TOKEN, NUM_CODES, NUM_TOKENS, SIDE, painted
+
+Responses = list[ar_pb2.GenerateResponse]
+CELL = SIDE // 7
+BORDER = 1e-5
+
+
+def picture(label: int = 3, **fields: object) -> ar_pb2.GenerateRequest:
+    """Ask for an image; the names of SamplingParams' fields go there."""
+    names = fields.keys() & ar_pb2.SamplingParams.DESCRIPTOR.fields_by_name.keys()
+    sampling = {name: fields.pop(name) for name in names}
+    return ar_pb2.GenerateRequest(class_label=label, sampling=ar_pb2.SamplingParams(**sampling), **fields)
+
+
+def tokens(responses: Responses, choice_index: int = 0) -> list[int]:
+    return [token for r in responses if r.choice_index == choice_index for token in r.token_ids]
+
+
+def pixels(batch: images_pb2.ImageBatch) -> np.ndarray:
+    assert list(batch.shape) == [1, SIDE, SIDE, 1]
+    return np.frombuffer(batch.data, np.uint8).reshape(SIDE, SIDE, 1)
+
+
+def last_picture(responses: Responses, choice_index: int = 0) -> np.ndarray:
+    return pixels([r for r in responses if r.choice_index == choice_index][-1].image)
+
+
+def levels(codes: list[int]) -> np.ndarray:
+    """Return what the token decoder paints of the first codes of an image, as bytes, black behind them."""
+    levels = np.rint((painted(codes + [0] * (NUM_TOKENS - len(codes))) + 1) * 127.5).astype(np.uint8)
+    for number in range(len(codes), NUM_TOKENS):
+        top, left = number // 7 * CELL, number % 7 * CELL
+        levels[top : top + CELL, left : left + CELL] = 0
+    return levels
+
+
+async def test_a_greedy_picture_is_what_the_decoder_makes_of_its_tokens(both):
+    *before, last = responses = await both.generate(picture(temperature=0.0))
+    assert len(tokens(responses)) == NUM_TOKENS
+    assert max(tokens(responses)) < NUM_CODES
+    assert (last_picture(responses) == levels(tokens(responses))).all()
+    assert not any(r.HasField("image") or r.HasField("timings") for r in before)
+    assert not any(r.text_delta for r in responses)
+    assert last.finish_reason == ar_pb2.FINISH_REASON_LENGTH
+    assert (last.usage.prompt_tokens, last.usage.output_tokens) == (1, NUM_TOKENS)
+    t = last.timings
+    assert math.isclose(t.queue_seconds + t.prefill_seconds + t.decode_seconds + t.encode_seconds, t.total_seconds)
+    await both.assert_idle()
+
+
+async def test_a_partial_picture_is_black_where_no_token_is(both):
+    for _ in range(50):
+        responses = await both.generate(picture(seed=1, partial_images=True))
+        if len(responses) > 1:  # what is ready together travels together, which on a busy machine may be all
+            break
+    assert len(responses) > 1
+    drawn: list[int] = []
+    for response in responses:
+        drawn.extend(response.token_ids)
+        assert (pixels(response.image) == levels(drawn)).all()
+    assert len(drawn) == NUM_TOKENS
+
+
+@pytest.mark.parametrize("fields", [{"max_tokens": 10}, {"max_tokens": 1}])
+async def test_a_picture_that_ends_early_is_partial_too(both, fields):
+    responses = await both.generate(picture(seed=1, **fields))
+    assert len(tokens(responses)) == fields["max_tokens"]
+    assert (last_picture(responses) == levels(tokens(responses))).all()
+
+
+async def test_a_stop_token_ends_a_picture(both):
+    whole = tokens(await both.generate(picture(seed=1)))
+    stop = whole[20]
+    responses = await both.generate(picture(seed=1, stop_token_ids=[stop]))
+    assert tokens(responses) == whole[: whole.index(stop) + 1]
+    assert responses[-1].finish_reason == ar_pb2.FINISH_REASON_STOP
+    assert (last_picture(responses) == levels(tokens(responses))).all()
+
+
+async def test_a_picture_can_be_completed(both):
+    whole = tokens(await both.generate(picture(temperature=0.0)))
+    begun = ar_pb2.TokenPrompt(ids=[FIRST_CLASS_TOKEN + 3, *whole[:30]])
+    sampling = ar_pb2.SamplingParams(temperature=0.0)
+    responses = await both.generate(ar_pb2.GenerateRequest(model="tiny-image", tokens=begun, sampling=sampling))
+    assert tokens(responses) == whole[30:]
+    assert (last_picture(responses) == levels(whole)).all()
+
+
+async def test_the_same_seed_gives_the_same_picture_alone_and_in_company(both, oracle):
+    """Where a token differs, the number drawn must lie on the border of two: sums round differently in other shapes."""
+    requests = [picture(label=seed % 10, seed=seed) for seed in range(32)]
+    alone = [tokens(await both.generate(request)) for request in requests]
+    together = await asyncio.gather(*(both.generate(request) for request in requests))
+    different = [seed for seed in range(32) if tokens(together[seed]) != alone[seed]]
+    for seed in different:
+        pairs = list(zip(tokens(together[seed]), alone[seed], strict=True))
+        place = next(index for index, (one, other) in enumerate(pairs) if one != other)
+        cumulative = oracle(seed % 10, alone[seed])[place].double().exp().cumsum(0)
+        assert float((cumulative - UniformNumbers().at(seed, 0, place)).abs().min()) < BORDER
+    assert len(different) <= 1
+    assert len(set(map(tuple, alone))) == 32
+    assert max(r[-1].timings.mean_batch_size for r in together) > 8
+
+
+async def test_three_choices_are_three_pictures(both):
+    responses = await both.generate(picture(seed=7, n=3, logprobs=True, top_logprobs=2))
+    pictures = [last_picture(responses, index) for index in range(3)]
+    for index in range(3):
+        assert (pictures[index] == levels(tokens(responses, index))).all()
+        assert sum(r.HasField("image") for r in responses if r.choice_index == index) == 1
+    assert len({each.tobytes() for each in pictures}) == 3
+    assert (last_picture(await both.generate(picture(seed=7))) == pictures[0]).all()
+    entries = [entry for r in responses for entry in r.logprobs]
+    assert len(entries) == 3 * NUM_TOKENS
+    assert all(entry.token == b"" and len(entry.alternatives) == 2 for entry in entries)
+
+
+async def test_encodings_carry_the_same_picture(both):
+    raw, as_float, png = [
+        (await both.generate(picture(seed=1, image_encoding=encoding)))[-1].image
+        for encoding in (images_pb2.ENCODING_RAW_UINT8, images_pb2.ENCODING_RAW_FLOAT32, images_pb2.ENCODING_PNG)
+    ]
+    values = np.frombuffer(as_float.data, "<f4").reshape(SIDE, SIDE, 1)
+    assert (np.rint((values + 1) * 127.5) == pixels(raw)).all()
+    with Image.open(io.BytesIO(png.png[0])) as file:
+        assert (np.asarray(file)[..., None] == pixels(raw)).all()
+    assert (png.data, png.encoding) == (b"", images_pb2.ENCODING_PNG)
+
+
+async def test_all_sampling_parameters_apply(both):
+    biased = await both.generate(picture(seed=1, logit_bias={5: 100.0}, max_tokens=20))
+    assert tokens(biased) == [5] * 20
+    penalised = await both.generate(
+        picture(temperature=0.0, repetition_penalty=10.0, frequency_penalty=2.0, presence_penalty=2.0)
+    )
+    assert tokens(penalised) != tokens(await both.generate(picture(temperature=0.0)))
+    narrow = await both.generate(picture(seed=1, top_k=1))
+    assert tokens(narrow) == tokens(await both.generate(picture(temperature=0.0)))
+
+
+async def test_an_empty_name_is_the_model_that_takes_the_prompt(both):
+    text = await both.generate(ar_pb2.GenerateRequest(text="one", sampling=ar_pb2.SamplingParams(max_tokens=2)))
+    assert not text[-1].HasField("image")
+    assert (await both.generate(picture()))[-1].HasField("image")
+    with pytest.raises(grpc.aio.AioRpcError, match="name one of: tiny, tiny-image"):
+        await both.generate(ar_pb2.GenerateRequest(tokens=ar_pb2.TokenPrompt(ids=[1])))
+
+
+async def test_the_models_are_described(both):
+    models = {model.name: model for model in (await both.stub.ListModels(ar_pb2.ListModelsRequest())).models}
+    image, text = models["tiny-image"], models["tiny"]
+    assert (image.modality, image.num_classes, list(image.class_names)) == ("image", 10, list(CLASS_NAMES))
+    assert (list(image.image_shape), list(image.value_range)) == ([SIDE, SIDE, 1], [-1.0, 1.0])
+    assert (image.tokens_per_image, image.max_context_tokens) == (NUM_TOKENS, NUM_TOKENS + 1)
+    assert (text.modality, text.num_classes, text.tokens_per_image) == ("text", 0, 0)
+    assert [*text.image_shape, *text.value_range, *text.class_names] == []
+
+
+async def test_the_token_decoder_tells_where_it_runs_and_what_it_did(both):
+    await both.generate(picture(n=2))
+    labels = {"model": "tiny-image", "network": "decoder"}
+    assert both.sample("tandem_codec_images_total", **labels, outcome="finished") == 2
+    provider = {"provider": "CPUExecutionProvider", "place": "0"}
+    assert both.sample("tandem_execution_provider_info", **labels, **provider) == 1
+
+
+def token_prompt(*ids: int) -> ar_pb2.GenerateRequest:
+    return ar_pb2.GenerateRequest(model="tiny-image", tokens=ar_pb2.TokenPrompt(ids=ids))
+
+
+@pytest.mark.parametrize(
+    ("message", "details"),
+    [
+        (picture(label=10), "class_label: 10 is not accepted; accepted: 0 to 9"),
+        (picture(label=-1), "class_label: -1"),
+        (ar_pb2.GenerateRequest(model="tiny-image", text="a"), "class_label or tokens: this model makes images"),
+        (ar_pb2.GenerateRequest(model="tiny-image", chat=ar_pb2.ChatPrompt()), "this model makes images"),
+        (ar_pb2.GenerateRequest(model="tiny-image"), "prompt: None is not accepted; accepted: class_label or tokens"),
+        (ar_pb2.GenerateRequest(model="tiny", class_label=1), "text, chat or tokens: this model makes text"),
+        (token_prompt(), "a class token, 512 to 521, at the beginning"),
+        (token_prompt(5), "tokens: [5] is not accepted"),
+        (token_prompt(512, 512), "tokens: 512 is not accepted; accepted: codes 0 to 511"),
+        (token_prompt(512, *range(49)), "tokens: '49 codes' is not accepted; accepted: at most 48"),
+        (picture(max_tokens=50), "sampling.max_tokens: 50 is not accepted; accepted: 1 to 49"),
+        (picture(max_tokens=0), "sampling.max_tokens: 0"),
+        (picture(stop=["a"]), "sampling.stop: ['a'] is not accepted; accepted: none"),
+        (picture(stop_token_ids=[512]), "sampling.stop_token_ids: 512 is not accepted; accepted: token ids 0 to 511"),
+        (picture(logit_bias={521: 1.0}), "sampling.logit_bias: 521"),
+        (picture(image_encoding=17), "image_encoding: 17"),
+        (picture(temperature=math.nan), "sampling.temperature: nan"),
+    ],
+)
+async def test_bad_requests_are_told_and_disturb_nobody(both, message, details):
+    neighbour = asyncio.create_task(both.generate(picture(seed=1)))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await both.generate(message)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details in caught.value.details()
+    assert len(tokens(await neighbour)) == NUM_TOKENS
+    await both.assert_idle()
+
+
+async def test_three_hundred_random_cancels_free_everything(both):
+    chance = random.Random(4)
+    refusals: set[grpc.StatusCode] = set()
+
+    async def client() -> None:
+        message = picture(label=chance.randrange(10), n=chance.choice((1, 1, 2)), partial_images=chance.random() < 0.7)
+        call = both.stub.Generate(message)
+        try:
+            for _ in range(chance.randint(0, 60)):
+                await call.read()
+        except grpc.aio.AioRpcError as error:
+            refusals.add(error.code())
+        call.cancel()
+
+    for _ in range(10):
+        await asyncio.gather(*(client() for _ in range(30)))
+    assert refusals <= {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    await both.assert_idle()
+    for part in both.worker.get("tiny-image").codec.parts:
+        assert (part.num_open, part.num_queued) == (0, 0)
+        part.check_integrity()

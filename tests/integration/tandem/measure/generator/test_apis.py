@@ -1,0 +1,130 @@
+"""The load generator before HTTP servers whose delays are known: times, counts, and what failures are called."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from tandem.measure.generator.generator import run_once
+from tandem.measure.generator.run import RunResult
+from tandem.measure.results.load import StreamResult
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
+from tests.integration.tandem.measure.generator.servers import serving
+from tests.integration.tandem.measure.generator.test_truth import QUIET_SECONDS, TOLERANCE, TRIES
+
+MODULE = "tests.integration.tandem.measure.generator.known_http"
+TEXT = Workload.model_validate({"kind": "text", "delivery": "streamed", "api": "openai", "output_tokens": 6})
+Start = Callable[..., str]
+
+
+@pytest.fixture
+def known_http() -> Iterator[Start]:
+    """Start servers with known delays; returns their addresses."""
+    with contextlib.ExitStack() as servers:
+        yield lambda **values: servers.enter_context(serving(MODULE, json.dumps(values))).address
+
+
+def closed(workload: Workload = TEXT, num_requests: int = 12, concurrency: int = 3) -> Scenario:
+    load = ClosedLoop(concurrency=concurrency)
+    return Scenario(workloads=(workload,), load=load, num_requests=num_requests, warm_up_seconds=0.0)
+
+
+async def only(address: str, scenario: Scenario) -> StreamResult:
+    (stream,) = (await run_once(address, scenario)).document.streams
+    return stream
+
+
+async def undisturbed(address: str, scenario: Scenario) -> RunResult:
+    """Return a run in which the generator was never late by more than QUIET_SECONDS."""
+    for _ in range(TRIES):
+        run_result = await run_once(address, scenario)
+        audit = run_result.document.audit
+        if max(audit.lateness.max or 0.0, audit.loop_lag.max or 0.0) <= QUIET_SECONDS:
+            return run_result
+    pytest.skip(f"this machine is too busy: {TRIES} runs, each disturbed by more than {QUIET_SECONDS * 1e3:g} ms")
+
+
+async def test_events_are_timed_one_by_one(known_http: Start) -> None:
+    scenario = Scenario(workloads=(TEXT,), load=OpenLoop(rate_per_second=20), num_requests=60, warm_up_seconds=0.0)
+    run_result = await undisturbed(known_http(first=0.5, gap=0.25), scenario)
+    (stream,) = run_result.document.streams
+    assert run_result.document.problems == ()
+    assert stream.gap is not None
+    assert (stream.outcomes.ok, stream.num_outputs, stream.gap.seconds.count) == (60, 60 * 6, 60 * 5)
+    assert stream.first_output.seconds.p50 == pytest.approx(0.5, rel=TOLERANCE)
+    assert stream.gap.seconds.p50 == pytest.approx(0.25, rel=TOLERANCE)
+    assert stream.latency.seconds.p50 == pytest.approx(0.5 + 5 * 0.25, rel=TOLERANCE)
+    assert stream.phases is None
+    assert stream.model == "known"  # the first that the server lists
+
+
+async def test_a_whole_answer_is_timed_at_its_end(known_http: Start) -> None:
+    workload = TEXT.model_copy(update={"delivery": "unary"})
+    run_result = await undisturbed(known_http(first=0.25, gap=0.05), closed(workload))
+    (stream,) = run_result.document.streams
+    assert (stream.outcomes.ok, stream.num_outputs, stream.num_prompt_tokens) == (12, 72, 12 * 32)
+    assert stream.latency.seconds.p50 == pytest.approx(0.5, rel=2 * TOLERANCE)
+    assert stream.first_output.seconds.p50 == stream.latency.seconds.p50
+
+
+async def test_tokens_are_those_that_the_server_tells(known_http: Start) -> None:
+    stream = await only(known_http(tokens=4), closed())
+    assert (stream.num_outputs, stream.num_uncounted, stream.num_prompt_tokens) == (72, 0, 12 * 32)
+
+
+async def test_without_usage_each_event_with_text_counts_as_one_and_the_result_says_so(known_http: Start) -> None:
+    stream = await only(known_http(tokens=4, usage=False), closed())
+    assert (stream.num_outputs, stream.num_uncounted, stream.num_prompt_tokens) == (24, 12, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "INVALID_ARGUMENT"), (429, "RESOURCE_EXHAUSTED"), (500, "INTERNAL"), (503, "UNAVAILABLE")],
+)
+async def test_an_error_has_the_category_of_its_status(known_http: Start, status: int, code: str) -> None:
+    stream = await only(known_http(status=status), closed(num_requests=3))
+    assert stream.codes == {code: 3}
+    assert {error.text for error in stream.errors} == {"not now"}
+
+
+async def test_a_stream_that_breaks_off_has_not_ended_well(known_http: Start) -> None:
+    stream = await only(known_http(tear=3), closed(num_requests=3))
+    assert stream.codes == {"UNAVAILABLE": 3}
+
+
+async def test_a_stream_that_tells_of_an_error_has_its_category(known_http: Start) -> None:
+    stream = await only(known_http(fail=3), closed(num_requests=3))
+    assert stream.codes == {"UNAVAILABLE": 3}
+    assert {error.text for error in stream.errors} == {"the model is gone"}
+
+
+async def test_a_deadline_and_a_cancel(known_http: Start) -> None:
+    address = known_http(first=60.0)
+    stream = await only(address, closed(TEXT.model_copy(update={"deadline_seconds": 0.2}), 3))
+    assert (stream.outcomes.deadline, stream.codes) == (3, {"DEADLINE_EXCEEDED": 3})
+    stream = await only(address, closed(TEXT.model_copy(update={"cancel_share": 1.0}), 3))
+    assert stream.outcomes.cancelled == 3
+
+
+async def test_connections_that_the_server_ends_lose_nothing(known_http: Start) -> None:
+    stream = await only(known_http(close=True), closed(num_requests=60))
+    assert stream.outcomes.ok == 60
+
+
+async def test_a_server_that_is_gone(known_http: Start) -> None:
+    with serving(MODULE, "{}") as server:
+        address = server.address
+    with pytest.raises(OSError, match="no connection to"):
+        await run_once(address, closed())
+
+
+async def test_many_at_a_time_are_all_counted(known_http: Start) -> None:
+    workload = TEXT.model_copy(update={"output_tokens": Workload(kind="text", delivery="unary").output_tokens})
+    run_result = await run_once(known_http(first=0.05, gap=0.002), closed(workload, 200, 50))
+    (stream,) = run_result.document.streams
+    assert (stream.outcomes.ok, stream.num_outputs) == (200, 200 * 32)
+    assert np.all(run_result.record.requests["first_output"] <= run_result.record.requests["ended"])
