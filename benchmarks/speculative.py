@@ -26,9 +26,9 @@ from tandem.ar.v1 import ar_pb2
 from tandem.measure.formats import number
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, generator
+from tandem.measure.meters.metrics_page import Page, read
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Row, Table, value_cell
-from tandem.measure.results.metrics_page import Page, read
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import over_rounds
 

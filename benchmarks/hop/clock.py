@@ -13,7 +13,7 @@ from benchmarks.harness.servers import NOW, Hop
 from benchmarks.hop.durations import NUM_CALLERS, Durations
 from benchmarks.hop.overload import add_overload, measure_overload
 from benchmarks.hop.seen import Seen
-from tandem.measure.results.metrics_page import read
+from tandem.measure.meters.metrics_page import read
 
 PARADIGMS = ("parallel", "sequential")
 LONE, CALLERS = "lone", f"{NUM_CALLERS}_callers"

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.harness.load import Run
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
-from tandem.measure.results.metrics_page import Histogram, Page
+from tandem.measure.meters.metrics_page import Histogram, Page
 from tandem.measure.statistics.quantiles import nearest_rank
 
 _RPC = {"parallel": "Sample", "sequential": "Generate"}

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tandem.measure.formats import counted
 from tandem.measure.lengths import Lengths
 
 Kind = Literal["text", "picture", "images", "method"]
@@ -34,7 +35,7 @@ class _Settings(BaseModel):
 class Workload(_Settings):
     """A workload: requests of one kind, delivered in one mode.
 
-    text: a language model continues random tokens, its end token ignored. picture: a sequential image model draws one
+    text: a language model continues random tokens, its end token ignored. image: a sequential image model draws one
     image of a random class. images: a parallel model draws images of random classes. method: any method of any
     server, with requests that are given beside the scenario; each message is an output.
     """
@@ -59,14 +60,17 @@ class Workload(_Settings):
     temperature: float | None = Field(
         default=None, ge=0, le=10, description="text: sampling temperature; empty: the model's own."
     )
+    steps: int | None = Field(
+        default=None, ge=1, description="image: steps to draw it in, of a model that takes steps; empty: the model's."
+    )
     images: Lengths = Field(default=Lengths.model_validate(1), description="images: how many a request.")
     num_classes: int | None = Field(
         default=None,
         ge=0,
-        description="Images by another API: classes asked for, 0: none; empty: 10. Others: the model's.",
+        description="Images by another API: classes to ask for, 0: none; empty: 10. Others: the model's.",
     )
     deadline_seconds: Seconds | None = Field(default=None, description="gRPC deadline, from the actual start.")
-    slo_seconds: Seconds | None = Field(default=None, description="Objective: the whole reply within this time.")
+    slo_seconds: Seconds | None = Field(default=None, description="Objective: the whole answer within this time.")
     slo_first_output_seconds: Seconds | None = Field(
         default=None, description="Objective: the first output within this time."
     )
@@ -97,6 +101,13 @@ class Workload(_Settings):
             raise ValueError(f"api: {self.api!r} is not accepted for {self.kind}")
         if self.delivery == "streamed" and not can_stream:
             raise ValueError(f"delivery: 'streamed' is not accepted for {self.kind} by {self.api}; accepted: unary")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_are_a_picture_s(self) -> "Workload":
+        if self.steps is not None and not (self.kind == "picture" and self.is_own):
+            by = "" if self.is_own else f" by {self.api}"
+            raise ValueError(f"steps: {self.steps} is not accepted for {self.kind}{by}; accepted: for Tandem's images")
         return self
 
     @property
@@ -133,7 +144,8 @@ class Workload(_Settings):
         """What people and tables call it."""
         label = f"({self.label})" if self.label else ""
         api = "" if self.api == "tandem" else f"by {self.api}"
-        return " ".join(filter(None, (self.method or self.kind, self.model, self.delivery, api, label)))
+        steps = "" if self.steps is None else counted(self.steps, "step")
+        return " ".join(filter(None, (self.method or self.kind, self.model, steps, self.delivery, api, label)))
 
 
 class OpenLoop(_Settings):
@@ -149,7 +161,7 @@ class OpenLoop(_Settings):
 
 
 class ClosedLoop(_Settings):
-    """So many callers, each of which asks again when it has its reply.
+    """So many callers, each of which asks again when it has its answer.
 
     With `end_concurrency` callers join, or leave, linearly over the run.
     """

@@ -14,6 +14,7 @@ _FIELDS = {
     "tokens": "output_tokens",
     "prompt": "prompt_tokens",
     "temperature": "temperature",
+    "steps": "steps",
     "images": "images",
     "classes": "num_classes",
     "deadline": "deadline_seconds",
@@ -27,6 +28,7 @@ _OF_KIND: dict[str, tuple[str, ...]] = {
     "tokens": ("text",),
     "prompt": ("text",),
     "temperature": ("text",),
+    "steps": ("picture",),
     "images": ("images",),
 }
 _OF_KIND["classes"] = ("picture", "images")

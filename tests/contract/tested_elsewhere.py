@@ -118,6 +118,10 @@ TESTED_ELSEWHERE = {
         "tandem/measure/quality/quantisation/fid",
         "tandem/measure/quality/quantisation/model_folder",
     ),
+    "integration/tandem/measure/studies/steps/test_session.py": (
+        "tandem/measure/studies/steps/scores",
+        "tandem/measure/studies/steps/subjects",
+    ),
     "integration/training": (
         "training/gan/",
         "training/judge/",
@@ -251,6 +255,11 @@ TESTED_ELSEWHERE = {
         "tandem/measure/report/story",
         "tandem/measure/report/tables/crossover",
         "tandem/measure/report/tables/surroundings",
+    ),
+    "unit/tandem/measure/report/test_steps.py": (
+        "tandem/measure/report/charts/steps",
+        "tandem/measure/report/sentences/steps",
+        "tandem/measure/report/tables/steps",
     ),
     "unit/tandem/measure/report/sentences/test_audits.py": ("tandem/measure/results/header",),
     "unit/tandem/measure/report/tables/test_writers.py": ("tandem/measure/report/tables/table",),

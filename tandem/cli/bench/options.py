@@ -41,7 +41,8 @@ WorkloadTexts = Annotated[
         callback=_all_checked,
         help=(
             "What to ask for; repeat it for a mix. KIND: text, picture (of a sequential image model) or images. Then"
-            " streamed or unary, model=NAME, weight=W, tokens=LENGTHS and prompt=LENGTHS (text), images=LENGTHS,"
+            " streamed or unary, model=NAME, weight=W, tokens=LENGTHS and prompt=LENGTHS (text), steps=K (image),"
+            " images=LENGTHS,"
             " classes=N (images by another API),"
             " deadline=S, slo=S, slo-first=S, cancel=SHARE, cancel-after=LOW:HIGH (seconds). LENGTHS: N,"
             rf" uniform:LOW:HIGH, geometric:MEAN or choice:8:64:256.  \[default: {DEFAULT_WORKLOAD}]"

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import printable, seconds
-from tandem.measure.report.sentences import comparison, growth, load
+from tandem.measure.report.sentences import comparison, growth, load, steps
 from tandem.measure.report.sentences.audits import audit_text, problems
 from tandem.measure.report.tables.comparison import comparison_tables, race_table
 from tandem.measure.report.tables.growth import growth_tables
 from tandem.measure.report.tables.load import result_table
+from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.report.tables.table import Table
 from tandem.measure.report.tables.writers import terminal_table
 from tandem.measure.results.comparison import Comparison
@@ -18,6 +19,7 @@ from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import Header
 from tandem.measure.results.load import Document
+from tandem.measure.results.steps import Steps
 
 _RACE_NOTE = (
     "Medians of the client's own times, one request at a time, warm-up left out; below them their 95 % confidence"
@@ -56,6 +58,12 @@ def show_race(document: Comparison, terminal: Terminal) -> None:
 def show_growth(document: Growth, terminal: Terminal) -> None:
     show(terminal, growth_tables(document), growth.explanation(document))
     _note(terminal, audit_text(document.audits), *_caveats(growth.caveats(document)))
+    tell_problems(document, terminal)
+
+
+def show_steps(document: Steps, terminal: Terminal) -> None:
+    show(terminal, steps_tables(document), steps.explanation(document))
+    _note(terminal, audit_text(document.audits), *_caveats(steps.caveats(document)))
     tell_problems(document, terminal)
 
 

@@ -1,4 +1,4 @@
-"""`tandem bench tradeoff`: everything in one go: compare, fit with its load curves and its check, report."""
+"""`tandem bench tradeoff`: everything in one go: compare, steps, fit with its load curves and its check, report."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tandem.cli.bench.folder import ResultFolder
 from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.report import written
+from tandem.cli.bench.steps import chosen_models, step_subjects, stepped
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
@@ -42,11 +43,19 @@ def tradeoff(
     quality: JudgeOptions,
     meters: MeterOptions,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Some 25 minutes instead of 3: longer runs, more loads, more images.")
+        bool, typer.Option("--thorough", help="Several times as long: longer runs, more loads, more images.")
     ] = False,
     slo: Annotated[
         float, typer.Option(min=0.001, max=60, metavar="SECONDS", help="Objective: 99 of 100 images within it.")
     ] = 0.25,
+    steps: Annotated[
+        str,
+        typer.Option(
+            metavar="K,K,...",
+            help=r"Numbers of steps for a sequential model that takes steps, if one is served."
+            r" \[default: 1,2,4,8,12,24,49]",
+        ),
+    ] = "",
     out_dir: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of all results.")] = Path(
         "out/tradeoff"
     ),
@@ -55,7 +64,9 @@ def tradeoff(
     """Measure everything that a report shows, and write it: what drawing in sequence costs, and what it buys.
 
     Compares the two models on the same workload, fits service curves, checks their prediction in open loops, and writes
-    report.html and PNGs. Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
+    report.html and PNGs: some 3 minutes. Where a sequential model is served that draws in any number of steps, such as
+    fashion-sar, it is measured over these beside both, which takes longer than all the rest. Ends with 1 if anything
+    was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()
     folder = ResultFolder(out_dir, terminal)
@@ -64,18 +75,23 @@ def tradeoff(
         folder.clear()
         (folder.path / REPORT).unlink(missing_ok=True)
         num_images = None if quality.reference is not None or _has_real_images(terminal) else 0
-    terminal.note("1 of 3: compare, both models in turn")
+        names = chosen_models(address, *models.names)
+        subjects = step_subjects(address, *names, steps, terminal)
+    terminal.note("1 of 4: compare, both models in turn")
     preset = settings_of("thorough" if thorough else "short", slo_seconds=slo, quality_images=num_images)
-    request = Request(address, *models.names, preset, quality.judge, quality.reference, meters.pages)
+    request = Request(address, *names, preset, quality.judge, quality.reference, meters.pages)
     comparison = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
     folder.sources.add(COMPARISON, comparison.content)
     codes = [comparison.code]
     try:
-        if not comparison.content.is_partial:
-            terminal.note("2 of 3: fit, predict, check")
+        if not comparison.content.is_partial and subjects is not None:
+            terminal.note(f"2 of 4: steps of {subjects.pair.sequential.name}: {', '.join(map(str, subjects.steps))}")
+            codes.append(stepped(terminal, request, subjects, folder))
+        if not comparison.content.is_partial and INTERRUPTED not in codes:
+            terminal.note("3 of 4: fit, predict, check")
             codes.append(_fit(request, {**(THOROUGH if thorough else SHORT), "slo_seconds": slo}, comparison, folder))
     finally:  # whatever the fit raises: what was measured by then is worth a report
-        terminal.note("3 of 3: report")
+        terminal.note("4 of 4: report")
         with friendly_errors(terminal, address):
             is_whole = written(folder.sources, folder.path / REPORT, folder.path / "pictures", terminal)
             codes.append(0 if is_whole else FAILED)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tandem.expected_errors import ExpectedError
+from tandem.measure.meters.metrics_page import read
 from tandem.measure.results.comparison import CpuSource
-from tandem.measure.results.metrics_page import read
 
 _CPU_SECONDS = "process_cpu_seconds_total"
 _DEFAULT_GATEWAY_PORT = 50050

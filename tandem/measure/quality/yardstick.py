@@ -9,6 +9,8 @@ from tandem.measure.quality.manifold import Manifold
 from tandem.measure.quality.memorisation import UNSEEN_SHARE, Nearest, nearest, unseen_threshold
 from tandem.measure.quality.reference import Reference, Split
 from tandem.measure.results.quality import ClassQuality, Quality
+from tandem.measure.results.value import Value
+from tandem.measure.statistics.intervals import jackknife
 
 
 class Yardstick:
@@ -46,6 +48,11 @@ class Yardstick:
     def fid(self, images: npt.NDArray[np.uint8]) -> float:
         """Return the FID of images [N, H, W] alone."""
         return frechet_distance(self._judge.look(images)[1], self._test_features)
+
+    def fid_interval(self, images: npt.NDArray[np.uint8]) -> Value:
+        """Return the FID of images [N, H, W] with its 95 % interval by jackknife; in the order of their classes."""
+        features = self._judge.look(images)[1]
+        return jackknife(lambda rows: frechet_distance(features[rows], self._test_features), len(features))
 
     def _nearest(self, images: Split, label: int) -> Nearest:
         return nearest(images.of_class(label), self._reference.train.of_class(label))

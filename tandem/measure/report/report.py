@@ -36,6 +36,8 @@ _MAIN_CHARTS = (
     "growth-streams",
     "growth-context",
     "growth-middle",
+    "steps-front",
+    "steps-law",
 )
 
 

@@ -1,4 +1,4 @@
-"""What a report shows below its first screen, in order. A section without anything to show is left out."""
+"""What a report shows below its first screen, in spec. A section without anything to show is left out."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from tandem.measure.report.charts.cost import cost_charts
 from tandem.measure.report.charts.fit import fit_charts
 from tandem.measure.report.charts.growth import growth_charts
 from tandem.measure.report.charts.load import load_charts
+from tandem.measure.report.charts.steps import steps_charts
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
 from tandem.measure.report.middle_ground import modes_between
 from tandem.measure.report.sentences import comparison as comparison_texts
 from tandem.measure.report.sentences import crossover as crossover_texts
 from tandem.measure.report.sentences import growth as growth_texts
+from tandem.measure.report.sentences import steps as steps_texts
 from tandem.measure.report.sentences.audits import audit_text
 from tandem.measure.report.sentences.crossover import Answer
 from tandem.measure.report.sources import Sources, matched_runs
@@ -23,12 +25,14 @@ from tandem.measure.report.tables.crossover import crossover_tables
 from tandem.measure.report.tables.growth import growth_tables
 from tandem.measure.report.tables.load import run_table
 from tandem.measure.report.tables.phases import phase_table
+from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.report.tables.surroundings import file_table, machine_table, model_table
 from tandem.measure.report.tables.table import Table
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import ServedModel
+from tandem.measure.results.steps import Steps
 
 METHOD = (
     "Both models draw the same thing, one image of a class, through the same gateway. A run's warm-up is left out.",
@@ -51,7 +55,7 @@ SMALL_FID = (
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what comes under it, in this order."""
+    """A heading and what comes under it, in this spec."""
 
     key: str
     title: str
@@ -84,6 +88,8 @@ def sections(sources: Sources) -> list[Section]:
     if comparison is not None:
         found.append(Section("first-output", "First output and whole", charts=_first_output(comparison)))
         found.append(Section("cost", "Cost", charts=tuple(cost_charts(comparison)), texts=_cost_texts(sources)))
+    if sources.steps is not None:
+        found.append(_steps_section(sources.steps.document))
     if sources.crossover is not None:
         found.append(_crossover_section(sources.crossover.document))
     if sources.growth is not None:
@@ -145,6 +151,16 @@ def _growth_section(growth: Growth, comparison: Comparison | None) -> Section:
     )
 
 
+def _steps_section(steps: Steps) -> Section:
+    return Section(
+        "steps",
+        "Between sequence and parallel: steps",
+        texts=steps_texts.explanation(steps),
+        charts=tuple(steps_charts(steps)),
+        tables=tuple(steps_tables(steps)),
+    )
+
+
 def _machine_tables(sources: Sources) -> tuple[Table, ...]:
     models: dict[str, ServedModel] = {model.name: model for each in sources.documents for model in each.models}
     if not sources.documents:
@@ -155,7 +171,8 @@ def _machine_tables(sources: Sources) -> tuple[Table, ...]:
 def _method(sources: Sources) -> tuple[str, ...]:
     fit = crossover_texts.METHOD if sources.crossover is not None else ()
     growth = growth_texts.METHOD if sources.growth is not None else ()
-    return (*METHOD, *fit, *growth)
+    steps = steps_texts.METHOD if sources.steps is not None else ()
+    return (*METHOD, *fit, *growth, *steps)
 
 
 def _caveats(sources: Sources) -> Sequence[str]:
@@ -171,4 +188,6 @@ def _caveats(sources: Sources) -> Sequence[str]:
         found += crossover_texts.caveats(sources.crossover.document)
     if sources.growth is not None:
         found += [*growth_texts.caveats(sources.growth.document), audit_text(sources.growth.document.audits)]
+    if sources.steps is not None:
+        found += [*steps_texts.caveats(sources.steps.document), audit_text(sources.steps.document.audits)]
     return list(dict.fromkeys(each for each in found if each))

@@ -20,10 +20,11 @@ from tandem.measure.results.files import read_result
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import Machine
 from tandem.measure.results.load import Document, StreamResult
+from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Workload
 
 D = TypeVar("D", bound=BaseModel)
-S = TypeVar("S", Comparison, Crossover, Growth)  # a report shows one of each
+S = TypeVar("S", Comparison, Crossover, Growth, Steps)  # a report shows one of each
 _MAX_REASON = 300
 
 
@@ -45,12 +46,13 @@ class Rejected:
 
 @dataclass
 class Sources:
-    """`comparison`, `crossover` and `growth` are the newest there are; older ones are told of in `rejected`."""
+    """`comparison`, `crossover`, `growth`, `steps`: the newest there are; older ones are told of in `rejected`."""
 
     runs: list[Read[Document]] = field(default_factory=list)
     comparison: Read[Comparison] | None = None
     crossover: Read[Crossover] | None = None
     growth: Read[Growth] | None = None
+    steps: Read[Steps] | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
     @property
@@ -69,9 +71,9 @@ class Sources:
         return found
 
     @property
-    def documents(self) -> list[Comparison | Crossover | Growth | Document]:
+    def documents(self) -> list[Comparison | Crossover | Growth | Steps | Document]:
         """All that could be read."""
-        reads = (self.crossover, self.comparison, self.growth, *self.runs)
+        reads = (self.crossover, self.comparison, self.growth, self.steps, *self.runs)
         return [read.document for read in reads if read is not None]
 
     def add(self, name: str, document: BaseModel) -> None:
@@ -82,6 +84,8 @@ class Sources:
             self.crossover = self._newer(self.crossover, Read(name, document))
         elif isinstance(document, Growth):
             self.growth = self._newer(self.growth, Read(name, document))
+        elif isinstance(document, Steps):
+            self.steps = self._newer(self.steps, Read(name, document))
         elif isinstance(document, Document) and document.streams:
             insort(self.runs, Read(name, document), key=lambda read: read.document.started_at)
         else:

@@ -159,7 +159,12 @@ def warnings(sources: Sources) -> list[str]:
         )
     if partial:
         found.append(f"PARTIAL: {len(partial)} of {len(sources.runs)} load runs were broken off: {_listed(partial)}")
-    documents = ((sources.comparison, "comparison"), (sources.crossover, "crossover"), (sources.growth, "growth"))
+    documents = (
+        (sources.comparison, "comparison"),
+        (sources.crossover, "crossover"),
+        (sources.growth, "growth"),
+        (sources.steps, "measurement over steps"),
+    )
     for read, what in documents:
         if read is not None and read.document.is_partial:
             found.append(f"PARTIAL: the {what} was broken off: {'; '.join(read.document.problems)}")

@@ -28,8 +28,8 @@ class Settings(Part):
     """What was asked for. A comparison can be repeated from it: classes, seeds and the order all come from `seed`.
 
     `num_pairs`: how often each mode was to be asked alone, one request at a time. `concurrencies`: callers of the
-    curve, each of which asks again when it has its image; empty: no curve. Every round has a trial of every concurrency
-    in every mode, of `trial_seconds` at least. `control`: the unary modes are in every round once more, see
+    curve, each of which asks again when it has its image; empty: no curve. Every round trials every concurrency in
+    every mode, for `trial_seconds` at least. `control`: the unary modes are in every round once more, see
     Comparison.controls. `slo_seconds`: the whole image within this time, at p99. `confidence`: of all intervals.
     `quality_images`: most images of each model that quality is measured of; 0: it is not measured.
     """
@@ -55,7 +55,7 @@ class Timed(Part):
 
 
 class Alone(Part):
-    """Load 1: one request at a time, the four modes in turn in random order.
+    """Load 1: one request at a time, the four modes in turn in random spec.
 
     first_output: until the first message that carries an output: a token, or the image. latency: until the image is
     there, and the call at its end.
@@ -172,11 +172,13 @@ class JudgedImages(Part):
     """How good what was served is: `model` of the served images, `floor` of as many real ones (training images).
 
     Of the images served, the first of each class, as many of each class and of both models. Below 10,000 images FID is
-    biased upwards, and so is its floor.
+    biased upwards, and so is its floor. `fid`: the model's, with the 95 % interval of drawing other images of it; that
+    bias is not in it.
     """
 
     model: Quality
     floor: Quality
+    fid: Value | None = None
 
 
 class Served(Part):

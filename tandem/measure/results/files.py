@@ -17,13 +17,14 @@ from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import SCHEMA_VERSION
 from tandem.measure.results.load import Document
 from tandem.measure.results.record import CODE_NAMES, Outcome, Record
+from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import Scenario
 from tandem.phases import BACKEND_PHASES
 
-Result = Comparison | Crossover | Growth | Document
+Result = Comparison | Crossover | Growth | Steps | Document
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
 
-R = TypeVar("R", Comparison, Crossover, Growth, Document)
+R = TypeVar("R", Comparison, Crossover, Growth, Steps, Document)
 
 _COUNTS = ("number", "length", "num_outputs", "num_images", "num_messages")
 _SECONDS = (

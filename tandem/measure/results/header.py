@@ -43,6 +43,7 @@ class ServedModel(Part):
     max_context_tokens: int | None
     vocab_size: int | None
     tokens_per_image: int | None
+    takes_steps: bool | None = None  # sequential: whether images can be drawn in fewer steps than they have tokens
     image_shape: tuple[int, ...]
     num_classes: int
     max_batch_size: int | None

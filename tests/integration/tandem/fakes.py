@@ -34,6 +34,8 @@ class FakeSequential:
         self.requests: list[ar_pb2.GenerateRequest] = []
         self.scored: list[ar_pb2.ScoreRequest] = []
         self.error: Exception | None = None
+        self.has_steps = False
+        """Serves fake-steps as well, which draws in any number of steps."""
         self.end_token = b""
         """Ends each text by a token that is no part of it."""
         self.hold = asyncio.Event()
@@ -124,7 +126,10 @@ class FakeSequential:
             value_range=[-1, 1],
             tokens_per_image=4,
         )
-        return ar_pb2.ListModelsResponse(models=[text, image])
+        steps = ar_pb2.Model()
+        steps.CopyFrom(image)
+        steps.name, steps.takes_steps, steps.can_score_images = "fake-steps", True, True
+        return ar_pb2.ListModelsResponse(models=[text, image, *([steps] if self.has_steps else [])])
 
 
 class FakeParallel:

@@ -31,8 +31,8 @@ from tandem.cli.terminal import Terminal
 from tandem.cli.use.terminal_images import show_image
 from tandem.client import AsyncTandemClient
 from tandem.client.images import Images
+from tandem.measure.meters.metrics_page import Page, read
 from tandem.measure.report.tables.writers import terminal_table
-from tandem.measure.results.metrics_page import Page, read
 
 if TYPE_CHECKING:  # brings onnxruntime, which the other commands need not wait for
     from tandem.measure.quality.judge import Judge

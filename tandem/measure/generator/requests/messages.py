@@ -1,4 +1,4 @@
-"""From a request spec to a request message. Knows no clock and no connection."""
+"""From an order to a request message. Knows no clock and no connection."""
 
 import itertools
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def _text_maker(workload: Workload, model: ServedModel) -> RequestOf:
 def _sequential_image_maker(workload: Workload, model: ServedModel) -> RequestOf:
     def make(spec: RequestSpec) -> ar_pb2.GenerateRequest:
         label = int(spec.place * max(1, model.num_classes))
-        sampling = ar_pb2.SamplingParams(seed=spec.seed)
+        sampling = ar_pb2.SamplingParams(seed=spec.seed, steps=workload.steps)
         return ar_pb2.GenerateRequest(model=workload.model, class_label=label, sampling=sampling)
 
     return make

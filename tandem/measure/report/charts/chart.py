@@ -42,7 +42,10 @@ _MOST_DECADES = 3
 
 @dataclass(frozen=True)
 class Series:
-    """`low` and `high` are ends of intervals; `notes` tell more of a point. `y` may be names instead of numbers."""
+    """`low` and `high` are ends of intervals; `notes` tell more of a point. `y` may be names instead of numbers.
+
+    `left` and `right` are ends of intervals of x. `is_labelled`: the notes stand beside the points.
+    """
 
     name: str
     role: Role
@@ -52,6 +55,9 @@ class Series:
     low: Sequence[float | None] = ()
     high: Sequence[float | None] = ()
     notes: Sequence[str] = ()
+    left: Sequence[float | None] = ()
+    right: Sequence[float | None] = ()
+    is_labelled: bool = False
 
     @property
     def look(self) -> Look:

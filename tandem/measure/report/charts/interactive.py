@@ -51,7 +51,14 @@ def _trace(series: Series) -> dict[str, Any]:
     symbol = {"circle": "circle-open" if look.is_hollow else "circle", "x": "x-thin", None: "circle"}[look.marker]
     trace: dict[str, Any] = {
         "type": "scatter",
-        "mode": "+".join([*(["lines"] if look.line else []), *(["markers"] if look.marker else [])]),
+        "mode": "+".join(
+            [
+                *(["lines"] if look.line else []),
+                *(["markers"] if look.marker else []),
+                *(["text"] if series.is_labelled else []),
+            ]
+        ),
+        "textposition": "top right",
         "name": html.escape(series.name),
         "x": list(series.x),
         "y": [html.escape(value) if isinstance(value, str) else value for value in series.y],
@@ -65,12 +72,14 @@ def _trace(series: Series) -> dict[str, Any]:
     }
     if series.has_intervals:
         axis, values = ("error_x", series.x) if series.is_named else ("error_y", series.y)
-        trace[axis] = _errors(series, values)
+        trace[axis] = _errors(values, series.low, series.high)
+    if series.left:
+        trace["error_x"] = _errors(series.x, series.left, series.right)
     return trace
 
 
-def _errors(series: Series, values: Sequence[Any]) -> dict[str, Any]:
-    rows = list(zip(values, series.low, series.high, strict=True))
+def _errors(values: Sequence[Any], lows: Sequence[float | None], highs: Sequence[float | None]) -> dict[str, Any]:
+    rows = list(zip(values, lows, highs, strict=True))
     return {
         "type": "data",
         "symmetric": False,

@@ -91,6 +91,12 @@ def _series(axes: Axes, series: Series) -> None:
         if low is not None and high is not None:
             ends = ([low, high], [y, y]) if series.is_named else ([x, x], [low, high])
             axes.plot(*ends, color=colour, linewidth=1.2)
+    for y, left, right in zip(ys, series.left, series.right, strict=True) if series.left else ():
+        if left is not None and right is not None:
+            axes.plot([left, right], [y, y], color=colour, linewidth=1.2)
+    for x, y, note in zip(xs, ys, series.notes, strict=True) if series.is_labelled else ():
+        place: Any = {"xytext": (5, 4), "textcoords": "offset points", "fontsize": 8, "color": colour}
+        axes.annotate(_short(note), (x, y), **place)
 
 
 def _short(text: str) -> str:

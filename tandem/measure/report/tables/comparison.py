@@ -143,10 +143,11 @@ def _values(document: Comparison, concurrency: int, pick: _Pick) -> list[Value |
 
 def _capacity(document: Comparison) -> Row:
     name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
-    return Row((name, *(_highest_rate(mode) for mode in document.modes), ""), begins_part=True)
+    return Row((name, *(highest_rate(mode) for mode in document.modes), ""), begins_part=True)
 
 
-def _highest_rate(mode: ModeResult) -> str:
+def highest_rate(mode: ModeResult) -> str:
+    """Return the capacity of a mode as text."""
     if mode.capacity is None:
         return NONE
     if mode.capacity.images_per_second is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from runtime.errors import InvalidArgument
 from tandem.client import AsyncTandemClient
+from tandem.measure.formats import counted
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Delivery, Paradigm, Workload
@@ -47,8 +48,17 @@ class Mode:
 
     @property
     def name(self) -> str:
-        name = f"{'foreign' if self.is_foreign else self.paradigm} {self.workload.delivery}"
+        name = f"{'foreign' if self.is_foreign else self.paradigm} {self.workload.delivery}{self._in_steps}"
         return f"{name}, {AGAIN}" if self.is_control else name
+
+    @property
+    def drawer(self) -> str:
+        """What draws the images, however they are delivered: modes of one drawer bring images of one distribution."""
+        return f"{self.paradigm}{self._in_steps}"
+
+    @property
+    def _in_steps(self) -> str:
+        return "" if self.workload.steps is None else f", {counted(self.workload.steps, 'step')}"
 
     @property
     def is_foreign(self) -> bool:
@@ -75,7 +85,7 @@ class Pair:
     def modes(self) -> tuple[Mode, ...]:
         """Return the four modes, as tables show them."""
         return tuple(
-            Mode(_workload(model.paradigm, model.name, delivery), model)
+            Mode(work_of(model.paradigm, model.name, delivery), model)
             for model in self.models
             for delivery in DELIVERIES
         )
@@ -95,16 +105,17 @@ async def matched_pair(address: str, sequential: str, parallel: str) -> Pair:
     Raises TandemRpcError, ValueError if a model is not served, and InvalidArgument if the two do not match.
     """
     models = await served_models(address, ("sequential", "parallel"))
-    workloads = [with_model(_workload(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
+    workloads = [with_model(work_of(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
     first, second = (model_of(workload, models) for workload in workloads)
     names = await _class_names(address, (first.name, second.name))
     _check(first, second, names)
     return Pair(first, second, names[0] or tuple(str(label) for label in range(first.num_classes)))
 
 
-def _workload(paradigm: str, model: str, delivery: Delivery = "unary") -> Workload:
+def work_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: int | None = None) -> Workload:
+    """Return the workload of one image of a class; `steps` None: as the model draws by itself."""
     settings = {"kind": _KINDS[paradigm], "delivery": delivery, "model": model, "deadline_seconds": DEADLINE_SECONDS}
-    return Workload.model_validate(settings)
+    return Workload.model_validate({**settings, "steps": steps})
 
 
 async def _class_names(address: str, models: tuple[str, str]) -> list[tuple[str, ...]]:

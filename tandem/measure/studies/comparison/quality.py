@@ -30,7 +30,7 @@ class Assessor:
     def assess(
         self, albums: Mapping[str, Album], most_images: int, observer: Observer
     ) -> tuple[dict[str, JudgedImages], Judgement]:
-        """Return the quality by paradigm, of as many images of each model and class; empty if there are too few."""
+        """Return the quality by drawer, of as many images of each and each class; empty if there are too few."""
         num_classes = self.reference.num_classes
         per_class = min(most_images // num_classes, *(album.num_per_class for album in albums.values()))
         if per_class < MIN_PER_CLASS:
@@ -41,9 +41,9 @@ class Assessor:
         observer.judging("real images")
         floor = measure.floor(per_class)
         found = {}
-        for paradigm, album in albums.items():
-            observer.judging(f"the {paradigm} model's images")
-            found[paradigm] = JudgedImages(model=quality_of(album, per_class, measure), floor=floor)
+        for drawer, album in albums.items():
+            observer.judging(f"images: {drawer}")
+            found[drawer] = _judged(album, per_class, measure, floor)
         return found, self._judgement("")
 
     def _judgement(self, reason: str) -> Judgement:
@@ -78,8 +78,9 @@ def assessor(judge_folder: Path, reference_file: Path | None, pair: Pair) -> Ass
     return Assessor(judge, model.name, digest, reference)
 
 
-def quality_of(album: Album, per_class: int, measure: Yardstick) -> Quality:
+def _judged(album: Album, per_class: int, measure: Yardstick, floor: Quality) -> JudgedImages:
     """Return the figures of the first images of each class."""
     images, labels = album.balanced(per_class)
     split = Split(images[..., 0], labels)
-    return measure.measure(split, measure.nearest_training_images(split))
+    model = measure.measure(split, measure.nearest_training_images(split))
+    return JudgedImages(model=model, floor=floor, fid=measure.fid_interval(split.images))

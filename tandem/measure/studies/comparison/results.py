@@ -31,8 +31,8 @@ from tandem.measure.studies.comparison.points import alone, point, stream_result
 from tandem.measure.studies.comparison.run import SAMPLES_PER_CLASS, Findings
 from tandem.measure.studies.comparison.trials import Meters, Trial
 
-# Statuses that are a reply of a server under load: they are told, but nothing is wrong.
-_REPLIES_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
+# Statuses that are an answer of a server under load: they are told, but nothing is wrong.
+_ANSWERS_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
 
 
 def comparison(
@@ -48,7 +48,7 @@ def comparison(
 ) -> Comparison:
     """Return the document; `quality` by paradigm, `searched` by mode."""
     modes, again, beside = (
-        tuple(_mode_result(mode, settings, findings, searched) for mode in each)
+        tuple(way_result(mode, settings, findings, searched) for mode in each)
         for each in (pair.modes(), pair.controls() if settings.control else (), foreign.modes() if foreign else ())
     )
     return Comparison(
@@ -57,7 +57,7 @@ def comparison(
             pair.models,
             findings.started_at,
             findings.audited_runs.summary(),
-            tuple(_problems(findings, (*modes, *again, *beside))),
+            tuple(problems_of(findings, (*modes, *again, *beside))),
             is_partial=bool(findings.stop_reason),
         ),
         seconds=findings.seconds,
@@ -86,7 +86,8 @@ def _foreign_result(
     )
 
 
-def _mode_result(mode: Mode, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> ModeResult:
+def way_result(mode: Mode, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> ModeResult:
+    """Return all that was measured of a mode; `searched` by mode."""
     curve = tuple(_curve(mode, settings, findings))
     records = _records(mode, findings)
     ended = stream_result(mode, merged(records), 1) if records else None
@@ -131,13 +132,14 @@ def _records(mode: Mode, findings: Findings) -> list[Record]:
     return of_rounds + [trial.record for _, trial in findings.trials if trial.mode.name == mode.name]
 
 
-def _problems(findings: Findings, modes: Sequence[ModeResult]) -> Iterator[str]:
+def problems_of(findings: Findings, modes: Sequence[ModeResult]) -> Iterator[str]:
+    """Yield what went wrong: why it was broken off, and requests that failed."""
     if findings.stop_reason:
         yield findings.stop_reason
     for mode in modes:
         texts = {error.code: error.text for error in reversed(mode.errors)}
         for code, count in mode.codes.items():
-            if code not in _REPLIES_UNDER_LOAD:
+            if code not in _ANSWERS_UNDER_LOAD:
                 yield f"{mode.name}: {count:,} requests ended in {code}: {texts.get(code, '')}"
 
 

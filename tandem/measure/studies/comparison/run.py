@@ -24,7 +24,7 @@ from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.foreign import Foreign
 from tandem.measure.studies.comparison.loads import FOREIGN, UNCOUNTED, in_turn, once_each, steady
-from tandem.measure.studies.comparison.modes import Mode, Pair
+from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round, rounds_of, side_by_side
 from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
@@ -38,12 +38,11 @@ _SHORTEST_SECONDS = 1e-6
 SAMPLES_PER_CLASS = 10
 # Rounds are added until quality has its images, but at most so many times as many as there were to be.
 MOST_EXTRA_ROUNDS = 4
-_PARADIGMS = ("sequential", "parallel")
 
 
 @dataclass
 class Findings:
-    """All that was seen. `trials` in the order of their rounds, which are numbered from 0; `albums` by paradigm."""
+    """All that was seen. `trials` in the order of their rounds, which are numbered from 0; `albums` by drawer."""
 
     started_at: datetime
     albums: dict[str, Album]
@@ -61,18 +60,18 @@ class Gone(Exception):
 
 async def conduct(
     source: Generator,
-    pair: Pair,
+    modes: Sequence[Mode],
     settings: Settings,
     meters: Meters,
     observer: Observer,
     foreign: Foreign | None = None,
 ) -> Findings:
-    """Carry a comparison out; the generator's `stop` breaks it off. Raises ChildProcessError."""
-    findings = Findings(datetime.now(UTC), _albums(pair, settings))
+    """Compare these modes, controls among them; the generator's `stop` breaks it off. Raises ChildProcessError."""
+    findings = Findings(datetime.now(UTC), _albums(modes, settings))
     since = time.monotonic()
     findings.idle_watts = await asyncio.to_thread(meters.energy.idle_watts)
     try:
-        await _Work(source, pair, settings, meters, findings, observer, foreign).run()
+        await _Work(source, modes, settings, meters, findings, observer, foreign).run()
     except Gone as error:
         findings.stop_reason = str(error)
     except OSError as error:  # a process to be metered is gone, or one of the generator
@@ -88,7 +87,7 @@ class _Work:
     def __init__(
         self,
         source: Generator,
-        pair: Pair,
+        modes: Sequence[Mode],
         settings: Settings,
         meters: Meters,
         findings: Findings,
@@ -98,8 +97,8 @@ class _Work:
         self._source = source
         self._foreign = foreign
         self._foreign_modes = foreign.modes() if foreign else ()
-        self._num_classes = pair.sequential.num_classes
-        self._modes = (*pair.modes(), *(pair.controls() if settings.control else ()))
+        self._num_classes = modes[0].model.num_classes
+        self._modes = tuple(modes)
         self._settings = settings
         self._meters = meters
         self._findings = findings
@@ -146,7 +145,7 @@ class _Work:
         for mode in self._modes:
             reply = done.replies[mode.name]
             if reply.image is not None and not mode.is_control:
-                self._findings.albums[mode.paradigm].add(done.label, reply.image)
+                self._findings.albums[mode.drawer].add(done.label, reply.image)
         self._observer.round_done(done)
 
     async def _curve(self) -> None:
@@ -179,7 +178,7 @@ class _Work:
             self._observer.trial_ended(trial)
             if not np.any(trial.record.requests["outcome"] == Outcome.OK):
                 self._findings.trials += trials
-                raise Gone(f"{mode.name}: not one of {len(trial.record.requests)} requests got its reply")
+                raise Gone(f"{mode.name}: not one of {len(trial.record.requests)} requests got its answer")
         self._findings.trials += trials
 
     async def _trial(self, concurrency: int, mode: Mode) -> RunResult:
@@ -203,7 +202,7 @@ class _Work:
         sequence = RequestSequence(scenario)
         for number, image in images_by_number(run_result.record, [mode.workload.rpc]).items():
             label = int(sequence[number - scenario.first_number].place * self._num_classes)
-            self._findings.albums[mode.paradigm].add(label, image)
+            self._findings.albums[mode.drawer].add(label, image)
 
     def _check(self, run_result: RunResult) -> None:
         """Raises Gone if a load did not go to its end."""
@@ -213,7 +212,7 @@ class _Work:
             raise Gone(run_result.document.problems[0])
 
 
-def _albums(pair: Pair, settings: Settings) -> dict[str, Album]:
-    num_classes = pair.sequential.num_classes
+def _albums(modes: Sequence[Mode], settings: Settings) -> dict[str, Album]:
+    num_classes = modes[0].model.num_classes
     most_per_class = max(SAMPLES_PER_CLASS, settings.quality_images // num_classes)
-    return {name: Album(num_classes, most_per_class) for name in _PARADIGMS}
+    return {mode.drawer: Album(num_classes, most_per_class) for mode in modes}

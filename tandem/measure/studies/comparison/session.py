@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tandem.measure.generator.generator import BROKEN_OFF, Generator, generator
 from tandem.measure.meters.cpu import cpu_meter
 from tandem.measure.meters.energy import energy_meter
-from tandem.measure.results.comparison import Capacity, Comparison, JudgedImages, Judgement
+from tandem.measure.results.comparison import Capacity, Comparison, JudgedImages, Judgement, Settings
 from tandem.measure.studies.comparison.capacity import first_rate, open_loop, searched
 from tandem.measure.studies.comparison.foreign import Foreign, foreign_beside
-from tandem.measure.studies.comparison.modes import Pair, matched_pair
+from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.results import comparison
+from tandem.measure.studies.comparison.results import comparison, way_result
 from tandem.measure.studies.comparison.run import Findings, conduct
 from tandem.measure.studies.comparison.trials import Meters
 
@@ -40,12 +40,12 @@ class _Session:
     async def measured(self) -> Findings:
         """Measure. Ctrl-C breaks it off; a second one leaves at once."""
         settings = self.request.settings
-        with _stopped_by_hand() as stop:
+        with stopped_by_hand() as stop:
             async with generator(self.request.address, stop) as source, self._beside(stop) as foreign:
                 self.foreign = foreign
-                findings = await conduct(source, self.pair, settings, self.meters, self.observer, foreign)
-                if settings.capacity_method == "search" and not findings.stop_reason:
-                    await self._search(source, findings)
+                modes = (*self.pair.modes(), *(self.pair.controls() if settings.control else ()))
+                findings = await conduct(source, modes, settings, self.meters, self.observer, foreign)
+                self.capacities = await capacities(source, self.pair.modes(), settings, findings, self.observer)
                 return findings
 
     @contextlib.asynccontextmanager
@@ -56,19 +56,6 @@ class _Session:
             return
         async with generator(wanted.address, stop) as source:
             yield await foreign_beside(source, wanted.model, self.pair)
-
-    async def _search(self, source: Generator, findings: Findings) -> None:
-        """Search for the capacity of each mode that has a curve to begin with."""
-        slo_seconds = self.request.settings.slo_seconds
-        so_far = self.document(findings, {}, _judgement(NOT_ASKED))
-        try:
-            for mode, result in zip(self.pair.modes(), so_far.modes, strict=True):
-                if result.capacity is not None:
-                    attempt = open_loop(source, findings.audited_runs, mode, slo_seconds, self.observer)
-                    begin = first_rate(result.curve, result.capacity)
-                    self.capacities[mode.name] = await searched(begin, slo_seconds, attempt)
-        except RuntimeError as error:
-            findings.stop_reason = BROKEN_OFF if source.stop.is_set() else str(error)
 
     def document(self, findings: Findings, quality: dict[str, JudgedImages], judgement: Judgement) -> Comparison:
         return comparison(
@@ -84,6 +71,25 @@ class _Session:
         )
 
 
+async def capacities(
+    source: Generator, modes: Sequence[Mode], settings: Settings, findings: Findings, observer: Observer
+) -> dict[str, Capacity]:
+    """Search for the capacity of each mode that has a curve to begin with, if that is wanted; return them by way."""
+    found: dict[str, Capacity] = {}
+    if settings.capacity_method != "search" or findings.stop_reason:
+        return found
+    try:
+        for mode in modes:
+            result = way_result(mode, settings, findings, {})
+            if result.capacity is not None:
+                attempt = open_loop(source, findings.audited_runs, mode, settings.slo_seconds, observer)
+                begin = first_rate(result.curve, result.capacity)
+                found[mode.name] = await searched(begin, settings.slo_seconds, attempt)
+    except RuntimeError as error:
+        findings.stop_reason = BROKEN_OFF if source.stop.is_set() else str(error)
+    return found
+
+
 def compare(request: Request, observer: Observer) -> Comparison:
     """Compare; what Ctrl-C or a server that is gone cut short is kept, and the document says so.
 
@@ -91,15 +97,16 @@ def compare(request: Request, observer: Observer) -> Comparison:
     """
     # Not on uvloop: it forks to start the generator's processes, of which grpc complains.
     pair = asyncio.run(matched_pair(request.address, request.sequential, request.parallel))
-    judges = _assessor(request, pair)
+    judges = assessor_of(request, pair)
     meters = Meters(cpu_meter(request.address, request.metrics), energy_meter(request.address))
     session = _Session(request, pair, meters, observer)
     findings = asyncio.run(session.measured())
-    quality, judgement = _judged(judges, request, findings, observer)
+    quality, judgement = judged(judges, request, findings, observer)
     return session.document(findings, quality, judgement)
 
 
-def _assessor(request: Request, pair: Pair) -> Assessor | None:
+def assessor_of(request: Request, pair: Pair) -> Assessor | None:
+    """Return who judges the images, None if nobody is to. Raises what `assessor` does."""
     if not request.settings.quality_images:
         return None
     from tandem.measure.studies.comparison.quality import assessor
@@ -107,9 +114,10 @@ def _assessor(request: Request, pair: Pair) -> Assessor | None:
     return assessor(request.judge, request.reference, pair)
 
 
-def _judged(
+def judged(
     judges: Assessor | None, request: Request, findings: Findings, observer: Observer
 ) -> tuple[dict[str, JudgedImages], Judgement]:
+    """Return the quality of what was served, by drawer; a Ctrl-C is noted in `findings`."""
     if judges is None:
         return {}, _judgement(NOT_ASKED)
     if findings.stop_reason:
@@ -126,7 +134,7 @@ def _judgement(reason: str) -> Judgement:
 
 
 @contextlib.contextmanager
-def _stopped_by_hand() -> Iterator[asyncio.Event]:
+def stopped_by_hand() -> Iterator[asyncio.Event]:
     """Yield an event that the first Ctrl-C sets; from then on it does what it does elsewhere."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 

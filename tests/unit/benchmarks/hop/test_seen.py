@@ -10,7 +10,7 @@ from benchmarks.harness.load import Run
 from benchmarks.hop.seen import Seen
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
-from tandem.measure.results.metrics_page import Page, parse
+from tandem.measure.meters.metrics_page import Page, parse
 
 _SECONDS = [0.010, 0.020, 0.030]
 

@@ -40,6 +40,19 @@ def test_a_scenario_survives_its_json():
     assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
 
 
+def test_pictures_alone_are_drawn_in_steps():
+    workload = parse_workload("picture,unary,model=m,steps=8")
+    assert (workload.steps, workload.name) == (8, "image m 8 steps unary")
+    assert Scenario.model_validate(
+        closed_scenario(workloads=(workload, parse_workload("picture,unary,model=m"))).model_dump()
+    )
+    for text in ("text,steps=8", "images,steps=8", "picture,steps=0", "picture,steps=few"):
+        with pytest.raises(ExpectedError, match="steps"):
+            parse_workload(text)
+    with pytest.raises(ExpectedError, match="steps: 8 is not accepted for image by openai; accepted: for Tandem's"):
+        parse_workload("picture,unary,steps=8", api="openai")
+
+
 def test_a_workload_is_written_in_a_line():
     workload = parse_workload(
         "text,unary,model=m,weight=2,tokens=geometric:64,prompt=8,slo=2,slo-first=.5,cancel=.1,cancel-after=1:3"

@@ -12,7 +12,9 @@ from tandem.cli.bench.tradeoff import _has_real_images
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
 from tandem.measure.quality import reference
+from tandem.measure.studies.steps import session
 from tests.unit.tandem.measure.report.conftest import a_comparison
+from tests.unit.tandem.measure.studies.steps.imagined import SUBJECTS, document
 
 
 @pytest.mark.parametrize("is_installed", [True, False])
@@ -37,6 +39,11 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     made = Compared(a_comparison(), Terminal(), is_interrupted=False, is_kept=True)
     monkeypatch.setattr(tradeoff, "compared", lambda *_, **__: made)
     monkeypatch.setattr(tradeoff, "fitted", fitted)
+    monkeypatch.setattr(tradeoff, "chosen_models", lambda *_: ("ar", "gan"))
+    monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: SUBJECTS)
+    monkeypatch.setattr(session, "measure_steps", lambda *_: document())
     with pytest.raises(ends_with or type(error)):
         tradeoff.tradeoff(out_dir=tmp_path, thorough=False, slo=0.25)
-    assert "one image takes 63 ms in sequence" in (tmp_path / "report.html").read_text()
+    report = (tmp_path / "report.html").read_text()
+    assert "one image takes 63 ms in sequence" in report
+    assert "sar draws an image of 49 tokens in any number of steps" in report

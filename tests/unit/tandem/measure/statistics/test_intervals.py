@@ -5,14 +5,15 @@ import math
 import numpy as np
 import pytest
 
+from tandem.measure.quality.distances import frechet_distance
 from tandem.measure.results.value import Value
-from tandem.measure.statistics.intervals import estimate, least_count, of_draws, over_rounds
+from tandem.measure.statistics.intervals import estimate, jackknife, least_count, of_draws, over_rounds
 from tandem.measure.statistics.quantiles import can_show, nearest_rank
 
 CONFIDENCE = 0.95
 NUM_TRIALS = 200
-# A binomial of so many trials at the nominal 0.95 lies above this but once in a thousand; a bootstrap over 60 values
-# may fall short of the nominal by one or two hundredths.
+# A binomial of so many audited_runs at the nominal 0.95 lies above this but once in a thousand; a bootstrap over 60
+# values may fall short of the nominal by one or two hundredths.
 LEAST_COVERED = 0.89
 
 
@@ -145,3 +146,21 @@ def test_draws_come_to_an_interval_that_holds_the_value() -> None:
     draws = [float(each) for each in range(200)]
     assert of_draws(100.0, draws) == Value(value=100.0, low=4.0, high=194.0, method="percentile", count=200)
     assert of_draws(-1.0, draws).low == -1.0
+
+
+def test_a_jackknife_says_how_far_other_draws_lie() -> None:
+    """Of the Fréchet distance, which every draw overestimates by about as much: the interval is of its spread."""
+    real = np.random.default_rng(5).normal(0.0, 1.0, (2000, 4))
+    found = []
+    for seed in range(100):
+        drawn = np.random.default_rng((6, seed)).normal(0.2, 1.0, (500, 4))
+        found.append(jackknife(lambda rows, d=drawn: frechet_distance(d[rows], real), len(drawn)))
+    values = [each.value for each in found]
+    assert share([covers(each, float(np.mean(values))) for each in found]) >= LEAST_COVERED
+    width = np.mean([each.high - each.low for each in found if each.high is not None and each.low is not None])
+    # Student's t of 9 degrees of freedom: 2.26 on either side.
+    assert width == pytest.approx(2 * 2.26 * np.std(values), rel=0.25)
+
+
+def test_too_few_rows_have_no_jackknife() -> None:
+    assert jackknife(lambda rows: float(len(rows)), 99) == Value(value=99.0, count=99)

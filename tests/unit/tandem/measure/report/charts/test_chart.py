@@ -55,3 +55,14 @@ def test_ticks_of_a_logarithmic_axis_can_be_read() -> None:
 
 def test_a_chart_without_points_is_empty() -> None:
     assert Chart("k", "t", "n", "x", "y", [Series("s", "parallel", "line", (), ())]).is_empty
+
+
+def test_intervals_in_both_directions_and_labels_beside_the_points() -> None:
+    given = {"left": [0.5, None], "right": [1.25, None], "notes": ["a<b", "c"], "is_labelled": True}
+    series = Series("s", "parallel", "points", [1.0, 2.0], [10.0, 20.0], [9.0, 19.0], [12.0, 21.0], **given)
+    (trace,) = figure_of(Chart("k", "t", "n", "x", "y", [series]))["data"]
+    assert trace["error_x"]["array"] == [0.25, 0.0]
+    assert trace["error_x"]["arrayminus"] == [0.5, 0.0]
+    assert trace["error_y"]["array"] == [2.0, 1.0]
+    assert trace["mode"] == "markers+text"
+    assert trace["text"] == ["a&lt;b", "c"]

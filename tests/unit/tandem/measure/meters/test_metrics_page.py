@@ -5,7 +5,7 @@ import math
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from tandem.measure.results.metrics_page import Page, parse
+from tandem.measure.meters.metrics_page import Page, parse
 
 
 class _Server:

@@ -1,0 +1,55 @@
+"""Tables over steps: a row each number of steps, and the models beside."""
+
+from __future__ import annotations
+
+from tandem.measure.formats import NONE, counted, decimals, known, number, seconds
+from tandem.measure.report.front import fid_of, front, wait_of
+from tandem.measure.report.tables.comparison import highest_rate
+from tandem.measure.report.tables.table import Cell, Columns, Table, table_of, value_cell
+from tandem.measure.results.steps import Steps, StepsPoint
+from tandem.measure.results.value import Value
+
+_bits, _share = decimals(3), decimals(3)
+
+
+def steps_tables(document: Steps) -> list[Table]:
+    """Return what each costs, and what it buys; none if nothing was measured."""
+    if not any(map(wait_of, document.points)):
+        return []
+    best = front(document.points, fid_of)
+    slo = seconds(document.settings.load.slo_seconds)
+    costs: Columns[StepsPoint] = {
+        "": _name,
+        "alone": lambda point: value_cell(wait_of(point), seconds),
+        f"images/s, p99\nwithin {slo}": lambda point: highest_rate(point.mode),
+        "servers' CPU an image": lambda point: value_cell(_cpu(point), seconds),
+    }
+    quality: Columns[StepsPoint] = {
+        "": _name,
+        "bits": lambda point: known(point.bits_per_token and point.bits_per_token.value, _bits),
+        "over the most steps": lambda point: value_cell(point.bits_over_most, _bits),
+        "FID": _fid,
+        "recall": lambda point: NONE if point.quality is None else _share(point.quality.model.recall),
+        "right\nclass": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
+        "front": lambda point: "yes" if point in best else "",
+    }
+    model = document.models[0].name
+    return [
+        table_of(f"What {model} costs in K steps, and the others", document.points, costs),
+        table_of("What it buys: bits a token, quality", document.points, quality),
+    ]
+
+
+def _name(point: StepsPoint) -> str:
+    return point.mode.model if point.steps is None else counted(point.steps, "step")
+
+
+def _cpu(point: StepsPoint) -> Value | None:
+    """Return what an image costs the servers at the greatest load."""
+    return point.mode.curve[-1].cpu_seconds_per_image.servers if point.mode.curve else None
+
+
+def _fid(point: StepsPoint) -> Cell:
+    if point.quality is None:
+        return Cell(NONE)
+    return value_cell(point.quality.fid or Value(value=point.quality.model.fid, count=1), number)

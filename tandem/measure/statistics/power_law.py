@@ -1,0 +1,83 @@
+"""A quantity that falls as a power of a number: y = factor * x ** -exponent. Least squares in logarithms.
+
+Every second x is held out of the fit, and checks it. Knows no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.measure.results.steps import LawCheck, StepsLaw
+from tandem.measure.results.value import Value
+from tandem.measure.statistics.intervals import MIN_ROUNDS, Rows, estimate
+
+MIN_FITTED = 2
+_CONFIDENCE = 0.95
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """y = factor * x ** -exponent."""
+
+    factor: float
+    exponent: float
+
+    def __call__(self, x: Floats | float) -> Floats:
+        return np.asarray(self.factor * np.asarray(x, np.float64) ** -self.exponent)
+
+
+def fit_power_law(x: Sequence[float], y: Floats) -> PowerLaw:
+    """Return the least-squares line through the logarithms; of values that are not positive, one of NaN."""
+    if np.any(y <= 0.0):
+        return PowerLaw(np.nan, np.nan)
+    places, levels = np.log(np.asarray(x, np.float64)), np.log(y)
+    middle = places.mean()
+    slope = float((places - middle) @ levels / ((places - middle) @ (places - middle)))
+    return PowerLaw(float(np.exp(levels.mean() - slope * middle)), -slope)
+
+
+def fit_law(steps: Sequence[int], excess_bits: Floats) -> StepsLaw | None:
+    """Return the law of the means of `excess_bits` [N, len(steps)]: of each image, bits a token over the most steps.
+
+    `steps` ascend. None with fewer than MIN_FITTED of them to fit and one to check, or with a fitted mean that is not
+    above 0.
+    """
+    fitted, held_out = list(range(0, len(steps), 2)), list(range(1, len(steps), 2))
+    if len(fitted) < MIN_FITTED or not held_out:
+        return None
+    fitted_steps = [steps[place] for place in fitted]
+
+    def law(rows: Rows) -> PowerLaw:
+        return fit_power_law(fitted_steps, excess_bits[rows][:, fitted].mean(axis=0))
+
+    found = law(np.arange(len(excess_bits)))
+    if not np.isfinite(found.factor):
+        return None
+
+    def value(statistic: Callable[[Rows], float]) -> Value:
+        return estimate(statistic, len(excess_bits), _CONFIDENCE, MIN_ROUNDS)
+
+    checks = (
+        LawCheck(
+            steps=steps[place],
+            predicted_bits=float(found(steps[place])),
+            measured_bits=mean_value(excess_bits[:, place]),
+        )
+        for place in held_out
+    )
+    return StepsLaw(
+        factor_bits=value(lambda rows: law(rows).factor),
+        exponent=value(lambda rows: law(rows).exponent),
+        fitted_steps=tuple(fitted_steps),
+        checks=tuple(checks),
+    )
+
+
+def mean_value(values: Floats) -> Value:
+    """Return the mean of values [N] with its 95 % interval by bootstrap."""
+    return estimate(lambda rows: float(values[rows].mean()), len(values), _CONFIDENCE, MIN_ROUNDS)

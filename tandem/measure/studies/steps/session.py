@@ -1,0 +1,70 @@
+"""A measurement over steps from beginning to end: load, in the rounds of a comparison; the judge; `Score`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tandem.client import TandemRpcError
+from tandem.measure.generator.generator import BROKEN_OFF, generator
+from tandem.measure.meters.cpu import cpu_meter
+from tandem.measure.meters.energy import energy_meter
+from tandem.measure.results.comparison import Capacity
+from tandem.measure.results.steps import Settings, Steps
+from tandem.measure.studies.comparison.observer import Observer
+from tandem.measure.studies.comparison.request import Request
+from tandem.measure.studies.comparison.run import Findings, conduct
+from tandem.measure.studies.comparison.session import assessor_of, capacities, judged, stopped_by_hand
+from tandem.measure.studies.comparison.trials import Meters
+from tandem.measure.studies.steps.results import Floats, Seen, steps_document
+from tandem.measure.studies.steps.subjects import Subjects
+
+if TYPE_CHECKING:
+    from tandem.measure.studies.comparison.quality import Assessor
+
+
+def measure_steps(request: Request, subjects: Subjects, num_scored: int, observer: Observer) -> Steps:
+    """Measure; what Ctrl-C or a server that is gone cut short is kept, and the document says so. `request.settings` are
+    of the load and of the images judged; likelihoods are asked of `num_scored` test images, if images are judged.
+
+    Raises TandemError, ModelError, ValueError or OSError if it can't even begin.
+    """
+    judges = assessor_of(request, subjects.pair)
+    meters = Meters(cpu_meter(request.address, request.metrics), energy_meter(request.address))
+    findings, searched = asyncio.run(_loaded(request, subjects, meters, observer))
+    quality, judgement = judged(judges, request, findings, observer)
+    bits = _scored(judges, request, subjects, num_scored, findings, observer)
+    settings = Settings(steps=subjects.steps, num_scored=num_scored, load=request.settings)
+    seen = Seen(findings, judgement, searched, quality, bits)
+    return steps_document(request.address, subjects, settings, meters, seen)
+
+
+async def _loaded(
+    request: Request, subjects: Subjects, meters: Meters, observer: Observer
+) -> tuple[Findings, dict[str, Capacity]]:
+    settings, modes = request.settings, subjects.modes()
+    with stopped_by_hand() as stop:
+        async with generator(request.address, stop) as source:
+            findings = await conduct(source, modes, settings, meters, observer)
+            return findings, await capacities(source, modes, settings, findings, observer)
+
+
+def _scored(
+    judges: Assessor | None,
+    request: Request,
+    subjects: Subjects,
+    num_images: int,
+    findings: Findings,
+    observer: Observer,
+) -> dict[str, Floats]:
+    if judges is None or findings.stop_reason:
+        return {}
+    from tandem.measure.studies.steps.scores import scores
+
+    try:
+        return asyncio.run(scores(request.address, subjects, judges.reference, num_images, observer))
+    except KeyboardInterrupt:
+        findings.stop_reason = BROKEN_OFF
+    except TandemRpcError as error:
+        findings.stop_reason = f"likelihoods: {error}"
+    return {}

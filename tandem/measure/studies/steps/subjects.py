@@ -1,0 +1,84 @@
+"""Who is measured over steps: a sequential image model that takes steps, in several numbers of them, and beside it a
+parallel model and a sequential one that takes none. Knows no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runtime.errors import InvalidArgument
+from tandem.measure.generator.requests.served import served_models
+from tandem.measure.results.header import ServedModel
+from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair, work_of
+
+STEPS = (1, 2, 4, 8, 12, 24, 49)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """`pair`: the model that takes steps, and the parallel one; `plain`: a sequential one of the same images that takes
+    none, if there is one. `steps` ascend; the last is the number of the tokens of an image.
+    """
+
+    pair: Pair
+    plain: ServedModel | None
+    steps: tuple[int, ...]
+
+    @property
+    def models(self) -> tuple[ServedModel, ...]:
+        return (*self.pair.models, *([self.plain] if self.plain else []))
+
+    def modes(self) -> tuple[Mode, ...]:
+        """Return the unary modes: of all steps, ascending, then the plain model's, then the parallel one's."""
+        model, others = self.pair.sequential, [*([self.plain] if self.plain else []), self.pair.parallel]
+        in_steps = [Mode(work_of("sequential", model.name, steps=number), model) for number in self.steps]
+        return (*in_steps, *(Mode(work_of(other.paradigm, other.name), other) for other in others))
+
+
+async def find_subjects(address: str, sequential: str, parallel: str, steps: Sequence[int] = ()) -> Subjects | None:
+    """Return who is measured at `address`: the sequential model of this name if it takes steps, or the first one that
+    does; None if there is none. Without `steps` they are STEPS, as far as an image has tokens.
+
+    Raises TandemRpcError, ValueError if a model that is named is not served, and InvalidArgument for steps that an
+    image has too few tokens for, or if the models do not match.
+    """
+    images = [each for each in await served_models(address, ("sequential",)) if each.modality == "image"]
+    stepped = [each for each in images if each.takes_steps]
+    model = next((each for each in stepped if each.name == sequential), stepped[0] if stepped else None)
+    if model is None:
+        return None
+    numbers = _numbers(model, steps)
+    pair = await matched_pair(address, model.name, parallel)
+    plain = [each for each in images if not each.takes_steps]
+    named = [each for each in plain if each.name == sequential] or plain
+    return Subjects(pair, await _matching(address, named, pair), numbers)
+
+
+def _numbers(model: ServedModel, steps: Sequence[int]) -> tuple[int, ...]:
+    most = model.tokens_per_image or 1
+    wrong = [number for number in steps if not 1 <= number <= most]
+    if wrong:
+        raise InvalidArgument("steps", wrong[0], f"1 to {most}, the tokens of an image of {model.name}")
+    chosen = steps or [number for number in STEPS if number <= most]
+    return tuple(sorted({*chosen, most}))
+
+
+async def _matching(address: str, plain: Sequence[ServedModel], pair: Pair) -> ServedModel | None:
+    """Return the model if there is exactly one, and it draws the same images of the same classes."""
+    if len(plain) != 1:
+        return None
+    try:
+        other = await matched_pair(address, plain[0].name, pair.parallel.name)
+    except InvalidArgument:
+        return None
+    return plain[0] if other.class_names == pair.class_names else None
+
+
+async def usual_sequential(address: str) -> str:
+    """Return the sequential image model to compare where nobody names one: of several, the only one that takes no
+    steps; empty if that does not decide it. Raises TandemRpcError.
+    """
+    images = [each for each in await served_models(address, ("sequential",)) if each.modality == "image"]
+    plain = [each.name for each in images if not each.takes_steps]
+    return plain[0] if len(images) > 1 and len(plain) == 1 else ""

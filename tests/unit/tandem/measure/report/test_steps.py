@@ -1,0 +1,134 @@
+"""The part of a report that shows what each step costs and buys."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.measure.report.charts.steps import steps_charts
+from tandem.measure.report.report import write_report
+from tandem.measure.report.sentences.steps import METHOD, caveats, explanation
+from tandem.measure.report.sources import read_sources
+from tandem.measure.report.story import tell
+from tandem.measure.report.tables.steps import steps_tables
+from tandem.measure.results.files import write_document
+from tandem.measure.results.steps import Steps
+from tests.unit.tandem.measure.report.pages import Page
+from tests.unit.tandem.measure.studies.steps.imagined import STEPS, document
+
+KEYS = {"steps-front", "steps-law"}
+
+
+@pytest.fixture(scope="module")
+def steps() -> Steps:
+    return document()
+
+
+def page(folder: Path, *paths: Path) -> Page:
+    write_report(read_sources(list(paths)), folder / "report.html", folder / "pictures")
+    return Page((folder / "report.html").read_text())
+
+
+def test_steps_alone_make_a_report(steps: Steps, tmp_path: Path) -> None:
+    write_document(tmp_path / "steps.json", steps)
+    found = page(tmp_path, tmp_path / "steps.json")
+    assert set(found.figures) == KEYS
+    for text in (*explanation(steps), *METHOD, *caveats(steps)):
+        assert text in found.text
+    assert {path.stem for path in (tmp_path / "pictures").glob("*.png")} == KEYS
+
+
+def test_beside_the_others_they_have_a_section_of_their_own(steps: Steps, results: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(results, tmp_path / "own"))
+    without = page(tmp_path, own)
+    write_document(own / "steps.json", steps)
+    found = page(tmp_path, own)
+    assert set(found.figures) == set(without.figures) | KEYS
+    assert "Between sequence and parallel: steps" in found.text
+    assert tell(read_sources([own])).sentences == tell(read_sources([results])).sentences
+
+
+def test_every_point_stands_where_it_was_measured_with_its_intervals(steps: Steps) -> None:
+    series = {each.name: each for each in steps_charts(steps)[0].series}
+    assert list(series["sar in K steps"].x) == pytest.approx([5 + number for number in STEPS])
+    assert list(series["sar in K steps"].y) == pytest.approx([1.5 + 30 / number for number in STEPS])
+    assert list(series["sar in K steps"].low) == pytest.approx([1.4 + 30 / number for number in STEPS])
+    assert list(series["sar in K steps"].notes)[:2] == ["1 step", "2 steps"]
+    assert (list(series["gan"].x), list(series["gan"].y)) == ([2.0], [0.7])
+    assert list(series["ar"].x) == pytest.approx([54.0])
+    for each in (series["sar in K steps"], series["ar"], series["gan"]):
+        assert all(left <= x <= right for left, x, right in zip(each.left, each.x, each.right, strict=True))
+
+
+def test_the_fronts_are_edges(steps: Steps) -> None:
+    """Of all, the parallel one is the front, so its edge is an L; that of the others has a stair for each on it."""
+    series = {each.name: each for each in steps_charts(steps)[0].series}
+    assert list(series["front of all"].x) == pytest.approx([2.0, 2.0, 2.0, 54.0])
+    assert list(series["front of all"].y) == pytest.approx([31.5, 31.5, 0.7, 0.7])
+    edge = list(zip(series["front of the sequential"].x, series["front of the sequential"].y, strict=True))
+    marks = list(zip(series["sar in K steps"].x, series["sar in K steps"].y, strict=True))
+    assert [any(mark == pytest.approx(corner) for corner in edge) for mark in marks] == [True] * 6 + [False]
+
+
+def test_the_line_of_the_law_goes_through_what_follows_it(steps: Steps) -> None:
+    series = {each.name: each for each in steps_charts(steps)[1].series}
+    assert list(series["fitted"].x) == [1.0, 4.0, 12.0]
+    assert list(series["held out"].x) == [2.0, 8.0, 24.0]
+    (line,) = (each for name, each in series.items() if name.startswith("K to the power"))
+    assert line.y[0] == pytest.approx(series["fitted"].y[0])
+    assert line.y[-1] == pytest.approx(series["held out"].y[-1])
+
+
+def test_the_tables_have_a_row_each_and_mark_the_front(steps: Steps) -> None:
+    costs, quality = steps_tables(steps)
+    for table in (costs, quality):
+        names = [str(row.cells[0]) for row in table.rows]
+        assert names == ["1 step", *(f"{number} steps" for number in STEPS[1:]), "ar", "gan"]
+    assert str(costs.rows[0].cells[1]).startswith("6 ms")
+    assert [str(row.cells[-1]) for row in quality.rows] == [""] * 8 + ["yes"]
+
+
+def test_texts_say_who_is_not_beaten_and_how_far_the_law_holds(steps: Steps) -> None:
+    first, fid, among, recall, law = explanation(steps)
+    assert "49 tokens" in first
+    assert fid.endswith("faster and better than gan (2 ms, FID 0.7).")
+    assert among.startswith("Among the sequential, that is sar in 1 step (6 ms, FID 31.5), ")
+    assert "ar (54 ms, recall 0.880)" in recall
+    assert "fitted to K = 1, 4, 12" in law
+    assert law.endswith("off by up to 0.000 bits, and by up to 0.0% of what was measured.")
+
+
+def test_a_partial_measurement_is_marked(steps: Steps, tmp_path: Path) -> None:
+    broken = document(stop_reason="broken off by hand")
+    write_document(tmp_path / "steps.json", broken)
+    warnings = tell(read_sources([tmp_path])).warnings
+    assert "PARTIAL: the measurement over steps was broken off: broken off by hand" in warnings
+
+
+def test_nothing_judged_and_nothing_measured_is_no_crash(steps: Steps, tmp_path: Path) -> None:
+    bare = [
+        point.model_copy(update={"quality": None, "mode": point.mode.model_copy(update={"alone": None})})
+        for point in steps.points
+    ]
+    empty = steps.model_copy(update={"points": tuple(bare), "law": None})
+    write_document(tmp_path / "steps.json", empty)
+    assert set(page(tmp_path, tmp_path / "steps.json").figures) == {"steps-law"}
+    assert steps_tables(empty) == []
+
+
+def test_strings_of_a_document_are_only_text(steps: Steps, tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    content: Any = json.loads(steps.model_dump_json())
+    content["models"][0]["name"] = hostile
+    for point in content["points"]:
+        point["mode"]["model"] = hostile
+    (tmp_path / "steps.json").write_text(json.dumps(content))
+    found = page(tmp_path, tmp_path / "steps.json")
+    assert hostile in found.text
+    assert not [
+        note for each in found.figures.values() for trace in each["data"] for note in trace["text"] if "<" in note
+    ]

@@ -1,0 +1,88 @@
+"""What a measurement over steps might have seen, of a model whose steps cost 1 ms each; its document is a real one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tandem.measure.results.comparison import JudgedImages, Judgement
+from tandem.measure.results.steps import Settings, Steps
+from tandem.measure.studies.comparison.album import Album
+from tandem.measure.studies.comparison.modes import Mode, Pair
+from tandem.measure.studies.comparison.rounds import Reply, Round
+from tandem.measure.studies.comparison.run import Findings
+from tandem.measure.studies.comparison.trials import Spent, Trial
+from tandem.measure.studies.steps.results import Seen, steps_document
+from tandem.measure.studies.steps.subjects import Subjects
+from tests.unit.tandem.measure.studies.comparison.seen import IMAGE, METERS, NUM_CLASSES, model, record, settings
+
+STEPS = (1, 2, 4, 8, 12, 24, 49)
+MODEL = model("sequential", "sar", tokens_per_image=49, takes_steps=True)
+PAIR = Pair(MODEL, model("parallel", "gan"), ("left", "right", "top"))
+SUBJECTS = Subjects(PAIR, model("sequential", "ar", tokens_per_image=49), STEPS)
+NUM_ROUNDS, NUM_SCORED = 20, 40
+NOTE = Judgement(reason="", data_set="d", num_test_images=9, judge="judge", judge_sha256="0")
+FIGURES = {"kid": 0.0, "kid_std": 0.0, "accuracy": 0.9, "precision": 0.9, "density": 1.0, "coverage": 0.9}
+FIGURES |= {"worst_class_fid": 9.0, "memorised": 0.0, "worst_class_memorised": 0.0, "num_images": 2000, "classes": ()}
+
+
+def seconds_of(mode: Mode) -> float:
+    """Return how long one image takes: 5 ms, and 1 ms a step or token; in parallel 2 ms."""
+    return 0.002 if mode.paradigm == "parallel" else 0.005 + 0.001 * (mode.workload.steps or 49)
+
+
+def excess_bits(steps: int) -> float:
+    return 1.8 * steps**-1.6
+
+
+def bits_of(mode: Mode) -> Any:
+    own = np.random.default_rng(1).normal(2.5, 0.5, NUM_SCORED)
+    return (
+        own - 0.2
+        if mode.workload.steps is None
+        else own + (excess_bits(mode.workload.steps) if mode.workload.steps < 49 else 0.0)
+    )
+
+
+def judged(fid: float, recall: float) -> JudgedImages:
+    own = {**FIGURES, "fid": fid, "recall": recall}
+    interval = {"value": fid, "low": fid - 0.1, "high": fid + 0.1, "method": "t", "count": 2000}
+    return JudgedImages.model_validate({"model": own, "floor": {**own, "fid": 0.3}, "fid": interval})
+
+
+def quality_of(mode: Mode) -> JudgedImages:
+    """Return that of the steps, worse the fewer; of the plain model, better; in parallel, better still, less varied."""
+    if mode.paradigm == "parallel":
+        return judged(0.7, 0.8)
+    steps = mode.workload.steps
+    return judged(1.2, 0.88) if steps is None else judged(1.5 + 30.0 / steps, 0.85 - 0.4 / steps)
+
+
+def findings(subjects: Subjects, **given: Any) -> Findings:
+    modes = subjects.modes()
+    rounds = [
+        Round(number % NUM_CLASSES, {mode.name: Reply(record([seconds_of(mode)]), IMAGE) for mode in modes})
+        for number in range(NUM_ROUNDS)
+    ]
+    spent = Spent(1.0, gateway_cpu_seconds=0.1, backend_cpu_seconds=0.4, client_cpu_seconds=0.2, joules=None)
+    trials = [
+        (number, Trial(mode, callers, record([seconds_of(mode) * callers] * 20), spent))
+        for number in range(2)
+        for callers in (1, 4)
+        for mode in modes
+    ]
+    albums = {mode.drawer: Album(NUM_CLASSES, 10) for mode in modes}
+    return Findings(datetime.now(UTC), albums, rounds, trials, **given)
+
+
+@cache
+def document(subjects: Subjects = SUBJECTS, **given: Any) -> Steps:
+    """Return the document of all that; `given` are fields of Findings."""
+    modes = subjects.modes()
+    bits = {mode.name: bits_of(mode) for mode in modes if mode.paradigm == "sequential"}
+    seen = Seen(findings(subjects, **given), NOTE, {}, {mode.drawer: quality_of(mode) for mode in modes}, bits)
+    asked = Settings(steps=subjects.steps, num_scored=NUM_SCORED, load=settings())
+    return steps_document("127.0.0.1:1", subjects, asked, METERS, seen)
