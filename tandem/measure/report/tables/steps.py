@@ -21,7 +21,7 @@ def steps_tables(document: Steps) -> list[Table]:
     costs: Columns[StepsPoint] = {
         "": _name,
         "alone": lambda point: value_cell(wait_of(point), seconds),
-        f"images/s, p99\nwithin {slo}": lambda point: highest_rate(point.way),
+        f"images/s, p99 within {slo}": lambda point: highest_rate(point.way),
         "servers' CPU an image": lambda point: value_cell(_cpu(point), seconds),
     }
     quality: Columns[StepsPoint] = {
@@ -30,7 +30,7 @@ def steps_tables(document: Steps) -> list[Table]:
         "over the most steps": lambda point: value_cell(point.bits_over_most, _bits),
         "FID": _fid,
         "recall": lambda point: NONE if point.quality is None else _share(point.quality.model.recall),
-        "right\nclass": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
+        "right class": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
         "front": lambda point: "yes" if point in best else "",
     }
     model = document.models[0].name
