@@ -59,6 +59,7 @@ def _trace(series: Series) -> dict[str, Any]:
             ]
         ),
         "textposition": "top right",
+        "cliponaxis": not series.is_labelled,
         "name": html.escape(series.name),
         "x": list(series.x),
         "y": [html.escape(value) if isinstance(value, str) else value for value in series.y],

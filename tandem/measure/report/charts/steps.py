@@ -62,7 +62,7 @@ def _marks(name: str, role: Role, style: Style, points: Sequence[StepsPoint]) ->
         [counted(point.steps, "step") if point.steps is not None else point.mode.model for point in points],
         left=[None if wait.low is None else wait.low * MILLISECONDS for wait in waits],
         right=[None if wait.high is None else wait.high * MILLISECONDS for wait in waits],
-        is_labelled=True,
+        is_labelled=len(points) > 1,  # the legend names a lone one
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tandem.measure.formats import NONE, counted, decimals, known, number, seconds
+from tandem.measure.formats import NONE, counted, decimals, number, seconds
 from tandem.measure.report.front import fid_of, front, wait_of
 from tandem.measure.report.tables.comparison import highest_rate
 from tandem.measure.report.tables.table import Cell, Columns, Table, table_of, value_cell
@@ -21,16 +21,16 @@ def steps_tables(document: Steps) -> list[Table]:
     costs: Columns[StepsPoint] = {
         "": _name,
         "alone": lambda point: value_cell(wait_of(point), seconds),
-        f"images/s, p99\nwithin {slo}": lambda point: highest_rate(point.mode),
+        f"images/s, p99 within {slo}": lambda point: highest_rate(point.mode),
         "servers' CPU an image": lambda point: value_cell(_cpu(point), seconds),
     }
     quality: Columns[StepsPoint] = {
         "": _name,
-        "bits": lambda point: known(point.bits_per_token and point.bits_per_token.value, _bits),
+        "bits": lambda point: NONE if point.bits_per_token is None else _bits(point.bits_per_token.value),
         "over the most steps": lambda point: value_cell(point.bits_over_most, _bits),
         "FID": _fid,
         "recall": lambda point: NONE if point.quality is None else _share(point.quality.model.recall),
-        "right\nclass": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
+        "right class": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
         "front": lambda point: "yes" if point in best else "",
     }
     model = document.models[0].name

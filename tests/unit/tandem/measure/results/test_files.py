@@ -16,12 +16,13 @@ from tandem.measure.results.schema import SCHEMA_FILE, json_schema
 from tests.unit.tandem.measure.report.conftest import a_comparison
 from tests.unit.tandem.measure.results.test_load import made
 from tests.unit.tandem.measure.studies.growth.imagined import document as a_growth
+from tests.unit.tandem.measure.studies.steps.imagined import document as over_steps
 
 ROOT = Path(__file__).parents[5]
 
 
 def documents() -> list[Header]:
-    return [a_comparison(), a_growth(), made().document]
+    return [a_comparison(), a_growth(), over_steps(), made().document]
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda document: document.kind)
