@@ -90,6 +90,22 @@ def test_logits_are_those_of_torch_with_the_same_rounding(tiny, dtype):
         assert share_alike(found, reference_logits(checkpoint, "float32", texts)) == 0
 
 
+@pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if is_rounded(dtype)])
+@torch.inference_mode()
+def test_with_activations_of_sixteen_bits_logits_are_those_of_float32(tiny, dtype):
+    checkpoint = in_format(tiny[1], dtype)
+    texts = [random_ids(4, seed) for seed in range(20)]
+    expected = torch.cat(reference_logits(checkpoint, "float16", texts))
+    errors = {}
+    for bits in ("8", "auto", "16"):
+        forward = native(checkpoint, dtype, activation_bits=bits)
+        errors[bits] = float(
+            (torch.cat([logits_of(forward, text) for text in texts]) - expected).square().mean().sqrt()
+        )
+    assert errors["16"] < 0.02 * errors["8"]
+    assert errors["auto"] < errors["8"]
+
+
 def share_alike(found: list[Tensor], expected: list[Tensor]) -> float:
     return sum(torch.allclose(a, b, atol=1e-4, rtol=0) for a, b in zip(found, expected, strict=True)) / len(found)
 
