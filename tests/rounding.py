@@ -8,18 +8,17 @@ from services.ar.model.quantised import GROUP
 
 
 class RoundedLinear(nn.Module):
-    """What the kernel computes with weights of few bits: activations rounded to so many steps, in groups of 32."""
+    """What the kernel computes with weights of 8 or 4 bits: activations are rounded to 8, in groups of 32."""
 
-    def __init__(self, linear: nn.Linear, num_steps: int) -> None:
+    def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.linear = linear
-        self.num_steps = num_steps
 
     def forward(self, x: Tensor) -> Tensor:
         groups = functional.pad(x, (0, -x.shape[-1] % GROUP)).unflatten(-1, (-1, GROUP))
         most = groups.abs().amax(-1, keepdim=True)
-        steps = (groups * (self.num_steps / most)).nan_to_num().round()
-        return self.linear((steps * (most / self.num_steps)).flatten(-2)[..., : x.shape[-1]])
+        steps = (groups * (127 / most)).nan_to_num().round()
+        return self.linear((steps * (most / 127)).flatten(-2)[..., : x.shape[-1]])
 
 
 class HalfCacheAttention(CausalAttention):
@@ -30,7 +29,7 @@ class HalfCacheAttention(CausalAttention):
 
 
 def round_activations(model: nn.Module) -> None:
-    """Have all linear layers of `model` round what comes in, as the kernel does when not told otherwise."""
+    """Have all linear layers of `model` round what comes in."""
     for name, layer in list(model.named_modules()):
         if isinstance(layer, nn.Linear):
-            model.set_submodule(name, RoundedLinear(layer, 127 * 128 if name.endswith("attention.qkv") else 127))
+            model.set_submodule(name, RoundedLinear(layer))

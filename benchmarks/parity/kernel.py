@@ -23,7 +23,7 @@ CONTEXT_TOKENS = 1024
 class Kernel:
     """The kernel on a checkpoint; `dtype` and `activation_bits` are those of the settings. One text at a time."""
 
-    def __init__(self, checkpoint: Checkpoint, dtype: str, activation_bits: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, dtype: str, activation_bits: str = "8") -> None:
         chosen = {"device": "cpu", "kernel": "native", "dtype": dtype, "activation_bits": activation_bits}
         settings = ArSettings.model_validate({**chosen, "kv_cache_tokens": CONTEXT_TOKENS})
         computation = open_computation(checkpoint, CONTEXT_TOKENS, usable_cores(), settings, lambda share: None)

@@ -37,7 +37,7 @@ def open_native(
     max_context_tokens: int,
     num_threads: int,
     report: Callable[[float], None],
-    activation_bits: ActivationBits = "auto",
+    activation_bits: ActivationBits = "8",
 ) -> NativeForward:
     """Compile the kernel, if need be, and pack the weights as `dtype`, see `pack`.
 

@@ -15,10 +15,9 @@ from services.ar.model.quantised import as_tensor
 from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters, skeleton
 
-ActivationBits = Literal["auto", "8", "16"]
-"""Bits of the activations in products with weights of 8 bits or fewer; auto: 16 where they do the most good, else 8."""
+ActivationBits = Literal["8", "16"]
+"""Bits of the activations in products with weights of 8 bits or fewer."""
 _ALTERNATING = "mlp.gate_up"
-_FINE = ".attention.qkv"  # the errors of queries and keys are felt most, at a tenth of a step's products
 
 
 class Parameters:
@@ -30,10 +29,10 @@ class Parameters:
         dtype: str,
         num_positions: int,
         report: Callable[[float], None],
-        activation_bits: ActivationBits = "auto",
+        activation_bits: ActivationBits = "8",
     ) -> None:
         self.config: ModelConfig = checkpoint.config
-        self._activation_bits = activation_bits
+        self._is_fine = activation_bits == "16"
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Tensor] = {}
         for name, parts in read_parameters(checkpoint, skeleton(checkpoint.config), report):
@@ -101,8 +100,7 @@ class Parameters:
         )
 
     def _matrix(self, name: str) -> library.Matrix:
-        is_fine = self._activation_bits == "16" or (self._activation_bits == "auto" and name.endswith(_FINE))
-        return self._matrices[name].struct(self._vectors.get(f"{name}.bias"), is_fine)
+        return self._matrices[name].struct(self._vectors.get(f"{name}.bias"), self._is_fine)
 
     def _address(self, name: str) -> int | None:
         vector = self._vectors.get(name)

@@ -41,6 +41,10 @@ def is_rounded(dtype: str) -> bool:
     return "float" not in dtype
 
 
+KINDS = [(dtype, bits) for dtype in DTYPES for bits in ("8", "16")[: 1 + is_rounded(dtype)]]
+"""Types of weights, with bits of the activations."""
+
+
 def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
     """Return a checkpoint whose weights are what a kernel of `dtype` holds of those of `checkpoint`."""
 
@@ -69,7 +73,7 @@ def native(
     dtype: str = "float16",
     num_blocks: int = 64,
     level: str | None = None,
-    activation_bits: ActivationBits = "auto",
+    activation_bits: ActivationBits = "8",
 ) -> NativeForward:
     """Return the kernel on a checkpoint as it is stored."""
     return started(Parameters(checkpoint, STORED, 256, lambda share: None, activation_bits), dtype, num_blocks, level)
