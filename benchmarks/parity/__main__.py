@@ -80,8 +80,11 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     checkpoint = open_checkpoint(gguf)
     codec = TextCodec(checkpoint, 2048)
     assert checkpoint.tokenizer is not None
-    text = options.text.read_text() if options.text else fetch(options.cache, checkpoint.tokenizer).text
-    held = [ScoredText(ids, FIRST_SCORED) for ids in windows(codec.encode(text), options.windows)]
+    if options.text:
+        text_ids = checkpoint.tokenizer.encode(options.text.read_text(), add_special_tokens=False).ids
+    else:
+        text_ids = fetch(options.cache, checkpoint.tokenizer).ids
+    held = [ScoredText(ids, FIRST_SCORED) for ids in windows(text_ids, options.windows)]
     reference = Kernel(checkpoint, "float32")
     answers = []
     for question in QUESTIONS[: options.questions]:
