@@ -23,10 +23,10 @@ from rich.console import Console
 from torch import Tensor
 
 from benchmarks.harness.printing import dumped, table_of, write
+from benchmarks.parity import llama_logits
 from benchmarks.parity.figures import ScoredText, of_answers, of_text
 from benchmarks.parity.kernel import Kernel
 from benchmarks.parity.questions import QUESTIONS
-from benchmarks.peers import llama_logits
 from benchmarks.peers.installing import CannotSetUp, once, run
 from benchmarks.peers.llama_cpp import PACKAGE
 from benchmarks.side_by_side.engines import some_of

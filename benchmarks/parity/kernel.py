@@ -25,7 +25,8 @@ class Kernel:
 
     def __init__(self, checkpoint: Checkpoint, dtype: str, activation_bits: str = "8") -> None:
         chosen = {"device": "cpu", "kernel": "native", "dtype": dtype, "activation_bits": activation_bits}
-        settings = ArSettings.model_validate({**chosen, "kv_cache_tokens": CONTEXT_TOKENS})
+        sizes = {"kv_cache_tokens": CONTEXT_TOKENS, "max_context_tokens": CONTEXT_TOKENS}
+        settings = ArSettings.model_validate({**chosen, **sizes})
         computation = open_computation(checkpoint, CONTEXT_TOKENS, usable_cores(), settings, lambda share: None)
         self._forward: Forward = computation.forward
         self._forward.start()

@@ -1,6 +1,6 @@
 """llama.cpp's logits along texts, by its Python package, built for this very CPU in an environment of its own.
 
-    python -m benchmarks.peers.llama_logits model.gguf TEXTS.json LOGITS.npy THREADS
+    python benchmarks/parity/llama_logits.py model.gguf TEXTS.json LOGITS.npy THREADS
 
 That is what the environment's interpreter runs. TEXTS: a list of [token ids, place of the first judged token]; the
 logits [all judged tokens, vocabulary] that judge them are written as float32.
