@@ -121,8 +121,9 @@ def _native(
         max_context_tokens,
         num_threads,
         report,
+        settings.activation_bits,
     )
-    causes = {"digest": forward.kernel_digest}
+    causes = {"digest": forward.kernel_digest, "activation_bits": settings.activation_bits}
     return Computation(forward, num_blocks, "cpu", dtype, is_exact=True, kernel="native", kernel_causes=causes)
 
 

@@ -30,6 +30,7 @@ class Matrix(ctypes.Structure):
         ("bias", c_void_p),
         ("num_inputs", c_int32),
         ("num_outputs", c_int32),
+        ("is_fine", c_int32),
     ]
 
 

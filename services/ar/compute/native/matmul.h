@@ -1,6 +1,7 @@
 // Products of activations with packed weights. A row's result does not depend on the rows beside it.
 //
-// With weights of few bits activations are signed bytes with a scale for each 32 of a row, as in llama.cpp's Q8_1.
+// With weights of few bits activations are whole numbers with a scale for each 32 of a row: a signed byte, as in
+// llama.cpp's Q8_1, or two where the matrix is fine.
 #pragma once
 
 #include <utility>
@@ -10,44 +11,64 @@
 
 namespace tandem {
 
-// Rows of num_inputs values; for weights of few bits as bytes, with scale, scale * sum and -128 * sum of each group, and
-// -32 * sum of each half of one.
+constexpr int kLowBits = 7;  // of a step of a fine matrix: step = 128 * byte + low byte, which is -64 to 63
+
+// Rows of num_inputs values; for weights of few bits as steps, in bytes, with scale, scale * sum and -128 * sum of each
+// group, and, where the matrix has halves, -32 * sum of each half of one.
 struct Activations {
   float* values;
   int8_t* bytes;
+  int8_t* low_bytes;  // where the matrix is fine
   float* scales;
   float* sums;
   int32_t* offsets;
   int32_t* half_offsets;
 };
 
-// Fill in the bytes of a row from its values. A group that is not finite gets a scale of NaN, which all outputs of the
-// row then are: whole numbers have no NaN to hand on.
-inline void quantise(const Activations& x, int row, int num_inputs) {
-  typedef int8_t Bytes __attribute__((vector_size(16)));
-  const float* values = x.values + size_t(row) * num_inputs;
-  int8_t* bytes = x.bytes + size_t(row) * num_inputs;
-  size_t place = size_t(row) * (num_inputs / kGroup);
-  for (int first = 0; first < num_inputs; first += kGroup, place++) {
+typedef int8_t Bytes __attribute__((vector_size(16)));
+
+inline void store_bytes(int8_t* to, Ints low, Ints high) {
+  Bytes packed[2] = {__builtin_convertvector(low, Bytes), __builtin_convertvector(high, Bytes)};
+  std::memcpy(to, &packed[0], sizeof(Bytes));
+  std::memcpy(to + kLanes, &packed[1], sizeof(Bytes));
+}
+
+// Fill in what a product with w needs of a row's values. A group that is not finite gets a scale of NaN, which all
+// outputs of the row then are: whole numbers have no NaN to hand on.
+inline void quantise(const Activations& x, int row, const Matrix& w) {
+  const float* values = x.values + size_t(row) * w.num_inputs;
+  size_t at = size_t(row) * w.num_inputs, place = at / kGroup;
+  bool has_halves = w.has_halves();
+  float most_steps = w.is_fine ? 127 << kLowBits : 127;
+  for (int first = 0; first < w.num_inputs; first += kGroup, at += kGroup, place++) {
     Floats low = load(values + first), high = load(values + first + kLanes);
     if (!(are_finite(low) & are_finite(high))) {
-      std::memset(bytes + first, 0, kGroup);
+      std::memset(x.bytes + at, 0, kGroup);
+      std::memset(x.low_bytes + at, 0, kGroup);
       x.scales[place] = x.sums[place] = std::numeric_limits<float>::quiet_NaN();
       x.offsets[place] = x.half_offsets[2 * place] = x.half_offsets[2 * place + 1] = 0;
       continue;
     }
     float most = max_of(max(max(low, -low), max(high, -high)));
-    float inverse = 127.0f / most;
+    float inverse = most_steps / most;
     if (!(inverse <= kLargest<float>)) inverse = 0.0f;  // the largest is 0, or too small for its bytes to matter
     Ints low_steps = round(low * inverse), high_steps = round(high * inverse);
-    Bytes packed[2] = {__builtin_convertvector(low_steps, Bytes), __builtin_convertvector(high_steps, Bytes)};
-    std::memcpy(bytes + first, packed, kGroup);
-    int32_t low_sum = sum_of(low_steps), high_sum = sum_of(high_steps), sum = low_sum + high_sum;
-    x.scales[place] = most / 127.0f;
+    int32_t sum = sum_of(low_steps + high_steps);
+    x.scales[place] = most / most_steps;
     x.sums[place] = x.scales[place] * float(sum);
     x.offsets[place] = -128 * sum;
-    x.half_offsets[2 * place] = -32 * low_sum;
-    x.half_offsets[2 * place + 1] = -32 * high_sum;
+    if (has_halves) {
+      int32_t low_sum = sum_of(low_steps);
+      x.half_offsets[2 * place] = -32 * low_sum;
+      x.half_offsets[2 * place + 1] = -32 * (sum - low_sum);
+    }
+    if (w.is_fine) {
+      Ints low_upper = (low_steps + 64) >> kLowBits, high_upper = (high_steps + 64) >> kLowBits;
+      store_bytes(x.low_bytes + at, low_steps - (low_upper << kLowBits), high_steps - (high_upper << kLowBits));
+      low_steps = low_upper;
+      high_steps = high_upper;
+    }
+    store_bytes(x.bytes + at, low_steps, high_steps);
   }
 }
 
@@ -112,13 +133,14 @@ inline void add_half(const uint8_t* data, const int8_t* inputs, size_t stride, I
   });
 }
 
-template <int kRows, Format kFormat>
+template <int kRows, Format kFormat, bool kFine>
 TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
   constexpr int kGroupBytes = group_bytes(kFormat), kGroupScales = group_scales(kFormat);
   constexpr bool kHasMinima = kFormat == kInt4 || kFormat == kInt5, kHasOffset = kFormat == kInt8 || kFormat == kIq4Nl;
   constexpr int kChains = kRows <= 2 ? 2 : 1;  // sums that do not wait for each other
   size_t num_groups = num_inputs / kGroup, stride = num_inputs;
   const int8_t* bytes = x.bytes + size_t(row) * num_inputs;
+  ptrdiff_t low = x.low_bytes - x.bytes;
   size_t place = size_t(row) * num_groups, panel = size_t(2 * pair) * num_groups;
   Tile<kRows> tile{};
   for (size_t group = 0; group < num_groups; group++) {
@@ -138,9 +160,13 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
       if constexpr (kFormat == kInt6) {
         unrolled<2>([&](auto half) {
           Ints sums[kRows] = {};
+          if constexpr (kFine) {
+            add_half<kRows, half>(data, inputs, stride, sums);
+            TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r] <<= kLowBits;
+          }
           TANDEM_UNROLL for (int r = 0; r < kRows; r++)
             sums[r] += x.half_offsets[2 * (place + r * num_groups + group) + half];
-          add_half<kRows, half>(data, inputs, stride, sums);
+          add_half<kRows, half>(data, kFine ? inputs + low : inputs, stride, sums);
           Floats scale = load(scales + 16 * half);
           TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
             Floats scaled = to_floats(sums[r]) * x.scales[place + r * num_groups + group];
@@ -149,9 +175,14 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
         });
       } else {
         Ints sums[kRows][kChains] = {};
+        if constexpr (kFine) {
+          add_group<kRows, kChains, kFormat>(data, inputs, stride, sums);
+          TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+            for (Ints& sum : sums[r]) sum <<= kLowBits;
+        }
         if constexpr (kHasOffset)
           TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r][0] += x.offsets[place + r * num_groups + group];
-        add_group<kRows, kChains, kFormat>(data, inputs, stride, sums);
+        add_group<kRows, kChains, kFormat>(data, kFine ? inputs + low : inputs, stride, sums);
         Floats scale = load(scales);
         TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
           size_t at = place + r * num_groups + group;
@@ -192,14 +223,14 @@ TANDEM_APART Tile<kRows> float_tile(const Part& w, int num_inputs, int pair, con
   return tile;
 }
 
-template <int kRows>
+template <int kRows, bool kFine>
 inline Tile<kRows> tile_of(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
   switch (w.format) {
-    case kInt4: return quantised_tile<kRows, kInt4>(w, num_inputs, pair, x, row);
-    case kInt5: return quantised_tile<kRows, kInt5>(w, num_inputs, pair, x, row);
-    case kInt6: return quantised_tile<kRows, kInt6>(w, num_inputs, pair, x, row);
-    case kInt8: return quantised_tile<kRows, kInt8>(w, num_inputs, pair, x, row);
-    case kIq4Nl: return quantised_tile<kRows, kIq4Nl>(w, num_inputs, pair, x, row);
+    case kInt4: return quantised_tile<kRows, kInt4, kFine>(w, num_inputs, pair, x, row);
+    case kInt5: return quantised_tile<kRows, kInt5, kFine>(w, num_inputs, pair, x, row);
+    case kInt6: return quantised_tile<kRows, kInt6, kFine>(w, num_inputs, pair, x, row);
+    case kInt8: return quantised_tile<kRows, kInt8, kFine>(w, num_inputs, pair, x, row);
+    case kIq4Nl: return quantised_tile<kRows, kIq4Nl, kFine>(w, num_inputs, pair, x, row);
     case kFloat16: return float_tile<kRows, kFloat16>(w, num_inputs, pair, x, row);
     case kBfloat16: return float_tile<kRows, kBfloat16>(w, num_inputs, pair, x, row);
     default: return float_tile<kRows, kFloat32>(w, num_inputs, pair, x, row);
@@ -213,7 +244,8 @@ inline void rows_of_pair(const Matrix& w, int pair, const Activations& x, int ro
   while (pair >= first + w.parts[number].num_pairs) first += w.parts[number++].num_pairs;
   const Part& part = w.parts[number];
   for (; row + kRows <= num_rows; row += kRows) {
-    Tile<kRows> tile = tile_of<kRows>(part, w.num_inputs, pair - first, x, row);
+    Tile<kRows> tile = w.is_fine ? tile_of<kRows, true>(part, w.num_inputs, pair - first, x, row)
+                                 : tile_of<kRows, false>(part, w.num_inputs, pair - first, x, row);
     TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
       if (w.bias != nullptr)
         TANDEM_UNROLL for (int side = 0; side < 2; side++) tile.sums[r][side] += load(w.bias + (2 * pair + side) * kLanes);

@@ -46,8 +46,15 @@ struct Matrix {
   const float* bias;  // [num_outputs] or null
   int32_t num_inputs;
   int32_t num_outputs;
+  int32_t is_fine;  // 0 or 1: whether activations have two bytes; of quantised parts only
 
   bool has_bytes() const { return is_quantised(parts[0].format); }
+  // A part with a scale for each half of a group.
+  bool has_halves() const {
+    for (const Part& part : parts)
+      if (part.num_pairs > 0 && part.format == kInt6) return true;
+    return false;
+  }
 };
 
 // One weight of a format with groups: `data` and `scales` are the group's, `at` is the input's place in it.

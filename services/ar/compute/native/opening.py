@@ -13,7 +13,7 @@ from runtime.settings import cache_folder
 from services.ar.compute.native.build import kernel_recipe
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.library import LANES, load
-from services.ar.compute.native.parameters import Parameters
+from services.ar.compute.native.parameters import ActivationBits, Parameters
 from services.ar.model.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def open_native(
     max_context_tokens: int,
     num_threads: int,
     report: Callable[[float], None],
+    activation_bits: ActivationBits = "8",
 ) -> NativeForward:
     """Compile the kernel, if need be, and pack the weights as `dtype`, see `pack`.
 
@@ -45,7 +46,7 @@ def open_native(
     if block_size % LANES:
         raise LibraryUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
     library = open_kernel(cache_folder() / "kernels")
-    parameters = Parameters(checkpoint, dtype, max_context_tokens, report)
+    parameters = Parameters(checkpoint, dtype, max_context_tokens, report, activation_bits)
     name = library.tandem_instruction_set().decode()
     logger.info("native kernel for %s, %d threads, %d MB of weights", name, num_threads, parameters.num_bytes // 10**6)
     return NativeForward(

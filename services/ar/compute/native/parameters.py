@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,14 +15,24 @@ from services.ar.model.quantised import as_tensor
 from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters, skeleton
 
+ActivationBits = Literal["8", "16"]
+"""Bits of the activations in products with weights of 8 bits or fewer."""
 _ALTERNATING = "mlp.gate_up"
 
 
 class Parameters:
     """Holds a model's packed weights; `dtype` is one that `pack` takes. Raises ModelError."""
 
-    def __init__(self, checkpoint: Checkpoint, dtype: str, num_positions: int, report: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        dtype: str,
+        num_positions: int,
+        report: Callable[[float], None],
+        activation_bits: ActivationBits = "8",
+    ) -> None:
         self.config: ModelConfig = checkpoint.config
+        self._is_fine = activation_bits == "16"
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Tensor] = {}
         for name, parts in read_parameters(checkpoint, skeleton(checkpoint.config), report):
@@ -89,7 +100,7 @@ class Parameters:
         )
 
     def _matrix(self, name: str) -> library.Matrix:
-        return self._matrices[name].struct(self._vectors.get(f"{name}.bias"))
+        return self._matrices[name].struct(self._vectors.get(f"{name}.bias"), self._is_fine)
 
     def _address(self, name: str) -> int | None:
         vector = self._vectors.get(name)

@@ -81,6 +81,7 @@ class Engine {
     attended_.resize(rows * layer.out.num_inputs);
     gated_.resize(rows * layer.down.num_inputs);
     bytes_.resize(rows * widest);
+    low_bytes_.resize(bytes_.size());
     scales_.resize(rows * widest / kGroup);
     sums_.resize(scales_.size());
     offsets_.resize(scales_.size());
@@ -233,12 +234,12 @@ class Engine {
 
   void normalise_row(int row, const float* weight, const Matrix& next, int to) {
     normalise(row_of(hidden_, row), weight, model_.norm_eps, model_.hidden_size, row_of(normed_, to));
-    if (next.has_bytes()) quantise(activations(normed_), to, next.num_inputs);
+    if (next.has_bytes()) quantise(activations(normed_), to, next);
   }
 
   // hidden += w * x, normalised where there is a norm
   void add_to_hidden(const Matrix& w, std::vector<float>& x, const float* norm, int num_rows) {
-    if (w.has_bytes()) each_row(num_rows, [&](int row) { quantise(activations(x), row, w.num_inputs); });
+    if (w.has_bytes()) each_row(num_rows, [&](int row) { quantise(activations(x), row, w); });
     std::vector<float>& target = norm == nullptr ? hidden_ : normed_;
     multiply(team_, w, activations(x), num_rows, [&](int row, int pair, Floats low, Floats high) {
       float* to = row_of(target, row) + pair * 2 * kLanes;
@@ -257,7 +258,8 @@ class Engine {
   float* row_of(std::vector<float>& rows, int row) { return &rows[size_t(row) * model_.layers[0].qkv.num_inputs]; }
 
   Activations activations(std::vector<float>& values) {
-    return {values.data(), bytes_.data(), scales_.data(), sums_.data(), offsets_.data(), half_offsets_.data()};
+    return {values.data(), bytes_.data(),   low_bytes_.data(),  scales_.data(),
+            sums_.data(),  offsets_.data(), half_offsets_.data()};
   }
 
   const Model model_;
@@ -266,7 +268,7 @@ class Engine {
   int value_stride_;
   size_t scratch_size_;
   std::vector<float> hidden_, normed_, qkv_, attended_, gated_, scales_, sums_, scratch_;
-  std::vector<int8_t> bytes_;
+  std::vector<int8_t> bytes_, low_bytes_;
   std::vector<int32_t> offsets_, half_offsets_;
   std::vector<Run> runs_;
 };

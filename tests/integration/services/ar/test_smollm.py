@@ -40,9 +40,10 @@ def entry() -> Model:
     return model
 
 
-@pytest.fixture(params=["float32", "int4"])
+@pytest.fixture(params=[("float32", "8"), ("int4", "8"), ("int4", "16")], ids="-".join)
 async def loaded(entry, request):
-    settings = ArSettings(device="cpu", kernel="native", dtype=request.param)
+    dtype, activation_bits = request.param
+    settings = ArSettings(device="cpu", kernel="native", dtype=dtype, activation_bits=activation_bits)
     model = await load_and_start(entry, settings, ArMetrics(CollectorRegistry()))
     yield model
     for part in model.parts:
@@ -63,7 +64,7 @@ def ids(tokens: list[SampledToken]) -> list[int]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("loaded", ["float32"], indirect=True)
+@pytest.mark.parametrize("loaded", [("float32", "8")], indirect=True)
 async def test_tokens_in_float32_are_those_of_transformers(loaded, entry):
     path = entry.transformer_path()
     tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
@@ -78,7 +79,7 @@ async def test_tokens_in_float32_are_those_of_transformers(loaded, entry):
         assert ids(await greedy(loaded, prompt, 16)) == expected[0, len(prompt) :].tolist()
 
 
-@pytest.mark.parametrize("loaded", ["int4"], indirect=True)
+@pytest.mark.parametrize("loaded", [("int4", "8")], indirect=True)
 async def test_tokens_in_four_bits_are_those_of_torch_with_the_same_rounding(loaded, entry):
     """Through 30 layers a value that lies between two steps, and is rounded the other way, is felt: in near ties."""
     reference = load_transformer(open_checkpoint(entry.transformer_path()), torch.float32, torch.device("cpu"))
@@ -98,6 +99,13 @@ async def test_tokens_in_four_bits_are_those_of_torch_with_the_same_rounding(loa
     assert num_ties <= 0.1 * num_tokens
 
 
+@pytest.mark.parametrize("loaded", [("float32", "8"), ("int4", "16")], indirect=True)
+async def test_the_capital_of_france_is_paris(loaded):
+    """A near tie, which activations of 8 bits decide otherwise: then the answer is a verse in French."""
+    found = ids(await greedy(loaded, loaded.codec.encode_chat([("user", "What is the capital of France?")]), 8))
+    assert loaded.codec.decode(found).startswith("The capital of France is Paris.")
+
+
 async def test_thirty_two_at_once_get_what_each_gets_alone(loaded):
     """To the bit, log-probabilities too."""
     prompts = [loaded.codec.encode(f"{text} {number}") for number in (1, 2) for text in PROMPTS[:16]]
@@ -106,7 +114,7 @@ async def test_thirty_two_at_once_get_what_each_gets_alone(loaded):
         assert await greedy(loaded, prompt, 12) == in_company
 
 
-@pytest.mark.parametrize("loaded", ["int4"], indirect=True)
+@pytest.mark.parametrize("loaded", [("int4", "8")], indirect=True)
 async def test_answers_under_schemas_are_valid_and_the_same_alone(loaded):
     prompt = loaded.codec.encode_chat([("user", "Describe anything you like, in JSON.")])
     params = SamplingParams(seed=7, max_tokens=120)

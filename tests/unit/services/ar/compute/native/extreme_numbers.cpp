@@ -11,12 +11,13 @@ bool is_finite(float x) { return x - x == 0.0f; }
 bool is_finite_half(Half bits) { return (bits & 0x7c00) != 0x7c00; }
 
 // A group's scale tells whether the group is finite.
-int quantised(float first, float second) {
+int quantised(float first, float second, bool is_fine) {
   float values[2 * kGroup], scales[2], sums[2];
-  int8_t bytes[2 * kGroup];
+  int8_t bytes[2 * kGroup], low_bytes[2 * kGroup];
   int32_t offsets[2], half_offsets[4];
   for (int i = 0; i < 2 * kGroup; i++) values[i] = i == 3 ? first : i == 40 ? second : 1e-3f * i;
-  quantise({values, bytes, scales, sums, offsets, half_offsets}, 0, 2 * kGroup);
+  Matrix w{{{nullptr, nullptr, kInt6, 1}}, nullptr, 2 * kGroup, 2 * kLanes, is_fine};
+  quantise({values, bytes, low_bytes, scales, sums, offsets, half_offsets}, 0, w);
   return (is_finite(scales[0]) != is_finite(first)) + (is_finite(scales[1]) != is_finite(second)) +
          (are_finite(values, 2 * kGroup) != (is_finite(first) && is_finite(second)));
 }
@@ -48,7 +49,7 @@ int main() {
   int errors = 0;
   for (float first : numbers)
     for (float second : numbers) {
-      int found = quantised(first, second) + attended(first, second);
+      int found = quantised(first, second, false) + quantised(first, second, true) + attended(first, second);
       if (found > 0) std::printf("%d errors with %g and %g\n", found, first, second);
       errors += found;
     }

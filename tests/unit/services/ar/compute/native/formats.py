@@ -10,7 +10,7 @@ from runtime.settings import cache_folder
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.opening import open_kernel
 from services.ar.compute.native.packing import STORED
-from services.ar.compute.native.parameters import Parameters
+from services.ar.compute.native.parameters import ActivationBits, Parameters
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.quantised import GROUP, IQ4_NL_VALUES, Kind, QuantisedTensor, Weights, as_tensor, quantise
 
@@ -41,6 +41,10 @@ def is_rounded(dtype: str) -> bool:
     return "float" not in dtype
 
 
+KINDS = [(dtype, bits) for dtype in DTYPES for bits in ("8", "16")[: 1 + is_rounded(dtype)]]
+"""Types of weights, with bits of the activations."""
+
+
 def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
     """Return a checkpoint whose weights are what a kernel of `dtype` holds of those of `checkpoint`."""
 
@@ -65,10 +69,14 @@ def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
 
 
 def native(
-    checkpoint: Checkpoint, dtype: str = "float16", num_blocks: int = 64, level: str | None = None
+    checkpoint: Checkpoint,
+    dtype: str = "float16",
+    num_blocks: int = 64,
+    level: str | None = None,
+    activation_bits: ActivationBits = "8",
 ) -> NativeForward:
     """Return the kernel on a checkpoint as it is stored."""
-    return started(Parameters(checkpoint, STORED, 256, lambda share: None), dtype, num_blocks, level)
+    return started(Parameters(checkpoint, STORED, 256, lambda share: None, activation_bits), dtype, num_blocks, level)
 
 
 def started(parameters: Parameters, dtype: str, num_blocks: int = 64, level: str | None = None) -> NativeForward:

@@ -28,6 +28,7 @@ from tests.tiny_models import FAMILIES, VOCAB_SIZE, save_tiny_model
 from tests.unit.services.ar.compute.native.formats import (
     BLOCK_SIZE,
     DTYPES,
+    KINDS,
     NUM_ROWS,
     few_bits,
     in_format,
@@ -90,26 +91,41 @@ def test_logits_are_those_of_torch_with_the_same_rounding(tiny, dtype):
         assert share_alike(found, reference_logits(checkpoint, "float32", texts)) == 0
 
 
+@pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if is_rounded(dtype)])
+@torch.inference_mode()
+def test_with_activations_of_sixteen_bits_logits_are_those_without_rounding(tiny, dtype):
+    checkpoint = in_format(tiny[1], dtype)
+    texts = [random_ids(4, seed) for seed in range(20)]
+    expected = torch.cat(reference_logits(checkpoint, "float16", texts))
+    errors = {}
+    for bits in ("8", "16"):
+        forward = native(checkpoint, dtype, activation_bits=bits)
+        found = torch.cat([logits_of(forward, text) for text in texts])
+        errors[bits] = float((found - expected).square().mean().sqrt())
+    assert errors["16"] < 0.02 * errors["8"]
+
+
 def share_alike(found: list[Tensor], expected: list[Tensor]) -> float:
     return sum(torch.allclose(a, b, atol=1e-4, rtol=0) for a, b in zip(found, expected, strict=True)) / len(found)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("dtype", "bits"), KINDS)
 @torch.inference_mode()
-def test_every_instruction_set_gives_the_same_bits(tmp_path, dtype):
+def test_every_instruction_set_gives_the_same_bits(tmp_path, dtype, bits):
     save_tiny_model(tmp_path, "qwen3")
     checkpoint = in_format(open_checkpoint(tmp_path), dtype)
     token_ids = random_ids(70, seed=3)
     first, *others = (
-        logits_of(native(checkpoint, dtype, level=level), token_ids) for level in LEVELS[LEVELS.index(best_level()) :]
+        logits_of(native(checkpoint, dtype, level=level, activation_bits=bits), token_ids)
+        for level in LEVELS[LEVELS.index(best_level()) :]
     )
     assert all(torch.equal(first, other) for other in others)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("dtype", "bits"), KINDS)
 @torch.inference_mode()
-def test_logits_do_not_depend_on_where_a_text_is_cut(tiny, dtype):
-    forward, token_ids = native(in_format(tiny[1], dtype), dtype), random_ids(90, seed=4)
+def test_logits_do_not_depend_on_where_a_text_is_cut(tiny, dtype, bits):
+    forward, token_ids = native(in_format(tiny[1], dtype), dtype, activation_bits=bits), random_ids(90, seed=4)
     whole = logits_of(forward, token_ids)
     assert all(torch.equal(logits_of(forward, token_ids, chunk), whole) for chunk in (1, 2, 7, 33))
 
@@ -139,11 +155,11 @@ def sequences() -> list[Sequence]:
 
 
 @pytest.mark.parametrize("num_blocks", [64, 12])
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_tokens_and_log_probabilities_do_not_depend_on_company(tmp_path, dtype, num_blocks):
+@pytest.mark.parametrize(("dtype", "bits"), KINDS)
+def test_tokens_and_log_probabilities_do_not_depend_on_company(tmp_path, dtype, bits, num_blocks):
     """With few blocks some are preempted and computed again; beginnings are shared, outputs too."""
     save_tiny_model(tmp_path, "mistral")
-    forward = native(in_format(open_checkpoint(tmp_path), dtype), dtype)
+    forward = native(in_format(open_checkpoint(tmp_path), dtype), dtype, activation_bits=bits)
     alone = [outputs(forward, [sequence], 64)[0][0] for sequence in sequences()]
     together = sequences()
     order = random.Random(1).sample(range(len(together)), len(together))

@@ -1,0 +1,94 @@
+"""How near an engine's logits are to the reference's, on the same tokens. Knows no engine.
+
+A scored text is token ids and the place of the first one that is judged. Logits of a text are those that judge the
+tokens from there on: [judged, vocabulary], float32.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ScoredText:
+    ids: list[int]
+    first: int
+    """Place of the first judged token, at least 1."""
+
+
+@dataclass(frozen=True)
+class OfAnswers:
+    """What an engine says along the reference's greedy answers: where it leaves them, it is set back."""
+
+    num_answers: int
+    first_tokens_equal: int
+    answers_equal: int
+    """Those that it would give token for token."""
+    tokens: int
+    tokens_equal: int
+    divergence: float
+    """Mean Kullback-Leibler divergence from the reference, nats a token."""
+
+
+@dataclass(frozen=True)
+class OfText:
+    """What an engine makes of held text, beside the reference."""
+
+    tokens: int
+    perplexity: float
+    nats_more: float
+    """A token, than the reference."""
+    nats_error: float
+    """Standard error of that, over tokens, paired."""
+    divergence: float
+    divergence_p99: float
+
+
+def of_answers(found: Sequence[Tensor], reference: Sequence[Tensor]) -> OfAnswers:
+    """Compare logits along answers whose tokens are the reference's largest logits."""
+    equal = [a.argmax(-1) == b.argmax(-1) for a, b in zip(found, reference, strict=True)]
+    return OfAnswers(
+        num_answers=len(equal),
+        first_tokens_equal=sum(bool(each[0]) for each in equal),
+        answers_equal=sum(bool(each.all()) for each in equal),
+        tokens=sum(map(len, equal)),
+        tokens_equal=sum(int(each.sum()) for each in equal),
+        divergence=float(_divergences(found, reference).mean()),
+    )
+
+
+def of_text(found: Sequence[Tensor], reference: Sequence[Tensor], texts: Sequence[ScoredText]) -> OfText:
+    """Compare logits along texts that are nobody's."""
+    own, other = _losses(found, texts), _losses(reference, texts)
+    more = [a - b for a, b in zip(own, other, strict=True)]
+    divergences = _divergences(found, reference)
+    return OfText(
+        tokens=len(own),
+        perplexity=math.exp(statistics.fmean(own)),
+        nats_more=statistics.fmean(more),
+        nats_error=statistics.stdev(more) / math.sqrt(len(more)),
+        divergence=float(divergences.mean()),
+        divergence_p99=float(divergences.quantile(0.99)),
+    )
+
+
+def _divergences(found: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
+    return torch.cat([_divergence(a, b) for a, b in zip(found, reference, strict=True)])
+
+
+def _divergence(found: Tensor, reference: Tensor) -> Tensor:
+    """Return sum p ln(p / q) of each row, where p is the reference's: [rows]."""
+    expected = torch.log_softmax(reference.double(), dim=-1)
+    return (expected.exp() * (expected - torch.log_softmax(found.double(), dim=-1))).sum(-1)
+
+
+def _losses(logits: Sequence[Tensor], texts: Sequence[ScoredText]) -> list[float]:
+    losses: list[float] = []
+    for rows, text in zip(logits, texts, strict=True):
+        judged = torch.tensor(text.ids[text.first :])
+        losses += (-torch.log_softmax(rows.double(), dim=-1).gather(1, judged[:, None])[:, 0]).tolist()
+    return losses

@@ -1,0 +1,46 @@
+"""Nearness of logits, against sums worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from benchmarks.parity.figures import ScoredText, of_answers, of_text
+
+
+def logits(*rows: tuple[float, ...]) -> torch.Tensor:
+    """Return logits of these probabilities, moved by what softmax takes away again."""
+    return torch.tensor(rows).log() + 3.0
+
+
+REFERENCE = [logits((0.5, 0.25, 0.25), (0.1, 0.8, 0.1)), logits((0.2, 0.2, 0.6))]
+
+
+def test_an_engine_is_as_near_as_can_be_to_itself():
+    found = of_answers(REFERENCE, REFERENCE)
+    assert (found.num_answers, found.first_tokens_equal, found.answers_equal) == (2, 2, 2)
+    assert (found.tokens, found.tokens_equal) == (3, 3)
+    assert found.divergence == pytest.approx(0.0, abs=1e-7)
+
+
+def test_tokens_answers_and_divergence_are_counted_apart():
+    other = [logits((0.25, 0.5, 0.25), (0.1, 0.8, 0.1)), REFERENCE[1]]
+    found = of_answers(other, REFERENCE)
+    assert (found.first_tokens_equal, found.answers_equal, found.tokens_equal) == (1, 1, 2)
+    expected = 0.5 * math.log(0.5 / 0.25) + 0.25 * math.log(0.25 / 0.5)
+    assert found.divergence == pytest.approx(expected / 3, rel=1e-5)
+
+
+def test_divergence_is_from_the_reference_and_not_to_it():
+    sure, unsure = [logits((0.98, 0.01, 0.01))], [logits((0.5, 0.25, 0.25))]
+    assert of_answers(unsure, sure).divergence == pytest.approx(0.98 * math.log(1.96) + 0.02 * math.log(0.04), rel=1e-5)
+
+
+def test_perplexity_is_of_the_tokens_that_stand_there():
+    texts = [ScoredText([7, 7, 0, 1], 2), ScoredText([7, 2], 1)]
+    found = of_text(REFERENCE, REFERENCE, texts)
+    assert found.perplexity == pytest.approx((0.5 * 0.8 * 0.6) ** (-1 / 3), rel=1e-5)
+    assert (found.tokens, found.nats_more, found.nats_error) == (3, 0.0, 0.0)
+    worse = of_text([logits((0.25, 0.5, 0.25), (0.1, 0.8, 0.1)), REFERENCE[1]], REFERENCE, texts)
+    assert worse.nats_more == pytest.approx(math.log(2) / 3, rel=1e-5)
+    assert worse.divergence_p99 > worse.divergence > 0
