@@ -187,11 +187,13 @@ async def test_pictures_in_sequence_are_those_of_complete_and_of_the_stream(
     ]
     assert found.usage is not None
     assert found.usage.output_tokens == 98
-    stream = await client.images.generate(
-        model=PICTURES, prompt="3", stream=True, partial_images=3, extra_body={"seed": 11}
-    )
-    events = [event async for event in stream]
-    # A message may bring many tokens at once: then there is less to show on the way.
+    for _ in range(50):
+        stream = await client.images.generate(
+            model=PICTURES, prompt="3", stream=True, partial_images=3, extra_body={"seed": 11}
+        )
+        events = [event async for event in stream]
+        if len(events) > 1:  # a message may bring many tokens at once, on a busy machine all: try again
+            break
     assert 2 <= len(events) <= 4
     assert {event.type for event in events[:-1]} == {"image_generation.partial_image"}
     assert events[-1].type == "image_generation.completed"

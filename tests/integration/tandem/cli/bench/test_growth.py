@@ -22,9 +22,9 @@ from tests.integration.tandem.fakes import FakeGateway, fake_gateway
 
 MOST_SEQUENCES = 4
 # A tiny model is fast: streams must be long, or else one has ended before the next one begins.
-LENGTHS = ("--prompt", "8", "--tokens", "400", "--context", "16,32,64,2000", "--context-tokens", "400")
+LENGTHS = ("--prompt", "8", "--tokens", "300", "--context", "16,32,64,2000", "--context-tokens", "300")
 SHORT = ("--model", "tiny", "--concurrency", "1,2,4", *LENGTHS)
-QUICK = (*SHORT, "--draft-concurrency", "1", "--draft-tokens", "400", "--rounds", "2")
+QUICK = (*SHORT, "--draft-concurrency", "1", "--draft-tokens", "60", "--rounds", "2")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def servers(repository: Any) -> AsyncIterator[tuple[Backend, Backend]]:  #
         return ArSettings(
             models_dir=repository[0],
             models=["tiny", "tiny-image"],
-            max_context_tokens=1024,
+            max_context_tokens=512,
             kv_cache_tokens=4096,
             max_num_sequences=MOST_SEQUENCES,
             speculative_tokens=speculative_tokens,
@@ -55,7 +55,7 @@ async def test_a_measurement_and_its_report(servers: tuple[Backend, Backend], tm
     found = read_as(file, Growth)
     assert [point.concurrency for point in found.concurrency] == [1, 2, 4]
     assert [point.context_tokens for point in found.context] == [16, 32, 64]
-    assert next(caveats(found)) == "Contexts left out, as the server takes 624 at most: 2,000."
+    assert next(caveats(found)) == "Contexts left out, as the server takes 212 at most: 2,000."
     assert (found.models[0].name, found.models[0].device) == ("tiny", "cpu")
     for point in found.concurrency:
         assert point.decode_tokens_per_second.count == 2
