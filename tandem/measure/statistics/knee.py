@@ -82,8 +82,11 @@ def step_time(fit: StepFit) -> StepTime:
 
 
 def fit_line(tokens: Sequence[float], seconds: Sequence[float]) -> LineFit | None:
-    """Return the least-squares line with no negative part; None below MIN_POINTS lengths."""
-    if len(tokens) < MIN_POINTS:
+    """Return the least-squares line with no negative part; None below MIN_POINTS lengths, or if one took no time.
+
+    The median gap between messages is 0 where most come within one tick of the clock.
+    """
+    if len(tokens) < MIN_POINTS or min(seconds) <= 0.0:
         return None
     x, y = np.asarray(tokens, np.float64), np.asarray(seconds, np.float64)
     line = fit_shape(Measured(x, y, y), np.inf)

@@ -39,9 +39,9 @@ def concurrency_points(findings: Findings) -> tuple[list[ConcurrencyPoint], list
 
 
 def _times(streams: Together) -> tuple[float, float] | None:
-    """Return tokens/s and the median gap of the part in which all generated; None if there was none, or it took no time."""
+    """Return tokens/s and the median gap of the part in which all generated; None if there was none."""
     rate, gap = streams.decode_tokens_per_second, streams.gap_p50_seconds
-    return (rate, gap) if rate and gap else None
+    return None if not rate or gap is None else (rate, gap)
 
 
 def context_points(findings: Findings) -> tuple[list[ContextPoint], list[str]]:
@@ -51,7 +51,7 @@ def context_points(findings: Findings) -> tuple[list[ContextPoint], list[str]]:
         timed = [(each.first_token_p50_seconds, *times) for each in rounds if (times := _times(each)) is not None]
         if len(timed) < len(rounds):
             missed = f"{len(rounds) - len(timed)} of {len(rounds)} times"
-            problems.append(f"{tokens} tokens of context: {missed} all tokens came at one moment; these are left out")
+            problems.append(f"{tokens} tokens of context: {missed} all tokens came in one message; these are left out")
         if timed:
             points.append(
                 ContextPoint(

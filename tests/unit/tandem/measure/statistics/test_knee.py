@@ -57,6 +57,7 @@ def test_what_fits_neither_shape_is_called_poor():
 def test_two_points_are_too_few():
     assert fit_step([1.0, 2.0], [[0.1, 0.2]]) is None
     assert fit_line([64.0, 128.0], [0.1, 0.2]) is None
+    assert fit_line([64.0, 128.0, 256.0], [0.1, 0.0, 0.2]) is None
 
 
 @pytest.mark.parametrize("seed", range(10))
