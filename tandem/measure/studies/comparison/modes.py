@@ -85,7 +85,7 @@ class Pair:
     def modes(self) -> tuple[Mode, ...]:
         """Return the four modes, as tables show them."""
         return tuple(
-            Mode(work_of(model.paradigm, model.name, delivery), model)
+            Mode(workload_of(model.paradigm, model.name, delivery), model)
             for model in self.models
             for delivery in DELIVERIES
         )
@@ -105,14 +105,16 @@ async def matched_pair(address: str, sequential: str, parallel: str) -> Pair:
     Raises TandemRpcError, ValueError if a model is not served, and InvalidArgument if the two do not match.
     """
     models = await served_models(address, ("sequential", "parallel"))
-    workloads = [with_model(work_of(*each), models) for each in (("sequential", sequential), ("parallel", parallel))]
+    workloads = [
+        with_model(workload_of(*each), models) for each in (("sequential", sequential), ("parallel", parallel))
+    ]
     first, second = (model_of(workload, models) for workload in workloads)
     names = await _class_names(address, (first.name, second.name))
     _check(first, second, names)
     return Pair(first, second, names[0] or tuple(str(label) for label in range(first.num_classes)))
 
 
-def work_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: int | None = None) -> Workload:
+def workload_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: int | None = None) -> Workload:
     """Return the workload of one image of a class; `steps` None: as the model draws by itself."""
     settings = {"kind": _KINDS[paradigm], "delivery": delivery, "model": model, "deadline_seconds": DEADLINE_SECONDS}
     return Workload.model_validate({**settings, "steps": steps})

@@ -48,7 +48,7 @@ def comparison(
 ) -> Comparison:
     """Return the document; `quality` by paradigm, `searched` by mode."""
     modes, again, beside = (
-        tuple(way_result(mode, settings, findings, searched) for mode in each)
+        tuple(mode_result(mode, settings, findings, searched) for mode in each)
         for each in (pair.modes(), pair.controls() if settings.control else (), foreign.modes() if foreign else ())
     )
     return Comparison(
@@ -86,7 +86,7 @@ def _foreign_result(
     )
 
 
-def way_result(mode: Mode, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> ModeResult:
+def mode_result(mode: Mode, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> ModeResult:
     """Return all that was measured of a mode; `searched` by mode."""
     curve = tuple(_curve(mode, settings, findings))
     records = _records(mode, findings)

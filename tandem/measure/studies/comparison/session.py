@@ -18,7 +18,7 @@ from tandem.measure.studies.comparison.foreign import Foreign, foreign_beside
 from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.results import comparison, way_result
+from tandem.measure.studies.comparison.results import comparison, mode_result
 from tandem.measure.studies.comparison.run import Findings, conduct
 from tandem.measure.studies.comparison.trials import Meters
 
@@ -80,7 +80,7 @@ async def capacities(
         return found
     try:
         for mode in modes:
-            result = way_result(mode, settings, findings, {})
+            result = mode_result(mode, settings, findings, {})
             if result.capacity is not None:
                 attempt = open_loop(source, findings.audited_runs, mode, settings.slo_seconds, observer)
                 begin = first_rate(result.curve, result.capacity)

@@ -13,7 +13,7 @@ from tandem.measure.results.comparison import Capacity, JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps, StepsLaw, StepsPoint
 from tandem.measure.statistics.power_law import fit_law, mean_value
 from tandem.measure.studies.comparison.modes import Mode
-from tandem.measure.studies.comparison.results import problems_of, way_result
+from tandem.measure.studies.comparison.results import problems_of, mode_result
 from tandem.measure.studies.comparison.run import Findings
 from tandem.measure.studies.comparison.trials import Meters
 from tandem.measure.studies.steps.subjects import Subjects
@@ -66,7 +66,7 @@ def _point(mode: Mode, settings: Settings, seen: Seen, most: Floats | None) -> S
     over = None if bits is None or most is None or steps in (None, settings.steps[-1]) else mean_value(bits - most)
     return StepsPoint(
         steps=steps,
-        mode=way_result(mode, settings.load, seen.findings, seen.capacities),
+        mode=mode_result(mode, settings.load, seen.findings, seen.capacities),
         num_images=len(seen.findings.albums[mode.drawer]),
         quality=seen.quality.get(mode.drawer),
         bits_per_token=None if bits is None else mean_value(bits),

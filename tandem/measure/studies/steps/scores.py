@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 async def scores(
     address: str, subjects: Subjects, reference: Reference, num_images: int, observer: Observer
 ) -> dict[str, Floats]:
-    """Return bits a token [N] of the first test images of each class, at most `num_images` in all, by way: of models
+    """Return bits a token [N] of the first test images of each class, at most `num_images` in all, by mode: of models
     that can tell, and of the same images. Raises TandemRpcError.
     """
     num_classes = reference.num_classes

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from runtime.errors import InvalidArgument
 from tandem.measure.generator.requests.served import served_models
 from tandem.measure.results.header import ServedModel
-from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair, work_of
+from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair, workload_of
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
 
@@ -32,8 +32,8 @@ class Subjects:
     def modes(self) -> tuple[Mode, ...]:
         """Return the unary modes: of all steps, ascending, then the plain model's, then the parallel one's."""
         model, others = self.pair.sequential, [*([self.plain] if self.plain else []), self.pair.parallel]
-        in_steps = [Mode(work_of("sequential", model.name, steps=number), model) for number in self.steps]
-        return (*in_steps, *(Mode(work_of(other.paradigm, other.name), other) for other in others))
+        in_steps = [Mode(workload_of("sequential", model.name, steps=number), model) for number in self.steps]
+        return (*in_steps, *(Mode(workload_of(other.paradigm, other.name), other) for other in others))
 
 
 async def find_subjects(address: str, sequential: str, parallel: str, steps: Sequence[int] = ()) -> Subjects | None:

@@ -12,7 +12,7 @@ from tests.integration.gateway.fakes import RunningGateway
 
 def closed(**values: object) -> Scenario:
     workload = Workload.model_validate(
-        {"kind": "text", "delivery": "streamed", "api": "oip", "output_tokens": 8, **values}
+        {"kind": "text", "delivery": "streamed", "api": "oip", "output_tokens": 128, **values}
     )
     return Scenario(workloads=(workload,), load=ClosedLoop(concurrency=3), num_requests=9, warm_up_seconds=0.0)
 
@@ -26,9 +26,11 @@ async def test_every_token_is_counted(gateway: RunningGateway, delivery: str) ->
     document = (await run_once(address(gateway), closed(model=TEXT, delivery=delivery))).document
     (stream,) = document.streams
     assert document.problems == ()
-    assert (stream.outcomes.ok, stream.num_outputs, stream.num_uncounted) == (9, 9 * 8, 0)
+    assert (stream.outcomes.ok, stream.num_outputs, stream.num_uncounted) == (9, 9 * 128, 0)
     assert stream.phases is None
-    assert (stream.first_output.seconds.p50 == stream.latency.seconds.p50) == (delivery == "unary")
+    # Of a fast model a message may bring all tokens, but not of every request.
+    is_at_the_end = stream.first_output.seconds.mean == pytest.approx(stream.latency.seconds.mean, rel=1e-9)
+    assert is_at_the_end == (delivery == "unary")
 
 
 @pytest.mark.parametrize("delivery", ["streamed", "unary"])

@@ -65,18 +65,25 @@ async def test_texts_and_steps(gateway: RunningGateway, client: triton.Inference
 
 
 async def test_those_that_fail_are_counted_apart(gateway: RunningGateway, client: triton.InferenceServerClient) -> None:
-    call = asyncio.create_task(client.infer(TEXT, text_inputs("a", {"max_tokens": 200, "n": 16, "ignore_eos": True})))
-    await asyncio.sleep(0)
-    while not gateway.value("tandem_requests_in_flight"):
-        await gateway.poll()
-    call.cancel()
-    await asyncio.gather(call, return_exceptions=True)
+    num_done = 0
+    while True:
+        call = asyncio.create_task(
+            client.infer(TEXT, text_inputs("a", {"max_tokens": 200, "n": 16, "ignore_eos": True}))
+        )
+        await asyncio.sleep(0)
+        while not gateway.value("tandem_requests_in_flight") and not call.done():
+            await gateway.poll()
+        call.cancel()
+        [outcome] = await asyncio.gather(call, return_exceptions=True)
+        if isinstance(outcome, BaseException):
+            break
+        num_done += 1  # on a busy machine the tiny model may be done before the gateway is asked
     await asyncio.gather(client.infer(TEXT, text_inputs("a", {"top_p": 7})), return_exceptions=True)
     await gateway.until_idle()
     found = await statistics(client, TEXT)
-    assert found.inference_stats.success.count == 0
+    assert found.inference_stats.success.count == num_done
     assert found.inference_stats.fail.count == 1
-    assert found.inference_stats.queue.count == 0
+    assert found.inference_stats.queue.count == num_done
 
 
 async def test_without_a_name_all_models_are_told(client: triton.InferenceServerClient) -> None:
