@@ -13,7 +13,7 @@ from tandem.measure.results.comparison import Capacity, JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps, StepsLaw, StepsPoint
 from tandem.measure.statistics.power_law import fit_law, mean_value
 from tandem.measure.studies.comparison.modes import Mode
-from tandem.measure.studies.comparison.results import problems_of, mode_result
+from tandem.measure.studies.comparison.results import mode_result, problems_of
 from tandem.measure.studies.comparison.run import Findings
 from tandem.measure.studies.comparison.trials import Meters
 from tandem.measure.studies.steps.subjects import Subjects
