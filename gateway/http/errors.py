@@ -38,6 +38,7 @@ _NOT_FOR_CLIENTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
 _FIXED_TEXTS = (str(Internal()), str(ModelFault()))
 # How grpc tells, among other words, that Envoy has cut a stream off, as when a backend dies in the middle of one.
 _CUT_OFF = "Received RST_STREAM"
+_REMOVED = "Stream removed"  # the same, where the connection went with it
 
 
 class UpstreamError(TandemError):
@@ -52,7 +53,8 @@ class UpstreamError(TandemError):
 def upstream_error(error: grpc.aio.AioRpcError, path: str) -> UpstreamError:
     """Return what the client shall see of `error`; `path` names the method in the log."""
     code, message, trailers = error.code(), error.details() or "", dict(error.trailing_metadata() or ())
-    if code is grpc.StatusCode.INTERNAL and _CUT_OFF in message:
+    is_cut_off = code is grpc.StatusCode.INTERNAL and _CUT_OFF in message
+    if is_cut_off or (code is grpc.StatusCode.UNAVAILABLE and _REMOVED in message):
         return UpstreamError(Unavailable.code, "the backend went away during the request", trailers)
     if code in _NOT_FOR_CLIENTS and message not in _FIXED_TEXTS:
         logger.error("%s ended with %s: %s", path, code.name, message)

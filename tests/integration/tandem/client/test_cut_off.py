@@ -14,32 +14,36 @@ from tandem.client import AsyncTandemClient, TandemClient, Unavailable
 from tests.integration.gateway.fakes import GENERATE, RunningGateway, running_gateway
 from tests.integration.tandem.client.mortal import mortal_backends
 
-MANY = 50_000
-CUT_OFF = "UNAVAILABLE: the reply was cut off before its end, as when the backend goes away"
+MANY_TOKENS, MANY_IMAGES = 5_000_000, 50_000
+# Which of the two is said depends on whether the stream alone was reset, or the connection with it.
+CUT_OFF = {
+    "UNAVAILABLE: the reply was cut off before its end, as when the backend goes away",
+    "UNAVAILABLE: the connection was closed before the reply was complete",
+}
 Began = Callable[[], object]
 
 
 def read_text(address: str, began: Began) -> None:
-    with TandemClient(address) as client, client.generate("x", max_tokens=MANY) as generation:
+    with TandemClient(address) as client, client.generate("x", max_tokens=MANY_TOKENS) as generation:
         for _ in generation:
             began()
 
 
 def read_images(address: str, began: Began) -> None:
     with TandemClient(address) as client:
-        for _ in client.sample_stream(MANY, images_per_message=1):
+        for _ in client.sample_stream(MANY_IMAGES, images_per_message=1):
             began()
 
 
 async def read_text_async(address: str, began: Began) -> None:
-    async with AsyncTandemClient(address) as client, client.generate("x", max_tokens=MANY) as generation:
+    async with AsyncTandemClient(address) as client, client.generate("x", max_tokens=MANY_TOKENS) as generation:
         async for _ in generation:
             began()
 
 
 async def read_images_async(address: str, began: Began) -> None:
     async with AsyncTandemClient(address) as client:
-        async for _ in client.sample_stream(MANY, images_per_message=1):
+        async for _ in client.sample_stream(MANY_IMAGES, images_per_message=1):
             began()
 
 
@@ -70,12 +74,12 @@ async def test_both_clients_find_the_backend_unavailable(whole: tuple[RunningGat
         process.kill()
         errors = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(error) for error in errors] == [Unavailable] * 4
-    assert {str(error) for error in errors} == {CUT_OFF}
+    assert {str(error) for error in errors} <= CUT_OFF
 
 
 async def test_over_http_the_last_line_says_so(whole: tuple[RunningGateway, Process]) -> None:
     running, process = whole
-    message = {"text": "x", "sampling": {"max_tokens": MANY}}
+    message = {"text": "x", "sampling": {"max_tokens": MANY_TOKENS}}
     async with (
         httpx.AsyncClient(base_url=running.web_address, timeout=20) as http,
         http.stream("POST", GENERATE, json=message) as response,

@@ -26,6 +26,13 @@ def test_a_backend_that_died_in_the_middle_is_told_as_such(text: str) -> None:
     assert (mapped.code, str(mapped)) == ("UNAVAILABLE", "the backend went away during the request")
 
 
+def test_a_connection_that_went_is_told_in_the_same_words() -> None:
+    mapped = upstream_error(error(grpc.StatusCode.UNAVAILABLE, "Stream removed (Socket closed)"), "here")
+    assert (mapped.code, str(mapped)) == ("UNAVAILABLE", "the backend went away during the request")
+    busy = upstream_error(error(grpc.StatusCode.UNAVAILABLE, "the models are loading"), "here")
+    assert str(busy) == "the models are loading"
+
+
 def test_fault_of_the_model_is_told_as_it_came() -> None:
     mapped = upstream_error(error(grpc.StatusCode.INTERNAL, str(ModelFault())), "here")
     assert (mapped.code, str(mapped)) == ("INTERNAL", str(ModelFault()))

@@ -42,14 +42,14 @@ def test_a_scenario_survives_its_json():
 
 def test_pictures_alone_are_drawn_in_steps():
     workload = parse_workload("picture,unary,model=m,steps=8")
-    assert (workload.steps, workload.name) == (8, "image m 8 steps unary")
+    assert (workload.steps, workload.name) == (8, "picture m 8 steps unary")
     assert Scenario.model_validate(
         closed_scenario(workloads=(workload, parse_workload("picture,unary,model=m"))).model_dump()
     )
     for text in ("text,steps=8", "images,steps=8", "picture,steps=0", "picture,steps=few"):
         with pytest.raises(ExpectedError, match="steps"):
             parse_workload(text)
-    with pytest.raises(ExpectedError, match="steps: 8 is not accepted for image by openai; accepted: for Tandem's"):
+    with pytest.raises(ExpectedError, match="steps: 8 is not accepted for picture by openai; accepted: for Tandem's"):
         parse_workload("picture,unary,steps=8", api="openai")
 
 
