@@ -8,10 +8,12 @@ ENVOY := gateway/envoy/access_log.proto gateway/envoy/authorization.proto
 TRITON := grpc_service.proto model_config.proto
 STUBS := $(PROTOS:.proto=_pb2.py)
 # These run two at a time; the others measure, or need the machine for themselves.
-TESTS_TOGETHER := tests/contract tests/unit $(addprefix tests/integration/,gateway runtime services/ar/api training \
-	tandem/client tandem/cli/models tandem/measure/quality tandem/measure/report)
+TESTS_TOGETHER := tests/contract tests/unit $(addprefix tests/integration/,examples gateway runtime services/ar/api \
+	services/ar/model services/gan/api training tandem/client tandem/cli/models tandem/cli/servers tandem/measure/quality \
+	tandem/measure/generator/requests tandem/measure/generator/sending tandem/measure/report)
 # Many tests start real servers and put load on them. On a shared machine one may meet a pause of seconds: a failed test
-# runs once more, and the summary lists it as RERUN.
+# runs once more, and the summary lists it as RERUN. The second part runs in a process of its own (-n 1), so that one
+# that crashes is told as the failure of one test.
 ONCE_MORE := --reruns 1 -r aR
 
 .PHONY: help setup demo up images test test-containers test-faults lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar train-sar export-sar gates bench schema dashboards manifests clean
@@ -45,7 +47,7 @@ images:  ## build the images that docker-compose.yml runs
 test: lint types  ## lint, types and every test that this machine can run
 	$(BIN)/tandem models pull smollm2-135m-instruct
 	$(BIN)/python -m pytest $(ONCE_MORE) -n 2 $(TESTS_TOGETHER); together=$$?; \
-	$(BIN)/python -m pytest $(ONCE_MORE) $(addprefix --ignore ,$(TESTS_TOGETHER)) && exit $$together
+	$(BIN)/python -m pytest $(ONCE_MORE) -n 1 $(addprefix --ignore ,$(TESTS_TOGETHER)) && exit $$together
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
 	$(BIN)/python -m pytest -m containers tests/containers
