@@ -11,10 +11,9 @@ STUBS := $(PROTOS:.proto=_pb2.py)
 TESTS_TOGETHER := tests/contract tests/unit $(addprefix tests/integration/,examples gateway runtime services/ar/api \
 	services/ar/model services/gan/api training tandem/client tandem/cli/models tandem/cli/servers tandem/measure/quality \
 	tandem/measure/generator/requests tandem/measure/generator/sending tandem/measure/report)
-# Many tests start real servers and put load on them. On a shared machine one may meet a pause of seconds: a failed test
-# runs once more, and the summary lists it as RERUN. The second part runs in a process of its own (-n 1), so that one
-# that crashes is told as the failure of one test.
-ONCE_MORE := --reruns 1 -r aR
+# Many tests start real servers and put load on them. On a shared machine one may meet a pause of seconds: what failed runs
+# once more. The second part runs in a worker (-n 1), so that a crash of it is told as the failure of one test.
+ONCE_MORE = $(BIN)/python -m pytest $(1) || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(1)
 
 .PHONY: help setup demo up images test test-containers test-faults lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar train-sar export-sar gates bench schema dashboards manifests clean
 
@@ -46,8 +45,8 @@ images:  ## build the images that docker-compose.yml runs
 
 test: lint types  ## lint, types and every test that this machine can run
 	$(BIN)/tandem models pull smollm2-135m-instruct
-	$(BIN)/python -m pytest $(ONCE_MORE) -n 2 $(TESTS_TOGETHER); together=$$?; \
-	$(BIN)/python -m pytest $(ONCE_MORE) -n 1 $(addprefix --ignore ,$(TESTS_TOGETHER)) && exit $$together
+	{ $(call ONCE_MORE,-n 2 $(TESTS_TOGETHER)); }; together=$$?; \
+	{ $(call ONCE_MORE,-n 1 $(addprefix --ignore ,$(TESTS_TOGETHER))); } && exit $$together
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
 	$(BIN)/python -m pytest -m containers tests/containers
