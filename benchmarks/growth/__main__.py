@@ -1,4 +1,4 @@
-"""How the cost grows: images a second over batch, clients and image size, beside bare loops of the same generators.
+"""How the cost grows: images a second over batch, clients, image size and replicas, beside the generators' bare loops.
 
     python -m benchmarks.growth [--models fashion-gan random-64 random-128] [--rounds 3] [--seconds 0.6] [--out out]
 
@@ -51,7 +51,8 @@ def page(spreads: Spreads, models: Sequence[str], around: str) -> str:
     return (
         f"# How the cost of the parallel service grows\n\n{around}\n\n"
         "Images a second, median (lowest-highest) of the rounds. `bare N`: all instances in a loop with batches of N"
-        " and nothing around them; `NxM`: N images a request, M clients, the service with client on the same cores.\n\n"
+        " and nothing around them; `NxM`: N images a request, M clients, the service with client on the same cores;"
+        " `gateway`: the same through the gateway, with so many replicas of the service on these cores.\n\n"
         + table_of(["images/s", *models], cells)
         + "\n\nShare of the bare loop of the same round, with the largest batch that the load fills.\n\n"
         + table_of(["share", *models], parts)

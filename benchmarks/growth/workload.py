@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import LoadFailed, Target, closed_loop
 from benchmarks.harness.messages import SAMPLE
 from benchmarks.harness.processes import free_port, serving
-from benchmarks.harness.servers import ROOT
+from benchmarks.harness.servers import ROOT, Backends, gateway
 from benchmarks.parallel.undisturbed import undisturbed
 from benchmarks.parallel.workload import Workload
 from runtime.models import Model
@@ -28,21 +28,27 @@ from tandem.gan.v1 import gan_pb2
 BARS = {"8x4": 0.95, "64x1": 0.95, "1x8": 0.85}
 WORKLOADS = (Workload(1, 1), Workload(1, 8), Workload(1, 64), Workload(8, 4), Workload(64, 1), Workload(64, 4))
 _BATCHES = (1, 8, 64)
+_BEHIND = Workload(1, 64)
+_NUM_REPLICAS = (1, 2)
 _NUM_SEEDS = 64
 
 
 @dataclass(frozen=True)
 class Served:
-    """A service that runs one model, and the same model opened here as the service opens it."""
+    """A service that runs one model, and the same model opened here as the service opens it.
+
+    `behind` has the ports of gateways, by the number of replicas of the service that each of them has behind it.
+    """
 
     model: Model
     port: int
+    behind: Mapping[int, int]
     bare: Generators
 
-    def images_per_second(self, client: Client, workload: Workload, seconds: float) -> float:
-        """Return the images a second of a load. Raises LoadFailed."""
+    def images_per_second(self, client: Client, workload: Workload, seconds: float, port: int = 0) -> float:
+        """Return the images a second of a load on the service, or on what listens at `port`. Raises LoadFailed."""
         requests = [_request(self.model.name, workload.images, seed) for seed in range(_NUM_SEEDS)]
-        run = closed_loop(client, Target(self.port, SAMPLE, requests), workload.clients, seconds)
+        run = closed_loop(client, Target(port or self.port, SAMPLE, requests), workload.clients, seconds)
         if run.num_ok < len(run.status) or not run.num_ok:
             raise LoadFailed(
                 f"{self.model.name}, {workload.shown}: {run.num_ok} of {len(run.status)} requests ended OK"
@@ -65,16 +71,24 @@ class Served:
 
 @contextmanager
 def served(model: Model, folder: Path) -> Iterator[Served]:
-    """Run the service with one model of the repository `folder`."""
+    """Run the service with one model of the repository `folder`, alone and in replicas behind gateways."""
     settings = GanSettings.model_validate({"models_dir": folder, "models": [model.name]})
     assert model.spec.generator is not None
     assert model.spec.image is not None
     bare = open_generators(model.path(model.spec.generator), model.spec.image, settings)
-    port = free_port()
     flags = ("--models-dir", str(folder), "--models", model.name, "--log-level", "WARNING")
-    ports = ("--port", str(port), "--metrics-port", str(free_port()))
-    with serving("services.gan", *ports, *flags, port=port, cwd=ROOT):
-        yield Served(model, port, bare)
+    with ExitStack() as stack:
+        replicas = []
+        for _ in range(max(_NUM_REPLICAS)):
+            port = free_port()
+            ports = ("--port", str(port), "--metrics-port", str(free_port()))
+            stack.enter_context(serving("services.gan", *ports, *flags, port=port, cwd=ROOT))
+            replicas.append(port)
+        behind = {
+            number: stack.enter_context(gateway("", ROOT, Backends(None, replicas[0], tuple(replicas[1:number])))).port
+            for number in _NUM_REPLICAS
+        }
+        yield Served(model, replicas[0], behind, bare)
 
 
 def measured(it: Served, client: Client, workloads: Sequence[Workload], rounds: int, seconds: float) -> Figures:
@@ -85,6 +99,8 @@ def measured(it: Served, client: Client, workloads: Sequence[Workload], rounds: 
     figures = Figures()
     for workload in workloads:  # warms up
         it.images_per_second(client, workload, seconds)
+    for port in it.behind.values():
+        it.images_per_second(client, _BEHIND, seconds, port)
     for number in range(rounds):
         bare = {}
         for size in _BATCHES:
@@ -94,6 +110,9 @@ def measured(it: Served, client: Client, workloads: Sequence[Workload], rounds: 
             rate = it.images_per_second(client, workload, seconds)
             figures.add(workload.name, it.model.name, rate)
             figures.add(f"{workload.name} share", it.model.name, rate / bare[_batch_of(workload)])
+        for replicas, port in it.behind.items():
+            rate = it.images_per_second(client, _BEHIND, seconds, port)
+            figures.add(f"{_BEHIND.name}, gateway, replicas: {replicas}", it.model.name, rate)
     return figures
 
 

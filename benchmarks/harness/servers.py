@@ -23,6 +23,8 @@ class Backends:
 
     ar: int | None
     gan: int
+    further_gan: tuple[int, ...] = ()
+    """Ports of further replicas of the parallel backend."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,13 @@ def with_models() -> Iterator[Backends]:
 @contextlib.contextmanager
 def gateway(name: str, tree: Path, backends: Backends, variables: Mapping[str, str] | None = None) -> Iterator[Hop]:
     """Run the gateway of a source tree in front of the backends, with `variables` in its environment."""
-    port, http_port = free_port(), free_port()
+    own_port, http_port = free_port(), free_port()
     ar = "" if backends.ar is None else f"127.0.0.1:{backends.ar}"
-    targets = (f"--ar-targets={ar}", f"--gan-targets=127.0.0.1:{backends.gan}")
-    flags = ("--port", str(port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
-    with serving("gateway", *flags, port=port, cwd=tree, variables=variables) as process:
-        yield Hop(name, port, http_port, process.pid)
+    gan = ",".join(f"127.0.0.1:{port}" for port in (backends.gan, *backends.further_gan))
+    targets = (f"--ar-targets={ar}", f"--gan-targets={gan}")
+    flags = ("--port", str(own_port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
+    with serving("gateway", *flags, port=own_port, cwd=tree, variables=variables) as process:
+        yield Hop(name, own_port, http_port, process.pid)
 
 
 def _ports(port: int, other: str) -> tuple[str, ...]:

@@ -140,7 +140,7 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
   constexpr int kChains = kRows <= 2 ? 2 : 1;  // sums that do not wait for each other
   size_t num_groups = num_inputs / kGroup, stride = num_inputs;
   const int8_t* bytes = x.bytes + size_t(row) * num_inputs;
-  ptrdiff_t low = x.low_bytes - x.bytes;
+  const int8_t* low_bytes = kFine ? x.low_bytes + size_t(row) * num_inputs : bytes;
   size_t place = size_t(row) * num_groups, panel = size_t(2 * pair) * num_groups;
   Tile<kRows> tile{};
   for (size_t group = 0; group < num_groups; group++) {
@@ -151,7 +151,7 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
       size_t record = panel + side * num_groups + group;
       const uint8_t* data = w.data + record * kGroupBytes;
       const Half* scales = w.scales + record * kGroupScales;
-      const int8_t* inputs = bytes + group * kGroup;
+      const int8_t *inputs = bytes + group * kGroup, *low = low_bytes + group * kGroup;
       // The memory would idle while this pair is computed: have it bring the next one's weights.
       size_t ahead = 2 * num_groups;
       TANDEM_UNROLL for (int line = 0; line < kGroupBytes / 64; line++)
@@ -166,7 +166,7 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
           }
           TANDEM_UNROLL for (int r = 0; r < kRows; r++)
             sums[r] += x.half_offsets[2 * (place + r * num_groups + group) + half];
-          add_half<kRows, half>(data, kFine ? inputs + low : inputs, stride, sums);
+          add_half<kRows, half>(data, low, stride, sums);
           Floats scale = load(scales + 16 * half);
           TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
             Floats scaled = to_floats(sums[r]) * x.scales[place + r * num_groups + group];
@@ -182,7 +182,7 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
         }
         if constexpr (kHasOffset)
           TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r][0] += x.offsets[place + r * num_groups + group];
-        add_group<kRows, kChains, kFormat>(data, kFine ? inputs + low : inputs, stride, sums);
+        add_group<kRows, kChains, kFormat>(data, low, stride, sums);
         Floats scale = load(scales);
         TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
           size_t at = place + r * num_groups + group;
