@@ -4,8 +4,13 @@ The `gguf` package's own reader believes the counts and lengths that a file stat
 element of an array; here each is checked against the bytes that are left before anything is read.
 """
 
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +19,7 @@ from services.ar.model.fields import shortened
 from services.ar.model.gguf.cursor import GgufCursor
 from services.ar.model.gguf.tensor import GgufTensor, read_tensors
 
+T = TypeVar("T")
 Value = int | float | bool | str | list[str] | np.ndarray
 
 _MAGIC, _VERSIONS = b"GGUF", (2, 3)
@@ -30,21 +36,36 @@ class GgufFile:
     path: Path
     values: dict[str, Value]
     tensors: list[GgufTensor]
+    mapped: mmap.mmap | None = None
+    """What the tensors' data are views of."""
+
+    def releasing(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield what is made of the tensors one after another, and keep none of the file in memory meanwhile."""
+        for item in items:
+            yield item
+            if self.mapped is not None:
+                self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def read_gguf(path: Path) -> GgufFile:
     """Return the header of a file. Raises ModelError if the file is damaged."""
-    try:
-        # An empty file cannot be mapped.
-        data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
-    except OSError as error:
-        raise ModelError(f"{path}: {error}") from None
+    mapped = _mapped(path)
+    data = np.zeros(0, np.uint8) if mapped is None else np.frombuffer(mapped, np.uint8)
     cursor = GgufCursor(path, data)
     _check_version(cursor, bytes(data[:4]))
     num_tensors = cursor.count("Q", "the number of tensors", _TENSOR_BYTES, _MAX_TENSORS)
     num_values = cursor.count("Q", "the number of values", _VALUE_BYTES, _MAX_VALUES)
     values = _values(cursor, num_values)
-    return GgufFile(path, values, read_tensors(cursor, data, num_tensors, values.get("general.alignment")))
+    return GgufFile(path, values, read_tensors(cursor, data, num_tensors, values.get("general.alignment")), mapped)
+
+
+def _mapped(path: Path) -> mmap.mmap | None:
+    """Return the file, mapped; None for an empty one, which cannot be. Raises ModelError."""
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else None
+    except OSError as error:
+        raise ModelError(f"{path}: {error}") from None
 
 
 def _check_version(cursor: GgufCursor, magic: bytes) -> None:

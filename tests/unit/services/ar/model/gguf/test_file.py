@@ -137,3 +137,22 @@ def test_a_file_cut_anywhere_in_its_header_is_refused(tmp_path: Path) -> None:
 def test_another_version_or_byte_order_is_refused(tmp_path: Path, version: int) -> None:
     with pytest.raises(ModelError, match=f"its version is {version}; accepted: 2 or 3, little-endian"):
         read(tmp_path, b"GGUF" + struct.pack("<IQQ", version, 0, 0))
+
+
+def resident_kilobytes(path: Path) -> int:
+    """Return how much of a mapped file this process holds in memory."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    places = [number for number, line in enumerate(lines) if line.endswith(str(path))]
+    return sum(int(next(line for line in lines[place:] if line.startswith("Rss:")).split()[1]) for place in places)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what is in memory")
+def test_tensors_that_were_read_stay_in_memory_no_longer(tmp_path: Path) -> None:
+    path = tmp_path / "large.gguf"
+    path.write_bytes(header(tensors=(tensor("a.weight", (1 << 18,)),), data=1 << 20))
+    file = read_gguf(path)
+    read = file.releasing(float(each.data.sum()) for each in file.tensors)
+    next(read)
+    assert resident_kilobytes(path) >= 1 << 10
+    assert list(read) == []
+    assert resident_kilobytes(path) == 0
