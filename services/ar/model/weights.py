@@ -3,8 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from runtime.models import ModelError
 from services.ar.model.checkpoint import Checkpoint
@@ -60,8 +62,23 @@ def load_transformer(
 
 def skeleton(config: ModelConfig) -> Transformer:
     """Return a model without weights, that knows their names and shapes."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutInitialisation():
         return Transformer(config)
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Leaves parameters as they are.
+
+    To draw them on the meta device would make torch load its compiler, which takes two seconds and 100 MB.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == torch.nn.init.__name__:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def read_parameters(
