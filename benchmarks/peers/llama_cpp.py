@@ -1,6 +1,7 @@
 """llama.cpp: its server and its perplexity tool, built from source for this very CPU."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,13 +28,23 @@ CMAKE_FLAGS = (
     "-DLLAMA_BUILD_EXAMPLES=OFF",
 )
 PROGRAMS = Path("llama_cpp/build/bin")
+# Older ones take new processors for old ones, and what they make is up to twice as slow.
+COMPILERS = (("gcc-15", "g++-15"), ("gcc-14", "g++-14"), ("gcc-13", "g++-13"))
 TARGETS = ("llama-server", "llama-perplexity", "llama-tokenize")
 
 
 def build(folder: Path) -> Path:
     """Build what is missing under `folder`; return where the programs are. Raises CannotSetUp."""
-    once(folder / "llama_cpp", f"{PACKAGE} {CMAKE_FLAGS} {TARGETS}", _build)
+    once(folder / "llama_cpp", f"{PACKAGE} {CMAKE_FLAGS} {_compiler_flags()} {TARGETS}", _build)
     return folder / PROGRAMS
+
+
+def _compiler_flags() -> list[str]:
+    """Return the flags that choose the newest compiler here; none if there is only the default one."""
+    for c, cxx in COMPILERS:
+        if shutil.which(c) and shutil.which(cxx):
+            return [f"-DCMAKE_C_COMPILER={c}", f"-DCMAKE_CXX_COMPILER={cxx}"]
+    return []
 
 
 def _build(folder: Path) -> None:
@@ -44,7 +55,7 @@ def _build(folder: Path) -> None:
     with tarfile.open(archive) as source:
         source.extractall(folder, filter="data")
     (vendored,) = folder.glob("*/vendor/llama.cpp")
-    run(["cmake", "-S", vendored, "-B", folder / "build", *CMAKE_FLAGS], log)
+    run(["cmake", "-S", vendored, "-B", folder / "build", *CMAKE_FLAGS, *_compiler_flags()], log)
     jobs = str(os.cpu_count() or 1)
     run(["cmake", "--build", folder / "build", "-j", jobs, "--target", *TARGETS], log)
 

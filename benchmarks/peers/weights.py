@@ -1,11 +1,13 @@
-"""What the peers read in place of the shipped GGUF file: the same weights as a Q8_0 file and as a Hugging Face folder.
+"""What the peers read in place of the shipped GGUF file: the same weights as Q8_0 and Q4_0 files and as a Hugging Face folder.
 
     python -m benchmarks.peers.weights model.gguf FOLDER
 
-Writes FOLDER/q8_0.gguf and FOLDER/huggingface (bfloat16), both from the dequantised file. What is there is kept.
+Writes FOLDER/q8_0.gguf, FOLDER/q4_0.gguf and FOLDER/huggingface (bfloat16), all from the dequantised file. What is there is
+kept. A Q4_0 file that comes from one of 4 bits is rounded twice: it is there for its speed.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +15,22 @@ import gguf
 import torch
 import transformers
 
-Q8_0 = gguf.GGMLQuantizationType.Q8_0
+Type, FileType = gguf.GGMLQuantizationType, gguf.LlamaFileType
 
 
-def write_q8_0(source: Path, target: Path) -> None:
-    """Write `source` with every matrix as Q8_0 and all else as it is."""
+def write_quantised(source: Path, target: Path, kind: Type, file_type: FileType) -> None:
+    """Write `source` with every matrix as `kind` and all else as it is."""
     reader = gguf.GGUFReader(source)
     writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
     for field in reader.fields.values():
         _copy_field(writer, field)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_file_type(file_type)
     for tensor in reader.tensors:
         values = gguf.dequantize(tensor.data, tensor.tensor_type)
         if values.ndim == 1:
             writer.add_tensor(tensor.name, values)
         else:
-            writer.add_tensor(tensor.name, gguf.quantize(values, Q8_0), raw_dtype=Q8_0)
+            writer.add_tensor(tensor.name, gguf.quantize(values, kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -66,7 +68,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    for name, write in (("q8_0.gguf", write_q8_0), ("huggingface", write_huggingface)):
+    for name, write in (
+        ("q8_0.gguf", partial(write_quantised, kind=Type.Q8_0, file_type=FileType.MOSTLY_Q8_0)),
+        ("q4_0.gguf", partial(write_quantised, kind=Type.Q4_0, file_type=FileType.MOSTLY_Q4_0)),
+        ("huggingface", write_huggingface),
+    ):
         target, unfinished = options.folder / name, options.folder / f"unfinished-{name}"
         if not target.exists():
             write(options.source, unfinished)

@@ -14,7 +14,7 @@ from benchmarks.peers.transformers_batch import TransformersBatch
 from benchmarks.peers.vllm_cpu import VllmCpu
 from benchmarks.side_by_side.tandem_engine import Tandem
 
-PEERS = ("llama-q8_0", "llama-q4_1", "openvino", "vllm", "transformers")
+PEERS = ("llama-q8_0", "llama-q4_1", "llama-q4_0", "openvino", "vllm", "transformers")
 FURTHER_PEERS = ("vllm-all-cores",)  # other settings of the same, to see which is the better one on a machine
 
 
@@ -32,6 +32,7 @@ def peer(name: str, folder: Path, gguf: Path) -> Engine:
     peers: dict[str, Engine] = {
         "llama-q8_0": LlamaCpp(folder, weights / "q8_0.gguf", "Q8_0"),
         "llama-q4_1": LlamaCpp(folder, gguf, "Q4_1"),
+        "llama-q4_0": LlamaCpp(folder, weights / "q4_0.gguf", "Q4_0"),
         "openvino": OpenVino(folder, weights / "q8_0.gguf"),
         "vllm": VllmCpu(folder, weights / "huggingface"),
         "vllm-all-cores": VllmCpu(folder, weights / "huggingface", f"0-{(os.cpu_count() or 1) - 1}"),

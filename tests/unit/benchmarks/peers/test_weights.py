@@ -1,10 +1,10 @@
-"""The Q8_0 file that is written holds the same metadata and, within Q8_0's error, the same weights."""
+"""A quantised file that is written holds the same metadata and, within its type's error, the same weights."""
 
 import gguf
 import numpy as np
 import pytest
 
-from benchmarks.peers.weights import write_q8_0
+from benchmarks.peers.weights import write_quantised
 
 Q4_1 = gguf.GGMLQuantizationType.Q4_1
 
@@ -27,16 +27,20 @@ def source(tmp_path):
     return path
 
 
-def test_weights_and_metadata_are_kept(source, tmp_path):
-    write_q8_0(source, tmp_path / "target.gguf")
+@pytest.mark.parametrize(("name", "parts"), [("Q8_0", 200), ("Q4_0", 10)])
+def test_weights_and_metadata_are_kept(source, tmp_path, name, parts):
+    kind, file_type = gguf.GGMLQuantizationType[name], gguf.LlamaFileType[f"MOSTLY_{name}"]
+    write_quantised(source, tmp_path / "target.gguf", kind, file_type)
     before, after = gguf.GGUFReader(source), gguf.GGUFReader(tmp_path / "target.gguf")
-    changed = {"general.file_type": gguf.LlamaFileType.MOSTLY_Q8_0}
-    for name, field in before.fields.items():
-        if not name.startswith("GGUF."):
-            assert after.fields[name].contents() == changed.get(name, field.contents()), name
-            assert after.fields[name].types == field.types
+    changed = {"general.file_type": file_type}
+    for key, field in before.fields.items():
+        if not key.startswith("GGUF."):
+            assert after.fields[key].contents() == changed.get(key, field.contents()), key
+            assert after.fields[key].types == field.types
     for old, new in zip(before.tensors, after.tensors, strict=True):
         assert (old.name, old.shape.tolist()) == (new.name, new.shape.tolist())
         values = gguf.dequantize(old.data, old.tensor_type)
-        np.testing.assert_allclose(gguf.dequantize(new.data, new.tensor_type), values, atol=np.abs(values).max() / 200)
-    assert [tensor.tensor_type.name for tensor in after.tensors] == ["Q8_0", "F32"]
+        np.testing.assert_allclose(
+            gguf.dequantize(new.data, new.tensor_type), values, atol=np.abs(values).max() / parts
+        )
+    assert [tensor.tensor_type.name for tensor in after.tensors] == [name, "F32"]
