@@ -1,9 +1,9 @@
-"""What the peers read in place of the shipped GGUF file: the same weights as Q8_0 and Q4_0 files and as a Hugging Face folder.
+"""What the peers read in place of the shipped GGUF file: the same weights in other types, and as a Hugging Face folder.
 
     python -m benchmarks.peers.weights model.gguf FOLDER
 
-Writes FOLDER/q8_0.gguf, FOLDER/q4_0.gguf and FOLDER/huggingface (bfloat16), all from the dequantised file. What is there is
-kept. A Q4_0 file that comes from one of 4 bits is rounded twice: it is there for its speed.
+Writes FOLDER/q8_0.gguf, FOLDER/q4_0.gguf and FOLDER/huggingface (bfloat16), all from the dequantised file. What is
+there is kept. A Q4_0 file that comes from one of 4 bits is rounded twice: it is there for its speed.
 """
 
 import argparse
