@@ -14,8 +14,8 @@ from typing import Any
 import gguf
 import torch
 import transformers
-
-Type, FileType = gguf.GGMLQuantizationType, gguf.LlamaFileType
+from gguf import GGMLQuantizationType as Type
+from gguf import LlamaFileType as FileType
 
 
 def write_quantised(source: Path, target: Path, kind: Type, file_type: FileType) -> None:
