@@ -112,7 +112,7 @@ async def test_a_server_that_goes_away_is_told_and_the_rest_kept(tmp_path: Path)
         words = ("--model", "fake-text", "--rounds", "1000", "--concurrency", "1,2", "--context", "2")
         command = tandem("bench", "growth", *words, "--out", str(file), "--address", gateway.address)
         async with started(*command) as process:
-            while len(gateway.sequential.requests) < 20:
+            while len(gateway.sequential.requests) < 100:
                 await asyncio.sleep(0.01)
             await gateway.server.stop(0)
             _, err = await process.communicate()
