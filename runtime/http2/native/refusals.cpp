@@ -1,4 +1,4 @@
-// Calls that are refused before Python hears of them: it is told how many there were, by path.
+// Calls that are refused before Python hears of them, as it said of others like them: it is told how many, by path.
 
 #include "server.h"
 
@@ -8,6 +8,30 @@ constexpr double tell_unheard_after_seconds = 0.1;
 constexpr size_t max_unheard_paths = 256;  // a client may make up any number
 
 }  // namespace
+
+int64_t Server::turn_away(uint64_t call, std::string_view trailers, std::string_view standing, int64_t room) {
+    Command command{call, {}, std::string(trailers), true, std::string(standing), std::make_shared<Standing>()};
+    command.standing->room = room;
+    std::unique_lock lock(mutex_);
+    if (!backlogs_.count(call)) return -1;
+    standings_[call] = command.standing;
+    const bool is_first = commands_.empty();
+    commands_.push_back(std::move(command));
+    told(is_first, lock);
+    return 0;
+}
+
+bool Server::make_room(uint64_t turned_away, int64_t room) {
+    std::lock_guard lock(mutex_);
+    const auto found = standings_.find(turned_away);
+    if (found == standings_.end()) return false;
+    if (!found->second->is_over) {
+        found->second->room = room;
+        return true;
+    }
+    standings_.erase(found);
+    return false;
+}
 
 bool Server::is_too_busy_for(const Call& call) const {  // whether a server is well must be told however busy it is
     return events.num_calls() >= limits_.max_unbegun_calls && !call.path.starts_with("/grpc.health.");

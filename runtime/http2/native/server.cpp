@@ -99,30 +99,6 @@ void Server::told(bool is_first, std::unique_lock<std::mutex>& lock) {
     if (is_due) wake();
 }
 
-int64_t Server::turn_away(uint64_t call, std::string_view trailers, std::string_view standing, int64_t room) {
-    Command command{call, {}, std::string(trailers), true, std::string(standing), std::make_shared<Standing>()};
-    command.standing->room = room;
-    std::unique_lock lock(mutex_);
-    if (!backlogs_.count(call)) return -1;
-    standings_[call] = command.standing;
-    const bool is_first = commands_.empty();
-    commands_.push_back(std::move(command));
-    told(is_first, lock);
-    return 0;
-}
-
-bool Server::make_room(uint64_t turned_away, int64_t room) {
-    std::lock_guard lock(mutex_);
-    const auto found = standings_.find(turned_away);
-    if (found == standings_.end()) return false;
-    if (!found->second->is_over) {
-        found->second->room = room;
-        return true;
-    }
-    standings_.erase(found);
-    return false;
-}
-
 void Server::wake() {
     const uint64_t one = 1;
     (void)!write(waker_, &one, sizeof one);
@@ -173,7 +149,8 @@ void Server::take_commands() {
 
 void Server::begin_drain() {
     has_drained_ = true;
-    ::close(listener_);  // and so is out of the epoll
+    unwatch(listener_);
+    ::close(listener_);
     listener_ = -1;
     look_at_ = 0;
     for (const auto& [each, _] : connections_) {
@@ -256,11 +233,15 @@ void Server::flush() {
     dirty_.clear();
 }
 
+// To close a socket does not do this while a process that was forked holds it too, which it does until its exec.
+void Server::unwatch(int fd) { epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
+
 void Server::drop(Connection& connection) {
     for (const auto& [_, call] : connection.calls) forget(*call);
     connection.calls.clear();
     for (Connection*& each : dirty_)
         if (each == &connection) each = nullptr;
+    unwatch(connection.fd);
     connections_.erase(&connection);
     num_connections_ = int64_t(connections_.size());
 }

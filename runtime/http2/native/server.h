@@ -63,6 +63,7 @@ private:
     void accept();
     void serve(Connection& connection, uint32_t ready);
     void flush();
+    void unwatch(int fd);
     void drop(Connection& connection);
     void look_after_connections();
     void make_due();

@@ -48,7 +48,10 @@ struct Connection {
 
     ~Connection() {
         nghttp2_session_del(session);
-        if (fd >= 0) close(fd);
+        if (fd < 0) return;
+        // To close it does not do this while a process that was forked holds it too, which it does until its exec.
+        epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr);
+        close(fd);
     }
 
     Connection(const Connection&) = delete;

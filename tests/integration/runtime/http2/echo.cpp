@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include <set>
 
@@ -30,9 +31,17 @@ static void finish(Server& server, uint64_t call, std::string_view message) {
     server.finish(&finished, 1);
 }
 
+// Start a process that holds all descriptors open until this one ends, as one does that has not come to its exec.
+static void start_a_child() {
+    if (fork() != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) pause();
+}
+
 static void answer(Server& server, const Head& record, std::string_view path, std::string_view payload) {
     if (path == "/echo/Many")
         for (int turn = 0; turn < 50; ++turn) server.send(record.call, payload);
+    if (path == "/echo/Child") start_a_child();
     if (path == "/echo/Asleep") usleep(1'000'000);  // as Python does that is busy
     if (path == "/echo/Never") unanswered.insert(record.call);  // its deadline, or the client, ends it
     else if (path == "/echo/Full") {

@@ -92,6 +92,15 @@ async def test_good_calls_of_every_kind(program):
         echo.end()
 
 
+async def test_a_connection_that_a_child_process_still_holds(program):
+    """Closing it here does not end it: nothing more may be heard of it all the same."""
+    with running(program) as echo:
+        assert await echoes(echo.address, "/echo/Child")
+        for _ in range(3):
+            assert await echoes(echo.address)
+        echo.end()
+
+
 async def count(call) -> int:
     return len([each async for each in call])
 
