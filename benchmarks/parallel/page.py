@@ -81,7 +81,7 @@ def _head(results: Results) -> str:
         f" Commit {around.commit}; {before}.\n\n"
         f"{around.processor} ({', '.join(results.instructions)}), {around.num_cores} cores shared by client and"
         f" servers; load average at the start {around.load_average}; {around.operating_system}; {versions}."
-        f" Tandem drew with {results.runtime}. Peers: {peers}.\n\n{_NOTE}\n" + "\n".join(notes)
+        f" Tandem drew with {results.runtime}. Peers: {peers}.\n\n{_NOTE}\n\n" + "\n".join(notes) + "\n"
     )
 
 

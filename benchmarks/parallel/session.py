@@ -63,8 +63,8 @@ class Session:
         try:
             return measure()
         except (LoadFailed, OSError, RuntimeError) as error:
-            self.failures.append(f"{turn}: {error}")
-            print(self.failures[-1], file=sys.stderr, flush=True)
+            print(f"{turn}: {error}", file=sys.stderr, flush=True)
+            self.failures.append(f"{turn}: {str(error).strip().splitlines()[-1]}")
             return {}
 
     def _add(self, seen: Mapping[str, Mapping[str, float]]) -> None:
