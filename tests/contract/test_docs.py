@@ -135,3 +135,10 @@ def test_examples_on_the_page_are_those_that_run() -> None:
         block for language, block in FENCE.findall((ROOT / "docs" / "clients.md").read_text()) if language == "python"
     ]
     assert blocks == [(ROOT / "examples" / name).read_text() for name in ("stream_text.py", "sample_images.py")]
+
+
+def test_queries_on_the_pages_are_of_recording_rules() -> None:
+    rules = set(re.findall(r"record: (\S+)", (ROOT / "deploy" / "prometheus" / "recording_rules.yml").read_text()))
+    asked = {name for page in GUIDES for name in re.findall(r"`(tandem:\w+:\w+)", page.read_text())}
+    assert asked
+    assert asked <= rules

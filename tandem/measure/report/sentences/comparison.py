@@ -84,11 +84,11 @@ def control_text(document: Comparison) -> Iterator[str]:
         "the latency of one alone": least_difference(document.controls, None, "latency_p50_seconds"),
         f"images/s with {most} callers": least_difference(document.controls, most, "images_per_second"),
     }
-    told = [f"{share(each)} of {what}" for what, each in found.items() if each is not None]
+    told = [f"{share(each)} in {what}" for what, each in found.items() if each is not None]
     if told:
         yield (
-            f"Control: held against itself, a unary call differs by up to {' and '.join(told)}, by its interval's far"
-            " end; a smaller difference means nothing here."
+            f"Control: two series of the same unary call differ by up to {' and '.join(told)} (the far end of the"
+            " interval). A smaller difference between modes means nothing here."
         )
 
 
