@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from tandem.measure.formats import number
 from tandem.measure.report.sentences.comparison import quality_text
 from tandem.measure.results.comparison import Comparison, Served
 from tandem.measure.scenario import Paradigm
@@ -55,9 +54,8 @@ def _caption(served: Served, note: str) -> str:
         return f"Of {served.num_images:,} images served in this run. Quality: {note}."
     own, floor = served.quality.model, served.quality.floor
     return (
-        f"Of {own.num_images:,} images served in this run, and in brackets of as many real ones: FID {number(own.fid)}"
-        f" ({number(floor.fid)}), label accuracy {own.accuracy:.1%} ({floor.accuracy:.1%}),"
-        f" precision {own.precision:.2f} ({floor.precision:.2f}), recall {own.recall:.2f} ({floor.recall:.2f}),"
-        f" coverage {own.coverage:.2f}"
+        f"Of {own.num_images:,} images served in this run, and in brackets of as many real ones: FID {own.fid:.3g}"
+        f" ({floor.fid:.3g}), label accuracy {own.accuracy:.1%} ({floor.accuracy:.1%}), precision {own.precision:.2f}"
+        f" ({floor.precision:.2f}), recall {own.recall:.2f} ({floor.recall:.2f}), coverage {own.coverage:.2f}"
         f" ({floor.coverage:.2f})."
     )
