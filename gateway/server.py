@@ -9,7 +9,7 @@ from typing import Protocol
 
 import grpc
 
-from gateway.proxy.admin import GRPC
+from gateway.proxy.admin import GRPC, HTTP
 from gateway.proxy.process import Envoy
 from gateway.proxy.sockets import Sockets
 from runtime.rpc.routes import SERVICES
@@ -58,6 +58,7 @@ class GatewayServer(RpcServer):
         """Have Envoy listen at the public ports. Raises PortInUse, EnvoyEnded."""
         await self._envoy.start()
         self.port = self._envoy.ports[GRPC]
+        self.health.set_metrics_port(self._envoy.ports[HTTP])
 
     async def stop(self, drain_seconds: float) -> None:
         """Accept nothing new, let what is under way over both transports finish for so long, then end Envoy.

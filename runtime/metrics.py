@@ -26,6 +26,8 @@ _OCTAVE_EIGHTHS = tuple(float(f"{0.01 * 2 ** (n / 8):.4g}") for n in range(-53, 
 _OBJECTIVES = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SECONDS_BUCKETS = tuple(sorted({*_OCTAVE_EIGHTHS, *_OBJECTIVES}))
 """Upper bounds, in seconds; requests within an objective can be counted only if it is one of them."""
+METRICS_PORT_METADATA = "tandem-metrics-port"
+"""Trailing metadata of a health check's reply: the port of the metrics page, at the host of the server."""
 BATCH_SIZE_BUCKETS = tuple(float(2**n) for n in range(11))
 
 
@@ -160,9 +162,10 @@ class DiversityMetrics:
         self._images.labels(model, outcome).inc(num_images)
 
 
-def expose(registry: CollectorRegistry, host: str, port: int) -> None:
-    """Serve `/metrics` from a daemon thread. Raises ExpectedError if the port is in use."""
+def expose(registry: CollectorRegistry, host: str, port: int) -> int:
+    """Serve `/metrics` from a daemon thread and return its port. Raises ExpectedError if the port is in use."""
     try:
-        start_http_server(port, addr=host, registry=registry)
+        server, _ = start_http_server(port, addr=host, registry=registry)
     except OSError as error:
         raise ExpectedError(f"cannot listen on {host}:{port} for metrics: {error.strerror}") from None
+    return int(server.server_port)

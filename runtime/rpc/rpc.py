@@ -51,6 +51,8 @@ class Call:
         self.deadline = Deadline.after(context.time_remaining())
         self.model = ""
         """The name of the model that serves the call; the method enters it as soon as it is known."""
+        self.trailers: tuple[tuple[str, str], ...] = ()
+        """Trailing metadata of a reply of a service that the gateway does not count; the method enters it."""
 
     @property
     def caller(self) -> str:
@@ -207,7 +209,7 @@ class Outcome:
         elif not isinstance(error, asyncio.CancelledError):
             await self._abort(self._public(error), trailers)
 
-    async def _abort(self, error: TandemError, trailers: Iterable[tuple[str, bytes]]) -> None:
+    async def _abort(self, error: TandemError, trailers: Iterable[tuple[str, str | bytes]]) -> None:
         """End the call; with a transport that can, also those like it that come while there is no room."""
         room = error.room if isinstance(error, ResourceExhausted) and self.names_model else None
         turn_away = getattr(self._context, "turn_away", None)
@@ -218,9 +220,9 @@ class Outcome:
             standing = () if self._count is None else _trailer(self._count.served(self.call.model, 0.0, 0.0))
             await turn_away(grpc.StatusCode[error.code], str(error), (*details, *trailers), (*details, *standing), room)
 
-    def _trailers(self, backend_seconds: float) -> tuple[tuple[str, bytes], ...]:
+    def _trailers(self, backend_seconds: float) -> tuple[tuple[str, str | bytes], ...]:
         if self._count is None:
-            return ()
+            return self.call.trailers
         served = self._count.served(self.call.model, backend_seconds, self.call.arrival_wait_seconds)
         trailers = _trailer(served)
         if self._ledger is not None:

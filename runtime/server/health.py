@@ -34,6 +34,10 @@ class Health:
     def service_name(self) -> str:
         return str(_SERVICE.full_name)
 
+    def set_metrics_port(self, port: int) -> None:
+        """Let checks tell where the process's metrics page is: the port, at the server's host."""
+        self._servicer.metrics_port = port
+
     async def handler(self) -> grpc.GenericRpcHandler:
         """Return what serves the health service, NOT_SERVING to begin with."""
         await self.set_serving(False)

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from grpc_health.v1 import health_pb2
 
 from runtime.errors import TandemError, shown
+from runtime.metrics import METRICS_PORT_METADATA
 from runtime.rpc.rpc import Call
 
 Status: TypeAlias = int  # one of health_pb2.HealthCheckResponse.ServingStatus
@@ -32,6 +33,8 @@ class HealthServicer:
     def __init__(self) -> None:
         self._statuses: dict[str, Status] = {}
         self._is_stopping = False
+        self.metrics_port = 0
+        """Port of the process's metrics page, told with each check; 0: it has none."""
         self._changed = asyncio.Condition()
 
     async def set(self, service: str, status: Status) -> None:
@@ -51,6 +54,8 @@ class HealthServicer:
         status = self._statuses.get(request.service)
         if status is None:
             raise UnknownService(request.service)
+        if self.metrics_port:
+            call.trailers = ((METRICS_PORT_METADATA, str(self.metrics_port)),)
         return health_pb2.HealthCheckResponse(status=status)
 
     async def list(self, request: health_pb2.HealthListRequest, call: Call) -> health_pb2.HealthListResponse:

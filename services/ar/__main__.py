@@ -23,7 +23,7 @@ async def main(settings: ArSettings) -> int:
     own = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend, ledger)
     handlers, names = [own, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE]
     server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls(), settings.http2)
-    expose(registry, settings.host, settings.metrics_port)
+    server.health.set_metrics_port(expose(registry, settings.host, settings.metrics_port))
     return await serve(server, worker, settings.drain_seconds)
 
 

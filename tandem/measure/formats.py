@@ -25,8 +25,8 @@ def count(value: float) -> str:
 
 
 def share(value: float) -> str:
-    """Return a part of a whole: 12.3%."""
-    return f"{value:.1%}"
+    """Return a part of a whole: 12.3%; of what is more than the whole three digits: 391%."""
+    return f"{value:.1%}" if abs(value) <= 1 else f"{number(value * 100)}%"
 
 
 def factor(value: float) -> str:
@@ -35,10 +35,11 @@ def factor(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Return a duration in the unit that suits it: 250 µs, 1.25 ms, 2.5 s."""
-    if value < 1e-3:
+    """Return a duration, or a difference of two, in the unit that suits it: 250 µs, 1.25 ms, 2.5 s."""
+    size = abs(value)
+    if size < 0.9995e-3:
         return f"{value * 1e6:.0f} µs"
-    return f"{value * 1e3:.3g} ms" if value < 0.9995 else f"{value:.3g} s"
+    return f"{value * 1e3:.3g} ms" if size < 0.9995 else f"{number(value)} s"
 
 
 def milliseconds(value: float) -> str:

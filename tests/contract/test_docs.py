@@ -12,14 +12,9 @@ import typer.main
 from typer.testing import CliRunner
 
 from tandem.cli.main import app
+from tests.contract.pages import FENCE, GUIDES, PAGES, ROOT, commands, words_of
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "models").glob("*/README.md")])
-GUIDES = [page for page in PAGES if page.name not in ("CHANGELOG.md", "DECISIONS.md")]
-"""Pages that say what to type today; the others tell what once was."""
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`([^`]+)`")
 
 
 def anchors(page: Path) -> set[str]:
@@ -45,41 +40,17 @@ def test_pages_that_everybody_reads_are_short(name: str, most: int) -> None:
     assert len((ROOT / name).read_text().splitlines()) <= most
 
 
-def commands(page: Path) -> Iterator[str]:
-    """Yield the commands of a page: lines of code blocks, and code within a sentence."""
-    text = page.read_text()
-    for language, block in FENCE.findall(text):
-        if language in ("", "sh", "bash", "console"):
-            for line in block.replace("\\\n", " ").splitlines():
-                yield line.removeprefix("$ ").partition("   ")[0].partition(" #")[0].strip()
-    for code in INLINE.findall(FENCE.sub("", text)):
-        yield " ".join(code.split())
-
-
-def words_of(command: str) -> list[str]:
-    try:
-        words = shlex.split(command)
-    except ValueError:  # a fragment with an apostrophe
-        return []
-    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
-        words.pop(0)
-    if words and words[0].endswith("bin/tandem"):
-        words[0] = "tandem"
-    return words
-
-
 def command_and_options(words: list[str]) -> tuple[Any, list[str]]:
     """Return the command that the words name, and the options among the rest. Raises KeyError."""
     command: Any = typer.main.get_command(app)
     rest = words[1:]
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         command = command.commands[rest.pop(0)]
-    end = next((place for place, word in enumerate(rest) if word in ("|", ">", ">>", "&")), len(rest))
-    return command, [word.partition("=")[0] for word in rest[:end] if re.match(r"--?[a-z]", word)]
+    return command, [word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)]
 
 
 # Placeholders of a command's name in a sentence.
-GENERIC = {"COMMAND", "...", "…", "|"}
+GENERIC = {"COMMAND", "...", "…"}
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -93,6 +64,45 @@ def test_tandem_commands_exist_with_these_options(page: Path) -> None:
         known |= {"--help", "-h"}
         passes_on = command.context_settings.get("ignore_unknown_options", False)
         assert passes_on or set(options) <= known, text
+
+
+# Commands that need neither a server nor weights: they are run as the pages have them. Those that ask a server are run
+# against fakes by tests/integration/tandem/cli/test_pages.py, which says what is left out.
+ALONE = (["models", "list"], ["doctor"], ["settings"], ["keys", "new"], ["gateway", "config"], ["--version"])
+
+
+def typed_alone() -> list[str]:
+    """Return the commands of ALONE on the pages, each once, without what the shell makes of their output."""
+    found = {shlex.join(words_of(text)[1:]) for page in GUIDES for text in commands(page) if is_alone(words_of(text))}
+    return sorted(found)
+
+
+def is_alone(words: list[str]) -> bool:
+    named = any(words[1 : 1 + len(each)] == each for each in ALONE)
+    return words[:1] == ["tandem"] and named and (words[1] != "keys" or len(words) > 3)  # else a command's name alone
+
+
+@pytest.mark.parametrize("text", typed_alone())
+def test_commands_that_need_no_server_run(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    ended = CliRunner().invoke(app, shlex.split(text))
+    assert (ended.exit_code, ended.stdout != "") == (0, True), ended.output
+
+
+def all_commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the names of a command and of all below it, as they are typed."""
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from all_commands(below, (*path, name))
+
+
+@pytest.mark.parametrize("path", list(all_commands(typer.main.get_command(app))), ids=" ".join)
+def test_every_command_has_help_that_fits_80_columns(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ended = CliRunner().invoke(app, [*path, "--help"])
+    assert ended.exit_code == 0
+    assert f"Usage: tandem {' '.join(path)}".strip() in ended.stdout.replace("root", "tandem")
+    assert max(map(len, ended.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -125,3 +135,10 @@ def test_examples_on_the_page_are_those_that_run() -> None:
         block for language, block in FENCE.findall((ROOT / "docs" / "clients.md").read_text()) if language == "python"
     ]
     assert blocks == [(ROOT / "examples" / name).read_text() for name in ("stream_text.py", "sample_images.py")]
+
+
+def test_queries_on_the_pages_are_of_recording_rules() -> None:
+    rules = set(re.findall(r"record: (\S+)", (ROOT / "deploy" / "prometheus" / "recording_rules.yml").read_text()))
+    asked = {name for page in GUIDES for name in re.findall(r"`(tandem:\w+:\w+)", page.read_text())}
+    assert asked
+    assert asked <= rules

@@ -77,7 +77,6 @@ TESTED_ELSEWHERE = {
         "tandem/cli/servers/startup_display",
     ),
     "integration/tandem/cli/test_commands.py": (
-        "tandem/cli/use/class_names",
         "tandem/cli/use/drawing",
         "tandem/cli/use/generate",
         "tandem/cli/use/image_file",

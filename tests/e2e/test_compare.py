@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,9 @@ from tests.integration.tandem.cli.commands import assert_all_went_well, run, tan
 from tests.tiny_models import CLASS_NAMES, add_image_model
 
 
-@dataclass(frozen=True)
-class Pair:
-    address: str
-    metrics: tuple[str, ...]  # options that say where the metrics are
-
-
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The gateway's, at ports of its own: it tells where the metrics of all processes are."""
     models_dir = tmp_path_factory.mktemp("models")
     folder = add_image_model(models_dir)
     spec = ModelRepository(Path("models")).get("fashion-gan").spec
@@ -45,9 +39,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
         flags = ["--port", str(grpc_port), "--http-port", str(http_port), *targets]
         processes.enter_context(serving("gateway", *flags, port=grpc_port))
-        ports = {"gateway": http_port, "sequential": ar_metrics, "parallel": gan_metrics}
-        metrics = [word for name, port in ports.items() for word in (f"--{name}-metrics", f"127.0.0.1:{port}")]
-        yield Pair(f"127.0.0.1:{grpc_port}", tuple(metrics))
+        yield f"127.0.0.1:{grpc_port}"
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +55,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-async def test_everything_is_measured_of_the_real_processes(pair: Pair, reference: Path, tmp_path: Path) -> None:
+async def test_everything_is_measured_of_the_real_processes(address: str, reference: Path, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
     load = ("--pairs", "5", "--callers", "1", "--callers", "4", "--rounds", "2", "--trial", "0.2")
     quality = ("--quality-images", "150", "--reference", str(reference))
-    places = (*pair.metrics, "--json", str(file), "--address", pair.address)
+    places = ("--json", str(file), "--address", address)
     ended = await run(*tandem("bench", "compare", *load, *quality, *places))
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)

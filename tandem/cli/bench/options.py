@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tandem.cli.options import JUDGE_DIR
+from tandem.cli.terminal import Terminal
 from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
 from tandem.measure.setting_errors import explained
 from tandem.measure.workload_text import parse_workload
@@ -130,8 +131,27 @@ class JudgeOptions:
         typer.Option(help="Other images than Fashion-MNIST, as for `models evaluate`.", rich_help_panel=_AGAINST),
     ] = None
 
+    def problem(self, terminal: Terminal) -> str:
+        """Return why quality cannot be measured with what is usual, empty if it can; what was named must be there.
 
-_PAGE = "Its metrics page; found by itself where the gateway is at the default port."
+        All the rest is worth measuring without it, so it is said, and no more.
+        """
+        from tandem.measure.quality.reference import fashion_mnist
+
+        found = ""
+        if self.judge == JUDGE_DIR and not JUDGE_DIR.is_dir():
+            found = f"there is no judge at {JUDGE_DIR}; --judge names another one, as in a checkout of Tandem"
+        elif self.reference is None:
+            try:
+                fashion_mnist()
+            except FileNotFoundError as error:
+                found = str(error)
+        if found:
+            terminal.note(f"quality will not be measured: {found}")
+        return found
+
+
+_PAGE = "Its metrics page, where it is not the one that the server itself tells."
 _Page = Annotated[str | None, typer.Option(metavar="HOST:PORT", help=_PAGE, rich_help_panel=_METERS)]
 
 

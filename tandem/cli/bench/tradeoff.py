@@ -74,12 +74,13 @@ def tradeoff(
         need_packages("report", *REPORT_PACKAGES)
         folder.clear()
         (folder.path / REPORT).unlink(missing_ok=True)
-        num_images = None if quality.reference is not None or _has_real_images(terminal) else 0
+        unjudged = quality.problem(terminal)
+        num_images = 0 if unjudged else None
         names = chosen_models(address, *models.names)
         subjects = step_subjects(address, *names, steps, terminal)
     terminal.note("1 of 4: compare, both models in turn")
     preset = settings_of("thorough" if thorough else "short", slo_seconds=slo, quality_images=num_images)
-    request = Request(address, *names, preset, quality.judge, quality.reference, meters.pages)
+    request = Request(address, *names, preset, quality.judge, quality.reference, meters.pages, unjudged=unjudged)
     comparison = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
     folder.sources.add(COMPARISON, comparison.content)
     codes = [comparison.code]
@@ -106,15 +107,3 @@ def _fit(request: Request, settings: dict[str, Any], comparison: Compared, folde
     with friendly_errors(terminal, request.address):
         return asyncio.run(fitted(request.address, names, settings, comparison.content, folder, terminal))
     return FAILED  # never reached: friendly_errors raises
-
-
-def _has_real_images(terminal: Terminal) -> bool:
-    """Return whether quality can be measured; all the rest is worth measuring without it, so it is said and no more."""
-    from tandem.measure.quality.reference import fashion_mnist
-
-    try:
-        fashion_mnist()
-    except FileNotFoundError as error:
-        terminal.note(f"quality will not be measured: {error}")
-        return False
-    return True

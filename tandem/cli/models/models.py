@@ -80,7 +80,7 @@ def check(
         bool,
         typer.Option(
             "--seeds",
-            help="Check instead what a server makes of it: same seeds, same outputs, alone and in random company.",
+            help="Check instead what a server makes of it: same seeds, same outputs, alone and beside other requests.",
         ),
     ] = False,
     address: Annotated[
@@ -115,7 +115,7 @@ def _check_files(model: Model, terminal: Terminal) -> None:
     with _working(terminal, "digests"):
         model.verify_files()
     count = len(model.spec.files) + (model.spec.wheel is not None)
-    typer.echo(f"digests: {count} of {count} as model.toml says")
+    typer.echo(f"digests: {count} of {count} as model.toml says" if count else "digests: model.toml has none")
     for path in weight_paths(model):
         with _working(terminal, f"opening {path.name}"):
             found = inspect(path)

@@ -18,7 +18,6 @@ from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_version
 from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
-from tandem.cli.servers.ports import HOST
 from tandem.cli.servers.restarts import NEVER
 from tandem.cli.servers.supervise import run_plan
 from tandem.cli.terminal import Terminal
@@ -115,10 +114,7 @@ class Tour:
 
     def _tradeoff(self) -> list[str]:
         """Return the command that measures."""
-        ports = self._plan.ports
-        pages = {"gateway": ports.http_port, "sequential": ports.ar_metrics_port, "parallel": ports.gan_metrics_port}
-        metrics = [word for name, port in pages.items() for word in (f"--{name}-metrics", f"{HOST}:{port}")]
-        return ["bench", "tradeoff", "--out", str(self._out / REPORT_FOLDER), *metrics]
+        return ["bench", "tradeoff", "--out", str(self._out / REPORT_FOLDER)]
 
     async def _command(self, arguments: Sequence[str]) -> int:
         words = [*arguments, "--address", self._plan.address]

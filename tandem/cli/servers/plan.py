@@ -52,7 +52,10 @@ class Ports:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to start: ports, the model repository, the models of each backend, and whether there is a gateway."""
+    """What to start: ports, the model repository, the models of each backend, and whether there is a gateway.
+
+    A backend without models is not started.
+    """
 
     ports: Ports
     models_dir: Path
@@ -82,15 +85,20 @@ class Plan:
         return f"http://{HOST}:{self.ports.http_port}"
 
     def layers(self) -> list[list[ChildSpec]]:
-        """Return the processes: both backends, and the gateway in front of them, if there is one."""
-        ports = self.ports
-        sequential = self._backend(SEQUENTIAL, "services.ar", ports.ar_port, ports.ar_metrics_port)
-        parallel = self._backend(PARALLEL, "services.gan", ports.gan_port, ports.gan_metrics_port)
-        front = [[self._gateway(sequential.address, parallel.address)]] if self.has_gateway else []
-        return [[sequential, parallel], *front]
+        """Return the processes: the backends, and the gateway in front of them, if there is one."""
+        return [self._backends(), *([[self._gateway()]] if self.has_gateway else [])]
 
-    def _backend(self, name: str, module: str, port: int, metrics_port: int) -> ChildSpec:
-        models = self.sequential_models if name == SEQUENTIAL else self.parallel_models
+    def _backends(self) -> list[ChildSpec]:
+        ports, found = self.ports, []
+        if self.sequential_models:
+            addresses = ports.ar_port, ports.ar_metrics_port
+            found.append(self._backend(SEQUENTIAL, "services.ar", *addresses, self.sequential_models))
+        if self.parallel_models:
+            addresses = ports.gan_port, ports.gan_metrics_port
+            found.append(self._backend(PARALLEL, "services.gan", *addresses, self.parallel_models))
+        return found
+
+    def _backend(self, name: str, module: str, port: int, metrics_port: int, models: Sequence[str]) -> ChildSpec:
         flags = {
             "--port": str(port),
             "--metrics-port": str(metrics_port),
@@ -99,12 +107,12 @@ class Plan:
         }
         return self._spec(name, module, port, flags)
 
-    def _gateway(self, sequential: str, parallel: str) -> ChildSpec:
+    def _gateway(self) -> ChildSpec:
         flags = {
             "--port": str(self.ports.port),
             "--http-port": str(self.ports.http_port),
-            "--ar-targets": sequential,
-            "--gan-targets": parallel,
+            "--ar-targets": self.sequential_address if self.sequential_models else "",
+            "--gan-targets": self.parallel_address if self.parallel_models else "",
         }
         return self._spec(GATEWAY, "gateway", self.ports.port, flags)
 
@@ -120,3 +128,23 @@ class Plan:
             raise ModelError(f"{self.models_dir}: no models there; --models-dir says where they are")
         for name in (*self.sequential_models, *self.parallel_models):
             fetch(repository.get(name), report)
+
+
+def chosen_models(
+    models_dir: Path, sequential: Sequence[str] | None, parallel: Sequence[str] | None
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the models of both backends: those that were named, else those of the usual ones that the repository has.
+
+    So a repository of one's own needs no model that comes with Tandem. Raises ModelError if nothing is left to serve.
+    """
+    there = ModelRepository(models_dir).names()
+    found = tuple(
+        named or [name for name in usual if name in there]
+        for named, usual in ((sequential, SEQUENTIAL_MODELS), (parallel, PARALLEL_MODELS))
+    )
+    if there and not any(found):
+        raise ModelError(
+            f"{models_dir}: which of its models are to be served? Name them with --sequential-model and"
+            f" --parallel-model; there are: {', '.join(there)}"
+        )
+    return found[0], found[1]

@@ -22,15 +22,20 @@ class StackObserver(KeeperObserver, Protocol):
     """Told what the processes do."""
 
     def logged(self, name: str, line: str) -> None: ...
+    def slow(self, name: str, log_path: Path) -> None: ...
     def ready(self, name: str) -> None: ...
     def stopping(self, name: str) -> None: ...
     def stopped(self, name: str) -> None: ...
 
 
+_SLOW_SECONDS = 60.0
+
+
 class Stack:
     """Owns the processes. `layers` are stopped last to first, those of one layer together.
 
-    `restarts` says how often a process that dies once all were ready is started again.
+    `restarts` says how often a process that dies once all were ready is started again. The observer is told of those
+    that are not ready after `slow_seconds`.
     """
 
     def __init__(
@@ -40,8 +45,10 @@ class Stack:
         observer: StackObserver,
         grace_seconds: float,
         restarts: RestartPolicy,
+        slow_seconds: float = _SLOW_SECONDS,
     ) -> None:
         self._observer = observer
+        self._slow_seconds = slow_seconds
         self._grace_seconds = grace_seconds
         self._layers = [
             [Child(spec, log_folder / f"{spec.name}.log", observer.logged) for spec in layer] for layer in layers
@@ -87,7 +94,13 @@ class Stack:
         return await work()
 
     async def _until_ready(self, child: Child) -> None:
-        await child.wait_ready()
+        reminder = asyncio.get_running_loop().call_later(
+            self._slow_seconds, self._observer.slow, child.name, child.log_path
+        )
+        try:
+            await child.wait_ready()
+        finally:
+            reminder.cancel()
         self._observer.ready(child.name)
 
     async def _stop(self) -> None:

@@ -58,6 +58,12 @@ class StartupDisplay:
             total, completed = (None, 0.0) if done is None else (1.0, min(done, 0.99))
             self._progress.update(self._tasks[name], message=text[:MESSAGE_COLUMNS], total=total, completed=completed)
 
+    def slow(self, name: str, log_path: Path) -> None:
+        self._print(
+            f"{name}: not ready yet; its log is in {escape(str(log_path))}. A process that speaks TLS is asked with the"
+            " CA in TANDEM_CLIENT_CA"
+        )
+
     def ready(self, name: str) -> None:
         self._loading.discard(name)
         self._progress.update(self._tasks[name], message="ready", total=1.0, completed=1.0)

@@ -10,7 +10,7 @@ from runtime.models import ModelRepository, ModelSpec
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_problem
-from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports
+from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, chosen_models
 from tandem.cli.servers.restarts import RestartPolicy
 from tandem.cli.servers.supervise import LOG_FOLDER, run_plan
 from tandem.cli.terminal import Terminal
@@ -39,10 +39,12 @@ def up(
     gan_metrics_port: GanMetricsPort = _DEFAULTS.gan_metrics_port,
     models_dir: ModelsDir = MODELS_DIR,
     sequential_model: Annotated[
-        list[str] | None, typer.Option(help=rf"May be repeated.  \[default: {', '.join(SEQUENTIAL_MODELS)}]")
+        list[str] | None,
+        typer.Option(help=rf"May be repeated.  \[default: {', '.join(SEQUENTIAL_MODELS)}, as far as there]"),
     ] = None,
     parallel_model: Annotated[
-        list[str] | None, typer.Option(help=rf"May be repeated.  \[default: {', '.join(PARALLEL_MODELS)}]")
+        list[str] | None,
+        typer.Option(help=rf"May be repeated.  \[default: {', '.join(PARALLEL_MODELS)}, as far as there]"),
     ] = None,
     drain_seconds: Annotated[float, typer.Option(min=0, max=3600, help="What open requests get at the end.")] = 10.0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs here.")] = False,
@@ -54,35 +56,37 @@ def up(
     and tandem.toml, see [bold]python -m services.ar --help[/bold], [bold]services.gan[/bold] and [bold]gateway[/bold].
     """
     ports = Ports(port, http_port, ar_port, ar_metrics_port, gan_port, gan_metrics_port)
-    sequential_models, parallel_models = sequential_model or SEQUENTIAL_MODELS, parallel_model or PARALLEL_MODELS
     terminal = Terminal()
-    problem = envoy_problem()
-    if problem:
-        terminal.note(f"without a gateway, the backends alone: {problem}")
-    plan = Plan(ports, models_dir, sequential_models, parallel_models, drain_seconds, has_gateway=problem is None)
-
-    async def until_stopped() -> int:
-        announce(plan, terminal)
-        await asyncio.Event().wait()
-        return 0
-
     with friendly_errors(terminal):
+        models = chosen_models(models_dir, sequential_model, parallel_model)
+        problem = envoy_problem()
+        if problem:
+            terminal.note(f"without a gateway, the backends alone: {problem}")
+        plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=problem is None)
+
+        async def until_stopped() -> int:
+            announce(plan, terminal)
+            await asyncio.Event().wait()
+            return 0
+
         raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped, RestartPolicy()))
 
 
 def announce(plan: Plan, terminal: Terminal) -> None:
     """Print where everything is, and what to try."""
     ports = plan.ports
-    backends = f"{ports.ar_metrics_port} and {ports.gan_metrics_port}"
+    of_paradigms = [
+        (plan.sequential_models, ports.ar_metrics_port, f"{plan.sequential_address} (sequential)"),
+        (plan.parallel_models, ports.gan_metrics_port, f"{plan.parallel_address} (parallel)"),
+    ]
+    served = [(port, address) for models, port, address in of_paradigms if models]
+    backends = f"the backends' on {' and '.join(str(port) for port, _ in served)}"
     where = [
         ("gRPC", f"{plan.address}  (reflection and health included)"),
         ("web page", f"{plan.web_address}/"),
-        ("metrics", f"{plan.web_address}/metrics, and the backends' on {backends}"),
+        ("metrics", f"{plan.web_address}/metrics, and {backends}"),
     ]
-    alone = [
-        ("gRPC", f"{plan.sequential_address} (sequential) and {plan.parallel_address} (parallel)"),
-        ("metrics", f"the backends' on {backends}"),
-    ]
+    alone = [("gRPC", " and ".join(address for _, address in served)), ("metrics", backends)]
     lines = [
         *(where if plan.has_gateway else alone),
         ("logs", f"{LOG_FOLDER}/"),
@@ -110,9 +114,11 @@ def suggestions(plan: Plan) -> list[str]:
         command = drawn if model.spec.modality == "image" else "generate 'Why is the sky blue?'"
         is_one_of_several = sum(each.spec.modality == model.spec.modality for each in sequential) > 1
         commands.setdefault(model.spec.modality, f"{command} --model {model.name}" if is_one_of_several else command)
-    spec = repository.get(plan.parallel_models[0]).spec
-    drawn = f"sample --label {_first_class(spec)}" if spec.image and spec.image.class_names else "sample"
-    commands["parallel"] = f"{drawn} --model {plan.parallel_models[0]}" if len(plan.parallel_models) > 1 else drawn
+    if plan.parallel_models:
+        first, *others = plan.parallel_models
+        spec = repository.get(first).spec
+        drawn = f"sample --label {_first_class(spec)}" if spec.image and spec.image.class_names else "sample"
+        commands["parallel"] = f"{drawn} --model {first}" if others else drawn
     return list(commands.values())
 
 

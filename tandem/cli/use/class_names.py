@@ -22,5 +22,7 @@ def sequential_image_model(client: TandemClient, name: str, timeout: float | Non
     chosen = [model for model in models if name in ("", model.name)]
     if len(chosen) == 1:
         return chosen[0]
-    there_are = ", ".join(model.name for model in models) or "none"
+    if not models:
+        raise typer.BadParameter("no sequential image model is served here", param_hint="--label")
+    there_are = ", ".join(model.name for model in models)
     raise typer.BadParameter(f"name one of the sequential image models; there are: {there_are}", param_hint="--model")

@@ -6,16 +6,15 @@ So it works wherever the servers are. Knows no model; asks the processes only wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tandem.expected_errors import ExpectedError
 from tandem.measure.meters.metrics_page import read
+from tandem.measure.meters.metrics_pages import NotTold, pages_of_backend, pages_of_gateway
 from tandem.measure.results.comparison import CpuSource
 
 _CPU_SECONDS = "process_cpu_seconds_total"
-_DEFAULT_GATEWAY_PORT = 50050
-_DEFAULT_PORTS = {"gateway": 8080, "sequential": 9101, "parallel": 9102}
 _PROCESSES = {"gateway": "gateway", "sequential": "sequential backend", "parallel": "parallel backend"}
 
 Addresses = Mapping[str, str]
@@ -40,11 +39,12 @@ class CpuReading:
 
 
 class CpuMeter:
-    """Reads those pages that answered at the beginning."""
+    """Reads those processes whose pages answered at the beginning; of several replicas it reads the sum."""
 
-    def __init__(self, sources: Mapping[str, CpuSource]) -> None:
+    def __init__(self, sources: Mapping[str, CpuSource], pages: Mapping[str, Sequence[str]]) -> None:
+        """`pages`: host:port of the pages of what is known, by "gateway" or paradigm."""
         self.sources = tuple(sources.values())
-        self._addresses = {name: source.metrics_address for name, source in sources.items() if source.is_known}
+        self._pages = pages
 
     async def read(self, paradigm: str) -> CpuReading:
         """Raises OSError if a process that was there is gone."""
@@ -52,35 +52,51 @@ class CpuMeter:
         return CpuReading(gateway, backend)
 
     async def _of(self, name: str) -> float | None:
-        address = self._addresses.get(name)
-        return None if address is None else await asyncio.to_thread(read_cpu_seconds, address)
+        if name not in self._pages:
+            return None
+        return sum(await asyncio.gather(*(asyncio.to_thread(read_cpu_seconds, page) for page in self._pages[name])))
 
 
-def cpu_meter(gateway_address: str, given: Addresses) -> CpuMeter:
+async def cpu_meter(gateway_address: str, given: Addresses) -> CpuMeter:
     """Return a meter of the processes behind a gateway. Raises ValueError if a page that is given is not there.
 
-    Pages that are not given are looked for at the default ports of the gateway's host, but only if the gateway is at
-    its default port, too: else they may be of other servers.
+    Pages that are not given are those that the processes tell of. A paradigm is known only if all its replicas are: a
+    part of them would look like less work.
     """
-    return CpuMeter({name: _source(name, gateway_address, given.get(name)) for name in _PROCESSES})
-
-
-def _source(name: str, gateway_address: str, given: str | None) -> CpuSource:
-    address = given or _default(name, gateway_address)
-    known, note = False, "its metrics address was not given, and the gateway is not at its default port"
-    if address is not None:
+    sources, pages = {}, {}
+    for name in _PROCESSES:
         try:
-            read_cpu_seconds(address)
-            known, note = True, _CPU_SECONDS
+            pages[name] = await _answering(name, gateway_address, given.get(name))
+        except NotTold as error:
+            sources[name] = _source(name, (), str(error))
+        else:
+            sources[name] = _source(name, pages[name], _CPU_SECONDS)
+    return CpuMeter(sources, pages)
+
+
+async def _answering(name: str, gateway_address: str, given: str | None) -> tuple[str, ...]:
+    """Return pages that tell of CPU time. Raises NotTold, or ExpectedError for a page that is given."""
+    if given is not None:
+        pages: tuple[str, ...] = (given,)
+    elif name == "gateway":
+        pages = await pages_of_gateway(gateway_address)
+    else:
+        pages = await pages_of_backend(gateway_address, name)
+    for page in pages:
+        try:
+            await asyncio.to_thread(read_cpu_seconds, page)
         except ValueError as error:
-            note = f"no CPU time to be had at {address}: {error}"
-            if given is not None:
-                raise ExpectedError(f"{name} metrics: {note}") from None
+            note = f"no CPU time to be had at {page}: {error}"
+            raise ExpectedError(f"{name} metrics: {note}") if given is not None else NotTold(note) from None
+    return pages
+
+
+def _source(name: str, pages: Sequence[str], note: str) -> CpuSource:
     return CpuSource.model_validate(
-        {"process": _PROCESSES[name], "metrics_address": address, "is_known": known, "note": note}
+        {
+            "process": _PROCESSES[name],
+            "metrics_address": ", ".join(pages) or None,
+            "is_known": bool(pages),
+            "note": note,
+        }
     )
-
-
-def _default(name: str, gateway_address: str) -> str | None:
-    host, _, port = gateway_address.rpartition(":")
-    return f"{host}:{_DEFAULT_PORTS[name]}" if port == str(_DEFAULT_GATEWAY_PORT) else None

@@ -152,8 +152,9 @@ class ModeResult(Part):
 
 class Contrast(Part):
     """Two modes on the same footing: in the same rounds, next to each other in time. `difference` is first - second,
-    `ratio` first / second; both are of the metric's values over all rounds, with intervals that resample rounds, so
-    what disturbed a round disturbs both.
+    `ratio` first / second, with intervals that resample rounds, so what disturbed a round disturbs both. Both are the
+    medians of what single rounds say, where each round tells the metric; else, as at load 1 and of a p99 of few
+    requests, they are of `first_value` and `second_value`, which are of all rounds together.
 
     concurrency None: load 1, where a round is one request of each mode for the same class.
     """

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from tandem.expected_errors import ExpectedError
+from tandem.measure.formats import number
 from tandem.measure.results.crossover import FittedCurve, Shape
 
 Floats = NDArray[np.float64]
@@ -87,8 +88,8 @@ def fit_curve(measured: Measured) -> Curve:
         raise ExpectedError("seconds: some are 0; the backend does not tell how long it took")
     if np.max(x) <= np.min(x) * _LEAST_RANGE:
         raise ExpectedError(
-            f"batch sizes: only from {np.min(x):.3g} to {np.max(x):.3g} measured; a curve needs more of a range: more"
-            " callers, or longer runs"
+            f"batch sizes: only from {number(float(np.min(x)))} to {number(float(np.max(x)))} measured; a curve needs"
+            " more of a range: more callers, or longer runs"
         )
     candidates = [fit_shape(measured, np.inf), *(fit_shape(measured, knee) for knee in _knees(x))]
     return min(candidates, key=lambda curve: _criterion(curve, measured))

@@ -40,7 +40,8 @@ def estimate(statistic: Statistic, count: int, confidence: float, least: int, sp
     """Return the statistic of rows 0 to `count` - 1, with an interval if there are at least `least` of them, or else
     the range of `spread`, the values of single rounds, if given.
 
-    The interval is BCa (Efron 1987), or the plain percentiles where that has no answer, as of values all equal.
+    The interval is BCa (Efron 1987), or the plain percentiles where that has no answer, as of values all equal. It is
+    widened to hold the value itself, which BCa's correction of bias can leave outside where rounds are few.
     """
     rows = np.arange(count)
     value = statistic(rows)
@@ -49,7 +50,7 @@ def estimate(statistic: Statistic, count: int, confidence: float, least: int, sp
         for method in methods:
             low, high = _interval(statistic, rows, confidence, method)
             if math.isfinite(low) and math.isfinite(high):
-                return Value(value=value, low=low, high=high, method=method, count=count)
+                return Value(value=value, low=min(low, value), high=max(high, value), method=method, count=count)
     if len(spread) > 1 and all(map(math.isfinite, spread)):
         # The statistic of all rounds together, as a ratio of two medians, may lie beyond that of every single round.
         return Value(value=value, low=min(value, *spread), high=max(value, *spread), method="range", count=count)

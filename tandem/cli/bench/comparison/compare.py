@@ -140,7 +140,11 @@ def compare(
     """
     terminal = Terminal()
     settings = settings_of("thorough" if thorough else "short", **vars(amounts))
-    request = Request(address, *models.names, settings, quality.judge, quality.reference, meters.pages, foreign.request)
+    unjudged = quality.problem(terminal) if settings.quality_images else ""
+    if unjudged:
+        settings = settings.model_copy(update={"quality_images": 0})
+    judges = (quality.judge, quality.reference)
+    request = Request(address, *models.names, settings, *judges, meters.pages, foreign.request, unjudged)
     found = compared(terminal, ProgressBar(terminal), request, json_file)
     if markdown:
         typer.echo(readme_text(found.content))

@@ -38,11 +38,13 @@ def with_model(workload: Workload, models: Sequence[ServedModel]) -> Workload:
     chosen = [name for name in fitting if workload.model in ("", name)]
     if len(chosen) == 1:
         return workload.model_copy(update={"model": chosen[0]})
-    there_are = ", ".join(fitting) or "none"
-    what = f"{workload.paradigm} {modality} models"
+    what = f"{workload.paradigm} {modality} model"
+    if not fitting:
+        raise ExpectedError(f"model: no {what} is served there")
+    there_are = f"{what}s there: {', '.join(fitting)}"
     if workload.model:
-        raise ExpectedError(f"model: {workload.model!r} is not served; {what} there: {there_are}")
-    raise ExpectedError(f"model: none is named for {workload.kind}; give one of the {what} there: {there_are}")
+        raise ExpectedError(f"model: {workload.model!r} is not served; {there_are}")
+    raise ExpectedError(f"model: none is named for {workload.kind}; give one of the {there_are}")
 
 
 def model_of(workload: Workload, models: Sequence[ServedModel]) -> ServedModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tandem.measure.formats import number
 from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, Style, value_series
 from tandem.measure.report.charts.load import MILLISECONDS, PARADIGMS
 from tandem.measure.report.sources import MatchedRun
@@ -97,7 +98,7 @@ def _low_and_high(runs: Sequence[MatchedRun]) -> list[MatchedRun]:
 def _load_text(run: MatchedRun) -> str:
     if isinstance(run.load, ClosedLoop):
         return f"{run.load.concurrency} at a time"
-    return f"{run.load.rate_per_second:.3g} images/s offered"
+    return f"{number(run.load.rate_per_second)} images/s offered"
 
 
 def _cdf(name: str, paradigm: Paradigm, style: Style, histogram: Histogram) -> Series:

@@ -84,11 +84,11 @@ def control_text(document: Comparison) -> Iterator[str]:
         "the latency of one alone": least_difference(document.controls, None, "latency_p50_seconds"),
         f"images/s with {most} callers": least_difference(document.controls, most, "images_per_second"),
     }
-    told = [f"{share(each)} of {what}" for what, each in found.items() if each is not None]
+    told = [f"{share(each)} in {what}" for what, each in found.items() if each is not None]
     if told:
         yield (
-            f"Control: held against itself, a unary call differs by up to {' and '.join(told)}, by its interval's far"
-            " end; a smaller difference means nothing here."
+            f"Control: two series of the same unary call differ by up to {' and '.join(told)} (the far end of the"
+            " interval). A smaller difference between modes means nothing here."
         )
 
 
@@ -97,15 +97,16 @@ def small_print(document: Comparison) -> Iterator[str]:
     rounds = document.modes[0].alone.latency.distribution.seconds.count if document.modes[0].alone else 0
     yield (
         f"Medians of the client's own times. Alone: {count(rounds)} rounds of the four modes in random order. Beside a"
-        f" value: its {document.settings.confidence:.0%} confidence interval (bootstrap over rounds). Better by: unary"
-        " calls."
+        f" value: its {document.settings.confidence:.0%} confidence interval (bootstrap over rounds). Better by: of the"
+        " unary calls; under load the median of what each round says by itself, so that it need not be the quotient of"
+        " the two columns."
     )
     served = " and ".join(f"{count(each.num_images)} of {each.model}" for each in document.served)
     yield f"Images served: {served}. Quality: {quality_text(document)}."
     if document.settings.concurrencies:
-        unknown = [source.process for source in document.cpu_sources if not source.is_known]
-        if unknown:
-            yield f"CPU time of the {' and the '.join(unknown)}: not known (--gateway-metrics and the like give it)."
+        for source in document.cpu_sources:
+            if not source.is_known:
+                yield f"CPU time of the {source.process}: not known: {source.note}."
         yield f"Energy: {document.energy.note}."
     if document.foreign:
         yield (

@@ -1,4 +1,4 @@
-"""What a measurement says, in sentences: how much company brings, where the knee is and why, what context costs."""
+"""What a measurement says, in sentences: what further streams bring, where the knee is and why, what context costs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def caveats(growth: Growth) -> Iterator[str]:
 def explanation(growth: Growth) -> Iterator[str]:
     """Yield all that can be said of the points and fits of a document."""
     if growth.concurrency:
-        yield _company(growth.concurrency)
+        yield _together(growth.concurrency)
     if growth.step_fit is not None:
         yield _step(growth.step_fit)
         yield _knee(growth.step_fit, growth.concurrency)
@@ -61,7 +61,7 @@ def explanation(growth: Growth) -> Iterator[str]:
         yield _drafts(growth.drafts)
 
 
-def _company(points: Sequence[ConcurrencyPoint]) -> str:
+def _together(points: Sequence[ConcurrencyPoint]) -> str:
     first, last = points[0], points[-1]
     rates = [each.decode_tokens_per_second.value for each in (first, last)]
     return (
@@ -93,9 +93,9 @@ def _knee(fit: StepFit, points: Sequence[ConcurrencyPoint]) -> str:
     else:
         place += "until there reading weights takes the longer, and hides the arithmetic."
     if knee > points[-1].concurrency:
-        return f"{place} That is beyond what was measured: up to {points[-1].concurrency} company is cheap."
+        return f"{place} That is beyond what was measured: up to {points[-1].concurrency} a further stream is cheap."
     if knee < points[0].concurrency:
-        return f"{place} That is below {points[0].concurrency}: arithmetic dominates everywhere, company brings little."
+        return f"{place} That is below {points[0].concurrency}: arithmetic dominates, further streams bring little."
     reached = points[-1].decode_tokens_per_second.value / fit.most_tokens_per_second
     return (
         f"{place} Below it a further sequence costs less than what it shares. Beyond it arithmetic dominates: tokens/s"
@@ -143,7 +143,7 @@ def _drafts(points: Sequence[DraftPoint]) -> str:
     return (
         "Drafts are the middle ground between sequential and parallel: a step checks several guessed tokens"
         " at once, with arithmetic that lies idle below the knee, and keeps those that hold. They can win only where a"
-        " text can be guessed, and the more company there is, the less arithmetic lies idle. At best"
+        " text can be guessed, and the more streams there are, the less arithmetic lies idle. At best"
         f" {_with_drafts(*ranked[-1])}; at worst {_with_drafts(*ranked[0])}."
         f" {num_outputs} outputs were compared, {same}."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tandem.measure.formats import count, known
+from tandem.measure.formats import count, known, number
 from tandem.measure.report.sources import Rejected
 from tandem.measure.report.tables.table import Columns, Row, Table, table_of
 from tandem.measure.results.header import Machine, ServedModel
@@ -20,7 +20,7 @@ def _machine(machine: Machine) -> tuple[tuple[str, str], ...]:
     return (
         ("processor", machine.cpu_model),
         ("cores", f"{machine.num_usable_cores} usable of {machine.num_cores}"),
-        ("memory", f"{machine.memory_bytes / 2**30:.3g} GiB"),
+        ("memory", f"{number(machine.memory_bytes / 2**30)} GiB"),
         ("GPUs", ", ".join(machine.gpus) or "none"),
         ("system", machine.operating_system),
         ("software", f"{machine.python}, {packages}"),

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tandem.measure.results.comparison import Contrast, Metric
+from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import MIN_ROUNDS, Rows, estimate, least_count
 from tandem.measure.studies.comparison.rounds import Round
 from tandem.measure.studies.comparison.sample import Figure, TrialSample, single_quantile
@@ -74,8 +76,9 @@ def _contrast(
         under = second.of(rows)
         return first.of(rows) / under if under else np.nan
 
-    singles = list(zip(first.spread, second.spread, strict=False))
-    ratios = [a / b for a, b in singles] if all(b for _, b in singles) else []
+    singles = np.array(list(zip(first.spread, second.spread, strict=False)))
+    is_by_round = len(singles) == first.count
+    has_ratio = bool(np.all(singles[:, 1] > 0)) if is_by_round else values[1] > 0
     yield Contrast(
         first=pair[0],
         second=pair[1],
@@ -83,6 +86,21 @@ def _contrast(
         metric=metric,
         first_value=values[0],
         second_value=values[1],
-        difference=estimate(difference, first.count, confidence, least, [a - b for a, b in singles]),
-        ratio=estimate(ratio, first.count, confidence, least, ratios) if values[1] else None,
+        difference=_median(singles[:, 0] - singles[:, 1], confidence, least)
+        if is_by_round
+        else estimate(difference, first.count, confidence, least),
+        ratio=None
+        if not has_ratio
+        else _median(singles[:, 0] / singles[:, 1], confidence, least)
+        if is_by_round
+        else estimate(ratio, first.count, confidence, least),
     )
+
+
+def _median(rounds: NDArray[np.float64], confidence: float, least: int) -> Value:
+    """Return the median of what single rounds say, with its interval.
+
+    Where each round can tell, it is held against itself: what disturbed it disturbed both. The figures of all rounds
+    together can have a quotient that hardly any round had, as where the machine was busy during some of them.
+    """
+    return estimate(lambda rows: float(np.median(rounds[rows])), len(rounds), confidence, least, rounds.tolist())

@@ -20,7 +20,8 @@ class ForeignRequest:
 @dataclass(frozen=True)
 class Request:
     """What to compare and how. Empty model names: the only image model of each paradigm. `reference` None:
-    Fashion-MNIST. `metrics`: see tandem.measure.meters.cpu."""
+    Fashion-MNIST. `metrics`: see tandem.measure.meters.cpu. `unjudged`: why quality is not measured, where it would be
+    otherwise."""
 
     address: str
     sequential: str
@@ -30,3 +31,4 @@ class Request:
     reference: Path | None = None
     metrics: Addresses = field(default_factory=dict)
     foreign: ForeignRequest | None = None
+    unjudged: str = ""

@@ -98,7 +98,7 @@ def compare(request: Request, observer: Observer) -> Comparison:
     # Not on uvloop: it forks to start the generator's processes, of which grpc complains.
     pair = asyncio.run(matched_pair(request.address, request.sequential, request.parallel))
     judges = assessor_of(request, pair)
-    meters = Meters(cpu_meter(request.address, request.metrics), energy_meter(request.address))
+    meters = Meters(asyncio.run(cpu_meter(request.address, request.metrics)), energy_meter(request.address))
     session = _Session(request, pair, meters, observer)
     findings = asyncio.run(session.measured())
     quality, judgement = judged(judges, request, findings, observer)
@@ -119,7 +119,7 @@ def judged(
 ) -> tuple[dict[str, JudgedImages], Judgement]:
     """Return the quality of what was served, by drawer; a Ctrl-C is noted in `findings`."""
     if judges is None:
-        return {}, _judgement(NOT_ASKED)
+        return {}, _judgement(request.unjudged or NOT_ASKED)
     if findings.stop_reason:
         return {}, _judgement(findings.stop_reason)
     try:

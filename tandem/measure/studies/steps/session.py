@@ -30,7 +30,7 @@ def measure_steps(request: Request, subjects: Subjects, num_scored: int, observe
     Raises TandemError, ModelError, ValueError or OSError if it can't even begin.
     """
     judges = assessor_of(request, subjects.pair)
-    meters = Meters(cpu_meter(request.address, request.metrics), energy_meter(request.address))
+    meters = Meters(asyncio.run(cpu_meter(request.address, request.metrics)), energy_meter(request.address))
     findings, searched = asyncio.run(_loaded(request, subjects, meters, observer))
     quality, judgement = judged(judges, request, findings, observer)
     bits = _scored(judges, request, subjects, num_scored, findings, observer)

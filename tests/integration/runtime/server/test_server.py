@@ -169,6 +169,19 @@ async def test_health_turns_with_serving():
     assert after == [health_pb2.HealthCheckResponse.SERVING] * 2
 
 
+async def test_a_health_check_tells_the_port_of_the_metrics():
+    async with running() as (server, channel, _, _):
+
+        async def trailers():
+            call = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            await call
+            return dict(await call.trailing_metadata())
+
+        assert await trailers() == {}
+        server.health.set_metrics_port(9102)
+        assert await trailers() == {"tandem-metrics-port": "9102"}
+
+
 async def test_watchers_are_told_of_the_stop_and_do_not_hold_it_up():
     async with running() as (server, channel, _, _), asyncio.timeout(10):
         stub = health_pb2_grpc.HealthStub(channel)

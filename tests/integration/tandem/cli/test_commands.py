@@ -253,7 +253,7 @@ async def test_race_asks_for_the_same_picture_in_four_modes(gateway: FakeGateway
     assert_all_went_well(ended, document)
     for part in ("One 4x4 image of a class", "fake-gan (parallel)", "first output p50", "whole image p50", "12, 0"):
         assert part in ended.out
-    assert "Control: held against itself" in " ".join(ended.out.split())
+    assert "Control: two series of the same unary call" in " ".join(ended.out.split())
     assert f"audited itself in each of {document['audits']['num_runs']} runs" in ended.err.replace("\n", " ")
     assert without_control_characters(ended.out + ended.err)
     assert document["kind"] == "comparison"

@@ -85,7 +85,7 @@ async def test_a_control_asks_the_unary_modes_once_more(gateway: FakeGateway, tm
     assert all(
         mode["codes"] == {"OK": 6 + sum(each["num_images"] for each in mode["curve"])} for mode in document["modes"]
     )
-    assert "Control: held against itself, a unary call differs by up to" in " ".join(ended.out.split())
+    assert "Control: two series of the same unary call differ by up to" in " ".join(ended.out.split())
 
 
 async def test_classes_are_asked_for_as_often(gateway: FakeGateway) -> None:

@@ -62,5 +62,19 @@ async def test_a_stop_while_loading_is_no_error(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err.splitlines()[-1] == "sequential: stopped"
 
 
+async def test_a_process_that_is_slow_is_named_with_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def work() -> int:
+        return 7
+
+    display, logs = Display(), tmp_path / "logs"
+    stack = Stack([specs(tmp_path, ["serve"])], logs, display, 3600.0, NEVER, slow_seconds=0.0)
+    async with asyncio.timeout(LIMIT_SECONDS):
+        assert await run_stack(stack, display, Terminal(), work) == 7
+    shown = capsys.readouterr().err
+    assert shown.index(f"sequential: not ready yet; its log is in {logs / 'sequential.log'}") < shown.index(
+        "sequential: ready after"
+    )
+
+
 async def test_a_second_signal_does_not_wait_for_the_stubborn(tmp_path: Path) -> None:
     assert await run(tmp_path, Display("logged", "stopping"), mode="stubborn") == 0

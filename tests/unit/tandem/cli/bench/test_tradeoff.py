@@ -1,6 +1,7 @@
 """A tradeoff without real images, or whose fit fails, is worth a report all the same."""
 
 import io
+from pathlib import Path
 
 import pytest
 import typer
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from tandem.cli.bench import tradeoff
 from tandem.cli.bench.comparison.comparing import Compared
-from tandem.cli.bench.tradeoff import _has_real_images
+from tandem.cli.bench.options import JudgeOptions
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
 from tandem.measure.quality import reference
@@ -18,7 +19,7 @@ from tests.unit.tandem.measure.studies.steps.imagined import SUBJECTS, document
 
 
 @pytest.mark.parametrize("is_installed", [True, False])
-def test_missing_images_are_told_of(monkeypatch, is_installed):
+def test_missing_images_are_no_obstacle_but_are_told_of(monkeypatch, is_installed):
     def load_split(name):
         if not is_installed:
             raise FileNotFoundError(f"{name} is missing: install it")
@@ -27,8 +28,15 @@ def test_missing_images_are_told_of(monkeypatch, is_installed):
     monkeypatch.setattr(reference, "load_split", load_split)
     terminal, shown = Terminal(), io.StringIO()
     terminal.err = Console(file=shown, width=100)
-    assert _has_real_images(terminal) is is_installed
+    assert JudgeOptions().problem(terminal) == ("" if is_installed else "train is missing: install it")
     assert ("quality will not be measured: train is missing" in shown.getvalue()) is not is_installed
+    assert JudgeOptions(reference=Path("own.npz")).problem(terminal) == ""
+
+
+def test_outside_a_checkout_there_is_no_judge(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert "there is no judge at models/fashion-judge" in JudgeOptions().problem(Terminal())
+    assert JudgeOptions(judge=Path("own"), reference=Path("own.npz")).problem(Terminal()) == ""
 
 
 @pytest.mark.parametrize(("error", "ends_with"), [(ExpectedError("too little"), typer.Exit), (RuntimeError(), None)])

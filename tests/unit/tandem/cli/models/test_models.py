@@ -63,6 +63,12 @@ def test_check_opens_the_weights_with_their_reader_and_says_why_they_cannot_be_s
     assert "ONNX, x [1] -> y [1]" in text
 
 
+def test_check_says_that_there_are_no_digests(repository: Path) -> None:
+    toml = repository / "tiny-gan" / "model.toml"
+    toml.write_text(toml.read_text().partition("[files]")[0])
+    assert "digests: model.toml has none" in tandem(repository, "check", "tiny-gan")[1]
+
+
 def test_check_finds_a_changed_file(repository: Path) -> None:
     (repository / "tiny-gan" / "generator.onnx").write_bytes(identity_model() + b"\0")
     code, text = tandem(repository, "check", "tiny-gan")

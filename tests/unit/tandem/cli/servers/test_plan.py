@@ -7,7 +7,7 @@ import pytest
 
 from runtime.errors import NotFound
 from runtime.models import ModelError
-from tandem.cli.servers.plan import Plan, Ports
+from tandem.cli.servers.plan import Plan, Ports, chosen_models
 from tandem.cli.servers.up import announce, suggestions
 from tandem.cli.terminal import Terminal
 
@@ -72,3 +72,28 @@ def test_what_to_try_fits_the_models_that_are_served() -> None:
     assert suggestions(replace(both, sequential_models=["fashion-ar"]))[0] == "generate --label t-shirt --partial"
     several = suggestions(replace(both, sequential_models=["fashion-ar", "fashion-sar"]))
     assert several[0] == "generate --label t-shirt --partial --model fashion-ar"
+
+
+def test_a_repository_of_ones_own_needs_no_model_that_comes_with_tandem(tmp_path: Path) -> None:
+    for name in ("mine", "fashion-ar"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.toml").touch()
+    assert chosen_models(tmp_path, ["mine"], None) == (["mine"], [])
+    assert chosen_models(tmp_path, None, ["mine"]) == (["fashion-ar"], ["mine"])
+    (tmp_path / "fashion-ar" / "model.toml").unlink()
+    with pytest.raises(ModelError, match="--sequential-model and --parallel-model; there are: mine"):
+        chosen_models(tmp_path, None, None)
+
+
+def test_a_backend_without_models_is_not_started(capsys: pytest.CaptureFixture[str]) -> None:
+    models = Path(__file__).parents[5] / "models"
+    text_alone = Plan(Ports(), models, ["smollm2-135m-instruct"], [], 1.0)
+    [sequential], [gateway] = text_alone.layers()
+    assert sequential.name == "sequential"
+    assert gateway.command[gateway.command.index("--gan-targets") + 1] == ""
+    announce(text_alone, Terminal())
+    told = capsys.readouterr().out
+    assert "9102" not in told
+    assert "sample" not in told
+    [parallel], _ = replace(text_alone, sequential_models=[], parallel_models=["fashion-gan"]).layers()
+    assert parallel.name == "parallel"

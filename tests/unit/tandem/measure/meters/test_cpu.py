@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import start_http_server
 
 from runtime.metrics import new_registry
-from tandem.measure.meters.cpu import CpuReading, cpu_meter, read_cpu_seconds
+from tandem.measure.meters.cpu import CpuMeter, CpuReading, cpu_meter, read_cpu_seconds
+from tandem.measure.results.comparison import CpuSource
 
-GATEWAY = "127.0.0.1:51234"
+GATEWAY = "127.0.0.1:1"  # nobody listens there
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_the_page_s_seconds_are_the_process_s_own(page: str) -> None:
 
 
 async def test_what_is_known_is_read_and_the_rest_is_none(page: str) -> None:
-    meter = cpu_meter(GATEWAY, {"parallel": page})
+    meter = await cpu_meter(GATEWAY, {"parallel": page})
     assert [(source.process, source.is_known) for source in meter.sources] == [
         ("gateway", False),
         ("sequential backend", False),
@@ -45,21 +46,28 @@ async def test_what_is_known_is_read_and_the_rest_is_none(page: str) -> None:
     assert reading.backend is not None
 
 
-def test_a_page_that_is_given_must_be_there() -> None:
+async def test_a_page_that_is_given_must_be_there() -> None:
     with pytest.raises(ValueError, match=r"gateway metrics: no CPU time to be had at 127\.0\.0\.1:1: "):
-        cpu_meter(GATEWAY, {"gateway": "127.0.0.1:1"})
+        await cpu_meter(GATEWAY, {"gateway": "127.0.0.1:1"})
 
 
-def test_a_page_without_cpu_seconds_is_no_source() -> None:
+async def test_a_page_without_cpu_seconds_is_no_source() -> None:
     registry = CollectorRegistry()
     Counter("other", "x", registry=registry)
     for address in served(registry):
         with pytest.raises(ValueError, match="has no process_cpu_seconds_total"):
-            cpu_meter(GATEWAY, {"sequential": address})
+            await cpu_meter(GATEWAY, {"sequential": address})
 
 
-def test_the_default_pages_are_looked_for_only_beside_the_default_gateway() -> None:
-    """A gateway elsewhere has its own: those at the default ports would be of other servers."""
-    assert all(source.metrics_address is None for source in cpu_meter(GATEWAY, {}).sources)
-    addresses = [source.metrics_address for source in cpu_meter("127.0.0.1:50050", {}).sources]
-    assert addresses == ["127.0.0.1:8080", "127.0.0.1:9101", "127.0.0.1:9102"]
+async def test_a_server_that_cannot_be_asked_is_named() -> None:
+    notes = [source.note for source in (await cpu_meter(GATEWAY, {})).sources]
+    assert notes == [f"the server at {GATEWAY} does not answer a health check: UNAVAILABLE"] * 3
+
+
+async def test_replicas_count_together(page: str) -> None:
+    """Both "replicas" are this process: twice its seconds."""
+    source = CpuSource(process="parallel backend", metrics_address=f"{page}, {page}", is_known=True, note="")
+    before = time.process_time()
+    found = (await CpuMeter({"parallel": source}, {"parallel": (page, page)}).read("parallel")).backend
+    assert found is not None
+    assert 2 * (before - 0.02) <= found <= 2 * (time.process_time() + 0.02)

@@ -114,6 +114,17 @@ def test_a_range_holds_the_value_where_no_single_round_reaches_it() -> None:
     assert (found.low, found.high) == (1.0, found.value)
 
 
+def test_an_interval_holds_its_value() -> None:
+    """Of the least of some values BCa corrects a bias that the estimate itself has."""
+    random = np.random.default_rng(7)
+    for _ in range(20):
+        values = random.exponential(1.0, 12)
+        found = estimate(lambda rows, v=values: float(v[rows].max()), 12, CONFIDENCE, least=6)
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= found.value <= found.high
+
+
 def test_values_that_are_all_equal_have_an_interval_of_no_width() -> None:
     values = np.full(20, 7.0)
     found = estimate(lambda rows: float(values[rows].mean()), 20, CONFIDENCE, least=6)

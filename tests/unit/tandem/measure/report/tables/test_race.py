@@ -42,8 +42,8 @@ def test_what_it_comes_to_is_said_in_a_sentence() -> None:
 def test_a_control_is_said_in_a_sentence() -> None:
     *_, text = headlines(controlled(*[1.25] * 20))
     assert text == (
-        "Control: held against itself, a unary call differs by up to 25.0% of the latency of one alone, by its"
-        " interval's far end; a smaller difference means nothing here."
+        "Control: two series of the same unary call differ by up to 25.0% in the latency of one alone (the far end of"
+        " the interval). A smaller difference between modes means nothing here."
     )
 
 

@@ -21,7 +21,7 @@ from tandem.measure.studies.comparison.trials import Meters, Spent, Trial
 
 NUM_CLASSES = 3
 IMAGE = np.zeros((4, 4, 1), np.uint8)
-METERS = Meters(CpuMeter({}), EnergyMeter((), "none"))
+METERS = Meters(CpuMeter({}, {}), EnergyMeter((), "none"))
 
 
 def model(paradigm: str, name: str, **given: Any) -> ServedModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.quality import Assessor, assessor
+from tandem.measure.studies.comparison.request import Request
+from tandem.measure.studies.comparison.session import NOT_ASKED, judged
 from tests.unit.tandem.measure.quality.small_world import (
     NUM_CLASSES,
     SmallGateway,
@@ -22,7 +25,7 @@ from tests.unit.tandem.measure.quality.small_world import (
     write_judge,
     write_reference,
 )
-from tests.unit.tandem.measure.studies.comparison.seen import PAIR, model
+from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, model, settings
 
 PER_CLASS = 30
 
@@ -114,3 +117,11 @@ def test_a_judge_of_other_classes_is_refused(judge_folder: Path, reference_file:
     pair = Pair(PAIR.sequential, PAIR.parallel, ("cat", "dog", "cow"))
     with pytest.raises(InvalidArgument, match="small-judge of left, right, top"):
         assessor(judge_folder, reference_file, pair)
+
+
+def test_why_there_is_no_quality_is_kept() -> None:
+    """That a data set is missing is not that nobody asked for quality."""
+    request = Request("127.0.0.1:1", "", "", settings(quality_images=0))
+    assert judged(None, request, findings(), Observer())[1].reason == NOT_ASKED
+    missing = replace(request, unjudged="the data set is missing")
+    assert judged(None, missing, findings(), Observer())[1].reason == "the data set is missing"

@@ -110,6 +110,20 @@ def test_a_point_is_made_of_its_trials() -> None:
     assert cpu.ratio.value == pytest.approx((2.0 / 20) / (1.0 / 40))
 
 
+def test_a_ratio_under_load_is_the_median_of_the_rounds_own() -> None:
+    """In five of nine rounds the machine is busy: all rounds together would say 30, and every single one says 10."""
+    trials = []
+    for number in range(9):
+        slow = 3.0 if number % 2 == 0 else 1.0
+        trials.append((number, trial("sequential unary", 4, [0.1 * slow] * 10)))
+        trials.append((number, trial("parallel unary", 4, [0.01 * slow] * (10 if slow > 1 else 100))))
+    found = the(made(findings(trials=trials)), "sequential unary", "parallel unary", 4, "latency_p50_seconds")
+    assert found.first_value / found.second_value == pytest.approx(30.0)
+    assert found.ratio is not None
+    assert (found.ratio.value, found.ratio.low, found.ratio.high) == pytest.approx((10.0, 10.0, 10.0))
+    assert found.difference.value == pytest.approx(0.27)
+
+
 def test_eight_rounds_have_confidence_intervals() -> None:
     random = np.random.default_rng(2)
     trials = [
