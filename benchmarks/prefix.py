@@ -17,13 +17,12 @@ from contextlib import AsyncExitStack
 from rich.console import Console
 
 from benchmarks.harness.printing import show
-from benchmarks.harness.processes import free_port, serving
+from benchmarks.harness.servers import service
 from benchmarks.texts_at_once import Answered, answered
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.formats import number, seconds
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, generator
-from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.results.audits import Audits
 from tandem.measure.statistics.intervals import over_rounds
@@ -56,10 +55,8 @@ async def measure(dtype: str, rounds: int, console: Console) -> tuple[dict[str, 
     async with AsyncExitStack() as stack:
         sources = {}
         for name, flag in (("without", "--no-prefix-cache"), ("with", "--prefix-cache")):
-            port = free_port()
-            flags = ("--port", str(port), "--metrics-port", str(free_port()), "--dtype", dtype, flag)
-            stack.enter_context(serving("services.ar", *flags, "--models", MODEL, port=port))
-            sources[name] = await stack.enter_async_context(generator(f"127.0.0.1:{port}"))
+            server = stack.enter_context(service("services.ar", MODEL, "--dtype", dtype, flag))
+            sources[name] = await stack.enter_async_context(generator(f"127.0.0.1:{server.port}"))
         for number in range(-1, rounds):  # the first is a warm-up, not counted
             shared = random.Random(number).choices(TOKEN_IDS, k=NUM_SHARED_TOKENS)
             results = {
@@ -100,10 +97,9 @@ def main() -> None:
         "dtype": options.dtype,
         "seconds": {mode: over_rounds(values) for mode, values in found.items()},
         "share_of_without": ratios,
-        "audits": audits,
     }
     table = Table(("prefix cache", "median (min-max)", "share of without"), rows, f"{MODEL}, {options.dtype}")
-    show(table, report, (audit_text(audits), audit_problem(audits)))
+    show(table, report, audits)
 
 
 if __name__ == "__main__":

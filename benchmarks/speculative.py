@@ -20,14 +20,13 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from benchmarks.harness.printing import show
-from benchmarks.harness.processes import free_port, serving
+from benchmarks.harness.servers import service
 from benchmarks.texts_at_once import answered
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.formats import number
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, generator
 from tandem.measure.meters.metrics_page import Page, read
-from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import over_rounds
@@ -129,11 +128,10 @@ async def measure(dtype: str, num_tokens: int, max_tokens: int, rounds: int, con
     async with AsyncExitStack() as stack:
         servers = {}
         for name, speculative_tokens in (("without", 0), ("with", num_tokens)):
-            port, metrics_port = free_port(), free_port()
-            ports = ("--port", str(port), "--metrics-port", str(metrics_port))
-            flags = ("--models", MODEL, "--dtype", dtype, "--speculative-tokens", str(speculative_tokens))
-            stack.enter_context(serving("services.ar", *ports, *flags, port=port))
-            servers[name] = Server(await stack.enter_async_context(generator(f"127.0.0.1:{port}")), metrics_port)
+            flags = ("--dtype", dtype, "--speculative-tokens", str(speculative_tokens))
+            running = stack.enter_context(service("services.ar", MODEL, *flags))
+            source = await stack.enter_async_context(generator(f"127.0.0.1:{running.port}"))
+            servers[name] = Server(source, running.metrics_port)
         for number in range(-1, rounds):
             current = found if number >= 0 else warm_up  # not counted, but compared
             servers = dict(reversed(servers.items()))  # who goes first changes from round to round
@@ -169,8 +167,7 @@ def main() -> None:
         cells = [value_cell(each, number) for each in values.values()]
         rows.append(Row((text, str(streams), *cells, *(number(each) for each in singles.values()))))
     report = {"benchmark": "speculative", "dtype": options.dtype, "speculative_tokens": options.tokens, "cases": cases}
-    notes = (audit_text(audits), audit_problem(audits))
-    show(Table(columns, rows, title), {**report, "audits": audits}, notes)
+    show(Table(columns, rows, title), report, audits)
 
 
 if __name__ == "__main__":

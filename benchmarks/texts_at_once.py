@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.harness.scenarios import closed
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, Meter
 from tandem.measure.generator.requests.replies import messages_by_number
 from tandem.measure.generator.run import RunResult
-from tandem.measure.scenario import Scenario
+from tandem.measure.workload_text import parse_workload
 
 _LIMIT_SECONDS = 300.0
 
@@ -42,16 +43,9 @@ async def answered(
     meter: Meter | None = None,
 ) -> Answered:
     """Send all of them, as unary calls of one model. Raises RuntimeError if one failed."""
-    scenario = Scenario.model_validate(
-        {
-            "workloads": [{"kind": "text", "delivery": "unary", "model": requests[0].model}],
-            "load": {"loop": "closed", "concurrency": num_at_a_time},
-            "num_requests": len(requests),
-            "warm_up_seconds": 0.0,
-            "drain_seconds": _LIMIT_SECONDS,
-            "keep_replies": True,
-        }
-    )
+    workload = parse_workload(f"text,unary,model={requests[0].model}")
+    ending = {"num_requests": len(requests), "drain_seconds": _LIMIT_SECONDS}
+    scenario = closed(workload, num_at_a_time, keep_replies=True, **ending)
     raw = [ar_pb2.CompleteRequest(generate=each).SerializeToString() for each in requests]
     run_result = await audited_runs.run(source, name, scenario, requests=[raw], meter=meter)
     if run_result.document.problems:
@@ -59,7 +53,7 @@ async def answered(
     rows = run_result.record.requests
     replies: dict[int, Any] = {
         number % len(requests): reply
-        for number, (reply,) in messages_by_number(run_result.record, [scenario.workloads[0].rpc]).items()
+        for number, (reply,) in messages_by_number(run_result.record, [workload.rpc]).items()
     }
     seconds = float(np.max(rows["ended"]) - np.min(rows["sent"]))
     return Answered(seconds, [replies[place] for place in range(len(requests))], run_result)

@@ -22,7 +22,16 @@ class Backends:
     """Ports of the two paradigms' backends, which may be the same; None: there is none of that paradigm."""
 
     ar: int | None
-    gan: int
+    gan: int | None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A backend that runs."""
+
+    port: int
+    metrics_port: int
+    pid: int
 
 
 @dataclass(frozen=True)
@@ -56,27 +65,30 @@ def model_less(program: Path, plan: str) -> Iterator[Backends]:
 @contextlib.contextmanager
 def with_models() -> Iterator[Backends]:
     """Run both backends with the matched pair of models."""
-    ar, gan = free_port(), free_port()
-    with (
-        serving("services.ar", *_ports(ar, "--metrics-port"), "--models", AR_MODEL, port=ar),
-        serving("services.gan", *_ports(gan, "--metrics-port"), "--models", GAN_MODEL, port=gan),
-    ):
-        yield Backends(ar, gan)
+    with service("services.ar", AR_MODEL) as ar, service("services.gan", GAN_MODEL) as gan:
+        yield Backends(ar.port, gan.port)
+
+
+@contextlib.contextmanager
+def service(module: str, model: str, *flags: str, tree: Path = ROOT) -> Iterator[Service]:
+    """Run a backend of a source tree with one model."""
+    port, metrics_port = free_port(), free_port()
+    ports = ("--port", str(port), "--metrics-port", str(metrics_port))
+    usual = ("--models", model, "--log-level", "WARNING")
+    variables = {"PYTHONPATH": str(tree)}
+    with serving(module, *ports, *usual, *flags, port=port, cwd=tree, variables=variables) as process:
+        yield Service(port, metrics_port, process.pid)
 
 
 @contextlib.contextmanager
 def gateway(name: str, tree: Path, backends: Backends, variables: Mapping[str, str] | None = None) -> Iterator[Hop]:
     """Run the gateway of a source tree in front of the backends, with `variables` in its environment."""
     port, http_port = free_port(), free_port()
-    ar = "" if backends.ar is None else f"127.0.0.1:{backends.ar}"
-    targets = (f"--ar-targets={ar}", f"--gan-targets=127.0.0.1:{backends.gan}")
+    ar, gan = ("" if each is None else f"127.0.0.1:{each}" for each in (backends.ar, backends.gan))
+    targets = (f"--ar-targets={ar}", f"--gan-targets={gan}")
     flags = ("--port", str(port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
     with serving("gateway", *flags, port=port, cwd=tree, variables=variables) as process:
         yield Hop(name, port, http_port, process.pid)
-
-
-def _ports(port: int, other: str) -> tuple[str, ...]:
-    return "--port", str(port), other, str(free_port()), "--log-level", "WARNING"
 
 
 @contextlib.contextmanager

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.harness.scenarios import closed
 from benchmarks.peers.engine import Engine, Prompt, Question
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator
 from tandem.measure.results.record import Record
-from tandem.measure.scenario import Scenario
+from tandem.measure.workload_text import parse_workload
 
 _DRAIN_SECONDS = 300.0
 
@@ -103,18 +104,9 @@ class Asker:
 
     async def _asked(self, questions: Sequence[Question], at_a_time: int, *, keeps_replies: bool) -> Asked:
         dialect = self._engine.dialect
-        scenario = Scenario.model_validate(
-            {
-                "workloads": [
-                    {"kind": "text", "delivery": "streamed", "api": dialect.api, "model": dialect.model},
-                ],
-                "load": {"loop": "closed", "concurrency": at_a_time},
-                "num_requests": len(questions),
-                "warm_up_seconds": 0.0,
-                "drain_seconds": _DRAIN_SECONDS,
-                "keep_replies": keeps_replies,
-            }
-        )
+        workload = parse_workload("text", dialect.api, dialect.model)
+        ending = {"num_requests": len(questions), "drain_seconds": _DRAIN_SECONDS}
+        scenario = closed(workload, at_a_time, keep_replies=keeps_replies, **ending)
         requests = [[dialect.request(question) for question in questions]]
         found = await self._source.run(scenario, requests=requests)
         if self._audited_runs is not None:

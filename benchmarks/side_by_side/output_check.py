@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from benchmarks.peers.engine import Prompt
 from benchmarks.side_by_side.asker import Asker, WrongOutput
 
-NUM_TOKENS = 32
+NUM_TOKENS = 64
 LEAST_AGREEMENT = 0.85
 
 

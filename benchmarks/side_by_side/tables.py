@@ -1,10 +1,9 @@
 """The results as Markdown for people: what was reached, the ratios, the details, and what it ran on."""
 
-from benchmarks.harness.printing import table_of
+from benchmarks.harness.printing import audit_lines, table_of
 from benchmarks.side_by_side.results import EngineRecord, Results
 from benchmarks.side_by_side.workloads import Workload
 from tandem.measure.formats import NONE, decimals
-from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import value_cell
 
 
@@ -27,7 +26,7 @@ def page(results: Results) -> str:
         " held (VmHWM), of the largest of an engine's servers. Agreement is the share of a float32 reference's greedy"
         " tokens that the engine chooses too. Client is the share of one core that the load generator took at 32"
         " streams: its compiled sender for what is asked by gRPC, the one in Python for what is asked over HTTP.",
-        *filter(None, (audit_text(audits), audit_problem(audits))),
+        *audit_lines(audits),
         *(["## Left out", "\n".join(left_out)] if left_out else []),
         "## Machine",
         _machine(results),
