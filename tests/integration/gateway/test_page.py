@@ -15,7 +15,8 @@ from runtime.errors import InvalidArgument
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
 from tests.browser import Watched, needs_chromium, opened, running_browser
-from tests.integration.gateway.fakes import FakeBackend, RunningGateway, running_gateway, serving
+from tests.integration.gateway.fakes import FakeBackend, serving
+from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 
 pytestmark = needs_chromium
