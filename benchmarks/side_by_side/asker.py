@@ -31,7 +31,7 @@ class WrongOutput(Exception):
 class Asked:
     """What came of requests, which are in their order in `sent`, `first_token` and `ended`: instants in seconds.
 
-    `client_cores`: CPU seconds of the load generator a second.
+    `client_cores`: CPU seconds of the load generator for each second of the load.
     """
 
     record: Record
@@ -117,5 +117,5 @@ class Asker:
             expected = question.num_tokens * len(question.prompts)
             if not row["is_counted"] or row["num_outputs"] != expected:
                 raise WrongOutput(f"{row['num_outputs']} tokens where {expected} were asked for")
-        wall_seconds = sum(use.wall_seconds for use in found.record.uses)
-        return Asked(found.record, found.cpu_seconds / wall_seconds)
+        (process,) = found.document.audit.processes
+        return Asked(found.record, process.cpu_share)
