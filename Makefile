@@ -103,7 +103,7 @@ gates: setup  ## what the committed models must reach, and whether they do
 	$(BIN)/python -m tandem.measure.quality.gates
 
 BENCHMARKS := diversity footprint generator.capacity generator.peer gpu_step hop oip openai overload parallel perplexity \
-	prefix runtimes runtimes.quality side_by_side speculative step tracing
+	runtimes runtimes.quality side_by_side step streams tracing
 
 bench: setup  ## every benchmark, one after another
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done

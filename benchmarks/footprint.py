@@ -10,23 +10,23 @@ import asyncio
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from benchmarks.harness.printing import show
 from benchmarks.harness.processes import free_port, serving
+from benchmarks.harness.scenarios import closed
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import generator
-from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Row, Table
 from tandem.measure.results.audits import Audits
-from tandem.measure.scenario import Scenario
+from tandem.measure.workload_text import parse_workload
 
 MEBIBYTE_KIB = 1024
 TEXT_MODEL = "smollm2-135m-instruct"
 
 
-TEXTS = {"kind": "text", "delivery": "streamed", "model": TEXT_MODEL, "prompt_tokens": 400, "output_tokens": 112}
-IMAGES = {"kind": "images", "delivery": "unary", "images": 64}
+TEXTS = parse_workload(f"text,model={TEXT_MODEL},prompt=400,tokens=112")
+IMAGES = parse_workload("images,images=64")
+DRAIN_SECONDS = 300.0
 
 
 async def load(address: str) -> Audits:
@@ -34,23 +34,10 @@ async def load(address: str) -> Audits:
     audited_runs = AuditedRuns(most_attempts=1)
     async with generator(address) as texts, generator(address) as images:
         await asyncio.gather(
-            audited_runs.run(texts, "texts", _at_once(TEXTS, 32)),
-            audited_runs.run(images, "images", _at_once(IMAGES, 64)),
+            audited_runs.run(texts, "texts", closed(TEXTS, 32, num_requests=32, drain_seconds=DRAIN_SECONDS)),
+            audited_runs.run(images, "images", closed(IMAGES, 64, num_requests=64, drain_seconds=DRAIN_SECONDS)),
         )
     return audited_runs.summary()
-
-
-def _at_once(workload: dict[str, Any], number: int) -> Scenario:
-    """Return so many requests of a workload, all of them at a time."""
-    return Scenario.model_validate(
-        {
-            "workloads": [workload],
-            "load": {"loop": "closed", "concurrency": number},
-            "num_requests": number,
-            "warm_up_seconds": 0.0,
-            "drain_seconds": 300.0,
-        }
-    )
 
 
 def peak_mebibytes(pid: int) -> float:
@@ -78,9 +65,9 @@ def main() -> None:
         peaks = {module: round(peak_mebibytes(pid), 1) for module, pid in pids.items()}
     rows = [Row((module, str(peak), str(ready[module]))) for module, peak in peaks.items()]
     rows.append(Row(("together", str(round(sum(peaks.values()), 1)), "")))
-    report = {"benchmark": "footprint", "peak_mebibytes": peaks, "ready_seconds": ready, "audits": audits}
+    report = {"benchmark": "footprint", "peak_mebibytes": peaks, "ready_seconds": ready}
     table = Table(("process", "peak memory, MiB", "ready after, s"), rows)
-    show(table, report, (audit_text(audits), audit_problem(audits)))
+    show(table, report, audits)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -22,8 +22,7 @@ from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import Target, closed_loop
 from benchmarks.harness.messages import AR_MODEL, GAN_MODEL, GENERATE, SAMPLE, generate_requests, sample_requests
 from benchmarks.harness.printing import dumped, write
-from benchmarks.harness.processes import free_port, serving
-from benchmarks.harness.servers import DIRECT, NOW, ROOT
+from benchmarks.harness.servers import DIRECT, NOW, ROOT, Backends, gateway, service
 from benchmarks.hop.document import surroundings
 from benchmarks.hop.overload import add_overload, measure_overload
 from tandem.measure.formats import number
@@ -54,46 +53,33 @@ WORKLOADS = {
 }
 
 
-@dataclass(frozen=True)
-class Servers:
-    """Ports by contender, and process ids by part."""
-
-    ports: Mapping[str, int]
-    pids: Mapping[str, int]
-
-
 @contextmanager
-def servers(workload: Workload) -> Iterator[Servers]:
-    """Run the service and a gateway in front of it alone."""
-    port, front = free_port(), free_port()
-    flags = ("--port", str(port), "--metrics-port", str(free_port()), "--log-level", "WARNING")
-    ours = "--ar-targets" if workload.module == "services.ar" else "--gan-targets"
-    targets = {"--ar-targets": "", "--gan-targets": "", ours: f"127.0.0.1:{port}"}
-    told = [f"{name}={value}" for name, value in targets.items()]
-    at = ("--port", str(front), "--http-port", str(free_port()), "--log-level", "WARNING")
-    with ExitStack() as stack:
-        service = stack.enter_context(serving(workload.module, *flags, "--models", workload.model, port=port))
-        gateway = stack.enter_context(serving("gateway", *at, *told, port=front, cwd=ROOT))
-        yield Servers({DIRECT: port, NOW: front}, {SERVICE: service.pid, GATEWAY: gateway.pid})
+def servers(workload: Workload) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
+    """Run the service and a gateway in front of it alone; yield ports by contender and process ids by part."""
+    with service(workload.module, workload.model) as own:
+        is_sequential = workload.module == "services.ar"
+        backends = Backends(own.port, None) if is_sequential else Backends(None, own.port)
+        with gateway(NOW, ROOT, backends) as hop:
+            yield {DIRECT: own.port, NOW: hop.port}, {SERVICE: own.pid, GATEWAY: hop.pid}
 
 
 def measure(load: Client, workload: Workload, rounds: int, seconds: float, figures: Figures) -> None:
     """Measure both routes in turn, `rounds` times."""
-    with servers(workload) as running:
-        targets = {name: Target(port, workload.path, workload.requests) for name, port in running.ports.items()}
+    with servers(workload) as (ports, pids):
+        targets = {name: Target(port, workload.path, workload.requests) for name, port in ports.items()}
         for target in targets.values():
             _warm_up(load, target)
         for number in range(rounds):
             for name, target in targets.items():
                 peak = closed_loop(load, target, NUM_CALLERS, _PEAK_SECONDS).per_second
                 figures.add(f"{workload.paradigm}.peak_per_second", name, peak)
-                before = {part: cpu(pid).total for part, pid in running.pids.items()}
+                before = {part: cpu(pid).total for part, pid in pids.items()}
                 began = time.monotonic()
                 run = measure_overload(load, target, peak, seconds, number)
                 lasted = time.monotonic() - began
                 add_overload(figures, name, workload.paradigm, run, peak)
                 figures.add(f"{workload.paradigm}.cores.{CLIENT}", name, run.cpu_seconds / lasted)
-                for part, pid in running.pids.items():
+                for part, pid in pids.items():
                     figures.add(f"{workload.paradigm}.cores.{part}", name, (cpu(pid).total - before[part]) / lasted)
 
 

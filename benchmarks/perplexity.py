@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import grpc
 import torch
 import uvloop
 from rich.console import Console
@@ -45,7 +44,7 @@ from benchmarks.side_by_side.perplexity import (
 from benchmarks.side_by_side.surroundings import describe, without_places
 from runtime.models import ModelRepository, sha256_of
 from runtime.settings import cache_folder
-from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
+from tandem.client import AsyncTandemClient, TandemRpcError
 
 MODEL = "smollm2-135m-instruct"
 REFERENCE = "transformers bfloat16"
@@ -74,14 +73,11 @@ async def by_ours(dtype: str, logs: Path, texts: Windows) -> Losses:
     async with (
         Fleet(logs) as fleet,
         fleet.awake(engine, Need(WINDOWS_AT_A_TIME, WINDOW_TOKENS)) as server,
-        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        AsyncTandemClient(f"127.0.0.1:{server.port}") as client,
     ):
-        stub = ar_pb2_grpc.AutoregressiveServiceStub(channel)
         for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=engine.name):
-            lists = [ar_pb2.TokenPrompt(ids=ids) for ids in texts[start : start + WINDOWS_AT_A_TIME]]
-            request = ar_pb2.ScoreRequest(model=MODEL, tokens=ar_pb2.TokenContent(token_lists=lists))
-            response = await stub.Score(request)
-            losses += [loss([token.logprob for token in one.tokens]) for one in response.likelihoods]
+            scores = await client.score_many(texts[start : start + WINDOWS_AT_A_TIME], model=MODEL)
+            losses += [loss([token.logprob for token in score.tokens]) for score in scores]
     return losses
 
 
@@ -117,7 +113,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     def leaving_out(name: str) -> Iterator[None]:
         try:
             yield
-        except (CannotSetUp, CannotServe, subprocess.CalledProcessError, grpc.aio.AioRpcError) as error:
+        except (CannotSetUp, CannotServe, subprocess.CalledProcessError, TandemRpcError) as error:
             left_out[name] = without_places(str(error))
             console.print(f"left out: {name}: {error}")
 

@@ -6,47 +6,42 @@ For 1, 8 and 32 streams of 128 tokens: the kernel's own step, the gap between me
 temperature .7 and top_p .9 over that of greedy streams. Then the share of its rate that one stream keeps while images
 are drawn at half the rate that the parallel service reaches, and the images' p99 alone and beside the stream. With
 --before, a server of an earlier commit of this repository takes turns with that of this tree. The last line of stdout
-is JSON. Needs g++ and nghttp2.
+is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 import numpy as np
 import torch
 
-from benchmarks.harness.clients import SENDER, Client, open_client
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import Run, Target, closed_loop, open_loop, poisson
-from benchmarks.harness.messages import GAN_MODEL, GENERATE, SAMPLE, sample_requests
+from benchmarks.harness.messages import GAN_MODEL
 from benchmarks.harness.printing import show
-from benchmarks.harness.processes import free_port, serving
-from benchmarks.harness.servers import NOW, ROOT, earlier_tree
+from benchmarks.harness.scenarios import closed, opened
+from benchmarks.harness.servers import NOW, ROOT, earlier_tree, service
 from benchmarks.step import MODEL, decodes, open_forward, seconds_of
 from runtime.models import ModelRepository
 from services.ar.model.weights import open_checkpoint
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.formats import number
+from tandem.measure.generator.audited_runs import AuditedRuns
+from tandem.measure.generator.generator import Generator, generator
 from tandem.measure.report.tables.table import Row, Table, value_cell
+from tandem.measure.results.record import Outcome, Record
+from tandem.measure.workload_text import parse_workload
 
+TEXT, IMAGES = parse_workload("text", model=MODEL), parse_workload("images", model=GAN_MODEL)
 STREAMS = (1, 8, 32)
 PROMPT_TOKENS, NEW_TOKENS = 64, 128  # 128 tokens of context on average, as `decodes` has
 NUM_CALLERS = 32
 BEFORE, KERNEL = "before", "kernel"
 GREEDY, SAMPLED = ar_pb2.SamplingParams(temperature=0.0), ar_pb2.SamplingParams(temperature=0.7, top_p=0.9)
-
-
-@dataclass(frozen=True)
-class Server:
-    name: str
-    port: int
 
 
 def text_requests(sampling: ar_pb2.SamplingParams) -> Sequence[bytes]:
@@ -61,37 +56,10 @@ def text_requests(sampling: ar_pb2.SamplingParams) -> Sequence[bytes]:
     return requests
 
 
-@contextmanager
-def texts(name: str, tree: Path) -> Iterator[Server]:
-    port = free_port()
-    flags = ("--port", str(port), "--metrics-port", str(free_port()), "--models", MODEL, "--no-prefix-cache")
-    with serving("services.ar", *flags, "--log-level", "WARNING", port=port, cwd=tree, variables=_first(tree)):
-        yield Server(name, port)
-
-
-@contextmanager
-def images() -> Iterator[Server]:
-    port = free_port()
-    flags = ("--port", str(port), "--metrics-port", str(free_port()), "--models", GAN_MODEL)
-    with serving("services.gan", *flags, "--log-level", "WARNING", port=port, cwd=ROOT):
-        yield Server(GAN_MODEL, port)
-
-
-def _first(tree: Path) -> dict[str, str]:
-    return {"PYTHONPATH": str(tree)}
-
-
-def streams(
-    client: Client, server: Server, count: int, seconds: float, sampling: ar_pb2.SamplingParams = GREEDY
-) -> Run:
-    target = Target(server.port, GENERATE, text_requests(sampling))
-    return closed_loop(client, target, count, seconds)
-
-
-def gap_seconds(run: Run) -> float:
-    """Return the median, over requests, of the mean gap between messages."""
-    spans = (run.ended - run.first_message) / np.maximum(run.messages - 1, 1)
-    return float(np.median(spans[run.is_ok]))
+def gap_seconds(record: Record) -> float:
+    """Return the median, over requests that ended well, of the mean gap between messages."""
+    rows = record.requests[record.requests["outcome"] == Outcome.OK]
+    return float(np.median((rows["ended"] - rows["first_output"]) / np.maximum(rows["num_messages"] - 1, 1)))
 
 
 def kernel_seconds() -> dict[int, float]:
@@ -102,51 +70,71 @@ def kernel_seconds() -> dict[int, float]:
         return {count: seconds_of(forward, [decodes(count)]) for count in STREAMS}
 
 
-def measure_pace(client: Client, server: Server, steps: dict[int, float], seconds: float, figures: Figures) -> None:
-    streams(client, server, 1, 1.0)  # the first requests find cold caches
-    for count in STREAMS:
-        greedy = gap_seconds(streams(client, server, count, seconds))
-        sampled = gap_seconds(streams(client, server, count, seconds, SAMPLED))
-        figures.add(f"gap_{count}_ms", server.name, 1e3 * greedy)
-        figures.add(f"gap_over_step_{count}", server.name, greedy / steps[count])
-        figures.add(f"sampled_over_greedy_{count}", server.name, greedy / sampled)
+class Bench:
+    """Figures of all rounds, and what the load generator says of itself."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.figures = Figures()
+        self.audited_runs = AuditedRuns()
+
+    async def gap(self, source: Generator, name: str, count: int, sampling: ar_pb2.SamplingParams = GREEDY) -> float:
+        """Return the gap of so many streams."""
+        load = closed(TEXT, count, duration_seconds=self._seconds)
+        run_result = await self.audited_runs.run(source, name, load, requests=[text_requests(sampling)])
+        return gap_seconds(run_result.record)
+
+    async def pace(self, source: Generator, who: str, steps: dict[int, float]) -> None:
+        """Measure streams alone, greedy and sampled."""
+        # The first requests find cold caches.
+        await self.audited_runs.once(source, closed(TEXT, 1, duration_seconds=1.0), requests=[text_requests(GREEDY)])
+        for count in STREAMS:
+            greedy = await self.gap(source, f"{who}, {count} streams", count)
+            sampled = await self.gap(source, f"{who}, {count} sampled streams", count, SAMPLED)
+            self.figures.add(f"gap_{count}_ms", who, 1e3 * greedy)
+            self.figures.add(f"gap_over_step_{count}", who, greedy / steps[count])
+            self.figures.add(f"sampled_over_greedy_{count}", who, greedy / sampled)
+
+    async def company(self, source: Generator, drawn: Generator, who: str) -> None:
+        """Measure one stream alone, images alone at half of what they reach, and both together."""
+        name, load = f"{who}, images", closed(IMAGES, NUM_CALLERS, duration_seconds=self._seconds / 2)
+        (most,) = (await self.audited_runs.run(drawn, name, load)).document.streams
+        rate = most.rates.requests / 2
+        alone = await self.gap(source, f"{who}, one stream", 1)
+        load = opened(IMAGES, rate, duration_seconds=self._seconds + 1.0)
+        (quiet,) = (await self.audited_runs.run(drawn, name, load)).document.streams
+        run_result, beside = await asyncio.gather(
+            self.audited_runs.run(drawn, f"{name} beside a stream", load),
+            self.gap(source, f"{who}, one stream beside images", 1),
+        )
+        (disturbed,) = run_result.document.streams
+        self.figures.add("alone_tokens_per_second", who, 1 / alone)
+        self.figures.add("beside_tokens_per_second", who, 1 / beside)
+        self.figures.add("share_kept", who, alone / beside)
+        self.figures.add("images_per_second", who, rate)
+        for name, stream in (("alone", quiet), ("beside", disturbed)):
+            p99 = stream.service.seconds.p99
+            self.figures.add(f"images_p99_{name}_ms", who, float("nan") if p99 is None else 1e3 * p99)
 
 
-def measure_company(client: Client, server: Server, drawn: Server, seconds: float, figures: Figures) -> None:
-    """Measure one stream alone, images alone at half of what they reach, and both together."""
-    target = Target(drawn.port, SAMPLE, sample_requests())
-    rate = closed_loop(client, target, NUM_CALLERS, seconds / 2).per_second / 2
-    alone = gap_seconds(streams(client, server, 1, seconds))
-    starts = poisson(rate, seconds + 1.0, seed=1)
-    quiet = open_loop(client, target, starts)
-    with ThreadPoolExecutor(1) as pool:
-        loaded = pool.submit(open_loop, client, target, starts)
-        beside = gap_seconds(streams(client, server, 1, seconds))
-        disturbed = loaded.result()
-    figures.add("alone_tokens_per_second", server.name, 1 / alone)
-    figures.add("beside_tokens_per_second", server.name, 1 / beside)
-    figures.add("share_kept", server.name, alone / beside)
-    figures.add("images_per_second", server.name, rate)
-    figures.add("images_p99_alone_ms", server.name, 1e3 * quiet.quantile(0.99))
-    figures.add("images_p99_beside_ms", server.name, 1e3 * disturbed.quantile(0.99))
-
-
-def measure(before: str | None, rounds: int, seconds: float) -> Figures:
-    client, figures = open_client(SENDER), Figures()
+async def measure(before: str | None, rounds: int, seconds: float) -> Bench:
+    bench = Bench(seconds)
     with ExitStack() as stack:
         tree = stack.enter_context(earlier_tree(before)) if before else None
         trees = {NOW: ROOT} | ({BEFORE: tree} if tree else {})
         for done in range(rounds):
             steps = kernel_seconds()
             for count, step in steps.items():
-                figures.add(f"step_{count}_ms", KERNEL, 1e3 * step)
-            for name, each in trees.items():  # one at a time, so that they do not share the cores
-                with texts(name, each) as server:
-                    measure_pace(client, server, steps, seconds, figures)
-                    with images() as drawn:
-                        measure_company(client, server, drawn, seconds, figures)
+                bench.figures.add(f"step_{count}_ms", KERNEL, 1e3 * step)
+            for who, each in trees.items():  # one at a time, so that they do not share the cores
+                with service("services.ar", MODEL, "--no-prefix-cache", tree=each) as ar:
+                    async with generator(f"127.0.0.1:{ar.port}") as source:
+                        await bench.pace(source, who, steps)
+                        with service("services.gan", GAN_MODEL) as gan:
+                            async with generator(f"127.0.0.1:{gan.port}") as drawn:
+                                await bench.company(source, drawn, who)
             print(f"round {done + 1} of {rounds} done", file=sys.stderr)
-    return figures
+    return bench
 
 
 def main() -> None:
@@ -155,14 +143,15 @@ def main() -> None:
     parser.add_argument("--before", help="a commit, whose server is measured too")
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
-    found = measure(options.before, options.rounds, options.seconds).spreads()
+    bench = asyncio.run(measure(options.before, options.rounds, options.seconds))
+    found, audits = bench.figures.spreads(), bench.audited_runs.summary()
     whos = [KERNEL, NOW, *([BEFORE] if options.before else [])]
     rows = [
         Row((name, *(value_cell(each[who], number) if who in each else "" for who in whos)))
         for name, each in found.items()
     ]
     table = Table(("figure", *whos), rows, f"{MODEL}: median (min-max) of {options.rounds} rounds")
-    show(table, {"benchmark": "streams", "figures": found})
+    show(table, {"benchmark": "streams", "figures": found}, audits)
 
 
 if __name__ == "__main__":

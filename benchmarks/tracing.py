@@ -4,39 +4,42 @@
 
 Writes tracing.json, with the machine: microseconds of CPU a request, the median of the rounds and its range, of the
 Python process, its thread that exports among it, and of Envoy. An open loop of Sample at a fixed rate, before a backend
-that answers at once; the spans go to a receiver on this machine, in a process that is not counted.
+that answers at once and needs g++ and nghttp2; the spans go to a receiver in this process, which is not counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-from benchmarks.harness.clients import SENDER, Client, open_client
 from benchmarks.harness.cpu import settled_cpu
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import Target, open_loop, poisson
-from benchmarks.harness.messages import SAMPLE, sample_requests
-from benchmarks.harness.printing import dumped
-from benchmarks.harness.servers import ROOT, Backends, Hop, gateway
+from benchmarks.harness.messages import GAN_MODEL, plan
+from benchmarks.harness.printing import tell
+from benchmarks.harness.programs import program
+from benchmarks.harness.scenarios import opened
+from benchmarks.harness.servers import ROOT, Hop, gateway, model_less
 from benchmarks.hop.document import surroundings
-from tandem.measure.formats import number, ranged
+from tandem.measure.generator.audited_runs import AuditedRuns
+from tandem.measure.generator.generator import generator
+from tandem.measure.scenario import Scenario
+from tandem.measure.workload_text import parse_workload
 
 OFF, UNRECORDED, RECORDED = "off", "unrecorded", "recorded"
 REQUESTS_PER_SECOND = 400.0
 
 _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_WARM_UP_SECONDS = 1.0
+_WARM_UP_SECONDS, _SETTLING_SECONDS = 1.0, 8.0
 
 
 class Receiver(grpc.GenericRpcHandler):
@@ -67,19 +70,6 @@ def receiving() -> Iterator[tuple[Receiver, str]]:
         server.stop(0)
 
 
-@contextlib.contextmanager
-def answering_at_once() -> Iterator[Backends]:
-    """Run the backend without models."""
-    command = [sys.executable, "-m", "benchmarks.generator.fake_backend"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        try:
-            yield Backends(port, port)
-        finally:
-            process.terminate()
-
-
 def variables_of(address: str) -> Mapping[str, Mapping[str, str]]:
     """Return what each contender has in its environment."""
     on = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_BSP_SCHEDULE_DELAY": "200"}
@@ -90,24 +80,31 @@ def variables_of(address: str) -> Mapping[str, Mapping[str, str]]:
     }
 
 
-def measure(client: Client, hops: Mapping[str, Hop], rounds: int, seconds: float) -> Figures:
+async def measure(hops: Mapping[str, Hop], rounds: int, seconds: float) -> tuple[Figures, AuditedRuns]:
     """Return what all rounds have measured; who begins changes from round to round."""
-    figures = Figures()
-    for hop in hops.values():
-        _load(client, hop, _WARM_UP_SECONDS, seed=0)
-    for turn in range(rounds):
-        for name in list(hops)[:: 1 if turn % 2 else -1]:
-            before = settled_cpu(hops[name].pid)
-            count = _load(client, hops[name], seconds, seed=turn)
-            used = settled_cpu(hops[name].pid, longest_seconds=8.0).since(before)
-            figures.add("python_us", name, used.own / count * 1e6)
-            figures.add("envoy_us", name, used.descendants / count * 1e6)
-    return figures
+    figures, audited_runs = Figures(), AuditedRuns()
+    async with AsyncExitStack() as stack:
+        sources = {
+            name: await stack.enter_async_context(generator(f"127.0.0.1:{hop.port}")) for name, hop in hops.items()
+        }
+        for source in sources.values():
+            await audited_runs.once(source, scenario(_WARM_UP_SECONDS))
+        for turn in range(rounds):
+            for name in list(hops)[:: 1 if turn % 2 else -1]:
+                settled = partial(settled_cpu, hops[name].pid, longest_seconds=_SETTLING_SECONDS)
+                run_result = await audited_runs.run(
+                    sources[name], name, scenario(seconds), meter=partial(asyncio.to_thread, settled)
+                )
+                (stream,), (before, after) = run_result.document.streams, run_result.readings
+                used = after.since(before)
+                figures.add("python_us", name, used.own / stream.outcomes.ok * 1e6)
+                figures.add("envoy_us", name, used.descendants / stream.outcomes.ok * 1e6)
+    return figures, audited_runs
 
 
-def _load(client: Client, hop: Hop, seconds: float, seed: int) -> int:
-    target = Target(hop.port, SAMPLE, sample_requests())
-    return open_loop(client, target, poisson(REQUESTS_PER_SECOND, seconds, seed)).num_ok
+def scenario(seconds: float) -> Scenario:
+    """Return requests for an image each, at a fixed rate."""
+    return opened(parse_workload("images", model=GAN_MODEL), REQUESTS_PER_SECOND, duration_seconds=seconds)
 
 
 def main() -> None:
@@ -117,19 +114,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each loop")
     options = parser.parse_args()
     with ExitStack() as servers:
-        backends = servers.enter_context(answering_at_once())
+        backends = servers.enter_context(model_less(program("backend"), plan(1, 0.0)))
         receiver, address = servers.enter_context(receiving())
         hops = {
             name: servers.enter_context(gateway(name, ROOT, backends, variables))
             for name, variables in variables_of(address).items()
         }
-        figures = measure(open_client(SENDER), hops, options.rounds, options.seconds)
+        figures, audited_runs = asyncio.run(measure(hops, options.rounds, options.seconds))
     spreads = figures.spreads()
-    options.out.mkdir(parents=True, exist_ok=True)
     document = {"surroundings": asdict(surroundings(None)), "cpu_a_request": spreads, "received": receiver.num_bytes}
-    (options.out / "tracing.json").write_text(dumped(document, indent=2) + "\n")
-    for name, found in spreads.items():
-        print(name, ", ".join(f"{who} {ranged(figure, number)}" for who, figure in found.items()))
+    tell(options.out, "tracing", document, "cpu_a_request", audited_runs.summary())
     print("bytes of spans received:", receiver.num_bytes)
 
 

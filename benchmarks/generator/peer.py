@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from benchmarks.harness.printing import show
-from benchmarks.harness.processes import matched_pair
+from benchmarks.harness.servers import NOW, ROOT, gateway, with_models
 from tandem.measure import formats
 from tandem.measure.generator.generator import run_once
 from tandem.measure.report.tables.table import Row, Table, value_cell
@@ -138,8 +138,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=3.0, help="duration of each run")
     options = parser.parse_args()
-    with matched_pair() as address:
-        found = asyncio.run(measure(address, options.rounds, options.seconds, Console(stderr=True)))
+    with with_models() as backends, gateway(NOW, ROOT, backends) as hop:
+        found = asyncio.run(measure(f"127.0.0.1:{hop.port}", options.rounds, options.seconds, Console(stderr=True)))
     cases = report(found)
     show(table_of(cases), {"benchmark": "load_peer", "cores": os.cpu_count(), "cases": cases})
 

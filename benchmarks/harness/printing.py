@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
 
+from tandem.measure.formats import number, ranged
+from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Cell, Row, Table
 from tandem.measure.report.tables.writers import markdown_table, terminal_table
+from tandem.measure.results.audits import Audits
 
 
 def dumped(results: Any, indent: int | None = None) -> str:
@@ -39,10 +42,27 @@ def write(folder: Path, name: str, results: Any, page: str) -> None:
     sys.stdout.write(page)
 
 
-def show(table: Table, results: Any, notes: Iterable[str] = ()) -> None:
-    """Print a table with notes below it, and the results as one line of JSON."""
+def tell(folder: Path, name: str, results: Mapping[str, Any], figures: str, audits: Audits) -> None:
+    """Write the results and what the load generator says of itself as JSON, and print the spreads called `figures`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(dumped({**results, "audits": audits}, indent=2) + "\n")
+    for figure, found in results[figures].items():
+        print(figure, ", ".join(f"{who} {ranged(value, number)}" for who, value in found.items()))
+    for line in audit_lines(audits):
+        print(line)
+
+
+def audit_lines(audits: Audits) -> list[str]:
+    """Return what the load generator says of itself."""
+    return [line for line in (audit_text(audits), audit_problem(audits)) if line]
+
+
+def show(table: Table, results: Mapping[str, Any], audits: Audits | None = None) -> None:
+    """Print a table, below it what the load generator says of itself, if it took part, and all as one line of JSON."""
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     console.print(terminal_table(table))
-    for note in filter(None, notes):
-        console.print(note, markup=False)
-    print(dumped(results))
+    if audits is None:
+        return print(dumped(results))
+    for line in audit_lines(audits):
+        console.print(line, markup=False)
+    return print(dumped({**results, "audits": audits}))

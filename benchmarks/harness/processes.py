@@ -80,23 +80,6 @@ def _kill_those_left(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(left, timeout=5)
 
 
-@contextmanager
-def matched_pair() -> Iterator[str]:
-    """Run both backends, with one model of the matched pair each, and the gateway; yield the gateway's address."""
-    ar, gan, front = free_port(), free_port(), free_port()
-    targets = ("--ar-targets", f"127.0.0.1:{ar}", "--gan-targets", f"127.0.0.1:{gan}")
-    with (
-        serving("services.ar", *_at(ar), "--metrics-port", str(free_port()), "--models", "fashion-ar", port=ar),
-        serving("services.gan", *_at(gan), "--metrics-port", str(free_port()), "--models", "fashion-gan", port=gan),
-        serving("gateway", *_at(front), "--http-port", str(free_port()), *targets, port=front),
-    ):
-        yield f"127.0.0.1:{front}"
-
-
-def _at(port: int) -> tuple[str, str]:
-    return "--port", str(port)
-
-
 def _becomes_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + READY_SECONDS
     while process.poll() is None and time.monotonic() < deadline:

@@ -22,9 +22,18 @@ class Backends:
     """Ports of the two paradigms' backends, which may be the same; None: there is none of that paradigm."""
 
     ar: int | None
-    gan: int
+    gan: int | None
     further_gan: tuple[int, ...] = ()
     """Ports of further replicas of the parallel backend."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A backend that runs."""
+
+    port: int
+    metrics_port: int
+    pid: int
 
 
 @dataclass(frozen=True)
@@ -58,12 +67,19 @@ def model_less(program: Path, plan: str) -> Iterator[Backends]:
 @contextlib.contextmanager
 def with_models() -> Iterator[Backends]:
     """Run both backends with the matched pair of models."""
-    ar, gan = free_port(), free_port()
-    with (
-        serving("services.ar", *_ports(ar, "--metrics-port"), "--models", AR_MODEL, port=ar),
-        serving("services.gan", *_ports(gan, "--metrics-port"), "--models", GAN_MODEL, port=gan),
-    ):
-        yield Backends(ar, gan)
+    with service("services.ar", AR_MODEL) as ar, service("services.gan", GAN_MODEL) as gan:
+        yield Backends(ar.port, gan.port)
+
+
+@contextlib.contextmanager
+def service(module: str, model: str, *flags: str, tree: Path = ROOT) -> Iterator[Service]:
+    """Run a backend of a source tree with one model."""
+    port, metrics_port = free_port(), free_port()
+    ports = ("--port", str(port), "--metrics-port", str(metrics_port))
+    usual = ("--models", model, "--log-level", "WARNING")
+    variables = {"PYTHONPATH": str(tree)}
+    with serving(module, *ports, *usual, *flags, port=port, cwd=tree, variables=variables) as process:
+        yield Service(port, metrics_port, process.pid)
 
 
 @contextlib.contextmanager
@@ -71,15 +87,11 @@ def gateway(name: str, tree: Path, backends: Backends, variables: Mapping[str, s
     """Run the gateway of a source tree in front of the backends, with `variables` in its environment."""
     own_port, http_port = free_port(), free_port()
     ar = "" if backends.ar is None else f"127.0.0.1:{backends.ar}"
-    gan = ",".join(f"127.0.0.1:{port}" for port in (backends.gan, *backends.further_gan))
+    gan = ",".join(f"127.0.0.1:{port}" for port in (backends.gan, *backends.further_gan) if port is not None)
     targets = (f"--ar-targets={ar}", f"--gan-targets={gan}")
     flags = ("--port", str(own_port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
     with serving("gateway", *flags, port=own_port, cwd=tree, variables=variables) as process:
         yield Hop(name, own_port, http_port, process.pid)
-
-
-def _ports(port: int, other: str) -> tuple[str, ...]:
-    return "--port", str(port), other, str(free_port()), "--log-level", "WARNING"
 
 
 @contextlib.contextmanager

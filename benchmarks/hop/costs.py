@@ -38,6 +38,7 @@ class Contender:
 
 def contenders(backends: Backends, hops: Sequence[Hop]) -> list[Contender]:
     """Return the backend itself and the hops in front of it."""
+    assert backends.gan is not None
     return [Contender(DIRECT, backends.gan, None), *(Contender(each.name, each.port, each.pid) for each in hops)]
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.parity [--contenders int4-8,int4-16,llama.cpp] [--questions 40] [--windows 4] [--text FILE]
 
 Contenders are `dtype` and, with weights of few bits, `activation_bits` of the kernel. The reference is the kernel in
-float32, which `benchmarks.greedy_parity` compares with transformers token for token. It answers everyday questions
+float32, which `benchmarks.side_by_side` compares with transformers token for token. It answers everyday questions
 greedily, up to 20 tokens each; then all contenders score these answers, and held text in windows of 512 tokens, the
 second half of each. llama.cpp is built from PyPI's source for this very CPU. Writes text_parity.json and
 text_parity.md. The last line of stdout is JSON.

@@ -1,4 +1,4 @@
-"""A thin HTTP front for engines that are libraries: streams token ids in the dialect of `completions.COMPLETIONS`.
+"""A thin HTTP front for engines that are libraries: streams token ids in the dialect `completions.COMPLETIONS`.
 
 Runs in the environment of the peer, so it imports nothing but aiohttp. Knows no engine: that one is a `Generator`.
 """
@@ -35,9 +35,14 @@ class Front:
         await response.prepare(request)
         cancel = self._generator.start(prompts, body["max_tokens"], items.put_nowait)
         try:
-            while (item := await items.get()) is not None:
-                choice = {"index": item[0], "token_ids": item[1]}
-                await response.write(b"data: %s\n\n" % json.dumps({"choices": [choice]}).encode())
+            is_over = False
+            while not is_over:
+                arrived = [await items.get()]
+                while not items.empty():  # what a step brings is one event, of several prompts too
+                    arrived.append(items.get_nowait())
+                is_over = arrived[-1] is None
+                found = [{"index": item[0], "token_ids": item[1]} for item in arrived if item is not None]
+                await response.write(b"data: %s\n\n" % json.dumps({"choices": found}).encode())
             await response.write(b"data: [DONE]\n\n")
         finally:
             cancel()

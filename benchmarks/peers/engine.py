@@ -1,15 +1,13 @@
-"""What a text engine must offer to be measured beside others: set-up, a command that serves it, and a stream of tokens.
+"""What a text engine must offer to be measured beside others: set-up, a command that serves it, and its dialect.
 
 Prompts are token ids, decoding is greedy, and the end token does not end an output: all engines do the same work.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 Prompt = list[int]
-Arrival = tuple[int, list[int]]  # which prompt of the request, and its next token ids
 
 
 @dataclass(frozen=True)
@@ -21,11 +19,27 @@ class Need:
     prefix_cache: bool = False
 
 
-class Connection(Protocol):
-    """A client's connection to a server that runs."""
+@dataclass(frozen=True)
+class Question:
+    """One request: of one prompt, unless the engine takes static batches. `names_tokens`: the reply must say which."""
 
-    def stream(self, prompts: list[Prompt], num_tokens: int, use_cache: bool) -> AsyncIterator[Arrival]:
-        """Send one request, of one prompt unless the engine takes static batches; yield what arrives."""
+    prompts: list[Prompt]
+    num_tokens: int  # of each prompt's output
+    use_cache: bool = False
+    names_tokens: bool = False
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How an engine is asked by the load generator's `api`, and which tokens its messages name.
+
+    `request` serialises a question; `tokens` has the messages of a reply to one that asked for a single output.
+    """
+
+    api: Literal["tandem", "openai"]
+    model: str
+    request: Callable[[Question], bytes]
+    tokens: Callable[[Sequence[bytes]], list[int]]
 
 
 class Engine(Protocol):
@@ -39,14 +53,15 @@ class Engine(Protocol):
     def is_static_batch(self) -> bool:
         """True if several prompts are served together only when they come in one request."""
 
+    @property
+    def dialect(self) -> Dialect:
+        """How it is asked."""
+
     def set_up(self) -> dict[str, str]:
         """Install what is missing; return the versions of what is used. Raises CannotSetUp."""
 
     def command(self, need: Need, port: int) -> tuple[str, ...]:
         """Return what starts a server on 127.0.0.1:port."""
 
-    async def is_ready(self, port: int) -> bool:
+    def is_ready(self, port: int) -> bool:
         """Say whether the server answers and is warm."""
-
-    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
-        """Open a connection."""

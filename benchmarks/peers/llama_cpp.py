@@ -5,13 +5,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.peers.completions import Dialect, connect, is_healthy
-from benchmarks.peers.engine import Arrival, Connection, Need, Prompt
+from benchmarks.peers.completions import choices, completion, is_healthy
+from benchmarks.peers.engine import Dialect, Need, Question
 from benchmarks.peers.installing import once, run
 
 # The package carries llama.cpp's source; the wheels that others build of it lack AVX-512.
@@ -60,25 +59,18 @@ def _build(folder: Path) -> None:
     run(["cmake", "--build", folder / "build", "-j", jobs, "--target", *TARGETS], log)
 
 
-def _body(prompts: list[Prompt], num_tokens: int, use_cache: bool) -> dict[str, Any]:
-    (prompt,) = prompts
-    return {
-        "prompt": prompt,
-        "n_predict": num_tokens,
-        "samplers": ["top_k"],
-        "top_k": 1,
-        "ignore_eos": True,
-        "stream": True,
-        "return_tokens": True,
-        "cache_prompt": use_cache,
-    }
+def _request(question: Question) -> bytes:
+    # It names tokens with their probabilities alone, which cost time, so only where they are asked for.
+    probabilities = {"n_probs": 1} if question.names_tokens else {}
+    return completion(question, samplers=["top_k"], top_k=1, cache_prompt=question.use_cache, **probabilities)
 
 
-def _arrivals(event: dict[str, Any]) -> list[Arrival]:
-    return [(0, event["tokens"])] if event.get("tokens") else []
+def _tokens(messages: Sequence[bytes]) -> list[int]:
+    told = [choice["logprobs"] for choice in choices(messages) if choice["logprobs"]]
+    return [token["id"] for each in told for token in each["content"]]
 
 
-DIALECT = Dialect("/completion", _body, _arrivals)
+DIALECT = Dialect("openai", "model", _request, _tokens)
 
 
 @dataclass(frozen=True)
@@ -89,6 +81,7 @@ class LlamaCpp:
     weights: Path
     precision: str
     is_static_batch: bool = False
+    dialect: Dialect = DIALECT
 
     @property
     def name(self) -> str:
@@ -109,8 +102,5 @@ class LlamaCpp:
             *("--cache-ram", "0"),
         )
 
-    async def is_ready(self, port: int) -> bool:
-        return await is_healthy(port)
-
-    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
-        return connect(port, DIALECT)
+    def is_ready(self, port: int) -> bool:
+        return is_healthy(port)

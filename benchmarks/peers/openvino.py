@@ -1,11 +1,10 @@
 """OpenVINO GenAI, int8 from a Q8_0 GGUF file, behind a small HTTP server of ours (`openvino_server`)."""
 
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.peers.completions import COMPLETIONS, connect, is_healthy
-from benchmarks.peers.engine import Connection, Need
+from benchmarks.peers.completions import COMPLETIONS, is_healthy
+from benchmarks.peers.engine import Dialect, Need
 from benchmarks.peers.installing import make_virtual_environment, once
 
 VERSION = "2026.4.1.0"
@@ -23,6 +22,7 @@ class OpenVino:
     folder: Path
     weights: Path
     is_static_batch: bool = False
+    dialect: Dialect = COMPLETIONS
 
     @property
     def name(self) -> str:
@@ -38,8 +38,5 @@ class OpenVino:
         cache = ("--prefix-cache",) if need.prefix_cache else ()
         return (python, "-m", "benchmarks.peers.openvino_server", *flags, *cache)
 
-    async def is_ready(self, port: int) -> bool:
-        return await is_healthy(port)
-
-    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
-        return connect(port, COMPLETIONS)
+    def is_ready(self, port: int) -> bool:
+        return is_healthy(port)

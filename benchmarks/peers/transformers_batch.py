@@ -1,13 +1,12 @@
 """Hugging Face transformers, static batches, in a process of its own (`transformers_server`) and our environment."""
 
 import sys
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.peers.completions import COMPLETIONS, connect, is_healthy
-from benchmarks.peers.engine import Connection, Need
+from benchmarks.peers.completions import COMPLETIONS, is_healthy
+from benchmarks.peers.engine import Dialect, Need
 
 
 @dataclass(frozen=True)
@@ -17,6 +16,7 @@ class TransformersBatch:
     weights: Path
     dtype: str = "bfloat16"
     is_static_batch: bool = True
+    dialect: Dialect = COMPLETIONS
 
     @property
     def name(self) -> str:
@@ -29,8 +29,5 @@ class TransformersBatch:
         flags = ("--port", str(port), "--weights", str(self.weights), "--dtype", self.dtype)
         return (sys.executable, "-m", "benchmarks.peers.transformers_server", *flags)
 
-    async def is_ready(self, port: int) -> bool:
-        return await is_healthy(port)
-
-    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
-        return connect(port, COMPLETIONS)
+    def is_ready(self, port: int) -> bool:
+        return is_healthy(port)

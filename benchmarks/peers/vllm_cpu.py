@@ -1,11 +1,10 @@
 """vLLM's CPU build, bfloat16, from a Hugging Face folder."""
 
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.peers.completions import COMPLETIONS, connect, is_healthy
-from benchmarks.peers.engine import Connection, Need
+from benchmarks.peers.completions import COMPLETIONS, is_healthy
+from benchmarks.peers.engine import Dialect, Need
 from benchmarks.peers.installing import make_virtual_environment, once, run, unpack_debian_package
 
 VERSION = "0.32.0"
@@ -43,6 +42,7 @@ class VllmCpu:
     weights: Path
     cores: str = "auto"
     is_static_batch: bool = False
+    dialect: Dialect = COMPLETIONS
 
     @property
     def name(self) -> str:
@@ -68,8 +68,5 @@ class VllmCpu:
             "--disable-uvicorn-access-log",
         )
 
-    async def is_ready(self, port: int) -> bool:
-        return await is_healthy(port)
-
-    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
-        return connect(port, COMPLETIONS)
+    def is_ready(self, port: int) -> bool:
+        return is_healthy(port)

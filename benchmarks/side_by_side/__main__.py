@@ -4,7 +4,8 @@
 
 Sets each peer up in a folder of its own (the first time takes minutes), checks everyone's greedy tokens against a
 float32 reference, and measures in rounds: in each, every engine does every workload in turn, over HTTP or gRPC, while
-the servers of the others stand still. Writes text_peers.json and text_peers.md anew after each round. The last line of
+the servers of the others stand still. With `--rounds 0` outputs are checked and nothing is timed: of `--dtypes float32`
+every token must be the reference's. Writes text_peers.json and text_peers.md anew after each round. The last line of
 stdout is JSON. What is measured is in `benchmarks/side_by_side/workloads.py`.
 """
 
@@ -33,7 +34,6 @@ from runtime.settings import cache_folder
 from tandem.measure.prompts import PROMPTS
 
 MODEL = "smollm2-135m-instruct"
-NUM_CHECKED_PROMPTS = 8
 
 
 def write(results: Results, folder: Path) -> None:
@@ -61,7 +61,7 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
         "machine": describe(),
     }
     results = Results(about, tuple(workload for workload in WORKLOADS if workload.name in options.workloads))
-    prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS[:NUM_CHECKED_PROMPTS]]
+    prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS]
     async with Fleet(options.cache / "logs") as fleet:
         session = Session(fleet, text, results, console.print)
         for name in options.peers:

@@ -109,7 +109,7 @@ class Fleet:
             )
         server = self._servers[key] = Server(engine.name, process, port, log)
         started = time.monotonic()
-        while not await engine.is_ready(port):
+        while not await asyncio.to_thread(engine.is_ready, port):
             if process.returncode is not None or time.monotonic() - started > READY_SECONDS:
                 await self.end([key])
                 raise CannotServe(f"the server did not become ready: {server.last_words()}")

@@ -7,34 +7,33 @@ and not all that follow. A wrong tokenizer, rotary layout or cache costs nearly 
 from collections.abc import Sequence
 
 from benchmarks.peers.engine import Prompt
-from benchmarks.side_by_side.replies import Asker, WrongOutput, together
+from benchmarks.side_by_side.asker import Asker, WrongOutput
 
-NUM_TOKENS = 32
+NUM_TOKENS = 64
 LEAST_AGREEMENT = 0.85
 
 
 async def reference_outputs(asker: Asker, prompts: Sequence[Prompt]) -> list[list[int]]:
     """Return the greedy outputs of the reference."""
-    return [(await asker.ask([prompt], NUM_TOKENS))[0].ids for prompt in prompts]
+    return await asker.outputs(prompts, [NUM_TOKENS] * len(prompts))
 
 
 async def agreement(asker: Asker, prompts: Sequence[Prompt], expected: Sequence[list[int]]) -> float:
     """Return the share of the reference's tokens that the engine would have chosen too."""
-    pairs = list(zip(prompts, expected, strict=True))
-    disagreements = sum(await together(_disagreements(asker, prompt, output) for prompt, output in pairs))
+    places = dict.fromkeys(range(len(prompts)), 0)  # of the prompts that are not through: the next token to compare
+    disagreements = 0
+    while places:
+        asked = [prompts[each] + expected[each][:place] for each, place in places.items()]
+        lengths = [len(expected[each]) - place for each, place in places.items()]
+        outputs = await asker.outputs(asked, lengths)
+        differences = {
+            each: first_difference(output, expected[each][place:])
+            for (each, place), output in zip(places.items(), outputs, strict=True)
+        }
+        found = {each: places[each] + differs + 1 for each, differs in differences.items() if differs is not None}
+        disagreements += len(found)
+        places = {each: place for each, place in found.items() if place < len(expected[each])}
     return 1 - disagreements / sum(map(len, expected))
-
-
-async def _disagreements(asker: Asker, prompt: Prompt, expected: list[int]) -> int:
-    place, count = 0, 0
-    while place < len(expected):
-        (reply,) = await asker.ask([prompt + expected[:place]], len(expected) - place)
-        differs = first_difference(reply.ids, expected[place:])
-        if differs is None:
-            break
-        count += 1
-        place += differs + 1
-    return count
 
 
 def first_difference(found: Sequence[int], expected: Sequence[int]) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.side_by_side.workloads import Figures, Workload
+from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import over_rounds
 
@@ -64,6 +65,7 @@ class Results:
     engines: list[EngineRecord] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     num_rounds: int = 0
+    audited_runs: AuditedRuns = field(default_factory=AuditedRuns)
 
     @property
     def ours(self) -> list[EngineRecord]:
@@ -86,6 +88,7 @@ class Results:
             "benchmark": "text_peers",
             **self.about,
             "rounds": self.num_rounds,
+            "audits": self.audited_runs.summary(),
             "left_out": self.left_out,
             "engines": {engine.name: self._engine(engine) for engine in self.engines},
             "ratios": {own.name: self._ratios(own) for own in self.ours},

@@ -4,31 +4,26 @@ An engine that can't be set up or answers wrongly is left out with a line that s
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-import aiohttp
-import grpc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from benchmarks.peers.engine import Engine, Need, Prompt
 from benchmarks.peers.installing import CannotSetUp
+from benchmarks.side_by_side.asker import Asker, WrongOutput
 from benchmarks.side_by_side.fleet import CannotServe, Fleet, Server
 from benchmarks.side_by_side.held_text import HeldText
 from benchmarks.side_by_side.output_check import agreement, reference_outputs, require_agreement
-from benchmarks.side_by_side.replies import Asker, WrongOutput
 from benchmarks.side_by_side.results import EngineRecord, Results
 from benchmarks.side_by_side.surroundings import without_places
 from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, Figures, Passages, Workload, passages_of
+from tandem.client import TandemRpcError
+from tandem.measure.generator.generator import Generator, generator
 
 CHECK_NEED = Need(8, 2048)  # a server that some workload wants anyway
 WORK_SECONDS = 300.0
 NUM_WARM_UP_TOKENS = 8
 # What a peer may do wrong without ending the run.
-FAILURES = (
-    *(CannotServe, CannotSetUp, WrongOutput, TimeoutError),
-    *(RuntimeError, OSError, aiohttp.ClientError, grpc.aio.AioRpcError),
-)
+FAILURES = (CannotServe, CannotSetUp, WrongOutput, TimeoutError, RuntimeError, OSError, TandemRpcError)
 
 Say = Callable[[str], None]
 
@@ -54,14 +49,14 @@ class Session:
     async def check(self, reference: Engine, prompts: list[Prompt]) -> None:
         """Compare every engine's greedy outputs with the reference's."""
         self._say(f"reference outputs of {reference.name}")
-        async with self._fleet.awake(reference, CHECK_NEED) as server, reference.connect(server.port) as connection:
-            expected = await reference_outputs(Asker(reference, connection), prompts)
+        async with self._reached(reference, CHECK_NEED) as (_, source):
+            expected = await reference_outputs(Asker(reference, source), prompts)
         await self._fleet.end_all_of(reference)
         for name, engine in list(self._engines.items()):
             self._say(f"checking {name}")
             with self._leaving_out(name):
-                async with self._fleet.awake(engine, CHECK_NEED) as server, engine.connect(server.port) as connection:
-                    share = await agreement(Asker(engine, connection), prompts, expected)
+                async with self._reached(engine, CHECK_NEED) as (_, source):
+                    share = await agreement(Asker(engine, source), prompts, expected)
                 self._record(name).agreement = share
                 self._say(f"{name}: {share:.1%} of the reference's tokens")
                 require_agreement(share)
@@ -89,25 +84,27 @@ class Session:
 
     async def _measured(self, engine: Engine, workload: Workload, number: int) -> Figures:
         passages = passages_of(self._text, f"{workload.name} {number}")
-        async with (
-            self._fleet.awake(engine, workload.need) as server,
-            engine.connect(server.port) as connection,
-            asyncio.timeout(WORK_SECONDS),
-        ):
-            asker = Asker(engine, connection)
-            await self._warm_up(asker, workload, server, passages_of(self._text, f"warm-up {workload.name} {number}"))
-            started, cpu = time.perf_counter(), time.process_time()
-            figures = await workload.run(asker, passages)
-            figures["client_cores"] = (time.process_time() - cpu) / (time.perf_counter() - started)
+        name = f"round {number + 1}: {engine.name}, {workload.name}"
+        async with asyncio.timeout(WORK_SECONDS), self._reached(engine, workload.need) as (server, source):
+            warm_up_passages = passages_of(self._text, f"warm-up {workload.name} {number}")
+            await self._warm_up(Asker(engine, source), workload, server, warm_up_passages)
+            figures = await workload.run(Asker(engine, source, self._results.audited_runs, name), passages)
             self._look_at(engine, server)
         return figures
+
+    @asynccontextmanager
+    async def _reached(self, engine: Engine, need: Need) -> AsyncIterator[tuple[Server, Generator]]:
+        """Wake a server, and yield it with a load generator that sends to it."""
+        async with self._fleet.awake(engine, need) as server, generator(f"127.0.0.1:{server.port}") as source:
+            yield server, source
 
     async def _warm_up(self, asker: Asker, workload: Workload, server: Server, passage: Passages) -> None:
         """Ask for a few tokens; the first time of as many prompts as will come, and of a long one: shapes may count."""
         is_first = workload.name not in server.workloads
         server.workloads.add(workload.name)
         count = workload.need.num_sequences if is_first else 1
-        await asker.ask([passage(NUM_PROMPT_TOKENS) for _ in range(count)], NUM_WARM_UP_TOKENS)
+        prompts = [passage(NUM_PROMPT_TOKENS) for _ in range(count)]
+        await asker.ask(prompts, NUM_WARM_UP_TOKENS, at_a_time=count)
         if is_first:
             await asker.ask([passage(workload.need.num_context_tokens * 3 // 4)], 1)
 

@@ -1,6 +1,6 @@
 """The results as Markdown for people: what was reached, the ratios, the details, and what it ran on."""
 
-from benchmarks.harness.printing import table_of
+from benchmarks.harness.printing import audit_lines, table_of
 from benchmarks.side_by_side.results import EngineRecord, Results
 from benchmarks.side_by_side.workloads import Workload
 from tandem.measure.formats import NONE, decimals
@@ -9,7 +9,7 @@ from tandem.measure.report.tables.table import value_cell
 
 def page(results: Results) -> str:
     """Return the whole page."""
-    about = results.about
+    about, audits = results.about, results.audited_runs.summary()
     left_out = [f"- {name}: {reason}" for name, reason in results.left_out.items()]
     parts = [
         "# Text engines side by side",
@@ -24,7 +24,9 @@ def page(results: Results) -> str:
         _details(results),
         "Gaps are between messages that carry tokens. Memory is the sum over a server's processes of the most that each"
         " held (VmHWM), of the largest of an engine's servers. Agreement is the share of a float32 reference's greedy"
-        " tokens that the engine chooses too. Client is the share of one core that the client took at 32 streams.",
+        " tokens that the engine chooses too. Client is the share of one core that the load generator took at 32"
+        " streams: its compiled sender for what is asked by gRPC, the one in Python for what is asked over HTTP.",
+        *audit_lines(audits),
         *(["## Left out", "\n".join(left_out)] if left_out else []),
         "## Machine",
         _machine(results),

@@ -1,37 +1,26 @@
 """Ours, as an engine among the others: the sequential backend's own process, asked over gRPC."""
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
-import grpc
-
 from benchmarks.harness.processes import free_port, is_serving
-from benchmarks.peers.engine import Arrival, Need, Prompt
-from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
+from benchmarks.peers.engine import Dialect, Need, Question
+from tandem.ar.v1 import ar_pb2
 
 
-class GrpcConnection:
-    """See `benchmarks.peers.engine.Connection`. Whether the prefix cache is used is the server's own setting."""
+def _request(question: Question, model: str) -> bytes:
+    """Whether the prefix cache is used is the server's own setting."""
+    (prompt,) = question.prompts
+    sampling = ar_pb2.SamplingParams(temperature=0.0, max_tokens=question.num_tokens, ignore_eos=True)
+    request = ar_pb2.GenerateRequest(model=model, tokens=ar_pb2.TokenPrompt(ids=prompt), sampling=sampling)
+    return request.SerializeToString()
 
-    def __init__(self, channel: grpc.aio.Channel, model: str) -> None:
-        self._stub = ar_pb2_grpc.AutoregressiveServiceStub(channel)
-        self._model = model
 
-    async def stream(self, prompts: list[Prompt], num_tokens: int, use_cache: bool) -> AsyncIterator[Arrival]:
-        (prompt,) = prompts
-        sampling = ar_pb2.SamplingParams(temperature=0.0, max_tokens=num_tokens, ignore_eos=True)
-        request = ar_pb2.GenerateRequest(model=self._model, tokens=ar_pb2.TokenPrompt(ids=prompt), sampling=sampling)
-        call = self._stub.Generate(request)
-        try:
-            async for response in call:
-                if response.token_ids:
-                    yield 0, list(response.token_ids)
-        finally:
-            call.cancel()  # no effect on one that has ended
+def _tokens(messages: Sequence[bytes]) -> list[int]:
+    return [token for message in messages for token in ar_pb2.GenerateResponse.FromString(message).token_ids]
 
 
 @dataclass(frozen=True)
@@ -46,6 +35,10 @@ class Tandem:
     def name(self) -> str:
         return f"Tandem {self.dtype}"
 
+    @property
+    def dialect(self) -> Dialect:
+        return Dialect("tandem", self.model, partial(_request, model=self.model), _tokens)
+
     def set_up(self) -> dict[str, str]:
         return {name: version(name) for name in ("tandem-serving", "torch", "grpcio")}
 
@@ -54,10 +47,5 @@ class Tandem:
         ports = ("--port", str(port), "--metrics-port", str(free_port() if port else 0))
         return (sys.executable, "-m", "services.ar", *ports, "--models", self.model, "--dtype", self.dtype, cache)
 
-    async def is_ready(self, port: int) -> bool:
-        return await asyncio.to_thread(is_serving, port)
-
-    @asynccontextmanager
-    async def connect(self, port: int) -> AsyncIterator[GrpcConnection]:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield GrpcConnection(channel, self.model)
+    def is_ready(self, port: int) -> bool:
+        return is_serving(port)

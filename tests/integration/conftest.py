@@ -21,5 +21,5 @@ def known_delays() -> Iterator[Callable[[dict[str, object]], Server]]:
 @pytest.fixture
 def backend() -> Iterator[str]:
     """The address of both services, answering at once."""
-    with serving("benchmarks.generator.fake_backend") as server:
+    with serving("tests.integration.fake_backend") as server:
         yield server.address

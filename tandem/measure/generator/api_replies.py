@@ -16,9 +16,10 @@ from tandem.measure.generator.sending.tables import Seen, Table
 REPLY_COUNTS = np.dtype([("num_outputs", "i4"), ("num_images", "i4"), ("num_prompt_tokens", "f8"), ("is_counted", "?")])
 
 
-def with_replies(seen: Seen, readings: Sequence[Reading | MessagesAlone]) -> tuple[Seen, Table]:
+def with_replies(seen: Seen, readings: Sequence[Reading | MessagesAlone], keeps: bool) -> tuple[Seen, Table]:
     """Return what was seen, with statuses, first outputs and outputs by message as the replies by other APIs say them,
-    and without their bytes; and of each row its REPLY_COUNTS, which says nothing of other workloads.
+    and without their bytes unless it `keeps` them; and of each row its REPLY_COUNTS, which says nothing of other
+    workloads.
     """
     replies = np.zeros(len(seen.rows), REPLY_COUNTS)
     replies["num_prompt_tokens"], replies["is_counted"] = np.nan, True
@@ -30,7 +31,8 @@ def with_replies(seen: Seen, readings: Sequence[Reading | MessagesAlone]) -> tup
         reading = readings[seen.rows["route"][place]]
         assert isinstance(reading, ApiReading)
         whole.read(place, reading)
-    return whole.seen(seen.rows["number"][is_api]), replies
+    is_others = ~np.isin(seen.kept["number"], seen.rows["number"][is_api])
+    return whole.seen(seen.kept if keeps else seen.kept[is_others]), replies
 
 
 class _Replies:
@@ -66,9 +68,8 @@ class _Replies:
         self._rows["code"][place], self._rows["text"][place] = told.code, len(self._texts)
         self._texts.append(told.text)
 
-    def seen(self, numbers: NDArray[np.int64]) -> Seen:
-        """Return all tables, without what was kept of these requests."""
-        kept = self._seen.kept[~np.isin(self._seen.kept["number"], numbers)]
+    def seen(self, kept: Table) -> Seen:
+        """Return all tables, and of what was kept these rows."""
         return self._seen._replace(rows=self._rows, messages=self._messages, kept=kept, texts=tuple(self._texts))
 
 

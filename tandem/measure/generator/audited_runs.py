@@ -51,7 +51,7 @@ class AuditedRuns:
             run_result = await self.once(source, scenario, **options)
             self.num_repeated += 1
         if not run_result.document.is_partial:
-            self._count(name, run_result)
+            self.count(name, run_result)
         return run_result
 
     async def once(self, source: Generator, scenario: Scenario, **options: Any) -> RunResult:
@@ -62,7 +62,8 @@ class AuditedRuns:
         self._next_numbers[scenario.seed] = int(np.max(numbers, initial=numbered.first_number - 1)) + 1
         return run_result
 
-    def _count(self, name: str, run_result: RunResult) -> None:
+    def count(self, name: str, run_result: RunResult) -> None:
+        """Take a run whose figures count."""
         self.audits.append(run_result.document.audit)
         self.invalid += what_is_wrong(name, run_result.document.audit)
 

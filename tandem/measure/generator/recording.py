@@ -24,11 +24,12 @@ def record_of(
     routes: Sequence[Route],
     readings: Sequence[Reading | MessagesAlone],
     sender: Sender,
+    keeps_replies: bool,
 ) -> Record:
     """Return the record of what a sender has done; `routes` and `readings` are those of the workloads."""
     progress = sender.progress()
     use = Use(progress.cpu_seconds, progress.wall_seconds, progress.num_sent, sender.is_real_time, sender.is_compiled)
-    seen, replies = with_replies(seen, readings)
+    seen, replies = with_replies(seen, readings, keeps_replies)
     requests = _requests(seen, routes, readings, replies)
     return Record(
         requests=requests,

@@ -74,6 +74,7 @@ class Worker:
         helpers = [asyncio.create_task(each) for each in (self._obey(driver), self._report(driver))]
         try:
             record = await driver.run(float(zero))
+            self._connections.used()
         finally:
             for helper in helpers:
                 helper.cancel()

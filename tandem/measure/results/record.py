@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import grpc
 import numpy as np
@@ -62,69 +62,6 @@ MESSAGE = np.dtype([("number", "i8"), ("at", "f8"), ("num_outputs", "i4")])
 REPLY = np.dtype([("number", "i8"), ("size", "i8")])
 
 TOLD = REQUEST.names[REQUEST.names.index("queue") :] if REQUEST.names else ()
-NOT_TOLD = (float("nan"),) * len(TOLD)
-
-
-class Ended(NamedTuple):
-    """One row of REQUEST, but for `told`, which are the columns of TOLD."""
-
-    number: int
-    workload: int
-    outcome: int
-    code: int
-    length: int
-    num_outputs: int
-    num_images: int
-    num_messages: int
-    num_prompt_tokens: float
-    is_counted: bool
-    intended: float
-    sent: float
-    first_output: float
-    ended: float
-    told: tuple[float, ...]
-
-
-class Recorder:
-    """Takes what one process sees, as it sees it."""
-
-    def __init__(self, num_workloads: int) -> None:
-        self._requests: list[tuple[Any, ...]] = []
-        self._messages: list[tuple[int, float, int]] = []
-        self._lags: list[float] = []
-        self._replies: list[tuple[int, bytes]] = []
-        self.error_texts: Counter[tuple[int, str, str]] = Counter()  # workload, code, text
-        self.num_dropped = [0] * num_workloads
-        self.num_abandoned = [0] * num_workloads
-        self.max_outstanding = 0
-        self.outcomes: Counter[int] = Counter()
-
-    def ended(
-        self, row: Ended, messages: Iterable[tuple[int, float, int]], replies: Iterable[tuple[int, bytes]] = ()
-    ) -> None:
-        """Take a request that has ended; `messages` are rows of MESSAGE, `replies` numbers and bytes of messages."""
-        self.outcomes[row.outcome] += 1
-        self._requests.append((*row[:-1], *row.told))
-        self._messages.extend(messages)
-        self._replies.extend(replies)
-
-    def lag(self, seconds: float) -> None:
-        self._lags.append(seconds)
-
-    def record(self, use: Use) -> Record:
-        """Return all that was seen; the process used so much."""
-        return Record(
-            requests=np.array(self._requests, REQUEST),
-            messages=np.array(self._messages, MESSAGE),
-            lags=np.array(self._lags, np.float64),
-            num_dropped=np.array(self.num_dropped, np.int64),
-            num_abandoned=np.array(self.num_abandoned, np.int64),
-            error_texts=Counter(dict(self.error_texts)),
-            max_outstanding=self.max_outstanding,
-            uses=(use,),
-            replies=np.array([(number, len(raw)) for number, raw in self._replies], REPLY),
-            reply_bytes=np.frombuffer(b"".join(raw for _, raw in self._replies), np.uint8),
-        )
 
 
 class Use(NamedTuple):

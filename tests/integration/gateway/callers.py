@@ -13,7 +13,7 @@ import httpx
 from google.protobuf import json_format
 
 from runtime.rpc.routes import Route
-from tests.integration.gateway.fakes import RunningGateway
+from tests.integration.gateway.running import RunningGateway
 
 SECRET = "tdm_qm9mTJQ4hYb1v3oZ0GdX8kUe5sLwRfNcA7iPyKjV2tE"  # noqa: S105  of this test alone
 

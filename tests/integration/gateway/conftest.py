@@ -1,18 +1,13 @@
-"""One backend of each paradigm and a ready gateway in front of them."""
+"""One backend of each paradigm, a ready gateway in front of them, and a client of its JSON."""
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
-from tests.integration.gateway.fakes import (
-    FakeBackend,
-    FakeParallel,
-    FakeSequential,
-    RunningGateway,
-    parallel,
-    running_gateway,
-    sequential,
-)
+from tests.integration.gateway.fakes import FakeBackend, FakeParallel, FakeSequential, parallel, sequential
+from tests.integration.gateway.json_calls import client_of
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 
 @pytest.fixture
@@ -42,3 +37,9 @@ async def gateway(ar: FakeBackend, gan: FakeBackend) -> AsyncIterator[RunningGat
     async with running_gateway([ar], [gan]) as running:
         await running.until(serving=True)
         yield running
+
+
+@pytest.fixture
+async def http(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(gateway) as client:
+        yield client

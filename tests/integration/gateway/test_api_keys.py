@@ -12,15 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL, all_routes
 from tests.integration.gateway.callers import SECRET, TRANSPORTS, keys_file
-from tests.integration.gateway.fakes import (
-    HOLD,
-    SAMPLE,
-    FakeBackend,
-    FakeParallel,
-    FakeSequential,
-    RunningGateway,
-    running_gateway,
-)
+from tests.integration.gateway.fakes import HOLD, SAMPLE, FakeBackend, FakeParallel, FakeSequential
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 ROUTES = {route.path: route for route in all_routes()}
 BAD = {

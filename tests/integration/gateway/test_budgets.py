@@ -13,7 +13,8 @@ from runtime.rpc.routes import Route, all_routes
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.callers import SECRET, TRANSPORTS, Answer, keys_file
-from tests.integration.gateway.fakes import FakeBackend, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import FakeBackend
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 ROUTES: dict[str, Route] = {route.rpc: route for route in all_routes() if route.rpc != "ListModels"}
 LIST_MODELS = next(route for route in all_routes() if route.rpc == "ListModels")

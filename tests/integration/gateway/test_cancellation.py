@@ -13,14 +13,8 @@ from runtime.rpc.rpc import Call
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
-from tests.integration.gateway.fakes import (
-    GENERATE,
-    SAMPLE,
-    SAMPLE_STREAM,
-    FakeParallel,
-    FakeSequential,
-    RunningGateway,
-)
+from tests.integration.gateway.fakes import GENERATE, SAMPLE, SAMPLE_STREAM, FakeParallel, FakeSequential
+from tests.integration.gateway.running import RunningGateway
 
 REQUEST = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=20)).SerializeToString()
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from runtime.rpc.routes import SEQUENTIAL
-from tests.integration.gateway.fakes import GENERATE, FakeBackend, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import GENERATE, FakeBackend
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 NAME = "nowhere.invalid:50051"
 

@@ -28,9 +28,8 @@ from tests.integration.gateway.fakes import (
     FakeBackend,
     FakeParallel,
     FakeSequential,
-    RunningGateway,
-    running_gateway,
 )
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 TWO_TOKENS = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=2)).SerializeToString()
 # Field 1000 is in no .proto: a newer client's field must arrive all the same.

@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.http.app import PAGES
-from tests.integration.gateway.fakes import SAMPLE, FakeBackend, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import SAMPLE, FakeBackend
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from tests.integration.gateway.fakes import (
     FakeBackend,
     FakeParallel,
     FakeSequential,
-    RunningGateway,
 )
+from tests.integration.gateway.running import RunningGateway
 
 REQUEST = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=4)).SerializeToString()
 HELD = ar_pb2.GenerateRequest(text=HOLD).SerializeToString()

@@ -13,7 +13,8 @@ from playwright.async_api import Browser, expect
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tests.browser import Watched, needs_chromium, opened, running_browser
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.fakes import FakeBackend, running_gateway
+from tests.integration.gateway.fakes import FakeBackend
+from tests.integration.gateway.running import running_gateway
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 
 pytestmark = needs_chromium

@@ -15,7 +15,7 @@ from gateway.access.api_keys import ApiKey
 from runtime.rpc.caller import CALLER_METADATA
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
-from tests.integration.gateway.fakes import RunningGateway, running_gateway
+from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.services.ar.conftest import Backend, serving
 from tests.tiny_models import add_to_repository
 

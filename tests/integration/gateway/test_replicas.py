@@ -11,15 +11,8 @@ import pytest
 from runtime.errors import InvalidArgument, TandemError, Unavailable
 from runtime.rpc.routes import SEQUENTIAL
 from tandem.ar.v1 import ar_pb2
-from tests.integration.gateway.fakes import (
-    GENERATE,
-    SCORE,
-    FakeBackend,
-    FakeSequential,
-    RunningGateway,
-    running_gateway,
-    sequential,
-)
+from tests.integration.gateway.fakes import GENERATE, SCORE, FakeBackend, FakeSequential, sequential
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 REQUEST = ar_pb2.GenerateRequest(text="a").SerializeToString()
 

@@ -15,13 +15,8 @@ import pytest
 from runtime.rpc.routes import PARALLEL
 from runtime.tls import ChannelTls, ServerTls
 from tests.certificates import Authority, backend_settings, server_settings
-from tests.integration.gateway.fakes import (
-    SAMPLE,
-    FakeBackend,
-    FakeParallel,
-    RunningGateway,
-    running_gateway,
-)
+from tests.integration.gateway.fakes import SAMPLE, FakeBackend, FakeParallel
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 
 @pytest.fixture

@@ -41,18 +41,11 @@ def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
     return found
 
 
-def messages_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[Any]]:
-    """Return the reply messages of each request that was answered, in the order of the requests' numbers."""
-    found = _kept(record, rpcs)
-    return {number: [REPLIES[rpc].FromString(each) for each in messages] for number, rpc, messages in sorted(found)}
-
-
 def tokens_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[int]]:
     """Return the tokens of each request for a text that was answered, in the order of the requests' numbers."""
-    workloads = dict(zip(record.requests["number"].tolist(), record.requests["workload"].tolist(), strict=True))
     return {
-        number: [token for message in messages for token in _TOKENS[rpcs[workloads[number]]](message)]
-        for number, messages in messages_by_number(record, rpcs).items()
+        number: [token for each in messages for token in _TOKENS[rpc](REPLIES[rpc].FromString(each))]
+        for number, rpc, messages in sorted(_kept(record, rpcs))
     }
 
 

@@ -39,6 +39,6 @@ def _scenario(modes: Sequence[Mode], concurrency: int, seed: int, source: int, *
         "drain_seconds": _DRAIN_SECONDS,
         "num_places": modes[0].model.num_classes or None,
         "seed": int(np.random.SeedSequence((seed, source)).generate_state(1, np.uint64)[0] >> 1),
-        "keep_replies": source != UNCOUNTED,
+        "keep_replies": source not in (UNCOUNTED, FOREIGN),
     }
     return Scenario.model_validate({**usual, **values})

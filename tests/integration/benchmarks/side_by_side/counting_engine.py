@@ -1,19 +1,17 @@
 """An engine that counts up from a prompt's last token, served as the peers are: `python -m ...counting_engine PORT`.
 
-With the word `wrong` behind the port it counts in twos. A prompt that begins with 666 ends the process; one that begins
-with 0 is answered until its caller leaves, which is said on standard output.
+With the word `wrong` behind the port it counts in twos. A prompt that begins with 666 ends the process.
 """
 
 import asyncio
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from benchmarks.peers.completions import COMPLETIONS, connect, is_healthy
+from benchmarks.peers.completions import COMPLETIONS, is_healthy
 from benchmarks.peers.completions_server import Sink, serve
-from benchmarks.peers.engine import Connection, Need
+from benchmarks.peers.engine import Dialect, Need
 
 
 class Counting:
@@ -25,8 +23,7 @@ class Counting:
         task = self._loop.create_task(self._count(prompts, num_tokens, sink))
 
         def cancel() -> None:
-            if task.cancel():
-                print("cancelled", flush=True)
+            task.cancel()
 
         return cancel
 
@@ -34,14 +31,11 @@ class Counting:
         if prompts[0][0] == 666:
             print("bad luck", flush=True)
             os._exit(3)
-        step = 0
-        while step < num_tokens or prompts[0][0] == 0:
-            step += 1
+        for step in range(1, num_tokens + 1):
             for row, prompt in enumerate(prompts):
                 sink((row, [prompt[-1] + step * self._stride]))
             await asyncio.sleep(0.001)
         sink(None)
-        await asyncio.Event().wait()  # so that a reply's end and its cancellation differ
 
 
 @dataclass(frozen=True)
@@ -51,6 +45,7 @@ class CountingEngine:
     name: str = "counting engine"
     module: str = "tests.integration.benchmarks.side_by_side.counting_engine"
     is_static_batch: bool = True
+    dialect: Dialect = COMPLETIONS
 
     def set_up(self) -> dict[str, str]:
         return {"counting": "1"}
@@ -58,11 +53,8 @@ class CountingEngine:
     def command(self, need: Need, port: int) -> tuple[str, ...]:
         return (sys.executable, "-m", self.module, str(port))
 
-    async def is_ready(self, port: int) -> bool:
-        return await is_healthy(port)
-
-    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
-        return connect(port, COMPLETIONS)
+    def is_ready(self, port: int) -> bool:
+        return is_healthy(port)
 
 
 if __name__ == "__main__":

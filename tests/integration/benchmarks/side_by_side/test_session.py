@@ -2,17 +2,20 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import psutil
 import pytest
 
-from benchmarks.peers.engine import Need
+from benchmarks.peers.completions import COMPLETIONS
+from benchmarks.peers.engine import Need, Question
+from benchmarks.side_by_side.asker import Asker, WrongOutput
 from benchmarks.side_by_side.fleet import CannotServe, Fleet
 from benchmarks.side_by_side.held_text import HeldText
-from benchmarks.side_by_side.replies import Asker, Reply
 from benchmarks.side_by_side.results import Results
 from benchmarks.side_by_side.session import Session
 from benchmarks.side_by_side.workloads import WORKLOADS
+from tandem.measure.generator.generator import generator
 from tests.integration.benchmarks.side_by_side.counting_engine import CountingEngine
 
 NEED = Need(1, 256)
@@ -40,9 +43,8 @@ async def test_a_server_sleeps_when_it_is_not_its_turn_and_is_kept(fleet):
     await until(lambda: process.status() == psutil.STATUS_STOPPED)
     async with fleet.awake(engine, NEED) as again:
         assert again is server
-        async with engine.connect(server.port) as connection:
-            (reply,) = await Asker(engine, connection).ask([[5]], 3)
-    assert reply.ids == [6, 7, 8]
+        async with generator(f"127.0.0.1:{server.port}") as source:
+            assert await Asker(engine, source).outputs([[5]], [3]) == [[6, 7, 8]]
 
 
 async def test_all_servers_have_ended_when_the_fleet_has(tmp_path):
@@ -51,22 +53,39 @@ async def test_all_servers_have_ended_when_the_fleet_has(tmp_path):
     assert not psutil.pid_exists(pid)
 
 
-async def test_a_batch_of_prompts_comes_back_row_by_row(fleet):
-    engine = CountingEngine()
-    async with fleet.awake(engine, NEED) as server, engine.connect(server.port) as connection:
-        replies = await Asker(engine, connection).ask([[10], [20]], 2)
-    assert [reply.ids for reply in replies] == [[11, 12], [21, 22]]
+@pytest.fixture
+async def source(fleet):
+    async with fleet.awake(CountingEngine(), NEED) as server, generator(f"127.0.0.1:{server.port}") as source:
+        yield source
 
 
-async def test_a_stream_whose_caller_leaves_is_cancelled(fleet):
-    engine, reply = CountingEngine(), Reply(0.0)
-    async with fleet.awake(engine, NEED) as server, engine.connect(server.port) as connection:
-        task = asyncio.create_task(Asker(engine, connection).follow([0], 1, reply))
-        await until(lambda: len(reply.times) > 3)
-        assert "cancelled" not in server.log.read_text()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await until(lambda: "cancelled" in server.log.read_text())
+async def test_outputs_are_those_of_the_prompts_in_their_order(source):
+    asker = Asker(CountingEngine(is_static_batch=False), source)
+    assert await asker.outputs([[10], [20], [30]], [2, 1, 3]) == [[11, 12], [21], [31, 32, 33]]
+
+
+async def test_prompts_go_out_so_many_at_a_time_and_each_message_of_a_reply_is_timed(source):
+    asked = await Asker(CountingEngine(is_static_batch=False), source).ask([[1], [2], [3]], [2, 3, 4], at_a_time=2)
+    assert [len(asked.arrivals(request)) for request in range(3)] == [2, 3, 4]
+    assert len(asked.gaps()) == 1 + 2 + 3
+    assert min(asked.ended[:2]) <= asked.sent[2]
+    assert (asked.first_token >= asked.sent).all()
+    assert asked.seconds == max(asked.ended) - min(asked.sent)
+
+
+async def test_an_engine_of_static_batches_gets_all_prompts_in_one_request_and_its_steps_are_messages(source):
+    asked = await Asker(CountingEngine(), source).ask([[10], [20], [30], [40]], 3, at_a_time=2)
+    assert [len(asked.arrivals(request)) for request in range(len(asked.sent))] == [3, 3]
+
+
+async def test_an_output_of_another_length_is_refused(source):
+    asker = Asker(CountingEngine(dialect=replace(COMPLETIONS, request=one_token_less)), source)
+    with pytest.raises(WrongOutput, match="7 tokens where 8 were asked for"):
+        await asker.ask([[1]], 8)
+
+
+def one_token_less(question: Question) -> bytes:
+    return COMPLETIONS.request(replace(question, num_tokens=question.num_tokens - 1))
 
 
 async def test_a_server_that_does_not_start_says_its_last_words(fleet):
@@ -89,6 +108,7 @@ async def test_a_round_gives_every_engine_its_figures(fleet):
     for number in range(2):
         await session.round(number)
     assert results.left_out == {}
+    assert results.audited_runs.summary().num_runs == 2 * 2 * 3  # rounds, engines, repeats of the workload
     for record in results.engines:
         assert sorted(record.rounds["decode_1"]) == [0, 1]
         figures = record.rounds["decode_1"][1]

@@ -13,17 +13,9 @@ import pytest
 
 from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem.ar.v1 import ar_pb2
-from tests.integration.gateway.fakes import (
-    GENERATE,
-    HOLD,
-    SAMPLE,
-    FakeBackend,
-    FakeParallel,
-    FakeSequential,
-    RunningGateway,
-    running_gateway,
-)
+from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, FakeBackend, FakeParallel, FakeSequential
 from tests.integration.gateway.proxy.backend_process import backend_process
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 NUM_TOKENS = 4
 REQUEST = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=NUM_TOKENS)).SerializeToString()

@@ -11,7 +11,8 @@ import pytest
 from runtime.rpc.rpc import Call
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1.timings_pb2 import Timings
-from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeParallel, FakeSequential, RunningGateway
+from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeParallel, FakeSequential
+from tests.integration.gateway.running import RunningGateway
 
 TOLERANCE = 0.05
 """Between two clocks at two ends of a busy machine; what was measured on an idle one is below 2 ms."""

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.tracing.settings import TracingSettings
-from tests.integration.gateway.fakes import FakeBackend, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import FakeBackend
+from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.gateway.tracing.collector import Collector, collecting
 
 

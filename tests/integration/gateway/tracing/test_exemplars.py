@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as plain_families
 
-from tests.integration.gateway.fakes import GENERATE, SAMPLE, RunningGateway
+from tests.integration.gateway.fakes import GENERATE, SAMPLE
+from tests.integration.gateway.running import RunningGateway
 from tests.integration.gateway.tracing.test_spans import SAMPLED, TRACE, finish
 
 OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}

@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.harness.processes import free_port
 from gateway.tracing.settings import TracingSettings
-from tests.integration.gateway.fakes import SAMPLE, FakeBackend, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import SAMPLE, FakeBackend
+from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.gateway.tracing.collector import Collector
 from tests.integration.gateway.tracing.test_spans import SAMPLED, finish
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.tracing.settings import TracingSettings
-from tests.integration.gateway.fakes import SAMPLE, SCORE, FakeBackend, FakeSequential, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import SAMPLE, SCORE, FakeBackend, FakeSequential
+from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.gateway.tracing.collector import Collector
 from tests.integration.gateway.tracing.test_spans import SAMPLED, TRACE, finish, note
 

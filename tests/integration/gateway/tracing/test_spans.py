@@ -11,7 +11,8 @@ import pytest
 
 from runtime.errors import InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from tandem.ar.v1 import ar_pb2
-from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, SCORE, FakeSequential, RunningGateway
+from tests.integration.gateway.fakes import GENERATE, HOLD, SAMPLE, SCORE, FakeSequential
+from tests.integration.gateway.running import RunningGateway
 from tests.integration.gateway.tracing.collector import Collector, attributes
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -21,7 +21,8 @@ from tandem.client import (
 )
 from tests.certificates import Authority
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.fakes import running_gateway, serving
+from tests.integration.gateway.fakes import serving
+from tests.integration.gateway.running import running_gateway
 from tests.integration.tandem.cli.commands import Ended, run, tandem
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 

@@ -14,7 +14,8 @@ from runtime.errors import InvalidArgument, ResourceExhausted
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tandem import client as tandem_client
 from tandem.client import AsyncTandemClient
-from tests.integration.gateway.fakes import running_gateway, serving
+from tests.integration.gateway.fakes import serving
+from tests.integration.gateway.running import running_gateway
 from tests.integration.tandem.cli.commands import assert_all_went_well, run, tandem
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tandem.client import AsyncTandemClient, TandemClient, Unavailable
-from tests.integration.gateway.fakes import GENERATE, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import GENERATE
+from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.integration.tandem.client.mortal import mortal_backends
 
 MANY_TOKENS, MANY_IMAGES = 5_000_000, 50_000

@@ -1,16 +1,16 @@
 import pytest
 
+from benchmarks.side_by_side.asker import WrongOutput
 from benchmarks.side_by_side.output_check import NUM_TOKENS, agreement, reference_outputs, require_agreement
-from benchmarks.side_by_side.replies import WrongOutput
-from tests.unit.benchmarks.side_by_side.scripted import ScriptedConnection, asker, count_up
+from tests.unit.benchmarks.side_by_side.scripted import ScriptedAsker, count_up
 
 PROMPTS = [[100], [200, 201]]
 
 
 async def share_of(rule) -> float:
-    expected = await reference_outputs(asker(ScriptedConnection()), PROMPTS)
+    expected = await reference_outputs(ScriptedAsker(), PROMPTS)
     assert [len(output) for output in expected] == [NUM_TOKENS, NUM_TOKENS]
-    return await agreement(asker(ScriptedConnection(rule)), PROMPTS, expected)
+    return await agreement(ScriptedAsker(rule), PROMPTS, expected)
 
 
 async def test_the_same_engine_agrees_entirely():
@@ -22,6 +22,13 @@ async def test_a_token_that_differs_counts_once_though_all_after_it_differ_too()
         return 9_000 if tokens[-1] == 105 else tokens[-1] + 1
 
     assert await share_of(leaves_at_105) == 1 - 1 / (2 * NUM_TOKENS)
+
+
+async def test_several_that_differ_count_each():
+    def leaves_thrice(tokens):
+        return 9_000 if tokens[-1] in (105, 110, 205) else tokens[-1] + 1
+
+    assert await share_of(leaves_thrice) == 1 - 3 / (2 * NUM_TOKENS)
 
 
 async def test_the_last_token_counts_too():

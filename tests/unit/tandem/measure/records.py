@@ -2,12 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from tandem.measure.results.record import NOT_TOLD, Ended, Outcome, Record, Recorder, Use
+import numpy as np
 
+from tandem.measure.results.record import MESSAGE, REPLY, REQUEST, TOLD, Outcome, Record, Use
+
+NOT_TOLD = (float("nan"),) * len(TOLD)
 USE = Use(cpu_seconds=0.1, wall_seconds=1.0, num_requests=10)
 CODES = {Outcome.OK: 0, Outcome.ERROR: 14, Outcome.DEADLINE: 4, Outcome.CANCELLED: 1, Outcome.UNFINISHED: 1}
+
+
+class Ended(NamedTuple):
+    """One row of REQUEST, but for `told`, which are the columns of TOLD."""
+
+    number: int
+    workload: int
+    outcome: int
+    code: int
+    length: int
+    num_outputs: int
+    num_images: int
+    num_messages: int
+    num_prompt_tokens: float
+    is_counted: bool
+    intended: float
+    sent: float
+    first_output: float
+    ended: float
+    told: tuple[float, ...]
+
+
+class Recorder:
+    """Takes what one process sees, as it sees it."""
+
+    def __init__(self, num_workloads: int) -> None:
+        self._requests: list[tuple[Any, ...]] = []
+        self._messages: list[tuple[int, float, int]] = []
+        self._lags: list[float] = []
+        self._replies: list[tuple[int, bytes]] = []
+        self.error_texts: Counter[tuple[int, str, str]] = Counter()  # workload, code, text
+        self.num_dropped = [0] * num_workloads
+        self.num_abandoned = [0] * num_workloads
+        self.max_outstanding = 0
+        self.outcomes: Counter[int] = Counter()
+
+    def ended(
+        self, row: Ended, messages: Iterable[tuple[int, float, int]], replies: Iterable[tuple[int, bytes]] = ()
+    ) -> None:
+        """Take a request that has ended; `messages` are rows of MESSAGE, `replies` numbers and bytes of messages."""
+        self.outcomes[row.outcome] += 1
+        self._requests.append((*row[:-1], *row.told))
+        self._messages.extend(messages)
+        self._replies.extend(replies)
+
+    def lag(self, seconds: float) -> None:
+        self._lags.append(seconds)
+
+    def record(self, use: Use) -> Record:
+        """Return all that was seen; the process used so much."""
+        return Record(
+            requests=np.array(self._requests, REQUEST),
+            messages=np.array(self._messages, MESSAGE),
+            lags=np.array(self._lags, np.float64),
+            num_dropped=np.array(self.num_dropped, np.int64),
+            num_abandoned=np.array(self.num_abandoned, np.int64),
+            error_texts=Counter(dict(self.error_texts)),
+            max_outstanding=self.max_outstanding,
+            uses=(use,),
+            replies=np.array([(number, len(raw)) for number, raw in self._replies], REPLY),
+            reply_bytes=np.frombuffer(b"".join(raw for _, raw in self._replies), np.uint8),
+        )
 
 
 def row(number: int, intended: float, latency: float, outcome: Outcome = Outcome.OK, **values: object) -> Ended:

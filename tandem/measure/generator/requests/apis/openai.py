@@ -59,17 +59,21 @@ class TextReading(ApiReading):
 
     def told(self, messages: Sequence[bytes]) -> Told:
         is_carrying, usage = [], None
+        num_ids = []  # of messages that name their tokens, as vLLM does on request
         for raw in messages:
             event = _json(raw)
             if event is None or "error" in event:
                 return failed(messages, *_error(event))
-            is_carrying.append(any(_text(choice) for choice in event.get("choices") or ()))
+            choices = event.get("choices") or ()
+            is_carrying.append(any(_text(choice) for choice in choices))
+            num_ids.append(sum(len(choice.get("token_ids") or ()) for choice in choices))
             usage = event.get("usage") or usage
         if self._is_streamed and messages[-1:] != [DONE]:
             return failed(messages, UNAVAILABLE, "the stream ended without [DONE]")
         counted, prompt = _count(usage, "completion_tokens"), _count(usage, "prompt_tokens")
-        outputs = spread(sum(is_carrying) if counted is None else counted, is_carrying)
-        return Told(outputs, 0, float("nan") if prompt is None else prompt, counted is not None)
+        is_counted = any(num_ids) or counted is not None
+        outputs = num_ids if any(num_ids) else spread(sum(is_carrying) if counted is None else counted, is_carrying)
+        return Told(outputs, 0, float("nan") if prompt is None else prompt, is_counted)
 
 
 class ImageReading(ApiReading):

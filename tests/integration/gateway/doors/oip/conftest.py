@@ -10,7 +10,7 @@ import tritonclient.grpc.aio as triton
 
 from benchmarks.harness.processes import free_port, serving
 from tests.integration.gateway.doors.oip.backends import Backends
-from tests.integration.gateway.fakes import RunningGateway, running_gateway
+from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.tiny_models import add_image_model, add_to_repository
 
 

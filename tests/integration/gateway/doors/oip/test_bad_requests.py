@@ -30,7 +30,7 @@ from tests.integration.gateway.doors.oip.inputs import (
     tensor,
     text_inputs,
 )
-from tests.integration.gateway.fakes import RunningGateway
+from tests.integration.gateway.running import RunningGateway
 
 
 def sampling(**values: Any) -> list[Any]:

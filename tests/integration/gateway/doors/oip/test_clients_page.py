@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.integration.gateway.doors.oip.backends import IMAGES, TEXT
 from tests.integration.gateway.doors.oip.inputs import completed, sampled
-from tests.integration.gateway.fakes import RunningGateway
+from tests.integration.gateway.running import RunningGateway
 
 PAGE = (Path(__file__).parents[5] / "docs/clients-oip.md").read_text()
 INSTALLED = "pip install"

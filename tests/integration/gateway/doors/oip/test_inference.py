@@ -22,7 +22,7 @@ from tests.integration.gateway.doors.oip.inputs import (
     tensor,
     text_inputs,
 )
-from tests.integration.gateway.fakes import RunningGateway
+from tests.integration.gateway.running import RunningGateway
 
 SAMPLING = {"max_tokens": 12, "seed": 2**63 + 5, "temperature": 1.5, "ignore_eos": True}
 

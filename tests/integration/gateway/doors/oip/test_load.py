@@ -7,7 +7,7 @@ import pytest
 from tandem.measure.generator.generator import run_once
 from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tests.integration.gateway.doors.oip.backends import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.fakes import RunningGateway
+from tests.integration.gateway.running import RunningGateway
 
 
 def closed(**values: object) -> Scenario:

@@ -10,7 +10,7 @@ import tritonclient.grpc.aio as triton
 
 from tests.integration.gateway.doors.oip.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.doors.oip.inputs import labels, picture_inputs, sampled, seeds, text_inputs
-from tests.integration.gateway.fakes import RunningGateway
+from tests.integration.gateway.running import RunningGateway
 
 
 async def statistics(client: triton.InferenceServerClient, model: str) -> Any:

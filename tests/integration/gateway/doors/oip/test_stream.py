@@ -23,7 +23,8 @@ from tests.integration.gateway.doors.oip.inputs import (
     seeds,
     text_inputs,
 )
-from tests.integration.gateway.fakes import HOLD, QUICK, FakeBackend, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import HOLD, FakeBackend
+from tests.integration.gateway.running import QUICK, RunningGateway, running_gateway
 
 SAMPLING = {"max_tokens": 20, "seed": 3, "ignore_eos": True}
 

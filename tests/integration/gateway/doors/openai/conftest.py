@@ -15,7 +15,7 @@ from benchmarks.harness.processes import free_port, serving
 from tandem.ar.v1 import ar_pb2_grpc
 from tandem.gan.v1 import gan_pb2_grpc
 from tests.integration.gateway.doors.openai.stubs import Stubs
-from tests.integration.gateway.fakes import RunningGateway, running_gateway
+from tests.integration.gateway.running import RunningGateway, running_gateway
 from tests.tiny_models import add_image_model, add_to_repository
 
 

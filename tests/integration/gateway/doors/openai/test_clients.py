@@ -11,7 +11,8 @@ import pytest
 
 from runtime.errors import ModelFault, ResourceExhausted
 from tests.integration.gateway.doors.openai.stubs import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.fakes import HOLD, FakeBackend, FakeSequential, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import HOLD, FakeBackend, FakeSequential
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 OfFakes = tuple[openai.AsyncOpenAI, RunningGateway]
 MESSAGES = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "What is a clock?"}]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.gateway.doors.openai.stubs import PICTURES, TEXT
-from tests.integration.gateway.fakes import RunningGateway
+from tests.integration.gateway.running import RunningGateway
 
 DOCUMENT = Path(__file__).parents[5] / "docs" / "clients-openai.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)

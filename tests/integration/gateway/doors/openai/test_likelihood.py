@@ -16,7 +16,7 @@ from runtime.models import ModelRepository
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc
 from tandem.measure.prompts import PROMPTS
 from tests.integration.gateway.doors.openai.stubs import TEXT, Stubs
-from tests.integration.gateway.fakes import running_gateway
+from tests.integration.gateway.running import running_gateway
 
 LANGUAGE_MODEL = "smollm2-135m-instruct"
 

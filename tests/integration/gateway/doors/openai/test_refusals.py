@@ -16,7 +16,7 @@ from gateway.doors.openai.exchange import MAX_BODY_BYTES
 from tests.effort import Effort
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.doors.openai.stubs import IMAGES, PICTURES, TEXT
-from tests.integration.gateway.fakes import running_gateway
+from tests.integration.gateway.running import running_gateway
 
 COMPLETIONS, CHAT, DRAW = "/v1/completions", "/v1/chat/completions", "/v1/images/generations"
 USER = [{"role": "user", "content": "a"}]

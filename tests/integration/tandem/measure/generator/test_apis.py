@@ -76,6 +76,15 @@ async def test_tokens_are_those_that_the_server_tells(known_http: Start) -> None
     assert (stream.num_outputs, stream.num_uncounted, stream.num_prompt_tokens) == (72, 0, 12 * 32)
 
 
+async def test_replies_are_kept_as_they_came_if_asked_for(known_http: Start) -> None:
+    address, plain = known_http(tokens=4), closed(num_requests=2)
+    assert len((await run_once(address, plain)).record.replies) == 0
+    run_result = await run_once(address, plain.model_copy(update={"keep_replies": True}))
+    kept = run_result.record.kept()
+    assert sorted(kept) == [0, 1]
+    assert all(messages[-1] == b"[DONE]" and json.loads(messages[0])["choices"] for messages in kept.values())
+
+
 async def test_without_usage_each_event_with_text_counts_as_one_and_the_result_says_so(known_http: Start) -> None:
     stream = await only(known_http(tokens=4, usage=False), closed())
     assert (stream.num_outputs, stream.num_uncounted, stream.num_prompt_tokens) == (24, 12, None)

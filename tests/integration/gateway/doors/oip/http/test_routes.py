@@ -17,7 +17,8 @@ from tests.effort import Effort
 from tests.integration.gateway.callers import SECRET, keys_file
 from tests.integration.gateway.doors.oip.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.doors.oip.inputs import completed, drawn, sampled
-from tests.integration.gateway.fakes import HOLD, TEXT_MODEL, FakeBackend, RunningGateway, running_gateway
+from tests.integration.gateway.fakes import HOLD, TEXT_MODEL, FakeBackend
+from tests.integration.gateway.running import RunningGateway, running_gateway
 
 LENGTH = "inference-header-content-length"
 

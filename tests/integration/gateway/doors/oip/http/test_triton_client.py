@@ -15,7 +15,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from tests.integration.gateway.doors.oip.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.doors.oip.inputs import completed, drawn, sampled
-from tests.integration.gateway.fakes import RunningGateway
+from tests.integration.gateway.running import RunningGateway
 
 T = TypeVar("T")
 Ask = Callable[[triton.InferenceServerClient], T]

@@ -4,8 +4,8 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.requests.replies import images_by_number, tokens_by_number
-from tandem.measure.results.record import Outcome, Record, Recorder, merged
-from tests.unit.tandem.measure.records import USE, row
+from tandem.measure.results.record import Outcome, Record, merged
+from tests.unit.tandem.measure.records import USE, Recorder, row
 
 
 def image(value: int) -> images_pb2.ImageBatch:

@@ -12,12 +12,13 @@ from tandem.measure.meters.cpu import CpuMeter
 from tandem.measure.meters.energy import EnergyMeter
 from tandem.measure.results.comparison import Settings
 from tandem.measure.results.header import ServedModel
-from tandem.measure.results.record import NOT_TOLD, Ended, Outcome, Record, Recorder, Use
+from tandem.measure.results.record import Outcome, Record, Use
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.rounds import Reply, Round
 from tandem.measure.studies.comparison.run import Findings
 from tandem.measure.studies.comparison.trials import Meters, Spent, Trial
+from tests.unit.tandem.measure.records import NOT_TOLD, Ended, Recorder
 
 NUM_CLASSES = 3
 IMAGE = np.zeros((4, 4, 1), np.uint8)

@@ -17,13 +17,14 @@ from tandem.measure.meters.header import header_of
 from tandem.measure.results.crossover import Crossover, Settings
 from tandem.measure.results.header import Machine, ServedModel
 from tandem.measure.results.load import Document, Window
-from tandem.measure.results.record import TOLD, Ended, Outcome, Record, Recorder, Use
+from tandem.measure.results.record import TOLD, Outcome, Record, Use
 from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tandem.measure.statistics.queueing import simulate
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.crossover.crossover import crossover
 from tandem.measure.studies.crossover.observations import in_flight
 from tandem.measure.studies.crossover.runs import Models
+from tests.unit.tandem.measure.records import Ended, Recorder
 
 LENGTH = 49
 MOST = 64

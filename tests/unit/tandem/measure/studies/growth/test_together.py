@@ -3,9 +3,9 @@
 import pytest
 
 from tandem.ar.v1 import ar_pb2
-from tandem.measure.results.record import Recorder, merged
+from tandem.measure.results.record import merged
 from tandem.measure.studies.growth.together import Stream, Together, together
-from tests.unit.tandem.measure.records import USE, row
+from tests.unit.tandem.measure.records import USE, Recorder, row
 
 # One waits for its prompt while the other generates; both generate from 2.0 to 4.0.
 EARLY = Stream(0.0, [1.0, 1.5, 2.0, 3.0, 4.0], [1, 1, 1, 1, 1], [1, 2, 3, 4, 5])

@@ -66,6 +66,13 @@ def test_fewer_tokens_than_events_are_not_spread() -> None:
     assert list(TextReading(is_streamed=True).told([*events, DONE]).num_outputs) == [1, 1, 1, 0]
 
 
+def test_tokens_that_a_server_names_are_counted_where_they_come() -> None:
+    events = [event(choices=[{"token_ids": [5]}, {"token_ids": [6, 7]}]), event(choices=[{"token_ids": []}])]
+    usage = event(choices=[], usage={"completion_tokens": 9})
+    told = TextReading(is_streamed=True).told([*events, usage, DONE])
+    assert (list(told.num_outputs), told.is_counted) == ([3, 0, 0, 0], True)
+
+
 def test_a_server_that_tells_no_usage() -> None:
     told = TextReading(is_streamed=True).told([event(choices=[{"text": "a"}], usage=None), DONE])
     assert (list(told.num_outputs), told.is_counted) == ([1, 0], False)

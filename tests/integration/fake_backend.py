@@ -1,6 +1,6 @@
 """Both backends without models, in one process: ready-made replies as fast as the server can send them.
 
-`python -m benchmarks.generator.fake_backend` prints its port and serves until it is ended.
+`python -m tests.integration.fake_backend` prints its port and serves until it is ended.
 """
 
 from __future__ import annotations

@@ -1,0 +1,149 @@
+"""The race on the page: its keyboard, its course, and what ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from playwright.async_api import Browser, expect
+
+from tandem.ar.v1 import ar_pb2
+from tests.browser import Watched, needs_chromium
+from tests.integration.gateway.fakes import FakeBackend
+from tests.integration.gateway.pages.scripted import NUM_TILES, page_of
+from tests.integration.gateway.running import RunningGateway
+
+pytestmark = needs_chromium
+
+
+async def test_a_race_by_keyboard_alone(
+    gateway: RunningGateway, ar: FakeBackend, gan: FakeBackend, page: Watched
+) -> None:
+    await expect(page.at("#race-go")).to_be_enabled()
+    keyboard = page.page.keyboard
+    await page.page.evaluate("document.querySelector('#race').scrollIntoView()")
+    for _ in range(30):
+        await keyboard.press("Tab")
+        if await page.at("input[name=class]:focus").count():
+            break
+    await keyboard.press("ArrowRight")
+    await keyboard.press("Tab")
+    await expect(page.at("#race-go")).to_be_focused()
+    await keyboard.press("Enter")
+    await page.says("#race-verdict", "In parallel: 1 bag in ")
+    await page.says("#sequential-count", f"{NUM_TILES} of {NUM_TILES} tiles of one bag")
+    assert ar.servicer.requests[-1].class_label == 1
+    assert list(gan.servicer.requests[-1].labels) == [1]
+    await page.says("#sequential-likelihood", "It knows: 0.7 bits a tile")
+    await page.says("#parallel-likelihood", "It cannot tell.")
+    await gateway.until_idle()
+    assert gateway.value("tandem_requests_total", transport="http", code="OK") == 2
+    assert page.complaints == []
+
+
+async def test_the_judge_s_verdict_on_the_wall(browser: Browser, gan: FakeBackend) -> None:
+    model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
+    async with page_of(browser, gan, model) as (page, servicer):
+        await page.at("#race-count").select_option("16")
+        await page.race()
+        await page.at("#judge").click()
+        await page.says("#parallel-likelihood", "It cannot tell; judge can: 2.0 bits a tile on average, from 2.0 bits")
+        assert list(servicer.scored[0].images.images.shape) == [16, 4, 4, 1]
+        assert len(servicer.scored[0].images.labels) == 16
+        assert page.complaints == []
+
+
+async def test_a_wall_that_fits_no_reply_comes_in_parts(browser: Browser, gan: FakeBackend) -> None:
+    """Twice: a refusal, then a stream. The judge gets the wall whole."""
+    gan.servicer.max_reply_images = 15
+    model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
+    async with page_of(browser, gan, model) as (page, servicer):
+        await page.at("#race-count").select_option("16")
+        await page.race()
+        await page.says("#race-verdict", "In parallel: 16 ")
+        await page.at("#judge").click()
+        await page.says("#parallel-likelihood", "It cannot tell; judge can: 2.0 bits a tile on average, from 2.0 bits")
+        judged = servicer.scored[0].images
+        seed = gan.servicer.requests[-1].sample.seed
+        assert list(judged.images.shape) == [16, 4, 4, 1]
+        assert judged.images.data == b"".join(bytes([(seed + index) % 256]) * 16 for index in range(16))
+        assert len(judged.labels) == 16
+
+
+async def test_a_replay_asks_nobody(ar: FakeBackend, page: Watched) -> None:
+    await page.race()
+    num_requests = len(ar.servicer.requests)
+    await page.at("#race-replay").click()
+    await expect(page.at("#race-go")).to_have_text("Go again")
+    await page.says("#race-verdict", "In parallel: 1 sneaker")
+    assert len(ar.servicer.requests) == num_requests
+
+
+async def test_stop_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page: Watched) -> None:
+    ar.servicer.hold.clear()
+    await page.at("#race-go").click()
+    await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
+    await expect(page.at("#race-go")).to_have_text("Stop")
+    await page.at("#race-go").click()
+    await page.says("#sequential-problem", "Stopped: the gateway was told")
+    await page.says("#race-verdict", f"Stopped after 1 of {NUM_TILES} tiles in sequence, 1 sneaker in parallel")
+    async with asyncio.timeout(10):
+        await ar.servicer.cancelled.wait()
+    await gateway.until_idle()
+    assert gateway.value("tandem_requests_total", transport="http", code="CANCELLED") == 1
+    assert page.complaints == []
+
+
+async def test_a_closed_tab_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page: Watched) -> None:
+    ar.servicer.hold.clear()
+    await page.at("#race-go").click()
+    await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
+    await page.page.close()
+    async with asyncio.timeout(10):
+        await ar.servicer.cancelled.wait()
+    await gateway.until_idle()
+    assert gateway.value("tandem_requests_total", transport="http", code="CANCELLED") == 1
+
+
+async def test_a_backend_that_dies_in_the_race(ar: FakeBackend, page: Watched) -> None:
+    ar.servicer.hold.clear()
+    await page.at("#race-go").click()
+    await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
+    await ar.stop()
+    await page.says("#sequential-problem", re.compile("Not there|is gone|Stopped"))
+    await page.says("#race-verdict", "The sequential side did not finish.")
+    assert page.complaints == []
+
+
+async def test_a_race_in_slow_motion_and_as_it_was(page: Watched) -> None:
+    await page.at("#race-go").click()
+    await page.says("#race-verdict", re.compile(r"This is how it went, \d+ times slower"))
+    await page.says("#race-verdict", re.compile("times as long|the same time"))
+    await page.at("#race-slow").uncheck()
+    await page.race()
+    await page.says("#race-verdict", re.compile("times as long|the same time"))
+
+
+async def test_several_against_as_many(ar: FakeBackend, gan: FakeBackend, page: Watched) -> None:
+    await page.at("#race-count").select_option("4")
+    await page.race()
+    await page.says(
+        "#race-verdict", re.compile(r"In parallel: 4 sneakers in .+ each. In sequence: 4 sneakers in .+ each")
+    )
+    await page.says("#sequential-count", f"{4 * NUM_TILES} of {4 * NUM_TILES} tiles of 4 sneakers")
+    assert (ar.servicer.requests[-1].sampling.n, gan.servicer.requests[-1].count) == (4, 4)
+
+
+async def test_steps_can_be_chosen_where_the_model_takes_them(browser: Browser, gan: FakeBackend) -> None:
+    models = [
+        ar_pb2.Model(name=name, modality="image", num_classes=3, tokens_per_image=4, takes_steps=takes_steps)
+        for name, takes_steps in (("plain", False), ("groups", True))
+    ]
+    async with page_of(browser, gan, *models) as (page, servicer):
+        await expect(page.at("#race-steps-label")).to_be_hidden()
+        await page.at("#sequential-name").select_option("groups")
+        await page.at("#race-steps").fill("2")
+        await page.race()
+        await page.says("#race-verdict", "In sequence in 2 steps: 1 class 0 in ")
+        assert servicer.requests[-1].sampling.steps == 2
+        assert page.complaints == []
