@@ -1,12 +1,12 @@
-"""What a measurement over steps says: what beats what, the law of the bits, and how to read it."""
+"""What a measurement over steps says: the law of the bits, and how to read it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from tandem.measure.formats import NONE, count, counted, ends, number, ranged, seconds, share
-from tandem.measure.report.front import Quality, fid_of, front, name_of, recall_loss_of, wait_of
-from tandem.measure.results.steps import Steps, StepsLaw, StepsPoint
+from tandem.measure.formats import NONE, counted, ends, number, ranged, seconds, share
+from tandem.measure.report.front import name_of
+from tandem.measure.results.steps import Steps, StepsLaw
 
 METHOD = (
     "Over steps: every model is asked in unary calls, in the same rounds in random order, alone and under load; a step"
@@ -18,41 +18,14 @@ METHOD = (
 
 
 def explanation(document: Steps) -> tuple[str, ...]:
-    """Return what it comes to."""
-    return tuple(_explanation(document))
-
-
-def _explanation(document: Steps) -> Iterator[str]:
-    model, steps = document.models[0].name, document.settings.steps
-    yield (
-        f"{model} draws an image of {count(steps[-1])} tokens in any number of steps; here in"
-        f" {', '.join(map(str, steps))}."
-    )
-    yield from _front_text(document.points, "FID", fid_of)
-    yield from _front_text(document.points, "recall", recall_loss_of)
+    """Return what the bits come to, or why that is not known."""
+    steps = document.settings.steps
     if document.law is not None:
-        yield law_text(document.law, steps[-1])
-
-
-def _front_text(points: Iterable[StepsPoint], what: str, quality: Quality) -> Iterator[str]:
-    chosen = front(points, quality)
-    if not chosen:
-        return
-    listed = ", ".join(f"{name_of(point)} ({_told(point, what)})" for point in chosen)
-    yield f"By {what} and the time of one image alone, nothing measured is both faster and better than {listed}."
-    own = front([point for point in points if point.mode.paradigm == "sequential"], quality)
-    if own and {point.mode.paradigm for point in chosen} == {"parallel"}:
-        listed = ", ".join(f"{name_of(point)} ({_told(point, what)})" for point in own)
-        yield f"Among the sequential, that is {listed}."
-
-
-def _told(point: StepsPoint, what: str) -> str:
-    wait = wait_of(point)
-    assert wait is not None
-    assert point.quality is not None
-    figures = point.quality.model
-    quality = number(figures.fid) if what == "FID" else f"{figures.recall:.3f}"
-    return f"{seconds(wait.value)}, {what} {quality}"
+        return (law_text(document.law, steps[-1]),)
+    if not document.num_scored:
+        why = document.judgement.reason or "the server gave no likelihoods"
+        return (f"Bits a token were not measured: {why}.",)
+    return (f"No law of bits was fitted: that takes three numbers of steps below {steps[-1]}, each dearer in bits.",)
 
 
 def law_text(law: StepsLaw, most: int) -> str:
@@ -92,6 +65,14 @@ def caveats(document: Steps) -> Iterator[str]:
         )
     if document.num_scored:
         yield f"Over steps: bits are of {counted(document.num_scored, 'test image')}."
+    for point in document.points:
+        if point.mode.capacity is not None and point.mode.capacity.images_per_second is None:
+            callers = " to ".join(str(each.concurrency) for each in (point.mode.curve[0], point.mode.curve[-1]))
+            slo = seconds(point.mode.capacity.slo_seconds)
+            yield (
+                f"Over steps: {name_of(point)} has no rate within the objective: with {callers} callers p99 was always"
+                f" above {slo}."
+            )
     if any(point.mode.capacity and point.mode.capacity.method == "curve" for point in document.points):
         callers = ", ".join(map(str, document.settings.load.concurrencies))
         yield f"Over steps: images/s within the objective is the best of {callers} callers in a closed loop."
