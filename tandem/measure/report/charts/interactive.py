@@ -28,7 +28,8 @@ def _curves(chart: Chart) -> dict[str, Any]:
     }
     if chart.levels:
         layout["shapes"] = [_level(level.at) for level in chart.levels]
-        layout["annotations"] = [_level_name(chart, level) for level in chart.levels if level.name]
+        lowest = min(level.at for level in chart.levels)
+        layout["annotations"] = [_level_name(chart, each, each.at == lowest) for each in chart.levels if each.name]
     rightmost = max((x for series in chart.drawn for x in series.x), default=0.0)
     return {"data": [_trace(series, rightmost) for series in chart.drawn], "layout": layout}
 
@@ -45,8 +46,9 @@ def _level(at: float) -> dict[str, Any]:
     return {"type": "line", **place, "line": {"width": 1, "dash": "dash"}, "layer": "below"}
 
 
-def _level_name(chart: Chart, level: Level) -> dict[str, Any]:
-    place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom"}
+def _level_name(chart: Chart, level: Level, is_lowest: bool) -> dict[str, Any]:
+    """Return a name that stands below its line, that of the lowest above it: there may be no room below."""
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom" if is_lowest else "top"}
     y = math.log10(level.at) if chart.y_log and level.at else level.at
     return {**place, "y": y, "showarrow": False, "text": html.escape(level.name)}
 

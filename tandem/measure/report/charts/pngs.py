@@ -58,9 +58,11 @@ def _curves(axes: Axes, chart: Chart) -> None:
     _axis(axes.yaxis, axes.set_yscale, chart.y_axis)
     if chart.is_named:
         axes.invert_yaxis()
+    lowest = min((level.at for level in chart.levels), default=0.0)
     for level in chart.levels:
         axes.axhline(level.at, color=LIGHT["muted"], linewidth=1, linestyle="--")
-        looks: Any = {"xycoords": ("axes fraction", "data"), "va": "bottom", "color": LIGHT["muted"], "fontsize": 8}
+        looks: Any = {"xycoords": ("axes fraction", "data"), "color": LIGHT["muted"], "fontsize": 8}
+        looks["va"] = "bottom" if level.at == lowest else "top"
         axes.annotate(level.name, (0, level.at), **looks)
     axes.grid(color=LIGHT["line"], linewidth=0.6)
     axes.legend(frameon=False, fontsize=8.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tandem.measure.formats import count, counted, number
+from tandem.measure.formats import count, counted, rounded
 from tandem.measure.report.charts.chart import Chart, Level, Role, Series, Style
 from tandem.measure.report.charts.load import MILLISECONDS
 from tandem.measure.report.front import fid_of, front, sure_fid_of, wait_of
@@ -48,13 +48,13 @@ def _style(point: StepsPoint) -> Style:
 def _levels(points: Sequence[StepsPoint]) -> list[Level]:
     """Return what real images have, and what each tokenizer leaves of them; one line where several leave the same."""
     judged: list[tuple[str, JudgedImages]] = [(point.mode.model, point.quality) for point in points if point.quality]
-    floor = Level(judged[0][1].floor.fid, f"real images: {number(judged[0][1].floor.fid)}")
+    floor = Level(judged[0][1].floor.fid, f"real images: {rounded(judged[0][1].floor.fid)}")
     lost: dict[float, list[str]] = {}
     for model, quality in judged:
         if quality.tokenizer_fid is not None and model not in lost.setdefault(quality.tokenizer_fid, []):
             lost[quality.tokenizer_fid].append(model)
     whose = {fid: f" of {' and '.join(models)}" if len(lost) > 1 else "" for fid, models in lost.items()}
-    return [floor, *(Level(fid, f"real images through the tokenizer{whose[fid]}: {number(fid)}") for fid in lost)]
+    return [floor, *(Level(fid, f"real images through the tokenizer{whose[fid]}: {rounded(fid)}") for fid in lost)]
 
 
 def _marks(name: str, role: Role, style: Style, points: Sequence[StepsPoint]) -> Series:

@@ -25,7 +25,7 @@ function axis(own) {
   return { ...own, gridcolor: now.line, linecolor: now.line, zerolinecolor: now.line, fixedrange: narrow.matches };
 }
 
-function laidOut(layout) {
+function laidOut(layout, first) {
   const now = theme();
   return {
     ...layout,
@@ -37,6 +37,7 @@ function laidOut(layout) {
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "system-ui, sans-serif", size: narrow.matches ? 11 : 12, color: now.ink },
     margin: { l: 56, r: 12, t: 8, b: 44 },
+    showlegend: !(first && narrow.matches),
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, traceorder: "normal" },
   };
 }
@@ -44,9 +45,10 @@ function laidOut(layout) {
 // The legend stands above the plot; where it needs more lines, and where bars have names, there must be room.
 function heightOf(plot, figure) {
   const bars = figure.data.filter((trace) => trace.type === "bar");
+  if (plot.closest(".first") && narrow.matches) return 240;
   const names = figure.data.filter((trace) => trace.showlegend !== false).length * (bars.length ? 0.5 : 1);
   const lines = narrow.matches ? names : Math.ceil(names / 3);
-  const least = plot.closest(".first") && !narrow.matches ? 380 : 260;
+  const least = plot.closest(".first") ? 380 : 260;
   return (bars.length ? 60 + 44 * bars[0].y.length : least) + 20 * lines;
 }
 
@@ -57,7 +59,7 @@ function draw() {
     if (plot.closest("details:not([open])")) continue;
     plot.style.height = `${heightOf(plot, figure)}px`;
     const options = { responsive: true, displaylogo: false, displayModeBar: false };
-    Plotly.react(key, figure.data.map(painted), laidOut(figure.layout), options);
+    Plotly.react(key, figure.data.map(painted), laidOut(figure.layout, plot.closest(".first")), options);
   }
 }
 

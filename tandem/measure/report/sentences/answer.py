@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tandem.measure.formats import Show, counted, number, seconds
+from tandem.measure.formats import counted, rounded, seconds
 from tandem.measure.report.front import cpu_of, fid_of, sure_fid_of, wait_of
 from tandem.measure.results.comparison import CpuSource, JudgedImages, Judgement
 from tandem.measure.results.header import Machine
@@ -59,12 +59,12 @@ def _cost(first: StepsPoint, second: StepsPoint, machine: Machine | None, slo_se
     if waits[0] is None or waits[1] is None or not waits[1].value:
         return ""
     text = (
-        f"{_two(waits[0].value / waits[1].value)} times the wait ({_two(waits[0].value, seconds)} for an image against"
-        f" {_two(waits[1].value, seconds)} in parallel)"
+        f"{rounded(waits[0].value / waits[1].value)} times the wait ({rounded(waits[0].value, seconds)} for an image"
+        f" against {rounded(waits[1].value, seconds)} in parallel)"
     )
     cpu = cpu_of(first), cpu_of(second)
     if cpu[0] is not None and cpu[1] is not None and cpu[1].value:
-        text += f" and {_two(cpu[0].value / cpu[1].value)} times the CPU under load"
+        text += f" and {rounded(cpu[0].value / cpu[1].value)} times the CPU under load"
     where = "this machine serves" if machine is None else f"{cores(machine)} of {machine.cpu_model} serve"
     rates = _rate(first), _rate(second)
     if all(rates):
@@ -76,7 +76,7 @@ def _rate(point: StepsPoint) -> str:
     capacity = point.mode.capacity
     if capacity is None or capacity.images_per_second is None:
         return ""
-    return f"{'at least ' if capacity.is_lower_bound else ''}{_two(capacity.images_per_second)}"
+    return f"{'at least ' if capacity.is_lower_bound else ''}{rounded(capacity.images_per_second)}"
 
 
 def _gain(first: StepsPoint, second: StepsPoint) -> str:
@@ -84,9 +84,9 @@ def _gain(first: StepsPoint, second: StepsPoint) -> str:
     if fids[0] is None or fids[1] is None or first.quality is None:
         return ""
     return (
-        f"{_verdict(fids[0], fids[1])}, FID {_two(fids[0].value)} against {_two(fids[1].value)} (lower is better; real"
-        f" images {_two(first.quality.floor.fid)}).{_tokenizer(first.quality, fids[0].value, fids[1].value)} Only the"
-        " sequential model can say how likely an image is."
+        f"{_verdict(fids[0], fids[1])}, FID {rounded(fids[0].value)} against {rounded(fids[1].value)} (lower is better;"
+        f" real images {rounded(first.quality.floor.fid)}).{_tokenizer(first.quality, fids[0].value, fids[1].value)}"
+        " Only the sequential model can say how likely an image is."
     )
 
 
@@ -110,7 +110,7 @@ def _tokenizer(quality: JudgedImages, own: float, other: float) -> str:
     lost = quality.tokenizer_fid
     if lost is None:
         return ""
-    text = f" Real images that merely pass through its tokenizer have {_two(lost)} already"
+    text = f" Real images that merely pass through its tokenizer have {rounded(lost)} already"
     if own <= other:
         return f"{text}."
     part = (lost - other) / (own - other)
@@ -138,7 +138,7 @@ def _between(points: Sequence[StepsPoint]) -> str:
 
 def _told(row: tuple[StepsPoint, Value, float]) -> str:
     _, wait, fid = row
-    return f"FID {_two(fid)} in {_two(wait.value, seconds)}"
+    return f"FID {rounded(fid)} in {rounded(wait.value, seconds)}"
 
 
 def missing(
@@ -160,8 +160,3 @@ def missing(
             "What lies between sequence and parallel is not in these files; `tandem bench tradeoff` measures it if a"
             " model that takes steps is served."
         )
-
-
-def _two(value: float, show: Show = number) -> str:
-    """Return a value rounded to two digits: more are not sure."""
-    return show(float(f"{value:.2g}"))
