@@ -48,7 +48,7 @@ def _level(at: float) -> dict[str, Any]:
 
 def _level_name(chart: Chart, level: Level, is_lowest: bool) -> dict[str, Any]:
     """Return a name that stands below its line, that of the lowest above it: there may be no room below."""
-    place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom" if is_lowest else "top"}
+    place = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "bottom" if is_lowest else "top"}
     y = math.log10(level.at) if chart.y_log and level.at else level.at
     return {**place, "y": y, "showarrow": False, "text": html.escape(level.name)}
 

@@ -63,7 +63,7 @@ def _curves(axes: Axes, chart: Chart) -> None:
         axes.axhline(level.at, color=LIGHT["muted"], linewidth=1, linestyle="--")
         looks: Any = {"xycoords": ("axes fraction", "data"), "color": LIGHT["muted"], "fontsize": 8}
         looks["va"] = "bottom" if level.at == lowest else "top"
-        axes.annotate(level.name, (0, level.at), **looks)
+        axes.annotate(level.name, (1, level.at), ha="right", **looks)
     axes.grid(color=LIGHT["line"], linewidth=0.6)
     axes.legend(frameon=False, fontsize=8.5)
 
