@@ -40,8 +40,8 @@ def with_rate(point: StepsPoint, rate: float | None, is_lower_bound: bool = Fals
 def test_the_cost_is_of_the_model_without_steps_and_of_the_parallel_one() -> None:
     points = (*IN_STEPS, with_rate(PLAIN, 94.6), with_rate(PARALLEL, 1051.0, is_lower_bound=True))
     assert told(points)["What it costs"] == (
-        "27 times the wait (54 ms for an image against 2 ms in parallel) and 1 times the CPU under load; with p99 within"
-        " 250 ms, 2 cores of Imagined CPU serve 95 images a second against at least 1,100."
+        "27 times the wait (54 ms for an image against 2 ms in parallel) and 1 times the CPU under load; with p99"
+        " within 250 ms, 2 cores of Imagined CPU serve 95 images a second against at least 1,100."
     )
     assert of_paradigm(IN_STEPS, "sequential") is IN_STEPS[-1]
 
@@ -99,8 +99,8 @@ def test_the_fewest_steps_that_do_as_well_are_named() -> None:
     )
     enough = [with_quality(each, model=judged(2.4, 0.8).model) if each.steps in (12, 24) else each for each in IN_STEPS]
     assert told(enough)["In between"] == (
-        "in 12 of its 49 steps sar does as well as in all (FID 2.4 in 17 ms, against FID 2.1 in 54 ms); in 1 step it has"
-        " FID 32 in 6 ms."
+        "in 12 of its 49 steps sar does as well as in all (FID 2.4 in 17 ms, against FID 2.1 in 54 ms); in 1 step it"
+        " has FID 32 in 6 ms."
     )
     at_once = [each.model_copy(update={"quality": judged(2.0, 0.8)}) for each in IN_STEPS]
     assert told(at_once)["In between"].endswith("(FID 2 in 6 ms, against FID 2 in 54 ms).")
