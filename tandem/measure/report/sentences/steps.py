@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tandem.measure.formats import NONE, counted, ends, number, ranged, seconds, share
 from tandem.measure.report.front import name_of
+from tandem.measure.report.sentences.answer import AS_GOOD
 from tandem.measure.results.steps import Steps, StepsLaw
 
 METHOD = (
@@ -14,6 +15,7 @@ METHOD = (
     "Over steps: bits a token are asked of `Score` for each number of steps, of the same test images. The likelihood is"
     " exact: it is that of what such a number of steps draws.",
     "Over steps: the law is fitted to every second number of steps, and the others check it.",
+    f"Over steps: fewer steps do as well as all if their FID is at most {AS_GOOD - 1:.0%} larger.",
 )
 
 
