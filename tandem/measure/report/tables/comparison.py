@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tandem.measure.formats import NONE, Show, count, decimals, factor, known, number, seconds
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
-from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, ModeResult, Point
+from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, JudgedImages, ModeResult, Point
 from tandem.measure.results.value import Value
 
 # metric of quality: how it is called, how it is written
@@ -95,7 +95,7 @@ def readme_table(document: Comparison) -> Table:
     for metric, (name, show) in _QUALITY.items() if any(found) else ():
         rows.append(Row((name, *(show(getattr(each.model, metric)) if each else NONE for each in found), "")))
     if any(each and each.tokenizer_fid for each in found):
-        rows.append(Row((_LOST, *(known(each and each.tokenizer_fid, number) for each in found), "")))
+        rows.append(Row((_LOST, *map(_lost, found), "")))
     return _modes_table(document, rows)
 
 
@@ -174,7 +174,10 @@ def quality_table(document: Comparison) -> Table:
         Row((name, *(Cell(NONE if each is None else show(getattr(each, metric))) for each in figures)))
         for metric, (name, show) in _QUALITY.items()
     ]
-    lost = [known(each and each.tokenizer_fid, number) for each in judged]
-    rows.insert(1, Row((_LOST, *lost, NONE)))
+    rows.insert(1, Row((_LOST, *map(_lost, judged), NONE)))
     heads = ("", *(f"{served.model}\n{served.paradigm}" for served in document.served), "as many\nreal images")
     return Table(heads, rows, "how good these images were")
+
+
+def _lost(judged: JudgedImages | None) -> str:
+    return known(None if judged is None else judged.tokenizer_fid, number)
