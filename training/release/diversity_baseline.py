@@ -66,17 +66,25 @@ def measure(model: Model, kind: Kind | None, seed: int) -> DiversityBaseline:
 
 
 def truncated(model: Model, image: ImageSpec, look: Look, seed: int) -> tuple[TruncatedYardstick, ...]:
-    """Return what the images of a parallel model are held against for each of TRUNCATIONS."""
+    """Return what the images of a parallel model are held against for each of TRUNCATIONS.
+
+    Images of any truncation up to the next one are held against it, so the limits give way to the next one's as well.
+    """
+    features = [
+        features_by_class(model, image, look, 2 * NUM_TRUNCATED, seed, truncation)
+        for truncation in (*TRUNCATIONS, None)
+    ]
     found = []
-    for truncation in TRUNCATIONS:
-        features = features_by_class(model, image, look, 2 * NUM_TRUNCATED, seed, truncation)
+    for truncation, own, following in zip(TRUNCATIONS, features, features[1:], strict=False):
         yardstick = TruncatedYardstick(
             truncation=truncation,
             alarm_variance_ratio=ALARM_VARIANCE_RATIO,
             alarm_nearest_ratio=ALARM_NEAREST_RATIO,
-            classes=_classes(image.class_names or (ALL,), features),
+            classes=_classes(image.class_names or (ALL,), own),
         )
-        found.append(with_quiet_limits(yardstick, [each[NUM_TRUNCATED:] for each in features]))
+        for healthy in (own, following):
+            yardstick = with_quiet_limits(yardstick, [each[NUM_TRUNCATED:] for each in healthy])
+        found.append(yardstick)
     return tuple(found)
 
 
@@ -135,8 +143,8 @@ def with_quiet_limits(baseline: Y, healthy: list[Features]) -> Y:
     if nearest == 0:
         raise ModelError("the model draws the very same image twice in a window: there is no limit to set")
     limits = {
-        "alarm_variance_ratio": min(ALARM_VARIANCE_RATIO, variance),
-        "alarm_nearest_ratio": min(ALARM_NEAREST_RATIO, nearest),
+        "alarm_variance_ratio": min(baseline.alarm_variance_ratio, variance),
+        "alarm_nearest_ratio": min(baseline.alarm_nearest_ratio, nearest),
     }
     return baseline.model_copy(update=limits)
 

@@ -44,7 +44,7 @@ class Yardstick(_Table):
 
 class TruncatedYardstick(Yardstick):
     """That of images drawn from latents that are cut off at +-`truncation`. Images whose latents are cut off further
-    out, up to the next yardstick's, are held against it as well: the model varies those no less.
+    out, up to the next yardstick's, are held against it as well; its limits have room for them.
     """
 
     truncation: float = Field(gt=0)
