@@ -205,7 +205,7 @@ def _caveats(sources: Sources) -> Sequence[str]:
         if any(each.quality is not None for each in document.served):
             found.append(SMALL_FID)
         quality = f"Quality: {comparison_texts.quality_text(document)}."
-        found += [*comparison_texts.caveats(document), quality, document.energy.note]
+        found += [*comparison_texts.caveats(document), quality, f"Energy: {document.energy.note}."]
         found += [*comparison_texts.control_text(document), audit_text(document.audits)]
     if sources.crossover is not None:
         found += crossover_texts.caveats(sources.crossover.document)

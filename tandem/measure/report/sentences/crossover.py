@@ -36,6 +36,8 @@ METHOD = (
     " prediction is for their very arrivals.",
 )
 
+_NOTHING = 0.005  # of a prediction: a smaller error is written 0%
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -168,7 +170,11 @@ def _check(predicted: float, low: float | None, high: float | None) -> str:
 
 
 def _off(least: float, most: float | None) -> str:
-    return f"by {least:.0%} or more" if most is None else f"by {least:.0%} to {most:.0%}"
+    """Return a range of errors; the far end of what was measured on an unsteady machine says nothing."""
+    is_known = most is not None and most <= 1
+    if least < _NOTHING:
+        return f"by up to {most:.0%}" if is_known else "by an unknown amount"
+    return f"by {least:.0%} to {most:.0%}" if is_known else f"by {least:.0%} or more"
 
 
 def bracket(low: float | None, high: float | None) -> str:
