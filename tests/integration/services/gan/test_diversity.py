@@ -106,6 +106,14 @@ async def test_a_healthy_generator_that_is_always_asked_to_truncate_is_silent(re
     assert "grown alike" not in caplog.text
 
 
+async def test_a_class_that_varies_less_the_less_it_is_truncated_raises_no_alarm(repository):
+    """Trousers just inside a yardstick of which they are at the far end."""
+    async with running_backend(settings(repository, diversity_every=4)) as backend:
+        await draw(backend, 2_000, seed=11, labels=[1], truncation=0.99)
+    assert [backend.sample(ALARMS, model="made", kind=kind) for kind in ("variance", "duplicates")] == [0, 0]
+    assert backend.sample("tandem_diversity_variance_ratio", model="made", **{"class": "trouser, truncation 0.7"}) > 0
+
+
 async def test_a_collapse_is_seen_by_who_always_truncates(repository, caplog):
     replace_generator(repository, partial(write_narrowed, factor=0.25))
     async with running_backend(settings(repository, diversity_every=4)) as backend:
