@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tandem.measure.formats import counted, rounded, seconds
-from tandem.measure.report.front import cpu_of, fid_of, sure_fid_of, wait_of
+from tandem.measure.report.front import cpu_of, fid_of, name_of, sure_fid_of, wait_of
 from tandem.measure.results.comparison import CpuSource, JudgedImages, Judgement
 from tandem.measure.results.header import Machine
 from tandem.measure.results.steps import StepsPoint
@@ -85,7 +85,7 @@ def _gain(first: StepsPoint, second: StepsPoint) -> str:
         return ""
     return (
         f"{_verdict(fids[0], fids[1])}, FID {rounded(fids[0].value)} against {rounded(fids[1].value)} (lower is better;"
-        f" real images {rounded(first.quality.floor.fid)}).{_tokenizer(first.quality, fids[0].value, fids[1].value)}"
+        f" real images {rounded(first.quality.floor.fid)}).{_tokenizer(first.quality, *fids)}"
         " Only the sequential model can say how likely an image is."
     )
 
@@ -105,15 +105,15 @@ def _high(value: Value) -> float:
     return value.value if value.high is None else value.high
 
 
-def _tokenizer(quality: JudgedImages, own: float, other: float) -> str:
-    """Return what of an FID is the tokenizer's; empty if nobody knows."""
+def _tokenizer(quality: JudgedImages, own: Value, other: Value) -> str:
+    """Return what of an FID is the tokenizer's, and of its distance to another's; empty if nobody knows."""
     lost = quality.tokenizer_fid
     if lost is None:
         return ""
     text = f" Real images that merely pass through its tokenizer have {rounded(lost)} already"
-    if own <= other:
+    if _low(own) <= _high(other):
         return f"{text}."
-    part = (lost - other) / (own - other)
+    part = (lost - other.value) / (own.value - other.value)
     if part >= _MOST:
         return f"{text}, so most of the gap is not the price of sequence."
     return f"{text}, so {'little' if part < _LITTLE else 'some'} of the gap is the tokenizer's."
@@ -141,6 +141,18 @@ def _told(row: tuple[StepsPoint, Value, float]) -> str:
     return f"FID {rounded(fid)} in {rounded(wait.value, seconds)}"
 
 
+def no_rate(point: StepsPoint) -> str:
+    """Return that no load that was tried met the objective; empty if one did, or none was tried."""
+    capacity, curve = point.mode.capacity, point.mode.curve
+    if capacity is None or capacity.images_per_second is not None or not curve:
+        return ""
+    callers = " to ".join(dict.fromkeys(str(each.concurrency) for each in (curve[0], curve[-1])))
+    return (
+        f"{name_of(point)} has no rate within the objective: with {callers} callers p99 was always above"
+        f" {seconds(capacity.slo_seconds)}."
+    )
+
+
 def missing(
     points: Sequence[StepsPoint], judgement: Judgement | None, cpu_sources: Sequence[CpuSource]
 ) -> Iterator[str]:
@@ -155,6 +167,9 @@ def missing(
     judged = of_paradigm(points, "sequential")
     if judged is not None and judged.quality is not None and judged.quality.tokenizer_fid is None:
         yield f"What of the FID of {judged.mode.model} is its tokenizer's was not measured: its files were not at hand."
+    for point in filter(None, (judged, of_paradigm(points, "parallel"))):
+        if text := no_rate(point):
+            yield text
     if all(point.steps is None for point in points):
         yield (
             "What lies between sequence and parallel is not in these files; `tandem bench tradeoff` measures it if a"

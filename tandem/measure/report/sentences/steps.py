@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tandem.measure.formats import NONE, counted, ends, number, ranged, seconds, share
-from tandem.measure.report.front import name_of
-from tandem.measure.report.sentences.answer import AS_GOOD
+from tandem.measure.formats import NONE, counted, ends, number, ranged, share
+from tandem.measure.report.sentences.answer import AS_GOOD, no_rate
 from tandem.measure.results.steps import Steps, StepsLaw
 
 METHOD = (
@@ -67,14 +66,8 @@ def caveats(document: Steps) -> Iterator[str]:
         )
     if document.num_scored:
         yield f"Over steps: bits are of {counted(document.num_scored, 'test image')}."
-    for point in document.points:
-        if point.mode.capacity is not None and point.mode.capacity.images_per_second is None:
-            callers = " to ".join(str(each.concurrency) for each in (point.mode.curve[0], point.mode.curve[-1]))
-            slo = seconds(point.mode.capacity.slo_seconds)
-            yield (
-                f"Over steps: {name_of(point)} has no rate within the objective: with {callers} callers p99 was always"
-                f" above {slo}."
-            )
+    for text in filter(None, map(no_rate, document.points)):
+        yield f"Over steps: {text}"
     if any(point.mode.capacity and point.mode.capacity.method == "curve" for point in document.points):
         callers = ", ".join(map(str, document.settings.load.concurrencies))
         yield f"Over steps: images/s within the objective is the best of {callers} callers in a closed loop."

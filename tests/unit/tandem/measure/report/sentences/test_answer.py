@@ -64,6 +64,11 @@ def test_worse_and_as_good_are_told_by_the_intervals(fid: float, words: str) -> 
     assert told((PLAIN.model_copy(update={"quality": judged(fid, 0.8)}), PARALLEL))["What it buys"].startswith(words)
 
 
+def test_a_gap_that_may_be_chance_is_blamed_on_nobody() -> None:
+    as_good = PLAIN.model_copy(update={"quality": judged(0.8, 0.8)})
+    assert "have 0.75 already. Only the" in told((with_quality(as_good, tokenizer_fid=0.75), PARALLEL))["What it buys"]
+
+
 def test_better_is_told_and_then_no_tokenizer_is_blamed() -> None:
     better = PLAIN.model_copy(update={"quality": judged(0.4, 0.8)})
     text = told((with_quality(better, tokenizer_fid=0.35), PARALLEL))["What it buys"]
@@ -118,6 +123,13 @@ def test_reasons_are_the_documents_own() -> None:
     assert cpu == "CPU of the gateway is not known: nobody answers."
     assert between.startswith("What lies between sequence and parallel is not in these files")
     assert list(missing((), judgement, (source,))) == []
+
+
+def test_who_met_the_objective_at_no_load_is_told_of() -> None:
+    unmet = [with_quality(each, tokenizer_fid=1.0) for each in (*IN_STEPS, with_rate(PLAIN, None), PARALLEL)]
+    assert list(missing(unmet, NOTE, ())) == [
+        "ar has no rate within the objective: with 1 to 4 callers p99 was always above 250 ms."
+    ]
 
 
 def test_a_sentence_is_one_line_for_a_terminal() -> None:
