@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tandem.measure.formats import NONE, counted, ends, number, ranged, share
+from tandem.measure.formats import counted, ends, number, ranged, share
 from tandem.measure.report.sentences.answer import AS_GOOD, no_rate
 from tandem.measure.results.steps import Steps, StepsLaw
 
@@ -41,10 +41,11 @@ def law_text(law: StepsLaw, most: int) -> str:
         for miss, each in zip(misses, law.checks, strict=True)
         if each.measured_bits.value > 0.0
     ]
+    sure = ends(law.exponent, number, " to ")
     relative = f", and by up to {share(max(shares))} of what was measured" if shares else ""
     return (
         f"The price in bits a token: bits(K) - bits({most}) = {ranged(law.factor_bits, number)} *"
-        f" K^-{number(law.exponent.value)} (exponent {ends(law.exponent, number, ' to ') or NONE}), fitted to K ="
+        f" K^-{number(law.exponent.value)}{f' (exponent {sure})' if sure else ''}, fitted to K ="
         f" {', '.join(map(str, law.fitted_steps))}. Of what was held out it says {checks}: it is off by up to"
         f" {max(misses):.3f} bits{relative}."
     )
