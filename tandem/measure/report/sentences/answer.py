@@ -85,7 +85,7 @@ def _gain(first: StepsPoint, second: StepsPoint) -> str:
         return ""
     return (
         f"{_verdict(fids[0], fids[1])}, FID {rounded(fids[0].value)} against {rounded(fids[1].value)} (lower is better;"
-        f" real images {rounded(first.quality.floor.fid)}).{_tokenizer(first.quality, *fids)}"
+        f" real images {rounded(first.quality.floor.fid)}).{_tokenizer(first.quality, fids[0], fids[1])}"
         " Only the sequential model can say how likely an image is."
     )
 
