@@ -60,8 +60,8 @@ class DrawingPass:
                 continue
             places = slice(stop - len(rows), stop)
             labels = None if latents.labels is None else latents.labels[places]
-            if self._watch is not None and drawing.is_plain:
-                self._watch.saw(images[places], labels, drawing.seed, rows.start)
+            if self._watch is not None and drawing.explicit_vectors is None:
+                self._watch.saw(images[places], labels, drawing.seed, rows.start, drawing.truncation)
             drawn.append(Drawn((images if is_float else levels)[places], labels))
         return drawn
 

@@ -83,3 +83,8 @@ def ranged(value: Value, show: Show) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number of things in words: 1 image, 2 images."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def rounded(value: float, show: Show = number) -> str:
+    """Return a value for a reader in a hurry: with two digits, as more are seldom sure."""
+    return show(float(f"{value:.2g}"))

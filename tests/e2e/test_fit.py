@@ -50,7 +50,7 @@ async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> No
     assert (sequential.model, sequential.num_steps, parallel.model) == ("fashion-ar", 49, "fashion-gan")
     assert sequential.unit.points[-1].x > sequential.unit.points[0].x
     assert [len(each.held_out) for each in found.capacities] == [1, 2]
-    assert {answer.key for answer in answers(found)} >= {"p50", "p99", "throughput", "batch", "length"}
+    assert {answer.key for answer in answers(found)} >= {"p50", "p99", "capacity", "cost"}
     assert len(found.runs) == 7
     out = tmp_path / "report.html"
     report = await run(*tandem("bench", "report", str(tmp_path), "--out", str(out)))

@@ -2,8 +2,9 @@
 
     python -m training.release.diversity_baseline --model models/fashion-gan [--features pixels]
 
-Draws 4,000 images of each class by the rules that the service draws by. Half of them give the baseline, half stand in
-for traffic: where a healthy window comes out poorer than the usual limits of the alarm allow, the limits give way.
+Draws 4,000 images of each class by the rules that the service draws by, and of a parallel model 1,000 more for each of
+some truncations. Half of them give the baseline, half stand in for traffic: where a healthy window comes out poorer
+than the usual limits of the alarm allow, the limits give way.
 Writes diversity.json into the model's folder and its name and digest into model.toml.
 """
 
@@ -11,20 +12,32 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 
-from runtime.models import Model, ModelError, ModelRepository, sha256_of
-from services.common.diversity.baseline import ALL, ClassBaseline, DiversityBaseline, Kind
+from runtime.models import ImageSpec, Model, ModelError, ModelRepository, sha256_of
+from services.common.diversity.baseline import (
+    ALL,
+    ClassBaseline,
+    DiversityBaseline,
+    Kind,
+    TruncatedYardstick,
+    Yardstick,
+)
 from services.common.diversity.opening import pixel_look
+from services.common.diversity.watch import Look
 from services.common.diversity.windows import DiversityWindows, Features, squared_distances
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.gan.discriminator import Discriminator, discriminator_look
 from training.release.own_images import features_by_class
 
+Y = TypeVar("Y", bound=Yardstick)
+
 FILE = "diversity.json"
 NUM_IMAGES = 2_000
+NUM_TRUNCATED = 500
+TRUNCATIONS = (0.5, 0.7, 1.0, 1.4, 2.0)
 ALARM_VARIANCE_RATIO = 0.75
 ALARM_NEAREST_RATIO = 0.25
 CLOSE_PAIRS = 0.02
@@ -46,7 +59,33 @@ def measure(model: Model, kind: Kind | None, seed: int) -> DiversityBaseline:
         look = discriminator_look(Discriminator(session, image), image)
     features = features_by_class(model, image, look, 2 * NUM_IMAGES, seed)
     digests = {file: sha256_of(model.path(file)) for file in files}
-    return baseline_of(features, image.class_names or (ALL,), kind, digests, seed)
+    baseline = baseline_of(features, image.class_names or (ALL,), kind, digests, seed)
+    if model.spec.kind == "transformer":
+        return baseline
+    return baseline.model_copy(update={"truncated": truncated(model, image, look, seed)})
+
+
+def truncated(model: Model, image: ImageSpec, look: Look, seed: int) -> tuple[TruncatedYardstick, ...]:
+    """Return what the images of a parallel model are held against for each of TRUNCATIONS.
+
+    Images of any truncation up to the next one are held against it, so the limits give way to the next one's as well.
+    """
+    features = [
+        features_by_class(model, image, look, 2 * NUM_TRUNCATED, seed, truncation)
+        for truncation in (*TRUNCATIONS, None)
+    ]
+    found = []
+    for truncation, own, following in zip(TRUNCATIONS, features, features[1:], strict=False):
+        yardstick = TruncatedYardstick(
+            truncation=truncation,
+            alarm_variance_ratio=ALARM_VARIANCE_RATIO,
+            alarm_nearest_ratio=ALARM_NEAREST_RATIO,
+            classes=_classes(image.class_names or (ALL,), own),
+        )
+        for healthy in (own, following):
+            yardstick = with_quiet_limits(yardstick, [each[NUM_TRUNCATED:] for each in healthy])
+        found.append(yardstick)
+    return tuple(found)
 
 
 def drawing_files(model: Model) -> list[str]:
@@ -70,9 +109,14 @@ def baseline_of(
         seed=seed,
         alarm_variance_ratio=ALARM_VARIANCE_RATIO,
         alarm_nearest_ratio=ALARM_NEAREST_RATIO,
-        classes=tuple(class_baseline(name, each[:half]) for name, each in zip(names, features, strict=True)),
+        classes=_classes(names, features),
     )
     return with_quiet_limits(baseline, [each[half:] for each in features])
+
+
+def _classes(names: Sequence[str], features: Sequence[Features]) -> tuple[ClassBaseline, ...]:
+    """Return the baselines of the first half of the features of each class."""
+    return tuple(class_baseline(name, each[: len(each) // 2]) for name, each in zip(names, features, strict=True))
 
 
 def class_baseline(name: str, features: Features) -> ClassBaseline:
@@ -85,7 +129,7 @@ def class_baseline(name: str, features: Features) -> ClassBaseline:
     return ClassBaseline(name=name, variance=variance, distance=distance)
 
 
-def with_quiet_limits(baseline: DiversityBaseline, healthy: list[Features]) -> DiversityBaseline:
+def with_quiet_limits(baseline: Y, healthy: list[Features]) -> Y:
     """Return the baseline with limits that no window of the features `healthy`, one array a class, falls short of."""
     windows = DiversityWindows(baseline)
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(healthy)), len(healthy[0])))
@@ -99,8 +143,8 @@ def with_quiet_limits(baseline: DiversityBaseline, healthy: list[Features]) -> D
     if nearest == 0:
         raise ModelError("the model draws the very same image twice in a window: there is no limit to set")
     limits = {
-        "alarm_variance_ratio": min(ALARM_VARIANCE_RATIO, variance),
-        "alarm_nearest_ratio": min(ALARM_NEAREST_RATIO, nearest),
+        "alarm_variance_ratio": min(baseline.alarm_variance_ratio, variance),
+        "alarm_nearest_ratio": min(baseline.alarm_nearest_ratio, nearest),
     }
     return baseline.model_copy(update=limits)
 

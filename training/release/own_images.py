@@ -26,8 +26,11 @@ from services.gan.latents import draw_latents
 BATCH_SIZE = 50
 
 
-def features_by_class(model: Model, image: ImageSpec, look: Look, num_images: int, seed: int) -> list[Features]:
-    """Return what `look` sees of `num_images` images of each class: [num_images, F], one array a class.
+def features_by_class(
+    model: Model, image: ImageSpec, look: Look, num_images: int, seed: int, truncation: float | None = None
+) -> list[Features]:
+    """Return what `look` sees of `num_images` images of each class: [num_images, F], one array a class; with a
+    truncation of a parallel model's.
 
     Raises ModelError, ProviderError.
     """
@@ -40,15 +43,17 @@ def features_by_class(model: Model, image: ImageSpec, look: Look, num_images: in
     features = []
     for label in track(range(max(1, len(image.class_names))), "measuring"):
         labels = np.full(BATCH_SIZE, label)
-        parts = _parallel(generator, image, label, num_images, seed)
+        parts = _parallel(generator, image, label, num_images, seed, truncation)
         features.append(np.concatenate([look(part, labels[: len(part)]) for part in parts]))
     return features
 
 
-def _parallel(generator: Generator, image: ImageSpec, label: int, num_images: int, seed: int) -> Iterator[Images]:
+def _parallel(
+    generator: Generator, image: ImageSpec, label: int, num_images: int, seed: int, truncation: float | None
+) -> Iterator[Images]:
     for start in range(0, num_images, BATCH_SIZE):
         count = min(BATCH_SIZE, num_images - start)
-        vectors = draw_latents(seed, label * num_images + start, count, image.latent_dim)
+        vectors = draw_latents(seed, label * num_images + start, count, image.latent_dim, truncation)
         yield generator.draw(Latents(vectors, np.full(count, label) if image.class_names else None))
 
 

@@ -31,7 +31,26 @@ class ClassBaseline(_Table):
     """The distance that one in fifty pairs of images falls short of."""
 
 
-class DiversityBaseline(_Table):
+class Yardstick(_Table):
+    """What windows of images are held against."""
+
+    alarm_variance_ratio: float = Field(gt=0, lt=1)
+    """A window that varies less than so many times the baseline is poor."""
+    alarm_nearest_ratio: float = Field(gt=0, lt=1)
+    """A window whose closest pair of a class is closer than so many times the class's distance is poor."""
+    classes: tuple[ClassBaseline, ...] = Field(min_length=1)
+    """One entry a class, in the order of the labels."""
+
+
+class TruncatedYardstick(Yardstick):
+    """That of images drawn from latents that are cut off at +-`truncation`. Images whose latents are cut off further
+    out, up to the next yardstick's, are held against it as well; its limits have room for them.
+    """
+
+    truncation: float = Field(gt=0)
+
+
+class DiversityBaseline(Yardstick):
     """A diversity.json."""
 
     features: Kind
@@ -42,12 +61,16 @@ class DiversityBaseline(_Table):
     """Images of each class that were measured."""
     seed: int
     """Seed that they were drawn from."""
-    alarm_variance_ratio: float = Field(gt=0, lt=1)
-    """A window that varies less than so many times the baseline is poor."""
-    alarm_nearest_ratio: float = Field(gt=0, lt=1)
-    """A window whose closest pair of a class is closer than so many times the class's distance is poor."""
-    classes: tuple[ClassBaseline, ...] = Field(min_length=1)
-    """One entry a class, in the order of the labels."""
+    truncated: tuple[TruncatedYardstick, ...] = ()
+    """By ascending truncation; none of a model that knows no truncation."""
+
+    def yardstick_of(self, truncation: float | None) -> Yardstick | None:
+        """Return what images drawn with this truncation are held against; None if they are narrower than all that was
+        measured.
+        """
+        if truncation is None:
+            return self
+        return next((each for each in reversed(self.truncated) if each.truncation <= truncation), None)
 
     def changed_files(self, folder: Path) -> list[str]:
         """Return the names of the files in `folder` that are not those that were measured."""
@@ -64,7 +87,9 @@ def load_baseline(path: Path, class_names: tuple[str, ...]) -> DiversityBaseline
         baseline = DiversityBaseline.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ModelError(f"{path}: {error}") from None
-    found, wanted = [each.name for each in baseline.classes], list(class_names or (ALL,))
-    if found != wanted:
-        raise ModelError(f"{path}: expected the classes {', '.join(wanted)}, found {', '.join(found)}")
+    wanted = list(class_names or (ALL,))
+    for yardstick in (baseline, *baseline.truncated):
+        found = [each.name for each in yardstick.classes]
+        if found != wanted:
+            raise ModelError(f"{path}: expected the classes {', '.join(wanted)}, found {', '.join(found)}")
     return baseline

@@ -14,14 +14,14 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from services.common.diversity.baseline import DiversityBaseline
+from services.common.diversity.baseline import DiversityBaseline, TruncatedYardstick
 from services.common.diversity.windows import DiversityWindows, Features, Kind, Reading
 from services.common.images.encoding import Images
 
@@ -58,6 +58,7 @@ class Served:
     label: int
     seed: int
     index: int
+    truncation: float | None
 
 
 class DiversityWatch:
@@ -77,11 +78,10 @@ class DiversityWatch:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
-        self._limits: dict[Kind, float] = {
-            "variance": baseline.alarm_variance_ratio,
-            "duplicates": baseline.alarm_nearest_ratio,
-        }
-        self._windows = DiversityWindows(baseline)
+        self._baseline = baseline
+        # Of images drawn freely under None, and of those of a truncation under that of their yardstick.
+        self._windows: dict[float | None, DiversityWindows] = {None: DiversityWindows(baseline)}
+        self._windows |= {each.truncation: DiversityWindows(each) for each in baseline.truncated}
         self._look = look
         self._observer = observer
         self._every = every
@@ -107,25 +107,40 @@ class DiversityWatch:
             self._thread.join()
         self._is_off = True
 
-    def saw(self, images: Images, labels: npt.NDArray[np.int64] | None, seed: int, first_index: int) -> None:
+    def saw(
+        self,
+        images: Images,
+        labels: npt.NDArray[np.int64] | None,
+        seed: int,
+        first_index: int,
+        truncation: float | None = None,
+    ) -> None:
         """Take note of images [N, H, W, C] that were served, drawn from (seed, first_index) on; from any thread.
 
-        Only of those that the model was free to vary: images that their user had drawn narrower, by truncation or a low
-        temperature, or from latents of his own, say nothing of the model.
+        Only of those that the model varies by itself: images that their user had drawn narrower by a low temperature,
+        or from latents of his own, say nothing of the model. Those of a truncation are held against the released
+        model's own of such a truncation; where it is narrower than all that were measured, they are let go.
         """
-        if self._is_off or self._rests():
+        if self._is_off or self._rests() or self._baseline.yardstick_of(truncation) is None:
             return
         try:
-            self._take(images, labels, seed, first_index)
+            self._take(images, labels, seed, first_index, truncation)
         except Exception:
             self._give_up()
 
-    def _take(self, images: Images, labels: npt.NDArray[np.int64] | None, seed: int, first_index: int) -> None:
+    def _take(
+        self,
+        images: Images,
+        labels: npt.NDArray[np.int64] | None,
+        seed: int,
+        first_index: int,
+        truncation: float | None,
+    ) -> None:
         with self._lock:
             while self._num_until_next < len(images) and not self._rests():
                 place = self._num_until_next
                 label = 0 if labels is None else int(labels[place])
-                self._block.append(Served(images[place].copy(), label, seed, first_index + place))
+                self._block.append(Served(images[place].copy(), label, seed, first_index + place, truncation))
                 self._num_until_next += self._gap()
                 if len(self._block) == BLOCK:
                     self._post()
@@ -157,11 +172,17 @@ class DiversityWatch:
     def _compare(self, block: list[Served]) -> None:
         features = self._look(np.stack([one.image for one in block]), np.array([one.label for one in block]))
         for one, vector in zip(block, features, strict=True):
-            for reading in self._windows.add((one.seed, one.index), one.label, vector):
-                self._tell(reading)
+            windows = self._windows_of(one.truncation)
+            for reading in windows.add((one.seed, one.index), one.label, vector):
+                self._tell(reading, windows.limits)
         self._observer.count_images(self._name, "watched", len(block))
 
-    def _tell(self, reading: Reading) -> None:
+    def _windows_of(self, truncation: float | None) -> DiversityWindows:
+        """Return the windows that images of this truncation are gathered in."""
+        yardstick = self._baseline.yardstick_of(truncation)
+        return self._windows[yardstick.truncation if isinstance(yardstick, TruncatedYardstick) else None]
+
+    def _tell(self, reading: Reading, limits: Mapping[Kind, float]) -> None:
         """Report every window; log only where an alarm begins and where it ends."""
         self._observer.observe_window(
             self._name, reading.scope, reading.variance_ratio, reading.nearest_ratio, reading.alarms
@@ -171,7 +192,7 @@ class DiversityWatch:
             alarm = (reading.scope, kind)
             if kind in reading.alarms and alarm not in self._alarmed:
                 self._alarmed.add(alarm)
-                words = WORDS[kind] % (ratio, self._limits[kind])
+                words = WORDS[kind] % (ratio, limits[kind])
                 logger.warning("%s, class %s: %s", self._name, reading.scope, words)
             elif kind not in reading.alarms and alarm in self._alarmed:
                 self._alarmed.remove(alarm)

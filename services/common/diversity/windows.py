@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from services.common.diversity.baseline import ALL, DiversityBaseline
+from services.common.diversity.baseline import ALL, TruncatedYardstick, Yardstick
 
 Kind = Literal["variance", "duplicates"]
 Features = npt.NDArray[np.floating]
@@ -40,7 +40,7 @@ class Scope:
     so many that variance and pairs can be told from however many classes.
     """
 
-    def __init__(self, name: str, baseline: DiversityBaseline) -> None:
+    def __init__(self, name: str, baseline: Yardstick) -> None:
         self._name = name
         self._limits: dict[Kind, float] = {
             "variance": baseline.alarm_variance_ratio,
@@ -81,11 +81,16 @@ class Scope:
 class DiversityWindows:
     """The windows of each class, which see one class collapse, and those of all together, which are full sooner."""
 
-    def __init__(self, baseline: DiversityBaseline) -> None:
+    def __init__(self, baseline: Yardstick) -> None:
         names = [each.name for each in baseline.classes]
-        self._of_class = [Scope(name, baseline) for name in names]
+        suffix = f", truncation {baseline.truncation:g}" if isinstance(baseline, TruncatedYardstick) else ""
+        self.limits: dict[Kind, float] = {
+            "variance": baseline.alarm_variance_ratio,
+            "duplicates": baseline.alarm_nearest_ratio,
+        }
+        self._of_class = [Scope(name + suffix, baseline) for name in names]
         # Without classes the two are the same.
-        self._of_all = [] if names == [ALL] else [Scope(ALL, baseline)]
+        self._of_all = [] if names == [ALL] else [Scope(ALL + suffix, baseline)]
 
     def add(self, key: Hashable, label: int, features: Features) -> list[Reading]:
         """Take in an image of class `label`, 0 for a model without; `key` says which: the same key, the same image.

@@ -27,8 +27,8 @@ def report(
 ) -> None:
     """Write results as one HTML file that needs no network, and PNGs of its main charts.
 
-    Takes load runs, a comparison, a fit and a growth, whatever there is. Files that are none of these are listed with
-    the reason; ends with 1 if there are such.
+    Takes load runs, a comparison, steps, a fit and a growth, whatever there is. Files that are none of these are listed
+    with the reason; ends with 1 if there are such.
     """
     terminal = Terminal()
     with friendly_errors(terminal):
@@ -49,7 +49,7 @@ def written(sources: Sources, out: Path, png_dir: Path, terminal: Terminal) -> b
     pngs = write_report(sources, out, png_dir)
     story = tell(sources)
     for sentence in story.sentences:
-        terminal.out.print(formats.printable(sentence), markup=False, soft_wrap=True)
+        terminal.out.print(formats.printable(str(sentence)), markup=False, soft_wrap=True)
     for warning in story.warnings:
         terminal.fail(formats.printable(warning))
     for each in sources.rejected:

@@ -1,14 +1,41 @@
-"""The Pareto front of what was measured over steps: those that nothing else beats in time and in quality at once."""
+"""What was measured of each model and number of steps, on one footing, and the Pareto front of it: those that nothing
+else beats in time and in quality at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 from tandem.measure.formats import counted
+from tandem.measure.report.sources import Sources
+from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
 
 Quality = Callable[[StepsPoint], float | None]
+
+
+def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
+    """Return the points of a measurement over steps if there is one, else the unary modes of a comparison."""
+    if sources.steps is not None:
+        return sources.steps.document.points
+    return () if sources.comparison is None else _compared(sources.comparison.document)
+
+
+def _compared(comparison: Comparison) -> tuple[StepsPoint, ...]:
+    served = {each.paradigm: each for each in comparison.served}
+    return tuple(
+        StepsPoint(
+            steps=None,
+            mode=mode,
+            num_images=served[mode.paradigm].num_images,
+            quality=served[mode.paradigm].quality,
+            bits_per_token=None,
+            bits_over_most=None,
+        )
+        for mode in comparison.modes
+        if mode.delivery == "unary" and mode.paradigm in served
+    )
 
 
 def name_of(point: StepsPoint) -> str:
@@ -21,13 +48,20 @@ def wait_of(point: StepsPoint) -> Value | None:
     return None if point.mode.alone is None else point.mode.alone.latency.p50
 
 
+def cpu_of(point: StepsPoint) -> Value | None:
+    """Return the CPU seconds that an image costs the servers at the greatest load; None if nobody knows."""
+    return point.mode.curve[-1].cpu_seconds_per_image.servers if point.mode.curve else None
+
+
 def fid_of(point: StepsPoint) -> float | None:
     return None if point.quality is None else point.quality.model.fid
 
 
-def recall_loss_of(point: StepsPoint) -> float | None:
-    """Return the share of real images that are unlike all of the model's: smaller is better, as of an FID."""
-    return None if point.quality is None else 1.0 - point.quality.model.recall
+def sure_fid_of(point: StepsPoint) -> Value | None:
+    """Return the FID with its interval, if it has one."""
+    if point.quality is None:
+        return None
+    return point.quality.fid or Value(value=point.quality.model.fid, count=point.quality.model.num_images)
 
 
 def front(points: Iterable[StepsPoint], quality: Quality) -> list[StepsPoint]:

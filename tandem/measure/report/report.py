@@ -23,6 +23,7 @@ from tandem.measure.report.sources import Sources
 from tandem.measure.report.story import first_chart, tell
 
 _MAIN_CHARTS = (
+    "cost-quality",
     "open",
     "closed",
     "compared",
@@ -36,7 +37,6 @@ _MAIN_CHARTS = (
     "growth-streams",
     "growth-context",
     "growth-middle",
-    "steps-front",
     "steps-law",
 )
 

@@ -1,4 +1,4 @@
-"""Images of both models, with the quality of what was served. They come from a document: checked, and made anew."""
+"""Images of both models. They come from a document: checked, and made anew."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from tandem.measure.report.sentences.comparison import quality_text
 from tandem.measure.results.comparison import Comparison, Served
 from tandem.measure.scenario import Paradigm
 
@@ -29,10 +28,7 @@ class Samples:
 def samples_of(comparison: Comparison) -> list[Samples]:
     """Return one for each model."""
     return [
-        Samples(
-            served.paradigm, served.model, checked_png(served.samples_png), _caption(served, quality_text(comparison))
-        )
-        for served in comparison.served
+        Samples(each.paradigm, each.model, checked_png(each.samples_png), _caption(each)) for each in comparison.served
     ]
 
 
@@ -49,13 +45,9 @@ def checked_png(text: str) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _caption(served: Served, note: str) -> str:
+def _caption(served: Served) -> str:
+    text = f"Of {served.num_images:,} images served in this run, a row each class."
     if served.quality is None:
-        return f"Of {served.num_images:,} images served in this run. Quality: {note}."
+        return text
     own, floor = served.quality.model, served.quality.floor
-    return (
-        f"Of {own.num_images:,} images served in this run, and in brackets of as many real ones: FID {own.fid:.3g}"
-        f" ({floor.fid:.3g}), label accuracy {own.accuracy:.1%} ({floor.accuracy:.1%}), precision {own.precision:.2f}"
-        f" ({floor.precision:.2f}), recall {own.recall:.2f} ({floor.recall:.2f}), coverage {own.coverage:.2f}"
-        f" ({floor.coverage:.2f})."
-    )
+    return f"{text} The judge takes {own.accuracy:.0%} for the class asked for, of real ones {floor.accuracy:.0%}."

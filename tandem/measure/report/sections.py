@@ -1,4 +1,4 @@
-"""What a report shows below its first screen, in spec. A section without anything to show is left out."""
+"""What a report shows below its first screen, in order. A section without anything to show is left out."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from tandem.measure.report.charts.cost import cost_charts
 from tandem.measure.report.charts.fit import fit_charts
 from tandem.measure.report.charts.growth import growth_charts
 from tandem.measure.report.charts.load import load_charts
+from tandem.measure.report.charts.quality import quality_chart
 from tandem.measure.report.charts.steps import steps_charts
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
+from tandem.measure.report.front import points_of
 from tandem.measure.report.middle_ground import modes_between
 from tandem.measure.report.sentences import comparison as comparison_texts
 from tandem.measure.report.sentences import crossover as crossover_texts
 from tandem.measure.report.sentences import growth as growth_texts
 from tandem.measure.report.sentences import steps as steps_texts
-from tandem.measure.report.sentences.audits import audit_text
+from tandem.measure.report.sentences.audits import LOCAL, audit_text
 from tandem.measure.report.sentences.crossover import Answer
 from tandem.measure.report.sources import Sources, matched_runs
+from tandem.measure.report.tables.comparison import quality_table
 from tandem.measure.report.tables.crossover import crossover_tables
 from tandem.measure.report.tables.growth import growth_tables
 from tandem.measure.report.tables.load import run_table
@@ -32,7 +35,6 @@ from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import ServedModel
-from tandem.measure.results.steps import Steps
 
 METHOD = (
     "Both models draw the same thing, one image of a class, through the same gateway. A run's warm-up is left out.",
@@ -43,10 +45,6 @@ METHOD = (
     " figures say more of the generator than of the server: they are shown with a cross, and nothing rests on them.",
     "A PARTIAL run was broken off; what it measured until then is shown.",
 )
-LOCAL = (
-    "Generator and servers shared the cores of one machine: what the generator took, the servers did not have. With a"
-    " generator elsewhere all figures would be other ones."
-)
 SMALL_FID = (
     "FID depends on the number of images: below 10,000 it is too high, for real images as well. Compare it with"
     " that of as many real ones, and with no FID from elsewhere: the features are a small classifier's of these images."
@@ -55,7 +53,7 @@ SMALL_FID = (
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what comes under it, in this spec."""
+    """A heading and what comes under it, in this order. `is_folded`: it is there for whoever opens it."""
 
     key: str
     title: str
@@ -64,6 +62,7 @@ class Section:
     charts: tuple[Chart | Stack, ...] = ()
     tables: tuple[Table, ...] = ()
     points: tuple[str, ...] = ()
+    is_folded: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -71,51 +70,84 @@ class Section:
 
 
 def sections(sources: Sources) -> list[Section]:
-    """Return all that there is something for."""
+    """Return all that there is something for: what answers the question openly, how that was found folded."""
     runs = matched_runs(sources.runs)
     comparison = None if sources.comparison is None else sources.comparison.document
+    charts = load_charts(runs, comparison)
     stack = phase_stack(runs, comparison)
     found = [
-        Section("load", "Latency and load", charts=tuple(load_charts(runs, comparison))),
+        _quality_section(sources),
+        _load_section(sources, charts),
+        Section("time", stack.title, charts=() if stack.is_empty else (stack,)),
         Section(
-            "time",
-            stack.title,
-            charts=() if stack.is_empty else (stack,),
-            tables=() if stack.is_empty else (phase_table(stack),),
+            "latency",
+            "More on latency",
+            charts=(*charts[1:], *cdf_charts(runs, comparison), *_first_output(comparison)),
+            is_folded=True,
         ),
-        Section("spread", "How latency is spread", charts=tuple(cdf_charts(runs, comparison))),
     ]
     if comparison is not None:
-        found.append(Section("first-output", "First output and whole", charts=_first_output(comparison)))
-        found.append(Section("cost", "Cost", charts=tuple(cost_charts(comparison)), texts=_cost_texts(sources)))
-    if sources.steps is not None:
-        found.append(_steps_section(sources.steps.document))
+        found.append(_figures_section(comparison, stack))
     if sources.crossover is not None:
-        found.append(_crossover_section(sources.crossover.document))
+        found.append(_prediction_section(sources.crossover.document))
     if sources.growth is not None:
         found.append(_growth_section(sources.growth.document, comparison))
-    found.append(Section("machine", "Machine and models", tables=_machine_tables(sources)))
-    found.append(Section("method", "Method", points=_method(sources)))
-    found.append(Section("caveats", "Caveats", points=tuple(_caveats(sources))))
-    if sources.runs or sources.rejected:
-        tables = (run_table([(read.name, read.document) for read in sources.runs]),) if sources.runs else ()
-        rejected = (file_table(sources.rejected),) if sources.rejected else ()
-        found.append(Section("files", "All runs", tables=(*tables, *rejected)))
+    found.append(Section("machine", "Machine and models", tables=_machine_tables(sources), is_folded=True))
+    found.append(Section("method", "Method", points=_method(sources), is_folded=True))
+    found.append(Section("caveats", "Caveats", points=tuple(_caveats(sources)), is_folded=True))
+    if sources.runs:
+        table = run_table([(read.name, read.document) for read in sources.runs])
+        found.append(Section("runs", "All runs", tables=(table,), is_folded=True))
+    if sources.rejected:
+        found.append(Section("files", "Files not used", tables=(file_table(sources.rejected),)))
     return [section for section in found if not section.is_empty]
 
 
-def _first_output(comparison: Comparison) -> tuple[Chart, ...]:
-    chart = first_output_chart(comparison)
-    return () if chart.is_empty else (chart,)
+def _quality_section(sources: Sources) -> Section:
+    """Return cost against quality; the first screen takes its chart."""
+    chart = quality_chart(points_of(sources))
+    charts: list[Chart] = [] if chart is None else [chart]
+    texts: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    if sources.steps is not None:
+        document = sources.steps.document
+        charts += steps_charts(document)
+        texts, tables = steps_texts.explanation(document), tuple(steps_tables(document))
+    return Section("quality", "What each step costs and buys", texts=texts, charts=tuple(charts), tables=tables)
+
+
+def _load_section(sources: Sources, charts: Sequence[Chart]) -> Section:
+    crossover = None if sources.crossover is None else sources.crossover.document
+    comparison = None if sources.comparison is None else sources.comparison.document
+    return Section(
+        "load",
+        "Under load",
+        answers=() if crossover is None else crossover_texts.answers(crossover),
+        charts=(*charts[:1], *(() if comparison is None else cost_charts(comparison))),
+        texts=_cost_texts(sources),
+    )
+
+
+def _first_output(comparison: Comparison | None) -> tuple[Chart, ...]:
+    chart = None if comparison is None else first_output_chart(comparison)
+    return () if chart is None or chart.is_empty else (chart,)
+
+
+def _figures_section(comparison: Comparison, stack: Stack) -> Section:
+    quality = [quality_table(comparison)] if any(each.quality for each in comparison.served) else []
+    tables = (*quality, *(() if stack.is_empty else (phase_table(stack),)))
+    return Section("figures", "Figures: quality, and where the time goes", tables=tables, is_folded=True)
 
 
 def _cost_texts(sources: Sources) -> tuple[str, ...]:
-    assert sources.comparison is not None
+    """Return whose CPU is not known, unless the first screen says so."""
+    if sources.comparison is None or sources.steps is None:
+        return ()
     unknown = [source for source in sources.comparison.document.cpu_sources if not source.is_known]
     return tuple(f"CPU of the {each.process} is not known: {each.note}." for each in unknown)
 
 
-def _crossover_section(crossover: Crossover) -> Section:
+def _prediction_section(crossover: Crossover) -> Section:
     names = {each.paradigm: each for each in crossover.services}
     texts = []
     if "sequential" in names and "parallel" in names:
@@ -129,12 +161,12 @@ def _crossover_section(crossover: Crossover) -> Section:
         for each in crossover.capacities
     ]
     return Section(
-        "crossover",
-        "Crossover: who wins where, and why",
+        "predictions",
+        "Service curves, predictions and their check",
         texts=tuple(texts),
-        answers=crossover_texts.answers(crossover),
         charts=tuple(fit_charts(crossover)),
         tables=tuple(crossover_tables(crossover)),
+        is_folded=True,
     )
 
 
@@ -148,16 +180,7 @@ def _growth_section(growth: Growth, comparison: Comparison | None) -> Section:
         texts=(what, *growth_texts.explanation(growth)),
         charts=tuple(growth_charts(growth, modes)),
         tables=tuple(growth_tables(growth, modes)),
-    )
-
-
-def _steps_section(steps: Steps) -> Section:
-    return Section(
-        "steps",
-        "Between sequence and parallel: steps",
-        texts=steps_texts.explanation(steps),
-        charts=tuple(steps_charts(steps)),
-        tables=tuple(steps_tables(steps)),
+        is_folded=True,
     )
 
 
@@ -182,7 +205,7 @@ def _caveats(sources: Sources) -> Sequence[str]:
         if any(each.quality is not None for each in document.served):
             found.append(SMALL_FID)
         quality = f"Quality: {comparison_texts.quality_text(document)}."
-        found += [*comparison_texts.caveats(document), quality, document.energy.note]
+        found += [*comparison_texts.caveats(document), quality, f"Energy: {document.energy.note}."]
         found += [*comparison_texts.control_text(document), audit_text(document.audits)]
     if sources.crossover is not None:
         found += crossover_texts.caveats(sources.crossover.document)

@@ -74,8 +74,9 @@ def fit(
 ) -> None:
     """Fit service curves, predict the capacity within an objective, and check that in runs the fit has not seen.
 
-    sequential: t0 + L * t_step(batch); parallel: t0 + t_batch(batch). Says at which load, batch and length parallel
-    wins, on p50, p99, throughput and cost. Writes crossover.json, and the document of each run beside it.
+    sequential: t0 + L * t_step(batch); parallel: t0 + t_batch(batch). Says who was faster at loads that both carried,
+    how much each carries, what each costs, and whether the prediction holds. Writes crossover.json, and the document of
+    each run beside it.
     """
     terminal = Terminal()
     with friendly_errors(terminal, address):

@@ -44,7 +44,8 @@ _MOST_DECADES = 3
 class Series:
     """`low` and `high` are ends of intervals; `notes` tell more of a point. `y` may be names instead of numbers.
 
-    `left` and `right` are ends of intervals of x. `is_labelled`: the notes stand beside the points.
+    `left` and `right` are ends of intervals of x. `is_labelled`: the notes stand beside the points. `in_legend`:
+    whether the legend names it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Series:
     left: Sequence[float | None] = ()
     right: Sequence[float | None] = ()
     is_labelled: bool = False
+    in_legend: bool = True
 
     @property
     def look(self) -> Look:
@@ -103,6 +105,14 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Level:
+    """A horizontal line at `at` of the y axis; `name` may be empty."""
+
+    at: float
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Chart:
     """Curves over a common axis."""
 
@@ -114,8 +124,7 @@ class Chart:
     series: Sequence[Series]
     x_log: bool = False
     y_log: bool = False
-    line_at: float | None = None  # a level on the y axis
-    line_name: str = ""
+    levels: Sequence[Level] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -138,6 +147,7 @@ class Chart:
     @property
     def y_axis(self) -> Axis:
         values = [y for each in self.series for y in each.y if not isinstance(y, str)]
+        values += [level.at for level in self.levels]
         return Axis(self.y_title, log_ticks(values) if self.y_log else None)
 
 

@@ -1,7 +1,5 @@
 """One colour for each paradigm and each part of the time, on light and dark ground; the gateway's page has the same."""
 
-from tandem.measure.results.phases import PHASES
-
 LIGHT = {
     "sequential": "#1f5fc4",
     "parallel": "#b4500a",
@@ -22,21 +20,17 @@ DARK = {
     "page": "#131416",
     "line": "#383b41",
 }
-# Okabe and Ito's, which people with any colour vision can tell apart, and greys; good on either ground.
-PARTS = dict(
-    zip(
-        PHASES,
-        (
-            "#8c8c8c",
-            "#e69f00",
-            "#56b4e9",
-            "#d6b656",
-            "#0072b2",
-            "#d55e00",
-            "#cc79a7",
-            "#a0a7b4",
-            "#4b5563",
-        ),
-        strict=True,
-    )
-)
+# Okabe and Ito's, which people with any colour vision can tell apart, and a grey; good on either ground. What no server
+# accounts for is hatched.
+PARTS = {
+    "lateness": "#8c8c8c",
+    "queue": "#e69f00",
+    "prefill": "#56b4e9",
+    "batch_wait": "#f0e442",
+    "decode": "#0072b2",
+    "compute": "#d55e00",
+    "encode": "#cc79a7",
+    "backend_other": "#009e73",
+    "residual": "#8c8c8c",
+}
+HATCHED = ("residual",)

@@ -1,4 +1,4 @@
-"""The crossover: fits over what was measured, their residuals, and predictions against held-out runs."""
+"""The crossover: fits over what was measured, and predictions against held-out runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tandem.measure.report.charts.chart import Chart, Series
+from tandem.measure.report.charts.chart import Chart, Level, Series
 from tandem.measure.report.charts.load import MILLISECONDS
 from tandem.measure.results.crossover import Crossover, FittedCurve, FittedService
 from tandem.measure.scenario import Paradigm
@@ -41,16 +41,6 @@ def fit_charts(crossover: Crossover) -> list[Chart]:
             x_log=True,
             y_log=True,
         ),
-        Chart(
-            "fit-residuals",
-            "Residuals of the fits",
-            "Fit over measured, less 1. A fit that is more than 15 % off anywhere is called poor.",
-            "batch, or requests in flight",
-            "% off",
-            [series for each in services for series in _residuals(each)],
-            x_log=True,
-            line_at=0.0,
-        ),
         _prediction_chart(crossover),
     ]
     return [chart for chart in charts if not chart.is_empty]
@@ -69,24 +59,6 @@ def _fit(service: FittedService, fitted: FittedCurve, name: str) -> list[Series]
             f"{service.paradigm}: fit", service.paradigm, "fit", grid, [curve(each) * MILLISECONDS for each in grid]
         ),
     ]
-
-
-def _residuals(service: FittedService) -> list[Series]:
-    found = []
-    for fitted, name, style in (
-        (service.unit, UNIT_NAMES[service.paradigm], "points"),
-        (service.whole, "whole", "hollow"),
-    ):
-        found.append(
-            Series(
-                f"{service.paradigm}: {name}",
-                service.paradigm,
-                style,  # type: ignore[arg-type]
-                [point.x for point in fitted.points],
-                [point.relative_residual * 100 for point in fitted.points],
-            )
-        )
-    return found
 
 
 def _prediction_chart(crossover: Crossover) -> Chart:
@@ -129,8 +101,7 @@ def _prediction_chart(crossover: Crossover) -> Chart:
         series,
         x_log=True,
         y_log=True,
-        line_at=slo * MILLISECONDS,
-        line_name="objective",
+        levels=[Level(slo * MILLISECONDS, "objective")],
     )
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tandem.measure.formats import seconds
-from tandem.measure.report.charts.chart import Axis, Chart, Series, Stack
+from tandem.measure.report.charts.chart import Axis, Chart, Level, Series, Stack
+from tandem.measure.report.charts.colours import HATCHED
 
 
 def figure_of(chart: Chart | Stack) -> dict[str, Any]:
@@ -25,12 +26,12 @@ def _curves(chart: Chart) -> dict[str, Any]:
         "yaxis": _axis(chart.y_axis) | ({"type": "category", "autorange": "reversed"} if chart.is_named else {}),
         "hovermode": "closest",
     }
-    if chart.line_at is not None:
-        at = chart.line_at
-        place = {"xref": "paper", "y0": at, "y1": at, "x0": 0, "x1": 1}
-        layout["shapes"] = [{"type": "line", **place, "line": {"width": 1}}]
-        layout["annotations"] = [_level_name(chart, at)] if chart.line_name else []
-    return {"data": [_trace(series) for series in chart.drawn], "layout": layout}
+    if chart.levels:
+        layout["shapes"] = [_level(level.at) for level in chart.levels]
+        lowest = min(level.at for level in chart.levels)
+        layout["annotations"] = [_level_name(chart, each, each.at == lowest) for each in chart.levels if each.name]
+    rightmost = max((x for series in chart.drawn for x in series.x), default=0.0)
+    return {"data": [_trace(series, rightmost) for series in chart.drawn], "layout": layout}
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
@@ -40,13 +41,20 @@ def _axis(axis: Axis) -> dict[str, Any]:
     return found | {"type": "log", "tickvals": list(axis.ticks), "ticktext": axis.tick_texts}
 
 
-def _level_name(chart: Chart, at: float) -> dict[str, Any]:
-    place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom"}
-    y = math.log10(at) if chart.y_log and at else at
-    return {**place, "y": y, "showarrow": False, "text": html.escape(chart.line_name)}
+def _level(at: float) -> dict[str, Any]:
+    place = {"xref": "paper", "y0": at, "y1": at, "x0": 0, "x1": 1}
+    return {"type": "line", **place, "line": {"width": 1, "dash": "dash"}, "layer": "below"}
 
 
-def _trace(series: Series) -> dict[str, Any]:
+def _level_name(chart: Chart, level: Level, is_lowest: bool) -> dict[str, Any]:
+    """Return a name that stands below its line, that of the lowest above it: there may be no room below."""
+    place = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "bottom" if is_lowest else "top"}
+    y = math.log10(level.at) if chart.y_log and level.at else level.at
+    return {**place, "y": y, "showarrow": False, "text": html.escape(level.name)}
+
+
+def _trace(series: Series, rightmost: float) -> dict[str, Any]:
+    """Return a trace."""
     look = series.look
     symbol = {"circle": "circle-open" if look.is_hollow else "circle", "x": "x-thin", None: "circle"}[look.marker]
     trace: dict[str, Any] = {
@@ -58,7 +66,8 @@ def _trace(series: Series) -> dict[str, Any]:
                 *(["text"] if series.is_labelled else []),
             ]
         ),
-        "textposition": "top right",
+        "textposition": [_label_place(place, x == rightmost) for place, x in enumerate(series.x)],
+        "showlegend": series.in_legend,
         "cliponaxis": not series.is_labelled,
         "name": html.escape(series.name),
         "x": list(series.x),
@@ -77,6 +86,11 @@ def _trace(series: Series) -> dict[str, Any]:
     if series.left:
         trace["error_x"] = _errors(series.x, series.left, series.right)
     return trace
+
+
+def _label_place(place: int, is_rightmost: bool) -> str:
+    """Return where a label stands: above and below in turn, so that those of neighbours do not meet."""
+    return f"{'bottom' if place % 2 else 'top'} {'left' if is_rightmost else 'right'}"
 
 
 def _errors(values: Sequence[Any], lows: Sequence[float | None], highs: Sequence[float | None]) -> dict[str, Any]:
@@ -102,6 +116,7 @@ def _stack(stack: Stack) -> dict[str, Any]:
             "x": shares,
             "customdata": [row.parts.get(name, 0.0) * 1e3 for row in stack.rows],
             "hovertemplate": "%{customdata:.4~g} ms, %{x:.1f} %<extra>%{fullData.name}</extra>",
+            "marker": {"pattern": {"shape": "/" if name in HATCHED else "", "solidity": 0.5}},
             "meta": {"role": f"part-{name}"},
         }
         for name, text, shares in stack.parts

@@ -27,7 +27,6 @@ def load_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> li
     closed = _curve([run for run in runs if isinstance(run.load, ClosedLoop)])
     charts = [
         _latency("open", "Latency over offered load (open loop)", _OPEN_NOTE, "offered images/s", opened, _offered),
-        _latency("achieved", "Latency over achieved load (open loop)", _ACHIEVED_NOTE, "images/s", opened, _achieved),
         _latency("closed", "Latency over achieved load (closed loop)", _CLOSED_NOTE, "images/s", closed, _achieved),
         _goodput(opened),
     ]
@@ -43,7 +42,6 @@ def _curve(runs: Sequence[MatchedRun]) -> Sequence[MatchedRun]:
 
 
 _OPEN_NOTE = "Requests start when they are due, whatever became of those before; latency counts from then."
-_ACHIEVED_NOTE = "The same runs over what came out. Where a server is overloaded the curve turns up, or back."
 _CLOSED_NOTE = (
     "A number of callers, each of which asks again when it has its image; the number is in each point's note."
 )

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from tandem.measure.formats import seconds
 from tandem.measure.report.charts.chart import Axis, Chart, Series, Stack
-from tandem.measure.report.charts.colours import LIGHT, PARTS
+from tandem.measure.report.charts.colours import HATCHED, LIGHT, PARTS
 
 _LINES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", None: "none"}
 _MARKERS = {"circle": "o", "x": "x", None: ""}
@@ -51,16 +51,19 @@ def _draw(chart: Chart | Stack) -> Figure:
 
 
 def _curves(axes: Axes, chart: Chart) -> None:
+    rightmost = max((x for series in chart.drawn for x in series.x), default=0.0)
     for series in chart.drawn:
-        _series(axes, series)
+        _series(axes, series, rightmost)
     _axis(axes.xaxis, axes.set_xscale, chart.x_axis)
     _axis(axes.yaxis, axes.set_yscale, chart.y_axis)
     if chart.is_named:
         axes.invert_yaxis()
-    if chart.line_at is not None:
-        axes.axhline(chart.line_at, color=LIGHT["muted"], linewidth=1)
-        looks: Any = {"xycoords": ("axes fraction", "data"), "va": "bottom", "color": LIGHT["muted"]}
-        axes.annotate(chart.line_name, (0, chart.line_at), **looks)
+    lowest = min((level.at for level in chart.levels), default=0.0)
+    for level in chart.levels:
+        axes.axhline(level.at, color=LIGHT["muted"], linewidth=1, linestyle="--")
+        looks: Any = {"xycoords": ("axes fraction", "data"), "color": LIGHT["muted"], "fontsize": 8}
+        looks["va"] = "bottom" if level.at == lowest else "top"
+        axes.annotate(level.name, (1, level.at), ha="right", **looks)
     axes.grid(color=LIGHT["line"], linewidth=0.6)
     axes.legend(frameon=False, fontsize=8.5)
 
@@ -74,7 +77,7 @@ def _axis(drawn: Any, set_scale: Any, axis: Axis) -> None:
         drawn.set_minor_locator(NullLocator())
 
 
-def _series(axes: Axes, series: Series) -> None:
+def _series(axes: Axes, series: Series, rightmost: float) -> None:
     colour, look = LIGHT[series.role], series.look
     looks: Any = {
         "color": colour,
@@ -82,7 +85,7 @@ def _series(axes: Axes, series: Series) -> None:
         "marker": _MARKERS[look.marker],
         "markersize": 5.5,
         "markerfacecolor": LIGHT["ground"] if look.is_hollow else colour,
-        "label": _short(series.name),
+        "label": _short(series.name) if series.in_legend else "_",
     }
     xs: Any = list(series.x)
     ys: Any = [_short(y) if isinstance(y, str) else y for y in series.y]
@@ -94,9 +97,11 @@ def _series(axes: Axes, series: Series) -> None:
     for y, left, right in zip(ys, series.left, series.right, strict=True) if series.left else ():
         if left is not None and right is not None:
             axes.plot([left, right], [y, y], color=colour, linewidth=1.2)
-    for x, y, note in zip(xs, ys, series.notes, strict=True) if series.is_labelled else ():
-        place: Any = {"xytext": (5, 4), "textcoords": "offset points", "fontsize": 8, "color": colour}
-        axes.annotate(_short(note), (x, y), **place)
+    rows = zip(xs, ys, series.notes, strict=True)
+    for place, (x, y, note) in enumerate(rows) if series.is_labelled else ():
+        is_last = x == rightmost
+        at: Any = {"xytext": (-5 if is_last else 5, -10 if place % 2 else 4), "ha": "right" if is_last else "left"}
+        axes.annotate(_short(note), (x, y), textcoords="offset points", fontsize=8, color=colour, **at)
 
 
 def _short(text: str) -> str:
@@ -108,7 +113,8 @@ def _stack(axes: Axes, stack: Stack) -> None:
     labels = [f"{_short(row.label)}\n{seconds(row.total_seconds)}" for row in stack.rows]
     lefts = [0.0] * len(labels)
     for name, text, widths in stack.parts:
-        axes.barh(labels, widths, left=lefts, height=0.6, color=PARTS[name], label=text)
+        looks: Any = {"color": PARTS[name], "hatch": "//" if name in HATCHED else "", "edgecolor": LIGHT["ground"]}
+        axes.barh(labels, widths, left=lefts, height=0.6, label=text, **looks)
         lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
     axes.invert_yaxis()
     axes.set_xlabel(stack.x_title)

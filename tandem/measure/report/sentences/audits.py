@@ -6,6 +6,8 @@ from tandem.measure.formats import known, seconds
 from tandem.measure.results.audits import Audits
 from tandem.measure.results.header import Header
 
+LOCAL = "Generator and servers shared the cores of one machine: what the generator took, the servers did not have."
+
 
 def audit_text(audits: Audits) -> str:
     """Return how good the generator was; empty without a run."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tandem.measure.formats import NONE, count, ends, number, seconds, share
-from tandem.measure.report.sentences.audits import audit_text
+from tandem.measure.report.sentences.audits import LOCAL, audit_text
 from tandem.measure.results.comparison import Comparison, Contrast, Metric
 from tandem.measure.results.value import Value
 
@@ -135,7 +135,7 @@ def caveats(document: Comparison) -> Iterator[str]:
     """Yield what a reader has to know."""
     modes = document.modes
     if document.is_local:
-        yield "The client ran on the same machine as the servers and took CPU time from them."
+        yield LOCAL
     points = [(mode.name, each) for mode in modes for each in mode.curve]
     busy = [
         f"{name} with {each.concurrency} callers"

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tandem.measure.formats import number, ranged, seconds
-from tandem.measure.report.sentences.contest import WINNERS, contest
+from tandem.measure.report.sentences.audits import LOCAL
+from tandem.measure.report.sentences.contest import contest
 from tandem.measure.results.crossover import (
     BreakEven,
     Capacity,
     Crossover,
     FittedCurve,
     FittedService,
-    Predicted,
     TextIllustration,
 )
 from tandem.measure.statistics.curve import curve_of
-from tandem.measure.studies.crossover.prediction import met_and_missed
+from tandem.measure.studies.crossover.prediction import is_met, met_and_missed
 
 METHOD = (
     "Fitted on open loops of one-image requests whose rate climbs from little to the most that came out of a closed"
@@ -35,9 +35,8 @@ METHOD = (
     "Check: open loops at shares of the predicted capacity, and at the weaker's rates, not used in the fit; the"
     " prediction is for their very arrivals.",
 )
-LOCAL = "Generator and servers shared this machine's cores: what the generator took, the servers did not have."
-# Of the measured capacity: a prediction that is further off is called poor.
-MAX_ERROR = 0.15
+
+_NOTHING = 0.005  # of a prediction: a smaller error is written 0%
 
 
 @dataclass(frozen=True)
@@ -50,69 +49,47 @@ class Answer:
 
 
 def answers(found: Crossover) -> tuple[Answer, ...]:
-    """Return all that there are; none of a fit that did not go to its end."""
+    """Return what was measured, and of what was fitted that whose fits are good. Predictions are none: they stand with
+    their check.
+    """
     if len(found.capacities) < 2:
         return ()
     told = [
-        Answer("p50", _LATENCY_ASKED.format("median"), _latency("p50", found.predictions)),
-        Answer("p99", _LATENCY_ASKED.format("p99"), _latency("p99", found.predictions)),
-        Answer("throughput", "Which of the two carries more images a second?", _throughput(found)),
+        Answer("p50", "At equal load, which of the two is faster, by the median?", _latency("p50", found.capacities)),
+        Answer("p99", "And by p99?", _latency("p99", found.capacities)),
         Answer("capacity", "How much load does each carry within the objective?", _capacity(found.capacities)),
-        Answer("batch", "At which number of requests in flight does parallel win on latency?", _batch(found)),
-        Answer("length", "At which length would sequential break even?", _length(found)),
         Answer("cost", "Which of the two costs less CPU an image?", _cost(found)),
     ]
-    if found.text is not None:
-        told.append(Answer("text", "And a language model, whose length is free?", _text(found.services[1], found.text)))
+    sequential, parallel = found.services
+    if all(curve.is_good for curve in (sequential.unit, sequential.rest, parallel.whole)):
+        told.append(Answer("length", "At which length would sequential break even?", _length(found)))
+    if found.text is not None and found.text.unit.is_good:
+        told.append(Answer("text", "And a language model, whose length is free?", _text(parallel, found.text)))
     return tuple(told)
 
 
-_LATENCY_ASKED = "At which load does parallel win on {} latency?"
-
-
-def _latency(quantile: str, predictions: Sequence[Predicted]) -> str:
-    rows = [
-        (each.rate_per_second, *(getattr(each, f"{name}_{quantile}_seconds") for name in ("sequential", "parallel")))
-        for each in predictions
-    ]
-    both = [(rate, first / second) for rate, first, second in rows if first is not None and second is not None]
-    text = contest([rate for rate, _ in both], [ratio for _, ratio in both], "{} images/s") if both else ""
-    for place, winner in ((2, True), (1, False)):
-        alone = [row[0] for row in rows if row[place] is not None and row[3 - place] is None]
-        if alone:
-            text += (
-                f" At {number(min(alone))} to {number(max(alone))} images/s only {WINNERS[winner].lower()} keeps up."
-            )
-    return text.strip()
-
-
-def _throughput(found: Crossover) -> str:
-    first, second = (each.most_per_second for each in found.services)
-    ratio = second.value / first.value
-    return (
-        f"{WINNERS[ratio > 1.0]} carries the most: sequential {ranged(first, number)} images/s, parallel"
-        f" {ranged(second, number)} images/s, a factor of {number(max(ratio, 1 / ratio))}, with up to"
-        f" {found.settings.concurrency} requests in flight."
-    )
+def _latency(quantile: str, capacities: Sequence[Capacity]) -> str:
+    """Return who was faster in the held-out runs, at the rates that both carried within the objective."""
+    first, second = ({run.rate_per_second: run for run in capacity.held_out if is_met(run)} for capacity in capacities)
+    rows = []
+    for rate in sorted(first.keys() & second.keys()):
+        values = [getattr(runs[rate], f"measured_{quantile}_seconds") for runs in (first, second)]
+        if None not in values:
+            rows.append((rate, values[0] / values[1]))
+    if not rows:
+        return "No rate was measured at which both met the objective."
+    return contest([rate for rate, _ in rows], [ratio for _, ratio in rows], "{} images/s")
 
 
 def _capacity(capacities: Sequence[Capacity]) -> str:
-    first, second = (each.predicted_per_second for each in capacities)
-    slo = f"p99 within {seconds(capacities[0].slo_seconds)}"
-    if not first.value or not second.value:
-        can = [each.paradigm for each in capacities if each.predicted_per_second.value]
-        return f"With {slo}, only {can[0]} carries any load." if can else f"Neither meets {slo} at any load."
-    ratio = second.value / first.value
-    return (
-        f"With {slo}, {WINNERS[ratio > 1.0].lower()} carries more: sequential {ranged(first, number)} images/s,"
-        f" parallel {ranged(second, number)} images/s (predicted), a factor of {number(max(ratio, 1 / ratio))}."
-    )
-
-
-def _batch(found: Crossover) -> str:
-    callers = [float(each) for each in range(1, found.settings.concurrency + 1)]
-    sequential, parallel = (curve_of(each.whole) for each in found.services)
-    return contest(callers, [sequential(each) / parallel(each) for each in callers], "{} in flight")
+    told = [
+        f"{each.paradigm} {bracket(each.measured_low_per_second, each.measured_high_per_second)}"
+        for each in capacities
+        if (each.measured_low_per_second, each.measured_high_per_second) != (None, None)
+    ]
+    if not told:
+        return "Not known: no held-out run was valid."
+    return f"Measured, with p99 within {seconds(capacities[0].slo_seconds)}: {', '.join(told)}."
 
 
 def _length(found: Crossover) -> str:
@@ -169,20 +146,35 @@ def fit_verdict(curve: FittedCurve) -> str:
 
 def capacity_verdict(capacity: Capacity) -> str:
     """Return the capacity that was predicted, and what the held-out runs say of that."""
-    low, high, error = capacity.measured_low_per_second, capacity.measured_high_per_second, capacity.error
+    low, high = capacity.measured_low_per_second, capacity.measured_high_per_second
     text = f"predicted {number(capacity.predicted_per_second.value)}/s, "
-    if error is None:
+    if low is None and high is None:
         return text + "not checked: no valid held-out run"
-    text += f"measured {bracket(low, high)}: "
-    if error == 0.0:
-        text += "in keeping"
-    else:
-        poor = ", a POOR prediction" if abs(error) > MAX_ERROR else ""
-        text += f"{abs(error):.0%} {'too high' if error > 0 else 'too low'}{poor}"
+    text += f"measured {bracket(low, high)}: {_check(capacity.predicted_per_second.value, low, high)}"
     met, missed = met_and_missed(capacity.held_out)
     if met and missed and max(met) >= min(missed):
         text += f"; the machine was not steady: met at {number(max(met))}/s, missed at {number(min(missed))}/s"
     return text
+
+
+def _check(predicted: float, low: float | None, high: float | None) -> str:
+    """Return whether a prediction holds, and how far off it is, relative to what was measured; one end is known."""
+    if high is not None and predicted >= high:
+        return f"REFUTED, {_off(predicted / high - 1, None if low is None else predicted / low - 1)} too high"
+    if low is not None and predicted < low:
+        return f"REFUTED, {_off(1 - predicted / low, None if high is None else 1 - predicted / high)} too low"
+    if low is None:
+        return "not refuted, and not borne out: no rate met the objective"
+    low_error = "more was not tried" if high is None else f"at most {1 - predicted / high:.0%} too low"
+    return f"holds: at most {predicted / low - 1:.0%} too high, {low_error}"
+
+
+def _off(least: float, most: float | None) -> str:
+    """Return a range of errors; the far end of what was measured on an unsteady machine says nothing."""
+    is_known = most is not None and most <= 1
+    if least < _NOTHING:
+        return f"by up to {most:.0%}" if is_known else "by an unknown amount"
+    return f"by {least:.0%} to {most:.0%}" if is_known else f"by {least:.0%} or more"
 
 
 def bracket(low: float | None, high: float | None) -> str:

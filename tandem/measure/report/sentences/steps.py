@@ -1,12 +1,12 @@
-"""What a measurement over steps says: what beats what, the law of the bits, and how to read it."""
+"""What a measurement over steps says: the law of the bits, and how to read it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from tandem.measure.formats import NONE, count, counted, ends, number, ranged, seconds, share
-from tandem.measure.report.front import Quality, fid_of, front, name_of, recall_loss_of, wait_of
-from tandem.measure.results.steps import Steps, StepsLaw, StepsPoint
+from tandem.measure.formats import counted, ends, number, ranged, share
+from tandem.measure.report.sentences.answer import AS_GOOD, no_rate
+from tandem.measure.results.steps import Steps, StepsLaw
 
 METHOD = (
     "Over steps: every model is asked in unary calls, in the same rounds in random order, alone and under load; a step"
@@ -14,45 +14,19 @@ METHOD = (
     "Over steps: bits a token are asked of `Score` for each number of steps, of the same test images. The likelihood is"
     " exact: it is that of what such a number of steps draws.",
     "Over steps: the law is fitted to every second number of steps, and the others check it.",
+    f"Over steps: fewer steps do as well as all if their FID is at most {AS_GOOD - 1:.0%} larger.",
 )
 
 
 def explanation(document: Steps) -> tuple[str, ...]:
-    """Return what it comes to."""
-    return tuple(_explanation(document))
-
-
-def _explanation(document: Steps) -> Iterator[str]:
-    model, steps = document.models[0].name, document.settings.steps
-    yield (
-        f"{model} draws an image of {count(steps[-1])} tokens in any number of steps; here in"
-        f" {', '.join(map(str, steps))}."
-    )
-    yield from _front_text(document.points, "FID", fid_of)
-    yield from _front_text(document.points, "recall", recall_loss_of)
+    """Return what the bits come to, or why that is not known."""
+    steps = document.settings.steps
     if document.law is not None:
-        yield law_text(document.law, steps[-1])
-
-
-def _front_text(points: Iterable[StepsPoint], what: str, quality: Quality) -> Iterator[str]:
-    chosen = front(points, quality)
-    if not chosen:
-        return
-    listed = ", ".join(f"{name_of(point)} ({_told(point, what)})" for point in chosen)
-    yield f"By {what} and the time of one image alone, nothing measured is both faster and better than {listed}."
-    own = front([point for point in points if point.mode.paradigm == "sequential"], quality)
-    if own and {point.mode.paradigm for point in chosen} == {"parallel"}:
-        listed = ", ".join(f"{name_of(point)} ({_told(point, what)})" for point in own)
-        yield f"Among the sequential, that is {listed}."
-
-
-def _told(point: StepsPoint, what: str) -> str:
-    wait = wait_of(point)
-    assert wait is not None
-    assert point.quality is not None
-    figures = point.quality.model
-    quality = number(figures.fid) if what == "FID" else f"{figures.recall:.3f}"
-    return f"{seconds(wait.value)}, {what} {quality}"
+        return (law_text(document.law, steps[-1]),)
+    if not document.num_scored:
+        why = document.judgement.reason or "the server gave no likelihoods"
+        return (f"Bits a token were not measured: {why}.",)
+    return (f"No law of bits was fitted: that takes three numbers of steps below {steps[-1]}, each dearer in bits.",)
 
 
 def law_text(law: StepsLaw, most: int) -> str:
@@ -67,10 +41,11 @@ def law_text(law: StepsLaw, most: int) -> str:
         for miss, each in zip(misses, law.checks, strict=True)
         if each.measured_bits.value > 0.0
     ]
+    sure = ends(law.exponent, number, " to ")
     relative = f", and by up to {share(max(shares))} of what was measured" if shares else ""
     return (
         f"The price in bits a token: bits(K) - bits({most}) = {ranged(law.factor_bits, number)} *"
-        f" K^-{number(law.exponent.value)} (exponent {ends(law.exponent, number, ' to ') or NONE}), fitted to K ="
+        f" K^-{number(law.exponent.value)}{f' (exponent {sure})' if sure else ''}, fitted to K ="
         f" {', '.join(map(str, law.fitted_steps))}. Of what was held out it says {checks}: it is off by up to"
         f" {max(misses):.3f} bits{relative}."
     )
@@ -92,6 +67,8 @@ def caveats(document: Steps) -> Iterator[str]:
         )
     if document.num_scored:
         yield f"Over steps: bits are of {counted(document.num_scored, 'test image')}."
+    for text in filter(None, map(no_rate, document.points)):
+        yield f"Over steps: {text}"
     if any(point.mode.capacity and point.mode.capacity.method == "curve" for point in document.points):
         callers = ", ".join(map(str, document.settings.load.concurrencies))
         yield f"Over steps: images/s within the objective is the best of {callers} callers in a closed loop."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tandem.measure.formats import NONE, Show, count, decimals, factor, number, seconds
+from tandem.measure.formats import NONE, Show, count, decimals, factor, known, number, seconds
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
-from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, ModeResult, Point
+from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, JudgedImages, ModeResult, Point
 from tandem.measure.results.value import Value
 
 # metric of quality: how it is called, how it is written
@@ -18,6 +18,7 @@ _QUALITY = {
     "recall": ("recall", decimals(3)),
     "coverage": ("coverage", decimals(3)),
 }
+_LOST = "FID of real images through its tokenizer"
 _Pick = Callable[[Point], Value | None]
 # metric: how it is called in full and below a name, how it is written, where it is
 _LOAD: dict[str, tuple[str, Show, _Pick]] = {
@@ -50,7 +51,7 @@ def comparison_tables(document: Comparison) -> list[Table]:
     found = [_modes_table(document, rows, "one image at a time, and under load")]
     if document.foreign:
         found.append(_foreign(document, document.foreign))
-    return [*found, *([_quality(document)] if any(each.quality for each in document.served) else [])]
+    return [*found, *([quality_table(document)] if any(each.quality for each in document.served) else [])]
 
 
 def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
@@ -93,6 +94,8 @@ def readme_table(document: Comparison) -> Table:
     found = [qualities[mode.paradigm] for mode in document.modes]
     for metric, (name, show) in _QUALITY.items() if any(found) else ():
         rows.append(Row((name, *(show(getattr(each.model, metric)) if each else NONE for each in found), "")))
+    if any(each and each.tokenizer_fid for each in found):
+        rows.append(Row((_LOST, *map(_lost, found), "")))
     return _modes_table(document, rows)
 
 
@@ -162,7 +165,7 @@ def _energy(document: Comparison) -> Iterator[Row]:
         yield Row((f"energy an image, {concurrency} callers", *cells, ""))
 
 
-def _quality(document: Comparison) -> Table:
+def quality_table(document: Comparison) -> Table:
     """Return how good the images were, next to real ones."""
     judged = [served.quality for served in document.served]
     floor = next(each.floor for each in judged if each)
@@ -171,5 +174,10 @@ def _quality(document: Comparison) -> Table:
         Row((name, *(Cell(NONE if each is None else show(getattr(each, metric))) for each in figures)))
         for metric, (name, show) in _QUALITY.items()
     ]
+    rows.insert(1, Row((_LOST, *map(_lost, judged), NONE)))
     heads = ("", *(f"{served.model}\n{served.paradigm}" for served in document.served), "as many\nreal images")
     return Table(heads, rows, "how good these images were")
+
+
+def _lost(judged: JudgedImages | None) -> str:
+    return known(None if judged is None else judged.tokenizer_fid, number)

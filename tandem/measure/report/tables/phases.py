@@ -19,4 +19,4 @@ def phase_table(stack: Stack) -> Table:
         for row in stack.rows
     ]
     heads = ("mean, ms", *(name.replace("_", " ") for name in names), "sum")
-    return Table(heads, rows, "The same in milliseconds")
+    return Table(heads, rows, "Where the time goes, in milliseconds")

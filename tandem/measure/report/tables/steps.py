@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tandem.measure.formats import NONE, counted, decimals, number, seconds
-from tandem.measure.report.front import fid_of, front, wait_of
+from tandem.measure.formats import NONE, counted, decimals, known, number, seconds
+from tandem.measure.report.front import cpu_of, fid_of, front, sure_fid_of, wait_of
 from tandem.measure.report.tables.comparison import highest_rate
-from tandem.measure.report.tables.table import Cell, Columns, Table, table_of, value_cell
+from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.results.steps import Steps, StepsPoint
-from tandem.measure.results.value import Value
 
 _bits, _share = decimals(3), decimals(3)
 
@@ -22,13 +21,14 @@ def steps_tables(document: Steps) -> list[Table]:
         "": _name,
         "alone": lambda point: value_cell(wait_of(point), seconds),
         f"images/s, p99 within {slo}": lambda point: highest_rate(point.mode),
-        "servers' CPU an image": lambda point: value_cell(_cpu(point), seconds),
+        "servers' CPU an image": lambda point: value_cell(cpu_of(point), seconds),
     }
     quality: Columns[StepsPoint] = {
         "": _name,
         "bits": lambda point: NONE if point.bits_per_token is None else _bits(point.bits_per_token.value),
         "over the most steps": lambda point: value_cell(point.bits_over_most, _bits),
-        "FID": _fid,
+        "FID": lambda point: value_cell(sure_fid_of(point), number),
+        "of real images through its tokenizer": _lost,
         "recall": lambda point: NONE if point.quality is None else _share(point.quality.model.recall),
         "right class": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
         "front": lambda point: "yes" if point in best else "",
@@ -44,12 +44,6 @@ def _name(point: StepsPoint) -> str:
     return point.mode.model if point.steps is None else counted(point.steps, "step")
 
 
-def _cpu(point: StepsPoint) -> Value | None:
-    """Return what an image costs the servers at the greatest load."""
-    return point.mode.curve[-1].cpu_seconds_per_image.servers if point.mode.curve else None
-
-
-def _fid(point: StepsPoint) -> Cell:
-    if point.quality is None:
-        return Cell(NONE)
-    return value_cell(point.quality.fid or Value(value=point.quality.model.fid, count=1), number)
+def _lost(point: StepsPoint) -> str:
+    """Return what no number of steps can better."""
+    return known(None if point.quality is None else point.quality.tokenizer_fid, number)

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, NotFound
+from runtime.models import Model, ModelRepository
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.protocol import class_names
+from tandem.measure.quality.reconstruction import reconstructed
 from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.comparison import JudgedImages, Judgement
@@ -26,11 +28,15 @@ class Assessor:
     judge_name: str
     judge_sha256: str
     reference: Reference
+    models: ModelRepository
 
     def assess(
-        self, albums: Mapping[str, Album], most_images: int, observer: Observer
+        self, albums: Mapping[str, Album], drawn_by: Mapping[str, str], most_images: int, observer: Observer
     ) -> tuple[dict[str, JudgedImages], Judgement]:
-        """Return the quality by drawer, of as many images of each and each class; empty if there are too few."""
+        """Return the quality by drawer, of as many images of each and each class; empty if there are too few.
+
+        `drawn_by`: the name of each drawer's model. The repository beside the judge has its tokenizer, if it has one.
+        """
         num_classes = self.reference.num_classes
         per_class = min(most_images // num_classes, *(album.num_per_class for album in albums.values()))
         if per_class < MIN_PER_CLASS:
@@ -40,11 +46,19 @@ class Assessor:
         measure = Yardstick(self.judge, self.reference)
         observer.judging("real images")
         floor = measure.floor(per_class)
+        real = self.reference.train.balanced(per_class, num_classes)
+        lost = {name: self._tokenizer_fid(name, real, measure) for name in {*drawn_by.values()}}
         found = {}
         for drawer, album in albums.items():
             observer.judging(f"images: {drawer}")
-            found[drawer] = _judged(album, per_class, measure, floor)
+            found[drawer] = _judged(album, per_class, measure, floor, lost.get(drawn_by.get(drawer, "")))
         return found, self._judgement("")
+
+    def _tokenizer_fid(self, name: str, real: Split, measure: Yardstick) -> float | None:
+        """Return the FID of real images that only went through a model's tokenizer; None if it is not here."""
+        model = _own_model(self.models, name)
+        restored = None if model is None else reconstructed(model, real.images)
+        return None if restored is None else measure.fid(restored)
 
     def _judgement(self, reason: str) -> Judgement:
         return Judgement(
@@ -75,12 +89,23 @@ def assessor(judge_folder: Path, reference_file: Path | None, pair: Pair) -> Ass
     names = class_names(model, reference)
     if names != pair.class_names:
         raise InvalidArgument("judge", f"{model.name} of {', '.join(names)}", f"one of {', '.join(pair.class_names)}")
-    return Assessor(judge, model.name, digest, reference)
+    return Assessor(judge, model.name, digest, reference, ModelRepository(judge_folder.parent))
 
 
-def _judged(album: Album, per_class: int, measure: Yardstick, floor: Quality) -> JudgedImages:
+def _own_model(models: ModelRepository, name: str) -> Model | None:
+    """Return the entry of a model here; None if it is served from elsewhere."""
+    try:
+        return models.get(name)
+    except NotFound:
+        return None
+
+
+def _judged(
+    album: Album, per_class: int, measure: Yardstick, floor: Quality, tokenizer_fid: float | None
+) -> JudgedImages:
     """Return the figures of the first images of each class."""
     images, labels = album.balanced(per_class)
     split = Split(images[..., 0], labels)
     model = measure.measure(split, measure.nearest_training_images(split))
-    return JudgedImages(model=model, floor=floor, fid=measure.fid_interval(split.images))
+    interval = measure.fid_interval(split.images)
+    return JudgedImages(model=model, floor=floor, fid=interval, tokenizer_fid=tokenizer_fid)

@@ -101,7 +101,7 @@ def compare(request: Request, observer: Observer) -> Comparison:
     meters = Meters(asyncio.run(cpu_meter(request.address, request.metrics)), energy_meter(request.address))
     session = _Session(request, pair, meters, observer)
     findings = asyncio.run(session.measured())
-    quality, judgement = judged(judges, request, findings, observer)
+    quality, judgement = judged(judges, request, pair.modes(), findings, observer)
     return session.document(findings, quality, judgement)
 
 
@@ -115,7 +115,7 @@ def assessor_of(request: Request, pair: Pair) -> Assessor | None:
 
 
 def judged(
-    judges: Assessor | None, request: Request, findings: Findings, observer: Observer
+    judges: Assessor | None, request: Request, modes: Sequence[Mode], findings: Findings, observer: Observer
 ) -> tuple[dict[str, JudgedImages], Judgement]:
     """Return the quality of what was served, by drawer; a Ctrl-C is noted in `findings`."""
     if judges is None:
@@ -123,7 +123,8 @@ def judged(
     if findings.stop_reason:
         return {}, _judgement(findings.stop_reason)
     try:
-        return judges.assess(findings.albums, request.settings.quality_images, observer)
+        drawn_by = {mode.drawer: mode.model.name for mode in modes}
+        return judges.assess(findings.albums, drawn_by, request.settings.quality_images, observer)
     except KeyboardInterrupt:
         findings.stop_reason = BROKEN_OFF
         return {}, _judgement(BROKEN_OFF)

@@ -128,9 +128,15 @@ def met_and_missed(runs: Sequence[HeldOut]) -> tuple[list[float], list[float]]:
     met: list[float] = []
     missed: list[float] = []
     for each in runs:
-        if each.valid and each.measured_share_within_slo is not None:
-            (met if each.measured_share_within_slo >= QUANTILE else missed).append(each.rate_per_second)
+        if (found := is_met(each)) is not None:
+            (met if found else missed).append(each.rate_per_second)
     return met, missed
+
+
+def is_met(run: HeldOut) -> bool | None:
+    """Return whether 99 of 100 were there within the objective; None if the run is not valid."""
+    share = run.measured_share_within_slo if run.valid else None
+    return None if share is None else share >= QUANTILE
 
 
 def _error(predicted: float, low: float | None, high: float | None) -> float | None:

@@ -32,7 +32,7 @@ def measure_steps(request: Request, subjects: Subjects, num_scored: int, observe
     judges = assessor_of(request, subjects.pair)
     meters = Meters(asyncio.run(cpu_meter(request.address, request.metrics)), energy_meter(request.address))
     findings, searched = asyncio.run(_loaded(request, subjects, meters, observer))
-    quality, judgement = judged(judges, request, findings, observer)
+    quality, judgement = judged(judges, request, subjects.modes(), findings, observer)
     bits = _scored(judges, request, subjects, num_scored, findings, observer)
     settings = Settings(steps=subjects.steps, num_scored=num_scored, load=request.settings)
     seen = Seen(findings, judgement, searched, quality, bits)

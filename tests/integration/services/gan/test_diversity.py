@@ -95,9 +95,44 @@ async def test_a_generator_of_narrow_latents_draws_images_alike(repository, capl
     assert "made, class all: its images have grown alike" in caplog.text
 
 
-async def test_images_that_the_user_narrowed_are_not_watched(repository):
+@pytest.mark.parametrize("truncation", [0.5, 0.9, 1.4])
+async def test_a_healthy_generator_that_is_always_asked_to_truncate_is_silent(repository, caplog, truncation):
+    async with running_backend(settings(repository, diversity_every=4)) as backend:
+        await draw(backend, 2_000, seed=11, truncation=truncation)
+    assert [backend.sample(ALARMS, model="made", kind=kind) for kind in ("variance", "duplicates")] == [0, 0]
+    assert backend.sample(IMAGES, model="made", outcome="watched") > 400
+    scope = {"class": f"all, truncation {0.7 if truncation == 0.9 else truncation:g}"}
+    assert 0.7 < backend.sample("tandem_diversity_variance_ratio", model="made", **scope) < 2.0
+    assert "grown alike" not in caplog.text
+
+
+async def test_a_class_that_varies_less_the_less_it_is_truncated_raises_no_alarm(repository):
+    """Trousers just inside a yardstick of which they are at the far end."""
+    async with running_backend(settings(repository, diversity_every=4)) as backend:
+        await draw(backend, 2_000, seed=11, labels=[1], truncation=0.99)
+    assert [backend.sample(ALARMS, model="made", kind=kind) for kind in ("variance", "duplicates")] == [0, 0]
+    assert backend.sample("tandem_diversity_variance_ratio", model="made", **{"class": "trouser, truncation 0.7"}) > 0
+
+
+async def test_a_collapse_is_seen_by_who_always_truncates(repository, caplog):
+    replace_generator(repository, partial(write_narrowed, factor=0.25))
+    async with running_backend(settings(repository, diversity_every=4)) as backend:
+        await draw(backend, 2_000, seed=11, truncation=1.0)
+    assert backend.sample(ALARMS, model="made", kind="variance") > 0
+    assert "made, class all, truncation 1: its images have grown alike" in caplog.text
+
+
+async def test_images_that_are_repeated_are_seen_by_who_always_truncates(repository, caplog):
+    replace_generator(repository, partial(write_repeating, num_latents=20))
+    async with running_backend(settings(repository, diversity_every=4)) as backend:
+        await draw(backend, 2_000, seed=11, truncation=0.5)
+    assert backend.sample(ALARMS, model="made", kind="duplicates") > 0
+    assert "made, class all, truncation 0.5: it draws the same images over and over" in caplog.text
+
+
+async def test_images_that_the_user_narrowed_otherwise_are_not_watched(repository):
     async with running_backend(settings(repository, diversity_every=1)) as backend:
-        await draw(backend, 500, seed=3, truncation=0.5)
+        await draw(backend, 500, seed=3, truncation=0.4)
         latents = gan_pb2.Latents(values=[0.0] * 64 * 16)
         await backend.stub.Sample(gan_pb2.SampleRequest(count=16, latents=latents))
     assert [backend.sample(IMAGES, model="made", outcome=outcome) for outcome in ("watched", "dropped")] == [0, 0]

@@ -40,9 +40,9 @@ async def test_a_report_of_good_results(results: Path, tmp_path: Path) -> None: 
     out = tmp_path / "new" / "report.html"
     ended = await run(*tandem("bench", "report", str(results), "--out", str(out)))
     assert (ended.code, ended.out.splitlines()[-1]) == (0, str(out)), ended.err
-    assert "one image takes 63 ms in sequence and 1.6 ms in parallel" in ended.out
+    assert "What it costs: 39 times the wait (63 ms for an image against 1.6 ms in parallel)" in ended.out
     assert 4 * 2**20 < out.stat().st_size < 6 * 2**20
-    assert len(list((tmp_path / "new" / "report").glob("*.png"))) == 9
+    assert len(list((tmp_path / "new" / "report").glob("*.png"))) == 10
 
 
 async def test_a_foreign_file_is_named_and_the_report_is_of_the_rest(results: Path, tmp_path: Path) -> None:  # noqa: F811

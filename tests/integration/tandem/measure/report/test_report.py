@@ -22,7 +22,7 @@ def report(results: Path, tmp_path_factory: Any) -> Path:  # noqa: F811
     return folder / "report.html"
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_is_drawn_without_a_complaint_and_asks_nobody(report: Path, width: int, scheme: Any) -> None:
     async with running_browser() as browser:
@@ -32,6 +32,10 @@ async def test_it_is_drawn_without_a_complaint_and_asks_nobody(report: Path, wid
         watched.page.on("request", lambda request: asked.append(request.url))
         await watched.page.goto(report.as_uri())
         plots = watched.at(".plot")
+        hidden = "[...document.querySelectorAll('details .plot .main-svg')].length"
+        assert await watched.page.evaluate(hidden) == 0
+        for summary in await watched.at("summary").all():
+            await summary.click()
         await watched.page.wait_for_function(
             "document.querySelectorAll('.plot .main-svg').length >= document.querySelectorAll('.plot').length"
         )
@@ -39,6 +43,11 @@ async def test_it_is_drawn_without_a_complaint_and_asks_nobody(report: Path, wid
         assert watched.complaints == []
         assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
         assert not await watched.scrolls_sideways()
+        # A table that is wider than the page scrolls inside itself; none is cut off.
+        cut_off = (
+            "[...document.querySelectorAll('table')].filter(each => getComputedStyle(each.parentElement).overflowX"
+        )
+        assert await watched.page.evaluate(f"{cut_off} !== 'auto').length") == 0
         ground, ink = await watched.page.evaluate(
             "[getComputedStyle(document.body).backgroundColor, document.querySelector('.xtitle').style.fill]"
         )

@@ -45,6 +45,26 @@ def test_anything_else_is_refused_by_name(tmp_path, changes, words):
     assert "diversity.json" in str(caught.value)
 
 
+def narrower(truncation: float, **changes):
+    ratios = {name: WHOLE[name] for name in ("alarm_variance_ratio", "alarm_nearest_ratio", "classes")}
+    return {"truncation": truncation, **ratios, **changes}
+
+
+def test_a_truncation_is_held_against_the_next_narrower_one(tmp_path):
+    baseline = load_baseline(write(tmp_path, truncated=[narrower(0.5), narrower(1.0)]), ("cat", "dog"))
+    half, one = baseline.truncated
+    assert baseline.yardstick_of(None) is baseline
+    assert [baseline.yardstick_of(each) for each in (0.5, 0.7, 1.0, 3.0)] == [half, half, one, one]
+    assert baseline.yardstick_of(0.49) is None
+    assert load_baseline(write(tmp_path), ("cat", "dog")).yardstick_of(3.0) is None
+
+
+def test_a_truncation_of_other_classes_is_refused(tmp_path):
+    path = write(tmp_path, truncated=[narrower(0.5, classes=WHOLE["classes"][:1])])
+    with pytest.raises(ModelError, match="expected the classes cat, dog, found cat"):
+        load_baseline(path, ("cat", "dog"))
+
+
 def test_no_json_at_all_is_refused(tmp_path):
     (tmp_path / "diversity.json").write_bytes(b"\x80pickle")
     with pytest.raises(ModelError, match=r"diversity\.json"):

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtime.metrics import DiversityMetrics
-from services.common.diversity.baseline import ClassBaseline, DiversityBaseline
+from services.common.diversity.baseline import ClassBaseline, DiversityBaseline, TruncatedYardstick
 from services.common.diversity.watch import BLOCK, MAX_WAITING_BLOCKS, DiversityWatch
 
 SHAPE = (4, 4, 1)
@@ -56,6 +56,14 @@ class Watched:
             alarm_variance_ratio=0.75,
             alarm_nearest_ratio=0.25,
             classes=tuple(ClassBaseline(name=name, variance=DIM, distance=4.0) for name in names),
+            truncated=(
+                TruncatedYardstick(
+                    truncation=0.5,
+                    alarm_variance_ratio=0.75,
+                    alarm_nearest_ratio=0.25,
+                    classes=tuple(ClassBaseline(name=name, variance=DIM / 4, distance=2.0) for name in names),
+                ),
+            ),
         )
         self.watch = DiversityWatch("model", baseline, self.eyes, every, max_per_second, metrics, clock)
         self.watch.start()
@@ -82,10 +90,10 @@ def images(count: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, *SHAPE)).astype(np.float32)
 
 
-def feed(one: Watched, shown: np.ndarray, first_index: int = 0) -> None:
+def feed(one: Watched, shown: np.ndarray, first_index: int = 0, truncation: float | None = None) -> None:
     """Show whole blocks, and wait until each has been looked at, so that none is dropped."""
     for start in range(0, len(shown), BLOCK):
-        one.watch.saw(shown[start : start + BLOCK], None, 0, first_index + start)
+        one.watch.saw(shown[start : start + BLOCK], None, 0, first_index + start, truncation)
         one.eyes.looked.acquire()
 
 
@@ -189,6 +197,36 @@ def test_healthy_images_are_silent(watched, caplog):
     assert one.value("alarms_total", kind="variance") == 0
     assert one.value("alarms_total", kind="duplicates") == 0
     assert caplog.messages == []
+
+
+def test_truncated_images_are_held_against_the_models_own_of_that_truncation(watched, caplog):
+    """Images half as wide: poor if drawn freely, healthy at the truncation that makes them so."""
+    one = watched(1)
+    feed(one, 0.5 * images(20 * BLOCK), truncation=0.7)
+    one.watch.stop()
+    assert one.value("variance_ratio", **{"class": "all, truncation 0.5"}) == pytest.approx(1.0, abs=0.3)
+    assert one.value("variance_ratio", **{"class": "all"}) is None
+    assert one.value("alarms_total", kind="variance") == 0
+    assert caplog.messages == []
+
+
+def test_truncated_images_that_grow_alike_raise_an_alarm_of_their_own(watched, caplog):
+    one = watched(1)
+    for start in range(0, 8 * BLOCK, BLOCK):  # in turn with healthy ones
+        feed(one, images(BLOCK, seed=start), first_index=start)
+        feed(one, 0.25 * images(BLOCK, seed=1000 + start), first_index=start, truncation=0.5)
+    one.watch.stop()
+    assert one.value("variance_ratio", **{"class": "all, truncation 0.5"}) == pytest.approx(0.25, abs=0.1)
+    assert one.value("variance_ratio", **{"class": "all"}) == pytest.approx(1.0, abs=0.3)
+    (line,) = caplog.messages
+    assert line.startswith("model, class all, truncation 0.5: its images have grown alike")
+
+
+def test_what_is_narrower_than_all_that_was_measured_is_let_go(watched):
+    one = watched(1)
+    one.watch.saw(images(10 * BLOCK), None, 0, 0, truncation=0.4)
+    one.watch.stop()
+    assert one.eyes.num_seen == 0
 
 
 def test_stopping_twice_is_stopping_once(watched):

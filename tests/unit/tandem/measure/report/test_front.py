@@ -5,8 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from tandem.measure.report.front import fid_of, front, name_of, recall_loss_of, wait_of
+from tandem.measure.report.front import fid_of, front, name_of, points_of, wait_of
+from tandem.measure.report.sources import Sources
 from tandem.measure.results.steps import StepsPoint
+from tests.unit.tandem.measure.report.conftest import a_comparison
 from tests.unit.tandem.measure.studies.steps.imagined import document, judged
 
 
@@ -47,13 +49,15 @@ def test_what_has_no_time_or_quality_is_left_out() -> None:
     assert front([without, unseen, known], fid_of) == [known]
 
 
-def test_recall_decides_otherwise_than_fid() -> None:
-    """49 steps take as long as the plain model, which is better."""
-    points = document().points
-    assert [name_of(each) for each in front(points, fid_of)] == ["gan"]
-    assert [name_of(each) for each in front(points, recall_loss_of)] == [
-        "gan",
-        "sar in 12 steps",
-        "sar in 24 steps",
-        "ar",
-    ]
+def test_without_a_measurement_over_steps_the_points_are_the_comparisons_unary_calls() -> None:
+    comparison = a_comparison()
+    sources = Sources()
+    assert points_of(sources) == ()
+    sources.add("comparison.json", comparison)
+    found = points_of(sources)
+    assert [name_of(each) for each in found] == ["ar", "gan"]
+    assert [each.quality for each in found] == [each.quality for each in comparison.served]
+    assert [each.mode.delivery for each in found] == ["unary", "unary"]
+    steps = document()
+    sources.add("steps.json", steps)
+    assert points_of(sources) == steps.points

@@ -20,7 +20,7 @@ from tandem.measure.results.steps import Steps
 from tests.unit.tandem.measure.report.pages import Page
 from tests.unit.tandem.measure.studies.steps.imagined import STEPS, document
 
-KEYS = {"steps-front", "steps-law"}
+KEYS = {"cost-quality", "steps-law"}
 
 
 @pytest.fixture(scope="module")
@@ -48,34 +48,12 @@ def test_beside_the_others_they_have_a_section_of_their_own(steps: Steps, result
     write_document(own / "steps.json", steps)
     found = page(tmp_path, own)
     assert set(found.figures) == set(without.figures) | KEYS
-    assert "Between sequence and parallel: steps" in found.text
-    assert tell(read_sources([own])).sentences == tell(read_sources([results])).sentences
-
-
-def test_every_point_stands_where_it_was_measured_with_its_intervals(steps: Steps) -> None:
-    series = {each.name: each for each in steps_charts(steps)[0].series}
-    assert list(series["sar in K steps"].x) == pytest.approx([5 + number for number in STEPS])
-    assert list(series["sar in K steps"].y) == pytest.approx([1.5 + 30 / number for number in STEPS])
-    assert list(series["sar in K steps"].low) == pytest.approx([1.4 + 30 / number for number in STEPS])
-    assert list(series["sar in K steps"].notes)[:2] == ["1 step", "2 steps"]
-    assert (list(series["gan"].x), list(series["gan"].y)) == ([2.0], [0.7])
-    assert list(series["ar"].x) == pytest.approx([54.0])
-    for each in (series["sar in K steps"], series["ar"], series["gan"]):
-        assert all(left <= x <= right for left, x, right in zip(each.left, each.x, each.right, strict=True))
-
-
-def test_the_fronts_are_edges(steps: Steps) -> None:
-    """Of all, the parallel one is the front, so its edge is an L; that of the others has a stair for each on it."""
-    series = {each.name: each for each in steps_charts(steps)[0].series}
-    assert list(series["front of all"].x) == pytest.approx([2.0, 2.0, 2.0, 54.0])
-    assert list(series["front of all"].y) == pytest.approx([31.5, 31.5, 0.7, 0.7])
-    edge = list(zip(series["front of the sequential"].x, series["front of the sequential"].y, strict=True))
-    marks = list(zip(series["sar in K steps"].x, series["sar in K steps"].y, strict=True))
-    assert [any(mark == pytest.approx(corner) for corner in edge) for mark in marks] == [True] * 6 + [False]
+    assert [each.about for each in tell(read_sources([results])).sentences] == ["What it costs", "What it buys"]
+    assert tell(read_sources([own])).sentences == tell(read_sources([tmp_path / "own" / "steps.json"])).sentences
 
 
 def test_the_line_of_the_law_goes_through_what_follows_it(steps: Steps) -> None:
-    series = {each.name: each for each in steps_charts(steps)[1].series}
+    series = {each.name: each for each in steps_charts(steps)[0].series}
     assert list(series["fitted"].x) == [1.0, 4.0, 12.0]
     assert list(series["held out"].x) == [2.0, 8.0, 24.0]
     (line,) = (each for name, each in series.items() if name.startswith("K to the power"))
@@ -92,14 +70,29 @@ def test_the_tables_have_a_row_each_and_mark_the_front(steps: Steps) -> None:
     assert [str(row.cells[-1]) for row in quality.rows] == [""] * 8 + ["yes"]
 
 
-def test_texts_say_who_is_not_beaten_and_how_far_the_law_holds(steps: Steps) -> None:
-    first, fid, among, recall, law = explanation(steps)
-    assert "49 tokens" in first
-    assert fid.endswith("faster and better than gan (2 ms, FID 0.7).")
-    assert among.startswith("Among the sequential, that is sar in 1 step (6 ms, FID 31.5), ")
-    assert "ar (54 ms, recall 0.880)" in recall
+def test_the_text_says_how_far_the_law_holds(steps: Steps) -> None:
+    (law,) = explanation(steps)
     assert "fitted to K = 1, 4, 12" in law
     assert law.endswith("off by up to 0.000 bits, and by up to 0.0% of what was measured.")
+
+
+def test_where_there_is_no_law_the_text_says_why(steps: Steps) -> None:
+    lawless = steps.model_copy(update={"law": None})
+    assert explanation(lawless) == (
+        "No law of bits was fitted: that takes three numbers of steps below 49, each dearer in bits.",
+    )
+    unscored = lawless.model_copy(update={"num_scored": 0})
+    assert explanation(unscored) == ("Bits a token were not measured: the server gave no likelihoods.",)
+
+
+def test_a_model_that_meets_the_objective_at_no_load_tried_is_told_of(steps: Steps) -> None:
+    point = steps.points[0]
+    assert point.mode.capacity is not None
+    none = point.mode.model_copy(
+        update={"capacity": point.mode.capacity.model_copy(update={"images_per_second": None})}
+    )
+    told = list(caveats(steps.model_copy(update={"points": (point.model_copy(update={"mode": none}),)})))
+    assert any("sar in 1 step has no rate within the objective: with 1 to 4 callers p99 was" in each for each in told)
 
 
 def test_a_partial_measurement_is_marked(steps: Steps, tmp_path: Path) -> None:
@@ -132,3 +125,6 @@ def test_strings_of_a_document_are_only_text(steps: Steps, tmp_path: Path) -> No
     assert not [
         note for each in found.figures.values() for trace in each["data"] for note in trace["text"] if "<" in note
     ]
+    names = [each["text"] for figure in found.figures.values() for each in figure["layout"].get("annotations", ())]
+    assert names
+    assert not [name for name in names if "<" in name]

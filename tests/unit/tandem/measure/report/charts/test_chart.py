@@ -1,9 +1,13 @@
 """Charts as data, and what plotly is told of them."""
 
+import itertools
+
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, log_ticks
-from tandem.measure.report.charts.colours import DARK, LIGHT, PARTS
+from tandem.measure.report.charts.colours import DARK, HATCHED, LIGHT, PARTS
 from tandem.measure.report.charts.interactive import figure_of
 from tandem.measure.report.charts.times import _cdf
 from tandem.measure.report.tables.phases import phase_table
@@ -25,7 +29,32 @@ def test_parts_stand_in_the_order_of_a_request_s_life_and_sum_to_the_whole() -> 
 def test_every_part_and_paradigm_has_a_colour_on_either_ground() -> None:
     assert tuple(PARTS) == PHASES
     assert LIGHT.keys() == DARK.keys()
-    assert len(set(PARTS.values())) == len(PARTS)
+
+
+def test_any_two_parts_of_a_stack_can_be_told_apart() -> None:
+    """By at least 25 of CIE 1976, ten times what is just noticed side by side; or one is hatched."""
+    for one, other in itertools.combinations(PARTS, 2):
+        assert (one in HATCHED) != (other in HATCHED) or np.linalg.norm(lab(PARTS[one]) - lab(PARTS[other])) >= 25
+    figure = figure_of(STACK)
+    assert [trace["marker"]["pattern"]["shape"] for trace in figure["data"]] == ["", "", "/"]
+
+
+def lab(colour: str) -> NDArray[np.float64]:
+    """Return a colour of sRGB, D65, in CIE L*a*b*."""
+    rgb = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear
+    ratio = xyz / [0.9505, 1.0, 1.089]
+    f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_labels_of_neighbours_stand_above_and_below_and_the_last_one_to_the_left() -> None:
+    series = Series(
+        "s", "parallel", "points", [1.0, 2.0, 3.0], [1.0, 1.0, 1.0], notes=["a", "b", "c"], is_labelled=True
+    )
+    (trace,) = figure_of(Chart("k", "t", "n", "x", "y", [series]))["data"]
+    assert trace["textposition"] == ["top right", "bottom right", "top left"]
 
 
 def test_a_cdf_is_exact_at_the_bounds() -> None:

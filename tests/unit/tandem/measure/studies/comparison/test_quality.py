@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, NotFound
+from runtime.models import ModelRepository
 from tandem.measure.quality import protocol
 from tandem.measure.quality.drawing import Sampling
 from tandem.measure.results.quality import Quality
+from tandem.measure.studies.comparison import quality as quality_module
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
@@ -70,7 +72,7 @@ async def test_it_is_what_models_evaluate_says_of_the_same_images(
         )
         found = await asyncio.to_thread(protocol.run, wanted, gateway.address, tmp_path, lambda count: None)
         albums = {paradigm: album(PER_CLASS * NUM_CLASSES, first)}
-        quality, judgement = judges.assess(albums, 10_000, Observer())
+        quality, judgement = judges.assess(albums, {}, 10_000, Observer())
         for figures, side in ((quality[paradigm].model, "model"), (quality[paradigm].floor, "floor")):
             told = {key: found[side][key] for key in Quality.model_fields if key != "classes"}
             assert figures.model_dump(exclude={"classes"}) == pytest.approx(told, abs=1e-5)
@@ -80,19 +82,40 @@ async def test_it_is_what_models_evaluate_says_of_the_same_images(
 
 
 def test_both_models_are_measured_of_as_many_images(judges: Assessor) -> None:
-    quality, judgement = judges.assess({"sequential": album(40), "parallel": album(90)}, 10_000, Observer())
+    quality, judgement = judges.assess({"sequential": album(40), "parallel": album(90)}, {}, 10_000, Observer())
     assert {each.model.num_images for each in quality.values()} == {39}
     assert quality["sequential"].floor.num_images == 39
     assert judgement.reason == ""
 
 
 def test_no_more_than_wanted(judges: Assessor) -> None:
-    quality, _ = judges.assess({"sequential": album(90), "parallel": album(90)}, 36, Observer())
+    quality, _ = judges.assess({"sequential": album(90), "parallel": album(90)}, {}, 36, Observer())
     assert quality["parallel"].model.num_images == 36
 
 
+def test_the_loss_of_a_tokenizer_is_that_of_as_many_real_images(
+    judge_folder: Path, judges: Assessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tokenizer that loses nothing has the floor's FID; one that loses all detail has a worse one."""
+    drawn_by = {"sequential": "ar", "sequential, 1 step": "ar", "parallel": "small-judge"}
+    albums = {"sequential": album(90), "sequential, 1 step": album(90), "parallel": album(90)}
+    monkeypatch.setattr(ModelRepository, "get", lambda self, name: name if name != "small-judge" else no(name))
+
+    def no(name: str) -> None:
+        raise NotFound(name, [])
+
+    monkeypatch.setattr(quality_module, "reconstructed", lambda model, images: images)
+    lossless, _ = judges.assess(albums, drawn_by, 10_000, Observer())
+    monkeypatch.setattr(quality_module, "reconstructed", lambda model, images: images // 128 * 128)
+    coarse, _ = judges.assess(albums, drawn_by, 10_000, Observer())
+    for drawer in ("sequential", "sequential, 1 step"):
+        assert lossless[drawer].tokenizer_fid == pytest.approx(lossless[drawer].floor.fid)
+        assert (coarse[drawer].tokenizer_fid or 0.0) > 2 * coarse[drawer].floor.fid
+    assert lossless["parallel"].tokenizer_fid is None
+
+
 def test_too_few_are_not_measured(judges: Assessor) -> None:
-    quality, judgement = judges.assess({"sequential": album(29), "parallel": album(90)}, 10_000, Observer())
+    quality, judgement = judges.assess({"sequential": album(29), "parallel": album(90)}, {}, 10_000, Observer())
     assert quality == {}
     assert judgement.reason == "it takes 10 images of each class, and 9 were served"
 
@@ -122,6 +145,6 @@ def test_a_judge_of_other_classes_is_refused(judge_folder: Path, reference_file:
 def test_why_there_is_no_quality_is_kept() -> None:
     """That a data set is missing is not that nobody asked for quality."""
     request = Request("127.0.0.1:1", "", "", settings(quality_images=0))
-    assert judged(None, request, findings(), Observer())[1].reason == NOT_ASKED
+    assert judged(None, request, PAIR.modes(), findings(), Observer())[1].reason == NOT_ASKED
     missing = replace(request, unjudged="the data set is missing")
-    assert judged(None, missing, findings(), Observer())[1].reason == "the data set is missing"
+    assert judged(None, missing, PAIR.modes(), findings(), Observer())[1].reason == "the data set is missing"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tandem.measure.formats import number
 from tandem.measure.report.sentences.audits import problems
 from tandem.measure.report.sentences.crossover import answers, bracket, capacity_verdict, caveats, fit_verdict
 from tandem.measure.results.crossover import Crossover, HeldOut, Settings
@@ -55,33 +56,37 @@ def test_the_prediction_comes_true(of_the_usual: Crossover) -> None:
             assert run.measured_p50_seconds == pytest.approx(run.predicted_p50_seconds, rel=0.15)
 
 
-def test_answers_name_who_wins_and_by_how_much(of_the_usual: Crossover) -> None:
+def test_answers_are_of_what_was_measured(of_the_usual: Crossover) -> None:
     texts = {answer.key: answer.text for answer in answers(of_the_usual)}
-    assert texts["p50"].startswith("Parallel wins everywhere from ")
-    assert "only parallel keeps up" in texts["p50"]
-    # One in flight: (4 + 49 * 1.1) / (4 + 1) ms.
-    (factor,) = re.findall(r"([0-9.]+) at 1 in flight", texts["batch"])
-    assert float(factor) == pytest.approx(11.6, rel=0.03)
+    sequential, parallel = of_the_usual.capacities
+    rate = sequential.held_out[0].rate_per_second
+    shared = next(run for run in parallel.held_out if run.rate_per_second == rate)
+    factor = (sequential.held_out[0].measured_p50_seconds or 0.0) / (shared.measured_p50_seconds or 1.0)
+    assert texts["p50"] == f"Parallel wins at {number(rate)} images/s, by a factor of {number(factor)}."
+    assert bracket(sequential.measured_low_per_second, sequential.measured_high_per_second) in texts["capacity"]
     # 64 in flight: (4 + 0.5 + 32 - 4) / 7.4 steps.
     (steps,) = re.findall(r"at 64 in flight it could take ([0-9.]+)", texts["length"])
     assert float(steps) == pytest.approx(4.39, rel=0.1)
     assert texts["cost"].startswith("Not known here; `tandem bench compare` measures it")
 
 
+def test_a_rate_that_one_did_not_carry_is_no_footing_for_both(of_the_usual: Crossover) -> None:
+    sequential, parallel = of_the_usual.capacities
+    missed = sequential.model_copy(
+        update={
+            "held_out": tuple(run.model_copy(update={"measured_share_within_slo": 0.9}) for run in sequential.held_out)
+        }
+    )
+    found = of_the_usual.model_copy(update={"capacities": (missed, parallel)})
+    texts = {answer.key: answer.text for answer in answers(found)}
+    assert texts["p99"] == "No rate was measured at which both met the objective."
+
+
 async def test_a_parallel_model_that_is_slower_is_said_to_lose() -> None:
     slow = Imagined(lambda _: 0.001, lambda _: 0.0001, lambda b: 0.05 + 0.02 * b)
     found, _ = await fitted(slow)
     texts = {answer.key: answer.text for answer in answers(found)}
-    assert texts["p99"].startswith("Sequential wins everywhere from ")
-    assert texts["throughput"].startswith("Sequential carries the most")
-
-
-async def test_a_crossing_is_found() -> None:
-    """Below about 20 in flight parallel is faster, above it sequential is."""
-    crossing = Imagined(lambda _: 0.001, lambda _: 0.001, lambda b: 0.01 + 0.002 * b)
-    found, _ = await fitted(crossing)
-    (text,) = (answer.text for answer in answers(found) if answer.key == "batch")
-    assert text.startswith("It depends: parallel wins at 1 in flight, sequential from about 19")
+    assert texts["p99"].startswith("Sequential wins at ")
 
 
 async def test_a_service_that_is_no_such_curve_is_called_poor() -> None:
@@ -93,6 +98,7 @@ async def test_a_service_that_is_no_such_curve_is_called_poor() -> None:
     assert not sequential.unit.is_good
     assert fit_verdict(sequential.unit).startswith("POOR: at ")
     assert any(caveat.startswith("sequential, unit: POOR") for caveat in caveats(found))
+    assert "length" not in {answer.key for answer in answers(found)}
 
 
 async def test_runs_of_a_poor_generator_are_told_of_and_check_nothing() -> None:
@@ -168,8 +174,30 @@ def test_a_machine_that_was_not_steady_makes_the_bracket_wide_and_is_told_of() -
     predicted = Value(value=25, low=25, high=25, count=1)
     capacity = checked("parallel", 0.25, predicted, runs)
     assert (capacity.measured_low_per_second, capacity.measured_high_per_second, capacity.error) == (10, 40, 0.0)
-    assert capacity_verdict(capacity).endswith("in keeping; the machine was not steady: met at 30/s, missed at 20/s")
+    assert capacity_verdict(capacity).endswith("the machine was not steady: met at 30/s, missed at 20/s")
     assert "steady" not in capacity_verdict(checked("parallel", 0.25, predicted, [runs[0], runs[3]]))
+
+
+@pytest.mark.parametrize(
+    ("predicted", "rates_met", "rates_missed", "verdict"),
+    [
+        (100, (85, 100), (115,), "holds: at most 0% too high, at most 13% too low"),
+        (100, (50, 85), (100, 115), "REFUTED, by up to 18% too high"),
+        (100, (5,), (100, 115), "REFUTED, by an unknown amount too high"),
+        (100, (50, 70), (85, 100), "REFUTED, by 18% to 43% too high"),
+        (100, (), (50, 100), "REFUTED, by 100% or more too high"),
+        (100, (50, 100, 115), (), "REFUTED, by 13% or more too low"),
+        (100, (100, 115), (150,), "REFUTED, by 13% to 33% too low"),
+        (100, (50, 100), (), "holds: at most 0% too high, more was not tried"),
+        (100, (), (150,), "not refuted, and not borne out: no rate met the objective"),
+    ],
+)
+def test_a_prediction_is_judged_by_the_runs_at_and_around_it(
+    predicted: float, rates_met: tuple[float, ...], rates_missed: tuple[float, ...], verdict: str
+) -> None:
+    runs = [*(held_out(rate, 1.0) for rate in rates_met), *(held_out(rate, 0.9) for rate in rates_missed)]
+    capacity = checked("parallel", 0.25, Value(value=predicted, count=1), runs)
+    assert capacity_verdict(capacity).endswith(f": {verdict}")
 
 
 def test_a_bracket_in_words() -> None:

@@ -1,0 +1,177 @@
+"""Three sentences that answer the title of a report: what drawing in sequence costs here, what it buys, and what lies
+between. Made of measured figures alone; of what was not measured, why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tandem.measure.formats import counted, rounded, seconds
+from tandem.measure.report.front import cpu_of, fid_of, name_of, sure_fid_of, wait_of
+from tandem.measure.results.comparison import CpuSource, JudgedImages, Judgement
+from tandem.measure.results.header import Machine
+from tandem.measure.results.steps import StepsPoint
+from tandem.measure.results.value import Value
+from tandem.measure.scenario import Paradigm
+
+# As good as all steps: an FID that is at most so much larger.
+AS_GOOD = 1.15
+# Of the difference in FID: what makes up so much of it is most of it, what makes up less than so much is little.
+_MOST, _LITTLE = 0.5, 0.2
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """`about`: what part of the question it answers."""
+
+    about: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.text}"
+
+
+def answer(points: Sequence[StepsPoint], machine: Machine | None, slo_seconds: float) -> Iterator[Sentence]:
+    """Yield the sentences for which there are figures."""
+    first, second = of_paradigm(points, "sequential"), of_paradigm(points, "parallel")
+    if first is not None and second is not None:
+        if text := _cost(first, second, machine, slo_seconds):
+            yield Sentence("What it costs", text)
+        if text := _gain(first, second):
+            yield Sentence("What it buys", text)
+    if text := _between([point for point in points if point.steps is not None]):
+        yield Sentence("In between", text)
+
+
+def of_paradigm(points: Sequence[StepsPoint], paradigm: Paradigm) -> StepsPoint | None:
+    """Return who stands for a paradigm: a model that takes no steps, or else one in its most steps."""
+    found = [point for point in points if point.mode.paradigm == paradigm]
+    return next((point for point in found if point.steps is None), found[-1] if found else None)
+
+
+def cores(machine: Machine) -> str:
+    return counted(machine.num_usable_cores, "core")
+
+
+def _cost(first: StepsPoint, second: StepsPoint, machine: Machine | None, slo_seconds: float) -> str:
+    waits = wait_of(first), wait_of(second)
+    if waits[0] is None or waits[1] is None or not waits[1].value:
+        return ""
+    text = (
+        f"{rounded(waits[0].value / waits[1].value)} times the wait ({rounded(waits[0].value, seconds)} for an image"
+        f" against {rounded(waits[1].value, seconds)} in parallel)"
+    )
+    cpu = cpu_of(first), cpu_of(second)
+    if cpu[0] is not None and cpu[1] is not None and cpu[1].value:
+        text += f" and {rounded(cpu[0].value / cpu[1].value)} times the CPU under load"
+    where = "this machine serves" if machine is None else f"{cores(machine)} of {machine.cpu_model} serve"
+    rates = _rate(first), _rate(second)
+    if all(rates):
+        text += f"; with p99 within {seconds(slo_seconds)}, {where} {rates[0]} images a second against {rates[1]}"
+    return f"{text}."
+
+
+def _rate(point: StepsPoint) -> str:
+    capacity = point.mode.capacity
+    if capacity is None or capacity.images_per_second is None:
+        return ""
+    return f"{'at least ' if capacity.is_lower_bound else ''}{rounded(capacity.images_per_second)}"
+
+
+def _gain(first: StepsPoint, second: StepsPoint) -> str:
+    fids = sure_fid_of(first), sure_fid_of(second)
+    if fids[0] is None or fids[1] is None or first.quality is None:
+        return ""
+    return (
+        f"{_verdict(fids[0], fids[1])}, FID {rounded(fids[0].value)} against {rounded(fids[1].value)} (lower is better;"
+        f" real images {rounded(first.quality.floor.fid)}).{_tokenizer(first.quality, fids[0], fids[1])}"
+        " Only the sequential model can say how likely an image is."
+    )
+
+
+def _verdict(first: Value, second: Value) -> str:
+    """Return which images are better, in words; where the intervals overlap, that nobody knows."""
+    if _high(first) < _low(second):
+        return "better images"
+    return "no better images here" if _low(first) > _high(second) else "images as good, within chance"
+
+
+def _low(value: Value) -> float:
+    return value.value if value.low is None else value.low
+
+
+def _high(value: Value) -> float:
+    return value.value if value.high is None else value.high
+
+
+def _tokenizer(quality: JudgedImages, own: Value, other: Value) -> str:
+    """Return what of an FID is the tokenizer's, and of its distance to another's; empty if nobody knows."""
+    lost = quality.tokenizer_fid
+    if lost is None:
+        return ""
+    text = f" Real images that merely pass through its tokenizer have {rounded(lost)} already"
+    if _low(own) <= _high(other):
+        return f"{text}."
+    part = (lost - other.value) / (own.value - other.value)
+    if part >= _MOST:
+        return f"{text}, so most of the gap is not the price of sequence."
+    return f"{text}, so {'little' if part < _LITTLE else 'some'} of the gap is the tokenizer's."
+
+
+def _between(points: Sequence[StepsPoint]) -> str:
+    known = [(point, wait, fid) for point in points if (wait := wait_of(point)) and (fid := fid_of(point)) is not None]
+    if len(known) < 2:
+        return ""
+    first, last = known[0], known[-1]
+    few = next(each for each in known if each[2] <= AS_GOOD * last[2])
+    model, all_steps = last[0].mode.model, last[0].steps
+    if few is last:
+        text = f"{model} needs all of its {all_steps} steps ({_told(last)})"
+    else:
+        text = (
+            f"in {few[0].steps} of its {all_steps} steps {model} does as well as in all ({_told(few)}, against"
+            f" {_told(last)})"
+        )
+    return f"{text}." if few is first else f"{text}; in {counted(first[0].steps or 0, 'step')} it has {_told(first)}."
+
+
+def _told(row: tuple[StepsPoint, Value, float]) -> str:
+    _, wait, fid = row
+    return f"FID {rounded(fid)} in {rounded(wait.value, seconds)}"
+
+
+def no_rate(point: StepsPoint) -> str:
+    """Return that no load that was tried met the objective; empty if one did, or none was tried."""
+    capacity, curve = point.mode.capacity, point.mode.curve
+    if capacity is None or capacity.images_per_second is not None or not curve:
+        return ""
+    callers = " to ".join(dict.fromkeys(str(each.concurrency) for each in (curve[0], curve[-1])))
+    return (
+        f"{name_of(point)} has no rate within the objective: with {callers} callers p99 was always above"
+        f" {seconds(capacity.slo_seconds)}."
+    )
+
+
+def missing(
+    points: Sequence[StepsPoint], judgement: Judgement | None, cpu_sources: Sequence[CpuSource]
+) -> Iterator[str]:
+    """Yield what the answer lacks, and why."""
+    if not points:
+        return
+    if judgement is not None and judgement.reason:
+        yield f"Quality was not measured: {judgement.reason}."
+    for source in cpu_sources:
+        if not source.is_known:
+            yield f"CPU of the {source.process} is not known: {source.note}."
+    judged = of_paradigm(points, "sequential")
+    if judged is not None and judged.quality is not None and judged.quality.tokenizer_fid is None:
+        yield f"What of the FID of {judged.mode.model} is its tokenizer's was not measured: its files were not at hand."
+    for point in filter(None, (judged, of_paradigm(points, "parallel"))):
+        if text := no_rate(point):
+            yield text
+    if all(point.steps is None for point in points):
+        yield (
+            "What lies between sequence and parallel is not in these files; `tandem bench tradeoff` measures it if a"
+            " model that takes steps is served."
+        )

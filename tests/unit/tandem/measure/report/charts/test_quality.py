@@ -1,0 +1,72 @@
+"""The picture that a report opens with: every point where it was measured, the fronts, and what real images have."""
+
+from __future__ import annotations
+
+import pytest
+
+from tandem.measure.report.charts.chart import Chart
+from tandem.measure.report.charts.interactive import figure_of
+from tandem.measure.report.charts.quality import quality_chart
+from tandem.measure.results.steps import Steps, StepsPoint
+from tests.unit.tandem.measure.studies.steps.imagined import STEPS, document
+
+
+@pytest.fixture(scope="module")
+def steps() -> Steps:
+    return document()
+
+
+def chart_of(steps: Steps) -> Chart:
+    found = quality_chart(steps.points)
+    assert found is not None
+    return found
+
+
+def test_every_point_stands_where_it_was_measured_with_its_intervals(steps: Steps) -> None:
+    series = {each.name: each for each in chart_of(steps).series}
+    assert list(series["sar in K steps"].x) == pytest.approx([5 + number for number in STEPS])
+    assert list(series["sar in K steps"].y) == pytest.approx([1.5 + 30 / number for number in STEPS])
+    assert list(series["sar in K steps"].low) == pytest.approx([1.4 + 30 / number for number in STEPS])
+    assert list(series["sar in K steps"].notes) == ["1 step", "2", "4", "8", "12", "24", "49 steps"]
+    assert [list(series[name].notes) for name in ("ar", "gan")] == [["ar"], ["gan"]]
+    assert (list(series["gan"].x), list(series["gan"].y)) == ([2.0], [0.7])
+    assert list(series["ar"].x) == pytest.approx([54.0])
+    for each in (series["sar in K steps"], series["ar"], series["gan"]):
+        assert all(left <= x <= right for left, x, right in zip(each.left, each.x, each.right, strict=True))
+
+
+def test_the_fronts_are_edges(steps: Steps) -> None:
+    """Of all, the parallel one is the front, so its edge is an L; that of the others has a stair for each on it."""
+    series = {each.name: each for each in chart_of(steps).series}
+    assert list(series["Pareto front"].x) == pytest.approx([2.0, 2.0, 2.0, 54.0])
+    assert list(series["Pareto front"].y) == pytest.approx([31.5, 31.5, 0.7, 0.7])
+    edge = list(zip(series["of the sequential"].x, series["of the sequential"].y, strict=True))
+    marks = list(zip(series["sar in K steps"].x, series["sar in K steps"].y, strict=True))
+    assert [any(mark == pytest.approx(corner) for corner in edge) for mark in marks] == [True] * 6 + [False]
+
+
+def with_loss(point: StepsPoint, fid: float) -> StepsPoint:
+    """Return the point of a model whose tokenizer leaves real images this FID."""
+    assert point.quality is not None
+    return point.model_copy(update={"quality": point.quality.model_copy(update={"tokenizer_fid": fid})})
+
+
+def test_real_images_are_lines_and_so_is_what_a_tokenizer_leaves_of_them(steps: Steps) -> None:
+    assert [(each.at, each.name) for each in chart_of(steps).levels] == [(0.3, "real images: 0.3")]
+    *in_steps, plain, parallel = steps.points
+    shared = [*(with_loss(each, 1.19) for each in (*in_steps, plain)), parallel]
+    one = quality_chart(shared)
+    assert one is not None
+    assert [each.name for each in one.levels] == ["real images: 0.3", "real images through the tokenizer: 1.2"]
+    assert {1.19, 0.3} == {shape["y0"] for shape in figure_of(one)["layout"]["shapes"]}
+    two = quality_chart([*(with_loss(each, 1.19) for each in in_steps), with_loss(plain, 0.5), parallel])
+    assert two is not None
+    assert [each.name for each in two.levels][1:] == [
+        "real images through the tokenizer of sar: 1.2",
+        "real images through the tokenizer of ar: 0.5",
+    ]
+
+
+def test_without_a_time_or_a_quality_there_is_no_picture(steps: Steps) -> None:
+    assert quality_chart(()) is None
+    assert quality_chart([each.model_copy(update={"quality": None}) for each in steps.points]) is None

@@ -1,0 +1,136 @@
+"""Three sentences out of the figures: who is cheaper, who is better, how sure that is, and what is missing and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tandem.measure.report.sentences.answer import Sentence, answer, missing, of_paradigm
+from tandem.measure.results.comparison import Capacity, CpuSource, Judgement
+from tandem.measure.results.steps import StepsPoint
+from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE
+from tests.unit.tandem.measure.studies.steps.imagined import NOTE, document, judged
+
+POINTS = document().points
+IN_STEPS, (PLAIN, PARALLEL) = POINTS[:-2], POINTS[-2:]
+
+
+def told(points: Any) -> dict[str, str]:
+    return {each.about: each.text for each in answer(points, MACHINE, 0.25)}
+
+
+def with_quality(point: StepsPoint, **changes: Any) -> StepsPoint:
+    assert point.quality is not None
+    return point.model_copy(update={"quality": point.quality.model_copy(update=changes)})
+
+
+def with_rate(point: StepsPoint, rate: float | None, is_lower_bound: bool = False) -> StepsPoint:
+    capacity = Capacity(
+        slo_seconds=0.25,
+        method="curve",
+        images_per_second=rate,
+        concurrency=8,
+        is_lower_bound=is_lower_bound,
+        probes=(),
+    )
+    return point.model_copy(update={"mode": point.mode.model_copy(update={"capacity": capacity})})
+
+
+def test_the_cost_is_of_the_model_without_steps_and_of_the_parallel_one() -> None:
+    points = (*IN_STEPS, with_rate(PLAIN, 94.6), with_rate(PARALLEL, 1051.0, is_lower_bound=True))
+    assert told(points)["What it costs"] == (
+        "27 times the wait (54 ms for an image against 2 ms in parallel) and 1 times the CPU under load; with p99"
+        " within 250 ms, 2 cores of Imagined CPU serve 95 images a second against at least 1,100."
+    )
+    assert of_paradigm(IN_STEPS, "sequential") is IN_STEPS[-1]
+
+
+def test_what_is_not_known_of_the_cost_is_left_out() -> None:
+    bare = [
+        each.model_copy(update={"mode": each.mode.model_copy(update={"curve": (), "capacity": None})})
+        for each in POINTS
+    ]
+    assert told(bare)["What it costs"] == "27 times the wait (54 ms for an image against 2 ms in parallel)."
+    unmeasured = [each.model_copy(update={"mode": each.mode.model_copy(update={"alone": None})}) for each in POINTS]
+    assert "What it costs" not in told(unmeasured)
+
+
+@pytest.mark.parametrize(
+    ("fid", "words"),
+    [(1.2, "no better images here, FID 1.2 against 0.7"), (0.8, "images as good, within chance, FID 0.8 against 0.7")],
+)
+def test_worse_and_as_good_are_told_by_the_intervals(fid: float, words: str) -> None:
+    assert told((PLAIN.model_copy(update={"quality": judged(fid, 0.8)}), PARALLEL))["What it buys"].startswith(words)
+
+
+def test_a_gap_that_may_be_chance_is_blamed_on_nobody() -> None:
+    as_good = PLAIN.model_copy(update={"quality": judged(0.8, 0.8)})
+    assert "have 0.75 already. Only the" in told((with_quality(as_good, tokenizer_fid=0.75), PARALLEL))["What it buys"]
+
+
+def test_better_is_told_and_then_no_tokenizer_is_blamed() -> None:
+    better = PLAIN.model_copy(update={"quality": judged(0.4, 0.8)})
+    text = told((with_quality(better, tokenizer_fid=0.35), PARALLEL))["What it buys"]
+    assert text.startswith("better images, FID 0.4 against 0.7")
+    assert "have 0.35 already. Only the" in text
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        (1.1, "have 1.1 already, so most of the gap is not the price of sequence."),
+        (0.85, "have 0.85 already, so some of the gap is the tokenizer's."),
+        (0.4, "have 0.4 already, so little of the gap is the tokenizer's."),
+    ],
+)
+def test_the_fid_stands_with_what_of_it_is_the_tokenizers(lost: float, words: str) -> None:
+    assert words in told((with_quality(PLAIN, tokenizer_fid=lost), PARALLEL))["What it buys"]
+
+
+def test_without_that_share_it_is_said_that_it_is_missing() -> None:
+    assert "tokenizer" not in told(POINTS)["What it buys"]
+    assert list(missing(POINTS, NOTE, ())) == [
+        "What of the FID of ar is its tokenizer's was not measured: its files were not at hand."
+    ]
+    assert list(missing([with_quality(each, tokenizer_fid=1.0) for each in POINTS], NOTE, ())) == []
+
+
+def test_the_fewest_steps_that_do_as_well_are_named() -> None:
+    """FID is 1.5 + 30 / K: 2.1 in all 49 steps, and 2.75 in 24."""
+    assert (
+        told(POINTS)["In between"]
+        == "sar needs all of its 49 steps (FID 2.1 in 54 ms); in 1 step it has FID 32 in 6 ms."
+    )
+    enough = [with_quality(each, model=judged(2.4, 0.8).model) if each.steps in (12, 24) else each for each in IN_STEPS]
+    assert told(enough)["In between"] == (
+        "in 12 of its 49 steps sar does as well as in all (FID 2.4 in 17 ms, against FID 2.1 in 54 ms); in 1 step it"
+        " has FID 32 in 6 ms."
+    )
+    at_once = [each.model_copy(update={"quality": judged(2.0, 0.8)}) for each in IN_STEPS]
+    assert told(at_once)["In between"].endswith("(FID 2 in 6 ms, against FID 2 in 54 ms).")
+    assert "In between" not in told((PLAIN, PARALLEL))
+
+
+def test_reasons_are_the_documents_own() -> None:
+    judgement = Judgement(
+        reason="it was not asked for", data_set=None, num_test_images=None, judge=None, judge_sha256=None
+    )
+    source = CpuSource(process="gateway", metrics_address=None, is_known=False, note="nobody answers")
+    unjudged = [each.model_copy(update={"quality": None}) for each in (PLAIN, PARALLEL)]
+    quality, cpu, between = missing(unjudged, judgement, (source,))
+    assert quality == "Quality was not measured: it was not asked for."
+    assert cpu == "CPU of the gateway is not known: nobody answers."
+    assert between.startswith("What lies between sequence and parallel is not in these files")
+    assert list(missing((), judgement, (source,))) == []
+
+
+def test_who_met_the_objective_at_no_load_is_told_of() -> None:
+    unmet = [with_quality(each, tokenizer_fid=1.0) for each in (*IN_STEPS, with_rate(PLAIN, None), PARALLEL)]
+    assert list(missing(unmet, NOTE, ())) == [
+        "ar has no rate within the objective: with 1 to 4 callers p99 was always above 250 ms."
+    ]
+
+
+def test_a_sentence_is_one_line_for_a_terminal() -> None:
+    assert str(Sentence("What it costs", "nothing.")) == "What it costs: nothing."
