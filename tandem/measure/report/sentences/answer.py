@@ -130,7 +130,7 @@ def _between(points: Sequence[StepsPoint]) -> str:
         text = f"{model} needs all of its {all_steps} steps ({_told(last)})"
     else:
         text = (
-            f"in {few[0].steps} of its {all_steps} steps {model} does as well as in all ({_told(few)}, against"
+            f"in {few[0].steps} of its {all_steps} steps {model} does nearly as well as in all ({_told(few)}, against"
             f" {_told(last)})"
         )
     return f"{text}." if few is first else f"{text}; in {counted(first[0].steps or 0, 'step')} it has {_told(first)}."

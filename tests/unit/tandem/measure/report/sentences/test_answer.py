@@ -104,8 +104,8 @@ def test_the_fewest_steps_that_do_as_well_are_named() -> None:
     )
     enough = [with_quality(each, model=judged(2.4, 0.8).model) if each.steps in (12, 24) else each for each in IN_STEPS]
     assert told(enough)["In between"] == (
-        "in 12 of its 49 steps sar does as well as in all (FID 2.4 in 17 ms, against FID 2.1 in 54 ms); in 1 step it"
-        " has FID 32 in 6 ms."
+        "in 12 of its 49 steps sar does nearly as well as in all (FID 2.4 in 17 ms, against FID 2.1 in 54 ms); in 1"
+        " step it has FID 32 in 6 ms."
     )
     at_once = [each.model_copy(update={"quality": judged(2.0, 0.8)}) for each in IN_STEPS]
     assert told(at_once)["In between"].endswith("(FID 2 in 6 ms, against FID 2 in 54 ms).")
