@@ -94,7 +94,7 @@ def test_images_that_are_not_finite_are_a_fault_of_their_part_alone_and_not_show
     assert isinstance(second, ModelFault)
     for drawn, alone in ((first, slices[0]), (third, slices[2])):
         np.testing.assert_array_equal(drawn.pixels, DrawingPass(Echo(), (-1.0, 1.0))([alone])[0].pixels)
-    assert [seed for _, _, seed, _ in watch.shown] == [1, 3]
+    assert [seed for _, _, seed, _, _ in watch.shown] == [1, 3]
 
 
 class Watch:
@@ -110,9 +110,9 @@ class Watch:
 def test_the_watch_sees_what_the_model_was_free_to_vary():
     watch = Watch()
     DrawingPass(Echo(), (-1.0, 1.0), watch)([part(wanted, 1, 4, first_index=70) for wanted in MIXED[:3] + MIXED[4:]])
-    seeds = [MIXED[0].seed, MIXED[1].seed, MIXED[4].seed, MIXED[5].seed]  # the truncated one is left out
-    assert [(seed, first_index) for _, _, seed, first_index in watch.shown] == [(seed, 71) for seed in seeds]
-    for (images, labels, _, _), wanted in zip(watch.shown[:2], MIXED[:2], strict=True):
+    shown = [MIXED[0], MIXED[1], MIXED[2], MIXED[4], MIXED[5]]
+    assert [each[2:] for each in watch.shown] == [(wanted.seed, 71, wanted.truncation) for wanted in shown]
+    for (images, labels, *_), wanted in zip(watch.shown[:2], MIXED[:2], strict=True):
         np.testing.assert_array_equal(images, np.tanh(wanted.vectors(range(71, 74))).reshape(-1, 2, 3, 1))
         assert labels.tolist() == wanted.labels(range(71, 74)).tolist()
 

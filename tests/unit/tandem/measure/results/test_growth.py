@@ -55,7 +55,7 @@ def test_the_words_hold_the_numbers():
 def test_a_knee_beyond_the_measured_is_said():
     settings = Settings(concurrencies=(1, 2, 4))
     found = document(findings(settings, lambda number: 0.01 + 0.0001 * number), settings)
-    assert "beyond what was measured: up to 4 company is cheap" in " ".join(explanation(found))
+    assert "beyond what was measured: up to 4 a further stream is cheap" in " ".join(explanation(found))
 
 
 def test_a_poor_fit_is_said():
