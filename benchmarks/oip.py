@@ -34,7 +34,7 @@ _WARM_UP_SECONDS = 1.0
 
 
 def scenario(api: str, count: int, callers: int, seconds: float) -> Scenario:
-    """Return requests for so many images by one protocol: a seed for all of them, and a class."""
+    """Return a closed loop of `callers` that ask for `count` images a request through one protocol."""
     workload = parse_workload(f"images,images={count}", APIS[api], GAN_MODEL)
     return closed(workload, callers, duration_seconds=seconds)
 

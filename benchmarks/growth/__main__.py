@@ -52,7 +52,7 @@ def page(spreads: Spreads, models: Sequence[str], around: str) -> str:
         f"# How the cost of the parallel service grows\n\n{around}\n\n"
         "Images a second, median (lowest-highest) of the rounds. `bare N`: all instances in a loop with batches of N"
         " and nothing around them; `NxM`: N images a request, M clients, the service with client on the same cores;"
-        " `gateway`: the same through the gateway, with so many replicas of the service on these cores.\n\n"
+        " `gateway, replicas: R`: the same load through the gateway, in front of R replicas on these cores.\n\n"
         + table_of(["images/s", *models], cells)
         + "\n\nShare of the bare loop of the same round, with the largest batch that the load fills.\n\n"
         + table_of(["share", *models], parts)

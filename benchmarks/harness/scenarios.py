@@ -10,12 +10,12 @@ _CONNECTIONS, _MOST_CONNECTIONS = 32, 64
 
 
 def closed(workload: Workload, callers: int, **values: Any) -> Scenario:
-    """Return so many callers, on a connection each, who ask again when they have an answer; `values` are settings."""
+    """Return a closed loop: `callers` send their next request after a reply. `values`: further settings."""
     return _scenario(workload, ClosedLoop(concurrency=callers), min(callers, _MOST_CONNECTIONS), values)
 
 
 def opened(workload: Workload, per_second: float, **values: Any) -> Scenario:
-    """Return requests that come as they will, so many a second on average."""
+    """Return an open loop: Poisson arrivals at `per_second` on average. `values`: further settings."""
     return _scenario(workload, OpenLoop(rate_per_second=per_second), _CONNECTIONS, values)
 
 

@@ -4,9 +4,9 @@
 
 Sets each peer up in a folder of its own (the first time takes minutes), checks everyone's greedy tokens against a
 float32 reference, and measures in rounds: in each, every engine does every workload in turn, over HTTP or gRPC, while
-the servers of the others stand still. With `--rounds 0` outputs are checked and nothing is timed: of `--dtypes float32`
-every token must be the reference's. Writes text_peers.json and text_peers.md anew after each round. The last line of
-stdout is JSON. What is measured is in `benchmarks/side_by_side/workloads.py`.
+the servers of the others stand still. `--rounds 0` only checks outputs and times nothing; with `--dtypes float32`
+Tandem must produce exactly the reference's tokens. Rewrites text_peers.json and text_peers.md after each round. The
+last line of stdout is JSON. What is measured is in `benchmarks/side_by_side/workloads.py`.
 """
 
 import argparse

@@ -18,6 +18,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
+from tests.integration.byte_tokenizer import ByteTokenizer
 
 SERVICES = {
     "sequential": ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"],
@@ -33,7 +34,7 @@ class _NoObserver:
         pass
 
 
-class _Sequential:
+class _Sequential(ByteTokenizer):
     """Generate sends max_tokens messages of one token, without waiting."""
 
     _token = ar_pb2.GenerateResponse(token_ids=[1], text_delta="word ")
@@ -50,18 +51,6 @@ class _Sequential:
 
     async def score(self, request: Any, call: Call) -> Any:
         return ar_pb2.ScoreResponse(likelihoods=[ar_pb2.Likelihood(total_logprob=-1.0)], timings=self._timings)
-
-    async def tokenize(self, request: Any, call: Call) -> Any:
-        """A token is a byte."""
-        ids = list(request.text.encode())
-        return ar_pb2.TokenizeResponse(ids=ids, tokens=[bytes([each]) for each in ids])
-
-    async def detokenize(self, request: Any, call: Call) -> Any:
-        text = bytes(request.ids)
-        return ar_pb2.DetokenizeResponse(text=text.decode(errors="replace"), tokens=[bytes([each]) for each in text])
-
-    async def describe_tokenizer(self, request: Any, call: Call) -> Any:
-        return ar_pb2.DescribeTokenizerResponse(model="fake-text", eos_token_ids=[0])
 
     async def list_models(self, request: Any, call: Call) -> Any:
         return ar_pb2.ListModelsResponse(models=[ar_pb2.Model(name="fake-text", modality="text")])

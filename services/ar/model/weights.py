@@ -69,7 +69,7 @@ def skeleton(config: ModelConfig) -> Transformer:
 class _WithoutInitialisation(TorchFunctionMode):
     """Leaves parameters as they are.
 
-    To draw them on the meta device would make torch load its compiler, which takes two seconds and 100 MB.
+    To draw them on the meta device would make torch load its compiler, which takes over a second and some 60 MB.
     """
 
     def __torch_function__(

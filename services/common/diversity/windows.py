@@ -7,7 +7,7 @@ Chance gives a poor window now and then, so the alarm takes two in a row. Knows 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,12 +40,9 @@ class Scope:
     so many that variance and pairs can be told from however many classes.
     """
 
-    def __init__(self, name: str, baseline: Yardstick) -> None:
+    def __init__(self, name: str, baseline: Yardstick, limits: Mapping[Kind, float]) -> None:
         self._name = name
-        self._limits: dict[Kind, float] = {
-            "variance": baseline.alarm_variance_ratio,
-            "duplicates": baseline.alarm_nearest_ratio,
-        }
+        self._limits = limits
         self._variances = np.array([each.variance for each in baseline.classes])
         self._distances = np.array([each.distance for each in baseline.classes])
         self._images: dict[Hashable, tuple[int, Features]] = {}
@@ -88,9 +85,9 @@ class DiversityWindows:
             "variance": baseline.alarm_variance_ratio,
             "duplicates": baseline.alarm_nearest_ratio,
         }
-        self._of_class = [Scope(name + suffix, baseline) for name in names]
+        self._of_class = [Scope(name + suffix, baseline, self.limits) for name in names]
         # Without classes the two are the same.
-        self._of_all = [] if names == [ALL] else [Scope(ALL + suffix, baseline)]
+        self._of_all = [] if names == [ALL] else [Scope(ALL + suffix, baseline, self.limits)]
 
     def add(self, key: Hashable, label: int, features: Features) -> list[Reading]:
         """Take in an image of class `label`, 0 for a model without; `key` says which: the same key, the same image.

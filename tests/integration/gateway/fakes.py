@@ -21,6 +21,7 @@ from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2
+from tests.integration.byte_tokenizer import ByteTokenizer
 
 # A backend that cancels has gone away, and is tried again: see gateway/proxy/envoy.yaml.
 PASSING_CODES = [each for each in grpc.StatusCode if each not in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)]
@@ -50,7 +51,7 @@ class NoObserver:
         pass
 
 
-class FakeSequential:
+class FakeSequential(ByteTokenizer):
     """Generate says a framing message, then a token a message; `before_message` may hold it or fail it."""
 
     def __init__(self) -> None:
@@ -105,18 +106,6 @@ class FakeSequential:
     async def _score(self, request: Any, call: Call) -> Any:
         self.num_calls += 1
         return ar_pb2.ScoreResponse(likelihoods=[ar_pb2.Likelihood(total_logprob=-1.5)], timings=TIMINGS)
-
-    async def tokenize(self, request: Any, call: Call) -> Any:
-        """A token is a byte."""
-        ids = list(request.text.encode())
-        return ar_pb2.TokenizeResponse(ids=ids, tokens=[bytes([each]) for each in ids])
-
-    async def detokenize(self, request: Any, call: Call) -> Any:
-        text = bytes(request.ids)
-        return ar_pb2.DetokenizeResponse(text=text.decode(errors="replace"), tokens=[bytes([each]) for each in text])
-
-    async def describe_tokenizer(self, request: Any, call: Call) -> Any:
-        return ar_pb2.DescribeTokenizerResponse(model="fake-text", eos_token_ids=[0])
 
     async def list_models(self, request: Any, call: Call) -> Any:
         return ar_pb2.ListModelsResponse(

@@ -11,7 +11,7 @@ from tandem.measure.generator.sending.opening import new_sender
 from tandem.measure.generator.sending.sender import Sender
 
 CONNECT_SECONDS = 10.0
-# Between runs nobody reads: a server that asks whether its client is there gets no answer, and closes the connection.
+# Between runs nothing reads from a connection, so pings stay unanswered, and a server may close it.
 MOST_IDLE_SECONDS = 5.0
 
 

@@ -19,7 +19,8 @@ _LAW_NOTE = (
 
 def steps_charts(document: Steps) -> list[Chart]:
     """Return those that something is known for."""
-    return [chart for chart in (_law_chart(document),) if not chart.is_empty]
+    chart = _law_chart(document)
+    return [] if chart.is_empty else [chart]
 
 
 def _law_chart(document: Steps) -> Chart:

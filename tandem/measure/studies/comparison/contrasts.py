@@ -78,7 +78,16 @@ def _contrast(
 
     singles = np.array(list(zip(first.spread, second.spread, strict=False)))
     is_by_round = len(singles) == first.count
-    has_ratio = bool(np.all(singles[:, 1] > 0)) if is_by_round else values[1] > 0
+    apart: Value
+    quotient: Value | None = None
+    if is_by_round:
+        apart = _median(singles[:, 0] - singles[:, 1], confidence, least)
+        if np.all(singles[:, 1] > 0):
+            quotient = _median(singles[:, 0] / singles[:, 1], confidence, least)
+    else:
+        apart = estimate(difference, first.count, confidence, least)
+        if values[1] > 0:
+            quotient = estimate(ratio, first.count, confidence, least)
     yield Contrast(
         first=pair[0],
         second=pair[1],
@@ -86,14 +95,8 @@ def _contrast(
         metric=metric,
         first_value=values[0],
         second_value=values[1],
-        difference=_median(singles[:, 0] - singles[:, 1], confidence, least)
-        if is_by_round
-        else estimate(difference, first.count, confidence, least),
-        ratio=None
-        if not has_ratio
-        else _median(singles[:, 0] / singles[:, 1], confidence, least)
-        if is_by_round
-        else estimate(ratio, first.count, confidence, least),
+        difference=apart,
+        ratio=quotient,
     )
 
 
