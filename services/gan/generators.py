@@ -22,6 +22,9 @@ from services.gan.generator import Generator, Latents
 from services.gan.latents import draw_labels, draw_latents
 from services.gan.settings import GanSettings
 
+# More images a pass cost a CPU about as much an image; and a burst of replies leaves cores without work.
+_PREFERRED_ON_CPU = 16
+
 
 @dataclass(frozen=True)
 class Generators:
@@ -42,6 +45,14 @@ class Generators:
     def num_spare(self) -> int:
         """How many of the instances are more than compute at a time."""
         return 0 if self.calibrated is None else self.calibrated.num_spare
+
+    @property
+    def preferred_batch_size(self) -> int | None:
+        """How many images of several requests are worth a pass, so that others compute while they are answered.
+
+        None on a GPU, where an image costs the less the more of them there are in a pass.
+        """
+        return None if self.calibrated is None else _PREFERRED_ON_CPU
 
     @property
     def trial(self) -> Trial | None:

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 from runtime.loading_thread import in_loading_thread
@@ -43,7 +44,7 @@ class ImageModel:
         self.max_batch_size = settings.max_batch_size
         self.max_reply_bytes = settings.max_reply_bytes
         self.generators = generators
-        limits = batch_limits(settings)
+        limits = replace(batch_limits(settings), preferred_batch_size=generators.preferred_batch_size)
         observer = BatcherMetrics(metrics, model.name, "generator")
         passes = [DrawingPass(each, image.value_range, watch) for each in generators.instances]
         name = f"{model.name}'s generator"

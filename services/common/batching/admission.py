@@ -29,6 +29,9 @@ class BatchLimits:
     """How much goes together and how much may wait, in samples; for how long, in seconds.
 
     Of what may wait, one caller may hold at most `max_queued_of_caller`, all of it if that is None.
+
+    Requests are added to a batch until it has `preferred_batch_size` samples; only a request that is larger itself
+    fills it up to `max_batch_size`. None: both are the same.
     """
 
     max_batch_size: int
@@ -36,6 +39,12 @@ class BatchLimits:
     max_batch_delay_seconds: float = 0.0
     max_queued_of_caller: int | None = None
     max_wait_seconds: float = math.inf
+    preferred_batch_size: int | None = None
+
+    @property
+    def full_batch_size(self) -> int:
+        """So many samples that wait are a batch that need not wait for more."""
+        return min(self.preferred_batch_size or self.max_batch_size, self.max_batch_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +138,13 @@ class BatchAdmission(Generic[Payload, Result]):
     def _samples_in_time(self, caller: str, seconds: float) -> int:
         """Return how many more samples of the caller would be done in time, by the wait of the next."""
         left = min(self._limits.max_wait_seconds, seconds - self._own_seconds(caller, 1)) - self._wait_seconds(caller)
-        size = self._limits.max_batch_size
+        size = self._limits.full_batch_size
         each = self._work_seconds(size) / size * max(1, self._queue.num_callers)
         return int(left / each) if each else self._queue.max_samples
 
     def _is_soon(self, num_samples: int, deadline: Deadline) -> bool:
         """Return whether there is time enough for all that waits, whoever's turn it is: then turns are no matter."""
-        passes = 2 * self._times.pass_seconds(self._limits.max_batch_size)  # the one in hand and its own
+        passes = 2 * self._times.pass_seconds(self._limits.max_batch_size)  # the one in hand and its own, at most
         most = _MARGIN * (passes + self._work_seconds(self._queue.num_samples + num_samples))
         return most <= min(self._limits.max_wait_seconds, deadline.remaining_seconds())
 
@@ -147,14 +156,14 @@ class BatchAdmission(Generic[Payload, Result]):
         """Return how long a request that the caller adds now would wait: for an instance, then for its turn."""
         now = self._clock()
         left = min(each.given_at + self._times.pass_seconds(each.batch_size) - now for each in self._in_hand.values())
-        ahead = self._queue.samples_ahead(caller, self._limits.max_batch_size)
+        ahead = self._queue.samples_ahead(caller, self._limits.full_batch_size)
         return max(0.0, left) + self._work_seconds(ahead)
 
     def _own_seconds(self, caller: str, num_samples: int) -> float:
         """Return what the samples take from their beginning: at least the pass that they ride in, and where they fill
         several, those and the turns of others between them.
         """
-        size = self._limits.max_batch_size
+        size = max(self._limits.full_batch_size, min(num_samples, self._limits.max_batch_size))
         one = self._times.pass_seconds(min(size, num_samples + self._queue.num_samples))
         before_first = self._queue.samples_ahead(caller, size)
         before_last = self._queue.samples_ahead(caller, size, -(-num_samples // size))
@@ -163,4 +172,4 @@ class BatchAdmission(Generic[Payload, Result]):
     def _work_seconds(self, num_samples: float) -> float:
         # With spare ones at work each pass takes longer, and more of them run.
         num_at_work = max(self._num_instances, len(self._in_hand))
-        return self._times.work_seconds(num_samples, self._limits.max_batch_size, num_at_work)
+        return self._times.work_seconds(num_samples, self._limits.full_batch_size, num_at_work)

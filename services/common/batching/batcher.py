@@ -203,12 +203,12 @@ class Batcher(Generic[Payload, Result]):
     @property
     def _least_samples(self) -> int:
         """How many samples must wait before there is a batch for the next idle instance."""
-        return self._limits.max_batch_size if len(self._idle) <= self._num_spare else 1
+        return self._limits.full_batch_size if len(self._idle) <= self._num_spare else 1
 
     def _waits_for_company(self) -> bool:
         """Return whether the oldest request is still to wait for others; a timer then looks again."""
         delay = self._limits.max_batch_delay_seconds
-        if not delay or self._queue.num_samples >= self._limits.max_batch_size:
+        if not delay or self._queue.num_samples >= self._limits.full_batch_size:
             return False
         seconds_left = self._queue.oldest_at + delay - time.monotonic()
         if seconds_left > 0:
@@ -224,7 +224,8 @@ class Batcher(Generic[Payload, Result]):
         """Return the next batch; idle instances share what there is."""
         share = -(-self._queue.num_samples // max(1, len(self._idle) - self._num_spare))
         size = min(self._limits.max_batch_size, share)
-        taken = self._queue.take(size, time.monotonic(), self._admission.pass_seconds(size))
+        full = min(size, self._limits.full_batch_size)
+        taken = self._queue.take(size, time.monotonic(), self._admission.pass_seconds(full), full)
         for request in taken.expired:
             self._end(request, "cancelled", DeadlineExceeded("before the work could be done"))
         self._room.set()

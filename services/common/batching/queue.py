@@ -105,9 +105,12 @@ class BatchQueue(Generic[Payload, Result]):
         if not self._num_of_caller[caller]:
             del self._num_of_caller[caller]
 
-    def take(self, max_samples: int, now: float, pass_seconds: float = 0.0) -> Taken[Payload, Result]:
+    def take(
+        self, max_samples: int, now: float, pass_seconds: float = 0.0, full_samples: int | None = None
+    ) -> Taken[Payload, Result]:
         """Return the next batch, of at most `max_samples` samples, and the requests that came too late for it.
 
+        No request is added to one that has `full_samples` already; None: `max_samples`.
         While more wait than it holds, those are too late as well that would end past their deadline, in `pass_seconds`:
         they would take places from others and be of no use. A slice that runs alone keeps the size that it had.
         """
@@ -115,9 +118,10 @@ class BatchQueue(Generic[Payload, Result]):
             return self._take_alone(now)
         taken: Taken[Payload, Result] = Taken([], [])
         room = max_samples
-        while room and self._requests:
+        least_room = 0 if full_samples is None else max_samples - full_samples
+        while room > least_room and self._requests:
             request = self._requests.first
-            ends_at = now + (pass_seconds if self.num_samples > room else 0.0)
+            ends_at = now + (pass_seconds if self.num_samples > room - least_room else 0.0)
             if request.deadline.instant <= ends_at:
                 self.remove(request)
                 taken.expired.append(request)

@@ -21,10 +21,17 @@ NEVER = Deadline(math.inf)
 
 @contextlib.asynccontextmanager
 async def running(
-    model: Doubler, max_batch_size=4, max_queued=100, num_instances=1, delay=0.0, observer=None, num_spare=0
+    model: Doubler,
+    max_batch_size=4,
+    max_queued=100,
+    num_instances=1,
+    delay=0.0,
+    observer=None,
+    num_spare=0,
+    preferred_batch_size=None,
 ):
     """A started batcher; at the end the gate is open and the books must balance."""
-    limits = BatchLimits(max_batch_size, max_queued, delay)
+    limits = BatchLimits(max_batch_size, max_queued, delay, preferred_batch_size=preferred_batch_size)
     runs = [model.run] * (num_instances + num_spare)
     batcher = Batcher("doubler", runs, limits, observer or Recorder(), num_spare)
     batcher.start()
@@ -123,6 +130,32 @@ async def test_a_spare_instance_takes_a_full_batch_while_the_others_compute():
         model.gate.set()
         assert [flat(await one) for one in (first, *part, rest)] == [[2], [4], [6], [8], [10, 12]]
     assert model.batch_sizes == [1, 4, 1]
+
+
+async def test_a_batch_of_several_requests_ends_at_the_preferred_size():
+    async with busy(preferred_batch_size=2) as (model, batcher, first):
+        rest = [submit(batcher, [number]) for number in (2, 3, 4)]
+        await until_queued(batcher, 3)
+        model.gate.set()
+        await asyncio.gather(first, *rest)
+    assert model.batch_sizes == [1, 2, 1]
+
+
+async def test_a_large_request_goes_beyond_the_preferred_size():
+    async with busy(preferred_batch_size=2) as (model, batcher, first):
+        rest = [submit(batcher, numbers) for numbers in ([2], [3, 4, 5, 6], [7])]
+        await until_queued(batcher, 6)
+        model.gate.set()
+        await asyncio.gather(first, *rest)
+    assert model.batch_sizes == [1, 4, 2]
+
+
+async def test_a_spare_instance_takes_a_batch_of_the_preferred_size():
+    async with busy(num_spare=1, preferred_batch_size=2) as (model, batcher, first):
+        rest = submit(batcher, [2, 3])
+        await until_busy(model)
+        model.gate.set()
+        await asyncio.gather(first, rest)
 
 
 async def test_idle_instances_share_without_the_spare_one():
@@ -465,18 +498,21 @@ OUTCOMES = ["stay", "stay", "stay", "leave", "raise", "fault", "late"]
     max_samples=st.sampled_from([1, 4, 100]),
     where=st.integers(0, 8),
     num_spare=st.integers(0, 1),
+    preferred_batch_size=st.none() | st.integers(1, 3),
 )
 def test_every_request_ends_once_as_it_must_whatever_it_rides_with(
-    requests, num_instances, max_batch_size, max_queued, max_samples, where, num_spare
+    requests, num_instances, max_batch_size, max_queued, max_samples, where, num_spare, preferred_batch_size
 ):
     model = Doubler(max_samples=max_samples)
-    asyncio.run(_drive(requests, model, where, (max_batch_size, max_queued, num_instances), num_spare))
+    limits = {"max_batch_size": max_batch_size, "max_queued": max_queued, "preferred_batch_size": preferred_batch_size}
+    instances = {"num_instances": num_instances, "num_spare": num_spare}
+    asyncio.run(_drive(requests, model, where, limits, instances))
 
 
-async def _drive(requests, model, where, limits, num_spare):
+async def _drive(requests, model, where, limits, instances):
     """Send requests of (size, outcome, turns of the event loop before the next) and hold each to its one proper end."""
     observer = Recorder()
-    async with running(model, *limits, observer=observer, num_spare=num_spare) as batcher:
+    async with running(model, observer=observer, **limits, **instances) as batcher:
         tasks = []
         for number, (size, outcome, turns) in enumerate(requests):
             numbers = [100 * number + index for index in range(size)]
@@ -491,7 +527,7 @@ async def _drive(requests, model, where, limits, num_spare):
             batcher.check_integrity()
         results = await asyncio.gather(*(task for task, _, _ in tasks), return_exceptions=True)
         assert (batcher.num_open, batcher.num_queued) == (0, 0)
-    assert all(size <= limits[0] for size in model.batch_sizes)
+    assert all(size <= limits["max_batch_size"] for size in model.batch_sizes)
     # Nothing runs more than twice, and what the observer saw are the passes that went well.
     runs = Counter((one.request, one.start) for one in model.slices)
     assert max(runs.values(), default=0) <= 2

@@ -25,7 +25,7 @@ def test_sizes(max_batch_size, sizes):
 
 
 def cost(parts, seconds):
-    return sum(seconds[each] for each in parts)
+    return sum(seconds[each] for each in parts) + 0.5 * min(seconds.values()) * len(parts)
 
 
 @given(st.dictionaries(st.sampled_from([1, 2, 4, 8]), st.floats(0.01, 10), min_size=1), st.integers(1, 8))
@@ -44,6 +44,11 @@ def test_one_more_than_a_size_is_a_pass_of_its_own_where_that_is_cheaper():
     seconds = {1: 1.0, 2: 1.5, 4: 2.5, 32: 10.0, 64: 18.0}
     assert list(BatchPlan(seconds).split(33)) == [32, 1]
     assert list(BatchPlan(seconds).split(62)) == [64]
+
+
+def test_a_doubtful_gain_does_not_split_a_batch():
+    measured_on_a_busy_machine = {1: 0.75, 2: 0.93, 4: 2.1, 8: 4.0, 16: 7.9}
+    assert list(BatchPlan(measured_on_a_busy_machine).split(16)) == [16]
 
 
 def test_before_anything_was_measured_each_compiled_size_is_one_pass():
