@@ -110,54 +110,51 @@ class OpenVinoSession:
         self.outputs = outputs
         self.providers = [PROVIDER]
         self._plan = plan
-        self._requests = {size: each.create_infer_request() for size, each in compiled.items()}
-        # Found once, as to look for one by its name takes longer than all else that is said of a tensor.
-        self._ports = {size: _ports(each, inputs, outputs) for size, each in compiled.items()}
-        example = next(iter(compiled.values()))
-        self._one_of = {each.name: _one_sample(example.output(each.name)) for each in outputs}
+        self._passes = {size: _Pass(size, each, inputs, outputs) for size, each in compiled.items()}
 
     def run(self, feed: Feed, output_names: list[str]) -> list[Array]:
         """Return the outputs. Raises ModelError if the model fails."""
         count = num_rows(feed)
         sizes = self._plan.split(count)
-        results = {name: _empty(sum(sizes), self._one_of[name]) for name in output_names}
+        of_one = self._passes[sizes[0]].outputs
+        results = {name: np.empty((count, *of_one[name].shape[1:]), of_one[name].dtype) for name in output_names}
         start = 0
         for size in sizes:
-            inputs = {name: _filled(each[start : start + size], size) for name, each in feed.items()}
-            outputs = {name: each[start : start + size] for name, each in results.items()}
-            self._run_pass(size, inputs, outputs)
+            rows = slice(start, min(start + size, count))
+            self._passes[size].run(
+                {name: each[rows] for name, each in feed.items()},
+                {name: each[rows] for name, each in results.items()},
+            )
             start += size
-        return [each[:count] for each in results.values()]
+        return list(results.values())
 
-    def _run_pass(self, size: int, inputs: dict[str, Array], outputs: dict[str, Array]) -> None:
-        """Run one pass, which reads and writes the arrays where they lie."""
-        request, ports = self._requests[size], self._ports[size]
-        for name, value in (*inputs.items(), *outputs.items()):
-            request.set_tensor(ports[name], _openvino().Tensor(value, shared_memory=True))
+
+class _Pass:
+    """A pass of one batch size. Tensors stay where they are, as to set one takes longer than to copy a few images."""
+
+    def __init__(self, size: int, compiled: Any, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> None:
+        self._size = size
+        self._request = compiled.create_infer_request()
+        self._inputs = {each.name: self._request.get_tensor(compiled.input(each.name)) for each in inputs}
+        self.outputs = {each.name: self._request.get_tensor(compiled.output(each.name)).data for each in outputs}
+
+    def run(self, feed: Feed, results: Mapping[str, Array]) -> None:
+        """Fill `results`, of as many rows as the feed has, which may be fewer than the pass has."""
+        for name, values in feed.items():
+            if list(self._inputs[name].shape[1:]) != list(values.shape[1:]):  # free in the file
+                self._inputs[name].shape = [self._size, *values.shape[1:]]
+            rows = self._inputs[name].data
+            rows[: len(values)] = values
+            rows[len(values) :] = 0
         try:
             # Not `infer`, which besides makes a dictionary of all outputs in twice the time that this takes.
-            request.start_async()
-            request.wait()
+            self._request.start_async()
+            self._request.wait()
         except Exception as error:  # OpenVINO raises RuntimeError for whatever it is
-            given = ", ".join(f"{name} {list(value.shape)}" for name, value in inputs.items())
+            given = ", ".join(f"{name} {list(values.shape)}" for name, values in feed.items())
             raise ModelError(f"fails on {given}: {_reason(error)}") from error
-
-
-def _ports(compiled: Any, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> dict[str, Any]:
-    """Return the places of a compiled model's tensors by their names."""
-    return {
-        **{each.name: compiled.input(each.name) for each in inputs},
-        **{each.name: compiled.output(each.name) for each in outputs},
-    }
-
-
-def _one_sample(output: Any) -> Array:
-    """Return an array of the shape and type that one sample has in the output."""
-    return np.empty(tuple(output.get_shape())[1:], output.get_element_type().to_dtype())
-
-
-def _empty(count: int, one: Array) -> Array:
-    return np.empty((count, *one.shape), one.dtype)
+        for name, values in results.items():
+            values[...] = self.outputs[name][: len(values)]
 
 
 def _with_batch(tensor: TensorInfo, batch_size: int) -> list[int]:
@@ -167,15 +164,6 @@ def _with_batch(tensor: TensorInfo, batch_size: int) -> list[int]:
 
 def _is_free(shape: Any, batch_size: int) -> bool:
     return bool(shape.is_dynamic) or not len(shape) or shape[0].get_length() != batch_size
-
-
-def _filled(values: Array, size: int) -> Array:
-    """Return `size` rows that lie together in memory: the values and, behind them, zeros."""
-    if len(values) == size:
-        return np.require(values, requirements=("C", "W"))
-    whole = np.zeros((size, *values.shape[1:]), values.dtype)
-    whole[: len(values)] = values
-    return whole
 
 
 def _reason(error: Exception) -> str:

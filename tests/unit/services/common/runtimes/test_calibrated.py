@@ -117,13 +117,13 @@ def test_a_rewrite_that_draws_something_else_is_dropped(file, store, monkeypatch
 @needs_openvino
 def test_every_size_is_measured_as_one_pass(file, store, monkeypatch):
     passes = []
-    run_pass = openvino_session.OpenVinoSession._run_pass
+    run = openvino_session._Pass.run
 
-    def noted(self, request, inputs, outputs):
-        passes.append(len(inputs["z"]))
-        run_pass(self, request, inputs, outputs)
+    def noted(self, feed, results):
+        passes.append(len(feed["z"]))
+        run(self, feed, results)
 
-    monkeypatch.setattr(openvino_session.OpenVinoSession, "_run_pass", noted)
+    monkeypatch.setattr(openvino_session._Pass, "run", noted)
     monkeypatch.setattr(calibrator, "depends_on_batch", lambda *_: None)
     found = opened(file, store, runtime="openvino", precision="float32", num_instances=1)
     assert set(passes) == {1, 2, 4, 6, 8}

@@ -68,6 +68,14 @@ def test_inputs_may_be_read_only_or_strided(file):
     assert np.array_equal(session.run(feed, ["image"])[0], whole)
 
 
+def test_the_latent_s_size_may_be_free_in_the_file(tmp_path, reference):
+    model = generator_model()
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "latent"
+    session = OpenVinoModel(saved(model, tmp_path / "free.onnx"), "float32", 1, 1).session(PLAN)
+    (images,) = session.run(latents(3), ["image"])
+    np.testing.assert_allclose(images, expected(reference, latents(3)), atol=1e-5)
+
+
 def test_a_sample_that_is_not_finite_leaves_its_neighbours_alone(file):
     session = OpenVinoModel(file, "float32", 1, 1).session(PLAN)
     (sound,) = session.run(latents(3), ["image"])
