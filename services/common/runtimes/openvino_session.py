@@ -141,9 +141,10 @@ class _Pass:
     def run(self, feed: Feed, results: Mapping[str, Array]) -> None:
         """Fill `results`, of as many rows as the feed has, which may be fewer than the pass has."""
         for name, values in feed.items():
-            if list(self._inputs[name].shape[1:]) != list(values.shape[1:]):  # free in the file
-                self._inputs[name].shape = [self._size, *values.shape[1:]]
             rows = self._inputs[name].data
+            if rows.shape[1:] != values.shape[1:]:  # free in the file
+                self._inputs[name].shape = [self._size, *values.shape[1:]]
+                rows = self._inputs[name].data
             rows[: len(values)] = values
             rows[len(values) :] = 0
         try:
