@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tandem.measure.statistics.quantiles import nearest_rank
+
 Pixels = npt.NDArray[np.uint8]
 
 UNSEEN_SHARE = 0.01
@@ -32,5 +34,5 @@ def _flat(images: Pixels) -> npt.NDArray[np.float64]:
 
 
 def unseen_threshold(unseen_distances: npt.NDArray[np.float64]) -> float:
-    """Return the distance that a share of UNSEEN_SHARE of real images never trained on falls below."""
-    return float(np.quantile(unseen_distances, UNSEEN_SHARE))
+    """Return the distance that a share of UNSEEN_SHARE of real images never trained on does not exceed."""
+    return nearest_rank(unseen_distances, UNSEEN_SHARE)

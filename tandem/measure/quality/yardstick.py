@@ -31,7 +31,7 @@ class Yardstick:
     def measure(self, images: Split, neighbours: list[Nearest]) -> Quality:
         """Return the figures of generated images; `neighbours` is what `nearest_training_images` found."""
         memorised = [
-            float((found.distances < threshold).mean())
+            float((found.distances <= threshold).mean())
             for found, threshold in zip(neighbours, self._thresholds, strict=True)
         ]
         return self._quality(images, memorised)
