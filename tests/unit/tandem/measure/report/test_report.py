@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tandem.measure.formats import rounded
 from tandem.measure.report.report import write_report
 from tandem.measure.report.sentences.crossover import answers
 from tandem.measure.report.sources import Sources, matched_runs, read_sources
 from tandem.measure.report.story import tell
+from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
 from tandem.measure.results.load import Document
 from tests.unit.tandem.measure.report.pages import Page
@@ -47,7 +49,12 @@ def test_the_first_screen_has_the_answer_with_the_numbers_of_these_runs(results:
     story = tell(read_sources([results]))
     costs, buys = story.sentences
     assert costs.text.startswith("39 times the wait (63 ms for an image against 1.6 ms in parallel)")
-    assert "2 cores of Imagined CPU" in costs.text
+    sequential, parallel = read_as(results / "crossover.json", Crossover).capacities
+    rates = [
+        f"{rounded(each.measured_low_per_second or 0.0)} to {rounded(each.measured_high_per_second or 0.0)}"
+        for each in (sequential, parallel)
+    ]
+    assert costs.text.endswith(f"2 cores of Imagined CPU serve {rates[0]} images a second against {rates[1]}.")
     assert buys.text.startswith("no better images here, FID 1.4 against 0.68 (lower is better; real images 0.5).")
     for sentence in story.sentences:
         assert sentence.text in page.text
