@@ -22,7 +22,7 @@ from tests.unit.tandem.measure.studies.crossover.test_capacity import Machine, r
 
 @pytest.fixture(scope="module")
 def of_the_usual() -> Crossover:
-    return asyncio.run(fitted(usual()))[0]
+    return asyncio.run(fitted(usual(), num_trials=8))[0]
 
 
 def test_known_parameters_are_within_their_intervals(of_the_usual: Crossover) -> None:
@@ -55,8 +55,8 @@ def test_the_capacity_of_a_service_lies_within_its_interval(of_the_usual: Crosso
 
 def test_both_stand_over_some_equal_loads(of_the_usual: Crossover) -> None:
     sequential, parallel = of_the_usual.capacities
-    assert [len(each.trials) for each in (sequential, parallel)] == [5, 7]
-    shared = {each.rate_per_second for each in parallel.trials[5:]}
+    assert [len(each.trials) for each in (sequential, parallel)] == [8, 10]
+    shared = {each.rate_per_second for each in parallel.trials[8:]}
     assert shared == {f(carried(sequential, "p50")) for f in (min, max)}
 
 
