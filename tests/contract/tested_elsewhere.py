@@ -282,7 +282,6 @@ TESTED_ELSEWHERE = {
     "unit/tandem/measure/studies/crossover/test_crossover.py": (
         "tandem/measure/report/sentences/crossover",
         "tandem/measure/studies/crossover/pair",
-        "tandem/measure/studies/crossover/prediction",
         "tandem/measure/studies/crossover/runs",
         "tandem/measure/studies/crossover/service",
         "tandem/measure/studies/crossover/summary",

@@ -36,10 +36,10 @@ async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> No
         "4",
         "--rounds",
         "1",
-        "--check-seconds",
+        "--trial-seconds",
         "2",
-        "--check-shares",
-        "0.5",
+        "--trials",
+        "2",
     )
     fit = await run(*tandem("bench", "fit", *quick, "--out", str(tmp_path), "--address", address))
     found = read_as(tmp_path / "crossover.json", Crossover)

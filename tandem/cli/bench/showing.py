@@ -75,7 +75,7 @@ def show_crossover(document: Crossover, terminal: Terminal) -> None:
     show(terminal, crossover_tables(document))
     for capacity in document.capacities:
         slo = f"p99 within {seconds(capacity.slo_seconds)}"
-        show(terminal, texts=[f"{capacity.paradigm}, {slo}: {crossover.capacity_verdict(capacity)}"])
+        show(terminal, texts=[f"capacity, {capacity.paradigm}, {slo}: {crossover.capacity_verdict(capacity)}"])
     for answer in crossover.answers(document):
         terminal.out.print(f"\n{answer.asked}", style="bold", markup=False, soft_wrap=True)
         show(terminal, texts=[answer.text])

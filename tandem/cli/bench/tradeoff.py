@@ -1,4 +1,4 @@
-"""`tandem bench tradeoff`: everything in one go: compare, steps, fit with its load curves and its check, report."""
+"""`tandem bench tradeoff`: everything in one go: compare, steps, fit with its load curves and trials, report."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ COMPARISON = "comparison.json"
 REPORT = "report.html"
 SHORT: dict[str, Any] = {
     "climb_seconds": 6.0,
-    "check_shares": (0.5, 0.7, 0.85, 1.0, 1.15),
-    "check_seconds": 4.0,
+    "trial_seconds": 4.0,
 }
 THOROUGH: dict[str, Any] = {
     "climb_seconds": 20.0,
     "num_rounds": 6,
-    "check_shares": (0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1, 1.3),
-    "check_seconds": 20.0,
+    "num_trials": 8,
+    "trial_seconds": 20.0,
 }
 
 
@@ -63,10 +62,10 @@ def tradeoff(
 ) -> None:
     """Measure everything that a report shows, and write it: what drawing in sequence costs, and what it buys.
 
-    Compares the two models on the same workload, fits service curves, checks their prediction in open loops, and writes
-    report.html and PNGs: some 3 minutes. Where a sequential model is served that draws in any number of steps, such as
-    fashion-sar, it is measured over these beside both, which takes longer than all the rest. Ends with 1 if anything
-    was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
+    Compares the two models on the same workload, fits service curves, finds the capacity of each in open loops, and
+    writes report.html and PNGs: some 3 minutes. Where a sequential model is served that draws in any number of steps,
+    such as fashion-sar, it is measured over these beside both, which takes longer than all the rest. Ends with 1 if
+    anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()
     folder = ResultFolder(out_dir, terminal)
@@ -89,7 +88,7 @@ def tradeoff(
             terminal.note(f"2 of 4: steps of {subjects.pair.sequential.name}: {', '.join(map(str, subjects.steps))}")
             codes.append(stepped(terminal, request, subjects, folder))
         if not comparison.content.is_partial and INTERRUPTED not in codes:
-            terminal.note("3 of 4: fit, predict, check")
+            terminal.note("3 of 4: service curves, and the capacity of both")
             codes.append(_fit(request, {**(THOROUGH if thorough else SHORT), "slo_seconds": slo}, comparison, folder))
     finally:  # whatever the fit raises: what was measured by then is worth a report
         terminal.note("4 of 4: report")

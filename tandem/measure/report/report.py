@@ -33,7 +33,6 @@ _MAIN_CHARTS = (
     "first-output",
     "cpu",
     "fit-whole",
-    "prediction",
     "growth-streams",
     "growth-context",
     "growth-middle",

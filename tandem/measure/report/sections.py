@@ -89,7 +89,7 @@ def sections(sources: Sources) -> list[Section]:
     if comparison is not None:
         found.append(_figures_section(comparison, stack))
     if sources.crossover is not None:
-        found.append(_prediction_section(sources.crossover.document))
+        found.append(_capacity_section(sources.crossover.document))
     if sources.growth is not None:
         found.append(_growth_section(sources.growth.document, comparison))
     found.append(Section("machine", "Machine and models", tables=_machine_tables(sources), is_folded=True))
@@ -147,22 +147,22 @@ def _cost_texts(sources: Sources) -> tuple[str, ...]:
     return tuple(f"CPU of the {each.process} is not known: {each.note}." for each in unknown)
 
 
-def _prediction_section(crossover: Crossover) -> Section:
+def _capacity_section(crossover: Crossover) -> Section:
     names = {each.paradigm: each for each in crossover.services}
     texts = []
     if "sequential" in names and "parallel" in names:
         steps = names["sequential"].num_steps
         texts.append(
             f"Two models of the service: in sequence t(L, b) = t0 + L * t_step(b), with L = {steps:.0f} steps;"
-            " in parallel t(b) = t0 + t_batch(b). Fitted to loads that climb, and then asked what they had not seen."
+            " in parallel t(b) = t0 + t_batch(b). Fitted to loads that climb."
         )
     texts += [
-        f"{each.paradigm}, objective {seconds(each.slo_seconds)}: {crossover_texts.capacity_verdict(each)}."
+        f"Capacity, {each.paradigm}, p99 within {seconds(each.slo_seconds)}: {crossover_texts.capacity_verdict(each)}."
         for each in crossover.capacities
     ]
     return Section(
-        "predictions",
-        "Service curves, predictions and their check",
+        "capacity",
+        "Service curves, and the trials behind the capacity",
         texts=tuple(texts),
         charts=tuple(fit_charts(crossover)),
         tables=tuple(crossover_tables(crossover)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tandem.measure.report.charts.chart import Chart
 from tandem.measure.report.charts.quality import KEY
 from tandem.measure.report.front import points_of
-from tandem.measure.report.sentences.answer import Sentence, answer, missing
+from tandem.measure.report.sentences.answer import Bracket, Sentence, answer, missing
+from tandem.measure.report.sentences.crossover import capacity_verdict
 from tandem.measure.report.sources import Sources
 from tandem.measure.results.steps import Steps
 
@@ -39,9 +40,28 @@ def tell(sources: Sources) -> Story:
         return Story(QUESTION, (), (_NOTHING,), tuple(warnings(sources)))
     document = read.document
     load = document.settings.load if isinstance(document, Steps) else document.settings
-    sentences = tuple(answer(points, document.machine, load.slo_seconds))
-    lacking = (*(() if sentences else (_TOO_LITTLE,)), *missing(points, document.judgement, document.cpu_sources))
-    return Story(QUESTION, sentences, lacking, tuple(warnings(sources)))
+    sentences = tuple(answer(points, document.machine, load.slo_seconds, _open_loops(sources, load.slo_seconds)))
+    lacking = [] if sentences else [_TOO_LITTLE]
+    lacking += [*missing(points, document.judgement, document.cpu_sources), *_unknown_capacities(sources)]
+    return Story(QUESTION, sentences, tuple(lacking), tuple(warnings(sources)))
+
+
+def _open_loops(sources: Sources, slo_seconds: float) -> dict[str, Bracket]:
+    """Return where the capacity of each model lies by the open loops of a fit, if these had the same objective."""
+    if sources.crossover is None:
+        return {}
+    return {
+        each.model: (each.low_per_second, each.high_per_second)
+        for each in sources.crossover.document.capacities
+        if each.slo_seconds == slo_seconds
+    }
+
+
+def _unknown_capacities(sources: Sources) -> Iterator[str]:
+    """Yield which capacity open loops looked for and did not find, and why."""
+    for each in () if sources.crossover is None else sources.crossover.document.capacities:
+        if each.low_per_second is None and each.high_per_second is None:
+            yield f"How many images a second {each.model} carries is {capacity_verdict(each)}."
 
 
 def warnings(sources: Sources) -> list[str]:

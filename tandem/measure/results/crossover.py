@@ -1,6 +1,6 @@
-"""The result of a fit: what was measured, fitted or predicted, each called so."""
+"""The result of a fit: what was measured and what was fitted, each called so."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -8,19 +8,15 @@ from tandem.measure.results.header import Header
 from tandem.measure.results.part import Part
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Delivery, Paradigm, Seconds
-from tandem.measure.setting_errors import FromText
-
-Share = Annotated[float, Field(gt=0, le=3)]
-"""Of a capacity."""
 
 Shape = Literal["affine", "knee"]
 """Of a service curve."""
 
 
 class Settings(Part):
-    """What was asked for. concurrency: callers of the closed loop that finds the most that comes out; predictions let
-    so many in at a time. climb_seconds: of an open loop whose rate climbs to that. check_shares: of the predicted
-    capacity, the rates of the held-out runs of `check_seconds`.
+    """What was asked for. concurrency: callers of the closed loop that finds the most that comes out. climb_seconds: of
+    an open loop whose rate climbs to that. num_trials: open loops at steady rates that look for the capacity of each
+    model; trial_seconds: of each of them, or up to four times as long where that is too short for 300 requests.
     """
 
     delivery: Delivery = "unary"
@@ -28,8 +24,8 @@ class Settings(Part):
     climb_seconds: Seconds = 6.0
     num_rounds: int = Field(2, ge=1)
     slo_seconds: Seconds = 0.25
-    check_shares: Annotated[tuple[Share, ...], Field(min_length=1), FromText] = (0.5, 0.7, 0.85, 1.0, 1.15)
-    check_seconds: Seconds = 5.0
+    num_trials: int = Field(5, ge=1)
+    trial_seconds: Seconds = 5.0
     text_model: str = ""
     seed: int = Field(0, ge=0, lt=2**62)
 
@@ -68,7 +64,7 @@ class FittedService(Part):
     """A paradigm. sequential: t(L, b) = t0 + L * t_step(b); parallel: t(b) = t0 + t_batch(b).
 
     unit: t_step(b) or t_batch(b), by the backend's word. rest: t0, all else that the client waited. whole: t, what the
-    client waited. num_steps: L, of what was measured. most_per_second: requests, with as many in flight as helps.
+    client waited. num_steps: L, of what was measured. most_per_second: requests, that came out of a closed loop.
     """
 
     paradigm: Paradigm
@@ -77,7 +73,7 @@ class FittedService(Part):
     unit: FittedCurve
     rest: FittedCurve
     whole: FittedCurve
-    most_per_second: Value
+    most_per_second: float
 
 
 class TextLength(Part):
@@ -99,56 +95,40 @@ class TextIllustration(Part):
     lengths: tuple[TextLength, ...]
 
 
-class Predicted(Part):
-    """Latency at one rate, by simulation; intervals are those of the fit alone."""
-
-    rate_per_second: float
-    sequential_p50_seconds: float | None  # None beyond what the paradigm can carry
-    sequential_p99_seconds: float | None
-    parallel_p50_seconds: float | None
-    parallel_p99_seconds: float | None
-
-
-class HeldOut(Part):
-    """An open-loop run that the fit has not seen, and what was predicted for its very arrivals.
-
-    `valid`: the generator's audit. A rate beyond capacity is there on purpose: the queue grows while the run lasts.
+class Trial(Part):
+    """An open loop at a steady rate. `valid`: the generator's audit. A rate beyond capacity is there on purpose: the
+    queue grows while the run lasts.
     """
 
     rate_per_second: float
     seconds: float
     num_requests: int
     num_failed: int
-    predicted_p50_seconds: float
-    measured_p50_seconds: float | None
-    predicted_p99_seconds: float
-    measured_p99_seconds: float | None
-    predicted_share_within_slo: float
-    measured_share_within_slo: float | None
+    p50_seconds: float | None
+    p99_seconds: float | None
+    share_within_slo: float | None
     valid: bool
     problems: tuple[str, ...]
 
 
 class Capacity(Part):
-    """Highest rate at which p99 stays within the objective.
+    """The highest rate at which p99 stays within the objective: a 95 % interval for arrivals at random in the long run.
 
-    It was measured to lie between the highest held-out rate up to which all met the objective, and the lowest one that
-    missed it; None where there is none. error: how far the prediction lies outside, relative to the nearer end; 0
-    inside.
+    Up to `low` all trials met the objective, less what a trial of this length cannot see; from `high` on all missed it.
+    None: there was no such trial.
     """
 
     paradigm: Paradigm
+    model: str
     slo_seconds: float
-    predicted_per_second: Value
-    measured_low_per_second: float | None
-    measured_high_per_second: float | None
-    error: float | None
-    held_out: tuple[HeldOut, ...]
+    low_per_second: float | None
+    high_per_second: float | None
+    trials: tuple[Trial, ...]
 
 
 class BreakEven(Part):
     """num_steps: as many as the sequential model could take while the parallel one does all of its work, with so many
-    requests in flight; below 1: not one.
+    requests in flight, no more than both were measured with; below 1: not one.
     """
 
     num_in_flight: int
@@ -169,8 +149,7 @@ class Crossover(Header):
     kind: Literal["crossover"] = "crossover"
     settings: Settings
     services: tuple[FittedService, ...]  # sequential, parallel
-    predictions: tuple[Predicted, ...]
-    capacities: tuple[Capacity, ...]
+    capacities: tuple[Capacity, ...]  # sequential, parallel
     break_even: tuple[BreakEven, ...]
     costs: tuple[Cost, ...]  # by concurrency; empty where none are known
     text: TextIllustration | None

@@ -1,1 +1,1 @@
-"""Plain statistics: quantiles, confidence intervals, fits of curves, queueing, orders of turns."""
+"""Plain statistics: quantiles, confidence intervals, fits of curves, brackets, orders of turns."""

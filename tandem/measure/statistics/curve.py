@@ -6,7 +6,7 @@ Affine, base + slope x, or affine with a knee where the slope changes. Knows not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,15 +41,6 @@ class Curve:
     def __call__(self, x: float) -> float:
         beyond = max(0.0, x - self.knee)
         return self.base_seconds + self.slope_seconds * (x - beyond) + self.slope_after_seconds * beyond
-
-    def scaled(self, factor: float) -> Curve:
-        """Return the curve with all seconds multiplied."""
-        return replace(
-            self,
-            base_seconds=self.base_seconds * factor,
-            slope_seconds=self.slope_seconds * factor,
-            slope_after_seconds=self.slope_after_seconds * factor,
-        )
 
 
 def curve_of(fitted: FittedCurve) -> Curve:

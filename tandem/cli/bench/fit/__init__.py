@@ -1,1 +1,1 @@
-"""`tandem bench fit`: service curves, and what they predict."""
+"""`tandem bench fit`: service curves, and the capacity within an objective."""

@@ -1,4 +1,4 @@
-"""`tandem bench fit`: service curves, what they predict, and whether the prediction holds."""
+"""`tandem bench fit`: service curves, and how much load each model carries within an objective."""
 
 import asyncio
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from tandem.measure.results.files import check_writable, read_as
 from tandem.measure.setting_errors import checked
 
 FILE_NAME = "crossover.json"
-_FIT, _CHECK = "Fit", "Check"
+_FIT, _CAPACITY = "Fit", "Capacity"
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,20 @@ class FitOptions:
     ] = 2
     slo_seconds: Annotated[
         float,
-        typer.Option("--slo", metavar="SECONDS", help="Objective: 99 of 100 images within it.", rich_help_panel=_CHECK),
-    ] = 0.25
-    check_shares: Annotated[
-        str,
         typer.Option(
-            metavar="S,S,...",
-            help="Rates of the held-out open loops, of the capacity predicted.",
-            rich_help_panel=_CHECK,
+            "--slo", metavar="SECONDS", help="Objective: 99 of 100 images within it.", rich_help_panel=_CAPACITY
         ),
-    ] = "0.5,0.7,0.85,1,1.15"
-    check_seconds: Annotated[float, typer.Option(help="Each of them.", rich_help_panel=_CHECK)] = 5.0
+    ] = 0.25
+    num_trials: Annotated[
+        int,
+        typer.Option(
+            "--trials", help="Open loops at steady rates for each model, by bisection.", rich_help_panel=_CAPACITY
+        ),
+    ] = 5
+    trial_seconds: Annotated[
+        float,
+        typer.Option(help="Each of them; up to 4 times as long for 300 requests.", rich_help_panel=_CAPACITY),
+    ] = 5.0
     text_model: Annotated[
         str,
         typer.Option(metavar="NAME", help="Measure this language model, too, for illustration: its length is free."),
@@ -72,11 +75,10 @@ def fit(
     ] = None,
     address: Address = ADDRESS,
 ) -> None:
-    """Fit service curves, predict the capacity within an objective, and check that in runs the fit has not seen.
+    """Fit service curves, and measure between which rates the capacity of each model within an objective lies.
 
     sequential: t0 + L * t_step(batch); parallel: t0 + t_batch(batch). Says who was faster at loads that both carried,
-    how much each carries, what each costs, and whether the prediction holds. Writes crossover.json, and the document of
-    each run beside it.
+    how much each carries, and what each costs. Writes crossover.json, and the document of each run beside it.
     """
     terminal = Terminal()
     with friendly_errors(terminal, address):

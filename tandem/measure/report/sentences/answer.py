@@ -4,7 +4,7 @@ between. Made of measured figures alone; of what was not measured, why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tandem.measure.formats import counted, rounded, seconds
@@ -20,6 +20,9 @@ AS_GOOD = 1.15
 # Of the difference in FID: what makes up so much of it is most of it, what makes up less than so much is little.
 _MOST, _LITTLE = 0.5, 0.2
 
+Bracket = tuple[float | None, float | None]
+"""The rates between which a capacity lies; None: on that side none was found."""
+
 
 @dataclass(frozen=True)
 class Sentence:
@@ -32,11 +35,18 @@ class Sentence:
         return f"{self.about}: {self.text}"
 
 
-def answer(points: Sequence[StepsPoint], machine: Machine | None, slo_seconds: float) -> Iterator[Sentence]:
-    """Yield the sentences for which there are figures."""
+def answer(
+    points: Sequence[StepsPoint],
+    machine: Machine | None,
+    slo_seconds: float,
+    open_loops: Mapping[str, Bracket] | None = None,
+) -> Iterator[Sentence]:
+    """Yield the sentences for which there are figures. `open_loops`: between which rates the capacity of a model lies,
+    where that was measured with arrivals at random.
+    """
     first, second = of_paradigm(points, "sequential"), of_paradigm(points, "parallel")
     if first is not None and second is not None:
-        if text := _cost(first, second, machine, slo_seconds):
+        if text := _cost(first, second, machine, slo_seconds, open_loops or {}):
             yield Sentence("What it costs", text)
         if text := _gain(first, second):
             yield Sentence("What it buys", text)
@@ -54,7 +64,13 @@ def cores(machine: Machine) -> str:
     return counted(machine.num_usable_cores, "core")
 
 
-def _cost(first: StepsPoint, second: StepsPoint, machine: Machine | None, slo_seconds: float) -> str:
+def _cost(
+    first: StepsPoint,
+    second: StepsPoint,
+    machine: Machine | None,
+    slo_seconds: float,
+    open_loops: Mapping[str, Bracket],
+) -> str:
     waits = wait_of(first), wait_of(second)
     if waits[0] is None or waits[1] is None or not waits[1].value:
         return ""
@@ -66,13 +82,30 @@ def _cost(first: StepsPoint, second: StepsPoint, machine: Machine | None, slo_se
     if cpu[0] is not None and cpu[1] is not None and cpu[1].value:
         text += f" and {rounded(cpu[0].value / cpu[1].value)} times the CPU under load"
     where = "this machine serves" if machine is None else f"{cores(machine)} of {machine.cpu_model} serve"
-    rates = _rate(first), _rate(second)
-    if all(rates):
-        text += f"; with p99 within {seconds(slo_seconds)}, {where} {rates[0]} images a second against {rates[1]}"
+    if rates := _rates(first, second, open_loops):
+        text += f"; with p99 within {seconds(slo_seconds)}, {where} {rates}"
     return f"{text}."
 
 
-def _rate(point: StepsPoint) -> str:
+def _rates(first: StepsPoint, second: StepsPoint, open_loops: Mapping[str, Bracket]) -> str:
+    """Return both capacities: of open loops, or else of the closed ones, which says so; empty if one is not known."""
+    names = first.mode.model, second.mode.model
+    if all(name in open_loops for name in names):
+        found, note = [_between_rates(*open_loops[name]) for name in names], ""
+    else:
+        found = [_highest_rate(point) for point in (first, second)]
+        is_closed = "curve" in {point.mode.capacity.method for point in (first, second) if point.mode.capacity}
+        note = " in closed loops, which bear more than arrivals at random" if is_closed else ""
+    return f"{found[0]} images a second against {found[1]}{note}" if all(found) else ""
+
+
+def _between_rates(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"at least {rounded(low)}" if low is not None else f"fewer than {rounded(high)}" if high else ""
+    return f"{rounded(low)} to {rounded(high)}"
+
+
+def _highest_rate(point: StepsPoint) -> str:
     capacity = point.mode.capacity
     if capacity is None or capacity.images_per_second is None:
         return ""

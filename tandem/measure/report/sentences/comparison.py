@@ -151,4 +151,4 @@ def caveats(document: Comparison) -> Iterator[str]:
     if any(each.images_per_second.method == "range" for _, each in points):
         yield f"Ranges under load are the least and the greatest of {num_rounds} rounds, not confidence intervals."
     if any(mode.capacity and mode.capacity.method == "curve" for mode in modes):
-        yield "Capacity is read off the closed loop's points; uneven arrivals of an open loop need some reserve."
+        yield "Capacity is read off the closed loop's points; a server may bear half as many arrivals at random."

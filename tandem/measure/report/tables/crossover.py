@@ -1,11 +1,12 @@
-"""Tables of a fit: its curves, and the check of what it predicts."""
+"""Tables of a fit: its curves, and the trials of the capacity."""
 
 from __future__ import annotations
 
-from tandem.measure.formats import known, milliseconds, number, share
+from tandem.measure.formats import NONE, count, known, milliseconds, number, share
 from tandem.measure.report.sentences.crossover import fit_verdict
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
-from tandem.measure.results.crossover import Crossover, FittedCurve, HeldOut
+from tandem.measure.results.crossover import Crossover, FittedCurve, Trial
+from tandem.measure.studies.crossover.capacity import is_met, is_telling
 
 _CURVES: Columns[tuple[str, FittedCurve]] = {
     "curve": lambda row: row[0],
@@ -17,15 +18,15 @@ _CURVES: Columns[tuple[str, FittedCurve]] = {
     "worst": lambda row: share(row[1].worst_relative_residual),
     "verdict": lambda row: fit_verdict(row[1]).partition(":")[0],
 }
-_CHECKS: Columns[tuple[str, HeldOut]] = {
-    "held-out run": lambda row: row[0],
+_VERDICTS = {True: "met", False: "missed", None: "too near to tell"}
+_TRIALS: Columns[tuple[str, Trial, float]] = {
+    "trial": lambda row: row[0],
     "offered\nimages/s": lambda row: number(row[1].rate_per_second),
-    "p50, ms\npredicted": lambda row: milliseconds(row[1].predicted_p50_seconds),
-    "p50, ms\nmeasured": lambda row: known(row[1].measured_p50_seconds, milliseconds),
-    "p99, ms\npredicted": lambda row: milliseconds(row[1].predicted_p99_seconds),
-    "p99, ms\nmeasured": lambda row: known(row[1].measured_p99_seconds, milliseconds),
-    "in time\npredicted": lambda row: share(row[1].predicted_share_within_slo),
-    "in time\nmeasured": lambda row: known(row[1].measured_share_within_slo, share),
+    "requests": lambda row: count(row[1].num_requests),
+    "p50, ms": lambda row: known(row[1].p50_seconds, milliseconds),
+    "p99, ms": lambda row: known(row[1].p99_seconds, milliseconds),
+    "in time": lambda row: known(row[1].share_within_slo, share),
+    "objective": lambda row: _VERDICTS[is_met(row[1], row[2])] if is_telling(row[1]) else NONE,
     "problems": lambda row: "; ".join([*([] if row[1].valid else ["INVALID"]), *row[1].problems]),
 }
 
@@ -42,9 +43,13 @@ def crossover_tables(crossover: Crossover) -> list[Table]:
             ("whole(in flight)", each.whole),
         )
     ]
-    runs = [(str(capacity.paradigm), run) for capacity in crossover.capacities for run in capacity.held_out]
+    runs = [
+        (str(capacity.paradigm), run, capacity.slo_seconds)
+        for capacity in crossover.capacities
+        for run in sorted(capacity.trials, key=lambda each: each.rate_per_second)
+    ]
     tables = (
         table_of("Fitted parameters (95 % intervals)", curves, _CURVES, lambda row: not row[1].is_good),
-        table_of("The check: runs that the fits have not seen", runs, _CHECKS, lambda row: not row[1].valid),
+        table_of("Open loops at steady rates", runs, _TRIALS, lambda row: not row[1].valid),
     )
     return [table for table in tables if table.rows]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator
 from tandem.measure.results.comparison import Capacity, Point, Probe
 from tandem.measure.scenario import OpenLoop, Scenario
+from tandem.measure.statistics.bracket import Tried, bracket, next_rate
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.observer import Observer
 
 QUANTILE = 0.99
 # An open loop of so many requests, if that takes no longer.
 _REQUESTS, _LEAST_SECONDS, _MOST_SECONDS, _WARM_UP_SECONDS = 200, 3.0, 10.0, 1.0
-_MOST_PROBES = 6
-_PRECISION = 1.1  # between the highest rate that met the objective and the lowest that did not
-_STEP = 1.5  # while one of the two is not known yet
+_NUM_PROBES = 6
 
 # Where a curve names no rate that met the objective, the search begins at this share of the least one.
 _FIRST_SHARE = 0.5
@@ -53,23 +51,23 @@ def first_rate(curve: Sequence[Point], capacity: Capacity) -> float:
 
 
 async def searched(begin: float, slo_seconds: float, attempt: Try) -> Capacity:
-    """Return the highest rate that met the objective in a bisection of its logarithm, from `begin` on."""
+    """Return the highest rate up to which all probes met the objective, from `begin` on."""
     probes: list[Probe] = []
-    low, high = 0.0, math.inf
-    rate = begin
-    while len(probes) < _MOST_PROBES and high > low * _PRECISION:
-        probe = await attempt(rate)
-        probes.append(probe)
-        low, high = (max(low, rate), high) if probe.meets else (low, min(high, rate))
-        rate = low * _STEP if math.isinf(high) else high / _STEP if not low else math.sqrt(low * high)
+    for number in range(_NUM_PROBES):
+        probes.append(await attempt(next_rate(_tried(probes), begin, _NUM_PROBES - number)))
+    low, high = bracket(_tried(probes))
     return Capacity(
         slo_seconds=slo_seconds,
         method="search",
-        images_per_second=low or None,
+        images_per_second=low,
         concurrency=None,
-        is_lower_bound=math.isinf(high),
+        is_lower_bound=high is None,
         probes=tuple(probes),
     )
+
+
+def _tried(probes: Sequence[Probe]) -> Tried:
+    return [(each.rate_per_second, each.meets) for each in probes]
 
 
 def open_loop(source: Generator, audited_runs: AuditedRuns, mode: Mode, slo_seconds: float, observer: Observer) -> Try:

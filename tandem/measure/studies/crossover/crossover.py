@@ -1,4 +1,4 @@
-"""A whole crossover: run, fit, predict, and check the prediction in runs that the fit has not seen."""
+"""A whole crossover: run, fit service curves, and find the capacity of each model in open loops."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from tandem.measure.results.crossover import (
     Capacity,
     Crossover,
     FittedService,
-    Predicted,
     Settings,
     TextIllustration,
     TextLength,
+    Trial,
 )
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.load import Document
-from tandem.measure.results.value import Value
 from tandem.measure.scenario import Paradigm
+from tandem.measure.statistics.bracket import next_rate
+from tandem.measure.studies.crossover.capacity import capacity, carried, trial, trial_seconds, tried
 from tandem.measure.studies.crossover.observations import Observations, joined, observe
 from tandem.measure.studies.crossover.pair import Pair, costs
-from tandem.measure.studies.crossover.prediction import checked, forecast, held_out, predicted_capacity, predictions
 from tandem.measure.studies.crossover.runs import (
+    LOWEST_RATE,
     PARADIGMS,
     SCOUT_SECONDS,
     TEXT_CONCURRENCIES,
@@ -41,7 +42,6 @@ from tandem.measure.studies.crossover.runs import (
     closed,
     in_turn,
     opened,
-    rates,
     seeds,
     text_workload,
     workload,
@@ -50,6 +50,8 @@ from tandem.measure.studies.crossover.service import Service, bootstrap, fit_ser
 from tandem.measure.studies.crossover.summary import fitted_curve, fitted_service
 
 NUM_DRAWS = 200
+# Of what comes out of a closed loop: arrivals at random are carried up to somewhat more or less than that.
+_FIRST_SHARE = 0.6
 
 OnStage = Callable[[str], None]
 
@@ -60,7 +62,6 @@ class Findings:
 
     documents: list[Document] = field(default_factory=list)
     services: list[FittedService] = field(default_factory=list)
-    predictions: tuple[Predicted, ...] = ()
     capacities: list[Capacity] = field(default_factory=list)
     text: TextIllustration | None = None
     pair: Pair | None = None
@@ -103,8 +104,7 @@ async def crossover(
         | {"machine": found.documents[0].machine},
         settings=settings,
         services=tuple(found.services),
-        predictions=found.predictions,
-        capacities=tuple(found.capacities),
+        capacities=tuple(sorted(found.capacities, key=lambda each: PARADIGMS.index(each.paradigm))),
         break_even=() if found.pair is None else found.pair.break_even(),
         costs=costs(comparison),
         text=found.text,
@@ -123,24 +123,23 @@ class _Work:
     found: Findings = field(default_factory=Findings)
 
     async def all(self) -> None:
-        seen = await self._seen()
+        most = {paradigm: await self._most(paradigm) for paradigm in PARADIGMS}
+        seen = await self._seen(most)
         self.on_stage("fitting")
-        pair = self.found.pair = self._fit(seen)
-        self.found.predictions = predictions(pair)
+        self.found.pair = self._fit(seen, most)
         if self.settings.text_model:
             self.on_stage("text, for illustration")
             self.found.text = await self._illustration()
-        slo = self.settings.slo_seconds
-        first = predicted_capacity(pair.sequential, pair.sequential_draws, slo)
-        second = predicted_capacity(pair.parallel, pair.parallel_draws, slo)
-        least = min(first.value, second.value)
-        self.found.capacities.append(await self._check(pair.sequential, first, least, 0))
-        self.found.capacities.append(await self._check(pair.parallel, second, least, 1))
+        others: list[float] = []
+        for paradigm in sorted(PARADIGMS, key=most.__getitem__):
+            found = await self._capacity(paradigm, max(LOWEST_RATE, most[paradigm] * _FIRST_SHARE), others)
+            self.found.capacities.append(found)
+            rates = carried(found, "p50").keys()
+            others = sorted({min(rates), max(rates)}) if rates else []
 
-    async def _seen(self) -> dict[Paradigm, Observations]:
-        """Find out how far to climb, and climb."""
+    async def _seen(self, most: dict[Paradigm, float]) -> dict[Paradigm, Observations]:
+        """Climb to the most that comes out."""
         settings, found = self.settings, self.found
-        most = {paradigm: await self._most(paradigm) for paradigm in PARADIGMS}
         parts: dict[Paradigm, list[Observations]] = defaultdict(list)
         for number, paradigm in in_turn(settings):
             self.on_stage(f"fit: {paradigm}, up to {formats.number(most[paradigm])} images/s")
@@ -160,41 +159,48 @@ class _Work:
         self.found.note(run_result, f"the most, {paradigm}")
         return run_result.document.streams[0].rates.requests
 
-    def _fit(self, seen: dict[Paradigm, Observations]) -> Pair:
-        services: dict[Paradigm, Service] = {}
-        draws: dict[Paradigm, Sequence[Service]] = {}
-        for paradigm, rows in seen.items():
-            num_steps = round(float(np.mean(rows.length))) if paradigm == "sequential" else 1
-            services[paradigm] = fit_service(paradigm, num_steps, self.settings.concurrency, rows)
-            draws[paradigm] = bootstrap(services[paradigm], rows, NUM_DRAWS)
-        for paradigm in PARADIGMS:
-            name = _model(self.found.documents, paradigm)
-            self.found.services.append(fitted_service(name, services[paradigm], draws[paradigm], seen[paradigm]))
-        return Pair(services["sequential"], services["parallel"], draws["sequential"], draws["parallel"])
+    def _fit(self, seen: dict[Paradigm, Observations], most: dict[Paradigm, float]) -> Pair:
+        services = {paradigm: fit_service(rows) for paradigm, rows in seen.items()}
+        draws = {paradigm: bootstrap(services[paradigm], rows, NUM_DRAWS) for paradigm, rows in seen.items()}
+        for each in PARADIGMS:
+            name = _model(self.found.documents, each)
+            self.found.services.append(fitted_service(each, name, most[each], services[each], draws[each], seen[each]))
+        in_flight = min(np.max(seen[each].in_flight) for each in PARADIGMS)
+        most_in_flight = int(min(in_flight, np.max(seen["sequential"].batch)))
+        return Pair(
+            services["sequential"], services["parallel"], draws["sequential"], draws["parallel"], most_in_flight
+        )
 
-    async def _check(self, service: Service, capacity: Value, least: float, number: int) -> Capacity:
-        """Measure whether the capacity of one service is what was predicted; `least` is the lesser one of both."""
-        settings, paradigm, runs = self.settings, service.paradigm, []
-        for place, rate in enumerate(rates(capacity.value, least, settings.check_shares)):
-            self.on_stage(f"check: {paradigm} at {formats.number(rate)} images/s")
-            seed = seeds(settings, 100 + 10 * number + place)
-            scenario = opened(workload(self.models, paradigm, settings), rate, settings.check_seconds, seed)
-            expected = forecast(service, scenario, settings.slo_seconds)
-            run_result = await self.run(f"check-{paradigm}-{place + 1}", scenario)
-            self.found.note(run_result, f"check, {paradigm} at {formats.number(rate)}/s")
-            runs.append(held_out(expected, run_result.document))
-        return checked(paradigm, settings.slo_seconds, capacity, runs)
+    async def _capacity(self, paradigm: Paradigm, first: float, others: Sequence[float]) -> Capacity:
+        """Find the capacity of one model; try it at `others`, too, so that both stand over some equal loads."""
+        slo, trials = self.settings.slo_seconds, list[Trial]()
+        for number in range(self.settings.num_trials):
+            rate = next_rate(tried(trials, slo), first, self.settings.num_trials - number)
+            trials.append(await self._trial(paradigm, rate, number))
+        for rate in others:
+            trials.append(await self._trial(paradigm, rate, len(trials)))
+        return capacity(paradigm, _model(self.found.documents, paradigm), slo, trials)
+
+    async def _trial(self, paradigm: Paradigm, rate: float, number: int) -> Trial:
+        settings = self.settings
+        self.on_stage(f"capacity: {paradigm} at {formats.number(rate)} images/s")
+        seed = seeds(settings, 100 * (1 + PARADIGMS.index(paradigm)) + number)
+        seconds = trial_seconds(rate, settings.trial_seconds)
+        scenario = opened(workload(self.models, paradigm, settings), rate, seconds, seed)
+        run_result = await self.run(f"trial-{paradigm}-{number + 1}", scenario)
+        self.found.note(run_result, f"trial, {paradigm} at {formats.number(rate)}/s")
+        return trial(run_result.document)
 
     async def _illustration(self) -> TextIllustration:
         """Measure and fit texts of several lengths."""
         settings, parts = self.settings, []
         for callers in TEXT_CONCURRENCIES:
-            scenario = closed(text_workload(settings), callers, settings.check_seconds, settings.seed)
+            scenario = closed(text_workload(settings), callers, settings.trial_seconds, settings.seed)
             run_result = await self.run(f"text-{callers}", scenario)
             self.found.note(run_result, f"text, {callers} at a time")
             parts.append(observe(run_result.record, "sequential", callers, is_by_request=True))
         rows = joined(parts)
-        service = fit_service("sequential", 1, max(TEXT_CONCURRENCIES), rows)
+        service = fit_service(rows)
         draws = bootstrap(service, rows, NUM_DRAWS)
         return TextIllustration(
             model=settings.text_model,

@@ -13,17 +13,17 @@ from tandem.measure.studies.crossover.service import Service
 
 @dataclass(frozen=True)
 class Pair:
-    """Both services, with as many bootstrap draws of each."""
+    """Both services, with as many bootstrap draws of each. `most_in_flight`: with which both were measured."""
 
     sequential: Service
     parallel: Service
     sequential_draws: Sequence[Service]
     parallel_draws: Sequence[Service]
+    most_in_flight: int
 
     def break_even(self) -> tuple[BreakEven, ...]:
-        """Return it for a lone request, and for as many in flight as both were measured with."""
-        most = min(self.sequential.max_batch, self.parallel.max_batch)
-        return tuple(self._break_even_at(number) for number in dict.fromkeys((1, most)))
+        """Return it for a lone request, and for the most in flight: beyond, the curves would be extrapolated."""
+        return tuple(self._break_even_at(number) for number in dict.fromkeys((1, self.most_in_flight)))
 
     def _break_even_at(self, number: int) -> BreakEven:
         pairs = zip(self.sequential_draws, self.parallel_draws, strict=True)

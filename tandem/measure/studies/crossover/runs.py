@@ -1,8 +1,8 @@
-"""The load runs behind a fit: loads that climb to fit on, steady ones to check against. Knows no curve."""
+"""The load runs of a study: loads that climb to fit on, steady ones to find the capacity. Knows no curve."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ WARM_UP_SECONDS = 1.0
 TEXT_LENGTHS = "choice:8:16:32"
 TEXT_CONCURRENCIES = (1, 4)
 _DRAIN_SECONDS = 20.0
-_LOWEST_RATE = 0.5
+LOWEST_RATE = 0.5
 _FIRST_SHARE = 0.03
 SCOUT_SECONDS = 3.0
 PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
@@ -69,7 +69,7 @@ def closed(one: Workload, concurrency: int, seconds: float, seed: int) -> Scenar
 
 def climbing(one: Workload, most_per_second: float, seconds: float, seed: int) -> Scenario:
     """Return an open loop whose rate climbs from little to the most that comes out."""
-    first, last = (max(_LOWEST_RATE, most_per_second * share) for share in (_FIRST_SHARE, 1.0))
+    first, last = (max(LOWEST_RATE, most_per_second * share) for share in (_FIRST_SHARE, 1.0))
     return _scenario(one, {"loop": "open", "rate_per_second": first, "end_rate_per_second": last}, seconds, seed)
 
 
@@ -119,13 +119,3 @@ def in_turn(settings: Settings) -> list[tuple[int, Paradigm]]:
 def seeds(settings: Settings, number: int) -> int:
     """Return a seed of its own for each run."""
     return settings.seed + 1000 * number
-
-
-def rates(own_per_second: float, least_per_second: float, shares: Sequence[float]) -> list[float]:
-    """Return the rates of the held-out runs, from the capacity of one paradigm and the lesser one of both.
-
-    Shares of its own; before them, where they are lower, the ends of the weaker's: so both stand over the same load.
-    """
-    own = [own_per_second * share for share in shares]
-    weakers = (least_per_second * share for share in sorted({min(shares), max(shares)}))
-    return [max(_LOWEST_RATE, rate) for rate in (*(rate for rate in weakers if rate < min(own)), *own)]

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from tandem.measure.results.crossover import FitPoint, FittedCurve, FittedService
+from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import MAX_RELATIVE_RESIDUAL, Curve, Measured
 from tandem.measure.statistics.intervals import of_draws
 from tandem.measure.studies.crossover.observations import Observations
@@ -16,16 +17,23 @@ from tandem.measure.studies.crossover.service import Service
 SLICES_A_POINT = 4
 
 
-def fitted_service(model: str, service: Service, draws: Sequence[Service], seen: Observations) -> FittedService:
+def fitted_service(
+    paradigm: Paradigm,
+    model: str,
+    most_per_second: float,
+    service: Service,
+    draws: Sequence[Service],
+    seen: Observations,
+) -> FittedService:
     """Return the service with its intervals and residuals."""
     return FittedService(
-        paradigm=service.paradigm,
+        paradigm=paradigm,
         model=model,
-        num_steps=float(np.mean(seen.length)) if service.paradigm == "sequential" else 1.0,
+        num_steps=float(np.mean(seen.length)) if paradigm == "sequential" else 1.0,
         unit=fitted_curve(service.unit, [each.unit for each in draws], "batch", seen.unit),
         rest=fitted_curve(service.rest, [each.rest for each in draws], "in flight", seen.rest),
         whole=fitted_curve(service.whole, [each.whole for each in draws], "in flight", seen.whole),
-        most_per_second=of_draws(service.most_per_second, [each.most_per_second for each in draws]),
+        most_per_second=most_per_second,
     )
 
 

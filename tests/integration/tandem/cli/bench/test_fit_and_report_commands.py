@@ -23,10 +23,10 @@ QUICK = (
     "0.5",
     "--rounds",
     "1",
-    "--check-seconds",
+    "--trial-seconds",
     "0.5",
-    "--check-shares",
-    "0.5",
+    "--trials",
+    "1",
 )
 
 
@@ -42,7 +42,7 @@ async def test_a_report_of_good_results(results: Path, tmp_path: Path) -> None: 
     assert (ended.code, ended.out.splitlines()[-1]) == (0, str(out)), ended.err
     assert "What it costs: 39 times the wait (63 ms for an image against 1.6 ms in parallel)" in ended.out
     assert 4 * 2**20 < out.stat().st_size < 6 * 2**20
-    assert len(list((tmp_path / "new" / "report").glob("*.png"))) == 10
+    assert len(list((tmp_path / "new" / "report").glob("*.png"))) == 9
 
 
 async def test_a_foreign_file_is_named_and_the_report_is_of_the_rest(results: Path, tmp_path: Path) -> None:  # noqa: F811

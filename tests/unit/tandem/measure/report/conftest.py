@@ -88,8 +88,8 @@ def fill(folder: Path) -> None:
 
     (folder / "runs").mkdir()
     made = a_comparison()
-    checked = Settings.model_validate({"climb_seconds": 6.0, "check_seconds": 6.0})
-    found = asyncio.run(crossover(run, Models(), checked, made, lambda _: None, "127.0.0.1:1"))
+    checked = Settings.model_validate({"climb_seconds": 6.0, "trial_seconds": 4.0, "num_trials": 8})
+    found = asyncio.run(crossover(run, Models("ar", "gan"), checked, made, lambda _: None, "127.0.0.1:1"))
     (folder / "comparison.json").write_text(made.model_dump_json())
     (folder / "crossover.json").write_text(found.model_dump_json())
 

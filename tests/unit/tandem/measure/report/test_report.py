@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tandem.measure.formats import rounded
 from tandem.measure.report.report import write_report
 from tandem.measure.report.sentences.crossover import answers
 from tandem.measure.report.sources import Sources, matched_runs, read_sources
 from tandem.measure.report.story import tell
+from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.files import read_as
 from tandem.measure.results.load import Document
 from tests.unit.tandem.measure.report.pages import Page
@@ -47,7 +49,12 @@ def test_the_first_screen_has_the_answer_with_the_numbers_of_these_runs(results:
     story = tell(read_sources([results]))
     costs, buys = story.sentences
     assert costs.text.startswith("39 times the wait (63 ms for an image against 1.6 ms in parallel)")
-    assert "2 cores of Imagined CPU" in costs.text
+    sequential, parallel = read_as(results / "crossover.json", Crossover).capacities
+    rates = [
+        f"{rounded(each.low_per_second or 0.0)} to {rounded(each.high_per_second or 0.0)}"
+        for each in (sequential, parallel)
+    ]
+    assert costs.text.endswith(f"2 cores of Imagined CPU serve {rates[0]} images a second against {rates[1]}.")
     assert buys.text.startswith("no better images here, FID 1.4 against 0.68 (lower is better; real images 0.5).")
     for sentence in story.sentences:
         assert sentence.text in page.text
@@ -65,15 +72,15 @@ def test_the_first_picture_is_cost_against_quality(page: Page) -> None:
 
 def test_what_is_folded_says_what_it_is(page: Page) -> None:
     assert page.tags.count("details") == page.tags.count("summary") > 4
-    assert "Service curves, predictions and their check" in page.text
+    assert "Service curves, and the trials behind the capacity" in page.text
 
 
-def test_no_prediction_stands_among_the_answers(results: Path, page: Page) -> None:
+def test_answers_are_those_of_the_document(results: Path, page: Page) -> None:
     crossover = read_sources([results]).crossover
     assert crossover is not None
-    for answer in answers(crossover.document):
-        assert answer.text in page.text
-        assert "predicted" not in answer.text
+    told = answers(crossover.document)
+    assert {each.key for each in told} >= {"p50", "p99", "capacity"}
+    assert all(each.text in page.text for each in told)
 
 
 def test_pictures_of_both_models_stand_side_by_side(page: Page) -> None:
@@ -95,7 +102,7 @@ def test_everything_is_shown(page: Page) -> None:
         "cdf-load",
         "first-output",
     ]
-    keys += ["cpu", "fit-unit", "fit-whole", "prediction"]
+    keys += ["cpu", "fit-unit", "fit-whole"]
     keys += ["cost-quality"]
     # One number of callers makes no curve, so there is no closed loop but the comparison's.
     assert set(page.figures) == set(keys) - {"closed"}
@@ -113,10 +120,12 @@ def test_parts_sum_to_what_the_client_waited(page: Page) -> None:
 
 
 def test_curves_hold_what_was_measured(results: Path, page: Page) -> None:
-    runs = [read_as(file, Document) for file in sorted((results / "runs").glob("check-parallel-*.json"))]
+    runs = [read_as(file, Document) for file in sorted((results / "runs").glob("trial-parallel-*.json"))]
     (curve,) = (trace for trace in page.figures["open"]["data"] if trace["name"] == "parallel p50")
-    assert curve["x"] == [run.scenario.load.rate_per_second for run in runs]  # type: ignore[union-attr]
-    assert curve["y"] == pytest.approx([run.streams[0].latency.seconds.p50 * 1e3 for run in runs])  # type: ignore[operator]
+    points = sorted(zip(curve["x"], curve["y"], strict=True))
+    measured = ((run.scenario.load.rate_per_second, run.streams[0].latency.seconds.p50) for run in runs)  # type: ignore[union-attr]
+    assert points == [(rate, pytest.approx((p50 or 0.0) * 1e3)) for rate, p50 in sorted(measured)]
+    assert curve["x"] == sorted(curve["x"])
 
 
 def test_a_cdf_ends_at_one_and_never_falls(page: Page) -> None:
@@ -183,7 +192,6 @@ def test_the_pngs_are_pictures(results: Path, tmp_path: Path) -> None:
         "first-output",
         "cpu",
         "fit-whole",
-        "prediction",
     }
     assert {path.stem for path in pngs} == shown
     for path in pngs:
@@ -197,13 +205,13 @@ def test_an_invalid_run_is_marked_loudly_and_left_out_of_the_curve(own: Path, tm
         content["audit"]["valid"] = False
         content["audit"]["checks"][0] |= {"passed": False, "text": "sent late by 99 ms"}
 
-    changed(own / "runs" / "check-parallel-2.json", spoil)
+    changed(own / "runs" / "trial-parallel-2.json", spoil)
     sources = read_sources([own])
     found = written(sources, tmp_path / "report")
-    assert "INVALID: in 1 of 18 load runs" in tell(sources).warnings[0]
+    assert "INVALID: in 1 of 24 load runs" in tell(sources).warnings[0]
     assert "INVALID: sent late by 99 ms" in found.text
     traces = {trace["name"]: trace for trace in found.figures["open"]["data"]}
-    assert len(traces["parallel p50"]["x"]) == 6
+    assert len(traces["parallel p50"]["x"]) == 9
     assert len(traces["parallel p50, invalid run"]["x"]) == 1
     assert traces["parallel p50, invalid run"]["marker"]["symbol"] == "x-thin"
 
@@ -219,8 +227,8 @@ def test_a_partial_comparison_is_marked(own: Path) -> None:
         ("", "Expecting value"),
         ("[1]", "not a JSON object"),
         ('{"kind": "comparison"}', "it has no schema version"),
-        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 4 alone"),
-        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 4 alone"),
+        ('{"kind": "crossover", "schema_version": 99}', "it has schema version 99, and this tandem reads 5 alone"),
+        ('{"schema_version": 1}', "it has schema version 1, and this tandem reads 5 alone"),
         ("[" * 100_000, "recursion"),
         ("\x00\x01", "Expecting value"),
     ],
@@ -264,10 +272,10 @@ def test_pictures_that_are_none_are_left_out(own: Path, tmp_path: Path) -> None:
 
 
 def test_only_one_image_a_request_at_a_steady_load_is_comparable(own: Path) -> None:
-    file = own / "runs" / "check-parallel-1.json"
+    file = own / "runs" / "trial-parallel-1.json"
     changed(
         file, lambda content: content["scenario"]["workloads"][0].update(images={"shape": "fixed", "parameters": [8]})
     )
     names = {run.name for run in matched_runs(read_sources([own]).runs)}
-    assert "runs/check-parallel-1.json" not in names
-    assert "runs/check-parallel-2.json" in names
+    assert "runs/trial-parallel-1.json" not in names
+    assert "runs/trial-parallel-2.json" in names

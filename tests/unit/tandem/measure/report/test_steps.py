@@ -49,7 +49,9 @@ def test_beside_the_others_they_have_a_section_of_their_own(steps: Steps, result
     found = page(tmp_path, own)
     assert set(found.figures) == set(without.figures) | KEYS
     assert [each.about for each in tell(read_sources([results])).sentences] == ["What it costs", "What it buys"]
-    assert tell(read_sources([own])).sentences == tell(read_sources([tmp_path / "own" / "steps.json"])).sentences
+    costs, *others = tell(read_sources([own])).sentences
+    assert "closed loops" not in costs.text  # the fit's open loops tell more
+    assert others == list(tell(read_sources([tmp_path / "own" / "steps.json"])).sentences[1:])
 
 
 def test_the_line_of_the_law_goes_through_what_follows_it(steps: Steps) -> None:

@@ -67,8 +67,3 @@ def test_a_part_that_is_about_nothing_is_fitted_as_a_part() -> None:
 def test_too_little_of_a_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"batch sizes: only from 1 to 1\.1 measured; .* more callers, or longer runs"):
         fit_curve(Measured(np.array([1.0, 1.1]), np.array([0.1, 0.1]), np.array([0.1, 0.1])))
-
-
-def test_a_curve_is_scaled_at_every_point() -> None:
-    curve = Curve(0.002, 0.00001, 8, 0.0002)
-    assert curve.scaled(0.5)(20) == pytest.approx(curve(20) / 2)

@@ -16,8 +16,8 @@ POINTS = document().points
 IN_STEPS, (PLAIN, PARALLEL) = POINTS[:-2], POINTS[-2:]
 
 
-def told(points: Any) -> dict[str, str]:
-    return {each.about: each.text for each in answer(points, MACHINE, 0.25)}
+def told(points: Any, **open_loops: Any) -> dict[str, str]:
+    return {each.about: each.text for each in answer(points, MACHINE, 0.25, open_loops)}
 
 
 def with_quality(point: StepsPoint, **changes: Any) -> StepsPoint:
@@ -41,9 +41,30 @@ def test_the_cost_is_of_the_model_without_steps_and_of_the_parallel_one() -> Non
     points = (*IN_STEPS, with_rate(PLAIN, 94.6), with_rate(PARALLEL, 1051.0, is_lower_bound=True))
     assert told(points)["What it costs"] == (
         "27 times the wait (54 ms for an image against 2 ms in parallel) and 1 times the CPU under load; with p99"
-        " within 250 ms, 2 cores of Imagined CPU serve 95 images a second against at least 1,100."
+        " within 250 ms, 2 cores of Imagined CPU serve 95 images a second against at least 1,100 in closed loops, which"
+        " bear more than arrivals at random."
     )
     assert of_paradigm(IN_STEPS, "sequential") is IN_STEPS[-1]
+
+
+@pytest.mark.parametrize(
+    ("sequential", "parallel", "words"),
+    [
+        ((158.4, 222.1), (2899.0, None), "serve 160 to 220 images a second against at least 2,900."),
+        ((None, 31.4), (90.0, 110.0), "serve fewer than 31 images a second against 90 to 110."),
+        ((None, None), (90.0, 110.0), "the CPU under load."),
+    ],
+)
+def test_what_open_loops_carried_stands_before_what_a_closed_loop_bore(
+    sequential: Any, parallel: Any, words: str
+) -> None:
+    points = (*IN_STEPS, with_rate(PLAIN, 370.0, is_lower_bound=True), with_rate(PARALLEL, 3200.0))
+    assert told(points, ar=sequential, gan=parallel)["What it costs"].endswith(words)
+
+
+def test_open_loops_of_other_models_say_nothing_of_these() -> None:
+    points = (*IN_STEPS, with_rate(PLAIN, 95.0), with_rate(PARALLEL, 1000.0))
+    assert "serve 95 images a second" in told(points, other=(1.0, 2.0), gan=(3.0, 4.0))["What it costs"]
 
 
 def test_what_is_not_known_of_the_cost_is_left_out() -> None:

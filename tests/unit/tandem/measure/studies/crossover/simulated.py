@@ -19,12 +19,12 @@ from tandem.measure.results.header import Machine, ServedModel
 from tandem.measure.results.load import Document, Window
 from tandem.measure.results.record import TOLD, Outcome, Record, Use
 from tandem.measure.scenario import ClosedLoop, Scenario, Workload
-from tandem.measure.statistics.queueing import simulate
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.crossover.crossover import crossover
 from tandem.measure.studies.crossover.observations import in_flight
 from tandem.measure.studies.crossover.runs import Models
 from tests.unit.tandem.measure.records import Ended, Recorder
+from tests.unit.tandem.measure.studies.crossover.queueing import simulate
 
 LENGTH = 49
 MOST = 64
@@ -156,6 +156,6 @@ def usual() -> Imagined:
 async def fitted(services: Imagined, comparison: Any = None, **settings: Any) -> tuple[Crossover, list[str]]:
     """Return what a crossover says of the services, and the stages it told of."""
     stages: list[str] = []
-    checked = Settings.model_validate({"climb_seconds": 10.0, "check_seconds": 20.0, **settings})
+    checked = Settings.model_validate({"climb_seconds": 10.0, "trial_seconds": 5.0, **settings})
     found = await crossover(services.run, Models(), checked, comparison, stages.append, "127.0.0.1:1")
     return found, stages

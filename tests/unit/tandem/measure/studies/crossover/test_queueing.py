@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tandem.measure.statistics.queueing import simulate, unit_poisson
+from tests.unit.tandem.measure.studies.crossover.queueing import simulate, unit_poisson
 
 NUM = 200_000
 
