@@ -14,7 +14,7 @@ namespace tandem {
 
 constexpr const char* kInstructionSet = "neon-dotprod";
 constexpr int kMaxRows = 2;
-constexpr int kMaxSums = 6;
+constexpr int kMaxSums = 6;  // 24 registers of 32
 
 // A vector of 64 bytes has no register, so GCC would keep it in memory; these have one each.
 template <typename Register>
@@ -36,7 +36,7 @@ struct Four {
   Four operator-() const { return {-a, -b, -c, -d}; }
   Four operator~() const { return {~a, ~b, ~c, ~d}; }
 
-#define TANDEM_OPERATOR(Result, op)                                                                                \
+#define TANDEM_OPERATOR(Result, op)                                                                      \
   friend Result operator op(Four x, Four y) { return {x.a op y.a, x.b op y.b, x.c op y.c, x.d op y.d}; } \
   friend Result operator op(Four x, Lane y) { return {x.a op y, x.b op y, x.c op y, x.d op y}; }
   TANDEM_OPERATOR(Four, +)
