@@ -21,7 +21,10 @@ from tandem.cli.servers.envoy import envoy_version
 from tandem.cli.servers.plan import Ports
 from tandem.cli.servers.ports import is_free, listener
 
-CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16", "sve")
+CPU_FEATURES = (
+    *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
+    *("asimd", "asimddp", "bf16", "sve"),
+)
 PORT_USES = (
     "gateway gRPC",
     "gateway web page",

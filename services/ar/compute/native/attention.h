@@ -143,8 +143,10 @@ inline void attend_tile(const Cache<T>& cache, int head, const int32_t* block_ta
   score<kQueries>(cache, head, view, queries, scratch, stride);
   float totals[kQueries];
   for (int q = 0; q < kQueries; q++) totals[q] = softmax(view, queries[q], scratch + q * stride);
+  constexpr int kWide = std::clamp(kMaxSums / kQueries, 1, 4);
   int num_chunks = cache.value_stride / kLanes, chunk = 0;
-  for (; chunk + 4 <= num_chunks; chunk += 4) weigh<kQueries, 4>(cache, head, view, scratch, stride, chunk, sums);
+  for (; chunk + kWide <= num_chunks; chunk += kWide)
+    weigh<kQueries, kWide>(cache, head, view, scratch, stride, chunk, sums);
   for (; chunk < num_chunks; chunk++) weigh<kQueries, 1>(cache, head, view, scratch, stride, chunk, sums);
   for (int q = 0; q < kQueries; q++)
     for (int d = 0; d < cache.head_dim; d++) queries[q].out[d] = sums[q * cache.value_stride + d] / totals[q];

@@ -1,44 +1,68 @@
 """How the kernel is compiled for a processor.
 
-`python -m services.ar.compute.native.build FOLDER` does it for all processors, in advance.
+`python -m services.ar.compute.native.build FOLDER` does it for all processors of this architecture, in advance.
 Knows nothing of what the kernel computes; needs only the standard library.
 """
 
 import platform
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from runtime.compiled.recipe import Recipe
 
+CPU_INFO = Path("/proc/cpuinfo")
 _SOURCES = Path(__file__).parent
 _FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared", "-pthread", "-Wno-psabi")
-# What a processor must have, by the names in /proc/cpuinfo, and the compiler's flags; the best first.
-_LEVELS = {
-    "avx512-vnni": ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "fma", "f16c"),
-    "avx2": ("avx2", "fma", "f16c"),
-    "generic": (),
+
+
+class _Level(NamedTuple):
+    """An instruction set, which a file of instructions/ is written for."""
+
+    needed: tuple[str, ...]
+    """What a processor must have, by the names in /proc/cpuinfo."""
+    flags: tuple[str, ...]
+    """The compiler's."""
+
+
+def _x86(*needed: str, flags: tuple[str, ...] = ()) -> _Level:
+    return _Level(needed, (*(f"-m{feature.replace('_', '')}" for feature in needed), *flags))
+
+
+GENERIC = "generic"
+_AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "fma", "f16c")
+_X86 = {
+    "avx512-vnni": _x86(*_AVX512, flags=("-mprefer-vector-width=512",)),
+    "avx2": _x86("avx2", "fma", "f16c"),
 }
-LEVELS = tuple(_LEVELS)
+_ARM = {"neon-dotprod": _Level(("asimddp",), ("-march=armv8.2-a+dotprod",))}
+_ARCHITECTURES = {"x86_64": _X86, "aarch64": _ARM, "arm64": _ARM}
 
 
-def best_level() -> str:
-    """Return the best of LEVELS that this processor has."""
+def levels_of(machine: str) -> dict[str, _Level]:
+    """Return the levels of an architecture, as `platform.machine` names it, the best first."""
+    return {**_ARCHITECTURES.get(machine, {}), GENERIC: _Level((), ())}
+
+
+LEVELS = tuple(levels_of(platform.machine()))
+
+
+def best_level(machine: str | None = None, system: str | None = None, cpu_info: Path = CPU_INFO) -> str:
+    """Return the best level that the processor has, of this machine unless told otherwise."""
+    machine, system = machine or platform.machine(), system or platform.system()
     try:
-        words = set(Path("/proc/cpuinfo").read_text().split())
+        words = set(cpu_info.read_text().split())
     except OSError:
-        words = set()
-    return next(level for level, needed in _LEVELS.items() if words.issuperset(needed))
+        # There is no such file on macOS, but all of Apple's processors for it have the byte products.
+        words = {"asimddp"} if (system, machine) == ("Darwin", "arm64") else set()
+    return next(name for name, level in levels_of(machine).items() if words.issuperset(level.needed))
 
 
-def kernel_recipe(level: str | None = None) -> Recipe:
-    """Return how the kernel is compiled for one of LEVELS, the best of this processor unless told otherwise."""
-    level = level or best_level()
-    return Recipe("the kernel", f"step-{platform.machine()}-{level}", _SOURCES, ("step.cpp",), _flags(level))
-
-
-def _flags(level: str) -> tuple[str, ...]:
-    flags = (*_FLAGS, *(f"-m{feature.replace('_', '')}" for feature in _LEVELS[level]))
-    return (*flags, "-mprefer-vector-width=512") if level == "avx512-vnni" else flags
+def kernel_recipe(level: str | None = None, machine: str | None = None) -> Recipe:
+    """Return how the kernel is compiled: for this architecture, and the best level of this machine, unless told."""
+    machine, level = machine or platform.machine(), level or best_level(machine)
+    flags = (*_FLAGS, *levels_of(machine)[level].flags)
+    return Recipe("the kernel", f"step-{machine}-{level}", _SOURCES, ("step.cpp",), flags)
 
 
 if __name__ == "__main__":

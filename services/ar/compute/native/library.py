@@ -1,4 +1,4 @@
-"""The compiled kernel as Python sees it: the structs of step.cpp and its functions."""
+"""The compiled kernel as Python sees it: the structs of model.h and matrix.h, and the functions of step.cpp."""
 
 import ctypes
 from ctypes import POINTER, c_char_p, c_float, c_int32, c_int64, c_void_p

@@ -25,12 +25,9 @@ struct Activations {
   int32_t* half_offsets;
 };
 
-typedef int8_t Bytes __attribute__((vector_size(16)));
-
 inline void store_bytes(int8_t* to, Ints low, Ints high) {
-  Bytes packed[2] = {__builtin_convertvector(low, Bytes), __builtin_convertvector(high, Bytes)};
-  std::memcpy(to, &packed[0], sizeof(Bytes));
-  std::memcpy(to + kLanes, &packed[1], sizeof(Bytes));
+  store_bytes(to, low);
+  store_bytes(to + kLanes, high);
 }
 
 // Fill in what a product with w needs of a row's values. A group that is not finite gets a scale of NaN, which all
@@ -82,16 +79,16 @@ struct Tile {
 
 // Call body(0), body(1), ... with numbers that are known when compiled.
 template <int kCount, typename Body>
-inline void unrolled(const Body& body) {
-  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) {
+TANDEM_INLINED inline void unrolled(const Body& body) {
+  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) TANDEM_INLINED {
     (body(std::integral_constant<int, kIndex>()), ...);
   }(std::make_integer_sequence<int, kCount>());
 }
 
-// Inputs 0 to 15 of a group, or 16 to 31 for kHalf 1, of quad kQuad of them: unsigned bytes.
+// Inputs 0 to 15 of a group, or 16 to 31 for kHalf 1, of quad kQuad of them: bytes for `dot`.
 template <Format kFormat, int kHalf, int kQuad>
 inline Weights quad_of(const uint8_t* data, Weights both) {
-  Weights nibbles = kHalf == 0 ? low_nibbles(both) : high_nibbles(both);
+  Weights nibbles = bits_at<-4 * kHalf>(both, 15);
   if constexpr (kFormat == kInt5) return either(nibbles, bits_at<4 - kQuad - 4 * kHalf>(load_weights(data + 256), 16));
   if constexpr (kFormat == kInt6)
     return either(nibbles, bits_at<4 - 2 * kQuad>(load_weights(data + 256 + 64 * kHalf), 48));
@@ -101,23 +98,22 @@ inline Weights quad_of(const uint8_t* data, Weights both) {
 
 // sums[r][chain] += the products of a group of one panel with kRows rows of inputs, `stride` bytes apart.
 template <int kRows, int kChains, Format kFormat>
-inline void add_group(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows][kChains]) {
+TANDEM_INLINED inline void add_group(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows][kChains]) {
   if constexpr (kFormat == kInt8) {
-    unrolled<8>([&](auto quad) {
-      Weights weights = load_weights(data + 64 * quad);
+    unrolled<8>([&](auto quad) TANDEM_INLINED {
+      Weights weights = centred(load_weights(data + 64 * quad));
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
         Ints& sum = sums[r][quad % kChains];
-        sum = dot(sum, weights, inputs + r * stride + 4 * quad);
+        sum = dot<quad>(sum, weights, inputs + r * stride);
       }
     });
   } else {
-    unrolled<4>([&](auto quad) {
+    unrolled<4>([&](auto quad) TANDEM_INLINED {
       Weights both = load_weights(data + 64 * quad);
       Weights low = quad_of<kFormat, 0, quad>(data, both), high = quad_of<kFormat, 1, quad>(data, both);
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
-        const int8_t* input = inputs + r * stride + 4 * quad;
-        sums[r][0] = dot(sums[r][0], low, input);
-        sums[r][kChains - 1] = dot(sums[r][kChains - 1], high, input + 16);
+        sums[r][0] = dot<quad>(sums[r][0], low, inputs + r * stride);
+        sums[r][kChains - 1] = dot<quad + 4>(sums[r][kChains - 1], high, inputs + r * stride);
       }
     });
   }
@@ -125,18 +121,18 @@ inline void add_group(const uint8_t* data, const int8_t* inputs, size_t stride, 
 
 // The same for one half of a group of int6, which has a scale of its own.
 template <int kRows, int kHalf>
-inline void add_half(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows]) {
-  unrolled<4>([&](auto quad) {
+TANDEM_INLINED inline void add_half(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows]) {
+  unrolled<4>([&](auto quad) TANDEM_INLINED {
     Weights weights = quad_of<kInt6, kHalf, quad>(data, load_weights(data + 64 * quad));
-    TANDEM_UNROLL for (int r = 0; r < kRows; r++)
-      sums[r] = dot(sums[r], weights, inputs + r * stride + 16 * kHalf + 4 * quad);
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r] = dot<4 * kHalf + quad>(sums[r], weights, inputs + r * stride);
   });
 }
 
 template <int kRows, Format kFormat, bool kFine>
 TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
   constexpr int kGroupBytes = group_bytes(kFormat), kGroupScales = group_scales(kFormat);
-  constexpr bool kHasMinima = kFormat == kInt4 || kFormat == kInt5, kHasOffset = kFormat == kInt8 || kFormat == kIq4Nl;
+  constexpr bool kHasMinima = kFormat == kInt4 || kFormat == kInt5;
+  constexpr bool kHasOffset = !kHasSignedWeights && (kFormat == kInt8 || kFormat == kIq4Nl);
   constexpr int kChains = kRows <= 2 ? 2 : 1;  // sums that do not wait for each other
   size_t num_groups = num_inputs / kGroup, stride = num_inputs;
   const int8_t* bytes = x.bytes + size_t(row) * num_inputs;
@@ -158,7 +154,7 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
         __builtin_prefetch(data + ahead * kGroupBytes + 64 * line, 0, 2);
       __builtin_prefetch(scales + ahead * kGroupScales, 0, 2);
       if constexpr (kFormat == kInt6) {
-        unrolled<2>([&](auto half) {
+        unrolled<2>([&](auto half) TANDEM_INLINED {
           Ints sums[kRows] = {};
           if constexpr (kFine) {
             add_half<kRows, half>(data, inputs, stride, sums);

@@ -12,7 +12,7 @@
 //   iq4_nl    as int4, of places in a table; 16 scales
 #pragma once
 
-#include "weights.h"
+#include "vectors.h"
 
 namespace tandem {
 

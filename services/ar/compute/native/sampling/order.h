@@ -72,7 +72,7 @@ class Members {
       Floats x = load(from + first);
       uint32_t lanes = lanes_of((Ints)(x >= least) & (Ints)(x <= most));
       if (lanes == 0) continue;
-      Ints places = ids == nullptr ? steps + first : *reinterpret_cast<const Ints*>(ids + first);
+      Ints places = ids == nullptr ? steps + first : load(ids + first);
       store_lanes(reinterpret_cast<int32_t*>(&weights_[size_]), (Ints)x, lanes);
       store_lanes(&ids_[size_], places, lanes);
       size_ += __builtin_popcount(lanes);

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 
@@ -78,5 +79,38 @@ def test_a_folder_that_can_not_be_made(tmp_path):
         build.kernel_recipe().kept(tmp_path / "file")
 
 
-def test_the_best_level_is_one_that_the_processor_has():
+def test_the_best_level_is_one_of_this_architecture():
     assert build.best_level() in build.LEVELS
+
+
+@pytest.mark.parametrize(
+    ("machine", "system", "features", "level"),
+    [
+        ("x86_64", "Linux", "fma f16c avx2 avx512f avx512bw avx512dq avx512vl avx512_vnni", "avx512-vnni"),
+        ("x86_64", "Linux", "fma f16c avx2 avx512f avx512bw avx512dq avx512vl", "avx2"),
+        ("x86_64", "Linux", "sse2 asimddp", "generic"),
+        ("aarch64", "Linux", "fp asimd aes asimddp", "neon-dotprod"),
+        ("aarch64", "Linux", "fp asimd aes", "generic"),  # before ARMv8.2, as in a Raspberry Pi 4
+        ("riscv64", "Linux", "rv64imafdcv", "generic"),
+        ("arm64", "Darwin", None, "neon-dotprod"),
+        ("x86_64", "Darwin", None, "generic"),
+        ("aarch64", "Linux", None, "generic"),
+    ],
+)
+def test_the_best_level_of_each_architecture(tmp_path, machine, system, features, level):
+    cpu_info = tmp_path / "cpuinfo"
+    if features is not None:
+        cpu_info.write_text(f"processor\t: 0\nFeatures\t: {features}\n")
+    assert build.best_level(machine, system, cpu_info) == level
+
+
+@pytest.mark.parametrize(
+    ("machine", "num_levels", "own"),
+    [("x86_64", 3, r"-m(avx|fma|f16c|prefer-vector-width)"), ("aarch64", 2, r"-march=armv8"), ("riscv64", 1, r"none")],
+)
+def test_the_compiler_is_given_options_of_the_architecture_alone(machine, num_levels, own):
+    recipes = [build.kernel_recipe(level, machine) for level in build.levels_of(machine)]
+    options = [[flag for flag in recipe.flags if flag.startswith("-m")] for recipe in recipes]
+    assert [bool(each) for each in options] == [True] * (num_levels - 1) + [False]
+    assert all(re.match(own, flag) for each in options for flag in each)
+    assert len({recipe.name for recipe in recipes}) == num_levels
