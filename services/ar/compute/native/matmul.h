@@ -104,16 +104,17 @@ TANDEM_INLINED inline void add_group(const uint8_t* data, const int8_t* inputs, 
       Weights weights = centred(load_weights(data + 64 * quad));
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
         Ints& sum = sums[r][quad % kChains];
-        sum = dot<quad>(sum, weights, inputs + r * stride);
+        sum = dot<quad, false>(sum, weights, inputs + r * stride);
       }
     });
   } else {
+    constexpr bool kIsNarrow = kFormat != kIq4Nl;
     unrolled<4>([&](auto quad) TANDEM_INLINED {
       Weights both = load_weights(data + 64 * quad);
       Weights low = quad_of<kFormat, 0, quad>(data, both), high = quad_of<kFormat, 1, quad>(data, both);
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
-        sums[r][0] = dot<quad>(sums[r][0], low, inputs + r * stride);
-        sums[r][kChains - 1] = dot<quad + 4>(sums[r][kChains - 1], high, inputs + r * stride);
+        sums[r][0] = dot<quad, kIsNarrow>(sums[r][0], low, inputs + r * stride);
+        sums[r][kChains - 1] = dot<quad + 4, kIsNarrow>(sums[r][kChains - 1], high, inputs + r * stride);
       }
     });
   }
@@ -124,7 +125,7 @@ template <int kRows, int kHalf>
 TANDEM_INLINED inline void add_half(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows]) {
   unrolled<4>([&](auto quad) TANDEM_INLINED {
     Weights weights = quad_of<kInt6, kHalf, quad>(data, load_weights(data + 64 * quad));
-    TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r] = dot<4 * kHalf + quad>(sums[r], weights, inputs + r * stride);
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r] = dot<4 * kHalf + quad, true>(sums[r], weights, inputs + r * stride);
   });
 }
 

@@ -3,117 +3,143 @@
 
 #include <immintrin.h>
 
-#include "wide.h"
+#include <cstdint>
+#include <cstring>
 
-#define TANDEM_INLINED
+#include "pair.h"
+
+// Called, a function would find the sums in memory.
+#define TANDEM_INLINED __attribute__((always_inline))
 
 namespace tandem {
 
 constexpr const char* kInstructionSet = "avx2";
 constexpr int kMaxRows = 2;
-constexpr int kMaxSums = 24;
+constexpr int kMaxSums = 6;  // 12 registers of 16
 
-struct Halves {
-  __m256 low, high;
-};
-inline Halves halves(Floats x) {
-  Halves h;
-  std::memcpy(&h, &x, 64);
-  return h;
+typedef float FloatRegister __attribute__((vector_size(32)));
+typedef int32_t IntRegister __attribute__((vector_size(32)));
+typedef double DoubleRegister __attribute__((vector_size(32)));
+typedef uint8_t ByteRegister __attribute__((vector_size(32)));
+
+using Floats = Pair<FloatRegister>;
+using Ints = Pair<IntRegister>;
+using Doubles = Pair<DoubleRegister>;
+using Weights = Pair<ByteRegister>;
+
+inline Floats load(const float* from) { return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)}; }
+inline IntRegister load_register(const void* from) {
+  return (IntRegister)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
 }
-inline Floats joined(__m256 low, __m256 high) {
-  Halves h{low, high};
-  Floats x;
-  std::memcpy(&x, &h, 64);
-  return x;
+inline Ints load(const int32_t* from) { return {load_register(from), load_register(from + 8)}; }
+inline void store(float* to, Floats x) {
+  _mm256_storeu_ps(to, x.a);
+  _mm256_storeu_ps(to + 8, x.b);
 }
-inline Floats fma(Floats a, Floats b, Floats c) {
-  Halves x = halves(a), y = halves(b), z = halves(c);
-  return joined(_mm256_fmadd_ps(x.low, y.low, z.low), _mm256_fmadd_ps(x.high, y.high, z.high));
+inline Floats all(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline Floats to_floats(Ints x) {
+  return each([](IntRegister lanes) { return (FloatRegister)_mm256_cvtepi32_ps((__m256i)lanes); }, x);
 }
-inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
+inline void store_bytes(int8_t* to, Ints x) {
+  const __m256i lowest = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1, -1,
+                                          -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+  auto eight = [&](IntRegister lanes) {
+    __m256i bytes = _mm256_shuffle_epi8((__m256i)lanes, lowest);
+    return _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+  };
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi64(eight(x.a), eight(x.b)));
+}
+
+inline Floats fma(Floats x, Floats y, Floats z) {
+  return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
+inline Floats max(Floats x, Floats y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
 inline Ints round(Floats x) {
-  Halves h = halves(x);
-  __m256i both[2] = {_mm256_cvtps_epi32(h.low), _mm256_cvtps_epi32(h.high)};
-  Ints r;
-  std::memcpy(&r, both, 64);
-  return r;
+  return {(IntRegister)_mm256_cvtps_epi32(x.a), (IntRegister)_mm256_cvtps_epi32(x.b)};
 }
 inline bool are_finite(Floats x) {
-  Halves h = halves(x - x);
-  __m256 low = _mm256_cmp_ps(h.low, _mm256_setzero_ps(), _CMP_EQ_OQ);
-  __m256 high = _mm256_cmp_ps(h.high, _mm256_setzero_ps(), _CMP_EQ_OQ);
-  return _mm256_movemask_ps(_mm256_and_ps(low, high)) == 0xff;
+  Ints truth = x - x == 0.0f;
+  return _mm256_movemask_ps((__m256)(truth.a & truth.b)) == 0xff;
 }
 inline Floats load(const Half* from) {
   const __m128i* halves = reinterpret_cast<const __m128i*>(from);
-  return joined(_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1)));
+  return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
 }
 inline void store(Half* to, Floats x) {
-  Halves h = halves(x);
   __m128i* halves = reinterpret_cast<__m128i*>(to);
-  _mm_storeu_si128(halves, _mm256_cvtps_ph(h.low, _MM_FROUND_TO_NEAREST_INT));
-  _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(h.high, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(halves, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
 }
 inline Floats load_bfloat16(const uint16_t* from) {
-  Ints bits;
-  for (int i = 0; i < kLanes; i++) bits[i] = int32_t(uint32_t(from[i]) << 16);
-  return (Floats)bits;
+  auto eight = [&](int first) {
+    __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + first));
+    return (FloatRegister)_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16);
+  };
+  return {eight(0), eight(8)};
 }
 inline uint32_t lanes_of(Ints condition) {
-  __m256 both[2];
-  std::memcpy(both, &condition, 64);
-  return uint32_t(_mm256_movemask_ps(both[0])) | uint32_t(_mm256_movemask_ps(both[1])) << 8;
+  return uint32_t(_mm256_movemask_ps((__m256)condition.a)) | uint32_t(_mm256_movemask_ps((__m256)condition.b)) << 8;
 }
 inline void store_lanes(int32_t* to, Ints x, uint32_t lanes) {
+  int32_t from[kLanes];
+  std::memcpy(from, &x, sizeof(from));
   for (int i = 0; i < kLanes; i++) {
-    *to = x[i];
+    *to = from[i];
     to += lanes >> i & 1;
   }
 }
 
-constexpr bool kHasSignedWeights = false;
-struct Weights {
-  __m256i low, high;
-};
-inline Weights load_weights(const uint8_t* from) {
-  const __m256i* halves = reinterpret_cast<const __m256i*>(from);
-  return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+inline Doubles add(Doubles sum, Floats x) {
+  auto low = [](FloatRegister lanes) { return (DoubleRegister)_mm256_cvtps_pd(_mm256_castps256_ps128(lanes)); };
+  auto high = [](FloatRegister lanes) { return (DoubleRegister)_mm256_cvtps_pd(_mm256_extractf128_ps(lanes, 1)); };
+  return sum + Doubles{low(x.a) + low(x.b), high(x.a) + high(x.b)};
 }
-template <int kShift>
-inline __m256i bits_of_half(__m256i w, int mask) {
-  constexpr int kLeft = kShift >= 0 ? kShift : 0, kRight = kShift < 0 ? -kShift : 0;
-  __m256i moved = _mm256_srli_epi16(_mm256_slli_epi16(w, kLeft), kRight);
-  return _mm256_and_si256(moved, _mm256_set1_epi8(char(mask)));
+template <typename Register, typename Join>
+inline auto folded(Pair<Register> x, const Join& join) {
+  Register eight = join(x.a, x.b);
+  return join(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+}
+
+constexpr bool kHasSignedWeights = false;
+inline Weights load_weights(const uint8_t* from) {
+  return {(ByteRegister)load_register(from), (ByteRegister)load_register(from + 32)};
 }
 template <int kShift>
 inline Weights bits_at(Weights w, int mask) {
-  return {bits_of_half<kShift>(w.low, mask), bits_of_half<kShift>(w.high, mask)};
+  constexpr int kLeft = kShift >= 0 ? kShift : 0, kRight = kShift < 0 ? -kShift : 0;
+  auto moved = [&](ByteRegister bytes) {
+    __m256i both = _mm256_srli_epi16(_mm256_slli_epi16((__m256i)bytes, kLeft), kRight);
+    return (ByteRegister)_mm256_and_si256(both, _mm256_set1_epi8(char(mask)));
+  };
+  return each(moved, w);
 }
-inline Weights either(Weights a, Weights b) { return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)}; }
+inline Weights either(Weights x, Weights y) { return x | y; }
 inline Weights centred(Weights w) { return w; }
 inline Weights looked_up(Weights nibbles, const uint8_t* table) {
-  __m256i all = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
-  return {_mm256_shuffle_epi8(all, nibbles.low), _mm256_shuffle_epi8(all, nibbles.high)};
+  __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return each([&](ByteRegister places) { return (ByteRegister)_mm256_shuffle_epi8(values, (__m256i)places); }, nibbles);
 }
-// The products of unsigned and signed bytes, added in fours. Even and odd bytes apart: in pairs they would not fit 16 bits.
-inline __m256i dot_half(__m256i sum, __m256i w, __m256i activation) {
-  __m256i even = _mm256_and_si256(w, _mm256_set1_epi16(255)), odd = _mm256_srli_epi16(w, 8);
-  __m256i even_activation = _mm256_srai_epi16(_mm256_slli_epi16(activation, 8), 8);
-  __m256i odd_activation = _mm256_srai_epi16(activation, 8);
-  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, even_activation));
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, odd_activation));
-}
-template <int kQuad>
+template <int kQuad, bool kIsNarrow>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   int32_t four;
   std::memcpy(&four, activations + 4 * kQuad, 4);
-  __m256i both[2], a = _mm256_set1_epi32(four);
-  std::memcpy(both, &sum, 64);
-  both[0] = dot_half(both[0], w.low, a);
-  both[1] = dot_half(both[1], w.high, a);
-  std::memcpy(&sum, both, 64);
-  return sum;
+  __m256i all_four = _mm256_set1_epi32(four);
+  if constexpr (kIsNarrow) {
+    // In pairs the products of bytes below 64 fit 16 bits.
+    auto added = [&](IntRegister to, ByteRegister bytes) {
+      __m256i pairs = _mm256_maddubs_epi16((__m256i)bytes, all_four);
+      return to + (IntRegister)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    };
+    return each(added, sum, w);
+  } else {
+    // Even and odd bytes apart: in pairs their products would not fit.
+    __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(all_four, 8), 8), odd = _mm256_srai_epi16(all_four, 8);
+    auto added = [&](IntRegister to, ByteRegister bytes) {
+      to += (IntRegister)_mm256_madd_epi16(_mm256_and_si256((__m256i)bytes, _mm256_set1_epi16(255)), even);
+      return to + (IntRegister)_mm256_madd_epi16(_mm256_srli_epi16((__m256i)bytes, 8), odd);
+    };
+    return each(added, sum, w);
+  }
 }
 
 }  // namespace tandem

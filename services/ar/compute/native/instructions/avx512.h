@@ -52,7 +52,7 @@ inline Weights looked_up(Weights nibbles, const uint8_t* table) {
   __m512i all = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
   return {_mm512_shuffle_epi8(all, nibbles.bytes)};
 }
-template <int kQuad>
+template <int kQuad, bool kIsNarrow>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   int32_t four;
   std::memcpy(&four, activations + 4 * kQuad, 4);

@@ -93,7 +93,7 @@ inline Weights looked_up(Weights nibbles, const uint8_t* table) {
   for (uint8_t& byte : nibbles.bytes) byte = table[byte];
   return nibbles;
 }
-template <int kQuad>
+template <int kQuad, bool kIsNarrow>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   for (int i = 0; i < kLanes; i++)
     for (int j = 0; j < 4; j++) sum[i] += w.bytes[4 * i + j] * activations[4 * kQuad + j];

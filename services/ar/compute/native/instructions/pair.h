@@ -1,0 +1,68 @@
+// Two vectors as one, of lanes one after the other: registers, or pairs of them.
+//
+// A vector of 64 bytes that has no register of its own GCC would keep in memory; each half of a pair can have one.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace tandem {
+
+template <typename Part>
+struct Pair {
+  using Lane = std::remove_cvref_t<decltype(Part()[0])>;
+
+  Part a, b;
+
+  Lane operator[](int lane) const {
+    Lane lanes[sizeof(Pair) / sizeof(Lane)];
+    std::memcpy(lanes, this, sizeof(Pair));
+    return lanes[lane];
+  }
+  template <typename Other>
+  explicit operator Pair<Other>() const {  // the same bits
+    return {(Other)a, (Other)b};
+  }
+  Pair operator-() const { return {-a, -b}; }
+  Pair operator~() const { return {~a, ~b}; }
+
+#define TANDEM_OPERATOR(op)                                                     \
+  friend Pair operator op(Pair x, Pair y) { return {x.a op y.a, x.b op y.b}; } \
+  friend Pair operator op(Pair x, Lane y) { return {x.a op y, x.b op y}; }
+  TANDEM_OPERATOR(+)
+  TANDEM_OPERATOR(-)
+  TANDEM_OPERATOR(*)
+  TANDEM_OPERATOR(/)
+  TANDEM_OPERATOR(&)
+  TANDEM_OPERATOR(|)
+  TANDEM_OPERATOR(^)
+  TANDEM_OPERATOR(<<)
+  TANDEM_OPERATOR(>>)
+#undef TANDEM_OPERATOR
+
+#define TANDEM_COMPARISON(op)                                                                               \
+  friend auto operator op(Pair x, Pair y) { return Pair<decltype(x.a op y.a)>{x.a op y.a, x.b op y.b}; } \
+  friend auto operator op(Pair x, Lane y) { return Pair<decltype(x.a op y)>{x.a op y, x.b op y}; }
+  TANDEM_COMPARISON(==)
+  TANDEM_COMPARISON(!=)
+  TANDEM_COMPARISON(<=)
+  TANDEM_COMPARISON(>=)
+  TANDEM_COMPARISON(>)
+#undef TANDEM_COMPARISON
+
+  template <typename Other>
+  Pair& operator+=(const Other& y) {
+    return *this = *this + y;
+  }
+  Pair& operator<<=(int count) { return *this = *this << count; }
+};
+
+// function(part of x, parts of the others), for both parts.
+template <typename Part, typename Function, typename... Others>
+inline auto each(const Function& function, Pair<Part> x, Others... others) {
+  auto a = function(x.a, others.a...);
+  return Pair<decltype(a)>{a, function(x.b, others.b...)};
+}
+
+}  // namespace tandem
