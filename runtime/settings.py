@@ -47,7 +47,7 @@ class ProcessSettings(BaseSettings):
     """Address to bind to; loopback unless told otherwise."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """Least severe log lines to write; DEBUG has one line a request."""
+    """Least severe log lines to write; at DEBUG the gateway writes a line for each request."""
 
     drain_seconds: float = Field(10.0, ge=0, le=3600)
     """Seconds that open requests get to finish after a stop signal."""
