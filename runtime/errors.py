@@ -2,7 +2,8 @@
 
     TandemError
     ├── InvalidArgument     the request itself is wrong: field, value, what is accepted
-    │   └── ReplyTooLarge   what it asks for would not fit one reply: which RPC sends it in parts
+    │   ├── ReplyTooLarge   what it asks for would not fit one reply: which RPC sends it in parts
+    │   └── NoChatTemplate  a conversation for a model that continues texts only
     ├── NotFound            no such model: what there is
     ├── Unauthenticated     the caller shows no API key, or none that is known
     ├── PermissionDenied    the request comes from where none is accepted, as another web site
@@ -58,6 +59,15 @@ class ReplyTooLarge(InvalidArgument):
     """Expected error: the reply would have more bytes than the server sends in one message; no work was done for it."""
 
     reason = "REPLY_TOO_LARGE"
+
+
+class NoChatTemplate(InvalidArgument):
+    """Expected error: the request is a conversation, and the model has no template to lay it out with."""
+
+    reason = "NO_CHAT_TEMPLATE"
+
+    def __init__(self) -> None:
+        super().__init__("chat", "messages", "text or tokens: this model has no chat template")
 
 
 class NotFound(TandemError):

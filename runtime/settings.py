@@ -44,10 +44,10 @@ class ProcessSettings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to bind to; loopback unless told otherwise."""
+    """Address to bind to; by default only this machine can reach it."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """Least severe log lines to write; DEBUG has one line a request."""
+    """Least severe log lines to write; at DEBUG the gateway writes a line for each request."""
 
     drain_seconds: float = Field(10.0, ge=0, le=3600)
     """Seconds that open requests get to finish after a stop signal."""
@@ -62,7 +62,7 @@ class ProcessSettings(BaseSettings):
     """PEM file of the CA that must have signed a client's certificate (mutual TLS); without it none is asked for."""
 
     allow_open: bool = False
-    """Start even where other machines can reach the server and nothing keeps strangers out."""
+    """Start even if other machines can reach the server and no guard is set."""
 
     def server_tls(self) -> ServerTls | None:
         """Return what the server shows and asks for, None without TLS. Raises TlsFileError, ValueError."""
@@ -115,8 +115,8 @@ class BackendSettings(ProcessSettings):
     """What both backends have."""
 
     http2: Http2 = "auto"
-    """What serves gRPC: native is compiled C++ with nghttp2, the fastest, without TLS; auto takes it where it can be
-    had, else grpcio."""
+    """What serves gRPC: native is compiled C++ with nghttp2, the fastest, without TLS; auto takes it if it is
+    available, else grpcio."""
 
 
 class _TableOfToml(TomlConfigSettingsSource):

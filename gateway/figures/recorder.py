@@ -1,4 +1,4 @@
-"""Each entry of the log becomes one record in the metrics, and a charge to who called."""
+"""Each entry of Envoy's log becomes one record in the metrics, a line at level DEBUG, and a charge to the caller."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.figures.metrics import GatewayMetrics
 from gateway.figures.model_statistics import ModelStatistics
 from gateway.figures.observation import UNKNOWN_MODEL, Observation, observe
+from gateway.figures.request_log import log_request
 from gateway.tracing.request_trace import RequestTrace, recorded_trace
 from runtime.rpc.caller import CALLER_METADATA
 from runtime.rpc.routes import Route, all_routes
@@ -67,6 +68,7 @@ class Recorder:
         seen = observe(raw, route, model, served, trace.trace_id if trace else "")
         self._metrics.record(seen)
         self._statistics.record(seen)
+        log_request(raw, seen)
         caller = headers.get(CALLER_METADATA, "")
         if caller and (seen.num_outputs or seen.num_images):
             self._charge(caller, route, seen.num_outputs, seen.num_images)

@@ -27,8 +27,8 @@ class ArSettings(BackendSettings):
     """Where the models run; auto takes a GPU where there is one."""
 
     kernel: Literal["auto", "native", "torch"] = "auto"
-    """What computes on a CPU: the native kernel, compiled at the first start, or torch; auto takes the first where
-    there is a C++ compiler. torch alone computes on a GPU."""
+    """What computes on a CPU: the native kernel, compiled at the first start, or torch; auto takes the kernel if there
+    is a C++ compiler. On a GPU it is always torch."""
 
     dtype: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto"
     """What the weights are held as. auto: with the native kernel as their file holds them, with torch float32 on a CPU
@@ -40,8 +40,9 @@ class ArSettings(BackendSettings):
     slower for eight at a time."""
 
     exact: Literal["auto", "on", "off"] = "auto"
-    """Whether an output is the same to the last bit whatever runs beside it. The native kernel is always exact; torch
-    can be in float32 on a CPU with oneDNN, and is with auto. With on, a process that can't be does not start."""
+    """Whether an output is the same to the last bit whatever runs beside it. The native kernel is always exact; with
+    auto, torch is exact where it can be, in float32 on a CPU with oneDNN. With on, a process that cannot be exact does
+    not start."""
 
     num_threads: int = Field(0, ge=0, le=1024)
     """Threads of each model's arithmetic; 0: one a core for a text model, one in all for an image model."""
@@ -87,13 +88,13 @@ class ArSettings(BackendSettings):
     """Whether texts that begin alike compute their beginning once; with exact, in pieces of 128 tokens."""
 
     speculative_tokens: int = Field(0, ge=0, le=64)
-    """Tokens that a text may try ahead in a step, copied from where its last tokens stood before; 0: none. It saves
-    steps where a text repeats itself or its prompt. The output stays the same, with exact to the last bit."""
+    """Draft tokens that a text may check in a step, copied from where its last tokens occurred before; 0: none. It
+    saves steps where a text repeats itself or its prompt. The output stays the same, with exact to the last bit."""
 
     diversity_every: int = Field(32, ge=0)
-    """Of so many images drawn, one is watched for diversity, where the model has a baseline; 0: none."""
+    """One image in so many is watched for diversity, if the model has a baseline; 0: none."""
     diversity_max_per_second: float = Field(64.0, gt=0.0)
-    """So many images a second are watched at most, however many are served."""
+    """Images a second that are watched at most."""
 
     @model_validator(mode="after")
     def _fits(self) -> "ArSettings":

@@ -26,8 +26,8 @@ class GanSettings(BackendSettings):
     """Names of the models to load."""
 
     provider: Choice = "auto"
-    """ONNX Runtime's execution provider: auto takes CUDA where there is a device, else the CPU; one asked for by name
-    must be had, or the process does not start."""
+    """ONNX Runtime's execution provider: auto takes CUDA where there is a device, else the CPU; if one that is named
+    here is not available, the process does not start."""
 
     runtime: RuntimeChoice = "auto"
     """What runs the generators on the CPU: auto takes the fastest, found by a short calibration at the first start, of
@@ -78,9 +78,9 @@ class GanSettings(BackendSettings):
     """Seconds that the first image of a batch may wait for others while the model is free; 0: none."""
 
     diversity_every: int = Field(32, ge=0)
-    """Of so many images served, one is watched for diversity, where the model has a baseline; 0: none."""
+    """One image in so many is watched for diversity, if the model has a baseline; 0: none."""
     diversity_max_per_second: float = Field(64.0, gt=0.0)
-    """So many images a second are watched at most, however many are served."""
+    """Images a second that are watched at most."""
 
     @model_validator(mode="after")
     def _fits(self) -> "GanSettings":

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 from tokenizers.pre_tokenizers import ByteLevel
 
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, NoChatTemplate
 from runtime.models import ModelError
 from services.ar.codecs.chat.prompt import ChatPrompt
 from services.ar.codecs.chat.template import ChatTemplate
@@ -73,7 +73,7 @@ class TextCodec:
         Control tokens are the template's alone; in a content they are ordinary text. Raises InvalidArgument.
         """
         if self._chat is None:
-            raise InvalidArgument("chat", "messages", "text or tokens: this model has no chat template")
+            raise NoChatTemplate
         ids = self._chat.encode(messages)
         return self._with_bos(ids) if with_bos else ids
 

@@ -46,8 +46,8 @@ def exhibits(request: gan_pb2.DiscriminateRequest, spec: ImageSpec, max_count: i
     images = decoded_images("images", request.images, spec, min(max_count, MAX_DISCRIMINATED_IMAGES))
     num_classes = len(spec.class_names)
     if len(request.labels) != (len(images) if num_classes else 0):
-        accepted = f"{len(images)}, one an image" if num_classes else "none: the model has no classes"
-        raise InvalidArgument("labels", f"{len(request.labels)} labels", accepted)
+        accepted = f"{len(images)}, one an image" if num_classes else "none, as the model has no classes"
+        raise InvalidArgument("labels", _number_of(request.labels), accepted)
     return Exhibits(images, checked_classes("labels", request.labels, num_classes) if num_classes else None)
 
 
@@ -66,9 +66,9 @@ def _drawn_labels(field: str, labels: Sequence[int], count: int, num_classes: in
     if not labels:
         return None
     if not num_classes:
-        raise InvalidArgument(field, f"{len(labels)} labels", "none: the model has no classes")
+        raise InvalidArgument(field, _number_of(labels), "none, as the model has no classes")
     if len(labels) not in (1, count):
-        raise InvalidArgument(field, f"{len(labels)} labels", f"none, one, or {count}: one an image")
+        raise InvalidArgument(field, _number_of(labels), f"none, one, or {count}: one an image")
     classes = checked_classes(field, labels, num_classes)
     return classes if len(classes) == count else np.repeat(classes, count)
 
@@ -81,3 +81,7 @@ def _vectors(field: str, request: gan_pb2.SampleRequest, count: int, latent_dim:
     accepted = f"{-MAX_LATENT:g} to {MAX_LATENT:g}"
     check_bounds(values, -MAX_LATENT, MAX_LATENT, lambda place: f"{field}[{place[0]}]", accepted)
     return values.reshape(count, latent_dim)
+
+
+def _number_of(labels: Sequence[int]) -> str:
+    return f"{len(labels)} label{'' if len(labels) == 1 else 's'}"

@@ -151,7 +151,7 @@ class JudgeOptions:
         return found
 
 
-_PAGE = "Its metrics page, where it is not the one that the server itself tells."
+_PAGE = "Its metrics page, if not the one that the server reports."
 _Page = Annotated[str | None, typer.Option(metavar="HOST:PORT", help=_PAGE, rich_help_panel=_METERS)]
 
 

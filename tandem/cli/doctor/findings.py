@@ -6,12 +6,13 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.models import ModelRepository
 from runtime.settings import cache_folder
@@ -20,6 +21,9 @@ from tandem.cli.models.weights import weights_state
 from tandem.cli.servers.envoy import envoy_version
 from tandem.cli.servers.plan import Ports
 from tandem.cli.servers.ports import is_free, listener
+
+if TYPE_CHECKING:
+    from services.common.runtimes.calibration.trial import Calibration
 
 CPU_FEATURES = (
     *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
@@ -169,7 +173,7 @@ def openvino() -> Finding:
 
 
 def calibrations(folder: Path) -> Iterator[Finding]:
-    """How the generators that lie ready would run here: as calibrated before, or not calibrated yet."""
+    """How the generators in the repository were calibrated on this machine: a finding for each configuration."""
     from services.common.machine import this_machine
     from services.common.runtimes.calibration.store import CalibrationStore
     from services.common.runtimes.onnx_file import digest_of
@@ -181,10 +185,20 @@ def calibrations(folder: Path) -> Iterator[Finding]:
         found = store.of_model(digest_of(model.path(model.spec.generator)), this_machine())
         if not found:
             yield Finding(model.name, "not calibrated on this machine yet; the first start does it, in seconds")
-        for each in found:
-            speeds = each.chosen_trial.samples_per_second if each.chosen_trial else {}
-            fast = ", ".join(f"{speed:.0f} images/s at {size}" for size, speed in speeds.items())
-            yield Finding(model.name, f"{each.configuration.name}{f': {fast}' if fast else ''}", True)
+        for name, speeds in _fastest_by_configuration(found).items():
+            fast = f": up to {max(speeds):,.0f} images/s" if speeds else ""
+            yield Finding(model.name, f"{name}{fast}", True)
+
+
+def _fastest_by_configuration(calibrations: Sequence[Calibration]) -> dict[str, list[float]]:
+    """Return the images a second of all trials by the name of the configuration that was chosen.
+
+    There is a calibration for each combination of settings that was ever started; most choose the same.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    for each in calibrations:
+        found[each.configuration.name] += each.chosen_trial.samples_per_second.values() if each.chosen_trial else ()
+    return found
 
 
 def _onnxruntime_package() -> str:

@@ -16,6 +16,7 @@ from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
+from tandem.measure.formats import number
 
 if TYPE_CHECKING:
     from services.ar.model.checkpoint import Checkpoint
@@ -122,7 +123,8 @@ def _in_words(checkpoint: Checkpoint, cost: Cost) -> str:
     cache = cost.cache_of_a_token * _EXAMPLE_TOKENS
     chat = "a chat template" if checkpoint.chat_template else "no chat template"
     return (
-        f"{cost.num_weights / 1e6:,.0f} M weights, mostly {checkpoint.dtype}: {cost.weights / 1e6:,.0f} MB in memory; "
-        f"KV cache {cost.cache_of_a_token / 1024:,.0f} KiB a token, {cache / 1e6:,.0f} MB for {_EXAMPLE_TOKENS:,}; "
+        f"{number(cost.num_weights / 1e6)} M weights, mostly {checkpoint.dtype}:"
+        f" {number(cost.weights / 1e6)} MB in memory; KV cache {number(cost.cache_of_a_token / 1024)} KiB a token,"
+        f" {number(cache / 1e6)} MB for {_EXAMPLE_TOKENS:,}; "
         f"contexts of up to {checkpoint.config.max_context_tokens:,} tokens; {chat}"
     )

@@ -39,7 +39,7 @@ Name = Annotated[str, typer.Argument(help="Name of the model's folder.")]
 
 @app.command("list")
 def list_models(models_dir: ModelsDir = MODELS_DIR) -> None:
-    """List the models and whether their weights are here. Ends with 1 if a folder is none of a model."""
+    """List the models and whether their weights are here. Ends with 1 if a folder holds no valid model."""
     terminal = Terminal()
     with friendly_errors(terminal):
         repository = _repository(models_dir)

@@ -27,7 +27,9 @@ def quantise(
     max_loss: Annotated[
         float, typer.Option(min=0, help="Refuse if FID grows by more than this share of the original's.")
     ] = 0.02,
-    num_samples: Annotated[int, typer.Option(min=1, help="Images a seed, as many of each class.")] = 10_000,
+    num_samples: Annotated[
+        int, typer.Option(min=1, help="Images for each seed, the same number of each class.")
+    ] = 10_000,
     num_seeds: Annotated[int, typer.Option(min=1, max=100, help="Seeds to measure with.")] = 3,
     judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_MEASURE)] = JUDGE_DIR,
     reference: Annotated[

@@ -70,8 +70,8 @@ class Child:
         say which it speaks.
         """
         ours = Credentials.from_environment()
-        ways = [Credentials(), *([ours] if ours.ca else [])]
-        asking = [asyncio.create_task(self._serving(way)) for way in ways]
+        tried = [Credentials(), *([ours] if ours.ca else [])]
+        asking = [asyncio.create_task(self._serving(credentials)) for credentials in tried]
         try:
             done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
             done.pop().result()

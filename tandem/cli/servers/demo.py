@@ -39,7 +39,7 @@ def demo(
     report: Annotated[bool, typer.Option(help="End with a measurement of 3 minutes, and its report.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs.")] = False,
 ) -> None:
-    """Start everything, stream a text, draw images both ways, race the two, measure and report, stop."""
+    """Start everything, stream a text, draw images of both kinds, race the two, measure and report, stop."""
     terminal = Terminal()
     with friendly_errors(terminal):
         envoy_version()  # all that is shown goes through the gateway

@@ -13,7 +13,7 @@ from tandem.expected_errors import ExpectedError
 
 PRINTED_FOLDER = Path("/run/tandem-gateway")
 
-app = CommandLine(help="Look into the gateway.", no_args_is_help=True)
+app = CommandLine(help="Inspect the gateway.", no_args_is_help=True)
 
 
 @app.callback()

@@ -11,6 +11,7 @@ from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_problem
 from tandem.cli.servers.plan import PARALLEL_MODELS, SEQUENTIAL_MODELS, Plan, Ports, chosen_models
+from tandem.cli.servers.ports import HOST
 from tandem.cli.servers.restarts import RestartPolicy
 from tandem.cli.servers.supervise import LOG_FOLDER, run_plan
 from tandem.cli.terminal import Terminal
@@ -40,13 +41,15 @@ def up(
     models_dir: ModelsDir = MODELS_DIR,
     sequential_model: Annotated[
         list[str] | None,
-        typer.Option(help=rf"May be repeated.  \[default: {', '.join(SEQUENTIAL_MODELS)}, as far as there]"),
+        typer.Option(help=rf"Which to serve; may be repeated.  \[default: {', '.join(SEQUENTIAL_MODELS)}, if there]"),
     ] = None,
     parallel_model: Annotated[
         list[str] | None,
-        typer.Option(help=rf"May be repeated.  \[default: {', '.join(PARALLEL_MODELS)}, as far as there]"),
+        typer.Option(help=rf"Which to serve; may be repeated.  \[default: {', '.join(PARALLEL_MODELS)}, if there]"),
     ] = None,
-    drain_seconds: Annotated[float, typer.Option(min=0, max=3600, help="What open requests get at the end.")] = 10.0,
+    drain_seconds: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds that open requests get to finish after Ctrl-C.")
+    ] = 10.0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' logs here.")] = False,
 ) -> None:
     """Start the gateway and both backends, and keep them until Ctrl-C.
@@ -65,16 +68,24 @@ def up(
         plan = Plan(ports, models_dir, *models, drain_seconds, has_gateway=problem is None)
 
         async def until_stopped() -> int:
-            announce(plan, terminal)
+            announce(plan, terminal, is_secure=_gateway_has_tls())
             await asyncio.Event().wait()
             return 0
 
         raise typer.Exit(run_plan(plan, terminal, verbose, until_stopped, RestartPolicy()))
 
 
-def announce(plan: Plan, terminal: Terminal) -> None:
-    """Print where everything is, and what to try."""
+def _gateway_has_tls() -> bool:
+    """Return whether the gateway serves with TLS: it reads its settings from where they are read here."""
+    from gateway.settings import GatewaySettings
+
+    return GatewaySettings.from_command_line("gateway", []).tls_cert is not None
+
+
+def announce(plan: Plan, terminal: Terminal, *, is_secure: bool = False) -> None:
+    """Print where everything is, and what to try; `is_secure` says whether the gateway serves with TLS."""
     ports = plan.ports
+    pages = f"{'https' if is_secure else 'http'}://{HOST}:{ports.http_port}"
     of_paradigms = [
         (plan.sequential_models, ports.ar_metrics_port, f"{plan.sequential_address} (sequential)"),
         (plan.parallel_models, ports.gan_metrics_port, f"{plan.parallel_address} (parallel)"),
@@ -83,8 +94,8 @@ def announce(plan: Plan, terminal: Terminal) -> None:
     backends = f"the backends' on {' and '.join(str(port) for port, _ in served)}"
     where = [
         ("gRPC", f"{plan.address}  (reflection and health included)"),
-        ("web page", f"{plan.web_address}/"),
-        ("metrics", f"{plan.web_address}/metrics, and {backends}"),
+        ("web page", f"{pages}/"),
+        ("metrics", f"{pages}/metrics, and {backends}"),
     ]
     alone = [("gRPC", " and ".join(address for _, address in served)), ("metrics", backends)]
     lines = [

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from runtime.errors import NoChatTemplate
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
@@ -12,7 +13,7 @@ from tandem.cli.use.drawing import Drawing, draw
 from tandem.cli.use.image_file import checked_image_file
 from tandem.cli.use.right_command import right_command_named
 from tandem.cli.use.texts import text_of, text_of_input, write_text
-from tandem.client import GenerateOptions, Message, Prompt
+from tandem.client import GenerateOptions, InvalidArgument, Message, Prompt
 
 NUM_ALTERNATIVES = 3
 IMAGE_FILE = Path("out/image.png")
@@ -40,7 +41,7 @@ def generate(
         Path | None,
         typer.Option(
             dir_okay=False,
-            help=rf"Where they go: a PNG, JPEG or WebP file.  \[default: {IMAGE_FILE}]",
+            help=rf"File for the images: PNG, JPEG or WebP.  \[default: {IMAGE_FILE}]",
             rich_help_panel=_IMAGES,
         ),
     ] = None,
@@ -108,7 +109,7 @@ def generate(
     choice: Annotated[
         list[str] | None, typer.Option(help="One of these texts; repeat it.", rich_help_panel=_CONSTRAINT)
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say all about the time.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print all timings.")] = False,
     model: ModelName = "",
     timeout: Timeout = None,
     address: Address = ADDRESS,
@@ -147,7 +148,21 @@ def generate(
             draw(terminal, address, Drawing(label, file, partial, verbose), options)
         else:
             _refuse_images(out, partial)
-            write_text(terminal, address, _prompt(prompt, raw, system), options, is_verbose=verbose)
+            _write(terminal, address, _prompt(prompt, raw, system), options, is_verbose=verbose)
+
+
+def _write(terminal: Terminal, address: str, prompt: Prompt, options: GenerateOptions, *, is_verbose: bool) -> None:
+    """Write the reply; a model without a chat template continues a prompt of one message."""
+    try:
+        write_text(terminal, address, prompt, options, is_verbose=is_verbose)
+    except InvalidArgument as error:
+        has_no_template = any(each.reason == NoChatTemplate.reason for each in error.violations)
+        match prompt:
+            case [Message(content=text)] if has_no_template:
+                terminal.note("the model has no chat template, so it continues the prompt, as with --raw")
+                write_text(terminal, address, text, options, is_verbose=is_verbose)
+            case _:
+                raise
 
 
 def _refuse_words(prompt: str | None, raw: bool, system: str) -> None:

@@ -27,7 +27,7 @@ def sample(
     truncation: Annotated[
         float | None, typer.Option(min=0.1, max=10, help="Cut latent values off here: safer, less varied images.")
     ] = None,
-    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the grid goes: a PNG, JPEG or WebP file.")] = Path(
+    out: Annotated[Path, typer.Option(dir_okay=False, help="File for the grid: PNG, JPEG or WebP.")] = Path(
         "out/sample.png"
     ),
     columns: Annotated[int | None, typer.Option(min=1, help="Images a row of the grid.")] = None,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tandem.measure.formats import counted
 from tandem.measure.generator.audit import audit, summed, what_is_wrong
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.workers import Share
@@ -72,12 +73,16 @@ def _failures(streams: Sequence[StreamResult]) -> list[str]:
     found = []
     for stream in streams:
         if not stream.outcomes.ok:
-            found.append(f"{stream.name}: nothing to measure: none of {stream.outcomes.planned:,} requests ended well")
+            found.append(f"{stream.name}: nothing to measure: {_none_ended_well(stream.outcomes.planned)}")
         texts = {error.code: error.text for error in reversed(stream.errors)}
         for code, count in stream.codes.items():
             if code not in _REPLIES_UNDER_LOAD:
-                found.append(f"{stream.name}: {count:,} requests ended in {code}: {texts.get(code, '')}")
+                found.append(f"{stream.name}: {counted(count, 'request')} ended in {code}: {texts.get(code, '')}")
     return found
+
+
+def _none_ended_well(planned: int) -> str:
+    return f"none of {counted(planned, 'request')} ended well" if planned else "no request was due after the warm-up"
 
 
 def _backlog(scenario: Scenario, record: Record, seconds: float) -> Backlog | None:

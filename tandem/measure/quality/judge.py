@@ -10,6 +10,7 @@ from runtime.errors import InvalidArgument
 from runtime.models import Model, ModelRepository
 
 _BATCH_SIZE = 500
+_FOLDER = 'the folder of a model of kind "judge", with one file'
 
 
 class Judge:
@@ -43,11 +44,13 @@ class Judge:
 
 
 def judge_model(folder: Path) -> Model:
-    """Return the judge's entry of the model repository, its digest checked. Raises InvalidArgument, ModelError or
-    NotFound if the folder holds no judge, or not the one that its model.toml says."""
+    """Return the judge's entry of the model repository, its digest checked. Raises InvalidArgument or ModelError if the
+    folder holds no judge, or not the one that its model.toml says."""
+    if not (folder / "model.toml").is_file():
+        raise InvalidArgument("judge", str(folder), f"{_FOLDER}; it has no model.toml")
     model = ModelRepository(folder.parent).get(folder.name)
     if model.spec.kind != "judge" or len(model.spec.files) != 1:
-        raise InvalidArgument("judge", str(folder), 'the folder of a model of kind "judge", with one file')
+        raise InvalidArgument("judge", str(folder), f"{_FOLDER}; this one is of a model of kind {model.spec.kind!r}")
     model.verify_files()
     return model
 

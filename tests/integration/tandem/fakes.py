@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from runtime.errors import NotFound, ReplyTooLarge
+from runtime.errors import NoChatTemplate, NotFound, ReplyTooLarge
 from runtime.rpc.rpc import Call, service_handler
 from runtime.server.server import RpcServer
 from services.ar.api.generation import whole
@@ -34,6 +34,7 @@ class FakeSequential:
         self.requests: list[ar_pb2.GenerateRequest] = []
         self.scored: list[ar_pb2.ScoreRequest] = []
         self.error: Exception | None = None
+        self.has_chat_template = True
         self.has_steps = False
         """Serves fake-steps as well, which draws in any number of steps."""
         self.end_token = b""
@@ -76,6 +77,8 @@ class FakeSequential:
         self.requests.append(request)
         if self.error is not None:
             raise self.error
+        if request.HasField("chat") and not self.has_chat_template:
+            raise NoChatTemplate
 
     def _token(self, request: ar_pb2.GenerateRequest, choice: int, place: int) -> ar_pb2.GenerateResponse:
         word = WORDS[place % len(WORDS)]

@@ -69,7 +69,7 @@ class Amounts:
         bool | None,
         typer.Option(
             "--control/--no-control",
-            help=r"Ask the unary modes once more, to see how far chance goes. \[default: only if thorough]",
+            help=r"Measure the unary modes twice: how much do they differ by chance? \[default: only if thorough]",
             rich_help_panel=_HOW,
         ),
     ] = None
@@ -122,7 +122,7 @@ def compare(
         bool,
         typer.Option(
             "--thorough",
-            help="400 pairs, 8 rounds, 10,000 images for quality, capacity by search: some 10 minutes, not 90 s.",
+            help="400 pairs, 8 rounds, 10,000 images for quality, capacity by search: 10 minutes instead of 90 s.",
             rich_help_panel=_HOW,
         ),
     ] = False,

@@ -68,7 +68,7 @@ def fit(
     options: FitOptions,
     streamed: Annotated[bool, typer.Option("--streamed", help="Ask for streams; unary calls by default.")] = False,
     compare_file: Annotated[
-        Path | None, typer.Option("--compare", dir_okay=False, help="A `tandem bench compare` result: tells the cost.")
+        Path | None, typer.Option("--compare", dir_okay=False, help="A `tandem bench compare` result, for the costs.")
     ] = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", file_okay=False, help=rf"Folder.  \[default: {RESULTS_DIR}/fit-TIME]")

@@ -25,7 +25,9 @@ def race(
     ].num_pairs,
     control: Annotated[
         bool,
-        typer.Option("--control/--no-control", help="Ask the unary modes once more, to see how far chance goes."),
+        typer.Option(
+            "--control/--no-control", help="Measure the unary modes twice: how much do they differ by chance?"
+        ),
     ] = True,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of classes, seeds and the order.")] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the figures here.")] = None,

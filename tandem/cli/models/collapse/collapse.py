@@ -49,7 +49,7 @@ Features = npt.NDArray[np.float64]
 
 def collapse(
     images: Annotated[int, typer.Option(min=1000, max=100_000, help="Images to draw from each generator.")] = 4000,
-    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the images go.")] = Path("out/collapse.png"),
+    out: Annotated[Path, typer.Option(dir_okay=False, help="File for the images.")] = Path("out/collapse.png"),
     models_dir: ModelsDir = MODELS_DIR,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the process's log.")] = False,
 ) -> None:

@@ -26,7 +26,7 @@ _DRAW, _MEASURE = "How to draw", "What to measure against"
 def evaluate(
     name: Annotated[str, typer.Argument(help="An image model behind the gateway, of either paradigm.")],
     num_samples: Annotated[
-        int, typer.Option(min=1, help="Images, as many of each class.", rich_help_panel=_DRAW)
+        int, typer.Option(min=1, help="Images to draw, the same number of each class.", rich_help_panel=_DRAW)
     ] = 10_000,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Same seed, same images.", rich_help_panel=_DRAW)] = 1,
     temperature: Annotated[

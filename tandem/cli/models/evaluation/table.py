@@ -83,8 +83,9 @@ def _classes(found: dict[str, Any]) -> Table:
 def _small_print(found: dict[str, Any]) -> str:
     settings = ", ".join(f"{name} {value:g}" for name, value in found["sampling"].items() if value is not None)
     return (
-        f"{found['model']['num_images']:,} {found['paradigm']} samples, as many of each class, seed {found['seed']}"
-        f" ({found['seeds']}), {settings or 'nothing truncated'}; against {found['num_test_images']:,} test images of"
+        f"{found['model']['num_images']:,} {found['paradigm']} samples, the same number of each class,"
+        f" seed {found['seed']} ({found['seeds']}),"
+        f" {settings or 'nothing truncated'}; against {found['num_test_images']:,} test images of"
         f" {found['data_set']} in the features of {found['judge']['name']} ({found['judge']['sha256'][:12]})."
         f" Real images: {found['floor']['num_images']:,} training images. Memorised: {found['notes']['memorised']}."
     )

@@ -122,7 +122,7 @@ def quality_text(document: Comparison) -> str:
     found = next((each.quality for each in document.served if each.quality is not None), None)
     if found is None:
         return f"not measured: {document.judgement.reason or NONE}"
-    of_what = f"of {count(found.model.num_images)} images of each model, as many of each class"
+    of_what = f"of {count(found.model.num_images)} images of each model, the same number of each class"
     if found.model.num_images >= _MANY_IMAGES:
         return of_what
     return (

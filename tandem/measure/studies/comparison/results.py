@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from tandem.measure.formats import counted
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import (
     Capacity,
@@ -140,7 +141,7 @@ def problems_of(findings: Findings, modes: Sequence[ModeResult]) -> Iterator[str
         texts = {error.code: error.text for error in reversed(mode.errors)}
         for code, count in mode.codes.items():
             if code not in _ANSWERS_UNDER_LOAD:
-                yield f"{mode.name}: {count:,} requests ended in {code}: {texts.get(code, '')}"
+                yield f"{mode.name}: {counted(count, 'request')} ended in {code}: {texts.get(code, '')}"
 
 
 def _served(paradigm: str, model: str, findings: Findings, quality: Mapping[str, JudgedImages]) -> Served:

@@ -19,7 +19,6 @@ from tandem.measure.generator.requests.replies import images_by_number
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.results.comparison import Settings
-from tandem.measure.results.record import Outcome
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.foreign import Foreign
@@ -176,9 +175,9 @@ class _Work:
             trial = trial_of(mode, concurrency, run_result)
             trials.append((number, trial))
             self._observer.trial_ended(trial)
-            if not np.any(trial.record.requests["outcome"] == Outcome.OK):
+            if trial.failure:
                 self._findings.trials += trials
-                raise Gone(f"{mode.name}: not one of {len(trial.record.requests)} requests got its answer")
+                raise Gone(trial.failure)
         self._findings.trials += trials
 
     async def _trial(self, concurrency: int, mode: Mode) -> RunResult:

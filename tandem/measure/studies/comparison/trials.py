@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tandem.measure.formats import counted
 from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.cpu import CpuMeter, CpuReading
 from tandem.measure.meters.energy import EnergyMeter
-from tandem.measure.results.record import REPLY, Record
+from tandem.measure.results.record import REPLY, Outcome, Record
 from tandem.measure.studies.comparison.modes import Mode
 
 
@@ -60,6 +61,17 @@ class Trial:
     concurrency: int
     record: Record
     spent: Spent
+
+    @property
+    def failure(self) -> str:
+        """Why nothing was measured; empty if a request ended well."""
+        rows = self.record.requests
+        if np.any(rows["outcome"] == Outcome.OK):
+            return ""
+        load = f"{self.mode.name}, {counted(self.concurrency, 'caller')}"
+        if not len(rows):
+            return f"{load}: the trial was over before the first request was sent; did this machine pause?"
+        return f"{load}: none of {counted(len(rows), 'request')} ended well"
 
 
 def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:

@@ -33,6 +33,17 @@ async def test_generate_writes_text_to_stdout_and_timings_to_stderr(gateway: Fak
     assert roles == ["system", "user"]
 
 
+async def test_a_model_without_a_chat_template_continues_the_prompt(gateway: FakeGateway) -> None:
+    gateway.sequential.has_chat_template = False
+    ended = await run(*tandem("generate", "Once upon", "--address", gateway.address))
+    assert (ended.code, ended.out) == (0, "Hello wörld!\n")
+    assert "the model has no chat template, so it continues the prompt, as with --raw" in ended.err
+    assert gateway.sequential.requests[-1].text == "Once upon"
+    ended = await run(*tandem("generate", "Hi", "--system", "Be short.", "--address", gateway.address))
+    assert (ended.code, ended.out) == (1, "")
+    assert "this model has no chat template" in ended.err
+
+
 async def test_generate_verbose_says_all_about_the_time(gateway: FakeGateway) -> None:
     ended = await run(*tandem("generate", "Hi", "-v", "--address", gateway.address))
     for part in ("queue", "prefill 10 ms", "decode 20 ms", "ended by"):

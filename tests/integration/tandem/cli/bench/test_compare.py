@@ -145,7 +145,7 @@ async def test_a_model_that_fails_under_load_alone_is_told(gateway: FakeGateway,
     file = tmp_path / "comparison.json"
     ended = await compare(gateway, "--json", str(file))
     assert ended.code == 1
-    assert "not one of" in ended.err
+    assert "none of" in ended.err
     assert json.loads(file.read_text())["modes"][0]["alone"] is not None
 
 

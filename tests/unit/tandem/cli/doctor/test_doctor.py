@@ -72,6 +72,19 @@ def test_calibrations_are_told_once_they_are_made(tmp_path: Path, monkeypatch: p
     assert finding.value == "onnxruntime float32, 2 x 1 threads"
 
 
+def test_calibrations_that_chose_the_same_are_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    write_repository(tmp_path / "models")
+    model = ModelRepository(tmp_path / "models").get("tiny")
+    assert model.spec.image is not None
+    for max_batch_size in (4, 8):
+        settings = GanSettings(runtime="onnxruntime", num_instances=2, max_batch_size=max_batch_size)
+        open_generators(model.path("generator.onnx"), model.spec.image, settings)
+    assert len(list((tmp_path / "cache" / "calibrations").glob("*.json"))) == 2
+    (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    assert finding.value.startswith("onnxruntime float32, 2 x 1 threads")
+
+
 def test_a_missing_kernel_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANDEM_CACHE", str(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: None)

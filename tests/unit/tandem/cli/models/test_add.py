@@ -52,8 +52,8 @@ def test_what_the_model_recommends_is_kept(folder: Path, tmp_path: Path) -> None
 def test_a_file_and_what_it_takes(folder: Path, tmp_path: Path) -> None:
     path = write_gguf(open_checkpoint(folder), tmp_path / "Some Model.Q4_0.gguf", Type.Q4_0)
     code, text = add(tmp_path / "models", str(path))
-    assert (code, "mostly int4" in text) == (0, True)
-    assert "KV cache 0 KiB a token, 6 MB for 16,384" in text  # 3 layers x 2 x 2 heads x 16 numbers of 2 bytes
+    assert (code, "0.117 M weights, mostly int4" in text) == (0, True)
+    assert "KV cache 0.375 KiB a token, 6.29 MB for 16,384" in text  # 3 layers x 2 x 2 heads x 16 numbers of 2 bytes
     assert ModelRepository(tmp_path / "models").get("some-model.q4_0").transformer_path() == path
 
 

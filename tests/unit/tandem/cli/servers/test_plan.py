@@ -11,6 +11,8 @@ from tandem.cli.servers.plan import Plan, Ports, chosen_models
 from tandem.cli.servers.up import announce, suggestions
 from tandem.cli.terminal import Terminal
 
+MODELS = Path(__file__).parents[5] / "models"
+
 
 def plan(models_dir: Path, sequential_model: str = "text") -> Plan:
     return Plan(Ports(1, 2, 3, 4, 5, 6), models_dir, [sequential_model, "picture"], ["image"], 7.5)
@@ -39,14 +41,20 @@ def test_without_a_gateway_the_backends_serve_alone() -> None:
 
 
 def test_what_to_try_without_a_gateway_asks_the_backend_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    models = Path(__file__).parents[5] / "models"
-    alone = Plan(Ports(), models, ["fashion-ar"], ["fashion-gan"], 1.0, has_gateway=False)
+    alone = Plan(Ports(), MODELS, ["fashion-ar"], ["fashion-gan"], 1.0, has_gateway=False)
     announce(alone, Terminal())
     told = capsys.readouterr().out
     assert "generate --label t-shirt --partial --address 127.0.0.1:50051" in told
     assert "sample --label t-shirt --address 127.0.0.1:50052" in told
     assert "50050" not in told
     assert "web page" not in told
+
+
+def test_pages_of_a_gateway_with_tls_are_told_as_https(capsys: pytest.CaptureFixture[str]) -> None:
+    announce(Plan(Ports(), MODELS, ["fashion-ar"], [], 1.0), Terminal(), is_secure=True)
+    told = capsys.readouterr().out
+    assert "https://127.0.0.1:8080/\n" in told
+    assert "https://127.0.0.1:8080/metrics" in told
 
 
 def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
@@ -62,8 +70,7 @@ def test_weights_that_cannot_be_had_are_named(tmp_path: Path) -> None:
 
 
 def test_what_to_try_fits_the_models_that_are_served() -> None:
-    models = Path(__file__).parents[5] / "models"
-    both = Plan(Ports(), models, ["smollm2-135m-instruct", "fashion-ar"], ["fashion-gan"], 1.0)
+    both = Plan(Ports(), MODELS, ["smollm2-135m-instruct", "fashion-ar"], ["fashion-gan"], 1.0)
     assert suggestions(both) == [
         "generate 'Why is the sky blue?'",
         "generate --label t-shirt --partial",
@@ -86,8 +93,7 @@ def test_a_repository_of_ones_own_needs_no_model_that_comes_with_tandem(tmp_path
 
 
 def test_a_backend_without_models_is_not_started(capsys: pytest.CaptureFixture[str]) -> None:
-    models = Path(__file__).parents[5] / "models"
-    text_alone = Plan(Ports(), models, ["smollm2-135m-instruct"], [], 1.0)
+    text_alone = Plan(Ports(), MODELS, ["smollm2-135m-instruct"], [], 1.0)
     [sequential], [gateway] = text_alone.layers()
     assert sequential.name == "sequential"
     assert gateway.command[gateway.command.index("--gan-targets") + 1] == ""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.errors import InvalidArgument, NotFound
+from runtime.errors import InvalidArgument
 from runtime.models import ModelError, sha256_of
 from tandem.cli.doctor.tiny_onnx import identity_model
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
@@ -47,10 +47,12 @@ def test_a_judge_that_was_changed_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_kind_of_model_is_no_judge() -> None:
-    with pytest.raises(InvalidArgument, match='kind "judge"'):
+    with pytest.raises(InvalidArgument, match="kind \"judge\", with one file; this one is of a model of kind 'gan'"):
         judge_model(MODELS / "fashion-gan")
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="nobody"):
-        judge_model(tmp_path / "nobody")
+@pytest.mark.parametrize("name", ["nobody", "judge.onnx"])
+def test_what_is_no_folder_of_a_judge_is_named_as_it_was_given(tmp_path: Path, name: str) -> None:
+    (tmp_path / "judge.onnx").touch()
+    with pytest.raises(InvalidArgument, match=f"judge: '{tmp_path / name}' is not accepted; .*; it has no model.toml"):
+        judge_model(tmp_path / name)

@@ -87,12 +87,14 @@ def test_a_status_that_no_load_explains_is_a_problem():
     overloaded = row(0, 1.0, 0.1, Outcome.ERROR, code=8)  # RESOURCE_EXHAUSTED
     assert made([overloaded, row(1, 1.0, 0.1, Outcome.DEADLINE), row(2, 1.0, 0.1)]).document.problems == ()
     (problem,) = made([row(0, 1.0, 0.1, Outcome.ERROR), row(1, 1.0, 0.1)]).document.problems
-    assert "1 requests ended in UNAVAILABLE" in problem
+    assert "1 request ended in UNAVAILABLE" in problem
 
 
 def test_a_run_that_measured_nothing_is_no_success():
     (problem,) = made([row(0, 1.0, 0.1, Outcome.DEADLINE)]).document.problems
-    assert "none of 1 requests ended well" in problem
+    assert "none of 1 request ended well" in problem
+    (problem,) = made([row(0, -1.0, 0.1)]).document.problems
+    assert "no request was due after the warm-up" in problem
 
 
 def test_no_record_at_all_is_an_error():

@@ -78,7 +78,7 @@ def test_only_complete_rounds_are_compared_and_all_requests_are_counted() -> Non
     assert document.modes[0].alone.latency.distribution.seconds.count == 10
     assert document.modes[0].codes == {"OK": 11}
     assert document.modes[2].codes == {"OK": 10, "UNAVAILABLE": 1}
-    assert document.problems == ("parallel streamed: 1 requests ended in UNAVAILABLE: gone",)
+    assert document.problems == ("parallel streamed: 1 request ended in UNAVAILABLE: gone",)
 
 
 def test_a_point_is_made_of_its_trials() -> None:

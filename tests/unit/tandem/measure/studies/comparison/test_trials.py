@@ -14,7 +14,7 @@ from tandem.measure.meters.cpu import CpuReading
 from tandem.measure.studies.comparison.loads import steady
 from tandem.measure.studies.comparison.trials import Reading, trial_of
 from tests.unit.tandem.measure.records import record, row
-from tests.unit.tandem.measure.studies.comparison.seen import MODES
+from tests.unit.tandem.measure.studies.comparison.seen import MODES, trial
 
 MODE = MODES["parallel unary"]
 
@@ -43,3 +43,16 @@ def test_what_nobody_knows_stays_unknown() -> None:
     unknown = Reading(CpuReading(None, 2.0), None)
     spent = trial_of(MODE, 2, stayed(unknown, unknown)).spent
     assert (spent.gateway_cpu_seconds, spent.backend_cpu_seconds, spent.joules) == (None, 0.0, None)
+
+
+def test_a_trial_that_measured_nothing_says_why() -> None:
+    assert trial("sequential unary", 8, [0.1], failed=3).failure == ""
+    assert (
+        trial("sequential unary", 8, [], failed=3).failure
+        == "sequential unary, 8 callers: none of 3 requests ended well"
+    )
+    assert (
+        trial("sequential unary", 1, [], failed=1).failure == "sequential unary, 1 caller: none of 1 request ended well"
+    )
+    failure = trial("parallel unary", 64, []).failure
+    assert failure.startswith("parallel unary, 64 callers: the trial was over before the first request was sent")
