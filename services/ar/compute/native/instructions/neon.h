@@ -5,7 +5,8 @@
 
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
+
+#include "pair.h"
 
 // Called, a function would find the sums in memory.
 #define TANDEM_INLINED __attribute__((always_inline))
@@ -16,57 +17,8 @@ constexpr const char* kInstructionSet = "neon-dotprod";
 constexpr int kMaxRows = 2;
 constexpr int kMaxSums = 6;  // 24 registers of 32
 
-// A vector of 64 bytes has no register, so GCC would keep it in memory; these have one each.
 template <typename Register>
-struct Four {
-  using Lane = std::remove_cvref_t<decltype(Register()[0])>;
-  using Truth = Four<int32x4_t>;  // of lanes of 4 bytes
-
-  Register a, b, c, d;
-
-  Lane operator[](int lane) const {
-    Lane lanes[64 / sizeof(Lane)];
-    std::memcpy(lanes, this, 64);
-    return lanes[lane];
-  }
-  template <typename Other>
-  explicit operator Four<Other>() const {  // the same bits
-    return {(Other)a, (Other)b, (Other)c, (Other)d};
-  }
-  Four operator-() const { return {-a, -b, -c, -d}; }
-  Four operator~() const { return {~a, ~b, ~c, ~d}; }
-
-#define TANDEM_OPERATOR(Result, op)                                                                      \
-  friend Result operator op(Four x, Four y) { return {x.a op y.a, x.b op y.b, x.c op y.c, x.d op y.d}; } \
-  friend Result operator op(Four x, Lane y) { return {x.a op y, x.b op y, x.c op y, x.d op y}; }
-  TANDEM_OPERATOR(Four, +)
-  TANDEM_OPERATOR(Four, -)
-  TANDEM_OPERATOR(Four, *)
-  TANDEM_OPERATOR(Four, /)
-  TANDEM_OPERATOR(Four, &)
-  TANDEM_OPERATOR(Four, |)
-  TANDEM_OPERATOR(Four, ^)
-  TANDEM_OPERATOR(Four, <<)
-  TANDEM_OPERATOR(Four, >>)
-  TANDEM_OPERATOR(Truth, ==)
-  TANDEM_OPERATOR(Truth, !=)
-  TANDEM_OPERATOR(Truth, <=)
-  TANDEM_OPERATOR(Truth, >=)
-  TANDEM_OPERATOR(Truth, >)
-#undef TANDEM_OPERATOR
-
-  template <typename Other>
-  Four& operator+=(const Other& y) {
-    return *this = *this + y;
-  }
-  Four& operator<<=(int count) { return *this = *this << count; }
-};
-
-template <typename Register, typename Function, typename... Others>
-inline auto each(const Function& function, Four<Register> x, Others... others) {
-  auto a = function(x.a, others.a...);
-  return Four<decltype(a)>{a, function(x.b, others.b...), function(x.c, others.c...), function(x.d, others.d...)};
-}
+using Four = Pair<Pair<Register>>;
 
 using Floats = Four<float32x4_t>;
 using Ints = Four<int32x4_t>;
@@ -80,17 +32,17 @@ inline Ints load(const int32_t* from) {
   return {vld1q_s32(from), vld1q_s32(from + 4), vld1q_s32(from + 8), vld1q_s32(from + 12)};
 }
 inline void store(float* to, Floats x) {
-  vst1q_f32(to, x.a);
-  vst1q_f32(to + 4, x.b);
-  vst1q_f32(to + 8, x.c);
-  vst1q_f32(to + 12, x.d);
+  vst1q_f32(to, x.a.a);
+  vst1q_f32(to + 4, x.a.b);
+  vst1q_f32(to + 8, x.b.a);
+  vst1q_f32(to + 12, x.b.b);
 }
 inline Floats all(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x), vdupq_n_f32(x), vdupq_n_f32(x)}; }
 inline Floats to_floats(Ints x) {
   return each([](int32x4_t lanes) { return vcvtq_f32_s32(lanes); }, x);
 }
 inline int8x16_t low_bytes(Ints x) {
-  int16x8_t low = vcombine_s16(vmovn_s32(x.a), vmovn_s32(x.b)), high = vcombine_s16(vmovn_s32(x.c), vmovn_s32(x.d));
+  int16x8_t low = vcombine_s16(vmovn_s32(x.a.a), vmovn_s32(x.a.b)), high = vcombine_s16(vmovn_s32(x.b.a), vmovn_s32(x.b.b));
   return vcombine_s8(vmovn_s16(low), vmovn_s16(high));
 }
 inline void store_bytes(int8_t* to, Ints x) { vst1q_s8(to, low_bytes(x)); }
@@ -111,17 +63,17 @@ inline Ints round(Floats x) {
 }
 inline bool are_finite(Floats x) {
   Ints truth = x - x == 0.0f;
-  return vminvq_u32(vreinterpretq_u32_s32((truth.a & truth.b) & (truth.c & truth.d))) != 0;
+  return vminvq_u32(vreinterpretq_u32_s32((truth.a.a & truth.a.b) & (truth.b.a & truth.b.b))) != 0;
 }
 inline Floats load(const Half* from) {
   auto four = [&](int first) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from + first))); };
   return {four(0), four(4), four(8), four(12)};
 }
 inline void store(Half* to, Floats x) {
-  vst1_u16(to, vreinterpret_u16_f16(vcvt_f16_f32(x.a)));
-  vst1_u16(to + 4, vreinterpret_u16_f16(vcvt_f16_f32(x.b)));
-  vst1_u16(to + 8, vreinterpret_u16_f16(vcvt_f16_f32(x.c)));
-  vst1_u16(to + 12, vreinterpret_u16_f16(vcvt_f16_f32(x.d)));
+  vst1_u16(to, vreinterpret_u16_f16(vcvt_f16_f32(x.a.a)));
+  vst1_u16(to + 4, vreinterpret_u16_f16(vcvt_f16_f32(x.a.b)));
+  vst1_u16(to + 8, vreinterpret_u16_f16(vcvt_f16_f32(x.b.a)));
+  vst1_u16(to + 12, vreinterpret_u16_f16(vcvt_f16_f32(x.b.b)));
 }
 inline Floats load_bfloat16(const uint16_t* from) {
   auto four = [&](int first) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(from + first), 16)); };
@@ -144,11 +96,11 @@ inline void store_lanes(int32_t* to, Ints x, uint32_t lanes) {
 inline Doubles add(Doubles sum, Floats x) {
   auto low = [](float32x4_t a, float32x4_t b) { return vcvt_f64_f32(vget_low_f32(a)) + vcvt_f64_f32(vget_low_f32(b)); };
   auto high = [](float32x4_t a, float32x4_t b) { return vcvt_high_f64_f32(a) + vcvt_high_f64_f32(b); };
-  return sum + Doubles{low(x.a, x.c), high(x.a, x.c), low(x.b, x.d), high(x.b, x.d)};
+  return sum + Doubles{low(x.a.a, x.b.a), high(x.a.a, x.b.a), low(x.a.b, x.b.b), high(x.a.b, x.b.b)};
 }
 template <typename Register, typename Join>
-inline Register folded(Four<Register> x, const Join& join) {
-  return join(join(x.a, x.c), join(x.b, x.d));
+inline auto folded(Pair<Pair<Register>> x, const Join& join) {
+  return join(join(x.a.a, x.b.a), join(x.a.b, x.b.b));
 }
 
 constexpr bool kHasSignedWeights = true;

@@ -20,8 +20,8 @@ struct Pair {
     std::memcpy(lanes, this, sizeof(Pair));
     return lanes[lane];
   }
-  template <typename Other>
-  explicit operator Pair<Other>() const {  // the same bits
+  template <typename Other>  // the same bits; compilers have several types for the same lanes
+  explicit(!std::is_same_v<Lane, typename Pair<Other>::Lane>) operator Pair<Other>() const {
     return {(Other)a, (Other)b};
   }
   Pair operator-() const { return {-a, -b}; }
@@ -58,11 +58,15 @@ struct Pair {
   Pair& operator<<=(int count) { return *this = *this << count; }
 };
 
-// function(part of x, parts of the others), for both parts.
+// function(register of x, registers of the others), for each register.
+template <typename Register, typename Function, typename... Others>
+inline auto each(const Function& function, Register x, Others... others) {
+  return function(x, others...);
+}
 template <typename Part, typename Function, typename... Others>
 inline auto each(const Function& function, Pair<Part> x, Others... others) {
-  auto a = function(x.a, others.a...);
-  return Pair<decltype(a)>{a, function(x.b, others.b...)};
+  auto a = each(function, x.a, others.a...);
+  return Pair<decltype(a)>{a, each(function, x.b, others.b...)};
 }
 
 }  // namespace tandem

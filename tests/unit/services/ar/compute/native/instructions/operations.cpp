@@ -99,12 +99,12 @@ void show_products(RandomNumbers& random) {
     for (int i = 0; i < 4; i++) sum += activations[4 * quad + i];
     return kHasSignedWeights ? 128 * sum : 0;
   };
-  show("bytes", dot<5>(sums + 12345, centred(all), activations) + offset(5));
-  show("nibbles", dot<1>(dot<7>(sums, low, activations), high, activations));
-  show("bits", dot<0>(sums, either(low, bits_at<4>(all, 16)), activations));
-  show("pairs", dot<2>(sums, either(high, bits_at<2>(all, 48)), activations));
-  show("right", dot<3>(sums, either(low, bits_at<-2>(all, 48)), activations));
-  show("table", dot<4>(sums, looked_up(low, table), activations) + offset(4));
+  show("bytes", dot<5, false>(sums + 12345, centred(all), activations) + offset(5));
+  show("nibbles", dot<1, true>(dot<7, true>(sums, low, activations), high, activations));
+  show("bits", dot<0, true>(sums, either(low, bits_at<4>(all, 16)), activations));
+  show("pairs", dot<2, true>(sums, either(high, bits_at<2>(all, 48)), activations));
+  show("right", dot<3, true>(sums, either(low, bits_at<-2>(all, 48)), activations));
+  show("table", dot<4, false>(sums, looked_up(low, table), activations) + offset(4));
 }
 
 int main() {
