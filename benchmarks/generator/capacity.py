@@ -31,7 +31,7 @@ from tandem.measure.workload_text import parse_workload
 
 WARM_UP_SECONDS = 1.0
 UNARY = parse_workload("images")
-PACED = parse_workload("picture")
+PACED = parse_workload("image")
 FAST = parse_workload(f"images,streamed,images={FAST_MESSAGES}")
 MESSAGES = {PACED: TOKENS_PER_SECOND, FAST: FAST_MESSAGES}
 Load = ClosedLoop | OpenLoop

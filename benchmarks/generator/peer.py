@@ -45,7 +45,7 @@ class Case:
 CASES = (
     Case(Workload(kind="images", delivery="unary", model="fashion-gan"), 1),
     Case(Workload(kind="images", delivery="unary", model="fashion-gan"), 16),
-    Case(Workload(kind="picture", delivery="streamed", model="fashion-ar"), 4),
+    Case(Workload(kind="image", delivery="streamed", model="fashion-ar"), 4),
 )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tandem.measure.formats import counted
 from tandem.measure.lengths import Lengths
 
-Kind = Literal["text", "picture", "images", "method"]
+Kind = Literal["text", "image", "images", "method"]
 Paradigm = Literal["sequential", "parallel"]
 Delivery = Literal["streamed", "unary"]
 Unit = Literal["token", "image", "message"]
@@ -24,7 +24,7 @@ _RPCS = {
     ("parallel", "streamed"): "SampleStream",
     ("parallel", "unary"): "Sample",
 }
-_OPENAI_PATHS = {"text": "completions", "picture": "images/generations", "images": "images/generations"}
+_OPENAI_PATHS = {"text": "completions", "image": "images/generations", "images": "images/generations"}
 _OIP_RPCS = {"streamed": "ModelStreamInfer", "unary": "ModelInfer"}
 
 
@@ -94,7 +94,7 @@ class Workload(_Settings):
 
     @model_validator(mode="after")
     def _the_api_can_do_it(self) -> "Workload":
-        can_stream = self.kind == "text" or (self.kind, self.api) == ("picture", "oip")
+        can_stream = self.kind == "text" or (self.kind, self.api) == ("image", "oip")
         if self.api == "tandem":
             return self
         if self.kind == "method" or (self.api == "openai-chat" and self.kind != "text"):
@@ -104,8 +104,8 @@ class Workload(_Settings):
         return self
 
     @model_validator(mode="after")
-    def _steps_are_a_picture_s(self) -> "Workload":
-        if self.steps is not None and not (self.kind == "picture" and self.is_own):
+    def _steps_are_an_image_s(self) -> "Workload":
+        if self.steps is not None and not (self.kind == "image" and self.is_own):
             by = "" if self.is_own else f" by {self.api}"
             raise ValueError(f"steps: {self.steps} is not accepted for {self.kind}{by}; accepted: for Tandem's images")
         return self

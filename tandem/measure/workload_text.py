@@ -6,7 +6,7 @@ from tandem.expected_errors import ExpectedError
 from tandem.measure.scenario import Api, Delivery, Workload
 from tandem.measure.setting_errors import explained
 
-KINDS = ("text", "picture", "images")
+KINDS = ("text", "image", "images")
 _DELIVERIES = ("streamed", "unary")
 _FIELDS = {
     "model": "model",
@@ -28,10 +28,10 @@ _OF_KIND: dict[str, tuple[str, ...]] = {
     "tokens": ("text",),
     "prompt": ("text",),
     "temperature": ("text",),
-    "steps": ("picture",),
+    "steps": ("image",),
     "images": ("images",),
 }
-_OF_KIND["classes"] = ("picture", "images")
+_OF_KIND["classes"] = ("image", "images")
 SYNTAX = f"KIND[,streamed|unary][,KEY=VALUE...]; KIND: {', '.join(KINDS)}; KEY: {', '.join(_FIELDS)}"
 
 
@@ -72,7 +72,7 @@ def parse_method(text: str, delivery: Delivery) -> Workload:
 
 
 def _usual_delivery(kind: str, api: Api) -> Delivery:
-    if kind == "text" or (kind == "picture" and api in ("tandem", "oip")):
+    if kind == "text" or (kind == "image" and api in ("tandem", "oip")):
         return "streamed"
     return "unary"
 

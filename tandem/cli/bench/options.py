@@ -41,7 +41,7 @@ WorkloadTexts = Annotated[
         metavar="KIND[,KEY=VALUE...]",
         callback=_all_checked,
         help=(
-            "What to ask for; repeat it for a mix. KIND: text, picture (of a sequential image model) or images. Then"
+            "What to ask for; repeat it for a mix. KIND: text, image (of a sequential image model) or images. Then"
             " streamed or unary, model=NAME, weight=W, tokens=LENGTHS and prompt=LENGTHS (text), steps=K (image),"
             " images=LENGTHS,"
             " classes=N (images by another API),"

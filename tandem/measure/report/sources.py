@@ -124,7 +124,7 @@ def matched_runs(runs: Iterable[Read[Document]]) -> list[MatchedRun]:
 
 
 def _is_one_image(workload: Workload) -> bool:
-    return workload.kind == "picture" or (workload.kind == "images" and str(workload.images) == "1")
+    return workload.kind == "image" or (workload.kind == "images" and str(workload.images) == "1")
 
 
 def _is_steady(load: OpenLoop | ClosedLoop) -> bool:

@@ -81,7 +81,7 @@ def _reading(workload: Workload) -> Reading | MessagesAlone:
         return oip.TensorReading(workload)
     is_streamed = workload.delivery == "streamed"
     return (
-        openai.TextReading(is_streamed) if workload.kind == "text" else openai.ImageReading(workload.kind == "picture")
+        openai.TextReading(is_streamed) if workload.kind == "text" else openai.ImageReading(workload.kind == "image")
     )
 
 

@@ -17,7 +17,7 @@ LIST_SECONDS = 10.0
 # Far beyond any latency worth comparing: a server that hangs must not hold the comparison for ever.
 DEADLINE_SECONDS = 60.0
 
-_KINDS = {"sequential": "picture", "parallel": "images"}
+_KINDS = {"sequential": "image", "parallel": "images"}
 DELIVERIES: tuple[Delivery, ...] = ("streamed", "unary")
 
 # What is held against what: one thing differs at a time.

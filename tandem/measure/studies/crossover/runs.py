@@ -45,7 +45,7 @@ class Models:
 
 def workload(models: Models, paradigm: Paradigm, settings: Settings) -> Workload:
     """Return one image a request."""
-    kind, model = ("picture", models.sequential) if paradigm == "sequential" else ("images", models.parallel)
+    kind, model = ("image", models.sequential) if paradigm == "sequential" else ("images", models.parallel)
     return Workload.model_validate(
         {"kind": kind, "delivery": settings.delivery, "model": model, "slo_seconds": settings.slo_seconds}
     )

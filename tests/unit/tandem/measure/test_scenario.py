@@ -40,17 +40,17 @@ def test_a_scenario_survives_its_json():
     assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
 
 
-def test_pictures_alone_are_drawn_in_steps():
-    workload = parse_workload("picture,unary,model=m,steps=8")
-    assert (workload.steps, workload.name) == (8, "picture m 8 steps unary")
+def test_images_alone_are_drawn_in_steps():
+    workload = parse_workload("image,unary,model=m,steps=8")
+    assert (workload.steps, workload.name) == (8, "image m 8 steps unary")
     assert Scenario.model_validate(
-        closed_scenario(workloads=(workload, parse_workload("picture,unary,model=m"))).model_dump()
+        closed_scenario(workloads=(workload, parse_workload("image,unary,model=m"))).model_dump()
     )
-    for text in ("text,steps=8", "images,steps=8", "picture,steps=0", "picture,steps=few"):
+    for text in ("text,steps=8", "images,steps=8", "image,steps=0", "image,steps=few"):
         with pytest.raises(ExpectedError, match="steps"):
             parse_workload(text)
-    with pytest.raises(ExpectedError, match="steps: 8 is not accepted for picture by openai; accepted: for Tandem's"):
-        parse_workload("picture,unary,steps=8", api="openai")
+    with pytest.raises(ExpectedError, match="steps: 8 is not accepted for image by openai; accepted: for Tandem's"):
+        parse_workload("image,unary,steps=8", api="openai")
 
 
 def test_a_workload_is_written_in_a_line():
@@ -67,7 +67,7 @@ def test_a_workload_is_written_in_a_line():
     assert (str(workload.output_tokens), str(workload.prompt_tokens)) == ("geometric:64", "8")
     assert (workload.slo_seconds, workload.slo_first_output_seconds) == (2.0, 0.5)
     assert (workload.cancel_share, workload.cancel_after_seconds) == (0.1, (1.0, 3.0))
-    assert [parse_workload(kind).rpc for kind in ("text", "picture", "images", "images,streamed")] == [
+    assert [parse_workload(kind).rpc for kind in ("text", "image", "images", "images,streamed")] == [
         "Generate",
         "Generate",
         "Sample",

@@ -35,7 +35,7 @@ async def test_every_token_is_counted(gateway: RunningGateway, delivery: str) ->
 
 @pytest.mark.parametrize("delivery", ["streamed", "unary"])
 async def test_a_picture_has_its_tokens(gateway: RunningGateway, delivery: str) -> None:
-    scenario = closed(kind="picture", model=PICTURES, delivery=delivery, num_classes=1)
+    scenario = closed(kind="image", model=PICTURES, delivery=delivery, num_classes=1)
     (stream,) = (await run_once(address(gateway), scenario)).document.streams
     assert (stream.outcomes.ok, stream.rates.images is not None, stream.num_uncounted) == (9, True, 0)
     assert stream.num_outputs > 9

@@ -33,7 +33,7 @@ async def test_images_and_pictures_are_counted(gateway: RunningGateway) -> None:
     images = closed(kind="images", delivery="unary", model=IMAGES, images=3)
     (stream,) = (await run_once(gateway.web_address, images)).document.streams
     assert (stream.outcomes.ok, stream.num_outputs, stream.unit) == (9, 27, "image")
-    pictures = closed(kind="picture", delivery="unary", model=PICTURES, num_classes=1)
+    pictures = closed(kind="image", delivery="unary", model=PICTURES, num_classes=1)
     (stream,) = (await run_once(gateway.web_address, pictures)).document.streams
     assert (stream.outcomes.ok, stream.unit, stream.num_uncounted) == (9, "token", 0)
     assert stream.num_outputs > 9

@@ -181,4 +181,4 @@ async def test_a_model_that_is_not_there_is_named_with_those_that_are(backend: s
     with pytest.raises(ValueError, match="'nope' is not served; parallel image models there: fake-gan"):
         await conducted(backend, OpenLoop(rate_per_second=1), "images,model=nope", num_requests=1)
     with pytest.raises(ValueError, match="no sequential image model is served there"):
-        await conducted(backend, OpenLoop(rate_per_second=1), "picture", num_requests=1)
+        await conducted(backend, OpenLoop(rate_per_second=1), "image", num_requests=1)

@@ -51,7 +51,7 @@ def test_text_is_asked_for_by_the_names_of_triton_s_vllm_backend() -> None:
 def test_images_have_one_seed_and_a_class_for_each() -> None:
     found = inputs(request_maker(workload(kind="images", delivery="unary"))(REQUEST_SPEC))
     assert found == {"seed": ([1, 1], struct.pack("<Q", 77)), "label": ([5, 1], struct.pack("<5i", *[5] * 5))}
-    found = inputs(request_maker(workload(kind="picture", num_classes=0))(REQUEST_SPEC))
+    found = inputs(request_maker(workload(kind="image", num_classes=0))(REQUEST_SPEC))
     assert found == {"seed": ([1], struct.pack("<Q", 77))}
 
 
@@ -72,7 +72,7 @@ def test_images_and_pictures() -> None:
     told = TensorReading(workload(kind="images", delivery="unary")).told([images])
     assert (list(told.num_outputs), told.num_images) == ([3], 3)
     messages = [reply(token_ids=([2], bytes(8))), reply(token_ids=([0], b""), images=([1, 2, 2, 1], bytes(4)))]
-    told = TensorReading(workload(kind="picture")).told([*map(streamed, messages)])
+    told = TensorReading(workload(kind="image")).told([*map(streamed, messages)])
     assert (list(told.num_outputs), told.num_images, told.is_counted) == ([2, 0], 1, True)
 
 

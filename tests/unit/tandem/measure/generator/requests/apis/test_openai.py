@@ -48,7 +48,7 @@ def test_a_chat_is_one_message_and_a_whole_answer_has_no_options_of_a_stream() -
 def test_images_are_asked_for_by_the_number_of_a_class() -> None:
     body = json.loads(body_maker(workload(kind="images", delivery="unary", num_classes=4))(REQUEST_SPEC))
     assert body == {"model": "m", "prompt": "2", "n": 5, "seed": 2**40 + 7}
-    picture = workload(kind="picture", delivery="unary", num_classes=0)
+    picture = workload(kind="image", delivery="unary", num_classes=0)
     assert json.loads(body_maker(picture)(REQUEST_SPEC)) == {"model": "m", "prompt": "", "n": 1, "seed": 2**40 + 7}
 
 
