@@ -80,9 +80,7 @@ def _reading(workload: Workload) -> Reading | MessagesAlone:
     if workload.api == "oip":
         return oip.TensorReading(workload)
     is_streamed = workload.delivery == "streamed"
-    return (
-        openai.TextReading(is_streamed) if workload.kind == "text" else openai.ImageReading(workload.kind == "image")
-    )
+    return openai.TextReading(is_streamed) if workload.kind == "text" else openai.ImageReading(workload.kind == "image")
 
 
 def _maker(workload: Workload, models: Sequence[ServedModel]) -> MessageOf:
