@@ -1,7 +1,7 @@
 """Linear layers whose weights are laid out once, in advance, for oneDNN's matrix product on a CPU.
 
 The plain layer lays them out anew at each call. The operators are those that torch's own compiler uses for frozen
-weights; where a build lacks them, layers stay as they are.
+weights; where a build or a processor lacks them, layers stay as they are.
 """
 
 import torch
@@ -35,13 +35,13 @@ def pack_linears(model: nn.Module) -> int:
 
 
 def can_pack(weight: Tensor) -> bool:
-    """Return whether this build of torch has the operators for such a weight."""
-    operators = ("_reorder_linear_weight", "_linear_pointwise")
-    return (
-        weight.device.type == "cpu"
-        and torch.backends.mkldnn.is_available()
-        and all(hasattr(torch.ops.mkldnn, name) for name in operators)
-    )
+    """Return whether this build of torch has the operators, and this processor what they need for such a weight."""
+    operators = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if not all(hasattr(torch.ops.mkldnn, name) for name in operators):
+        return False
+    return weight.dtype is not torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _pays(layer: nn.Linear) -> bool:
