@@ -1,4 +1,4 @@
-"""The matched pair's real processes: measured, fitted, checked and reported. No figure of speed is asserted."""
+"""The matched pair's real processes: measured, fitted, tried at steady rates and reported. No figure of speed is asserted."""
 
 from __future__ import annotations
 
@@ -29,18 +29,7 @@ def address() -> Iterator[str]:
 
 
 async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> None:
-    quick = (
-        "--concurrency",
-        "16",
-        "--climb-seconds",
-        "4",
-        "--rounds",
-        "1",
-        "--trial-seconds",
-        "2",
-        "--trials",
-        "2",
-    )
+    quick = "--concurrency 16 --climb-seconds 4 --rounds 1 --trial-seconds 2 --trials 2".split()
     fit = await run(*tandem("bench", "fit", *quick, "--out", str(tmp_path), "--address", address))
     found = read_as(tmp_path / "crossover.json", Crossover)
     # Whether the generator was good enough is the machine's affair; if it was not, that must be said.
@@ -49,9 +38,10 @@ async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> No
     sequential, parallel = found.services
     assert (sequential.model, sequential.num_steps, parallel.model) == ("fashion-ar", 49, "fashion-gan")
     assert sequential.unit.points[-1].x > sequential.unit.points[0].x
-    assert [len(each.held_out) for each in found.capacities] == [1, 2]
+    numbers = [len(each.trials) for each in found.capacities]
+    assert min(numbers) == 2
     assert {answer.key for answer in answers(found)} >= {"p50", "p99", "capacity", "cost"}
-    assert len(found.runs) == 7
+    assert len(found.runs) == 4 + sum(numbers)
     out = tmp_path / "report.html"
     report = await run(*tandem("bench", "report", str(tmp_path), "--out", str(out)))
     assert report.code == 0, report.err
