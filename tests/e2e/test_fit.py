@@ -29,7 +29,7 @@ def address() -> Iterator[str]:
 
 
 async def test_from_a_live_stack_to_a_report(address: str, tmp_path: Path) -> None:
-    quick = "--concurrency 16 --climb-seconds 4 --rounds 1 --trial-seconds 2 --trials 2".split()
+    quick = ["--concurrency", "16", "--climb-seconds", "4", "--rounds", "1", "--trial-seconds", "2", "--trials", "2"]
     fit = await run(*tandem("bench", "fit", *quick, "--out", str(tmp_path), "--address", address))
     found = read_as(tmp_path / "crossover.json", Crossover)
     # Whether the generator was good enough is the machine's affair; if it was not, that must be said.
