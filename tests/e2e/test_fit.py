@@ -1,4 +1,4 @@
-"""The matched pair's real processes: measured, fitted, tried at steady rates and reported. No figure of speed is asserted."""
+"""The matched pair's real processes: measured, fitted, tried at steady rates, reported. No speed is asserted."""
 
 from __future__ import annotations
 
