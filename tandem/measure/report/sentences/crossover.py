@@ -145,7 +145,7 @@ def capacity_verdict(capacity: Capacity) -> str:
     met, missed = ([rate for rate, is_met in known if is_met is wanted] for wanted in (True, False))
     text = _bracket(low, high, min(rates), max(rates))
     if met and missed and max(met) >= min(missed):
-        text += f" (the machine was not steady: met at {number(max(met))}/s, missed at {number(min(missed))}/s)"
+        text += f"; the machine was not steady: met at {number(max(met))}/s, missed at {number(min(missed))}/s"
     return text
 
 

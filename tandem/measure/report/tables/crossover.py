@@ -9,14 +9,13 @@ from tandem.measure.results.crossover import Crossover, FittedCurve, Trial
 from tandem.measure.studies.crossover.capacity import is_met, is_telling
 
 _CURVES: Columns[tuple[str, FittedCurve]] = {
-    "curve": lambda row: row[0],
+    "curve": lambda row: row[0].replace(" ", "\n", 1),
     "base, ms": lambda row: value_cell(row[1].base_seconds, milliseconds),
-    "slope, ms each": lambda row: value_cell(row[1].slope_seconds, milliseconds),
+    "slope,\nms each": lambda row: value_cell(row[1].slope_seconds, milliseconds),
     "knee": lambda row: known(row[1].knee, number),
-    "slope after, ms each": lambda row: value_cell(row[1].slope_after_seconds, milliseconds),
+    "slope after,\nms each": lambda row: value_cell(row[1].slope_after_seconds, milliseconds),
     "RMS": lambda row: share(row[1].relative_rms),
-    "worst": lambda row: share(row[1].worst_relative_residual),
-    "verdict": lambda row: fit_verdict(row[1]).partition(":")[0],
+    "fit": lambda row: fit_verdict(row[1]).partition(":")[0],
 }
 _VERDICTS = {True: "met", False: "missed", None: "too near to tell"}
 _TRIALS: Columns[tuple[str, Trial, float]] = {

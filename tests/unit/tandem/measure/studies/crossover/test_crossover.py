@@ -160,12 +160,12 @@ def test_bad_settings_name_field_value_and_what_is_accepted(values: dict[str, An
         (((40, 0.5), (30, 0.5)), "below 30/s (no rate from 30/s on surely met the objective)"),
         (
             ((10, 1.0), (20, 0.98), (30, 1.0), (40, 0.5)),
-            "between 9.41 and 40/s (the machine was not steady: met at 30/s, missed at 20/s)",
+            "between 9.41 and 40/s; the machine was not steady: met at 30/s, missed at 20/s",
         ),
         (
             ((20, 0.9), (30, 1.0)),
-            "not known, as no trial from 20 to 30/s surely met or missed the objective (the machine was not steady: met"
-            " at 30/s, missed at 20/s)",
+            "not known, as no trial from 20 to 30/s surely met or missed the objective; the machine was not steady: met"
+            " at 30/s, missed at 20/s",
         ),
     ],
 )
