@@ -92,7 +92,7 @@ class ArSettings(BackendSettings):
     saves steps where a text repeats itself or its prompt. The output stays the same, with exact to the last bit."""
 
     diversity_every: int = Field(32, ge=0)
-    """One image in so many is watched for diversity, if the model has a baseline; 0: none."""
+    """Watches one of every N images for diversity, if the model has a baseline; 0: no image."""
     diversity_max_per_second: float = Field(64.0, gt=0.0)
     """Images a second that are watched at most."""
 

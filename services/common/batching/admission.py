@@ -30,8 +30,8 @@ class BatchLimits:
 
     Of what may wait, one caller may hold at most `max_queued_of_caller`, all of it if that is None.
 
-    Requests are added to a batch until it has `preferred_batch_size` samples; only a request that is larger itself
-    fills it up to `max_batch_size`. None: both are the same.
+    Requests are added to a batch until it has `preferred_batch_size` samples. Only a larger request makes a larger
+    batch, of up to `max_batch_size`. None: `max_batch_size`.
     """
 
     max_batch_size: int
@@ -43,7 +43,7 @@ class BatchLimits:
 
     @property
     def full_batch_size(self) -> int:
-        """So many samples that wait are a batch that need not wait for more."""
+        """The number of waiting samples that make a full batch, which is not held back for further requests."""
         return min(self.preferred_batch_size or self.max_batch_size, self.max_batch_size)
 
 
@@ -144,7 +144,7 @@ class BatchAdmission(Generic[Payload, Result]):
 
     def _is_soon(self, num_samples: int, deadline: Deadline) -> bool:
         """Return whether there is time enough for all that waits, whoever's turn it is: then turns are no matter."""
-        passes = 2 * self._times.pass_seconds(self._limits.max_batch_size)  # the one in hand and its own, at most
+        passes = 2 * self._times.pass_seconds(self._limits.max_batch_size)  # one under way, and its own
         most = _MARGIN * (passes + self._work_seconds(self._queue.num_samples + num_samples))
         return most <= min(self._limits.max_wait_seconds, deadline.remaining_seconds())
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 LARGEST_COMPILED = 64
 """Beyond it a larger pass makes no image cheaper, but costs memory and compile time."""
 
-# What a pass costs beyond what was measured, as a share of the smallest pass: wake-ups, and a doubt. Measured on a busy
-# machine, passes of 2 once seemed the cheapest per sample, so that 16 samples became eight passes.
+# What each pass is taken to cost more than was measured, as a share of the smallest pass: threads must be woken, and
+# measurements are uncertain. On a busy machine passes of 2 once seemed the cheapest, and 16 samples were eight passes.
 _FURTHER_PASS = 0.5
 
 

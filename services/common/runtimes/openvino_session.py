@@ -130,7 +130,7 @@ class OpenVinoSession:
 
 
 class _Pass:
-    """A pass of one batch size. Tensors stay where they are, as to set one takes longer than to copy a few images."""
+    """A pass of one batch size. Keeps its tensors, as setting new ones takes longer than copying a few images."""
 
     def __init__(self, size: int, compiled: Any, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> None:
         self._size = size

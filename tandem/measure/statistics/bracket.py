@@ -15,7 +15,7 @@ Tried = Sequence[tuple[float, bool | None]]
 
 _STEP = 1.4  # while one end is not known
 _NEAR = 1.2  # neighbours by rate: no nearer
-_AGAIN = 1  # so many trials at least are kept for trying an end again
+_AGAIN = 1  # trials that are kept, at least, for trying an end again
 
 
 def bracket(tried: Tried) -> tuple[float | None, float | None]:
@@ -28,7 +28,7 @@ def bracket(tried: Tried) -> tuple[float | None, float | None]:
 
 
 def next_rate(tried: Tried, first: float, num_left: int) -> float:
-    """Return the rate to try next, with so many trials left; `first` to begin with."""
+    """Return the rate to try next: `first` to begin with. `num_left` trials are left, the next one included."""
     if not tried:
         return first
     low, high = bracket(tried)

@@ -8,9 +8,6 @@
 
 #include "pair.h"
 
-// Called, a function would find the sums in memory.
-#define TANDEM_INLINED __attribute__((always_inline))
-
 namespace tandem {
 
 constexpr const char* kInstructionSet = "avx2";
@@ -79,14 +76,6 @@ inline Floats load_bfloat16(const uint16_t* from) {
 }
 inline uint32_t lanes_of(Ints condition) {
   return uint32_t(_mm256_movemask_ps((__m256)condition.a)) | uint32_t(_mm256_movemask_ps((__m256)condition.b)) << 8;
-}
-inline void store_lanes(int32_t* to, Ints x, uint32_t lanes) {
-  int32_t from[kLanes];
-  std::memcpy(from, &x, sizeof(from));
-  for (int i = 0; i < kLanes; i++) {
-    *to = from[i];
-    to += lanes >> i & 1;
-  }
 }
 
 inline Doubles add(Doubles sum, Floats x) {

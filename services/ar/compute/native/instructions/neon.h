@@ -8,9 +8,6 @@
 
 #include "pair.h"
 
-// Called, a function would find the sums in memory.
-#define TANDEM_INLINED __attribute__((always_inline))
-
 namespace tandem {
 
 constexpr const char* kInstructionSet = "neon-dotprod";
@@ -83,14 +80,6 @@ inline uint32_t lanes_of(Ints condition) {
   const uint8x16_t bits = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
   uint8x16_t held = vandq_u8(vreinterpretq_u8_s8(low_bytes(condition)), bits);
   return vaddv_u8(vget_low_u8(held)) | uint32_t(vaddv_u8(vget_high_u8(held))) << 8;
-}
-inline void store_lanes(int32_t* to, Ints x, uint32_t lanes) {
-  int32_t from[kLanes];
-  std::memcpy(from, &x, sizeof(from));
-  for (int i = 0; i < kLanes; i++) {
-    *to = from[i];
-    to += lanes >> i & 1;
-  }
 }
 
 inline Doubles add(Doubles sum, Floats x) {

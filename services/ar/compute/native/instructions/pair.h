@@ -7,6 +7,9 @@
 #include <cstring>
 #include <type_traits>
 
+// Called, a function would find the sums in memory.
+#define TANDEM_INLINED __attribute__((always_inline))
+
 namespace tandem {
 
 template <typename Part>
@@ -67,6 +70,17 @@ template <typename Part, typename Function, typename... Others>
 inline auto each(const Function& function, Pair<Part> x, Others... others) {
   auto a = each(function, x.a, others.a...);
   return Pair<decltype(a)>{a, each(function, x.b, others.b...)};
+}
+
+template <typename Part>
+inline void store_lanes(int32_t* to, Pair<Part> x, uint32_t lanes) {
+  constexpr int kCount = sizeof(x) / sizeof(int32_t);
+  int32_t from[kCount];
+  std::memcpy(from, &x, sizeof(x));
+  for (int i = 0; i < kCount; i++) {
+    *to = from[i];
+    to += lanes >> i & 1;
+  }
 }
 
 }  // namespace tandem
