@@ -10,7 +10,8 @@ from benchmarks.peers.engine import Prompt
 from benchmarks.side_by_side.asker import Asker, WrongOutput
 
 NUM_TOKENS = 64
-LEAST_AGREEMENT = 0.85
+LEAST_AGREEMENT = 0.6
+"""Below, something is wrong. Coarse weights alone cost about a quarter of the tokens (llama.cpp's Q4_0: 0.73)."""
 
 
 async def reference_outputs(asker: Asker, prompts: Sequence[Prompt]) -> list[list[int]]:

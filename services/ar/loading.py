@@ -23,7 +23,9 @@ from services.ar.constraints.memory import GrammarMemory
 from services.ar.constraints.token_table import token_table
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafter import Drafter
+from services.ar.engine.drafting.drafter import Drafter
+from services.ar.engine.drafting.masked_draft import MaskedDrafter
+from services.ar.engine.drafting.ngram_draft import NgramDrafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.scheduler import Scheduler
@@ -63,7 +65,7 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialMo
     report = _ProgressLog(model.name)
     computation = open_computation(checkpoint, modality.codec.max_context_tokens, num_threads, settings, report)
     description = model_message(model, modality, checkpoint.config, computation)
-    engine = _engine(computation, modality.num_output_tokens, not is_image, settings, metrics, model.name)
+    engine = _engine(computation, modality, settings, metrics, model.name)
     kind = f"{computation.dtype}{', exact' * computation.is_exact}"
     logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, computation.device, time.monotonic() - started)
     return SequentialModel(modality, engine, description, _watch(model, settings, metrics))
@@ -97,8 +99,7 @@ def _compilations(
 
 def _engine(
     computation: Computation,
-    num_output_tokens: int,
-    is_text: bool,
+    modality: Modality,
     settings: ArSettings,
     metrics: ArMetrics,
     name: str,
@@ -107,15 +108,20 @@ def _engine(
     chunk_tokens = computation.chunk_tokens
     # A chunk that ends in mid-block leaves nothing to share.
     can_share = chunk_tokens is None or chunk_tokens % settings.block_size == 0
+    is_text = isinstance(modality, TextModality)
     has_prefixes = settings.prefix_cache and is_text  # an image's prompt is a token
     prefix_cache = PrefixCache(pool, chunk_tokens) if has_prefixes and can_share else None
     max_draft_rows = _CPU_DRAFT_ROWS if computation.device == "cpu" else settings.max_batch_tokens
-    drafter = Drafter(settings.speculative_tokens, max_draft_rows) if settings.speculative_tokens and is_text else None
+    drafter: Drafter | None = None
+    if is_text and settings.speculative_tokens:
+        drafter = NgramDrafter(settings.speculative_tokens, max_draft_rows)
+    elif modality.mask_token is not None and settings.masked_draft_tokens:
+        drafter = MaskedDrafter(settings.masked_draft_tokens, max_draft_rows)
     scheduler = Scheduler(
         pool, settings.max_num_sequences, settings.max_batch_tokens, chunk_tokens, prefix_cache, drafter
     )
     observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache, drafter)
-    runner = Runner(computation.forward, settings.block_size, num_output_tokens)
+    runner = Runner(computation.forward, settings.block_size, modality.num_output_tokens)
     return Engine(scheduler, runner, observer, admission_limits(settings))
 
 

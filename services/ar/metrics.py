@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafter import Drafter
+from services.ar.engine.drafting.drafter import Drafter
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.step import Work
@@ -116,45 +116,50 @@ class EngineMetrics:
         metrics.used_blocks.labels(model).set_function(lambda: pool.num_taken)
         metrics.waiting.labels(model).set_function(lambda: scheduler.num_waiting)
         metrics.running.labels(model).set_function(lambda: scheduler.num_running)
-        # Counters begin at 0: one that appears with its first event hides that event from a rate.
-        metrics.preemptions.labels(model)
+        # Counters begin at 0: one that appears with its first event hides that event from a rate. They are looked up
+        # once, since a step of a small model takes no longer than some look-ups.
+        self._steps = metrics.steps.labels(model)
+        self._decode_tokens = metrics.tokens.labels(model, "decode")
+        self._prefill_tokens = metrics.tokens.labels(model, "prefill")
+        self._preemptions = metrics.preemptions.labels(model)
+        self._drafted_tokens = metrics.drafted_tokens.labels(model)
+        self._accepted_tokens = metrics.accepted_tokens.labels(model)
         if prefix_cache is not None:
-            metrics.prompt_tokens.labels(model)
-            metrics.cached_tokens.labels(model)
-        metrics.drafted_tokens.labels(model)
-        metrics.accepted_tokens.labels(model)
-        for kind in ("decode", "prefill"):
-            metrics.tokens.labels(model, kind)
+            self._prompt_tokens = metrics.prompt_tokens.labels(model)
+            self._cached_tokens = metrics.cached_tokens.labels(model)
         for outcome in ENDS:
             metrics.sequences.labels(model, outcome)
 
     def stepped(self, scheduler: Scheduler, batch: list[Work], seconds: float) -> None:
-        metrics, model = self._metrics, self._model
-        metrics.backend.observe_batch(model, len(batch))
-        metrics.steps.labels(model).observe(seconds)
+        self._metrics.backend.observe_batch(self._model, len(batch))
+        self._steps.observe(seconds)
         num_decodes = sum(work.num_tokens for work in batch if work.is_decode or work.num_masked)
-        metrics.tokens.labels(model, "decode").inc(num_decodes)
-        metrics.tokens.labels(model, "prefill").inc(sum(work.num_tokens for work in batch) - num_decodes)
+        self._decode_tokens.inc(num_decodes)
+        if num_prefills := sum(work.num_tokens for work in batch) - num_decodes:
+            self._prefill_tokens.inc(num_prefills)
         for work in batch:
-            if work.num_masked:
-                metrics.group_tokens.labels(model).observe(work.num_masked)
-        metrics.preemptions.labels(model).inc(scheduler.num_preemptions - self._num_preemptions)
-        self._num_preemptions = scheduler.num_preemptions
+            if work.sequence.groups is not None:
+                self._metrics.group_tokens.labels(self._model).observe(work.num_masked)
+        if num_preemptions := scheduler.num_preemptions - self._num_preemptions:
+            self._preemptions.inc(num_preemptions)
+            self._num_preemptions = scheduler.num_preemptions
         if self._prefix_cache is not None:
             self._count_prompts(self._prefix_cache)
         if self._drafter is not None:
             self._count_drafts(self._drafter)
 
     def _count_prompts(self, cache: PrefixCache) -> None:
-        metrics, model = self._metrics, self._model
-        metrics.prompt_tokens.labels(model).inc(cache.num_prompt_tokens - self._num_prompt_tokens)
-        metrics.cached_tokens.labels(model).inc(cache.num_cached_tokens - self._num_cached_tokens)
+        if cache.num_prompt_tokens == self._num_prompt_tokens:
+            return
+        self._prompt_tokens.inc(cache.num_prompt_tokens - self._num_prompt_tokens)
+        self._cached_tokens.inc(cache.num_cached_tokens - self._num_cached_tokens)
         self._num_prompt_tokens, self._num_cached_tokens = cache.num_prompt_tokens, cache.num_cached_tokens
 
     def _count_drafts(self, drafter: Drafter) -> None:
-        metrics, model = self._metrics, self._model
-        metrics.drafted_tokens.labels(model).inc(drafter.num_drafted_tokens - self._num_drafted_tokens)
-        metrics.accepted_tokens.labels(model).inc(drafter.num_accepted_tokens - self._num_accepted_tokens)
+        if drafter.num_drafted_tokens == self._num_drafted_tokens:
+            return
+        self._drafted_tokens.inc(drafter.num_drafted_tokens - self._num_drafted_tokens)
+        self._accepted_tokens.inc(drafter.num_accepted_tokens - self._num_accepted_tokens)
         self._num_drafted_tokens, self._num_accepted_tokens = drafter.num_drafted_tokens, drafter.num_accepted_tokens
 
     def ended(self, outcome: Literal["finished", "cancelled", "failed"]) -> None:

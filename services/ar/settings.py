@@ -91,6 +91,10 @@ class ArSettings(BackendSettings):
     """Draft tokens that a text may check in a step, copied from where its last tokens occurred before; 0: none. It
     saves steps where a text repeats itself or its prompt. The output stays the same, with exact to the last bit."""
 
+    masked_draft_tokens: int = Field(3, ge=0, le=64)
+    """Draft tokens that an image model with a MASK token checks in a step while few sequences run, predicted by the
+    step before; 0: none. The output stays the same, with exact to the last bit."""
+
     diversity_every: int = Field(32, ge=0)
     """Watches one of every N images for diversity, if the model has a baseline; 0: no image."""
     diversity_max_per_second: float = Field(64.0, gt=0.0)

@@ -63,8 +63,10 @@ class Scoring:
             self._params,
             choice_index=number,
             is_scored=True,
+            is_streamed=False,
             caller=self._owner,
             cache_salt=self._cache_salt,
+            mask_token_id=self._model.modality.mask_token,
             groups=self._model.groups(1, num_scored, self._steps or num_scored),
         )
 

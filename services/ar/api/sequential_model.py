@@ -55,9 +55,8 @@ class SequentialModel:
         return self.modality.mask_token is not None
 
     def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
-        """Return which of `num_tokens` tokens behind a prompt are generated together; None in a model without steps."""
-        mask_token = self.modality.mask_token
-        return None if mask_token is None else TokenGroups.of(mask_token, num_prompt_tokens, num_tokens, steps)
+        """Return which of `num_tokens` tokens behind a prompt are generated together; None if each by itself."""
+        return TokenGroups.of(num_prompt_tokens, num_tokens, steps) if 0 < steps < num_tokens else None
 
     @property
     def parts(self) -> SequenceOf[Engine | Part]:

@@ -50,8 +50,10 @@ class ArServicer:
         if in_one_message:
             check_whole_reply(model.token_sizes, params, growing_images.max_bytes if growing_images else 0)
         masks = await model.modality.masks(request, params.n, call)
+        is_streamed = not in_one_message or bool(params.stop)  # a stop string is found by the reader
         sequences = [
-            _sequence(model, prompt, params, index, call, masks[index] if masks else None) for index in range(params.n)
+            _sequence(model, prompt, params, index, call, masks[index] if masks else None, is_streamed)
+            for index in range(params.n)
         ]
         with model.engine.running(sequences, call.deadline) as stream:
             generation = Generation(model, stream, params, growing_images, call)
@@ -103,7 +105,13 @@ class ArServicer:
 
 
 def _sequence(
-    model: SequentialModel, prompt: list[int], params: SamplingParams, index: int, call: Call, mask: TokenMask | None
+    model: SequentialModel,
+    prompt: list[int],
+    params: SamplingParams,
+    index: int,
+    call: Call,
+    mask: TokenMask | None,
+    is_streamed: bool,
 ) -> Sequence:
     return Sequence(
         prompt,
@@ -113,5 +121,7 @@ def _sequence(
         caller=call.owner,
         cache_salt=call.caller.encode(),
         token_mask=mask,
+        is_streamed=is_streamed,
+        mask_token_id=model.modality.mask_token,
         groups=model.groups(len(prompt), params.max_tokens, params.steps),
     )

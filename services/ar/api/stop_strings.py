@@ -12,6 +12,8 @@ class StopStrings:
 
     def feed(self, text: str) -> str:
         """Return the text that is certain to stand before any stop string."""
+        if not self._stops:
+            return text
         self._held += text
         matches = [(self._held.find(stop), stop) for stop in self._stops if stop in self._held]
         if matches:

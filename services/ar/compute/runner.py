@@ -53,7 +53,7 @@ class Runner:
         return [results[place] for place in range(len(batch))]
 
     def _kind(self, work: Work) -> tuple[bool, bool, Any]:
-        return not work.is_decode, bool(work.draft), self._forward.kind(work) if work.is_decode else 0
+        return not work.is_decode, work.num_tokens > 1, self._forward.kind(work) if work.is_decode else 0
 
     def _run(self, batch: list[Work]) -> list[StepResult]:
         layout = Layout(batch, self._block_size)

@@ -21,11 +21,12 @@ from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, TandemError
 from runtime.process.loop_calls import LoopCalls
 from services.ar.engine.admission import Admission, AdmissionLimits
+from services.ar.engine.gathering import Delivery, Gathering
 from services.ar.engine.isolation import run_isolated
 from services.ar.engine.request_stream import RequestStream
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
-from services.ar.engine.step import Progress, StepResult, Work
+from services.ar.engine.step import StepResult, Work
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ class Engine:
         self._loop_calls: LoopCalls | None = None
         self._last_progress = time.monotonic()
         self._room = asyncio.Event()
-        self._brought: tuple[list[Progress], float] | None = None  # by the last step, and when it ended
+        self._gathering = Gathering()
+        self._due: list[Delivery] = []  # since the last step
 
     def start(self) -> None:
         self._died = asyncio.get_running_loop().create_future()
@@ -184,6 +186,7 @@ class Engine:
             self._scheduler.add(sequence)
         else:
             self._scheduler.remove(sequence)
+            self._gathering.drop(sequence)
 
     def _step(self) -> None:
         started = time.monotonic()
@@ -200,17 +203,18 @@ class Engine:
             self._check_after_fault(results)
         with _logged("the engine's observer failed"):
             self._observer.stepped(self._scheduler, batch, ended - started)
-        self._brought = [item for item in progress if item.tokens or item.finish_reason or item.error], ended
+        self._last_progress = ended
+        self._due = self._gathering.add(progress, ended)
 
     def _hand_over(self) -> None:
-        """Give the event loop what the last step brought.
+        """Give the event loop what is due after the last step.
 
         When the next step is about to be computed, not before: while the kernel computes, the interpreter's lock is the
         event loop's. Had it the lock sooner, the kernel would wait for it.
         """
-        brought, self._brought = self._brought, None
-        if brought is not None:
-            self._on_event_loop(self._deliver, *brought)
+        due, self._due = self._due, []
+        if due:
+            self._on_event_loop(self._deliver, due)
 
     def _check_after_fault(self, results: list[StepResult]) -> None:
         """Raise if the fault was more than a sequence's own.
@@ -226,14 +230,14 @@ class Engine:
         assert self._loop_calls is not None  # noqa: S101
         self._loop_calls.call(function, *arguments)
 
-    def _deliver(self, progress: list[Progress], sampled_at: float) -> None:
-        self._last_progress = time.monotonic()
-        for item in progress:
+    def _deliver(self, due: list[Delivery]) -> None:
+        for delivery in due:
+            item = delivery.progress
             stream = self._streams.get(id(item.sequence))
             if stream is None:
                 continue  # ended while the step ran
             if item.error is None:
-                stream.put(item.sequence, item.tokens, item.finish_reason, sampled_at)
+                stream.put(delivery)
             else:
                 stream.fail(item.error if isinstance(item.error, TandemError) else Internal())
             if item.finish_reason is not None or item.error is not None:

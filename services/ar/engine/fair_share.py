@@ -34,6 +34,8 @@ def awake(running: list[Sequence], share: int) -> list[Sequence]:
 
     Of a caller that runs more than its share, or FEW_ROWS, those take part that have rested the longest.
     """
+    if len(running) <= 1:
+        return list(running)
     most, taken = max(FEW_ROWS, share), Counter[str]()
     chosen = set()
     for sequence in sorted(running, key=lambda each: each.last_step):

@@ -44,9 +44,10 @@ class LogitsRow:
 
 
 class Layout:
-    """A batch laid out flat, work after work in the order given: those of one token first, then those with a draft.
+    """A batch laid out flat, work after work in the order given: those of one row first, then others that decode.
 
-    A draft's tokens are rows like any others, and each row's logits are wanted.
+    A draft's tokens are rows like any others, and each row's logits are wanted. See drafting/ for the MASK rows behind
+    one, and token_groups.py for those of a sequence whose tokens are generated in groups.
     """
 
     def __init__(self, batch: list[Work], block_size: int) -> None:
@@ -69,17 +70,17 @@ class Layout:
         else:
             self.chunks.append((work, start))
         positions = work.positions
-        self.token_ids.extend(sequence.token_ids[positions.start : positions.stop - work.num_masked])
+        self.token_ids.extend(sequence.token_ids[positions.start : positions.start + work.num_given])
         self.token_ids.extend(work.draft)
-        if sequence.groups is not None:
-            self.token_ids.extend([sequence.groups.mask_token_id] * work.num_masked)
+        if sequence.mask_token_id is not None:
+            self.token_ids.extend([sequence.mask_token_id] * work.num_masked)
         self.positions.extend(positions)
         self.slots.extend(sequence.block_table[p // block_size] * block_size + p % block_size for p in positions)
         self._add_logits(work, start)
 
     def _add_logits(self, work: Work, start: int) -> None:
         sequence, before = work.sequence, len(self.logits_rows)
-        if work.num_masked:
+        if sequence.groups is not None:
             if sequence.is_scored or work.completes:
                 self._add_group(work, start + work.num_given)
         elif sequence.is_scored:
@@ -88,11 +89,18 @@ class Layout:
             self.logits_rows.extend(LogitsRow(sequence, token_id) for token_id in following)
             self.logits_indices.extend(range(start, start + work.num_tokens))
         elif work.completes:
-            stop, num_drafted = start + work.num_tokens, len(work.draft)
-            self.logits_rows.extend(LogitsRow(sequence, drafted=work.draft[:count]) for count in range(num_drafted + 1))
-            self.logits_indices.extend(range(stop - 1 - num_drafted, stop))
+            self._add_checked(work, start + work.num_given - 1)
         self.tokens_per_work.append(len(self.logits_rows) - before)
         self.rows_of_works.append(range(start, start + work.num_tokens))
+
+    def _add_checked(self, work: Work, first: int) -> None:
+        """Add the rows of the sequence's last token and of the draft, and MASK rows but for the first."""
+        sequence, num_checked = work.sequence, 1 + len(work.draft)
+        self.logits_rows.extend(LogitsRow(sequence, drafted=work.draft[:count]) for count in range(num_checked))
+        self.logits_indices.extend(range(first, first + num_checked))
+        predicted = range(1, work.num_masked)
+        self.logits_rows.extend(LogitsRow(sequence, drafted=work.draft, num_masked_before=place) for place in predicted)
+        self.logits_indices.extend(first + num_checked + place for place in predicted)
 
     def _add_group(self, work: Work, first_masked: int) -> None:
         sequence, stop = work.sequence, work.positions.stop

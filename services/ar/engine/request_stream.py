@@ -4,9 +4,11 @@ Used on the event loop only; the engine's thread reaches it through `loop.call_s
 """
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 
+from services.ar.engine.gathering import Delivery
 from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
 
 
@@ -41,16 +43,15 @@ class RequestStream:
         """Return the sequences that have not ended."""
         return [sequence for sequence in self.sequences if id(sequence) in self._open]
 
-    def put(
-        self, sequence: Sequence, tokens: list[SampledToken], reason: FinishReason | None, sampled_at: float
-    ) -> None:
-        """Add what a step brought to one of the sequences."""
-        if tokens:
-            self.first_token_at = self.first_token_at or sampled_at
-            self.last_token_at = sampled_at
-        self._ready.append(SequenceOutput(sequence.choice_index, tokens, reason))
-        if reason is not None:
-            self._open.discard(id(sequence))
+    def put(self, delivery: Delivery) -> None:
+        """Add what steps brought to one of the sequences."""
+        progress = delivery.progress
+        if progress.tokens:
+            self.first_token_at = min(self.first_token_at or math.inf, delivery.first_sampled_at)
+            self.last_token_at = max(self.last_token_at or -math.inf, delivery.last_sampled_at)
+        self._ready.append(SequenceOutput(progress.sequence.choice_index, progress.tokens, progress.finish_reason))
+        if progress.finish_reason is not None:
+            self._open.discard(id(progress.sequence))
         self._wake.set()
 
     def close(self, sequence: Sequence) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafter import Drafter
+from services.ar.engine.drafting.drafter import Drafter
 from services.ar.engine.fair_share import awake, fair_share, num_callers, num_owed, running_of, youngest_of_greediest
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.sequence import SampledToken, Sequence
@@ -105,12 +105,13 @@ class Scheduler:
         batch: list[Work] = []
         self._yield_places()
         preemptions_before = self.num_preemptions
-        taking_part = awake(self._running, self._fair_share())
+        share = self._fair_share()
+        taking_part = awake(self._running, share)
         decoding = [sequence for sequence in taking_part if not sequence.is_prompt]
         prompts = [sequence for sequence in taking_part if sequence.is_prompt]
         budget = self._continue(decoding, batch, self._max_batch_tokens)
-        if num_callers(self._running, self._waiting) > 1:
-            budget = self._admit_waiting(batch, budget, most_running=self._fair_share())
+        if self._waiting and num_callers(self._running, self._waiting) > 1:
+            budget = self._admit_waiting(batch, budget, most_running=share)
         budget = self._continue(prompts, batch, budget)
         # What a preemption freed is for the running; the victim itself is first in the queue.
         if self.num_preemptions == preemptions_before:
@@ -154,6 +155,8 @@ class Scheduler:
 
         They go back to the head of their own caller's queue.
         """
+        if not self._waiting:
+            return
         share = self._fair_share()
         owed = num_owed(self._running, self._waiting, share)
         while owed > self.max_num_sequences - len(self._running) or (owed and not self._has_blocks_for_next()):
@@ -191,15 +194,12 @@ class Scheduler:
             if room > 0:
                 share = -(-room // (len(decoding) - count))
                 with self._failing_alone(batch[place].sequence):
-                    batch[place] = self._with_draft(batch[place], drafter.draft(batch[place].sequence, share))
-                    room -= len(batch[place].draft)
+                    drafted = drafter.drafted(batch[place], share)
+                    if self._pool.grow(drafted.sequence.block_table, drafted.positions.stop):
+                        room -= drafted.num_tokens - batch[place].num_tokens
+                        batch[place] = drafted
         failed = {id(progress.sequence) for progress in self._failed}
         return [work for work in batch if id(work.sequence) not in failed] if failed else batch
-
-    def _with_draft(self, work: Work, draft: tuple[int, ...]) -> Work:
-        drafted = Work(work.sequence, work.num_tokens + len(draft), draft)
-        has_room = self._pool.grow(work.sequence.block_table, drafted.positions.stop)
-        return drafted if has_room else work
 
     def _admit(self, sequence: Sequence, budget: int) -> Work | None:
         """Move a waiting sequence to the running ones, with blocks for all its tokens; None if it can't be."""
@@ -267,12 +267,14 @@ class Scheduler:
 
     def _entered(self, work: Work, tokens: list[SampledToken]) -> Progress:
         sequence = work.sequence
-        tokens = accepted(work, tokens)
-        self._advance(work, tokens)
-        reason = finish_reason(sequence, tokens)
+        brought = accepted(work, tokens)
+        if self._drafter is not None and work.is_drafting:
+            self._drafter.judge(work, tokens, len(brought) - 1)
+        self._advance(work, brought)
+        reason = finish_reason(sequence, brought)
         if reason is not None:
             self.remove(sequence)
-        return Progress(sequence, tokens, reason)
+        return Progress(sequence, brought, reason)
 
     def _advance(self, work: Work, tokens: list[SampledToken]) -> None:
         sequence, num_computed_before = work.sequence, work.sequence.num_computed_tokens
@@ -282,9 +284,8 @@ class Scheduler:
             sequence.extend(tokens)
         if self._prefix_cache is not None:
             self._prefix_cache.keep(sequence, num_computed_before)
-        if work.draft and self._drafter is not None:
-            self._drafter.judge(sequence, len(work.draft), num_accepted)
-            # A block that only what was rejected stands in may be all that another one lacks.
+        if work.is_drafting:
+            # A block in which only MASK rows and what was rejected stand may be all that another sequence lacks.
             self._pool.release(sequence.block_table, sequence.num_computed_tokens)
 
     def probe(self) -> AbstractContextManager[list[Work]]:

@@ -4,7 +4,6 @@ import enum
 import math
 from dataclasses import dataclass, field
 
-from services.ar.engine.ngram_draft import NgramDraft
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.token_groups import TokenGroups
 from services.ar.engine.token_mask import TokenMask
@@ -55,6 +54,10 @@ class Sequence:
     """Sequences share computed blocks only with those of the same salt; see prefix_cache.py."""
     token_mask: TokenMask | None = None
     """What rules tokens out of its output; it follows `token_ids`, so nothing that is computed again concerns it."""
+    is_streamed: bool = True
+    """Whether its reader wants each token at once; else several may come together. See gathering.py."""
+    mask_token_id: int | None = None
+    """What stands for a token to be predicted, in a model that can predict several at a time."""
     groups: TokenGroups | None = None
     """Which of its tokens are generated, or scored, together; None: each by itself."""
 
@@ -65,9 +68,6 @@ class Sequence:
     """Of its first full blocks, as far as they were wanted; see prefix_cache.py."""
     num_cached_tokens: int | None = field(default=None, init=False)
     """Tokens of the prompt that were in the cache when it was first taken in; None before, and without such a cache."""
-
-    ngram_draft: NgramDraft | None = field(default=None, init=False)
-    """There once it was to propose tokens; see drafter.py."""
 
     last_step: int = field(default=0, init=False)
     """The number of the last step that it took part in; see scheduler.py."""

@@ -19,9 +19,9 @@ StepResult: TypeAlias = list[SampledToken] | Exception
 
 @dataclass(frozen=True)
 class Work:
-    """Tokens of one sequence in one step: `num_tokens` from its first uncomputed one, those of `draft` the last.
+    """Rows of one sequence in one step: `num_tokens` from its first uncomputed token, those of `draft` behind its own.
 
-    `num_masked`: MASK rows among them, the last ones, in a sequence whose tokens are generated in groups.
+    `num_masked`: MASK rows behind them, for the tokens of a group, or for what the next draft is to be.
     """
 
     sequence: Sequence
@@ -36,8 +36,13 @@ class Work:
 
     @property
     def is_decode(self) -> bool:
-        """Whether it is one token of the sequence, with a draft or without."""
-        return self.num_tokens == 1 + len(self.draft)
+        """Whether it is one token of the sequence, with a draft or without, and no group."""
+        return self.num_given == 1 and self.sequence.groups is None
+
+    @property
+    def is_drafting(self) -> bool:
+        """Whether it has a draft, or MASK rows for the next one."""
+        return self.sequence.groups is None and bool(self.draft or self.num_masked)
 
     @property
     def completes(self) -> bool:
@@ -90,11 +95,11 @@ def num_accepted(draft: tuple[int, ...], tokens: list[SampledToken]) -> int:
 
 
 def accepted(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
-    """Return the tokens that a work brought, without what stands behind a wrong draft, or behind the output's end."""
-    if work.draft:
-        return tokens[: 1 + num_accepted(work.draft, tokens)]
-    if not work.num_masked or work.sequence.is_scored:
+    """Return the tokens that a work brought, without what stands behind a wrong draft, or behind an end token."""
+    if work.sequence.is_scored:
         return tokens
+    if work.sequence.groups is None:
+        return tokens[: 1 + num_accepted(work.draft, tokens)]
     ending = work.sequence.ending_token_ids
     place = next((place for place, token in enumerate(tokens, 1) if token.token_id in ending), len(tokens))
     return tokens[:place]

@@ -32,14 +32,13 @@ def group_ends(num_tokens: int, steps: int) -> tuple[int, ...]:
 class TokenGroups:
     """The groups of one sequence. `ends`: its length with the prompt alone, then after each step; rising."""
 
-    mask_token_id: int
     ends: tuple[int, ...]
 
     @classmethod
-    def of(cls, mask_token_id: int, num_prompt_tokens: int, num_tokens: int, steps: int) -> Self:
+    def of(cls, num_prompt_tokens: int, num_tokens: int, steps: int) -> Self:
         """Return the groups of `num_tokens` tokens behind a prompt, generated in `steps` steps, 1 to num_tokens."""
         ends = (num_prompt_tokens + end for end in group_ends(num_tokens, steps))
-        return cls(mask_token_id, (num_prompt_tokens, *ends))
+        return cls((num_prompt_tokens, *ends))
 
     @property
     def num_given_tokens(self) -> int:

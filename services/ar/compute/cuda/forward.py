@@ -71,8 +71,8 @@ class CudaForward(TorchSampling):
         return Computed(logits, self._flags.bring(len(layout.token_ids), layout.logits_indices))
 
     def _compute(self, layout: Layout) -> Tensor:
-        chunks = [(work, start) for work, start in layout.chunks if not work.draft]
-        singles = [*layout.decodes, *(work for work, _ in layout.chunks if work.draft)]
+        chunks = [(work, start) for work, start in layout.chunks if not work.is_decode]
+        singles = [*layout.decodes, *(work for work, _ in layout.chunks if work.is_decode)]
         tables = [work.sequence.block_table for work in singles for _ in work.positions]
         size = None if chunks else self._graphs.size_for(len(tables))
         if size is None:

@@ -47,6 +47,7 @@ class NativeForward:
         self._caches = [(zeros(keys, cache_dtype), zeros(values, cache_dtype)) for _ in range(config.num_layers)]
         self._model = parameters.model(self._caches, max_rows, max_context_tokens)
         self._logits = torch.empty(0, self._model.head.num_outputs)
+        self._max_logits_rows = 0
         self._histories = Histories()
         self._engine: int | None = None
 
@@ -76,8 +77,9 @@ class NativeForward:
 
     def _run(self, layout: Layout, samples: Samples) -> list[bool]:
         num_rows, num_logits = len(layout.token_ids), len(layout.logits_indices)
-        if len(self._logits) < num_logits:
+        if self._max_logits_rows < num_logits:
             self._logits = torch.empty(num_logits, self._model.head.num_outputs)
+            self._max_logits_rows = num_logits
         tables, block_tables = _tables(layout)
         columns = (layout.token_ids, layout.positions, tables, block_tables, layout.logits_indices)
         arrays = [

@@ -56,8 +56,8 @@ class TorchForward(TorchSampling):
 
     def _attention(self, layout: Layout, finite_rows: FiniteRows) -> Attention:
         slots = self._tensor(layout.slots)
-        singles = [*layout.decodes, *(work for work, _ in layout.chunks if work.draft)]
-        chunks = [(work, start) for work, start in layout.chunks if not work.draft]
+        singles = [*layout.decodes, *(work for work, _ in layout.chunks if work.is_decode)]
+        chunks = [(work, start) for work, start in layout.chunks if not work.is_decode]
 
         def of_window(window: int | None) -> PagedAttention:
             attended = tuple(self._chunk(work, start, window) for work, start in chunks)

@@ -43,6 +43,6 @@ async def test_a_wrong_model_agrees_nowhere():
 
 
 def test_too_little_agreement_is_refused_with_both_figures():
-    require_agreement(0.85)
-    with pytest.raises(WrongOutput, match=r"84% .* at least 85%"):
-        require_agreement(0.84)
+    require_agreement(0.6)
+    with pytest.raises(WrongOutput, match=r"59% .* at least 60%"):
+        require_agreement(0.59)

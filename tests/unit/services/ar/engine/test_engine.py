@@ -109,6 +109,30 @@ async def test_tokens_that_are_ready_together_are_taken_together():
     assert [token.token_id for output in outputs for token in output.tokens] == [1, 2, 3, 4, 5]
 
 
+async def test_tokens_that_nobody_reads_one_by_one_wake_the_event_loop_once():
+    async with Rig() as rig:
+        whole = sequence(max_tokens=5)
+        whole.is_streamed = False
+        stream = rig.engine.submit([whole])
+        (output,) = await stream.get()
+    assert [token.token_id for token in output.tokens] == [1, 2, 3, 4, 5]
+    assert stream.is_finished
+    assert stream.first_token_at < stream.last_token_at
+    assert rig.outcomes == ["finished"]
+
+
+async def test_what_was_gathered_of_a_cancelled_sequence_is_forgotten():
+    async with Rig() as rig:
+        endless = sequence(max_tokens=50)
+        endless.is_streamed = False
+        with rig.engine.running([endless], None):
+            while endless.num_output_tokens < 3:
+                await asyncio.sleep(0)
+        assert await read(rig.engine.submit([sequence(max_tokens=2)])) == [1, 2]
+        assert rig.engine._gathering._held == {}
+    assert sorted(rig.outcomes) == ["cancelled", "finished"]
+
+
 async def test_a_full_engine_refuses_and_keeps_nothing():
     async with Rig(max_open_sequences=3) as rig:
         rig.runner.gate.clear()

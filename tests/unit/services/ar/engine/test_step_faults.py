@@ -20,7 +20,7 @@ from services.ar.compute.torch.forward import TorchForward
 from services.ar.engine import scheduler
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafter import Drafter
+from services.ar.engine.drafting.ngram_draft import NgramDrafter
 from services.ar.engine.engine import Engine
 from services.ar.engine.layout import Layout
 from services.ar.engine.prefix_cache import PrefixCache
@@ -67,13 +67,13 @@ STAGES: dict[str, tuple[Any, str, Callable[..., list[Sequence]]]] = {
     "schedule: blocks": (Scheduler, "_make_room", of_sequence),
     "schedule: shared prefix": (PrefixCache, "share", of_sequence),
     "schedule: count of shared tokens": (PrefixCache, "count", of_sequence),
-    "schedule: draft": (Drafter, "draft", of_sequence),
+    "schedule: draft": (NgramDrafter, "drafted", of_work),
     "run: layout": (Layout, "_add", of_work),
     "run: model": (TorchForward, "__call__", of_layout),
     "run: sampling": (sampling, "_uniform", of_row),
     "commit: state": (Scheduler, "_advance", of_work),
     "commit: publishing blocks": (PrefixCache, "keep", of_sequence),
-    "commit: verdict on a draft": (Drafter, "judge", of_sequence),
+    "commit: verdict on a draft": (NgramDrafter, "judge", of_work),
 }
 
 
@@ -100,7 +100,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
 def engine_of(model: Transformer) -> tuple[Engine, Scheduler, KVCache, Outcomes]:
     pool = BlockPool(NUM_BLOCKS, BLOCK_SIZE)
     cache = KVCache(model.config, NUM_BLOCKS, BLOCK_SIZE, torch.float32, torch.device("cpu"))
-    scheduler = Scheduler(pool, 6, 40, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS), Drafter(4, 64))
+    scheduler = Scheduler(pool, 6, 40, CHUNK_TOKENS, PrefixCache(pool, CHUNK_TOKENS), NgramDrafter(4, 64))
     runner = Runner(TorchForward(model, cache, num_threads=1, is_exact=True), BLOCK_SIZE, VOCAB_SIZE)
     outcomes = Outcomes()
     return Engine(scheduler, runner, outcomes, AdmissionLimits(8, 64, 64, 60.0)), scheduler, cache, outcomes

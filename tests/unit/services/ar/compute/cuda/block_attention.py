@@ -11,7 +11,7 @@ from services.ar.compute.finite_rows import finite_rows
 from services.ar.compute.kv_cache import KVCache, visible
 from services.ar.compute.runner import Forward, Runner
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafter import Drafter
+from services.ar.engine.drafting.ngram_draft import NgramDrafter
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, Sequence
@@ -85,7 +85,7 @@ def run(
 ) -> tuple[list[list[SampledToken]], Scheduler]:
     """Run the sequences to their ends; return what each brought."""
     runner = Runner(forward, BLOCK_SIZE, VOCAB_SIZE)
-    drafter = Drafter(num_drafted, max_rows=64) if num_drafted else None
+    drafter = NgramDrafter(num_drafted, max_rows=64) if num_drafted else None
     scheduler = Scheduler(BlockPool(num_blocks, BLOCK_SIZE), NUM_SEQUENCES, MAX_BATCH_TOKENS, drafter=drafter)
     runner.start()
     brought: dict[int, list[SampledToken]] = {id(sequence): [] for sequence in sequences}

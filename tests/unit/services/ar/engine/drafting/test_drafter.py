@@ -13,7 +13,7 @@ from services.ar.compute.runner import Runner
 from services.ar.compute.torch.exact import make_exact
 from services.ar.compute.torch.forward import TorchForward
 from services.ar.engine.block_pool import BlockPool
-from services.ar.engine.drafter import Drafter
+from services.ar.engine.drafting.ngram_draft import NgramDrafter
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
@@ -38,7 +38,7 @@ class Engine:
     num_blocks: int = 64
     max_batch_tokens: int = 32
     chunk_tokens: int | None = None
-    drafter: Drafter | None = None
+    drafter: NgramDrafter | None = None
     brought: dict[int, list[int]] = field(default_factory=dict)
     num_steps: int = 0
 
@@ -84,7 +84,7 @@ def sequence(prompt: list[int], max_tokens: int = 40, seed: int = 0, **parameter
 
 
 def test_a_text_that_repeats_itself_takes_fewer_steps():
-    drafter = Drafter(8, 64)
+    drafter = NgramDrafter(8, 64)
     with_drafts, without = Engine(drafter=drafter), Engine()
     for engine in (with_drafts, without):
         engine.run(*(sequence([0, 1], 60, seed, ignore_eos=True) for seed in range(4)))
@@ -96,7 +96,7 @@ def test_a_text_that_repeats_itself_takes_fewer_steps():
 
 def test_the_output_ends_where_a_token_ends_it_though_more_had_been_drafted():
     """In the prompt a 9 stands behind the tokens that the model will end after."""
-    drafter = Drafter(8, 64)
+    drafter = NgramDrafter(8, 64)
     scheduler = Scheduler(BlockPool(16, BLOCK_SIZE), 4, 32, drafter=drafter)
     ended = Sequence([1, 2, 5, 6, 9, 1, 2], SamplingParams(), frozenset({END}))
     scheduler.add(ended)
@@ -111,14 +111,18 @@ def test_the_output_ends_where_a_token_ends_it_though_more_had_been_drafted():
     assert (drafter.num_drafted_tokens, drafter.num_accepted_tokens) == (8, 1)
 
 
+def draft_of(drafter: NgramDrafter, drafting: Sequence, max_rows: int = 8) -> tuple[int, ...]:
+    return drafter.drafted(Work(drafting, 1), max_rows).draft
+
+
 def test_nothing_is_drafted_behind_which_no_token_is_wanted():
-    drafter = Drafter(8, 64)
-    assert drafter.draft(sequence([1, 2, 5, END, 6, 1, 2]), 8) == (5,)
-    assert drafter.draft(sequence([1, 2, 5, END, 6, 1, 2], ignore_eos=True), 8)[:3] == (5, END, 6)
-    assert drafter.draft(sequence([1, 2, 5, 6, 1, 2], stop_token_ids=frozenset({6})), 8) == (5,)
-    assert drafter.draft(sequence([1, 2, 5, 6, 1, 2], max_tokens=3), 8) == (5, 6)
-    assert drafter.draft(sequence([1, 2, 5, 6, 1, 2], max_tokens=1), 8) == ()
-    assert drafter.draft(sequence([1, 2, 5, 6, 1, 2]), 1) == (5,)
+    drafter = NgramDrafter(8, 64)
+    assert draft_of(drafter, sequence([1, 2, 5, END, 6, 1, 2])) == (5,)
+    assert draft_of(drafter, sequence([1, 2, 5, END, 6, 1, 2], ignore_eos=True))[:3] == (5, END, 6)
+    assert draft_of(drafter, sequence([1, 2, 5, 6, 1, 2], stop_token_ids=frozenset({6}))) == (5,)
+    assert draft_of(drafter, sequence([1, 2, 5, 6, 1, 2], max_tokens=3)) == (5, 6)
+    assert draft_of(drafter, sequence([1, 2, 5, 6, 1, 2], max_tokens=1)) == ()
+    assert draft_of(drafter, sequence([1, 2, 5, 6, 1, 2]), max_rows=1) == (5,)
 
 
 def loop(num_tokens: int, max_tokens: int = 40) -> Sequence:
@@ -137,7 +141,7 @@ def works(scheduler: Scheduler) -> list[tuple[int, int]]:
 
 
 def test_drafts_get_the_tokens_of_a_step_that_nobody_else_wants():
-    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 16, drafter=Drafter(8, 64))
+    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 16, drafter=NgramDrafter(8, 64))
     for _ in range(2):
         scheduler.add(loop(6))
     assert works(scheduler) == [(6, 0), (6, 0)]
@@ -148,7 +152,7 @@ def test_drafts_get_the_tokens_of_a_step_that_nobody_else_wants():
 
 
 def test_drafts_keep_a_step_within_its_rows_and_what_one_leaves_is_for_the_next():
-    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 64, drafter=Drafter(8, max_rows=10))
+    scheduler = Scheduler(BlockPool(64, BLOCK_SIZE), 4, 64, drafter=NgramDrafter(8, max_rows=10))
     scheduler.add(Sequence([1, 2, 3, 4], SamplingParams()))  # has nothing to draft
     scheduler.add(loop(4))
     scheduler.add(loop(4))
@@ -160,7 +164,7 @@ def test_drafts_keep_a_step_within_its_rows_and_what_one_leaves_is_for_the_next(
 
 def test_drafts_get_only_blocks_that_are_free_and_give_back_what_they_did_not_fill():
     pool = BlockPool(4, BLOCK_SIZE)
-    scheduler = Scheduler(pool, 2, 32, drafter=Drafter(8, 64))
+    scheduler = Scheduler(pool, 2, 32, drafter=NgramDrafter(8, 64))
     scheduler.add(loop(6, max_tokens=8))
     works(scheduler)
     batch = scheduler.schedule()
@@ -174,7 +178,7 @@ def test_drafts_get_only_blocks_that_are_free_and_give_back_what_they_did_not_fi
 
 
 def test_a_block_too_few_means_no_draft():
-    scheduler = Scheduler(BlockPool(2, BLOCK_SIZE), 2, 32, drafter=Drafter(8, 64))
+    scheduler = Scheduler(BlockPool(2, BLOCK_SIZE), 2, 32, drafter=NgramDrafter(8, 64))
     scheduler.add(loop(7, max_tokens=8))
     assert [works(scheduler) for _ in range(2)] == [[(7, 0)], [(1, 0)]]
 
@@ -199,7 +203,7 @@ def test_a_block_too_few_means_no_draft():
 )
 def test_under_random_load_the_output_is_that_without_drafts(arrivals, num_blocks, max_tokens, chunk_tokens):
     """Blocks are few, so that sequences are preempted, and what the prefix cache keeps is found and evicted."""
-    engine = Engine(num_blocks, 16, chunk_tokens, Drafter(max_tokens, 64))
+    engine = Engine(num_blocks, 16, chunk_tokens, NgramDrafter(max_tokens, 64))
     sequences, cancelled = [], set()
     for num_steps, prompt, num_tokens, seed, ignores_end, is_cancelling in arrivals:
         for _ in range(num_steps):
@@ -248,7 +252,9 @@ def random_sequence(chance: random.Random) -> Sequence:
     return Sequence(chance.choices(few, k=chance.randrange(1, 40)), params, frozenset({few[1]}), chance.randrange(3))
 
 
-def outputs(model, sequences: list[Sequence], drafter: Drafter | None, num_blocks: int = 96, is_exact: bool = True):
+def outputs(
+    model, sequences: list[Sequence], drafter: NgramDrafter | None, num_blocks: int = 96, is_exact: bool = True
+):
     """Return what each sequence brought, and why it ended."""
     pool, cache = BlockPool(num_blocks, 8), KVCache(model.config, num_blocks, 8, torch.float32, torch.device("cpu"))
     chunk_tokens = 16 if is_exact else None
@@ -270,7 +276,7 @@ def outputs(model, sequences: list[Sequence], drafter: Drafter | None, num_block
 @pytest.mark.parametrize("num_blocks", [96, 16])
 def test_whatever_the_parameters_tokens_and_log_probabilities_are_those_without_drafts(model, num_blocks):
     """To the last bit, in exact mode; with few blocks some are preempted and computed again."""
-    drafter = Drafter(6, 64)
+    drafter = NgramDrafter(6, 64)
     expected, _ = outputs(model, [random_sequence(random.Random(number)) for number in range(60)], None)
     sequences = [random_sequence(random.Random(number)) for number in range(60)]
     found, scheduler = outputs(model, sequences, drafter, num_blocks)
@@ -286,6 +292,6 @@ def test_outside_of_exact_mode_tokens_are_those_without_drafts(model):
         return [random_sequence(random.Random(number)) for number in range(60, 90)]
 
     expected, _ = outputs(model, sequences(), None, is_exact=False)
-    found, _ = outputs(model, sequences(), Drafter(6, 64), is_exact=False)
+    found, _ = outputs(model, sequences(), NgramDrafter(6, 64), is_exact=False)
     for (with_drafts, _), (without, _) in zip(found, expected, strict=True):
         assert [token.token_id for token in with_drafts] == [token.token_id for token in without]

@@ -1,8 +1,16 @@
-"""What may come next in one sequence, guessed from the sequence itself: what followed when its last tokens stood there
+"""What may come next in a sequence, guessed from the sequence itself: what followed when its last tokens stood there
 before. Knows nothing of the model.
 
 Prompt look-up decoding (Saxena 2023), the model's own output included, as in LLMA (Yang et al. 2023).
 """
+
+import dataclasses
+from itertools import takewhile
+from weakref import WeakKeyDictionary
+
+from services.ar.engine.drafting.drafter import Drafter, most_tokens
+from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.step import Work
 
 _LENGTHS = (4, 3, 2)
 """Of the n-grams looked up, the longest first: the more tokens agree, the likelier do those behind them."""
@@ -10,8 +18,35 @@ _LENGTHS = (4, 3, 2)
 _LONGEST_PAUSE_STEPS = 16
 
 
+class NgramDrafter(Drafter):
+    """Drafts the tokens of texts."""
+
+    def __init__(self, max_tokens: int, max_rows: int) -> None:
+        super().__init__(max_tokens, max_rows)
+        self._drafts: WeakKeyDictionary[Sequence, NgramDraft] = WeakKeyDictionary()
+
+    def drafted(self, work: Work, max_rows: int) -> Work:
+        draft = self._draft(work.sequence, min(max_rows, most_tokens(work.sequence)))
+        return dataclasses.replace(work, num_tokens=work.num_tokens + len(draft), draft=draft)
+
+    def _draft(self, sequence: Sequence, max_tokens: int) -> tuple[int, ...]:
+        """Return what may follow, and nothing behind which no token is wanted."""
+        source = self._drafts.setdefault(sequence, NgramDraft(self._max_tokens))
+        proposed = source.propose(sequence.token_ids, max_tokens)
+        ending = sequence.ending_token_ids
+        draft = tuple(takewhile(lambda token_id: token_id not in ending, proposed))
+        if draft and sequence.token_mask is not None:
+            return draft[: sequence.token_mask.num_allowed(draft)]
+        return draft
+
+    def _learn(self, work: Work, tokens: list[SampledToken], num_accepted: int) -> None:
+        self._drafts[work.sequence].judge(len(work.draft), num_accepted)
+
+
 class NgramDraft:
-    """Proposes up to `max_tokens` tokens a step, as many as lately came true.
+    """What one sequence is to draft.
+
+    Proposes up to `max_tokens` tokens a step, as many as lately came true.
 
     A draft that came true whole doubles the next, one that did not cuts it to what was right in it, at least a token.
     After one that was wrong from its first token on, steps go by without: 1, 2, 4, up to 16, until one is right again.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ar.engine.ngram_draft import NgramDraft
+from services.ar.engine.drafting.ngram_draft import NgramDraft
 
 
 @pytest.mark.parametrize(
