@@ -4,6 +4,7 @@
 // llama.cpp's Q8_1, or two where the matrix is fine.
 #pragma once
 
+#include <algorithm>
 #include <utility>
 
 #include "matrix.h"
@@ -75,6 +76,12 @@ inline void quantise(const Activations& x, int row, const Matrix& w) {
 template <int kRows>
 struct Tile {
   Floats sums[kRows][2];
+
+  // One by one: as a whole they would be set by an instruction that takes as long as a group.
+  void clear() {
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+      TANDEM_UNROLL for (int side = 0; side < 2; side++) sums[r][side] = Floats{};
+  }
 };
 
 // Call body(0), body(1), ... with numbers that are known when compiled.
@@ -96,36 +103,70 @@ inline Weights quad_of(const uint8_t* data, Weights both) {
   return nibbles;
 }
 
+// Quads of products with weights of the format that one sum of NarrowDots has room for.
+constexpr int most_dots(Format format) {
+  int most_weight = format == kInt4 ? 15 : format == kInt5 ? 31 : 63;
+  return kMostNarrow / (2 * 127 * most_weight);
+}
+
+// Sums of a row's products with a group of one panel: few that do not wait for each other, or more if they need room.
+template <int kRows, Format kFormat>
+constexpr int kChains = std::max(kRows <= 2 ? 2 : 1, (kFormat == kInt4 || kFormat == kInt5) && most_dots(kFormat) < 8 ? 2 : 1);
+
 // sums[r][chain] += the products of a group of one panel with kRows rows of inputs, `stride` bytes apart.
-template <int kRows, int kChains, Format kFormat>
-TANDEM_INLINED inline void add_group(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows][kChains]) {
+template <int kRows, Format kFormat>
+TANDEM_INLINED inline void add_group(const uint8_t* data, const int8_t* inputs, size_t stride,
+                                     Ints (&sums)[kRows][kChains<kRows, kFormat>]) {
+  constexpr int kLast = kChains<kRows, kFormat> - 1;
   if constexpr (kFormat == kInt8) {
     unrolled<8>([&](auto quad) TANDEM_INLINED {
       Weights weights = centred(load_weights(data + 64 * quad));
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
-        Ints& sum = sums[r][quad % kChains];
-        sum = dot<quad, false>(sum, weights, inputs + r * stride);
+        Ints& sum = sums[r][quad % (kLast + 1)];
+        sum = dot<quad>(sum, weights, inputs + r * stride);
       }
     });
-  } else {
-    constexpr bool kIsNarrow = kFormat != kIq4Nl;
+  } else if constexpr (kFormat == kIq4Nl) {
     unrolled<4>([&](auto quad) TANDEM_INLINED {
       Weights both = load_weights(data + 64 * quad);
       Weights low = quad_of<kFormat, 0, quad>(data, both), high = quad_of<kFormat, 1, quad>(data, both);
       TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
-        sums[r][0] = dot<quad, kIsNarrow>(sums[r][0], low, inputs + r * stride);
-        sums[r][kChains - 1] = dot<quad + 4, kIsNarrow>(sums[r][kChains - 1], high, inputs + r * stride);
+        sums[r][0] = dot<quad>(sums[r][0], low, inputs + r * stride);
+        sums[r][kLast] = dot<quad + 4>(sums[r][kLast], high, inputs + r * stride);
       }
     });
+  } else {
+    static_assert(most_dots(kFormat) >= 8 / (kLast + 1));
+    NarrowDots dots[kRows][kLast + 1];
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+      TANDEM_UNROLL for (int chain = 0; chain <= kLast; chain++) dots[r][chain] = {sums[r][chain]};
+    unrolled<4>([&](auto quad) TANDEM_INLINED {
+      Weights both = load_weights(data + 64 * quad);
+      Weights low = quad_of<kFormat, 0, quad>(data, both), high = quad_of<kFormat, 1, quad>(data, both);
+      TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
+        dots[r][0].template add<quad>(low, inputs + r * stride);
+        dots[r][kLast].template add<quad + 4>(high, inputs + r * stride);
+      }
+    });
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+      TANDEM_UNROLL for (int chain = 0; chain <= kLast; chain++) sums[r][chain] = dots[r][chain].total();
   }
 }
 
 // The same for one half of a group of int6, which has a scale of its own.
 template <int kRows, int kHalf>
 TANDEM_INLINED inline void add_half(const uint8_t* data, const int8_t* inputs, size_t stride, Ints (&sums)[kRows]) {
-  unrolled<4>([&](auto quad) TANDEM_INLINED {
-    Weights weights = quad_of<kInt6, kHalf, quad>(data, load_weights(data + 64 * quad));
-    TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r] = dot<4 * kHalf + quad, true>(sums[r], weights, inputs + r * stride);
+  constexpr int kQuads = std::min(4, most_dots(kInt6));
+  unrolled<4 / kQuads>([&](auto part) TANDEM_INLINED {
+    NarrowDots dots[kRows];
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++) dots[r] = {sums[r]};
+    unrolled<kQuads>([&](auto number) TANDEM_INLINED {
+      constexpr int kQuad = kQuads * part + number;
+      Weights weights = quad_of<kInt6, kHalf, kQuad>(data, load_weights(data + 64 * kQuad));
+      TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+        dots[r].template add<4 * kHalf + kQuad>(weights, inputs + r * stride);
+    });
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r] = dots[r].total();
   });
 }
 
@@ -134,12 +175,12 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
   constexpr int kGroupBytes = group_bytes(kFormat), kGroupScales = group_scales(kFormat);
   constexpr bool kHasMinima = kFormat == kInt4 || kFormat == kInt5;
   constexpr bool kHasOffset = !kHasSignedWeights && (kFormat == kInt8 || kFormat == kIq4Nl);
-  constexpr int kChains = kRows <= 2 ? 2 : 1;  // sums that do not wait for each other
   size_t num_groups = num_inputs / kGroup, stride = num_inputs;
   const int8_t* bytes = x.bytes + size_t(row) * num_inputs;
   const int8_t* low_bytes = kFine ? x.low_bytes + size_t(row) * num_inputs : bytes;
   size_t place = size_t(row) * num_groups, panel = size_t(2 * pair) * num_groups;
-  Tile<kRows> tile{};
+  Tile<kRows> tile;
+  tile.clear();
   for (size_t group = 0; group < num_groups; group++) {
     TANDEM_UNROLL for (int side = 0; side < 2; side++) {
       // Without this the compiler keeps the inputs, each spread over a vector, for the second side: on the stack, where
@@ -171,20 +212,20 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
           }
         });
       } else {
-        Ints sums[kRows][kChains] = {};
+        Ints sums[kRows][kChains<kRows, kFormat>] = {};
         if constexpr (kFine) {
-          add_group<kRows, kChains, kFormat>(data, inputs, stride, sums);
+          add_group<kRows, kFormat>(data, inputs, stride, sums);
           TANDEM_UNROLL for (int r = 0; r < kRows; r++)
             for (Ints& sum : sums[r]) sum <<= kLowBits;
         }
         if constexpr (kHasOffset)
           TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r][0] += x.offsets[place + r * num_groups + group];
-        add_group<kRows, kChains, kFormat>(data, low, stride, sums);
+        add_group<kRows, kFormat>(data, low, stride, sums);
         Floats scale = load(scales);
         TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
           size_t at = place + r * num_groups + group;
           Ints sum = sums[r][0];
-          if constexpr (kChains == 2) sum += sums[r][1];
+          if constexpr (kChains<kRows, kFormat> == 2) sum += sums[r][1];
           tile.sums[r][side] = fma(to_floats(sum) * x.scales[at], scale, tile.sums[r][side]);
           if constexpr (kHasMinima) tile.sums[r][side] = fma(all(x.sums[at]), load(scales + 16), tile.sums[r][side]);
         }
@@ -207,7 +248,8 @@ TANDEM_APART Tile<kRows> float_tile(const Part& w, int num_inputs, int pair, con
   const float* values = x.values + size_t(row) * num_inputs;
   const uint8_t* panels[2];
   TANDEM_UNROLL for (int side = 0; side < 2; side++) panels[side] = w.data + size_t(2 * pair + side) * num_inputs * kBytes;
-  Tile<kRows> tile{};
+  Tile<kRows> tile;
+  tile.clear();
   for (int input = 0; input < num_inputs; input++) {
     TANDEM_UNROLL for (int side = 0; side < 2; side++) {
       const uint8_t* from = panels[side] + size_t(input) * kBytes;

@@ -11,11 +11,12 @@
 namespace tandem {
 
 constexpr const char* kInstructionSet = "avx2";
-constexpr int kMaxRows = 2;
+constexpr int kMaxRows = 4;
 constexpr int kMaxSums = 6;  // 12 registers of 16
 
 typedef float FloatRegister __attribute__((vector_size(32)));
 typedef int32_t IntRegister __attribute__((vector_size(32)));
+typedef int16_t ShortRegister __attribute__((vector_size(32)));
 typedef double DoubleRegister __attribute__((vector_size(32)));
 typedef uint8_t ByteRegister __attribute__((vector_size(32)));
 
@@ -108,27 +109,50 @@ inline Weights looked_up(Weights nibbles, const uint8_t* table) {
   __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
   return each([&](ByteRegister places) { return (ByteRegister)_mm256_shuffle_epi8(values, (__m256i)places); }, nibbles);
 }
-template <int kQuad, bool kIsNarrow>
-inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
-  int32_t four;
-  std::memcpy(&four, activations + 4 * kQuad, 4);
-  __m256i all_four = _mm256_set1_epi32(four);
-  if constexpr (kIsNarrow) {
-    // In pairs the products of bytes below 64 fit 16 bits.
-    auto added = [&](IntRegister to, ByteRegister bytes) {
-      __m256i pairs = _mm256_maddubs_epi16((__m256i)bytes, all_four);
-      return to + (IntRegister)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-    };
-    return each(added, sum, w);
-  } else {
-    // Even and odd bytes apart: in pairs their products would not fit.
-    __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(all_four, 8), 8), odd = _mm256_srai_epi16(all_four, 8);
-    auto added = [&](IntRegister to, ByteRegister bytes) {
-      to += (IntRegister)_mm256_madd_epi16(_mm256_and_si256((__m256i)bytes, _mm256_set1_epi16(255)), even);
-      return to + (IntRegister)_mm256_madd_epi16(_mm256_srli_epi16((__m256i)bytes, 8), odd);
-    };
-    return each(added, sum, w);
-  }
+// A sum that is complete before more is added: GCC would add up in trees, for which there are too few registers.
+template <typename Register>
+inline Register in_turn(Register sum) {
+  asm("" : "+x"(sum));
+  return sum;
 }
+inline __m256i spread(const int8_t* four_bytes) {
+  int32_t four;
+  std::memcpy(&four, four_bytes, 4);
+  return _mm256_set1_epi32(four);
+}
+template <int kQuad>
+inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
+  // Even and odd bytes apart: in pairs their products would not fit 16 bits.
+  __m256i all_four = spread(activations + 4 * kQuad);
+  __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(all_four, 8), 8), odd = _mm256_srai_epi16(all_four, 8);
+  auto added = [&](IntRegister to, ByteRegister bytes) {
+    to += (IntRegister)_mm256_madd_epi16(_mm256_and_si256((__m256i)bytes, _mm256_set1_epi16(255)), even);
+    to += (IntRegister)_mm256_madd_epi16(_mm256_srli_epi16((__m256i)bytes, 8), odd);
+    return in_turn(to);
+  };
+  return each(added, sum, w);
+}
+
+// Products of small weights are added up in 16 bits, and widened once.
+constexpr int kMostNarrow = INT16_MAX;
+struct NarrowDots {
+  Ints sum;
+  Pair<ShortRegister> pairs = {};
+
+  template <int kQuad>
+  void add(Weights w, const int8_t* activations) {
+    __m256i all_four = spread(activations + 4 * kQuad);
+    auto added = [&](ShortRegister to, ByteRegister bytes) {
+      return in_turn(to + (ShortRegister)_mm256_maddubs_epi16((__m256i)bytes, all_four));
+    };
+    pairs = each(added, pairs, w);
+  }
+  Ints total() const {
+    auto widened = [](IntRegister to, ShortRegister two) {
+      return to + (IntRegister)_mm256_madd_epi16((__m256i)two, _mm256_set1_epi16(1));
+    };
+    return each(widened, sum, pairs);
+  }
+};
 
 }  // namespace tandem

@@ -52,11 +52,23 @@ inline Weights looked_up(Weights nibbles, const uint8_t* table) {
   __m512i all = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
   return {_mm512_shuffle_epi8(all, nibbles.bytes)};
 }
-template <int kQuad, bool kIsNarrow>
+template <int kQuad>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   int32_t four;
   std::memcpy(&four, activations + 4 * kQuad, 4);
   return (Ints)_mm512_dpbusd_epi32((__m512i)sum, w.bytes, _mm512_set1_epi32(four));
 }
+
+// Sums of 32 bits have room for any number of products.
+constexpr int kMostNarrow = INT32_MAX;
+struct NarrowDots {
+  Ints sum;
+
+  template <int kQuad>
+  void add(Weights w, const int8_t* activations) {
+    sum = dot<kQuad>(sum, w, activations);
+  }
+  Ints total() const { return sum; }
+};
 
 }  // namespace tandem

@@ -93,11 +93,23 @@ inline Weights looked_up(Weights nibbles, const uint8_t* table) {
   for (uint8_t& byte : nibbles.bytes) byte = table[byte];
   return nibbles;
 }
-template <int kQuad, bool kIsNarrow>
+template <int kQuad>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   for (int i = 0; i < kLanes; i++)
     for (int j = 0; j < 4; j++) sum[i] += w.bytes[4 * i + j] * activations[4 * kQuad + j];
   return sum;
 }
+
+// Sums of 32 bits have room for any number of products.
+constexpr int kMostNarrow = INT32_MAX;
+struct NarrowDots {
+  Ints sum;
+
+  template <int kQuad>
+  void add(Weights w, const int8_t* activations) {
+    sum = dot<kQuad>(sum, w, activations);
+  }
+  Ints total() const { return sum; }
+};
 
 }  // namespace tandem

@@ -111,7 +111,7 @@ inline Weights looked_up(Weights nibbles, const uint8_t* table) {
   uint8x16_t values = vld1q_u8(table) ^ uint8_t(128);
   return each([&](uint8x16_t places) { return vqtbl1q_u8(values, places); }, nibbles);
 }
-template <int kQuad, bool kIsNarrow>
+template <int kQuad>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   int8x16_t sixteen = vld1q_s8(activations + kQuad / 4 * 16);
   auto added = [&](int32x4_t to, uint8x16_t bytes) {
@@ -119,5 +119,17 @@ inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   };
   return each(added, sum, w);
 }
+
+// Sums of 32 bits have room for any number of products.
+constexpr int kMostNarrow = INT32_MAX;
+struct NarrowDots {
+  Ints sum;
+
+  template <int kQuad>
+  void add(Weights w, const int8_t* activations) {
+    sum = dot<kQuad>(sum, w, activations);
+  }
+  Ints total() const { return sum; }
+};
 
 }  // namespace tandem

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "matmul.h"
 #include "random_numbers.h"
 #include "sampling/lanes.h"
 
@@ -99,15 +100,43 @@ void show_products(RandomNumbers& random) {
     for (int i = 0; i < 4; i++) sum += activations[4 * quad + i];
     return kHasSignedWeights ? 128 * sum : 0;
   };
-  show("bytes", dot<5, false>(sums + 12345, centred(all), activations) + offset(5));
-  show("nibbles", dot<1, true>(dot<7, true>(sums, low, activations), high, activations));
-  show("bits", dot<0, true>(sums, either(low, bits_at<4>(all, 16)), activations));
-  show("pairs", dot<2, true>(sums, either(high, bits_at<2>(all, 48)), activations));
-  show("right", dot<3, true>(sums, either(low, bits_at<-2>(all, 48)), activations));
-  show("table", dot<4, false>(sums, looked_up(low, table), activations) + offset(4));
+  show("bytes", dot<5>(sums + 12345, centred(all), activations) + offset(5));
+  show("table", dot<4>(sums, looked_up(low, table), activations) + offset(4));
+  NarrowDots nibbles{sums + 12345};
+  nibbles.add<1>(low, activations);
+  nibbles.add<7>(high, activations);
+  show("nibbles", nibbles.total());
+  auto narrow = [&](Weights w) {
+    NarrowDots dots{sums};
+    dots.add<2>(w, activations);
+    return dots.total();
+  };
+  show("bits", narrow(either(low, bits_at<4>(all, 16))));
+  show("pairs", narrow(either(high, bits_at<2>(all, 48))));
+  show("right", narrow(either(low, bits_at<-2>(all, 48))));
+}
+
+// As many products of the largest weights and activations as `most_dots` allows.
+template <Format kFormat, int kWeight>
+void show_most(const char* name) {
+  uint8_t weights[64];
+  int8_t activations[32];
+  std::memset(weights, kWeight, sizeof(weights));
+  for (int sign : {1, -1}) {
+    std::memset(activations, sign * 127, sizeof(activations));
+    NarrowDots dots{Ints{}};
+    constexpr int kCount = std::min(8, most_dots(kFormat));
+    unrolled<kCount>([&](auto quad) { dots.add<quad>(load_weights(weights), activations); });
+    Ints total = dots.total();
+    if (total[7] != sign * kCount * 4 * 127 * kWeight) std::printf("%s: %d is wrong\n", name, total[7]);
+    show(name, total * (8 / kCount));
+  }
 }
 
 int main() {
+  show_most<kInt4, 15>("most of 4 bits");
+  show_most<kInt5, 31>("most of 5 bits");
+  show_most<kInt6, 63>("most of 6 bits");
   RandomNumbers random;
   std::vector<float> values;
   for (int i = 0; i < 20 * 3 * kLanes; i++) values.push_back(random.value() * std::ldexp(1.0f, int(random.next() % 20) - 10));

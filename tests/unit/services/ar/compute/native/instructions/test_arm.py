@@ -5,36 +5,19 @@ processor's kernel, which `test_forward` compares with plain C++.
 """
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-import services.ar.compute.native.build
 from runtime.compiled import recipe
 from runtime.settings import cache_folder
 from services.ar.compute.native.build import GENERIC, best_level, kernel_recipe, levels_of
+from tests.unit.services.ar.compute.native.instructions.programs import here, printed, program, tool
 
-SOURCES = Path(services.ar.compute.native.build.__file__).parent
 ARM, LEVEL = "aarch64", "neon-dotprod"
 SYSTEM_ROOT = Path("/usr/aarch64-linux-gnu")  # where Debian has ARM's libraries
-FLAGS = ("-std=c++20", "-O1", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi", "-pthread")
 ROWS, FORMATS, WIDTHS = 2, 5, 2  # of a tile at most, of quantised weights, of activations
 PRODUCTS = 64  # instructions for 32 inputs of one row and 32 outputs, 16 products each
-LIMIT_SECONDS = 200
-
-
-def tool(*names: str) -> str:
-    """Return the path of the first of `names` that is there."""
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip(f"no {names[0]}; on Debian: apt-get install g++ g++-aarch64-linux-gnu qemu-user-static")
-    return found
-
-
-def here() -> str:
-    return tool("g++", "clang++")
 
 
 def cross() -> str:
@@ -43,20 +26,6 @@ def cross() -> str:
 
 def emulated(*command: Path) -> list[str]:
     return [tool(f"qemu-{ARM}-static", f"qemu-{ARM}"), "-L", str(SYSTEM_ROOT), *map(str, command)]
-
-
-def program(folder: Path, name: str, compiler: str, level_flags: tuple[str, ...] = ()) -> Path:
-    """Compile a program that stands beside this file."""
-    made, source = folder / f"{Path(compiler).name}-{name}", Path(__file__).with_name(f"{name}.cpp")
-    command = [compiler, *FLAGS, *level_flags, f"-I{SOURCES}", "-o", str(made), str(source), "-ldl"]
-    subprocess.run(command, check=True, timeout=LIMIT_SECONDS)
-    return made
-
-
-def printed(command: list[str]) -> list[str]:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
 
 
 @pytest.fixture

@@ -1,0 +1,39 @@
+"""C++ programs that stand beside this file, compiled for an instruction set and run."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import services.ar.compute.native.build
+
+SOURCES = Path(services.ar.compute.native.build.__file__).parent
+FLAGS = ("-std=c++20", "-O1", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi", "-pthread")
+LIMIT_SECONDS = 200
+
+
+def tool(*names: str) -> str:
+    """Return the path of the first of `names` that is there."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip(f"no {names[0]}; on Debian: apt-get install g++ g++-aarch64-linux-gnu qemu-user-static")
+    return found
+
+
+def here() -> str:
+    return tool("g++", "clang++")
+
+
+def program(folder: Path, name: str, compiler: str, level_flags: tuple[str, ...] = ()) -> Path:
+    """Compile a program that stands beside this file."""
+    made, source = folder / f"{Path(compiler).name}-{name}", Path(__file__).with_name(f"{name}.cpp")
+    command = [compiler, *FLAGS, *level_flags, f"-I{SOURCES}", "-o", str(made), str(source), "-ldl"]
+    subprocess.run(command, check=True, timeout=LIMIT_SECONDS)
+    return made
+
+
+def printed(command: list[str]) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
