@@ -15,7 +15,7 @@ TESTS_TOGETHER := tests/contract tests/unit $(addprefix tests/integration/,examp
 # once more. The second part runs in a worker (-n 1), so that a crash of it is told as the failure of one test.
 ONCE_MORE = $(BIN)/python -m pytest $(1) || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(1)
 
-.PHONY: help setup demo up images test test-containers test-faults lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar train-sar export-sar gates bench schema dashboards manifests clean
+.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar train-sar export-sar gates bench schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -43,7 +43,8 @@ up: setup  ## start the three processes and keep them until Ctrl-C
 images:  ## build the images that docker-compose.yml runs
 	TANDEM_REVISION=$$(git rev-parse HEAD) docker compose build
 
-test: lint types  ## lint, types and every test that this machine can run
+test: setup  ## lint, types and every test that this machine can run
+	$(MAKE) --jobs 2 lint types kernels
 	$(BIN)/tandem models pull smollm2-135m-instruct
 	{ $(call ONCE_MORE,-n 2 $(TESTS_TOGETHER)); }; together=$$?; \
 	{ $(call ONCE_MORE,-n 1 $(addprefix --ignore ,$(TESTS_TOGETHER))); } && exit $$together
@@ -66,6 +67,9 @@ format: setup  ## ruff: mend what can be mended
 
 types: setup  ## mypy, strict
 	$(BIN)/mypy
+
+kernels: setup  ## compile the kernels that the tests load, for each instruction set of this processor
+	-$(BIN)/python -m tests.kernels
 
 train-judge: setup  ## train a judge (6 minutes on a core; goes on where it stopped)
 	$(BIN)/python -m training.judge.train --out runs/fashion-judge
