@@ -7,10 +7,12 @@ PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 ENVOY := gateway/envoy/access_log.proto gateway/envoy/authorization.proto
 TRITON := grpc_service.proto model_config.proto
 STUBS := $(PROTOS:.proto=_pb2.py)
-# These run two at a time; the others measure, or need the machine for themselves.
-TESTS_TOGETHER := tests/contract tests/unit $(addprefix tests/integration/,examples gateway runtime services training \
-	tandem/client tandem/cli tandem/measure/quality tandem/measure/generator/requests tandem/measure/generator/sending \
-	tandem/measure/report tandem/measure/studies)
+# These run two at a time, the longest first; the others measure, or need the machine for themselves.
+TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,compare exemplars fit kubernetes message_sizes page restart) \
+	$(addprefix tests/integration/benchmarks/,harness parallel side_by_side) tests/contract tests/unit \
+	$(addprefix tests/integration/,examples gateway runtime services training tandem/client tandem/cli) \
+	$(addprefix tests/integration/tandem/measure/,quality report studies generator/requests generator/sending \
+	generator/test_generator.py)
 # Many tests start real servers and put load on them. On a shared machine one may meet a pause of seconds: what failed runs
 # once more. The second part runs in a worker (-n 1), so that a crash of it is told as the failure of one test.
 ONCE_MORE = $(BIN)/python -m pytest $(1) || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(1)
