@@ -7,15 +7,17 @@ PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 ENVOY := gateway/envoy/access_log.proto gateway/envoy/authorization.proto
 TRITON := grpc_service.proto model_config.proto
 STUBS := $(PROTOS:.proto=_pb2.py)
-# These run two at a time; the others measure, or need the machine for themselves.
-TESTS_TOGETHER := tests/contract tests/unit $(addprefix tests/integration/,examples gateway runtime services training \
-	tandem/client tandem/cli tandem/measure/quality tandem/measure/generator/requests tandem/measure/generator/sending \
-	tandem/measure/report tandem/measure/studies)
+# These run two at a time, the longest first; the others measure, or need the machine for themselves.
+TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,compare exemplars fit kubernetes message_sizes page restart) \
+	$(addprefix tests/integration/benchmarks/,harness parallel side_by_side) tests/contract tests/unit \
+	$(addprefix tests/integration/,examples gateway runtime services training tandem/client tandem/cli) \
+	$(addprefix tests/integration/tandem/measure/,quality report studies generator/requests generator/sending \
+	generator/test_generator.py)
 # Many tests start real servers and put load on them. On a shared machine one may meet a pause of seconds: what failed runs
 # once more. The second part runs in a worker (-n 1), so that a crash of it is told as the failure of one test.
 ONCE_MORE = $(BIN)/python -m pytest $(1) || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(1)
 
-.PHONY: help setup demo up images test test-containers test-faults lint format types stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar train-sar export-sar gates bench schema dashboards manifests clean
+.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar train-sar export-sar gates bench schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -43,7 +45,8 @@ up: setup  ## start the three processes and keep them until Ctrl-C
 images:  ## build the images that docker-compose.yml runs
 	TANDEM_REVISION=$$(git rev-parse HEAD) docker compose build
 
-test: lint types  ## lint, types and every test that this machine can run
+test: setup  ## lint, types and every test that this machine can run
+	$(MAKE) --jobs 2 lint types kernels
 	$(BIN)/tandem models pull smollm2-135m-instruct
 	{ $(call ONCE_MORE,-n 2 $(TESTS_TOGETHER)); }; together=$$?; \
 	{ $(call ONCE_MORE,-n 1 $(addprefix --ignore ,$(TESTS_TOGETHER))); } && exit $$together
@@ -66,6 +69,9 @@ format: setup  ## ruff: mend what can be mended
 
 types: setup  ## mypy, strict
 	$(BIN)/mypy
+
+kernels: setup  ## compile the kernels that the tests load, for each instruction set of this processor
+	-$(BIN)/python -m tests.kernels
 
 train-judge: setup  ## train a judge (6 minutes on a core; goes on where it stopped)
 	$(BIN)/python -m training.judge.train --out runs/fashion-judge

@@ -1,10 +1,15 @@
 """Options of the whole suite."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.effort import Effort
+
+# Tests run two at a time, on small tensors. With as many threads as cores in each, torch's would spin and wait for each
+# other's cores: four times the processor time. What a server computes with is its own setting, and not changed by this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

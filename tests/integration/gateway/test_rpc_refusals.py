@@ -106,10 +106,11 @@ async def test_the_deadline_is_passed_on_and_kept(
     assert gateway.value("tandem_requests_total", code="DEADLINE_EXCEEDED", transport="http") == 1
 
 
-@pytest.mark.parametrize("value", ["", "1", "S", "-1S", "1.5S", "123456789S", "1 S", "1s"])
-async def test_a_bad_deadline_is_refused(http: httpx.AsyncClient, text: FakeSequential, value: str) -> None:
-    error = error_of(await http.post(GENERATE, json=TWO_TOKENS, headers={"grpc-timeout": value}))
-    assert error["message"].startswith(f"grpc-timeout: {value!r} is not accepted; accepted: 1 to 8 digits and a unit")
+async def test_a_bad_deadline_is_refused(http: httpx.AsyncClient, text: FakeSequential) -> None:
+    for value in ("", "1", "S", "-1S", "1.5S", "123456789S", "1 S", "1s"):
+        error = error_of(await http.post(GENERATE, json=TWO_TOKENS, headers={"grpc-timeout": value}))
+        refusal = f"grpc-timeout: {value!r} is not accepted; accepted: 1 to 8 digits and a unit"
+        assert error["message"].startswith(refusal)
     assert text.num_calls == 0
 
 

@@ -183,36 +183,36 @@ def token_prompt(*ids: int) -> ar_pb2.GenerateRequest:
     return ar_pb2.GenerateRequest(model="tiny-image", tokens=ar_pb2.TokenPrompt(ids=ids))
 
 
-@pytest.mark.parametrize(
-    ("message", "details"),
-    [
-        (picture(label=10), "class_label: 10 is not accepted; accepted: 0 to 9"),
-        (picture(label=-1), "class_label: -1"),
-        (ar_pb2.GenerateRequest(model="tiny-image", text="a"), "class_label or tokens: this model makes images"),
-        (ar_pb2.GenerateRequest(model="tiny-image", chat=ar_pb2.ChatPrompt()), "this model makes images"),
-        (ar_pb2.GenerateRequest(model="tiny-image"), "prompt: None is not accepted; accepted: class_label or tokens"),
-        (ar_pb2.GenerateRequest(model="tiny", class_label=1), "text, chat or tokens: this model makes text"),
-        (token_prompt(), "a class token, 512 to 521, at the beginning"),
-        (token_prompt(5), "tokens: [5] is not accepted"),
-        (token_prompt(512, 512), "tokens: 512 is not accepted; accepted: codes 0 to 511"),
-        (token_prompt(512, *range(49)), "tokens: '49 codes' is not accepted; accepted: at most 48"),
-        (picture(max_tokens=50), "sampling.max_tokens: 50 is not accepted; accepted: 1 to 49"),
-        (picture(max_tokens=0), "sampling.max_tokens: 0"),
-        (picture(stop=["a"]), "sampling.stop: ['a'] is not accepted; accepted: none"),
-        (picture(stop_token_ids=[512]), "sampling.stop_token_ids: 512 is not accepted; accepted: token ids 0 to 511"),
-        (picture(logit_bias={521: 1.0}), "sampling.logit_bias: 521"),
-        (picture(image_encoding=17), "image_encoding: 17"),
-        (picture(temperature=math.nan), "sampling.temperature: nan"),
-    ],
-)
-async def test_bad_requests_are_told_and_disturb_nobody(both, message, details):
-    neighbour = asyncio.create_task(both.generate(picture(seed=1)))
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await both.generate(message)
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert details in caught.value.details()
-    assert len(tokens(await neighbour)) == NUM_TOKENS
-    await both.assert_idle()
+BAD_REQUESTS = [
+    (picture(label=10), "class_label: 10 is not accepted; accepted: 0 to 9"),
+    (picture(label=-1), "class_label: -1"),
+    (ar_pb2.GenerateRequest(model="tiny-image", text="a"), "class_label or tokens: this model makes images"),
+    (ar_pb2.GenerateRequest(model="tiny-image", chat=ar_pb2.ChatPrompt()), "this model makes images"),
+    (ar_pb2.GenerateRequest(model="tiny-image"), "prompt: None is not accepted; accepted: class_label or tokens"),
+    (ar_pb2.GenerateRequest(model="tiny", class_label=1), "text, chat or tokens: this model makes text"),
+    (token_prompt(), "a class token, 512 to 521, at the beginning"),
+    (token_prompt(5), "tokens: [5] is not accepted"),
+    (token_prompt(512, 512), "tokens: 512 is not accepted; accepted: codes 0 to 511"),
+    (token_prompt(512, *range(49)), "tokens: '49 codes' is not accepted; accepted: at most 48"),
+    (picture(max_tokens=50), "sampling.max_tokens: 50 is not accepted; accepted: 1 to 49"),
+    (picture(max_tokens=0), "sampling.max_tokens: 0"),
+    (picture(stop=["a"]), "sampling.stop: ['a'] is not accepted; accepted: none"),
+    (picture(stop_token_ids=[512]), "sampling.stop_token_ids: 512 is not accepted; accepted: token ids 0 to 511"),
+    (picture(logit_bias={521: 1.0}), "sampling.logit_bias: 521"),
+    (picture(image_encoding=17), "image_encoding: 17"),
+    (picture(temperature=math.nan), "sampling.temperature: nan"),
+]
+
+
+async def test_bad_requests_are_told_and_disturb_nobody(both):
+    for message, details in BAD_REQUESTS:
+        neighbour = asyncio.create_task(both.generate(picture(seed=1)))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await both.generate(message)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, details
+        assert details in caught.value.details()
+        assert len(tokens(await neighbour)) == NUM_TOKENS
+        await both.assert_idle()
 
 
 async def test_three_hundred_random_cancels_free_everything(both):

@@ -120,31 +120,31 @@ async def test_chat(backend):
     assert responses[-1].usage.prompt_tokens == len(backend.worker.get("").codec.encode_chat([("user", "hi")]))
 
 
-@pytest.mark.parametrize(
-    ("message", "code", "details"),
-    [
-        (request(""), "INVALID_ARGUMENT", "text: '' is not accepted"),
-        (request("clock " * 500), "INVALID_ARGUMENT", "at most 255 tokens"),
-        (request("x" * 3_000_000), "INVALID_ARGUMENT", "text: '3000000 bytes' is not accepted"),
-        (request(temperature=math.nan), "INVALID_ARGUMENT", "sampling.temperature: nan is not accepted"),
-        (request(top_p=2.0), "INVALID_ARGUMENT", "sampling.top_p: 2.0 is not accepted; accepted: above 0 to 1"),
-        (request(n=10**9), "INVALID_ARGUMENT", "sampling.n: 1000000000 is not accepted; accepted: 1 to 16"),
-        (ar_pb2.GenerateRequest(), "INVALID_ARGUMENT", "prompt: None is not accepted"),
-        (ar_pb2.GenerateRequest(class_label=10), "INVALID_ARGUMENT", "this model makes text"),
-        (ar_pb2.GenerateRequest(text="a", partial_images=True), "INVALID_ARGUMENT", "partial_images: True"),
-        (ar_pb2.GenerateRequest(text="a", image_encoding=3), "INVALID_ARGUMENT", "image_encoding: 3"),
-        (ar_pb2.GenerateRequest(model="nope", text="a"), "NOT_FOUND", "there is no 'nope'; there are: tiny"),
-        (ar_pb2.GenerateRequest(model="../../x", text="a"), "NOT_FOUND", "there is no '../../x'"),
-    ],
-)
-async def test_bad_input_is_told_and_disturbs_nobody(backend, message, code, details):
-    neighbour = asyncio.create_task(backend.generate(request(max_tokens=20, **GREEDY)))
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await backend.generate(message)
-    assert caught.value.code().name == code
-    assert details in caught.value.details()
-    assert len(tokens(await neighbour)) == 20
-    await backend.assert_idle()
+BAD_INPUT = [
+    (request(""), "INVALID_ARGUMENT", "text: '' is not accepted"),
+    (request("clock " * 500), "INVALID_ARGUMENT", "at most 255 tokens"),
+    (request("x" * 3_000_000), "INVALID_ARGUMENT", "text: '3000000 bytes' is not accepted"),
+    (request(temperature=math.nan), "INVALID_ARGUMENT", "sampling.temperature: nan is not accepted"),
+    (request(top_p=2.0), "INVALID_ARGUMENT", "sampling.top_p: 2.0 is not accepted; accepted: above 0 to 1"),
+    (request(n=10**9), "INVALID_ARGUMENT", "sampling.n: 1000000000 is not accepted; accepted: 1 to 16"),
+    (ar_pb2.GenerateRequest(), "INVALID_ARGUMENT", "prompt: None is not accepted"),
+    (ar_pb2.GenerateRequest(class_label=10), "INVALID_ARGUMENT", "this model makes text"),
+    (ar_pb2.GenerateRequest(text="a", partial_images=True), "INVALID_ARGUMENT", "partial_images: True"),
+    (ar_pb2.GenerateRequest(text="a", image_encoding=3), "INVALID_ARGUMENT", "image_encoding: 3"),
+    (ar_pb2.GenerateRequest(model="nope", text="a"), "NOT_FOUND", "there is no 'nope'; there are: tiny"),
+    (ar_pb2.GenerateRequest(model="../../x", text="a"), "NOT_FOUND", "there is no '../../x'"),
+]
+
+
+async def test_bad_input_is_told_and_disturbs_nobody(backend):
+    for message, code, details in BAD_INPUT:
+        neighbour = asyncio.create_task(backend.generate(request(max_tokens=20, **GREEDY)))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await backend.generate(message)
+        assert caught.value.code().name == code
+        assert details in caught.value.details()
+        assert len(tokens(await neighbour)) == 20
+        await backend.assert_idle()
 
 
 async def test_a_passed_deadline_stops_the_work(backend):

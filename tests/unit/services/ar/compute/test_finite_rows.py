@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.finite_rows import FiniteRows, finite_rows
-from services.ar.compute.native.build import LEVELS, best_level
 from services.ar.compute.runner import Forward
 from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
@@ -19,6 +18,7 @@ from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
 from services.ar.model.weights import open_checkpoint
 from tests.crafted_checkpoints import with_bad_token, with_bad_weights, with_large_keys_and_values
+from tests.kernels import USABLE_LEVELS
 from tests.tiny_models import save_tiny_model
 from tests.unit.services.ar.compute.backends import BLOCK_SIZE, open_cuda, open_native, open_torch, open_triton
 from tests.unit.services.ar.compute.cuda.triton_device import needs_triton
@@ -201,9 +201,7 @@ def test_logits_that_nobody_wants_do_not_count(checkpoint, opened):
 @pytest.mark.parametrize("value", [torch.nan, -torch.inf])
 def test_every_instruction_set_tells_the_same_rows_and_gives_the_others_the_same_bits(checkpoint, dtype, value):
     spoilt = with_bad_token(with_large_keys_and_values(checkpoint), BAD, value)
-    first, *others = (
-        in_company(open_native(dtype, level)(spoilt).forward, BAD) for level in LEVELS[LEVELS.index(best_level()) :]
-    )
+    first, *others = (in_company(open_native(dtype, level)(spoilt).forward, BAD) for level in USABLE_LEVELS)
     for other in others:
         assert [part.flags for part in other] == [part.flags for part in first]
         for mine, theirs in zip(first, other, strict=True):

@@ -33,6 +33,7 @@ from services.ar.model.model import Transformer
 from services.ar.model.weights import load_transformer, open_checkpoint
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 
+GOOD = list(range(8))  # the seeds of those that must not notice
 GUILTY_SEED = 666
 BLOCK_SIZE, NUM_BLOCKS, CHUNK_TOKENS = 8, 96, 16
 
@@ -128,15 +129,25 @@ async def outputs(engine: Engine, seeds: list[int]) -> dict[int, list[int] | Bas
     return dict(zip(seeds, results, strict=True))
 
 
+@pytest.fixture(scope="module")
+def expected(model: Transformer) -> dict[int, list[int] | BaseException]:
+    """What the GOOD sequences come to where nothing fails."""
+
+    async def run() -> dict[int, list[int] | BaseException]:
+        engine, *_ = engine_of(model)
+        engine.start()
+        found = await outputs(engine, GOOD)
+        await engine.stop()
+        return found
+
+    return asyncio.run(run())
+
+
 @pytest.mark.parametrize("after_tokens", [0, 5])
 @pytest.mark.parametrize("stage", STAGES)
-async def test_a_fault_in_a_stage_ends_the_sequence_that_it_belongs_to(model, monkeypatch, stage, after_tokens):
-    good = list(range(8))
-    engine, *_ = engine_of(model)
-    engine.start()
-    expected = await outputs(engine, good)
-    await engine.stop()
-
+async def test_a_fault_in_a_stage_ends_the_sequence_that_it_belongs_to(
+    model, expected, monkeypatch, stage, after_tokens
+):
     owner, name, handled = STAGES[stage]
     original, raised = getattr(owner, name), []
 
@@ -150,8 +161,8 @@ async def test_a_fault_in_a_stage_ends_the_sequence_that_it_belongs_to(model, mo
     monkeypatch.setattr(owner, name, faulty)
     engine, scheduler, _, outcomes = engine_of(model)
     engine.start()
-    found = await outputs(engine, [*good[:4], GUILTY_SEED, *good[4:]])
-    again = await outputs(engine, good)
+    found = await outputs(engine, [*GOOD[:4], GUILTY_SEED, *GOOD[4:]])
+    again = await outputs(engine, GOOD)
     await engine.stop()
     only_at_admission = stage in ("schedule: shared prefix", "schedule: count of shared tokens")
     if only_at_admission and after_tokens:
@@ -159,18 +170,14 @@ async def test_a_fault_in_a_stage_ends_the_sequence_that_it_belongs_to(model, mo
     else:
         assert raised
         assert isinstance(found.pop(GUILTY_SEED), Internal)
-    assert {seed: found[seed] for seed in good} == again == expected
+    assert {seed: found[seed] for seed in GOOD} == again == expected
     assert outcomes.count("failed") == bool(raised)
     scheduler.check_integrity()
     assert scheduler._pool.num_taken == 0
 
 
-async def test_a_model_that_computes_no_number_ends_the_sequence_with_a_clear_error(model, monkeypatch):
+async def test_a_model_that_computes_no_number_ends_the_sequence_with_a_clear_error(model, expected, monkeypatch):
     """The guilty sequence's token has an embedding of NaN; its blocks are not shared with those that begin alike."""
-    engine, *_ = engine_of(model)
-    engine.start()
-    expected = await outputs(engine, list(range(8)))
-    await engine.stop()
     poison = next(token for token in range(VOCAB_SIZE) if not uses(token, expected))
     rows = model.embedding.weight.clone()
     rows[poison] = torch.nan
@@ -180,7 +187,7 @@ async def test_a_model_that_computes_no_number_ends_the_sequence_with_a_clear_er
     engine.start()
     bad = [Sequence([5] * 16 + [poison] * 30, SamplingParams(seed=number, max_tokens=8)) for number in range(3)]
     streams = [engine.submit([each]) for each in bad]
-    found = await outputs(engine, list(range(8)))
+    found = await outputs(engine, GOOD)
     for stream in streams:
         with pytest.raises(ModelFault, match="other requests are not affected"):
             await tokens_of(stream)
