@@ -8,7 +8,7 @@ import typer
 from runtime.errors import TandemError
 from tandem.cli.packages import SERVER_PACKAGES, how_to_get
 from tandem.cli.terminal import Terminal
-from tandem.client import NotReachable, ResourceExhausted, TandemRpcError, Unauthenticated
+from tandem.client import DeadlineExceeded, NotReachable, ResourceExhausted, TandemRpcError, Unauthenticated
 from tandem.client.credentials import API_KEY
 from tandem.expected_errors import EXPECTED
 
@@ -49,4 +49,6 @@ def _explain(error: TandemRpcError, address: str) -> str:
         return f"not now: {error.message}"
     if isinstance(error, Unauthenticated):
         return f"{address} wants an API key that it knows; put it into {API_KEY}"
+    if isinstance(error, DeadlineExceeded):
+        return f"no reply in time ({error.message}): the server is busy, or the request needs longer than it was given"
     return error.message or error.code

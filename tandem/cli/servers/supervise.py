@@ -44,7 +44,7 @@ async def run_stack(stack: Stack, display: StartupDisplay, terminal: Terminal, w
     stop_requested = asyncio.Event()
     display.start()
     try:
-        with _signals(stop_requested, stack):
+        with _signals(stop_requested, stack, terminal):
             return await stack.run(work, stop_requested)
     except ChildDied as death:
         terminal.fail(str(death))
@@ -56,17 +56,19 @@ async def run_stack(stack: Stack, display: StartupDisplay, terminal: Terminal, w
 
 
 @contextlib.contextmanager
-def _signals(stop_requested: asyncio.Event, stack: Stack) -> Iterator[None]:
+def _signals(stop_requested: asyncio.Event, stack: Stack, terminal: Terminal) -> Iterator[None]:
     """The first stop signal sets the event, the next ones kill."""
     loop = asyncio.get_running_loop()
 
-    def on_signal() -> None:
+    def on_signal(number: signal.Signals) -> None:
         if stop_requested.is_set():
             stack.kill()
+        elif number != signal.SIGINT:  # who pressed Ctrl-C knows it
+            terminal.note(f"{number.name}: stopping")
         stop_requested.set()
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     try:
         yield
     finally:

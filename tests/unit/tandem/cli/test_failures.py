@@ -7,6 +7,7 @@ from runtime.errors import Unavailable
 from runtime.models import ModelError
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.terminal import Terminal
+from tandem.client import DeadlineExceeded
 from tandem.expected_errors import ExpectedError
 
 EXPECTED = [
@@ -25,6 +26,12 @@ def test_an_expected_error_is_a_line(error, capsys):
     shown = capsys.readouterr().err
     assert ": no" in shown
     assert "Traceback" not in shown
+
+
+def test_a_deadline_that_passed_says_what_to_do(capsys):
+    with pytest.raises(typer.Exit), friendly_errors(Terminal()):
+        raise DeadlineExceeded("DEADLINE_EXCEEDED", "Deadline Exceeded")
+    assert "no reply in time (Deadline Exceeded): the server is busy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [ValueError("shapes"), OSError(5, "I/O error"), BrokenPipeError()])

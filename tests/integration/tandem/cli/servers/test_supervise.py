@@ -21,8 +21,9 @@ LIMIT_SECONDS = 60
 class Display(StartupDisplay):
     """Raises a signal at the first log line, when stopping begins, or both."""
 
-    def __init__(self, *moments: str, verbose: bool = False) -> None:
+    def __init__(self, *moments: str, verbose: bool = False, number: int = signal.SIGINT) -> None:
         super().__init__(Terminal(), ["sequential"], verbose)
+        self._number = number
         self._moments = set(moments)
 
     def logged(self, name: str, line: str) -> None:
@@ -36,7 +37,7 @@ class Display(StartupDisplay):
     def _signal_at(self, moment: str) -> None:
         if moment in self._moments:
             self._moments.remove(moment)
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self._number)
 
 
 async def run(folder: Path, display: Display, mode: str = "serve", is_endless: bool = True) -> int:
@@ -60,6 +61,11 @@ async def test_verbose_shows_the_logs_with_their_process(tmp_path: Path, capsys:
 async def test_a_stop_while_loading_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(tmp_path, Display("logged")) == 0
     assert capsys.readouterr().err.splitlines()[-1] == "sequential: stopped"
+
+
+async def test_a_stop_by_another_signal_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(tmp_path, Display("logged", number=signal.SIGTERM)) == 0
+    assert "SIGTERM: stopping" in capsys.readouterr().err.splitlines()
 
 
 async def test_a_process_that_is_slow_is_named_with_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
