@@ -182,7 +182,7 @@ TESTED_ELSEWHERE = {
     ),
     "unit/services/ar/model/huggingface/test_checkpoint.py": (
         "services/ar/model/json_file",
-        "services/ar/model/safetensors_files",
+        "services/ar/model/huggingface/safetensors_files",
         "services/ar/model/tokenizer_file",
     ),
     "unit/services/ar/model/test_config_check.py": (
