@@ -145,7 +145,6 @@ TESTED_ELSEWHERE = {
     ),
     "unit/services/ar/compute/native/test_build.py": ("runtime/compiled/recipe",),
     "unit/services/ar/compute/native/test_forward.py": (
-        "services/ar/compute/native/packing",
         "services/ar/compute/native/panels",
         "services/ar/compute/native/parameters",
     ),
