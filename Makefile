@@ -108,7 +108,7 @@ export-sar: setup  ## export the trained fashion-sar into models/ and measure it
 gates: setup  ## what the committed models must reach, and whether they do
 	$(BIN)/python -m tandem.measure.quality.gates
 
-BENCHMARKS := diversity footprint generator.capacity generator.peer gpu_step hop oip openai overload parallel perplexity \
+BENCHMARKS := diversity footprint generator.capacity generator.peer gpu_step hop loading oip openai overload parallel perplexity \
 	runtimes runtimes.quality side_by_side step streams tracing
 
 bench: setup  ## every benchmark, one after another

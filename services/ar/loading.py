@@ -40,13 +40,13 @@ logger = logging.getLogger(__name__)
 
 # A CPU reads the weights for one token as long as it computes with them for some eight; from there each one counts.
 _CPU_DRAFT_ROWS = 8
+_NATIVE_WARM_UP_TOKENS = 16
 
 
 async def load_and_start(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialModel:
     """Load a model in a thread, start it and warm it up. Raises ModelError, ProviderError."""
     loaded = await in_loading_thread(load, model, settings, metrics)
-    # The largest step there is, so that no request is the first to ask for its memory.
-    await loaded.start(settings.max_batch_tokens)
+    await loaded.start()
     return loaded
 
 
@@ -68,7 +68,9 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialMo
     engine = _engine(computation, modality, settings, metrics, model.name)
     kind = f"{computation.dtype}{', exact' * computation.is_exact}"
     logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, computation.device, time.monotonic() - started)
-    return SequentialModel(modality, engine, description, _watch(model, settings, metrics))
+    # The largest step there is, so that no request is the first to ask for its memory; the kernel has it already.
+    num_tokens = _NATIVE_WARM_UP_TOKENS if computation.kernel == "native" else settings.max_batch_tokens
+    return SequentialModel(modality, engine, description, num_tokens, _watch(model, settings, metrics))
 
 
 def _watch(model: Model, settings: ArSettings, metrics: ArMetrics) -> DiversityWatch | None:

@@ -145,7 +145,6 @@ TESTED_ELSEWHERE = {
     ),
     "unit/services/ar/compute/native/test_build.py": ("runtime/compiled/recipe",),
     "unit/services/ar/compute/native/test_forward.py": (
-        "services/ar/compute/native/packing",
         "services/ar/compute/native/panels",
         "services/ar/compute/native/parameters",
     ),
@@ -182,7 +181,7 @@ TESTED_ELSEWHERE = {
     ),
     "unit/services/ar/model/huggingface/test_checkpoint.py": (
         "services/ar/model/json_file",
-        "services/ar/model/safetensors_files",
+        "services/ar/model/huggingface/safetensors_files",
         "services/ar/model/tokenizer_file",
     ),
     "unit/services/ar/model/test_config_check.py": (

@@ -16,7 +16,8 @@ from tandem.ar.v1 import ar_pb2
 class SequentialModel:
     """One entry of the model repository, loaded: it makes what its modality says.
 
-    `description` is what ListModels says of it. `watch` is told of the images of an image model.
+    `description` is what ListModels says of it. `num_warm_up_tokens` run through
+    it when it starts. `watch` is told of the images of an image model.
     """
 
     def __init__(
@@ -24,11 +25,13 @@ class SequentialModel:
         modality: Modality,
         engine: Engine,
         description: ar_pb2.Model,
+        num_warm_up_tokens: int,
         watch: DiversityWatch | None = None,
     ) -> None:
         self.modality = modality
         self.engine = engine
         self.description = description
+        self._num_warm_up_tokens = num_warm_up_tokens
         self.watch = watch
         self.name: str = description.name
         self.token_sizes = TokenSizes.of(
@@ -63,13 +66,14 @@ class SequentialModel:
         """What works for the model in the background."""
         return [self.engine, *self.modality.parts]
 
-    async def start(self, num_tokens: int) -> None:
-        """Start the parts; run prompts of so many tokens in all through the engine, and some decode steps."""
+    async def start(self) -> None:
+        """Start the parts; run prompts of as many tokens in all as it takes to be warm, and some decode steps."""
         for part in self.parts:
             part.start()
         if self.watch is not None:
             self.watch.start()
         params = SamplingParams(max_tokens=min(4, self.max_context_tokens - 1), ignore_eos=True, temperature=0.0)
+        num_tokens = self._num_warm_up_tokens
         length = min(num_tokens, self.max_context_tokens - params.max_tokens)
         count = min(num_tokens // length, self.engine.max_num_sequences)
         stream = self.engine.submit([Sequence([0] * length, params) for _ in range(count)])

@@ -4,6 +4,7 @@ Paged attention (Kwon et al. 2023). Knows tensors and block numbers, nothing of 
 """
 
 import math
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -73,7 +74,18 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device = _CP
     """Return zeros that, on a CPU, take memory only once written to: a large cache costs what is used of it."""
     if device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)
-    return torch.from_numpy(np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)).view(dtype).view(shape)
+    return torch.from_numpy(_zero_bytes(math.prod(shape) * dtype.itemsize)).view(dtype).view(shape)
+
+
+def _zero_bytes(count: int) -> np.ndarray:
+    """numpy asks for pages of 2 MB, of which a cache would take one for each head of each layer before it is used."""
+    try:
+        memory = mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError:
+        raise MemoryError(f"{count:,} bytes") from None
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):  # on Linux
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
 
 
 @dataclass(frozen=True)

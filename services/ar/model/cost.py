@@ -1,12 +1,14 @@
-"""What a checkpoint takes in memory: reads all of its tensors once, one at a time, and keeps none."""
+"""What a checkpoint takes in memory: reads all of its tensors once, a piece at a time, and keeps none."""
 
 from dataclasses import dataclass
 
+import torch
+
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
-from services.ar.model.quantised import QuantisedTensor, Weights
+from services.ar.model.quantised import Weights, format_of, held, pieces, rows_of
 
-_BITS = {"int8": 8.5, "int6": 7, "int5": 6, "int4": 5, "iq4_nl": 4.5}
+_BITS = {"int8": 8.5, "int6": 7, "int5": 6, "int4": 5, "q4_0": 4.5, "iq4_nl": 4.5}
 """Of a weight as the kernel holds it, scales and minima included; `matrix.h` has the formats."""
 _CACHE_BYTES = {"float32": 4}
 _HALF = 2
@@ -26,6 +28,9 @@ def cost_of(checkpoint: Checkpoint) -> Cost:
     """Return what the model takes. Raises ModelError if a tensor cannot be read."""
     num_weights = num_bytes = 0
     for _, weights in checkpoint.read_tensors():
+        if weights.ndim > 1:
+            for bounds in pieces(weights.shape):
+                held(rows_of(weights, *bounds))
         count = weights.shape.numel()
         num_weights += count
         num_bytes += _bytes(weights, count)
@@ -33,9 +38,10 @@ def cost_of(checkpoint: Checkpoint) -> Cost:
 
 
 def _bytes(weights: Weights, count: int) -> int:
-    if isinstance(weights, QuantisedTensor):
-        return int(count * _BITS[weights.kind]) // 8
-    return count * (weights.element_size() if weights.ndim > 1 else 4)  # vectors are held as float32
+    if weights.ndim == 1:
+        return 4 * count  # vectors are held as float32
+    format_ = format_of(weights)
+    return int(count * _BITS[format_]) // 8 if format_ in _BITS else count * getattr(torch, format_).itemsize
 
 
 def _cache_of_a_token(config: ModelConfig, dtype: str) -> int:

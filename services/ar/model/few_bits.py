@@ -7,7 +7,19 @@ import torch
 from torch import Tensor
 
 from services.ar.model.checkpoint import Checkpoint
-from services.ar.model.quantised import GROUP, Kind, QuantisedTensor, Weights, as_tensor, quantise
+from services.ar.model.quantised import (
+    GROUP,
+    NIBBLES,
+    Kind,
+    QuantisedTensor,
+    Weights,
+    as_tensor,
+    format_of,
+    in_eight_bits,
+    in_nibbles,
+    pieces,
+    rows_of,
+)
 
 _SHRINKAGES = (0.92, 0.84, 0.76)
 """Smaller shares of a group's range that its steps may span: cutting off the rest may make the error smaller."""
@@ -32,30 +44,35 @@ def in_four_bits(checkpoint: Checkpoint) -> Checkpoint:
 
 def _rounded(name: str, weights: Weights) -> Weights:
     """Round what has more than 6 bits; a second rounding of fewer would only lose."""
-    has_few_bits = isinstance(weights, QuantisedTensor) and weights.kind != "int8"
-    if weights.ndim == 1 or has_few_bits:
+    format_ = format_of(weights)
+    if weights.ndim == 1 or format_ in ("int6", "int5", *NIBBLES):
         return weights
     if name.startswith(_IN_EIGHT_BITS):
-        return weights if isinstance(weights, QuantisedTensor) else quantise(weights)
-    values = as_tensor(weights).float()
-    found = few_bits(values, "int4")
-    return found if relative_error(found, values) <= _MAX_ERROR else few_bits(values, "int5")
+        return weights if format_ == "int8" else in_eight_bits(weights)
+    found = few_bits(weights, "int4")
+    return found if relative_error(found, weights) <= _MAX_ERROR else few_bits(weights, "int5")
 
 
-def relative_error(found: QuantisedTensor, weights: Tensor) -> float:
+def relative_error(found: QuantisedTensor, weights: Weights) -> float:
     """Return the root of the mean squared error, relative to that of the weights [outputs, inputs]."""
-    difference = found.dequantise()[:, : weights.shape[1]] - weights
-    return float(difference.norm() / weights.norm().clamp(min=1e-30))
+    error = size = torch.zeros((), dtype=torch.float64)
+    for bounds in pieces(weights.shape):
+        values = as_tensor(rows_of(weights, *bounds)).float()
+        difference = as_tensor(rows_of(found, *bounds))[:, : values.shape[1]] - values
+        error, size = error + difference.norm().double().square(), size + values.norm().double().square()
+    return float((error / size.clamp(min=1e-60)).sqrt())
 
 
-def few_bits(weights: Tensor, kind: Kind) -> QuantisedTensor:
+def few_bits(weights: Weights, kind: Kind) -> QuantisedTensor:
     """Round weights [outputs, inputs] to "int4" or "int5"; inputs are filled up with 0 to a multiple of 32."""
-    weights = torch.nn.functional.pad(weights.float(), (0, -weights.shape[1] % GROUP))
     most = 2 ** int(kind.removeprefix("int")) - 1
     steps, scales, minima = [], [], []
-    for rows in weights.split(_ROWS_AT_ONCE):
+    for start in range(0, weights.shape[0], _ROWS_AT_ONCE):
+        rows = as_tensor(rows_of(weights, start, start + _ROWS_AT_ONCE)).float()
+        rows = torch.nn.functional.pad(rows, (0, -rows.shape[1] % GROUP))
         found = _best(rows.reshape(-1, GROUP).t().contiguous(), most)
-        steps.append(found[0].to(torch.uint8).t().reshape(rows.shape))
+        step = found[0].to(torch.uint8).t().reshape(rows.shape)
+        steps.append(in_nibbles(step) if kind == "int4" else step)
         scales.append(found[1].view(len(rows), -1))
         minima.append(found[2].view(len(rows), -1))
     return QuantisedTensor(torch.cat(steps), torch.cat(scales), torch.cat(minima), kind)

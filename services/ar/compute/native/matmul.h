@@ -105,13 +105,13 @@ inline Weights quad_of(const uint8_t* data, Weights both) {
 
 // Quads of products with weights of the format that one sum of NarrowDots has room for.
 constexpr int most_dots(Format format) {
-  int most_weight = format == kInt4 ? 15 : format == kInt5 ? 31 : 63;
+  int most_weight = format == kInt5 ? 31 : format == kInt6 ? 63 : 15;
   return kMostNarrow / (2 * 127 * most_weight);
 }
 
 // Sums of a row's products with a group of one panel: few that do not wait for each other, or more if they need room.
 template <int kRows, Format kFormat>
-constexpr int kChains = std::max(kRows <= 2 ? 2 : 1, (kFormat == kInt4 || kFormat == kInt5) && most_dots(kFormat) < 8 ? 2 : 1);
+constexpr int kChains = std::max(kRows <= 2 ? 2 : 1, kFormat == kInt5 && most_dots(kFormat) < 8 ? 2 : 1);
 
 // sums[r][chain] += the products of a group of one panel with kRows rows of inputs, `stride` bytes apart.
 template <int kRows, Format kFormat>
@@ -173,7 +173,7 @@ TANDEM_INLINED inline void add_half(const uint8_t* data, const int8_t* inputs, s
 template <int kRows, Format kFormat, bool kFine>
 TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
   constexpr int kGroupBytes = group_bytes(kFormat), kGroupScales = group_scales(kFormat);
-  constexpr bool kHasMinima = kFormat == kInt4 || kFormat == kInt5;
+  constexpr bool kHasMinima = kFormat == kInt4 || kFormat == kInt5 || kFormat == kQ40;
   constexpr bool kHasOffset = !kHasSignedWeights && (kFormat == kInt8 || kFormat == kIq4Nl);
   size_t num_groups = num_inputs / kGroup, stride = num_inputs;
   const int8_t* bytes = x.bytes + size_t(row) * num_inputs;
@@ -221,13 +221,14 @@ TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair,
         if constexpr (kHasOffset)
           TANDEM_UNROLL for (int r = 0; r < kRows; r++) sums[r][0] += x.offsets[place + r * num_groups + group];
         add_group<kRows, kFormat>(data, low, stride, sums);
-        Floats scale = load(scales);
+        Floats scale = load(scales), minimum;
+        if constexpr (kHasMinima) minimum = kFormat == kQ40 ? scale * -kQ40Middle : load(scales + 16);
         TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
           size_t at = place + r * num_groups + group;
           Ints sum = sums[r][0];
           if constexpr (kChains<kRows, kFormat> == 2) sum += sums[r][1];
           tile.sums[r][side] = fma(to_floats(sum) * x.scales[at], scale, tile.sums[r][side]);
-          if constexpr (kHasMinima) tile.sums[r][side] = fma(all(x.sums[at]), load(scales + 16), tile.sums[r][side]);
+          if constexpr (kHasMinima) tile.sums[r][side] = fma(all(x.sums[at]), minimum, tile.sums[r][side]);
         }
       }
     }
@@ -269,6 +270,7 @@ inline Tile<kRows> tile_of(const Part& w, int num_inputs, int pair, const Activa
     case kInt5: return quantised_tile<kRows, kInt5, kFine>(w, num_inputs, pair, x, row);
     case kInt6: return quantised_tile<kRows, kInt6, kFine>(w, num_inputs, pair, x, row);
     case kInt8: return quantised_tile<kRows, kInt8, kFine>(w, num_inputs, pair, x, row);
+    case kQ40: return quantised_tile<kRows, kQ40, kFine>(w, num_inputs, pair, x, row);
     case kIq4Nl: return quantised_tile<kRows, kIq4Nl, kFine>(w, num_inputs, pair, x, row);
     case kFloat16: return float_tile<kRows, kFloat16>(w, num_inputs, pair, x, row);
     case kBfloat16: return float_tile<kRows, kBfloat16>(w, num_inputs, pair, x, row);

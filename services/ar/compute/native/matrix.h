@@ -9,6 +9,7 @@
 //   int5      as int4, then [16][4] bytes: the fifth bit of the inputs of quad q is bit q; scales and minima
 //   int6      value + 32: as int4, then 2 x [16][4] bytes: of inputs 0 to 15 bits 2q and 2q + 1 are the upper bits of
 //             quad q, then of 16 to 31; 16 scales of inputs 0 to 15 and 16 of the others
+//   q4_0      as int4, whose minimum is -8 * scale; 16 scales
 //   iq4_nl    as int4, of places in a table; 16 scales
 #pragma once
 
@@ -19,7 +20,7 @@ namespace tandem {
 constexpr int kGroup = 32;
 constexpr int kMaxParts = 3;
 
-enum Format : int32_t { kFloat32, kBfloat16, kInt8, kInt4, kFloat16, kInt5, kInt6, kIq4Nl };
+enum Format : int32_t { kFloat32, kBfloat16, kInt8, kInt4, kFloat16, kInt5, kInt6, kIq4Nl, kQ40 };
 
 inline bool is_quantised(Format format) { return format != kFloat32 && format != kBfloat16 && format != kFloat16; }
 
@@ -29,7 +30,8 @@ constexpr uint8_t kIq4NlTable[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 
 constexpr int group_bytes(Format format) {
   return format == kInt8 ? 512 : format == kInt6 ? 384 : format == kInt5 ? 320 : 256;
 }
-constexpr int group_scales(Format format) { return format == kInt8 || format == kIq4Nl ? 16 : 32; }
+constexpr int group_scales(Format format) { return format == kInt8 || format == kIq4Nl || format == kQ40 ? 16 : 32; }
+constexpr float kQ40Middle = 8;  // the nibble that stands for 0
 
 // Outputs one after another that have the same format.
 struct Part {
@@ -68,6 +70,7 @@ inline float weight_of(Format format, const uint8_t* data, const Half* scales, i
     return load(scales + 16 * half)[lane] * ((nibble | upper << 4) - 32);
   }
   if (format == kInt5) nibble |= (data[256 + in_quad] >> (quad + 4 * half) & 1) << 4;
+  if (format == kQ40) return load(scales)[lane] * (nibble - kQ40Middle);
   return load(scales)[lane] * nibble + load(scales + 16)[lane];
 }
 

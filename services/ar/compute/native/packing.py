@@ -1,8 +1,10 @@
 """Lays weights out as the kernel reads them; the layouts are described in matrix.h."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -10,12 +12,36 @@ from torch.nn import functional
 
 from services.ar.compute.native import library
 from services.ar.compute.native.panels import pack_floats, pack_steps
-from services.ar.model.quantised import QuantisedTensor, Weights, as_tensor, quantise
+from services.ar.model.quantised import (
+    Held,
+    Kind,
+    QuantisedTensor,
+    Weights,
+    as_tensor,
+    format_of,
+    held,
+    pieces,
+    quantise,
+    rows_of,
+    with_minima,
+)
 
 STORED = "stored"
 """Each matrix of the type that its file holds it in."""
 _UNIT = 32  # inputs and outputs are filled up to multiples of it
-_FORMATS = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3, "float16": 4, "int5": 5, "int6": 6, "iq4_nl": 7}
+_FORMATS = {
+    "float32": 0,
+    "bfloat16": 1,
+    "int8": 2,
+    "int4": 3,
+    "float16": 4,
+    "int5": 5,
+    "int6": 6,
+    "iq4_nl": 7,
+    "q4_0": 8,
+}
+Each = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
+"""Calls a function for each of some arguments, as `map` does or an executor's."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +75,15 @@ class PackedMatrix:
         return library.Matrix(parts, None if bias is None else bias.data_ptr(), self.num_inputs, num_outputs, is_fine)
 
 
-def pack(parts: list[Weights], dtype: str, alternate: bool = False) -> PackedMatrix:
+def pack(parts: list[Weights], dtype: str, alternate: bool = False, each: Each = map) -> PackedMatrix:
     """Stack `parts` [outputs, inputs] and pack them as `dtype`: STORED, float32, bfloat16 or int8.
 
-    `alternate`: two parts, of whose outputs 16 each follow in turn. What must be alike and is not gets 8 bits.
+    `alternate`: two parts, of whose outputs 16 each follow in turn. What must be alike and is not gets 8 bits. `each`
+    maps, perhaps in threads, the pieces that the matrix is read and packed in.
     """
-    groups = _groups([_as_dtype(part, dtype) for part in parts], alternate)
     num_inputs = -(-parts[0].shape[-1] // _UNIT) * _UNIT
-    return PackedMatrix([_packed(group, alternate) for group in groups], num_inputs)
+    groups = _groups(parts, dtype, alternate)
+    return PackedMatrix([_packed(format_, group, alternate, each) for format_, group in groups], num_inputs)
 
 
 def pack_bias(parts: list[Tensor], alternate: bool = False) -> Tensor:
@@ -64,56 +91,112 @@ def pack_bias(parts: list[Tensor], alternate: bool = False) -> Tensor:
     return _stacked([part.float().unsqueeze(-1) for part in parts], alternate).flatten().contiguous()
 
 
-def _as_dtype(part: Weights, dtype: str) -> Weights:
-    if dtype == STORED:
-        return part if isinstance(part, QuantisedTensor) or _format(part) in _FORMATS else part.float()
-    if dtype == "int8":
-        return part if _format(part) == "int8" else quantise(as_tensor(part))
-    return as_tensor(part).to(getattr(torch, dtype))
-
-
-def _format(part: Weights) -> str:
-    return part.kind if isinstance(part, QuantisedTensor) else str(part.dtype).removeprefix("torch.")
-
-
-def _groups(parts: list[Weights], alternate: bool) -> list[list[Weights]]:
-    """Return parts that follow each other and have one format together; all together if they cannot be apart."""
-    if any(isinstance(part, QuantisedTensor) for part in parts):
-        parts = [part if isinstance(part, QuantisedTensor) else quantise(part) for part in parts]
-    groups = [list(group) for _, group in groupby(parts, _format)]
-    has_gaps = any(sum(part.shape[0] for part in group) % _UNIT for group in groups[:-1])
+def _groups(parts: list[Weights], dtype: str, alternate: bool) -> list[tuple[str, list[Weights]]]:
+    """Return parts that follow each other and are held in one format together; all together if they cannot be apart."""
+    formats = [_format(part, dtype) for part in parts]
+    if any(map(_is_quantised, formats)):
+        formats = [format_ if _is_quantised(format_) else "int8" for format_ in formats]
+    groups = [
+        (format_, [part for _, part in group])
+        for format_, group in groupby(zip(formats, parts, strict=True), key=lambda pair: pair[0])
+    ]
+    has_gaps = any(sum(part.shape[0] for part in group) % _UNIT for _, group in groups[:-1])
     if len(groups) == 1 or not (alternate or has_gaps):
         return groups
-    if any(isinstance(part, QuantisedTensor) for part in parts):
-        return [[part if _format(part) == "int8" else quantise(as_tensor(part)) for part in parts]]
-    dtype = reduce(torch.promote_types, (as_tensor(part).dtype for part in parts))
-    return [[as_tensor(part).to(dtype) for part in parts]]
+    return [(_common(formats), parts)]
 
 
-def _packed(parts: list[Weights], alternate: bool) -> PackedPart:
+def _format(part: Weights, dtype: str) -> str:
+    if dtype != STORED:
+        return dtype
+    return format_of(part) if format_of(part) in _FORMATS else "float32"
+
+
+def _is_quantised(format_: str) -> bool:
+    return format_ in get_args(Kind)
+
+
+def _common(formats: list[str]) -> str:
+    """Return the format that holds what has several."""
+    if set(formats) == {"q4_0", "int4"}:
+        return "int4"
+    if any(map(_is_quantised, formats)):
+        return "int8"
+    return str(reduce(torch.promote_types, (getattr(torch, each) for each in formats))).removeprefix("torch.")
+
+
+def _packed(format_: str, parts: list[Weights], alternate: bool, each: Each) -> PackedPart:
+    """Read and pack piece by piece: nothing of a matrix but what is packed is ever in memory as a whole."""
+    num_rows = parts[0].shape[0] if alternate else sum(part.shape[0] for part in parts)
+    num_turns = len(parts) if alternate else 1
+    num_outputs = -(-num_rows // _UNIT) * _UNIT * num_turns
+
+    def packed(start: int, stop: int) -> list[Tensor]:
+        rows = [rows_of(part, start, stop) for part in parts] if alternate else _rows_of_stack(parts, start, stop)
+        return _packed_rows([_as_format(part, format_) for part in rows], alternate)
+
+    def fill(start: int, found: list[Tensor]) -> None:
+        panel = start * num_turns // library.LANES
+        for to, tensor in zip(whole, found, strict=True):
+            to[panel : panel + len(tensor)] = tensor
+
+    (start, stop), *others = pieces(torch.Size([num_rows, parts[0].shape[1]]), _UNIT)
+    first = packed(start, stop)
+    whole = [torch.empty(num_outputs // library.LANES, *each.shape[1:], dtype=each.dtype) for each in first]
+    fill(start, first)
+    for _ in each(lambda bounds: fill(bounds[0], packed(*bounds)), others):
+        pass
+    return PackedPart(format_, whole[0], whole[1] if len(whole) > 1 else None, num_outputs)
+
+
+def _rows_of_stack(parts: list[Weights], start: int, stop: int) -> list[Weights]:
+    """Return rows `start` to `stop`, exclusive, of parts that follow each other."""
+    found = []
+    for part in parts:
+        if start < part.shape[0] and stop > 0:
+            found.append(rows_of(part, max(start, 0), min(stop, part.shape[0])))
+        start, stop = start - part.shape[0], stop - part.shape[0]
+    return found
+
+
+def _as_format(part: Weights, format_: str) -> Held:
+    part = held(part)
+    if format_of(part) == format_:
+        return part
+    if format_ == "int8":
+        return quantise(as_tensor(part))
+    return (
+        with_minima(part)
+        if isinstance(part, QuantisedTensor) and format_ == "int4"
+        else as_tensor(part).to(getattr(torch, format_))
+    )
+
+
+def _packed_rows(parts: list[Held], alternate: bool) -> list[Tensor]:
+    """Return the data of parts of one format, and their scales if they have any."""
     quantised = [part for part in parts if isinstance(part, QuantisedTensor)]
     if not quantised:
-        rows = _stacked([_padded(as_tensor(part)) for part in parts], alternate)
-        return PackedPart(_format(parts[0]), pack_floats(rows), None, len(rows))
-    steps = _stacked([_padded(part.steps) for part in quantised], alternate)
-    num_scales = steps.shape[1] // (16 if quantised[0].kind == "int6" else 32)
+        return [pack_floats(_stacked([_padded(as_tensor(part)) for part in parts], alternate))]
+    steps = _stacked([part.steps for part in quantised], alternate)
     per_group = [part.scales for part in quantised], [part.minima for part in quantised if part.minima is not None]
-    scales = [_stacked([_padded(each, num_scales) for each in kind], alternate) for kind in per_group if kind]
-    return PackedPart(quantised[0].kind, *pack_steps(steps, scales, quantised[0].kind), len(steps))
+    scales = [_stacked(kind, alternate) for kind in per_group if kind]
+    return list(pack_steps(steps, scales, quantised[0].kind))
 
 
-def _padded(rows: Tensor, num_inputs: int | None = None) -> Tensor:
-    """Fill the inputs up to `num_inputs`, or to the next multiple of 32."""
-    missing = -rows.shape[-1] % _UNIT if num_inputs is None else num_inputs - rows.shape[-1]
-    return functional.pad(rows, (0, missing))
+def _padded(rows: Tensor) -> Tensor:
+    """Fill the inputs up to the next multiple of 32."""
+    missing = -rows.shape[-1] % _UNIT
+    return functional.pad(rows, (0, missing)) if missing else rows
 
 
 def _stacked(parts: list[Tensor], alternate: bool) -> Tensor:
     """Stack parts [outputs, n], and fill the outputs up to a multiple of 32."""
     if alternate:
-        panels = [
-            functional.pad(part, (0, 0, 0, -len(part) % _UNIT)).unflatten(0, (-1, library.LANES)) for part in parts
-        ]
+        panels = [_filled(part).unflatten(0, (-1, library.LANES)) for part in parts]
         return torch.stack(panels, dim=1).flatten(0, 2)
-    rows = torch.cat(parts)
-    return functional.pad(rows, (0, 0, 0, -len(rows) % _UNIT))
+    return _filled(parts[0] if len(parts) == 1 else torch.cat(parts))
+
+
+def _filled(rows: Tensor) -> Tensor:
+    missing = -len(rows) % _UNIT
+    return functional.pad(rows, (0, 0, 0, missing)) if missing else rows

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from services.ar.compute.native import library
 from services.ar.compute.native.packing import PackedMatrix, pack, pack_bias
+from services.ar.compute.torch.threads import leave_cores_to_the_engine
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
 from services.ar.model.quantised import as_tensor
@@ -30,19 +32,21 @@ class Parameters:
         num_positions: int,
         report: Callable[[float], None],
         activation_bits: ActivationBits = "8",
+        num_threads: int = 1,
     ) -> None:
         self.config: ModelConfig = checkpoint.config
         self._is_fine = activation_bits == "16"
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Tensor] = {}
-        for name, parts in read_parameters(checkpoint, skeleton(checkpoint.config), report):
-            alternate = _ALTERNATING in name
-            if parts[0].shape[1:]:
-                self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate)
-            elif name.endswith(".bias"):
-                self._vectors[name] = pack_bias([as_tensor(part) for part in parts], alternate)
-            else:
-                self._vectors[name] = as_tensor(parts[0]).float().contiguous()
+        with ThreadPoolExecutor(num_threads, "packing", leave_cores_to_the_engine) as threads:
+            for name, parts in read_parameters(checkpoint, skeleton(checkpoint.config), report):
+                alternate = _ALTERNATING in name
+                if parts[0].shape[1:]:
+                    self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate, threads.map)
+                elif name.endswith(".bias"):
+                    self._vectors[name] = pack_bias([as_tensor(part) for part in parts], alternate)
+                else:
+                    self._vectors[name] = as_tensor(parts[0]).float().contiguous()
         for prefix, is_local in (("", False), ("local_", True))[: 1 + any(self.config.local_layers)]:
             table = rotary_table(self.config, num_positions, is_local)
             self._vectors[f"{prefix}cos"], self._vectors[f"{prefix}sin"] = table

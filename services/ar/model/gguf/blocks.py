@@ -11,16 +11,15 @@ import torch
 from gguf import GGMLQuantizationType as Type
 from torch import Tensor
 
-from services.ar.model.quantised import GROUP, QuantisedTensor
+from services.ar.model.quantised import GROUP, Kind, QuantisedTensor, in_nibbles
 
 _Read = Callable[[np.ndarray], QuantisedTensor]
 """From blocks [outputs, blocks, bytes of one] uint8."""
 
 
-def quantised(blocks: np.ndarray, type_: Type) -> QuantisedTensor | None:
-    """Return the tensor of blocks [outputs, blocks, bytes] uint8, or None if the type is not one of few bits."""
-    read = _READERS.get(type_)
-    return None if read is None else read(blocks)
+def quantised(blocks: np.ndarray, type_: Type) -> QuantisedTensor:
+    """Return the tensor of blocks [outputs, blocks, bytes] uint8, of one of the types in KINDS."""
+    return _READERS[type_](blocks)
 
 
 def _halves(blocks: np.ndarray, start: int) -> np.ndarray:
@@ -50,13 +49,12 @@ def _fifth_bits(blocks: np.ndarray, start: int) -> np.ndarray:
 
 
 def _q4_0(blocks: np.ndarray) -> QuantisedTensor:
-    scales = _halves(blocks, 0)
-    return QuantisedTensor(_steps(_nibbles(blocks[..., 2:])), _scales(scales), _scales(scales * -8), "int4")
+    return QuantisedTensor(_steps(blocks[..., 2:]), _scales(_halves(blocks, 0)), kind="q4_0")
 
 
 def _q4_1(blocks: np.ndarray) -> QuantisedTensor:
     scales, minima = _halves(blocks, 0), _halves(blocks, 2)
-    return QuantisedTensor(_steps(_nibbles(blocks[..., 4:])), _scales(scales), _scales(minima), "int4")
+    return QuantisedTensor(_steps(blocks[..., 4:]), _scales(scales), _scales(minima), "int4")
 
 
 def _q5_0(blocks: np.ndarray) -> QuantisedTensor:
@@ -74,7 +72,7 @@ def _q8_0(blocks: np.ndarray) -> QuantisedTensor:
 
 
 def _iq4_nl(blocks: np.ndarray) -> QuantisedTensor:
-    return QuantisedTensor(_steps(_nibbles(blocks[..., 2:])), _scales(_halves(blocks, 0)), kind="iq4_nl")
+    return QuantisedTensor(_steps(blocks[..., 2:]), _scales(_halves(blocks, 0)), kind="iq4_nl")
 
 
 def _k_scales(blocks: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -89,7 +87,7 @@ def _k_scales(blocks: np.ndarray) -> tuple[Tensor, Tensor]:
 
 def _q4_k(blocks: np.ndarray) -> QuantisedTensor:
     quants = blocks[..., 16:].reshape(*blocks.shape[:2], 4, GROUP)  # two groups in the nibbles of each 32 bytes
-    return QuantisedTensor(_steps(_nibbles(quants)), *_k_scales(blocks), "int4")
+    return QuantisedTensor(in_nibbles(_steps(_nibbles(quants))), *_k_scales(blocks), "int4")
 
 
 def _q5_k(blocks: np.ndarray) -> QuantisedTensor:
@@ -119,4 +117,12 @@ _READERS: dict[Type, _Read] = {
     Type.Q6_K: _q6_k,
     Type.IQ4_NL: _iq4_nl,
 }
-QUANTISED_TYPES = tuple(_READERS)
+KINDS: dict[Type, Kind] = {
+    Type.Q4_0: "q4_0",
+    **dict.fromkeys((Type.Q4_1, Type.Q4_K), "int4"),
+    **dict.fromkeys((Type.Q5_0, Type.Q5_1, Type.Q5_K), "int5"),
+    Type.Q6_K: "int6",
+    Type.Q8_0: "int8",
+    Type.IQ4_NL: "iq4_nl",
+}
+"""What the tensors of each type become."""

@@ -46,7 +46,7 @@ def open_gguf(path: Path) -> Checkpoint:
     return Checkpoint(
         config=config,
         tokenizer=found.tokenizer,
-        read_tensors=lambda: file.releasing(read_weights(path, architecture, weights, config)),
+        read_tensors=lambda: read_weights(path, architecture, weights, config),
         dtype=_dtype(weights),
         eos_token_ids=found.end_token_ids,
         bos_token_id=special["bos"] if found.has_bos else None,

@@ -7,10 +7,8 @@ element of an array; here each is checked against the bytes that are left before
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +17,6 @@ from services.ar.model.fields import shortened
 from services.ar.model.gguf.cursor import GgufCursor
 from services.ar.model.gguf.tensor import GgufTensor, read_tensors
 
-T = TypeVar("T")
 Value = int | float | bool | str | list[str] | np.ndarray
 
 _MAGIC, _VERSIONS = b"GGUF", (2, 3)
@@ -36,15 +33,6 @@ class GgufFile:
     path: Path
     values: dict[str, Value]
     tensors: list[GgufTensor]
-    mapped: mmap.mmap | None = None
-    """What the tensors' data are views of."""
-
-    def releasing(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield what is made of the tensors one after another, and keep none of the file in memory meanwhile."""
-        for item in items:
-            yield item
-            if self.mapped is not None:
-                self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def read_gguf(path: Path) -> GgufFile:
@@ -56,7 +44,7 @@ def read_gguf(path: Path) -> GgufFile:
     num_tensors = cursor.count("Q", "the number of tensors", _TENSOR_BYTES, _MAX_TENSORS)
     num_values = cursor.count("Q", "the number of values", _VALUE_BYTES, _MAX_VALUES)
     values = _values(cursor, num_values)
-    return GgufFile(path, values, read_tensors(cursor, data, num_tensors, values.get("general.alignment")), mapped)
+    return GgufFile(path, values, read_tensors(cursor, data, num_tensors, values.get("general.alignment")))
 
 
 def _mapped(path: Path) -> mmap.mmap | None:

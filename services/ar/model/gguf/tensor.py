@@ -24,6 +24,8 @@ class GgufTensor:
     shape: tuple[int, ...]
     """As numpy has it: outputs before inputs."""
     data: np.ndarray
+    start: int
+    """Where the data begin in the file, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def read_tensors(cursor: GgufCursor, data: np.ndarray, num_tensors: int, alignme
             each.type,
             each.shape,
             data[first + each.start : first + each.start + each.num_bytes].reshape(*each.shape[:-1], each.row_bytes),
+            first + each.start,
         )
         for each in stated
     ]

@@ -6,6 +6,7 @@ back. Other architectures are stored half-split.
 
 from collections.abc import Iterator
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import gguf
@@ -16,11 +17,12 @@ from torch import Tensor
 
 from runtime.models import ModelError
 from services.ar.model.config import ModelConfig
+from services.ar.model.file_rows import read_rows
 from services.ar.model.fused_rows import split
-from services.ar.model.gguf.blocks import quantised
+from services.ar.model.gguf.blocks import KINDS, quantised
 from services.ar.model.gguf.names import llama_name
 from services.ar.model.gguf.tensor import GgufTensor
-from services.ar.model.quantised import Weights, quantise, rearranged
+from services.ar.model.quantised import Held, StoredMatrix, Weights, quantise, rearranged
 
 _FLOATS = {Type.F32: torch.float32, Type.F16: torch.float16, Type.BF16: torch.bfloat16}
 
@@ -28,7 +30,10 @@ _FLOATS = {Type.F32: torch.float32, Type.F16: torch.float16, Type.BF16: torch.bf
 def read_weights(
     file: Path, architecture: str, tensors: list[GgufTensor], config: ModelConfig
 ) -> Iterator[tuple[str, Weights]]:
-    """Yield each tensor under Hugging Face's name, whose shapes fit `config`. Raises ModelError."""
+    """Yield each tensor under Hugging Face's name, whose shapes fit `config`.
+
+    Raises ModelError, also when rows are read.
+    """
     num_heads = {"attn_q": config.num_heads, "attn_k": config.num_kv_heads} if architecture == "llama" else {}
     for tensor in tensors:
         kind, weights = tensor.name.split(".")[-2], _weights(file, tensor)
@@ -39,27 +44,35 @@ def read_weights(
 
 def _weights(file: Path, tensor: GgufTensor) -> Weights:
     """Return a tensor in the type that it is stored in; matrices of types that the kernel has not get 8 bits."""
+    if len(tensor.shape) == 1:
+        return _floats(file, tensor, np.array(tensor.data)).float()
+    format_ = (
+        str(_FLOATS[tensor.type]).removeprefix("torch.") if tensor.type in _FLOATS else KINDS.get(tensor.type, "int8")
+    )
+    num_rows, num_inputs = tensor.shape[0], prod(tensor.shape[1:])
+    return StoredMatrix(torch.arange(num_rows), num_inputs, format_, partial(_rows, file, tensor))
+
+
+def _rows(file: Path, tensor: GgufTensor, rows: Tensor) -> Held:
+    data = read_rows(file, tensor.start, tensor.data.shape[-1], rows.numpy())
+    if tensor.type in KINDS:
+        return quantised(data.reshape(len(data), -1, gguf.GGML_QUANT_SIZES[tensor.type][1]), tensor.type)
+    floats = _floats(file, tensor, data).reshape(len(data), -1)
+    return floats if tensor.type in _FLOATS else quantise(floats)
+
+
+def _floats(file: Path, tensor: GgufTensor, data: np.ndarray) -> Tensor:
     if tensor.type in _FLOATS:
-        stored = torch.from_numpy(np.array(tensor.data))  # a copy: the file is mapped
-        floats = stored.view(_FLOATS[tensor.type]).reshape(tensor.shape)
-        return floats if len(tensor.shape) > 1 else floats.float()
-    if len(tensor.shape) > 1:
-        block_bytes = gguf.GGML_QUANT_SIZES[tensor.type][1]
-        found = quantised(tensor.data.reshape(tensor.shape[0], -1, block_bytes), tensor.type)
-        return quantise(_floats(file, tensor)) if found is None else found
-    return _floats(file, tensor)
-
-
-def _floats(file: Path, tensor: GgufTensor) -> Tensor:
+        return torch.from_numpy(data).view(_FLOATS[tensor.type])
     try:
         with np.errstate(all="ignore"):  # a damaged scale is inf or NaN; the steps tell which rows are finite
-            values = gguf.dequantize(tensor.data, tensor.type)
+            values = gguf.dequantize(data, tensor.type)
     except NotImplementedError:
         raise ModelError(
             f"{file}: {tensor.name} is of type {tensor.type.name}, which is not supported; a file of Q4_K_M, Q8_0 or "
             "F16 would fit"
         ) from None
-    return torch.from_numpy(np.array(values, np.float32).reshape(tensor.shape))
+    return torch.from_numpy(np.array(values, np.float32))
 
 
 def _unpermute(rows: Tensor, num_heads: int) -> Tensor:

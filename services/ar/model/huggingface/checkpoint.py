@@ -10,9 +10,9 @@ from services.ar.model.config_check import checked_token_id
 from services.ar.model.fields import Fields
 from services.ar.model.huggingface.config import config_from_huggingface, family_of
 from services.ar.model.huggingface.packed.scheme import Scheme, scheme_of
+from services.ar.model.huggingface.safetensors_files import weight_files
 from services.ar.model.huggingface.tensors import llama_shapes, llama_tensors
 from services.ar.model.json_file import read_object, read_text
-from services.ar.model.safetensors_files import weight_files
 from services.ar.model.tensor_check import check_tensors
 from services.ar.model.tokenizer_file import check_tokenizer, open_tokenizer
 

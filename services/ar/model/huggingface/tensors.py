@@ -8,8 +8,8 @@ from services.ar.model.config import ModelConfig
 from services.ar.model.fused_rows import split, split_shapes
 from services.ar.model.huggingface.packed import tensors as packed
 from services.ar.model.huggingface.packed.scheme import Scheme
+from services.ar.model.huggingface.safetensors_files import read_shapes, read_tensors
 from services.ar.model.quantised import Weights, as_tensor
-from services.ar.model.safetensors_files import read_shapes, read_tensors
 from services.ar.model.tensor_check import Shape, expected_shapes
 
 # Gemma 3 calls the norm of what attention gives as a Llama calls the one before the MLP.
@@ -38,7 +38,8 @@ def llama_tensors(
     """Yield each tensor by a Llama's name. Raises ModelError."""
     tensors: Iterable[tuple[str, Weights]] = read_tensors(files)
     if scheme is not None:
-        tensors = packed.weights(read_tensors(files), read_shapes(files, packed.types_of(scheme)), scheme)
+        whole = ((name, as_tensor(tensor)) for name, tensor in read_tensors(files))
+        tensors = packed.weights(whole, read_shapes(files, packed.types_of(scheme)), scheme)
     for stored_name, stored in tensors:
         for name, weights in split(config, _name(stored_name, family), _meaning(stored_name, stored, family)):
             if scheme is None or not _is_extra_bias(name, config):

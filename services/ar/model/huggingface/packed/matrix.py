@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from services.ar.model.huggingface.packed.scheme import Scheme
-from services.ar.model.quantised import GROUP, QuantisedTensor, quantise
+from services.ar.model.quantised import GROUP, QuantisedTensor, in_nibbles, quantise
 from services.ar.model.tensor_check import Shape
 
 _MIDDLE_OF_8_BITS = 128
@@ -64,7 +64,7 @@ def matrix(tensors: Mapping[str, Tensor], scheme: Scheme) -> QuantisedTensor:
     if bool((groups == in_order).all()):
         if scheme.num_bits == 4:
             minima = _each_group((scales * -zeros).half(), num_inputs)
-            return QuantisedTensor(steps, _each_group(scales.half(), num_inputs), minima, "int4")
+            return QuantisedTensor(in_nibbles(steps), _each_group(scales.half(), num_inputs), minima, "int4")
         if bool((zeros == _MIDDLE_OF_8_BITS).all()):
             signed = (steps.short() - _MIDDLE_OF_8_BITS).to(torch.int8)
             return QuantisedTensor(signed, _each_group(scales.half(), num_inputs))

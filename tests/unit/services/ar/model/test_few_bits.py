@@ -6,7 +6,7 @@ import torch
 from gguf import GGMLQuantizationType as Type
 
 from services.ar.model.few_bits import few_bits, in_four_bits, relative_error
-from services.ar.model.quantised import QuantisedTensor, quantise
+from services.ar.model.quantised import format_of, quantise
 from services.ar.model.weights import open_checkpoint
 from tests.crafted_checkpoints import changed
 from tests.tiny_models import save_tiny_model
@@ -36,7 +36,7 @@ def test_equal_weights_are_kept(value):
 
 def kinds(checkpoint) -> dict[str, str]:
     tensors = in_four_bits(checkpoint).read_tensors()
-    return {name: tensor.kind if isinstance(tensor, QuantisedTensor) else "float" for name, tensor in tensors}
+    return {name: format_of(tensor) for name, tensor in tensors}
 
 
 def test_a_checkpoint_in_four_bits(tmp_path):
@@ -44,7 +44,7 @@ def test_a_checkpoint_in_four_bits(tmp_path):
     found = kinds(open_checkpoint(tmp_path))
     assert found["model.embed_tokens.weight"] == found["lm_head.weight"] == "int8"
     assert found["model.layers.1.mlp.down_proj.weight"] == "int4"
-    assert found["model.layers.1.self_attn.q_proj.bias"] == found["model.norm.weight"] == "float"
+    assert found["model.layers.1.self_attn.q_proj.bias"] == found["model.norm.weight"] == "float32"
 
 
 def test_a_matrix_that_loses_too_much_gets_five_bits(tmp_path):

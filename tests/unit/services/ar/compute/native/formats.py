@@ -12,9 +12,19 @@ from services.ar.compute.native.opening import open_kernel
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import ActivationBits, Parameters
 from services.ar.model.checkpoint import Checkpoint
-from services.ar.model.quantised import GROUP, IQ4_NL_VALUES, Kind, QuantisedTensor, Weights, as_tensor, quantise
+from services.ar.model.quantised import (
+    GROUP,
+    IQ4_NL_VALUES,
+    Q4_0_MIDDLE,
+    Kind,
+    QuantisedTensor,
+    Weights,
+    as_tensor,
+    in_nibbles,
+    quantise,
+)
 
-DTYPES = ("float32", "float16", "bfloat16", "int8", "int6", "int5", "int4", "iq4_nl", "mixed")
+DTYPES = ("float32", "float16", "bfloat16", "int8", "int6", "int5", "int4", "q4_0", "iq4_nl", "mixed")
 BLOCK_SIZE = 16
 NUM_ROWS = 64
 
@@ -27,13 +37,17 @@ def few_bits(weights: Tensor, kind: Kind) -> QuantisedTensor:
         minima, most = groups.amin(-1).half(), 2 ** int(kind[-1]) - 1
         scales = ((groups.amax(-1) - minima) / most).half()
         steps = ((groups - minima.unsqueeze(-1)) / scales.float().unsqueeze(-1).clamp(min=1e-9)).round().clamp(0, most)
-        return QuantisedTensor(steps.to(torch.uint8).flatten(-2), scales, minima, kind)
-    scales = (groups.abs().amax(-1) / (31 if kind == "int6" else 127)).half()
+        steps = steps.to(torch.uint8).flatten(-2)
+        return QuantisedTensor(in_nibbles(steps) if kind == "int4" else steps, scales, minima, kind)
+    scales = (groups.abs().amax(-1) / {"int6": 31, "q4_0": 7, "iq4_nl": 127}[kind]).half()
     steps = groups / scales.float().unsqueeze(-1).clamp(min=1e-9)
     if kind == "int6":
         return QuantisedTensor(steps.round().clamp(-32, 31).to(torch.int8).flatten(-2), scales, kind=kind)
+    if kind == "q4_0":
+        shifted = steps.round().clamp(-Q4_0_MIDDLE, 7) + Q4_0_MIDDLE
+        return QuantisedTensor(in_nibbles(shifted.to(torch.uint8).flatten(-2)), scales, kind=kind)
     distances = (steps.unsqueeze(-1) - torch.tensor(IQ4_NL_VALUES)).abs()
-    return QuantisedTensor(distances.argmin(-1).to(torch.uint8).flatten(-2), scales, kind=kind)
+    return QuantisedTensor(in_nibbles(distances.argmin(-1).to(torch.uint8).flatten(-2)), scales, kind=kind)
 
 
 def is_rounded(dtype: str) -> bool:

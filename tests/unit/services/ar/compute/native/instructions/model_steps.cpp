@@ -177,7 +177,7 @@ int main(int, char** arguments) {
   find(kernel.sample, "tandem_sample");
   find(kernel.close, "tandem_close");
   find(kernel.instruction_set, "tandem_instruction_set");
-  for (int format = kFloat32; format <= kIq4Nl; format++)
+  for (int format = kFloat32; format <= kQ40; format++)
     for (bool is_fine : {false, true})
       for (bool has_half_cache : {false, true})
         if (is_quantised(Format(format)) || !is_fine) run(kernel, Format(format), is_fine, has_half_cache);
