@@ -1,7 +1,7 @@
 """Train the judge in resumable slices: `python -m training.judge.train --out runs/fashion-judge`.
 
 Cross-entropy with smoothed labels on images that are shifted by a pixel and mirrored. The log holds the loss and, at
-each snapshot, the accuracy on the test images; snapshots write the weights and an image: a row a class, the ten test
+each snapshot, the accuracy on the validation images; snapshots write the weights and an image: a row a class, the ten
 images of it that the judge is most wrong about.
 """
 
@@ -66,13 +66,13 @@ class Trainer:
 
     def snapshot(self, folder: Path) -> dict[str, float]:
         self.judge.eval()
-        images, labels = load_tensors("test")
+        images, labels = load_tensors("validation")
         guesses = logits_of(self.judge, images)
         write_mistakes(images, labels, guesses, folder / f"mistakes-{self.step_index:06d}.png")
         state = {key: tensor.contiguous() for key, tensor in self.judge.state_dict().items()}
         save_file(state, folder / f"judge-{self.step_index:06d}.safetensors")
         self.judge.train()
-        return {"test_accuracy": (guesses.argmax(dim=1) == labels).float().mean().item()}
+        return {"validation_accuracy": (guesses.argmax(dim=1) == labels).float().mean().item()}
 
 
 def augmented(image: Tensor, noise: torch.Generator) -> Tensor:

@@ -2,9 +2,10 @@
 
     python -m training.release.training_curve --run runs/fashion-gan --model models/fashion-gan
 
-For every snapshot of the run: 10,000 class-balanced 8-bit samples against the 10,000 test images, in the features of
-the frozen judge. Writes curve.json and curve.png (quality above, both players' losses below) into the model's folder.
-More training buys variety (recall) and pays with broken images (precision): look at both before you choose a snapshot.
+For every snapshot of the run: 5,000 class-balanced 8-bit samples against the 5,000 validation images, in the features
+of the frozen judge. Writes curve.json and curve.png (quality above, both players' losses below) into the model's
+folder. More training buys variety (recall) and pays with broken images (precision): look at both before you choose a
+snapshot. The test images have no part in it, so what is published of the chosen one is of images that chose nothing.
 """
 
 import argparse
@@ -21,12 +22,13 @@ from rich.progress import track
 from safetensors.torch import load_file
 
 from tandem.measure.quality.distances import frechet_distance
-from tandem.measure.quality.fashion_mnist import NUM_CLASSES, load_split
+from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from tandem.measure.quality.judge import Judge
 from tandem.measure.quality.manifold import overlap
+from training.dataset import NUM_HELD_OUT, SplitName, load_tensors
 from training.gan.networks import LATENT_DIM, Generator
 
-NUM_SAMPLES = 10_000
+NUM_SAMPLES = NUM_HELD_OUT
 SEED = 1
 OVERLAP = ("precision", "recall", "coverage")
 
@@ -46,12 +48,12 @@ def labels() -> torch.Tensor:
     return torch.arange(NUM_CLASSES).repeat_interleave(NUM_SAMPLES // NUM_CLASSES)
 
 
-class Test:
-    """The test images, and how far other images are from them."""
+class Validation:
+    """The images held out, and how far other images are from them."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
-        self._features = judge.look(load_split("test")[0])[1]
+        self._features = judge.look(_pixels("validation")[0])[1]
 
     def compare(self, images: npt.NDArray[np.uint8], wanted: npt.NDArray[np.int64]) -> dict[str, float]:
         """Return one point of the curve; `wanted` are the labels."""
@@ -66,14 +68,19 @@ class Test:
 
 def measure(run: Path, judge: Judge) -> dict[str, Any]:
     """Return the curve: one point a snapshot, and what real images get (the floor)."""
-    test = Test(judge)
+    validation = Validation(judge)
     points = [
-        {"step": int(path.stem.removeprefix("ema-")), **test.compare(draw(path), labels().numpy())}
+        {"step": int(path.stem.removeprefix("ema-")), **validation.compare(draw(path), labels().numpy())}
         for path in track(sorted(run.glob("ema-*.safetensors")), description="measuring snapshots")
     ]
-    images, wanted = load_split("train")
-    floor = test.compare(images[:NUM_SAMPLES], wanted[:NUM_SAMPLES])
+    images, wanted = _pixels("train")
+    floor = validation.compare(images[:NUM_SAMPLES], wanted[:NUM_SAMPLES])
     return {"num_samples": NUM_SAMPLES, "seed": SEED, "real_train_images": floor, "snapshots": points}
+
+
+def _pixels(split: SplitName) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    images, labels = load_tensors(split)
+    return images.squeeze(1).numpy(), labels.numpy()
 
 
 def plot(curve: dict[str, Any], log: list[dict[str, float]], path: Path) -> None:
@@ -82,7 +89,11 @@ def plot(curve: dict[str, Any], log: list[dict[str, float]], path: Path) -> None
     steps = [point["step"] for point in curve["snapshots"]]
     above.plot(steps, [point["fid"] for point in curve["snapshots"]], marker="o", label="generator (EMA)")
     above.axhline(curve["real_train_images"]["fid"], linestyle=":", color="gray", label="real training images")
-    above.set(yscale="log", ylabel="FID (judge features)", title="fashion-gan: 10,000 samples against the test set")
+    above.set(
+        yscale="log",
+        ylabel="FID (judge features)",
+        title=f"fashion-gan: {NUM_SAMPLES:,} samples against the validation images",
+    )
     for name in ("accuracy", *OVERLAP):
         middle.plot(steps, [point[name] for point in curve["snapshots"]], marker=".", label=name)
     middle.set(ylabel="share", ylim=(0.4, 1))

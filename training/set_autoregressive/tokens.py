@@ -7,7 +7,7 @@ from torch import Tensor
 from runtime.models import Model, ModelError
 from services.ar.codecs.token_encoder import TokenEncoder
 from services.common.runtimes.onnx_session import choose_providers, open_session
-from training.dataset import load_tensors, to_model_range
+from training.dataset import SplitName, load_tensors, to_model_range
 from training.set_autoregressive.order import halton_order
 from training.tokenizer.networks import NUM_CODES
 from training.transformer.tokens import FIRST_CLASS_TOKEN
@@ -19,7 +19,7 @@ VOCAB_SIZE = NUM_CONTENT_TOKENS + 1
 NUM_TOKENS = len(ORDER)
 
 
-def token_sequences(tokenizer: Model, split: str) -> Tensor:
+def token_sequences(tokenizer: Model, split: SplitName) -> Tensor:
     """Return [N, 1 + NUM_TOKENS] token ids of a split of the data, encoded by the ONNX encoder of a released model."""
     image, tokens = tokenizer.spec.image, tokenizer.spec.image_tokens
     if image is None or tokens is None or tokens.encoder is None or tokens.num_codes != NUM_CODES:

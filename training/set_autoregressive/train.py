@@ -64,7 +64,7 @@ def draw_steps(count: int, source: torch.Generator) -> Tensor:
 class Trainer:
     """Implements `loop.Trainer`. Compiled, a step takes a third of the time; that needs a C++ compiler."""
 
-    def __init__(self, recipe: Recipe, test: Tensor, compiles: bool = True) -> None:
+    def __init__(self, recipe: Recipe, validation: Tensor, compiles: bool = True) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.step_index = 0
@@ -78,7 +78,7 @@ class Trainer:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
         self._losses = torch.compile(losses) if compiles else losses
         self._starts = group_starts(NUM_TOKENS).to(loop.device())
-        self._test = test.to(loop.device())
+        self._validation = validation.to(loop.device())
 
     def _rate(self, step: int) -> float:
         """Rise over 200 steps, stay, and fall to 0 at the end, as 1 - sqrt (Haegele et al. 2024, arXiv 2405.18392)."""
@@ -102,7 +102,7 @@ class Trainer:
     def snapshot(self, folder: Path) -> dict[str, float]:
         state = {key: value for key, value in self.model.state_dict().items() if key != "head.weight"}
         save_file(state, folder / f"model-{self.step_index:06d}.safetensors")
-        return {f"test_bits_per_token_{k}": bits_per_token(self.model, self._test, k) for k in TESTED_STEPS}
+        return {f"validation_bits_per_token_{k}": bits_per_token(self.model, self._validation, k) for k in TESTED_STEPS}
 
 
 @torch.no_grad()
@@ -131,7 +131,7 @@ def main() -> None:
     tokenizer = ModelRepository(options.models_dir).get(options.tokenizer)
     sequences = token_sequences(tokenizer, "train")
     loop.train(
-        Trainer(recipe, token_sequences(tokenizer, "test")[:1000]),
+        Trainer(recipe, token_sequences(tokenizer, "validation")[:1000]),
         lambda first_step: batches(recipe, sequences, first_step),
         options.out,
         loop.Slice(options.slice_seconds, options.snapshot_every),

@@ -1,8 +1,8 @@
 """Train the image tokenizer in resumable slices: `python -m training.tokenizer.train --out runs/fashion-tokenizer`.
 
 Encoder and decoder learn together to give the image back (squared error plus a quarter of absolute error) from tokens
-that are easy to predict (bits a token under a small prior). The log says how far they are, each snapshot on the test
-images: PSNR, bits, codes used; and it writes an image, originals above reconstructions.
+that are easy to predict (bits a token under a small prior). The log says how far they are, each snapshot on the
+validation images: PSNR, bits, codes used; and it writes an image, originals above reconstructions.
 """
 
 import math
@@ -85,9 +85,9 @@ class Trainer:
     @torch.no_grad()
     def snapshot(self, folder: Path) -> dict[str, float]:
         measured = write_snapshot(self.averaged, folder, self.step_index)
-        images = to_model_range(load_tensors("test")[0][:2000]).to(loop.device())
+        images = to_model_range(load_tensors("validation")[0][:2000]).to(loop.device())
         _, quantised = self.averaged.module(images)
-        return {"test_bits_per_token": self.prior(quantised).mean().item(), **measured}
+        return {"validation_bits_per_token": self.prior(quantised).mean().item(), **measured}
 
 
 def restoration_loss(restored: Tensor, image: Tensor) -> Tensor:
@@ -97,9 +97,9 @@ def restoration_loss(restored: Tensor, image: Tensor) -> Tensor:
 
 @torch.no_grad()
 def write_snapshot(averaged: AveragedModel, folder: Path, step: int) -> dict[str, float]:
-    """Write the averaged tokenizer's weights and an image; return how well it restores 2,000 test images."""
+    """Write the averaged tokenizer's weights and an image; return how well it restores 2,000 validation images."""
     served = averaged.module.eval()
-    image = to_model_range(load_tensors("test")[0][:2000]).to(loop.device())
+    image = to_model_range(load_tensors("validation")[0][:2000]).to(loop.device())
     restored, quantised = served(image)
     _write_image(image, restored, folder / f"samples-{step:06d}.png")
     save_file({k: v.contiguous() for k, v in served.state_dict().items()}, folder / f"ema-{step:06d}.safetensors")

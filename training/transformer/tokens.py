@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES
-from training.dataset import load_tensors, to_model_range
+from training.dataset import SplitName, load_tensors, to_model_range
 from training.loop import device
 from training.tokenizer.networks import NUM_CODES, quantise, to_tokens
 from training.tokenizer.train import Autoencoder
@@ -14,7 +14,7 @@ VOCAB_SIZE = NUM_CODES + NUM_CLASSES
 
 
 @torch.no_grad()
-def token_sequences(tokenizer: Autoencoder, split: str) -> Tensor:
+def token_sequences(tokenizer: Autoencoder, split: SplitName) -> Tensor:
     """Return [N, 1 + NUM_TOKENS] token ids of a split of the data."""
     images, labels = load_tensors(split)
     parts = [to_tokens(quantise(tokenizer.encoder(to_model_range(p).to(device())))).cpu() for p in images.split(1000)]

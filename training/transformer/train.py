@@ -4,7 +4,8 @@
 
 The model is the serving code's own Transformer in a Llama configuration of a million parameters. It learns to predict
 each of an image's 49 tokens from the class and the tokens before it (cross-entropy). The log holds the loss in bits per
-token, on the training and, at each snapshot, on the test images; snapshots write an image of samples, a row a class.
+token, on the training and, at each snapshot, on the validation images; snapshots write an image of samples, a row a
+class.
 """
 
 import math
@@ -97,7 +98,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
         self._tokenizer = tokenizer
-        self._test = token_sequences(tokenizer, "test")[:2000].to(loop.device())
+        self._validation = token_sequences(tokenizer, "validation")[:2000].to(loop.device())
 
     def _rate(self, step: int) -> float:
         """Rise over 200 steps, then fall like a cosine to a hundredth."""
@@ -123,8 +124,8 @@ class Trainer:
         state = {key: value for key, value in self.model.state_dict().items() if key != "head.weight"}
         save_file(state, folder / f"model-{name}.safetensors")
         write_samples(self.model, self._tokenizer, folder / f"samples-{name}.png")
-        parts = [bits_per_token(self.model, part).item() for part in self._test.split(500)]
-        return {"test_bits_per_token": sum(parts) / len(parts)}
+        parts = [bits_per_token(self.model, part).item() for part in self._validation.split(500)]
+        return {"validation_bits_per_token": sum(parts) / len(parts)}
 
 
 def initialise(module: nn.Module) -> None:

@@ -1,5 +1,8 @@
 """Distances between two sets of feature vectors. Knows nothing of images."""
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,20 +12,39 @@ KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000
 
 
+@dataclass(frozen=True, eq=False)
+class Normal:
+    """The normal distribution fitted to a set of feature vectors: `mean` [F] and `covariance` [F, F]."""
+
+    mean: Features
+    covariance: Features
+
+    @classmethod
+    def of(cls, features: Features) -> "Normal":
+        """Fit one to a set [N, F]."""
+        return cls(features.mean(axis=0), np.cov(features, rowvar=False))
+
+    @cached_property
+    def root(self) -> Features:
+        """The square root of the covariance."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        root: Features = (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
+        return root
+
+
 def frechet_distance(first: Features, second: Features) -> float:
     """Return the Fréchet distance (Heusel et al. 2017) of the normal distributions fitted to two sets [N, F]; >= 0."""
-    mean_gap = first.mean(axis=0) - second.mean(axis=0)
-    a, b = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
-    root_a = _square_root(a)
+    return distance_between(Normal.of(first), Normal.of(second))
+
+
+def distance_between(first: Normal, second: Normal) -> float:
+    """Return the Fréchet distance of two normal distributions; the root of the first is kept for the next time."""
+    mean_gap = first.mean - second.mean
     # trace((a b)^1/2), by way of a symmetric matrix with the same eigenvalues
-    cross = np.sqrt(np.clip(np.linalg.eigvalsh(root_a @ b @ root_a), 0.0, None)).sum()
-    return float(max(0.0, mean_gap @ mean_gap + np.trace(a) + np.trace(b) - 2.0 * cross))
-
-
-def _square_root(matrix: Features) -> Features:
-    values, vectors = np.linalg.eigh(matrix)
-    root: Features = (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
-    return root
+    product = np.linalg.eigvalsh(first.root @ second.covariance @ first.root)
+    cross = np.sqrt(np.clip(product, 0.0, None)).sum()
+    traces = np.trace(first.covariance) + np.trace(second.covariance)
+    return float(max(0.0, mean_gap @ mean_gap + traces - 2.0 * cross))
 
 
 def kernel_distance(first: Features, second: Features, seed: int = 0) -> tuple[float, float]:

@@ -27,6 +27,7 @@ from tandem.measure.quality.model_verdict import own_verdict
 from tandem.measure.quality.reconstruction import psnr, reconstructed
 from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
 from tandem.measure.quality.yardstick import Yardstick
+from tandem.measure.results.quality import Views
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,11 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
     labels = balanced_labels(protocol.num_samples, reference.num_classes)
     yardstick = Yardstick(Judge(weights), reference)
     model, images, own = asyncio.run(_drawn(protocol, address, labels, reference, advance))
-    if protocol.model is not None:
-        own |= tokenizer_verdict(protocol.model, reference.test.images, yardstick)
-    result = evaluation.evaluate(images, yardstick)
+    restored = None if protocol.model is None else reconstructed(protocol.model, reference.test.images)
+    tokenizer = None if restored is None else yardstick.views(restored)
+    if restored is not None and tokenizer is not None:
+        own |= tokenizer_verdict(reference.test.images, restored, tokenizer)
+    result = evaluation.evaluate(images, yardstick, tokenizer)
     subject = evaluation.Subject(
         name=protocol.name,
         paradigm=paradigm_of(model),
@@ -76,15 +79,12 @@ def weight_digests(model: Model) -> dict[str, str]:
     return {file: digest for file, digest in model.spec.files.items() if not file.endswith(".json")}
 
 
-def tokenizer_verdict(model: Model, images: npt.NDArray[np.uint8], yardstick: Yardstick) -> dict[str, float]:
-    """Return what is lost of test images [N, H, W] on their way to tokens and back; empty without a tokenizer.
+def tokenizer_verdict(images: npt.NDArray[np.uint8], restored: npt.NDArray[np.uint8], views: Views) -> dict[str, float]:
+    """Return what is lost of test images [N, H, W] on their way to tokens and back.
 
     Where nothing is lost there is no signal-to-noise ratio: JSON has no infinity.
     """
-    restored = reconstructed(model, images)
-    if restored is None:
-        return {}
-    verdict = {"reconstruction_fid": yardstick.fid(restored)}
+    verdict = {"reconstruction_fid": views.judge.value}
     if not np.array_equal(images, restored):
         verdict["reconstruction_psnr"] = psnr(images, restored)
     return verdict

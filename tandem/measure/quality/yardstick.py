@@ -8,9 +8,8 @@ from tandem.measure.quality.judge import Judge
 from tandem.measure.quality.manifold import Manifold
 from tandem.measure.quality.memorisation import UNSEEN_SHARE, Nearest, nearest, unseen_threshold
 from tandem.measure.quality.reference import Reference, Split
-from tandem.measure.results.quality import ClassQuality, Quality
-from tandem.measure.results.value import Value
-from tandem.measure.statistics.intervals import jackknife
+from tandem.measure.quality.views.views import Distances
+from tandem.measure.results.quality import ClassQuality, Quality, Views
 
 
 class Yardstick:
@@ -22,6 +21,7 @@ class Yardstick:
         self._test_features = judge.look(reference.test.images)[1]
         self._manifold = Manifold(self._test_features)
         unseen = self.nearest_training_images(reference.test)
+        self._distances = Distances(self._features, reference.train.images, reference.test.images)
         self._thresholds = [unseen_threshold(found.distances) for found in unseen]
 
     def nearest_training_images(self, images: Split) -> list[Nearest]:
@@ -41,18 +41,18 @@ class Yardstick:
 
         All of them are memorised in the trivial sense, so for that figure the floor is the test images' own.
         """
-        num_classes = self._reference.num_classes
-        images = self._reference.train.balanced(num_per_class, num_classes)
-        return self._quality(images, [UNSEEN_SHARE] * num_classes)
+        return self._quality(self.floor_images(num_per_class), [UNSEEN_SHARE] * self._reference.num_classes)
 
-    def fid(self, images: npt.NDArray[np.uint8]) -> float:
-        """Return the FID of images [N, H, W] alone."""
-        return frechet_distance(self._judge.look(images)[1], self._test_features)
+    def floor_images(self, num_per_class: int) -> Split:
+        """Return the training images that the floor is of."""
+        return self._reference.train.balanced(num_per_class, self._reference.num_classes)
 
-    def fid_interval(self, images: npt.NDArray[np.uint8]) -> Value:
-        """Return the FID of images [N, H, W] with its 95 % interval by jackknife; in the order of their classes."""
-        features = self._judge.look(images)[1]
-        return jackknife(lambda rows: frechet_distance(features[rows], self._test_features), len(features))
+    def views(self, images: npt.NDArray[np.uint8]) -> Views:
+        """Return the distances of images [N, H, W] in each view; in the order of their classes, or in a random one."""
+        return self._distances.to(images)
+
+    def _features(self, images: npt.NDArray[np.uint8]) -> Features:
+        return self._judge.look(images)[1]
 
     def _nearest(self, images: Split, label: int) -> Nearest:
         return nearest(images.of_class(label), self._reference.train.of_class(label))

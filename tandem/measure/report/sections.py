@@ -23,7 +23,7 @@ from tandem.measure.report.sentences import steps as steps_texts
 from tandem.measure.report.sentences.audits import LOCAL, audit_text
 from tandem.measure.report.sentences.crossover import Answer
 from tandem.measure.report.sources import Sources, matched_runs
-from tandem.measure.report.tables.comparison import quality_table
+from tandem.measure.report.tables.comparison import quality_tables
 from tandem.measure.report.tables.crossover import crossover_tables
 from tandem.measure.report.tables.growth import growth_tables
 from tandem.measure.report.tables.load import run_table
@@ -134,8 +134,7 @@ def _first_output(comparison: Comparison | None) -> tuple[Chart, ...]:
 
 
 def _figures_section(comparison: Comparison, stack: Stack) -> Section:
-    quality = [quality_table(comparison)] if any(each.quality for each in comparison.served) else []
-    tables = (*quality, *(() if stack.is_empty else (phase_table(stack),)))
+    tables = (*quality_tables(comparison), *(() if stack.is_empty else (phase_table(stack),)))
     return Section("figures", "Figures: quality, and where the time goes", tables=tables, is_folded=True)
 
 

@@ -10,7 +10,7 @@ from tandem.measure.results.header import Header
 from tandem.measure.results.load import ErrorText
 from tandem.measure.results.part import Part
 from tandem.measure.results.phases import Phases
-from tandem.measure.results.quality import Quality
+from tandem.measure.results.quality import Nearness, Quality
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Delivery, Paradigm
 
@@ -175,13 +175,15 @@ class JudgedImages(Part):
     Of the images served, the first of each class, as many of each class and of both models. Below 10,000 images FID is
     biased upwards, and so is its floor. `fid`: the model's, with the 95 % interval of drawing other images of it; that
     bias is not in it. `tokenizer_fid`: that of the floor's images, merely encoded and decoded by the model's tokenizer:
-    what no order of drawing could avoid; None if the model has no tokenizer, or none that could be read here.
+    what no order of drawing could avoid; None if the model has no tokenizer, or none that could be read here. `views`:
+    the same two distances, and those by pixels and gradients, each with its interval.
     """
 
     model: Quality
     floor: Quality
     fid: Value | None = None
     tokenizer_fid: float | None = None
+    views: Nearness | None = None
 
 
 class Served(Part):

@@ -5,7 +5,9 @@ from typing import Any
 
 from tandem.measure.formats import count, decimals
 from tandem.measure.report.tables.table import Cell, Row, Table
+from tandem.measure.report.tables.views import views_table
 from tandem.measure.report.tables.writers import markdown_table
+from tandem.measure.results.quality import Nearness
 
 _ROWS = {
     # metric: how it is called, how it is written
@@ -20,6 +22,7 @@ _ROWS = {
     "memorised": ("memorised", decimals(4)),
     "worst_class_memorised": ("worst class memorised", decimals(4)),
 }
+_SIDES = ("model", "floor")
 _CLASS_COLUMNS = {
     # heading: side, metric, how it is written
     "FID": ("model", "fid", decimals(2)),
@@ -33,7 +36,8 @@ _CLASS_COLUMNS = {
 
 def evaluation_text(found: dict[str, Any]) -> str:
     """Return the record `found` (evaluation.json) as tables in Markdown, ready for a model card."""
-    tables = [_summary(found), _classes(found)]
+    seen = (found["name"], found["name"], Nearness.model_validate(found["views"]))
+    tables = [_summary(found), views_table([seen]), _classes(found)]
     if found["own_verdict"]:
         tables.insert(1, _own_verdict(found["own_verdict"], found["gates"]))
     return "\n\n".join((*(markdown_table(each, is_padded=True) for each in tables), _small_print(found)))
@@ -43,13 +47,22 @@ def _summary(found: dict[str, Any]) -> Table:
     gates = found["gates"]
     rows = []
     for metric, (name, show) in _ROWS.items():
-        cells = [show(found[side][metric]) for side in ("model", "floor")]
+        cells = [show(found[side][metric]) for side in _SIDES]
         if metric == "kid":
-            cells = [
-                f"{cell} ± {show(found[side]['kid_std'])}" for cell, side in zip(cells, ("model", "floor"), strict=True)
-            ]
+            cells = [f"{cell} ± {show(found[side]['kid_std'])}" for cell, side in zip(cells, _SIDES, strict=True)]
         rows.append(Row((name, *cells, *_gate(gates, metric, bool(gates)))))
+    rows.append(Row((*_least_variance(found), *_gate(gates, "variance_ratio", bool(gates)))))
     return Table(("metric", found["name"], "real images", *(["gate"] if gates else [])), rows)
+
+
+def _least_variance(found: dict[str, Any]) -> tuple[str, str, str]:
+    """Return how much the class varies that varies least beside real images of it, and the same of the floor."""
+    least = [
+        min((each["variance_ratio"], label) for label, each in enumerate(found[side]["classes"])) for side in _SIDES
+    ]
+    name = found["class_names"][least[0][1]]
+    show = decimals(3)
+    return f"least variance of a class ({name})", *(show(value) for value, _ in least)
 
 
 def _gate(gates: dict[str, Any], metric: str, has_column: bool) -> Iterator[str | Cell]:
@@ -87,5 +100,7 @@ def _small_print(found: dict[str, Any]) -> str:
         f" seed {found['seed']} ({found['seeds']}),"
         f" {settings or 'nothing truncated'}; against {found['num_test_images']:,} test images of"
         f" {found['data_set']} in the features of {found['judge']['name']} ({found['judge']['sha256'][:12]})."
-        f" Real images: {found['floor']['num_images']:,} training images. Memorised: {found['notes']['memorised']}."
+        f" Real images: {found['floor']['num_images']:,} training images; through the tokenizer: the test images."
+        " Distances: with the 95 % intervals of drawing other images (jackknife)."
+        f" Memorised: {found['notes']['memorised']}."
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tandem.measure.formats import NONE, Show, count, decimals, factor, known, number, seconds
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
+from tandem.measure.report.tables.views import views_tables
 from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, JudgedImages, ModeResult, Point
 from tandem.measure.results.value import Value
 
@@ -51,7 +52,7 @@ def comparison_tables(document: Comparison) -> list[Table]:
     found = [_modes_table(document, rows, "one image at a time, and under load")]
     if document.foreign:
         found.append(_foreign(document, document.foreign))
-    return [*found, *([quality_table(document)] if any(each.quality for each in document.served) else [])]
+    return [*found, *quality_tables(document)]
 
 
 def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
@@ -165,8 +166,14 @@ def _energy(document: Comparison) -> Iterator[Row]:
         yield Row((f"energy an image, {concurrency} callers", *cells, ""))
 
 
-def quality_table(document: Comparison) -> Table:
-    """Return how good the images were, next to real ones."""
+def quality_tables(document: Comparison) -> list[Table]:
+    """Return how good the images were, next to real ones; none if that was not measured."""
+    if not any(each.quality for each in document.served):
+        return []
+    return [_quality(document), *views_tables([(each.model, each.model, each.quality) for each in document.served])]
+
+
+def _quality(document: Comparison) -> Table:
     judged = [served.quality for served in document.served]
     floor = next(each.floor for each in judged if each)
     figures = [*(each and each.model for each in judged), floor]

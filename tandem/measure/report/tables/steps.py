@@ -6,6 +6,7 @@ from tandem.measure.formats import NONE, counted, decimals, known, number, secon
 from tandem.measure.report.front import cpu_of, fid_of, front, sure_fid_of, wait_of
 from tandem.measure.report.tables.comparison import highest_rate
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
+from tandem.measure.report.tables.views import views_tables
 from tandem.measure.results.steps import Steps, StepsPoint
 
 _bits, _share = decimals(3), decimals(3)
@@ -37,6 +38,7 @@ def steps_tables(document: Steps) -> list[Table]:
     return [
         table_of(f"What {model} costs in K steps, and the others", document.points, costs),
         table_of("What it buys: bits a token, quality", document.points, quality),
+        *views_tables([(_name(point), point.mode.model, point.quality) for point in document.points]),
     ]
 
 

@@ -14,7 +14,7 @@ from tandem.measure.quality.reconstruction import reconstructed
 from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.comparison import JudgedImages, Judgement
-from tandem.measure.results.quality import Quality
+from tandem.measure.results.quality import Nearness, Quality, Views
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
@@ -45,20 +45,25 @@ class Assessor:
         observer.judging("the yardstick")
         measure = Yardstick(self.judge, self.reference)
         observer.judging("real images")
-        floor = measure.floor(per_class)
-        real = self.reference.train.balanced(per_class, num_classes)
-        lost = {name: self._tokenizer_fid(name, real, measure) for name in {*drawn_by.values()}}
+        real = measure.floor_images(per_class)
+        floor, floor_views = measure.floor(per_class), measure.views(real.images)
+        lost = {name: self._tokenizer_views(name, real, measure) for name in {*drawn_by.values()}}
         found = {}
         for drawer, album in albums.items():
             observer.judging(f"images: {drawer}")
-            found[drawer] = _judged(album, per_class, measure, floor, lost.get(drawn_by.get(drawer, "")))
+            split = _first(album, per_class)
+            views = Nearness(
+                model=measure.views(split.images), floor=floor_views, tokenizer=lost.get(drawn_by.get(drawer, ""))
+            )
+            model = measure.measure(split, measure.nearest_training_images(split))
+            found[drawer] = _judged(model, floor, views)
         return found, self._judgement("")
 
-    def _tokenizer_fid(self, name: str, real: Split, measure: Yardstick) -> float | None:
-        """Return the FID of real images that only went through a model's tokenizer; None if it is not here."""
+    def _tokenizer_views(self, name: str, real: Split, measure: Yardstick) -> Views | None:
+        """Return the views of real images that only went through a model's tokenizer; None if it is not here."""
         model = _own_model(self.models, name)
         restored = None if model is None else reconstructed(model, real.images)
-        return None if restored is None else measure.fid(restored)
+        return None if restored is None else measure.views(restored)
 
     def _judgement(self, reason: str) -> Judgement:
         return Judgement(
@@ -100,12 +105,12 @@ def _own_model(models: ModelRepository, name: str) -> Model | None:
         return None
 
 
-def _judged(
-    album: Album, per_class: int, measure: Yardstick, floor: Quality, tokenizer_fid: float | None
-) -> JudgedImages:
-    """Return the figures of the first images of each class."""
+def _first(album: Album, per_class: int) -> Split:
+    """Return the first images of each class."""
     images, labels = album.balanced(per_class)
-    split = Split(images[..., 0], labels)
-    model = measure.measure(split, measure.nearest_training_images(split))
-    interval = measure.fid_interval(split.images)
-    return JudgedImages(model=model, floor=floor, fid=interval, tokenizer_fid=tokenizer_fid)
+    return Split(images[..., 0], labels)
+
+
+def _judged(model: Quality, floor: Quality, views: Nearness) -> JudgedImages:
+    lost = None if views.tokenizer is None else views.tokenizer.judge.value
+    return JudgedImages(model=model, floor=floor, fid=views.model.judge, tokenizer_fid=lost, views=views)

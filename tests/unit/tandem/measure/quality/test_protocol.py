@@ -56,6 +56,9 @@ async def test_the_record_and_the_picture_are_written(
     assert found["model"]["accuracy"] == 1.0
     assert len(found["model"]["classes"]) == len(found["floor"]["classes"]) == len(CLASS_NAMES)
     assert found["gates"] == {}
+    assert found["views"]["model"]["judge"]["value"] == found["model"]["fid"]
+    assert found["views"]["floor"]["judge"]["value"] == found["floor"]["fid"]
+    assert found["views"]["tokenizer"] is None
     with Image.open(tmp_path / "new" / "evaluation.png") as picture:
         assert picture.width > 1000
 

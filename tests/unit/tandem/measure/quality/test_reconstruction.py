@@ -10,6 +10,8 @@ from runtime.models import ModelRepository
 from services.common.images.encoding import to_uint8
 from tandem.measure.quality.protocol import tokenizer_verdict
 from tandem.measure.quality.reconstruction import psnr, reconstructed
+from tandem.measure.results.quality import Views
+from tandem.measure.results.value import Value
 from tests.tiny_models import NUM_CODES, NUM_TOKENS, add_image_model, painted
 
 
@@ -34,17 +36,12 @@ def test_a_model_without_encoder_has_no_way_back(tmp_path: Path) -> None:
     assert reconstructed(ModelRepository(tmp_path).get("tiny-image"), np.zeros((1, 28, 28), np.uint8)) is None
 
 
-class EveryFidIsOne:
-    def fid(self, images: npt.NDArray[np.uint8]) -> float:
-        return 1.0
-
-
-def test_a_lossless_tokenizer_has_no_signal_to_noise_ratio(tmp_path: Path) -> None:
-    add_image_model(tmp_path)
-    model, images = ModelRepository(tmp_path).get("tiny-image"), painted_images()
-    assert tokenizer_verdict(model, images, EveryFidIsOne()) == {"reconstruction_fid": 1.0}
-    images[:, 3, 3] ^= 255  # not one of the pixels that tell the code
-    assert tokenizer_verdict(model, images, EveryFidIsOne()).keys() == {"reconstruction_fid", "reconstruction_psnr"}
+def test_a_lossless_tokenizer_has_no_signal_to_noise_ratio() -> None:
+    images, one = painted_images(), Value(value=1.0, count=3)
+    views = Views(judge=one, pixels=one, gradients=one)
+    assert tokenizer_verdict(images, images, views) == {"reconstruction_fid": 1.0}
+    changed = images ^ np.uint8(1)
+    assert tokenizer_verdict(images, changed, views).keys() == {"reconstruction_fid", "reconstruction_psnr"}
 
 
 def test_psnr() -> None:

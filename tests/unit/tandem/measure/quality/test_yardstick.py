@@ -30,6 +30,13 @@ def test_fresh_images_of_the_distribution_are_as_good_as_real_ones(yardstick: Ya
     assert quality.memorised < 0.2
 
 
+def test_the_views_agree_with_the_figures_of_the_same_images(yardstick: Yardstick) -> None:
+    images = Split(*pictures(40, 5_000))
+    assert yardstick.views(images.images).judge.value == pytest.approx(measured(yardstick, images).fid)
+    floor = yardstick.views(yardstick.floor_images(40).images)
+    assert floor.judge.value == pytest.approx(yardstick.floor(40).fid)
+
+
 def test_copies_of_training_images_are_all_memorised(yardstick: Yardstick, reference_file: Path) -> None:
     copies = from_file(reference_file).train
     quality = measured(yardstick, copies)

@@ -6,9 +6,18 @@ from tandem.cli.models.evaluation.table import evaluation_text
 from tandem.measure.quality.gates import GATED_NUM_IMAGES, verdicts
 
 
+def views(fid: float) -> dict[str, Any]:
+    return {
+        "judge": {"value": fid, "low": fid - 0.05, "high": fid + 0.05, "method": "t", "count": 10_000},
+        "pixels": {"value": fid / 10, "count": 10_000},
+        "gradients": {"value": fid / 100, "count": 10_000},
+    }
+
+
 def figures(fid: float) -> dict[str, Any]:
     shares = dict.fromkeys(("accuracy", "precision", "recall", "density", "coverage"), 0.95)
     each = {"fid": fid, "variance_ratio": 0.9, "accuracy": 0.95, "memorised": 0.001}
+    alike = {**each, "variance_ratio": 0.5}
     return {
         "num_images": GATED_NUM_IMAGES,
         "fid": fid,
@@ -18,7 +27,7 @@ def figures(fid: float) -> dict[str, Any]:
         **shares,
         "memorised": 0.001,
         "worst_class_memorised": 0.002,
-        "classes": [each, each],
+        "classes": [each, alike],
     }
 
 
@@ -36,6 +45,7 @@ def record(name: str) -> dict[str, Any]:
         "class_names": ["t-shirt", "ankle boot"],
         "model": figures(1.0),
         "floor": figures(0.1),
+        "views": {"model": views(1.0), "floor": views(0.1), "tokenizer": None},
         "gates": verdicts(name, figures(1.0)),
         "notes": {"memorised": "what it means"},
     }
@@ -54,7 +64,21 @@ def test_model_floor_and_gate_stand_side_by_side_in_eighty_columns() -> None:
     assert row(lines, "FID") == ["", "FID", "1.000", "0.100", "<= 1.6: met", ""]
     assert row(lines, "worst class FID")[2:5] == ["9.00", "9.00", "**<= 8: missed**"]
     assert row(lines, "KID")[2:5] == ["0.0100 ± 0.0020", "0.0100 ± 0.0020", ""]
-    assert row(lines, "ankle boot") == ["", "ankle boot", "1.00", "0.10", "0.90", "0.90", "0.950", "0.0010", ""]
+    assert row(lines, "ankle boot") == ["", "ankle boot", "1.00", "0.10", "0.50", "0.50", "0.950", "0.0010", ""]
+
+
+def test_the_class_that_varies_least_is_told_by_name() -> None:
+    lines = shown(record("fashion-gan"))
+    assert row(lines, "least variance of a class (ankle boot)")[2:4] == ["0.500", "0.500"]
+
+
+def test_three_views_stand_beside_real_images_and_the_tokenizer() -> None:
+    found = record("fashion-ar")
+    assert row(shown(found), "fashion-ar")[2:5] == ["1 (0.95-1.05)", "0.1", "0.01"]
+    assert row(shown(found), "as many real images")[2:5] == ["0.1 (0.05-0.15)", "0.01", "0.001"]
+    assert "tokenizer's" not in "".join(shown(found))
+    found["views"]["tokenizer"] = views(0.9)
+    assert row(shown(found), "real images through fashion-ar's tokenizer")[2] == "0.9 (0.85-0.95)"
 
 
 def test_what_the_model_itself_says_has_a_table_of_its_own() -> None:

@@ -1,0 +1,1 @@
+"""What each view sees, on images whose features are known."""
