@@ -71,7 +71,8 @@ class QuantisedTensor:
 def in_nibbles(steps: Tensor) -> Tensor:
     """Return steps of 4 bits [outputs, inputs] uint8 as QuantisedTensor has them."""
     low, high = steps.unflatten(-1, (-1, 2, GROUP // 2)).unbind(-2)
-    return (low | high << 4).flatten(-2)
+    nibbles: Tensor = low | high << 4
+    return nibbles.flatten(-2)
 
 
 Held = Tensor | QuantisedTensor
