@@ -1,74 +1,14 @@
 // Products of activations with packed weights. A row's result does not depend on the rows beside it.
-//
-// With weights of few bits activations are whole numbers with a scale for each 32 of a row: a signed byte, as in
-// llama.cpp's Q8_1, or two where the matrix is fine.
 #pragma once
 
 #include <algorithm>
 #include <utility>
 
+#include "activations.h"
 #include "matrix.h"
 #include "threads.h"
 
 namespace tandem {
-
-constexpr int kLowBits = 7;  // of a step of a fine matrix: step = 128 * byte + low byte, which is -64 to 63
-
-// Rows of num_inputs values; for weights of few bits as steps, in bytes, with scale, scale * sum and -128 * sum of each
-// group, and, where the matrix has halves, -32 * sum of each half of one.
-struct Activations {
-  float* values;
-  int8_t* bytes;
-  int8_t* low_bytes;  // where the matrix is fine
-  float* scales;
-  float* sums;
-  int32_t* offsets;
-  int32_t* half_offsets;
-};
-
-inline void store_bytes(int8_t* to, Ints low, Ints high) {
-  store_bytes(to, low);
-  store_bytes(to + kLanes, high);
-}
-
-// Fill in what a product with w needs of a row's values. A group that is not finite gets a scale of NaN, which all
-// outputs of the row then are: whole numbers have no NaN to hand on.
-inline void quantise(const Activations& x, int row, const Matrix& w) {
-  const float* values = x.values + size_t(row) * w.num_inputs;
-  size_t at = size_t(row) * w.num_inputs, place = at / kGroup;
-  bool has_halves = w.has_halves();
-  float most_steps = w.is_fine ? 127 << kLowBits : 127;
-  for (int first = 0; first < w.num_inputs; first += kGroup, at += kGroup, place++) {
-    Floats low = load(values + first), high = load(values + first + kLanes);
-    if (!(are_finite(low) & are_finite(high))) {
-      std::memset(x.bytes + at, 0, kGroup);
-      std::memset(x.low_bytes + at, 0, kGroup);
-      x.scales[place] = x.sums[place] = std::numeric_limits<float>::quiet_NaN();
-      x.offsets[place] = x.half_offsets[2 * place] = x.half_offsets[2 * place + 1] = 0;
-      continue;
-    }
-    float most = max_of(max(max(low, -low), max(high, -high)));
-    float inverse = most_steps / most;
-    if (!(inverse <= kLargest<float>)) inverse = 0.0f;  // the largest is 0, or too small for its bytes to matter
-    Ints low_steps = round(low * inverse), high_steps = round(high * inverse);
-    int32_t sum = sum_of(low_steps + high_steps);
-    x.scales[place] = most / most_steps;
-    x.sums[place] = x.scales[place] * float(sum);
-    x.offsets[place] = -128 * sum;
-    if (has_halves) {
-      int32_t low_sum = sum_of(low_steps);
-      x.half_offsets[2 * place] = -32 * low_sum;
-      x.half_offsets[2 * place + 1] = -32 * (sum - low_sum);
-    }
-    if (w.is_fine) {
-      Ints low_upper = (low_steps + 64) >> kLowBits, high_upper = (high_steps + 64) >> kLowBits;
-      store_bytes(x.low_bytes + at, low_steps - (low_upper << kLowBits), high_steps - (high_upper << kLowBits));
-      low_steps = low_upper;
-      high_steps = high_upper;
-    }
-    store_bytes(x.bytes + at, low_steps, high_steps);
-  }
-}
 
 // Tiles are functions of their own: inlined at each use, they would take the compiler four times as long.
 #define TANDEM_APART inline __attribute__((noinline))
