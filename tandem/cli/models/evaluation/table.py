@@ -55,8 +55,8 @@ def _summary(found: dict[str, Any]) -> Table:
     return Table(("metric", found["name"], "real images", *(["gate"] if gates else [])), rows)
 
 
-def _least_variance(found: dict[str, Any]) -> tuple[str, str, str]:
-    """Return how much the class varies that varies least beside real images of it, and the same of the floor."""
+def _least_variance(found: dict[str, Any]) -> tuple[str, ...]:
+    """Return the row of the class that varies least beside real images of it; each side by its own least class."""
     least = [
         min((each["variance_ratio"], label) for label, each in enumerate(found[side]["classes"])) for side in _SIDES
     ]

@@ -49,7 +49,8 @@ def _cells(images: Pixels) -> Floats:
     indices = np.concatenate([(first + bins % NUM_BINS).ravel(), (first + (bins + 1) % NUM_BINS).ravel()])
     sums = np.bincount(indices, weights, count * NUM_CELLS**2 * NUM_BINS)
     pixels_a_cell = height * width / NUM_CELLS**2
-    return (sums / pixels_a_cell).astype(np.float32).reshape(count, NUM_CELLS, NUM_CELLS, NUM_BINS)
+    cells: Floats = (sums / pixels_a_cell).astype(np.float32)
+    return cells.reshape(count, NUM_CELLS, NUM_CELLS, NUM_BINS)
 
 
 def _normalised(blocks: Floats) -> Floats:

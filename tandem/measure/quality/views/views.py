@@ -34,4 +34,6 @@ class Distances:
         )
 
     def _distance(self, features: Features, real: Normal) -> Value:
-        return jackknife(lambda rows: distance_between(real, Normal.of(features[rows])), len(features))
+        found = jackknife(lambda rows: distance_between(real, Normal.of(features[rows])), len(features))
+        # No distance is below 0, which Student's t does not know.
+        return found if found.low is None else found.model_copy(update={"low": max(0.0, found.low)})
