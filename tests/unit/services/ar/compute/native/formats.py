@@ -31,6 +31,8 @@ NUM_ROWS = 64
 
 def few_bits(weights: Tensor, kind: Kind) -> QuantisedTensor:
     """Round matrices plainly: int4 and int5 by minimum and scale of each group, the others by scale alone."""
+    if kind == "int8":
+        return quantise(weights)
     group = 16 if kind == "int6" else GROUP
     groups = functional.pad(weights, (0, -weights.shape[-1] % GROUP)).unflatten(-1, (-1, group))
     if kind in ("int4", "int5"):

@@ -1,6 +1,7 @@
 """The native kernel against transformers and against torch with the same rounding, and against itself to the bit."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from services.ar.engine.sequence import SampledToken, Sequence
 from services.ar.engine.step import Work
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.model import Transformer
+from services.ar.model.quantised import QuantisedTensor, with_minima
 from services.ar.model.weights import load_transformer, open_checkpoint
 from tests.engine_loop import brought
 from tests.kernels import USABLE_LEVELS
@@ -170,11 +172,24 @@ def test_tokens_and_log_probabilities_do_not_depend_on_company(tmp_path, dtype, 
 
 def test_each_type_is_held_in_about_its_own_bits(tiny):
     """Per weight of a matrix whose sizes are multiples of 32, with the scales and minima of its groups."""
-    bits = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8.5, "int6": 7, "int5": 6, "int4": 5, "iq4_nl": 4.5}
+    bits = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8.5, "int6": 7, "int5": 6, "int4": 5}
+    bits |= {"q4_0": 4.5, "iq4_nl": 4.5}
     matrix = torch.randn(64, 96)
     for dtype, expected in bits.items():
         weights = matrix.to(getattr(torch, dtype)) if "float" in dtype else few_bits(matrix, dtype)
         assert pack([weights], STORED).num_bytes * 8 == expected * matrix.numel()
+
+
+def test_q4_0_gives_the_bits_of_4_bits_with_its_minima_written_out(tiny):
+    _, checkpoint = tiny
+    short = in_format(checkpoint, "q4_0")
+    tensors = [
+        (name, with_minima(each) if isinstance(each, QuantisedTensor) and each.kind == "q4_0" else each)
+        for name, each in short.read_tensors()
+    ]
+    long = replace(short, read_tensors=lambda: iter(tensors))
+    ids = random_ids(40, 3)
+    assert torch.equal(logits_of(native(short), ids), logits_of(native(long), ids))
 
 
 def test_parts_of_two_types_stay_apart_where_panels_allow_it():
