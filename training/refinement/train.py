@@ -153,7 +153,7 @@ class Chooser:
 
 
 def main() -> None:
-    parser = loop.parser(__doc__, snapshot_every=150)
+    parser = loop.parser(__doc__, snapshot_every=200)
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the decoder's first training")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model that draws tokens")
     parser.add_argument("--opponent", type=Path, default=Path("models/fashion-gan/discriminator.onnx"))
