@@ -17,7 +17,7 @@ TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,compare exemplars fit kuberne
 # once more. The second part runs in a worker (-n 1), so that a crash of it is told as the failure of one test.
 ONCE_MORE = $(BIN)/python -m pytest $(1) || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(1)
 
-.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar train-sar export-sar gates bench schema dashboards manifests clean
+.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar gates bench schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -97,6 +97,14 @@ train-ar: setup  ## train fashion-ar: tokenizer, decoder, transformer (about 70 
 export-ar: setup  ## export the trained fashion-ar into models/ and measure its diversity baseline
 	$(BIN)/python -m training.transformer.export --run runs/fashion-ar --tokenizer runs/fashion-decoder --model models/fashion-ar
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-ar
+
+refine-ar: setup  ## refine the decoder of fashion-ar's tokens, for which models/fashion-ar draws some
+	$(BIN)/python -m training.refinement.train --tokenizer runs/fashion-decoder --model models/fashion-ar --out runs/fashion-refined
+
+export-refined: setup  ## export the refined decoder into both models of these tokens and measure their diversity baselines
+	$(BIN)/python -m training.refinement.export --tokenizer runs/fashion-decoder --run runs/fashion-refined --models models/fashion-ar models/fashion-sar
+	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-ar
+	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-sar
 
 train-sar: setup  ## train fashion-sar, which draws in any number of steps, on fashion-ar's tokens (70 minutes on a core)
 	$(BIN)/python -m training.set_autoregressive.train --tokenizer fashion-ar --out runs/fashion-sar

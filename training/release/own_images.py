@@ -11,6 +11,7 @@ from runtime.metrics import new_registry
 from runtime.models import ImageSpec, Model, ModelError
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.codecs.image_codec import ImageCodec
+from services.ar.codecs.token_decoder import Tokens
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
 from services.ar.loading import load_and_start
@@ -58,21 +59,55 @@ def _parallel(
 
 
 async def _sequential(model: Model, image: ImageSpec, look: Look, num_images: int, seed: int) -> list[Features]:
-    settings = ArSettings.model_validate({"device": "cpu", "diversity_every": 0})
-    loaded = await load_and_start(model, settings, ArMetrics(new_registry()))
+    loaded = await _started(model)
     features = []
+    codec = loaded.codec
+    assert isinstance(codec, ImageCodec)
     for label in track(range(len(image.class_names)), "measuring"):
         labels = np.full(BATCH_SIZE, label)
-        parts = _one_after_another(loaded, label, num_images, seed)
-        features.append(np.concatenate([look(part, labels[: len(part)]) async for part in parts]))
+        parts = _one_after_another(loaded, codec, label, num_images, seed)
+        images = [await codec.draw(part, Deadline.after(None)) async for part in parts]
+        features.append(np.concatenate([look(part, labels[: len(part)]) for part in images]))
     for part in loaded.parts:
         await part.stop()
     return features
 
 
-async def _one_after_another(model: SequentialModel, label: int, num_images: int, seed: int) -> AsyncIterator[Images]:
-    codec = model.codec
+def tokens_by_class(model: Model, num_images: int, seed: int) -> Tokens:
+    """Return the tokens [C, num_images, T], cell by cell, of images of each class that a sequential model draws.
+
+    Raises ModelError.
+    """
+    if model.spec.image_tokens is None:
+        raise ModelError(f"{model.name}: has no image tokens")
+    drawn = asyncio.run(_tokens(model, num_images, seed))
+    tokens = np.empty_like(drawn)
+    tokens[..., list(model.spec.image_tokens.cells)] = drawn
+    return tokens
+
+
+async def _tokens(model: Model, num_images: int, seed: int) -> Tokens:
+    loaded = await _started(model)
+    codec = loaded.codec
     assert isinstance(codec, ImageCodec)
+    found = [
+        [row async for part in _one_after_another(loaded, codec, label, num_images, seed) for row in part]
+        for label in track(range(codec.num_classes), "drawing")
+    ]
+    for part in loaded.parts:
+        await part.stop()
+    return np.array(found, np.int64)
+
+
+async def _started(model: Model) -> SequentialModel:
+    settings = ArSettings.model_validate({"device": "cpu", "diversity_every": 0})
+    return await load_and_start(model, settings, ArMetrics(new_registry()))
+
+
+async def _one_after_another(
+    model: SequentialModel, codec: ImageCodec, label: int, num_images: int, seed: int
+) -> AsyncIterator[list[list[int]]]:
+    """Yield the tokens of some images at a time."""
     prompt = [codec.class_token(label)]
     for start in range(0, num_images, BATCH_SIZE):
         count = min(BATCH_SIZE, num_images - start)
@@ -82,4 +117,4 @@ async def _one_after_another(model: SequentialModel, label: int, num_images: int
         stream = model.engine.submit(sequences)
         while not stream.is_finished:
             await stream.get()
-        yield await codec.draw([sequence.output_token_ids for sequence in stream.sequences], Deadline.after(None))
+        yield [sequence.output_token_ids for sequence in stream.sequences]

@@ -36,9 +36,9 @@ class TokenEncoder(nn.Module):
 class TokenDecoder(nn.Module):
     """Tokens [B, NUM_TOKENS] to an image [B, 1, 28, 28] in -1..1."""
 
-    def __init__(self, tokenizer: Autoencoder) -> None:
+    def __init__(self, decoder: nn.Module) -> None:
         super().__init__()
-        self.decoder = tokenizer.decoder
+        self.decoder = decoder
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.decoder(from_tokens(tokens))  # type: ignore[no-any-return]
@@ -88,7 +88,7 @@ def huggingface_tensors(state: dict[str, Tensor], config: ModelConfig) -> dict[s
 def export_tokenizer(tokenizer: Autoencoder, folder: Path) -> list[Path]:
     """Write both halves of the tokenizer and return their files."""
     tokenizer = tokenizer.cpu()
-    encoder, decoder = TokenEncoder(tokenizer).eval(), TokenDecoder(tokenizer).eval()
+    encoder, decoder = TokenEncoder(tokenizer).eval(), TokenDecoder(tokenizer.decoder).eval()
     encoder_file, decoder_file = folder / "token_encoder.onnx", folder / "token_decoder.onnx"
     source = torch.Generator().manual_seed(0)
     image = torch.rand((64, 1, 28, 28), generator=source) * 2 - 1

@@ -1,0 +1,1 @@
+"""What the refinement starts from, and what it may change."""

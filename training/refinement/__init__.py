@@ -1,0 +1,1 @@
+"""A better decoder for the tokens of a released sequential image model: same tokens, nearer images."""

@@ -1,0 +1,61 @@
+"""What a decoder is refined with: real images with their tokens, and tokens that the model itself has drawn."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runtime.models import Model
+from training.dataset import SplitName, load_tensors, shuffled_batches, to_model_range
+from training.release.own_images import tokens_by_class
+from training.tokenizer.train import Autoencoder
+from training.transformer.tokens import token_sequences
+
+NUM_DRAWN = 3_000
+NUM_DRAWN_TO_CHOOSE_BY = 500
+SEED = 7  # not that of an evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What to learn from, or to choose by: images with their labels and tokens, and drawn tokens with theirs."""
+
+    images: Tensor  # [N, 1, 28, 28] uint8
+    labels: Tensor  # [N]
+    tokens: Tensor  # [N, T]
+    drawn_tokens: Tensor  # [M, T]
+    drawn_labels: Tensor  # [M]
+
+
+def load(model: Model, tokenizer: Autoencoder, folder: Path) -> tuple[Material, Material]:
+    """Return what to learn from and what to choose by; drawn tokens are kept in `folder`. Raises ModelError."""
+    path = folder / "drawn.npy"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(path, tokens_by_class(model, NUM_DRAWN + NUM_DRAWN_TO_CHOOSE_BY, SEED))
+    drawn = torch.from_numpy(np.load(path))  # [C, NUM_DRAWN + NUM_DRAWN_TO_CHOOSE_BY, T]
+    return (
+        _material(tokenizer, "train", drawn[:, :NUM_DRAWN]),
+        _material(tokenizer, "validation", drawn[:, NUM_DRAWN:]),
+    )
+
+
+def _material(tokenizer: Autoencoder, split: SplitName, drawn: Tensor) -> Material:
+    images, labels = load_tensors(split)
+    drawn_labels = torch.arange(len(drawn)).repeat_interleave(drawn.shape[1])
+    return Material(images, labels, token_sequences(tokenizer, split)[:, 1:], drawn.flatten(0, 1), drawn_labels)
+
+
+def batches(material: Material, batch_size: int, seed: int, first_step: int) -> Iterator[tuple[Tensor, ...]]:
+    """Yield images [2 B, 1, 28, 28] in -1..1, their labels [2 B], the tokens [B, T] of the first half of them, and as
+    many drawn tokens [B, T] with their labels [B].
+    """
+    images = shuffled_batches(len(material.images), 2 * batch_size, seed, first_step)
+    drawn = shuffled_batches(len(material.drawn_tokens), batch_size, seed + 1, first_step)
+    for chosen, own in zip(images, drawn, strict=True):
+        image = to_model_range(material.images[chosen]).contiguous(memory_format=torch.channels_last)
+        tokens = material.tokens[chosen[:batch_size]]
+        yield image, material.labels[chosen], tokens, material.drawn_tokens[own], material.drawn_labels[own]

@@ -1,0 +1,175 @@
+"""Refine the decoder of a sequential image model; its tokens stay as they are:
+
+    python -m training.refinement.train --tokenizer runs/fashion-decoder --model models/fashion-ar \\
+        --out runs/fashion-refined
+
+The decoder plays (hinge loss) against an opponent that sees patches and the whole image and knows the class, and is
+drawn to what the opponent's layers see of the real image (feature matching). Half of what it decodes are tokens of real
+images; the other half are tokens that the model itself has drawn, as those are what it gets to decode in service: there
+the opponent alone says how they should look. The log has, at each snapshot, how far both kinds are from the validation
+images in the judge's features, which nothing here learns from: the snapshot to export is chosen by that.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from runtime.models import ModelRepository
+from tandem.measure.quality.distances import Features, frechet_distance
+from tandem.measure.quality.judge import Judge
+from training import loop
+from training.dataset import to_pixels
+from training.refinement.material import Material, batches, load
+from training.refinement.networks import Opponent, RefinedDecoder, weights_of
+from training.tokenizer.networks import Decoder, from_tokens
+from training.tokenizer.train import load_tokenizer, restoration_loss
+
+VIEWS = ("patches", "bag", "whole")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the outcome, but for the model that it starts from."""
+
+    steps: int = 1_200
+    batch_size: int = 24
+    learning_rate: float = 3e-4
+    opponent_rate: float = 4e-4
+    matching_weight: float = 0.3
+    adversarial_weight: float = 0.1
+    ema_decay: float = 0.996
+    seed: int = 0
+
+
+class Trainer:
+    """Implements `loop.Trainer`; the averaged weights are the ones to serve."""
+
+    def __init__(self, recipe: Recipe, decoder: Decoder, opponent: Opponent, chooser: "Chooser") -> None:
+        self.recipe = recipe
+        self.step_index = 0
+        self._chooser = chooser
+        self.decoder = _channels_last(RefinedDecoder(decoder).requires_grad_(True).train())
+        self.opponent = _channels_last(opponent)
+        self.averaged = AveragedModel(self.decoder, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
+        self.optimiser, self.schedule = self._optimiser(self.decoder, recipe.learning_rate)
+        self.opponent_optimiser, self.opponent_schedule = self._optimiser(self.opponent, recipe.opponent_rate)
+
+    def _optimiser(self, module: nn.Module, rate: float) -> tuple[torch.optim.Adam, torch.optim.lr_scheduler.LambdaLR]:
+        optimiser = torch.optim.Adam(module.parameters(), rate, (0.0, 0.99))
+        return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
+
+    def _rate(self, step: int) -> float:
+        """Stay, then fall to nothing over the last half."""
+        return min(1.0, 2 * (1 - step / self.recipe.steps))
+
+    def step(self, *batch: Tensor) -> dict[str, float]:
+        """Learn from images [2 B, 1, 28, 28] with labels [2 B], tokens [B, T] of the first of them, and drawn ones."""
+        image, label, tokens, drawn_tokens, drawn_label = batch
+        fake_label = torch.cat([label[: len(tokens)], drawn_label])
+        fake = self.decoder(from_tokens(torch.cat([tokens, drawn_tokens])))
+        values = self._opponent_round(image, label, fake.detach(), fake_label)
+        values |= self._decoder_round(image[: len(tokens)], fake, fake_label)
+        self.averaged.update_parameters(self.decoder)
+        return values
+
+    def _opponent_round(self, image: Tensor, label: Tensor, fake: Tensor, fake_label: Tensor) -> dict[str, float]:
+        scores, _ = self.opponent(torch.cat([image, fake]), torch.cat([label, fake_label]))
+        pairs = [view.split([len(image), len(fake)]) for view in scores]
+        losses = [torch.relu(1 - real).mean() + torch.relu(1 + made).mean() for real, made in pairs]
+        self.opponent_optimiser.zero_grad(set_to_none=True)
+        torch.stack(losses).sum().backward()
+        self.opponent_optimiser.step()
+        self.opponent_schedule.step()
+        return {f"opponent_loss_{name}": loss.item() for name, loss in zip(VIEWS, losses, strict=True)}
+
+    def _decoder_round(self, image: Tensor, fake: Tensor, fake_label: Tensor) -> dict[str, float]:
+        self.opponent.requires_grad_(False)
+        scores, features = self.opponent(fake, fake_label)
+        with torch.no_grad():
+            _, wanted = self.opponent(image, fake_label[: len(image)])
+        self.opponent.requires_grad_(True)
+        restored = restoration_loss(fake[: len(image)], image)
+        matched = matching_loss([each[: len(image)] for each in features], wanted)
+        game = -torch.stack([view.mean() for view in scores]).sum()
+        loss = restored + self.recipe.matching_weight * matched + self.recipe.adversarial_weight * game
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.schedule.step()
+        return {
+            "restoration_loss": restored.item(),
+            "matching_loss": matched.item(),
+            "decoder_loss": game.item(),
+        }
+
+    def stateful(self) -> dict[str, Any]:
+        names = ("decoder", "opponent", "averaged", "optimiser", "opponent_optimiser", "schedule", "opponent_schedule")
+        return {name: getattr(self, name) for name in names}
+
+    @torch.no_grad()
+    def snapshot(self, folder: Path) -> dict[str, float]:
+        served = self.averaged.module.eval()
+        state = {key: value.contiguous() for key, value in served.state_dict().items()}
+        save_file(state, folder / f"decoder-{self.step_index:06d}.safetensors")
+        measured = self._chooser.measure(served)
+        served.train()
+        return measured
+
+
+def matching_loss(features: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    """Return the mean over layers of the mean distance of features, each layer's by the size of what is wanted."""
+    parts = [(found - real).abs().mean() / real.abs().mean() for found, real in zip(features, wanted, strict=True)]
+    return torch.stack(parts).mean()
+
+
+def _channels_last(module: Any) -> Any:
+    return module.to(loop.device(), memory_format=torch.channels_last)
+
+
+class Chooser:
+    """Measures snapshots on what the training does not see."""
+
+    def __init__(self, judge: Judge, held_out: Material) -> None:
+        self._judge = judge
+        self._held_out = held_out
+        self._real = judge.look(held_out.images.squeeze(1).numpy())[1]
+
+    def measure(self, decoder: nn.Module) -> dict[str, float]:
+        """Return the Fréchet distances to the images held out: of themselves restored, and of drawn images."""
+        restored, drawn = (self._look(decoder, each) for each in (self._held_out.tokens, self._held_out.drawn_tokens))
+        return {
+            "restored_fid": round(frechet_distance(restored, self._real), 4),
+            "drawn_fid": round(frechet_distance(drawn, self._real), 4),
+        }
+
+    def _look(self, decoder: nn.Module, tokens: Tensor) -> Features:
+        parts = [to_pixels(decoder(from_tokens(part.to(loop.device())))).cpu() for part in tokens.split(500)]
+        return self._judge.look(torch.cat(parts).squeeze(1).numpy())[1]
+
+
+def main() -> None:
+    parser = loop.parser(__doc__, snapshot_every=200)
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the decoder's first training")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model that draws tokens")
+    parser.add_argument("--opponent", type=Path, default=Path("models/fashion-gan/discriminator.onnx"))
+    parser.add_argument("--judge", type=Path, default=Path("models/fashion-judge/judge.onnx"))
+    options = parser.parse_args()
+    recipe = Recipe(seed=options.seed)
+    torch.manual_seed(recipe.seed)
+    model = ModelRepository(options.model.parent).get(options.model.name)
+    tokenizer = load_tokenizer(loop.newest(options.tokenizer, "ema-*.safetensors"))
+    material, held_out = load(model, tokenizer, options.out)
+    opponent = Opponent()
+    opponent.start_from(weights_of(options.opponent))
+    trainer = Trainer(recipe, tokenizer.decoder, opponent, Chooser(Judge(options.judge), held_out))
+    limits = loop.Slice(options.slice_seconds, options.snapshot_every)
+    loop.train(trainer, lambda step: batches(material, recipe.batch_size, recipe.seed, step), options.out, limits)
+
+
+if __name__ == "__main__":
+    main()
