@@ -8,8 +8,7 @@ ENVOY := gateway/envoy/access_log.proto gateway/envoy/authorization.proto
 TRITON := grpc_service.proto model_config.proto
 STUBS := $(PROTOS:.proto=_pb2.py)
 # These run two at a time, the longest first; the others measure, or need the machine for themselves.
-TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,compare exemplars fit kubernetes message_sizes page restart) \
-	$(addprefix tests/integration/benchmarks/,harness parallel side_by_side) tests/contract tests/unit \
+TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,exemplars kubernetes message_sizes page restart) tests/contract tests/unit \
 	$(addprefix tests/integration/,examples gateway runtime services training tandem/client tandem/cli) \
 	$(addprefix tests/integration/tandem/measure/,quality report studies generator/requests generator/sending \
 	generator/test_generator.py)
