@@ -107,9 +107,13 @@ class Trainer:
 
 @torch.no_grad()
 def bits_per_token(model: Transformer, sequences: Tensor, steps: int) -> float:
-    """Return the mean of -log2 p over the tokens of sequences [B, 1 + T], drawn in so many steps."""
+    """Return the mean of -log2 p over the tokens of sequences [B, 1 + T], drawn in so many steps.
+
+    As it is served: one token a step is the content rows', several are the MASK rows'.
+    """
+    rows = slice(NUM_TOKENS) if steps == NUM_TOKENS else slice(NUM_TOKENS, None)
     starts = group_starts(NUM_TOKENS).to(sequences.device)[steps]
-    parts = [losses(model, part, starts.expand(len(part), -1))[:, NUM_TOKENS:] for part in sequences.split(250)]
+    parts = [losses(model, part, starts.expand(len(part), -1))[:, rows] for part in sequences.split(250)]
     return torch.cat(parts).double().mean().item() / math.log(2)
 
 
