@@ -133,7 +133,7 @@ def _engine() -> list[Panel]:
         _panel(
             "Drafted tokens",
             "Tokens a second that sequences tried ahead of time, and those of them that proved right; 0 without"
-            " --speculative-tokens.",
+            " --speculative-tokens or, for images, MASK rows.",
             PER_SECOND,
             [
                 Query(rate("tandem_drafted_tokens_total", "model", MODEL), "{{model}} tried"),

@@ -107,9 +107,9 @@ class Trainer:
 
 @torch.no_grad()
 def bits_per_token(model: Transformer, sequences: Tensor, steps: int) -> float:
-    """Return the mean of -log2 p over the tokens of sequences [B, 1 + T], drawn in so many steps.
+    """Return the mean of -log2 p over the tokens of sequences [B, 1 + T] when they are generated in `steps` steps.
 
-    As it is served: one token a step is the content rows', several are the MASK rows'.
+    As in serving, content rows give the tokens where each has a step of its own, and MASK rows where steps are fewer.
     """
     rows = slice(NUM_TOKENS) if steps == NUM_TOKENS else slice(NUM_TOKENS, None)
     starts = group_starts(NUM_TOKENS).to(sequences.device)[steps]

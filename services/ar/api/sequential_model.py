@@ -16,8 +16,8 @@ from tandem.ar.v1 import ar_pb2
 class SequentialModel:
     """One entry of the model repository, loaded: it makes what its modality says.
 
-    `description` is what ListModels says of it. `num_warm_up_tokens` run through
-    it when it starts. `watch` is told of the images of an image model.
+    `description` is what ListModels says of it. When it starts, prompts of `num_warm_up_tokens` run through the engine.
+    `watch` receives the images of an image model.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Holds back tokens that nobody reads one by one, so that the event loop is not woken for each of them.
+"""Collects the tokens of replies that are not streamed, so that the event loop is not woken for each of them.
 
 The event loop needs the interpreter's lock to take a token, and the engine's thread needs it to go on. With a small
 model that takes nearly as long as a step. Used by the engine's thread only.
@@ -42,7 +42,7 @@ class Gathering:
         return [delivery for delivery in deliveries if delivery is not None]
 
     def drop(self, sequence: Sequence) -> None:
-        """Forget what is held of a sequence that nobody reads any more."""
+        """Discard the tokens of a sequence that was cancelled."""
         self._held.pop(id(sequence), None)
 
     def _add(self, item: Progress, sampled_at: float) -> Delivery | None:

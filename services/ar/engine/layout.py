@@ -12,8 +12,8 @@ class LogitsRow:
     """Whose logits a row is: `forced` is the token that stands there already when a text is scored.
 
     `drafted`: tokens taken to stand behind the sequence's own; the row's token comes behind them. `allowed`: which
-    tokens it may be, a bit for each as `TokenMask.masks` has them; None if any. `num_masked_before`: tokens between the
-    sequence's own and the row's, which the same step generates.
+    tokens it may be, a bit for each as `TokenMask.masks` has them; None if any. `num_masked_before`: MASK rows of
+    the same step before it.
     """
 
     sequence: Sequence

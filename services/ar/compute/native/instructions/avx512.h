@@ -59,16 +59,6 @@ inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   return (Ints)_mm512_dpbusd_epi32((__m512i)sum, w.bytes, _mm512_set1_epi32(four));
 }
 
-// Sums of 32 bits have room for any number of products.
-constexpr int kMostNarrow = INT32_MAX;
-struct NarrowDots {
-  Ints sum;
-
-  template <int kQuad>
-  void add(Weights w, const int8_t* activations) {
-    sum = dot<kQuad>(sum, w, activations);
-  }
-  Ints total() const { return sum; }
-};
-
 }  // namespace tandem
+
+#include "whole_dots.h"

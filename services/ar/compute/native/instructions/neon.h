@@ -120,16 +120,6 @@ inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
   return each(added, sum, w);
 }
 
-// Sums of 32 bits have room for any number of products.
-constexpr int kMostNarrow = INT32_MAX;
-struct NarrowDots {
-  Ints sum;
-
-  template <int kQuad>
-  void add(Weights w, const int8_t* activations) {
-    sum = dot<kQuad>(sum, w, activations);
-  }
-  Ints total() const { return sum; }
-};
-
 }  // namespace tandem
+
+#include "whole_dots.h"
