@@ -22,13 +22,14 @@ from benchmarks.harness.printing import show
 from runtime.models import ModelRepository
 from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block
 from services.ar.compute.runner import Forward
+from services.ar.compute.torch.loading import load_transformer
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
-from services.ar.model.model import Transformer
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 from tandem.measure.formats import decimals
 from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.statistics.intervals import over_rounds

@@ -18,7 +18,7 @@ from rich.console import Console
 from benchmarks.harness.printing import show
 from runtime.cores import usable_cores
 from runtime.models import ModelRepository
-from services.ar.compute.computation import open_computation
+from services.ar.compute.opening import open_computation
 from services.ar.compute.runner import Forward
 from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams

@@ -3,18 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
-from torch import Tensor
-
+from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import Checkpoint
-from services.ar.model.quantised import Weights, as_tensor
+from services.ar.model.quantised import Weights, as_array
 
-Change = Callable[[str, Tensor], Tensor]
+Change = Callable[[str, Array], Array]
 
 
 def changed(checkpoint: Checkpoint, change: Change) -> Checkpoint:
     """Return the checkpoint with `change(name, weights)` in place of each tensor."""
-    tensors = [(name, change(name, as_tensor(weights).clone())) for name, weights in checkpoint.read_tensors()]
+    tensors = [(name, change(name, as_array(weights).copy())) for name, weights in checkpoint.read_tensors()]
     read: list[tuple[str, Weights]] = list(tensors)
     return replace(checkpoint, read_tensors=lambda: iter(read))
 
@@ -22,7 +20,7 @@ def changed(checkpoint: Checkpoint, change: Change) -> Checkpoint:
 def with_large_keys_and_values(checkpoint: Checkpoint) -> Checkpoint:
     """Return a model whose keys and values are far beyond float16, but not float32."""
 
-    def enlarge(name: str, weights: Tensor) -> Tensor:
+    def enlarge(name: str, weights: Array) -> Array:
         return weights * 3e4 if "k_proj" in name or "v_proj" in name else weights
 
     return changed(checkpoint, enlarge)
@@ -31,7 +29,7 @@ def with_large_keys_and_values(checkpoint: Checkpoint) -> Checkpoint:
 def with_bad_token(checkpoint: Checkpoint, token_id: int, value: float) -> Checkpoint:
     """Return a model for which one token means `value` throughout: NaN or infinity. Its embedding must not be tied."""
 
-    def spoil(name: str, weights: Tensor) -> Tensor:
+    def spoil(name: str, weights: Array) -> Array:
         if "embed_tokens" in name:
             weights[token_id] = value
         return weights
@@ -42,9 +40,9 @@ def with_bad_token(checkpoint: Checkpoint, token_id: int, value: float) -> Check
 def with_bad_weights(checkpoint: Checkpoint, part: str, value: float) -> Checkpoint:
     """Return a model in whose tensors with `part` in their name the first of the outputs is `value` throughout."""
 
-    def spoil(name: str, weights: Tensor) -> Tensor:
+    def spoil(name: str, weights: Array) -> Array:
         if part in name:
-            weights[0] = torch.full_like(weights[0], value)
+            weights[0] = value
         return weights
 
     return changed(checkpoint, spoil)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.ar.compute.kv_cache import CausalAttention
+from services.ar.compute.torch.kv_cache import CausalAttention
 from services.ar.model.quantised import GROUP
 
 

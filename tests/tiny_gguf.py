@@ -10,7 +10,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import Llama3RopeScaling, LongRopeScaling, ModelConfig
-from services.ar.model.quantised import as_tensor
+from services.ar.model.quantised import as_array
 from services.ar.model.rotary import rotary_frequencies
 
 _GEMMA3_NORMS = {
@@ -80,7 +80,7 @@ def _add_rope(writer: gguf.GGUFWriter, config: ModelConfig, architecture: str) -
         writer.add_tensor("rope_factors_short.weight", np.array(scaling.short_factors, np.float32))
     elif isinstance(scaling, Llama3RopeScaling):
         plain = config.rope_theta ** -(np.arange(half) / half)
-        writer.add_tensor("rope_freqs.weight", (plain / rotary_frequencies(config).numpy()).astype(np.float32))
+        writer.add_tensor("rope_freqs.weight", (plain / rotary_frequencies(config)).astype(np.float32))
     elif scaling is not None:
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(scaling.factors[0])
@@ -101,7 +101,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, checkpoint: Checkpoint) -> None:
 
 def _stored(checkpoint: Checkpoint, architecture: str) -> Named:
     """Yield the tensors by the names that the architecture has in Hugging Face's files, laid out as GGUF's."""
-    tensors = {name: as_tensor(tensor).float().numpy() for name, tensor in checkpoint.read_tensors()}
+    tensors = {name: as_array(tensor).astype(np.float32) for name, tensor in checkpoint.read_tensors()}
     if architecture == "phi3":
         tensors = dict(_fused(tensors))
     for name, values in tensors.items():

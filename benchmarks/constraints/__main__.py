@@ -19,7 +19,7 @@ from runtime.metrics import new_registry
 from runtime.models import ModelRepository
 from services.ar.api.modalities.text import TextModality
 from services.ar.api.sequential_model import SequentialModel
-from services.ar.compute import sampling, token_masks
+from services.ar.compute.torch import sampling, token_masks
 from services.ar.constraints.constraint import Constraint
 from services.ar.constraints.grammar_mask import GrammarMask
 from services.ar.engine.sampling_params import SamplingParams

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmarks.parity.figures import ScoredText
 from runtime.cores import usable_cores
-from services.ar.compute.computation import open_computation
+from services.ar.compute.opening import open_computation
 from services.ar.compute.runner import Forward
 from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
@@ -53,5 +53,5 @@ class Kernel:
         sequence.num_computed_tokens = known
         while sequence.num_computed_tokens < len(ids):
             work = Work(sequence, min(CHUNK_TOKENS, len(ids) - sequence.num_computed_tokens))
-            yield self._forward(Layout([work], self._block_size)).logits.clone()
+            yield torch.from_numpy(self._forward(Layout([work], self._block_size)).logits.copy())
             sequence.num_computed_tokens += work.num_tokens

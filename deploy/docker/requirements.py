@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 NAME = "tandem-serving"
+_FOR_GPU = {"ar": "torch", "gan": "cuda"}
+"""The extra that a role needs besides to compute on a GPU."""
 Extras = Mapping[str, Sequence[str]]
 
 
@@ -29,9 +31,7 @@ def requirements(extras: Extras, role: str, variant: str) -> list[str]:
     found = list(dict.fromkeys(expanded(extras, role)))
     if variant == "cpu":
         return [_without_gpu(each) for each in found if not each.startswith("onnxruntime-gpu")]
-    if "torch" not in " ".join(found) and role != "gateway":
-        found += extras["cuda"]
-    return found
+    return [*found, *extras.get(_FOR_GPU.get(role, ""), ())]
 
 
 def _without_gpu(requirement: str) -> str:

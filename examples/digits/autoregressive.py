@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from examples.digits.data import NUM_CLASSES, NUM_LEVELS, SIDE, Digits
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
-from services.ar.model.model import Transformer
 from training.onnx_files import check_against_torch, write_onnx
 from training.transformer.export import huggingface_config, huggingface_tensors
 from training.transformer.train import EqualLengths

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from examples.digits import autoregressive, gan, judge
 from examples.digits.data import Digits, load, save_reference
-from services.ar.model.model import Transformer
+from services.ar.compute.torch.transformer import Transformer
 from training.onnx_files import record_digests
 
 GAN_STEPS, AUTOREGRESSIVE_STEPS, JUDGE_STEPS = 3_000, 700, 1_000

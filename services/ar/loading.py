@@ -14,9 +14,9 @@ from services.ar.api.modalities.text import TextModality
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.codecs.image_networks import load_image_codec
 from services.ar.codecs.text_codec import TextCodec
-from services.ar.compute.computation import Computation, open_computation
+from services.ar.compute.computation import Computation
+from services.ar.compute.opening import open_computation
 from services.ar.compute.runner import Runner
-from services.ar.compute.torch.threads import leave_cores_to_the_engine
 from services.ar.constraints.compilations import Compilations
 from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.memory import GrammarMemory
@@ -56,7 +56,6 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialMo
         raise ModelError(f"{model.name}: {model.spec.modality} {model.spec.kind}, not a transformer")
     started = time.monotonic()
     model.verify_files()
-    leave_cores_to_the_engine()
     checkpoint = open_checkpoint(model.transformer_path())
     modality = _modality(model, checkpoint, settings, metrics)
     is_image = model.spec.modality == "image"

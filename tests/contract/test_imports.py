@@ -49,8 +49,9 @@ FORBIDDEN = {
 CONFINED = {
     # library: the rooms (or files of a name) that may import it
     "torch": (
-        "services/ar/compute/",
-        "services/ar/model/",
+        "services/ar/compute/torch/",
+        "services/ar/compute/cuda/",
+        "services/ar/compute/opening",
         "training/",
         "tandem/cli/doctor/",
         "benchmarks/",

@@ -26,7 +26,7 @@ TESTED_ELSEWHERE = {
     ),
     "integration/services/ar/test_loading.py": (
         "services/ar/codecs/image_networks",
-        "services/ar/compute/computation",
+        "services/ar/compute/torch/opening",
         "services/ar/settings",
     ),
     "integration/services/gan/api/test_service.py": ("services/gan/api/rendering",),
@@ -154,6 +154,15 @@ TESTED_ELSEWHERE = {
         "services/ar/compute/native/library",
         "services/ar/compute/native/opening",
     ),
+    "unit/services/ar/compute/test_token_masks.py": ("services/ar/compute/torch/token_masks",),
+    "unit/services/ar/compute/torch/test_transformer.py": (
+        "services/ar/compute/runner",
+        "services/ar/compute/torch/forward",
+        "services/ar/model/config",
+        "services/ar/model/huggingface/tensors",
+        "services/ar/model/rotary",
+    ),
+    "unit/services/ar/model/test_weights.py": ("services/ar/compute/torch/loading",),
     "unit/services/ar/engine/test_engine.py": ("services/ar/engine/request_stream",),
     "unit/services/ar/engine/test_scheduler.py": (
         "services/ar/engine/fair_share",
@@ -188,13 +197,6 @@ TESTED_ELSEWHERE = {
         "services/ar/model/fields",
         "services/ar/model/huggingface/config",
         "services/ar/model/huggingface/rope",
-    ),
-    "unit/services/ar/model/test_model.py": (
-        "services/ar/compute/runner",
-        "services/ar/compute/torch/forward",
-        "services/ar/model/config",
-        "services/ar/model/huggingface/tensors",
-        "services/ar/model/rotary",
     ),
     "unit/services/common/batching/test_admission.py": ("services/common/waiting_time",),
     "unit/services/common/batching/test_batcher.py": (

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from runtime.models import ModelRepository
-from services.ar.model.model import Transformer
+from services.ar.compute.torch.transformer import Transformer
 from tandem.client import DEFAULT_ADDRESS, AsyncTandemClient, SequentialModel
 from tandem.measure.quality.drawing import Sampling, draw, find_model
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES

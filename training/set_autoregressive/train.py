@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runtime.models import ModelRepository
-from services.ar.model.model import Transformer
+from services.ar.compute.torch.transformer import Transformer
 from training import loop
 from training.dataset import shuffled_batches
 from training.set_autoregressive.rows import RowAttention, group_starts, rows_of, visible_rows

@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
-from services.ar.model.model import Transformer
 from tandem.measure.quality.fashion_mnist import NUM_CLASSES
 from training import loop
 from training.dataset import shuffled_batches, to_pixels

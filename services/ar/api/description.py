@@ -1,11 +1,13 @@
 """What ListModels says of a model and of what computes it. Knows nothing of requests."""
 
+from math import prod
+
 from runtime.models import Model
 from services.ar.api.modalities.modality import Modality
 from services.ar.compute.computation import Computation
 from services.ar.fingerprint import model_fingerprint
 from services.ar.model.config import ModelConfig
-from services.ar.model.weights import skeleton
+from services.ar.model.tensor_check import expected_shapes
 from tandem.ar.v1 import ar_pb2
 
 
@@ -15,7 +17,7 @@ def model_message(model: Model, modality: Modality, config: ModelConfig, computa
         name=model.name,
         modality=model.spec.modality,
         licence=model.spec.licence,
-        num_parameters=sum(parameter.numel() for parameter in skeleton(config).parameters()),
+        num_parameters=sum(map(prod, expected_shapes(config).values())),
         max_context_tokens=modality.codec.max_context_tokens,
         vocab_size=config.vocab_size,
         device=computation.device,

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import Any
 
 from services.ar.engine.layout import LogitsRow
 from services.ar.engine.sequence import SampledToken
@@ -18,8 +17,9 @@ class Computed:
     shared. Its keys and values are in the cache all the same, saturated: a cache never holds NaN or infinity.
     """
 
-    logits: Tensor
-    """[rows whose logits are wanted, vocab_size] float32, in the order of `Layout.logits_indices`."""
+    logits: Any
+    """A tensor of torch, or of the native kernel an array that its next step overwrites. [rows whose logits are wanted,
+    vocab_size] float32, in the order of `Layout.logits_indices`."""
 
     is_finite: Sequence[bool]
     """One entry for each row of the step, in the order of `Layout.token_ids`."""

@@ -1,25 +1,16 @@
-"""Tokens that a sequence's mask rules out: which rows of a step have a mask, and what it does to their logits."""
+"""Tokens that a sequence's mask rules out: which rows of a step have a mask, and which tokens it allows there."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from runtime.errors import TandemError
 from services.ar.engine.layout import LogitsRow
 
 RowsOfWork: TypeAlias = "list[LogitsRow] | TandemError"
 Bits: TypeAlias = npt.NDArray[np.uint8]
-
-# What is added to the logits of eight tokens, by the byte that tells which of them are allowed: [256, 8] float32.
-_PENALTIES = np.where(
-    np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), 0.0, -np.inf
-).astype(np.float32)
 
 
 def with_masks(rows: list[LogitsRow]) -> RowsOfWork:
@@ -36,33 +27,6 @@ def with_masks(rows: list[LogitsRow]) -> RowsOfWork:
     except TandemError as error:
         return error
     return [replace(row, allowed=each) for row, each in zip(rows, allowed, strict=False)]
-
-
-def rule_out(logits: Tensor, rows: list[LogitsRow]) -> None:
-    """Set logits [R, num_output_tokens], finite, of tokens that are not allowed to -inf, in place.
-
-    Each row keeps at least one; an end that is unwanted is kept only where nothing else is.
-    """
-    masked = [place for place, row in enumerate(rows) if row.allowed is not None]
-    if not masked:
-        return
-    bits = np.stack([allowed_bits(rows[place]) for place in masked])
-    for place, of_row in zip(masked, _penalties(bits, logits.device), strict=True):
-        logits[place] += of_row[: logits.shape[1]]
-
-
-def _penalties(bits: Bits, device: torch.device) -> Iterator[Tensor]:
-    """Yield what is added to the logits of each row of bits [R, N]: [8 * N] float32, good until the next one."""
-    if device.type == "cpu":
-        # Half of what a mask of single tokens takes to make and apply: by one buffer that stays in a core's cache, and
-        # by `clip`, without which take is as slow as indexing.
-        penalties = np.empty((bits.shape[1], 8), np.float32)
-        for row in bits.astype(np.intp):
-            np.take(_PENALTIES, row, axis=0, out=penalties, mode="clip")
-            yield torch.from_numpy(penalties).flatten()
-        return
-    on_device = torch.from_numpy(bits).to(device, non_blocking=True)  # a thirty-second of the penalties' size
-    yield from functional.embedding(on_device.int(), torch.from_numpy(_PENALTIES).to(device)).flatten(1)
 
 
 def allowed_bits(row: LogitsRow) -> Bits:

@@ -1,9 +1,9 @@
 """What a checkpoint takes in memory: reads all of its tensors once, a piece at a time, and keeps none."""
 
+import math
 from dataclasses import dataclass
 
-import torch
-
+from services.ar.model.arrays import FLOATS
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
 from services.ar.model.quantised import Weights, format_of, held, pieces, rows_of
@@ -31,7 +31,7 @@ def cost_of(checkpoint: Checkpoint) -> Cost:
         if weights.ndim > 1:
             for bounds in pieces(weights.shape):
                 held(rows_of(weights, *bounds))
-        count = weights.shape.numel()
+        count = math.prod(weights.shape)
         num_weights += count
         num_bytes += _bytes(weights, count)
     return Cost(num_weights, num_bytes, _cache_of_a_token(checkpoint.config, checkpoint.dtype))
@@ -41,7 +41,7 @@ def _bytes(weights: Weights, count: int) -> int:
     if weights.ndim == 1:
         return 4 * count  # vectors are held as float32
     format_ = format_of(weights)
-    return int(count * _BITS[format_]) // 8 if format_ in _BITS else count * getattr(torch, format_).itemsize
+    return int(count * _BITS[format_]) // 8 if format_ in _BITS else count * FLOATS[format_].itemsize
 
 
 def _cache_of_a_token(config: ModelConfig, dtype: str) -> int:

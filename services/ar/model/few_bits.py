@@ -1,11 +1,12 @@
 """Rounds the weights of a checkpoint of floats to 4 bits, and to more where 4 lose too much."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from services.ar.model.arrays import Array, padded
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.quantised import (
     GROUP,
@@ -13,7 +14,7 @@ from services.ar.model.quantised import (
     Kind,
     QuantisedTensor,
     Weights,
-    as_tensor,
+    as_array,
     format_of,
     in_eight_bits,
     in_nibbles,
@@ -25,8 +26,9 @@ _SHRINKAGES = (0.92, 0.84, 0.76)
 """Smaller shares of a group's range that its steps may span: cutting off the rest may make the error smaller."""
 _MAX_ERROR = 0.085
 """Root of the mean squared error, relative to the weights': Q4_1 on normally distributed weights has 0.075 to 0.08."""
+_LEAST = np.float32(1e-30)
 _ROWS_AT_ONCE = 256  # so that a pass over them stays in the caches
-_Rounded = tuple[Tensor, ...]
+_Rounded = tuple[Array, ...]
 """Steps [32, groups], scales [groups] and minima [groups]."""
 _IN_EIGHT_BITS = ("model.embed_tokens.", "lm_head.")
 """As in llama.cpp's files of 4 bits: errors of these come into every token, and are not averaged by a next layer."""
@@ -55,12 +57,13 @@ def _rounded(name: str, weights: Weights) -> Weights:
 
 def relative_error(found: QuantisedTensor, weights: Weights) -> float:
     """Return the root of the mean squared error, relative to that of the weights [outputs, inputs]."""
-    error = size = torch.zeros((), dtype=torch.float64)
+    error = size = 0.0
     for bounds in pieces(weights.shape):
-        values = as_tensor(rows_of(weights, *bounds)).float()
-        difference = as_tensor(rows_of(found, *bounds))[:, : values.shape[1]] - values
-        error, size = error + difference.norm().double().square(), size + values.norm().double().square()
-    return float((error / size.clamp(min=1e-60)).sqrt())
+        values = as_array(rows_of(weights, *bounds)).astype(np.float32)
+        difference = as_array(rows_of(found, *bounds))[:, : values.shape[1]] - values
+        error += float(np.square(difference).sum(dtype=np.float64))
+        size += float(np.square(values).sum(dtype=np.float64))
+    return math.sqrt(error / max(size, 1e-60))
 
 
 def few_bits(weights: Weights, kind: Kind) -> QuantisedTensor:
@@ -68,19 +71,19 @@ def few_bits(weights: Weights, kind: Kind) -> QuantisedTensor:
     most = 2 ** int(kind.removeprefix("int")) - 1
     steps, scales, minima = [], [], []
     for start in range(0, weights.shape[0], _ROWS_AT_ONCE):
-        rows = as_tensor(rows_of(weights, start, start + _ROWS_AT_ONCE)).float()
-        rows = torch.nn.functional.pad(rows, (0, -rows.shape[1] % GROUP))
-        found = _best(rows.reshape(-1, GROUP).t().contiguous(), most)
-        step = found[0].to(torch.uint8).t().reshape(rows.shape)
+        rows = padded(as_array(rows_of(weights, start, start + _ROWS_AT_ONCE)).astype(np.float32), GROUP)
+        with np.errstate(all="ignore"):  # what is not finite stays so, by its scale
+            found = _best(np.ascontiguousarray(rows.reshape(-1, GROUP).T), most)
+            step = found[0].astype(np.uint8).T.reshape(rows.shape)
         steps.append(in_nibbles(step) if kind == "int4" else step)
-        scales.append(found[1].view(len(rows), -1))
-        minima.append(found[2].view(len(rows), -1))
-    return QuantisedTensor(torch.cat(steps), torch.cat(scales), torch.cat(minima), kind)
+        scales.append(found[1].reshape(len(rows), -1))
+        minima.append(found[2].reshape(len(rows), -1))
+    return QuantisedTensor(np.concatenate(steps), np.concatenate(scales), np.concatenate(minima), kind)
 
 
-def _best(groups: Tensor, most: int) -> _Rounded:
+def _best(groups: Array, most: int) -> _Rounded:
     """Return steps, scales and minima of groups [32, groups], the best of several ranges for each group."""
-    low, high = groups.amin(0), groups.amax(0)
+    low, high = groups.min(0), groups.max(0)
     middle, width = (low + high) / 2, (high - low) / most
     best = _fitted(groups, width, low, most)
     least = _error(groups, best)
@@ -88,21 +91,23 @@ def _best(groups: Tensor, most: int) -> _Rounded:
         found = _fitted(groups, width * share, middle - width * (share * most / 2), most)
         error = _error(groups, found)
         is_better = error < least
-        least = torch.minimum(error, least)
-        best = tuple(torch.where(is_better, new, old) for new, old in zip(found, best, strict=True))
+        least = np.minimum(error, least)
+        best = tuple(np.where(is_better, new, old) for new, old in zip(found, best, strict=True))
     return best
 
 
-def _fitted(groups: Tensor, scales: Tensor, minima: Tensor, most: int) -> _Rounded:
+def _fitted(groups: Array, scales: Array, minima: Array, most: int) -> _Rounded:
     """Round to the nearest steps, then take scale and minimum of the line that fits them best (least squares)."""
-    steps = ((groups - minima) / scales.clamp(min=1e-30)).round_().clamp_(0, most)
+    steps = (groups - minima) / np.maximum(scales, _LEAST)
+    np.clip(np.rint(steps, out=steps), 0, most, out=steps)
     mean_step, mean = steps.mean(0), groups.mean(0)
-    spread = steps.square().mean(0) - mean_step.square()
-    slopes = ((steps * groups).mean(0) - mean_step * mean) / spread.clamp(min=1e-30)
-    scales = torch.where(spread > 0, slopes, scales).half()
-    return steps, scales, (mean - mean_step * scales.float()).half()
+    spread = np.square(steps).mean(0) - mean_step**2
+    slopes = ((steps * groups).mean(0) - mean_step * mean) / np.maximum(spread, _LEAST)
+    scales = np.where(spread > 0, slopes, scales).astype(np.float16)
+    return steps, scales, (mean - mean_step * scales.astype(np.float32)).astype(np.float16)
 
 
-def _error(groups: Tensor, rounded: _Rounded) -> Tensor:
+def _error(groups: Array, rounded: _Rounded) -> Array:
     steps, scales, minima = rounded
-    return (steps * scales.float() + minima.float() - groups).square_().sum(0)
+    error = steps * scales.astype(np.float32) + minima.astype(np.float32) - groups
+    return np.square(error, out=error).sum(0)  # type: ignore[no-any-return]

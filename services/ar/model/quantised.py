@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from services.ar.model.arrays import Array, padded
 
 GROUP = 32
 Kind = Literal["int8", "int6", "int5", "int4", "q4_0", "iq4_nl"]
+Shape = tuple[int, ...]
 
 NIBBLES: tuple[Kind, ...] = ("int4", "q4_0", "iq4_nl")
 """The kinds of 4 bits."""
@@ -28,54 +30,56 @@ class QuantisedTensor:
     Of q4_0 scale * (step - 8), of iq4_nl scale * value of step.
     """
 
-    steps: Tensor
+    steps: Array
     """[outputs, inputs]: int8 for int8, and from -32 to 31 for int6; uint8 of 5 bits for int5. Of the kinds of 4 bits
     [outputs, inputs / 2]: byte i of a group has those of its inputs i and 16 + i, see `in_nibbles`."""
-    scales: Tensor
+    scales: Array
     """[outputs, inputs / 32] float16; for int6 [outputs, inputs / 16]."""
-    minima: Tensor | None = None
+    minima: Array | None = None
     """Of int4 and int5, as the scales."""
     kind: Kind = "int8"
 
     @property
-    def shape(self) -> torch.Size:
+    def shape(self) -> Shape:
         num_rows, num_steps = self.steps.shape
-        return torch.Size([num_rows, 2 * num_steps if self.kind in NIBBLES else num_steps])
+        return num_rows, 2 * num_steps if self.kind in NIBBLES else num_steps
 
     @property
     def ndim(self) -> int:
         return 2
 
-    def dequantise(self) -> Tensor:
-        """Return the weights [outputs, inputs] float32."""
-        steps = self.steps
+    def dequantise(self) -> Array:
+        """Return the weights [outputs, inputs] float32; where a damaged scale is not finite, they are not either."""
+        steps, num_rows = self.steps, len(self.steps)
         if self.kind in NIBBLES:
-            halves = steps.unflatten(-1, (-1, GROUP // 2))
-            steps = torch.cat([halves & 15, halves >> 4], dim=-1).flatten(-2)
+            halves = steps.reshape(num_rows, -1, GROUP // 2)
+            steps = np.concatenate([halves & 15, halves >> 4], axis=-1)
         if self.kind == "q4_0":
-            steps = steps.to(torch.int8) - Q4_0_MIDDLE
+            steps = steps.astype(np.int8) - np.int8(Q4_0_MIDDLE)
         if self.kind == "iq4_nl":
-            steps = torch.tensor(IQ4_NL_VALUES, dtype=torch.int8)[steps.int()]
+            steps = np.array(IQ4_NL_VALUES, np.int8)[steps]
         group = 16 if self.kind == "int6" else GROUP
-        weights: Tensor = steps.unflatten(-1, (-1, group)).float() * self.scales.float().unsqueeze(-1)
-        if self.minima is not None:
-            weights += self.minima.float().unsqueeze(-1)
-        return weights.flatten(-2)
+        weights = steps.reshape(num_rows, -1, group).astype(np.float32)
+        with np.errstate(all="ignore"):
+            weights *= self.scales.astype(np.float32)[..., None]
+            if self.minima is not None:
+                weights += self.minima.astype(np.float32)[..., None]
+        return weights.reshape(num_rows, -1)
 
-    def rearranged(self, change: Callable[[Tensor], Tensor]) -> "QuantisedTensor":
-        """Return the tensor with its rows as `change` picks or orders those of a tensor [outputs, n]."""
+    def rearranged(self, change: Callable[[Array], Array]) -> "QuantisedTensor":
+        """Return the tensor with its rows as `change` picks or orders those of an array [outputs, n]."""
         minima = None if self.minima is None else change(self.minima)
         return QuantisedTensor(change(self.steps), change(self.scales), minima, self.kind)
 
 
-def in_nibbles(steps: Tensor) -> Tensor:
+def in_nibbles(steps: Array) -> Array:
     """Return steps of 4 bits [outputs, inputs] uint8 as QuantisedTensor has them."""
-    low, high = steps.unflatten(-1, (-1, 2, GROUP // 2)).unbind(-2)
-    nibbles: Tensor = low | high << 4
-    return nibbles.flatten(-2)
+    halves = steps.reshape(len(steps), -1, 2, GROUP // 2)
+    nibbles: Array = halves[:, :, 0] | halves[:, :, 1] << 4
+    return nibbles.reshape(len(steps), -1)
 
 
-Held = Tensor | QuantisedTensor
+Held = Array | QuantisedTensor
 """Weights in memory."""
 
 
@@ -83,24 +87,24 @@ Held = Tensor | QuantisedTensor
 class StoredMatrix:
     """A matrix in a file, of which `read` brings some rows, by their numbers [n], into memory of their own."""
 
-    rows: Tensor
+    rows: Array
     """The numbers of its rows in the file, [outputs]."""
     num_inputs: int
     format: str
     """Of what `read` returns: a kind of few bits, or the name of a float's type."""
-    read: Callable[[Tensor], Held]
+    read: Callable[[Array], Held]
 
     @property
-    def shape(self) -> torch.Size:
-        return torch.Size([len(self.rows), self.num_inputs])
+    def shape(self) -> Shape:
+        return len(self.rows), self.num_inputs
 
     @property
     def ndim(self) -> int:
         return 2
 
-    def rearranged(self, change: Callable[[Tensor], Tensor]) -> "StoredMatrix":
-        """Return the matrix with its rows as `change` picks or orders those of a tensor [outputs, n]."""
-        return replace(self, rows=change(self.rows.unsqueeze(-1)).flatten())
+    def rearranged(self, change: Callable[[Array], Array]) -> "StoredMatrix":
+        """Return the matrix with its rows as `change` picks or orders those of an array [outputs, n]."""
+        return replace(self, rows=change(self.rows[:, None]).reshape(-1))
 
 
 Weights = Held | StoredMatrix
@@ -111,7 +115,8 @@ def held(weights: Weights) -> Held:
     return weights.read(weights.rows) if isinstance(weights, StoredMatrix) else weights
 
 
-def as_tensor(weights: Weights) -> Tensor:
+def as_array(weights: Weights) -> Array:
+    """Return the weights as floats: of few bits as float32, else of the type that they have."""
     weights = held(weights)
     return weights.dequantise() if isinstance(weights, QuantisedTensor) else weights
 
@@ -120,12 +125,12 @@ def format_of(weights: Weights) -> str:
     """Return a kind of few bits, or the name of a float's type."""
     if isinstance(weights, StoredMatrix):
         return weights.format
-    return weights.kind if isinstance(weights, QuantisedTensor) else str(weights.dtype).removeprefix("torch.")
+    return weights.kind if isinstance(weights, QuantisedTensor) else weights.dtype.name
 
 
-def rearranged(weights: Weights, change: Callable[[Tensor], Tensor]) -> Weights:
+def rearranged(weights: Weights, change: Callable[[Array], Array]) -> Weights:
     """Return weights with their rows as `change` picks or orders them."""
-    return change(weights) if isinstance(weights, Tensor) else weights.rearranged(change)
+    return change(weights) if isinstance(weights, np.ndarray) else weights.rearranged(change)
 
 
 def rows_of(weights: Weights, start: int, stop: int) -> Weights:
@@ -133,7 +138,7 @@ def rows_of(weights: Weights, start: int, stop: int) -> Weights:
     return rearranged(weights, lambda rows: rows[start:stop])
 
 
-def pieces(shape: torch.Size, multiple: int = 1) -> Iterator[tuple[int, int]]:
+def pieces(shape: Shape, multiple: int = 1) -> Iterator[tuple[int, int]]:
     """Yield where pieces of a matrix begin and end that are small enough to be worked on at once.
 
     All but the last have a multiple of `multiple` rows.
@@ -143,25 +148,28 @@ def pieces(shape: torch.Size, multiple: int = 1) -> Iterator[tuple[int, int]]:
         yield start, min(start + num_rows, shape[0])
 
 
-def quantise(weights: Tensor) -> QuantisedTensor:
+def quantise(weights: Array) -> QuantisedTensor:
     """Round weights [outputs, inputs] to 8 bits, llama.cpp's Q8_0; inputs are filled up with 0 to a multiple of 32."""
-    weights = torch.nn.functional.pad(weights.float(), (0, -weights.shape[-1] % GROUP))
-    groups = weights.unflatten(-1, (-1, GROUP))
-    scales = groups.abs().amax(-1) / 127
-    steps = (groups / scales.clamp(min=1e-30).unsqueeze(-1)).round()
-    return QuantisedTensor(steps.to(torch.int8).flatten(-2), scales.half())
+    weights = padded(weights.astype(np.float32), GROUP)
+    groups = weights.reshape(len(weights), -1, GROUP)
+    with np.errstate(all="ignore"):  # what is not finite stays so, by its scale
+        scales = np.abs(groups).max(-1) / np.float32(127)
+        steps = np.rint(groups / np.maximum(scales, np.float32(1e-30))[..., None])
+        return QuantisedTensor(steps.astype(np.int8).reshape(weights.shape), scales.astype(np.float16))
 
 
 def with_minima(weights: QuantisedTensor) -> QuantisedTensor:
     """Return weights of q4_0 as int4, which has minima."""
-    return QuantisedTensor(weights.steps, weights.scales, weights.scales * -Q4_0_MIDDLE, "int4")
+    with np.errstate(all="ignore"):
+        minima = weights.scales * np.float16(-Q4_0_MIDDLE)
+    return QuantisedTensor(weights.steps, weights.scales, minima, "int4")
 
 
 def in_eight_bits(weights: Weights) -> Weights:
     """Return weights rounded as `quantise` does; those in a file are when their rows are read."""
     if not isinstance(weights, StoredMatrix):
-        return quantise(as_tensor(weights))
+        return quantise(as_array(weights))
     num_inputs = -(-weights.num_inputs // GROUP) * GROUP
     return replace(
-        weights, num_inputs=num_inputs, format="int8", read=lambda rows: quantise(as_tensor(weights.read(rows)))
+        weights, num_inputs=num_inputs, format="int8", read=lambda rows: quantise(as_array(weights.read(rows)))
     )

@@ -13,7 +13,7 @@ pytest.importorskip("onnxscript", reason="writing ONNX files needs the extra `tr
 from examples.digits import autoregressive, picture, train
 from examples.digits.data import load, save_reference
 from runtime.models import ModelRepository
-from services.ar.model.model import Transformer
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2

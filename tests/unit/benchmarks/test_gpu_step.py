@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from benchmarks import gpu_step
-from services.ar.compute.kv_cache import KVCache
 from services.ar.compute.torch.forward import TorchForward
+from services.ar.compute.torch.kv_cache import KVCache
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
-from services.ar.model.model import Transformer
 
 
 def new_model(ties_embeddings: bool) -> Transformer:

@@ -14,7 +14,8 @@ EXTRAS = {
     "server": ["grpcio>=1"],
     "gateway": ["tandem-serving[server]", "fastapi"],
     "gan": ["tandem-serving[server]", "onnxruntime-gpu>=1; marker", "onnxruntime>=1; other"],
-    "ar": ["tandem-serving[gan,server]", "torch>=2"],
+    "ar": ["tandem-serving[server]", "gguf>=1"],
+    "torch": ["torch>=2"],
     "cuda": ["onnxruntime-gpu[cuda]"],
 }
 
@@ -26,8 +27,8 @@ EXTRAS = {
         ("gateway", "cuda", ["grpcio>=1", "fastapi"]),
         ("gan", "cpu", ["grpcio>=1", "onnxruntime>=1"]),
         ("gan", "cuda", ["grpcio>=1", "onnxruntime-gpu>=1; marker", "onnxruntime>=1; other", "onnxruntime-gpu[cuda]"]),
-        ("ar", "cpu", ["grpcio>=1", "onnxruntime>=1", "torch>=2"]),
-        ("ar", "cuda", ["grpcio>=1", "onnxruntime-gpu>=1; marker", "onnxruntime>=1; other", "torch>=2"]),
+        ("ar", "cpu", ["grpcio>=1", "gguf>=1"]),
+        ("ar", "cuda", ["grpcio>=1", "gguf>=1", "torch>=2"]),
     ],
 )
 def test_a_role_gets_its_extra_and_the_libraries_of_the_variant(role, variant, expected):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from services.ar.compute.cuda import kernels
 from services.ar.compute.cuda.inputs import StepRows
-from services.ar.compute.kv_cache import KVCache
+from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.model.config import ModelConfig
 
 _LOG2_E = 1.4426950408889634

@@ -10,11 +10,11 @@ from services.ar.compute.computed import Computed
 from services.ar.compute.cuda.flags import StepFlags
 from services.ar.compute.cuda.graphs import Run, StepGraphs
 from services.ar.compute.cuda.inputs import StepInputs, StepRows
-from services.ar.compute.kv_cache import KVCache
-from services.ar.compute.sampling import TorchSampling
+from services.ar.compute.torch.kv_cache import KVCache
+from services.ar.compute.torch.sampling import TorchSampling
+from services.ar.compute.torch.transformer import Attention, Transformer
 from services.ar.engine.layout import Layout
 from services.ar.engine.step import Work
-from services.ar.model.model import Attention, Transformer
 
 
 class StepAttention(Protocol):

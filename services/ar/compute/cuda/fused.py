@@ -7,7 +7,7 @@ import triton
 from torch import Tensor, nn
 
 from services.ar.compute.cuda import kernels
-from services.ar.model.model import Attention, GatedMlp, SelfAttention, Transformer
+from services.ar.compute.torch.transformer import Attention, GatedMlp, SelfAttention, Transformer
 
 _VALUES_OF_A_PROGRAM = 1024
 

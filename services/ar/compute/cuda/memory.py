@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from runtime.models import ModelError
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
-from services.ar.model.model import Transformer
 
 logger = logging.getLogger(__name__)
 

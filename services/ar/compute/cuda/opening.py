@@ -8,9 +8,9 @@ from services.ar.compute.cuda.fused import fuse
 from services.ar.compute.cuda.graphs import Capture
 from services.ar.compute.cuda.inputs import StepRows
 from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block, measure_memory, plan_blocks
-from services.ar.compute.kv_cache import KVCache
+from services.ar.compute.torch.kv_cache import KVCache
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.model.config import ModelConfig
-from services.ar.model.model import Transformer
 
 
 def open_forward(

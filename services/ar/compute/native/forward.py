@@ -5,11 +5,12 @@ import hashlib
 import weakref
 from array import array
 from itertools import pairwise
+from typing import Any
 
-import torch
+import numpy as np
 
 from services.ar.compute.computed import Computed, Sampled, Wanted
-from services.ar.compute.kv_cache import zeros
+from services.ar.compute.memory import empty, zeros
 from services.ar.compute.native import library
 from services.ar.compute.native.parameters import Parameters
 from services.ar.compute.native.sampling.history import Histories
@@ -17,6 +18,8 @@ from services.ar.compute.native.sampling.rows import Rows
 from services.ar.compute.native.sampling.structs import Samples
 from services.ar.engine.layout import Layout
 from services.ar.engine.step import Work
+
+_FLOAT = np.dtype(np.float32)
 
 
 class NativeForward:
@@ -29,7 +32,7 @@ class NativeForward:
         self,
         parameters: Parameters,
         kernel: ctypes.CDLL,
-        cache_dtype: torch.dtype,
+        cache_dtype: np.dtype[Any],
         num_blocks: int,
         block_size: int,
         max_rows: int,
@@ -46,7 +49,7 @@ class NativeForward:
         values = (config.num_kv_heads, num_blocks, block_size, value_dim)
         self._caches = [(zeros(keys, cache_dtype), zeros(values, cache_dtype)) for _ in range(config.num_layers)]
         self._model = parameters.model(self._caches, max_rows, max_context_tokens)
-        self._logits = torch.empty(0, self._model.head.num_outputs)
+        self._logits = empty((0, self._model.head.num_outputs), _FLOAT)
         self._max_logits_rows = 0
         self._histories = Histories()
         self._engine: int | None = None
@@ -58,7 +61,6 @@ class NativeForward:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def start(self) -> None:
-        torch.set_num_threads(1)  # what torch still does is small, and its threads would be beside the kernel's
         self._engine = self._kernel.tandem_open(ctypes.byref(self._model), self._num_threads)
         # Not at exit: a process that dies may be in the middle of a step.
         weakref.finalize(self, self._kernel.tandem_close, self._engine).atexit = False
@@ -78,7 +80,7 @@ class NativeForward:
     def _run(self, layout: Layout, samples: Samples) -> list[bool]:
         num_rows, num_logits = len(layout.token_ids), len(layout.logits_indices)
         if self._max_logits_rows < num_logits:
-            self._logits = torch.empty(num_logits, self._model.head.num_outputs)
+            self._logits = empty((num_logits, self._model.head.num_outputs), _FLOAT)
             self._max_logits_rows = num_logits
         tables, block_tables = _tables(layout)
         columns = (layout.token_ids, layout.positions, tables, block_tables, layout.logits_indices)
@@ -87,7 +89,7 @@ class NativeForward:
         ]  # lighter than numpy's, as all of this is cold behind a step
         addresses = (each.buffer_info()[0] for each in arrays)
         is_finite = array("B", b"\1" * num_rows)
-        step = library.Step(num_rows, num_logits, *addresses, self._logits.data_ptr(), is_finite.buffer_info()[0])
+        step = library.Step(num_rows, num_logits, *addresses, self._logits.ctypes.data, is_finite.buffer_info()[0])
         self._kernel.tandem_run(self._engine, ctypes.byref(step), ctypes.byref(samples))
         return list(map(bool, is_finite))
 

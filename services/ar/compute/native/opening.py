@@ -4,8 +4,9 @@ import ctypes
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
 
 from runtime.compiled.opening import open_compiled
 from runtime.compiled.recipe import LibraryUnavailable
@@ -30,7 +31,7 @@ def open_kernel(folder: Path, level: str | None = None) -> ctypes.CDLL:
 def open_native(
     checkpoint: Checkpoint,
     dtype: str,
-    cache_dtype: torch.dtype,
+    cache_dtype: np.dtype[Any],
     num_blocks: int,
     block_size: int,
     max_rows: int,

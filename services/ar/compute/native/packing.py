@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import reduce
 from itertools import groupby
 from typing import Any, get_args
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
 
+from services.ar.compute.memory import empty, floats
 from services.ar.compute.native import library
 from services.ar.compute.native.panels import pack_floats, pack_steps
+from services.ar.model.arrays import FLOATS, Array, padded
 from services.ar.model.quantised import (
     Held,
     Kind,
     QuantisedTensor,
     Weights,
-    as_tensor,
+    as_array,
     format_of,
     held,
     pieces,
@@ -49,13 +48,13 @@ class PackedPart:
     """Outputs, filled up to a multiple of 32, that have one format."""
 
     format: str
-    data: Tensor
-    scales: Tensor | None
+    data: Array
+    scales: Array | None
     num_outputs: int
 
     def struct(self) -> library.Part:
-        scales = None if self.scales is None else self.scales.data_ptr()
-        return library.Part(self.data.data_ptr(), scales, _FORMATS[self.format], self.num_outputs // _UNIT)
+        scales = None if self.scales is None else self.scales.ctypes.data
+        return library.Part(self.data.ctypes.data, scales, _FORMATS[self.format], self.num_outputs // _UNIT)
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,10 @@ class PackedMatrix:
     def num_bytes(self) -> int:
         return sum(part.data.nbytes + (0 if part.scales is None else part.scales.nbytes) for part in self.parts)
 
-    def struct(self, bias: Tensor | None = None, is_fine: bool = False) -> library.Matrix:
+    def struct(self, bias: Array | None = None, is_fine: bool = False) -> library.Matrix:
         parts = (library.Part * library.MAX_PARTS)(*(part.struct() for part in self.parts))
         num_outputs = sum(part.num_outputs for part in self.parts)
-        return library.Matrix(parts, None if bias is None else bias.data_ptr(), self.num_inputs, num_outputs, is_fine)
+        return library.Matrix(parts, None if bias is None else bias.ctypes.data, self.num_inputs, num_outputs, is_fine)
 
 
 def pack(parts: list[Weights], dtype: str, alternate: bool = False, each: Each = map) -> PackedMatrix:
@@ -86,9 +85,9 @@ def pack(parts: list[Weights], dtype: str, alternate: bool = False, each: Each =
     return PackedMatrix([_packed(format_, group, alternate, each) for format_, group in groups], num_inputs)
 
 
-def pack_bias(parts: list[Tensor], alternate: bool = False) -> Tensor:
+def pack_bias(parts: list[Array], alternate: bool = False) -> Array:
     """Return the biases of such a matrix, float32."""
-    return _stacked([part.float().unsqueeze(-1) for part in parts], alternate).flatten().contiguous()
+    return floats(_stacked([part[:, None] for part in parts], alternate).reshape(-1))
 
 
 def _groups(parts: list[Weights], dtype: str, alternate: bool) -> list[tuple[str, list[Weights]]]:
@@ -122,7 +121,7 @@ def _common(formats: list[str]) -> str:
         return "int4"
     if any(map(_is_quantised, formats)):
         return "int8"
-    return str(reduce(torch.promote_types, (getattr(torch, each) for each in formats))).removeprefix("torch.")
+    return formats[0] if len(set(formats)) == 1 else "float32"
 
 
 def _packed(format_: str, parts: list[Weights], alternate: bool, each: Each) -> PackedPart:
@@ -131,18 +130,18 @@ def _packed(format_: str, parts: list[Weights], alternate: bool, each: Each) -> 
     num_turns = len(parts) if alternate else 1
     num_outputs = -(-num_rows // _UNIT) * _UNIT * num_turns
 
-    def packed(start: int, stop: int) -> list[Tensor]:
+    def packed(start: int, stop: int) -> list[Array]:
         rows = [rows_of(part, start, stop) for part in parts] if alternate else _rows_of_stack(parts, start, stop)
         return _packed_rows([_as_format(part, format_) for part in rows], alternate)
 
-    def fill(start: int, found: list[Tensor]) -> None:
+    def fill(start: int, found: list[Array]) -> None:
         panel = start * num_turns // library.LANES
         for to, tensor in zip(whole, found, strict=True):
             to[panel : panel + len(tensor)] = tensor
 
-    (start, stop), *others = pieces(torch.Size([num_rows, parts[0].shape[1]]), _UNIT)
+    (start, stop), *others = pieces((num_rows, parts[0].shape[1]), _UNIT)
     first = packed(start, stop)
-    whole = [torch.empty(num_outputs // library.LANES, *each.shape[1:], dtype=each.dtype) for each in first]
+    whole = [empty((num_outputs // library.LANES, *each.shape[1:]), each.dtype) for each in first]
     fill(start, first)
     for _ in each(lambda bounds: fill(bounds[0], packed(*bounds)), others):
         pass
@@ -164,39 +163,33 @@ def _as_format(part: Weights, format_: str) -> Held:
     if format_of(part) == format_:
         return part
     if format_ == "int8":
-        return quantise(as_tensor(part))
+        return quantise(as_array(part))
     return (
         with_minima(part)
         if isinstance(part, QuantisedTensor) and format_ == "int4"
-        else as_tensor(part).to(getattr(torch, format_))
+        else as_array(part).astype(FLOATS[format_])
     )
 
 
-def _packed_rows(parts: list[Held], alternate: bool) -> list[Tensor]:
+def _packed_rows(parts: list[Held], alternate: bool) -> list[Array]:
     """Return the data of parts of one format, and their scales if they have any."""
     quantised = [part for part in parts if isinstance(part, QuantisedTensor)]
     if not quantised:
-        return [pack_floats(_stacked([_padded(as_tensor(part)) for part in parts], alternate))]
+        return [pack_floats(_stacked([padded(as_array(part), _UNIT) for part in parts], alternate))]
     steps = _stacked([part.steps for part in quantised], alternate)
     per_group = [part.scales for part in quantised], [part.minima for part in quantised if part.minima is not None]
     scales = [_stacked(kind, alternate) for kind in per_group if kind]
     return list(pack_steps(steps, scales, quantised[0].kind))
 
 
-def _padded(rows: Tensor) -> Tensor:
-    """Fill the inputs up to the next multiple of 32."""
-    missing = -rows.shape[-1] % _UNIT
-    return functional.pad(rows, (0, missing)) if missing else rows
-
-
-def _stacked(parts: list[Tensor], alternate: bool) -> Tensor:
+def _stacked(parts: list[Array], alternate: bool) -> Array:
     """Stack parts [outputs, n], and fill the outputs up to a multiple of 32."""
     if alternate:
-        panels = [_filled(part).unflatten(0, (-1, library.LANES)) for part in parts]
-        return torch.stack(panels, dim=1).flatten(0, 2)
-    return _filled(parts[0] if len(parts) == 1 else torch.cat(parts))
+        panels = [_filled(part).reshape(-1, library.LANES, part.shape[1]) for part in parts]
+        return np.stack(panels, axis=1).reshape(-1, parts[0].shape[1])
+    return _filled(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
 
-def _filled(rows: Tensor) -> Tensor:
+def _filled(rows: Array) -> Array:
     missing = -len(rows) % _UNIT
-    return functional.pad(rows, (0, 0, 0, missing)) if missing else rows
+    return np.pad(rows, [(0, missing), (0, 0)]) if missing else rows

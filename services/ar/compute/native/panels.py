@@ -1,9 +1,9 @@
 """The bytes of a panel's weights, 16 outputs side by side, in each format of matrix.h."""
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from services.ar.compute.native.library import LANES
+from services.ar.model.arrays import Array
 from services.ar.model.quantised import GROUP, NIBBLES, Kind
 
 _QUADS = GROUP // 4
@@ -11,24 +11,24 @@ _QUADS = GROUP // 4
 _NIBBLES, _PAIRS, _BITS, _SIGNS = 0x0F0F0F0F, 0x03030303, 0x01010101, -0x7F7F7F80
 
 
-def pack_floats(rows: Tensor) -> Tensor:
+def pack_floats(rows: Array) -> Array:
     """Return weights [outputs, inputs] as [panels, inputs, 16]."""
-    return rows.view(-1, LANES, rows.shape[1]).transpose(1, 2).contiguous()
+    return np.ascontiguousarray(rows.reshape(-1, LANES, rows.shape[1]).swapaxes(1, 2))
 
 
-def pack_steps(steps: Tensor, scales: list[Tensor], kind: Kind) -> tuple[Tensor, Tensor]:
+def pack_steps(steps: Array, scales: list[Array], kind: Kind) -> tuple[Array, Array]:
     """Return the bytes of a QuantisedTensor's steps, and the scales, or scales and minima, beside each other."""
     if kind == "int6":
         steps = steps + 32
     num_quads = _QUADS // 2 if kind in NIBBLES else _QUADS
     num_groups = steps.shape[1] // (4 * num_quads)
-    quads = steps.contiguous().view(torch.int32).view(-1, LANES, num_groups, num_quads)
+    quads = np.ascontiguousarray(steps).view(np.int32).reshape(-1, LANES, num_groups, num_quads)
     # [panels, 16, groups, vectors] -> [panels, groups, vectors, 16], each number four bytes
-    vectors = _vectors(quads, kind).permute(0, 2, 3, 1).contiguous()
-    return vectors.view(torch.uint8), _scales(scales, num_groups)
+    vectors = np.ascontiguousarray(_vectors(quads, kind).transpose(0, 2, 3, 1))
+    return vectors.view(np.uint8), _scales(scales, num_groups)
 
 
-def _vectors(quads: Tensor, kind: Kind) -> Tensor:
+def _vectors(quads: Array, kind: Kind) -> Array:
     """Return what a lane has of each of a group's vectors of 64 bytes."""
     if kind in NIBBLES:
         return quads
@@ -37,11 +37,11 @@ def _vectors(quads: Tensor, kind: Kind) -> Tensor:
     low, high = quads[..., : _QUADS // 2], quads[..., _QUADS // 2 :]
     nibbles = low & _NIBBLES | (high & _NIBBLES) << 4
     if kind == "int5":
-        return torch.cat([nibbles, _gathered(quads >> 4 & _BITS, 1)], dim=-1)
-    return torch.cat([nibbles, _gathered(low >> 4 & _PAIRS, 2), _gathered(high >> 4 & _PAIRS, 2)], dim=-1)
+        return np.concatenate([nibbles, _gathered(quads >> 4 & _BITS, 1)], axis=-1)
+    return np.concatenate([nibbles, _gathered(low >> 4 & _PAIRS, 2), _gathered(high >> 4 & _PAIRS, 2)], axis=-1)
 
 
-def _gathered(upper: Tensor, num_bits: int) -> Tensor:
+def _gathered(upper: Array, num_bits: int) -> Array:
     """Return the `num_bits` of each quad's bytes in one, the first quad's the lowest."""
     found = upper[..., :1]
     for quad in range(1, upper.shape[-1]):
@@ -49,7 +49,7 @@ def _gathered(upper: Tensor, num_bits: int) -> Tensor:
     return found
 
 
-def _scales(kinds: list[Tensor], num_groups: int) -> Tensor:
+def _scales(kinds: list[Array], num_groups: int) -> Array:
     """Return scales [outputs, groups or twice as many] of each kind as [panels, groups, all of a group, 16]."""
-    panels = [kind.view(-1, LANES, num_groups, kind.shape[1] // num_groups).permute(0, 2, 3, 1) for kind in kinds]
-    return torch.cat(panels, dim=2).contiguous()
+    panels = [kind.reshape(-1, LANES, num_groups, kind.shape[1] // num_groups).transpose(0, 2, 3, 1) for kind in kinds]
+    return np.concatenate(panels, axis=2) if len(panels) > 1 else np.ascontiguousarray(panels[0])

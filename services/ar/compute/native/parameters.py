@@ -5,17 +5,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from services.ar.compute.memory import floats
 from services.ar.compute.native import library
 from services.ar.compute.native.packing import PackedMatrix, pack, pack_bias
-from services.ar.compute.torch.threads import leave_cores_to_the_engine
+from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
-from services.ar.model.quantised import as_tensor
+from services.ar.model.quantised import as_array
 from services.ar.model.rotary import rotary_table
-from services.ar.model.weights import read_parameters, skeleton
+from services.ar.model.weights import read_parameters
 
 ActivationBits = Literal["8", "16"]
 """Bits of the activations in products with weights of 8 bits or fewer."""
@@ -37,26 +37,26 @@ class Parameters:
         self.config: ModelConfig = checkpoint.config
         self._is_fine = activation_bits == "16"
         self._matrices: dict[str, PackedMatrix] = {}
-        self._vectors: dict[str, Tensor] = {}
-        with ThreadPoolExecutor(num_threads, "packing", leave_cores_to_the_engine) as threads:
-            for name, parts in read_parameters(checkpoint, skeleton(checkpoint.config), report):
+        self._vectors: dict[str, Array] = {}
+        with ThreadPoolExecutor(num_threads, "packing") as threads:
+            for name, parts in read_parameters(checkpoint, report):
                 alternate = _ALTERNATING in name
                 if parts[0].shape[1:]:
                     self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate, threads.map)
                 elif name.endswith(".bias"):
-                    self._vectors[name] = pack_bias([as_tensor(part) for part in parts], alternate)
+                    self._vectors[name] = pack_bias([as_array(part) for part in parts], alternate)
                 else:
-                    self._vectors[name] = as_tensor(parts[0]).float().contiguous()
+                    self._vectors[name] = floats(as_array(parts[0]))
         for prefix, is_local in (("", False), ("local_", True))[: 1 + any(self.config.local_layers)]:
             table = rotary_table(self.config, num_positions, is_local)
-            self._vectors[f"{prefix}cos"], self._vectors[f"{prefix}sin"] = table
+            self._vectors[f"{prefix}cos"], self._vectors[f"{prefix}sin"] = map(floats, table)
 
     @property
     def num_bytes(self) -> int:
         matrices, vectors = self._matrices.values(), self._vectors.values()
         return sum(matrix.num_bytes for matrix in matrices) + sum(vector.nbytes for vector in vectors)
 
-    def model(self, caches: list[tuple[Tensor, Tensor]], max_rows: int, max_context_tokens: int) -> library.Model:
+    def model(self, caches: list[tuple[Array, Array]], max_rows: int, max_context_tokens: int) -> library.Model:
         """Return the kernel's view of weights and caches: keys [H_kv, blocks, D, block_size] and values of each layer.
 
         `self` and the caches must outlive it.
@@ -71,7 +71,7 @@ class Parameters:
             hidden_size=config.hidden_size,
             num_blocks=keys.shape[1],
             block_size=keys.shape[3],
-            has_half_cache=keys.dtype is torch.float16,
+            has_half_cache=keys.dtype == np.float16,
             max_rows=max_rows,
             max_context_tokens=max_context_tokens,
             norm_eps=config.norm_eps,
@@ -83,7 +83,7 @@ class Parameters:
             head=self._matrix("embedding" if config.ties_embeddings else "head"),
         )
 
-    def _layer(self, index: int, keys: Tensor, values: Tensor) -> library.Layer:
+    def _layer(self, index: int, keys: Array, values: Array) -> library.Layer:
         prefix, local = f"layers.{index}.", "local_" * self.config.is_local(index)
         return library.Layer(
             attention_norm=self._address(f"{prefix}attention_norm.weight"),
@@ -99,8 +99,8 @@ class Parameters:
             out=self._matrix(f"{prefix}attention.out"),
             gate_up=self._matrix(f"{prefix}mlp.gate_up"),
             down=self._matrix(f"{prefix}mlp.down"),
-            keys=keys.data_ptr(),
-            values=values.data_ptr(),
+            keys=keys.ctypes.data,
+            values=values.ctypes.data,
         )
 
     def _matrix(self, name: str) -> library.Matrix:
@@ -108,4 +108,4 @@ class Parameters:
 
     def _address(self, name: str) -> int | None:
         vector = self._vectors.get(name)
-        return None if vector is None else vector.data_ptr()
+        return None if vector is None else vector.ctypes.data

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.computed import Computed
-from services.ar.compute.finite_rows import FiniteRows
-from services.ar.compute.kv_cache import Chunk, Decodes, KVCache, LayeredAttention, PagedAttention, visible
-from services.ar.compute.sampling import TorchSampling
+from services.ar.compute.torch.finite_rows import FiniteRows
+from services.ar.compute.torch.kv_cache import Chunk, Decodes, KVCache, LayeredAttention, PagedAttention, visible
+from services.ar.compute.torch.sampling import TorchSampling
+from services.ar.compute.torch.transformer import Attention, Transformer
 from services.ar.engine.layout import Layout
 from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
-from services.ar.model.model import Attention, Transformer
 
 
 class TorchForward(TorchSampling):

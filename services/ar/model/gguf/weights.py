@@ -11,11 +11,10 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-import torch
 from gguf import GGMLQuantizationType as Type
-from torch import Tensor
 
 from runtime.models import ModelError
+from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.config import ModelConfig
 from services.ar.model.file_rows import read_rows
 from services.ar.model.fused_rows import split
@@ -24,7 +23,7 @@ from services.ar.model.gguf.names import llama_name
 from services.ar.model.gguf.tensor import GgufTensor
 from services.ar.model.quantised import Held, StoredMatrix, Weights, quantise, rearranged
 
-_FLOATS = {Type.F32: torch.float32, Type.F16: torch.float16, Type.BF16: torch.bfloat16}
+_FLOATS = {Type.F32: "float32", Type.F16: "float16", Type.BF16: "bfloat16"}
 
 
 def read_weights(
@@ -45,25 +44,23 @@ def read_weights(
 def _weights(file: Path, tensor: GgufTensor) -> Weights:
     """Return a tensor in the type that it is stored in; matrices of types that the kernel has not get 8 bits."""
     if len(tensor.shape) == 1:
-        return _floats(file, tensor, np.array(tensor.data)).float()
-    format_ = (
-        str(_FLOATS[tensor.type]).removeprefix("torch.") if tensor.type in _FLOATS else KINDS.get(tensor.type, "int8")
-    )
+        return _floats(file, tensor, np.array(tensor.data)).astype(np.float32)
+    format_ = _FLOATS.get(tensor.type) or KINDS.get(tensor.type, "int8")
     num_rows, num_inputs = tensor.shape[0], prod(tensor.shape[1:])
-    return StoredMatrix(torch.arange(num_rows), num_inputs, format_, partial(_rows, file, tensor))
+    return StoredMatrix(np.arange(num_rows), num_inputs, format_, partial(_rows, file, tensor))
 
 
-def _rows(file: Path, tensor: GgufTensor, rows: Tensor) -> Held:
-    data = read_rows(file, tensor.start, tensor.data.shape[-1], rows.numpy())
+def _rows(file: Path, tensor: GgufTensor, rows: Array) -> Held:
+    data = read_rows(file, tensor.start, tensor.data.shape[-1], rows)
     if tensor.type in KINDS:
         return quantised(data.reshape(len(data), -1, gguf.GGML_QUANT_SIZES[tensor.type][1]), tensor.type)
     floats = _floats(file, tensor, data).reshape(len(data), -1)
     return floats if tensor.type in _FLOATS else quantise(floats)
 
 
-def _floats(file: Path, tensor: GgufTensor, data: np.ndarray) -> Tensor:
+def _floats(file: Path, tensor: GgufTensor, data: Array) -> Array:
     if tensor.type in _FLOATS:
-        return torch.from_numpy(data).view(_FLOATS[tensor.type])
+        return data.view(FLOATS[_FLOATS[tensor.type]])
     try:
         with np.errstate(all="ignore"):  # a damaged scale is inf or NaN; the steps tell which rows are finite
             values = gguf.dequantize(data, tensor.type)
@@ -72,9 +69,9 @@ def _floats(file: Path, tensor: GgufTensor, data: np.ndarray) -> Tensor:
             f"{file}: {tensor.name} is of type {tensor.type.name}, which is not supported; a file of Q4_K_M, Q8_0 or "
             "F16 would fit"
         ) from None
-    return torch.from_numpy(np.array(values, np.float32))
+    return np.array(values, np.float32)
 
 
-def _unpermute(rows: Tensor, num_heads: int) -> Tensor:
+def _unpermute(rows: Array, num_heads: int) -> Array:
     pairs = rows.reshape(num_heads, -1, 2, *rows.shape[1:])  # [H, D / 2, 2, in]
-    return pairs.transpose(1, 2).reshape(rows.shape)
+    return pairs.swapaxes(1, 2).reshape(rows.shape)

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from runtime.models import ModelError
+from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.fields import shortened
 from services.ar.model.file_rows import read_rows
 from services.ar.model.json_file import read_object
@@ -22,12 +22,12 @@ from services.ar.model.tensor_check import Shape
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TYPES = ("F16", "BF16", "F32", "F64")
 _DTYPES = {
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F32": torch.float32,
-    "F64": torch.float64,
-    "I32": torch.int32,
-    "I64": torch.int64,
+    "F16": FLOATS["float16"],
+    "BF16": FLOATS["bfloat16"],
+    "F32": FLOATS["float32"],
+    "F64": FLOATS["float64"],
+    "I32": np.dtype(np.int32),
+    "I64": np.dtype(np.int64),
 }
 _MAX_FILES = 1_024
 _MAX_HEADER_BYTES = 16 * 1024 * 1024
@@ -65,7 +65,7 @@ def read_shapes(files: list[Path], others: Mapping[str, tuple[str, ...]] = Mappi
     shapes: dict[str, Shape] = {}
     for path in files:
         _check_header_size(path)
-        with _refused(path), safe_open(path, framework="pt") as file:
+        with _refused(path), safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118  it is no dict
                 view = file.get_slice(name)
                 if name in shapes:
@@ -77,10 +77,10 @@ def read_shapes(files: list[Path], others: Mapping[str, tuple[str, ...]] = Mappi
     return shapes
 
 
-def read_tensors(files: list[Path]) -> Iterator[tuple[str, Tensor | StoredMatrix]]:
+def read_tensors(files: list[Path]) -> Iterator[tuple[str, Array | StoredMatrix]]:
     """Yield (name, tensor), file by file; matrices stay there until their rows are read. Raises ModelError."""
     for path in files:
-        with _refused(path), safe_open(path, framework="pt") as file:  # which checks the header
+        with _refused(path), safe_open(path, framework="numpy") as file:  # which checks the header
             names = file.keys()
         with path.open("rb") as stream:
             num_bytes = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
@@ -89,17 +89,17 @@ def read_tensors(files: list[Path]) -> Iterator[tuple[str, Tensor | StoredMatrix
             yield name, _tensor(path, header[name], _LENGTH_BYTES + num_bytes)
 
 
-def _tensor(path: Path, stated: dict[str, Any], data_start: int) -> Tensor | StoredMatrix:
+def _tensor(path: Path, stated: dict[str, Any], data_start: int) -> Array | StoredMatrix:
     shape, dtype, (start, _) = stated["shape"], _DTYPES[stated["dtype"]], stated["data_offsets"]
 
-    def read(rows: Tensor) -> Tensor:
+    def read(rows: Array) -> Array:
         row_bytes = prod(shape[1:]) * dtype.itemsize
-        data = read_rows(path, data_start + start, row_bytes, rows.numpy())
-        return torch.from_numpy(data).view(dtype).view(len(rows), *shape[1:])
+        data = read_rows(path, data_start + start, row_bytes, rows)
+        return data.view(dtype).reshape(len(rows), *shape[1:])
 
     if len(shape) != 2:
-        return read(torch.arange(shape[0] if shape else 1)).view(shape)
-    return StoredMatrix(torch.arange(shape[0]), shape[1], str(dtype).removeprefix("torch."), read)
+        return read(np.arange(shape[0] if shape else 1)).reshape(shape)
+    return StoredMatrix(np.arange(shape[0]), shape[1], dtype.name, read)
 
 
 def _check_header_size(path: Path) -> None:

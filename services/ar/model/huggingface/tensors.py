@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from runtime.models import ModelError
 from services.ar.model.config import ModelConfig
 from services.ar.model.fused_rows import split, split_shapes
 from services.ar.model.huggingface.packed import tensors as packed
 from services.ar.model.huggingface.packed.scheme import Scheme
 from services.ar.model.huggingface.safetensors_files import read_shapes, read_tensors
-from services.ar.model.quantised import Weights, as_tensor
+from services.ar.model.quantised import Weights, as_array
 from services.ar.model.tensor_check import Shape, expected_shapes
 
 # Gemma 3 calls the norm of what attention gives as a Llama calls the one before the MLP.
@@ -38,13 +40,13 @@ def llama_tensors(
     """Yield each tensor by a Llama's name. Raises ModelError."""
     tensors: Iterable[tuple[str, Weights]] = read_tensors(files)
     if scheme is not None:
-        whole = ((name, as_tensor(tensor)) for name, tensor in read_tensors(files))
+        whole = ((name, as_array(tensor)) for name, tensor in read_tensors(files))
         tensors = packed.weights(whole, read_shapes(files, packed.types_of(scheme)), scheme)
     for stored_name, stored in tensors:
         for name, weights in split(config, _name(stored_name, family), _meaning(stored_name, stored, family)):
             if scheme is None or not _is_extra_bias(name, config):
                 yield name, weights
-            elif as_tensor(weights).any():
+            elif as_array(weights).any():
                 raise ModelError(f"{name} is not 0; the config's model has no such bias")
 
 
@@ -62,4 +64,4 @@ def _name(name: str, family: str) -> str:
 def _meaning(name: str, weights: Weights, family: str) -> Weights:
     """A norm of Gemma 3 multiplies by 1 + what is stored."""
     is_from_one = family == "gemma3" and name.endswith("norm.weight")
-    return as_tensor(weights).float() + 1 if is_from_one else weights
+    return as_array(weights).astype(np.float32) + 1 if is_from_one else weights

@@ -18,9 +18,10 @@ from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from services.ar.api.service import ArServicer
-from services.ar.compute.kv_cache import CausalAttention
+from services.ar.compute.torch.kv_cache import CausalAttention
+from services.ar.compute.torch.loading import load_transformer
 from services.ar.metrics import ArMetrics
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from services.ar.worker import ArWorker
 from tandem.ar.v1 import ar_pb2, ar_pb2_grpc

@@ -17,12 +17,13 @@ from prometheus_client import CollectorRegistry
 from runtime.deadlines import Deadline
 from runtime.models import Model, ModelRepository
 from services.ar.api.sequential_model import SequentialModel
+from services.ar.compute.torch.loading import load_transformer
 from services.ar.constraints.constraint import Constraint
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import SampledToken, Sequence
 from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.measure.prompts import PROMPTS
 from tests.integration.services.ar.schemas import SCHEMAS

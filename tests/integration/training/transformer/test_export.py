@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from services.ar.model.model import Transformer
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from benchmarks.loading.random_llama import LlamaShape, write_random_llama
-from services.ar.compute.kv_cache import CausalAttention
+from services.ar.compute.torch.kv_cache import CausalAttention
+from services.ar.compute.torch.loading import load_transformer
 from services.ar.model.cost import cost_of
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 
 TINY = LlamaShape(2, 256, 4, 2, 512, 1024)
 # Two thirds of its weights are the embedding and the head: what is made of a whole matrix would show.
@@ -21,6 +22,7 @@ import sys
 from pathlib import Path
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import Parameters
+from services.ar.compute.torch.loading import load_transformer
 from services.ar.model.weights import open_checkpoint
 
 def mebibytes(field):

@@ -2,9 +2,9 @@
 
 import torch
 
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.engine.token_groups import group_ends
 from services.ar.model.config import ModelConfig
-from services.ar.model.model import Transformer
 from training.set_autoregressive.rows import RowAttention, group_starts, rows_of, visible_rows
 
 MASK, NUM_TOKENS = 9, 6

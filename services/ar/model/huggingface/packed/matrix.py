@@ -7,9 +7,9 @@ Scales and minima become float16, which changes them by at most one part in 2,04
 
 from collections.abc import Mapping
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from services.ar.model.arrays import Array
 from services.ar.model.huggingface.packed.scheme import Scheme
 from services.ar.model.quantised import GROUP, QuantisedTensor, in_nibbles, quantise
 from services.ar.model.tensor_check import Shape
@@ -52,55 +52,56 @@ def shape_of(shapes: Mapping[str, Shape], scheme: Scheme) -> Shape | None:
     return (num_outputs, num_inputs) if fits and has_groups and groups == (num_inputs,) else None
 
 
-def matrix(tensors: Mapping[str, Tensor], scheme: Scheme) -> QuantisedTensor:
+def matrix(tensors: Mapping[str, Array], scheme: Scheme) -> QuantisedTensor:
     """Return weights [outputs, inputs] of the tensors by suffix, whose shapes fit; in 4 bits, or in 8.
 
     Inputs whose groups do not follow each other (GPTQ's `desc_act`) and 8 bits with zero points are rounded to 8 bits.
     """
     steps, scales, zeros = _parts(tensors, scheme)
     num_inputs, num_groups = steps.shape[1], scales.shape[1]
-    in_order = torch.arange(num_inputs) // (num_inputs // num_groups)
-    groups = next((tensors[each] for each in ("g_idx", "weight_g_idx") if each in tensors), in_order).long()
-    if bool((groups == in_order).all()):
-        if scheme.num_bits == 4:
-            minima = _each_group((scales * -zeros).half(), num_inputs)
-            return QuantisedTensor(in_nibbles(steps), _each_group(scales.half(), num_inputs), minima, "int4")
-        if bool((zeros == _MIDDLE_OF_8_BITS).all()):
-            signed = (steps.short() - _MIDDLE_OF_8_BITS).to(torch.int8)
-            return QuantisedTensor(signed, _each_group(scales.half(), num_inputs))
-    groups = groups.clamp(0, num_groups - 1)
-    return quantise((steps.float() - zeros[:, groups]) * scales[:, groups])
+    in_order = np.arange(num_inputs) // (num_inputs // num_groups)
+    groups = next((tensors[each] for each in ("g_idx", "weight_g_idx") if each in tensors), in_order)
+    with np.errstate(all="ignore"):  # a damaged scale is inf or NaN
+        if np.array_equal(groups, in_order):
+            halves = _each_group(scales.astype(np.float16), num_inputs)
+            if scheme.num_bits == 4:
+                minima = _each_group((scales * -zeros).astype(np.float16), num_inputs)
+                return QuantisedTensor(in_nibbles(steps), halves, minima, "int4")
+            if (zeros == _MIDDLE_OF_8_BITS).all():
+                return QuantisedTensor((steps ^ np.uint8(_MIDDLE_OF_8_BITS)).view(np.int8), halves)
+        groups = groups.clip(0, num_groups - 1)
+        return quantise((steps - zeros[:, groups]) * scales[:, groups])
 
 
-def _parts(tensors: Mapping[str, Tensor], scheme: Scheme) -> tuple[Tensor, Tensor, Tensor]:
+def _parts(tensors: Mapping[str, Array], scheme: Scheme) -> tuple[Array, Array, Array]:
     """Return steps uint8 [outputs, inputs], scales and zero points float32 [outputs, groups]."""
     packed, scales, *zeros = (tensors[each] for each in suffixes(scheme))
     if scheme.format == "compressed":
-        steps, scales = _unpacked(packed, scheme.num_bits), scales.float()
-        found = [_unpacked(each.t(), scheme.num_bits).t()[: len(steps)].float() for each in zeros]
-        return steps, scales, found[0] if found else torch.full_like(scales, 2 ** (scheme.num_bits - 1))
-    scales, stored_zeros = scales.float().t().contiguous(), zeros[0]
+        steps, scales = _unpacked(packed, scheme.num_bits), scales.astype(np.float32)
+        found = [_unpacked(each.T, scheme.num_bits).T[: len(steps)].astype(np.float32) for each in zeros]
+        return steps, scales, found[0] if found else np.full_like(scales, 2 ** (scheme.num_bits - 1))
+    scales, stored_zeros = np.ascontiguousarray(scales.T, np.float32), zeros[0]
     if scheme.format == "gptq":
-        steps, zero_points = _unpacked(packed.t(), scheme.num_bits), _unpacked(stored_zeros, scheme.num_bits)
+        steps, zero_points = _unpacked(packed.T, scheme.num_bits), _unpacked(stored_zeros, scheme.num_bits)
     else:
         by_input, zero_points = (_in_order(_unpacked(each, scheme.num_bits)) for each in (packed, stored_zeros))
-        steps = by_input.t().contiguous()
-    return steps, scales, zero_points[:, : len(scales)].t().float().contiguous() + scheme.zero_offset
+        steps = np.ascontiguousarray(by_input.T)
+    return steps, scales, zero_points[:, : len(scales)].T.astype(np.float32) + scheme.zero_offset
 
 
-def _unpacked(words: Tensor, num_bits: int) -> Tensor:
+def _unpacked(words: Array, num_bits: int) -> Array:
     """Return the steps in integers [n, words], the lowest bits first: [n, words * 32 / num_bits] uint8."""
-    by_byte = words.reshape(-1).view(torch.uint8).view(len(words), -1)  # little-endian, as safetensors are
+    by_byte = np.ascontiguousarray(words).view(np.uint8)  # little-endian, as safetensors are
     if num_bits == 8:
         return by_byte
-    return torch.stack([by_byte & 15, by_byte >> 4], dim=-1).flatten(-2)
+    return np.stack([by_byte & 15, by_byte >> 4], axis=-1).reshape(len(words), -1)
 
 
-def _in_order(steps: Tensor) -> Tensor:
-    eights: Tensor = steps.unflatten(-1, (-1, 8))
-    return eights[..., list(_AWQ_PLACES)].flatten(-2)
+def _in_order(steps: Array) -> Array:
+    eights = steps.reshape(len(steps), -1, 8)
+    return eights[..., list(_AWQ_PLACES)].reshape(steps.shape)
 
 
-def _each_group(values: Tensor, num_inputs: int) -> Tensor:
+def _each_group(values: Array, num_inputs: int) -> Array:
     """Return [outputs, groups] for each 32 inputs: [outputs, inputs / 32]."""
-    return values.repeat_interleave(num_inputs // GROUP // values.shape[1], dim=1)
+    return values.repeat(num_inputs // GROUP // values.shape[1], axis=1)

@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from torch import Tensor
-
 from runtime.models import ModelError
+from services.ar.model.arrays import Array
 from services.ar.model.fields import shortened
 from services.ar.model.huggingface.packed.matrix import OPTIONAL, matrix, shape_of, suffixes
 from services.ar.model.huggingface.packed.scheme import Scheme
@@ -47,7 +46,7 @@ def weight_shapes(folder: Path, shapes: Mapping[str, Shape], scheme: Scheme) -> 
 
 
 def weights(
-    tensors: Iterable[tuple[str, Tensor]], names: Iterable[str], scheme: Scheme
+    tensors: Iterable[tuple[str, Array]], names: Iterable[str], scheme: Scheme
 ) -> Iterator[tuple[str, Weights]]:
     """Yield the weights, each once all of its tensors have come; `names` are those of all, which were accepted."""
     wanted: dict[str, set[str]] = defaultdict(set)
@@ -55,7 +54,7 @@ def weights(
         module, suffix = _parts(name, scheme)
         if module is not None:
             wanted[module].add(suffix)
-    found: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    found: dict[str, dict[str, Array]] = defaultdict(dict)
     for name, tensor in tensors:
         module, suffix = _parts(name, scheme)
         if module is None:

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from runtime.models import ModelRepository
+from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.token_groups import group_ends
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import save_file
 
 from runtime.models import ModelError
-from services.ar.compute.kv_cache import CausalAttention, LayeredAttention
 from services.ar.compute.native.opening import open_native
 from services.ar.compute.native.packing import STORED
+from services.ar.compute.torch.kv_cache import CausalAttention, LayeredAttention
+from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
@@ -20,7 +21,7 @@ from services.ar.engine.sequence import Sequence
 from services.ar.model.config import ModelConfig
 from services.ar.model.huggingface.config import config_from_huggingface
 from services.ar.model.tensor_check import expected_shapes
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 
 NUM_CASES, NUM_TOKENS = 24, 20
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")

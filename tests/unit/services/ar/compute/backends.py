@@ -7,16 +7,17 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.cuda.forward import CudaForward
-from services.ar.compute.kv_cache import KVCache
 from services.ar.compute.native import library
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import Parameters
 from services.ar.compute.runner import Forward
 from services.ar.compute.torch.exact import make_exact
 from services.ar.compute.torch.forward import TorchForward
+from services.ar.compute.torch.kv_cache import KVCache
+from services.ar.compute.torch.loading import load_transformer
+from services.ar.compute.torch.transformer import Transformer
+from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import Checkpoint
-from services.ar.model.model import Transformer
-from services.ar.model.weights import load_transformer
 from tests.unit.services.ar.compute.cuda.block_attention import TorchBlockAttention
 from tests.unit.services.ar.compute.cuda.triton_device import DEVICE
 from tests.unit.services.ar.compute.native.formats import in_format, started
@@ -44,17 +45,19 @@ Open = Callable[[Checkpoint], Opened]
 class _ParametersThatTell(Parameters):
     """Remembers the caches that the kernel was given."""
 
-    caches: list[Tensor]
+    caches: list[Array]
 
-    def model(self, caches: list[tuple[Tensor, Tensor]], max_rows: int, max_context_tokens: int) -> library.Model:
-        self.caches = [tensor for layer in caches for tensor in layer]
+    def model(self, caches: list[tuple[Array, Array]], max_rows: int, max_context_tokens: int) -> library.Model:
+        self.caches = [array for layer in caches for array in layer]
         return super().model(caches, max_rows, max_context_tokens)
 
 
 def open_native(dtype: str, level: str | None = None) -> Open:
     def opened(checkpoint: Checkpoint) -> Opened:
         parameters = _ParametersThatTell(in_format(checkpoint, dtype), STORED, 256, lambda share: None)
-        return Opened(started(parameters, dtype, NUM_BLOCKS, level), parameters.caches)
+        return Opened(
+            started(parameters, dtype, NUM_BLOCKS, level), [torch.from_numpy(cache) for cache in parameters.caches]
+        )
 
     return opened
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from runtime.errors import TooComplex
-from services.ar.compute.token_masks import rule_out, with_masks
+from services.ar.compute.token_masks import with_masks
+from services.ar.compute.torch.token_masks import rule_out
 from services.ar.engine.layout import LogitsRow
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
-from tests.unit.services.ar.compute.samplers import SAMPLERS, Sample
+from tests.unit.services.ar.compute.torch.samplers import SAMPLERS, Sample
 
 NUM_TOKENS, END = 40, 7
 

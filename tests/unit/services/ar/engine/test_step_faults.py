@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from runtime.errors import Internal, ModelFault, TandemError
-from services.ar.compute import sampling
-from services.ar.compute.kv_cache import KVCache
 from services.ar.compute.runner import Runner
+from services.ar.compute.torch import sampling
 from services.ar.compute.torch.exact import make_exact
 from services.ar.compute.torch.forward import TorchForward
+from services.ar.compute.torch.kv_cache import KVCache
+from services.ar.compute.torch.loading import load_transformer
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.engine import scheduler
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool
@@ -29,8 +31,7 @@ from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
-from services.ar.model.model import Transformer
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 
 GOOD = list(range(8))  # the seeds of those that must not notice

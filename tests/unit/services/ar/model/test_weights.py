@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from runtime.models import ModelError
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.compute.torch.loading import load_transformer
+from services.ar.model.weights import open_checkpoint
 from tests.tiny_gguf import write_gguf
 from tests.tiny_models import save_tiny_model
 

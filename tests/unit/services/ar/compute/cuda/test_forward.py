@@ -5,7 +5,8 @@ import torch
 
 from services.ar.compute.cuda.forward import CudaForward
 from services.ar.compute.torch.forward import TorchForward
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.compute.torch.loading import load_transformer
+from services.ar.model.weights import open_checkpoint
 from tests.tiny_models import save_tiny_model
 from tests.unit.services.ar.compute.cuda.block_attention import (
     MAX_BATCH_TOKENS,

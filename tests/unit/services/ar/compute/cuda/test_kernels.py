@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.cuda.inputs import StepRows
-from services.ar.compute.finite_rows import FiniteRows
-from services.ar.compute.kv_cache import Chunk, Decodes, KVCache, PagedAttention, visible
+from services.ar.compute.torch.finite_rows import FiniteRows
+from services.ar.compute.torch.kv_cache import Chunk, Decodes, KVCache, PagedAttention, visible
+from services.ar.compute.torch.transformer import rotate
 from services.ar.model.config import ModelConfig
-from services.ar.model.rotary import rotary_table, rotate
+from services.ar.model.rotary import rotary_table
 from tests.unit.services.ar.compute.cuda.triton_device import DEVICE, DTYPES, needs_triton
 
 pytestmark = needs_triton

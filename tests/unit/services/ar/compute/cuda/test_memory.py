@@ -7,7 +7,7 @@ import torch
 
 from runtime.models import ModelError
 from services.ar.compute.cuda.memory import CacheWish, DeviceMemory, bytes_of_a_block, plan_blocks
-from services.ar.compute.kv_cache import KVCache
+from services.ar.compute.torch.kv_cache import KVCache
 from services.ar.model.config import ModelConfig
 
 MIB = 2**20

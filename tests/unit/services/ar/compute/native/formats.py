@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
 
 from runtime.settings import cache_folder
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.opening import open_kernel
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import ActivationBits, Parameters
+from services.ar.model.arrays import FLOATS, Array, padded
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.quantised import (
     GROUP,
@@ -19,7 +18,7 @@ from services.ar.model.quantised import (
     Kind,
     QuantisedTensor,
     Weights,
-    as_tensor,
+    as_array,
     in_nibbles,
     quantise,
 )
@@ -29,27 +28,32 @@ BLOCK_SIZE = 16
 NUM_ROWS = 64
 
 
-def few_bits(weights: Tensor, kind: Kind) -> QuantisedTensor:
+@np.errstate(all="ignore")
+def few_bits(weights: Array, kind: Kind) -> QuantisedTensor:
     """Round matrices plainly: int4 and int5 by minimum and scale of each group, the others by scale alone."""
     if kind == "int8":
         return quantise(weights)
-    group = 16 if kind == "int6" else GROUP
-    groups = functional.pad(weights, (0, -weights.shape[-1] % GROUP)).unflatten(-1, (-1, group))
+    weights, group = padded(weights, GROUP), 16 if kind == "int6" else GROUP
+    groups = weights.reshape(len(weights), -1, group)
     if kind in ("int4", "int5"):
-        minima, most = groups.amin(-1).half(), 2 ** int(kind[-1]) - 1
-        scales = ((groups.amax(-1) - minima) / most).half()
-        steps = ((groups - minima.unsqueeze(-1)) / scales.float().unsqueeze(-1).clamp(min=1e-9)).round().clamp(0, most)
-        steps = steps.to(torch.uint8).flatten(-2)
+        minima, most = groups.min(-1).astype(np.float16), 2 ** int(kind[-1]) - 1
+        scales = ((groups.max(-1) - minima) / most).astype(np.float16)
+        steps = np.rint((groups - minima[..., None]) / divisors(scales)).clip(0, most)
+        steps = steps.astype(np.uint8).reshape(weights.shape)
         return QuantisedTensor(in_nibbles(steps) if kind == "int4" else steps, scales, minima, kind)
-    scales = (groups.abs().amax(-1) / {"int6": 31, "q4_0": 7, "iq4_nl": 127}[kind]).half()
-    steps = groups / scales.float().unsqueeze(-1).clamp(min=1e-9)
+    scales = (np.abs(groups).max(-1) / {"int6": 31, "q4_0": 7, "iq4_nl": 127}[kind]).astype(np.float16)
+    steps = groups / divisors(scales)
     if kind == "int6":
-        return QuantisedTensor(steps.round().clamp(-32, 31).to(torch.int8).flatten(-2), scales, kind=kind)
+        return QuantisedTensor(np.rint(steps).clip(-32, 31).astype(np.int8).reshape(weights.shape), scales, kind=kind)
     if kind == "q4_0":
-        shifted = steps.round().clamp(-Q4_0_MIDDLE, 7) + Q4_0_MIDDLE
-        return QuantisedTensor(in_nibbles(shifted.to(torch.uint8).flatten(-2)), scales, kind=kind)
-    distances = (steps.unsqueeze(-1) - torch.tensor(IQ4_NL_VALUES)).abs()
-    return QuantisedTensor(in_nibbles(distances.argmin(-1).to(torch.uint8).flatten(-2)), scales, kind=kind)
+        shifted = np.rint(steps).clip(-Q4_0_MIDDLE, 7) + Q4_0_MIDDLE
+        return QuantisedTensor(in_nibbles(shifted.astype(np.uint8).reshape(weights.shape)), scales, kind=kind)
+    nearest = np.abs(steps[..., None] - np.array(IQ4_NL_VALUES)).argmin(-1)
+    return QuantisedTensor(in_nibbles(nearest.astype(np.uint8).reshape(weights.shape)), scales, kind=kind)
+
+
+def divisors(scales: Array) -> Array:
+    return np.maximum(scales.astype(np.float32)[..., None], np.float32(1e-9))
 
 
 def is_rounded(dtype: str) -> bool:
@@ -65,11 +69,11 @@ def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
     """Return a checkpoint whose weights are what a kernel of `dtype` holds of those of `checkpoint`."""
 
     def rounded(name: str, weights: Weights) -> Weights:
-        weights = as_tensor(weights)
+        weights = as_array(weights)
         if weights.ndim == 1 or dtype == "float32":
             return weights
         if dtype in ("float16", "bfloat16"):
-            return weights.to(getattr(torch, dtype))
+            return weights.astype(FLOATS[dtype])
         # As in most files of few bits, the embedding has 8. A mixed file has queries of fewer bits than keys.
         if dtype == "int8" or "embed" in name:
             return quantise(weights)
@@ -96,7 +100,7 @@ def native(
 
 
 def started(parameters: Parameters, dtype: str, num_blocks: int = 64, level: str | None = None) -> NativeForward:
-    cache_dtype = torch.float32 if dtype == "float32" else torch.float16
+    cache_dtype = FLOATS["float32" if dtype == "float32" else "float16"]
     library = open_kernel(cache_folder() / "kernels", level)
     forward = NativeForward(parameters, library, cache_dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2)
     forward.start()

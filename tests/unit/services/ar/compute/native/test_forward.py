@@ -3,15 +3,18 @@
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from services.ar.compute.kv_cache import CausalAttention, LayeredAttention
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.opening import open_native
 from services.ar.compute.native.packing import STORED, pack
 from services.ar.compute.runner import Runner
+from services.ar.compute.torch.kv_cache import CausalAttention, LayeredAttention
+from services.ar.compute.torch.loading import load_transformer
+from services.ar.compute.torch.transformer import Transformer
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.layout import Layout
 from services.ar.engine.prefix_cache import PrefixCache
@@ -19,10 +22,10 @@ from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, Sequence
 from services.ar.engine.step import Work
+from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.checkpoint import Checkpoint
-from services.ar.model.model import Transformer
 from services.ar.model.quantised import QuantisedTensor, with_minima
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 from tests.engine_loop import brought
 from tests.kernels import USABLE_LEVELS
 from tests.rounding import HalfCacheAttention, round_activations
@@ -45,6 +48,10 @@ def tiny(request, tmp_path_factory):
     return save_tiny_model(folder, request.param), open_checkpoint(folder)
 
 
+def random_matrix(num_rows: int, num_columns: int) -> Array:
+    return np.random.default_rng(num_rows).standard_normal((num_rows, num_columns), np.float32)
+
+
 def random_ids(length: int, seed: int) -> list[int]:
     return torch.randint(VOCAB_SIZE, (length,), generator=torch.Generator().manual_seed(seed)).tolist()
 
@@ -56,7 +63,7 @@ def logits_of(forward: NativeForward, token_ids: list[int], chunk: int = NUM_ROW
     parts = []
     while sequence.num_computed_tokens < len(token_ids):
         work = Work(sequence, min(chunk, len(token_ids) - sequence.num_computed_tokens))
-        parts.append(forward(Layout([work], BLOCK_SIZE)).logits.clone())
+        parts.append(torch.from_numpy(forward(Layout([work], BLOCK_SIZE)).logits.copy()))
         sequence.num_computed_tokens += work.num_tokens
     return torch.cat(parts)
 
@@ -174,10 +181,10 @@ def test_each_type_is_held_in_about_its_own_bits(tiny):
     """Per weight of a matrix whose sizes are multiples of 32, with the scales and minima of its groups."""
     bits = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8.5, "int6": 7, "int5": 6, "int4": 5}
     bits |= {"q4_0": 4.5, "iq4_nl": 4.5}
-    matrix = torch.randn(64, 96)
+    matrix = random_matrix(64, 96)
     for dtype, expected in bits.items():
-        weights = matrix.to(getattr(torch, dtype)) if "float" in dtype else few_bits(matrix, dtype)
-        assert pack([weights], STORED).num_bytes * 8 == expected * matrix.numel()
+        weights = matrix.astype(FLOATS[dtype]) if "float" in dtype else few_bits(matrix, dtype)
+        assert pack([weights], STORED).num_bytes * 8 == expected * matrix.size
 
 
 def test_q4_0_gives_the_bits_of_4_bits_with_its_minima_written_out(tiny):
@@ -193,15 +200,15 @@ def test_q4_0_gives_the_bits_of_4_bits_with_its_minima_written_out(tiny):
 
 
 def test_parts_of_two_types_stay_apart_where_panels_allow_it():
-    parts = [few_bits(torch.randn(rows, 64), kind) for rows, kind in ((64, "int4"), (32, "int4"), (40, "int6"))]
+    parts = [few_bits(random_matrix(rows, 64), kind) for rows, kind in ((64, "int4"), (32, "int4"), (40, "int6"))]
     assert [part.format for part in pack(parts, STORED).parts] == ["int4", "int6"]
     assert [part.format for part in pack([parts[2], *parts[:2]], STORED).parts] == ["int8"]
     assert [part.format for part in pack([parts[0], parts[2]], STORED, alternate=True).parts] == ["int8"]
     assert [part.format for part in pack([parts[0].dequantise(), parts[1]], STORED).parts] == ["int8", "int4"]
-    mixed = [torch.randn(8, 64).half(), torch.randn(8, 64).bfloat16()]
+    mixed = [random_matrix(8, 64).astype(FLOATS[dtype]) for dtype in ("float16", "bfloat16")]
     assert [part.format for part in pack(mixed, STORED).parts] == ["float32"]
 
 
 def test_blocks_that_no_vector_fits(tiny):
     with pytest.raises(Exception, match="block_size 24 is not a multiple of 16"):
-        open_native(tiny[1], STORED, torch.float32, 8, 24, 32, 64, 1, lambda share: None)
+        open_native(tiny[1], STORED, FLOATS["float32"], 8, 24, 32, 64, 1, lambda share: None)

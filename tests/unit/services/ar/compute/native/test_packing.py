@@ -1,11 +1,11 @@
 """What is packed: the same whether a matrix is read as a whole or in pieces, from memory or from its file."""
 
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
 from services.ar.compute.native.packing import STORED, PackedMatrix, pack
 from services.ar.model import quantised
+from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.quantised import (
     QuantisedTensor,
     StoredMatrix,
@@ -22,23 +22,23 @@ FORMATS = [dtype for dtype in DTYPES if dtype != "mixed"]
 
 
 def weights(num_rows: int, format_: str) -> Weights:
-    values = torch.randn(num_rows, NUM_INPUTS, generator=torch.Generator().manual_seed(num_rows))
+    values = np.random.default_rng(num_rows).standard_normal((num_rows, NUM_INPUTS), np.float32)
     if "float" in format_:
-        return values.to(getattr(torch, format_))
+        return values.astype(FLOATS[format_])
     return quantise(values) if format_ == "int8" else few_bits(values, format_)
 
 
 def stored(matrix: Weights) -> StoredMatrix:
     """Return the matrix as one that is read by rows."""
     return StoredMatrix(
-        torch.arange(matrix.shape[0]),
+        np.arange(matrix.shape[0]),
         NUM_INPUTS,
         format_of(matrix),
         lambda rows: rearranged(matrix, lambda all_: all_[rows]),
     )
 
 
-def tensors(matrix: PackedMatrix) -> list[Tensor]:
+def tensors(matrix: PackedMatrix) -> list[Array]:
     return [tensor for part in matrix.parts for tensor in (part.data, part.scales) if tensor is not None]
 
 
@@ -46,7 +46,8 @@ def assert_same(found: PackedMatrix, expected: PackedMatrix) -> None:
     assert [(part.format, part.num_outputs) for part in found.parts] == [
         (part.format, part.num_outputs) for part in expected.parts
     ]
-    torch.testing.assert_close(tensors(found), tensors(expected), rtol=0, atol=0)
+    for ours, theirs in zip(tensors(found), tensors(expected), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("alternate", [False, True])
@@ -69,5 +70,5 @@ def test_types_are_changed_piece_by_piece(dtype, monkeypatch):
 def test_gate_and_up_of_two_types_of_four_bits_stay_in_four():
     gate, up = weights(64, "q4_0"), weights(64, "int4")
     assert isinstance(gate, QuantisedTensor)
-    torch.testing.assert_close(with_minima(gate).dequantise(), gate.dequantise(), rtol=0, atol=0)
+    np.testing.assert_array_equal(with_minima(gate).dequantise(), gate.dequantise())
     assert_same(pack([gate, up], STORED, alternate=True), pack([with_minima(gate), up], STORED, alternate=True))

@@ -7,16 +7,17 @@ import torch
 from torch import nn
 
 from runtime.models import ModelError
-from services.ar.compute.kv_cache import KVCache
 from services.ar.compute.runner import Runner
 from services.ar.compute.torch.exact import ExactActivation, ExactLinear, make_exact
 from services.ar.compute.torch.forward import TorchForward
+from services.ar.compute.torch.kv_cache import KVCache
+from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import SampledToken, Sequence
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 from tests.engine_loop import brought
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 

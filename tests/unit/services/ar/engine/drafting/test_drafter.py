@@ -8,10 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ar.compute.kv_cache import KVCache
 from services.ar.compute.runner import Runner
 from services.ar.compute.torch.exact import make_exact
 from services.ar.compute.torch.forward import TorchForward
+from services.ar.compute.torch.kv_cache import KVCache
+from services.ar.compute.torch.loading import load_transformer
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.drafting.ngram_draft import NgramDrafter
 from services.ar.engine.prefix_cache import PrefixCache
@@ -19,7 +20,7 @@ from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
 from services.ar.engine.step import Work
-from services.ar.model.weights import load_transformer, open_checkpoint
+from services.ar.model.weights import open_checkpoint
 from tests.tiny_models import VOCAB_SIZE, save_tiny_model
 
 BLOCK_SIZE = 4

@@ -25,5 +25,5 @@ def test_weights_are_those_of_gguf(type_):
     found, expected = quantised(blocks, type_), gguf.dequantize(blocks.reshape(5, -1), type_)
     assert found.kind == KINDS[type_]
     # Scales of the K types are products, which float16 holds to one part in 2,048.
-    error = np.abs(found.dequantise().numpy() - expected).max()
+    error = np.abs(found.dequantise() - expected).max()
     assert error <= np.abs(expected).max() / 2_048 * type_.name.endswith("_K")

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from services.ar.compute.sampling import sample as torch_sample
+from services.ar.compute.torch.sampling import sample as torch_sample
 from services.ar.compute.uniform_numbers import UniformNumbers
 from services.ar.engine.layout import LogitsRow
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
 from tests.kernels import USABLE_LEVELS
-from tests.unit.services.ar.compute.samplers import native_sample
+from tests.unit.services.ar.compute.torch.samplers import native_sample
 
 NUM_TOKENS = 5003  # no multiple of anything
 # By how much of the whole a sum of weights may differ from the exact one; float32 has 24 bits, and weights a few less.

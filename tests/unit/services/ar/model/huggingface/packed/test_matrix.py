@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
-from torch import Tensor
+from safetensors.numpy import load_file
 
+from services.ar.model.arrays import Array
 from services.ar.model.huggingface.packed.matrix import matrix, shape_of
 from services.ar.model.huggingface.packed.scheme import Scheme
 
@@ -29,7 +29,7 @@ ROUNDED = {
 }
 
 
-def case(name: str) -> tuple[dict[str, Tensor], Tensor]:
+def case(name: str) -> tuple[dict[str, Array], Array]:
     """Return the packed tensors by suffix, and the weights [8, 128] float32."""
     parts = {key.partition("/")[2]: tensor for key, tensor in PACKED.items() if key.partition("/")[0] == name}
     return parts, parts.pop("weights")
@@ -45,10 +45,10 @@ def test_weights_are_those_of_the_library_in_as_many_bits(name: str) -> None:
     tensors, weights = case(name)
     found = matrix(tensors, scheme)
     assert found.kind == f"int{scheme.num_bits}"
-    assert found.scales.dtype is torch.float16
+    assert found.scales.dtype == np.float16
     # Scale and minimum are rounded to float16, the greatest step included.
-    most = weights.abs().amax() * 2**-10
-    torch.testing.assert_close(found.dequantise(), weights, rtol=0, atol=float(most))
+    most = np.abs(weights).max() * 2**-10
+    np.testing.assert_allclose(found.dequantise(), weights, rtol=0, atol=most)
 
 
 @pytest.mark.parametrize("name", ROUNDED)
@@ -56,10 +56,10 @@ def test_what_the_kernel_has_no_layout_for_gets_8_bits(name: str) -> None:
     tensors, weights = case(name)
     found = matrix(tensors, ROUNDED[name])
     assert found.kind == "int8"
-    groups = weights.unflatten(1, (-1, 32))
+    groups = weights.reshape(len(weights), -1, 32)
     # Half a step, and what the scale of float16 adds to 127 of them.
-    most = groups.abs().amax(-1, keepdim=True) * (0.5 / 127 + 2**-11)
-    assert ((found.dequantise().unflatten(1, (-1, 32)) - groups).abs() <= most).all()
+    most = np.abs(groups).max(-1, keepdims=True) * (0.5 / 127 + 2**-11)
+    assert (np.abs(found.dequantise().reshape(groups.shape) - groups) <= most).all()
 
 
 @pytest.mark.parametrize(("name", "scheme"), [*EXACT.items(), *ROUNDED.items()])
@@ -81,5 +81,5 @@ def test_groups_of_16_inputs_do_not_fit() -> None:
 
 def test_a_damaged_group_is_clamped_and_no_memory_of_others_is_read() -> None:
     tensors, _ = case("gptq-4-asymmetric-by-activation")
-    tensors["g_idx"] = torch.full_like(tensors["g_idx"], 2**31 - 1)
+    tensors["g_idx"] = np.full_like(tensors["g_idx"], 2**31 - 1)
     assert matrix(tensors, ROUNDED["gptq-4-asymmetric-by-activation"]).shape == (8, 128)

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from runtime.models import ModelError
-from services.ar.model.quantised import QuantisedTensor, as_tensor
+from services.ar.compute.torch.loading import as_tensor
+from services.ar.model.quantised import QuantisedTensor, as_array
 from services.ar.model.weights import open_checkpoint
 from tests.tiny_models import save_tiny_model
 
@@ -116,7 +117,7 @@ def test_a_packed_model_is_the_one_that_was_packed(name: str, family: str, tmp_p
     for key, weights in expected.items():
         fused = next((each for each in stacks if f".{each}." in key), None)
         parts = [found[key.replace(fused, each)] for each in stacks[fused]] if fused else [found[key]]
-        whole = torch.cat([as_tensor(each).float() for each in parts])
+        whole = torch.cat([as_tensor(as_array(each)).float() for each in parts])
         torch.testing.assert_close(whole, weights.float(), rtol=0, atol=float(weights.abs().max()) * 2**-10)
 
 

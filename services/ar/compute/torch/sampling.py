@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from services.ar.compute.computed import Computed, Sampled, Wanted
-from services.ar.compute.token_masks import rule_out
-from services.ar.compute.truncation import truncate
+from services.ar.compute.torch.token_masks import rule_out
+from services.ar.compute.torch.truncation import truncate
 from services.ar.compute.uniform_numbers import UniformNumbers
 from services.ar.engine.layout import Layout, LogitsRow
 from services.ar.engine.sequence import Alternative, SampledToken

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from services.ar.compute.finite_rows import FiniteRows, finite_rows
 from services.ar.compute.runner import Forward
+from services.ar.compute.torch.finite_rows import FiniteRows, finite_rows
 from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
@@ -75,7 +75,7 @@ def step(forward: Forward, *works: tuple[Sequence, int]) -> list[Part]:
     order = sorted(range(len(works)), key=lambda place: works[place][1] > 1)
     layout = Layout([Work(*works[place]) for place in order], BLOCK_SIZE)
     computed = forward(layout)
-    logits = computed.logits.cpu().clone().split(layout.tokens_per_work)
+    logits = torch.as_tensor(computed.logits).cpu().clone().split(layout.tokens_per_work)
     flags = torch.tensor(list(computed.is_finite)).split([works[place][1] for place in order])
     for sequence, num_tokens in works:
         sequence.num_computed_tokens += num_tokens

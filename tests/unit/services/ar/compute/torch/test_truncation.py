@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from services.ar.compute.truncation import truncate
+from services.ar.compute.torch.truncation import truncate
 from services.ar.engine.sampling_params import SamplingParams
 
 NUM_TOKENS = 20_000

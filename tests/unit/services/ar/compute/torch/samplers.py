@@ -11,7 +11,7 @@ from services.ar.compute.computed import Wanted
 from services.ar.compute.native.opening import open_kernel
 from services.ar.compute.native.sampling.history import Histories
 from services.ar.compute.native.sampling.rows import Rows
-from services.ar.compute.sampling import sample as torch_sample
+from services.ar.compute.torch.sampling import sample as torch_sample
 from services.ar.engine.layout import LogitsRow
 from services.ar.engine.sequence import SampledToken
 

@@ -8,7 +8,7 @@ from services.ar.engine.layout import LogitsRow
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
 from tests.sampling_extremes import extreme_parameters
-from tests.unit.services.ar.compute.samplers import SAMPLERS, Sample
+from tests.unit.services.ar.compute.torch.samplers import SAMPLERS, Sample
 
 
 @pytest.fixture(params=SAMPLERS)

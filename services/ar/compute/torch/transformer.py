@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from services.ar.model.config import ModelConfig
-from services.ar.model.rotary import rotary_table, rotate
+from services.ar.model.rotary import rotary_table
 
 
 class Attention(Protocol):
@@ -111,8 +111,14 @@ class Transformer(nn.Module):
 
     def _table(self, num_positions: int, is_local: bool) -> tuple[Tensor, Tensor]:
         like = self.norm.weight
-        cos, sin = rotary_table(self.config, num_positions, is_local)
+        cos, sin = map(torch.from_numpy, rotary_table(self.config, num_positions, is_local))
         return cos.unsqueeze(1).to(like), sin.unsqueeze(1).to(like)  # [P, 1, D]
 
     def logits(self, hidden: Tensor) -> Tensor:
         return self.head(hidden).float()  # type: ignore[no-any-return]
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate x [T, H, D] by its positions' angles: cos and sin [T, 1, D]."""
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-second, first], dim=-1) * sin

@@ -4,7 +4,6 @@ Paged attention (Kwon et al. 2023). Knows tensors and block numbers, nothing of 
 """
 
 import math
-import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,11 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from services.ar.compute.finite_rows import FiniteRows
+from services.ar.compute.memory import zeros
+from services.ar.compute.torch.finite_rows import FiniteRows
+from services.ar.compute.torch.transformer import Attention
 from services.ar.model.config import ModelConfig
-from services.ar.model.model import Attention
-
-_CPU = torch.device("cpu")
 
 
 class KVCache:
@@ -31,7 +29,7 @@ class KVCache:
     ) -> None:
         shape = (config.num_layers, 2, config.num_kv_heads, num_blocks, block_size, config.head_dim)
         self.block_size = block_size
-        self._layers = zeros(shape, dtype, device)
+        self._layers = _zeros(shape, dtype, device)
 
     @property
     def num_bytes(self) -> int:
@@ -70,22 +68,10 @@ def saturated(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x.nan_to_num(nan=0.0, posinf=largest, neginf=-largest).to(dtype)
 
 
-def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device = _CPU) -> Tensor:
-    """Return zeros that, on a CPU, take memory only once written to: a large cache costs what is used of it."""
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     if device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)
-    return torch.from_numpy(_zero_bytes(math.prod(shape) * dtype.itemsize)).view(dtype).view(shape)
-
-
-def _zero_bytes(count: int) -> np.ndarray:
-    """numpy asks for pages of 2 MB, of which a cache would take one for each head of each layer before it is used."""
-    try:
-        memory = mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except OSError:
-        raise MemoryError(f"{count:,} bytes") from None
-    if hasattr(mmap, "MADV_NOHUGEPAGE"):  # on Linux
-        memory.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(memory, np.uint8)
+    return torch.from_numpy(zeros((math.prod(shape) * dtype.itemsize,), np.dtype(np.uint8))).view(dtype).view(shape)
 
 
 @dataclass(frozen=True)

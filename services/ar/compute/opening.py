@@ -1,0 +1,121 @@
+"""What computes a model's steps, chosen by the device, the settings and what this machine can do; says what it took.
+
+torch is imported only where it computes: its import takes seconds and 200 MB.
+"""
+
+import ctypes
+import logging
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.models import ModelError
+from services.ar.compute.computation import Computation
+from services.ar.compute.native.opening import open_native
+from services.ar.compute.native.packing import STORED
+from services.ar.model.arrays import FLOATS
+from services.ar.model.checkpoint import Checkpoint
+from services.ar.model.few_bits import in_four_bits
+from services.ar.settings import ArSettings
+
+logger = logging.getLogger(__name__)
+
+_KV_CACHE_TOKENS = 16_384
+_CUDA_DRIVER = "libcuda.so.1"
+
+
+def open_computation(
+    checkpoint: Checkpoint,
+    max_context_tokens: int,
+    num_threads: int,
+    settings: ArSettings,
+    report: Callable[[float], None],
+) -> Computation:
+    """Read the weights into what computes with them; `report` is told the share read, 0 to 1. Raises ModelError."""
+    try:
+        return _open(checkpoint, max_context_tokens, num_threads, settings, report)
+    except MemoryError:
+        raise ModelError(
+            f"the weights and a KV cache of {_num_blocks(settings) * settings.block_size} tokens do not fit the memory;"
+            " kv_cache_tokens and max_context_tokens make the cache smaller"
+        ) from None
+
+
+def _open(
+    checkpoint: Checkpoint,
+    max_context_tokens: int,
+    num_threads: int,
+    settings: ArSettings,
+    report: Callable[[float], None],
+) -> Computation:
+    has_gpu = _has_gpu(settings)
+    if not has_gpu and settings.kernel != "torch":
+        try:
+            return _native(checkpoint, max_context_tokens, num_threads, settings, report)
+        except LibraryUnavailable as error:
+            if settings.kernel == "native" or settings.dtype in ("int8", "int4"):
+                raise ModelError(f"no native kernel: {error}") from None
+            logger.warning("steps run as torch has them, several times slower: no native kernel, %s", error)
+    if settings.dtype in ("int8", "int4"):
+        raise ModelError(
+            f"dtype: {settings.dtype} needs the native kernel, which is for CPUs; float32 and bfloat16 don't"
+        )
+    if find_spec("torch") is None:
+        raise ModelError("torch is not installed; it computes on GPUs, and on CPUs where the native kernel does not")
+    from services.ar.compute.torch.opening import open_torch
+
+    device = "cuda" if has_gpu else "cpu"
+    return open_torch(checkpoint, device, _num_blocks(settings), max_context_tokens, num_threads, settings, report)
+
+
+def _has_gpu(settings: ArSettings) -> bool:
+    """Return whether a GPU is to compute. Raises ModelError if one was asked for and there is none."""
+    is_there = settings.device != "cpu" and _has_cuda()
+    if settings.device == "cuda" and not is_there:
+        raise ModelError("device: 'cuda' was asked for, but torch finds no CUDA device; run `tandem doctor`")
+    return is_there
+
+
+def _has_cuda() -> bool:
+    """Return whether torch finds a CUDA device; it is not asked where there is no driver."""
+    try:
+        ctypes.CDLL(_CUDA_DRIVER)
+    except OSError:
+        return False
+    if find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _num_blocks(settings: ArSettings) -> int:
+    return -(-(settings.kv_cache_tokens or max(_KV_CACHE_TOKENS, settings.max_context_tokens)) // settings.block_size)
+
+
+def _native(
+    checkpoint: Checkpoint,
+    max_context_tokens: int,
+    num_threads: int,
+    settings: ArSettings,
+    report: Callable[[float], None],
+) -> Computation:
+    dtype = checkpoint.dtype if settings.dtype == "auto" else settings.dtype
+    if dtype == "int4" != checkpoint.dtype:
+        checkpoint = in_four_bits(checkpoint)
+    packed_as = STORED if dtype == checkpoint.dtype else dtype
+    num_blocks = _num_blocks(settings)
+    forward = open_native(
+        checkpoint,
+        packed_as,
+        FLOATS["float32" if dtype == "float32" else "float16"],
+        num_blocks,
+        settings.block_size,
+        settings.max_batch_tokens,
+        max_context_tokens,
+        num_threads,
+        report,
+        settings.activation_bits,
+    )
+    causes = {"digest": forward.kernel_digest, "activation_bits": settings.activation_bits}
+    return Computation(forward, num_blocks, "cpu", dtype, is_exact=True, kernel="native", kernel_causes=causes)
