@@ -14,8 +14,6 @@ import traceback
 from pathlib import Path
 from random import Random
 
-import torch
-
 from runtime.models import ModelError
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.compute.native.opening import open_native
@@ -25,6 +23,7 @@ from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
+from services.ar.model.arrays import FLOATS
 from services.ar.model.weights import open_checkpoint
 from tests.model_fuzz import GGUF, gguf_mutation, huggingface_mutation
 
@@ -34,7 +33,6 @@ _BLOCK_SIZE, _NUM_BLOCKS, _NUM_TOKENS = 16, 2, 8
 
 
 def main(bases: Path, format_: str, seed: int, cases: range) -> None:
-    torch.set_num_threads(1)
     sources = sorted((bases / format_).iterdir())
     for source in sources:  # what a first use imports and keeps is no mutation's
         _load_and_step(source)
@@ -69,7 +67,15 @@ def _load_and_step(path: Path) -> None:
     codec = TextCodec(checkpoint, num_tokens + 1)
     codec.encode("a")
     forward = open_native(
-        checkpoint, STORED, torch.float16, _NUM_BLOCKS, _BLOCK_SIZE, _NUM_TOKENS, num_tokens + 1, 1, lambda share: None
+        checkpoint,
+        STORED,
+        FLOATS["float16"],
+        _NUM_BLOCKS,
+        _BLOCK_SIZE,
+        _NUM_TOKENS,
+        num_tokens + 1,
+        1,
+        lambda share: None,
     )
     forward.start()
     scheduler = Scheduler(BlockPool(_NUM_BLOCKS, _BLOCK_SIZE), 1, _NUM_TOKENS)
