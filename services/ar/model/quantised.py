@@ -108,7 +108,7 @@ class StoredMatrix:
 
 
 Weights = Held | StoredMatrix
-_WEIGHTS_AT_ONCE = 2**20  # so that what is made of them stays in the caches
+_WEIGHTS_AT_ONCE = 2**19  # so that what is made of them stays in the caches
 
 
 def held(weights: Weights) -> Held:
