@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from tandem.expected_errors import ExpectedError
 
 REPORT_PACKAGES = ("matplotlib", "plotly", "scipy")
-SERVER_PACKAGES = ("fastapi", "gguf", "onnxruntime", "safetensors", "torch", "uvicorn")
+SERVER_PACKAGES = ("fastapi", "gguf", "onnxruntime", "safetensors", "tokenizers", "uvicorn")
 
 
 def need_packages(extra: str, *names: str) -> None:

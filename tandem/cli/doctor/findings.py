@@ -94,17 +94,10 @@ def _compiler() -> Finding:
 def libraries() -> Iterator[Finding]:
     """Envoy, torch, the native kernel, and each provider that ONNX Runtime was built with: does it really run?"""
     yield _envoy()
-    missing = [name for name in ("torch", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        yield Finding(
-            ", ".join(missing), "not installed; a client needs neither, `pip install '.[servers]'` brings them"
-        )
+    yield _torch()
+    if find_spec("onnxruntime") is None:
+        yield Finding("onnxruntime", "not installed; a client needs none, `pip install '.[servers]'` brings it")
         return
-    import torch
-
-    device = f"CUDA: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "no CUDA device"
-    threads = f"{torch.get_num_threads()} threads, {torch.get_num_interop_threads()} between operators"
-    yield Finding("torch", f"{torch.__version__}, {device}, {threads}", True)
     yield _native_kernel()
     yield _http2()
     import onnxruntime
@@ -114,6 +107,16 @@ def libraries() -> Iterator[Finding]:
     for provider in onnxruntime.get_available_providers():
         yield _provider(onnxruntime, provider)
     yield openvino()
+
+
+def _torch() -> Finding:
+    if find_spec("torch") is None:
+        return Finding("torch", "not installed; it computes on GPUs, and where there is no native kernel")
+    import torch
+
+    device = f"CUDA: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "no CUDA device"
+    threads = f"{torch.get_num_threads()} threads, {torch.get_num_interop_threads()} between operators"
+    return Finding("torch", f"{torch.__version__}, {device}, {threads}", True)
 
 
 def _envoy() -> Finding:

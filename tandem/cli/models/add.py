@@ -43,7 +43,7 @@ def add(
     """
     terminal = Terminal()
     with friendly_errors(terminal):
-        need_packages("servers", "gguf", "safetensors", "torch", "tokenizers")
+        need_packages("servers", "gguf", "safetensors", "tokenizers")
         path = _weights(source, terminal)
         folder = models_dir / _checked_name(name or _name_of(source))
         if folder.exists():

@@ -42,6 +42,9 @@ _FORMATS = {
 Each = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
 """Calls a function for each of some arguments, as `map` does or an executor's."""
 
+Allocate = Callable[[tuple[int, ...], np.dtype[Any]], Array]
+"""Returns an array of a shape and a type, with nothing in it yet."""
+
 
 @dataclass(frozen=True)
 class PackedPart:
@@ -74,15 +77,17 @@ class PackedMatrix:
         return library.Matrix(parts, None if bias is None else bias.ctypes.data, self.num_inputs, num_outputs, is_fine)
 
 
-def pack(parts: list[Weights], dtype: str, alternate: bool = False, each: Each = map) -> PackedMatrix:
+def pack(
+    parts: list[Weights], dtype: str, alternate: bool = False, each: Each = map, allocate: Allocate = empty
+) -> PackedMatrix:
     """Stack `parts` [outputs, inputs] and pack them as `dtype`: STORED, float32, bfloat16 or int8.
 
     `alternate`: two parts, of whose outputs 16 each follow in turn. What must be alike and is not gets 8 bits. `each`
-    maps, perhaps in threads, the pieces that the matrix is read and packed in.
+    maps, perhaps in threads, the pieces that the matrix is read and packed in; what is packed lies where `allocate` says.
     """
     num_inputs = -(-parts[0].shape[-1] // _UNIT) * _UNIT
     groups = _groups(parts, dtype, alternate)
-    return PackedMatrix([_packed(format_, group, alternate, each) for format_, group in groups], num_inputs)
+    return PackedMatrix([_packed(format_, group, alternate, each, allocate) for format_, group in groups], num_inputs)
 
 
 def pack_bias(parts: list[Array], alternate: bool = False) -> Array:
@@ -124,7 +129,7 @@ def _common(formats: list[str]) -> str:
     return formats[0] if len(set(formats)) == 1 else "float32"
 
 
-def _packed(format_: str, parts: list[Weights], alternate: bool, each: Each) -> PackedPart:
+def _packed(format_: str, parts: list[Weights], alternate: bool, each: Each, allocate: Allocate) -> PackedPart:
     """Read and pack piece by piece: nothing of a matrix but what is packed is ever in memory as a whole."""
     num_rows = parts[0].shape[0] if alternate else sum(part.shape[0] for part in parts)
     num_turns = len(parts) if alternate else 1
@@ -141,7 +146,7 @@ def _packed(format_: str, parts: list[Weights], alternate: bool, each: Each) -> 
 
     (start, stop), *others = pieces((num_rows, parts[0].shape[1]), _UNIT)
     first = packed(start, stop)
-    whole = [empty((num_outputs // library.LANES, *each.shape[1:]), each.dtype) for each in first]
+    whole = [allocate((num_outputs // library.LANES, *each.shape[1:]), each.dtype) for each in first]
     fill(start, first)
     for _ in each(lambda bounds: fill(bounds[0], packed(*bounds)), others):
         pass

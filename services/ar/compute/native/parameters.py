@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from services.ar.compute.memory import floats
+from services.ar.compute.memory import LargePages, floats
 from services.ar.compute.native import library
 from services.ar.compute.native.packing import PackedMatrix, pack, pack_bias
 from services.ar.model.arrays import Array
@@ -38,11 +38,12 @@ class Parameters:
         self._is_fine = activation_bits == "16"
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Array] = {}
+        allocate = LargePages().empty
         with ThreadPoolExecutor(num_threads, "packing") as threads:
             for name, parts in read_parameters(checkpoint, report):
                 alternate = _ALTERNATING in name
                 if parts[0].shape[1:]:
-                    self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate, threads.map)
+                    self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate, threads.map, allocate)
                 elif name.endswith(".bias"):
                     self._vectors[name] = pack_bias([as_array(part) for part in parts], alternate)
                 else:

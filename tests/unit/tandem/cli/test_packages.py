@@ -11,9 +11,10 @@ from tandem.cli.terminal import Terminal
 
 def test_doctor_says_that_they_are_not_there(monkeypatch):
     monkeypatch.setattr(findings, "find_spec", lambda name: None)
-    [_, finding] = findings.libraries()  # the first is Envoy, which is no package of Python's
-    assert finding.name == "torch, onnxruntime"
-    assert "pip install '.[servers]'" in finding.value
+    [_, torch, onnxruntime] = findings.libraries()  # the first is Envoy, which is no package of Python's
+    assert (torch.name, onnxruntime.name) == ("torch", "onnxruntime")
+    assert "where there is no native kernel" in torch.value
+    assert "pip install '.[servers]'" in onnxruntime.value
 
 
 def test_a_command_that_needs_one_ends_with_a_line(capsys):
@@ -33,4 +34,4 @@ def test_a_module_of_ours_that_is_missing_is_a_fault():
 
 def test_what_processes_need_is_looked_for_before_they_start():
     with pytest.raises(ValueError, match=r"nowhere_to_be_found is missing: .*make setup.*\.\[servers\]"):
-        need_packages("servers", "torch", "nowhere_to_be_found")
+        need_packages("servers", "numpy", "nowhere_to_be_found")
