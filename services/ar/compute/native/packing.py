@@ -83,7 +83,7 @@ def pack(
     """Stack `parts` [outputs, inputs] and pack them as `dtype`: STORED, float32, bfloat16 or int8.
 
     `alternate`: two parts, of whose outputs 16 each follow in turn. What must be alike and is not gets 8 bits. `each`
-    maps, perhaps in threads, the pieces that the matrix is read and packed in; what is packed lies where `allocate` says.
+    maps, perhaps in threads, the pieces that the matrix is read and packed in; `allocate` gives the memory for them.
     """
     num_inputs = -(-parts[0].shape[-1] // _UNIT) * _UNIT
     groups = _groups(parts, dtype, alternate)
