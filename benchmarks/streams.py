@@ -57,9 +57,14 @@ def text_requests(sampling: ar_pb2.SamplingParams) -> Sequence[bytes]:
 
 
 def gap_seconds(record: Record) -> float:
-    """Return the median, over requests that ended well, of the mean gap between messages."""
-    rows = record.requests[record.requests["outcome"] == Outcome.OK]
-    return float(np.median((rows["ended"] - rows["first_output"]) / np.maximum(rows["num_messages"] - 1, 1)))
+    """Return the median gap between two messages of a request that ended well.
+
+    The median, because the mean of a stream counts the prompts of others that are computed between its messages.
+    """
+    ended_well = record.requests["number"][record.requests["outcome"] == Outcome.OK]
+    messages = record.messages[np.isin(record.messages["number"], ended_well)]
+    gaps, is_same = np.diff(messages["at"]), np.diff(messages["number"]) == 0
+    return float(np.median(gaps[is_same]))
 
 
 def kernel_seconds() -> dict[int, float]:
