@@ -25,7 +25,7 @@ MAX_OUTPUT_CHARACTERS = 4 * 1024 * 1024
 _MAX_WORK = 64 * 1024 * 1024
 """Of one operation: the product of what it is given, texts and lists by their length and whole numbers by value."""
 _TEMPLATE_FILE = "<template>"  # what Jinja calls the code of a template that is no file
-_WIDTHS = re.compile(r"[0-9]{5,}|\*")
+_WIDE_FIELD = re.compile(r"[%{][^\s%{}]*(?:[0-9]{5,}|\*)|\{[^{}]*:[^{}]*\{")
 
 
 class TooMuch(jinja2.TemplateError):
@@ -53,10 +53,18 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         # Without `optimized` constants are not computed beforehand: {{ 9 ** 9 ** 9 }} would hang the start.
         super().__init__(trim_blocks=True, lstrip_blocks=True, optimized=False, extensions=["jinja2.ext.loopcontrols"])
         self.filters = {name: _bounded(function) for name, function in self.filters.items()}
+        self.filters["format"] = _with_narrow_fields(self.filters["format"])
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         check_work(getattr(obj, "__self__", None), *args, *kwargs.values())
         return super().call(context, obj, *args, **kwargs)
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """Called by Jinja for each attribute that a template takes: None unless it is the formatting of a text."""
+        wrapped = super().wrap_str_format(value)
+        if wrapped is not None:
+            _check_widths(value.__self__)
+        return wrapped
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "+":
@@ -65,6 +73,8 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             check_work(1 << min(64, _size(right) * max(1, _size(left).bit_length())))
         else:
             check_work(left, right)
+            if operator == "%":
+                _check_widths(left)
         return super().call_binop(context, operator, left, right)
 
     def joined(self, parts: tuple[Any, ...]) -> str:
@@ -89,14 +99,21 @@ def check_work(*values: Any) -> None:
     """Raises TooMuch unless an operation on these values ends soon and makes nothing very large."""
     if prod(max(1, _size(value)) for value in values) > _MAX_WORK:
         raise TooMuch("an operation on values that are too large together")
-    if isinstance(values[0] if values else None, str) and len(values) > 1 and _WIDTHS.search(values[0][:1024]):
-        _check_widths(values[0])
 
 
-def _check_widths(text: str) -> None:
-    """Refuse formats that ask for very wide fields; digits elsewhere in a text are none of its fields."""
-    if re.search(r"[%{][^\s%{}]*(?:[0-9]{5,}|\*)", text):
+def _check_widths(format_: object) -> None:
+    """Raises TooMuch for a format that asks for very wide fields, or for fields as wide as a value says."""
+    if isinstance(format_, str) and _WIDE_FIELD.search(format_):
         raise TooMuch("a format with a field that is too wide")
+
+
+def _with_narrow_fields(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def narrow(format_: object, *args: Any, **kwargs: Any) -> Any:
+        _check_widths(format_)
+        return function(format_, *args, **kwargs)
+
+    return narrow
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:

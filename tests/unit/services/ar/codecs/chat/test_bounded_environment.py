@@ -50,9 +50,6 @@ def test_a_loop_that_takes_too_long_is_ended(source):
         "{{ 9 ** 9 ** 9 }}",
         "{{ 'a' | center(999999999) }}",
         "{{ 'a'.ljust(999999999) }}",
-        "{{ '%999999999d' % 1 }}",
-        "{{ '%*d' % (999999999, 1) }}",
-        "{{ '{:999999999}'.format(1) }}",
         "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
         "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
         "{% set x = 'a' * 9999 %}{{ x | replace('a', x) }}",
@@ -63,6 +60,31 @@ def test_a_loop_that_takes_too_long_is_ended(source):
 def test_what_would_fill_the_memory_is_refused(source):
     with pytest.raises(TooMuch):
         rendered(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ '{:999999999}'.format(1) }}",
+        "{{ '{:{}}'.format('a', '9' * 9) }}",
+        "{{ '{a:999999999}'.format_map({'a': 1}) }}",
+        "{{ ('{:999999999}' | attr('format'))(1) }}",
+        "{{ '%999999999d' | format(1) }}",
+        "{{ ['%*d'] | map('format', 999999999, 1) | list }}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ '%*d' % (999999999, 1) }}",
+    ],
+)
+def test_wide_fields_are_refused_before_the_text_is_made(source):
+    with pytest.raises(TooMuch, match=r"too wide|too large"):
+        rendered(source)
+
+
+@pytest.mark.parametrize("content", ["%*", "%12345678d", "{:12345678}", "{:{}}"])
+def test_what_looks_like_a_format_in_a_content_is_text(content):
+    messages = [{"role": "user", "content": f"{content}</think>{content}"}]
+    source = "{{ messages[0].content.split('</think>')[-1] }}{{ messages[0].content | replace('</think>', ' ') }}"
+    assert rendered(source, messages=messages) == f"{content}{content} {content}"
 
 
 def test_it_is_a_sandbox():
