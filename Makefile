@@ -7,6 +7,8 @@ PROTOS := $(shell cd protos && find tandem -name '*.proto' | sort)
 ENVOY := gateway/envoy/access_log.proto gateway/envoy/authorization.proto
 TRITON := grpc_service.proto model_config.proto
 STUBS := $(PROTOS:.proto=_pb2.py)
+# Tests and `tandem up` start many Python processes. Where bytecode may not be kept, each compiles all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # These run two at a time, the longest first; the others measure, or need the machine for themselves.
 TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,exemplars kubernetes message_sizes page restart) tests/contract tests/unit \
 	$(addprefix tests/integration/,examples gateway runtime services training tandem/client tandem/cli) \

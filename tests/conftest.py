@@ -1,6 +1,8 @@
 """Options of the whole suite."""
 
+import gc
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,19 @@ from tests.effort import Effort
 # Tests run two at a time, on small tensors. With as many threads as cores in each, torch's would spin and wait for each
 # other's cores: four times the processor time. What a server computes with is its own setting, and not changed by this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# To collect the tests makes a million and a half objects that stay. Looking through them for garbage, again and again,
+# would take a third of that time.
+gc.disable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,6 +17,8 @@ from tandem.cli.servers.ports import free_ports
 
 READY_SECONDS = 120.0
 END_SECONDS = 30.0
+# A server that starts refuses connections until it listens. gRPC itself tries again after a second only.
+TRY_AGAIN_SOON = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100))
 
 
 def free_port() -> int:
@@ -91,7 +93,10 @@ def _becomes_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool
 
 def is_serving(port: int) -> bool:
     """Return whether a server on this port of this machine says that it is SERVING."""
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, suppress(grpc.RpcError):  # it does not listen yet
+    with (
+        grpc.insecure_channel(f"127.0.0.1:{port}", options=TRY_AGAIN_SOON) as channel,
+        suppress(grpc.RpcError),  # it does not listen yet
+    ):
         request = health_pb2.HealthCheckRequest()
         response = health_pb2_grpc.HealthStub(channel).Check(request, wait_for_ready=True, timeout=1.0)
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)

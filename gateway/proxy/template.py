@@ -13,6 +13,8 @@ import yaml
 Json = dict[str, Any]
 Values = Mapping[str, str | int | bool]
 
+# That of libyaml, which PyYAML has on most machines, reads in a tenth of the time.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLACE = re.compile(r"\$\{(\w+)(?::([^}]*))?\}")
 
 
@@ -30,5 +32,5 @@ def filled(template: Path, values: Values) -> Json:
     if unknown := values.keys() - {name for name, _ in _PLACE.findall(text)}:
         raise KeyError(f"{template.name} has no place for {', '.join(sorted(unknown))}")
     told = {**own, **{name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}}
-    document: Json = yaml.safe_load(_PLACE.sub(lambda place: told[place[1]], text))
+    document: Json = yaml.load(_PLACE.sub(lambda place: told[place[1]], text), _LOADER)  # noqa: S506  both are safe
     return document

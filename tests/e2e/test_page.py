@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from benchmarks.harness.processes import free_port, serving
@@ -18,7 +19,8 @@ from services.gan.latents import draw_latents
 from tests.browser import Watched, needs_chromium, opened, running_browser
 from tests.tiny_models import add_to_repository
 
-pytestmark = needs_chromium
+# One browser for all of them, in the event loop that it was started in.
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
 
 COMMITTED = Path(__file__).parents[2] / "models" / "fashion-ar"
 SAMPLE = "/tandem.gan.v1.GanService/Sample"
@@ -44,19 +46,19 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{http_port}"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with running_browser() as browser:
         yield browser
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def http(web: str) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=web) as client:
         yield client
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(web: str, browser: Browser) -> AsyncIterator[Watched]:
     async with opened(browser, web) as page:
         yield page
@@ -106,7 +108,7 @@ async def test_the_pictures_are_seen(page: Watched) -> None:
 
 
 async def test_latents_of_seeds_are_the_server_s(page: Watched) -> None:
-    """One browser for all seeds: its start takes longer than they do."""
+    """One page for all seeds: to open it takes longer than they do."""
     for seed in (0, 1, 8, 123_456, 999_999):
         latent = await page.page.evaluate(
             "async (seed) => (await import('/pages/walk/latents.js')).latentOf(seed, 130)", seed

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
@@ -17,10 +18,11 @@ from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.running import running_gateway
 from tests.integration.tandem.fakes import FakeParallel, FakeSequential
 
-pytestmark = needs_chromium
+# One browser for all of them, in the event loop that it was started in.
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with running_browser() as browser:
         yield browser

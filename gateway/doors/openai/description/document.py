@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -63,8 +64,9 @@ class Error(BaseModel):
     error: ErrorInside
 
 
+@cache
 def document() -> dict[str, Any]:
-    """Return it as plain data."""
+    """Return it as plain data, the same each time."""
     named = (each for path in PATHS for each in (path.body, path.reply, *path.events))
     used: set[type[BaseModel]] = {Error, *(each for each in named if each is not None)}
     ordered = sorted(used, key=attrgetter("__name__"))

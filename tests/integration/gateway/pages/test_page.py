@@ -11,7 +11,7 @@ from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.pages.scripted import address, page_of
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="package")]
 
 
 async def test_a_backend_that_is_gone_and_comes_back(ar: FakeBackend, page: Watched) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from tandem.ar.v1 import ar_pb2
@@ -13,7 +14,7 @@ from tests.integration.gateway.fakes import FakeBackend
 from tests.integration.gateway.pages.scripted import NUM_TILES, page_of
 from tests.integration.gateway.running import RunningGateway
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="package")]
 
 
 async def test_a_race_by_keyboard_alone(

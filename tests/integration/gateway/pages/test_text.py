@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.async_api import expect
 
 from runtime.errors import InvalidArgument
 from tests.browser import Watched, needs_chromium
 from tests.integration.gateway.fakes import FakeBackend
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="package")]
 
 
 async def test_tokens_show_their_alternatives_on_hover_and_focus(ar: FakeBackend, page: Watched) -> None:

@@ -80,11 +80,12 @@ async def test_entries_that_nobody_takes_are_counted(ar: Backend, monkeypatch: p
         await stalled.wait()
 
     monkeypatch.setattr(AccessLogService, "_stream", stall)
+    long = (("referer", "x" * 4000),)  # an entry has it: some dozens fill all buffers
     async with proxy([ar], limits={**QUICK, "connection_buffer": 16_384, "log_buffer": 1024}) as running:
         written = dropped = 0
         async with asyncio.timeout(60):
             while not dropped:
-                await asyncio.gather(*(running.call(SCORE) for _ in range(50)))
+                await asyncio.gather(*(running.call(SCORE, metadata=long) for _ in range(50)))
                 counters = await running.envoy.admin.counters()
                 written, dropped = counters.log_entries_written, counters.log_entries_dropped
         assert written + dropped == len(ar.calls)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from functools import cache
 from pathlib import Path
 
 import kubernetes_validate
@@ -13,6 +14,13 @@ OLDEST, NEWEST = "1.30", "1.37"  # OLDEST is what the base promises
 
 
 def faults(thing: dict, version: str) -> list[str]:
+    return faults_of(json.dumps(thing), version)
+
+
+@cache
+def faults_of(text: str, version: str) -> list[str]:
+    """Most objects are the same in several variants, and kubernetes_validate reads all schemas anew for each."""
+    thing = json.loads(text)
     if schema := SCHEMAS.get(thing["kind"]):
         return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(thing)]
     try:

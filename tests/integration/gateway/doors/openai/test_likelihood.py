@@ -111,10 +111,10 @@ def language_model() -> Iterator[list[str]]:
 
 
 @pytest.mark.model
-async def test_the_likelihood_of_200_texts_is_score_s_on_a_language_model(language_model: list[str]) -> None:
+async def test_likelihoods_are_score_s_on_a_language_model(language_model: list[str]) -> None:
     async with running_gateway(ar_targets=language_model, gan_targets=[]) as gateway:
         await gateway.until(serving=True)
         async with httpx.AsyncClient(base_url=gateway.web_address, timeout=120) as http:
             stubs = Stubs(ar_pb2_grpc.AutoregressiveServiceStub(gateway.channel), None)
-            num_greedy = await check(http, stubs, LANGUAGE_MODEL, texts(200), num_context=5)
-    assert num_greedy > 500  # else the comparison with the best says little
+            num_greedy = await check(http, stubs, LANGUAGE_MODEL, texts(28), num_context=5)
+    assert num_greedy > 70  # else the comparison with the best says little

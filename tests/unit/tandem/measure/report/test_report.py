@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from tandem.measure.formats import rounded
+from tandem.measure.report.report import page as html
 from tandem.measure.report.report import write_report
+from tandem.measure.report.sections import sections
 from tandem.measure.report.sentences.crossover import answers
 from tandem.measure.report.sources import Sources, matched_runs, read_sources
 from tandem.measure.report.story import tell
@@ -240,7 +242,7 @@ def test_a_foreign_file_is_told_of_and_no_crash(text: str, reason: str, results:
     assert rejected.name == "foreign.json"
     assert reason in rejected.reason
     assert "1 files could not be used; see the list of files." in tell(sources).warnings
-    assert rejected.reason in written(sources, tmp_path / "report").text
+    assert rejected.reason in html(sources, sections(sources))
 
 
 @pytest.mark.parametrize("names", [["comparison.json"], ["crossover.json"], ["runs"]])
