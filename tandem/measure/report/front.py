@@ -58,10 +58,8 @@ def fid_of(point: StepsPoint) -> float | None:
 
 
 def sure_fid_of(point: StepsPoint) -> Value | None:
-    """Return the FID with its interval, if it has one."""
-    if point.quality is None:
-        return None
-    return point.quality.fid or Value(value=point.quality.model.fid, count=point.quality.model.num_images)
+    """Return the FID with its interval."""
+    return None if point.quality is None else point.quality.views.model.judge
 
 
 def front(points: Iterable[StepsPoint], quality: Quality) -> list[StepsPoint]:
