@@ -76,9 +76,8 @@ TESTED_ELSEWHERE = {
         "tandem/cli/servers/stack",
         "tandem/cli/servers/startup_display",
     ),
+    "integration/tandem/cli/use/test_generate.py": ("tandem/cli/use/drawing", "tandem/cli/use/generate_options"),
     "integration/tandem/cli/test_commands.py": (
-        "tandem/cli/use/drawing",
-        "tandem/cli/use/generate",
         "tandem/cli/use/image_file",
         "tandem/cli/use/right_command",
         "tandem/cli/use/sample",

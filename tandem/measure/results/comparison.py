@@ -181,13 +181,6 @@ class JudgedImages(Part):
     floor: Quality
     views: Nearness
 
-    @property
-    def tokenizer_fid(self) -> float | None:
-        """What no order of drawing could avoid: the FID of the floor's images, merely encoded and decoded by the
-        model's tokenizer; None if it has none, or none that could be read here.
-        """
-        return None if self.views.tokenizer is None else self.views.tokenizer.judge.value
-
 
 class Served(Part):
     """The images of one model in this run, over both its modes: they draw the same ones."""

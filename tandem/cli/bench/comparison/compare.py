@@ -10,9 +10,9 @@ import typer
 
 from tandem.cli.bench.comparison.comparing import compared, settings_of
 from tandem.cli.bench.comparison.progress import ProgressBar
-from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.showing import show_comparison
+from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.measure.report.sentences.audits import audit_text
