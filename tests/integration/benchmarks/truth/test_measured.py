@@ -14,8 +14,8 @@ from benchmarks.truth.laws import LAWS
 def test_both_ways_see_the_whole_delay(ready_backend: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How much more they see depends on the machine; the audit of each run says whether it was quiet enough."""
     assert ready_backend.exists()
-    monkeypatch.setattr(truth, "NUM_REQUESTS", 40)
-    monkeypatch.setattr(truth, "TABLE_SIZE", 10)
+    monkeypatch.setattr(truth, "NUM_REQUESTS", 200)
+    monkeypatch.setattr(truth, "TABLE_SIZE", 100)
     laws = [LAWS["fixed"]]
     spreads, audited_runs = truth.measured(laws, rounds=1)
     known = truth.known(laws)
