@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tandem.measure.formats import NONE, Show, count, decimals, factor, known, number, seconds
+from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, number, seconds
 from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
@@ -134,7 +134,7 @@ def _alone_values(document: Comparison, metric: str) -> list[Value | None]:
 
 
 def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
-    callers = f"{concurrency} caller{'s' if concurrency > 1 else ''}: "
+    callers = f"{counted(concurrency, 'caller')}: "
     rows = [(metric, name, show, _values(document, concurrency, pick)) for metric, (name, show, pick) in _LOAD.items()]
     for place, (metric, name, show, values) in enumerate(rows if any(rows[0][-1]) else ()):
         label = f"  {name}" if place else f"{callers}{name}"
