@@ -5,8 +5,8 @@
 
 Measures each law with Tandem's load generator, directly and through the gateway, and prints both beside what is the
 case. The server is compiled (`benchmarks/harness/native/backend.cpp`), and all runs are open loops that carry the
-generator's audit. The last line of stdout is JSON. Exit code 1: a median is off by more than 3 %, or a run failed its
-audit.
+generator's audit. Takes about four minutes. The last line of stdout is JSON. Exit code 1: a median is off by more than
+3 %, or a run failed its audit.
 
 With --serve the server stays up for another tester: point it at `tandem.gan.v1.GanService/Sample` (any request) in an
 open loop, with a whole number of thousands of requests, or whole periods of 5 s for the stall. Needs g++ and nghttp2.
