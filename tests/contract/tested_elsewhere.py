@@ -47,7 +47,6 @@ TESTED_ELSEWHERE = {
     ),
     "integration/tandem/cli/bench/test_compare.py": (
         "tandem/cli/bench/comparison/compare",
-        "tandem/cli/bench/comparison/comparing",
         "tandem/cli/bench/comparison/progress",
         "tandem/cli/bench/race/race",
         "tandem/measure/studies/comparison/foreign",

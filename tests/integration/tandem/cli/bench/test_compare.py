@@ -31,6 +31,7 @@ SHORT = (
     "0.05",
     "--quality-images",
     "0",
+    "--no-control",
 )
 
 
@@ -75,7 +76,7 @@ async def test_every_mode_is_measured_alone_and_under_load(gateway: FakeGateway,
 
 async def test_a_control_asks_the_unary_modes_once_more(gateway: FakeGateway, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    ended = await compare(gateway, "--json", str(file))
+    ended = await compare(gateway, "--control", "--json", str(file))
     document = json.loads(file.read_text())
     assert_all_went_well(ended, document)
     pairs = {(each["first"], each["second"], each["concurrency"]) for each in document["controls"]}
