@@ -43,22 +43,12 @@ async def test_an_attempt_meets_an_objective_or_does_not() -> None:
 
 async def test_ctrl_c_in_a_search_keeps_what_was_measured(tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    load = (
-        "--pairs",
-        "6",
-        "--callers",
-        "1",
-        "--rounds",
-        "1",
-        "--trial",
-        "0.05",
-        "--quality-images",
-        "0",
-        "--no-control",
-    )
+    load = ("--pairs", "6", "--callers", "1", "--rounds", "1", "--trial", "0.05", "--quality-images", "0")
     async with asyncio.timeout(50), fake_gateway() as gateway:
         places = ("--json", str(file), "--address", gateway.address)
-        async with started(*tandem("bench", "compare", *load, "--capacity", "search", *places)) as process:
+        async with started(
+            *tandem("bench", "compare", *load, "--no-control", "--capacity", "search", *places)
+        ) as process:
             while len(gateway.sequential.requests) < MORE_THAN_A_CURVE:
                 await asyncio.sleep(0.01)
             process.send_signal(signal.SIGINT)
