@@ -9,8 +9,8 @@ same time, and prints each process's peak. The last line of stdout is JSON.
 import asyncio
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
+from benchmarks.harness.memory import PEAK, mebibytes
 from benchmarks.harness.printing import show
 from benchmarks.harness.processes import free_port, serving
 from benchmarks.harness.scenarios import closed
@@ -20,10 +20,7 @@ from tandem.measure.report.tables.table import Row, Table
 from tandem.measure.results.audits import Audits
 from tandem.measure.workload_text import parse_workload
 
-MEBIBYTE_KIB = 1024
 TEXT_MODEL = "smollm2-135m-instruct"
-
-
 TEXTS = parse_workload(f"text,model={TEXT_MODEL},prompt=400,tokens=112")
 IMAGES = parse_workload("images,images=64")
 DRAIN_SECONDS = 300.0
@@ -38,12 +35,6 @@ async def load(address: str) -> Audits:
             audited_runs.run(images, "images", closed(IMAGES, 64, num_requests=64, drain_seconds=DRAIN_SECONDS)),
         )
     return audited_runs.summary()
-
-
-def peak_mebibytes(pid: int) -> float:
-    """Return the most memory that a process ever had resident (Linux)."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / MEBIBYTE_KIB
 
 
 def main() -> None:
@@ -62,7 +53,7 @@ def main() -> None:
             pids[module] = stack.enter_context(serving(module, "--port", str(port), *flags, port=port)).pid
             ready[module] = round(time.monotonic() - started, 2)
         audits = asyncio.run(load(f"127.0.0.1:{gateway}"))
-        peaks = {module: round(peak_mebibytes(pid), 1) for module, pid in pids.items()}
+        peaks = {module: round(mebibytes(pid)[PEAK], 1) for module, pid in pids.items()}
     rows = [Row((module, str(peak), str(ready[module]))) for module, peak in peaks.items()]
     rows.append(Row(("together", str(round(sum(peaks.values()), 1)), "")))
     report = {"benchmark": "footprint", "peak_mebibytes": peaks, "ready_seconds": ready}

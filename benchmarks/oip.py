@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.harness.figures import Figures
@@ -19,7 +18,7 @@ from benchmarks.harness.messages import GAN_MODEL
 from benchmarks.harness.printing import tell
 from benchmarks.harness.scenarios import closed
 from benchmarks.harness.servers import NOW, ROOT, Backends, gateway, service
-from benchmarks.hop.document import surroundings
+from benchmarks.harness.surroundings import surroundings
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import generator
 from tandem.measure.scenario import Api, Scenario
@@ -66,7 +65,7 @@ def main() -> None:
     options = parser.parse_args()
     with service("services.gan", GAN_MODEL) as gan, gateway(NOW, ROOT, Backends(None, gan.port)) as hop:
         figures, audited_runs = asyncio.run(measure(hop.port, options.rounds, options.seconds))
-    document = {"surroundings": asdict(surroundings(None)), "images_per_second": figures.spreads()}
+    document = {"surroundings": surroundings(), "images_per_second": figures.spreads()}
     tell(options.out, "oip", document, "images_per_second", audited_runs.summary())
 
 

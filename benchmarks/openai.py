@@ -15,7 +15,6 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.harness.cpu import settled_cpu
@@ -23,7 +22,7 @@ from benchmarks.harness.figures import Figures
 from benchmarks.harness.printing import tell
 from benchmarks.harness.scenarios import closed
 from benchmarks.harness.servers import ROOT, Backends, Hop, gateway, service
-from benchmarks.hop.document import surroundings
+from benchmarks.harness.surroundings import surroundings
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, generator
@@ -149,7 +148,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     bench = asyncio.run(measured(options.rounds))
-    document = {"surroundings": asdict(surroundings(None)), "figures": bench.figures.spreads()}
+    document = {"surroundings": surroundings(), "figures": bench.figures.spreads()}
     tell(options.out, "openai", document, "figures", bench.audited_runs.summary())
 
 

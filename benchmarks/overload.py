@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.harness.clients import SENDER, Client, open_client
@@ -21,9 +21,9 @@ from benchmarks.harness.cpu import cpu
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import Target, closed_loop
 from benchmarks.harness.messages import AR_MODEL, GAN_MODEL, GENERATE, SAMPLE, generate_requests, sample_requests
-from benchmarks.harness.printing import dumped, write
+from benchmarks.harness.printing import write
 from benchmarks.harness.servers import DIRECT, NOW, ROOT, Backends, gateway, service
-from benchmarks.hop.document import surroundings
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop.overload import add_overload, measure_overload
 from tandem.measure.formats import number
 from tandem.measure.report.tables.table import Row, Table, value_cell
@@ -91,14 +91,14 @@ def _warm_up(load: Client, target: Target) -> None:
             raise RuntimeError(f"port {target.port}: no request was answered in {_REACHED_SECONDS:g} s")
 
 
-def page(figures: Figures, machine: Mapping[str, object]) -> str:
+def page(figures: Figures, machine: str) -> str:
     """Return the figures as a table."""
     rows = [
         Row((name, route, value_cell(each, number)))
         for name, by_route in figures.spreads().items()
         for route, each in by_route.items()
     ]
-    return f"`{dumped(machine)}`\n\n{markdown_table(Table(('figure', 'route', 'median (lowest-highest)'), rows))}\n"
+    return f"{machine}\n\n{markdown_table(Table(('figure', 'route', 'median (lowest-highest)'), rows))}\n"
 
 
 def main() -> None:
@@ -111,8 +111,8 @@ def main() -> None:
     figures, load = Figures(), open_client(SENDER)
     for name in options.only:
         measure(load, WORKLOADS[name], options.rounds, options.seconds, figures)
-    machine = asdict(surroundings(None))
-    write(options.out, "overload", {**machine, "figures": figures.spreads()}, page(figures, machine))
+    around = surroundings()
+    write(options.out, "overload", {"surroundings": around, "figures": figures.spreads()}, page(figures, around.text))
 
 
 if __name__ == "__main__":

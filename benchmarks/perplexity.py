@@ -13,7 +13,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from rich.progress import track
 from tokenizers import Tokenizer
 
 from benchmarks.harness.printing import dumped, table_of, write
+from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.peers.engine import Need
 from benchmarks.peers.installing import CannotSetUp
 from benchmarks.peers.llama_cpp import build
@@ -41,7 +41,6 @@ from benchmarks.side_by_side.perplexity import (
     losses_from_running,
     windows,
 )
-from benchmarks.side_by_side.surroundings import describe, without_places
 from runtime.models import ModelRepository, sha256_of
 from runtime.settings import cache_folder
 from tandem.client import AsyncTandemClient, TandemRpcError
@@ -133,8 +132,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         "text": {"package": PACKAGE, "sha256": text.sha256},
         "num_windows": options.windows,
         "num_scored_tokens": options.windows * SCORED_TOKENS,
-        "started": datetime.now(UTC).isoformat(timespec="minutes"),
-        "machine": describe(),
+        "surroundings": surroundings(),
         "left_out": left_out,
         "engines": {name: asdict(one) for name, one in found.items()},
     }

@@ -15,7 +15,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from benchmarks.harness.printing import tell
 from benchmarks.harness.programs import program
 from benchmarks.harness.scenarios import opened
 from benchmarks.harness.servers import ROOT, Hop, gateway, model_less
-from benchmarks.hop.document import surroundings
+from benchmarks.harness.surroundings import surroundings
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import generator
 from tandem.measure.scenario import Scenario
@@ -122,7 +121,7 @@ def main() -> None:
         }
         figures, audited_runs = asyncio.run(measure(hops, options.rounds, options.seconds))
     spreads = figures.spreads()
-    document = {"surroundings": asdict(surroundings(None)), "cpu_a_request": spreads, "received": receiver.num_bytes}
+    document = {"surroundings": surroundings(), "cpu_a_request": spreads, "received": receiver.num_bytes}
     tell(options.out, "tracing", document, "cpu_a_request", audited_runs.summary())
     print("bytes of spans received:", receiver.num_bytes)
 

@@ -49,7 +49,8 @@ class Bench:
         self._model = model
         self._sample = sample
         self._spent = Spent()
-        self._prompt = model.codec.encode(PROMPT)  # type: ignore[attr-defined]
+        assert model.modality.text_codec is not None, f"{model.name} is no model of texts"
+        self._prompt = model.modality.text_codec.encode(PROMPT)
 
     async def step(self, constraint: Constraint | None, num_sequences: int, seed: int) -> tuple[float, float, float]:
         params = SamplingParams(seed=seed, max_tokens=NUM_TOKENS, ignore_eos=True)

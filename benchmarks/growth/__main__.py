@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.growth.workload import BARS, WORKLOADS, measured, served
@@ -19,7 +18,7 @@ from benchmarks.harness.clients import SENDER, open_client
 from benchmarks.harness.figures import Figures, Spreads
 from benchmarks.harness.printing import table_of, write
 from benchmarks.harness.servers import ROOT
-from benchmarks.hop.document import surroundings
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
 from runtime.models import ModelRepository
 from tandem.measure.formats import decimals
@@ -72,13 +71,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.6, help="of each load and bare loop")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for growth.json and growth.md")
     options = parser.parse_args()
-    around = surroundings(None, ("openvino", "onnxruntime-gpu"))
+    around = surroundings()
     spreads: dict[str, dict[str, Value]] = {}
     for name in options.models:
         for figure, each in figures_of(name, options.rounds, options.seconds).spreads().items():
             spreads.setdefault(figure, {}).update(each)
-    results = {"bench": "growth", "surroundings": asdict(around), "rounds": options.rounds, "figures": spreads}
-    text = f"{around.processor}, {around.num_cores} cores, {around.date}, commit {around.commit}."
+    results = {"bench": "growth", "surroundings": around, "rounds": options.rounds, "figures": spreads}
+    text = f"{around.date}, commit {around.commit}. {around.text}"
     write(options.out, "growth", results, page(spreads, options.models, text))
 
 

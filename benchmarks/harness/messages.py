@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
@@ -58,7 +58,11 @@ def _serialised(messages: Iterable[Message]) -> Sequence[bytes]:
 
 @dataclass(frozen=True)
 class Ready:
-    """A ready-made answer: `count` times `message`, then `last`, `per_second` messages a second (0: all at once)."""
+    """A ready-made answer: `count` times `message`, then `last`, `per_second` messages a second (0: all at once).
+
+    `delays`: seconds before the answers to one call after another, over and over. `stall`: every so many seconds it
+    stands still for so many.
+    """
 
     path: str
     message: Message
@@ -66,17 +70,24 @@ class Ready:
     per_second: float = 0.0
     last: Message | None = None
     served: served_pb2.Served | None = None
+    delays: Sequence[float] = ()
+    stall: tuple[float, float] | None = None
 
     def line(self) -> str:
         """Return the reply as a line of the backend's plan."""
         trailer = base64.b64encode(self.served.SerializeToString()).decode().rstrip("=") if self.served else "-"
         last = self.last.SerializeToString().hex() if self.last is not None else "-"
         message = self.message.SerializeToString().hex() or "-"
-        return f"{self.path} {trailer} {self.count} {self.per_second:g} {message} {last}\n"
+        delays = ",".join(map(repr, self.delays)) or "-"
+        stall = "{!r}:{!r}".format(*self.stall) if self.stall else "-"
+        return f"{self.path} {trailer} {self.count} {self.per_second:g} {delays} {stall} {message} {last}\n"
 
 
-def plan(tokens: int, per_second: float) -> str:
-    """Return the plan of a backend of both paradigms: one 28 x 28 image, or so many tokens at this pace."""
+def plan(tokens: int, per_second: float, delays: Sequence[float] = (), stall: tuple[float, float] | None = None) -> str:
+    """Return the plan of a backend of both paradigms: one 28 x 28 image, or so many tokens at this pace.
+
+    `delays` and `stall` are the image's.
+    """
     serving = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
     answers = (
         Ready("/grpc.health.v1.Health/Check", serving),
@@ -89,7 +100,7 @@ def plan(tokens: int, per_second: float) -> str:
             "/tandem.gan.v1.GanService/ListModels",
             gan_pb2.ListModelsResponse(models=[gan_pb2.Model(name=GAN_MODEL)]),
         ),
-        _image(),
+        replace(_image(), delays=delays, stall=stall),
         _fast_images(),
         _tokens(tokens, per_second),
     )

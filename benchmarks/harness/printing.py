@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
 
+from benchmarks.harness.surroundings import Surroundings
 from tandem.measure.formats import number, ranged
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Cell, Row, Table
@@ -26,6 +28,8 @@ def dumped(results: Any, indent: int | None = None) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump()
+    if isinstance(value, Surroundings):
+        return asdict(value)
     raise TypeError(f"{type(value).__name__} is no part of a result")
 
 

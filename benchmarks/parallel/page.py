@@ -68,9 +68,7 @@ def page(results: Results) -> str:
 
 def _head(results: Results) -> str:
     around = results.around
-    versions, peers = (
-        ", ".join(f"{name} {value}" for name, value in each.items()) for each in (around.versions, results.peers)
-    )
+    peers = ", ".join(f"{name} {value}" for name, value in results.peers.items())
     before = f"`before`: commit {around.before[:12]}" if around.before else "`before` was not measured"
     notes = [f"- {name} is missing: {reason}" for name, reason in results.absent.items()]
     notes += [f"- broken off: {each}" for each in results.failures]
@@ -79,8 +77,7 @@ def _head(results: Results) -> str:
         f"`python -m benchmarks.parallel`, {around.date}, {results.durations.rounds} rounds in"
         f" {results.seconds:.0f} s, median (lowest-highest) of the rounds."
         f" Commit {around.commit}; {before}.\n\n"
-        f"{around.processor} ({', '.join(results.instructions)}), {around.num_cores} cores shared by client and"
-        f" servers; load average at the start {around.load_average}; {around.operating_system}; {versions}."
+        f"Client and servers share one machine: {around.text}"
         f" Tandem drew with {results.runtime}. Peers: {peers}.\n\n{_NOTE}\n\n" + "\n".join(notes) + "\n"
     )
 

@@ -1,6 +1,6 @@
 """How near are answers to what float32 makes of the same 4-bit weights: our kernel's variants, and llama.cpp.
 
-    python -m benchmarks.parity [--contenders int4-8,int4-16,llama.cpp] [--questions 40] [--windows 4] [--text FILE]
+    python -m benchmarks.parity [--contenders int4-8,int4-16,llama.cpp] [--questions 40] [--windows 4]
 
 Contenders are `dtype` and, with weights of few bits, `activation_bits` of the kernel. The reference is the kernel in
 float32, which `benchmarks.side_by_side` compares with transformers token for token. It answers everyday questions
@@ -13,7 +13,6 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from rich.console import Console
 from torch import Tensor
 
 from benchmarks.harness.printing import dumped, table_of, write
+from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.parity import llama_logits
 from benchmarks.parity.figures import ScoredText, of_answers, of_text
 from benchmarks.parity.kernel import Kernel
@@ -32,7 +32,6 @@ from benchmarks.peers.llama_cpp import PACKAGE
 from benchmarks.side_by_side.engines import some_of
 from benchmarks.side_by_side.held_text import fetch
 from benchmarks.side_by_side.perplexity import FIRST_SCORED, windows
-from benchmarks.side_by_side.surroundings import describe, without_places
 from runtime.cores import usable_cores
 from runtime.models import ModelRepository, sha256_of
 from runtime.settings import cache_folder
@@ -80,10 +79,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     checkpoint = open_checkpoint(gguf)
     codec = TextCodec(checkpoint, 2048)
     assert checkpoint.tokenizer is not None
-    if options.text:
-        text_ids = checkpoint.tokenizer.encode(options.text.read_text(), add_special_tokens=False).ids
-    else:
-        text_ids = fetch(options.cache, checkpoint.tokenizer).ids
+    text_ids = fetch(options.cache, checkpoint.tokenizer).ids
     held = [ScoredText(ids, FIRST_SCORED) for ids in windows(text_ids, options.windows)]
     reference = Kernel(checkpoint, "float32")
     answers = []
@@ -116,8 +112,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         "weights_sha256": sha256_of(gguf),
         "num_questions": len(answers),
         "num_windows": options.windows,
-        "started": datetime.now(UTC).isoformat(timespec="minutes"),
-        "machine": describe(),
+        "surroundings": surroundings(),
         "left_out": left_out,
         "contenders": found,
     }
@@ -163,7 +158,6 @@ def main() -> None:
     parser.add_argument("--contenders", type=some_of(CONTENDERS), default=list(CONTENDERS), help="default: all")
     parser.add_argument("--questions", type=int, default=len(QUESTIONS))
     parser.add_argument("--windows", type=int, default=4)
-    parser.add_argument("--text", type=Path, help="a file in place of the Debian handbook")
     parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()

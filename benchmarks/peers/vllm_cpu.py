@@ -33,20 +33,13 @@ def _name_vllm(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class VllmCpu:
-    """One server for all workloads, with its prefix cache, which is vLLM's default; prompts never repeat by chance.
-
-    `cores`: its workers', as VLLM_CPU_OMP_THREADS_BIND says it; "auto" leaves one core to its own front.
-    """
+    """One server for all workloads, with its prefix cache, which is vLLM's default; prompts never repeat by chance."""
 
     folder: Path
     weights: Path
-    cores: str = "auto"
     is_static_batch: bool = False
     dialect: Dialect = COMPLETIONS
-
-    @property
-    def name(self) -> str:
-        return "vLLM bf16" if self.cores == "auto" else f"vLLM bf16 on cores {self.cores}"
+    name: str = "vLLM bf16"
 
     @property
     def _home(self) -> Path:
@@ -60,7 +53,7 @@ class VllmCpu:
         libraries = (*self._home.glob("debian/usr/lib/*/libtcmalloc_minimal.so.4"), self._home / "venv/lib/libiomp5.so")
         return (
             *("env", f"LD_PRELOAD={':'.join(map(str, libraries))}", f"VLLM_CPU_KVCACHE_SPACE={KV_CACHE_GIB}"),
-            f"VLLM_CPU_OMP_THREADS_BIND={self.cores}",
+            "VLLM_CPU_OMP_THREADS_BIND=auto",  # leaves a core to its own front
             *("HF_HUB_OFFLINE=1", "VLLM_NO_USAGE_STATS=1", f"VLLM_CACHE_ROOT={self._home / 'cache'}"),
             *(str(self._home / "venv/bin/vllm"), "serve", str(self.weights), "--served-model-name", "model"),
             *("--host", "127.0.0.1", "--port", str(port), "--dtype", "bfloat16"),

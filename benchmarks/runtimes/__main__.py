@@ -12,16 +12,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.harness.printing import write
-from benchmarks.hop.document import surroundings
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.runtimes.contenders import BASE, Contender, contenders_of
 from benchmarks.runtimes.page import speed_page
 from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
 from runtime.models import Model, ModelRepository
-from services.common.machine import this_machine
 from services.common.runtimes.calibration.speed import measure
 
 BATCH_SIZES = (1, 8, 64)
@@ -58,7 +56,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.6, help="of each run")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for runtimes.json and runtimes.md")
     options = parser.parse_args()
-    around, found = surroundings(None), {}
+    around, found = surroundings(), {}
     with tempfile.TemporaryDirectory() as folder:
         model = ModelRepository(Path("models")).get(options.model)
         parts = contenders_of(model, BATCH_SIZES, options.int8)
@@ -67,8 +65,7 @@ def main() -> None:
             found[each.name] = speeds(contenders_of(each, BATCH_SIZES), options.rounds, options.seconds)
     results = {
         "bench": "runtimes",
-        "surroundings": asdict(around),
-        "instruction_set": this_machine().instruction_set,
+        "surroundings": around,
         "rounds": options.rounds,
         "base": BASE,
         "images_per_second": found,

@@ -71,10 +71,7 @@ def quality_page(results: Mapping[str, Any]) -> str:
 
 def _head(title: str, script: str, results: Mapping[str, Any], measured: str) -> str:
     around = results["surroundings"]
-    versions = ", ".join(f"{name} {value}" for name, value in around["versions"].items())
     return (
         f"# {title}\n\n"
-        f"`python -m benchmarks.{script}`, {around['date']}, commit {around['commit']}, {measured}.\n\n"
-        f"{around['processor']} ({results['instruction_set']}), {around['num_cores']} cores, load average at the start"
-        f" {around['load_average']}; {around['operating_system']}; {versions}.\n"
+        f"`python -m benchmarks.{script}`, {around.date}, commit {around.commit}, {measured}.\n\n{around.text}\n"
     )

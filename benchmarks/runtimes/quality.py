@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.harness.printing import write
-from benchmarks.hop.document import surroundings
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.runtimes.contenders import BASE, LARGEST_BATCH, Contender, contenders_of
 from benchmarks.runtimes.page import quality_page
 from runtime.models import Model, ModelRepository
-from services.common.machine import this_machine
 from tandem.measure.quality.quantisation.fid import FidMeter
 from tandem.measure.quality.quantisation.quantisation import generator_of
 
@@ -38,14 +36,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000, help="for each FID, as many of each class")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
     options = parser.parse_args()
-    around, model = surroundings(None), ModelRepository(Path("models")).get(options.model)
+    around, model = surroundings(), ModelRepository(Path("models")).get(options.model)
     # What the file's graph and the rewritten one draw differs in the seventh digit: the base and the rewritten will do.
     every = contenders_of(model, (LARGEST_BATCH,), with_int8=True)
     parts = [each for each in every if each.name == BASE or "rewritten" in each.name]
     results = {
         "bench": "runtime_quality",
-        "surroundings": asdict(around),
-        "instruction_set": this_machine().instruction_set,
+        "surroundings": around,
         "model": model.name,
         "base": BASE,
         "num_images": options.images,

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import signal
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
@@ -21,12 +20,12 @@ from rich.console import Console
 from tokenizers import Tokenizer
 
 from benchmarks.harness.printing import dumped
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.side_by_side import engines
 from benchmarks.side_by_side.fleet import Fleet
 from benchmarks.side_by_side.held_text import PACKAGE, fetch
 from benchmarks.side_by_side.results import Results
 from benchmarks.side_by_side.session import Session
-from benchmarks.side_by_side.surroundings import describe
 from benchmarks.side_by_side.tables import page
 from benchmarks.side_by_side.workloads import WORKLOADS
 from runtime.models import ModelRepository, sha256_of
@@ -57,8 +56,7 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
         "model": MODEL,
         "weights_sha256": sha256_of(gguf),
         "text": {"package": PACKAGE, "sha256": text.sha256, "num_tokens": len(text.ids)},
-        "started": datetime.now(UTC).isoformat(timespec="minutes"),
-        "machine": describe(),
+        "surroundings": surroundings(),
     }
     results = Results(about, tuple(workload for workload in WORKLOADS if workload.name in options.workloads))
     prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS]
@@ -77,9 +75,9 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    peers, workloads = (*engines.PEERS, *engines.FURTHER_PEERS), tuple(workload.name for workload in WORKLOADS)
-    help_peers = f"of {', '.join(peers)}; default: all but {', '.join(engines.FURTHER_PEERS)}"
-    parser.add_argument("--peers", type=engines.some_of(peers), default=list(engines.PEERS), help=help_peers)
+    peers, workloads = engines.PEERS, tuple(workload.name for workload in WORKLOADS)
+    help_peers = f"of {', '.join(peers)}; default: all"
+    parser.add_argument("--peers", type=engines.some_of(peers), default=list(peers), help=help_peers)
     parser.add_argument("--dtypes", type=engines.some_of(None), default=["bfloat16", "float32"], help="of ours")
     parser.add_argument("--workloads", type=engines.some_of(workloads), default=list(workloads), help="default: all")
     parser.add_argument("--rounds", type=int, default=3)

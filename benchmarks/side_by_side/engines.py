@@ -1,7 +1,6 @@
 """Which engines there are to choose from, and where they find the weights: one GGUF file, and what is made of it."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,6 @@ from benchmarks.peers.vllm_cpu import VllmCpu
 from benchmarks.side_by_side.tandem_engine import Tandem
 
 PEERS = ("llama-q8_0", "llama-q4_1", "llama-q4_0", "openvino", "vllm", "transformers")
-FURTHER_PEERS = ("vllm-all-cores",)  # other settings of the same, to see which is the better one on a machine
 
 
 def write_weights(folder: Path, gguf: Path) -> Path:
@@ -27,7 +25,7 @@ def write_weights(folder: Path, gguf: Path) -> Path:
 
 
 def peer(name: str, folder: Path, gguf: Path) -> Engine:
-    """Return one of PEERS or FURTHER_PEERS, which lives under `folder`."""
+    """Return one of PEERS, which lives under `folder`."""
     weights = folder / "weights"
     peers: dict[str, Engine] = {
         "llama-q8_0": LlamaCpp(folder, weights / "q8_0.gguf", "Q8_0"),
@@ -35,7 +33,6 @@ def peer(name: str, folder: Path, gguf: Path) -> Engine:
         "llama-q4_0": LlamaCpp(folder, weights / "q4_0.gguf", "Q4_0"),
         "openvino": OpenVino(folder, weights / "q8_0.gguf"),
         "vllm": VllmCpu(folder, weights / "huggingface"),
-        "vllm-all-cores": VllmCpu(folder, weights / "huggingface", f"0-{(os.cpu_count() or 1) - 1}"),
         "transformers": TransformersBatch(gguf),
     }
     return peers[name]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.harness.memory import PEAK, mebibytes
 from benchmarks.harness.processes import free_port
 from benchmarks.peers.engine import Engine, Need
 
@@ -41,21 +42,13 @@ class Server:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
-    def peak_memory_bytes(self) -> int:
+    def peak_mebibytes(self) -> float:
         """Return the sum over its processes of the most memory that each ever held."""
         root = psutil.Process(self.process.pid)
-        return sum(_peak_bytes(process.pid) for process in (root, *root.children(recursive=True)))
+        return sum(mebibytes(process.pid).get(PEAK, 0.0) for process in (root, *root.children(recursive=True)))
 
     def last_words(self) -> str:
         return " / ".join(self.log.read_text(errors="replace").strip().splitlines()[-3:])[-400:]
-
-
-def _peak_bytes(pid: int) -> int:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 class Fleet:

@@ -20,7 +20,7 @@ class EngineRecord:
     command: str = ""
     agreement: float | None = None
     start_seconds: float = 0.0
-    peak_memory_bytes: int = 0
+    peak_mebibytes: float = 0.0
     rounds: dict[str, dict[int, Figures]] = field(default_factory=dict)  # by workload and round
 
     def add(self, workload: str, number: int, figures: Figures) -> None:
@@ -101,7 +101,7 @@ class Results:
             "command": engine.command,
             "agreement_with_float32": engine.agreement,
             "start_seconds": round(engine.start_seconds, 1),
-            "peak_memory_mib": round(engine.peak_memory_bytes / 2**20),
+            "peak_memory_mib": round(engine.peak_mebibytes),
             "workloads": {workload.name: engine.figures(workload.name) for workload in self.workloads},
             "each_round": engine.rounds,
         }

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from benchmarks.harness.surroundings import without_places
 from benchmarks.peers.engine import Engine, Need, Prompt
 from benchmarks.peers.installing import CannotSetUp
 from benchmarks.side_by_side.asker import Asker, WrongOutput
@@ -14,7 +15,6 @@ from benchmarks.side_by_side.fleet import CannotServe, Fleet, Server
 from benchmarks.side_by_side.held_text import HeldText
 from benchmarks.side_by_side.output_check import agreement, reference_outputs, require_agreement
 from benchmarks.side_by_side.results import EngineRecord, Results
-from benchmarks.side_by_side.surroundings import without_places
 from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, Figures, Passages, Workload, passages_of
 from tandem.client import TandemRpcError
 from tandem.measure.generator.generator import Generator, generator
@@ -110,7 +110,7 @@ class Session:
 
     def _look_at(self, engine: Engine, server: Server) -> None:
         record = self._record(engine.name)
-        record.peak_memory_bytes = max(record.peak_memory_bytes, server.peak_memory_bytes())
+        record.peak_mebibytes = max(record.peak_mebibytes, server.peak_mebibytes())
         record.start_seconds = max(record.start_seconds, server.start_seconds)
         record.command = without_places(" ".join(engine.command(CHECK_NEED, 0)))
 

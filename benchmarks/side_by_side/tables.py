@@ -13,9 +13,9 @@ def page(results: Results) -> str:
     left_out = [f"- {name}: {reason}" for name, reason in results.left_out.items()]
     parts = [
         "# Text engines side by side",
-        f"{about['model']} on one machine in one run of {results.num_rounds} rounds, {about['started']}. In each round"
-        " every engine does each workload in turn while the others stand still; median (lowest to highest) over rounds."
-        " Written by `benchmarks/side_by_side/__main__.py`.",
+        f"{about['model']} on one machine in one run of {results.num_rounds} rounds, {about['surroundings'].date}. In"
+        " each round every engine does each workload in turn while the others stand still; median (lowest to highest)"
+        " over rounds. Written by `benchmarks/side_by_side/__main__.py`.",
         _reached(results),
         "## Ours against the best peer of each workload",
         "Times as good, round by round.",
@@ -77,7 +77,7 @@ def _details(results: Results) -> str:
             engine.name,
             *(_cell(engine, workload, figure, 1e3, 1) for workload, figure in columns),
             _cell(engine, workloads["decode_32"], "client_cores") if "decode_32" in workloads else NONE,
-            f"{engine.peak_memory_bytes / 2**20:.0f}",
+            f"{engine.peak_mebibytes:.0f}",
             f"{engine.start_seconds:.0f}",
             NONE if engine.agreement is None else f"{engine.agreement:.1%}",
         ]
@@ -87,12 +87,9 @@ def _details(results: Results) -> str:
 
 
 def _machine(results: Results) -> str:
-    machine = results.about["machine"]
     versions = {name: version for engine in results.engines for name, version in engine.versions.items()}
     lines = [
-        f"{machine['cpu_model']}, {machine['num_usable_cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB",
-        f"instructions: {', '.join(machine['instructions'])}",
-        f"{machine['operating_system']}, {machine['python']}",
+        results.about["surroundings"].text,
         ", ".join(f"{name} {version}" for name, version in versions.items()),
         f"weights: SHA-256 {results.about['weights_sha256'][:16]}…; text: {results.about['text']['package']},"
         f" SHA-256 {results.about['text']['sha256'][:16]}…",

@@ -109,7 +109,7 @@ def _engine(
     chunk_tokens = computation.chunk_tokens
     # A chunk that ends in mid-block leaves nothing to share.
     can_share = chunk_tokens is None or chunk_tokens % settings.block_size == 0
-    is_text = isinstance(modality, TextModality)
+    is_text = modality.text_codec is not None
     has_prefixes = settings.prefix_cache and is_text  # an image's prompt is a token
     prefix_cache = PrefixCache(pool, chunk_tokens) if has_prefixes and can_share else None
     max_draft_rows = _CPU_DRAFT_ROWS if computation.device == "cpu" else settings.max_batch_tokens

@@ -47,7 +47,6 @@ TESTED_ELSEWHERE = {
     ),
     "integration/tandem/cli/bench/test_compare.py": (
         "tandem/cli/bench/comparison/compare",
-        "tandem/cli/bench/comparison/comparing",
         "tandem/cli/bench/comparison/progress",
         "tandem/cli/bench/race/race",
         "tandem/measure/studies/comparison/foreign",
@@ -76,9 +75,8 @@ TESTED_ELSEWHERE = {
         "tandem/cli/servers/stack",
         "tandem/cli/servers/startup_display",
     ),
+    "integration/tandem/cli/use/test_generate.py": ("tandem/cli/use/drawing", "tandem/cli/use/generate_options"),
     "integration/tandem/cli/test_commands.py": (
-        "tandem/cli/use/drawing",
-        "tandem/cli/use/generate",
         "tandem/cli/use/image_file",
         "tandem/cli/use/right_command",
         "tandem/cli/use/sample",

@@ -4,14 +4,17 @@
 //
 // Prints its port on 127.0.0.1 and serves until it is ended, or its standard input is. PLAN has a line for each RPC:
 //
-//   PATH TRAILER COUNT PER_SECOND MESSAGE LAST
+//   PATH TRAILER COUNT PER_SECOND DELAYS STALL MESSAGE LAST
 //
 // A call of PATH gets COUNT times MESSAGE and then LAST (messages in hexadecimal; "-": no such message), PER_SECOND
-// messages a second from its arrival on (0: all at once), and in its trailers grpc-status 0 and, unless it is "-",
-// TRAILER as tandem-served-bin. Any other path is UNIMPLEMENTED.
+// messages a second (0: all at once), and in its trailers grpc-status 0 and, unless it is "-", TRAILER as
+// tandem-served-bin. Any other path is UNIMPLEMENTED. The first message comes at once ("-") or after a delay: of DELAYS,
+// seconds with commas between, each call takes the next one, over and over. STALL is PERIOD:SECONDS ("-": none): from the
+// first call on, each period begins with so many seconds in which PATH stands still, and delays begin behind them.
 
 #include "http2.h"
 
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -23,6 +26,17 @@ struct Reply {
     std::string trailer, message, last;
     long count;
     double interval;
+    std::vector<double> delays;
+    double period, stall;
+    size_t num_calls = 0;
+    double began_at = 0;
+
+    double begins(double at) {  // when the answer to a call that arrives now begins
+        if (num_calls == 0) began_at = at;
+        if (period > 0) at += std::max(0.0, stall - std::fmod(at - began_at, period));
+        const size_t call = num_calls++;
+        return delays.empty() ? at : at + delays[call % delays.size()];
+    }
 };
 
 class Backend;
@@ -32,7 +46,7 @@ struct Stream {
     Peer* peer;
     int32_t id;
     std::string path = "";
-    const Reply* reply = nullptr;
+    Reply* reply = nullptr;
     long left = 0;           // messages that are not due yet
     std::string ready = "";  // due, not taken by nghttp2 yet
     double next_due = 0;
@@ -120,8 +134,9 @@ private:
         }
         stream.reply = &found->second;
         stream.left = stream.reply->count + !stream.reply->last.empty();
-        stream.next_due = now();
-        advance(stream, stream.next_due);
+        const double at = now();
+        stream.next_due = stream.reply->begins(at);
+        advance(stream, at);
         nghttp2_submit_response(stream.peer->session, stream.id, headers, 2, &body);
     }
 
@@ -198,6 +213,14 @@ private:
     std::set<std::pair<double, Stream*>> due_;
 };
 
+static std::vector<double> numbers(std::string text, char separator) {  // none of "-"
+    std::vector<double> found;
+    if (text == "-") return found;
+    std::istringstream words(text);
+    for (std::string word; std::getline(words, word, separator);) found.push_back(std::stod(word));
+    return found;
+}
+
 static std::string message(const std::string& digits) {  // hexadecimal, framed; empty if there is none
     if (digits == "-") return "";
     std::string bytes;
@@ -211,12 +234,15 @@ int main(int count, char** words) {
     std::map<std::string, Reply> replies;
     for (std::string line; std::getline(plan, line);) {
         std::istringstream fields(line);
-        std::string path, trailer, each, last;
+        std::string path, trailer, delays, stall, each, last;
         long messages;
         double per_second;
-        if (!(fields >> path >> trailer >> messages >> per_second >> each >> last)) fail("cannot read: " + line);
+        if (!(fields >> path >> trailer >> messages >> per_second >> delays >> stall >> each >> last)) fail("cannot read: " + line);
         if (trailer == "-") trailer.clear();
-        replies[path] = {trailer, message(each), message(last), messages, per_second > 0 ? 1 / per_second : 0};
+        auto standing = numbers(stall, ':');
+        standing.resize(2);
+        replies[path] = {trailer, message(each), message(last), messages, per_second > 0 ? 1 / per_second : 0,
+                         numbers(delays, ','), standing[0], standing[1]};
     }
     Backend(std::move(replies)).run();
 }

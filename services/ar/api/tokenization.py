@@ -54,9 +54,9 @@ def description(model: SequentialModel) -> ar_pb2.DescribeTokenizerResponse:
 
 
 def _text_codec(model: SequentialModel) -> TextCodec:
-    if not isinstance(model.codec, TextCodec):
+    if (codec := model.modality.text_codec) is None:
         raise InvalidArgument("model", model.name, "a model of texts: this one makes images")
-    return model.codec
+    return codec
 
 
 def _bounded(field: str, reply: Reply) -> Reply:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.measuring import keep_document
 from tandem.cli.bench.options import RESULTS_DIR, timestamp
 from tandem.cli.bench.showing import show_growth
 from tandem.cli.bench.stages import stages
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from tandem.cli.bench.api import ApiOptions
-from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.measuring import keep_document, measured
 from tandem.cli.bench.method import MethodOptions
 from tandem.cli.bench.options import LOAD, RESULTS_DIR, RunOptions, WorkloadTexts, closed_loop, open_loop, timestamp
 from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import generator

@@ -8,7 +8,6 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.measuring import keep_document, measured
 from tandem.cli.bench.options import (
     LOAD,
@@ -22,6 +21,7 @@ from tandem.cli.bench.options import (
 )
 from tandem.cli.bench.showing import show, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import Generator, generator

@@ -12,11 +12,11 @@ from tandem.cli.bench.comparison.comparing import Compared, compared, settings_o
 from tandem.cli.bench.comparison.progress import ProgressBar
 from tandem.cli.bench.fit.fit import fitted
 from tandem.cli.bench.folder import ResultFolder
-from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.report import written
 from tandem.cli.bench.steps import chosen_models, step_subjects, stepped
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal

@@ -1,28 +1,27 @@
 """`tandem generate`: a text, streamed to the terminal as it is generated; with --label, images."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runtime.errors import NoChatTemplate
 from tandem.cli.failures import friendly_errors
+from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
 from tandem.cli.terminal import Terminal
 from tandem.cli.use.drawing import Drawing, draw
+from tandem.cli.use.generate_options import IMAGE_FILE, ConstraintOptions, ImageOptions, SamplingOptions
 from tandem.cli.use.image_file import checked_image_file
 from tandem.cli.use.right_command import right_command_named
-from tandem.cli.use.texts import text_of, text_of_input, write_text
+from tandem.cli.use.texts import text_of_input, write_text
 from tandem.client import GenerateOptions, InvalidArgument, Message, Prompt
 
 NUM_ALTERNATIVES = 3
-IMAGE_FILE = Path("out/image.png")
-_SAMPLING = "How tokens are chosen"
-_IMAGES = "Images, with --label"
-_CONSTRAINT = "What the text has to match: one of these"
 
 
+@grouped
 def generate(
+    *,
     prompt: Annotated[
         str | None, typer.Argument(help="What to say to the model; - reads it from standard input.")
     ] = None,
@@ -33,82 +32,9 @@ def generate(
     ] = None,
     n: Annotated[int, typer.Option("--n", min=1, max=16, help="How many texts or images.")] = 1,
     logprobs: Annotated[bool, typer.Option("--logprobs", help="A line a token, with its probability.")] = False,
-    label: Annotated[
-        str | None,
-        typer.Option(help="Draw this class instead, by name or number.", rich_help_panel=_IMAGES),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            dir_okay=False,
-            help=rf"File for the images: PNG, JPEG or WebP.  \[default: {IMAGE_FILE}]",
-            rich_help_panel=_IMAGES,
-        ),
-    ] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Show the image while it grows.", rich_help_panel=_IMAGES)
-    ] = False,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help=r"Draw in so many steps, where the model takes steps.  \[default: one a token]",
-            rich_help_panel=_IMAGES,
-        ),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=10,
-            help=r"0: greedy.  \[default: what the model recommends, or 1]",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
-    top_k: Annotated[int | None, typer.Option(min=0, help="0: all.", rich_help_panel=_SAMPLING)] = None,
-    top_p: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Keep this much probability.", rich_help_panel=_SAMPLING)
-    ] = None,
-    min_p: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Drop what is below this share of the best.", rich_help_panel=_SAMPLING),
-    ] = None,
-    repetition_penalty: Annotated[
-        float | None, typer.Option(min=0.01, max=10, help="1: none.", rich_help_panel=_SAMPLING)
-    ] = None,
-    presence_penalty: Annotated[
-        float | None, typer.Option(min=-2, max=2, help="0: none.", rich_help_panel=_SAMPLING)
-    ] = None,
-    frequency_penalty: Annotated[
-        float | None, typer.Option(min=-2, max=2, help="0: none.", rich_help_panel=_SAMPLING)
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same output.", rich_help_panel=_SAMPLING)] = None,
-    stop: Annotated[
-        list[str] | None, typer.Option(help="End before this text; may be repeated.", rich_help_panel=_SAMPLING)
-    ] = None,
-    ignore_eos: Annotated[
-        bool, typer.Option("--ignore-eos", help="Go on past the model's end.", rich_help_panel=_SAMPLING)
-    ] = False,
-    json_schema: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="A file with a JSON Schema.",
-            rich_help_panel=_CONSTRAINT,
-        ),
-    ] = None,
-    json_object: Annotated[
-        bool, typer.Option("--json-object", help="Any JSON object.", rich_help_panel=_CONSTRAINT)
-    ] = False,
-    regex: Annotated[str | None, typer.Option(help="A regular expression.", rich_help_panel=_CONSTRAINT)] = None,
-    lark: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="A file with a grammar in Lark.", rich_help_panel=_CONSTRAINT),
-    ] = None,
-    choice: Annotated[
-        list[str] | None, typer.Option(help="One of these texts; repeat it.", rich_help_panel=_CONSTRAINT)
-    ] = None,
+    images: ImageOptions,
+    sampling: SamplingOptions,
+    constraint: ConstraintOptions,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print all timings.")] = False,
     model: ModelName = "",
     timeout: Timeout = None,
@@ -118,36 +44,22 @@ def generate(
     options = GenerateOptions(
         model=model,
         max_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        presence_penalty=presence_penalty,
-        frequency_penalty=frequency_penalty,
-        seed=seed,
-        stop=stop,
-        ignore_eos=ignore_eos,
         n=n,
-        steps=steps,
-        json_schema=None if json_schema is None else text_of(json_schema),
-        json_object=json_object or None,
-        regex=regex,
-        lark=None if lark is None else text_of(lark),
-        choice=choice or None,
+        steps=images.steps,
         logprobs=logprobs,
         top_logprobs=NUM_ALTERNATIVES if logprobs else 0,
         timeout_seconds=timeout,
     )
+    options |= sampling.as_asked() | constraint.as_asked()
     terminal = Terminal()
     named = right_command_named(address, model, is_sequential=True)
     with friendly_errors(terminal, address), named:
-        if label is not None:
+        if images.label is not None:
             _refuse_words(prompt, raw, system)
-            file = checked_image_file(out or IMAGE_FILE)
-            draw(terminal, address, Drawing(label, file, partial, verbose), options)
+            file = checked_image_file(images.out or IMAGE_FILE)
+            draw(terminal, address, Drawing(images.label, file, images.partial, verbose), options)
         else:
-            _refuse_images(out, partial)
+            _refuse_images(images)
             _write(terminal, address, _prompt(prompt, raw, system), options, is_verbose=verbose)
 
 
@@ -170,8 +82,8 @@ def _refuse_words(prompt: str | None, raw: bool, system: str) -> None:
         raise typer.BadParameter("images take no prompt: leave out the text, --raw and --system", param_hint="--label")
 
 
-def _refuse_images(out: Path | None, partial: bool) -> None:
-    for option, is_given in (("--out", out is not None), ("--partial", partial)):
+def _refuse_images(images: ImageOptions) -> None:
+    for option, is_given in (("--out", images.out is not None), ("--partial", images.partial)):
         if is_given:
             raise typer.BadParameter("this is for images: give --label", param_hint=option)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from tandem.measure.formats import counted
 from tandem.measure.report.sources import Sources
-from tandem.measure.results.comparison import Comparison
+from tandem.measure.results.comparison import Comparison, JudgedImages
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
 
@@ -58,10 +58,13 @@ def fid_of(point: StepsPoint) -> float | None:
 
 
 def sure_fid_of(point: StepsPoint) -> Value | None:
-    """Return the FID with its interval, if it has one."""
-    if point.quality is None:
-        return None
-    return point.quality.fid or Value(value=point.quality.model.fid, count=point.quality.model.num_images)
+    """Return the FID with its interval."""
+    return None if point.quality is None else point.quality.views.model.judge
+
+
+def tokenizer_fid(judged: JudgedImages | None) -> float | None:
+    """Return what no order of drawing could avoid: the FID of real images that only went through the tokenizer."""
+    return None if judged is None or judged.views.tokenizer is None else judged.views.tokenizer.judge.value
 
 
 def front(points: Iterable[StepsPoint], quality: Quality) -> list[StepsPoint]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tandem.measure.formats import counted
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.growth import DraftPoint, Growth, Text
 from tandem.measure.results.value import Value
@@ -43,7 +44,7 @@ def modes_between(growth: Growth, comparison: Comparison | None) -> list[Generat
 
 
 def _text_modes(point: DraftPoint) -> list[GenerationMode]:
-    workload = f"{TEXTS[point.text]}, {point.concurrency} stream{'s' if point.concurrency > 1 else ''}"
+    workload = f"{TEXTS[point.text]}, {counted(point.concurrency, 'stream')}"
     first, *others = point.results
     modes = [GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE)]
     for result in others:

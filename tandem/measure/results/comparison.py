@@ -173,17 +173,13 @@ class JudgedImages(Part):
     """How good what was served is: `model` of the served images, `floor` of as many real ones (training images).
 
     Of the images served, the first of each class, as many of each class and of both models. Below 10,000 images FID is
-    biased upwards, and so is its floor. `fid`: the model's, with the 95 % interval of drawing other images of it; that
-    bias is not in it. `tokenizer_fid`: that of the floor's images, merely encoded and decoded by the model's tokenizer:
-    what no order of drawing could avoid; None if the model has no tokenizer, or none that could be read here. `views`:
-    the same two distances, and those by pixels and gradients, each with its interval.
+    biased upwards, and so is its floor. `views`: FID again, and the distances by pixels and gradients, each with the
+    95 % interval of drawing other images.
     """
 
     model: Quality
     floor: Quality
-    fid: Value | None = None
-    tokenizer_fid: float | None = None
-    views: Nearness | None = None
+    views: Nearness
 
 
 class Served(Part):

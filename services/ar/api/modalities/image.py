@@ -21,6 +21,8 @@ from tandem.ar.v1 import ar_pb2
 class ImageModality:
     """Implements `Modality`."""
 
+    text_codec = None
+
     def __init__(self, codec: ImageCodec) -> None:
         self.codec = codec
         self.num_output_tokens = codec.num_codes

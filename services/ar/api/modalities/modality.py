@@ -6,6 +6,7 @@ from typing import Protocol
 from runtime.rpc.rpc import Call
 from services.ar.api.growing_images import GrowingImages
 from services.ar.codecs.codec import Codec
+from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.token_decoder import Tokens
 from services.ar.constraints.compilations import Compilations
 from services.ar.engine.sampling_params import SamplingParams
@@ -23,6 +24,10 @@ class Modality(Protocol):
 
     @property
     def codec(self) -> Codec: ...
+
+    @property
+    def text_codec(self) -> TextCodec | None:
+        """The codec of text; None where tokens are no text."""
 
     @property
     def parts(self) -> Sequence[Part]:

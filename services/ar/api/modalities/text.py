@@ -31,7 +31,7 @@ class TextModality:
     mask_token = None
 
     def __init__(self, codec: TextCodec, num_output_tokens: int, compilations: Compilations | None) -> None:
-        self.codec = codec
+        self.codec = self.text_codec = codec
         self.num_output_tokens = num_output_tokens
         self._compilations = compilations
 

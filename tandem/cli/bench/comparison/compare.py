@@ -10,9 +10,9 @@ import typer
 
 from tandem.cli.bench.comparison.comparing import compared, settings_of
 from tandem.cli.bench.comparison.progress import ProgressBar
-from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.showing import show_comparison
+from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.measure.report.sentences.audits import audit_text
@@ -66,13 +66,13 @@ class Amounts:
         ),
     ] = None
     control: Annotated[
-        bool | None,
+        bool,
         typer.Option(
             "--control/--no-control",
-            help=r"Measure the unary modes twice: how much do they differ by chance? \[default: only if thorough]",
+            help="Measure the unary modes twice: how much do they differ by chance?",
             rich_help_panel=_HOW,
         ),
-    ] = None
+    ] = True
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="Of classes, seeds and the order.", rich_help_panel=_HOW)
     ] = 1
@@ -122,7 +122,7 @@ def compare(
         bool,
         typer.Option(
             "--thorough",
-            help="400 pairs, 8 rounds, 10,000 images for quality, capacity by search: 10 minutes instead of 90 s.",
+            help="400 pairs, 8 rounds, 10,000 images for quality, capacity by search: 10 minutes instead of 100 s.",
             rich_help_panel=_HOW,
         ),
     ] = False,

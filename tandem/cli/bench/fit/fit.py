@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.bench.folder import ResultFolder
-from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, Seed, timestamp
 from tandem.cli.bench.showing import show_crossover
 from tandem.cli.bench.stages import stages
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal

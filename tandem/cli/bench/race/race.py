@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from tandem.cli.bench.comparison.comparing import PRESETS, compared, settings_of
-from tandem.cli.bench.grouped import grouped
 from tandem.cli.bench.options import ModelOptions
 from tandem.cli.bench.race.display import RaceDisplay
 from tandem.cli.bench.showing import show_race
+from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.measure.studies.comparison.request import Request

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tandem.measure.formats import count, counted, rounded
 from tandem.measure.report.charts.chart import Chart, Level, Role, Series, Style
 from tandem.measure.report.charts.load import MILLISECONDS
-from tandem.measure.report.front import fid_of, front, sure_fid_of, wait_of
+from tandem.measure.report.front import fid_of, front, sure_fid_of, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
@@ -51,8 +51,9 @@ def _levels(points: Sequence[StepsPoint]) -> list[Level]:
     floor = Level(judged[0][1].floor.fid, f"real images: {rounded(judged[0][1].floor.fid)}")
     lost: dict[float, list[str]] = {}
     for model, quality in judged:
-        if quality.tokenizer_fid is not None and model not in lost.setdefault(quality.tokenizer_fid, []):
-            lost[quality.tokenizer_fid].append(model)
+        fid = tokenizer_fid(quality)
+        if fid is not None and model not in lost.setdefault(fid, []):
+            lost[fid].append(model)
     whose = {fid: f" of {' and '.join(models)}" if len(lost) > 1 else "" for fid, models in lost.items()}
     return [floor, *(Level(fid, f"real images through the tokenizer{whose[fid]}: {rounded(fid)}") for fid in lost)]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tandem.measure.formats import counted, rounded, seconds
-from tandem.measure.report.front import cpu_of, fid_of, name_of, sure_fid_of, wait_of
+from tandem.measure.report.front import cpu_of, fid_of, name_of, sure_fid_of, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import CpuSource, JudgedImages, Judgement
 from tandem.measure.results.header import Machine
 from tandem.measure.results.steps import StepsPoint
@@ -140,7 +140,7 @@ def _high(value: Value) -> float:
 
 def _tokenizer(quality: JudgedImages, own: Value, other: Value) -> str:
     """Return what of an FID is the tokenizer's, and of its distance to another's; empty if nobody knows."""
-    lost = quality.tokenizer_fid
+    lost = tokenizer_fid(quality)
     if lost is None:
         return ""
     text = f" Real images that merely pass through its tokenizer have {rounded(lost)} already"
@@ -198,7 +198,7 @@ def missing(
         if not source.is_known:
             yield f"CPU of the {source.process} is not known: {source.note}."
     judged = of_paradigm(points, "sequential")
-    if judged is not None and judged.quality is not None and judged.quality.tokenizer_fid is None:
+    if judged is not None and judged.quality is not None and tokenizer_fid(judged.quality) is None:
         yield f"What of the FID of {judged.mode.model} is its tokenizer's was not measured: its files were not at hand."
     for point in filter(None, (judged, of_paradigm(points, "parallel"))):
         if text := no_rate(point):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tandem.measure.formats import ends, number, seconds
+from tandem.measure.formats import counted, ends, number, seconds
 from tandem.measure.results.growth import (
     ConcurrencyPoint,
     ContextPoint,
@@ -65,9 +65,10 @@ def _together(points: Sequence[ConcurrencyPoint]) -> str:
     first, last = points[0], points[-1]
     rates = [each.decode_tokens_per_second.value for each in (first, last)]
     return (
-        f"{_streams(first.concurrency).capitalize()} {_gets(first.concurrency)} {number(rates[0])} tokens/s,"
-        f" {_streams(last.concurrency)} together {number(rates[1])}: {number(rates[1] / rates[0])} times as many, while"
-        f" each waits {seconds(last.step_seconds.value)} for a token instead of {seconds(first.step_seconds.value)}."
+        f"{counted(first.concurrency, 'stream')} {_gets(first.concurrency)} {number(rates[0])} tokens/s,"
+        f" {counted(last.concurrency, 'stream')} together {number(rates[1])}: {number(rates[1] / rates[0])} times as"
+        f" many, while each waits {seconds(last.step_seconds.value)} for a token instead of"
+        f" {seconds(first.step_seconds.value)}."
     )
 
 
@@ -152,7 +153,7 @@ def _drafts(points: Sequence[DraftPoint]) -> str:
 def _with_drafts(point: DraftPoint, result: DraftResult) -> str:
     return (
         f"{number(result.ratio.value)} times the tokens/s, with {result.tokens_per_message.value:.2f} tokens a step"
-        f" ({TEXTS[point.text]}, {_streams(point.concurrency)})"
+        f" ({TEXTS[point.text]}, {counted(point.concurrency, 'stream')})"
     )
 
 
@@ -161,10 +162,6 @@ def _misfit(what: str, fit: StepFit | LineFit) -> Iterator[str]:
     if fit.is_good:
         return
     yield f"POOR: the fit of {what} is {share} off somewhere; what rests on it is no surer than that."
-
-
-def _streams(count: int) -> str:
-    return "one stream" if count == 1 else f"{count} streams"
 
 
 def _gets(count: int) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tandem.measure.formats import NONE, Show, count, decimals, factor, known, number, seconds
+from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, number, seconds
+from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.views import views_tables
@@ -95,7 +96,7 @@ def readme_table(document: Comparison) -> Table:
     found = [qualities[mode.paradigm] for mode in document.modes]
     for metric, (name, show) in _QUALITY.items() if any(found) else ():
         rows.append(Row((name, *(show(getattr(each.model, metric)) if each else NONE for each in found), "")))
-    if any(each and each.tokenizer_fid for each in found):
+    if any(map(tokenizer_fid, found)):
         rows.append(Row((_LOST, *map(_lost, found), "")))
     return _modes_table(document, rows)
 
@@ -133,7 +134,7 @@ def _alone_values(document: Comparison, metric: str) -> list[Value | None]:
 
 
 def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
-    callers = f"{concurrency} caller{'s' if concurrency > 1 else ''}: "
+    callers = f"{counted(concurrency, 'caller')}: "
     rows = [(metric, name, show, _values(document, concurrency, pick)) for metric, (name, show, pick) in _LOAD.items()]
     for place, (metric, name, show, values) in enumerate(rows if any(rows[0][-1]) else ()):
         label = f"  {name}" if place else f"{callers}{name}"
@@ -187,4 +188,4 @@ def _quality(document: Comparison) -> Table:
 
 
 def _lost(judged: JudgedImages | None) -> str:
-    return known(None if judged is None else judged.tokenizer_fid, number)
+    return known(tokenizer_fid(judged), number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tandem.measure.formats import NONE, counted, decimals, known, number, seconds
-from tandem.measure.report.front import cpu_of, fid_of, front, sure_fid_of, wait_of
+from tandem.measure.report.front import cpu_of, fid_of, front, sure_fid_of, tokenizer_fid, wait_of
 from tandem.measure.report.tables.comparison import highest_rate
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.report.tables.views import views_tables
@@ -48,4 +48,4 @@ def _name(point: StepsPoint) -> str:
 
 def _lost(point: StepsPoint) -> str:
     """Return what no number of steps can better."""
-    return known(None if point.quality is None else point.quality.tokenizer_fid, number)
+    return known(tokenizer_fid(point.quality), number)

@@ -18,8 +18,8 @@ _COLUMNS: Columns[tuple[str, Views]] = {
 
 
 def views_tables(judged: Sequence[tuple[str, str, JudgedImages | None]]) -> list[Table]:
-    """Return the table of images with their names and the names of their models; none where no views were measured."""
-    seen = [(name, model, each.views) for name, model, each in judged if each is not None and each.views is not None]
+    """Return the table of images with their names and the names of their models; none where no quality was measured."""
+    seen = [(name, model, each.views) for name, model, each in judged if each is not None]
     return [views_table(seen)] if seen else []
 
 

@@ -14,7 +14,7 @@ from tandem.measure.quality.reconstruction import reconstructed
 from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.comparison import JudgedImages, Judgement
-from tandem.measure.results.quality import Nearness, Quality, Views
+from tandem.measure.results.quality import Nearness, Views
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
@@ -56,7 +56,7 @@ class Assessor:
                 model=measure.views(split.images), floor=floor_views, tokenizer=lost.get(drawn_by.get(drawer, ""))
             )
             model = measure.measure(split, measure.nearest_training_images(split))
-            found[drawer] = _judged(model, floor, views)
+            found[drawer] = JudgedImages(model=model, floor=floor, views=views)
         return found, self._judgement("")
 
     def _tokenizer_views(self, name: str, real: Split, measure: Yardstick) -> Views | None:
@@ -109,8 +109,3 @@ def _first(album: Album, per_class: int) -> Split:
     """Return the first images of each class."""
     images, labels = album.balanced(per_class)
     return Split(images[..., 0], labels)
-
-
-def _judged(model: Quality, floor: Quality, views: Nearness) -> JudgedImages:
-    lost = None if views.tokenizer is None else views.tokenizer.judge.value
-    return JudgedImages(model=model, floor=floor, fid=views.model.judge, tokenizer_fid=lost, views=views)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +84,29 @@ def test_callers_who_cancel_and_go_leave_the_others_their_streams(ready_backend:
         leaving.close()
         assert len(list(stays)) == 40
         staying.close()
+
+
+def test_calls_take_their_delays_in_turn_and_none_gets_through_a_stall(ready_backend: Path) -> None:
+    """Lower bounds alone: what comes on top is the machine's."""
+    with _sampling(ready_backend, delays=(0.3, 0.0, 0.2)) as seconds:
+        assert [least <= seconds() for least in (0.3, 0.0, 0.2, 0.3)] == [True] * 4
+    with _sampling(ready_backend, stall=(3600.0, 0.5)) as seconds:
+        first = seconds()
+        assert first >= 0.5
+
+
+@contextlib.contextmanager
+def _sampling(program: Path, **law: Any) -> Iterator[Callable[[], float]]:
+    """Yield what sends one request and returns the seconds it took."""
+    with (
+        model_less(program, plan(1, 0.0, **law)) as backends,
+        grpc.insecure_channel(f"127.0.0.1:{backends.gan}") as channel,
+    ):
+        call: Any = channel.unary_unary(SAMPLE)
+
+        def seconds() -> float:
+            started = time.monotonic()
+            call(b"", wait_for_ready=True)
+            return time.monotonic() - started
+
+        yield seconds

@@ -10,9 +10,10 @@ import pytest
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import plan
 from benchmarks.harness.servers import DIRECT, NOW, ROOT, Backends, Hop, earlier_tree, gateway, model_less
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
-from benchmarks.hop.document import Results, surroundings
+from benchmarks.hop.document import Results
 from benchmarks.hop.durations import Durations
 from benchmarks.hop.page import page
 
@@ -48,7 +49,7 @@ def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, b
         spreads["unary_32_connections_cpu_ms"][NOW].value > spreads["unary_32_connections_python_cpu_ms"][NOW].value > 0
     )
     assert DIRECT in spreads["one_unary_p50_ms"]
-    results = Results(surroundings(None), SHORT, spreads, ["cost, round 2: why"], 1.0)
+    results = Results(surroundings(), SHORT, spreads, ["cost, round 2: why"], 1.0)
     assert all(bar.what in page(results) for bar in BARS)
     assert "broken off: cost, round 2: why" in page(results)
     assert "not measured |" not in page(results)

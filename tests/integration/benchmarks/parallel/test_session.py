@@ -13,7 +13,7 @@ import pytest
 from benchmarks.harness.clients import SENDER, open_client
 from benchmarks.harness.programs import ProgramUnavailable
 from benchmarks.harness.servers import NOW, ROOT
-from benchmarks.hop.document import surroundings
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.parallel.bars import FP32
 from benchmarks.parallel.contenders import DIRECT, PRODUCT, Contender, Served, tandem
 from benchmarks.parallel.dialects import TANDEM
@@ -65,8 +65,7 @@ def test_the_page_compares_them_and_names_who_is_missing(session: Session) -> No
     spreads = session.figures.spreads()
     assert set(spreads["1x64.to_python_peer"]) == set(spreads["share_of_bare"]) == {NOW}
     results = Results(
-        surroundings(None),
-        ["avx2"],
+        surroundings(),
         session.runtime,
         SHORT,
         spreads,

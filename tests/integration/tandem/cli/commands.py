@@ -56,3 +56,7 @@ def assert_all_went_well(ended: Ended, document: dict[str, Any]) -> None:
     """Whether the generator was good enough is the machine's affair; if it was not, that must be said."""
     assert document["problems"] == []
     assert ended.code == (1 if document["audits"]["invalid"] else 0), ended.err
+
+
+def without_control_characters(text: str) -> bool:
+    return all(character.isprintable() or character in "\n\t" for character in text)

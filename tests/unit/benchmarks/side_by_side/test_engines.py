@@ -10,7 +10,7 @@ from benchmarks.side_by_side.workloads import WORKLOADS
 HOME, GGUF = Path("peers"), Path("model.gguf")
 
 
-@pytest.mark.parametrize("name", [*engines.PEERS, *engines.FURTHER_PEERS])
+@pytest.mark.parametrize("name", engines.PEERS)
 def test_every_peer_listens_on_loopback_alone_and_only_where_told(name):
     command = engines.peer(name, HOME, GGUF).command(Need(8, 2048), 4321)
     assert command[command.index("--port") + 1] == "4321"
@@ -19,7 +19,7 @@ def test_every_peer_listens_on_loopback_alone_and_only_where_told(name):
 
 
 def test_names_differ():
-    names = [engines.peer(name, HOME, GGUF).name for name in (*engines.PEERS, *engines.FURTHER_PEERS)]
+    names = [engines.peer(name, HOME, GGUF).name for name in engines.PEERS]
     assert len(set(names)) == len(names)
 
 

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from benchmarks.harness.printing import dumped
+from benchmarks.harness.surroundings import surroundings
 from benchmarks.side_by_side.results import EngineRecord, Results, best_peer, ratio
 from benchmarks.side_by_side.tables import page
 from benchmarks.side_by_side.workloads import WORKLOADS
@@ -14,15 +15,7 @@ ABOUT = {
     "model": "a-model",
     "weights_sha256": "a" * 64,
     "text": {"package": "a-book", "sha256": "b" * 64},
-    "started": "2026-11-25T12:00+00:00",
-    "machine": {
-        "cpu_model": "A CPU",
-        "num_usable_cores": 2,
-        "memory_bytes": 24 * 2**30,
-        "instructions": ["avx2"],
-        "operating_system": "An OS",
-        "python": "A Python",
-    },
+    "surroundings": surroundings(),
 }
 
 
@@ -68,7 +61,7 @@ def test_the_best_peer_has_the_best_median(workload, expected):
 def results() -> Results:
     ours = record("Ours auto", is_ours=True, decode_1=[120.0, 130.0, 125.0], shared_prefix=[0.5, 0.75, 1.0])
     peer = record("Peer int8", decode_1=[60.0, 65.0, 62.5])
-    ours.agreement, ours.peak_memory_bytes = 0.9844, 800 * 2**20
+    ours.agreement, ours.peak_mebibytes = 0.9844, 800.0
     return Results(ABOUT, (FAST, SHORT), [peer, ours], {"Other": "cmake is not installed"}, 3)
 
 

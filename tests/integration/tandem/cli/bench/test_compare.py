@@ -31,6 +31,7 @@ SHORT = (
     "0.05",
     "--quality-images",
     "0",
+    "--no-control",
 )
 
 

@@ -20,16 +20,13 @@ from tandem.measure.scenario import Scenario
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.crossover.crossover import crossover
 from tandem.measure.studies.crossover.runs import Models
+from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, trial
 from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE, usual
 
-FIGURES = {"kid": 0.0, "kid_std": 0.0, "precision": 0.9, "density": 1.0, "coverage": 0.9, "worst_class_fid": 9.0}
-FIGURES |= {"memorised": 0.0, "worst_class_memorised": 0.0, "num_images": 2000, "classes": ()}
-
 
 def quality(fid: float, accuracy: float, recall: float) -> JudgedImages:
-    own = {**FIGURES, "fid": fid, "accuracy": accuracy, "recall": recall}
-    return JudgedImages.model_validate({"model": own, "floor": {**own, "fid": 0.5}})
+    return judged_images(fid, 0.5, accuracy=accuracy, recall=recall)
 
 
 def png() -> str:

@@ -64,7 +64,7 @@ def test_the_line_of_the_law_goes_through_what_follows_it(steps: Steps) -> None:
 
 
 def test_the_tables_have_a_row_each_and_mark_the_front(steps: Steps) -> None:
-    costs, quality = steps_tables(steps)
+    costs, quality, _ = steps_tables(steps)
     for table in (costs, quality):
         names = [str(row.cells[0]) for row in table.rows]
         assert names == ["1 step", *(f"{number} steps" for number in STEPS[1:]), "ar", "gan"]

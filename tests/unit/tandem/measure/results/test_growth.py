@@ -47,7 +47,7 @@ def test_the_words_hold_the_numbers():
     assert "1,961 tokens/s of prefill" in text
     assert "Drafts are the middle ground between sequential and parallel" in text
     assert "At best 2.64 times the tokens/s, with 3.00 tokens a step (text that repeats itself, 8 streams)" in text
-    assert "at worst 0.793 times the tokens/s, with 1.00 tokens a step (new text, one stream)" in text
+    assert "at worst 0.793 times the tokens/s, with 1.00 tokens a step (new text, 1 stream)" in text
     assert "all the same as without" in text
     assert "POOR" not in text
 

@@ -46,7 +46,9 @@ async def test_ctrl_c_in_a_search_keeps_what_was_measured(tmp_path: Path) -> Non
     load = ("--pairs", "6", "--callers", "1", "--rounds", "1", "--trial", "0.05", "--quality-images", "0")
     async with asyncio.timeout(50), fake_gateway() as gateway:
         places = ("--json", str(file), "--address", gateway.address)
-        async with started(*tandem("bench", "compare", *load, "--capacity", "search", *places)) as process:
+        async with started(
+            *tandem("bench", "compare", *load, "--no-control", "--capacity", "search", *places)
+        ) as process:
             while len(gateway.sequential.requests) < MORE_THAN_A_CURVE:
                 await asyncio.sleep(0.01)
             process.send_signal(signal.SIGINT)

@@ -8,7 +8,7 @@ from tandem.measure.report.charts.chart import Chart
 from tandem.measure.report.charts.interactive import figure_of
 from tandem.measure.report.charts.quality import quality_chart
 from tandem.measure.results.steps import Steps, StepsPoint
-from tests.unit.tandem.measure.studies.steps.imagined import STEPS, document
+from tests.unit.tandem.measure.studies.steps.imagined import STEPS, document, judged
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_the_fronts_are_edges(steps: Steps) -> None:
 def with_loss(point: StepsPoint, fid: float) -> StepsPoint:
     """Return the point of a model whose tokenizer leaves real images this FID."""
     assert point.quality is not None
-    return point.model_copy(update={"quality": point.quality.model_copy(update={"tokenizer_fid": fid})})
+    return point.model_copy(update={"quality": judged(point.quality.model.fid, 0.8, fid)})
 
 
 def test_real_images_are_lines_and_so_is_what_a_tokenizer_leaves_of_them(steps: Steps) -> None:

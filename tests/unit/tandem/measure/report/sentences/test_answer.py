@@ -20,9 +20,10 @@ def told(points: Any, **open_loops: Any) -> dict[str, str]:
     return {each.about: each.text for each in answer(points, MACHINE, 0.25, open_loops)}
 
 
-def with_quality(point: StepsPoint, **changes: Any) -> StepsPoint:
+def through_tokenizer(point: StepsPoint, fid: float) -> StepsPoint:
+    """Return the point of a model whose tokenizer leaves real images this FID."""
     assert point.quality is not None
-    return point.model_copy(update={"quality": point.quality.model_copy(update=changes)})
+    return point.model_copy(update={"quality": judged(point.quality.model.fid, 0.8, fid)})
 
 
 def with_rate(point: StepsPoint, rate: float | None, is_lower_bound: bool = False) -> StepsPoint:
@@ -87,12 +88,12 @@ def test_worse_and_as_good_are_told_by_the_intervals(fid: float, words: str) -> 
 
 def test_a_gap_that_may_be_chance_is_blamed_on_nobody() -> None:
     as_good = PLAIN.model_copy(update={"quality": judged(0.8, 0.8)})
-    assert "have 0.75 already. Only the" in told((with_quality(as_good, tokenizer_fid=0.75), PARALLEL))["What it buys"]
+    assert "have 0.75 already. Only the" in told((through_tokenizer(as_good, 0.75), PARALLEL))["What it buys"]
 
 
 def test_better_is_told_and_then_no_tokenizer_is_blamed() -> None:
     better = PLAIN.model_copy(update={"quality": judged(0.4, 0.8)})
-    text = told((with_quality(better, tokenizer_fid=0.35), PARALLEL))["What it buys"]
+    text = told((through_tokenizer(better, 0.35), PARALLEL))["What it buys"]
     assert text.startswith("better images, FID 0.4 against 0.7")
     assert "have 0.35 already. Only the" in text
 
@@ -106,7 +107,7 @@ def test_better_is_told_and_then_no_tokenizer_is_blamed() -> None:
     ],
 )
 def test_the_fid_stands_with_what_of_it_is_the_tokenizers(lost: float, words: str) -> None:
-    assert words in told((with_quality(PLAIN, tokenizer_fid=lost), PARALLEL))["What it buys"]
+    assert words in told((through_tokenizer(PLAIN, lost), PARALLEL))["What it buys"]
 
 
 def test_without_that_share_it_is_said_that_it_is_missing() -> None:
@@ -114,7 +115,7 @@ def test_without_that_share_it_is_said_that_it_is_missing() -> None:
     assert list(missing(POINTS, NOTE, ())) == [
         "What of the FID of ar is its tokenizer's was not measured: its files were not at hand."
     ]
-    assert list(missing([with_quality(each, tokenizer_fid=1.0) for each in POINTS], NOTE, ())) == []
+    assert list(missing([through_tokenizer(each, 1.0) for each in POINTS], NOTE, ())) == []
 
 
 def test_the_fewest_steps_that_do_as_well_are_named() -> None:
@@ -123,7 +124,9 @@ def test_the_fewest_steps_that_do_as_well_are_named() -> None:
         told(POINTS)["In between"]
         == "sar needs all of its 49 steps (FID 2.1 in 54 ms); in 1 step it has FID 32 in 6 ms."
     )
-    enough = [with_quality(each, model=judged(2.4, 0.8).model) if each.steps in (12, 24) else each for each in IN_STEPS]
+    enough = [
+        each.model_copy(update={"quality": judged(2.4, 0.8)}) if each.steps in (12, 24) else each for each in IN_STEPS
+    ]
     assert told(enough)["In between"] == (
         "in 12 of its 49 steps sar does nearly as well as in all (FID 2.4 in 17 ms, against FID 2.1 in 54 ms); in 1"
         " step it has FID 32 in 6 ms."
@@ -147,7 +150,7 @@ def test_reasons_are_the_documents_own() -> None:
 
 
 def test_who_met_the_objective_at_no_load_is_told_of() -> None:
-    unmet = [with_quality(each, tokenizer_fid=1.0) for each in (*IN_STEPS, with_rate(PLAIN, None), PARALLEL)]
+    unmet = [through_tokenizer(each, 1.0) for each in (*IN_STEPS, with_rate(PLAIN, None), PARALLEL)]
     assert list(missing(unmet, NOTE, ())) == [
         "ar has no rate within the objective: with 1 to 4 callers p99 was always above 250 ms."
     ]

@@ -9,17 +9,12 @@ from tandem.cli.bench.comparison.compare import readme_text
 from tandem.measure.report.sentences.comparison import headlines, small_print
 from tandem.measure.report.tables.comparison import comparison_tables
 from tandem.measure.report.tables.writers import terminal_table
-from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
-from tandem.measure.results.quality import Quality
+from tandem.measure.results.comparison import Comparison, Judgement
 from tandem.measure.studies.comparison.results import comparison
+from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, trial
 
 TIMES = {"sequential unary": 0.2, "sequential streamed": 0.4, "parallel unary": 0.01, "parallel streamed": 0.02}
-
-
-def figures(fid: float) -> Quality:
-    fields = dict.fromkeys(Quality.model_fields, 0.5)
-    return Quality.model_validate({**fields, "num_images": 30, "fid": fid, "classes": ()})
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +26,7 @@ def document() -> Comparison:
         for callers in (1, 4)
         for mode, seconds in TIMES.items()
     ]
-    floor = figures(0.3)
-    quality = {
-        "sequential": JudgedImages(model=figures(4.0), floor=floor),
-        "parallel": JudgedImages(model=figures(2.0), floor=floor),
-    }
+    quality = {"sequential": judged_images(4.0, 0.3), "parallel": judged_images(2.0, 0.3)}
     judgement = Judgement(reason="", data_set="d", num_test_images=9, judge="j", judge_sha256="0")
     found = findings(rounds=rounds, trials=trials)
     return comparison("127.0.0.1:1", PAIR, settings(), METERS, found, quality, judgement, {})
@@ -62,7 +53,7 @@ def test_every_figure_is_in_its_place(document: Comparison) -> None:
     assert row(text, "4 callers: images/s") == ["10", "20", "200", "400", "20x"]
     assert row(text, "images/s, p99 within") == ["none", "≥ 20", "≥ 200", "≥ 400"]
     assert row(text, "FID (lower is better)") == ["4.00", "2.00", "0.30"]
-    assert "Quality: of 30 images of each model, the same number of each class." in text
+    assert "Quality: of 2,000 images of each model, the same number of each class." in text
     assert "With 4 callers at a time: 400 images/s in parallel, 20 in sequence." in text
 
 

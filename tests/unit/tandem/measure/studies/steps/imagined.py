@@ -17,6 +17,7 @@ from tandem.measure.studies.comparison.run import Findings
 from tandem.measure.studies.comparison.trials import Spent, Trial
 from tandem.measure.studies.steps.results import Seen, steps_document
 from tandem.measure.studies.steps.subjects import Subjects
+from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.studies.comparison.seen import IMAGE, METERS, NUM_CLASSES, model, record, settings
 
 STEPS = (1, 2, 4, 8, 12, 24, 49)
@@ -25,8 +26,6 @@ PAIR = Pair(MODEL, model("parallel", "gan"), ("left", "right", "top"))
 SUBJECTS = Subjects(PAIR, model("sequential", "ar", tokens_per_image=49), STEPS)
 NUM_ROUNDS, NUM_SCORED = 20, 40
 NOTE = Judgement(reason="", data_set="d", num_test_images=9, judge="judge", judge_sha256="0")
-FIGURES = {"kid": 0.0, "kid_std": 0.0, "accuracy": 0.9, "precision": 0.9, "density": 1.0, "coverage": 0.9}
-FIGURES |= {"worst_class_fid": 9.0, "memorised": 0.0, "worst_class_memorised": 0.0, "num_images": 2000, "classes": ()}
 
 
 def seconds_of(mode: Mode) -> float:
@@ -47,10 +46,8 @@ def bits_of(mode: Mode) -> Any:
     )
 
 
-def judged(fid: float, recall: float) -> JudgedImages:
-    own = {**FIGURES, "fid": fid, "recall": recall}
-    interval = {"value": fid, "low": fid - 0.1, "high": fid + 0.1, "method": "t", "count": 2000}
-    return JudgedImages.model_validate({"model": own, "floor": {**own, "fid": 0.3}, "fid": interval})
+def judged(fid: float, recall: float, tokenizer: float | None = None) -> JudgedImages:
+    return judged_images(fid, 0.3, tokenizer, recall=recall)
 
 
 def quality_of(mode: Mode) -> JudgedImages:

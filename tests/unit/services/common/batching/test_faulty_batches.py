@@ -1,0 +1,177 @@
+"""What becomes of requests whose batch fails: each is run again alone, once."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+
+import pytest
+
+from runtime.deadlines import Deadline
+from runtime.errors import DeadlineExceeded, Internal, ModelFault
+from services.common.batching.admission import BatchLimits
+from services.common.batching.batcher import Batcher
+from tests.unit.services.common.batching.fakes import NOT_FINITE, Doubler, Recorder, Stepwise
+from tests.unit.services.common.batching.rig import NEVER, busy, flat, running, submit, until_busy, until_queued
+
+
+async def test_failing_request_fails_alone_and_those_beside_it_get_their_results(caplog):
+    observer = Recorder()
+    async with busy(observer=observer) as (model, batcher, first):
+        good, bad, other = submit(batcher, [2]), submit(batcher, [-1]), submit(batcher, [3])
+        await until_queued(batcher, 3)
+        model.gate.set()
+        with pytest.raises(Internal) as failure:
+            await bad
+        assert "secret" not in str(failure.value)
+        assert [flat(await one) for one in (first, good, other)] == [[2], [4], [6]]
+    assert model.batch_sizes == [1, 3, 1, 1, 1]
+    assert observer.outcomes == {"finished": 3, "failed": 1}
+    assert observer.passes == [1, 1, 1]
+    assert "a secret of the model" in caplog.text
+
+
+async def test_pass_of_a_request_that_ran_again_is_the_one_that_it_finished_in():
+    async with held_in_failing_batch([2], [3]) as (model, _, (good, _)):
+        moment = time.monotonic()
+        model.gate.set()
+        batched = await good
+    assert [(one.num_samples, one.batch_size) for one in batched.passes] == [(1, 1)]
+    assert batched.accepted_at <= batched.taken_at <= moment <= batched.passes[0].started_at
+
+
+@contextlib.asynccontextmanager
+async def held_in_failing_batch(*payloads, deadlines=(), observer=None):
+    """A batcher whose model holds a batch of a request that fails, [-1], and of `payloads`, whose tasks are yielded."""
+    model = Stepwise()
+    async with running(model, observer=observer, max_batch_size=8) as batcher:
+        first = submit(batcher, [1])
+        await until_busy(model)
+        bad = submit(batcher, [-1])
+        others = [
+            submit(batcher, payload, deadline)
+            for payload, deadline in itertools.zip_longest(payloads, deadlines, fillvalue=NEVER)
+        ]
+        await until_queued(batcher, 1 + sum(map(len, payloads)))
+        model.steps.release()
+        await first
+        await until_busy(model)
+        yield model, batcher, others
+        model.gate.set()
+        with pytest.raises(Internal):
+            await bad
+
+
+async def test_caller_who_left_during_the_failing_pass_is_not_run_again():
+    observer = Recorder()
+    async with held_in_failing_batch([2], [3, 4], observer=observer) as (model, _, (leaves, stays)):
+        leaves.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+        model.gate.set()
+        assert flat(await stays) == [6, 8]
+    assert model.batch_sizes == [1, 4, 1, 2]
+    assert observer.outcomes == {"finished": 2, "cancelled": 1, "failed": 1}
+
+
+async def test_caller_who_leaves_while_others_run_again_is_not_run_again():
+    async with held_in_failing_batch([2], [3]) as (model, batcher, (stays, leaves)):
+        model.steps.release()  # the batch, which fails
+        await until_busy(model)  # [-1], alone
+        leaves.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+        batcher.check_integrity()
+        model.gate.set()
+        assert flat(await stays) == [4]
+    assert model.batch_sizes == [1, 3, 1, 1]
+
+
+async def test_request_past_its_deadline_is_not_run_again():
+    observer, soon = Recorder(), Deadline.after(0.05)
+    async with held_in_failing_batch([2], [3], deadlines=[soon], observer=observer) as (model, _, tasks):
+        while not soon.has_passed():
+            await asyncio.sleep(0)
+        model.gate.set()
+        late, stays = tasks
+        with pytest.raises(DeadlineExceeded):
+            await late
+        assert flat(await stays) == [6]
+    # Had the machine been too slow for the first pass, the late one would have left the queue before it.
+    assert model.batch_sizes in ([1, 3, 1, 1], [1, 2, 1, 1])
+    assert observer.outcomes == {"finished": 2, "cancelled": 1, "failed": 1}
+
+
+async def test_batch_that_fails_only_as_a_whole_costs_nobody():
+    model, observer = Doubler(is_open=False, max_samples=2), Recorder()
+    async with running(model, observer=observer) as batcher:
+        first = submit(batcher, [1])
+        await until_busy(model)
+        others = [submit(batcher, numbers) for numbers in ([2, 3], [4], [5])]
+        await until_queued(batcher, 4)
+        model.gate.set()
+        assert [flat(await one) for one in (first, *others)] == [[2], [4, 6], [8], [10]]
+    assert model.batch_sizes == [1, 4, 2, 1, 1]
+    assert observer.outcomes == {"finished": 4}
+
+
+async def test_model_that_always_fails_runs_each_request_once_more_and_no_more():
+    calls: list[int] = []
+
+    def fail(slices):
+        calls.append(len(slices))
+        raise ArithmeticError
+
+    batcher = Batcher("broken", [fail], BatchLimits(4, 8), Recorder())
+    batcher.start()
+    results = await asyncio.gather(*(batcher.submit([n], 1, NEVER) for n in range(8)), return_exceptions=True)
+    batcher.check_integrity()
+    await batcher.stop()
+    assert [type(one) for one in results] == [Internal] * 8
+    assert calls == [4, 1, 1, 1, 1] * 2
+
+
+async def test_result_may_be_the_failure_of_one_slice_and_the_batch_is_not_run_again(caplog):
+    observer = Recorder()
+    async with busy(observer=observer) as (model, batcher, first):
+        good, bad, other = submit(batcher, [2]), submit(batcher, [NOT_FINITE]), submit(batcher, [3, 4])
+        await until_queued(batcher, 4)
+        model.gate.set()
+        with pytest.raises(ModelFault, match="other requests are not affected"):
+            await bad
+        assert [flat(await one) for one in (first, good, other)] == [[2], [4], [6, 8]]
+        assert [one.batch_size for one in (await other).passes] == [4]
+    assert model.batch_sizes == [1, 4]
+    assert observer.passes == [1, 4]
+    assert observer.outcomes == {"finished": 3, "failed": 1}
+    assert "doubler: a request failed" in caplog.text
+
+
+async def test_large_request_with_two_failing_slices_ends_once():
+    observer, model = Recorder(), Doubler(is_open=False)
+    async with running(model, num_instances=2, observer=observer) as batcher:
+        large = submit(batcher, [NOT_FINITE, 1, -1, 2])
+        await until_busy(model, num_batches=2)
+        model.gate.set()
+        with pytest.raises((Internal, ModelFault)):
+            await large
+        assert flat(await batcher.submit([7], 1, NEVER)) == [14]
+    assert observer.ends[0] == ("failed", 4)
+    assert observer.outcomes == {"failed": 1, "finished": 1}
+
+
+async def test_failure_of_one_pass_of_a_large_request_ends_all_of_it():
+    model = Doubler()
+    async with running(model, max_batch_size=2) as batcher:
+        with pytest.raises(Internal):
+            await batcher.submit([-1, 1, 2, 3, 4, 5], 6, NEVER)
+        assert batcher.num_queued == 0
+        assert flat(await batcher.submit([7], 1, NEVER)) == [14]
+
+
+async def test_model_that_returns_too_few_results_fails_the_batch():
+    batcher = Batcher("mute", [lambda slices: []], BatchLimits(4, 4), Recorder())
+    batcher.start()
+    with pytest.raises(Internal):
+        await batcher.submit([1], 1, NEVER)
+    await batcher.stop()

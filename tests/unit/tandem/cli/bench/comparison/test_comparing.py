@@ -1,0 +1,18 @@
+"""The presets of comparisons, and what is changed in them."""
+
+from typing import get_args
+
+import pytest
+
+from tandem.cli.bench.comparison.comparing import Preset, settings_of
+
+
+@pytest.mark.parametrize("preset", get_args(Preset))
+def test_every_comparison_has_its_control_unless_it_is_left_out(preset: Preset) -> None:
+    assert settings_of(preset).control
+    assert not settings_of(preset, control=False).control
+
+
+def test_what_is_none_stays_as_the_preset_has_it_and_callers_ascend() -> None:
+    found = settings_of("short", num_pairs=None, concurrencies=[8, 1, 8])
+    assert (found.num_pairs, found.concurrencies) == (settings_of("short").num_pairs, (1, 8))
