@@ -52,7 +52,7 @@ export async function* stream(paradigm, rpc, message, signal) {
       }
     }
   } finally {
-    if (!hasEnded) reader.cancel().catch(() => {}); // whoever reads no further wants no more work done
+    if (!hasEnded) reader.cancel().catch(() => {}); // a caller that stops reading cancels the work
   }
   if (!hasEnded) throw new ApiError("LOST", "the stream broke off before its end");
 }

@@ -14,8 +14,9 @@ class Terminal:
     """The two streams of one command."""
 
     def __init__(self) -> None:
-        self.out = Console(highlight=False)
-        self.err = Console(stderr=True, highlight=False)
+        # Without `emoji` a file or a text that contains ":x:" is shown as it is.
+        self.out = Console(highlight=False, emoji=False)
+        self.err = Console(stderr=True, highlight=False, emoji=False)
 
     @property
     def is_interactive(self) -> bool:

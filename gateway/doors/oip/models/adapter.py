@@ -20,7 +20,7 @@ class Work:
     """The calls that a request stands for, and how their replies become its result.
 
     A unary route's `requests` are made together, and `result` gets all their replies. A streaming route has one
-    request, and `result` gets each message by itself; None has nothing to tell.
+    request, and `result` gets each message by itself; None stands for a message without a result.
     """
 
     route: Route

@@ -65,7 +65,7 @@ def _floats(file: Path, tensor: GgufTensor, data: np.ndarray) -> Tensor:
     if tensor.type in _FLOATS:
         return torch.from_numpy(data).view(_FLOATS[tensor.type])
     try:
-        with np.errstate(all="ignore"):  # a damaged scale is inf or NaN; the steps tell which rows are finite
+        with np.errstate(all="ignore"):  # a damaged scale is inf or NaN; the steps show which rows are finite
             values = gguf.dequantize(data, tensor.type)
     except NotImplementedError:
         raise ModelError(
