@@ -29,6 +29,6 @@ def filled(template: Path, values: Values) -> Json:
     text, own = template.read_text(), defaults(template)
     if unknown := values.keys() - {name for name, _ in _PLACE.findall(text)}:
         raise KeyError(f"{template.name} has no place for {', '.join(sorted(unknown))}")
-    texts = {**own, **{name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}}
-    document: Json = yaml.safe_load(_PLACE.sub(lambda place: texts[place[1]], text))
+    told = {**own, **{name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}}
+    document: Json = yaml.safe_load(_PLACE.sub(lambda place: told[place[1]], text))
     return document

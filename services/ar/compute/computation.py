@@ -34,7 +34,7 @@ class Computation:
     """A model with its cache, ready to be started.
 
     chunk_tokens: where prompts must be cut, so that how a sequence is computed does not depend on the others; None
-    where that makes no difference, or where exactness is not promised.
+    where that makes no difference, or where nobody is promised that it does not.
     """
 
     forward: Forward
@@ -56,7 +56,7 @@ def open_computation(
     settings: ArSettings,
     report: Callable[[float], None],
 ) -> Computation:
-    """Read the weights into what computes with them; `report` gets the share read, 0 to 1. Raises ModelError."""
+    """Read the weights into what computes with them; `report` is told the share read, 0 to 1. Raises ModelError."""
     try:
         return _open(checkpoint, max_context_tokens, num_threads, settings, report)
     except MemoryError:

@@ -16,7 +16,7 @@ from services.ar.engine.layout import LogitsRow
 RowsOfWork: TypeAlias = "list[LogitsRow] | TandemError"
 Bits: TypeAlias = npt.NDArray[np.uint8]
 
-# What is added to the logits of eight tokens, by the byte whose bits say which of them are allowed: [256, 8] float32.
+# What is added to the logits of eight tokens, by the byte that tells which of them are allowed: [256, 8] float32.
 _PENALTIES = np.where(
     np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), 0.0, -np.inf
 ).astype(np.float32)

@@ -48,7 +48,7 @@ def load_transformer(
     device: torch.device,
     report: Callable[[float], None] = lambda share: None,
 ) -> Transformer:
-    """Return the model in eval mode; `report` is called with the share of tensors read, 0 to 1. Raises ModelError."""
+    """Return the model in eval mode; `report` is told the share of tensors read, 0 to 1. Raises ModelError."""
     model = skeleton(checkpoint.config)
     state = {
         name: torch.cat([as_tensor(part).to(device=device, dtype=dtype) for part in parts])
