@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install those of the Debian packages $@ that are missing, where this is Debian and this user may; else say how.
+# Install the Debian packages $@ that are missing, if this is Debian and the user is root; otherwise say how.
 set -eu
 command -v dpkg >/dev/null || exit 0
 missing=
@@ -11,7 +11,7 @@ if [ "$(id -u)" != 0 ]; then
     echo "note: for more speed and all measurements, run: sudo apt-get install$missing"
     exit 0
 fi
-for package in $missing; do # one by one, as a package that is not to be had must not keep the others away
+for package in $missing; do # one by one, so that an unavailable package does not prevent the others
     apt-get install -y -q --no-install-recommends "$package" >/dev/null 2>&1 ||
         echo "note: the package $package could not be installed; what needs it is left out and says so"
 done

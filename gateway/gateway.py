@@ -108,7 +108,7 @@ class Gateway:
         return reason if isinstance(reason, BaseException) else RuntimeError("the HTTP server ended")
 
     async def stop(self) -> None:
-        """End what is left once Envoy has ended, and count what it has told last."""
+        """End the rest once Envoy has ended, and count its last log entries."""
         await self._rpcs.close()
         await self._oip.close()
         await self._openai.close()

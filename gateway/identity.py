@@ -25,9 +25,9 @@ class Identity(NamedTuple):
     @classmethod
     def of_metadata(cls, metadata: Iterable[tuple[str, str | bytes]]) -> Identity:
         """Return what Envoy has set in the metadata of a call; clients cannot set it."""
-        told = tuple(metadata)
-        found = {key: str(value) for key, value in told if key in (CALLER_METADATA, PEER_METADATA)}
-        trace = context_to_pass_on(told, PARENT_METADATA)
+        pairs = tuple(metadata)
+        found = {key: str(value) for key, value in pairs if key in (CALLER_METADATA, PEER_METADATA)}
+        trace = context_to_pass_on(pairs, PARENT_METADATA)
         return cls(found.get(CALLER_METADATA, ""), found.get(PEER_METADATA, ""), trace)
 
     @classmethod
@@ -36,7 +36,7 @@ class Identity(NamedTuple):
         return cls(caller_id, headers.get(PEER_METADATA, ""), context_to_pass_on(headers.items(), TRACEPARENT_METADATA))
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return how backends tell callers apart, by key or else by the address that Envoy saw, and the trace."""
+        """Return the metadata that identifies a caller to backends (key, or else the address), and the trace."""
         if self.caller_id:
             return ((CALLER_METADATA, self.caller_id), *self.trace)
         return (*(((PEER_METADATA, self.peer),) if self.peer else ()), *self.trace)

@@ -25,7 +25,7 @@ LOG_SECONDS = 5.0
 """What the entries of finished calls may take to arrive; Envoy loses those that it still has when it ends."""
 
 CUT_OFF_SECONDS = 0.5
-"""What Envoy gets to log the calls that were still open over HTTP, and to tell their clients."""
+"""Time for Envoy to log the HTTP calls that were still open, and to answer their clients."""
 
 
 class Entrance(Protocol):
@@ -61,7 +61,7 @@ class GatewayServer(RpcServer):
         self.health.set_metrics_port(self._envoy.ports[HTTP])
 
     async def stop(self, drain_seconds: float) -> None:
-        """Accept nothing new, let what is under way over both transports finish for so long, then end Envoy.
+        """Accept nothing new, let requests in flight on both transports finish for so long, then end Envoy.
 
         Call `close` when Envoy's log has ended.
         """

@@ -20,7 +20,7 @@ _TARGET = re.compile(r"[^\s:/,]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 
 
 class GatewaySettings(ProcessSettings):
-    """What the gateway can be told."""
+    """The settings of the gateway."""
 
     port: int = Field(50050, ge=0, le=65535)
     """gRPC port; 0 takes a free one."""
@@ -64,7 +64,7 @@ class GatewaySettings(ProcessSettings):
         return load_api_keys(self.api_keys_file) if self.api_keys_file else ()
 
     def backend_tls(self) -> ChannelTls | None:
-        """Return how to connect to backends, None for in the clear. Raises TlsFileError, ValueError."""
+        """Return how to connect to backends, None for plaintext. Raises TlsFileError, ValueError."""
         identity = checked_identity("backend_cert", self.backend_cert, "backend_key", self.backend_key)
         return checked_channel_tls("backend_ca", self.backend_ca, identity)
 
@@ -79,7 +79,7 @@ class GatewaySettings(ProcessSettings):
     def warn(self) -> None:
         super().warn()
         if self.api_keys_file and not self.tls_cert and not is_loopback(self.host):
-            logger.warning("API keys travel in the clear: %s is not loopback, and tls_cert is not set", self.host)
+            logger.warning("API keys are not encrypted: %s is not loopback, and tls_cert is not set", self.host)
 
     @model_validator(mode="after")
     def _check_files(self) -> Self:

@@ -1,4 +1,4 @@
-"""Calls of the product's own RPCs through Envoy's internal listener, on behalf of whoever came in another way."""
+"""Calls of the product's own RPCs through Envoy's internal listener, on behalf of clients of other protocols."""
 
 from __future__ import annotations
 

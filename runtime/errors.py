@@ -42,7 +42,7 @@ class InvalidArgument(TandemError):
 
     code = "INVALID_ARGUMENT"
     reason = ""
-    """What a program may tell this error by, empty if nothing: `reason` of google.rpc.BadRequest."""
+    """A constant by which programs recognise this error, empty if there is none: `reason` of google.rpc.BadRequest."""
 
     def __init__(self, field: str, value: object, accepted: str) -> None:
         super().__init__(f"{field}: {shown(value)} is not accepted; accepted: {accepted}")
@@ -82,7 +82,7 @@ class NotFound(TandemError):
 
 
 class Unauthenticated(TandemError):
-    """Expected error: no API key, or a wrong one. One text for both, so that it tells nothing of the keys there are."""
+    """Expected error: no API key, or a wrong one. One text for both, so that it reveals nothing about existing keys."""
 
     code = "UNAUTHENTICATED"
 
@@ -91,7 +91,7 @@ class Unauthenticated(TandemError):
 
 
 class PermissionDenied(TandemError):
-    """Expected error: the request comes from where none is accepted, whoever makes it."""
+    """Expected error: requests from this origin are refused, whoever sends them."""
 
     code = "PERMISSION_DENIED"
 
@@ -102,7 +102,7 @@ class ResourceExhausted(TandemError):
     code = "RESOURCE_EXHAUSTED"
     room: Callable[[], int] | None = None
     """Returns how many more requests like the refused one would be taken now, of the same caller, with as much time;
-    None if that is not known. Whoever has it may refuse those beyond without asking."""
+    None if that is not known. The holder may refuse further calls without asking."""
 
     def __init__(self, what: str, limit: int, retry_after_seconds: float) -> None:
         super().__init__(f"{what} is full (limit {limit}); retry in {retry_after_seconds:g} s")
@@ -163,7 +163,7 @@ class DeadlineExceeded(TandemError):
 
 
 class Unavailable(TandemError):
-    """Expected error: whoever should do the work is not there; another try may find it."""
+    """Expected error: no server is ready for the request; a retry may succeed."""
 
     code = "UNAVAILABLE"
 

@@ -8,6 +8,6 @@ class OpenToAll(ExpectedError):
 
     def __init__(self, host: str, guards: str) -> None:
         super().__init__(
-            f"host: {host!r} can be reached from other machines, and nothing keeps strangers out; set {guards}, or bind"
+            f"host: {host!r} can be reached from other machines, and nothing restricts access; set {guards}, or bind"
             " to 127.0.0.1, or start it open to all with allow_open (--allow-open, TANDEM_ALLOW_OPEN=true)"
         )

@@ -1,4 +1,4 @@
-"""A function in a daemon thread of its own, which nobody has to wait for: how models are loaded.
+"""A function in a daemon thread of its own, which a stop does not wait for: how models are loaded.
 
 asyncio.to_thread will not do: its threads are joined when the loop and the interpreter end, so a stop signal would wait
 until a model is read, packed and warm. Nothing can interrupt a thread that computes in native code.
@@ -29,7 +29,7 @@ async def in_loading_thread(function: Callable[P, T], *args: P.args, **kwargs: P
     def run() -> None:
         try:
             outcome.set_result(function(*args, **kwargs))
-        except BaseException as error:  # whatever it is, whoever waits must hear of it
+        except BaseException as error:  # of any kind: the waiting coroutine must get it
             outcome.set_exception(error)
 
     LoadingThread(target=run, name="loading", daemon=True).start()

@@ -1,8 +1,10 @@
 """Prometheus metrics that more than one process exports, and the one set of buckets that makes them comparable."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication
 
 import prometheus_client
 from prometheus_client import (
@@ -168,4 +170,21 @@ def expose(registry: CollectorRegistry, host: str, port: int) -> int:
         server, _ = start_http_server(port, addr=host, registry=registry)
     except OSError as error:
         raise ExpectedError(f"cannot listen on {host}:{port} for metrics: {error.strerror}") from None
+    if (app := server.get_app()) is not None:
+        server.set_app(_with_head(app))
     return int(server.server_port)
+
+
+def _with_head(app: WSGIApplication) -> WSGIApplication:
+    """Return an app that also answers HEAD, which probes send and prometheus_client refuses."""
+
+    def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return app(environ, start_response)
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+        body = b"".join(app({**environ, "REQUEST_METHOD": "GET"}, lambda *head: started.append(head)))  # type: ignore
+        ((status, headers),) = started
+        start_response(status, [*headers, ("Content-Length", str(len(body)))])
+        return []
+
+    return answer

@@ -243,11 +243,11 @@ class ModelRepository:
 
 def _in_words(error: ValidationError) -> str:
     """Return what is wrong in one line: each key and why it is refused."""
-    told = [
+    faults = [
         ": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))))
         for each in error.errors()
     ]
-    return "; ".join(told)
+    return "; ".join(faults)
 
 
 def verify(path: Path, sha256: str) -> None:

@@ -70,7 +70,7 @@ class ProcessSettings(BaseSettings):
         return checked_server_tls(identity, "tls_client_ca", self.tls_client_ca)
 
     def guards(self) -> dict[str, bool]:
-        """Return what can keep strangers out, and whether it is set."""
+        """Return the settings that restrict access, and whether one is set."""
         return {"tls_client_ca (with tls_cert and tls_key)": self.tls_client_ca is not None}
 
     def warn(self) -> None:

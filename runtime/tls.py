@@ -1,6 +1,6 @@
 """TLS out of PEM files: checked once, at the start, then handed to grpc and to uvicorn.
 
-Knows no settings but by the names that it is told, which its errors repeat.
+Independent of the settings: it gets their names only for its errors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What goes wrong through no fault of the program; both the servers and the command line tell it in one line."""
+"""Errors that are not faults of the program; servers and command line print them in one line."""
 
 
 class ExpectedError(ValueError):

@@ -14,10 +14,10 @@ def gateway() -> Dashboard:
     return dashboard(
         "tandem-gateway",
         "Tandem: gateway",
-        "The only way in: its own cost, its refusals, and the state of what is behind it.",
+        "The entry point: its own cost, its refusals, and the state of the backends.",
         [some_models("tandem_requests_total")],
         {
-            "What comes and goes": _requests(),
+            "Requests": _requests(),
             "What it costs": _overhead(),
             "What goes wrong": _failures(),
             "The processes": _processes(),

@@ -91,7 +91,7 @@ def lines(
 ) -> timeseries.Panel:
     """Return lines over time, coloured by the paradigm that their names begin with.
 
-    `shades_of`: all lines are of that paradigm, and are told apart by shades of its colour.
+    `shades_of`: all lines are of that paradigm, and differ by shades of its colour.
     """
     panel = _asked(timeseries.Panel(), title, description, unit, queries).span(12).height(8).line_width(2)
     panel.legend(_legend()).tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))

@@ -80,7 +80,7 @@ def _queue() -> list[Panel]:
         _panel("KV cache in use", "Share of the cache's blocks that sequences hold.", SHARE, [Query(used, OF_MODEL)]),
         _panel(
             "Preemptions",
-            "Sequences sent back to the queue for want of blocks, a second; all their tokens are computed again.",
+            "Sequences sent back to the queue because no blocks were free, a second; their tokens are computed again.",
             PER_SECOND,
             [Query(rate("tandem_preemptions_total", "model", MODEL), OF_MODEL)],
         ),
@@ -132,7 +132,7 @@ def _engine() -> list[Panel]:
         ),
         _panel(
             "Drafted tokens",
-            "Tokens a second that sequences tried ahead of time, and those of them that proved right; 0 without"
+            "Draft tokens a second, and those of them that were accepted; 0 without"
             " --speculative-tokens or, for images, MASK rows.",
             PER_SECOND,
             [

@@ -45,7 +45,7 @@ def tradeoff() -> Dashboard:
     return dashboard(
         "tandem-tradeoff",
         "Tandem: tradeoff",
-        "What generating in sequence costs and buys, next to generating in one pass.",
+        "What generating in sequence costs and brings, compared with generating in one pass.",
         [
             one_model("sequential", "in sequence", 'tandem_requests_total{paradigm="sequential"}', "fashion-ar"),
             one_model("parallel", "in parallel", 'tandem_requests_total{paradigm="parallel"}', "fashion-gan"),
@@ -53,10 +53,10 @@ def tradeoff() -> Dashboard:
         {
             "At a glance": _glance(),
             "What a request waits": _latency(),
-            "What is made meanwhile": _throughput(),
+            "Throughput": _throughput(),
             "Latency against throughput": _curves(),
             "Where the time goes": [_phases(paradigm) for paradigm in CHOSEN],
-            "What it is worth": _quality(),
+            "Quality and objectives": _quality(),
         },
     )
 

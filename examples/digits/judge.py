@@ -1,4 +1,4 @@
-"""The judge: a classifier whose features say how far drawn digits are from real ones. It measures, it serves nobody."""
+"""The judge: a classifier whose features say how far drawn digits are from real ones. It is used for measuring only."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Who may come in, and how much each may have: the first thing that happens to a request, before its message is read.
 
-Knows no transport: it is told a key, and raises runtime.errors.
+Independent of the transport: it gets a key, and raises runtime.errors.
 """
 
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who was let in: a name for the log, the identifier that backends are told, and budgets.
+    """A caller who may call: a name for the log, the identifier that backends get, and budgets.
 
     `identifier` is empty where no keys are asked for.
     """
@@ -29,9 +29,9 @@ class Caller:
 
 
 class Access:
-    """Knows the callers who have one of `keys`; where there are none, everybody is one. `clock` tells seconds.
+    """Accepts callers who have one of `keys`; without keys it accepts everybody. `clock` returns seconds.
 
-    `over_budget` is told paradigm and unit of each request that a budget does not allow.
+    `over_budget` is called with paradigm and unit for each request that a budget does not allow.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Access:
         try:
             caller = self.identify(secret)
         except Unauthenticated:
-            logger.debug("%s by nobody known", route.path)
+            logger.debug("%s by an unknown caller", route.path)
             raise
         self._take_request(caller, route)
         return caller

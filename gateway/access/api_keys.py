@@ -1,6 +1,6 @@
 """API keys: a file of their hashes and budgets, written by operators; `tandem keys new` makes keys and entries.
 
-A key is 256 random bits, so nobody finds it by trying, and one round of SHA-256 protects it as well as a slow hash
+A key is 256 random bits, so it cannot be guessed, and one round of SHA-256 protects it as well as a slow hash
 would; those are for passwords, which people choose. The keys themselves are nowhere at rest.
 """
 
@@ -40,7 +40,7 @@ class ApiKey(BaseModel):
     images_per_minute: PerMinute | None = None
 
     def caller_id(self) -> str:
-        """Return what backends are told of the key: 32 hexadecimal digits, the same for as long as the key is.
+        """Return the key's identifier for backends: 32 hexadecimal digits, the same for as long as the key is.
 
         They show neither name nor key, and without the key, or this file, they cannot be guessed.
         """
@@ -71,7 +71,7 @@ def load_api_keys(path: Path) -> tuple[ApiKey, ...]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ApiKeysFileError(f"api_keys_file: {path}: this is not TOML: {error}") from None
     except ValidationError as error:
-        raise ApiKeysFileError(f"api_keys_file: {path}: {told(error)}") from None
+        raise ApiKeysFileError(f"api_keys_file: {path}: {described(error)}") from None
     for attribute in ("name", "sha256"):
         seen = [getattr(key, attribute) for key in keys]
         if twice := next((key for key in keys if seen.count(getattr(key, attribute)) > 1), None):
@@ -80,7 +80,7 @@ def load_api_keys(path: Path) -> tuple[ApiKey, ...]:
 
 
 def find(keys: Sequence[ApiKey], secret: str) -> ApiKey | None:
-    """Return the entry of a key; looks at all of them, each in constant time, so that time tells nothing."""
+    """Return the entry of a key; looks at all of them, each in constant time, so that the time reveals nothing."""
     digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
     found = None
     for key in keys:
@@ -97,7 +97,7 @@ def bearer(authorization: Sequence[str]) -> str | None:
     return secret.strip() if scheme.lower() == _SCHEME else None
 
 
-def told(error: ValidationError) -> str:
+def described(error: ValidationError) -> str:
     """Return which field is wrong and what is accepted; not its value."""
     first = error.errors(include_input=False, include_url=False)[0]
     return f"{_path(first['loc'])}: {_ACCEPTED.get(first['loc'][-1], first['msg'])}"

@@ -1,6 +1,6 @@
 """Envoy's question for each request where keys are on: may this caller come in? An envoy.service.auth.v3 server.
 
-The answer carries the identifier that backends are told, or the status that the client gets.
+The answer carries the identifier that backends get, or the status that the client gets.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 class Authorization:
-    """Answers as `access` does. An error of its own lets nobody in: Envoy then answers UNAVAILABLE."""
+    """Answers with the decision of `access`. If it fails, no call is let in: Envoy then answers UNAVAILABLE."""
 
     def __init__(self, access: Access) -> None:
         self._access = access

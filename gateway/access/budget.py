@@ -1,8 +1,8 @@
 """What one caller may have a minute: of requests, of tokens, of images. A token bucket each.
 
-A bucket starts full, with a minute's worth. A request is taken from it before it begins; what is put out is charged as
-it goes out, since nobody knows before how much it will be, so a bucket may fall below nothing: its owner then waits
-until the debt is worked off, and has had no more than the rate in the long run.
+A bucket starts full, with a minute's worth. A request is charged before it begins, its output when it has ended, as the
+amount is not known before. A bucket may therefore fall below zero. Its owner then waits until it is above zero
+again, and so gets no more than the rate in the long run.
 """
 
 import math
@@ -15,7 +15,7 @@ REQUEST, TOKEN, IMAGE = "request", "token", "image"
 
 
 class Bucket:
-    """`clock` tells seconds."""
+    """`clock` returns seconds."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
         self.per_minute = per_minute
@@ -61,7 +61,7 @@ class Budgets:
         bucket = self._buckets.get(unit)
         if bucket is None:
             return
-        # Up to the next millisecond, so that who comes back as told is let in; rounding must not keep them out either.
+        # Rounded up to the next millisecond, so that a caller who waits as long as the error says is let in.
         seconds = math.ceil((bucket.seconds_until(level) - _ROUNDING_SECONDS) * 1e3) / 1e3
         if seconds > 0.0:
             raise OverBudget(unit, bucket.per_minute, seconds)

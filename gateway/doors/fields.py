@@ -1,4 +1,4 @@
-"""Errors of our own RPCs told with the names that a door's clients know, instead of the fields of our messages."""
+"""Errors of our own RPCs, with the field names of a door's protocol instead of those of our messages."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _WITHIN = "generate."
 def renamed(error: TandemError, names: Names) -> TandemError:
     """Return the error with the beginning of its field replaced as `names` say; one that names no field stays."""
     field = field_of(error)
-    told = _renamed(field, names)
-    if told == field:
+    new_name = _renamed(field, names)
+    if new_name == field:
         return error
-    message = str(error).replace(field, told, 1)
-    violation = error_details_pb2.BadRequest.FieldViolation(field=told, description=message)
+    message = str(error).replace(field, new_name, 1)
+    violation = error_details_pb2.BadRequest.FieldViolation(field=new_name, description=message)
     status = status_pb2.Status(code=3, message=message)
     status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
     return UpstreamError(error.code, message, {DETAILS: status.SerializeToString()})
 
 
 def violation_of(error: TandemError) -> error_details_pb2.BadRequest.FieldViolation:
-    """Return which field an INVALID_ARGUMENT is about, and its reason; empty ones if that is not told."""
+    """Return which field an INVALID_ARGUMENT is about, and its reason; empty ones if it does not say."""
     raw = details_of(error).get(DETAILS)
     if error.code == InvalidArgument.code and raw is not None:
         try:
@@ -62,8 +62,8 @@ def details_of(error: TandemError) -> Mapping[str, bytes]:
 
 def _renamed(field: str, names: Names) -> str:
     inner = field.removeprefix(_WITHIN)
-    for name, told in names.items():
+    for name, new_name in names.items():
         rest = inner.removeprefix(name)
         if rest != inner and rest[:1] in ("", ".", "["):
-            return told + rest if told else rest.lstrip(".")
+            return new_name + rest if new_name else rest.lstrip(".")
     return inner

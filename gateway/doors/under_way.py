@@ -1,4 +1,4 @@
-"""What is under way in a door, and the end of it when the gateway stops."""
+"""Requests in flight in a door, and their end when the gateway stops."""
 
 from __future__ import annotations
 

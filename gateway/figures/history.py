@@ -1,7 +1,7 @@
 """What has been done since the start and in the last minutes, summed up from the metrics: what the page's curves show.
 
-A point is what happened in the window before it, as PromQL's rate() and histogram_quantile() would tell over the same
-window. Asks nobody; knows nothing of HTTP.
+A point is what happened in the window before it, as PromQL's rate() and histogram_quantile() would give over the same
+window. Makes no calls, and is independent of HTTP.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def totals_of(metrics: GatewayMetrics) -> dict[Series, Totals]:
 
 
 class History:
-    """`run` takes a sample each step; `report` tells what was seen."""
+    """`run` takes a sample each step; `report` returns the points."""
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self._metrics = metrics
@@ -92,12 +92,12 @@ class History:
             "window_seconds": STEP_SECONDS * WINDOW_STEPS,
             "kept_seconds": KEPT_SECONDS,
             "series": [
-                {**key._asdict(), **_counts(totals), "points": self._told(key, now)}
+                {**key._asdict(), **_counts(totals), "points": self._points_of(key, now)}
                 for key, totals in sorted(totals_of(self._metrics).items())
             ],
         }
 
-    def _told(self, key: Series, now: float) -> list[dict[str, Any]]:
+    def _points_of(self, key: Series, now: float) -> list[dict[str, Any]]:
         return [
             {"age_seconds": round(now - taken_at, 3), **values[key]}
             for taken_at, values in list(self._points)  # a thread may read while the event loop adds

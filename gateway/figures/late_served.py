@@ -1,4 +1,4 @@
-"""What calls were served whose end their backend could not tell of, because the client had left: asked afterwards.
+"""Asks backends afterwards what they served in calls that ended without a trailer, because the client had left.
 
 The log's entry waits meanwhile, and is recorded once, with what the backend says or, if it says nothing in time,
 without.
@@ -24,7 +24,7 @@ TAKE_SERVED = "/tandem.common.v1.ServedService/TakeServed"
 MAX_WAITING = 10_000
 """Entries that may wait at a time; one more is recorded without outputs."""
 MAX_IDS = 1_000
-"""Calls that a backend tells of in one reply."""
+"""Calls that a backend reports in one reply."""
 ASK_EVERY_SECONDS = 0.1
 PATIENCE_SECONDS = 0.8
 """So long a backend is asked again for a call: it learns of the end at about the time at which the entry comes."""
@@ -55,7 +55,7 @@ class LateServed:
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     def take(self, raw: HTTPAccessLogEntry) -> None:
-        """Record an entry: at once, or when the backend that had the call and has not told of its end was asked."""
+        """Record an entry: at once, or after asking the backend that had the call and has not reported its end."""
         served = served_of(raw)
         was_asked = raw.common_properties.HasField("time_to_first_upstream_tx_byte")
         upstream = upstream_of(raw) if served is None and was_asked else ""
@@ -94,16 +94,16 @@ class LateServed:
         task.add_done_callback(lambda _: self._asking.pop(address, None))
 
     async def _ask_for(self, address: str, batch: list[_Waiting]) -> None:
-        told = TakeServedResponse()
+        reply = TakeServedResponse()
         try:
             if replica := self._replicas.at(address):
                 request = TakeServedRequest(request_ids=[each.raw.request.request_id for each in batch])
                 take: Any = replica.channel.unary_unary(TAKE_SERVED)
-                told = TakeServedResponse.FromString(await take(request.SerializeToString(), timeout=TIMEOUT_SECONDS))
+                reply = TakeServedResponse.FromString(await take(request.SerializeToString(), timeout=TIMEOUT_SECONDS))
         except grpc.aio.AioRpcError:
             pass  # it is gone, or will be asked again
         finally:
-            self._settle(address, batch, dict(told.served), gives_up=False)
+            self._settle(address, batch, dict(reply.served), gives_up=False)
 
     def _settle(self, address: str, batch: list[_Waiting], served: dict[str, Served], gives_up: bool) -> None:
         """Record what is known or has waited long enough; the rest waits on."""

@@ -1,4 +1,4 @@
-"""What one entry of Envoy's access log says of a request: its times, how it ended, and what its backend told."""
+"""What one entry of Envoy's access log says of a request: its times, how it ended, and what its backend reported."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def upstream_of(raw: HTTPAccessLogEntry) -> str:
 
 
 def served_of(raw: HTTPAccessLogEntry) -> Served | None:
-    """Return what the backend told at the call's end, None if it told nothing, or nothing that can be read."""
+    """Return what the backend reported at the call's end, None if it reported nothing that can be read."""
     encoded = _last_words(raw).get(SERVED_METADATA, "")
     try:
         padded = encoded + "=" * (-len(encoded) % 4)
@@ -86,8 +86,8 @@ def status_of(raw: HTTPAccessLogEntry) -> str:
 def code_of(raw: HTTPAccessLogEntry, status: str) -> str:
     """Return the name of the gRPC status code that the client saw; `status` is that of `status_of`.
 
-    A client that leaves sees its own reason, whatever was on its way to it. It resets its stream at its deadline just
-    as when it cancels, so that its deadline tells which it was.
+    A client that leaves sees its own reason, whatever the server was sending. It resets its stream at its deadline just
+    as when it cancels, so only its deadline shows which it was.
     """
     flags = raw.common_properties.response_flags
     if flags.downstream_remote_reset or flags.downstream_connection_termination:

@@ -15,7 +15,7 @@ from gateway.figures.observation import UNKNOWN_MODEL, Observation
 from runtime.rpc.routes import PARALLEL
 
 MAX_SIZES = 1_000
-"""Batch sizes that are told apart; backends name them, and one gone wrong must not fill the memory."""
+"""Batch sizes that are counted separately: backends report them, and a faulty one must not fill the memory."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class ModelFigures:
 
 
 class ModelStatistics:
-    """One record for each request; `clock` tells seconds since 1970."""
+    """One record for each request; `clock` returns seconds since 1970."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

@@ -77,7 +77,7 @@ def observe(
         times.total,
         gateway,
         num_outputs,
-        max(0, passed.pictures) if passed else 0,
+        max(0, passed.images) if passed else 0,
         _first_output_seconds(times, passed) if passed and num_outputs else 0.0,
         _seconds_per_output(times, passed) if passed else None,
         phases(times, gateway, served) if served is not None and timings is not None else {},

@@ -1,4 +1,4 @@
-"""The replicas that there are, and what they have under way, as Envoy tells each second."""
+"""The replicas and their requests in flight, as Envoy reports them each second."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Replicas(Collector):
         self._changed = changed
         self._credentials = credentials
         self._known: dict[tuple[str, str], Replica] = {}
-        self._told: dict[str, bool] = {}
+        self._notified: dict[str, bool] = {}
         self._num_dropped = 0
 
     async def run(self, admin: Admin) -> None:
@@ -48,41 +48,41 @@ class Replicas(Collector):
             try:
                 await self.poll(admin)
             except AdminError as error:
-                logger.warning("Envoy does not tell how its replicas are: %s", error)
+                logger.warning("Envoy does not report the state of its replicas: %s", error)
             await asyncio.sleep(POLL_SECONDS)
 
     async def poll(self, admin: Admin) -> None:
         """Ask once. Raises AdminError."""
-        told, counters = await admin.replicas(), await admin.counters()
+        states, counters = await admin.replicas(), await admin.counters()
         self._num_dropped = max(self._num_dropped, counters.log_entries_dropped)
-        await self.update(told)
+        await self.update(states)
 
-    async def update(self, told: Iterable[ProxiedReplica]) -> None:
-        """Take what Envoy says now, and tell of what has changed."""
-        now = {(each.paradigm, each.address): each for each in told}
+    async def update(self, states: Iterable[ProxiedReplica]) -> None:
+        """Take Envoy's present view, and report what has changed."""
+        now = {(each.paradigm, each.address): each for each in states}
         gone = [self._known.pop(key) for key in self._known.keys() - now.keys()]
         for replica in gone:
             logger.info("%s is gone", replica)
         for key, each in now.items():
             self._update(key, each)
         await asyncio.gather(*(each.channel.close() for each in gone))
-        # Before anybody hears that there is a replica: who asks then wants to know its models.
+        # Before the replica is announced: the next question is for its models.
         await asyncio.gather(*(each.follow() for each in self._known.values()))
-        await self._tell()
+        await self._notify()
 
-    def _update(self, key: tuple[str, str], told: ProxiedReplica) -> None:
+    def _update(self, key: tuple[str, str], state: ProxiedReplica) -> None:
         before = self._known.get(key)
-        replica = self._known[key] = before or Replica(told, self._credentials)
-        if before is None or before.told.is_serving is not told.is_serving:
-            logger.info("%s %s", replica, "is serving" if told.is_serving else "is not ready")
-        replica.told = told
+        replica = self._known[key] = before or Replica(state, self._credentials)
+        if before is None or before.state.is_serving is not state.is_serving:
+            logger.info("%s %s", replica, "is serving" if state.is_serving else "is not ready")
+        replica.state = state
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         for paradigm in self._targets:
             is_serving = self.is_serving(paradigm)
-            if self._changed is not None and self._told.get(paradigm) is not is_serving:
+            if self._changed is not None and self._notified.get(paradigm) is not is_serving:
                 await self._changed(paradigm, is_serving)
-            self._told[paradigm] = is_serving
+            self._notified[paradigm] = is_serving
 
     async def close(self) -> None:
         """Close the connections to all of them."""
@@ -90,7 +90,7 @@ class Replicas(Collector):
 
     def of(self, paradigm: str) -> list[ProxiedReplica]:
         """Return the replicas of a paradigm."""
-        return [each.told for each in self._known.values() if each.told.paradigm == paradigm]
+        return [each.state for each in self._known.values() if each.state.paradigm == paradigm]
 
     def at(self, address: str) -> Replica | None:
         """Return the replica at host:port, None if there is none."""
@@ -101,12 +101,12 @@ class Replicas(Collector):
 
     def models(self, paradigm: str) -> list[Any]:
         """Return the Model messages of a paradigm, each name once."""
-        known = [each for each in self._known.values() if each.told.paradigm == paradigm]
+        known = [each for each in self._known.values() if each.state.paradigm == paradigm]
         return list({model.name: model for each in known for model in each.models or ()}.values())
 
     def fingerprints(self, paradigm: str, model: str) -> list[str]:
         """Return what each replica of a paradigm that has the model names as the causes of its outputs."""
-        known = [each.models for each in self._known.values() if each.told.paradigm == paradigm]
+        known = [each.models for each in self._known.values() if each.state.paradigm == paradigm]
         return [each.fingerprint for models in known for each in models or () if each.name == model]
 
     def is_configured(self, paradigm: str) -> bool:
@@ -150,7 +150,7 @@ class Replicas(Collector):
                 in_hand.add_metric([paradigm, each.address], each.num_active)
             for target in self.unresolved(paradigm):
                 serving.add_metric([paradigm, target], 0)
-        text = "Requests that ended and are in no other count, because the proxy could not tell of them in time."
+        text = "Requests that ended and are in no other count, because the proxy could not report them in time."
         dropped = CounterMetricFamily("tandem_log_entries_dropped", text, value=self._num_dropped)
         yield from (serving, in_hand, in_flight, dropped)
 

@@ -1,4 +1,4 @@
-"""Errors as HTTP tells them: the status code that stands for a gRPC one, and the body of AIP-193."""
+"""Errors over HTTP: the status code that stands for a gRPC one, and the body of AIP-193."""
 
 import logging
 import math
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 _DETAILS = "grpc-status-details-bin"
 
-# As google/rpc/code.proto says, name by name; what is not here is nobody's fault but ours.
+# As google/rpc/code.proto says, name by name; every other code is an internal error (500).
 _STATUS: Mapping[str, int] = {
     "CANCELLED": 499,
     "INVALID_ARGUMENT": 400,
@@ -34,9 +34,9 @@ _STATUS: Mapping[str, int] = {
 }
 # Texts of these codes may come from the transport or an unhandled exception: the log gets them, the client does not,
 _NOT_FOR_CLIENTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
-# but for these, which are the same each time and tell nothing of the backend.
+# but for these, which are the same each time and reveal nothing of the backend.
 _FIXED_TEXTS = (str(Internal()), str(ModelFault()))
-# How grpc tells, among other words, that Envoy has cut a stream off, as when a backend dies in the middle of one.
+# Part of grpc's text when Envoy has cut a stream off, as when a backend dies in the middle of one.
 _CUT_OFF = "Received RST_STREAM"
 _REMOVED = "Stream removed"  # the same, where the connection went with it
 

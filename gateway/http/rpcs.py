@@ -95,7 +95,7 @@ class Rpcs:
         await self._upstream.close()
 
     async def serve(self, route: Route, exchange: Exchange) -> None:
-        """Answer one request; however it ends, the client is told. The task is the request's own."""
+        """Answer one request, in a task of its own; however it ends, the client gets a reply."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  a coroutine runs in a task
         self._open.add(task)

@@ -1,6 +1,6 @@
 """What is running, as plain data: backends, models, requests so far. Behind /status and the page.
 
-Reads what the gateway knows already; asks nobody.
+Reads what the gateway knows already, and makes no calls.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ export async function* stream(paradigm, rpc, message, signal) {
       }
     }
   } finally {
-    if (!hasEnded) reader.cancel().catch(() => {}); // whoever reads no further wants no more work done
+    if (!hasEnded) reader.cancel().catch(() => {}); // a caller that stops reading cancels the work
   }
   if (!hasEnded) throw new ApiError("LOST", "the stream broke off before its end");
 }
@@ -79,21 +79,21 @@ function refusal(body) {
     : new ApiError("INTERNAL", "no reason given");
 }
 
-// What a person should read of an error.
+// An error as the page shows it.
 export function explained(error) {
   switch (error.status) {
     case "CANCELLED":
-      return "Stopped: the gateway was told, and the work ended with it.";
+      return "Stopped. The gateway has cancelled the request.";
     case "LOST":
       return `The connection is lost: ${error.message}.`;
     case "UNAVAILABLE":
-      return `Not there: ${error.message}.`;
+      return `Not available: ${error.message}.`;
     case "RESOURCE_EXHAUSTED":
-      return `Not now, nothing was queued: ${error.message}.`;
+      return `Refused for now: ${error.message}.`;
     case "NOT_FOUND":
       return `No such model: ${error.message}.`;
     case "DEADLINE_EXCEEDED":
-      return `Too late: ${error.message}.`;
+      return `The deadline passed: ${error.message}.`;
     default:
       return error.status ? `Refused: ${error.message}.` : `A fault of this page: ${error.message}.`;
   }

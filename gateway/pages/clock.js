@@ -45,7 +45,7 @@ function show(history, latency, throughput) {
   );
   byId("clock-table").replaceChildren(...table(series));
   byId("clock-note").textContent = series.length
-    ? `Each point of a curve tells of the ${history.window_seconds} seconds before it; quantiles are within a histogram bucket.`
+    ? `Each point of a curve covers the ${history.window_seconds} seconds before it; quantiles are within a histogram bucket.`
     : "Nothing has finished yet.";
 }
 

@@ -1,4 +1,4 @@
-"""A client of Envoy's administration: how replicas are, what is under way, and the start of a drain."""
+"""A client of Envoy's administration: the state of replicas, requests in flight, and the start of a drain."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Counters:
     """Numbers of the whole proxy since its start, but `requests_active`, which is of now."""
 
     requests_active: int
-    """Calls of the product's RPCs under way; health and reflection are left out, which may never end."""
+    """Calls of the product's RPCs in flight, without health and reflection, which may never end."""
 
     log_entries_written: int
     log_entries_dropped: int
@@ -97,7 +97,7 @@ class Admin:
         )
 
     async def drain_listeners(self) -> None:
-        """Have gRPC clients told with their next reply to go elsewhere, and accept no new connections of theirs.
+        """Ask gRPC clients with their next reply to connect elsewhere, and accept no new connections from them.
 
         Envoy goes on, and so does HTTP.
         """

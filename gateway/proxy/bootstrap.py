@@ -29,7 +29,7 @@ GRPC_PREFIX_BYTES = 5
 """A gRPC message is preceded by a flag and its length."""
 
 RETRY_SECONDS = 1
-"""What a refused caller is told to wait: about as long as a request in front of its own takes."""
+"""How long a refused caller should wait: about as long as one request takes."""
 
 _IP_ADDRESSES = (r"[0-9]{1,3}(\.[0-9]{1,3}){3}", r"\[[0-9a-f:.]+\]")
 _FULL = "the gateway has as many requests in flight as it may"
@@ -118,7 +118,7 @@ def _own_names(hosts: Sequence[str]) -> str:
 
 
 def _details(message: str) -> str:
-    """Return the refusal as a google.rpc.Status in base64, whose RetryInfo tells when to come back."""
+    """Return the refusal as a google.rpc.Status in base64, whose RetryInfo says when to try again."""
     retry = any_pb2.Any()
     retry.Pack(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=RETRY_SECONDS)))
     status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message=message, details=[retry])

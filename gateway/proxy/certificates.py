@@ -1,4 +1,4 @@
-"""Certificates that change while the gateway runs: Envoy is told to read them again when their files have changed."""
+"""Certificates that change while the gateway runs: Envoy reads them again when their files have changed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ async def watch_certificates(
 
     Looking works however the files change: written in place, moved, or behind a link as in Kubernetes. Envoy keeps
     what it has where the new files are no good. A certificate that is there before its key is not one change: Envoy
-    is told when nothing has changed for one look.
+    reads them when nothing has changed for one look.
     """
-    told = seen = stamp(files)
+    read_at = seen = stamp(files)
     while True:
         await asyncio.sleep(every_seconds)
         now = stamp(files)
-        if now == seen != told:
+        if now == seen != read_at:
             reload(sockets)
-            told = now
+            read_at = now
             logger.info("certificates have changed; Envoy reads them again")
         seen = now
 

@@ -20,19 +20,19 @@ from runtime.server.server import PortInUse
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.3
-"""Nothing may have been under way for this long at the end of a drain: a client that is connected and was idle learns
+"""No request may be in flight for this long at the end of a drain: a client that is connected and was idle learns
 of the drain with its next reply only."""
 
 _POLL_SECONDS = 0.02
 _END_SECONDS = 5.0
 _TAIL_LINES = 5
 _CANNOT_BIND = re.compile(r"cannot bind '?([^']+?)'?: ")
-_STOPPED = "caught ENVOY_SIGTERM"  # a warning, though it is what it was told to do
+_STOPPED = "caught ENVOY_SIGTERM"  # a warning, though the gateway asked for it
 _LEVELS = {"warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}
 
 
 class EnvoyEnded(ChildProcessError):
-    """Envoy ended though nobody had told it to; the text has the last lines that it logged."""
+    """Envoy ended unexpectedly; the text has the last lines that it logged."""
 
 
 class Envoy:
@@ -78,7 +78,7 @@ class Envoy:
         return await self._why()
 
     async def drain(self, seconds: float) -> bool:
-        """Send clients elsewhere and wait for what is under way; return whether all of it ended within `seconds`."""
+        """Send clients elsewhere and wait for requests in flight; return whether all ended within `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 await self.admin.drain_listeners()
@@ -100,7 +100,7 @@ class Envoy:
             return False
 
     async def stop(self) -> None:
-        """End it now, with whatever is under way; no effect if it has ended or never started."""
+        """End it now, with its requests in flight; no effect if it has ended or never started."""
         if self._process is None or self._reader is None:
             return
         with contextlib.suppress(ProcessLookupError):

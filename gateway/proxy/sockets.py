@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Sockets:
-    """What is in `folder`. Whoever can open these sockets is the gateway, so nobody else may enter it."""
+    """The sockets in `folder`, which only the gateway's user may enter: who opens them acts as the gateway."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

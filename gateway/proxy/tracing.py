@@ -1,4 +1,4 @@
-"""Envoy's part in tracing: it decides which requests are recorded, names their spans, and tells the backends.
+"""Envoy's part in tracing: it decides which requests are recorded, names their spans, and informs the backends.
 
 The decision must be there when a request goes upstream, before anybody else has seen it. The spans themselves are made
 of the log's entries. Envoy makes some of its own, and its tracer must have where to send them: a cluster without hosts.
@@ -29,7 +29,7 @@ def trace(bootstrap: Json, shared: Json, settings: TracingSettings) -> None:
     [host] = shared["grpc_manager"]["route_config"]["virtual_hosts"]
     for route in host["routes"]:
         if "name" in route:
-            route["response_headers_to_add"] = [_told_to_the_client()]
+            route["response_headers_to_add"] = [_traceresponse()]
 
 
 def _provider(settings: TracingSettings) -> Json:
@@ -58,7 +58,7 @@ def _extension(name: str, message: str, **fields: Json) -> Json:
     return {"name": f"envoy.tracers.opentelemetry.samplers.{name}", "typed_config": typed_config}
 
 
-def _told_to_the_client() -> Json:
+def _traceresponse() -> Json:
     """Return the header `traceresponse`, which names the request's trace and span to a client that named none."""
     header = {"key": "traceresponse", "value": f"%REQ({TRACEPARENT_METADATA})%"}
     return {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}

@@ -1,4 +1,4 @@
-"""Spans on their way to the collector: a bounded queue, emptied by a thread of the SDK's."""
+"""Spans that wait for the collector: a bounded queue, emptied by a thread of the SDK's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLOSING_SECONDS = 2.0
 
 
 class ExportQueue:
-    """Nobody waits for it: what does not fit is dropped, as is what the collector does not take; both are counted."""
+    """It never blocks: spans that do not fit, or that the collector does not accept, are dropped and counted."""
 
     def __init__(self, exporter: SpanExporter, settings: TracingSettings, registry: CollectorRegistry) -> None:
         self._counted = _CountedExporter(exporter, registry)

@@ -12,7 +12,7 @@ from tandem.phases import BACKEND_PHASES
 
 GATEWAY, RESIDUAL = "gateway", "residual"
 BACKEND = "backend"
-"""All that is not the gateway's, of a request whose backend has told nothing of its phases."""
+"""All that is not the gateway's, of a request whose backend has reported no phases."""
 
 _IN_ORDER = (*BACKEND_PHASES, "backend_other")
 _NANOSECONDS = 1_000_000_000
@@ -32,12 +32,12 @@ def parts(start: int, times: Times, seen: Observation) -> list[Part]:
     The seconds of one name add up to those in the metrics. The gateway has two parts, before the backend and after it;
     what the client took to send the request, and the network, are the residual.
     """
-    told = [(name, seconds) for name, seconds in _told(times, seen) if seconds > 0.0]
-    ends = [start + nanoseconds(seconds) for seconds in accumulate(seconds for _, seconds in told)]
+    phases = [(name, seconds) for name, seconds in _phases(times, seen) if seconds > 0.0]
+    ends = [start + nanoseconds(seconds) for seconds in accumulate(seconds for _, seconds in phases)]
     if ends:
         ends[-1] = start + nanoseconds(seen.total_seconds)
     starts = [start, *ends[:-1]]
-    return [Part(name, *between) for (name, _), between in zip(told, zip(starts, ends, strict=False), strict=True)]
+    return [Part(name, *between) for (name, _), between in zip(phases, zip(starts, ends, strict=False), strict=True)]
 
 
 def nanoseconds(seconds: float) -> int:
@@ -45,7 +45,7 @@ def nanoseconds(seconds: float) -> int:
     return round(seconds * _NANOSECONDS)
 
 
-def _told(times: Times, seen: Observation) -> Iterator[tuple[str, float]]:
+def _phases(times: Times, seen: Observation) -> Iterator[tuple[str, float]]:
     passed = times.last_upstream and times.last_downstream
     after = min(max(0.0, times.last_downstream - times.last_upstream), seen.gateway_seconds) if passed else 0.0
     others, rest = seen.total_seconds - seen.gateway_seconds, BACKEND

@@ -1,4 +1,4 @@
-"""To which trace a request belongs, as the headers in its log entry tell. Knows nothing of OpenTelemetry's SDK."""
+"""To which trace a request belongs, from the headers in its log entry. Knows nothing of OpenTelemetry's SDK."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class TracingSettings(BaseSettings):
     """The share of traces that samplers with a ratio record."""
 
     max_queue_size: int = Field(default=2048, ge=1, le=1_000_000, validation_alias="OTEL_BSP_MAX_QUEUE_SIZE")
-    """Spans that may wait for the collector or be on their way to it; further ones are dropped, and counted."""
+    """Spans that may wait for the collector or be in transit; further ones are dropped and counted."""
 
     max_batch_size: int = Field(default=512, ge=1, le=1_000_000, validation_alias="OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
     """Spans that travel together, and at which they do not wait for others."""

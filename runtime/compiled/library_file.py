@@ -1,7 +1,7 @@
 """A compiled library as a file: checked, then loaded from the very descriptor that was checked.
 
 The digest in its name finds a file that was cut short or damaged, which would end the process by SIGBUS once mapped.
-It is no signature: against a file that somebody else has put there, owner and mode are checked.
+It is not a signature: owner and mode are checked against files of other users.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""How long a call had been on its way to its handler: the proxy in front tells when the request arrived there.
+"""How long a call took to reach its handler: the proxy in front sends the time at which the request arrived.
 
 What passes before a handler runs, in sockets and in the server's event loop, cannot be seen from the handler. The
 proxy's wall clock is compared with this machine's, so between machines the figure is as good as their clocks agree.

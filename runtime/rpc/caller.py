@@ -1,9 +1,9 @@
-"""Who calls, as the gateway tells a backend in the metadata of a call.
+"""Who calls, as the gateway says in the metadata of a call.
 
 With API keys: one opaque identifier a key. A backend keeps apart by it what callers must not learn of each other, such
 as whose prompts are in a cache, and lets callers take turns. Without keys: the peer's address and port, one connection,
 for turns alone, as a connection may be shared and one caller may have several. Neither says anything about rights.
-Whoever reaches a backend's port directly can send either: see SECURITY.md.
+Anyone who reaches a backend's port directly can send either: see SECURITY.md.
 """
 
 from __future__ import annotations

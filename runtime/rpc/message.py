@@ -23,7 +23,7 @@ class WholeWrites:
     """A context whose writes lose nothing when they are cancelled; those of grpc.aio do: see `undisturbed`."""
 
     async def write(self, message: Any) -> None:
-        """Send one message of a stream. Raises CancelledError if nobody is there to take it."""
+        """Send one message of a stream. Raises CancelledError if the client has gone."""
         raise NotImplementedError
 
 
@@ -68,7 +68,7 @@ async def write(context: Context, response: Any) -> None:
     try:
         await undisturbed(context.write(response))
     except grpc.aio.InternalError:
-        # How grpc tells of a write to a connection that was dropped, a moment before it cancels the handler.
+        # grpc's error for a write to a dropped connection, a moment before it cancels the handler.
         raise asyncio.CancelledError from None
 
 

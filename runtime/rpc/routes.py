@@ -27,7 +27,7 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
 
 _UNITS: Mapping[str, str] = {SEQUENTIAL: "token", PARALLEL: "image"}
 
-# Fields of replies that tell what was generated, and how many units their values are; the first one that is there.
+# Fields of replies that contain what was generated, and how many units their values are; the first one that is there.
 _OUTPUTS: Mapping[str, Mapping[str, Callable[[Any], int]]] = {
     SEQUENTIAL: {"token_ids": len, "output_tokens": int},
     PARALLEL: {"images": lambda images: images.shape[0] if images.shape else 0},
@@ -35,7 +35,7 @@ _OUTPUTS: Mapping[str, Mapping[str, Callable[[Any], int]]] = {
 
 
 def _ends_an_image(choice: Any) -> bool:
-    # A message on the way may carry a partial image; the one with the reason carries the last.
+    # An earlier message may carry a partial image; the one with the finish reason carries the complete one.
     return bool(choice.finish_reason) and choice.HasField("image")
 
 

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 class Call:
     """What a method may know of its call: when it came, how long it may take, and who calls.
 
-    `received_at`: when it arrived at the proxy, where one tells, else when its handler began; `started_at`: when its
+    `received_at`: when it arrived at the proxy, if there is one, else when its handler began; `started_at`: when its
     handler had the message. Both are monotonic seconds; what passes between them is queueing time.
     """
 
@@ -87,7 +87,7 @@ class RpcObserver(Protocol):
 
 
 class Unobserved:
-    """Implements RpcObserver for services that nobody counts, as health."""
+    """Implements RpcObserver for services that are not counted, such as health."""
 
     def finished(self, rpc: str, code: str, seconds: float, trace_id: str) -> None:
         pass
@@ -168,7 +168,7 @@ def _method_handler(
 
 
 class Outcome:
-    """The end of a call: every way out becomes one status, told to the client and to the observer.
+    """The end of a call: however it ends, there is one status for the client and the observer.
 
     Calls of the routes that Tandem counts have in their trailers what they were served, whatever their status. Those
     that are cancelled have no trailers; the ledger keeps what they were served.

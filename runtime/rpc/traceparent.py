@@ -39,7 +39,7 @@ def parse_traceparent(header: str) -> TraceParent | None:
 def sampled_trace_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     """Return the trace that a call with this metadata belongs to; empty if there is none that is recorded.
 
-    Several values are none, as nobody can tell which one is meant.
+    Several values count as none, because it is unclear which one is meant.
     """
     values = [value for key, value in metadata if key == TRACEPARENT_METADATA]
     if len(values) != 1 or not isinstance(values[0], str):

@@ -1,4 +1,4 @@
-"""Health as grpc.health.v1 tells it: SERVING means loaded, warm and making progress."""
+"""Health by grpc.health.v1: SERVING means loaded, warm and making progress."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ class Health:
         return str(_SERVICE.full_name)
 
     def set_metrics_port(self, port: int) -> None:
-        """Let checks tell where the process's metrics page is: the port, at the server's host."""
+        """Let checks return the port of the process's metrics page, at the server's host."""
         self._servicer.metrics_port = port
 
     async def handler(self) -> grpc.GenericRpcHandler:
@@ -69,7 +69,7 @@ class Health:
     async def watch_progress(self, last_progress: Callable[[], float | None], stall_seconds: float) -> None:
         """Turn NOT_SERVING while work is in hand and nothing moves; never returns.
 
-        `last_progress` tells when the worker last moved (monotonic seconds), or None while it is idle.
+        `last_progress` returns when the worker last moved (monotonic seconds), or None while it is idle.
         """
         while True:
             await asyncio.sleep(CHECK_EVERY_SECONDS)

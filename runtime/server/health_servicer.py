@@ -34,17 +34,17 @@ class HealthServicer:
         self._statuses: dict[str, Status] = {}
         self._is_stopping = False
         self.metrics_port = 0
-        """Port of the process's metrics page, told with each check; 0: it has none."""
+        """Port of the process's metrics page, returned with each check; 0: it has none."""
         self._changed = asyncio.Condition()
 
     async def set(self, service: str, status: Status) -> None:
-        """Set the status of a service and tell its watchers."""
+        """Set the status of a service and notify its watchers."""
         async with self._changed:
             self._statuses[service] = status
             self._changed.notify_all()
 
     async def stop(self) -> None:
-        """End every watch, once it has told the last status."""
+        """End every watch, once it has sent the last status."""
         async with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
@@ -69,15 +69,15 @@ class HealthServicer:
         self, request: health_pb2.HealthCheckRequest, call: Call
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Yield the status of one service now and after each change, until the server stops."""
-        told: Status | None = None
+        sent: Status | None = None
         while True:
             status = self._statuses.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
-            if status != told:
+            if status != sent:
                 yield health_pb2.HealthCheckResponse(status=status)
-                told = status
+                sent = status
             elif self._is_stopping:
                 return
             else:
                 async with self._changed:
-                    if self._statuses.get(request.service, status) == told and not self._is_stopping:
+                    if self._statuses.get(request.service, status) == sent and not self._is_stopping:
                         await self._changed.wait()

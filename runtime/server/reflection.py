@@ -1,8 +1,8 @@
 """grpc.reflection.v1alpha, by which clients that have no stubs find out what a server serves.
 
 The library's servicer answers; here messages are read raw, as by `rpc.rpc`, so that a malformed one is the caller's
-INVALID_ARGUMENT and no exception of ours. A client that says nothing more, or does not come to an end, is told
-DEADLINE_EXCEEDED: nobody who asks can hold up a drain.
+INVALID_ARGUMENT and no exception of ours. A client that sends nothing more, or never ends its stream, gets
+DEADLINE_EXCEEDED, so that it cannot delay a drain.
 """
 
 import asyncio
@@ -30,8 +30,9 @@ def reflection_handler(service_names: Iterable[str]) -> grpc.GenericRpcHandler:
 
     async def info(_: object, context: Context) -> None:
         try:
-            async with _limit(), contextlib.aclosing(servicer.ServerReflectionInfo(_asked(context), context)) as told:
-                async for response in told:
+            infos = servicer.ServerReflectionInfo(_asked(context), context)
+            async with _limit(), contextlib.aclosing(infos) as responses:
+                async for response in responses:
                     await write(context, response)
         except TandemError as error:
             await abort(context, error)

@@ -136,7 +136,7 @@ def admission_limits(settings: ArSettings) -> AdmissionLimits:
 
 
 class _ProgressLog:
-    """Logs each tenth of a loading that is told by share."""
+    """Logs each tenth of a loading that reports its share."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -9,7 +9,7 @@ from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
 
-# What a request brings tells what its model makes; token ids fit any.
+# The kind of prompt says which kind of model it needs; token ids fit any.
 _MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "image", "images": "image"}
 
 

@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Owned)
 
 
 class FairQueue(Generic[T]):
-    """What is in it is told apart by identity or by its own hash; every operation but iteration takes constant time."""
+    """Entries are distinguished by identity or by their own hash; every operation but iteration takes constant time."""
 
     def __init__(self) -> None:
         self._ahead: dict[T, None] = {}  # those added first, in the opposite order

@@ -54,8 +54,8 @@ class GanSettings(BackendSettings):
     by its own deadline, is refused at once with RESOURCE_EXHAUSTED."""
 
     max_caller_share: float = Field(0.75, gt=0, le=1)
-    """Of the images that may wait, the part that one caller may hold, at least those of one request. Callers are told
-    apart by API key, without keys by address."""
+    """Of the images that may wait, the part that one caller may hold, at least those of one request. Callers are
+    distinguished by API key, without keys by connection."""
 
     max_images_per_request: int = Field(1024, ge=1)
     """Images that one Sample or Discriminate may ask for, if their reply fits `max_reply_bytes`."""
@@ -65,7 +65,7 @@ class GanSettings(BackendSettings):
 
     max_reply_bytes: int = Field(MAX_MESSAGE_BYTES, ge=1024, lt=2**31)
     """Bytes of a reply of Sample or Discriminate, beyond which it is refused before the work, and of a part of
-    SampleStream without images_per_message. 4 MiB are what gRPC clients take unless told otherwise."""
+    SampleStream without images_per_message. gRPC clients accept 4 MiB by default."""
 
     max_part_bytes: int = Field(16 * MAX_MESSAGE_BYTES, ge=1024, lt=2**31)
     """Bytes of a part of SampleStream whose caller chose images_per_message."""

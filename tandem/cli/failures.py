@@ -1,4 +1,4 @@
-"""How a command ends when something goes wrong that was to be expected: one line, and an exit code."""
+"""How a command ends with an expected error: one line, and an exit code."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import typer
 from runtime.errors import TandemError
 from tandem.cli.packages import SERVER_PACKAGES, how_to_get
 from tandem.cli.terminal import Terminal
-from tandem.client import DeadlineExceeded, NotReachable, ResourceExhausted, TandemRpcError, Unauthenticated
+from tandem.client import DeadlineExceeded, NotReachable, TandemRpcError, Unauthenticated
 from tandem.client.credentials import API_KEY
 from tandem.expected_errors import EXPECTED
 
@@ -43,12 +43,14 @@ def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
 
 
 def _explain(error: TandemRpcError, address: str) -> str:
+    if isinstance(error, NotReachable) and ":" not in address:
+        return f"{address} has no port: an address is HOST:PORT"
     if isinstance(error, NotReachable):
         return f"no Tandem gateway at {address}; start one with `tandem up`"
-    if isinstance(error, ResourceExhausted) and error.retry_after_seconds is not None:
-        return f"not now: {error.message}"
     if isinstance(error, Unauthenticated):
-        return f"{address} wants an API key that it knows; put it into {API_KEY}"
+        return f"{address} requires a valid API key; set {API_KEY} to one"
     if isinstance(error, DeadlineExceeded):
-        return f"no reply in time ({error.message}): the server is busy, or the request needs longer than it was given"
+        return f"no reply in time ({error.message}): the server is busy, or the request needs a longer timeout"
+    if error.code == "UNIMPLEMENTED":
+        return f"{address} does not offer this call: it is another kind of server, or the backend of other models"
     return error.message or error.code

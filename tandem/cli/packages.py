@@ -16,5 +16,5 @@ def need_packages(extra: str, *names: str) -> None:
 
 
 def how_to_get(name: str, extra: str) -> str:
-    """Return the line for somebody who lacks a package. None of ours is published, so it is about a checkout."""
+    """Return how to install a missing package. Tandem is not published, so this is from a checkout."""
     return f"{name} is missing: in a checkout of Tandem, run `make setup` or `pip install '.[{extra}]'`"

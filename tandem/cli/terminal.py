@@ -6,6 +6,7 @@ On a terminal with colours, bars and images; anywhere else plain text without a 
 import sys
 
 from rich.console import Console
+from rich.text import Text
 
 from tandem.measure.formats import printable
 
@@ -14,8 +15,9 @@ class Terminal:
     """The two streams of one command."""
 
     def __init__(self) -> None:
-        self.out = Console(highlight=False)
-        self.err = Console(stderr=True, highlight=False)
+        # Without `emoji` a file or a text that contains ":x:" is shown as it is.
+        self.out = Console(highlight=False, emoji=False)
+        self.err = Console(stderr=True, highlight=False, emoji=False)
 
     @property
     def is_interactive(self) -> bool:
@@ -27,11 +29,14 @@ class Terminal:
         sys.stdout.write(printable(text) if self.is_interactive else text)
         sys.stdout.flush()
 
+    def say(self, text: str) -> None:
+        """Print a sentence of the result: wrapped between words on a terminal, one line anywhere else."""
+        self.out.print(text, markup=False, soft_wrap=not self.out.is_terminal)
+
     def note(self, text: str) -> None:
-        """Print a line about the result."""
-        self.err.print(text, style="dim", markup=False, soft_wrap=True)
+        """Print a sentence about the result, wrapped likewise."""
+        self.err.print(text, style="dim", markup=False, soft_wrap=not self.err.is_terminal)
 
     def fail(self, text: str) -> None:
-        """Print an error."""
-        self.err.print("[bold red]error:[/bold red] ", end="")
-        self.err.print(text, markup=False, soft_wrap=True)
+        """Print an error, wrapped likewise."""
+        self.err.print(Text.assemble(("error:", "bold red"), " ", text), soft_wrap=not self.err.is_terminal)

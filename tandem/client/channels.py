@@ -30,8 +30,8 @@ def open_async_channel(address: str, credentials: Credentials) -> grpc.aio.Chann
 def channel_options(address: str) -> _Options:
     """Return grpc's options for a channel to `address` (host:port)."""
     options: _Options = (
-        # Channels with equal options would share one connection, and connections are what callers without keys are told
-        # apart by: two clients in one process would have one turn.
+        # Channels with equal options would share one connection, and a connection is what identifies a caller without
+        # a key: two clients in one process would count as one caller.
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.max_receive_message_length", -1),  # a batch of images may be large
         ("grpc.keepalive_time_ms", 30_000),

@@ -1,4 +1,4 @@
-"""What a client shows, and whom it trusts: certificates for TLS, an API key; and where it finds the gateway.
+"""Credentials of a client: certificates for TLS and an API key; and the address of the gateway.
 
 The only place of the client that reads the environment.
 """
@@ -24,7 +24,8 @@ CallMetadata = tuple[tuple[str, str], ...]
 @dataclass(frozen=True)
 class Credentials:
     """Files are PEM. With `ca` the connection is encrypted, and the server's certificate must be signed by it; `cert`
-    and `key` are for a server that asks for a client's certificate. Without anything: in the clear, and nobody.
+    and `key` are for a server that asks for a client's certificate. Without credentials the connection is plaintext and
+    anonymous.
     """
 
     ca: Path | str | None = None
@@ -36,7 +37,7 @@ class Credentials:
         if (self.cert is None) != (self.key is None):
             raise ExpectedError(f"cert ({CERT}) and key ({KEY}) go together; one of them is missing")
         if self.cert is not None and self.ca is None:
-            raise ExpectedError(f"ca ({CA}) is missing: with a certificate to show, whom to trust must be said")
+            raise ExpectedError(f"ca ({CA}) is missing: a client certificate needs the CA of the server as well")
         # Not shown: it is a secret, even where it is wrong.
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key):
             raise ExpectedError(
@@ -45,17 +46,17 @@ class Credentials:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Return what TANDEM_CLIENT_CA, TANDEM_CLIENT_CERT, TANDEM_CLIENT_KEY (files) and TANDEM_API_KEY say."""
+        """Return those of TANDEM_CLIENT_CA, TANDEM_CLIENT_CERT, TANDEM_CLIENT_KEY (files) and TANDEM_API_KEY."""
         ca, cert, key, api_key = (os.environ.get(name, "").strip() or None for name in (CA, CERT, KEY, API_KEY))
         return cls(ca, cert, key, api_key)
 
     @property
     def metadata(self) -> CallMetadata | None:
-        """What each call carries, None for nothing."""
+        """The metadata that each call carries, None if there is none."""
         return None if self.api_key is None else (("authorization", f"Bearer {self.api_key}"),)
 
     def of_channel(self) -> grpc.ChannelCredentials | None:
-        """Return grpc's credentials, None for a connection in the clear. Raises OSError, ValueError for a bad file."""
+        """Return grpc's credentials, None for a plaintext connection. Raises OSError, ValueError for a bad file."""
         if self.ca is None:
             return None
         cert, key = _read(CERT, self.cert), _read(KEY, self.key)
@@ -63,7 +64,7 @@ class Credentials:
 
 
 def address_of_environment(default: str) -> str:
-    """Return the gateway's address (host:port) that TANDEM_ADDRESS says, `default` if it says none."""
+    """Return the gateway's address (host:port) from TANDEM_ADDRESS, `default` if it is not set."""
     return os.environ.get(ADDRESS, "").strip() or default
 
 
@@ -75,5 +76,5 @@ def _read(name: str, path: Path | str | None) -> bytes | None:
     except OSError as error:
         raise ExpectedError(f"{name}: {path}: {(error.strerror or str(error)).lower()}") from None
     if b"-----BEGIN " not in content:
-        raise ExpectedError(f"{name}: {path}: this is no PEM file")
+        raise ExpectedError(f"{name}: {path}: this is not a PEM file")
     return content

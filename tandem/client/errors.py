@@ -4,12 +4,12 @@
     ├── InvalidArgument     the request is wrong: `violations` name the fields
     │   └── ReplyTooLarge   what it asks for does not fit one reply, so nothing was done for it
     ├── NotFound            no such model: the message lists those there are
-    ├── Unauthenticated     the server wants an API key, and has not got one that it knows
-    ├── ResourceExhausted   a queue is full, or the API key's budget used up: try again after `retry_after_seconds`
+    ├── Unauthenticated     the server requires an API key, and the call has none or an invalid one
+    ├── ResourceExhausted   a queue is full, or the API key's budget is used up: try again after `retry_after_seconds`
     ├── DeadlineExceeded    `timeout_seconds` passed; the server has stopped the work
-    ├── Unavailable         the backend is gone or not ready, or was cut off in the middle of its reply
+    ├── Unavailable         the backend is not running or not ready, or its reply was cut off
     │   ├── NotReachable    nothing answers at the address at all
-    │   └── HandshakeFailed something answers, but it or this side does not take the other's TLS
+    │   └── HandshakeFailed something answers, but the two sides cannot agree on TLS
     ├── Cancelled           this side cancelled the call
     └── Internal            a fault of the server; its log has the details
 
@@ -46,7 +46,7 @@ class FieldViolation:
     field: str
     description: str
     reason: str = ""
-    """What a program may tell it by, as REPLY_TOO_LARGE; empty if nothing."""
+    """A constant for programs, such as REPLY_TOO_LARGE; empty if there is none."""
 
 
 class TandemRpcError(Exception):
@@ -95,7 +95,7 @@ class DeadlineExceeded(TandemRpcError):
 
 
 class Unavailable(TandemRpcError):
-    """Whoever should do the work is not there, or went away over it; another try may find somebody."""
+    """No server is ready for the request, or the server disappeared while it worked on it; a retry may succeed."""
 
 
 class NotReachable(Unavailable):
@@ -198,14 +198,14 @@ def _is_unreached(code: str, message: str) -> bool:
 
 
 _NOT_LET_IN = (
-    f"answers, but closed the connection at once: it may want TLS, or a client's certificate that it trusts"
+    f"answers, but closed the connection at once: it may require TLS, or a client's certificate that it trusts"
     f" ({CA}, {CERT}, {KEY})"
 )
 # By what grpc's core says of the last connection, in its text only.
 _HANDSHAKE_FAULTS = {
     "CERTIFICATE_VERIFY_FAILED": f"shows a certificate that is out of date, or not signed by the trusted CA ({CA})",
     "Hostname Verification": "shows a certificate that is for another name",
-    "WRONG_VERSION_NUMBER": f"does not speak TLS; without {CA} the connection is in the clear",
+    "WRONG_VERSION_NUMBER": f"does not use TLS; unset {CA} to connect without TLS",
     "Socket closed": _NOT_LET_IN,
     # An alert that comes after the handshake: with TLS 1.3 a client's certificate is looked at when it is over.
     "TSI_DATA_CORRUPTED": _NOT_LET_IN,

@@ -77,7 +77,7 @@ class ParallelModel:
     max_reply_bytes: int = 0
     fingerprint: str = ""
     runtime: Runtime | None = None
-    """None if the server does not tell."""
+    """None if the server does not report it."""
 
 
 @dataclass(frozen=True)

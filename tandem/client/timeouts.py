@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def time_left(timeout_seconds: float | None) -> Callable[[], float | None]:
-    """Return what tells how many of the seconds are left, >= 0, counted from now; None if there is no limit."""
+    """Return a function that gives the seconds left, >= 0, counted from now; None if there is no limit."""
     if timeout_seconds is None:
         return lambda: None
     ends_at = time.monotonic() + timeout_seconds

@@ -74,10 +74,10 @@ async def test_the_race_and_what_is_known_of_it(http: httpx.AsyncClient, page: W
     )
     await page.says("#sequential-count", "49 of 49 tiles of one sneaker")
     await page.says(
-        "#sequential-likelihood", re.compile(r"It knows: \d\.\d bits a tile\. .+ once in about 10[⁰-⁹¹²³]+ times")
+        "#sequential-likelihood", re.compile(r"Known: \d\.\d bits a tile\. .+ once in about 10[⁰-⁹¹²³]+ times")
     )
     await page.at("#judge").click()
-    await page.says("#parallel-likelihood", re.compile(r"It cannot tell; fashion-ar can: \d\.\d bits a tile\."))
+    await page.says("#parallel-likelihood", re.compile(r"Not known to the GAN; by fashion-ar: \d\.\d bits a tile\."))
     # The table of the clock tells the counters that Prometheus reads.
     await page.says("#clock-table", "1 image")
     metrics = (await http.get("/metrics")).text

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.access.access import Access
 from gateway.doors.fields import renamed
-from gateway.doors.oip.models.adapter import Adapter, Work
+from gateway.doors.oip.models.adapter import Adapter, Calls
 from gateway.doors.oip.models.repository import Repository
 from gateway.doors.oip.tensors.inputs import read_inputs
 from gateway.doors.oip.tensors.outputs import response, wanted_outputs
@@ -49,9 +49,9 @@ class Inference:
         """Return the whole result. Raises TandemError."""
         model = self._repository.find(request.model_name, request.model_version)
         with self._admitted(model.route(False), identity, deadline):
-            deadline, work = self._work(model, request, identity, deadline, is_streamed=False)
+            deadline, calls = self._calls(model, request, identity, deadline, is_streamed=False)
         with _in_tensors(model):
-            return await self._whole(request, work, identity, deadline, is_streamed=False)
+            return await self._whole(request, calls, identity, deadline, is_streamed=False)
 
     async def infer_read(
         self, name: str, version: str, read: Read, identity: Identity, deadline: Deadline
@@ -60,9 +60,9 @@ class Inference:
         model = self._repository.find(name, version)
         with self._admitted(model.route(False), identity, deadline):
             request = await read(model)
-            deadline, work = self._work(model, request, identity, deadline, is_streamed=False)
+            deadline, calls = self._calls(model, request, identity, deadline, is_streamed=False)
         with _in_tensors(model):
-            return model, request, await self._whole(request, work, identity, deadline, is_streamed=False)
+            return model, request, await self._whole(request, calls, identity, deadline, is_streamed=False)
 
     async def infer_stream(
         self, request: ModelInferRequest, identity: Identity, deadline: Deadline
@@ -70,15 +70,15 @@ class Inference:
         """Yield the replies to a stream's request as they come. Raises TandemError."""
         model = self._repository.find(request.model_name, request.model_version)
         with self._admitted(model.route(True), identity, deadline):
-            deadline, work = self._work(model, request, identity, deadline, is_streamed=True)
+            deadline, calls = self._calls(model, request, identity, deadline, is_streamed=True)
         with _in_tensors(model):
-            if not work.route.streaming:
-                yield await self._whole(request, work, identity, deadline, is_streamed=True)
+            if not calls.route.streaming:
+                yield await self._whole(request, calls, identity, deadline, is_streamed=True)
                 return
-            messages = self._upstream.stream(work.route, work.requests[0], identity, deadline)
+            messages = self._upstream.stream(calls.route, calls.requests[0], identity, deadline)
             async with contextlib.aclosing(messages):
                 async for message in messages:
-                    if (result := work.result([_parsed(work, message)])) is not None:
+                    if (result := calls.result([_parsed(calls, message)])) is not None:
                         yield response(request, result, is_streamed=True)
 
     @contextlib.contextmanager
@@ -94,37 +94,37 @@ class Inference:
             self._metrics.refused(route, TRANSPORT, code_of(error, deadline), seconds, is_admitted)
             raise
 
-    def _work(
+    def _calls(
         self, model: Adapter, request: ModelInferRequest, identity: Identity, deadline: Deadline, is_streamed: bool
-    ) -> tuple[Deadline, Work]:
-        """Return until when to do what. Raises TandemError."""
+    ) -> tuple[Deadline, Calls]:
+        """Return the deadline and the calls of a request. Raises TandemError."""
         deadline = _earlier(request, deadline)
-        work = _translated(model, request, is_streamed)
-        for _ in work.requests[1:]:  # a request that becomes several calls costs as many
-            self._access.admit_known(work.route, identity.caller_id)
+        calls = _translated(model, request, is_streamed)
+        for _ in calls.requests[1:]:  # a request that becomes several calls costs as many
+            self._access.admit_known(calls.route, identity.caller_id)
         if deadline.has_passed():
             raise DeadlineExceeded("before the request could be forwarded")
-        return deadline, work
+        return deadline, calls
 
     async def _whole(
-        self, request: ModelInferRequest, work: Work, identity: Identity, deadline: Deadline, is_streamed: bool
+        self, request: ModelInferRequest, calls: Calls, identity: Identity, deadline: Deadline, is_streamed: bool
     ) -> ModelInferResponse:
         """Return what a unary RPC says, or as many of its calls as there are."""
-        if len(work.requests) == 1:
-            replies = [await self._upstream.unary(work.route, work.requests[0], identity, deadline)]
+        if len(calls.requests) == 1:
+            replies = [await self._upstream.unary(calls.route, calls.requests[0], identity, deadline)]
         else:
-            replies = await self._together(work, identity, deadline)
-        result = work.result([_parsed(work, reply) for reply in replies])
+            replies = await self._together(calls, identity, deadline)
+        result = calls.result([_parsed(calls, reply) for reply in replies])
         if result is None:
             raise Unavailable("the backend's reply has nothing in it")
         return response(request, result, is_streamed)
 
-    async def _together(self, work: Work, identity: Identity, deadline: Deadline) -> list[bytes]:
+    async def _together(self, calls: Calls, identity: Identity, deadline: Deadline) -> list[bytes]:
         """Return the replies of all calls; the first that fails ends the others."""
         try:
             async with asyncio.TaskGroup() as group:
-                calls = [self._upstream.unary(work.route, each, identity, deadline) for each in work.requests]
-                tasks = [group.create_task(call) for call in calls]
+                pending = [self._upstream.unary(calls.route, each, identity, deadline) for each in calls.requests]
+                tasks = [group.create_task(call) for call in pending]
         except* UpstreamError as errors:
             raise errors.exceptions[0] from None
         return [task.result() for task in tasks]
@@ -139,14 +139,14 @@ def _in_tensors(model: Adapter) -> Iterator[None]:
         raise renamed(error, model.fields) from error
 
 
-def _parsed(work: Work, raw: bytes) -> Any:
-    return work.route.response_class.FromString(raw)
+def _parsed(calls: Calls, raw: bytes) -> Any:
+    return calls.route.response_class.FromString(raw)
 
 
-def _translated(model: Adapter, request: ModelInferRequest, is_streamed: bool) -> Work:
+def _translated(model: Adapter, request: ModelInferRequest, is_streamed: bool) -> Calls:
     inputs = read_inputs(request, model.inputs, model.max_batch_size > 0)
     parameters = {name: _plain(value) for name, value in request.parameters.items()}
-    return model.work(inputs, wanted_outputs(request, model.outputs), parameters, is_streamed)
+    return model.calls(inputs, wanted_outputs(request, model.outputs), parameters, is_streamed)
 
 
 def _plain(parameter: Any) -> Any:

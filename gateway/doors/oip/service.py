@@ -71,37 +71,46 @@ class InferenceService:
         return grpc.method_handlers_generic_handler(SERVICE, {"ModelStreamInfer": handler})
 
     async def server_live(self, _: pb.ServerLiveRequest, __: Context) -> pb.ServerLiveResponse:
+        """Return whether the process runs."""
         return pb.ServerLiveResponse(live=True)
 
     async def server_ready(self, _: pb.ServerReadyRequest, __: Context) -> pb.ServerReadyResponse:
+        """Return whether the gateway is ready, and not draining."""
         return pb.ServerReadyResponse(ready=self._repository.is_ready() and not self._under_way.is_draining)
 
     async def model_ready(self, request: pb.ModelReadyRequest, _: Context) -> pb.ModelReadyResponse:
+        """Return whether a model is served."""
         return pb.ModelReadyResponse(ready=self._repository.has(request.name, request.version))
 
     async def server_metadata(self, _: pb.ServerMetadataRequest, __: Context) -> pb.ServerMetadataResponse:
+        """Return the server's name, version and extensions."""
         return server_metadata()
 
     async def model_metadata(self, request: pb.ModelMetadataRequest, _: Context) -> pb.ModelMetadataResponse:
+        """Return the tensors of a model with their types and shapes."""
         return description.metadata(self._repository.find(request.name, request.version))
 
     async def model_config(self, request: pb.ModelConfigRequest, _: Context) -> pb.ModelConfigResponse:
+        """Return a model's description in the form of Triton's config.pbtxt."""
         model = self._repository.find(request.name, request.version)
         return pb.ModelConfigResponse(config=description.config(model))
 
     async def model_infer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
+        """Answer one request for inference."""
         with self._under_way.request():
             return await self._inference.infer(request, *_caller(context))
 
     async def model_statistics(self, request: pb.ModelStatisticsRequest, _: Context) -> pb.ModelStatisticsResponse:
+        """Return counts and times of one model, or of all."""
         return self._statistics.report(request.name, request.version)
 
     async def repository_index(self, _: pb.RepositoryIndexRequest, __: Context) -> pb.RepositoryIndexResponse:
+        """List the models that are served."""
         return repository_index(self._repository)
 
     async def model_stream_infer(self, _: object, context: Context) -> None:
         """Answer many requests in one call; an error of one of them goes into its messages."""
-        async with _told(context):
+        async with _errors_as_status(context):
             await InferStream(self._inference, self._under_way, context, *_caller(context)).run()
 
 
@@ -120,7 +129,7 @@ def _caller(context: Context) -> tuple[Identity, Deadline]:
 
 def _answering(request_class: type[Message], method: Method) -> Callable[[object, Context], Awaitable[Message]]:
     async def answer(_: object, context: Context) -> Message:
-        async with _told(context):
+        async with _errors_as_status(context):
             return await method(parse(request_class, await read_message(context)), context)
 
     return answer
@@ -131,7 +140,7 @@ def _serialized(message: Message) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def _told(context: Context) -> AsyncIterator[None]:
+async def _errors_as_status(context: Context) -> AsyncIterator[None]:
     """End the call with the status of an error that is raised inside."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""The gateway's figures as ModelStatistics tells them."""
+"""The gateway's figures in the form of ModelStatistics."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""ModelStreamInfer: many requests in one call, each answered by itself, told apart by their ids.
+"""ModelStreamInfer: many requests in one call, each answered by itself and identified by its id.
 
 Requests run beside each other, and responses come as they are ready. Those of requests without an id come in the order
-of the requests, as they cannot be told apart otherwise.
+of the requests, which nothing else distinguishes.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class InferStream:
     async def _write_error(
         self, request: ModelInferRequest, error: TandemError, before: asyncio.Task[None] | None
     ) -> None:
-        """Tell of the error in the stream, which goes on; the message is its request's last."""
+        """Send the error in the stream, which continues; the message is the last one of its request."""
         response = ModelInferResponse(model_name=request.model_name, id=request.id)
         response.parameters[FINAL].bool_param = True
         message = f"[{error.code}] {error}"

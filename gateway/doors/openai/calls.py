@@ -34,7 +34,7 @@ class Calls:
         self._identity = identity
         self._deadline = deadline
         self.has_begun = False
-        """Whether a call has gone out: from there on Envoy's log tells of the request."""
+        """Whether a call has been sent: from then on Envoy's log contains the request."""
 
     async def unary(self, rpc: str, message: Message, names: Names, is_aid: bool = False) -> Any:
         """Return the reply. Raises TandemError; one about a field names that of the body, as `names` say."""

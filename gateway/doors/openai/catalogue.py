@@ -1,4 +1,4 @@
-"""The models that backends serve, by what they make. Reads what the gateway knows already; asks nobody."""
+"""The models that backends serve, by what they generate. Reads what the gateway knows already, and makes no calls."""
 
 from __future__ import annotations
 

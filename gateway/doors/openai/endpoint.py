@@ -36,7 +36,7 @@ Operation = Callable[[Any, Calls, OpenAiExchange], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all endpoints share. `metrics` are told of requests that ended before any call went to Envoy."""
+    """What all endpoints share. `metrics` counts requests that ended before any call went to Envoy."""
 
     access: Access
     upstream: Upstream
@@ -69,7 +69,7 @@ class Endpoint:
         self._body_class = body_class
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; however the request ends, the client is told."""
+        """Answer; however the request ends, the client gets a reply."""
         exchange = OpenAiExchange(scope, receive, send)
         try:
             with self._around.under_way.request():

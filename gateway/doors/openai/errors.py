@@ -1,4 +1,4 @@
-"""Errors as this API tells them: their body, and what tells a client whether to try again."""
+"""Errors in the form of this API: their body, and whether a client should try again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def openai_body(error: TandemError) -> dict[str, Any]:
 
 
 def openai_headers(error: TandemError) -> dict[str, str]:
-    """Return what tells a client whether, and when, to try again; official clients obey it."""
+    """Return the headers that say whether, and when, to try again; official clients obey them."""
     headers = error_headers(body := error_body(error))
     delays = [float(each["retryDelay"].rstrip("s")) for each in body["error"]["details"] if "retryDelay" in each]
     if delays:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 MAX_AT_A_TIME = 16
-"""Calls that one request may have under way; more wait for these."""
+"""Calls that one request may have in flight; further ones wait."""
 
 
 async def all_of(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -9,7 +9,7 @@ from gateway.doors.openai.catalogue import Catalogue
 from gateway.doors.openai.exchange import OpenAiExchange
 from gateway.doors.openai.replies.model import Detokenized, Tokenized, TokenizerInfo
 from gateway.doors.openai.requests.tokens import DetokenizeBody, TokenizeBody
-from gateway.doors.openai.text.token_table import told
+from gateway.doors.openai.text.token_table import readable
 from tandem.ar.v1 import ar_pb2
 
 
@@ -29,7 +29,7 @@ class Tokens:
                 count=len(reply.ids),
                 max_model_len=model.described.max_context_tokens,
                 tokens=list(reply.ids),
-                token_strs=[told(token) for token in reply.tokens] if body.return_token_strs else None,
+                token_strs=[readable(token) for token in reply.tokens] if body.return_token_strs else None,
             )
         )
 

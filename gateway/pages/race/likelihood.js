@@ -5,8 +5,8 @@ import { byId, color, say } from "../dom.js";
 import { drawOne, drawWall, imagesOf, outline, shadeTiles } from "../images.js";
 
 const NATS_PER_BIT = Math.log(2);
-const KNOWS = "It knows: while it draws, it gives every choice a probability.";
-const CANNOT = "It cannot tell. A GAN draws, but has no probability of what it draws.";
+const KNOWS = "Known: while it draws, it gives every choice a probability.";
+const CANNOT = "Not known: a GAN gives no probability of what it draws.";
 
 export function forgetLikelihoods() {
   say(byId("sequential-likelihood"), KNOWS);
@@ -20,7 +20,7 @@ export function showOwnLikelihood(run, mayDraw) {
   if (!run.total || run.tokens.length !== run.total) return;
   const bits = run.tokens.map((token) => -token.logprob / NATS_PER_BIT);
   const total = bits.reduce((sum, each) => sum + each, 0);
-  const text = `It knows: ${bitsText(total / bits.length)} a tile`;
+  const text = `Known: ${bitsText(total / bits.length)} a tile`;
   if (run.count > 1) return say(byId("sequential-likelihood"), `${text} on average.`);
   const odds = `It would draw exactly this one once in about 10${raised(Math.round(total * Math.log10(2)))} times.`;
   say(byId("sequential-likelihood"), `${text}. ${odds}`);
@@ -63,7 +63,7 @@ function showVerdicts(run, model, bits) {
   const mean = bits.reduce((sum, each) => sum + each, 0) / bits.length;
   const range =
     bits.length > 1 ? ` on average, from ${bitsText(least)} (outlined in green) to ${bitsText(most)} (in red)` : "";
-  say(byId("parallel-likelihood"), `It cannot tell; ${model.name} can: ${bitsText(mean)} a tile${range}.`);
+  say(byId("parallel-likelihood"), `Not known to the GAN; by ${model.name}: ${bitsText(mean)} a tile${range}.`);
   drawWall(byId("parallel-canvas"), imagesOf(run.wall));
   if (bits.length === 1) return;
   outline(byId("parallel-canvas"), run.places[bits.indexOf(least)], color("--good"));

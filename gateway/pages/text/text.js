@@ -60,7 +60,7 @@ function enable() {
 async function run(work) {
   const prompt = byId("prompt").value.trim();
   if (!model || problem || running) return;
-  if (!prompt) return fail("Write something first.");
+  if (!prompt) return fail("Enter a text first.");
   running = new AbortController();
   enable();
   fail("");
@@ -78,7 +78,7 @@ async function run(work) {
 
 async function answer(prompt, figures, signal) {
   view.clear();
-  say(byId("text-summary"), "The first token is on its way …");
+  say(byId("text-summary"), "Waiting for the first token …");
   const messages = [...turns, { role: "user", content: prompt }];
   const temperature = byId("text-temperature").valueAsNumber;
   const sampling = { max_tokens: byId("text-max").valueAsNumber || undefined };

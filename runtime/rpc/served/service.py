@@ -23,6 +23,7 @@ class _ServedServicer:
         self._ledger = ledger
 
     async def take_served(self, request: served_pb2.TakeServedRequest, call: Call) -> served_pb2.TakeServedResponse:
+        """Return, once, what the backend did in calls that have ended."""
         if not 1 <= len(request.request_ids) <= MAX_REQUEST_IDS:
             raise InvalidArgument("request_ids", f"{len(request.request_ids)} ids", f"1 to {MAX_REQUEST_IDS}")
         response = served_pb2.TakeServedResponse()

@@ -16,7 +16,7 @@ SERVED_METADATA = "tandem-served-bin"
 
 
 class ServedCount:
-    """Counts what the messages of one call carry; `clock` tells seconds."""
+    """Counts what the messages of one call carry; `clock` returns seconds."""
 
     def __init__(self, route: Route, clock: Callable[[], float] = time.monotonic) -> None:
         self._route = route
@@ -33,7 +33,7 @@ class ServedCount:
             self._served.first_outputs = outputs
             self._served.first_output_delay_seconds = self._clock() - self._first_sent_at
         self._served.outputs += outputs
-        self._served.pictures += self._route.images_of(message)
+        self._served.images += self._route.images_of(message)
         timings = self._route.timings_of(message)
         if timings is not None:
             self._served.timings.CopyFrom(timings)

@@ -1,6 +1,6 @@
 """From a request's `constraint` to a checked domain value; its bounds in ar.proto are enforced here.
 
-Whether there is a grammar behind the words, compiling tells: see services.ar.constraints.
+Only compiling shows whether the grammar is valid: see services.ar.constraints.
 """
 
 from runtime.errors import InvalidArgument

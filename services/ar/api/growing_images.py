@@ -16,7 +16,7 @@ Finished = Callable[[int, Images], None]
 class GrowingImages:
     """All choices begin with `prompt_codes`. With `partial`, every message gets an image, not only a choice's last.
 
-    `finished` is told of each image that is full: its choice, and the image [1, H, W, C] in the model's own range.
+    `finished` is called for each complete image: its choice, and the image [1, H, W, C] in the model's own range.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How large a reply can become, in bytes, told before the work. Sizes are those of real messages, filled to the brim.
+"""The largest size of a reply in bytes, computed before the work from real messages with full fields.
 
 A bound that holds for every output asks what the longest tokens would come to, so it lies above what texts really take.
 """

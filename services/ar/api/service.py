@@ -29,6 +29,7 @@ class ArServicer:
         self._metrics = metrics
 
     def generate(self, request: ar_pb2.GenerateRequest, call: Call) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
+        """Stream texts or images of one prompt as they are generated."""
         return self._generate(request, call, in_one_message=False)
 
     async def _generate(
@@ -63,6 +64,7 @@ class ArServicer:
                 yield message
 
     async def complete(self, request: ar_pb2.CompleteRequest, call: Call) -> ar_pb2.CompleteResponse:
+        """Return in one reply what `generate` streams. Refuses in advance what may not fit."""
         try:
             refuse_partial_images(request.generate)
             async with contextlib.aclosing(self._generate(request.generate, call, in_one_message=True)) as messages:
@@ -71,6 +73,7 @@ class ArServicer:
             raise error.within("generate") from None
 
     async def score(self, request: ar_pb2.ScoreRequest, call: Call) -> ar_pb2.ScoreResponse:
+        """Return the exact log-likelihood of texts, token ids or images."""
         model = self._worker.get_for(request.model, request.WhichOneof("content"))
         call.model = model.name
         token_lists = await model.modality.scored(request, call)
@@ -85,14 +88,17 @@ class ArServicer:
         return ar_pb2.ScoreResponse(likelihoods=likelihoods, timings=timings.message(), fingerprint=model.fingerprint)
 
     async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
+        """Return the token ids of a text or a conversation."""
         return await tokenization.tokenized(self._text_model(request.model, call), request)
 
     async def detokenize(self, request: ar_pb2.DetokenizeRequest, call: Call) -> ar_pb2.DetokenizeResponse:
+        """Return the text of token ids."""
         return await tokenization.detokenized(self._text_model(request.model, call), request)
 
     async def describe_tokenizer(
         self, request: ar_pb2.DescribeTokenizerRequest, call: Call
     ) -> ar_pb2.DescribeTokenizerResponse:
+        """Return the special tokens and the chat template of a text model."""
         return tokenization.description(self._text_model(request.model, call))
 
     def _text_model(self, name: str, call: Call) -> SequentialModel:
@@ -101,6 +107,7 @@ class ArServicer:
         return model
 
     async def list_models(self, request: ar_pb2.ListModelsRequest, call: Call) -> ar_pb2.ListModelsResponse:
+        """Return the models that are loaded."""
         return ar_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
 
 

@@ -98,7 +98,7 @@ class TextDecoder:
         self._tokenizer = tokenizer
         self._special_ids = special_ids
         self._silent: list[int] = []  # tokens that have given no text yet
-        # The prompt's end tells whether a first space belongs to the text.
+        # The end of the prompt decides whether a first space belongs to the text.
         self._stream = DecodeStream(ids=prompt_token_ids[-4:], skip_special_tokens=True)
 
     def feed(self, token_id: int) -> str:

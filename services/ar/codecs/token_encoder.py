@@ -44,7 +44,7 @@ class TokenEncoder:
     def encode_batch(self, batch: Sequence[Slice[Images, Tokens]]) -> list[Tokens | ModelFault]:
         """Return the tokens of each slice, found in one pass; ModelFault where one is no code of an image.
 
-        A network that meets NaN or infinity on its way gives integers far outside.
+        A network that computes NaN or infinity gives integers far outside.
         """
         tokens = self._tokens(np.concatenate([part.payload[part.start : part.stop] for part in batch]))
         parts = split(tokens, [part.num_samples for part in batch])

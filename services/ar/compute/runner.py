@@ -46,7 +46,7 @@ class Runner:
 
         A draft brings one more for each of its tokens, as if all before it held; a scored text one for each computed.
         A draft that a mask cuts short brings as many as are left of it. A work for which the model computed NaN or
-        infinity has ModelFault instead, one whose mask cannot be told the mask's error; the others are as without it.
+        infinity has ModelFault instead, one whose mask fails has the mask's error; the others are as without it.
         """
         order = sorted(range(len(batch)), key=lambda place: self._kind(batch[place]))
         results = dict(zip(order, self._run([batch[place] for place in order]), strict=True))

@@ -1,4 +1,4 @@
-"""Constraints on their way through the compiler: one at a time in a thread of its own, callers taking turns.
+"""Compiles constraints one at a time in a thread of its own; callers take turns.
 
 A constraint that takes long keeps those of other callers waiting for itself alone, and neither the event loop nor the
 engine. Nothing is kept of it but what its own request holds: there is no cache to fill.

@@ -72,7 +72,7 @@ class Compiler:
         return matcher
 
     def _try(self, constraint: Constraint, matcher: LLMatcher) -> None:
-        """Compute the first mask, which is often the dearest: here it holds nobody up."""
+        """Compute the first mask, often the most expensive one, here, where it delays no other request."""
         started = time.thread_time()
         matcher.compute_bitmask()
         if matcher.is_error() and "NoExtension" in matcher.get_error():

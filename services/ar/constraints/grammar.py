@@ -22,7 +22,7 @@ _JSON_OPTIONS: "JsonCompileOptions" = {
 
 
 def grammar_of(constraint: Constraint) -> str:
-    """Return the grammar. Raises ValueError for a schema that is no JSON object; the rest, compiling tells."""
+    """Return the grammar. Raises ValueError for a schema that is no JSON object; compiling finds other errors."""
     if constraint.kind == "json_schema":
         return LLMatcher.grammar_from_json_schema(constraint.texts[0], overrides=_JSON_OPTIONS)
     if constraint.kind == "json_object":

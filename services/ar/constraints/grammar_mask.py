@@ -1,4 +1,4 @@
-"""A sequence's way through a grammar. Implements `engine.token_mask.TokenMask`; used by one thread at a time."""
+"""The state of a sequence in a grammar. Implements `engine.token_mask.TokenMask`; used by one thread at a time."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from services.ar.constraints.memory import Room
 class GrammarMask:
     """Owns `matcher`; `allowance` and `room` are those of all masks of a request.
 
-    Drafts are tried on copies: what is met on a way that is not taken leaves no trace. Copies share a lexer, so its
+    Drafts are tried on copies, so that a rejected draft leaves no trace. Copies share a lexer, so its
     limits are those of a whole request.
     """
 

@@ -14,5 +14,5 @@ _LIMITS = LLParserLimits(
 
 
 def limited_matcher(table: LLTokenizer, grammar: str) -> LLMatcher:
-    """Return a matcher of the grammar; `is_error` tells whether there is none."""
+    """Return a matcher of the grammar; its `is_error` is true if there is none."""
     return LLMatcher(table, grammar, log_level=0, limits=_LIMITS)

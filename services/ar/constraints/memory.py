@@ -1,6 +1,6 @@
 """What all open grammars of a model may hold together: each counts as the most that one can grow to.
 
-A grammar grows while an output follows it, and llguidance does not tell how large one is. Its limits (`limits.py`) keep
+A grammar grows while an output follows it, and llguidance does not report its size. Its limits (`limits.py`) keep
 it below `MAX_GRAMMAR_BYTES`, most stay below a megabyte.
 """
 

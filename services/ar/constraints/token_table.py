@@ -1,4 +1,4 @@
-"""The tokens of a model as llguidance wants them: made once a model, shared by all constraints. Knows no requests."""
+"""The tokens of a model as llguidance needs them: made once a model, shared by all constraints. Knows no requests."""
 
 from collections.abc import Sequence, Set
 from typing import Protocol

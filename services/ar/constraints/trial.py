@@ -81,7 +81,7 @@ def _serve() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     print(json.dumps(True), flush=True)
     for line in sys.stdin:
-        # Should the server be killed just now, nobody would end what never ends.
+        # If the server is killed now, nothing else would end a compilation that never ends.
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + _MAX_CPU_SECONDS, hard))
         limited_matcher(table, json.loads(line)).compute_bitmask()
         print(json.dumps(True), flush=True)

@@ -88,7 +88,7 @@ class Admission:
 
     def _check_wait(self, caller: str, count: int, deadline: Deadline) -> None:
         wait = self.wait_seconds(caller, count)
-        # While nobody waits, nothing is known that would speak against a short deadline: the request may be short, too.
+        # With an empty queue there is no reason to refuse a short deadline: the request may be short, too.
         spare = (_SPARE - 1) * wait + _SPARE * self._running_seconds
         end_by = Deadline(deadline.instant - spare) if wait else deadline
         check_wait("the engine's queue", wait, self.limits.max_wait_seconds, end_by)

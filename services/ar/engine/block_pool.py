@@ -1,8 +1,8 @@
 """The blocks of the KV cache by number: which are free, which are taken and by how many, and which still hold content
 that another sequence may share. Knows nothing of tensors or sequences.
 
-Full blocks can be kept under a key of their content. One that nobody uses any more stays where it is until its room is
-wanted, the least recently used first; whoever finds it by its key until then need not compute it again.
+Full blocks can be kept under a key of their content. A block that is no longer used stays until its memory is
+needed, and the least recently used goes first; a sequence that finds it by its key need not compute it again.
 """
 
 from collections import OrderedDict
@@ -20,7 +20,7 @@ class BlockPool:
         # Last in, first out: the block that was used most recently is the likeliest to be in a CPU cache.
         self._free = list(range(num_blocks - 1, -1, -1))
         self._num_users: dict[int, int] = {}
-        self._idle: OrderedDict[int, None] = OrderedDict()  # kept, but used by nobody; the oldest first
+        self._idle: OrderedDict[int, None] = OrderedDict()  # kept, but unused; the oldest first
         self._block_of: dict[Key, int] = {}
         self._key_of: dict[int, Key] = {}
 
@@ -68,7 +68,7 @@ class BlockPool:
         del block_table[num_left:]
 
     def keep(self, block: int, key: Key) -> None:
-        """Remember the content of a taken block, which nobody may write to from now on; the first of equals counts."""
+        """Publish a full block under its key; it becomes read-only. If the key is in use, its block stays."""
         if key not in self._block_of and block not in self._key_of:
             self._block_of[key] = block
             self._key_of[block] = key

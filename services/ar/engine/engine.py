@@ -46,7 +46,7 @@ class StepRunner(Protocol):
 class EngineObserver(Protocol):
     """Told of each step, from the engine's thread, and of each sequence's end, from the event loop.
 
-    What its methods raise is logged and harms nobody.
+    What its methods raise is logged and ends no request.
     """
 
     def stepped(self, scheduler: Scheduler, batch: list[Work], seconds: float) -> None: ...
@@ -151,7 +151,7 @@ class Engine:
             self._leave(sequence, outcome)
 
     def _leave(self, sequence: Sequence, outcome: Literal["finished", "cancelled", "failed"]) -> None:
-        """The only way out for a sequence."""
+        """End a sequence; no other code does."""
         del self._streams[id(sequence)]
         started = sequence.scheduled_at
         self._admission.ended(sequence.caller, None if started is None else time.monotonic() - started)
@@ -164,12 +164,12 @@ class Engine:
             self._runner.start()
             while self._take_commands():
                 self._step()
-        except BaseException as error:  # whatever it is, nobody may wait for ever
+        except BaseException as error:  # of any kind: no reader may wait for ever
             logger.critical("the engine's thread died", exc_info=error)
             self._on_event_loop(self._die, error)
 
     def _take_commands(self) -> bool:
-        """Obey all commands that are there, waiting until there is work; return False when told to stop."""
+        """Obey all queued commands, waiting until there is work; return False after a command to stop."""
         while not self._scheduler.has_work or not self._mailbox.empty():
             if not self._scheduler.has_work:
                 self._hand_over()

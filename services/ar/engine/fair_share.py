@@ -53,7 +53,7 @@ def num_owed(running: list[Sequence], waiting: FairQueue[Sequence], share: int) 
 
 
 def youngest_of_greediest(running: list[Sequence], share: int) -> Sequence | None:
-    """Return the youngest sequence of the caller that runs most; None if nobody runs more than a share."""
+    """Return the youngest sequence of the caller that runs most; None if no caller runs more than its share."""
     of_caller = running_of(running)
     greediest = max(of_caller, key=lambda caller: of_caller[caller], default="")
     if of_caller[greediest] <= share:

@@ -1,11 +1,11 @@
 """Sequences that begin alike compute their beginning once: full blocks are found again by the tokens up to their end.
 
 What vLLM calls automatic prefix caching. Blocks and their keys are the pool's; this knows sequences, and which of
-their blocks may be shared. Keys are SHA-256, chained: prompts are made by strangers, and one who could make two
+their blocks may be shared. Keys are SHA-256, chained: prompts are not trusted, and a caller who could make two
 contents with one key would be served, or serve others, keys and values that are not theirs.
 
 A sequence's `cache_salt` comes before its first tokens in the chain, so sequences of different salts share nothing:
-what is found in the cache, and how soon a prompt is through, tells a caller of its own prompts only.
+cache hits and response times reveal to a caller only its own prompts.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Which sequences run in the next step, with how many tokens each: continuous batching in plain Python.
 
-Every sequence wants the keys and values of all its tokens computed; one that has them all gets its next token. So a
+Every sequence needs the keys and values of all its tokens; one that has them all gets its next token. So a
 prompt in chunks, a decode step and the recomputation after a preemption are the same thing: some more tokens.
 Knows nothing of the model, of text or of callers.
 
@@ -32,7 +32,7 @@ class Scheduler:
     given: prompts are cut at its multiples and nowhere else, and outputs computed again go token by token as at first,
     so that how a sequence is computed does not depend on the others. prefix_cache, if given: what sequences that begin
     alike have in common is computed once. drafter, if given: decoding sequences try several tokens a step, with what
-    tokens and blocks nobody else wants.
+    tokens and blocks that no other sequence needs.
 
     Callers share places and steps as fair_share.py says; sequences that are not in a step rest, with their blocks.
     """

@@ -1,4 +1,4 @@
-"""One sequence of tokens on its way through the engine: a choice being generated, or a text being scored."""
+"""One sequence of tokens in the engine: a choice being generated, or a text being scored."""
 
 import enum
 import math
@@ -55,7 +55,7 @@ class Sequence:
     token_mask: TokenMask | None = None
     """What rules tokens out of its output; it follows `token_ids`, so nothing that is computed again concerns it."""
     is_streamed: bool = True
-    """Whether its reader wants each token at once; else several may come together. See gathering.py."""
+    """Whether its reader needs each token at once; else several may come together. See gathering.py."""
     mask_token_id: int | None = None
     """What stands for a token to be predicted, in a model that can predict several at a time."""
     groups: TokenGroups | None = None

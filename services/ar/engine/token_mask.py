@@ -15,12 +15,12 @@ class TokenMask(Protocol):
         """Return which tokens may come next, and which behind each token of the draft; the state stays as it is.
 
         One bit for each token, the first in the lowest bit of the first byte. The list ends early where a token of the
-        draft is ruled out or completes the output. Raises TandemError if what may come next cannot be told.
+        draft is ruled out or completes the output. Raises TandemError if the allowed tokens cannot be computed.
         """
 
     def num_allowed(self, draft: Sequence[int]) -> int:
         """Return how many tokens of the draft may follow one after another, without completing the output."""
 
     def advance(self, token_ids: Sequence[int]) -> None:
-        """Take tokens that were generated. Raises TandemError if what follows them cannot be told, ValueError if they
+        """Take tokens that were generated. Raises TandemError if the next ones cannot be computed, ValueError if they
         had been ruled out."""

@@ -30,7 +30,7 @@ class Checkpoint:
     """What the matrices are stored in: float32 (or float16), bfloat16, int8 or int4."""
     eos_token_ids: frozenset[int] = frozenset()
     bos_token_id: int | None = None
-    """Put before a plain text prompt; None if the model wants none."""
+    """Put before a plain text prompt; None if the model has none."""
     chat_template: str | None = None
     special_tokens: dict[str, str] = field(default_factory=dict)
     """What a chat template may use: bos_token, eos_token and so on."""

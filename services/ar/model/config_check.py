@@ -132,7 +132,7 @@ def _activation(fields: Fields) -> Activation:
 
 
 def _local_layers(fields: Fields, num_layers: int) -> tuple[bool, ...]:
-    """Return which layers have the window, where the file tells them apart and there is a window."""
+    """Return which layers have the window, where the file distinguishes layers and there is a window."""
     local = fields.values.get("local_layers")
     if local is None or not fields.is_there("sliding_window"):
         return ()

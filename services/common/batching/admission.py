@@ -143,7 +143,7 @@ class BatchAdmission(Generic[Payload, Result]):
         return int(left / each) if each else self._queue.max_samples
 
     def _is_soon(self, num_samples: int, deadline: Deadline) -> bool:
-        """Return whether there is time enough for all that waits, whoever's turn it is: then turns are no matter."""
+        """Return whether there is enough time for all that waits, in any order: then turns do not matter."""
         passes = 2 * self._times.pass_seconds(self._limits.max_batch_size)  # one under way, and its own
         most = _MARGIN * (passes + self._work_seconds(self._queue.num_samples + num_samples))
         return most <= min(self._limits.max_wait_seconds, deadline.remaining_seconds())

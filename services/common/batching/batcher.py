@@ -1,7 +1,8 @@
 """Batching while busy: requests that arrive while every instance of a model is busy make up the next batches.
 
-No batch waits for company unless told to, so a lone request goes at once and a crowd is batched by itself. The event
-loop owns queue and requests; the instances run in threads and see only slices. Knows nothing of images or models.
+Batches are not delayed unless `max_batch_delay_seconds` is set: a single request runs at once, and requests that arrive
+while all instances are busy form the next batch. The event loop owns queue and requests; the instances run in threads
+and see only slices. Knows nothing of images or models.
 
 submit -> queue -> dispatch (as soon as an instance is idle) -> instance's thread -> commit -> dispatch -> ...
                                                                      raised -> each slice again, alone
@@ -43,7 +44,7 @@ class Batcher(Generic[Payload, Result]):
     raises, each slice of the batch runs once more, alone, and only the requests whose slices raise again fail: one by
     one and not by halves, because then no fault costs more than one extra pass a request. A TandemError reaches the
     caller as it is, any other exception as Internal. If the batcher itself fails, every open request does, and
-    `wait_dead` tells why.
+    `wait_dead` says why.
     """
 
     def __init__(
@@ -175,7 +176,7 @@ class Batcher(Generic[Payload, Result]):
         self._observer.ended(outcome, request.num_samples)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
-        """Run a step of the batcher itself; nobody may wait for ever because it failed."""
+        """Run a step of the batcher itself; no caller may wait for ever because it failed."""
         if self._is_closed:
             return
         try:

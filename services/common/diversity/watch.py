@@ -1,6 +1,6 @@
 """The diversity watch: some of the images that a model serves are compared with what the released model makes.
 
-Whoever serves calls `saw` with every image; one in so many is taken, at random so that no pattern of requests hides
+The service calls `saw` with every image; one in so many is taken, at random so that no pattern of requests hides
 from the watch, and looked at in a thread of the watch's own. Beyond so many a second none is taken: one more tells
 little, and takes time from those who wait. It never makes a request wait or fail: when it falls behind it lets images
 go, and an error turns it off. Knows nothing of models or metrics.
@@ -41,7 +41,7 @@ WORDS: dict[Kind, str] = {
 
 
 class DiversityObserver(Protocol):
-    """Told, in the watch's thread or in that of whoever serves, what the watch did; `runtime.metrics` has one."""
+    """Called, in the watch's thread or in the service's, with what the watch did; `runtime.metrics` has one."""
 
     def observe_window(
         self, model: str, scope: str, variance_ratio: float, nearest_ratio: float, alarms: Collection[str]

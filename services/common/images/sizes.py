@@ -1,4 +1,4 @@
-"""How many bytes an image can take as it travels, told before it is drawn. Knows nothing of messages or models."""
+"""How many bytes an image can take when it is sent, known before it is drawn. Knows nothing of messages or models."""
 
 from collections.abc import Sequence
 

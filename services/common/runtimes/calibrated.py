@@ -57,7 +57,7 @@ class Calibrated:
 def open_calibrated(
     path: Path, wish: Wish, probe_for: Callable[[Session], Feed], store: CalibrationStore
 ) -> Calibrated:
-    """Open a model in the way that is best here. Raises ModelError, ProviderError.
+    """Open a model with the fastest configuration of this machine. Raises ModelError, ProviderError.
 
     `probe_for` gets a session of the file as it is, and returns inputs to try it with, a full batch of them.
     """

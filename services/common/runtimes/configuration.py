@@ -29,7 +29,7 @@ class Wish(_Values):
 
 
 class Configuration(_Values):
-    """One way to run a model."""
+    """One configuration of runtime, precision and threads for a model."""
 
     runtime: RuntimeName
     precision: Precision

@@ -67,7 +67,7 @@ class OpenVinoModel:
             "INFERENCE_PRECISION_HINT": _TYPES[precision],
             "NUM_STREAMS": num_instances,
             "INFERENCE_NUM_THREADS": num_instances * threads_per_instance,
-            "ENABLE_CPU_PINNING": False,  # whoever else runs here must be able to make room
+            "ENABLE_CPU_PINNING": False,  # so that the scheduler can move threads away from other processes
         }
         self._compiled: dict[int, Any] = {}
 

@@ -1,4 +1,4 @@
-"""How large a reply can become, in bytes, told before the work. Sizes are those of real messages with full fields."""
+"""The largest size of a reply in bytes, computed before the work from real messages with full fields."""
 
 from functools import cache
 

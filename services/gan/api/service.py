@@ -36,6 +36,7 @@ class GanServicer:
         self._metrics = metrics
 
     async def sample(self, request: gan_pb2.SampleRequest, call: Call) -> SampleReply:
+        """Draw images and return them in one reply. Refuses in advance what may not fit."""
         model = self._worker.get(request.model)
         call.model = model.name
         self._check_count(request.count)
@@ -47,6 +48,7 @@ class GanServicer:
         return reply
 
     async def sample_stream(self, request: gan_pb2.SampleStreamRequest, call: Call) -> AsyncIterator[SamplePart]:
+        """Draw any number of images and send them in parts that fit a message."""
         model = self._worker.get(request.sample.model)
         call.model = model.name
         wanted = drawing(request.sample, model.image, self._max_images_per_stream, "sample.")
@@ -65,6 +67,7 @@ class GanServicer:
                 yield SamplePart(reply)
 
     async def discriminate(self, request: gan_pb2.DiscriminateRequest, call: Call) -> gan_pb2.DiscriminateResponse:
+        """Return the discriminator's score of each image, and its features if the model has some."""
         model = self._worker.get(request.model)
         call.model = model.name
         if model.judge is None:
@@ -81,6 +84,7 @@ class GanServicer:
         return response
 
     async def list_models(self, request: gan_pb2.ListModelsRequest, call: Call) -> gan_pb2.ListModelsResponse:
+        """Return the models that are loaded."""
         return gan_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
 
     def _check_count(self, count: int) -> None:

@@ -114,7 +114,7 @@ class AutoregressiveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DescribeTokenizer(self, request, context):
-        """Describes how a text model cuts texts into tokens and lays conversations out.
+        """Describes how a text model splits texts into tokens and formats conversations.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

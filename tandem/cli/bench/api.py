@@ -21,7 +21,7 @@ class ApiOptions:
             help=(
                 "The API. openai: completions and images; openai-chat; both over HTTP, --address is HOST:PORT or"
                 " a URL. oip: the Open Inference Protocol over gRPC, as Triton's vLLM backend names text. The key is"
-                " TANDEM_API_KEY. Servers may be of any make; what only Tandem's tell is left out."
+                " TANDEM_API_KEY. Any server works; what only Tandem's servers report is left out."
             ),
         ),
     ] = "tandem"

@@ -76,13 +76,13 @@ class RunOptions:
     seed: Seed = 0
     drain: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="Longest wait for what is under way at the end.", rich_help_panel=LIMITS),
+        typer.Option(metavar="SECONDS", help="Longest wait for open requests at the end.", rich_help_panel=LIMITS),
     ] = 60.0
     processes: Annotated[int, typer.Option(help="Processes that share the load.", rich_help_panel=LIMITS)] = 1
     connections: Annotated[int, typer.Option(help="Connections of each process.", rich_help_panel=LIMITS)] = 4
     max_outstanding: Annotated[
         int,
-        typer.Option(help="Requests under way in a process; what is due beyond is dropped.", rich_help_panel=LIMITS),
+        typer.Option(help="Open requests of a process; further ones that are due are dropped.", rich_help_panel=LIMITS),
     ] = 4000
 
     def scenario(self, workloads: Sequence[Workload], load: OpenLoop | ClosedLoop, round_number: int = 0) -> Scenario:

@@ -49,7 +49,7 @@ def written(sources: Sources, out: Path, png_dir: Path, terminal: Terminal) -> b
     pngs = write_report(sources, out, png_dir)
     story = tell(sources)
     for sentence in story.sentences:
-        terminal.out.print(formats.printable(str(sentence)), markup=False, soft_wrap=True)
+        terminal.say(formats.printable(str(sentence)))
     for warning in story.warnings:
         terminal.fail(formats.printable(warning))
     for each in sources.rejected:

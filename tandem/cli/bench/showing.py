@@ -33,7 +33,7 @@ def show(terminal: Terminal, tables: Iterable[Table] = (), texts: Iterable[str] 
     for table in tables:
         terminal.out.print(terminal_table(table))
     for text in filter(None, texts):
-        terminal.out.print(printable(text), markup=False, soft_wrap=True)
+        terminal.say(printable(text))
 
 
 def tell_problems(document: Header, terminal: Terminal) -> None:

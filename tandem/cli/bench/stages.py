@@ -14,7 +14,7 @@ from tandem.measure.generator.workers import Progress as Counts
 
 
 class Stage:
-    """`stop` is set by Ctrl-C; whoever measures looks at it."""
+    """`stop` is set by Ctrl-C; measurements look at it."""
 
     def __init__(self, progress: Progress, terminal: Terminal) -> None:
         self.stop = asyncio.Event()

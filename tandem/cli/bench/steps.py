@@ -30,7 +30,7 @@ def chosen_models(address: str, sequential: str, parallel: str) -> tuple[str, st
 
 
 def step_subjects(address: str, sequential: str, parallel: str, steps: str, terminal: Terminal) -> Subjects | None:
-    """Return who is measured over `steps`, K,K,... or empty: the usual ones; None, and say so, if nobody takes steps.
+    """Return the models to measure over `steps`, K,K,... or empty for the defaults; None and a note if none takes any.
 
     Raises TandemRpcError, TandemError, and ExpectedError for steps that cannot be.
     """

@@ -1,4 +1,4 @@
-"""`tandem doctor`: what this machine offers, and what stands in the way."""
+"""`tandem doctor`: what this machine offers, and what prevents serving."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -41,7 +41,7 @@ def doctor(models_dir: ModelsDir = MODELS_DIR) -> None:
 
 def _verdict(unwell: Sequence[str]) -> str:
     if not unwell:
-        return "Nothing stands in the way: `tandem up` serves all models that are here."
+        return "Everything is ready: `tandem up` serves all models that are here."
     return f"To be looked at: {'; '.join(unwell)}."
 
 

@@ -1,6 +1,6 @@
 """The smallest ONNX model, y = x over one float, as bytes: enough to see whether an execution provider really runs.
 
-Written by hand so that nobody needs the onnx package for it. Numbers are field numbers of onnx.proto.
+Written by hand, so that it does not need the onnx package. Numbers are field numbers of onnx.proto.
 """
 
 _FLOAT = 1

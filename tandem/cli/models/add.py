@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ("*.safetensors", "*.json", "*.jinja")
-_EXAMPLE_TOKENS = 16_384  # the servers' cache, unless told otherwise
+_EXAMPLE_TOKENS = 16_384  # the default size of the servers' cache
 
 
 def add(

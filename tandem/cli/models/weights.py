@@ -27,7 +27,7 @@ def _transformer(model: Model) -> Path:
 
 
 def fetch(model: Model, report: Callable[[str], None]) -> list[Path]:
-    """Return where the weights are, downloaded if they must be; `report` is told each stage. Raises ModelError."""
+    """Return where the weights are, downloaded if they must be; `report` gets each stage. Raises ModelError."""
     if is_to_be_pulled(model):
         pull(model, report)
     return weight_paths(model)

@@ -36,7 +36,7 @@ class ChildSpec:
 
 
 class Child:
-    """Owns one process. `on_line(name, line)` is told each line that it logs; the last ones are in `tail`."""
+    """Owns one process. `on_line(name, line)` is called for each line that it logs; the last ones are in `tail`."""
 
     def __init__(self, spec: ChildSpec, log_path: Path, on_line: Callable[[str, str], None]) -> None:
         self.spec = spec
@@ -66,7 +66,7 @@ class Child:
     async def wait_ready(self) -> None:
         """Return when its health is SERVING; never if it does not become so.
 
-        It is asked in the clear, and with TLS if the environment says how: its own settings, which are not known here,
+        It is asked in plaintext, and with TLS if the environment says how: its own settings, which are not known here,
         say which it speaks.
         """
         ours = Credentials.from_environment()

@@ -29,13 +29,13 @@ def envoy_problem() -> str | None:
 
 
 def version_of(binary: Path) -> str:
-    """Return the version that the binary tells, as "1.40.0". Raises EnvoyCannotRun."""
+    """Return the version that the binary prints, as "1.40.0". Raises EnvoyCannotRun."""
     try:
-        told = subprocess.run(
+        printed = subprocess.run(
             (str(binary), "--version"), check=True, capture_output=True, text=True, timeout=_VERSION_SECONDS
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise EnvoyCannotRun(f"{binary} does not run on this machine: {error}") from None
     # PATH  version: COMMIT/VERSION/Clean/RELEASE/BoringSSL
-    parts = told.stdout.partition("version: ")[2].split("/")
+    parts = printed.stdout.partition("version: ")[2].split("/")
     return parts[1] if len(parts) > 1 else "of unknown version"

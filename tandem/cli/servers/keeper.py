@@ -46,7 +46,7 @@ class KeeperObserver(Protocol):
 
 
 class Keeper:
-    """Owns the later starts of one process, which somebody else has started first; `sleep` waits for seconds."""
+    """Owns the restarts of one process, whose first start is its caller's; `sleep` waits for seconds."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from gateway.access.api_keys import ApiKey, told
+from gateway.access.api_keys import ApiKey, described
 from tandem.cli.command_line import CommandLine
 from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
@@ -37,7 +37,7 @@ def new(
     """Make a key: standard output has the entry for the gateway's file of keys, standard error the key, once.
 
     [bold]tandem keys new alice >> keys.toml[/bold], then [bold]python -m gateway --api-keys-file keys.toml[/bold]. The
-    entry holds the key's hash, from which nobody gets back to the key. Callers put the key into TANDEM_API_KEY.
+    entry holds the key's hash, from which the key cannot be recovered. Callers put the key into TANDEM_API_KEY.
     """
     terminal = Terminal()
     secret = PREFIX + secrets.token_urlsafe(NUM_BYTES)
@@ -58,7 +58,7 @@ def _entry(**fields: str | int | None) -> ApiKey:
     try:
         return ApiKey.model_validate(fields)
     except ValidationError as error:
-        raise ExpectedError(told(error)) from None
+        raise ExpectedError(described(error)) from None
 
 
 def _as_toml(entry: ApiKey) -> str:

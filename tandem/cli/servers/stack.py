@@ -1,7 +1,7 @@
 """Several server processes as one thing: started together, ready when all are, stopped in order.
 
-What is behind comes first, what is in front comes last. Stopping goes the other way, so that nothing in front loses
-what it forwards to. Once all were ready, one that dies may be started again; before that its death ends the stack.
+Backends start first, the gateway last. Stopping goes in the reverse order, so that the gateway never loses a backend
+that it forwards to. Once all were ready, one that dies may be started again; before that its death ends the stack.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tandem.cli.servers.restarts import RestartPolicy, Restarts
 
 
 class StackObserver(KeeperObserver, Protocol):
-    """Told what the processes do."""
+    """Called for each event of a process."""
 
     def logged(self, name: str, line: str) -> None: ...
     def slow(self, name: str, log_path: Path) -> None: ...
@@ -34,7 +34,7 @@ _SLOW_SECONDS = 60.0
 class Stack:
     """Owns the processes. `layers` are stopped last to first, those of one layer together.
 
-    `restarts` says how often a process that dies once all were ready is started again. The observer is told of those
+    `restarts` says how often a process that dies once all were ready is started again. The observer hears of those
     that are not ready after `slow_seconds`.
     """
 

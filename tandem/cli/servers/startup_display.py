@@ -60,8 +60,8 @@ class StartupDisplay:
 
     def slow(self, name: str, log_path: Path) -> None:
         self._print(
-            f"{name}: not ready yet; its log is in {escape(str(log_path))}. A process that speaks TLS is asked with the"
-            " CA in TANDEM_CLIENT_CA"
+            f"{name}: not ready yet; its log is in {escape(str(log_path))}. If it serves with TLS, TANDEM_CLIENT_CA"
+            " must name its CA"
         )
 
     def ready(self, name: str) -> None:

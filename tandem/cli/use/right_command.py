@@ -1,4 +1,4 @@
-"""Somebody asks a command for a model of the other paradigm: the error names the command that has it."""
+"""The error for a model of the other paradigm, which names the right command."""
 
 import contextlib
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ import time
 
 
 class Stopwatch:
-    """Starts when made; told of each message that carries tokens."""
+    """Starts when created; called for each message that carries tokens."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()

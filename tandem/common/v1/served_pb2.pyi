@@ -27,11 +27,11 @@ class TakeServedResponse(_message.Message):
     def __init__(self, served: _Optional[_Mapping[str, Served]] = ...) -> None: ...
 
 class Served(_message.Message):
-    __slots__ = ("model", "outputs", "first_outputs", "pictures", "timings", "backend_seconds", "arrival_wait_seconds", "first_output_delay_seconds", "input_tokens", "cached_tokens")
+    __slots__ = ("model", "outputs", "first_outputs", "images", "timings", "backend_seconds", "arrival_wait_seconds", "first_output_delay_seconds", "input_tokens", "cached_tokens")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     FIRST_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
-    PICTURES_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     BACKEND_SECONDS_FIELD_NUMBER: _ClassVar[int]
     ARRIVAL_WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -41,11 +41,11 @@ class Served(_message.Message):
     model: str
     outputs: int
     first_outputs: int
-    pictures: int
+    images: int
     timings: _timings_pb2.Timings
     backend_seconds: float
     arrival_wait_seconds: float
     first_output_delay_seconds: float
     input_tokens: int
     cached_tokens: int
-    def __init__(self, model: _Optional[str] = ..., outputs: _Optional[int] = ..., first_outputs: _Optional[int] = ..., pictures: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., backend_seconds: _Optional[float] = ..., arrival_wait_seconds: _Optional[float] = ..., first_output_delay_seconds: _Optional[float] = ..., input_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., outputs: _Optional[int] = ..., first_outputs: _Optional[int] = ..., images: _Optional[int] = ..., timings: _Optional[_Union[_timings_pb2.Timings, _Mapping]] = ..., backend_seconds: _Optional[float] = ..., arrival_wait_seconds: _Optional[float] = ..., first_output_delay_seconds: _Optional[float] = ..., input_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ...) -> None: ...

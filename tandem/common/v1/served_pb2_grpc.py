@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ServedServiceStub:
-    """Tells afterwards what calls were served whose trailers did not get through: calls that were cancelled, reset, or ended
+    """Reports afterwards what was served in calls whose trailers did not arrive: calls that were cancelled, reset, or ended
     by their deadline. Backends serve it on their own port; the gateway does not route it.
     """
 
@@ -44,12 +44,12 @@ class ServedServiceStub:
 
 
 class ServedServiceServicer:
-    """Tells afterwards what calls were served whose trailers did not get through: calls that were cancelled, reset, or ended
+    """Reports afterwards what was served in calls whose trailers did not arrive: calls that were cancelled, reset, or ended
     by their deadline. Backends serve it on their own port; the gateway does not route it.
     """
 
     def TakeServed(self, request, context):
-        """Gives out, once, what the backend keeps of calls that have ended.
+        """Returns, once, what the backend keeps of calls that have ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,7 +72,7 @@ def add_ServedServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ServedService:
-    """Tells afterwards what calls were served whose trailers did not get through: calls that were cancelled, reset, or ended
+    """Reports afterwards what was served in calls whose trailers did not arrive: calls that were cancelled, reset, or ended
     by their deadline. Backends serve it on their own port; the gateway does not route it.
     """
 

@@ -15,7 +15,7 @@ from tandem.measure.statistics.quantiles import summary
 
 # Latency counts from the intended start, so lateness is in it: at the same quantile it may be so much of it.
 MAX_LATENESS_SHARE = 0.1
-# Of a p99 less than this is not asked for: whatever else runs on a machine takes a core for so long now and then.
+# A p99 below this passes, because other processes of a machine occupy a core for this long now and then.
 P99_ALLOWANCE_SECONDS = 1e-3
 # A message is seen when the sender has woken for it: so late at the most, and often less.
 MAX_LOOP_LAG_SHARE = 0.2

@@ -41,6 +41,7 @@ async def test_not_ready_while_the_gateway_drains(gateway: RunningGateway, http:
 async def test_metrics_can_be_read(gateway: RunningGateway, http: httpx.AsyncClient) -> None:
     await gateway.unary(SAMPLE, b"")
     response = await http.get("/metrics")
+    assert (await http.head("/metrics")).status_code == response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain")
     names = {family.name for family in text_string_to_metric_families(response.text)}
     assert {"tandem_requests", "gen_ai_server_request_duration_seconds", "process_cpu_seconds"} <= names

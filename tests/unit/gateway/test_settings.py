@@ -72,7 +72,7 @@ def test_keys_in_the_clear_are_warned_of_where_others_may_listen(
     GatewaySettings(host="::", api_keys_file=keys, tls_cert=identity.cert, tls_key=identity.key).warn()
     assert not caplog.records
     GatewaySettings(host="::", api_keys_file=keys).warn()
-    assert "API keys travel in the clear" in caplog.text
+    assert "API keys are not encrypted" in caplog.text
 
 
 def test_a_bad_file_is_found_at_the_start(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
+import http.client
 import itertools
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, Timings
+from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, Timings, expose
 
 OPENTELEMETRY_GENAI = [round(0.01 * 2**n, 2) for n in range(14)]
 
@@ -37,3 +38,19 @@ def test_each_call_is_counted_once_with_its_code():
         metrics.finished("Generate", code, 0.1, "")
     labels = {"paradigm": "sequential", "rpc": "Generate", "code": "OK"}
     assert registry.get_sample_value("tandem_backend_requests_total", labels) == 2.0
+
+
+def test_the_page_answers_head_like_get_without_a_body():
+    registry = CollectorRegistry()
+    BackendMetrics(registry, "parallel")
+    port = expose(registry, "127.0.0.1", 0)
+    replies = {}
+    for method in ("GET", "HEAD"):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request(method, "/metrics")
+        reply = connection.getresponse()
+        replies[method] = reply.status, reply.getheader("content-type"), reply.getheader("content-length"), reply.read()
+        connection.close()
+    status, kind, length, body = replies["GET"]
+    assert (status, length) == (200, str(len(body)))
+    assert replies["HEAD"] == (status, kind, length, b"")

@@ -81,7 +81,7 @@ def refusal(monkeypatch, capsys, *arguments: str) -> str:
 
 def test_a_server_that_others_can_reach_does_not_start_open(monkeypatch, capsys):
     assert refusal(monkeypatch, capsys, "--host", ANY) == (
-        "host: '0.0.0.0' can be reached from other machines, and nothing keeps strangers out; set tls_client_ca (with"
+        "host: '0.0.0.0' can be reached from other machines, and nothing restricts access; set tls_client_ca (with"
         " tls_cert and tls_key), or bind to 127.0.0.1, or start it open to all with allow_open (--allow-open,"
         " TANDEM_ALLOW_OPEN=true)"
     )

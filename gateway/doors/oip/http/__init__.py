@@ -1,1 +1,1 @@
-"""The protocol over HTTP: JSON, with tensors in binary behind it where a client wants that."""
+"""The protocol over HTTP: JSON, followed by binary tensors if a client asks for them."""

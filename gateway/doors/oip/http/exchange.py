@@ -10,13 +10,13 @@ from gateway.http.rpcs import Cancelled
 from runtime.errors import InvalidArgument, TandemError
 
 
-def told(error: TandemError) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Return status, body and headers: {"error": text}, and when to come back."""
+def http_error(error: TandemError) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return status, body and headers of an error: {"error": text}, and when to try again."""
     return http_status(error), {"error": f"[{error.code}] {error}"}, error_headers(error_body(error))
 
 
 class OipExchange(Exchange):
-    """Takes any content type: a browser's page of another site is told by its headers."""
+    """Accepts any content type: headers show whether a request comes from another site's page."""
 
     async def tensors(self) -> bytes:
         """Return the whole body. Raises InvalidArgument if it is compressed; CancelledError if the client leaves."""
@@ -27,9 +27,9 @@ class OipExchange(Exchange):
 
     async def refuse(self, error: TandemError) -> None:
         """Send the error as the reply."""
-        status, body, headers = told(error)
+        status, body, headers = http_error(error)
         await self.reply(body, status, headers)
 
     async def cancelled(self) -> None:
-        """Tell that the work was stopped, to a client that may be gone."""
+        """Reply that the work was stopped; the client may have disconnected."""
         await self.refuse(Cancelled("the request was cancelled, and its work stopped"))

@@ -38,7 +38,7 @@ def _about(reply: ModelInferResponse) -> dict[str, Any]:
 
 
 def _binary(request: ModelInferRequest) -> Callable[[str], bool]:
-    """Return what tells whether an output is wanted in binary: what it says of itself, else what the request says."""
+    """Return whether an output should be binary: its own parameter decides, else that of the request."""
     default = request.parameters[BINARY_OUTPUT].bool_param if BINARY_OUTPUT in request.parameters else False
     asked = {each.name: each.parameters for each in request.outputs if BINARY_DATA in each.parameters}
     return lambda name: asked[name][BINARY_DATA].bool_param if name in asked else default

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.access.access import Access
 from gateway.access.api_keys import bearer
-from gateway.doors.oip.http.exchange import OipExchange, told
+from gateway.doors.oip.http.exchange import OipExchange, http_error
 from gateway.doors.oip.http.messages import plain
 from gateway.doors.oip.http.replies import http_reply
 from gateway.doors.oip.http.requests import HEADER_LENGTH, parse_infer, split
@@ -96,7 +96,7 @@ class HttpRoutes:
                 self._identify(request.headers)
                 return answer(request)
             except TandemError as error:
-                status, body, headers = told(error)
+                status, body, headers = http_error(error)
                 return JSONResponse(body, status, headers)
 
         return endpoint
@@ -112,7 +112,7 @@ class HttpRoutes:
         return JSONResponse([plain(model) for model in repository_index(self._repository).models])
 
     async def infer(self, exchange: OipExchange, name: str, version: str) -> None:
-        """Answer one request for inference; however it ends, the client is told."""
+        """Answer one request for inference; however it ends, the client gets a reply."""
         try:
             with self._under_way.request():
                 body, headers = await self._inferred(exchange, name, version)

@@ -16,11 +16,11 @@ ROUTES: Mapping[str, Route] = {route.rpc: route for route in all_routes() if rou
 
 
 @dataclass(frozen=True)
-class Work:
+class Calls:
     """The calls that a request stands for, and how their replies become its result.
 
     A unary route's `requests` are made together, and `result` gets all their replies. A streaming route has one
-    request, and `result` gets each message by itself; None has nothing to tell.
+    request, and `result` gets each message by itself; None stands for a message without a result.
     """
 
     route: Route
@@ -57,8 +57,8 @@ class Adapter(Protocol):
     def route(self, is_streamed: bool) -> Route:
         """Return the RPC whose budget a request needs, before its tensors are read."""
 
-    def work(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Work:
-        """Return what to do. `wanted` are the outputs that the request lists, `parameters` its plain values.
+    def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
+        """Return the calls of a request. `wanted` are the outputs that it lists, `parameters` its plain values.
 
         Raises InvalidArgument.
         """

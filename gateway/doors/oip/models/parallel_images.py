@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from gateway.doors.oip.models.adapter import ROUTES, Work
+from gateway.doors.oip.models.adapter import ROUTES, Calls
 from gateway.doors.oip.tensors.datatype import FP32, INT32, UINT8, UINT64
 from gateway.doors.oip.tensors.inputs import Inputs
 from gateway.doors.oip.tensors.outputs import InferenceResult, Output
@@ -40,7 +40,7 @@ class ParallelImageModel:
     def route(self, is_streamed: bool) -> Route:
         return ROUTES["Sample"]
 
-    def work(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Work:
+    def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
         rows = self._rows(inputs)
         labels = inputs["label"].values if "label" in inputs else ()
         if "latents" in inputs:
@@ -52,7 +52,7 @@ class ParallelImageModel:
             requests = [gan_pb2.SampleRequest(model=self.name, count=rows, labels=labels, seed=seed)]
         else:
             requests = self._one_a_row(inputs["seed"].values, labels)
-        return Work(ROUTES["Sample"], [request.SerializeToString() for request in requests], self._result)
+        return Calls(ROUTES["Sample"], [request.SerializeToString() for request in requests], self._result)
 
     def _rows(self, inputs: Inputs) -> int:
         rows = max((tensor.rows for tensor in inputs.values()), default=1)

@@ -21,7 +21,7 @@ class NoSuchVersion(TandemError):
 
 
 class Repository:
-    """Reads what `replicas` know already; asks nobody."""
+    """Reads what `replicas` know already, and makes no calls."""
 
     def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas

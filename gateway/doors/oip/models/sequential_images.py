@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from gateway.doors.oip.models.adapter import ROUTES, Work
+from gateway.doors.oip.models.adapter import ROUTES, Calls
 from gateway.doors.oip.models.sampling_parameters import FIELD, fill_sampling
 from gateway.doors.oip.models.text import sampling_values
 from gateway.doors.oip.models.text_results import usage_parameters
@@ -40,15 +40,15 @@ class SequentialImageModel:
     def route(self, is_streamed: bool) -> Route:
         return ROUTES["Generate" if is_streamed else "Complete"]
 
-    def work(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Work:
+    def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
         request = ar_pb2.GenerateRequest(model=self.name, class_label=inputs["label"].values[0])
         fill_sampling(request, sampling_values(inputs, parameters))
         if "seed" in inputs:
             request.sampling.seed = inputs["seed"].values[0]
         if is_streamed:
-            return Work(ROUTES["Generate"], [request.SerializeToString()], self._of_message)
+            return Calls(ROUTES["Generate"], [request.SerializeToString()], self._of_message)
         whole = ar_pb2.CompleteRequest(generate=request)
-        return Work(ROUTES["Complete"], [whole.SerializeToString()], self._of_reply)
+        return Calls(ROUTES["Complete"], [whole.SerializeToString()], self._of_reply)
 
     def _of_reply(self, replies: Sequence[Any]) -> InferenceResult:
         [reply] = replies

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from gateway.doors.oip.models.adapter import ROUTES, Work
+from gateway.doors.oip.models.adapter import ROUTES, Calls
 from gateway.doors.oip.models.sampling_parameters import FIELD, NAMES, fill_sampling, read_parameters
 from gateway.doors.oip.models.text_results import OUTPUTS, TextResults, Wanted
 from gateway.doors.oip.tensors.datatype import BOOL, BYTES
@@ -43,7 +43,7 @@ class TextModel:
     def route(self, is_streamed: bool) -> Route:
         return ROUTES["Generate" if is_streamed else "Complete"]
 
-    def work(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Work:
+    def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
         request = ar_pb2.GenerateRequest(model=self.name, text=_text(inputs))
         fill_sampling(request, sampling_values(inputs, parameters))
         returned = {name for name in _RETURNED if _flag(inputs, f"return_{name}") or name in wanted}
@@ -51,9 +51,9 @@ class TextModel:
         prefix = b"" if _flag(inputs, "exclude_input_in_output", True) else request.text.encode()
         results = TextResults(Wanted(returned, prefix), request.sampling.n or 1)
         if is_streamed and _flag(inputs, "stream"):
-            return Work(ROUTES["Generate"], [request.SerializeToString()], results.of_message)
+            return Calls(ROUTES["Generate"], [request.SerializeToString()], results.of_message)
         whole = ar_pb2.CompleteRequest(generate=request)
-        return Work(ROUTES["Complete"], [whole.SerializeToString()], results.of_reply)
+        return Calls(ROUTES["Complete"], [whole.SerializeToString()], results.of_reply)
 
 
 def sampling_values(inputs: Inputs, parameters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ from gateway.doors.openai.responses.reply import Event, Response
 
 
 class Path(NamedTuple):
-    """What the document tells of one path."""
+    """The document's description of one path."""
 
     method: str
     path: str

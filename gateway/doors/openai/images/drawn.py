@@ -1,4 +1,4 @@
-"""What was drawn, whichever way: PNG files, the seed that they come from, and what they cost."""
+"""What was drawn, by either kind of model: PNG files, the seed that they come from, and what they cost."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ async def draw(body: ImageBody, model: Served, calls: Calls) -> Drawn:
 
 
 async def draw_in_view(body: ImageBody, model: Served, calls: Calls) -> AsyncGenerator[bytes | Drawn, None]:
-    """Yield `body.partial_images` PNG files of the image on its way, evenly spread, and then the finished one."""
+    """Yield `body.partial_images` PNG files of the unfinished image, evenly spread, and then the finished one."""
     request, wanted = _request(body, model), body.partial_images or 0
     request.partial_images = wanted > 0
     num_tokens, num_drawn, num_shown = model.described.tokens_per_image, 0, 0

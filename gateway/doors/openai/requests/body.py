@@ -35,7 +35,7 @@ class Body(BaseModel):
         try:
             parsed = cls.model_validate_json(body)
         except ValidationError as error:
-            raise _told(error) from None
+            raise _as_invalid_argument(error) from None
         for name, value in (parsed.model_extra or {}).items():
             check_unsupported(name, value, cls.unsupported)
         return parsed
@@ -48,7 +48,7 @@ def check_unsupported(name: str, value: Any, unsupported: Mapping[str, Sequence[
         raise InvalidArgument(name, value, f"{accepted}: this server does not support more")
 
 
-def _told(error: ValidationError) -> InvalidArgument:
+def _as_invalid_argument(error: ValidationError) -> InvalidArgument:
     """Return what is wrong with the first field that is; where several types are accepted, all of them are named."""
     found = error.errors(include_url=False, include_context=False)
     if not found[0]["loc"]:

@@ -20,7 +20,7 @@ class ImageBody(Body):
     seed: UInt64OrNegative | None = Field(None, description="Tandem's: as in completions; the same for all n.")
     stream: bool | None = Field(None, description="True: server-sent events.")
     partial_images: Int32 | None = Field(
-        None, description="With stream: most images on the way, 0 (default) to 3; of a model that draws in sequence."
+        None, description="With stream: how many unfinished images to send, 0 (default) to 3; for a sequential model."
     )
     steps: Int32 | None = Field(
         None, description="Tandem's: steps that draw an image, 1 to its tokens (default); of a model that takes steps."

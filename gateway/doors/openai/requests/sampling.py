@@ -24,7 +24,7 @@ TokenIds = Annotated[list[Int32], Field(fail_fast=True)]
 
 
 class StreamOptions(Body):
-    """What a stream tells of usage."""
+    """Whether a stream reports usage."""
 
     include_usage: bool | None = Field(None, description="True: a last chunk with usage and no choices.")
     continuous_usage_stats: bool | None = Field(None, description="True: usage so far in each chunk.")

@@ -1,4 +1,4 @@
-"""A response as it grows: the objects that describe it, and the events that tell of it."""
+"""A response as it grows: the objects that describe it, and its events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tandem.ar.v1 import ar_pb2
 
 
 class GrowingResponse:
-    """One message of the assistant's, told in the words of this API."""
+    """One message of the assistant's, in the form of this API."""
 
     def __init__(self, body: ResponseBody, model: Served, fingerprint: str | None) -> None:
         self._body = body

@@ -91,7 +91,7 @@ class Response(Reply):
 
 
 class Event(Reply):
-    """An event of a stream; which fields it has besides these its type tells, as OpenAI documents them."""
+    """An event of a stream; its type determines which other fields it has, as OpenAI documents them."""
 
     type: str
     sequence_number: int

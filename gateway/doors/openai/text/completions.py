@@ -38,8 +38,8 @@ async def _whole(head: Head, prompts: Sequence[Continuation]) -> Completion:
     consumed = Consumed()
     found = await all_of([each.choices(consumed) for each in prompts])
     choices = [choice for of_prompt in found for choice in of_prompt]
-    told = with_fingerprints(head, consumed.fingerprints)
-    return Completion(**told, object="text_completion", choices=choices, usage=consumed.usage())
+    fields = with_fingerprints(head, consumed.fingerprints)
+    return Completion(**fields, object="text_completion", choices=choices, usage=consumed.usage())
 
 
 async def _stream(body: CompletionBody, head: Head, prompts: Sequence[Continuation], exchange: OpenAiExchange) -> None:

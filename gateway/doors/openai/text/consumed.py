@@ -8,7 +8,7 @@ from gateway.doors.openai.replies.reply import Usage, usage_of
 
 
 class Consumed:
-    """Counts tokens of prompts and outputs, and keeps the fingerprints that the backends told."""
+    """Counts tokens of prompts and outputs, and keeps the fingerprints that the backends sent."""
 
     def __init__(self) -> None:
         self._prompt_tokens = 0

@@ -94,7 +94,7 @@ class Continuation:
         return Running(len(prompt.ids))
 
     def _prompt_alone(self, echo: Echo | None, consumed: Consumed) -> list[CompletionChoice]:
-        """Return the choices of a body that wants no output."""
+        """Return the choices of a body that asks for no output."""
         if not 1 <= self.body.num_choices <= MAX_CHOICES:
             raise InvalidArgument("n", self.body.num_choices, f"1 to {MAX_CHOICES}")
         consumed.add_prompt(len(echo.ids) if echo else 0)

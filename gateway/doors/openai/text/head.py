@@ -28,6 +28,6 @@ def new_head(kind: str, catalogue: Catalogue, model: Served) -> Head:
     )
 
 
-def with_fingerprints(head: Head, told: set[str]) -> Head:
-    """Return the head with what the backends have told with their replies; None if they differ."""
-    return {**head, "system_fingerprint": told.pop() if len(told) == 1 else None}
+def with_fingerprints(head: Head, fingerprints: set[str]) -> Head:
+    """Return the head with the fingerprint of the backends' replies; None if they differ."""
+    return {**head, "system_fingerprint": fingerprints.pop() if len(fingerprints) == 1 else None}

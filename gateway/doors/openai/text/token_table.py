@@ -40,7 +40,7 @@ class TokenTable:
 
     def _add(self, token: bytes, logprob: float | None, top: dict[str, float] | None, is_text: bool) -> None:
         self._offsets.append(self._offset + (self._breaks_off(token) if is_text else 0))
-        self._tokens.append(told(token))
+        self._tokens.append(readable(token))
         self._logprobs.append(logprob)
         self._tops.append(top)
         if is_text:
@@ -62,7 +62,7 @@ def _new_decoder() -> codecs.IncrementalDecoder:
     return codecs.getincrementaldecoder("utf-8")("replace")
 
 
-def told(token: bytes) -> str:
+def readable(token: bytes) -> str:
     """Return a token as text; of one that is no whole characters, its bytes, so that no two look the same."""
     try:
         return token.decode()
@@ -74,5 +74,5 @@ def _top(entry: Any) -> dict[str, float]:
     """Return the alternatives and the token itself; of two that look the same, the better one."""
     top: dict[str, float] = {}
     for each in (*entry.alternatives, entry):
-        top.setdefault(told(each.token), each.logprob)
+        top.setdefault(readable(each.token), each.logprob)
     return top

@@ -1,6 +1,6 @@
 """Jinja's sandbox with an end: time, length of the output, and work of each operation are limited.
 
-A template comes with the weights and contents come from callers, so both are text from strangers. Jinja's own sandbox
+A template comes with the weights and contents come from callers, so neither is trusted. Jinja's own sandbox
 keeps templates from Python's internals, but not from loops without end or texts without bound.
 """
 
@@ -133,7 +133,7 @@ def _size(value: Any) -> int:
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Look at the clock at each line of a template's code: in no other way can a loop of it be ended."""
+    """Look at the clock at each line of a template's code, because nothing else can end a loop of it."""
     deadline = time.monotonic() + seconds
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:

@@ -16,7 +16,7 @@ _PRIVATE_USE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 
 
 @dataclass(frozen=True)
 class Masked:
-    """Contents with characters masked; `originals` tells which character each private-use one stands for."""
+    """Contents with characters masked; `originals` maps each private-use character to the one that it stands for."""
 
     contents: list[str]
     originals: dict[str, str]

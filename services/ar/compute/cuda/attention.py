@@ -15,7 +15,7 @@ from services.ar.model.config import ModelConfig
 _LOG2_E = 1.4426950408889634
 _FEWEST_ROWS = 16  # of a matrix that tensor cores multiply
 _ROWS_OF_A_CHUNK = {2: 64, 4: 16}  # by bytes a value: float32 has no tensor cores and fills the registers
-_BYTES_OF_KEYS = 16_384  # of a tile, and as many of values: with the next ones on their way at most 100 KB are shared
+_BYTES_OF_KEYS = 16_384  # of a tile, and as many of values: with those prefetched, at most 100 KB of shared memory
 _FEWEST_KEYS_OF_A_SPLIT = 256
 
 

@@ -30,7 +30,7 @@ class StepAttention(Protocol):
 class CudaForward(TorchSampling):
     """Implements `runner.Forward`.
 
-    The last block of `cache` is nobody's: rows that fill a captured step up write there. `max_batch_tokens` of any
+    The last block of `cache` is no sequence's: padding rows of a captured step write there. `max_batch_tokens` of any
     step, `max_decode_rows` of one without prompts: one row a sequence and one a drafted token. `capture` makes graphs;
     without it every step goes kernel by kernel.
     """

@@ -1,6 +1,6 @@
 """What a step computes, in numbers on the device, at the same place in every step: a captured step looks there.
 
-Filled on the host in pinned memory and brought over in two copies that nobody waits for.
+Filled on the host in pinned memory and copied to the device in two asynchronous copies.
 """
 
 from dataclasses import dataclass

@@ -48,7 +48,7 @@ LEVELS = tuple(levels_of(platform.machine()))
 
 
 def best_level(machine: str | None = None, system: str | None = None, cpu_info: Path = CPU_INFO) -> str:
-    """Return the best level that the processor has, of this machine unless told otherwise."""
+    """Return the best level that the processor has, by default this machine's."""
     machine, system = machine or platform.machine(), system or platform.system()
     try:
         words = set(cpu_info.read_text().split())
@@ -59,7 +59,7 @@ def best_level(machine: str | None = None, system: str | None = None, cpu_info: 
 
 
 def kernel_recipe(level: str | None = None, machine: str | None = None) -> Recipe:
-    """Return how the kernel is compiled: for this architecture, and the best level of this machine, unless told."""
+    """Return how the kernel is compiled: for this architecture, and by default the best level of this machine."""
     machine, level = machine or platform.machine(), level or best_level(machine)
     flags = (*_FLAGS, *levels_of(machine)[level].flags)
     return Recipe("the kernel", f"step-{machine}-{level}", _SOURCES, ("step.cpp",), flags)

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def open_kernel(folder: Path, level: str | None = None) -> ctypes.CDLL:
-    """Load the kernel kept in `folder`, for the best level of this processor unless told otherwise.
+    """Load the kernel kept in `folder`, by default for the best level of this processor.
 
     See `open_compiled`. Raises LibraryUnavailable.
     """

@@ -40,23 +40,23 @@ inline void await_change(const std::atomic<T>& value, T old) {
 
 // Whether to share a step's loops, judged by the steps before. A thread that the system holds up with a piece in hand can
 // cost more than it does; where others use the cores, the owner then works alone for some steps before it tries again.
-class Company {
+class Sharing {
  public:
   using Clock = std::chrono::steady_clock;
 
   void begin() {
-    is_welcome_ = alone_for_ == 0;
+    is_on_ = alone_for_ == 0;
     if (alone_for_ > 0) alone_for_--;
     won_ = lost_ = 0.0;
   }
 
   void end() {
-    if (!is_welcome_) return;
+    if (!is_on_) return;
     patience_ = lost_ > won_ ? std::min(2 * patience_, kLongest) : std::max(patience_ / 2, kShortest);
     if (lost_ > won_) alone_for_ = patience_;
   }
 
-  bool is_welcome() const { return is_welcome_; }
+  bool is_on() const { return is_on_; }
 
   // Of a loop, `done` places took the owner `worked`, then it waited for the `others`, which it would have had to do.
   void judge(int done, int others, Clock::duration worked, Clock::duration waited) {
@@ -67,7 +67,7 @@ class Company {
  private:
   static constexpr int kShortest = 4, kLongest = 64;  // steps
 
-  bool is_welcome_ = true;
+  bool is_on_ = true;
   int alone_for_ = 0, patience_ = kShortest;
   double won_ = 0.0, lost_ = 0.0;  // the clock's ticks, in this step
 };
@@ -85,15 +85,15 @@ class Team {
   }
 
   // Loops between these two, in the owner's thread, are one step.
-  void begin() { company_.begin(); }
-  void end() { company_.end(); }
+  void begin() { sharing_.begin(); }
+  void end() { sharing_.end(); }
 
   // Call body(first, last) or body(first, last, rank) for pieces of 0 to count; return when all are done. Pieces are of
   // at most `largest`, and shrink as the end comes near, so that all threads meet it together. The owner's rank is 0.
   template <typename Body>
   void share(int count, int largest, const Body& body) {
     if (count <= 0) return;
-    if (size_ == 1 || count == 1 || !company_.is_welcome()) return call(&body, 0, count, 0);
+    if (size_ == 1 || count == 1 || !sharing_.is_on()) return call(&body, 0, count, 0);
     Loop& loop = loops_[(phase_ + 1) % 2];
     loop.call.store(&Team::call_erased<Body>, std::memory_order_release);
     loop.body.store(&body, std::memory_order_release);
@@ -102,13 +102,13 @@ class Team {
     num_done_.store(0, std::memory_order_relaxed);
     ticket_.store(uint64_t(phase_ + 1) << 32, std::memory_order_release);
     announce();
-    Company::Clock::time_point begun = Company::Clock::now();
+    Sharing::Clock::time_point begun = Sharing::Clock::now();
     int done_here = take(0);
-    Company::Clock::time_point met = Company::Clock::now();
+    Sharing::Clock::time_point met = Sharing::Clock::now();
     for (int done = num_done_.load(std::memory_order_acquire); done < count;
          done = num_done_.load(std::memory_order_acquire))
       await_change(num_done_, done);
-    company_.judge(done_here, count - done_here, met - begun, Company::Clock::now() - met);
+    sharing_.judge(done_here, count - done_here, met - begun, Sharing::Clock::now() - met);
   }
   template <typename Body>
   void share(int count, const Body& body) {
@@ -168,7 +168,7 @@ class Team {
   }
 
   const int size_;
-  Company company_;
+  Sharing sharing_;
   Loop loops_[2] = {};
   alignas(64) std::atomic<uint64_t> ticket_{0};  // the phase, and the first place of its loop that nobody has taken
   alignas(64) std::atomic<int> num_done_{0};

@@ -1,8 +1,8 @@
 """Layers that compute a row to the same bits whatever rows are beside it: float32 on a CPU.
 
-Two things tell rows apart. A matrix product picks its kernel, and so the order of its sums, by the number of rows;
-oneDNN on packed weights has one kernel from two rows on. And an elementwise function takes what is left over at the
-end of a thread's share value by value, with another exp than the vectors', and the number of rows says where that is.
+Two things make a row depend on its batch. A matrix product picks its kernel, and so the order of its sums, by the
+number of rows; oneDNN on packed weights has one kernel from two rows on. And an elementwise function computes the
+remainder of a thread's share value by value, with another exp than in vectors, at a place set by the number of rows.
 """
 
 import torch
@@ -12,7 +12,7 @@ from runtime.models import ModelError
 from services.ar.compute.torch.packed_linear import PackedLinear, can_pack
 
 PREFILL_CHUNK_TOKENS = 128
-"""Prompts are cut at the multiples of this, so that a cut does not depend on company."""
+"""Prompts are cut at the multiples of this, so that a cut does not depend on other requests."""
 
 _VALUES_FOR_ONE_THREAD = 32_767
 

@@ -10,7 +10,7 @@ def finite_rows(x: Tensor) -> Tensor:
 
 
 class FiniteRows:
-    """Gathers what was noted of each row of one step; `flags` tells which rows were finite throughout."""
+    """Gathers the marks of each row of one step; `flags` says which rows were finite throughout."""
 
     def __init__(self, num_rows: int, device: torch.device) -> None:
         self._noted = [torch.zeros(num_rows, device=device)]  # each [T]: the largest magnitude of a part of a row

@@ -75,7 +75,7 @@ def _choose(logits: Tensor, rows: list[LogitsRow]) -> list[int]:
 
 
 def _pieces(logits: Tensor, rows: list[LogitsRow]) -> list[tuple[list[int], Chooser]]:
-    """Return the places of rows that are chosen in the same way, and together."""
+    """Return groups of rows that are sampled together, by the same method."""
     free = [(place, row.params) for place, row in enumerate(rows) if row.forced is None]
     greedy = [place for place, params in free if params.is_greedy]
     pieces: list[tuple[list[int], Chooser]] = [(greedy, _best)] if greedy else []

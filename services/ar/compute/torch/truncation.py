@@ -8,7 +8,7 @@ _NUM_TRIED = 256
 """Tokens sorted at first: enough for most distributions, and few enough for a selection by heap."""
 
 _NUM_SORTED_FIRST = 1024
-"""Tokens sorted if those do not suffice or hold equals. Equals are left as topk orders them, which its number tells."""
+"""Tokens sorted if those do not suffice or hold equals. Equals stay in topk's order, which varies with its k."""
 
 _NUM_SORTED_NEXT = 8192
 """Tokens sorted if those do not suffice; the few distributions that want still more are sorted in full."""

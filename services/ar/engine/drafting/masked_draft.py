@@ -27,7 +27,7 @@ class MaskedDrafter(Drafter):
     def drafted(self, work: Work, max_rows: int) -> Work:
         """Return the work with the predictions of earlier steps as its draft, and MASK rows for those of the next.
 
-        The first MASK row predicts nothing that the check does not tell, but those behind it were trained with it.
+        The first MASK row predicts only what the check computes too, but those after it were trained with it.
         """
         sequence, room = work.sequence, most_tokens(work.sequence)
         if sequence.mask_token_id is None or max_rows <= 2 * self._max_tokens:

@@ -62,7 +62,7 @@ def _floats(file: Path, tensor: GgufTensor, data: Array) -> Array:
     if tensor.type in _FLOATS:
         return data.view(FLOATS[_FLOATS[tensor.type]])
     try:
-        with np.errstate(all="ignore"):  # a damaged scale is inf or NaN; the steps tell which rows are finite
+        with np.errstate(all="ignore"):  # a damaged scale is inf or NaN; the steps show which rows are finite
             values = gguf.dequantize(data, tensor.type)
     except NotImplementedError:
         raise ModelError(

@@ -1,6 +1,6 @@
 """Which way to run a model is the fastest here, among those that draw the same bits in any batch: found by trying.
 
-First runtimes and precisions, by the processor time they take, so that whoever else uses the machine has little part in
+First runtimes and precisions, by the processor time they take, so that other users of the machine have little effect on
 it; then how to divide the cores, by the clock, as threads that wait for each other take no processor time; then what a
 pass of each batch size takes. A figure is the best of several short runs, in turns with the other candidates'.
 Configurations are compared by the geometric mean over the batch sizes.
@@ -30,7 +30,7 @@ RUN_SECONDS = 0.03
 MIN_GAIN = 1.1
 # Large models need more than a run's time for one pass; the sizes that are left when this is over are not measured.
 COMPARISON_SECONDS = 8.0
-# Sizes that no runtime has a special case for, to look for samples that depend on their company.
+# Sizes that no runtime has a special case for, to look for samples that depend on others in the batch.
 ODD_SIZES = (1, 1, 1, 3, 7, 33)
 
 
@@ -75,7 +75,7 @@ class Calibrator:
     def _divided(self, best: Configuration, expected: Array) -> Configuration:
         """Return the configuration with the cores divided as is fastest.
 
-        What wins once races again: by the clock, whoever else uses the machine for a moment has a say.
+        A winner is timed again, because a moment of other use of the machine affects the clock.
         """
         others = self._entered(other_divisions(self._wish, best, self._num_cores), expected)
         if not others:

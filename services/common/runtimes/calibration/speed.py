@@ -15,7 +15,7 @@ class Speed:
     """Samples a second of all instances together."""
 
     by_clock: float
-    """As it was: whoever else used the machine has slowed it down."""
+    """As measured: other use of the machine may have slowed it down."""
     by_cpu_time: float
     """As it would have been with all cores free: by the processor time that this process took."""
 

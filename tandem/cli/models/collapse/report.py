@@ -21,7 +21,7 @@ NOTES = (
     "variance, nearest: what the service says of itself while it serves, next to the released model (1 is as released):"
     " how much the images of a class vary, and how far apart the two closest are.",
     "A generator that knows 200 latents looks well to the eye and to both offline figures, and yet draws each image"
-    " over and over: only the nearest pair tells. One whose latents are shrunk draws averages: the variance tells.",
+    " over and over: the nearest pair shows it. One whose latents are shrunk draws averages: variance shows it.",
 )
 
 

@@ -18,6 +18,7 @@ from tandem.cli.terminal import Terminal
 if TYPE_CHECKING:  # brings onnxruntime and scikit-learn, which the other commands need not wait for
     from tandem.measure.quality.protocol import Protocol
 
+OUT = Path("out", "evaluation")
 FEW_SAMPLES = 2000
 """Below this the bias of FID outweighs most differences between models."""
 _DRAW, _MEASURE = "How to draw", "What to measure against"
@@ -51,7 +52,7 @@ def evaluate(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(file_okay=False, help=r"Where the results go.  \[default: the model's folder]")
+        Path | None, typer.Option(file_okay=False, help=r"Where the results go.  \[default: out/evaluation/NAME]")
     ] = None,
     models_dir: ModelsDir = MODELS_DIR,
     address: Address = ADDRESS,
@@ -69,8 +70,8 @@ def evaluate(
         from tandem.measure.quality.protocol import Protocol
 
         sampling = Sampling(seed, temperature, top_p, truncation, steps)
-        model = _local_model(models_dir, name, out)
-        folder = out or Path(models_dir, name)
+        model = _local_model(models_dir, name)
+        folder = out or OUT / name
         protocol = Protocol(name, num_samples, sampling, judge, reference, model)
         found = _run(protocol, address, folder, terminal)
         if num_samples < FEW_SAMPLES:
@@ -81,13 +82,10 @@ def evaluate(
         typer.echo(f"{folder / 'evaluation.json'}\n{folder / 'evaluation.png'}")
 
 
-def _local_model(models_dir: Path, name: str, out: Path | None) -> Model | None:
-    """Return the model's entry in the repository here.
-
-    A model of another machine's gateway needs none if `out` is given.
-    """
+def _local_model(models_dir: Path, name: str) -> Model | None:
+    """Return the model's entry in the local repository, None for a model that only the gateway's machine has."""
     repository = ModelRepository(models_dir)
-    return None if out is not None and name not in repository.names() else repository.get(name)
+    return repository.get(name) if name in repository.names() else None
 
 
 def _run(protocol: Protocol, address: str, folder: Path, terminal: Terminal) -> dict[str, Any]:

@@ -17,12 +17,12 @@ class Output:
     pixel_size: int = 1
     """Bytes a value."""
     logprobs: tuple[float, ...] = ()
-    """Of the tokens, where there are any; told apart by their bits too, but no part of what the seed promises."""
+    """Of the tokens, where there are any; compared by their bits too, though the seed does not promise them."""
 
 
 @dataclass
 class Agreement:
-    """How many of the outputs of one kind of request, sent in one way to one replica, are what they should be."""
+    """How many of the outputs of one kind of request, sent alone or beside others to one replica, are as expected."""
 
     kind: str
     address: str
@@ -88,6 +88,6 @@ _COLUMNS: Columns[Agreement] = {
 
 
 def agreement_table(paradigm: str, model: str, agreements: Sequence[Agreement]) -> Table:
-    """Return one row for each kind of request and way of sending it."""
+    """Return one row for each kind of request, replica, and sending alone or beside others."""
     title = f"{model}, {paradigm}: outputs against those of the first replica, sent alone"
     return table_of(title, agreements, _COLUMNS, lambda each: not each.is_whole)

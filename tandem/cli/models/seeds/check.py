@@ -1,4 +1,4 @@
-"""`tandem models check NAME --seeds`: the same seeds alone and in random company, at every replica.
+"""`tandem models check NAME --seeds`: the same seeds alone and beside random other requests, at every replica.
 
 The first address, asked for one thing at a time, says what is right; every other output is compared with that.
 """
@@ -66,9 +66,9 @@ async def _compare_all(check: SeedCheck, progress: Progress) -> tuple[str, list[
             subject = await _subject(client, check.name)
             paradigm = subject.paradigm
             probes = [(kind, seed) for kind in subject.kinds for seed in range(check.count)]
-            for sent in ("alone", "in company"):
+            for sent in ("alone", "beside others"):
                 task = progress.add_task(f"{address}, {sent}", total=len(probes))
-                outputs = await _ask(client, subject, probes, sent == "in company", partial(progress.advance, task))
+                outputs = await _ask(client, subject, probes, sent == "beside others", partial(progress.advance, task))
                 if expected:
                     agreements += _agreements(address, sent, probes, expected, outputs)
                 expected = expected or outputs
@@ -99,11 +99,11 @@ async def _ask(
     client: AsyncTandemClient,
     subject: Subject,
     probes: Sequence[Probe],
-    in_company: bool,
+    beside_others: bool,
     advance: Callable[[], object],
 ) -> list[Output]:
-    """Return the output of each probe: sent one at a time, or all at once, shuffled, as many companions among them."""
-    turnstile = asyncio.Semaphore(AT_A_TIME if in_company else 1)
+    """Return the output of each probe: sent one at a time, or all at once among as many others."""
+    turnstile = asyncio.Semaphore(AT_A_TIME if beside_others else 1)
 
     async def probe(kind: str, seed: int) -> Output:
         async with turnstile:
@@ -111,24 +111,24 @@ async def _ask(
         advance()
         return output
 
-    async def accompany(number: int) -> None:
+    async def send_other(number: int) -> None:
         async with turnstile:
-            await _patiently(lambda: subject.accompany(client, np.random.default_rng([SHUFFLE_SEED, number])))
+            await _patiently(lambda: subject.send_other(client, np.random.default_rng([SHUFFLE_SEED, number])))
 
     numbers = list(range(len(probes)))
-    if in_company:
+    if beside_others:
         numbers = np.random.default_rng(SHUFFLE_SEED).permutation(2 * len(probes)).tolist()
     asked: dict[int, asyncio.Task[Output]] = {}
-    company: list[asyncio.Task[None]] = []
+    others: list[asyncio.Task[None]] = []
     for number in numbers:
         if number < len(probes):
             asked[number] = asyncio.create_task(probe(*probes[number]))
         else:
-            company.append(asyncio.create_task(accompany(number)))
+            others.append(asyncio.create_task(send_other(number)))
     try:
-        await asyncio.gather(*asked.values(), *company)
+        await asyncio.gather(*asked.values(), *others)
     finally:
-        for task in (*asked.values(), *company):
+        for task in (*asked.values(), *others):
             task.cancel()
     return [asked[number].result() for number in range(len(probes))]
 

@@ -1,7 +1,7 @@
-"""The requests of a seed check, for each sort of model: those whose output must not change, and random company.
+"""The requests of a seed check, for each sort of model: those whose output must not change, and random other requests.
 
-A probe's output is to depend on its seed alone. Companions are there to change the batches: other prompts, labels,
-lengths and sampling settings, some of them cancelled on the way. Knows nothing of comparing.
+The output of a probe must depend on its seed alone. The other requests change the batches: they have other prompts,
+labels, lengths and sampling settings, and some are cancelled. Independent of the comparison.
 """
 
 from dataclasses import dataclass
@@ -39,8 +39,8 @@ class Subject(Protocol):
     async def probe(self, client: AsyncTandemClient, kind: str, seed: int) -> Output:
         """Send the request of that kind and seed; it is the same one each time."""
 
-    async def accompany(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
-        """Send a random request, and leave it before its end now and then."""
+    async def send_other(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
+        """Send a random request beside the probes; some are cancelled before they end."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class TextSubject:
         (choice,) = completion.choices
         return Output(choice.token_ids, logprobs=tuple(each.logprob for each in choice.logprobs))
 
-    async def accompany(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
+    async def send_other(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
         options = _random_sampling(dice, 2 * NUM_TOKENS) | {"model": self.model.name}
         options["logprobs"] = bool(dice.integers(2))
         await _generate_and_leave(client, self._text(dice, max_parts=16), cast(GenerateOptions, options), dice)
@@ -92,7 +92,7 @@ class SequentialImageSubject:
         )
         return _output(completion.images, encoding, completion.choices[0].token_ids)
 
-    async def accompany(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
+    async def send_other(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
         options = _random_sampling(dice, self.model.tokens_per_image) | {"model": self.model.name}
         options["partial_images"] = bool(dice.integers(2))
         label = ClassLabel(int(dice.integers(self.model.num_classes)))
@@ -112,7 +112,7 @@ class ImageSubject:
         images = await client.sample(1 + seed % 4, model=self.model.name, seed=seed, encoding=encoding)
         return _output(images, encoding)
 
-    async def accompany(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
+    async def send_other(self, client: AsyncTandemClient, dice: np.random.Generator) -> None:
         count = int(dice.integers(1, 64, endpoint=True))
         leaves = dice.random() < SHARE_CANCELLED
         async for _ in client.sample_stream(

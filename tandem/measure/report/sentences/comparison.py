@@ -35,7 +35,7 @@ def headlines(document: Comparison) -> Iterator[str]:
     yield f"{what}: {second} from {parallel} (parallel), {first} from {sequential} (sequential), {times}."
     token = contrast(document, _STREAMED, None, "first_output_p50_seconds")
     if token is not None:
-        yield f"Streamed, the first token of the sequential one is there after {seconds(token.first_value)}."
+        yield f"Streamed, the first token of the sequential model arrives after {seconds(token.first_value)}."
     if document.settings.concurrencies:
         rates = contrast(document, UNARY, max(document.settings.concurrencies), "images_per_second")
         if rates is not None:

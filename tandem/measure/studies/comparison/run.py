@@ -54,7 +54,7 @@ class Findings:
 
 
 class Gone(Exception):
-    """Expected: nothing more is to be had, or somebody wants no more; the text says why."""
+    """Expected: the measurement cannot go on, or the user cancelled it; the text says why."""
 
 
 async def conduct(

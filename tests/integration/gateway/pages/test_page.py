@@ -41,7 +41,7 @@ async def test_a_full_gateway_says_so(ar: FakeBackend, gan: FakeBackend, browser
         await ar.servicer.holding.wait()
         async with opened(browser, address(gateway)) as page:
             await page.race()
-            await page.says("#sequential-problem", "Not now, nothing was queued: the gateway has as many")
+            await page.says("#sequential-problem", "Refused for now: the gateway has as many")
             await page.says("#race-verdict", "In parallel: 1 sneaker")
             # The browser itself notes the refused request; the page adds nothing.
             assert all("429" in each for each in page.complaints)

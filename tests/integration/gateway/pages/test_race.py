@@ -35,8 +35,8 @@ async def test_a_race_by_keyboard_alone(
     await page.says("#sequential-count", f"{NUM_TILES} of {NUM_TILES} tiles of one bag")
     assert ar.servicer.requests[-1].class_label == 1
     assert list(gan.servicer.requests[-1].labels) == [1]
-    await page.says("#sequential-likelihood", "It knows: 0.7 bits a tile")
-    await page.says("#parallel-likelihood", "It cannot tell.")
+    await page.says("#sequential-likelihood", "Known: 0.7 bits a tile")
+    await page.says("#parallel-likelihood", "Not known: a GAN")
     await gateway.until_idle()
     assert gateway.value("tandem_requests_total", transport="http", code="OK") == 2
     assert page.complaints == []
@@ -48,7 +48,7 @@ async def test_the_judge_s_verdict_on_the_wall(browser: Browser, gan: FakeBacken
         await page.at("#race-count").select_option("16")
         await page.race()
         await page.at("#judge").click()
-        await page.says("#parallel-likelihood", "It cannot tell; judge can: 2.0 bits a tile on average, from 2.0 bits")
+        await page.says("#parallel-likelihood", "Not known to the GAN; by judge: 2.0 bits a tile on average")
         assert list(servicer.scored[0].images.images.shape) == [16, 4, 4, 1]
         assert len(servicer.scored[0].images.labels) == 16
         assert page.complaints == []
@@ -63,7 +63,7 @@ async def test_a_wall_that_fits_no_reply_comes_in_parts(browser: Browser, gan: F
         await page.race()
         await page.says("#race-verdict", "In parallel: 16 ")
         await page.at("#judge").click()
-        await page.says("#parallel-likelihood", "It cannot tell; judge can: 2.0 bits a tile on average, from 2.0 bits")
+        await page.says("#parallel-likelihood", "Not known to the GAN; by judge: 2.0 bits a tile on average")
         judged = servicer.scored[0].images
         seed = gan.servicer.requests[-1].sample.seed
         assert list(judged.images.shape) == [16, 4, 4, 1]
@@ -86,7 +86,7 @@ async def test_stop_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page
     await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
     await expect(page.at("#race-go")).to_have_text("Stop")
     await page.at("#race-go").click()
-    await page.says("#sequential-problem", "Stopped: the gateway was told")
+    await page.says("#sequential-problem", "Stopped. The gateway has cancelled")
     await page.says("#race-verdict", f"Stopped after 1 of {NUM_TILES} tiles in sequence, 1 sneaker in parallel")
     async with asyncio.timeout(10):
         await ar.servicer.cancelled.wait()
@@ -111,7 +111,7 @@ async def test_a_backend_that_dies_in_the_race(ar: FakeBackend, page: Watched) -
     await page.at("#race-go").click()
     await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
     await ar.stop()
-    await page.says("#sequential-problem", re.compile("Not there|is gone|Stopped"))
+    await page.says("#sequential-problem", re.compile("Not available|is gone|Stopped"))
     await page.says("#race-verdict", "The sequential side did not finish.")
     assert page.complaints == []
 

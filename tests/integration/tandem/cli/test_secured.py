@@ -72,7 +72,7 @@ def lacking(secured: Secured, what: str) -> Credentials:
 
 LACKING = {
     # what is missing: the error, what it says
-    "TLS": (HandshakeFailed, "closed the connection at once: it may want TLS"),
+    "TLS": (HandshakeFailed, "closed the connection at once: it may require TLS"),
     "the CA": (HandshakeFailed, "shows a certificate that is out of date, or not signed by the trusted CA"),
     "a certificate": (HandshakeFailed, "or a client's certificate that it trusts"),
     "a certificate that is known": (HandshakeFailed, "or a client's certificate that it trusts"),
@@ -161,6 +161,6 @@ async def test_a_command_says_in_one_line_what_is_missing(secured: Secured, tmp_
     ended = await command(secured, lacking(secured, what), tmp_path, "sample")
     assert ended.code == 1
     [line] = ended.err.splitlines()
-    expected = "wants an API key that it knows; put it into TANDEM_API_KEY" if "key" in what else LACKING[what][1]
+    expected = "requires a valid API key; set TANDEM_API_KEY to one" if "key" in what else LACKING[what][1]
     assert line.startswith(f"error: {secured.address} ")
     assert expected in line

@@ -27,7 +27,7 @@ def seen(raw: Any, told: Served | None = None) -> Observation:
 def test_a_whole_life() -> None:
     """0.03 of the queue are before the handler; of these the proxy had .002. The backend was busy for .09 in all."""
     timings = Timings(queue_seconds=0.035, prefill_seconds=0.02, decode_seconds=0.025, total_seconds=0.08)
-    told = served(timings=timings, backend_seconds=0.09, arrival_wait_seconds=0.03, pictures=1)
+    told = served(timings=timings, backend_seconds=0.09, arrival_wait_seconds=0.03, images=1)
     observation = seen(entry(told=told, attempts=3))
     assert observation.phases == pytest.approx(
         {
@@ -100,7 +100,7 @@ def test_a_call_that_was_cancelled_had_what_had_passed() -> None:
 
 
 def test_what_no_client_has_seen_is_no_output() -> None:
-    observation = seen(left(first_downstream_tx=None, response_code=None), served(outputs=3, pictures=1))
+    observation = seen(left(first_downstream_tx=None, response_code=None), served(outputs=3, images=1))
     assert (observation.num_outputs, observation.num_images, observation.first_output_seconds) == (0, 0, 0.0)
 
 
@@ -149,7 +149,7 @@ def test_parts_add_up_and_nothing_is_negative(
     duration: float,
     attempts: int,
 ) -> None:
-    outputs, first, pictures = counts
+    outputs, first, images = counts
     told = served(
         timings=timings,
         backend_seconds=backend,
@@ -157,7 +157,7 @@ def test_parts_add_up_and_nothing_is_negative(
         first_output_delay_seconds=delay,
         outputs=outputs,
         first_outputs=first,
-        pictures=pictures,
+        images=images,
     )
     observation = seen(entry(told=told, duration=duration, attempts=attempts, **times))
     total = observation.total_seconds

@@ -42,7 +42,7 @@ class Room:
 
 def test_an_entry_is_counted_under_its_model_and_charged() -> None:
     room = Room()
-    room.take(entry(told=served(pictures=1), caller="alice"))
+    room.take(entry(told=served(images=1), caller="alice"))
     room.take(entry(SAMPLE, told=served(**IMAGES), caller="bob"))
     room.take(entry(told=served()))
     assert room.requests(model="m", code="OK") == room.requests() == 3

@@ -7,7 +7,7 @@ from runtime.errors import Unavailable
 from runtime.models import ModelError
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.terminal import Terminal
-from tandem.client import DeadlineExceeded
+from tandem.client import DeadlineExceeded, NotReachable, ResourceExhausted, TandemRpcError
 from tandem.expected_errors import ExpectedError
 
 EXPECTED = [
@@ -32,6 +32,26 @@ def test_a_deadline_that_passed_says_what_to_do(capsys):
     with pytest.raises(typer.Exit), friendly_errors(Terminal()):
         raise DeadlineExceeded("DEADLINE_EXCEEDED", "Deadline Exceeded")
     assert "no reply in time (Deadline Exceeded): the server is busy" in capsys.readouterr().err
+
+
+def test_an_address_without_a_port_is_named(capsys):
+    with pytest.raises(typer.Exit), friendly_errors(Terminal(), "localhost"):
+        raise NotReachable("UNAVAILABLE", "nothing answers at localhost")
+    assert capsys.readouterr().err == "error: localhost has no port: an address is HOST:PORT\n"
+
+
+def test_a_full_queue_is_named_without_a_preface(capsys):
+    with pytest.raises(typer.Exit), friendly_errors(Terminal()):
+        raise ResourceExhausted("RESOURCE_EXHAUSTED", "queue is full (limit 1); retry in 2 s", (), 2.0)
+    assert capsys.readouterr().err == "error: queue is full (limit 1); retry in 2 s\n"
+
+
+def test_a_call_that_the_server_does_not_offer_is_explained(capsys):
+    with pytest.raises(typer.Exit), friendly_errors(Terminal(), "127.0.0.1:50052"):
+        raise TandemRpcError("UNIMPLEMENTED", "Method not found!")
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: 127.0.0.1:50052 does not offer this call")
+    assert "Method not found" not in shown
 
 
 @pytest.mark.parametrize("error", [ValueError("shapes"), OSError(5, "I/O error"), BrokenPipeError()])

@@ -1,1 +1,1 @@
-"""Sampling by the kernel, in its own threads: what the C++ here is told of a step's rows, and what it answers."""
+"""Sampling by the kernel, in its own threads: the inputs of a step's rows for the C++ code, and its results."""

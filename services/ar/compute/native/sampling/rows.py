@@ -32,7 +32,7 @@ class Rows:
         self.struct = Samples(num_rows, wanted.num_output_tokens, self._columns, self._rows, *addresses)
 
     def tokens(self) -> list[SampledToken]:
-        """Return the token of each row, with what its request wants to know of it; -1 for a row that is not finite."""
+        """Return the token of each row, with the details that its request asks for; -1 for a row that is not finite."""
         tokens = map(SampledToken, self._token_ids)
         return [
             self._reported(place) if row.params.logprobs else token

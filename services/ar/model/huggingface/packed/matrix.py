@@ -28,7 +28,7 @@ def suffixes(scheme: Scheme) -> tuple[str, ...]:
 
 
 OPTIONAL = ("weight_shape", "weight_g_idx", "g_idx")
-"""May be there beside them: the shape, which the others tell, and the group of each input."""
+"""May be there beside them: the shape, which follows from the others, and the group of each input."""
 
 
 def shape_of(shapes: Mapping[str, Shape], scheme: Scheme) -> Shape | None:

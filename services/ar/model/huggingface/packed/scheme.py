@@ -116,7 +116,7 @@ def _bits(file: Path, value: object, accepted: tuple[int, ...]) -> int:
 
 
 def _check_group_size(file: Path, stated: Mapping[str, Any]) -> None:
-    """The tensors tell the size; -1 stands for all inputs."""
+    """The size follows from the tensors; -1 stands for all inputs."""
     key = "group_size" if "group_size" in stated else "q_group_size"
     Fields(file, {"quantization_config.group_size": stated.get(key)}).integer(
         "quantization_config.group_size", -1, _MAX_GROUP

@@ -37,7 +37,7 @@ async def test_a_stream_of_text(backend):
     call = backend.stub.Generate(request(max_tokens=12))
     responses = [each async for each in call]
     served = await served_of(call)
-    assert (served.model, served.outputs, served.pictures) == ("tiny", 12, 0)
+    assert (served.model, served.outputs, served.images) == ("tiny", 12, 0)
     assert served.first_outputs == len(next(each for each in responses if each.token_ids).token_ids)
     assert served.timings == responses[-1].timings
     assert served.backend_seconds >= served.timings.total_seconds
@@ -52,7 +52,7 @@ async def test_a_whole_text_and_pictures(both):
     call = both.stub.Generate(pictures)
     tokens = sum([len(each.token_ids) async for each in call])
     served = await served_of(call)
-    assert (served.model, served.outputs, served.pictures) == ("tiny-image", tokens, 3)
+    assert (served.model, served.outputs, served.images) == ("tiny-image", tokens, 3)
 
 
 async def test_scores_and_errors(backend):

@@ -20,7 +20,7 @@ def served(rpc: str, *messages: object) -> served_pb2.Served:
 def test_a_stream_of_tokens() -> None:
     messages = [ar_pb2.GenerateResponse(text_delta="x"), *(ar_pb2.GenerateResponse(token_ids=[1] * n) for n in (3, 2))]
     found = served("Generate", *messages, ar_pb2.GenerateResponse(token_ids=[4], timings=TIMINGS))
-    assert (found.outputs, found.first_outputs, found.pictures) == (6, 3, 0)
+    assert (found.outputs, found.first_outputs, found.images) == (6, 3, 0)
     assert found.timings == TIMINGS
     assert (found.model, found.backend_seconds, found.arrival_wait_seconds) == ("tiny", 2.0, 0.5)
 
@@ -52,7 +52,7 @@ def test_a_stream_that_was_cut_has_what_went_out_and_no_timings() -> None:
 def test_pictures_are_counted_besides_their_tokens() -> None:
     last = ar_pb2.GenerateResponse(token_ids=[1], image=IMAGE, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
     found = served("Generate", ar_pb2.GenerateResponse(token_ids=[1], image=IMAGE), last, last)
-    assert (found.outputs, found.pictures) == (3, 2)
+    assert (found.outputs, found.images) == (3, 2)
 
 
 def test_a_whole_reply() -> None:

@@ -96,6 +96,6 @@ def test_a_missing_kernel_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_verdict_names_what_is_unwell(monkeypatch: pytest.MonkeyPatch) -> None:
     for section in ("machine", "libraries", "ports", "models", "calibrations"):
         monkeypatch.setattr(findings, section, lambda *_: [])
-    assert "Nothing stands in the way" in CliRunner().invoke(app, ["doctor"]).stdout
+    assert "Everything is ready" in CliRunner().invoke(app, ["doctor"]).stdout
     monkeypatch.setattr(findings, "ports", lambda: [findings.Finding("port 8080", "taken by nginx", False)])
     assert "To be looked at: port 8080 (taken by nginx)." in CliRunner().invoke(app, ["doctor"]).stdout

@@ -54,7 +54,7 @@ async def test_two_exact_sequential_replicas_agree_alone_and_in_company(
         ended = await checked(name, one.address, other.address)
     assert ended.code == 0, ended.err
     whole = [f"100.0 % of {NUM_SEEDS}", "100.0 %" if name == "tiny" else "-"]
-    ways = [(one.address, "in company"), (other.address, "alone"), (other.address, "in company")]
+    ways = [(one.address, "beside others"), (other.address, "alone"), (other.address, "beside others")]
     assert rows(ended) == [[kind, address, sent, *whole] for address, sent in ways for kind in kinds]
 
 

@@ -37,14 +37,14 @@ int loops(int size) {
 // A step that lost more by waiting than it won is followed by some alone, ever more of them while that lasts.
 int judged() {
   using std::chrono::microseconds;
-  Company company;
+  Sharing sharing;
   int errors = 0, alone = 0;
   auto step = [&](int others, int waited) {
-    company.begin();
-    bool is_welcome = company.is_welcome();
-    if (is_welcome) company.judge(10, others, microseconds(100), microseconds(waited));
-    company.end();
-    return is_welcome;
+    sharing.begin();
+    bool is_on = sharing.is_on();
+    if (is_on) sharing.judge(10, others, microseconds(100), microseconds(waited));
+    sharing.end();
+    return is_on;
   };
   for (int i = 0; i < 5; i++) errors += !step(10, 99);  // ten places more would have taken 100 us
   errors += !step(10, 101);
@@ -58,7 +58,7 @@ int judged() {
 
 int main() {
   int errors = judged();
-  if (errors > 0) std::printf("%d errors in judging company\n", errors);
+  if (errors > 0) std::printf("%d errors in judging sharing\n", errors);
   for (int size : {1, 2, 5}) {
     int found = loops(size);
     if (found > 0) std::printf("%d errors in a team of %d\n", found, size);

@@ -32,7 +32,7 @@ def test_a_share_is_never_rounded_up_to_the_whole() -> None:
 
 
 def test_the_table_has_a_row_for_each_way_and_its_first_difference() -> None:
-    agreement = Agreement("uint8", "here:1", "in company")
+    agreement = Agreement("uint8", "here:1", "beside others")
     for seed, pixels in enumerate((b"aa", b"ab", b"ba")):
         agreement.add(seed, Output(pixels=b"aa"), Output(pixels=pixels))
     console = Console(width=100, record=True)
@@ -40,12 +40,12 @@ def test_the_table_has_a_row_for_each_way_and_its_first_difference() -> None:
     text = console.export_text()
     assert "tiny, parallel" in text
     row = next(line for line in text.splitlines() if "uint8" in line)
-    for cell in ("here:1", "in company", "33.3 % of 3", "seed 1, value 1", " - "):
+    for cell in ("here:1", "beside others", "33.3 % of 3", "seed 1, value 1", " - "):
         assert cell in row
 
 
 def test_logprobs_are_compared_to_the_bit_and_do_not_count_as_output() -> None:
-    agreement = Agreement("greedy", "here:1", "in company")
+    agreement = Agreement("greedy", "here:1", "beside others")
     agreement.add(0, Output((1,), logprobs=(-0.5,)), Output((1,), logprobs=(-0.5,)))
     agreement.add(1, Output((1,), logprobs=(-0.5,)), Output((1,), logprobs=(-0.5000001,)))
     assert (agreement.is_whole, agreement.logprobs_share_text) == (True, "50.0 %")

@@ -36,7 +36,7 @@ def test_what_it_comes_to_is_said_in_a_sentence() -> None:
         "One 4x4 image of a class, asked for alone: 2 ms from gan (parallel), 80 ms from ar (sequential),"
         " 40 times as long (40 to 40)."
     )
-    assert second == "Streamed, the first token of the sequential one is there after 50 ms."
+    assert second == "Streamed, the first token of the sequential model arrives after 50 ms."
 
 
 def test_a_control_is_said_in_a_sentence() -> None:
