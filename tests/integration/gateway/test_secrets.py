@@ -93,7 +93,7 @@ async def test_no_secret_in_logs_metrics_or_answers(tmp_path: Path) -> None:
         assert secret not in told
     # The test would see them if they were there: the callers are, by name.
     assert b"GanService/Sample by alice" in log
-    assert b"GanService/Sample by nobody known" in log
+    assert b"GanService/Sample by an unknown caller" in log
     assert "tandem_requests_total" in told
 
 

@@ -109,7 +109,7 @@ async def test_what_was_known_stays_while_envoy_does_not_answer(
         await here.proxy.envoy.stop()
         task = asyncio.create_task(here.replicas.run(here.admin))
         async with asyncio.timeout(20):
-            while caplog.text.count("does not tell") < 2:
+            while caplog.text.count("does not report") < 2:
                 await asyncio.sleep(0.005)
         assert here.replicas.is_serving("sequential")
         assert not task.done()

@@ -58,5 +58,5 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"TANDEM_CLIENT_CA: .*nothing: no such file or directory"):
         Credentials(ca=tmp_path / "nothing").of_channel()
     (tmp_path / "x").write_text("hello")
-    with pytest.raises(ValueError, match=r"TANDEM_CLIENT_CA: .*: this is no PEM file"):
+    with pytest.raises(ValueError, match=r"TANDEM_CLIENT_CA: .*: this is not a PEM file"):
         Credentials(ca=tmp_path / "x").of_channel()
