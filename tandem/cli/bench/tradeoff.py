@@ -25,8 +25,8 @@ from tandem.measure.studies.comparison.request import Request
 COMPARISON = "comparison.json"
 REPORT = "report.html"
 SHORT: dict[str, Any] = {
-    "climb_seconds": 6.0,
-    "trial_seconds": 4.0,
+    "climb_seconds": 5.0,
+    "trial_seconds": 3.5,
 }
 THOROUGH: dict[str, Any] = {
     "climb_seconds": 20.0,
@@ -77,7 +77,8 @@ def tradeoff(
         num_images = 0 if unjudged else None
         names = chosen_models(address, *models.names)
         subjects = step_subjects(address, *names, steps, terminal)
-    terminal.note("1 of 4: compare, both models in turn")
+    stages = iter(_stages(has_steps=subjects is not None))
+    terminal.note(f"{next(stages)}: both models in turn")
     preset = settings_of("thorough" if thorough else "short", slo_seconds=slo, quality_images=num_images)
     request = Request(address, *names, preset, quality.judge, quality.reference, meters.pages, unjudged=unjudged)
     comparison = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
@@ -85,19 +86,25 @@ def tradeoff(
     codes = [comparison.code]
     try:
         if not comparison.content.is_partial and subjects is not None:
-            terminal.note(f"2 of 4: steps of {subjects.pair.sequential.name}: {', '.join(map(str, subjects.steps))}")
+            terminal.note(f"{next(stages)}: {', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}")
             codes.append(stepped(terminal, request, subjects, folder))
         if not comparison.content.is_partial and INTERRUPTED not in codes:
-            terminal.note("3 of 4: service curves, and the capacity of both")
+            terminal.note(f"{next(stages)}: service curves, and the capacity of both")
             codes.append(_fit(request, {**(THOROUGH if thorough else SHORT), "slo_seconds": slo}, comparison, folder))
     finally:  # whatever the fit raises: what was measured by then is worth a report
-        terminal.note("4 of 4: report")
+        *_, last = stages
+        terminal.note(last)
         with friendly_errors(terminal, address):
             is_whole = written(folder.sources, folder.path / REPORT, folder.path / "pictures", terminal)
             codes.append(0 if is_whole else FAILED)
     for code in (INTERRUPTED, FAILED):
         if code in codes:
             raise typer.Exit(code)
+
+
+def _stages(has_steps: bool) -> list[str]:
+    names = ["compare", "steps", "fit", "report"] if has_steps else ["compare", "fit", "report"]
+    return [f"{number} of {len(names)}, {name}" for number, name in enumerate(names, 1)]
 
 
 def _fit(request: Request, settings: dict[str, Any], comparison: Compared, folder: ResultFolder) -> int:

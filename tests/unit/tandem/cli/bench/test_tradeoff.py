@@ -56,3 +56,12 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     assert 'id="cdf-alone"' in report  # of the comparison
     assert "(54 ms for an image against 2 ms in parallel)" in report
     assert "sar needs all of its 49 steps" in report
+
+
+@pytest.mark.parametrize(
+    ("has_steps", "first", "last"),
+    [(True, "1 of 4, compare", "4 of 4, report"), (False, "1 of 3, compare", "3 of 3, report")],
+)
+def test_stages_are_counted_as_many_as_there_are(has_steps, first, last):
+    stages = tradeoff._stages(has_steps)
+    assert (stages[0], stages[-1]) == (first, last)
