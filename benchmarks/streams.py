@@ -100,7 +100,7 @@ class Bench:
             self.figures.add(f"gap_over_step_{count}", who, greedy / steps[count])
             self.figures.add(f"sampled_over_greedy_{count}", who, greedy / sampled)
 
-    async def company(self, source: Generator, drawn: Generator, who: str) -> None:
+    async def beside_images(self, source: Generator, drawn: Generator, who: str) -> None:
         """Measure one stream alone, images alone at half of what they reach, and both together."""
         name, load = f"{who}, images", closed(IMAGES, NUM_CALLERS, duration_seconds=self._seconds / 2)
         (most,) = (await self.audited_runs.run(drawn, name, load)).document.streams
@@ -137,7 +137,7 @@ async def measure(before: str | None, rounds: int, seconds: float) -> Bench:
                         await bench.pace(source, who, steps)
                         with service("services.gan", GAN_MODEL) as gan:
                             async with generator(f"127.0.0.1:{gan.port}") as drawn:
-                                await bench.company(source, drawn, who)
+                                await bench.beside_images(source, drawn, who)
             print(f"round {done + 1} of {rounds} done", file=sys.stderr)
     return bench
 

@@ -33,7 +33,7 @@ _RATIOS = {
 _WORKLOADS = (ALONE, SOME, MANY, BULK)
 _HEAD = ("contender", *(name for name, *_ in _COLUMNS))
 _NOTE = (
-    "Each contender is started, must return the images of given latents, alone and in company, is warmed up,"
+    "Each contender is started, must return the images of given latents, alone and beside others, is warmed up,"
     " measured in closed loop and stopped, while no other runs; the order changes from round to round. The client is"
     " compiled, has one thread, and runs with the highest priority that it gets. CPU: user and system time of all"
     f" processes of a contender. A load during which processes outside used more than {TOLERATED_CORES} cores is"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.generator.requests.apis.reading import OK, ApiReading, Told
+from tandem.measure.generator.requests.apis.reading import OK, ApiReading, ReplyFigures
 from tandem.measure.generator.requests.reading import MessagesAlone, Reading
 from tandem.measure.generator.sending.tables import Seen, Table
 
@@ -52,21 +52,21 @@ class _Replies:
         """Read the reply of row `place`."""
         number = self._rows["number"][place]
         kept = self._kept[slice(*_bounds(self._kept["number"], number))]
-        told = reading.told([self._bytes[each["begin"] : each["begin"] + each["size"]] for each in kept])
-        if told.code != OK:
-            return self._fail(place, told)
+        found = reading.figures_of([self._bytes[each["begin"] : each["begin"] + each["size"]] for each in kept])
+        if found.code != OK:
+            return self._fail(place, found)
         own = self._order[slice(*_bounds(self._of_messages, number))]
         if len(own):
-            self._messages["num_outputs"][own] = told.num_outputs
-            carrying = own[np.asarray(told.num_outputs) > 0]
+            self._messages["num_outputs"][own] = found.num_outputs
+            carrying = own[np.asarray(found.num_outputs) > 0]
             self._rows["first_output"][place] = self._messages["at"][carrying[0]] if len(carrying) else np.nan
-        num_outputs = sum(told.num_outputs)
-        self._replies[place] = (num_outputs, told.num_images, told.num_prompt_tokens, told.is_counted)
+        num_outputs = sum(found.num_outputs)
+        self._replies[place] = (num_outputs, found.num_images, found.num_prompt_tokens, found.is_counted)
         return None
 
-    def _fail(self, place: int, told: Told) -> None:
-        self._rows["code"][place], self._rows["text"][place] = told.code, len(self._texts)
-        self._texts.append(told.text)
+    def _fail(self, place: int, found: ReplyFigures) -> None:
+        self._rows["code"][place], self._rows["text"][place] = found.code, len(self._texts)
+        self._texts.append(found.text)
 
     def seen(self, kept: Table) -> Seen:
         """Return all tables, and of what was kept these rows."""

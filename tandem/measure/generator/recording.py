@@ -13,7 +13,7 @@ from tandem.measure.generator.requests.apis.reading import ApiReading
 from tandem.measure.generator.requests.reading import MessagesAlone, Reading
 from tandem.measure.generator.sending.sender import Route, Sender
 from tandem.measure.generator.sending.tables import End, Seen
-from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REQUEST, TOLD, Outcome, Record, Table, Use
+from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REPORTED, REQUEST, Outcome, Record, Table, Use
 
 _OK, _DEADLINE_EXCEEDED = 0, 4
 _MAX_TEXT = 500
@@ -65,8 +65,8 @@ def _requests(
             num_outputs = table["num_messages"][is_here] if reading.outputs is None else read.num_outputs
             num_images = read.num_images
         table["num_outputs"][is_here], table["num_images"][is_here] = num_outputs, num_images
-        for place, name in enumerate(TOLD):
-            table[name][is_here] = read.told[:, place]
+        for place, name in enumerate(REPORTED):
+            table[name][is_here] = read.reported[:, place]
         if not route.is_streamed:
             table["first_output"][is_here] = np.where(num_outputs > 0, table["ended"][is_here], np.nan)
     return table

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tandem.expected_errors import ExpectedError
 from tandem.measure.meters.metrics_page import read
-from tandem.measure.meters.metrics_pages import NotTold, pages_of_backend, pages_of_gateway
+from tandem.measure.meters.metrics_pages import NotReported, pages_of_backend, pages_of_gateway
 from tandem.measure.results.comparison import CpuSource
 
 _CPU_SECONDS = "process_cpu_seconds_total"
@@ -67,7 +67,7 @@ async def cpu_meter(gateway_address: str, given: Addresses) -> CpuMeter:
     for name in _PROCESSES:
         try:
             pages[name] = await _answering(name, gateway_address, given.get(name))
-        except NotTold as error:
+        except NotReported as error:
             sources[name] = _source(name, (), str(error))
         else:
             sources[name] = _source(name, pages[name], _CPU_SECONDS)
@@ -75,7 +75,7 @@ async def cpu_meter(gateway_address: str, given: Addresses) -> CpuMeter:
 
 
 async def _answering(name: str, gateway_address: str, given: str | None) -> tuple[str, ...]:
-    """Return pages that tell of CPU time. Raises NotTold, or ExpectedError for a page that is given."""
+    """Return pages that tell of CPU time. Raises NotReported, or ExpectedError for a page that is given."""
     if given is not None:
         pages: tuple[str, ...] = (given,)
     elif name == "gateway":
@@ -87,7 +87,7 @@ async def _answering(name: str, gateway_address: str, given: str | None) -> tupl
             await asyncio.to_thread(read_cpu_seconds, page)
         except ValueError as error:
             note = f"no CPU time to be had at {page}: {error}"
-            raise ExpectedError(f"{name} metrics: {note}") if given is not None else NotTold(note) from None
+            raise ExpectedError(f"{name} metrics: {note}") if given is not None else NotReported(note) from None
     return pages
 
 

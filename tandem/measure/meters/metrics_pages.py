@@ -23,28 +23,26 @@ from tandem.loopback import is_loopback
 _TIMEOUT_SECONDS = 5.0
 
 
-class NotTold(Exception):
-    """Expected: where the pages of a process are is not to be learnt; the text says why."""
+class NotReported(Exception):
+    """Expected: the addresses of the metrics pages of a process cannot be found out; the text says why."""
 
 
 async def pages_of_gateway(address: str) -> tuple[str]:
-    """Return the metrics page (host:port) of the gateway at `address`. Raises NotTold."""
+    """Return the metrics page (host:port) of the gateway at `address`. Raises NotReported."""
     return (await _page(address, Credentials.from_environment()),)
 
 
 async def pages_of_backend(gateway_address: str, paradigm: str) -> tuple[str, ...]:
-    """Return the metrics pages of all replicas of a paradigm that are ready. Raises NotTold if one of them is not to be
-    learnt.
-    """
+    """Return the metrics pages of all ready replicas of a paradigm. Raises NotReported if one of them is not known."""
     [page] = await pages_of_gateway(gateway_address)
     status = await asyncio.to_thread(_status, page)
     try:
         listed = next(each["replicas"] for each in status["paradigms"] if each["paradigm"] == paradigm)
         targets = [replica["target"] for replica in listed if replica["state"] == "serving"]
     except (KeyError, TypeError, StopIteration):
-        raise NotTold(f"{page}/status is not the gateway's") from None
+        raise NotReported(f"{page}/status is not the gateway's") from None
     if not targets:
-        raise NotTold(f"the gateway has no replica of the {paradigm} backend")
+        raise NotReported(f"the gateway has no replica of the {paradigm} backend")
     # In the clear: the credentials of the environment are for the gateway alone.
     return tuple([await _page(_seen_from_here(target, gateway_address), Credentials()) for target in targets])
 
@@ -63,21 +61,21 @@ async def _page(address: str, credentials: Credentials) -> str:
             await call
             trailers = dict(await call.trailing_metadata())
     except grpc.RpcError as error:
-        raise NotTold(f"the server at {address} does not answer a health check: {error.code().name}") from None
+        raise NotReported(f"the server at {address} does not answer a health check: {error.code().name}") from None
     port = trailers.get(METRICS_PORT_METADATA)
     if port is None:
-        raise NotTold(f"the server at {address} does not tell where its metrics are")
+        raise NotReported(f"the server at {address} does not tell where its metrics are")
     return f"{address.rpartition(':')[0]}:{port}"
 
 
 def _status(page: str) -> Any:
     credentials = Credentials.from_environment()
     if credentials.ca is not None:  # a key must not travel in the clear
-        raise NotTold("the gateway uses TLS, and is asked for its replicas in the clear only")
+        raise NotReported("the gateway uses TLS, and is asked for its replicas in the clear only")
     headers = dict(credentials.metadata or ())
     try:
         request = urllib.request.Request(f"http://{page}/status", headers=headers)
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310  always http
             return json.load(response)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise NotTold(f"{page}/status: {getattr(error, 'reason', error)}") from None
+        raise NotReported(f"{page}/status: {getattr(error, 'reason', error)}") from None

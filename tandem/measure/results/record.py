@@ -61,7 +61,7 @@ MESSAGE = np.dtype([("number", "i8"), ("at", "f8"), ("num_outputs", "i4")])
 # Of requests whose replies are kept: one message, those of one request in the order in which they came.
 REPLY = np.dtype([("number", "i8"), ("size", "i8")])
 
-TOLD = REQUEST.names[REQUEST.names.index("queue") :] if REQUEST.names else ()
+REPORTED = REQUEST.names[REQUEST.names.index("queue") :] if REQUEST.names else ()
 
 
 class Use(NamedTuple):

@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from tandem.ar.v1 import ar_pb2
 from tandem.gan.v1 import gan_pb2
 from tandem.measure.generator.sending.columns import Column, Take, column
-from tandem.measure.results.record import TOLD
+from tandem.measure.results.record import REPORTED
 from tandem.phases import TIMINGS_FIELDS
 
 Values = NDArray[np.float64]  # [requests, columns]
 
 
 class Read(NamedTuple):
-    """What the replies of some requests said; `told` [requests, TOLD], NaN where a server tells nothing of the time."""
+    """What the replies of some requests said; `reported` [requests, REPORTED], NaN where a server reports no times."""
 
     num_outputs: NDArray[np.int64]
     num_images: NDArray[np.int64]
-    told: Values
+    reported: Values
 
 
 class Reading:
@@ -49,13 +49,13 @@ class Reading:
 
     def read(self, values: Values) -> Read:
         """Return what the columns, and perhaps others behind them, say."""
-        outputs, images, end, timings, *told = (values[:, place] for place in self._places)
+        outputs, images, end, timings, *reported = (values[:, place] for place in self._places)
         if self._has_end:
             images = np.minimum(images, 1) * (np.nan_to_num(end) != 0)
         # A field that is not there is 0, as everywhere in proto3.
         has_timings = (timings > 0)[:, None]
-        told_or_nan = np.where(has_timings, np.nan_to_num(np.stack(told, axis=1)), np.nan)
-        return Read(outputs.astype(np.int64), images.astype(np.int64), told_or_nan)
+        reported_or_nan = np.where(has_timings, np.nan_to_num(np.stack(reported, axis=1)), np.nan)
+        return Read(outputs.astype(np.int64), images.astype(np.int64), reported_or_nan)
 
 
 class MessagesAlone:
@@ -66,7 +66,7 @@ class MessagesAlone:
 
     def read(self, values: Values) -> Read:
         nothing = np.zeros(len(values), np.int64)
-        return Read(nothing, nothing, np.full((len(values), len(TOLD)), np.nan))
+        return Read(nothing, nothing, np.full((len(values), len(REPORTED)), np.nan))
 
 
 READINGS: dict[str, Reading] = {

@@ -89,7 +89,7 @@ def _knee(fit: StepFit, xs: Sequence[float]) -> list[Series]:
     if fit.most_tokens_per_second is not None:
         ends = [min(xs), max(xs)]
         found.append(
-            Series("most that company brings", "neutral", "prediction", ends, [fit.most_tokens_per_second] * len(ends))
+            Series("most that batching brings", "neutral", "prediction", ends, [fit.most_tokens_per_second] * len(ends))
         )
     return found
 

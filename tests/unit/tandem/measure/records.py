@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tandem.measure.results.record import MESSAGE, REPLY, REQUEST, TOLD, Outcome, Record, Use
+from tandem.measure.results.record import MESSAGE, REPLY, REPORTED, REQUEST, Outcome, Record, Use
 
-NOT_TOLD = (float("nan"),) * len(TOLD)
+NOT_REPORTED = (float("nan"),) * len(REPORTED)
 USE = Use(cpu_seconds=0.1, wall_seconds=1.0, num_requests=10)
 CODES = {Outcome.OK: 0, Outcome.ERROR: 14, Outcome.DEADLINE: 4, Outcome.CANCELLED: 1, Outcome.UNFINISHED: 1}
 
 
 class Ended(NamedTuple):
-    """One row of REQUEST, but for `told`, which are the columns of TOLD."""
+    """One row of REQUEST, but for `told`, which are the columns of REPORTED."""
 
     number: int
     workload: int
@@ -90,7 +90,7 @@ def row(number: int, intended: float, latency: float, outcome: Outcome = Outcome
         "sent": intended,
         "first_output": intended + latency,
         "ended": intended + latency,
-        "told": NOT_TOLD,
+        "told": NOT_REPORTED,
     }
     return Ended(number=number, outcome=outcome, intended=intended, **(usual | values))  # type: ignore[arg-type]
 

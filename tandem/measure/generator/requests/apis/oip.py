@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from tandem.measure.generator.requests.apis.reading import INTERNAL, OK, UNKNOWN, ApiReading, Told, failed
+from tandem.measure.generator.requests.apis.reading import INTERNAL, OK, UNKNOWN, ApiReading, ReplyFigures, failed
 from tandem.measure.generator.requests.apis.words import Words
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.results.record import CODE_NAMES
@@ -81,7 +81,7 @@ class TensorReading(ApiReading):
         self._is_streamed = workload.delivery == "streamed"
         self._kind = workload.kind
 
-    def told(self, messages: Sequence[bytes]) -> Told:
+    def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         num_outputs, num_images, is_counted = [], 0, True
         for raw in messages:
             try:
@@ -96,7 +96,7 @@ class TensorReading(ApiReading):
             is_counted &= found is not None
             num_outputs.append(_has_text(tensors) if found is None else found)
             num_images += images
-        return Told(num_outputs, num_images, is_counted=is_counted)
+        return ReplyFigures(num_outputs, num_images, is_counted=is_counted)
 
     def _parsed(self, raw: bytes) -> tuple[ModelInferResponse, str]:
         if not self._is_streamed:

@@ -6,7 +6,15 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tandem.measure.generator.requests.apis.reading import INTERNAL, OK, UNAVAILABLE, ApiReading, Told, failed, spread
+from tandem.measure.generator.requests.apis.reading import (
+    INTERNAL,
+    OK,
+    UNAVAILABLE,
+    ApiReading,
+    ReplyFigures,
+    failed,
+    spread,
+)
 from tandem.measure.generator.requests.apis.words import Words
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.http.statuses import code_of_http
@@ -57,7 +65,7 @@ class TextReading(ApiReading):
     def __init__(self, is_streamed: bool) -> None:
         self._is_streamed = is_streamed
 
-    def told(self, messages: Sequence[bytes]) -> Told:
+    def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         is_carrying, usage = [], None
         num_ids = []  # of messages that name their tokens, as vLLM does on request
         for raw in messages:
@@ -73,7 +81,7 @@ class TextReading(ApiReading):
         counted, prompt = _count(usage, "completion_tokens"), _count(usage, "prompt_tokens")
         is_counted = any(num_ids) or counted is not None
         outputs = num_ids if any(num_ids) else spread(sum(is_carrying) if counted is None else counted, is_carrying)
-        return Told(outputs, 0, float("nan") if prompt is None else prompt, is_counted)
+        return ReplyFigures(outputs, 0, float("nan") if prompt is None else prompt, is_counted)
 
 
 class ImageReading(ApiReading):
@@ -82,13 +90,13 @@ class ImageReading(ApiReading):
     def __init__(self, is_sequential: bool) -> None:
         self._is_sequential = is_sequential
 
-    def told(self, messages: Sequence[bytes]) -> Told:
+    def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         reply = _json(messages[0]) if messages else None
         if reply is None or "error" in reply:
             return failed(messages, *_error(reply))
         num_images = len(reply.get("data") or ())
         counted = _count(reply.get("usage"), "output_tokens") if self._is_sequential else num_images
-        return Told([counted or num_images], num_images, is_counted=bool(counted))
+        return ReplyFigures([counted or num_images], num_images, is_counted=bool(counted))
 
 
 def _json(raw: bytes) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ OK, UNKNOWN, UNAVAILABLE, INTERNAL = 0, 2, 14, 13
 """gRPC's numbers of statuses."""
 
 
-class Told(NamedTuple):
+class ReplyFigures(NamedTuple):
     """What the messages of one reply say. `num_outputs` of each message; `code` is gRPC's, with its `text`.
 
     `is_counted`: whether the server told how many outputs there are; if not, a message that carries any counts as one.
@@ -35,7 +35,7 @@ class ApiReading(MessagesAlone, ABC):
     columns: tuple[Column, ...] = (WHOLE_MESSAGE,)
 
     @abstractmethod
-    def told(self, messages: Sequence[bytes]) -> Told:
+    def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         """Return what a reply that came to its end says."""
 
 
@@ -50,6 +50,6 @@ def spread(total: int, is_carrying: Sequence[bool]) -> list[int]:
     return [next(shares) if carries else 0 for carries in is_carrying]
 
 
-def failed(messages: Sequence[bytes], code: int, text: str) -> Told:
+def failed(messages: Sequence[bytes], code: int, text: str) -> ReplyFigures:
     """Return what is told of a reply that ended badly."""
-    return Told([0] * len(messages), code=code, text=text)
+    return ReplyFigures([0] * len(messages), code=code, text=text)

@@ -13,7 +13,7 @@ import pytest
 
 from runtime.server.server import RpcServer
 from tandem.client.credentials import API_KEY, CA
-from tandem.measure.meters.metrics_pages import NotTold, pages_of_backend, pages_of_gateway
+from tandem.measure.meters.metrics_pages import NotReported, pages_of_backend, pages_of_gateway
 
 
 @contextlib.asynccontextmanager
@@ -67,14 +67,14 @@ async def test_every_replica_that_serves_is_found(http_port: int, monkeypatch: p
         Status.report = report(**{first: "serving", second: "serving", "127.0.0.1:1": "not_ready"})
         assert await pages_of_backend(gateway, "parallel") == ("127.0.0.1:9102", "127.0.0.1:9104")
         assert Status.shown == "Bearer tdm_secret"
-        with pytest.raises(NotTold, match="no replica of the sequential backend"):
+        with pytest.raises(NotReported, match="no replica of the sequential backend"):
             await pages_of_backend(gateway, "sequential")
 
 
 async def test_one_replica_that_does_not_tell_leaves_the_paradigm_unknown(http_port: int) -> None:
     async with server(http_port) as gateway, server(9102) as first, server(0) as second:
         Status.report = report(**{first: "serving", second: "serving"})
-        with pytest.raises(NotTold, match=f"{second} does not tell where its metrics are"):
+        with pytest.raises(NotReported, match=f"{second} does not tell where its metrics are"):
             await pages_of_backend(gateway, "parallel")
 
 
@@ -82,15 +82,15 @@ async def test_one_replica_that_does_not_tell_leaves_the_paradigm_unknown(http_p
 async def test_what_is_no_gateway_s_status_is_named(http_port: int, said: Any) -> None:
     Status.report = said
     async with server(http_port) as gateway:
-        with pytest.raises(NotTold):
+        with pytest.raises(NotReported):
             await pages_of_backend(gateway, "parallel")
 
 
 async def test_a_gateway_that_does_not_tell_or_is_not_there_is_named() -> None:
     async with server(0) as gateway:
-        with pytest.raises(NotTold, match=f"{gateway} does not tell"):
+        with pytest.raises(NotReported, match=f"{gateway} does not tell"):
             await pages_of_gateway(gateway)
-    with pytest.raises(NotTold, match=f"{gateway} does not answer a health check: UNAVAILABLE"):
+    with pytest.raises(NotReported, match=f"{gateway} does not answer a health check: UNAVAILABLE"):
         await pages_of_gateway(gateway)
 
 
@@ -103,7 +103,7 @@ async def test_a_key_does_not_travel_in_the_clear(
         monkeypatch.setenv(API_KEY, "tdm_secret")
         monkeypatch.setenv(CA, str(tmp_path / "ca.pem"))
         monkeypatch.setattr("tandem.measure.meters.metrics_pages.pages_of_gateway", lambda _: _ready(page))
-        with pytest.raises(NotTold, match="uses TLS"):
+        with pytest.raises(NotReported, match="uses TLS"):
             await pages_of_backend(gateway, "parallel")
         assert Status.shown is None
 

@@ -66,7 +66,7 @@ def test_charts_hold_what_was_measured_and_the_knee_lies_on_the_fit(growth: Grow
     assert fit.most_tokens_per_second is not None
     assert series["knee"].x == [fit.knee.value]
     assert series["knee"].y == pytest.approx([fit.most_tokens_per_second / 2])
-    assert series["most that company brings"].y == [fit.most_tokens_per_second] * 2
+    assert series["most that batching brings"].y == [fit.most_tokens_per_second] * 2
 
 
 def test_a_knee_beyond_the_measured_is_not_drawn() -> None:

@@ -96,7 +96,7 @@ async def test_what_is_read_of_replies_is_what_protobuf_reads(kind):
         if expected is None or row["code"] != 0:
             continue
         num_good += 1
-        found = (read.num_outputs[place], read.num_images[place], *read.told[place])
+        found = (read.num_outputs[place], read.num_images[place], *read.reported[place])
         np.testing.assert_array_equal(np.array(found, float), np.array(expected, float))
     assert num_good > 180
     wrong = [row for row in seen.rows if row["code"] != 0]

@@ -17,7 +17,7 @@ from tandem.measure.meters.header import header_of
 from tandem.measure.results.crossover import Crossover, Settings
 from tandem.measure.results.header import Machine, ServedModel
 from tandem.measure.results.load import Document, Window
-from tandem.measure.results.record import TOLD, Outcome, Record, Use
+from tandem.measure.results.record import REPORTED, Outcome, Record, Use
 from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.crossover.crossover import crossover
@@ -54,7 +54,7 @@ def name_of(workload: Workload) -> str:
 
 def told_of(**seconds: float) -> tuple[float, ...]:
     """Return what servers tell of a request; what is not named is 0."""
-    return tuple(seconds.get(name, 0.0) for name in TOLD)
+    return tuple(seconds.get(name, 0.0) for name in REPORTED)
 
 
 def in_flight_of(lives: Sequence[tuple[float, float]]) -> NDArray[np.float64]:

@@ -56,27 +56,27 @@ def test_tokens_are_spread_over_the_events_that_carry_text() -> None:
     deltas = [{"role": "assistant", "content": ""}, {"content": "a"}, {"reasoning_content": "b"}, {"content": None}]
     events = [event(choices=[{"delta": delta}]) for delta in deltas]
     usage = event(choices=[], usage={"prompt_tokens": 9, "completion_tokens": 5})
-    told = TextReading(is_streamed=True).told([*events, usage, DONE])
-    assert list(told.num_outputs) == [0, 2, 3, 0, 0, 0]
-    assert (told.num_prompt_tokens, told.is_counted, told.code) == (9, True, 0)
+    found = TextReading(is_streamed=True).figures_of([*events, usage, DONE])
+    assert list(found.num_outputs) == [0, 2, 3, 0, 0, 0]
+    assert (found.num_prompt_tokens, found.is_counted, found.code) == (9, True, 0)
 
 
 def test_fewer_tokens_than_events_are_not_spread() -> None:
     events = [event(choices=[{"text": "a"}], usage={"completion_tokens": 2})] * 3
-    assert list(TextReading(is_streamed=True).told([*events, DONE]).num_outputs) == [1, 1, 1, 0]
+    assert list(TextReading(is_streamed=True).figures_of([*events, DONE]).num_outputs) == [1, 1, 1, 0]
 
 
 def test_tokens_that_a_server_names_are_counted_where_they_come() -> None:
     events = [event(choices=[{"token_ids": [5]}, {"token_ids": [6, 7]}]), event(choices=[{"token_ids": []}])]
     usage = event(choices=[], usage={"completion_tokens": 9})
-    told = TextReading(is_streamed=True).told([*events, usage, DONE])
-    assert (list(told.num_outputs), told.is_counted) == ([3, 0, 0, 0], True)
+    found = TextReading(is_streamed=True).figures_of([*events, usage, DONE])
+    assert (list(found.num_outputs), found.is_counted) == ([3, 0, 0, 0], True)
 
 
 def test_a_server_that_tells_no_usage() -> None:
-    told = TextReading(is_streamed=True).told([event(choices=[{"text": "a"}], usage=None), DONE])
-    assert (list(told.num_outputs), told.is_counted) == ([1, 0], False)
-    assert math.isnan(told.num_prompt_tokens)
+    found = TextReading(is_streamed=True).figures_of([event(choices=[{"text": "a"}], usage=None), DONE])
+    assert (list(found.num_outputs), found.is_counted) == ([1, 0], False)
+    assert math.isnan(found.num_prompt_tokens)
 
 
 @pytest.mark.parametrize(
@@ -90,25 +90,25 @@ def test_a_server_that_tells_no_usage() -> None:
     ],
 )
 def test_an_error_in_mid_stream(error: object, code: int) -> None:
-    told = TextReading(is_streamed=True).told([event(choices=[{"text": "a"}]), event(error=error), DONE])
-    assert (told.code, told.text, sum(told.num_outputs)) == (code, "x", 0)
+    found = TextReading(is_streamed=True).figures_of([event(choices=[{"text": "a"}]), event(error=error), DONE])
+    assert (found.code, found.text, sum(found.num_outputs)) == (code, "x", 0)
 
 
 @pytest.mark.parametrize("last", [b"[1]", b"{", b"\xff"])
 def test_what_is_no_object_is_no_answer(last: bytes) -> None:
-    assert TextReading(is_streamed=True).told([last, DONE]).code == 13
+    assert TextReading(is_streamed=True).figures_of([last, DONE]).code == 13
 
 
 def test_a_stream_without_its_end_is_torn() -> None:
-    assert TextReading(is_streamed=True).told([event(choices=[{"text": "a"}])]).code == 14
-    assert TextReading(is_streamed=False).told([event(choices=[{"text": "a"}])]).code == 0
+    assert TextReading(is_streamed=True).figures_of([event(choices=[{"text": "a"}])]).code == 14
+    assert TextReading(is_streamed=False).figures_of([event(choices=[{"text": "a"}])]).code == 0
 
 
 def test_images_and_the_tokens_of_a_picture() -> None:
     reply = event(data=[{"b64_json": "x"}] * 3, usage={"output_tokens": 147})
-    told = ImageReading(is_sequential=False).told([reply])
-    assert (list(told.num_outputs), told.num_images) == ([3], 3)
-    told = ImageReading(is_sequential=True).told([reply])
-    assert (list(told.num_outputs), told.num_images, told.is_counted) == ([147], 3, True)
-    told = ImageReading(is_sequential=True).told([event(data=[{"url": "x"}])])
-    assert (list(told.num_outputs), told.num_images, told.is_counted) == ([1], 1, False)
+    found = ImageReading(is_sequential=False).figures_of([reply])
+    assert (list(found.num_outputs), found.num_images) == ([3], 3)
+    found = ImageReading(is_sequential=True).figures_of([reply])
+    assert (list(found.num_outputs), found.num_images, found.is_counted) == ([147], 3, True)
+    found = ImageReading(is_sequential=True).figures_of([event(data=[{"url": "x"}])])
+    assert (list(found.num_outputs), found.num_images, found.is_counted) == ([1], 1, False)
