@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from services.ar.model.arrays import Array
+from services.ar.model.arrays import Array, Shape
 
 _LINE_BYTES = 64
 _PAGE_BYTES = 2**21
 _REGION_BYTES = 2**28
 
 
-def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def zeros(shape: Shape, dtype: np.dtype[Any]) -> Array:
     """Return zeros that take memory only once written to: a large cache costs what is used of it.
 
     numpy asks for pages of 2 MB, of which a cache would take one for each head of each layer before it is used.
@@ -30,7 +30,7 @@ def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return np.frombuffer(memory, dtype).reshape(shape)
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def empty(shape: Shape, dtype: np.dtype[Any]) -> Array:
     """Return an array with nothing in it yet, that begins where a line of the caches does."""
     num_bytes = math.prod(shape) * dtype.itemsize
     memory = np.empty(num_bytes + _LINE_BYTES, np.uint8)
@@ -56,7 +56,7 @@ class LargePages:
         self._region: Array = np.empty(0, np.uint8)
         self._num_taken = 0
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    def empty(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
         """Return an array with nothing in it yet, that begins where a line of the caches does. Raises MemoryError."""
         num_bytes = math.prod(shape) * dtype.itemsize
         if num_bytes > len(self._region) - self._num_taken:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtime.models import ModelError
+from services.ar.model.arrays import Shape
 from services.ar.model.config import ModelConfig
 from services.ar.model.quantised import Weights, rows_of
-from services.ar.model.tensor_check import Shape
 
 
 def split_shapes(file: Path, config: ModelConfig, shapes: Mapping[str, Shape]) -> dict[str, Shape]:

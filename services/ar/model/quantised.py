@@ -9,11 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from services.ar.model.arrays import Array, padded
+from services.ar.model.arrays import Array, Shape, padded
 
 GROUP = 32
 Kind = Literal["int8", "int6", "int5", "int4", "q4_0", "iq4_nl"]
-Shape = tuple[int, ...]
 
 NIBBLES: tuple[Kind, ...] = ("int4", "q4_0", "iq4_nl")
 """The kinds of 4 bits."""

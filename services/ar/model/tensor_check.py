@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtime.models import ModelError
+from services.ar.model.arrays import Shape
 from services.ar.model.config import ModelConfig
 from services.ar.model.fields import shortened
 
-Shape = tuple[int, ...]
 _MAX_NAMES = 3  # listed in an error
 
 

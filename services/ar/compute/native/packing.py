@@ -10,7 +10,7 @@ import numpy as np
 from services.ar.compute.memory import empty, floats
 from services.ar.compute.native import library
 from services.ar.compute.native.panels import pack_floats, pack_steps
-from services.ar.model.arrays import FLOATS, Array, padded
+from services.ar.model.arrays import FLOATS, Array, Shape, padded
 from services.ar.model.quantised import (
     Held,
     Kind,
@@ -42,7 +42,7 @@ _FORMATS = {
 Each = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
 """Calls a function for each of some arguments, as `map` does or an executor's."""
 
-Allocate = Callable[[tuple[int, ...], np.dtype[Any]], Array]
+Allocate = Callable[[Shape, np.dtype[Any]], Array]
 """Returns an array of a shape and a type, with nothing in it yet."""
 
 

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from services.ar.model.arrays import Array
+from services.ar.model.arrays import Array, Shape
 from services.ar.model.huggingface.packed.scheme import Scheme
 from services.ar.model.quantised import GROUP, QuantisedTensor, in_nibbles, quantise
-from services.ar.model.tensor_check import Shape
 
 _MIDDLE_OF_8_BITS = 128
 _AWQ_PLACES = (0, 4, 1, 5, 2, 6, 3, 7)

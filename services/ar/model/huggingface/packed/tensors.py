@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runtime.models import ModelError
-from services.ar.model.arrays import Array
+from services.ar.model.arrays import Array, Shape
 from services.ar.model.fields import shortened
 from services.ar.model.huggingface.packed.matrix import OPTIONAL, matrix, shape_of, suffixes
 from services.ar.model.huggingface.packed.scheme import Scheme
 from services.ar.model.quantised import Weights
-from services.ar.model.tensor_check import Shape
 
 _INTEGERS = ("I32", "I64")
 
