@@ -60,8 +60,8 @@ def _serialised(messages: Iterable[Message]) -> Sequence[bytes]:
 class Ready:
     """A ready-made answer: `count` times `message`, then `last`, `per_second` messages a second (0: all at once).
 
-    `delays`: seconds before the answers to one call after another, over and over. `stall`: every so many seconds it
-    stands still for so many.
+    `delays`: the seconds that successive calls wait for their answer; the first follows the last one again.
+    `stall`: (period, length) in seconds; each period begins with a time of that length in which nothing is answered.
     """
 
     path: str
@@ -84,9 +84,9 @@ class Ready:
 
 
 def plan(tokens: int, per_second: float, delays: Sequence[float] = (), stall: tuple[float, float] | None = None) -> str:
-    """Return the plan of a backend of both paradigms: one 28 x 28 image, or so many tokens at this pace.
+    """Return the plan of a backend of both paradigms: one 28 x 28 image, or `tokens` tokens at `per_second`.
 
-    `delays` and `stall` are the image's.
+    `delays` and `stall` apply to the image.
     """
     serving = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
     answers = (

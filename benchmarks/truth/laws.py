@@ -1,8 +1,8 @@
-"""Laws of latency whose quantiles are known, whoever asks and however many arrive at a time.
+"""Laws of latency whose quantiles are known, whichever client asks and however many requests arrive at a time.
 
 A law with a table gives its delays to one request after another, so that any whole number of tables in a row holds each
-delay equally often. Of a stall the arrivals decide: its quantiles are those of arrivals that are evenly spread over
-whole periods. A tester whose callers wait for their replies sees hardly any of it.
+delay equally often. The quantiles of a stall depend on the arrivals: they hold for arrivals that are evenly
+spread over whole periods. A tester whose callers wait for their replies sees hardly any of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _SEED = 1
 
 @dataclass(frozen=True)
 class Law:
-    """`stall`: every so many seconds the server stands still for so many; then there is one delay only."""
+    """`stall`: (period, length) in seconds; the server answers nothing for that length at the start of each period.
+
+    With a stall there is one delay only.
+    """
 
     name: str
     delays: tuple[float, ...]

@@ -51,7 +51,6 @@ CONFINED = {
     "torch": (
         "services/ar/compute/torch/",
         "services/ar/compute/cuda/",
-        "services/ar/compute/opening",
         "training/",
         "tandem/cli/doctor/",
         "benchmarks/",

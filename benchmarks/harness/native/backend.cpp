@@ -10,7 +10,7 @@
 // messages a second (0: all at once), and in its trailers grpc-status 0 and, unless it is "-", TRAILER as
 // tandem-served-bin. Any other path is UNIMPLEMENTED. The first message comes at once ("-") or after a delay: of DELAYS,
 // seconds with commas between, each call takes the next one, over and over. STALL is PERIOD:SECONDS ("-": none): from the
-// first call on, each period begins with so many seconds in which PATH stands still, and delays begin behind them.
+// first call on, PATH answers nothing for SECONDS at the start of each PERIOD, and delays count from the end of that.
 
 #include "http2.h"
 

@@ -5,7 +5,8 @@ torch is imported only where it computes: its import takes seconds and 200 MB.
 
 import ctypes
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from runtime.compiled.recipe import LibraryUnavailable
@@ -32,40 +33,39 @@ def open_computation(
     report: Callable[[float], None],
 ) -> Computation:
     """Read the weights into what computes with them; `report` is told the share read, 0 to 1. Raises ModelError."""
+    with _enough_memory(settings):
+        has_gpu = _has_gpu(settings)
+        if not has_gpu and settings.kernel != "torch":
+            try:
+                return _native(checkpoint, max_context_tokens, num_threads, settings, report)
+            except LibraryUnavailable as error:
+                if settings.kernel == "native" or settings.dtype in ("int8", "int4"):
+                    raise ModelError(f"no native kernel: {error}") from None
+                logger.warning("steps run as torch has them, several times slower: no native kernel, %s", error)
+        if settings.dtype in ("int8", "int4"):
+            raise ModelError(
+                f"dtype: {settings.dtype} needs the native kernel, which is for CPUs; float32 and bfloat16 don't"
+            )
+        if find_spec("torch") is None:
+            raise ModelError(
+                "torch is not installed; it computes on GPUs, and on CPUs where the native kernel does not"
+            )
+        from services.ar.compute.torch.opening import open_torch
+
+        device = "cuda" if has_gpu else "cpu"
+        return open_torch(checkpoint, device, _num_blocks(settings), max_context_tokens, num_threads, settings, report)
+
+
+@contextmanager
+def _enough_memory(settings: ArSettings) -> Iterator[None]:
+    """Raises ModelError where memory does not suffice."""
     try:
-        return _open(checkpoint, max_context_tokens, num_threads, settings, report)
+        yield
     except MemoryError:
         raise ModelError(
             f"the weights and a KV cache of {_num_blocks(settings) * settings.block_size} tokens do not fit the memory;"
             " kv_cache_tokens and max_context_tokens make the cache smaller"
         ) from None
-
-
-def _open(
-    checkpoint: Checkpoint,
-    max_context_tokens: int,
-    num_threads: int,
-    settings: ArSettings,
-    report: Callable[[float], None],
-) -> Computation:
-    has_gpu = _has_gpu(settings)
-    if not has_gpu and settings.kernel != "torch":
-        try:
-            return _native(checkpoint, max_context_tokens, num_threads, settings, report)
-        except LibraryUnavailable as error:
-            if settings.kernel == "native" or settings.dtype in ("int8", "int4"):
-                raise ModelError(f"no native kernel: {error}") from None
-            logger.warning("steps run as torch has them, several times slower: no native kernel, %s", error)
-    if settings.dtype in ("int8", "int4"):
-        raise ModelError(
-            f"dtype: {settings.dtype} needs the native kernel, which is for CPUs; float32 and bfloat16 don't"
-        )
-    if find_spec("torch") is None:
-        raise ModelError("torch is not installed; it computes on GPUs, and on CPUs where the native kernel does not")
-    from services.ar.compute.torch.opening import open_torch
-
-    device = "cuda" if has_gpu else "cpu"
-    return open_torch(checkpoint, device, _num_blocks(settings), max_context_tokens, num_threads, settings, report)
 
 
 def _has_gpu(settings: ArSettings) -> bool:
@@ -84,9 +84,9 @@ def _has_cuda() -> bool:
         return False
     if find_spec("torch") is None:
         return False
-    import torch
+    from services.ar.compute.cuda.availability import has_device
 
-    return torch.cuda.is_available()
+    return has_device()
 
 
 def _num_blocks(settings: ArSettings) -> int:

@@ -1,6 +1,11 @@
-"""Whether the kernels can run on a device. Imports Triton only when asked: a CPU has no use for it."""
+"""Whether there is a device, and whether the kernels can run on it. Imports Triton only when asked."""
 
 import torch
+
+
+def has_device() -> bool:
+    """Return whether torch finds a CUDA device."""
+    return torch.cuda.is_available()
 
 
 def what_is_missing(device: torch.device) -> str | None:
