@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Generic, Literal, Protocol, get_args
@@ -24,6 +25,9 @@ from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice
 
 logger = logging.getLogger(__name__)
+
+# The books are compared while nothing is open, which takes as long as accepting a request.
+_CHECK_EVERY_SECONDS = 1.0
 
 End = Literal["finished", "cancelled", "failed"]
 ENDS: tuple[End, ...] = get_args(End)
@@ -72,6 +76,7 @@ class Batcher(Generic[Payload, Result]):
         self._dispatch_is_due = False
         self._company_timer: asyncio.TimerHandle | None = None  # set while a batch waits for its delay
         self._moved_at = 0.0
+        self._checked_at = -math.inf
         self._died: asyncio.Future[BaseException] | None = None
         self._is_closed = True
 
@@ -247,7 +252,8 @@ class Batcher(Generic[Payload, Result]):
         self._dispatch()  # first, so that the instance is not idle while results are handed out
         if not isinstance(results, BaseException):
             self._commit(slices, results, outcome.started_at, outcome.ended_at)
-        if not self._open:
+        if not self._open and self._moved_at >= self._checked_at + _CHECK_EVERY_SECONDS:
+            self._checked_at = self._moved_at
             self.check_integrity()
 
     def _take_apart(self, slices: list[Slice[Payload, Result]], error: Exception) -> None:

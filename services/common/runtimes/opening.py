@@ -37,8 +37,7 @@ class Forms:
 def open_instances(forms: Forms, configuration: Configuration, num_spare: int = 0) -> Sequence[Session]:
     """Return the configuration's instances, on the CPU. Raises ModelError if the runtime cannot run the model so.
 
-    Of OpenVINO, which has a queue of its own, there are `num_spare` more: what they run waits there until one of the
-    others has ended, and begins at once.
+    Of OpenVINO there are `num_spare` more, so that the cores have work while an instance is between two passes.
     """
     file, count, threads = forms.of(configuration), configuration.num_instances, configuration.threads_per_instance
     if configuration.runtime == "onnxruntime":

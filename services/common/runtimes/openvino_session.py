@@ -1,6 +1,10 @@
 """OpenVINO on the CPU: a model compiled once for each batch size, and the sessions that run it.
 
 With the batch size in the graph OpenVINO plans memory and kernels ahead. Other batches are split and filled up.
+
+A small model is compiled for each session and computes in the thread that calls it, because handing a pass to a thread
+of OpenVINO and hearing of its end takes a third of a millisecond, and a small image about twice that. The sessions of a
+large model share its weights and OpenVINO's threads.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from services.common.runtimes.session import Array, Feed, num_rows
 
 PROVIDER = "OpenVINO CPU"
 _TYPES: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+_MAX_SMALL_BYTES = 8 << 20
 
 
 def is_installed() -> bool:
@@ -58,28 +63,31 @@ def native_precisions() -> tuple[Precision, ...]:
 
 
 class OpenVinoModel:
-    """A model compiled for some batch sizes, each with room for `num_instances` passes at a time."""
+    """A model that is compiled for some batch sizes, to run `num_instances` passes at a time."""
 
     def __init__(self, file: OnnxFile, precision: Precision, num_instances: int, threads_per_instance: int) -> None:
         self._file = file
         self._precision = precision
+        self._is_shared = len(file.content) > _MAX_SMALL_BYTES
         self._options = {
             "INFERENCE_PRECISION_HINT": _TYPES[precision],
-            "NUM_STREAMS": num_instances,
-            "INFERENCE_NUM_THREADS": num_instances * threads_per_instance,
+            "NUM_STREAMS": num_instances if self._is_shared else 0,  # 0: the thread that calls computes
+            "INFERENCE_NUM_THREADS": threads_per_instance * (num_instances if self._is_shared else 1),
             "ENABLE_CPU_PINNING": False,  # so that the scheduler can move threads away from other processes
         }
-        self._compiled: dict[int, Any] = {}
+        self._shared: dict[int, Any] = {}
 
     def session(self, plan: BatchPlan) -> OpenVinoSession:
-        """Return one of `num_instances` sessions. Raises ModelError if OpenVINO cannot run the model as asked."""
-        compiled = {size: self._compiled_for(size) for size in plan.sizes}
+        """Return a session. Raises ModelError if OpenVINO cannot run the model as asked."""
+        compiled = {size: self._compiled(size) for size in plan.sizes}
         return OpenVinoSession(compiled, plan, self._file.inputs, self._file.outputs)
 
-    def _compiled_for(self, batch_size: int) -> Any:
-        if batch_size not in self._compiled:
-            self._compiled[batch_size] = self._compile(batch_size)
-        return self._compiled[batch_size]
+    def _compiled(self, batch_size: int) -> Any:
+        if not self._is_shared:
+            return self._compile(batch_size)
+        if batch_size not in self._shared:
+            self._shared[batch_size] = self._compile(batch_size)
+        return self._shared[batch_size]
 
     def _compile(self, batch_size: int) -> Any:
         try:

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
 import pytest
 
 from runtime.models import ModelError
+from services.common.runtimes import openvino_session
 from services.common.runtimes.batch_plan import BatchPlan
 from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
 from services.common.runtimes.onnx_session import open_session
@@ -21,8 +23,10 @@ pytestmark = pytest.mark.skipif(not is_installed(), reason="OpenVINO is not inst
 PLAN = BatchPlan({1: 1.0, 2: 1.5, 8: 3.0})
 
 
-@pytest.fixture
-def file(tmp_path):
+@pytest.fixture(params=["small", "large"])
+def file(request, tmp_path, monkeypatch):
+    if request.param == "large":
+        monkeypatch.setattr(openvino_session, "_MAX_SMALL_BYTES", 0)
     return saved(generator_model(), tmp_path / "generator.onnx")
 
 
@@ -50,6 +54,21 @@ def test_bits_are_the_same_in_any_batch(file, reference, precision):
     assert depends_on_batch(session, latents(21), "image", range(1, 21)) is None
     (images,) = session.run(latents(21), ["image"])
     assert difference(images, expected(reference, latents(21))).rms <= MAX_RMS_DIFFERENCE[precision]
+
+
+def test_sessions_that_run_at_the_same_time_do_not_disturb_each_other(file, reference):
+    model = OpenVinoModel(file, "float32", 2, 1)
+    sessions = [model.session(PLAN) for _ in range(3)]
+    feeds = [{"z": latents(9)["z"] * factor} for factor in (1, -1, 2)]
+
+    def runs(place):
+        return [sessions[place].run(feeds[place], ["image"])[0] for _ in range(20)]
+
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        for place, images in enumerate(pool.map(runs, range(len(sessions)))):
+            for each in images:
+                np.testing.assert_array_equal(each, images[0])
+            np.testing.assert_allclose(images[0], expected(reference, feeds[place]), atol=1e-5)
 
 
 def test_results_are_the_caller_s_own(file):
