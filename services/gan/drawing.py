@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from services.common.images.encoding import Encoding
 from services.gan.latents import draw_labels, draw_latents
-from services.gan.random_words import RandomWords
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,14 @@ class Drawing:
         """Whether the vectors come from the seed alone."""
         return self.explicit_vectors is None and self.truncation is None
 
-    def vectors(self, rows: range, words: RandomWords | None = None) -> npt.NDArray[np.float32]:
-        """Return the latents [len(rows), latent_dim] of the images `rows`; see `latents` for `words`."""
+    def vectors(self, rows: range) -> npt.NDArray[np.float32]:
+        """Return the latents [len(rows), latent_dim] of the images `rows`."""
         if self.explicit_vectors is not None:
             return self.explicit_vectors[rows.start : rows.stop]
-        return draw_latents(self.seed, rows.start, len(rows), self.latent_dim, self.truncation, words)
+        return draw_latents(self.seed, rows.start, len(rows), self.latent_dim, self.truncation)
 
-    def labels(self, rows: range, words: RandomWords | None = None) -> npt.NDArray[np.int64]:
+    def labels(self, rows: range) -> npt.NDArray[np.int64]:
         """Return the classes [len(rows)] of the images `rows`; for a model with classes."""
         if self.explicit_labels is not None:
             return self.explicit_labels[rows.start : rows.stop]
-        return draw_labels(self.seed, rows.start, len(rows), self.num_classes, words)
+        return draw_labels(self.seed, rows.start, len(rows), self.num_classes)

@@ -17,9 +17,8 @@ from services.common.diversity.watch import DiversityWatch
 from services.common.finite import finite_parts
 from services.common.images.encoding import to_uint8
 from services.gan.drawing import Drawing
+from services.gan.draws import Draws, open_draws
 from services.gan.generator import Generator, Latents
-from services.gan.latents import LATENT_DOMAIN, to_normal
-from services.gan.random_words import RandomWords
 
 Part = tuple[Drawing, range]
 """Images of a drawing, by index: what the generator's batcher queues."""
@@ -42,12 +41,12 @@ class DrawingPass:
         self._generator = generator
         self._value_range = value_range
         self._watch = watch
-        self._words = RandomWords()
+        self._draws = open_draws()
 
     def __call__(self, batch: Sequence[Slice[Part, Drawn]]) -> list[Drawn | ModelFault]:
         """Return what each slice of the batch wants, drawn in one pass; ModelFault where a pixel is not finite."""
         parts = [_part(one) for one in batch]
-        latents = merged_latents(parts, self._words)
+        latents = merged_latents(parts, self._draws)
         images = self._generator.draw(latents)
         wants_float = [drawing.encoding == "float32" for drawing, _ in parts]
         levels = images if all(wants_float) else to_uint8(images, self._value_range)
@@ -71,14 +70,17 @@ def _part(one: Slice[Part, Drawn]) -> Part:
     return drawing, indices[one.start : one.stop]
 
 
-def merged_latents(parts: Sequence[Part], words: RandomWords) -> Latents:
+def merged_latents(parts: Sequence[Part], draws: Draws) -> Latents:
     """Return the latents of all parts, one after another."""
+    runs = [(drawing.seed, rows.start, len(rows)) for drawing, rows in parts]
+    first, _ = parts[0]
     if all(drawing.is_plain for drawing, _ in parts):
-        dim = parts[0][0].latent_dim
-        drawn = [words.rows(drawing.seed, LATENT_DOMAIN, rows.start, len(rows), dim) for drawing, rows in parts]
-        vectors = to_normal(np.concatenate(drawn))
+        vectors = draws.latents(runs, first.latent_dim)
     else:
-        vectors = np.concatenate([drawing.vectors(rows, words) for drawing, rows in parts])
-    has_classes = parts[0][0].num_classes > 0
-    labels = np.concatenate([drawing.labels(rows, words) for drawing, rows in parts]) if has_classes else None
+        vectors = np.concatenate([drawing.vectors(rows) for drawing, rows in parts])
+    labels = None
+    if first.num_classes and all(drawing.explicit_labels is None for drawing, _ in parts):
+        labels = draws.labels(runs, first.num_classes)
+    elif first.num_classes:
+        labels = np.concatenate([drawing.labels(rows) for drawing, rows in parts])
     return Latents(vectors, labels)

@@ -1,7 +1,7 @@
 """From (seed, index) to a latent vector and a class: counter-based, so that an image does not depend on its batch.
 
 Latents and classes are drawn from domains of their own of the seed's random words. Knows nothing of models beyond the
-sizes that it is told. Who draws often passes the `words` to draw from; without, each call makes its own.
+sizes that it is told.
 """
 
 import math
@@ -47,14 +47,13 @@ def draw_latents(
     count: int,
     latent_dim: int,
     truncation: float | None = None,
-    words: RandomWords | None = None,
 ) -> npt.NDArray[np.float32]:
     """Return the latents [count, latent_dim] of images first_index to first_index + count - 1.
 
     Values are normal, cut off at +-truncation if there is one: drawn from the part of the distribution that is left, so
     the same seed gives the same latent, drawn in.
     """
-    drawn = (words or RandomWords()).rows(seed, LATENT_DOMAIN, first_index, count, latent_dim)
+    drawn = RandomWords().rows(seed, LATENT_DOMAIN, first_index, count, latent_dim)
     return to_normal(drawn, truncation)
 
 
@@ -69,14 +68,9 @@ def to_normal(words: npt.NDArray[np.uint64], truncation: float | None = None) ->
     return np.clip(vectors, -truncation, truncation).astype(np.float32)
 
 
-def draw_labels(
-    seed: int, first_index: int, count: int, num_classes: int, words: RandomWords | None = None
-) -> npt.NDArray[np.int64]:
+def draw_labels(seed: int, first_index: int, count: int, num_classes: int) -> npt.NDArray[np.int64]:
     """Return the classes [count], each 0 to num_classes - 1, of images first_index to first_index + count - 1."""
-    words = words or RandomWords()
-    if count == 1:
-        return np.array([words.first(seed, LABEL_DOMAIN, first_index) % num_classes], dtype=np.int64)
-    drawn = words.rows(seed, LABEL_DOMAIN, first_index, count, 1)
+    drawn = RandomWords().rows(seed, LABEL_DOMAIN, first_index, count, 1)
     return (drawn[:, 0] % np.uint64(num_classes)).astype(np.int64)
 
 

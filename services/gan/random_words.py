@@ -26,7 +26,3 @@ class RandomWords:
         generator = self._philox.at((seed, 0), (first_index * blocks_per_image, domain))
         words = generator.random_raw(count * blocks_per_image * WORDS_PER_BLOCK)
         return words.reshape(count, -1)[:, :words_per_image]
-
-    def first(self, seed: int, domain: int, index: int) -> int:
-        """Return the one word of an image that needs one, without arrays, and without letting other threads run."""
-        return int(self._philox.at((seed, 0), (index, domain)).random_raw())

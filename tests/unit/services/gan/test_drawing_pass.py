@@ -9,8 +9,8 @@ from services.common.batching.request import BatchRequest, Slice
 from services.common.images.encoding import to_uint8
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import DrawingPass, Drawn, Part, merged_latents
+from services.gan.draws import NumpyDraws
 from services.gan.latents import draw_labels, draw_latents
-from services.gan.random_words import RandomWords
 
 LATENT_DIM = 6
 VECTORS = np.linspace(-1, 1, 5 * LATENT_DIM, dtype=np.float32).reshape(5, LATENT_DIM)
@@ -76,7 +76,7 @@ def test_rows_count_from_the_first_index_of_their_part():
 
 def test_a_model_without_classes_gets_none():
     parts = [(drawing(num_classes=0), range(2)), (drawing(num_classes=0, seed=1), range(3))]
-    latents = merged_latents(parts, RandomWords())
+    latents = merged_latents(parts, NumpyDraws())
     assert latents.labels is None
     assert latents.vectors.shape == (5, LATENT_DIM)
 

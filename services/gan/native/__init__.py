@@ -1,0 +1,1 @@
+"""Latents and classes by a compiled library: see `services.gan.draws`."""

@@ -1,0 +1,21 @@
+"""How the library is compiled; `python -m services.gan.native.build FOLDER` does it in advance, with Python alone."""
+
+import platform
+import sys
+from pathlib import Path
+
+from runtime.compiled.recipe import Recipe
+
+_SOURCES = Path(__file__).parent
+_UNITS = ("latents.cpp",)
+# -ffp-contract=off: see latents.cpp.
+_FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared")
+
+
+def latents_recipe() -> Recipe:
+    """Return the recipe of the library."""
+    return Recipe("the library for latents", f"latents-{platform.machine()}", _SOURCES, _UNITS, _FLAGS)
+
+
+if __name__ == "__main__":
+    print(latents_recipe().kept(Path(sys.argv[1])))
