@@ -12,7 +12,7 @@ METHOD = (
     " capacity, or one stream of text after another. The capacity is the lower end of what open loops found, of unary"
     " calls; where there are none, 60 % of what came out of a closed loop. In one round a load has the same arrivals"
     " alone and together, and goes on for a moment after its window, so that all that counts had company.",
-    "Both at once: times as much is the median over rounds, or of all rounds together where one is too short to tell."
+    "Both at once: a ratio is the median over rounds, or that of all rounds together where one is too short to tell."
     " Intervals: 95 %, by bootstrap over rounds; of fewer than eight rounds, their range.",
 )
 _percent = decimals(0, 100)

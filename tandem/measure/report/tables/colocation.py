@@ -24,7 +24,7 @@ def colocation_tables(document: Colocation) -> Iterator[Table]:
     for pairing in document.pairings:
         sides = (pairing.sequential, pairing.parallel)
         title = " beside ".join(side.load.workload.model for side in sides)
-        heads = ("", "alone", "together", "times\nas much")
+        heads = ("", "alone", "together", "ratio")
         yield Table(heads, [row for side in sides for row in _rows(side)], title)
 
 

@@ -61,7 +61,7 @@ def _figure(metric: Metric, load: Load, rounds: Sequence[Seen]) -> Figure | None
             return pooled_quantile([each.latencies for each in rounds], quantile)
         case "gap":
             return pooled_quantile([each.gaps for each in rounds], quantile)
-        case "tokens" if all(len(each.gaps) for each in rounds):
+        case "tokens" if all(each.gaps.sum() > 0.0 for each in rounds):
             return ratio_of_sums([each.num_gap_tokens for each in rounds], [each.gaps.sum() for each in rounds])
         case "images" if load.rate_per_second is not None:
             return ratio_of_sums([each.num_images for each in rounds], [each.seconds for each in rounds])
