@@ -45,6 +45,7 @@ TESTED_ELSEWHERE = {
         "services/gan/settings",
         "services/gan/worker",
     ),
+    "integration/tandem/cli/bench/test_colocation.py": ("tandem/measure/studies/colocation/measuring",),
     "integration/tandem/cli/bench/test_compare.py": (
         "tandem/cli/bench/comparison/compare",
         "tandem/cli/bench/comparison/progress",
@@ -238,6 +239,10 @@ TESTED_ELSEWHERE = {
         "tandem/measure/report/charts/times",
         "tandem/measure/report/tables/phases",
     ),
+    "unit/tandem/measure/report/test_colocation.py": (
+        "tandem/measure/report/sentences/colocation",
+        "tandem/measure/report/tables/colocation",
+    ),
     "unit/tandem/measure/report/test_growth.py": (
         "tandem/measure/report/charts/growth",
         "tandem/measure/report/middle_ground",
@@ -273,6 +278,7 @@ TESTED_ELSEWHERE = {
         "tandem/measure/results/record",
     ),
     "unit/tandem/measure/statistics/test_interleaving.py": ("tandem/measure/statistics/squares",),
+    "unit/tandem/measure/studies/colocation/test_loads.py": ("tandem/measure/results/colocation",),
     "unit/tandem/measure/studies/comparison/test_results.py": (
         "tandem/measure/report/sentences/comparison",
         "tandem/measure/studies/comparison/contrasts",

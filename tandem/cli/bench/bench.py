@@ -1,6 +1,6 @@
 """`tandem bench`: measuring under load. The list of its commands; each has a file of its own."""
 
-from tandem.cli.bench import growth, report, run, sweep, tradeoff
+from tandem.cli.bench import colocation, growth, report, run, sweep, tradeoff
 from tandem.cli.bench.comparison import compare
 from tandem.cli.bench.fit import fit
 from tandem.cli.command_line import CommandLine
@@ -10,6 +10,7 @@ app.command()(run.run)
 app.command()(sweep.sweep)
 app.command()(fit.fit)
 app.command()(growth.growth)
+app.command()(colocation.colocation)
 app.command()(report.report)
 app.command()(compare.compare)
 app.command()(tradeoff.tradeoff)

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import printable, seconds
-from tandem.measure.report.sentences import comparison, growth, load, steps
+from tandem.measure.report.sentences import colocation, comparison, growth, load, steps
 from tandem.measure.report.sentences.audits import audit_text, problems
+from tandem.measure.report.tables.colocation import colocation_tables
 from tandem.measure.report.tables.comparison import comparison_tables, race_table
 from tandem.measure.report.tables.growth import growth_tables
 from tandem.measure.report.tables.load import result_table
 from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.report.tables.table import Table
 from tandem.measure.report.tables.writers import terminal_table
+from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
@@ -64,6 +66,12 @@ def show_growth(document: Growth, terminal: Terminal) -> None:
 def show_steps(document: Steps, terminal: Terminal) -> None:
     show(terminal, steps_tables(document), steps.explanation(document))
     _note(terminal, audit_text(document.audits), *_caveats(steps.caveats(document)))
+    tell_problems(document, terminal)
+
+
+def show_colocation(document: Colocation, terminal: Terminal) -> None:
+    show(terminal, colocation_tables(document), colocation.explanation(document))
+    _note(terminal, audit_text(document.audits))
     tell_problems(document, terminal)
 
 

@@ -1,4 +1,4 @@
-"""`tandem bench tradeoff`: everything in one go: compare, steps, fit with its load curves and trials, report."""
+"""`tandem bench tradeoff`: all in one go: compare, steps, fit with its load curves and trials, co-location, report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tandem.cli.bench.colocation import colocated
 from tandem.cli.bench.comparison.comparing import Compared, compared, settings_of
 from tandem.cli.bench.comparison.progress import ProgressBar
 from tandem.cli.bench.fit.fit import fitted
@@ -34,6 +35,8 @@ THOROUGH: dict[str, Any] = {
     "num_trials": 8,
     "trial_seconds": 20.0,
 }
+# Of co-location; a round has five trials where a language model is served, too.
+SHORT_TOGETHER: dict[str, Any] = {"num_rounds": 4, "trial_seconds": 0.8}
 
 
 @grouped
@@ -55,6 +58,12 @@ def tradeoff(
             r" \[default: 1,2,4,8,12,24,49]",
         ),
     ] = "",
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--colocation/--no-colocation", help="Measure what each service takes from the other: another 40 s."
+        ),
+    ] = True,
     out_dir: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of all results.")] = Path(
         "out/tradeoff"
     ),
@@ -62,10 +71,10 @@ def tradeoff(
 ) -> None:
     """Measure everything that a report shows, and write it: what drawing in sequence costs, and what it buys.
 
-    Compares the two models on the same workload, fits service curves, finds the capacity of each in open loops, and
-    writes report.html and PNGs: some 3 minutes. Where a sequential model is served that draws in any number of steps,
-    such as fashion-sar, it is measured over these beside both, which takes longer than all the rest. Ends with 1 if
-    anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
+    Compares the two models on the same workload, fits service curves, finds the capacity of each in open loops, runs
+    both services at once, and writes report.html and PNGs: some 4 minutes. Where a sequential model is served that
+    draws in any number of steps, such as fashion-sar, it is measured over these beside both, which takes longer than
+    all the rest. Ends with 1 if anything was wrong, with 130 on Ctrl-C; a report of what there is comes anyway.
     """
     terminal = Terminal()
     folder = ResultFolder(out_dir, terminal)
@@ -77,7 +86,7 @@ def tradeoff(
         num_images = 0 if unjudged else None
         names = chosen_models(address, *models.names)
         subjects = step_subjects(address, *names, steps, terminal)
-    stages = iter(_stages(has_steps=subjects is not None))
+    stages = iter(_stages(subjects is not None, together))
     terminal.note(f"{next(stages)}: both models in turn")
     preset = settings_of("thorough" if thorough else "short", slo_seconds=slo, quality_images=num_images)
     request = Request(address, *names, preset, quality.judge, quality.reference, meters.pages, unjudged=unjudged)
@@ -91,6 +100,9 @@ def tradeoff(
         if not comparison.content.is_partial and INTERRUPTED not in codes:
             terminal.note(f"{next(stages)}: service curves, and the capacity of both")
             codes.append(_fit(request, {**(THOROUGH if thorough else SHORT), "slo_seconds": slo}, comparison, folder))
+        if together and not comparison.content.is_partial and INTERRUPTED not in codes:
+            terminal.note(f"{next(stages)}: each service alone, and both at once")
+            codes.append(_colocation(request, {} if thorough else SHORT_TOGETHER, folder, terminal))
     finally:  # whatever the fit raises: what was measured by then is worth a report
         *_, last = stages
         terminal.note(last)
@@ -102,8 +114,9 @@ def tradeoff(
             raise typer.Exit(code)
 
 
-def _stages(has_steps: bool) -> list[str]:
-    names = ["compare", "steps", "fit", "report"] if has_steps else ["compare", "fit", "report"]
+def _stages(has_steps: bool, has_colocation: bool) -> list[str]:
+    are_there = {"compare": True, "steps": has_steps, "fit": True, "co-location": has_colocation, "report": True}
+    names = [name for name, is_there in are_there.items() if is_there]
     return [f"{number} of {len(names)}, {name}" for number, name in enumerate(names, 1)]
 
 
@@ -112,4 +125,13 @@ def _fit(request: Request, settings: dict[str, Any], comparison: Compared, folde
     terminal, names = comparison.terminal, (request.sequential, request.parallel)
     with friendly_errors(terminal, request.address):
         return asyncio.run(fitted(request.address, names, settings, comparison.content, folder, terminal))
+    return FAILED  # never reached: friendly_errors raises
+
+
+def _colocation(request: Request, settings: dict[str, Any], folder: ResultFolder, terminal: Terminal) -> int:
+    """Return the exit code."""
+    fit, models = folder.sources.crossover, (request.sequential, request.parallel)
+    found = None if fit is None else fit.document
+    with friendly_errors(terminal, request.address):
+        return asyncio.run(colocated(request.address, models, settings, found, folder, terminal))
     return FAILED  # never reached: friendly_errors raises

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,16 +45,28 @@ class AuditedRuns:
 
         One that was broken off is neither repeated nor told of: its document says what it is.
         """
-        options = {"requests": requests, "meter": meter}
-        run_result = await self.once(source, scenario, **options)
+        (found,) = await self._audited(name, [partial(self.once, source, scenario, requests=requests, meter=meter)])
+        return found
+
+    async def run_together(self, name: str, loads: Sequence[tuple[Generator, Scenario]]) -> list[RunResult]:
+        """Return runs at the same time, as `run` does. They are repeated together: none is to run without the others.
+
+        Their seeds must differ.
+        """
+        return await self._audited(name, [partial(self.once, source, scenario) for source, scenario in loads])
+
+    async def _audited(self, name: str, runs: Sequence[Callable[[], Awaitable[RunResult]]]) -> list[RunResult]:
+        run_results = await asyncio.gather(*(run() for run in runs))
         for _ in range(self.most_attempts - 1):
-            if run_result.document.audit.valid or run_result.document.is_partial:
+            documents = [each.document for each in run_results]
+            if all(each.audit.valid for each in documents) or any(each.is_partial for each in documents):
                 break
-            run_result = await self.once(source, scenario, **options)
-            self.num_repeated += 1
-        if not run_result.document.is_partial:
-            self.count(name, run_result)
-        return run_result
+            run_results = await asyncio.gather(*(run() for run in runs))
+            self.num_repeated += len(runs)
+        if not any(each.document.is_partial for each in run_results):
+            for each in run_results:
+                self.count(name, each)
+        return run_results
 
     async def once(self, source: Generator, scenario: Scenario, **options: Any) -> RunResult:
         """Run a scenario that nothing is told of, such as a warm-up."""

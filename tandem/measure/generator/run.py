@@ -14,9 +14,8 @@ from tandem.measure.generator.audit import audit, summed, what_is_wrong
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.header import header_of
-from tandem.measure.results.load import Document, StreamResult, Window
+from tandem.measure.results.load import Backlog, Document, StreamResult, Window
 from tandem.measure.results.record import Outcome, Record, merged
-from tandem.measure.results.steadiness import Backlog
 from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.statistics.backlog import backlog_of
 from tandem.measure.statistics.stream_results import is_measured, stream_results, window_seconds

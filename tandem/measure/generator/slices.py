@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.generator import Generator
-from tandem.measure.results.load import Document
-from tandem.measure.results.steadiness import Control
+from tandem.measure.results.load import Control, Document
 from tandem.measure.scenario import Scenario
 from tandem.measure.statistics.control import NUM_PAIRS, differences, is_first
 

@@ -16,6 +16,7 @@ from tandem.measure.report.charts.steps import steps_charts
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
 from tandem.measure.report.front import points_of
 from tandem.measure.report.middle_ground import modes_between
+from tandem.measure.report.sentences import colocation as colocation_texts
 from tandem.measure.report.sentences import comparison as comparison_texts
 from tandem.measure.report.sentences import crossover as crossover_texts
 from tandem.measure.report.sentences import growth as growth_texts
@@ -23,6 +24,7 @@ from tandem.measure.report.sentences import steps as steps_texts
 from tandem.measure.report.sentences.audits import LOCAL, audit_text
 from tandem.measure.report.sentences.crossover import Answer
 from tandem.measure.report.sources import Sources, matched_runs
+from tandem.measure.report.tables.colocation import colocation_tables
 from tandem.measure.report.tables.comparison import quality_tables
 from tandem.measure.report.tables.crossover import crossover_tables
 from tandem.measure.report.tables.growth import growth_tables
@@ -31,6 +33,7 @@ from tandem.measure.report.tables.phases import phase_table
 from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.report.tables.surroundings import file_table, machine_table, model_table
 from tandem.measure.report.tables.table import Table
+from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
@@ -78,6 +81,7 @@ def sections(sources: Sources) -> list[Section]:
     found = [
         _quality_section(sources),
         _load_section(sources, charts),
+        *([] if sources.colocation is None else [_colocation_section(sources.colocation.document)]),
         Section("time", stack.title, charts=() if stack.is_empty else (stack,)),
         Section(
             "latency",
@@ -125,6 +129,15 @@ def _load_section(sources: Sources, charts: Sequence[Chart]) -> Section:
         answers=() if crossover is None else crossover_texts.answers(crossover),
         charts=(*charts[:1], *(() if comparison is None else cost_charts(comparison))),
         texts=_cost_texts(sources),
+    )
+
+
+def _colocation_section(colocation: Colocation) -> Section:
+    return Section(
+        "colocation",
+        "Both at once: what each service takes from the other",
+        texts=tuple(colocation_texts.explanation(colocation)),
+        tables=tuple(colocation_tables(colocation)),
     )
 
 
@@ -194,7 +207,8 @@ def _method(sources: Sources) -> tuple[str, ...]:
     fit = crossover_texts.METHOD if sources.crossover is not None else ()
     growth = growth_texts.METHOD if sources.growth is not None else ()
     steps = steps_texts.METHOD if sources.steps is not None else ()
-    return (*METHOD, *fit, *growth, *steps)
+    colocation = colocation_texts.METHOD if sources.colocation is not None else ()
+    return (*METHOD, *fit, *growth, *steps, *colocation)
 
 
 def _caveats(sources: Sources) -> Sequence[str]:
@@ -212,4 +226,6 @@ def _caveats(sources: Sources) -> Sequence[str]:
         found += [*growth_texts.caveats(sources.growth.document), audit_text(sources.growth.document.audits)]
     if sources.steps is not None:
         found += [*steps_texts.caveats(sources.steps.document), audit_text(sources.steps.document.audits)]
+    if sources.colocation is not None:
+        found.append(audit_text(sources.colocation.document.audits))
     return list(dict.fromkeys(each for each in found if each))

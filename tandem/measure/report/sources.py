@@ -14,9 +14,10 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from tandem.expected_errors import ExpectedError
+from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
-from tandem.measure.results.files import read_result
+from tandem.measure.results.files import Result, read_result
 from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import Machine
 from tandem.measure.results.load import Document, StreamResult
@@ -24,7 +25,7 @@ from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Workload
 
 D = TypeVar("D", bound=BaseModel)
-S = TypeVar("S", Comparison, Crossover, Growth, Steps)  # a report shows one of each
+S = TypeVar("S", Comparison, Crossover, Growth, Steps, Colocation)  # a report shows one of each
 _MAX_REASON = 300
 
 
@@ -46,13 +47,14 @@ class Rejected:
 
 @dataclass
 class Sources:
-    """`comparison`, `crossover`, `growth`, `steps`: the newest there are; older ones are told of in `rejected`."""
+    """`comparison` to `colocation`: the newest of each that there is; older ones are told of in `rejected`."""
 
     runs: list[Read[Document]] = field(default_factory=list)
     comparison: Read[Comparison] | None = None
     crossover: Read[Crossover] | None = None
     growth: Read[Growth] | None = None
     steps: Read[Steps] | None = None
+    colocation: Read[Colocation] | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
     @property
@@ -71,9 +73,9 @@ class Sources:
         return found
 
     @property
-    def documents(self) -> list[Comparison | Crossover | Growth | Steps | Document]:
+    def documents(self) -> list[Result]:
         """All that could be read."""
-        reads = (self.crossover, self.comparison, self.growth, self.steps, *self.runs)
+        reads = (self.crossover, self.comparison, self.growth, self.steps, self.colocation, *self.runs)
         return [read.document for read in reads if read is not None]
 
     def add(self, name: str, document: BaseModel) -> None:
@@ -86,6 +88,8 @@ class Sources:
             self.growth = self._newer(self.growth, Read(name, document))
         elif isinstance(document, Steps):
             self.steps = self._newer(self.steps, Read(name, document))
+        elif isinstance(document, Colocation):
+            self.colocation = self._newer(self.colocation, Read(name, document))
         elif isinstance(document, Document) and document.streams:
             insort(self.runs, Read(name, document), key=lambda read: read.document.started_at)
         else:

@@ -81,6 +81,7 @@ def warnings(sources: Sources) -> list[str]:
         (sources.crossover, "crossover"),
         (sources.growth, "growth"),
         (sources.steps, "measurement over steps"),
+        (sources.colocation, "measurement of co-location"),
     )
     for read, what in documents:
         if read is not None and read.document.is_partial:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, Field, TypeAdapter
 
 from tandem.expected_errors import ExpectedError
+from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
@@ -21,10 +22,10 @@ from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import Scenario
 from tandem.phases import BACKEND_PHASES
 
-Result = Comparison | Crossover | Growth | Steps | Document
+Result = Comparison | Crossover | Growth | Steps | Colocation | Document
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
 
-R = TypeVar("R", Comparison, Crossover, Growth, Steps, Document)
+R = TypeVar("R", Comparison, Crossover, Growth, Steps, Colocation, Document)
 
 _COUNTS = ("number", "length", "num_outputs", "num_images", "num_messages")
 _SECONDS = (

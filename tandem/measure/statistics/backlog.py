@@ -9,7 +9,7 @@ there at one instant is there a moment later, too: a window must be many times a
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.measure.results.steadiness import Backlog
+from tandem.measure.results.load import Backlog
 from tandem.measure.results.value import Value
 
 NUM_PARTS = 10

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tandem.measure.results.steadiness import Difference
+from tandem.measure.results.load import Difference
 
 NUM_PAIRS = 5
 # Student's t at 95 % for NUM_PAIRS - 1 degrees of freedom.

@@ -67,37 +67,45 @@ def _contrast(
     if first is None or second is None:
         return
     rows = np.arange(first.count)
-    values = first.of(rows), second.of(rows)
 
     def difference(rows: Rows) -> float:
         return first.of(rows) - second.of(rows)
 
-    def ratio(rows: Rows) -> float:
-        under = second.of(rows)
-        return first.of(rows) / under if under else np.nan
-
-    singles = np.array(list(zip(first.spread, second.spread, strict=False)))
-    is_by_round = len(singles) == first.count
-    apart: Value
-    quotient: Value | None = None
-    if is_by_round:
-        apart = _median(singles[:, 0] - singles[:, 1], confidence, least)
-        if np.all(singles[:, 1] > 0):
-            quotient = _median(singles[:, 0] / singles[:, 1], confidence, least)
-    else:
-        apart = estimate(difference, first.count, confidence, least)
-        if values[1] > 0:
-            quotient = estimate(ratio, first.count, confidence, least)
+    singles = _singles(first, second)
     yield Contrast(
         first=pair[0],
         second=pair[1],
         concurrency=concurrency,
         metric=metric,
-        first_value=values[0],
-        second_value=values[1],
-        difference=apart,
-        ratio=quotient,
+        first_value=first.of(rows),
+        second_value=second.of(rows),
+        difference=(
+            estimate(difference, first.count, confidence, least)
+            if singles is None
+            else _median(singles[:, 0] - singles[:, 1], confidence, least)
+        ),
+        ratio=ratio_of(first, second, confidence, least),
     )
+
+
+def ratio_of(first: Figure, second: Figure, confidence: float, least: int) -> Value | None:
+    """Return the first figure by the second of the same rounds; None if that cannot be said, as of one that is 0."""
+
+    def ratio(rows: Rows) -> float:
+        under = second.of(rows)
+        return first.of(rows) / under if under else np.nan
+
+    singles = _singles(first, second)
+    if singles is not None:
+        is_told = bool(np.all(singles[:, 1] > 0))
+        return _median(singles[:, 0] / singles[:, 1], confidence, least) if is_told else None
+    return estimate(ratio, first.count, confidence, least) if second.of(np.arange(second.count)) > 0 else None
+
+
+def _singles(first: Figure, second: Figure) -> NDArray[np.float64] | None:
+    """Return both figures of each round; None unless every round can tell."""
+    singles = np.array(list(zip(first.spread, second.spread, strict=False)))
+    return singles if len(singles) == first.count else None
 
 
 def _median(rounds: NDArray[np.float64], confidence: float, least: int) -> Value:

@@ -13,8 +13,11 @@ from tandem.cli.bench.options import JudgeOptions
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
 from tandem.measure.quality import reference
+from tandem.measure.results.crossover import Crossover
+from tandem.measure.results.files import read_as
 from tandem.measure.studies.steps import session
-from tests.unit.tandem.measure.report.conftest import a_comparison
+from tests.unit.tandem.measure.report.conftest import a_comparison, fill
+from tests.unit.tandem.measure.studies.colocation.imagined import document as colocation
 from tests.unit.tandem.measure.studies.steps.imagined import SUBJECTS, document
 
 
@@ -47,11 +50,12 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     made = Compared(a_comparison(), Terminal(), is_interrupted=False, is_kept=True)
     monkeypatch.setattr(tradeoff, "compared", lambda *_, **__: made)
     monkeypatch.setattr(tradeoff, "fitted", fitted)
+    monkeypatch.setattr(tradeoff, "colocated", fitted)
     monkeypatch.setattr(tradeoff, "chosen_models", lambda *_: ("ar", "gan"))
     monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: SUBJECTS)
     monkeypatch.setattr(session, "measure_steps", lambda *_: document())
     with pytest.raises(ends_with or type(error)):
-        tradeoff.tradeoff(out_dir=tmp_path, thorough=False, slo=0.25)
+        tradeoff.tradeoff(out_dir=tmp_path, thorough=False, slo=0.25, together=True)
     report = (tmp_path / "report.html").read_text()
     assert 'id="cdf-alone"' in report  # of the comparison
     assert "(54 ms for an image against 2 ms in parallel)" in report
@@ -59,9 +63,39 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
 
 
 @pytest.mark.parametrize(
-    ("has_steps", "first", "last"),
-    [(True, "1 of 4, compare", "4 of 4, report"), (False, "1 of 3, compare", "3 of 3, report")],
+    ("has_steps", "has_colocation", "first", "last"),
+    [
+        (True, True, "1 of 5, compare", "5 of 5, report"),
+        (False, True, "1 of 4, compare", "4 of 4, report"),
+        (False, False, "1 of 3, compare", "3 of 3, report"),
+    ],
 )
-def test_stages_are_counted_as_many_as_there_are(has_steps, first, last):
-    stages = tradeoff._stages(has_steps)
+def test_stages_are_counted_as_many_as_there_are(has_steps, has_colocation, first, last):
+    stages = tradeoff._stages(has_steps, has_colocation)
     assert (stages[0], stages[-1]) == (first, last)
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_wanted(monkeypatch, tmp_path, is_wanted):
+    fill(tmp_path)
+    crossover = read_as(tmp_path / "crossover.json", Crossover)
+    asked = []
+
+    async def fitted(address, names, settings, comparison, folder, terminal):
+        folder.keep("crossover.json", crossover)
+        return 0
+
+    async def colocated(address, names, settings, fit, folder, terminal):
+        asked.append((names, settings, fit))
+        folder.keep("colocation.json", colocation())
+        return 0
+
+    made = Compared(a_comparison(), Terminal(), is_interrupted=False, is_kept=True)
+    monkeypatch.setattr(tradeoff, "compared", lambda *_, **__: made)
+    monkeypatch.setattr(tradeoff, "fitted", fitted)
+    monkeypatch.setattr(tradeoff, "colocated", colocated)
+    monkeypatch.setattr(tradeoff, "chosen_models", lambda *_: ("ar", "gan"))
+    monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: None)
+    tradeoff.tradeoff(out_dir=tmp_path, thorough=False, slo=0.25, together=is_wanted)
+    assert asked == ([(("ar", "gan"), tradeoff.SHORT_TOGETHER, crossover)] if is_wanted else [])
+    assert ('id="section-colocation"' in (tmp_path / "report.html").read_text()) is is_wanted

@@ -94,3 +94,13 @@ async def test_the_text_has_the_worst_run():
     await run(audited_runs, True)
     assert "in each of 1 runs: 0 repeated, 0 invalid" in audit_text(audited_runs.summary())
     assert audited_runs.summary().cpu_share == pytest.approx(0.1)
+
+
+async def test_of_runs_at_the_same_time_none_is_repeated_without_the_others():
+    audited_runs = AuditedRuns()
+    first, second = Scripted([True, True]), Scripted([False, True])
+    loads = [(first, SCENARIO), (second, SCENARIO.model_copy(update={"seed": 6}))]
+    found = await audited_runs.run_together("both", loads)  # type: ignore[arg-type]
+    assert [each.document.audit.valid for each in found] == [True, True]
+    assert [len(each.scenarios) for each in (first, second)] == [2, 2]
+    assert (audited_runs.summary().num_runs, audited_runs.summary().num_repeated) == (2, 2)

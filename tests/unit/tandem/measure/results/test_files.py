@@ -15,6 +15,7 @@ from tandem.measure.results.header import SCHEMA_VERSION, Header
 from tandem.measure.results.schema import SCHEMA_FILE, json_schema
 from tests.unit.tandem.measure.report.conftest import a_comparison
 from tests.unit.tandem.measure.results.test_load import made
+from tests.unit.tandem.measure.studies.colocation.imagined import document as a_colocation
 from tests.unit.tandem.measure.studies.growth.imagined import document as a_growth
 from tests.unit.tandem.measure.studies.steps.imagined import document as over_steps
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[5]
 
 
 def documents() -> list[Header]:
-    return [a_comparison(), a_growth(), over_steps(), made().document]
+    return [a_comparison(), a_growth(), over_steps(), a_colocation(), made().document]
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda document: document.kind)

@@ -1,0 +1,61 @@
+"""What a measurement of co-location says: what each service keeps beside the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tandem.measure.formats import counted, decimals, number, ranged, seconds
+from tandem.measure.results.colocation import Colocation, Load, Side
+
+METHOD = (
+    "Both at once: each service alone and both together take turns, at the same loads: open loops at half of the"
+    " capacity, or one stream of text after another. The capacity is the lower end of what open loops found, of unary"
+    " calls; where there are none, 60 % of what came out of a closed loop. In one round a load has the same arrivals"
+    " alone and together, and goes on for a moment after its window, so that all that counts had company.",
+    "Both at once: a ratio is the median over rounds, or that of all rounds together where one is too short to tell."
+    " Intervals: 95 %, by bootstrap over rounds; of fewer than eight rounds, their range.",
+)
+_percent = decimals(0, 100)
+
+
+def load_text(load: Load) -> str:
+    """Return a load as it stands behind the name of its model."""
+    rate = load.rate_per_second
+    return "one stream at a time" if rate is None else f"{number(rate)} images/s, half of its capacity"
+
+
+def explanation(document: Colocation) -> Iterator[str]:
+    """Yield what each takes from the other, and whether the machine carried both."""
+    for pairing in document.pairings:
+        sides = pairing.sequential, pairing.parallel
+        for side, other in (sides, sides[::-1]):
+            if text := _taken(side):
+                yield f"Beside {other.load.workload.model} ({load_text(other.load)}), {text}."
+        for side in sides:
+            if 2 * side.num_growing > pairing.num_rounds:
+                yield (
+                    f"Both are more than this machine carries: the queue of {side.load.workload.model} grew in"
+                    f" {side.num_growing} of {counted(pairing.num_rounds, 'round')}, and its latency depends on how"
+                    " long that lasts."
+                )
+
+
+def _taken(side: Side) -> str:
+    """Return what a service keeps of its rate, if it is a stream, or else what becomes of its latency."""
+    model = side.load.workload.model
+    found = {each.metric: (each, each.ratio) for each in side.changes if each.ratio is not None}
+    if side.load.rate_per_second is None and "tokens_per_second" in found:
+        rate, ratio = found["tokens_per_second"]
+        return (
+            f"a stream of {model} keeps {ranged(ratio, _percent)} % of its rate: {number(rate.together.value)} tokens/s"
+            f" instead of {number(rate.alone.value)}"
+        )
+    if "latency_p50_seconds" not in found:
+        return ""
+    latency, ratio = found["latency_p50_seconds"]
+    text = (
+        f"an image of {model} takes {ranged(ratio, number)} times as long at p50, {seconds(latency.together.value)}"
+        f" instead of {seconds(latency.alone.value)}"
+    )
+    tail = found.get("latency_p99_seconds")
+    return text if tail is None else f"{text}, and {ranged(tail[1], number)} times at p99"
