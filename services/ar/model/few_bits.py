@@ -68,16 +68,18 @@ def relative_error(found: QuantisedTensor, weights: Weights) -> float:
 def few_bits(weights: Weights, kind: Kind) -> QuantisedTensor:
     """Round weights [outputs, inputs] to "int4" or "int5"; inputs are filled up with 0 to a multiple of 32."""
     most = 2 ** int(kind.removeprefix("int")) - 1
-    steps, scales, minima = [], [], []
-    for bounds in pieces(weights.shape):
-        rows = padded(as_array(rows_of(weights, *bounds)).astype(np.float32), GROUP)
+    num_outputs, num_groups = weights.shape[0], -(-weights.shape[1] // GROUP)
+    steps = np.empty((num_outputs, num_groups * (GROUP // 2 if kind in NIBBLES else GROUP)), np.uint8)
+    scales, minima = (np.empty((num_outputs, num_groups), np.float16) for _ in range(2))
+    for start, stop in pieces(weights.shape):
+        rows = padded(as_array(rows_of(weights, start, stop)).astype(np.float32), GROUP)
         with np.errstate(all="ignore"):  # what is not finite stays so, by its scale
             found = _best(np.ascontiguousarray(rows.reshape(-1, GROUP).T), most)
             step = found[0].astype(np.uint8).T.reshape(rows.shape)
-        steps.append(in_nibbles(step) if kind == "int4" else step)
-        scales.append(found[1].reshape(len(rows), -1))
-        minima.append(found[2].reshape(len(rows), -1))
-    return QuantisedTensor(np.concatenate(steps), np.concatenate(scales), np.concatenate(minima), kind)
+        steps[start:stop] = in_nibbles(step) if kind in NIBBLES else step
+        scales[start:stop] = found[1].reshape(len(rows), -1)
+        minima[start:stop] = found[2].reshape(len(rows), -1)
+    return QuantisedTensor(steps, scales, minima, kind)
 
 
 def _best(groups: Array, most: int) -> _Rounded:
