@@ -41,7 +41,8 @@ from benchmarks.side_by_side.perplexity import (
     losses_from_running,
     windows,
 )
-from runtime.models import ModelRepository, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ModelRepository
 from runtime.settings import cache_folder
 from tandem.client import AsyncTandemClient, TandemRpcError
 

@@ -3,16 +3,17 @@
 Checks names, paths and digests; knows nothing of what is inside the weights.
 """
 
-import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from runtime.errors import NotFound
+from runtime.file_hashes import FileHashes, sha256_of
 from runtime.settings import cache_folder
 from tandem.expected_errors import ExpectedError
 
@@ -206,12 +207,22 @@ class Model(BaseModel):
             raise ModelError(f"{self.name}: not downloaded yet; run `tandem models pull {self.name}`")
         return path
 
-    def verify_files(self) -> None:
+    def weight_files(self) -> list[Path]:
+        """Return the files that model.toml names, and all of the transformer's. Raises ModelError if one is missing."""
+        named = [self.path(file) for file in self.spec.files]
+        if self.spec.kind != "transformer":
+            return named
+        path = self.transformer_path()
+        found = sorted(path.iterdir()) if path.is_dir() else [path]
+        others = [each for each in found if each.suffix in SAFE_SUFFIXES and each.is_file()]
+        return [*named, *(each for each in others if each.name not in self.spec.files)]
+
+    def verify_files(self, hash_of: Callable[[Path], str] = sha256_of) -> None:
         """Raises ModelError if a weight file is missing or is not the one that model.toml names."""
         for file, expected in self.spec.files.items():
-            verify(self.path(file), expected)
+            verify(self.path(file), expected, hash_of)
         if self.spec.wheel is not None:
-            verify(self.transformer_path(), self.spec.wheel.member_sha256)
+            verify(self.transformer_path(), self.spec.wheel.member_sha256, hash_of)
 
 
 class ModelRepository:
@@ -225,6 +236,14 @@ class ModelRepository:
 
     def __iter__(self) -> Iterator[Model]:
         return (self.get(name) for name in self.names())
+
+    def begin_hashing(self, names: Iterable[str]) -> FileHashes:
+        """Begin to hash the files of these models. What is wrong with one is for its loading to say."""
+        hashes = FileHashes()
+        for name in names:
+            with suppress(NotFound, ModelError, OSError):
+                hashes.begin(self.get(name).weight_files())
+        return hashes
 
     def get(self, name: str) -> Model:
         """Return the model called `name`. Raises NotFound, or ModelError if its model.toml is wrong."""
@@ -250,14 +269,8 @@ def _in_words(error: ValidationError) -> str:
     return "; ".join(faults)
 
 
-def verify(path: Path, sha256: str) -> None:
+def verify(path: Path, sha256: str, hash_of: Callable[[Path], str] = sha256_of) -> None:
     """Raises ModelError if the file's digest is another one."""
-    found = sha256_of(path)
+    found = hash_of(path)
     if found != sha256:
         raise ModelError(f"{path}: SHA-256 is {found}, model.toml says {sha256}")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

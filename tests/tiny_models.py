@@ -9,7 +9,7 @@ import transformers
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from runtime.models import sha256_of
+from runtime.file_hashes import sha256_of
 
 VOCAB_SIZE = 384
 _SHAPE = {

@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from runtime.models import sha256_of
+from runtime.file_hashes import sha256_of
 
 OPSET = 20
 MAX_ERROR = 1e-4

@@ -33,7 +33,8 @@ from benchmarks.side_by_side.engines import some_of
 from benchmarks.side_by_side.held_text import fetch
 from benchmarks.side_by_side.perplexity import FIRST_SCORED, windows
 from runtime.cores import usable_cores
-from runtime.models import ModelRepository, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ModelRepository
 from runtime.settings import cache_folder
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.model.weights import open_checkpoint

@@ -28,7 +28,8 @@ from benchmarks.side_by_side.results import Results
 from benchmarks.side_by_side.session import Session
 from benchmarks.side_by_side.tables import page
 from benchmarks.side_by_side.workloads import WORKLOADS
-from runtime.models import ModelRepository, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ModelRepository
 from runtime.settings import cache_folder
 from tandem.measure.prompts import PROMPTS
 

@@ -1,34 +1,15 @@
-"""Composition root of the sequential backend: `python -m services.ar --help`."""
+"""Entry of the sequential backend: `python -m services.ar --help`. What is put together is in `serving`."""
 
-from runtime.metrics import expose, new_registry
-from runtime.process.lifecycle import run_process, serve
+from runtime.models import ModelRepository
 from runtime.process.logs import configure_logging
-from runtime.rpc.rpc import service_handler
-from runtime.rpc.served.ledger import ServedLedger
-from runtime.rpc.served.service import SERVED_SERVICE, served_handler
-from runtime.server.server import RpcServer
-from services.ar.api.service import ArServicer
-from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
-from services.ar.worker import ArWorker
-from tandem.ar.v1 import ar_pb2
-
-
-async def main(settings: ArSettings) -> int:
-    registry = new_registry()
-    metrics = ArMetrics(registry)
-    worker = ArWorker(settings, metrics)
-    descriptor = ar_pb2.DESCRIPTOR.services_by_name["AutoregressiveService"]
-    ledger = ServedLedger()
-    own = service_handler(descriptor, ArServicer(worker, metrics), metrics.backend, ledger)
-    handlers, names = [own, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE]
-    server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls(), settings.http2)
-    server.health.set_metrics_port(expose(registry, settings.host, settings.metrics_port))
-    return await serve(server, worker, settings.drain_seconds)
-
 
 if __name__ == "__main__":
     settings = ArSettings.from_command_line("services.ar")
     configure_logging(settings.log_level)
     settings.warn()
-    run_process(main(settings))
+    hashes = ModelRepository(settings.models_dir).begin_hashing(settings.models)
+
+    from services.ar.serving import run  # half a second of imports, in which another core hashes
+
+    run(settings, hashes)

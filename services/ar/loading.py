@@ -3,8 +3,11 @@
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from runtime.cores import usable_cores
+from runtime.file_hashes import FileHashes
 from runtime.loading_thread import in_loading_thread
 from runtime.models import Model, ModelError
 from services.ar.api.description import model_message
@@ -40,36 +43,50 @@ logger = logging.getLogger(__name__)
 
 # A CPU reads the weights for one token as long as it computes with them for some eight; from there each one counts.
 _CPU_DRAFT_ROWS = 8
-_NATIVE_WARM_UP_TOKENS = 16
+_NATIVE_WARM_UP_TOKENS = 2
 
 
-async def load_and_start(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialModel:
+async def load_and_start(
+    model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHashes | None = None
+) -> SequentialModel:
     """Load a model in a thread, start it and warm it up. Raises ModelError, ProviderError."""
-    loaded = await in_loading_thread(load, model, settings, metrics)
+    loaded = await in_loading_thread(load, model, settings, metrics, hashes or FileHashes())
     await loaded.start()
     return loaded
 
 
-def load(model: Model, settings: ArSettings, metrics: ArMetrics) -> SequentialModel:
+def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHashes) -> SequentialModel:
     """Load a transformer and build what runs it, not started. Raises ModelError, ProviderError."""
     if model.spec.kind != "transformer":
         raise ModelError(f"{model.name}: {model.spec.modality} {model.spec.kind}, not a transformer")
     started = time.monotonic()
-    model.verify_files()
-    checkpoint = open_checkpoint(model.transformer_path())
-    modality = _modality(model, checkpoint, settings, metrics)
     is_image = model.spec.modality == "image"
-    # A model of images is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
-    num_threads = settings.num_threads or (1 if is_image else usable_cores())
-    report = _ProgressLog(model.name)
-    computation = open_computation(checkpoint, modality.codec.max_context_tokens, num_threads, settings, report)
-    description = model_message(model, modality, checkpoint.config, computation)
+    hashes.begin(model.weight_files())
+    if is_image:
+        model.verify_files(hashes.of)  # before others' libraries read some of them
+    with _verified(model, hashes):
+        checkpoint = open_checkpoint(model.transformer_path())
+        modality = _modality(model, checkpoint, settings, metrics)
+        # A model of images is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
+        num_threads = settings.num_threads or (1 if is_image else usable_cores())
+        report = _ProgressLog(model.name)
+        computation = open_computation(checkpoint, modality.codec.max_context_tokens, num_threads, settings, report)
+    description = model_message(model, modality, checkpoint.config, computation, hashes.of)
     engine = _engine(computation, modality, settings, metrics, model.name)
     kind = f"{computation.dtype}{', exact' * computation.is_exact}"
     logger.info("loaded %s as %s on %s in %.1f s", model.name, kind, computation.device, time.monotonic() - started)
     # The largest step there is, so that no request is the first to ask for its memory; the kernel has it already.
     num_tokens = _NATIVE_WARM_UP_TOKENS if computation.kernel == "native" else settings.max_batch_tokens
     return SequentialModel(modality, engine, description, num_tokens, _watch(model, settings, metrics))
+
+
+@contextmanager
+def _verified(model: Model, hashes: FileHashes) -> Iterator[None]:
+    """Verify the model's files beside what reads them. A damaged file is told as such, whatever reading it led to."""
+    try:
+        yield
+    finally:
+        model.verify_files(hashes.of)
 
 
 def _watch(model: Model, settings: ArSettings, metrics: ArMetrics) -> DiversityWatch | None:

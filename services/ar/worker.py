@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 
+from runtime.file_hashes import FileHashes
 from runtime.model_worker import ModelWorker
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.loading import load_and_start
@@ -16,8 +17,8 @@ _MODALITIES = {"text": "text", "chat": "text", "texts": "text", "class_label": "
 class ArWorker(ModelWorker[SequentialModel]):
     """Loads the models named in the settings and owns their engines, batchers and watches."""
 
-    def __init__(self, settings: ArSettings, metrics: ArMetrics) -> None:
-        load = partial(load_and_start, settings=settings, metrics=metrics)
+    def __init__(self, settings: ArSettings, metrics: ArMetrics, hashes: FileHashes | None = None) -> None:
+        load = partial(load_and_start, settings=settings, metrics=metrics, hashes=hashes)
         super().__init__(settings.models_dir, settings.models, load)
 
     async def stop(self) -> None:

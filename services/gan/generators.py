@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.models import ImageSpec, ModelError, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ImageSpec, ModelError
 from runtime.settings import cache_folder
 from services.common.fingerprint import fingerprint
 from services.common.runtimes import onnx_session

@@ -8,6 +8,8 @@ from tandem.loopback import is_local
 DEFAULT_ADDRESS = "127.0.0.1:50050"
 """Where `tandem up` puts the gateway."""
 
+_MAX_BACKOFF_MS = 1_000
+
 _Options = tuple[tuple[str, int], ...]
 
 
@@ -19,15 +21,17 @@ def open_channel(address: str, credentials: Credentials) -> grpc.Channel:
     return grpc.secure_channel(address, secure, options=options)
 
 
-def open_async_channel(address: str, credentials: Credentials) -> grpc.aio.Channel:
-    """Return the same for asyncio."""
-    options, secure = channel_options(address), credentials.of_channel()
+def open_async_channel(
+    address: str, credentials: Credentials, max_backoff_ms: int = _MAX_BACKOFF_MS
+) -> grpc.aio.Channel:
+    """Return the same for asyncio; while connections are refused, it tries again after `max_backoff_ms` at most."""
+    options, secure = channel_options(address, max_backoff_ms), credentials.of_channel()
     if secure is None:
         return grpc.aio.insecure_channel(address, options=options)
     return grpc.aio.secure_channel(address, secure, options=options)
 
 
-def channel_options(address: str) -> _Options:
+def channel_options(address: str, max_backoff_ms: int = _MAX_BACKOFF_MS) -> _Options:
     """Return grpc's options for a channel to `address` (host:port)."""
     options: _Options = (
         # Channels with equal options would share one connection, and a connection is what identifies a caller without
@@ -38,7 +42,7 @@ def channel_options(address: str) -> _Options:
         ("grpc.keepalive_timeout_ms", 10_000),
         # After a refused connection the next call tries again at once, or nearly.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 1_000),
+        ("grpc.max_reconnect_backoff_ms", max_backoff_ms),
     )
     if is_local(address):
         # grpc obeys http_proxy even for loopback, where no proxy can help.

@@ -69,6 +69,7 @@ CONFINED = {
 
 SPEAKS_GRPC = (
     "/__main__.py",
+    "services/ar/serving.py",
     "/api/",
     "services/common/images/",
     "runtime/",

@@ -16,7 +16,8 @@ from typing import TypeVar, get_args
 
 import numpy as np
 
-from runtime.models import ImageSpec, Model, ModelError, ModelRepository, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ImageSpec, Model, ModelError, ModelRepository
 from services.common.diversity.baseline import (
     ALL,
     ClassBaseline,

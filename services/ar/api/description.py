@@ -1,6 +1,8 @@
 """What ListModels says of a model and of what computes it. Knows nothing of requests."""
 
+from collections.abc import Callable
 from math import prod
+from pathlib import Path
 
 from runtime.models import Model
 from services.ar.api.modalities.modality import Modality
@@ -11,7 +13,9 @@ from services.ar.model.tensor_check import expected_shapes
 from tandem.ar.v1 import ar_pb2
 
 
-def model_message(model: Model, modality: Modality, config: ModelConfig, computation: Computation) -> ar_pb2.Model:
+def model_message(
+    model: Model, modality: Modality, config: ModelConfig, computation: Computation, hash_of: Callable[[Path], str]
+) -> ar_pb2.Model:
     """Return the entry of a loaded model."""
     description = ar_pb2.Model(
         name=model.name,
@@ -22,7 +26,7 @@ def model_message(model: Model, modality: Modality, config: ModelConfig, computa
         vocab_size=config.vocab_size,
         device=computation.device,
         dtype=computation.dtype,
-        fingerprint=model_fingerprint(model, computation),
+        fingerprint=model_fingerprint(model, computation, hash_of),
     )
     if model.spec.sampling is not None:
         description.default_sampling.CopyFrom(

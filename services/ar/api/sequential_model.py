@@ -67,12 +67,12 @@ class SequentialModel:
         return [self.engine, *self.modality.parts]
 
     async def start(self) -> None:
-        """Start the parts; run prompts of as many tokens in all as it takes to be warm, and some decode steps."""
+        """Start the parts; run prompts of as many tokens in all as it takes to be warm, and a decode step."""
         for part in self.parts:
             part.start()
         if self.watch is not None:
             self.watch.start()
-        params = SamplingParams(max_tokens=min(4, self.max_context_tokens - 1), ignore_eos=True, temperature=0.0)
+        params = SamplingParams(max_tokens=min(2, self.max_context_tokens - 1), ignore_eos=True, temperature=0.0)
         num_tokens = self._num_warm_up_tokens
         length = min(num_tokens, self.max_context_tokens - params.max_tokens)
         count = min(num_tokens // length, self.engine.max_num_sequences)

@@ -21,3 +21,8 @@ def padded(rows: Array, multiple: int) -> Array:
     """Fill the last axis up with 0 to a multiple."""
     missing = -rows.shape[-1] % multiple
     return np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, missing)]) if missing else rows
+
+
+def shifted_left(values: Array, num_bits: int) -> Array:
+    """Return bytes [..., a multiple of 4] shifted; none may lose a bit. numpy's own shift of bytes takes ten times."""
+    return (values.view(np.uint32) << np.uint32(num_bits)).view(np.uint8)

@@ -27,7 +27,6 @@ _SHRINKAGES = (0.92, 0.84, 0.76)
 _MAX_ERROR = 0.085
 """Root of the mean squared error, relative to the weights': Q4_1 on normally distributed weights has 0.075 to 0.08."""
 _LEAST = np.float32(1e-30)
-_ROWS_AT_ONCE = 256  # so that a pass over them stays in the caches
 _Rounded = tuple[Array, ...]
 """Steps [32, groups], scales [groups] and minima [groups]."""
 _IN_EIGHT_BITS = ("model.embed_tokens.", "lm_head.")
@@ -69,16 +68,18 @@ def relative_error(found: QuantisedTensor, weights: Weights) -> float:
 def few_bits(weights: Weights, kind: Kind) -> QuantisedTensor:
     """Round weights [outputs, inputs] to "int4" or "int5"; inputs are filled up with 0 to a multiple of 32."""
     most = 2 ** int(kind.removeprefix("int")) - 1
-    steps, scales, minima = [], [], []
-    for start in range(0, weights.shape[0], _ROWS_AT_ONCE):
-        rows = padded(as_array(rows_of(weights, start, start + _ROWS_AT_ONCE)).astype(np.float32), GROUP)
+    num_outputs, num_groups = weights.shape[0], -(-weights.shape[1] // GROUP)
+    steps = np.empty((num_outputs, num_groups * (GROUP // 2 if kind in NIBBLES else GROUP)), np.uint8)
+    scales, minima = (np.empty((num_outputs, num_groups), np.float16) for _ in range(2))
+    for start, stop in pieces(weights.shape):
+        rows = padded(as_array(rows_of(weights, start, stop)).astype(np.float32), GROUP)
         with np.errstate(all="ignore"):  # what is not finite stays so, by its scale
             found = _best(np.ascontiguousarray(rows.reshape(-1, GROUP).T), most)
             step = found[0].astype(np.uint8).T.reshape(rows.shape)
-        steps.append(in_nibbles(step) if kind == "int4" else step)
-        scales.append(found[1].reshape(len(rows), -1))
-        minima.append(found[2].reshape(len(rows), -1))
-    return QuantisedTensor(np.concatenate(steps), np.concatenate(scales), np.concatenate(minima), kind)
+        steps[start:stop] = in_nibbles(step) if kind in NIBBLES else step
+        scales[start:stop] = found[1].reshape(len(rows), -1)
+        minima[start:stop] = found[2].reshape(len(rows), -1)
+    return QuantisedTensor(steps, scales, minima, kind)
 
 
 def _best(groups: Array, most: int) -> _Rounded:

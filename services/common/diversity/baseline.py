@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from runtime.models import ModelError, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ModelError
 
 Kind = Literal["discriminator", "pixels"]
 

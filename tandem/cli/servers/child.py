@@ -24,6 +24,8 @@ from tandem.client.credentials import Credentials
 
 TAIL_LINES = 12
 READ_BYTES = 65_536
+BACKOFF_MS = 100
+"""Longest wait between two attempts to connect to a process that does not listen yet: the least that grpc allows."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Child:
             await asyncio.gather(*asking, return_exceptions=True)
 
     async def _serving(self, credentials: Credentials) -> None:
-        async with open_async_channel(self.spec.address, credentials) as channel:
+        async with open_async_channel(self.spec.address, credentials, BACKOFF_MS) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             while True:
                 with contextlib.suppress(grpc.aio.AioRpcError):

@@ -3,9 +3,11 @@ import hashlib
 import pytest
 
 from runtime.errors import NotFound
+from runtime.file_hashes import FileHashes
 from runtime.models import ModelError, ModelRepository
 
 MINIMAL = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
+TRANSFORMER = 'kind = "transformer"\nmodality = "text"\nlicence = "MIT"\n'
 
 
 @pytest.fixture
@@ -58,6 +60,34 @@ def test_digests_are_checked(repository, tmp_path):
     (tmp_path / "one" / "a.onnx").write_bytes(content + b"!")
     with pytest.raises(ModelError, match="SHA-256 is"):
         repository.get("one").verify_files()
+
+
+def test_a_transformer_s_weights_are_hashed_though_no_digest_is_stated(repository, tmp_path):
+    folder = tmp_path / "one"
+    (folder / "model.toml").write_text(f'{TRANSFORMER}huggingface = "."\n[files]\n"config.json" = "{"0" * 64}"\n')
+    for file in ("config.json", "model.safetensors", "notes.txt"):
+        (folder / file).write_text(file)
+    assert [path.name for path in repository.get("one").weight_files()] == ["config.json", "model.safetensors"]
+
+
+def test_hashing_begins_for_all_models_but_those_that_are_wrong(repository, tmp_path, monkeypatch):
+    content, begun = b"weights", []
+    monkeypatch.setattr(FileHashes, "begin", lambda self, paths: begun.extend(paths))
+    (tmp_path / "one" / "a.gguf").write_bytes(content)
+    (tmp_path / "one" / "model.toml").write_text(f'{TRANSFORMER}gguf = "a.gguf"\n')
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "model.toml").write_text(f'{TRANSFORMER}gguf = "missing.gguf"\n')
+    repository.begin_hashing(["none", "bad", "one"])
+    assert begun == [tmp_path / "one" / "a.gguf"]
+
+
+def test_a_hash_that_is_known_is_what_is_verified(repository, tmp_path):
+    (tmp_path / "one" / "model.toml").write_text(f'{MINIMAL}[files]\n"a.onnx" = "{"0" * 64}"\n')
+    (tmp_path / "one" / "a.onnx").write_bytes(b"weights")
+    model = repository.get("one")
+    model.verify_files(lambda path: "0" * 64)
+    with pytest.raises(ModelError, match="SHA-256 is"):
+        model.verify_files(lambda path: "1" * 64)
 
 
 IMAGE_TRANSFORMER = """

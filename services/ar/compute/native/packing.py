@@ -39,8 +39,9 @@ _FORMATS = {
     "iq4_nl": 7,
     "q4_0": 8,
 }
-Each = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
-"""Calls a function for each of some arguments, as `map` does or an executor's."""
+Bounds = tuple[int, int]
+Each = Callable[[Callable[[Bounds], None], Iterable[Bounds]], None]
+"""Calls a function for each of some arguments, perhaps in threads and later."""
 
 Allocate = Callable[[Shape, np.dtype[Any]], Array]
 """Returns an array of a shape and a type, with nothing in it yet."""
@@ -77,13 +78,19 @@ class PackedMatrix:
         return library.Matrix(parts, None if bias is None else bias.ctypes.data, self.num_inputs, num_outputs, is_fine)
 
 
+def at_once(function: Callable[[Bounds], None], arguments: Iterable[Bounds]) -> None:
+    for argument in arguments:
+        function(argument)
+
+
 def pack(
-    parts: list[Weights], dtype: str, alternate: bool = False, each: Each = map, allocate: Allocate = empty
+    parts: list[Weights], dtype: str, alternate: bool = False, each: Each = at_once, allocate: Allocate = empty
 ) -> PackedMatrix:
     """Stack `parts` [outputs, inputs] and pack them as `dtype`: STORED, float32, bfloat16 or int8.
 
     `alternate`: two parts, of whose outputs 16 each follow in turn. What must be alike and is not gets 8 bits. `each`
-    maps, perhaps in threads, the pieces that the matrix is read and packed in; `allocate` gives the memory for them.
+    is given the pieces that the matrix is read and packed in, and may pack them later than this returns; `allocate`
+    gives the memory for them.
     """
     num_inputs = -(-parts[0].shape[-1] // _UNIT) * _UNIT
     groups = _groups(parts, dtype, alternate)
@@ -148,8 +155,7 @@ def _packed(format_: str, parts: list[Weights], alternate: bool, each: Each, all
     first = packed(start, stop)
     whole = [allocate((num_outputs // library.LANES, *each.shape[1:]), each.dtype) for each in first]
     fill(start, first)
-    for _ in each(lambda bounds: fill(bounds[0], packed(*bounds)), others):
-        pass
+    each(lambda bounds: fill(bounds[0], packed(*bounds)), others)
     return PackedPart(format_, whole[0], whole[1] if len(whole) > 1 else None, num_outputs)
 
 

@@ -2,7 +2,6 @@
 
 import ctypes
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ from services.ar.model.config import ModelConfig
 from services.ar.model.quantised import as_array
 from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters
+from services.common.backlog import Backlog
 
 ActivationBits = Literal["8", "16"]
 """Bits of the activations in products with weights of 8 bits or fewer."""
@@ -39,11 +39,11 @@ class Parameters:
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Array] = {}
         allocate = LargePages().empty
-        with ThreadPoolExecutor(num_threads, "packing") as threads:
+        with Backlog(num_threads) as backlog:
             for name, parts in read_parameters(checkpoint, report):
                 alternate = _ALTERNATING in name
                 if parts[0].shape[1:]:
-                    self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate, threads.map, allocate)
+                    self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate, backlog.add, allocate)
                 elif name.endswith(".bias"):
                     self._vectors[name] = pack_bias([as_array(part) for part in parts], alternate)
                 else:

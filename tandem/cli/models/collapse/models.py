@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from runtime.models import Model, ModelError, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import Model, ModelError
 from tandem.cli.models.collapse.network import write_narrowed, write_repeating
 
 HEALTHY = "healthy"

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from runtime.models import Model, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import Model
 from tandem.measure.quality.quantisation.quantisation import Loss
 
 GENERATOR = "generator.onnx"

@@ -5,7 +5,8 @@ import shutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from runtime.models import ModelRepository, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ModelRepository
 from services.ar.settings import ArSettings
 from services.common.diversity.baseline import load_baseline
 from tandem.ar.v1 import ar_pb2

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from safetensors.torch import load_file, save_file
 
+from runtime.file_hashes import FileHashes
 from runtime.models import ModelRepository
 from services.ar.loading import load
 from services.ar.metrics import ArMetrics
@@ -23,7 +24,7 @@ def models_dir(tmp_path) -> Path:
 def fingerprint(models_dir: Path, name: str = "tiny", **settings: object) -> str:
     model = ModelRepository(models_dir).get(name)
     fixed = {"models_dir": models_dir, "models": [name], "device": "cpu", **settings}
-    return load(model, ArSettings(**fixed), ArMetrics(CollectorRegistry())).fingerprint
+    return load(model, ArSettings(**fixed), ArMetrics(CollectorRegistry()), FileHashes()).fingerprint
 
 
 def test_it_is_the_same_at_each_start_and_under_any_name(models_dir):

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from runtime.file_hashes import FileHashes
 from runtime.models import ModelError, ModelRepository
 from services.ar.loading import load
 from services.ar.metrics import ArMetrics
@@ -23,7 +24,12 @@ def folder(repository, tmp_path) -> Path:
 
 def attempt(folder: Path, **settings: object) -> None:
     model = ModelRepository(folder.parent).get(folder.name)
-    load(model, ArSettings(models_dir=folder.parent, models=[folder.name], **settings), ArMetrics(CollectorRegistry()))
+    load(
+        model,
+        ArSettings(models_dir=folder.parent, models=[folder.name], **settings),
+        ArMetrics(CollectorRegistry()),
+        FileHashes(),
+    )
 
 
 def replace(file: Path, before: str, after: str) -> None:
@@ -84,7 +90,7 @@ def test_an_end_token_of_the_config_means_nothing_to_pictures(folder):
     config = json.loads((folder / "config.json").read_text())
     assert config["eos_token_id"] is not None  # what transformers writes by itself
     model = ModelRepository(folder.parent).get(folder.name)
-    loaded = load(model, ArSettings(models_dir=folder.parent), ArMetrics(CollectorRegistry()))
+    loaded = load(model, ArSettings(models_dir=folder.parent), ArMetrics(CollectorRegistry()), FileHashes())
     assert loaded.codec.eos_token_ids == frozenset()
 
 
@@ -92,7 +98,7 @@ def test_an_end_token_of_the_config_means_nothing_to_pictures(folder):
 def test_a_model_of_pictures_leaves_the_cores_to_others(folder, num_threads, expected):
     model = ModelRepository(folder.parent).get(folder.name)
     settings = ArSettings(models_dir=folder.parent, num_threads=num_threads)
-    loaded = load(model, settings, ArMetrics(CollectorRegistry()))
+    loaded = load(model, settings, ArMetrics(CollectorRegistry()), FileHashes())
     assert loaded.engine._runner._forward._num_threads == expected
 
 

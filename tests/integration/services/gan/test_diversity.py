@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from runtime.models import ModelError, ModelRepository, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ModelError, ModelRepository
 from services.common.diversity.baseline import load_baseline
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics

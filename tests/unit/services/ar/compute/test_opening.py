@@ -14,7 +14,7 @@ from tests.tiny_models import save_tiny_model
 OPEN = """
 import sys
 from pathlib import Path
-import services.ar.__main__  # all that the server loads by itself
+import services.ar.serving  # all that the server loads by itself
 from services.ar.compute.opening import open_computation
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.ar.model.arrays import FLOATS, padded
+from services.ar.model.arrays import FLOATS, padded, shifted_left
 
 
 @pytest.mark.parametrize("name", FLOATS)
@@ -20,3 +20,8 @@ def test_the_last_axis_is_filled_up_with_zeros():
     assert padded(np.ones((2, 3)), 4).tolist() == [[1, 1, 1, 0]] * 2
     whole = np.ones((2, 4))
     assert padded(whole, 4) is whole
+
+
+def test_bytes_are_shifted_each_by_itself():
+    values = np.arange(16, dtype=np.uint8).reshape(2, 2, 4)
+    assert shifted_left(values, 4).tolist() == (values.astype(int) * 16).tolist()

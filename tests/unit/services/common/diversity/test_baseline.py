@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from runtime.models import ModelError, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ModelError
 from services.common.diversity.baseline import load_baseline
 
 WHOLE = {

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime.errors import Unavailable
-from runtime.models import sha256_of
+from runtime.file_hashes import sha256_of
 from runtime.rpc.rpc import Call, service_handler
 from runtime.server.server import RpcServer
 from tandem.ar.v1 import ar_pb2

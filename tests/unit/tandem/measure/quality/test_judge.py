@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from runtime.errors import InvalidArgument
-from runtime.models import ModelError, sha256_of
+from runtime.file_hashes import sha256_of
+from runtime.models import ModelError
 from tandem.cli.doctor.tiny_onnx import identity_model
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tests.unit.tandem.measure.quality.small_world import pictures, write_judge

@@ -1,0 +1,62 @@
+"""All that is handed to a backlog is done by its end, never too much of it waits, and no error is lost."""
+
+import threading
+
+import pytest
+
+from services.common.backlog import Backlog
+
+
+def test_all_is_done_when_it_is_left():
+    done: list[int] = []
+    with Backlog(2) as backlog:
+        backlog.add(done.append, range(50))
+        backlog.add(done.append, range(50, 60))
+    assert sorted(done) == list(range(60))
+
+
+def test_who_adds_too_much_waits():
+    may_go_on, taken = threading.Event(), []
+
+    def arguments():
+        for number in range(100):
+            taken.append(number)
+            if number == 20:  # more than two threads may leave open
+                may_go_on.set()
+            yield number
+
+    with Backlog(2) as backlog:
+        adding = threading.Thread(target=backlog.add, args=(lambda number: may_go_on.wait(10), arguments()))
+        adding.start()
+        assert not may_go_on.wait(0.1)
+        assert len(taken) < 20
+        may_go_on.set()
+        adding.join(10)
+    assert len(taken) == 100
+
+
+def test_what_a_call_raises_is_raised_at_the_end():
+    def fail(number: int) -> None:
+        if number == 3:
+            raise ValueError(f"number {number}")
+
+    with pytest.raises(ValueError, match="number 3"), Backlog(1) as backlog:
+        backlog.add(fail, range(4))
+
+
+def test_an_error_of_the_block_drops_what_waits():
+    may_go_on, done = threading.Event(), []
+
+    def slow(number: int) -> None:
+        may_go_on.wait(10)
+        done.append(number)
+
+    def broken_off() -> None:
+        with Backlog(1) as backlog:
+            backlog.add(slow, range(4))
+            threading.Timer(0.05, may_go_on.set).start()
+            raise KeyError("block")
+
+    with pytest.raises(KeyError, match="block"):
+        broken_off()
+    assert len(done) < 4
