@@ -1,9 +1,9 @@
 """What it costs to generate an image's tokens in groups, and which groups of a number of steps cost least.
 
 A token is drawn without knowing the others of its group. That is dear for the first tokens, which decide what is drawn,
-and for cells beside each other; late tokens far apart cost next to nothing. As a token's loss depends on where its group
-begins and on nothing else of the grouping, the loss of any groups is a sum of measured terms, and the least one is found
-exactly, by dynamic programming. Knows no weights.
+and for cells beside each other; late tokens far apart cost next to nothing. A token's loss depends on where its group
+begins and on nothing else of the grouping, so the loss of any groups is a sum of measured terms, and the least one is
+found exactly, by dynamic programming. Knows no weights.
 """
 
 import itertools
