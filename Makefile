@@ -110,8 +110,9 @@ export-refined: setup  ## export the refined decoder into both models of these t
 train-sar: setup  ## train fashion-sar, which draws in any number of steps, on fashion-ar's tokens (70 minutes on a core)
 	$(BIN)/python -m training.set_autoregressive.train --tokenizer fashion-ar --out runs/fashion-sar
 
-export-sar: setup  ## export the trained fashion-sar into models/ and measure its diversity baseline
+export-sar: setup  ## export the trained fashion-sar into models/, measure the costs of its groups and its diversity baseline
 	$(BIN)/python -m training.set_autoregressive.export --run runs/fashion-sar --model models/fashion-sar
+	$(BIN)/python -m training.set_autoregressive.step_costs --model models/fashion-sar
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-sar
 
 gates: setup  ## what the committed models must reach, and whether they do

@@ -72,6 +72,8 @@ class ImageTokensSpec(_Table):
     """Cells of the grid, numbered row by row, in the order in which the model writes them; empty: row by row."""
     mask_token: int | None = Field(None, ge=0)
     """Token of what is not known yet, in a model that can generate several tokens a step; see docs/your-own-pair.md."""
+    step_costs: str | None = None
+    """JSON file: what decides which tokens share a step, see `services.ar.codecs.step_costs`; without it, a formula."""
 
     @property
     def num_tokens(self) -> int:
@@ -93,6 +95,8 @@ class ImageTokensSpec(_Table):
             raise ValueError(f"first_class_token {self.first_class_token} is one of the {self.num_codes} codes")
         if sorted(self.cells) != list(range(self.num_tokens)):
             raise ValueError(f"order: expected each of the cells 0 to {self.num_tokens - 1} once")
+        if self.step_costs is not None and self.mask_token is None:
+            raise ValueError("step_costs: a model without mask_token generates one token a step")
         return self
 
 

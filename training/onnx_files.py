@@ -68,6 +68,16 @@ def check_against_torch(reference: nn.Module, examples: list[tuple[Tensor, ...]]
     return error
 
 
+def with_digest(toml: str, file: Path) -> str:
+    """Return a model.toml whose [files] table has the SHA-256 of `file`, and all else that it had."""
+    line = f'"{file.name}" = "{sha256_of(file)}"'
+    if f'"{file.name}" =' in toml:
+        return re.sub(rf'^"{re.escape(file.name)}" = .*$', line, toml, flags=re.MULTILINE)
+    if "[files]\n" not in toml:
+        return f"{toml.rstrip()}\n\n[files]\n{line}\n"
+    return toml.replace("[files]\n", f"[files]\n{line}\n")
+
+
 def record_digests(model_toml: Path, files: list[Path]) -> None:
     """Write the SHA-256 of `files` into the [files] table of `model_toml`, in place of what it said before."""
     text = re.sub(r"\n*\[files\]\n(?:[^\[\n][^\n]*\n)*", "\n", model_toml.read_text()).rstrip("\n")

@@ -123,7 +123,6 @@ TESTED_ELSEWHERE = {
     "integration/training": (
         "training/gan/",
         "training/judge/",
-        "training/onnx_files",
         "training/tokenizer/train",
         "training/set_autoregressive/",
         "training/transformer/",

@@ -31,6 +31,7 @@ from services.common.diversity.watch import Look
 from services.common.diversity.windows import DiversityWindows, Features, squared_distances
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.gan.discriminator import Discriminator, discriminator_look
+from training.onnx_files import with_digest
 from training.release.own_images import features_by_class
 
 Y = TypeVar("Y", bound=Yardstick)
@@ -154,20 +155,15 @@ def write(model: Model, baseline: DiversityBaseline) -> None:
     """Write diversity.json and say so in model.toml."""
     path, model_toml = model.folder / FILE, model.folder / "model.toml"
     path.write_text(baseline.model_dump_json(indent=1) + "\n")
-    model_toml.write_text(with_entry(model_toml.read_text(), sha256_of(path)))
+    model_toml.write_text(with_digest(with_entry(model_toml.read_text()), path))
 
 
-def with_entry(toml: str, digest: str) -> str:
-    """Return a model.toml that names diversity.json and its digest."""
-    line = f'"{FILE}" = "{digest}"'
-    if not re.search(r"^diversity\s*=", toml, re.MULTILINE):
-        top, bracket, tables = toml.partition("\n[")
-        toml = f'{top.rstrip()}\ndiversity = "{FILE}"\n{bracket}{tables}'
-    if f'"{FILE}" =' in toml:
-        return re.sub(rf'^"{re.escape(FILE)}" = .*$', line, toml, flags=re.MULTILINE)
-    if "[files]\n" not in toml:
-        return f"{toml.rstrip()}\n\n[files]\n{line}\n"
-    return toml.replace("[files]\n", f"[files]\n{line}\n")
+def with_entry(toml: str) -> str:
+    """Return a model.toml that names diversity.json."""
+    if re.search(r"^diversity\s*=", toml, re.MULTILINE):
+        return toml
+    top, bracket, tables = toml.partition("\n[")
+    return f'{top.rstrip()}\ndiversity = "{FILE}"\n{bracket}{tables}'
 
 
 def main() -> None:

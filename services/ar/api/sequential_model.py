@@ -59,7 +59,7 @@ class SequentialModel:
 
     def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
         """Return which of `num_tokens` tokens behind a prompt are generated together; None if each by itself."""
-        return TokenGroups.of(num_prompt_tokens, num_tokens, steps) if 0 < steps < num_tokens else None
+        return self.modality.groups(num_prompt_tokens, num_tokens, steps) if 0 < steps < num_tokens else None
 
     @property
     def parts(self) -> SequenceOf[Engine | Part]:

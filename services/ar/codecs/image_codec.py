@@ -11,6 +11,7 @@ import numpy.typing as npt
 from runtime.deadlines import Deadline
 from runtime.errors import InvalidArgument
 from runtime.models import ImageSpec, ImageTokensSpec
+from services.ar.codecs.step_costs import StepCosts
 from services.ar.codecs.token_decoder import Tokens
 from services.common.batching.batcher import Batcher
 from services.common.images.encoding import Images
@@ -38,12 +39,14 @@ class ImageCodec:
         tokens: ImageTokensSpec,
         decoder: Batcher[Tokens, Images],
         encoder: Batcher[Images, Tokens] | None,
+        step_costs: StepCosts | None = None,
     ) -> None:
         self.image = image
         self.num_tokens = tokens.num_tokens
         self.num_codes = tokens.num_codes
         self._first_class_token = tokens.first_class_token
         self.mask_token = tokens.mask_token
+        self.step_costs = step_costs
         self._cells = np.array(tokens.cells)
         self._grid = tokens.grid
         self._cell = np.ones((image.shape[0] // tokens.grid[0], image.shape[1] // tokens.grid[1]), bool)  # pixels

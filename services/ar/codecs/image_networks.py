@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from runtime.models import ImageSpec, ImageTokensSpec, Model, ModelError
 from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
+from services.ar.codecs.step_costs import load_step_costs
 from services.ar.codecs.token_decoder import TokenDecoder
 from services.ar.codecs.token_encoder import TokenEncoder
 from services.ar.metrics import ArMetrics, NetworkMetrics
@@ -29,16 +30,17 @@ def load_image_codec(model: Model, config: ModelConfig, settings: ArSettings, me
     assert image is not None  # noqa: S101  model.toml has been checked
     assert tokens is not None  # noqa: S101
     _check_fit(model.name, image, tokens, config, settings)
+    costs = None if tokens.step_costs is None else load_step_costs(model.path(tokens.step_costs), tokens.num_tokens)
     limits = _limits(settings)
     decoder = _open(TokenDecoder, model.path(tokens.decoder), image, tokens, settings.device)
     observer = NetworkMetrics(metrics, model.name, "decoder", decoder.providers)
     decoders = Batcher(f"{model.name}'s token decoder", [decoder.decode_batch], limits, observer)
     if tokens.encoder is None:
-        return ImageCodec(image, tokens, decoders, None)
+        return ImageCodec(image, tokens, decoders, None, costs)
     encoder = _open(TokenEncoder, model.path(tokens.encoder), image, tokens, settings.device)
     observer = NetworkMetrics(metrics, model.name, "encoder", encoder.providers)
     encoders = Batcher(f"{model.name}'s token encoder", [encoder.encode_batch], limits, observer)
-    return ImageCodec(image, tokens, decoders, encoders)
+    return ImageCodec(image, tokens, decoders, encoders, costs)
 
 
 def _limits(settings: ArSettings) -> BatchLimits:

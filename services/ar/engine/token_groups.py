@@ -10,6 +10,7 @@ of what so many steps draw. After SAR (Liu et al. 2024, arXiv 2410.10511) and Se
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Self
@@ -19,7 +20,8 @@ from typing import Self
 def group_ends(num_tokens: int, steps: int) -> tuple[int, ...]:
     """Return how many of `num_tokens` are there after each of `steps` steps, 1 to num_tokens: rising, at least by 1.
 
-    The arccos schedule of Besnier et al. 2025 (arXiv 2503.17076): few tokens at the beginning, many at the end.
+    The arccos schedule of Besnier et al. 2025 (arXiv 2503.17076): few tokens at the beginning, many at the end. Serves
+    the training, and models whose costs have not been measured (see codecs/step_costs.py).
     """
     ends = [0]
     for step in range(1, steps + 1):
@@ -35,10 +37,9 @@ class TokenGroups:
     ends: tuple[int, ...]
 
     @classmethod
-    def of(cls, num_prompt_tokens: int, num_tokens: int, steps: int) -> Self:
-        """Return the groups of `num_tokens` tokens behind a prompt, generated in `steps` steps, 1 to num_tokens."""
-        ends = (num_prompt_tokens + end for end in group_ends(num_tokens, steps))
-        return cls((num_prompt_tokens, *ends))
+    def of(cls, num_prompt_tokens: int, ends: Iterable[int]) -> Self:
+        """Return the groups of tokens behind a prompt, of which so many as `ends` says are there after each step."""
+        return cls((num_prompt_tokens, *(num_prompt_tokens + end for end in ends)))
 
     @property
     def num_given_tokens(self) -> int:

@@ -125,6 +125,7 @@ def test_a_sequential_image_model_says_how_tokens_make_a_picture(tmp_path, repos
         ("num_codes = 16", "num_codes = 17", "first_class_token 16 is one of the 17 codes"),
         ("num_codes = 16", "num_codes = 1", "greater than or equal to 2"),
         ('decoder = "decoder.onnx"', "", "image_tokens.decoder"),
+        ('decoder = "decoder.onnx"', 'decoder = "d.onnx"\nstep_costs = "c.json"', "without mask_token"),
         ('kind = "transformer"', 'kind = "gan"', "image_tokens: this kind of model, image gan, has none"),
         ('modality = "image"', 'modality = "text"', "image_tokens: this kind of model, text transformer, has none"),
     ],

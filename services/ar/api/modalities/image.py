@@ -13,6 +13,7 @@ from services.ar.api.modalities.token_lists import LIST_FIELD, check_is_scorable
 from services.ar.api.validation import image_encoding
 from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
 from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.token_groups import TokenGroups, group_ends
 from services.common.diversity.watch import DiversityWatch
 from services.common.images.messages import checked_classes, decoded_images
 from tandem.ar.v1 import ar_pb2
@@ -32,6 +33,13 @@ class ImageModality:
     @property
     def parts(self) -> Sequence[Part]:
         return self.codec.parts
+
+    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups:
+        costs = self.codec.step_costs
+        if costs is None:
+            return TokenGroups.of(num_prompt_tokens, group_ends(num_tokens, steps))
+        num_codes = num_prompt_tokens - 1  # behind the class
+        return TokenGroups.of(num_prompt_tokens, costs.group_ends(num_codes, num_tokens, steps))
 
     def describe(self, description: ar_pb2.Model) -> None:
         description.num_classes = self.codec.num_classes

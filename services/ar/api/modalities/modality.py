@@ -10,6 +10,7 @@ from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.token_decoder import Tokens
 from services.ar.constraints.compilations import Compilations
 from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.token_groups import TokenGroups
 from services.ar.engine.token_mask import TokenMask
 from services.common.batching.batcher import Batcher
 from services.common.diversity.watch import DiversityWatch
@@ -44,6 +45,9 @@ class Modality(Protocol):
     @property
     def default_max_tokens(self) -> int:
         """The length of an output whose request says none."""
+
+    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
+        """Return which of `num_tokens` tokens behind a prompt fewer steps generate together; None: no two, ever."""
 
     def describe(self, description: ar_pb2.Model) -> None:
         """Add what ListModels says of content of this kind."""

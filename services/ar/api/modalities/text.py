@@ -12,6 +12,7 @@ from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, refuse_
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.constraints.compilations import Compilations
 from services.ar.engine.sampling_params import SamplingParams
+from services.ar.engine.token_groups import TokenGroups
 from services.ar.engine.token_mask import TokenMask
 from services.common.diversity.watch import DiversityWatch
 from tandem.ar.v1 import ar_pb2
@@ -38,6 +39,9 @@ class TextModality:
     @property
     def parts(self) -> Sequence[Part]:
         return [] if self._compilations is None else [self._compilations]
+
+    def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
+        return None
 
     def describe(self, description: ar_pb2.Model) -> None:
         description.special_token_ids.extend(self.codec.special_tokens)

@@ -23,7 +23,7 @@ def test_the_first_groups_are_small_and_the_last_are_large():
 
 
 def test_a_step_computes_one_group_and_asks_for_the_next():
-    groups = TokenGroups.of(num_prompt_tokens=3, num_tokens=10, steps=2)
+    groups = TokenGroups.of(num_prompt_tokens=3, ends=group_ends(10, 2))
     assert groups.ends == (3, 6, 13)
     assert groups.known_and_masked(0) == (3, 6)
     assert groups.known_and_masked(3) == (6, 13)
@@ -31,6 +31,6 @@ def test_a_step_computes_one_group_and_asks_for_the_next():
 
 
 def test_one_step_asks_for_everything_at_once():
-    groups = TokenGroups.of(num_prompt_tokens=1, num_tokens=49, steps=1)
+    groups = TokenGroups.of(num_prompt_tokens=1, ends=group_ends(49, 1))
     assert groups.known_and_masked(0) == (1, 50)
     assert groups.num_given_tokens == 1

@@ -134,7 +134,7 @@ def test_without_blocks_for_mask_rows_a_sequence_goes_on_without():
 
 def test_tokens_that_are_generated_in_groups_have_no_drafts():
     drafter = MaskedDrafter(3, 8)
-    grouped = new_sequence(6, groups=TokenGroups.of(1, 6, 2))
+    grouped = new_sequence(6, groups=TokenGroups.of(1, (3, 6)))
     scheduler = Scheduler(BlockPool(8, BLOCK_SIZE), 4, 64, drafter=drafter)
     scheduler.add(grouped)
     while scheduler.has_work:

@@ -1,0 +1,71 @@
+"""Measure which tokens a trained set-autoregressive model should generate together, and write step_costs.json:
+
+    python -m training.set_autoregressive.step_costs --model models/fashion-sar
+
+The loss of each token for each beginning of its group, on images that were held out of the training. From these the
+service finds the groups of any number of steps (services/ar/codecs/step_costs.py). A few minutes on a core.
+"""
+
+import argparse
+import json
+import math
+import re
+from pathlib import Path
+
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from runtime.models import Model, ModelRepository
+from services.ar.codecs.step_costs import StepCostsFile
+from services.ar.compute.torch.loading import load_transformer
+from services.ar.compute.torch.transformer import Transformer
+from services.ar.model.weights import open_checkpoint
+from training import loop
+from training.onnx_files import with_digest
+from training.set_autoregressive.tokens import NUM_TOKENS, token_sequences
+from training.set_autoregressive.train import losses
+
+FILE = "step_costs.json"
+BATCH_SIZE = 50
+
+
+@torch.inference_mode()
+def measure(model: Transformer, sequences: Tensor) -> StepCostsFile:
+    """Return the mean losses of the tokens of sequences [B, 1 + NUM_TOKENS]."""
+    rows = []
+    for start in track(range(NUM_TOKENS), "measuring"):
+        # Two groups, of which the second is measured; only what comes before a token in its group matters to it.
+        starts = torch.zeros(NUM_TOKENS, dtype=torch.int64, device=sequences.device)
+        starts[start:] = start
+        parts = [losses(model, part, starts.expand(len(part), -1)) for part in sequences.split(BATCH_SIZE)]
+        nats = torch.cat(parts)[:, NUM_TOKENS + start :].double().mean(dim=0)
+        rows.append(tuple(round(value / math.log(2), 4) for value in nats.tolist()))
+    return StepCostsFile(num_images=len(sequences), bits=tuple(rows))
+
+
+def write(model: Model, costs: StepCostsFile) -> None:
+    """Write step_costs.json and say so in model.toml."""
+    path, model_toml = model.folder / FILE, model.folder / "model.toml"
+    rows = ",\n".join(f"  {json.dumps(row)}" for row in costs.bits)
+    path.write_text(f'{{\n "num_images": {costs.num_images},\n "bits": [\n{rows}\n ]\n}}\n')
+    toml = model_toml.read_text()
+    if not re.search(r"^step_costs\s*=", toml, re.MULTILINE):
+        toml = re.sub(r"^mask_token\s*=.*$", rf'\g<0>\nstep_costs = "{FILE}"', toml, flags=re.MULTILINE)
+    model_toml.write_text(with_digest(toml, path))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
+    parser.add_argument("--num-images", type=int, default=600)
+    options = parser.parse_args()
+    model = ModelRepository(options.model.parent).get(options.model.name)
+    transformer = load_transformer(open_checkpoint(model.transformer_path()), torch.float32, loop.device())
+    transformer.prepare(1 + NUM_TOKENS)
+    sequences = token_sequences(model, "validation")[: options.num_images].to(loop.device())
+    write(model, measure(transformer, sequences))
+
+
+if __name__ == "__main__":
+    main()
