@@ -36,7 +36,7 @@ THOROUGH: dict[str, Any] = {
     "trial_seconds": 20.0,
 }
 # Of co-location; a round has five trials where a language model is served, too.
-SHORT_TOGETHER: dict[str, Any] = {"num_rounds": 4, "trial_seconds": 0.8}
+SHORT_TOGETHER: dict[str, Any] = {"num_rounds": 4, "trial_seconds": 0.6}
 
 
 @grouped
