@@ -13,7 +13,8 @@ METHOD = (
     " generates several of an image's tokens, independently of each other given those of earlier steps.",
     "Over steps: bits a token are asked of `Score` for each number of steps, of the same test images. The likelihood is"
     " exact: it is that of what such a number of steps draws.",
-    "Over steps: the law is fitted to every second number of steps, and the others check it.",
+    "Over steps: of the numbers of steps that surely cost bits, the law is fitted to every second one, and the others"
+    " check it.",
     f"Over steps: fewer steps do as well as all if their FID is at most {AS_GOOD - 1:.0%} larger.",
 )
 
@@ -26,7 +27,9 @@ def explanation(document: Steps) -> tuple[str, ...]:
     if not document.num_scored:
         why = document.judgement.reason or "the server gave no likelihoods"
         return (f"Bits a token were not measured: {why}.",)
-    return (f"No law of bits was fitted: that takes three numbers of steps below {steps[-1]}, each dearer in bits.",)
+    return (
+        f"No law of bits was fitted: that takes three numbers of steps that surely cost more bits than {steps[-1]}.",
+    )
 
 
 def law_text(law: StepsLaw, most: int) -> str:

@@ -59,6 +59,16 @@ def test_steps_that_cost_nothing_have_no_law():
     assert fit_law((1, 2, 4), np.zeros((NUM_IMAGES, 3))) is None
 
 
+def test_steps_that_do_not_surely_cost_anything_are_neither_fitted_nor_check():
+    bits = excess(lambda steps: 1.8 * steps**-1.6)
+    bits[:, -2:] = np.random.default_rng(1).normal(0.0, 0.1, (NUM_IMAGES, 2))  # 12 and 24
+    found = fit_law(STEPS, bits)
+    assert found is not None
+    assert found.fitted_steps == (1, 4)
+    assert [each.steps for each in found.checks] == [2, 8]
+    assert found.exponent.value == pytest.approx(1.6)
+
+
 def test_a_mean_has_the_interval_of_its_standard_error():
     values = np.random.default_rng(1).normal(0.5, 0.1, NUM_IMAGES)
     found = mean_value(values)
