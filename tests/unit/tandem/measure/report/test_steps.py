@@ -81,7 +81,7 @@ def test_the_text_says_how_far_the_law_holds(steps: Steps) -> None:
 def test_where_there_is_no_law_the_text_says_why(steps: Steps) -> None:
     lawless = steps.model_copy(update={"law": None})
     assert explanation(lawless) == (
-        "No law of bits was fitted: that takes three numbers of steps that surely cost more than 49.",
+        "No law of bits was fitted: that takes three numbers of steps that surely cost more bits than 49.",
     )
     unscored = lawless.model_copy(update={"num_scored": 0})
     assert explanation(unscored) == ("Bits a token were not measured: the server gave no likelihoods.",)
