@@ -27,8 +27,8 @@ def report(
 ) -> None:
     """Write results as one HTML file that needs no network, and PNGs of its main charts.
 
-    Takes load runs, a comparison, steps, a fit and a growth, whatever there is. Files that are none of these are listed
-    with the reason; ends with 1 if there are such.
+    Takes load runs, a comparison, steps, a fit, a growth and a co-location, whatever there is. Files that are none of
+    these are listed with the reason; ends with 1 if there are such.
     """
     terminal = Terminal()
     with friendly_errors(terminal):
