@@ -34,7 +34,7 @@ class StepCosts:
     def _group_ends(self, first: int, num_tokens: int, steps: int) -> tuple[int, ...]:
         """Return how many of the `num_tokens` tokens from `first` on are there after each of `steps` steps.
 
-        Rising, at least by 1, with the lowest loss that so many steps, 1 to num_tokens, can have.
+        Each number is larger than the one before, and the loss is the lowest that `steps` (1 to num_tokens) allow.
         """
         stop = first + num_tokens
         costs = self._costs[first:stop, first : stop + 1]

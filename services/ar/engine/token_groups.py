@@ -38,7 +38,7 @@ class TokenGroups:
 
     @classmethod
     def of(cls, num_prompt_tokens: int, ends: Iterable[int]) -> Self:
-        """Return the groups of tokens behind a prompt, of which so many as `ends` says are there after each step."""
+        """Return the groups of the tokens behind a prompt; `ends` are the numbers of these tokens after each step."""
         return cls((num_prompt_tokens, *(num_prompt_tokens + end for end in ends)))
 
     @property

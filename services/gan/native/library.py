@@ -2,7 +2,6 @@
 
 import ctypes
 from ctypes import c_char_p, c_uint64, c_void_p
-from functools import cache
 from pathlib import Path
 
 from runtime.compiled.library_file import open_library
@@ -11,7 +10,6 @@ from runtime.settings import cache_folder
 from services.gan.native.build import latents_recipe
 
 
-@cache
 def open_latents() -> ctypes.PyDLL:
     """Return the functions of latents.cpp, which take microseconds and keep Python's lock. Raises LibraryUnavailable.
 

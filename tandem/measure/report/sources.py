@@ -47,7 +47,7 @@ class Rejected:
 
 @dataclass
 class Sources:
-    """`comparison` to `colocation`: the newest of each that there is; older ones are told of in `rejected`."""
+    """`comparison` to `colocation` are the newest document of each kind; `rejected` lists older ones."""
 
     runs: list[Read[Document]] = field(default_factory=list)
     comparison: Read[Comparison] | None = None

@@ -123,7 +123,7 @@ class Difference(Part):
 
 
 class Control(Part):
-    """`num_pairs` slices of A and of B, of so many seconds or requests each."""
+    """Slices of A and B in turn, `num_pairs` of each. One lasts `slice_seconds` or has `slice_requests` requests."""
 
     num_pairs: int
     slice_seconds: float | None

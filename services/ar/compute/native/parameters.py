@@ -9,13 +9,13 @@ import numpy as np
 from services.ar.compute.memory import LargePages, floats
 from services.ar.compute.native import library
 from services.ar.compute.native.packing import PackedMatrix, pack, pack_bias
+from services.ar.compute.worker_pool import WorkerPool
 from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.config import ModelConfig
 from services.ar.model.quantised import as_array
 from services.ar.model.rotary import rotary_table
 from services.ar.model.weights import read_parameters
-from services.common.backlog import Backlog
 
 ActivationBits = Literal["8", "16"]
 """Bits of the activations in products with weights of 8 bits or fewer."""
@@ -39,11 +39,11 @@ class Parameters:
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Array] = {}
         allocate = LargePages().empty
-        with Backlog(num_threads) as backlog:
+        with WorkerPool(num_threads) as pool:
             for name, parts in read_parameters(checkpoint, report):
                 alternate = _ALTERNATING in name
                 if parts[0].shape[1:]:
-                    self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate, backlog.add, allocate)
+                    self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate, pool.add, allocate)
                 elif name.endswith(".bias"):
                     self._vectors[name] = pack_bias([as_array(part) for part in parts], alternate)
                 else:

@@ -16,7 +16,7 @@ from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import Scenario, Workload
 
-# A load goes on for so long after its window, so that what counts of the other one had company to its end.
+# A load continues for this long after its window, so that both loads run until the window of each has ended.
 TAIL_SECONDS = 0.3
 _WARM_UP_SECONDS, _DRAIN_SECONDS = 0.3, 20.0
 

@@ -12,11 +12,11 @@ _TASKS_A_THREAD = 4
 T = TypeVar("T")
 
 
-class Backlog:
+class WorkerPool:
     """Calls functions in `num_threads` threads; leaving it waits for all calls, and raises what one of them raised."""
 
     def __init__(self, num_threads: int) -> None:
-        self._threads = ThreadPoolExecutor(num_threads, "backlog")
+        self._threads = ThreadPoolExecutor(num_threads, "packing")
         self._most = num_threads * _TASKS_A_THREAD
         self._open: deque[Future[None]] = deque()
 

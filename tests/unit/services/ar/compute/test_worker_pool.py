@@ -1,17 +1,17 @@
-"""All that is handed to a backlog is done by its end, never too much of it waits, and no error is lost."""
+"""All that is handed to a pool is done by its end, never too much of it waits, and no error is lost."""
 
 import threading
 
 import pytest
 
-from services.common.backlog import Backlog
+from services.ar.compute.worker_pool import WorkerPool
 
 
 def test_all_is_done_when_it_is_left():
     done: list[int] = []
-    with Backlog(2) as backlog:
-        backlog.add(done.append, range(50))
-        backlog.add(done.append, range(50, 60))
+    with WorkerPool(2) as pool:
+        pool.add(done.append, range(50))
+        pool.add(done.append, range(50, 60))
     assert sorted(done) == list(range(60))
 
 
@@ -25,8 +25,8 @@ def test_who_adds_too_much_waits():
                 may_go_on.set()
             yield number
 
-    with Backlog(2) as backlog:
-        adding = threading.Thread(target=backlog.add, args=(lambda number: may_go_on.wait(10), arguments()))
+    with WorkerPool(2) as pool:
+        adding = threading.Thread(target=pool.add, args=(lambda number: may_go_on.wait(10), arguments()))
         adding.start()
         assert not may_go_on.wait(0.1)
         assert len(taken) < 20
@@ -40,8 +40,8 @@ def test_what_a_call_raises_is_raised_at_the_end():
         if number == 3:
             raise ValueError(f"number {number}")
 
-    with pytest.raises(ValueError, match="number 3"), Backlog(1) as backlog:
-        backlog.add(fail, range(4))
+    with pytest.raises(ValueError, match="number 3"), WorkerPool(1) as pool:
+        pool.add(fail, range(4))
 
 
 def test_an_error_of_the_block_drops_what_waits():
@@ -52,8 +52,8 @@ def test_an_error_of_the_block_drops_what_waits():
         done.append(number)
 
     def broken_off() -> None:
-        with Backlog(1) as backlog:
-            backlog.add(slow, range(4))
+        with WorkerPool(1) as pool:
+            pool.add(slow, range(4))
             threading.Timer(0.05, may_go_on.set).start()
             raise KeyError("block")
 
