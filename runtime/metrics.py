@@ -105,6 +105,13 @@ class BackendMetrics:
         self._requests_of(self._paradigm, rpc, code).inc()
         self._duration_of(self._paradigm, rpc, code).observe(seconds, trace_id)
 
+    def all_finished(self, rpc: str, code: str, all_seconds: Collection[float]) -> None:
+        """Count several requests that no trace tells of: see `finished`."""
+        self._requests_of(self._paradigm, rpc, code).inc(len(all_seconds))
+        observe = self._duration_of(self._paradigm, rpc, code).observe
+        for seconds in all_seconds:
+            observe(seconds)
+
     def refused(self, rpc: str, code: str, count: int) -> None:
         """Count requests that were refused before a method was called; they took no time that is known."""
         self._requests_of(self._paradigm, rpc, code).inc(count)
@@ -113,6 +120,14 @@ class BackendMetrics:
         """Count the phases of a finished request; `trace_id` is its recorded trace, empty if there is none."""
         for phase, seconds in timings.phases().items():
             self._phase_of(self._paradigm, model, phase).observe(seconds, trace_id)
+
+    def observe_phases(self, model: str, phases: Mapping[str, Iterable[float]]) -> None:
+        """Count the phases of several finished requests that no trace tells of."""
+        for phase, all_seconds in phases.items():
+            observe = self._phase_of(self._paradigm, model, phase).observe
+            for seconds in all_seconds:
+                if seconds > 0.0:
+                    observe(seconds)
 
     def observe_batch(self, model: str, size: int) -> None:
         self._batch_size_of(self._paradigm, model).observe(size)

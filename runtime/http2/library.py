@@ -101,6 +101,11 @@ class Library:
         finish = self._finish if sum(sizes) < _LARGE_BYTES else self._finish_large
         finish(server, records, len(calls))
 
+    def finish_records(self, server: int, records: int, count: int, num_bytes: int) -> None:
+        """End calls by records of server.h at an address; their messages have `num_bytes` together."""
+        finish = self._finish if num_bytes < _LARGE_BYTES else self._finish_large
+        finish(server, ctypes.cast(records, POINTER(_Finished)), count)
+
     def turn_away(self, server: int, call_id: int, trailers: bytes, standing: bytes, room: int) -> int:
         """End a call, and refuse with the trailers `standing` those like it beyond `room` more; see standing.h."""
         return int(self._turn_away(server, call_id, trailers, len(trailers), standing, len(standing), room))

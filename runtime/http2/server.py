@@ -19,6 +19,7 @@ from runtime.http2.events import Event, Kind, events_in, num_refused
 from runtime.http2.library import Finished, Library, Limits, default_limits
 from runtime.http2.metadata import trailers
 from runtime.http2.standing import Room, Standings
+from runtime.rpc.fast_path import FastPath
 from runtime.rpc.rpc import ServiceHandler, status_details
 
 UNIX = "unix:"
@@ -27,6 +28,9 @@ _BUSY_RETRY_SECONDS = 0.1
 _BACKLOG = 1024
 
 logger = logging.getLogger(__name__)
+
+STOPPING = grpc.StatusCode.UNAVAILABLE.value[0], "the server is stopping"
+"""How calls end that are open when the time of a stop is over: the status code of gRPC and its message."""
 
 # Longer than what server.cpp lets in after the notice that the server ends, and what it takes to announce a call.
 _NOTICE_SECONDS = 0.2
@@ -39,6 +43,7 @@ class Http2Server:
         self._library = library
         self._limits = limits or default_limits()
         self._handlers: tuple[grpc.GenericRpcHandler, ...] = ()
+        self._fast_paths: list[FastPath] = []
         self._methods: dict[str, grpc.RpcMethodHandler[Any, Any] | None] = {}
         self._contexts: dict[int, Http2Context] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -50,6 +55,10 @@ class Http2Server:
     async def start(self, host: str, port: int, handlers: Iterable[grpc.GenericRpcHandler]) -> int:
         """Bind, take calls from now on, and return the port; `host` may be unix:PATH, without one. Raises OSError."""
         self._handlers = tuple(handlers)
+        own = [each for each in self._handlers if isinstance(each, ServiceHandler)]
+        self._fast_paths = [each.fast_path for each in own if each.fast_path is not None]
+        for fast_path in self._fast_paths:
+            fast_path.connect(self)
         listener, bound = self._listen(host, port)
         busy = _busy_trailers(self._limits.max_unbegun_calls)
         self._server = self._library.open(listener, self._limits, busy, len(busy))
@@ -77,6 +86,8 @@ class Http2Server:
         await self._ended(drain_seconds)
         for call_id in list(self._tasks):
             self._cancel(call_id)
+        for fast_path in self._fast_paths:
+            fast_path.stop()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._finish()
         self._standings.close()
@@ -90,8 +101,12 @@ class Http2Server:
         ends_at = time.monotonic() + drain_seconds
         if self._library.num_connections(self._server):
             await asyncio.sleep(min(_NOTICE_SECONDS, drain_seconds))
-        while self._tasks and (left := ends_at - time.monotonic()) > 0:
-            await asyncio.wait(self._tasks.values(), timeout=left)
+        while (left := ends_at - time.monotonic()) > 0:
+            open_calls = [asyncio.ensure_future(each.wait_ended()) for each in self._fast_paths if each.num_open]
+            open_calls += self._tasks.values()
+            if not open_calls:
+                return
+            await asyncio.wait(open_calls, timeout=left)
 
     # What calls send through: see context.Wire.
 
@@ -108,6 +123,10 @@ class Http2Server:
         if finished and self._server:
             self._library.finish(self._server, finished)
 
+    def finish_records(self, records: int, count: int, num_bytes: int) -> None:
+        if self._server:
+            self._library.finish_records(self._server, records, count, num_bytes)
+
     def turn_away(self, call_id: int, trailers: bytes, standing: bytes, room: Room) -> None:
         """End a call; others like it are refused with `standing` before their handlers hear of them: see standing.h."""
         if self._server and self._library.turn_away(self._server, call_id, trailers, standing, room()) >= 0:
@@ -117,7 +136,10 @@ class Http2Server:
         return self._library.make_room(self._server, call_id, room)
 
     def _take_events(self) -> None:
-        for event in events_in(self._library.events(self._server)):
+        records = self._library.events(self._server)
+        for fast_path in self._fast_paths:
+            records = fast_path.take(records)
+        for event in events_in(records):
             if event.kind == Kind.CALL:
                 self._begin(event)
             elif event.kind == Kind.CANCELLED:
@@ -138,6 +160,8 @@ class Http2Server:
             # The context first: who is in the middle of a write lets it come to its end before being cancelled.
             self._contexts[call_id].leave()
             task.cancel()
+        else:
+            any(fast_path.cancel(call_id) for fast_path in self._fast_paths)
 
     def _begin(self, event: Event) -> None:
         method = self._method(event.path)
@@ -194,7 +218,7 @@ async def _run(method: Any, context: Http2Context) -> None:
     except grpc.aio.AbortError:
         pass  # told by Http2Context.abort
     except asyncio.CancelledError:
-        context.finish(grpc.StatusCode.UNAVAILABLE, "the server is stopping")  # or nobody is there to be told
+        context.finish(grpc.StatusCode.UNAVAILABLE, STOPPING[1])  # or nobody is there to be told
         raise
     except Exception:
         logger.exception("a call failed outside its method")

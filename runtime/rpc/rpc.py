@@ -27,6 +27,7 @@ from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, TandemError
 from runtime.rpc.arrival import arrival_wait_seconds
 from runtime.rpc.caller import caller_of, peer_of
+from runtime.rpc.fast_path import FastPath
 from runtime.rpc.message import Context, parse, read_message, write
 from runtime.rpc.routes import Route, route_of
 from runtime.rpc.served.ledger import REQUEST_ID_METADATA, ServedLedger
@@ -99,9 +100,12 @@ class Unobserved:
 class ServiceHandler(grpc.GenericRpcHandler):
     """The methods of one service, and who counts the calls that never come to them."""
 
-    def __init__(self, methods: grpc.GenericRpcHandler, observer: RpcObserver) -> None:
+    def __init__(
+        self, methods: grpc.GenericRpcHandler, observer: RpcObserver, fast_path: FastPath | None = None
+    ) -> None:
         self._methods = methods
         self._observer = observer
+        self.fast_path = fast_path
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         return self._methods.service(handler_call_details)
@@ -112,18 +116,23 @@ class ServiceHandler(grpc.GenericRpcHandler):
 
 
 def service_handler(
-    service: ServiceDescriptor, servicer: object, observer: RpcObserver, ledger: ServedLedger | None = None
+    service: ServiceDescriptor,
+    servicer: object,
+    observer: RpcObserver,
+    ledger: ServedLedger | None = None,
+    fast_path: FastPath | None = None,
 ) -> ServiceHandler:
     """Serve `service` with the methods of `servicer`: rpc SampleStream calls `servicer.sample_stream(request, call)`.
 
     A unary rpc's method is a coroutine that returns the reply, a streaming one's an async generator of replies.
-    `ledger` keeps what calls were served to which a proxy gave an id.
+    `ledger` keeps what calls were served to which a proxy gave an id. Where the transport can, `fast_path` gets calls
+    before the methods do.
     """
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
     for method in service.methods:
         behaviour = getattr(servicer, _snake_case(method.name))
         handlers[method.name] = _method_handler(method, behaviour, observer, ledger)
-    return ServiceHandler(grpc.method_handlers_generic_handler(service.full_name, handlers), observer)
+    return ServiceHandler(grpc.method_handlers_generic_handler(service.full_name, handlers), observer, fast_path)
 
 
 def _snake_case(name: str) -> str:

@@ -10,7 +10,7 @@ from services.ar.engine.drafting.drafter import Drafter
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.step import Work
-from services.common.batching.batcher import ENDS, End
+from services.common.batching.request import ENDS, End
 
 PARADIGM = "sequential"
 GROUP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)

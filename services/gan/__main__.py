@@ -7,6 +7,7 @@ from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
+from services.gan.api.quick.fast_path import SampleFastPath
 from services.gan.api.service import GanServicer
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
@@ -20,7 +21,8 @@ async def main(settings: GanSettings) -> int:
     worker = GanWorker(settings, metrics)
     descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
     ledger = ServedLedger()
-    own = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend, ledger)
+    fast_path = SampleFastPath(worker, settings.max_reply_bytes, metrics, ledger)
+    own = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend, ledger, fast_path)
     handlers, names = [own, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE]
     server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls(), settings.http2)
     server.health.set_metrics_port(expose(registry, settings.host, settings.metrics_port))

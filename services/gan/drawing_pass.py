@@ -5,6 +5,7 @@ That is drawing the latents and rounding to bytes, about 1 % of the model's own 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -15,7 +16,7 @@ from runtime.errors import ModelFault
 from services.common.batching.request import Slice
 from services.common.diversity.watch import DiversityWatch
 from services.common.finite import finite_parts
-from services.common.images.encoding import to_uint8
+from services.common.images.encoding import Images, to_uint8
 from services.gan.drawing import Drawing
 from services.gan.draws import Draws, open_draws
 from services.gan.generator import Generator, Latents
@@ -24,12 +25,41 @@ Part = tuple[Drawing, range]
 """Images of a drawing, by index: what the generator's batcher queues."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """What comes back of a part."""
+@dataclass(frozen=True)
+class DrawnBatch:
+    """What a pass drew, in one encoding."""
 
-    pixels: npt.NDArray[Any]  # [N, H, W, C], float32 in the model's range if that is the encoding, else uint8
+    pixels: npt.NDArray[Any]  # [N, H, W, C]: float32 in the model's range, or uint8 in the order of the shape
     labels: npt.NDArray[np.int64] | None  # [N], None for a model without classes
+
+    @cached_property
+    def address(self) -> int:
+        """Where the pixels begin."""
+        return int(self.pixels.ctypes.data)
+
+
+class Drawn:
+    """What comes back of a part: images `start` to `stop` - 1 of a batch."""
+
+    __slots__ = ("_batch", "_start", "_stop")
+
+    def __init__(self, batch: DrawnBatch, start: int, stop: int) -> None:
+        self._batch, self._start, self._stop = batch, start, stop
+
+    @property
+    def pixels(self) -> npt.NDArray[Any]:
+        """The images [N, H, W, C]: float32 in the model's range if that is the encoding, else uint8."""
+        return self._batch.pixels[self._start : self._stop]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64] | None:
+        """The classes [N], None for a model without classes."""
+        return None if self._batch.labels is None else self._batch.labels[self._start : self._stop]
+
+    @property
+    def address(self) -> int:
+        """Where the pixels begin, while this is there; of bytes, they are in the order of their shape."""
+        return self._batch.address + self._start * self._batch.pixels.strides[0]
 
 
 class DrawingPass:
@@ -49,7 +79,8 @@ class DrawingPass:
         latents = merged_latents(parts, self._draws)
         images = self._generator.draw(latents)
         wants_float = [drawing.encoding == "float32" for drawing, _ in parts]
-        levels = images if all(wants_float) else to_uint8(images, self._value_range)
+        floats = DrawnBatch(images, latents.labels)
+        levels = floats if all(wants_float) else DrawnBatch(self._levels(images), latents.labels)
         sizes = [len(rows) for _, rows in parts]
         drawn: list[Drawn | ModelFault] = []
         zipped = zip(parts, wants_float, accumulate(sizes), finite_parts(sizes, images), strict=True)
@@ -61,8 +92,12 @@ class DrawingPass:
             labels = None if latents.labels is None else latents.labels[places]
             if self._watch is not None and drawing.explicit_vectors is None:
                 self._watch.saw(images[places], labels, drawing.seed, rows.start, drawing.truncation)
-            drawn.append(Drawn((images if is_float else levels)[places], labels))
+            drawn.append(Drawn(floats if is_float else levels, places.start, places.stop))
         return drawn
+
+    def _levels(self, images: Images) -> npt.NDArray[np.uint8]:
+        """Return the images as bytes, in the order of their shape."""
+        return np.ascontiguousarray(to_uint8(images, self._value_range))
 
 
 def _part(one: Slice[Part, Drawn]) -> Part:

@@ -7,21 +7,16 @@ of Python wait during most of that time.
 from __future__ import annotations
 
 import ctypes
-import logging
 import struct
 from collections.abc import Sequence
-from functools import cache
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from runtime.compiled.recipe import LibraryUnavailable
 from services.gan.latents import LABEL_DOMAIN, LATENT_DOMAIN, draw_labels, to_normal
-from services.gan.native.library import open_latents
+from services.gan.native.library import gan_library
 from services.gan.random_words import RandomWords
-
-logger = logging.getLogger(__name__)
 
 Run = tuple[int, int, int]
 """Images of one seed: the seed, the index of the first image, and how many."""
@@ -39,18 +34,8 @@ class Draws(Protocol):
 
 def open_draws() -> Draws:
     """Return the faster of those that can be had, for one thread."""
-    library = _library()
+    library = gan_library()
     return NumpyDraws() if library is None else CompiledDraws(library)
-
-
-@cache
-def _library() -> ctypes.PyDLL | None:
-    """Return the compiled functions, None if they cannot be had; that is tried, and said, once a process."""
-    try:
-        return open_latents()
-    except LibraryUnavailable as error:
-        logger.warning("latents are drawn in numpy, which takes longer: %s", error)
-        return None
 
 
 class NumpyDraws:

@@ -5,7 +5,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
-from services.common.batching.batcher import ENDS, Batcher, End
+from services.common.batching.batcher import Batcher
+from services.common.batching.request import ENDS, End
 from services.gan.generators import Generators
 
 PARADIGM = "parallel"

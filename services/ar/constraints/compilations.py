@@ -14,8 +14,8 @@ from services.ar.constraints.constraint import Constraint
 from services.ar.constraints.grammar_mask import GrammarMask
 from services.ar.constraints.memory import GrammarMemory
 from services.common.batching.admission import BatchLimits
-from services.common.batching.batcher import Batcher, BatchObserver
-from services.common.batching.request import Slice
+from services.common.batching.batcher import Batcher
+from services.common.batching.request import BatchObserver, Slice
 
 MAX_QUEUED = 256
 

@@ -15,30 +15,30 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, Literal, Protocol, get_args
+from functools import partial
+from typing import Generic
 
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, TandemError, Unavailable
 from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.instance_thread import InstanceThread, Outcome, Run
 from services.common.batching.queue import BatchQueue
-from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice
+from services.common.batching.request import (
+    Batched,
+    BatchObserver,
+    BatchRequest,
+    End,
+    Pass,
+    Payload,
+    Result,
+    Slice,
+    settle,
+)
 
 logger = logging.getLogger(__name__)
 
 # The books are compared while nothing is open, which takes as long as accepting a request.
 _CHECK_EVERY_SECONDS = 1.0
-
-End = Literal["finished", "cancelled", "failed"]
-ENDS: tuple[End, ...] = get_args(End)
-
-
-class BatchObserver(Protocol):
-    """Told, on the event loop, of each pass and of each request's one end."""
-
-    def passed(self, batch_size: int, seconds: float) -> None: ...
-
-    def ended(self, outcome: End, num_samples: int) -> None: ...
 
 
 class Batcher(Generic[Payload, Result]):
@@ -119,14 +119,40 @@ class Batcher(Generic[Payload, Result]):
         `caller` is whose turn it takes. With `is_begun`, as for the rest of a call that has had results, time is no
         matter. A caller that is cancelled takes what is left of its request out of the queue.
         """
-        if self._is_closed:
-            raise Unavailable(f"{self._name} does not run")
-        self._admission.check(caller, num_samples, deadline, is_begun)
-        request = self._accept(payload, num_samples, deadline, caller)
+        self._check_runs()
+        future: asyncio.Future[Batched[Result]] = self._loop.create_future()
+        request = self.begin(payload, num_samples, deadline, partial(settle, future), caller, is_begun=is_begun)
         try:
-            return await request.future
+            return await future
         finally:
-            self._end(request, "cancelled")
+            self.abandon(request)
+
+    def begin(
+        self,
+        payload: Payload,
+        num_samples: int,
+        deadline: Deadline,
+        on_end: Callable[[BatchRequest[Payload, Result], TandemError | None], bool],
+        caller: str = "",
+        *,
+        is_begun: bool = False,
+    ) -> BatchRequest[Payload, Result]:
+        """Accept one request, whose end `on_end` is told of: see `BatchRequest`. Raises as `submit` does."""
+        self._check_runs()
+        self._admission.check(caller, num_samples, deadline, is_begun)
+        now = time.monotonic()
+        if not self._open:
+            self._moved_at = now
+        request = BatchRequest(payload, num_samples, deadline, now, on_end, caller)
+        self._open.add(request)
+        self._queue.add(request)
+        self._dispatch_soon()
+        return request
+
+    def abandon(self, request: BatchRequest[Payload, Result]) -> None:
+        """Take what is left of a request out of the queue, as its caller has gone; no effect if it has ended."""
+        if request in self._open:
+            self._close_books(request, "cancelled")
 
     async def wait_for_room(self, num_samples: int, caller: str = "") -> None:
         """Return when `num_samples` more of the caller would fit the queue just now; nothing is reserved.
@@ -144,18 +170,9 @@ class Batcher(Generic[Payload, Result]):
         waiting = sum(request.num_waiting for request in self._open)
         assert waiting == self._queue.num_samples, f"{waiting} wait, {self._queue.num_samples} queued"  # noqa: S101
 
-    def _accept(
-        self, payload: Payload, num_samples: int, deadline: Deadline, caller: str
-    ) -> BatchRequest[Payload, Result]:
-        now = time.monotonic()
-        if not self._open:
-            self._moved_at = now
-        future: asyncio.Future[Batched[Result]] = self._loop.create_future()
-        request = BatchRequest(payload, num_samples, deadline, now, future, caller)
-        self._open.add(request)
-        self._queue.add(request)
-        self._dispatch_soon()
-        return request
+    def _check_runs(self) -> None:
+        if self._is_closed:
+            raise Unavailable(f"{self._name} does not run")
 
     def _dispatch_soon(self) -> None:
         """Dispatch when the event loop has gone round, so that requests that arrive together ride together."""
@@ -164,20 +181,15 @@ class Batcher(Generic[Payload, Result]):
             self._loop.call_soon(self._guarded, self._dispatch)
 
     def _end(self, request: BatchRequest[Payload, Result], outcome: End, error: TandemError | None = None) -> None:
-        """The only way out for a request: the first call counts."""
-        if request not in self._open:
-            return
+        """End a request and tell its caller; the first end counts."""
+        if request in self._open:
+            is_heard = request.on_end(request, error)
+            self._close_books(request, outcome if is_heard else "cancelled")
+
+    def _close_books(self, request: BatchRequest[Payload, Result], outcome: End) -> None:
         self._open.remove(request)
         self._queue.remove(request)
         self._room.set()
-        if not request.future.done():
-            if error is None:
-                request.future.set_result(request.batched())
-            else:
-                request.future.set_exception(error)
-                request.future.exception()  # its caller may have gone in the same moment
-        elif request.future.cancelled():
-            outcome = "cancelled"
         self._observer.ended(outcome, request.num_samples)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:

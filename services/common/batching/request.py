@@ -6,13 +6,26 @@ Knows nothing of queues, threads or models.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
 from runtime.deadlines import Deadline
+from runtime.errors import TandemError
 
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
+
+End = Literal["finished", "cancelled", "failed"]
+ENDS: tuple[End, ...] = get_args(End)
+
+
+class BatchObserver(Protocol):
+    """Told, on the event loop, of each pass and of each request's one end."""
+
+    def passed(self, batch_size: int, seconds: float) -> None: ...
+
+    def ended(self, outcome: End, num_samples: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +49,10 @@ class Batched(Generic[Result]):
 
 
 class BatchRequest(Generic[Payload, Result]):
-    """`num_samples` samples that may ride in different batches; `future` ends exactly once.
+    """`num_samples` samples that may ride in different batches.
 
-    `caller` is whose they are: callers take turns when requests wait.
+    `caller` is whose they are: callers take turns when requests wait. `on_end` is called once, with the error that the
+    request ends with or None; it must not raise, and returns whether the caller is still there.
     """
 
     def __init__(
@@ -47,14 +61,14 @@ class BatchRequest(Generic[Payload, Result]):
         num_samples: int,
         deadline: Deadline,
         accepted_at: float,
-        future: asyncio.Future[Batched[Result]],
+        on_end: Callable[[BatchRequest[Payload, Result], TandemError | None], bool],
         caller: str = "",
     ) -> None:
         self.payload = payload
         self.num_samples = num_samples
         self.deadline = deadline
         self.accepted_at = accepted_at
-        self.future = future
+        self.on_end = on_end
         self.caller = caller
         self.taken_at = 0.0
         self.num_taken = 0
@@ -82,6 +96,12 @@ class BatchRequest(Generic[Payload, Result]):
         self._done.append((start, result, one))
         self._num_done += one.num_samples
 
+    @property
+    def only(self) -> tuple[Result, Pass]:
+        """The result of a request of one sample, and the pass that it rode in."""
+        ((_, result, one),) = self._done
+        return result, one
+
     def batched(self) -> Batched[Result]:
         if len(self._done) > 1:
             self._done.sort(key=lambda done: done[0])
@@ -105,3 +125,17 @@ class Slice(Generic[Payload, Result]):
     @property
     def num_samples(self) -> int:
         return self.stop - self.start
+
+
+def settle(
+    future: asyncio.Future[Batched[Result]], request: BatchRequest[Any, Result], error: TandemError | None
+) -> bool:
+    """Let a future end as its request does: what `BatchRequest.on_end` is to do for a caller that waits for it."""
+    if future.done():
+        return not future.cancelled()
+    if error is None:
+        future.set_result(request.batched())
+    else:
+        future.set_exception(error)
+        future.exception()  # its caller may have gone in the same moment
+    return True

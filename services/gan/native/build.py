@@ -7,15 +7,15 @@ from pathlib import Path
 from runtime.compiled.recipe import Recipe
 
 _SOURCES = Path(__file__).parent
-_UNITS = ("latents.cpp",)
+_UNITS = ("latents.cpp", "quick_calls.cpp", "quick_replies.cpp")
 # -ffp-contract=off: see latents.cpp.
 _FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared")
 
 
-def latents_recipe() -> Recipe:
+def gan_recipe() -> Recipe:
     """Return the recipe of the library."""
-    return Recipe("the library for latents", f"latents-{platform.machine()}", _SOURCES, _UNITS, _FLAGS)
+    return Recipe("the library of the parallel service", f"gan-{platform.machine()}", _SOURCES, _UNITS, _FLAGS)
 
 
 if __name__ == "__main__":
-    print(latents_recipe().kept(Path(sys.argv[1])))
+    print(gan_recipe().kept(Path(sys.argv[1])))

@@ -1,21 +1,34 @@
 """The compiled library for this process, made the first time; see `runtime.compiled`."""
 
 import ctypes
-from ctypes import c_char_p, c_uint64, c_void_p
+import logging
+from ctypes import POINTER, c_char_p, c_uint64, c_void_p
+from functools import cache
 from pathlib import Path
 
 from runtime.compiled.library_file import open_library
 from runtime.compiled.opening import open_compiled
+from runtime.compiled.recipe import LibraryUnavailable
 from runtime.settings import cache_folder
-from services.gan.native.build import latents_recipe
+from services.gan.native.build import gan_recipe
+
+logger = logging.getLogger(__name__)
+
+_POINTERS = POINTER(c_void_p), POINTER(c_uint64), POINTER(c_uint64)
 
 
-def open_latents() -> ctypes.PyDLL:
-    """Return the functions of latents.cpp, which take microseconds and keep Python's lock. Raises LibraryUnavailable.
+@cache
+def gan_library() -> ctypes.PyDLL | None:
+    """Return the functions, which take microseconds and keep Python's lock; None if they cannot be had.
 
-    Runs are bytes: three unsigned integers of 64 bits each, in this machine's order.
+    That is tried, and said, once a process. Runs of latents are bytes: three unsigned integers of 64 bits each, in this
+    machine's order.
     """
-    return open_compiled(cache_folder() / "kernels", latents_recipe(), _load)
+    try:
+        return open_compiled(cache_folder() / "kernels", gan_recipe(), _load)
+    except LibraryUnavailable as error:
+        logger.warning("latents are drawn in numpy, and each request takes longer: %s", error)
+        return None
 
 
 def _load(path: Path) -> ctypes.PyDLL:
@@ -23,4 +36,10 @@ def _load(path: Path) -> ctypes.PyDLL:
     quick = ctypes.PyDLL(library._name, handle=library._handle)
     for function in (quick.tandem_gan_latents, quick.tandem_gan_labels):
         function.restype, function.argtypes = None, [c_char_p, c_uint64, c_uint64, c_uint64, c_void_p]
+    quick.tandem_gan_quick_calls.restype = c_uint64
+    quick.tandem_gan_quick_calls.argtypes = [c_char_p, c_uint64, c_char_p, c_uint64, c_void_p, c_uint64]
+    quick.tandem_gan_open_replies.restype, quick.tandem_gan_open_replies.argtypes = c_void_p, []
+    quick.tandem_gan_close_replies.restype, quick.tandem_gan_close_replies.argtypes = None, [c_void_p]
+    quick.tandem_gan_replies.restype = c_void_p
+    quick.tandem_gan_replies.argtypes = [c_void_p, c_void_p, c_char_p, c_uint64, *_POINTERS]
     return quick

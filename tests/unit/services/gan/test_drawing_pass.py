@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -34,7 +32,7 @@ def drawing(**changes) -> Drawing:
 
 def part(wanted: Drawing, start: int, stop: int, first_index: int = 0) -> Slice[Part, Drawn]:
     request = BatchRequest(
-        (wanted, range(first_index, first_index + stop)), stop, Deadline.after(None), 0.0, SimpleNamespace()
+        (wanted, range(first_index, first_index + stop)), stop, Deadline.after(None), 0.0, lambda *_: True
     )
     return Slice(request, start, stop)
 

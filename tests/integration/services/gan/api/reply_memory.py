@@ -14,7 +14,7 @@ import numpy as np
 from services.gan.api.rendering import sample_reply
 from services.gan.api.reply import SamplePart
 from services.gan.drawing import Drawing
-from services.gan.drawing_pass import Drawn
+from services.gan.drawing_pass import Drawn, DrawnBatch
 from tests.faults.attacks.peak_memory import MIB, PeakMemory
 
 NUM_IMAGES = 64
@@ -36,8 +36,8 @@ async def reply(drawn: Drawn) -> float:
 
 def main() -> None:
     # What a first reply loads, and a thread's own memory, are no part of it.
-    asyncio.run(reply(Drawn(pixels()[:1], None)))
-    drawn = Drawn(pixels(), None)
+    asyncio.run(reply(Drawn(DrawnBatch(pixels()[:1], None), 0, 1)))
+    drawn = Drawn(DrawnBatch(pixels(), None), 0, len(pixels()))
     print(asyncio.run(reply(drawn)) * MIB / drawn.pixels.nbytes)
 
 

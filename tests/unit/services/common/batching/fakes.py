@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from runtime.errors import ModelFault
-from services.common.batching.batcher import End
-from services.common.batching.request import Slice
+from services.common.batching.request import End, Slice
 
 Numbers = Slice[list[int], list[int]]
 

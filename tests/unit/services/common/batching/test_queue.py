@@ -13,7 +13,7 @@ NEVER = Deadline(math.inf)
 
 
 def request(loop: asyncio.AbstractEventLoop, name: str, num_samples: int, deadline: Deadline = NEVER, caller: str = ""):
-    return BatchRequest(name, num_samples, deadline, 0.0, loop.create_future(), caller)
+    return BatchRequest(name, num_samples, deadline, 0.0, lambda *_: True, caller)
 
 
 def crowd(loop: asyncio.AbstractEventLoop, queue: BatchQueue, *requests: tuple[str, int]) -> None:

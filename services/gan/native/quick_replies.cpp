@@ -1,0 +1,168 @@
+// Replies to plain requests for one image: messages and trailers, many at once, byte for byte what protobuf writes.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+struct Shared {  // by all replies of a model; quick_replies.py has the same
+    const char* images;  // an ImageBatch without its data
+    uint64_t images_size, image_bytes;
+    const char* fingerprint;  // the field of the reply, whole
+    uint64_t fingerprint_size;
+    const char* served;  // a Served without figures of time
+    uint64_t served_size;
+};
+
+struct Reply {  // quick_replies.py has the same
+    uint64_t call, seed;
+    const uint8_t* pixels;
+    int64_t label;  // -1: the model has no classes
+    double queue_seconds, batch_wait_seconds, compute_seconds, encode_seconds, total_seconds, batch_size;
+    double arrival_wait_seconds;
+};
+
+struct Finished {  // as runtime/http2/native/server.h has it
+    uint64_t call;
+    const char* message;
+    uint64_t message_size;
+    const char* trailers;
+    uint64_t trailers_size;
+};
+
+struct Writer {
+    std::string& to;
+
+    void varint(uint64_t value) {
+        for (; value >= 0x80; value >>= 7) to.push_back(char(value | 0x80));
+        to.push_back(char(value));
+    }
+
+    void number(int field, uint64_t value) {
+        if (value == 0) return;
+        varint(uint64_t(field) << 3);
+        varint(value);
+    }
+
+    void real(int field, double value) {
+        if (value == 0) return;
+        varint(uint64_t(field) << 3 | 1);
+        to.append(reinterpret_cast<const char*>(&value), sizeof value);
+    }
+
+    void bytes(int field, std::string_view value) {
+        varint(uint64_t(field) << 3 | 2);
+        varint(value.size());
+        to.append(value);
+    }
+};
+
+size_t varint_size(uint64_t value) {
+    size_t size = 1;
+    for (; value >= 0x80; value >>= 7) ++size;
+    return size;
+}
+
+std::string timings_of(const Reply& reply) {  // a tandem.common.v1.Timings
+    std::string made;
+    Writer writer{made};
+    writer.real(1, reply.queue_seconds);
+    writer.real(3, reply.batch_wait_seconds);
+    writer.real(5, reply.compute_seconds);
+    writer.real(6, reply.encode_seconds);
+    writer.real(7, reply.total_seconds);
+    writer.real(8, reply.batch_size);
+    return made;
+}
+
+void write_message(std::string& to, const Shared& shared, const Reply& reply, std::string_view timings) {
+    Writer writer{to};
+    writer.varint(1 << 3 | 2);  // images, of which data, field 3, comes last
+    writer.varint(shared.images_size + 1 + varint_size(shared.image_bytes) + shared.image_bytes);
+    to.append(shared.images, shared.images_size);
+    writer.bytes(3, {reinterpret_cast<const char*>(reply.pixels), shared.image_bytes});
+    if (reply.label >= 0) {  // packed
+        writer.varint(2 << 3 | 2);
+        writer.varint(varint_size(uint64_t(reply.label)));
+        writer.varint(uint64_t(reply.label));
+    }
+    writer.number(3, reply.seed);
+    writer.bytes(5, timings);
+    to.append(shared.fingerprint, shared.fingerprint_size);
+}
+
+void write_base64(std::string& to, std::string_view bytes) {  // without padding
+    static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t at = 0; at < bytes.size(); at += 3) {
+        uint32_t group = 0;
+        const size_t size = std::min<size_t>(3, bytes.size() - at);
+        for (size_t each = 0; each < 3; ++each) group = group << 8 | (each < size ? uint8_t(bytes[at + each]) : 0);
+        for (size_t each = 0; each <= size; ++each) to.push_back(digits[group >> (18 - 6 * each) & 63]);
+    }
+}
+
+void write_trailers(std::string& to, std::string_view served) {
+    static constexpr std::string_view before("grpc-status\0" "0\0tandem-served-bin\0", 32);
+    to.append(before);
+    write_base64(to, served);
+    to.push_back('\0');
+}
+
+// What replies are written to; kept, as to ask for memory each time takes longer than to write.
+struct Replies {
+    struct Ends {
+        size_t message, trailers, served;
+    };
+    std::string text, served;
+    std::vector<Ends> ends;
+    std::vector<Finished> finished;
+};
+
+}  // namespace
+
+extern "C" {
+
+void* tandem_gan_open_replies() { return new Replies; }
+void tandem_gan_close_replies(void* replies) { delete static_cast<Replies*>(replies); }
+
+// Write replies; return their records, for the HTTP/2 server to finish the calls with, valid until the next time. What
+// each call was served is in `served`, one behind the other, with the ends in `served_ends`; `num_bytes` gets the size
+// of all messages.
+const void* tandem_gan_replies(void* of, const Shared* shared, const Reply* replies, uint64_t count,
+                               const char** served, uint64_t* served_ends, uint64_t* num_bytes) {
+    auto& [text, all_served, ends, finished] = *static_cast<Replies*>(of);
+    text.clear();
+    all_served.clear();
+    ends.clear();
+    finished.clear();
+    *num_bytes = 0;
+    for (const Reply* reply = replies; reply != replies + count; ++reply) {
+        const std::string timings = timings_of(*reply);
+        const size_t begins = text.size(), served_begins = all_served.size();
+        write_message(text, *shared, *reply, timings);
+        const size_t message_ends = text.size();
+        all_served.append(shared->served, shared->served_size);
+        Writer writer{all_served};
+        writer.bytes(5, timings);
+        writer.real(6, reply->total_seconds);
+        writer.real(7, reply->arrival_wait_seconds);
+        write_trailers(text, std::string_view(all_served).substr(served_begins));
+        ends.push_back({message_ends, text.size(), all_served.size()});
+        *num_bytes += message_ends - begins;
+    }
+    size_t begins = 0;
+    for (uint64_t each = 0; each < count; ++each) {
+        const auto [message, trailers, its_served] = ends[each];
+        finished.push_back({replies[each].call, text.data() + begins, message - begins, text.data() + message,
+                            trailers - message});
+        served_ends[each] = its_served;
+        begins = trailers;
+    }
+    *served = all_served.data();
+    return finished.data();
+}
+}
