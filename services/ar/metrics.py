@@ -10,7 +10,7 @@ from services.ar.engine.drafting.drafter import Drafter
 from services.ar.engine.prefix_cache import PrefixCache
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.step import Work
-from services.common.batching.request import ENDS, End
+from services.common.batching.observer import ENDS, End
 
 PARADIGM = "sequential"
 GROUP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
@@ -167,7 +167,7 @@ class EngineMetrics:
 
 
 class ConstraintMetrics:
-    """What the batcher that compiles a model's constraints reports; implements `batcher.BatchObserver`."""
+    """What the batcher that compiles a model's constraints reports; implements `observer.BatchObserver`."""
 
     def __init__(self, metrics: ArMetrics, model: str) -> None:
         self._metrics = metrics
@@ -184,7 +184,7 @@ class ConstraintMetrics:
 
 
 class NetworkMetrics:
-    """What the batcher of a token decoder or encoder reports; implements `batcher.BatchObserver`."""
+    """What the batcher of a token decoder or encoder reports; implements `observer.BatchObserver`."""
 
     def __init__(self, metrics: ArMetrics, model: str, network: str, providers: list[str]) -> None:
         self._images = metrics.images

@@ -3,12 +3,10 @@
 from runtime.metrics import expose, new_registry
 from runtime.process.lifecycle import run_process, serve
 from runtime.process.logs import configure_logging
-from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
-from services.gan.api.quick.fast_path import SampleFastPath
-from services.gan.api.service import GanServicer
+from services.gan.api.handler import gan_handler
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker
@@ -19,11 +17,9 @@ async def main(settings: GanSettings) -> int:
     registry = new_registry()
     metrics = GanMetrics(registry)
     worker = GanWorker(settings, metrics)
-    descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
     ledger = ServedLedger()
-    fast_path = SampleFastPath(worker, settings.max_reply_bytes, metrics, ledger)
-    own = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend, ledger, fast_path)
-    handlers, names = [own, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE]
+    handlers = [gan_handler(worker, settings, metrics, ledger), served_handler(ledger)]
+    names = [gan_pb2.DESCRIPTOR.services_by_name["GanService"].full_name, SERVED_SERVICE]
     server = RpcServer(settings.host, settings.port, handlers, names, settings.server_tls(), settings.http2)
     server.health.set_metrics_port(expose(registry, settings.host, settings.metrics_port))
     return await serve(server, worker, settings.drain_seconds)

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.metrics import SECONDS_BUCKETS, BackendMetrics, DiversityMetrics
 from services.common.batching.batcher import Batcher
-from services.common.batching.request import ENDS, End
+from services.common.batching.observer import ENDS, End
 from services.gan.generators import Generators
 
 PARADIGM = "parallel"
@@ -72,7 +72,7 @@ class GanMetrics:
 
 
 class BatcherMetrics:
-    """What the batcher of one network of one model reports; implements `batcher.BatchObserver`."""
+    """What the batcher of one network of one model reports; implements `observer.BatchObserver`."""
 
     def __init__(self, metrics: GanMetrics, model: str, network: str) -> None:
         self._metrics = metrics

@@ -298,6 +298,7 @@ TESTED_ELSEWHERE = {
 }
 
 NOT_TESTED = {
+    "runtime/rpc/fast_path": "two protocols; no code of its own",
     "training/release/training_curve": "needs the snapshots of a training of an hour",
     "training/tokenizer/tune_decoder": "starts from a tokenizer that took half an hour to train",
 }

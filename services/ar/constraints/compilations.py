@@ -15,7 +15,8 @@ from services.ar.constraints.grammar_mask import GrammarMask
 from services.ar.constraints.memory import GrammarMemory
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
-from services.common.batching.request import BatchObserver, Slice
+from services.common.batching.observer import BatchObserver
+from services.common.batching.request import Slice
 
 MAX_QUEUED = 256
 

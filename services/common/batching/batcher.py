@@ -22,18 +22,9 @@ from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, TandemError, Unavailable
 from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.instance_thread import InstanceThread, Outcome, Run
+from services.common.batching.observer import BatchObserver, End
 from services.common.batching.queue import BatchQueue
-from services.common.batching.request import (
-    Batched,
-    BatchObserver,
-    BatchRequest,
-    End,
-    Pass,
-    Payload,
-    Result,
-    Slice,
-    settle,
-)
+from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice, settle
 
 logger = logging.getLogger(__name__)
 
@@ -119,8 +110,7 @@ class Batcher(Generic[Payload, Result]):
         `caller` is whose turn it takes. With `is_begun`, as for the rest of a call that has had results, time is no
         matter. A caller that is cancelled takes what is left of its request out of the queue.
         """
-        self._check_runs()
-        future: asyncio.Future[Batched[Result]] = self._loop.create_future()
+        future: asyncio.Future[Batched[Result]] = asyncio.get_running_loop().create_future()
         request = self.begin(payload, num_samples, deadline, partial(settle, future), caller, is_begun=is_begun)
         try:
             return await future
@@ -138,7 +128,8 @@ class Batcher(Generic[Payload, Result]):
         is_begun: bool = False,
     ) -> BatchRequest[Payload, Result]:
         """Accept one request, whose end `on_end` is told of: see `BatchRequest`. Raises as `submit` does."""
-        self._check_runs()
+        if self._is_closed:
+            raise Unavailable(f"{self._name} does not run")
         self._admission.check(caller, num_samples, deadline, is_begun)
         now = time.monotonic()
         if not self._open:
@@ -169,10 +160,6 @@ class Batcher(Generic[Payload, Result]):
         assert all(one.request in self._open for one in self._queue.alone), "a closed request runs again"  # noqa: S101
         waiting = sum(request.num_waiting for request in self._open)
         assert waiting == self._queue.num_samples, f"{waiting} wait, {self._queue.num_samples} queued"  # noqa: S101
-
-    def _check_runs(self) -> None:
-        if self._is_closed:
-            raise Unavailable(f"{self._name} does not run")
 
     def _dispatch_soon(self) -> None:
         """Dispatch when the event loop has gone round, so that requests that arrive together ride together."""

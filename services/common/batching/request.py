@@ -8,24 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 from runtime.deadlines import Deadline
 from runtime.errors import TandemError
 
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
-
-End = Literal["finished", "cancelled", "failed"]
-ENDS: tuple[End, ...] = get_args(End)
-
-
-class BatchObserver(Protocol):
-    """Told, on the event loop, of each pass and of each request's one end."""
-
-    def passed(self, batch_size: int, seconds: float) -> None: ...
-
-    def ended(self, outcome: End, num_samples: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

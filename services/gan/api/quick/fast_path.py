@@ -20,6 +20,7 @@ from runtime.deadlines import Deadline
 from runtime.errors import TandemError
 from runtime.http2.metadata import trailers
 from runtime.http2.server import STOPPING
+from runtime.metrics import BackendMetrics
 from runtime.rpc.arrival import MAX_WAIT_SECONDS
 from runtime.rpc.fast_path import Replies
 from runtime.rpc.rpc import code_of, status_details
@@ -32,7 +33,6 @@ from services.gan.api.reply_size import check_images
 from services.gan.drawing import Drawing
 from services.gan.drawing_pass import Drawn, Part
 from services.gan.image_model import ImageModel
-from services.gan.metrics import GanMetrics
 from services.gan.native.library import gan_library
 from services.gan.worker import GanWorker
 from tandem.common.v1 import served_pb2
@@ -72,10 +72,10 @@ class _Open:
 class SampleFastPath:
     """Serves the models of the worker, from when they are loaded. See `FastPath` for the methods."""
 
-    def __init__(self, worker: GanWorker, max_reply_bytes: int, metrics: GanMetrics, ledger: ServedLedger) -> None:
+    def __init__(self, worker: GanWorker, max_reply_bytes: int, metrics: BackendMetrics, ledger: ServedLedger) -> None:
         self._worker = worker
         self._max_reply_bytes = max_reply_bytes
-        self._metrics = metrics.backend
+        self._metrics = metrics
         self._ledger = ledger
         self._calls: QuickCalls | None = None
         self._served: dict[bytes, _Served] = {}  # by the name in a request

@@ -10,12 +10,11 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
-from runtime.rpc.rpc import service_handler
 from runtime.rpc.served.ledger import ServedLedger
 from runtime.rpc.served.service import SERVED_SERVICE, served_handler
 from runtime.server.server import RpcServer
 from services.common.runtimes.onnx_session import OnnxSession
-from services.gan.api.service import GanServicer
+from services.gan.api.handler import gan_handler
 from services.gan.metrics import GanMetrics
 from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker
@@ -58,13 +57,13 @@ class Gate:
 
 
 @contextlib.asynccontextmanager
-async def running_backend(settings: GanSettings) -> AsyncIterator[Backend]:
+async def running_backend(settings: GanSettings, drain_seconds: float = 5.0) -> AsyncIterator[Backend]:
     registry = CollectorRegistry()
     metrics = GanMetrics(registry)
     worker = GanWorker(settings, metrics)
     descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
     ledger = ServedLedger()
-    handler = service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend, ledger)
+    handler = gan_handler(worker, settings, metrics, ledger)
     server = RpcServer("127.0.0.1", 0, [handler, served_handler(ledger)], [descriptor.full_name, SERVED_SERVICE])
     await server.start()
     try:
@@ -76,7 +75,7 @@ async def running_backend(settings: GanSettings) -> AsyncIterator[Backend]:
                 for batcher in model.parts:
                     batcher.check_integrity()
     finally:
-        await server.stop(5.0)
+        await server.stop(drain_seconds)
         await worker.stop()
 
 

@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.compiled.recipe import LibraryUnavailable
-from services.gan import draws
 from services.gan.draws import CompiledDraws, NumpyDraws, open_draws
 from services.gan.latents import draw_labels, draw_latents
-from services.gan.native.library import open_latents
+from services.gan.native import library
+from services.gan.native.library import gan_library
 
 RUN = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**40), st.integers(1, 9))
 
 
 @pytest.fixture(params=["numpy", "compiled"], scope="module")
 def either(request):
-    return NumpyDraws() if request.param == "numpy" else CompiledDraws(open_latents())
+    return NumpyDraws() if request.param == "numpy" else CompiledDraws(gan_library())
 
 
 @given(st.lists(RUN, min_size=1, max_size=6), st.integers(1, 130))
@@ -36,19 +36,19 @@ def test_classes_are_those_of_each_run_alone(either, runs, num_classes):
 
 def test_many_values_have_the_same_bits_far_out_too():
     runs = [(seed, 0, 50) for seed in range(40)]
-    compiled, numpy = (each.latents(runs, 128) for each in (CompiledDraws(open_latents()), NumpyDraws()))
+    compiled, numpy = (each.latents(runs, 128) for each in (CompiledDraws(gan_library()), NumpyDraws()))
     assert abs(numpy).max() > 4.0
     np.testing.assert_array_equal(compiled.view(np.uint32), numpy.view(np.uint32))
 
 
 def test_without_a_compiler_numpy_draws(monkeypatch, caplog):
-    def unavailable():
+    def unavailable(*_):
         raise LibraryUnavailable("no C++ compiler")
 
-    monkeypatch.setattr(draws, "open_latents", unavailable)
-    draws._library.cache_clear()
+    monkeypatch.setattr(library, "open_compiled", unavailable)
+    gan_library.cache_clear()
     try:
         assert [type(open_draws()) for _ in range(2)] == [NumpyDraws, NumpyDraws]
     finally:
-        draws._library.cache_clear()
+        gan_library.cache_clear()
     assert caplog.text.count("no C++ compiler") == 1

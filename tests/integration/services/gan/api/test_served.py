@@ -103,11 +103,11 @@ async def test_callers_take_turns(backend, monkeypatch):
     model, seen = backend.worker.get("tiny"), []
     for batcher in (model.batcher, model.judge):
 
-        async def noted(*arguments, submit=batcher.submit, is_begun=False):
-            seen.append((arguments[3], is_begun))
-            return await submit(*arguments, is_begun=is_begun)
+        def noted(*arguments, begin=batcher.begin, is_begun=False):
+            seen.append((arguments[4], is_begun))
+            return begin(*arguments, is_begun=is_begun)
 
-        monkeypatch.setattr(batcher, "submit", noted)
+        monkeypatch.setattr(batcher, "begin", noted)
     alice = [("tandem-caller", "alice"), ("tandem-peer", "10.0.0.7:4711")]
     images = (await backend.stub.Sample(request(1), metadata=[("tandem-peer", "10.0.0.7:4711")])).images
     await backend.stub.Discriminate(

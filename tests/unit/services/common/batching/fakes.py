@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from runtime.errors import ModelFault
-from services.common.batching.request import End, Slice
+from services.common.batching.observer import End
+from services.common.batching.request import Slice
 
 Numbers = Slice[list[int], list[int]]
 
@@ -62,7 +63,7 @@ class Stepwise(Doubler):
 
 
 class Recorder:
-    """Implements `batcher.BatchObserver`."""
+    """Implements `observer.BatchObserver`."""
 
     def __init__(self) -> None:
         self.ends: list[tuple[End, int]] = []

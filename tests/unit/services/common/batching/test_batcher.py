@@ -250,6 +250,26 @@ async def test_room_is_waited_for_until_a_batch_is_taken():
         await waiting
 
 
+async def test_a_request_without_a_future_ends_once(caplog):
+    recorder, ends = Recorder(), []
+    async with busy(observer=recorder) as (model, batcher, first):
+        one, two = (
+            batcher.begin(
+                [number], 1, NEVER, lambda request, error: ends.append((request, error)) or request is not two
+            )
+            for number in (2, 3)
+        )
+        gone = batcher.begin([4], 1, NEVER, lambda *_: ends.append("gone"))
+        batcher.abandon(gone)
+        model.gate.set()
+        await first
+        while batcher.num_open:
+            await asyncio.sleep(0)
+    assert ends == [(one, None), (two, None)]
+    assert [each.only[0] for each in (one, two)] == [[4], [6]]
+    assert recorder.outcomes == {"finished": 2, "cancelled": 2}
+
+
 async def test_delay_gathers_a_full_batch_without_waiting_to_its_end():
     model = Doubler()
     async with running(model, max_batch_size=3, delay=3600.0) as batcher:
