@@ -1,4 +1,5 @@
-// Records of what Python is told, one behind the other in a buffer. The layout is known here and in events.py.
+// Records of what Python is told, one behind the other in a buffer. The layout is known here,
+// in events.py and in services/gan/native/quick_calls.cpp.
 
 #pragma once
 
