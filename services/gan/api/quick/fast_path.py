@@ -7,6 +7,7 @@ unusual. A request that the queue would refuse goes to the method, which says wh
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import secrets
 import time
@@ -17,7 +18,7 @@ import grpc
 import numpy as np
 
 from runtime.deadlines import Deadline
-from runtime.errors import TandemError
+from runtime.errors import Internal, TandemError
 from runtime.http2.metadata import trailers
 from runtime.http2.server import STOPPING
 from runtime.metrics import BackendMetrics
@@ -36,6 +37,8 @@ from services.gan.image_model import ImageModel
 from services.gan.native.library import gan_library
 from services.gan.worker import GanWorker
 from tandem.common.v1 import served_pb2
+
+logger = logging.getLogger(__name__)
 
 RPC = "Sample"
 PATH = "/tandem.gan.v1.GanService/Sample"
@@ -154,8 +157,14 @@ class SampleFastPath:
     def _finish(self, served: _Served, all_begun: list[_Open]) -> None:
         now = time.monotonic()
         replies = [_reply_of(begun, now) for begun in all_begun]
+        try:
+            written = served.replies.write(replies)
+        except Exception:
+            logger.exception("replies of %s cannot be written", served.model.name)
+            for begun in all_begun:
+                self._fail(begun, Internal())
+            return
         self._observe(served.model.name, replies)
-        written = served.replies.write(replies)
         for begun, told in zip(all_begun, written.served, strict=True):
             self._ledger.keep(begun.call.request_id, told)
         self._replies.finish_records(written.records, len(replies), written.num_bytes)

@@ -6,6 +6,7 @@ import contextlib
 import grpc
 import pytest
 
+from services.gan.api.quick.replies import QuickReplies
 from services.gan.api.service import GanServicer
 from tandem.common.v1 import served_pb2
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
@@ -163,6 +164,18 @@ async def test_a_pass_that_fails_is_internal_and_says_what_was_served(backend, m
     assert (await served_of(call)).model == "tiny"
     assert codes(backend, "INTERNAL") == 1
     assert "a secret of the model" in caplog.text
+
+
+async def test_replies_that_cannot_be_written_are_internal(backend, monkeypatch, caplog):
+    def broken(*_):
+        raise MemoryError("a secret of the writer")
+
+    monkeypatch.setattr(QuickReplies, "write", broken)
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await backend.stub.Sample(plain())
+    assert failed.value.code() == grpc.StatusCode.INTERNAL
+    assert (codes(backend, "INTERNAL"), codes(backend, "OK")) == (1, 0)
+    assert "a secret of the writer" in caplog.text
 
 
 async def test_its_replies_are_kept_for_a_proxy_that_asks_afterwards(backend):
