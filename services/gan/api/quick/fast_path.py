@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import secrets
 import time
 from dataclasses import dataclass
@@ -53,7 +52,6 @@ class _Served:
         self.model = model
         self.replies = replies
         self.num_classes = len(model.image.class_names)
-        self.image_bytes = math.prod(model.image.shape)
 
 
 @dataclass(slots=True)
