@@ -44,3 +44,12 @@ def test_elsewhere_nothing_happens(monkeypatch):
     monkeypatch.setattr(priority.sys, "platform", "darwin")
     monkeypatch.setattr(priority.os, "nice", lambda steps: pytest.fail("the whole process would give way"))
     give_way(3)
+
+
+def test_a_sandbox_that_forbids_it_ends_nothing(monkeypatch):
+    def forbidden(steps: int) -> int:
+        raise PermissionError(steps)
+
+    monkeypatch.setattr(priority.sys, "platform", "linux")
+    monkeypatch.setattr(priority.os, "nice", forbidden)
+    give_way(3)
