@@ -47,6 +47,10 @@ class ArSettings(BackendSettings):
     num_threads: int = Field(0, ge=0, le=1024)
     """Threads of each model's arithmetic; 0: one a core for a text model, one in all for an image model."""
 
+    text_nice: int = Field(5, ge=0, le=19)
+    """Nice value that the threads of a text model's arithmetic get on Linux, on top of the process's own: a text uses
+    all the cores it gets, and so gives way to image requests and other work that takes a moment. 0: it does not."""
+
     max_context_tokens: int = Field(2048, ge=16)
     """Tokens that prompt and output may have together, if the model allows as many."""
 

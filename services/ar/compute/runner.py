@@ -5,6 +5,7 @@ from itertools import accumulate, islice
 from typing import Any, Protocol
 
 from runtime.errors import ModelFault
+from runtime.process.priority import give_way
 from services.ar.compute.computed import Computed, Sampled, Wanted
 from services.ar.compute.token_masks import RowsOfWork, with_masks
 from services.ar.engine.layout import Layout, LogitsRow
@@ -30,15 +31,18 @@ class Forward(Protocol):
 class Runner:
     """`run` turns a step's work into sampled tokens. Called from the engine's thread only.
 
-    The distribution is over the first `num_output_tokens` of the vocabulary; the rest are there to prompt with.
+    The distribution is over the first `num_output_tokens` of the vocabulary; the rest are there to prompt with. All
+    threads that compute give way to others by `nice` steps.
     """
 
-    def __init__(self, forward: Forward, block_size: int, num_output_tokens: int) -> None:
+    def __init__(self, forward: Forward, block_size: int, num_output_tokens: int, nice: int = 0) -> None:
         self._forward = forward
         self._block_size = block_size
         self._num_output_tokens = num_output_tokens
+        self._nice = nice
 
     def start(self) -> None:
+        give_way(self._nice)  # before the forward's threads begin, which inherit it
         self._forward.start()
 
     def run(self, batch: list[Work]) -> list[StepResult]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import onnx
@@ -10,7 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from runtime.file_hashes import FileHashes
 from runtime.models import ModelError, ModelRepository
-from services.ar.loading import load
+from services.ar.compute import runner
+from services.ar.compute.native.forward import NativeForward
+from services.ar.loading import load, load_and_start
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
 from tests.tiny_models import add_to_repository
@@ -100,6 +103,19 @@ def test_a_model_of_pictures_leaves_the_cores_to_others(folder, num_threads, exp
     settings = ArSettings(models_dir=folder.parent, num_threads=num_threads)
     loaded = load(model, settings, ArMetrics(CollectorRegistry()), FileHashes())
     assert loaded.engine._runner._forward._num_threads == expected
+
+
+@pytest.mark.parametrize(("name", "steps"), [("tiny", 7), ("tiny-image", 0)])
+async def test_what_computes_a_text_gives_way_before_its_threads_begin(repository, monkeypatch, name, steps):
+    happened = []
+    open_ = NativeForward.start
+    monkeypatch.setattr(runner, "give_way", lambda nice: happened.append((nice, threading.current_thread().name)))
+    monkeypatch.setattr(NativeForward, "start", lambda forward: happened.append("begins") or open_(forward))
+    settings = ArSettings(models_dir=repository[0], models=[name], kernel="native", text_nice=7)
+    loaded = await load_and_start(ModelRepository(repository[0]).get(name), settings, ArMetrics(CollectorRegistry()))
+    for part in loaded.parts:
+        await part.stop()
+    assert happened == [(steps, "engine"), "begins"]
 
 
 def test_a_fixed_batch_size_is_refused(folder):
