@@ -88,7 +88,7 @@ format: setup  ## ruff: mend what can be mended
 types: setup  ## mypy, strict
 	$(BIN)/mypy
 
-kernels: setup  ## compile the kernels that the tests load, for each instruction set of this processor
+kernels: setup  ## compile the libraries that the tests load, the kernel for each instruction set of this processor
 	-$(BIN)/python -m tests.kernels
 
 train-judge: setup  ## train a judge (6 minutes on a core; goes on where it stopped)
