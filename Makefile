@@ -9,16 +9,21 @@ TRITON := grpc_service.proto model_config.proto
 STUBS := $(PROTOS:.proto=_pb2.py)
 # Tests and `tandem up` start many Python processes. Where bytecode may not be kept, each compiles all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
-# These run two at a time, the longest first; the others measure, or need the machine for themselves.
-TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,exemplars kubernetes message_sizes page restart) tests/contract tests/unit \
-	$(addprefix tests/integration/,examples gateway runtime services training tandem/client tandem/cli) \
+# The files of these run two at a time, the longest first; what is in no list measures, or needs the machine for itself.
+TESTS_TOGETHER := $(patsubst %,tests/e2e/test_%.py,fit compare dashboards exemplars kubernetes message_sizes page restart) \
+	$(patsubst %,tests/faults/test_%.py,slow_readers inflation resets cancels certificates counters drains framework \
+	fuzzed_messages model_files poison sampling_extremes) \
+	$(addprefix tests/integration/,benchmarks/parallel benchmarks/side_by_side services training tandem/cli) \
 	$(addprefix tests/integration/tandem/measure/,quality report studies generator/requests generator/sending \
-	generator/test_generator.py)
+	generator/test_generator.py) \
+	$(addprefix tests/integration/,examples runtime tandem/client gateway)
+# These compute and wait for nobody: beside the others they take the processor time that those leave while they wait.
+TESTS_BESIDE := tests/contract tests/unit
 # Many tests start real servers and put load on them. On a shared machine one may meet a pause of seconds: what failed runs
-# once more. The second part runs in a worker (-n 1), so that a crash of it is told as the failure of one test.
-ONCE_MORE = $(BIN)/python -m pytest $(1) || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(1)
+# once more. Even what runs one at a time does so in a worker (-n 1): a crash of it is told as the failure of one test.
+ONCE_MORE = $(1) $(BIN)/python -m pytest $(2) || $(1) $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(2)
 
-.PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar gates bench schema dashboards manifests clean
+.PHONY: help setup demo up images test tests-together tests-beside tests-alone test-containers test-faults lint format types kernels stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar gates bench schema dashboards manifests clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -47,10 +52,22 @@ images:  ## build the images that docker-compose.yml runs
 	TANDEM_REVISION=$$(git rev-parse HEAD) docker compose build
 
 test: setup  ## lint, types and every test that this machine can run
-	$(MAKE) --jobs 2 lint types kernels
+	$(MAKE) --jobs 3 lint types kernels
 	$(BIN)/tandem models pull smollm2-135m-instruct
-	{ $(call ONCE_MORE,-n 2 $(TESTS_TOGETHER)); }; together=$$?; \
-	{ $(call ONCE_MORE,-n 1 $(addprefix --ignore ,$(TESTS_TOGETHER))); } && exit $$together
+	$(MAKE) --jobs 2 --keep-going tests-together tests-beside; status=$$?; $(MAKE) tests-alone && exit $$status
+
+# A file stays in one worker, as its tests share servers.
+tests-together: setup
+	$(call ONCE_MORE,,-n 2 --dist loadfile --no-loadscope-reorder $(TESTS_TOGETHER))
+
+# What it prints comes at its end, in one piece. A memory of its own for what failed: the other run writes one, too.
+tests-beside: setup
+	@mkdir -p out
+	{ $(call ONCE_MORE,nice -n 19,-n 1 -o cache_dir=.pytest_cache/beside $(TESTS_BESIDE)); } >out/tests-beside.log 2>&1; \
+	status=$$?; cat out/tests-beside.log; exit $$status
+
+tests-alone: setup
+	$(call ONCE_MORE,,-n 1 $(addprefix --ignore ,$(TESTS_TOGETHER) $(TESTS_BESIDE)))
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
 	$(BIN)/python -m pytest -m containers tests/containers
@@ -71,7 +88,7 @@ format: setup  ## ruff: mend what can be mended
 types: setup  ## mypy, strict
 	$(BIN)/mypy
 
-kernels: setup  ## compile the kernels that the tests load, for each instruction set of this processor
+kernels: setup  ## compile the libraries that the tests load, the kernel for each instruction set of this processor
 	-$(BIN)/python -m tests.kernels
 
 train-judge: setup  ## train a judge (6 minutes on a core; goes on where it stopped)

@@ -16,5 +16,7 @@ fi
 echo "installing into $venv (the first time takes a few minutes)"
 quiet=-qq
 if [ -t 1 ]; then quiet=; fi # people get pip's progress, logs do not
-"$venv/bin/python" -m pip install --disable-pip-version-check $quiet --constraint constraints.txt -e ".[dev]"
+"$venv/bin/python" -m pip install --disable-pip-version-check $quiet --no-compile --constraint constraints.txt -e ".[dev]"
+# Pip would do this on one core, for a minute. Some packages bring templates that are not Python yet: they stay as they are.
+"$venv/bin/python" -m compileall -qq -j 0 "$venv/lib" || true
 echo "installed. Next: \`make demo\` for a tour, \`make up\` to serve, \`$venv/bin/tandem doctor\` for what this machine offers"

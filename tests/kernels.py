@@ -1,14 +1,23 @@
-"""The instruction sets whose kernels the tests load; `python -m tests.kernels` compiles these in advance.
+"""The instruction sets whose kernels the tests load.
 
-`make test` does so on the core that mypy leaves free: in the tests, each worker that misses one would compile it.
+`python -m tests.kernels` compiles these and the other libraries of Tandem's processes. `make test` does so before the
+tests, in which each process that misses one would compile it.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from runtime.http2.build import http2_recipe
 from runtime.settings import cache_folder
 from services.ar.compute.native.build import LEVELS, best_level, kernel_recipe
+from services.gan.native.build import latents_recipe
+from tandem.measure.generator.native.build import sender_recipe
 
 USABLE_LEVELS = LEVELS[LEVELS.index(best_level()) :]
 """Those that this processor has, the best first."""
 
 if __name__ == "__main__":
-    for level in USABLE_LEVELS:
-        print(kernel_recipe(level).kept(cache_folder() / "kernels"))
+    recipes = [*map(kernel_recipe, USABLE_LEVELS), http2_recipe(), sender_recipe(), latents_recipe()]
+    with ThreadPoolExecutor(os.cpu_count()) as compilers:  # a thread only waits for its compiler
+        for path in compilers.map(lambda recipe: recipe.kept(cache_folder() / "kernels"), recipes):
+            print(path)

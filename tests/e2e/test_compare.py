@@ -57,7 +57,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def test_everything_is_measured_of_the_real_processes(address: str, reference: Path, tmp_path: Path) -> None:
     file = tmp_path / "comparison.json"
-    load = ("--pairs", "5", "--callers", "1", "--callers", "4", "--rounds", "2", "--trial", "0.2")
+    load = ("--pairs", "5", "--callers", "1", "--callers", "4", "--rounds", "2", "--trial", "0.3")
     quality = ("--quality-images", "150", "--reference", str(reference))
     places = ("--json", str(file), "--address", address)
     ended = await run(*tandem("bench", "compare", *load, *quality, *places))

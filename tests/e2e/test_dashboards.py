@@ -150,7 +150,7 @@ def test_the_stacked_phases_reach_the_line_of_the_whole(watched: Watched, paradi
     while True:  # a rate is extrapolated to its window's ends, in each series by its own first sample
         now = time.time()
         phases, whole = (watched.prometheus.values(substituted(target["expr"]), now) for target in panel["targets"])
-        is_whole = sum(seconds for _, seconds in phases) == pytest.approx(whole[0][1], rel=0.01)
+        is_whole = bool(whole) and sum(seconds for _, seconds in phases) == pytest.approx(whole[0][1], rel=0.01)
         if is_whole or time.monotonic() > deadline:
             break
         time.sleep(0.5)

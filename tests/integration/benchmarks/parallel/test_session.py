@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from benchmarks.harness.clients import SENDER, open_client
 from benchmarks.harness.programs import ProgramUnavailable
 from benchmarks.harness.servers import NOW, ROOT
 from benchmarks.harness.surroundings import surroundings
+from benchmarks.parallel import undisturbed
 from benchmarks.parallel.bars import FP32
 from benchmarks.parallel.contenders import DIRECT, PRODUCT, Contender, Served, tandem
 from benchmarks.parallel.dialects import TANDEM
@@ -22,10 +22,11 @@ from benchmarks.parallel.page import page
 from benchmarks.parallel.peers import PLAIN, Peers
 from benchmarks.parallel.results import Results
 from benchmarks.parallel.session import Session
-from benchmarks.parallel.workload import QUICK, Durations
+from benchmarks.parallel.workload import QUICK
 
 GENERATOR = ROOT / "models/fashion-gan/generator.onnx"
-SHORT = replace(QUICK, warm_up=0.05, loads=dict.fromkeys(QUICK.loads, 0.1), bare=0.05)
+# Long enough that even beside other tests a request of each load fits in.
+SHORT = replace(QUICK, warm_up=0.3, loads=dict.fromkeys(QUICK.loads, 0.3), bare=0.05)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,18 +37,25 @@ def _compiled() -> None:
         pytest.skip(str(error))
 
 
-def _measured(contenders: Sequence[Contender], durations: Durations = SHORT) -> Session:
-    with tempfile.TemporaryDirectory() as folder:
-        session = Session(contenders, loops(GENERATOR, Path(folder)), GENERATOR, durations)
-        session.run()
+@pytest.fixture(scope="module", autouse=True)
+def _measured_once() -> Iterator[None]:
+    """Nothing is repeated because of other processes: how much they used is not asserted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(undisturbed, "MOST_ATTEMPTS", 1)
+        yield
+
+
+def _measured(contenders: Sequence[Contender], bare: Mapping[str, Path] | None = None) -> Session:
+    session = Session(contenders, bare or {}, GENERATOR, SHORT)
+    session.run()
     return session
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """One short round of Tandem's service, its whole product, the plain peer and the bare loop."""
+    """One short round of Tandem's service, its whole product, the plain peer and the bare loops."""
     peers = Peers(tmp_path_factory.mktemp("peers"), GENERATOR)
-    return _measured([*tandem(None), peers.plain()])
+    return _measured([*tandem(None), peers.plain()], loops(GENERATOR, tmp_path_factory.mktemp("loops")))
 
 
 def test_every_contender_has_all_figures_of_all_works(session: Session) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from services.common.runtimes.openvino_session import is_installed, native_precisions
 from tandem.common.v1 import images_pb2
@@ -14,10 +15,12 @@ from tests.integration.services.gan.conftest import running_backend, tiny_settin
 MODELS = Path(__file__).parents[4] / "models"
 FOLDER = MODELS / "fashion-gan"
 
-pytestmark = pytest.mark.skipif(
-    not (FOLDER / "generator.onnx").is_file(), reason="models/fashion-gan/generator.onnx is not there"
-)
-
+pytestmark = [
+    pytest.mark.skipif(
+        not (FOLDER / "generator.onnx").is_file(), reason="models/fashion-gan/generator.onnx is not there"
+    ),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 RUNTIMES = {
     "as calibrated": {"runtime": "auto", "num_instances": 0},
@@ -27,8 +30,9 @@ RUNTIMES = {
 }
 
 
-@pytest.fixture(params=RUNTIMES)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=RUNTIMES)
 async def fashion(request):
+    """A server of the model; to load it takes longer than most tests."""
     settings = tiny_settings(
         MODELS,
         models=["fashion-gan"],

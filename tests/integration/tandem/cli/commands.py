@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 240  # a guard against hanging: the longest takes 40 s where it has the machine for itself
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ async def run(
     async with asyncio.timeout(LIMIT_SECONDS), started(*command, folder=folder, variables=variables) as process:
         out, err = await process.communicate(stdin.encode())
         return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def run_each(*commands: Sequence[str], folder: Path | None = None) -> list[Ended]:
+    """Run `tandem` with these words, one after another in a single process; see `several`."""
+    several = (sys.executable, "-m", "tests.integration.tandem.cli.several")
+    ended = await run(*several, stdin=json.dumps(commands), folder=folder)
+    assert ended.code == 0, ended.err
+    return [Ended(*each) for each in json.loads(ended.out)]
 
 
 def tandem(*words: str) -> tuple[str, ...]:

@@ -6,12 +6,17 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem.cli.servers.ports import free_ports
-from tests.integration.tandem.cli.commands import assert_all_went_well, run, tandem, without_control_characters
+from tests.integration.tandem.cli.commands import (
+    assert_all_went_well,
+    run,
+    run_each,
+    tandem,
+    without_control_characters,
+)
 from tests.integration.tandem.fakes import FakeGateway
 
 
@@ -58,28 +63,23 @@ async def test_sample_writes_a_grid(gateway: FakeGateway, tmp_path: Path) -> Non
         assert (grid.size, grid.getpixel((0, 0)), grid.getpixel((9, 9))) == ((10, 10), 9, 12)
 
 
-@pytest.mark.parametrize(("name", "found"), [("a.jpg", "JPEG"), ("a.webp", "WEBP"), ("A.PNG", "PNG")])
-async def test_the_name_of_the_file_says_the_format(
-    gateway: FakeGateway, tmp_path: Path, name: str, found: str
-) -> None:
-    ended = await run(*tandem("sample", "--count", "1", "--out", str(tmp_path / name), "--address", gateway.address))
-    assert (ended.code, ended.out) == (0, f"{tmp_path / name}\n")
-    assert "1 image in " in ended.err
-    with Image.open(tmp_path / name) as picture:
-        assert picture.format == found
+async def test_the_name_of_the_file_says_the_format(gateway: FakeGateway, tmp_path: Path) -> None:
+    formats = {str(tmp_path / name): found for name, found in (("a.jpg", "JPEG"), ("a.webp", "WEBP"), ("A.PNG", "PNG"))}
+    sample = ("sample", "--count", "1", "--address", gateway.address, "--out")
+    for file, ended in zip(formats, await run_each(*((*sample, file) for file in formats)), strict=True):
+        assert (ended.code, ended.out) == (0, f"{file}\n")
+        assert "1 image in " in ended.err
+        with Image.open(file) as picture:
+            assert picture.format == formats[file]
 
 
-@pytest.mark.parametrize("command", [("sample",), ("generate", "--label", "1")])
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("a.gif", "must end in one of .png"), ("/none/there/a.png", "there is no folder /none/there")],
-)
-async def test_a_file_that_cannot_be_written_is_refused_before_the_work(
-    gateway: FakeGateway, command: tuple[str, ...], name: str, expected: str
-) -> None:
-    ended = await run(*tandem(*command, "--out", name, "--address", gateway.address))
-    assert ended.code == 2
-    assert expected in " ".join(ended.err.split())
+async def test_a_file_that_cannot_be_written_is_refused_before_the_work(gateway: FakeGateway) -> None:
+    texts = {"a.gif": "must end in one of .png", "/none/there/a.png": "there is no folder /none/there"}
+    for command in (("sample",), ("generate", "--label", "1")):
+        each = await run_each(*((*command, "--out", name, "--address", gateway.address) for name in texts))
+        for text, ended in zip(texts.values(), each, strict=True):
+            assert ended.code == 2, command
+            assert text in " ".join(ended.err.split()), command
     assert gateway.parallel.requests == []
     assert gateway.sequential.requests == []
 
@@ -151,9 +151,8 @@ async def test_race_fails_when_a_model_does(gateway: FakeGateway, tmp_path: Path
     assert document["modes"][0]["codes"] == {"RESOURCE_EXHAUSTED": 3}
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
+async def test_wrong_words_are_named() -> None:
+    wrong: list[tuple[list[str], str]] = [
         (["genrate"], "Did you mean 'generate'"),
         (["generate", "Hi", "--temperature", "11"], "--temperature"),
         (["sample", "--count", "0"], "--count"),
@@ -166,12 +165,11 @@ async def test_race_fails_when_a_model_does(gateway: FakeGateway, tmp_path: Path
         (["score"], "TEXT"),
         (["score", "Hi", "--label", "bag"], "--label"),
         (["score", "--image", "no/such/file.png"], "--image"),
-    ],
-)
-async def test_wrong_words_are_named(words: list[str], expected: str) -> None:
-    ended = await run(*tandem(*words))
-    assert ended.code == 2
-    assert expected in ended.err
+    ]
+    each = await run_each(*(words for words, _ in wrong))
+    for (words, expected), ended in zip(wrong, each, strict=True):
+        assert ended.code == 2, words
+        assert expected in ended.err, words
 
 
 async def test_help_lists_every_command() -> None:

@@ -29,7 +29,7 @@ def test_the_committed_judge_is_as_good_as_its_gate():
 
 def test_a_few_steps_teach_something_and_their_export_is_a_judge(tmp_path, monkeypatch):
     run, model = tmp_path / "run", tmp_path / "judge"
-    recipe = train.Recipe(steps=20)
+    recipe = train.Recipe(steps=20, batch_size=32)
     loop.train(train.Trainer(recipe), lambda first: train.batches(recipe, first), run, loop.Slice(60, 1000))
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
     assert last["validation_accuracy"] > 2 * TEN_CLASSES_AT_RANDOM

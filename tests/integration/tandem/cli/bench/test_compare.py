@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from runtime.errors import ResourceExhausted
 from tandem.ar.v1 import ar_pb2
 from tandem.cli.servers.ports import free_ports
-from tests.integration.tandem.cli.commands import Ended, assert_all_went_well, run, started, tandem
+from tests.integration.tandem.cli.commands import Ended, assert_all_went_well, run, run_each, started, tandem
 from tests.integration.tandem.fakes import FakeGateway, FakeSequential, fake_gateway
 from tests.integration.tandem.measure.generator.servers import serving
 
@@ -177,40 +177,38 @@ async def test_no_gateway_is_said_in_one_line() -> None:
     assert ended.err == f"error: no Tandem gateway at {address}; start one with `tandem up`\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "part"),
-    [
-        (("--sequential-model", "nope"), "'nope' is not served; sequential image models there: fake-image"),
-        (("--sequential-model", "fake-text"), "'fake-text' is not served; sequential image models there: fake-image"),
-        (("--parallel-model", "nope"), "'nope' is not served; parallel image models there: fake-gan"),
-        (("--gateway-metrics", "127.0.0.1:1"), "gateway metrics: no CPU time to be had at 127.0.0.1:1"),
-        (("--quality-images", "30", "--judge", "no/judge"), "judge"),
-        (("--json", "/proc/nowhere/file.json"), "/proc/nowhere"),
-    ],
-)
-async def test_what_is_wrong_is_named_in_one_line(gateway: FakeGateway, words: tuple[str, ...], part: str) -> None:
-    ended = await compare(gateway, *words)
-    assert (ended.code, ended.out) == (1, "")
-    assert part in ended.err
-    assert len(ended.err.splitlines()) == 1
+async def compare_each(gateway: FakeGateway, commands: Iterable[Sequence[str]]) -> list[Ended]:
+    return await run_each(*(("bench", "compare", *SHORT, *words, "--address", gateway.address) for words in commands))
+
+
+async def test_what_is_wrong_is_named_in_one_line(gateway: FakeGateway) -> None:
+    parts = {
+        ("--sequential-model", "nope"): "'nope' is not served; sequential image models there: fake-image",
+        ("--sequential-model", "fake-text"): "'fake-text' is not served; sequential image models there: fake-image",
+        ("--parallel-model", "nope"): "'nope' is not served; parallel image models there: fake-gan",
+        ("--gateway-metrics", "127.0.0.1:1"): "gateway metrics: no CPU time to be had at 127.0.0.1:1",
+        ("--quality-images", "30", "--judge", "no/judge"): "judge",
+        ("--json", "/proc/nowhere/file.json"): "/proc/nowhere",
+    }
+    for (words, part), ended in zip(parts.items(), await compare_each(gateway, parts), strict=True):
+        assert (ended.code, ended.out) == (1, ""), words
+        assert part in ended.err, words
+        assert len(ended.err.splitlines()) == 1, words
     assert not gateway.sequential.requests
 
 
-@pytest.mark.parametrize(
-    ("words", "option"),
-    [
-        (("--callers", "0"), "--callers"),
-        (("--pairs", "0"), "--pairs"),
-        (("--trial", "0"), "--trial"),
-        (("--slo", "0"), "--slo"),
-        (("--capacity", "guess"), "--capacity"),
-        (("--quality-images", "-1"), "--quality-images"),
-    ],
-)
-async def test_wrong_words_are_named(gateway: FakeGateway, words: tuple[str, ...], option: str) -> None:
-    ended = await compare(gateway, *words)
-    assert ended.code == 2
-    assert option in ended.err
+async def test_wrong_words_are_named(gateway: FakeGateway) -> None:
+    wrong = [
+        ("--callers", "0"),
+        ("--pairs", "0"),
+        ("--trial", "0"),
+        ("--slo", "0"),
+        ("--capacity", "guess"),
+        ("--quality-images", "-1"),
+    ]
+    for words, ended in zip(wrong, await compare_each(gateway, wrong), strict=True):
+        assert ended.code == 2, words
+        assert words[0] in ended.err, words
 
 
 @pytest.mark.parametrize(

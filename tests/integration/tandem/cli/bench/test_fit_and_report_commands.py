@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tandem.cli.servers.ports import free_ports
-from tests.integration.tandem.cli.commands import run, started, tandem
+from tests.integration.tandem.cli.commands import run, run_each, started, tandem
 from tests.integration.tandem.fakes import FakeGateway, fake_gateway
 from tests.unit.tandem.measure.report.conftest import results  # noqa: F401  a fixture
 
@@ -54,43 +54,43 @@ async def test_a_foreign_file_is_named_and_the_report_is_of_the_rest(results: Pa
     assert (tmp_path / "report.html").exists()
 
 
-@pytest.mark.parametrize("content", [None, "", "{}"])
-async def test_nothing_to_report_is_said(content: str | None, tmp_path: Path) -> None:
-    file = tmp_path / "result.json"
-    if content is not None:
-        file.write_text(content)
-    ended = await run(*tandem("bench", "report", str(file), "--out", str(tmp_path / "report.html")))
-    assert ended.code == 1
-    assert ("no such file" if content is None else "nothing to report: result.json: ") in ended.err
-    assert "Traceback" not in ended.err
+async def test_nothing_to_report_is_said(tmp_path: Path) -> None:
+    (tmp_path / "empty.json").write_text("")
+    (tmp_path / "foreign.json").write_text("{}")
+    texts = {"missing.json": "no such file"} | {
+        name: f"nothing to report: {name}: " for name in ("empty.json", "foreign.json")
+    }
+    out = ("--out", str(tmp_path / "report.html"))
+    each = await run_each(*(("bench", "report", str(tmp_path / name), *out) for name in texts))
+    for text, ended in zip(texts.values(), each, strict=True):
+        assert ended.code == 1
+        assert text in ended.err
+        assert "Traceback" not in ended.err
     assert not (tmp_path / "report.html").exists()
 
 
-@pytest.mark.parametrize("command", [("fit", *QUICK), ("tradeoff",)])
-async def test_no_server_is_said(command: tuple[str, ...], tmp_path: Path) -> None:
+async def test_no_server_is_said(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    ended = await run(*tandem("bench", *command, "--out", str(tmp_path), "--address", address))
-    assert ended.code == 1
-    assert address in ended.err
-    assert "Traceback" not in ended.err
+    places = ("--out", str(tmp_path), "--address", address)
+    for ended in await run_each(("bench", "fit", *QUICK, *places), ("bench", "tradeoff", *places)):
+        assert ended.code == 1
+        assert address in ended.err
+        assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize(
-    ("words", "text"),
-    [
-        (("--slo", "0"), "slo_seconds: 0.0 is not accepted: input should be greater than 0"),
-        (("--concurrency", "1"), "concurrency: 1 is not accepted: input should be greater than or equal to 2"),
-        (("--sequential-model", "nobody"), "'nobody' is not served; sequential image models there: fake-image"),
-        (("--compare", "nowhere.json"), "nowhere.json"),
-    ],
-)
-async def test_bad_input_names_field_value_and_what_is_accepted(
-    words: tuple[str, ...], text: str, gateway: FakeGateway, tmp_path: Path
-) -> None:
-    ended = await run(*tandem("bench", "fit", *QUICK, *words, "--out", str(tmp_path), "--address", gateway.address))
-    assert ended.code == 1
-    assert text in ended.err
-    assert "Traceback" not in ended.err
+async def test_bad_input_names_field_value_and_what_is_accepted(gateway: FakeGateway, tmp_path: Path) -> None:
+    texts = {
+        ("--slo", "0"): "slo_seconds: 0.0 is not accepted: input should be greater than 0",
+        ("--concurrency", "1"): "concurrency: 1 is not accepted: input should be greater than or equal to 2",
+        ("--sequential-model", "nobody"): "'nobody' is not served; sequential image models there: fake-image",
+        ("--compare", "nowhere.json"): "nowhere.json",
+    }
+    places = ("--out", str(tmp_path), "--address", gateway.address)
+    each = await run_each(*(("bench", "fit", *QUICK, *words, *places) for words in texts))
+    for (words, text), ended in zip(texts.items(), each, strict=True):
+        assert ended.code == 1, words
+        assert text in ended.err, words
+        assert "Traceback" not in ended.err, words
 
 
 async def test_servers_that_tell_no_batches_are_no_crash(gateway: FakeGateway, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tandem.measure.report.sentences.growth import caveats, explanation
 from tandem.measure.results.files import read_as
 from tandem.measure.results.growth import Growth
 from tests.integration.services.ar.conftest import Backend, repository, serving  # noqa: F401  a fixture
-from tests.integration.tandem.cli.commands import Ended, run, started, tandem
+from tests.integration.tandem.cli.commands import Ended, run, run_each, started, tandem
 from tests.integration.tandem.fakes import FakeGateway, fake_gateway
 
 MOST_SEQUENCES = 4
@@ -131,23 +131,20 @@ async def gateway() -> AsyncIterator[FakeGateway]:
         yield running
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "text"),
-    [
-        (("--model", "nobody"), 1, "'nobody' is not served; sequential text models there: fake-text"),
-        (("--model", "fake-image"), 1, "'fake-image' is not served; sequential text models there: fake-text"),
-        (("--concurrency", "0"), 1, "concurrencies.0: '0' is not accepted"),
-        (("--rounds", "0"), 1, "num_rounds: 0 is not accepted"),
-        (("--also", "127.0.0.1:1"), 2, "'127.0.0.1:1' is not accepted: ADDRESS=LABEL"),
-        (("--out", "/proc/nowhere/file.json"), 1, "/proc/nowhere"),
-    ],
-)
-async def test_bad_input_is_named(
-    words: tuple[str, ...], code: int, text: str, gateway: FakeGateway, tmp_path: Path
-) -> None:
-    ended = await growth(gateway.address, "--out", str(tmp_path / "growth.json"), *words)
-    assert ended.code == code
-    assert text in " ".join(ended.err.replace("│", " ").split())
+async def test_bad_input_is_named(gateway: FakeGateway, tmp_path: Path) -> None:
+    ends = {
+        ("--model", "nobody"): (1, "'nobody' is not served; sequential text models there: fake-text"),
+        ("--model", "fake-image"): (1, "'fake-image' is not served; sequential text models there: fake-text"),
+        ("--concurrency", "0"): (1, "concurrencies.0: '0' is not accepted"),
+        ("--rounds", "0"): (1, "num_rounds: 0 is not accepted"),
+        ("--also", "127.0.0.1:1"): (2, "'127.0.0.1:1' is not accepted: ADDRESS=LABEL"),
+        ("--out", "/proc/nowhere/file.json"): (1, "/proc/nowhere"),
+    }
+    fixed = ("bench", "growth", "--address", gateway.address, "--out", str(tmp_path / "growth.json"))
+    each = await run_each(*((*fixed, *words) for words in ends))
+    for (words, (code, text)), ended in zip(ends.items(), each, strict=True):
+        assert ended.code == code, words
+        assert text in " ".join(ended.err.replace("│", " ").split()), words
     assert not gateway.sequential.requests
 
 

@@ -13,7 +13,7 @@ import pytest
 from tandem.cli.servers.ports import free_ports
 from tandem.measure.results.files import read_as
 from tandem.measure.results.load import Document
-from tests.integration.tandem.cli.commands import Ended, run, started, tandem
+from tests.integration.tandem.cli.commands import Ended, run, run_each, started, tandem
 
 FAST = ("--warm-up", "0", "--seed", "1")
 
@@ -167,18 +167,16 @@ async def test_the_generators_processes_end_with_their_parent(backend: str, tmp_
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize(
-    ("words", "text"),
-    [
-        (("-w", "images,weight=-1"), "weight: '-1'"),
-        (("-w", "sound"), "'sound' is no kind of workload"),
-        (("--rate", "-3"), "rate_per_second: -3.0 is not accepted"),
-        (("--rate", "5", "--concurrency", "5"), "give one of --rate"),
-        (("--concurrency", "2", "--processes", "3"), "num_processes: 3 is not accepted"),
-        (("--concurrency", "2", "--ramp-to", "2.5"), "end_concurrency: 2.5 is not accepted"),
-    ],
-)
-async def test_bad_input_is_named(words: tuple[str, ...], text: str) -> None:
-    ended = await run(*tandem("bench", "run", *words))
-    assert ended.code in (1, 2)
-    assert text in " ".join(ended.err.replace("│", " ").split())
+async def test_bad_input_is_named() -> None:
+    texts = {
+        ("-w", "images,weight=-1"): "weight: '-1'",
+        ("-w", "sound"): "'sound' is no kind of workload",
+        ("--rate", "-3"): "rate_per_second: -3.0 is not accepted",
+        ("--rate", "5", "--concurrency", "5"): "give one of --rate",
+        ("--concurrency", "2", "--processes", "3"): "num_processes: 3 is not accepted",
+        ("--concurrency", "2", "--ramp-to", "2.5"): "end_concurrency: 2.5 is not accepted",
+    }
+    each = await run_each(*(("bench", "run", *words) for words in texts))
+    for (words, text), ended in zip(texts.items(), each, strict=True):
+        assert ended.code in (1, 2), words
+        assert text in " ".join(ended.err.replace("│", " ").split()), words

@@ -124,11 +124,11 @@ async def test_a_closed_loop_omits_most_of_a_stall(known_delays: Start) -> None:
 
 async def test_messages_are_timed_one_by_one(known_delays: Start) -> None:
     workload = Workload(kind="images", delivery="streamed", model="known", images=5)  # type: ignore[arg-type]
-    scenario = open_scenario(40, 200, workload=workload)
+    scenario = open_scenario(40, 100, workload=workload)
     run_result = await undisturbed(known_delays, {"fixed": 0.5}, scenario)
     stream = run_result.document.streams[0]
     assert stream.gap is not None
-    assert (stream.gap.seconds.count, stream.num_messages) == (200 * 4, 200 * 5)
+    assert (stream.gap.seconds.count, stream.num_messages) == (100 * 4, 100 * 5)
     assert stream.first_output.seconds.p50 == pytest.approx(0.5, rel=TOLERANCE)
     assert stream.gap.seconds.p50 == pytest.approx(0.5, rel=TOLERANCE)
     assert stream.latency.seconds.p50 == pytest.approx(2.5, rel=TOLERANCE)

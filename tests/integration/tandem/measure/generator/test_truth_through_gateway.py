@@ -18,6 +18,7 @@ from tests.integration.tandem.measure.generator.servers import Server
 from tests.integration.tandem.measure.generator.test_truth import open_scenario, undisturbed
 
 FAST, SLOW, SHARE_SLOW = 0.5, 1.0, 0.3
+NUM_REQUESTS = 150
 MAX_RESIDUAL = 0.02
 DURATION = "gen_ai_server_request_duration_seconds"
 
@@ -33,11 +34,11 @@ async def test_parts_sum_to_the_whole_and_the_gateway_agrees(known_delays: Calla
         return Server(f"127.0.0.1:{front}", backend.process)
 
     with ExitStack() as gateways:
-        run_result = await undisturbed(start, {"bimodal": [FAST, SLOW, SHARE_SLOW]}, open_scenario(40.0, 300))
-        histogram = await counted(pages[-1], 300)
+        run_result = await undisturbed(start, {"bimodal": [FAST, SLOW, SHARE_SLOW]}, open_scenario(40.0, NUM_REQUESTS))
+        histogram = await counted(pages[-1], NUM_REQUESTS)
     (stream,) = run_result.document.streams
     assert_parts_make_up_the_whole(stream)
-    assert histogram[float("inf")] == stream.outcomes.ok == 300
+    assert histogram[float("inf")] == stream.outcomes.ok == NUM_REQUESTS
     for share, exact in ((0.5, stream.latency.seconds.p50), (0.9, stream.latency.seconds.p90)):
         found = quantile(share, histogram)
         assert found is not None
