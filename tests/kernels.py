@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from runtime.http2.build import http2_recipe
 from runtime.settings import cache_folder
 from services.ar.compute.native.build import LEVELS, best_level, kernel_recipe
-from services.gan.native.build import latents_recipe
+from services.gan.native.build import gan_recipe
 from tandem.measure.generator.native.build import sender_recipe
 
 USABLE_LEVELS = LEVELS[LEVELS.index(best_level()) :]
 """Those that this processor has, the best first."""
 
 if __name__ == "__main__":
-    recipes = [*map(kernel_recipe, USABLE_LEVELS), http2_recipe(), sender_recipe(), latents_recipe()]
+    recipes = [*map(kernel_recipe, USABLE_LEVELS), http2_recipe(), sender_recipe(), gan_recipe()]
     with ThreadPoolExecutor(os.cpu_count()) as compilers:  # a thread only waits for its compiler
         for path in compilers.map(lambda recipe: recipe.kept(cache_folder() / "kernels"), recipes):
             print(path)
