@@ -26,6 +26,8 @@ def num_callers(running: list[Sequence], waiting: FairQueue[Sequence]) -> int:
 
 def fair_share(running: list[Sequence], waiting: FairQueue[Sequence], num_places: int) -> int:
     """Return an equal part of the places, at least one."""
+    if len(running) <= 1 and not waiting:
+        return max(1, num_places)  # as below, without counting in each step of what runs alone
     return max(1, num_places // max(1, num_callers(running, waiting)))
 
 

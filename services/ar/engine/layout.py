@@ -7,7 +7,7 @@ from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: a step makes one for each row, at twice the time then
 class LogitsRow:
     """Whose logits a row is: `forced` is the token that stands there already when a text is scored.
 

@@ -183,58 +183,94 @@ inline Floats load_as(const uint8_t* from) {
   return load(reinterpret_cast<const float*>(from));
 }
 
+// The products of kRows rows of values: one order of summation for each output, whatever kRows is.
 template <int kRows, Format kFormat>
-TANDEM_APART Tile<kRows> float_tile(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
+TANDEM_APART void float_tile(const Part& w, int num_inputs, int pair, const float* values, Floats (*sums)[2]) {
   constexpr int kBytes = kLanes * (kFormat == kFloat32 ? 4 : 2);
-  const float* values = x.values + size_t(row) * num_inputs;
-  const uint8_t* panels[2];
-  TANDEM_UNROLL for (int side = 0; side < 2; side++) panels[side] = w.data + size_t(2 * pair + side) * num_inputs * kBytes;
-  Tile<kRows> tile;
-  tile.clear();
-  for (int input = 0; input < num_inputs; input++) {
-    TANDEM_UNROLL for (int side = 0; side < 2; side++) {
-      const uint8_t* from = panels[side] + size_t(input) * kBytes;
-      __builtin_prefetch(from + size_t(2) * num_inputs * kBytes, 0, 2);
-      Floats weights = load_as<kFormat>(from);
-      TANDEM_UNROLL for (int r = 0; r < kRows; r++)
-        tile.sums[r][side] = fma(all(values[size_t(r) * num_inputs + input]), weights, tile.sums[r][side]);
+  constexpr int kSides = 2 * kRows <= kMaxSums ? 2 : 1;  // at a time, so that the sums stay in registers
+  size_t panel_bytes = size_t(num_inputs) * kBytes;
+  TANDEM_UNROLL for (int first = 0; first < 2; first += kSides) {
+    const uint8_t* from = w.data + (2 * pair + first) * panel_bytes;
+    Floats added[kRows][kSides] = {};
+    for (int input = 0; input < num_inputs; input++, from += kBytes) {
+      TANDEM_UNROLL for (int side = 0; side < kSides; side++) {
+        __builtin_prefetch(from + (2 + side) * panel_bytes, 0, 2);
+        Floats weights = load_as<kFormat>(from + side * panel_bytes);
+        TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+          added[r][side] = fma(all(values[size_t(r) * num_inputs + input]), weights, added[r][side]);
+      }
     }
+    TANDEM_UNROLL for (int r = 0; r < kRows; r++)
+      TANDEM_UNROLL for (int side = 0; side < kSides; side++) sums[r][first + side] = added[r][side];
   }
-  return tile;
+}
+
+template <Format kFormat>
+inline void float_tile_of(int num_rows, const Part& w, int num_inputs, int pair, const float* values,
+                          Floats (*sums)[2]) {
+  unrolled<kMaxFloatRows>([&](auto others) TANDEM_INLINED {
+    if (num_rows == others + 1) float_tile<others + 1, kFormat>(w, num_inputs, pair, values, sums);
+  });
 }
 
 template <int kRows, bool kFine>
-inline Tile<kRows> tile_of(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
+inline Tile<kRows> quantised_tile_of(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
   switch (w.format) {
     case kInt4: return quantised_tile<kRows, kInt4, kFine>(w, num_inputs, pair, x, row);
     case kInt5: return quantised_tile<kRows, kInt5, kFine>(w, num_inputs, pair, x, row);
     case kInt6: return quantised_tile<kRows, kInt6, kFine>(w, num_inputs, pair, x, row);
     case kInt8: return quantised_tile<kRows, kInt8, kFine>(w, num_inputs, pair, x, row);
     case kQ40: return quantised_tile<kRows, kQ40, kFine>(w, num_inputs, pair, x, row);
-    case kIq4Nl: return quantised_tile<kRows, kIq4Nl, kFine>(w, num_inputs, pair, x, row);
-    case kFloat16: return float_tile<kRows, kFloat16>(w, num_inputs, pair, x, row);
-    case kBfloat16: return float_tile<kRows, kBfloat16>(w, num_inputs, pair, x, row);
-    default: return float_tile<kRows, kFloat32>(w, num_inputs, pair, x, row);
+    default: return quantised_tile<kRows, kIq4Nl, kFine>(w, num_inputs, pair, x, row);
   }
 }
 
-// Compute tiles of kRows rows from `row` on, then what is left with smaller ones.
-template <int kRows, typename Use>
-inline void rows_of_pair(const Matrix& w, int pair, const Activations& x, int row, int num_rows, const Use& use) {
-  int number = 0, first = 0;  // of the part that has the pair, and its first pair
-  while (pair >= first + w.parts[number].num_pairs) first += w.parts[number++].num_pairs;
-  const Part& part = w.parts[number];
-  for (; row + kRows <= num_rows; row += kRows) {
-    Tile<kRows> tile = w.is_fine ? tile_of<kRows, true>(part, w.num_inputs, pair - first, x, row)
-                                 : tile_of<kRows, false>(part, w.num_inputs, pair - first, x, row);
-    TANDEM_UNROLL for (int r = 0; r < kRows; r++) {
-      if (w.bias != nullptr)
-        TANDEM_UNROLL for (int side = 0; side < 2; side++) tile.sums[r][side] += load(w.bias + (2 * pair + side) * kLanes);
-      use(row + r, pair, tile.sums[r][0], tile.sums[r][1]);
+// Where the products with one pair of panels go: the bias is added, and `use` is called.
+template <typename Use>
+struct Outputs {
+  const float* bias;  // of the pair, or null
+  int pair;
+  const Use& use;
+
+  void take(int row, int num_rows, Floats (*sums)[2]) const {
+    for (int r = 0; r < num_rows; r++) {
+      if (bias != nullptr)
+        TANDEM_UNROLL for (int side = 0; side < 2; side++) sums[r][side] += load(bias + side * kLanes);
+      use(row + r, pair, sums[r][0], sums[r][1]);
     }
   }
+};
+
+// Compute tiles of kRows rows from `row` on, then what is left with smaller ones.
+template <int kRows, typename Use>
+inline void quantised_rows(const Part& w, int pair, bool is_fine, int num_inputs, const Activations& x, int row,
+                           int num_rows, const Outputs<Use>& outputs) {
+  for (; row + kRows <= num_rows; row += kRows) {
+    Tile<kRows> tile = is_fine ? quantised_tile_of<kRows, true>(w, num_inputs, pair, x, row)
+                               : quantised_tile_of<kRows, false>(w, num_inputs, pair, x, row);
+    outputs.take(row, kRows, tile.sums);
+  }
   if constexpr (kRows > 1) {
-    if (row < num_rows) rows_of_pair<kRows / 2>(w, pair, x, row, num_rows, use);
+    if (row < num_rows) quantised_rows<kRows / 2>(w, pair, is_fine, num_inputs, x, row, num_rows, outputs);
+  }
+}
+
+// Compute as few tiles as possible, of about equally many rows: small ones leave arithmetic units idle.
+template <typename Use>
+inline void float_rows(const Part& w, int pair, int num_inputs, const float* values, int num_rows,
+                       const Outputs<Use>& outputs) {
+  int row = 0;
+  for (int num_tiles = (num_rows + kMaxFloatRows - 1) / kMaxFloatRows; num_tiles > 0; num_tiles--) {
+    int count = (num_rows - row) / num_tiles;
+    const float* first = values + size_t(row) * num_inputs;
+    Floats sums[kMaxFloatRows][2];
+    switch (w.format) {
+      case kFloat16: float_tile_of<kFloat16>(count, w, num_inputs, pair, first, sums); break;
+      case kBfloat16: float_tile_of<kBfloat16>(count, w, num_inputs, pair, first, sums); break;
+      default: float_tile_of<kFloat32>(count, w, num_inputs, pair, first, sums);
+    }
+    outputs.take(row, count, sums);
+    row += count;
   }
 }
 
@@ -242,7 +278,14 @@ inline void rows_of_pair(const Matrix& w, int pair, const Activations& x, int ro
 template <typename Use>
 inline void multiply(Team& team, const Matrix& w, const Activations& x, int num_rows, const Use& use) {
   team.share(w.num_outputs / (2 * kLanes), [&](int first, int last) {
-    for (int pair = first; pair < last; pair++) rows_of_pair<kMaxRows>(w, pair, x, 0, num_rows, use);
+    for (int pair = first; pair < last; pair++) {
+      int number = 0, before = 0;  // of the part that has the pair, and pairs of the parts before it
+      while (pair >= before + w.parts[number].num_pairs) before += w.parts[number++].num_pairs;
+      const Part& part = w.parts[number];
+      Outputs<Use> outputs{w.bias == nullptr ? nullptr : w.bias + 2 * pair * kLanes, pair, use};
+      if (!w.has_bytes()) float_rows(part, pair - before, w.num_inputs, x.values, num_rows, outputs);
+      else quantised_rows<kMaxRows>(part, pair - before, w.is_fine, w.num_inputs, x, 0, num_rows, outputs);
+    }
   });
 }
 

@@ -3,8 +3,9 @@
 // Each file in instructions/ has the same types and functions for one instruction set, and each gives the same bits: whole
 // numbers are exact, and a fused multiply-add is one. Compile with -ffp-contract=off, so that nothing is fused but what
 // says so. They are
-//   kMaxRows      rows that a tile of two panels holds in registers
-//   kMaxSums      vectors of sums that attention holds at a time
+//   kMaxRows      rows of a tile of quantised weights
+//   kMaxFloatRows rows of a tile of weights that are floats
+//   kMaxSums      vectors of sums that attention or such a tile holds in registers
 //   TANDEM_INLINED   before a function that adds to the sums of a tile
 //   Floats, Ints, Doubles (8 lanes), which add, compare and so on like the vectors of GCC; all, load, store, to_floats
 //   store_bytes   of each of Ints the lowest byte

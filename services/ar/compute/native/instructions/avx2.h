@@ -12,6 +12,7 @@ namespace tandem {
 
 constexpr const char* kInstructionSet = "avx2";
 constexpr int kMaxRows = 4;
+constexpr int kMaxFloatRows = 6;  // of one panel: 12 registers of 16
 constexpr int kMaxSums = 6;  // 12 registers of 16
 
 typedef float FloatRegister __attribute__((vector_size(32)));

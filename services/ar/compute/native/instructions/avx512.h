@@ -12,6 +12,7 @@ namespace tandem {
 
 constexpr const char* kInstructionSet = "avx512-vnni";
 constexpr int kMaxRows = 8;
+constexpr int kMaxFloatRows = 8;
 constexpr int kMaxSums = 24;
 
 inline Floats fma(Floats a, Floats b, Floats c) { return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }

@@ -11,6 +11,7 @@ namespace tandem {
 
 constexpr const char* kInstructionSet = "generic";
 constexpr int kMaxRows = 2;
+constexpr int kMaxFloatRows = 2;
 constexpr int kMaxSums = 24;
 
 #if defined(__aarch64__)

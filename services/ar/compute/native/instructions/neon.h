@@ -12,6 +12,7 @@ namespace tandem {
 
 constexpr const char* kInstructionSet = "neon-dotprod";
 constexpr int kMaxRows = 2;
+constexpr int kMaxFloatRows = 2;
 constexpr int kMaxSums = 6;  // 24 registers of 32
 
 template <typename Register>

@@ -4,7 +4,7 @@ import ctypes
 from array import array
 
 from services.ar.compute.computed import Wanted
-from services.ar.compute.native.sampling.history import Histories
+from services.ar.compute.native.sampling.history import Histories, History
 from services.ar.compute.native.sampling.structs import Row, Samples
 from services.ar.compute.token_masks import allowed_bits
 from services.ar.engine.layout import LogitsRow
@@ -16,12 +16,14 @@ class Rows:
 
     def __init__(self, wanted: Wanted, histories: Histories) -> None:
         self._wanted = wanted.rows
-        self._histories = histories
-        self._held: list[object] = []  # what addresses point to
+        self._held: list[object] = [histories]  # what addresses point to
         num_rows = len(wanted.rows)
         self._rows = (Row * num_rows)()
+        sequence = history = None
         for row, of_step, place in zip(self._rows, wanted.rows, wanted.places, strict=True):
-            self._fill(row, of_step, place, wanted.num_output_tokens)
+            if history is None or of_step.sequence is not sequence:
+                sequence, history = of_step.sequence, histories.of(of_step.sequence)
+            self._fill(row, history, of_step, place, wanted.num_output_tokens)
         self._columns = max((row.params.top_logprobs for row in wanted.rows if row.params.logprobs), default=0)
         self._token_ids = (ctypes.c_int32 * num_rows)()
         self._logprobs = (ctypes.c_float * num_rows)()
@@ -45,18 +47,18 @@ class Rows:
         alternatives = map(Alternative, self._alternative_ids[found], self._alternative_logprobs[found])
         return SampledToken(self._token_ids[place], self._logprobs[place], tuple(alternatives))
 
-    def _fill(self, row: Row, wanted: LogitsRow, place: int, num_tokens: int) -> None:
-        history = self._histories.of(wanted.sequence)
+    def _fill(self, row: Row, history: History, wanted: LogitsRow, place: int, num_tokens: int) -> None:
+        params = wanted.params
         row.sampling = history.address
         row.logits_row = place
         row.position = wanted.position
         row.forced = -1 if wanted.forced is None else wanted.forced
-        if wanted.params.has_penalties:
+        if params.has_penalties:
             tokens = history.follow(wanted.sequence)
             row.history, row.num_history = tokens.buffer_info()
             row.num_prompt = wanted.sequence.num_prompt_tokens
             row.drafted, row.num_drafted = self._held_ints(wanted.drafted)
-        if wanted.params.min_tokens and not wanted.may_end:
+        if params.min_tokens and not wanted.may_end:
             row.ruled_out, row.num_ruled_out = self._held_ints(wanted.sequence.ending_token_ids)
         if wanted.allowed is not None:
             row.allowed = self._held_bits(wanted, num_tokens)
