@@ -58,16 +58,16 @@ test: setup  ## lint, types and every test that this machine can run
 
 # A file stays in one worker, as its tests share servers.
 tests-together: setup
-	$(call ONCE_MORE,,-n 2 --dist loadfile --no-loadscope-reorder $(TESTS_TOGETHER))
+	@$(call ONCE_MORE,,-n 2 --dist loadfile --no-loadscope-reorder $(TESTS_TOGETHER))
 
 # What it prints comes at its end, in one piece. A memory of its own for what failed: the other run writes one, too.
 tests-beside: setup
 	@mkdir -p out
-	{ $(call ONCE_MORE,nice -n 19,-n 1 -o cache_dir=.pytest_cache/beside $(TESTS_BESIDE)); } >out/tests-beside.log 2>&1; \
+	@{ $(call ONCE_MORE,nice -n 19,-n 1 -o cache_dir=.pytest_cache/beside $(TESTS_BESIDE)); } >out/tests-beside.log 2>&1; \
 	status=$$?; cat out/tests-beside.log; exit $$status
 
 tests-alone: setup
-	$(call ONCE_MORE,,-n 1 $(addprefix --ignore ,$(TESTS_TOGETHER) $(TESTS_BESIDE)))
+	@$(call ONCE_MORE,,-n 1 $(addprefix --ignore ,$(TESTS_TOGETHER) $(TESTS_BESIDE)))
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
 	$(BIN)/python -m pytest -m containers tests/containers

@@ -1,15 +1,16 @@
 """What it takes to load a language model: peak memory beside the size of its file, and the time to be ready.
 
-    python -m benchmarks.loading [--rounds 5] [--file model.gguf] [--peers FOLDER]
+    python -m benchmarks.loading [--rounds 5] [--file model.gguf] [--peers FOLDER] [--speeds]
 
 Without a file it writes one of 1.1 billion random weights in Q4_0. The sequential backend and llama.cpp's server, if it
 was built in FOLDER (see benchmarks.side_by_side), start in turns, with one sequence of 2,048 tokens. Memory is the
-kernel's own count: the peak of all pages, and what is anonymous and what is of files once the server is ready. The last
-line of stdout is JSON.
+kernel's own count: the peak of all pages, and what is anonymous and what is of files once the server is ready. With
+--speeds the servers hold eight sequences, and then generate: see benchmarks.loading.speeds. The last line of stdout is
+JSON.
 """
 
 import argparse
-import sys
+import asyncio
 import tempfile
 import time
 from collections import defaultdict
@@ -19,10 +20,13 @@ from pathlib import Path
 
 from benchmarks.harness.memory import PEAK, mebibytes
 from benchmarks.harness.printing import show
-from benchmarks.harness.processes import free_port, is_serving, running
+from benchmarks.harness.processes import free_port, running
 from benchmarks.loading.random_llama import LlamaShape, write_random_llama
-from benchmarks.peers.engine import Need
+from benchmarks.loading.speeds import NEED as NEED_OF_SPEEDS
+from benchmarks.loading.speeds import speeds
+from benchmarks.peers.engine import Engine, Need
 from benchmarks.peers.llama_cpp import PROGRAMS, LlamaCpp
+from benchmarks.side_by_side.tandem_engine import Tandem
 from runtime.settings import cache_folder
 from tandem.measure import formats
 from tandem.measure.report.tables.table import Row, Table, value_cell
@@ -34,22 +38,23 @@ FIELDS = {PEAK: "peak_mebibytes", "RssAnon": "anonymous_mebibytes", "RssFile": "
 
 @dataclass(frozen=True)
 class Contender:
-    """A server of the model."""
+    """A server of the model; `flags` are more of its own, given the need."""
 
     name: str
-    command: Callable[[int], list[str]]
-    """Of a port."""
-    is_ready: Callable[[int], bool]
+    engine: Engine
+    flags: Callable[[Need], tuple[str, ...]]
 
 
-def measured(contender: Contender) -> dict[str, float]:
-    """Start a server; return what it took."""
-    port = free_port()
+def measured(contender: Contender, with_speeds: bool) -> dict[str, float]:
+    """Start a server; return what it took, and with `with_speeds` how fast it then is."""
+    port, need = free_port(), NEED_OF_SPEEDS if with_speeds else NEED
+    command = [*contender.engine.command(need, port), *contender.flags(need)]
     started = time.monotonic()
-    with running(contender.command(port), lambda: contender.is_ready(port)) as process:
+    with running(command, lambda: contender.engine.is_ready(port)) as process:
         seconds = time.monotonic() - started
         found = mebibytes(process.pid)
-    return {"ready_seconds": seconds, **{figure: found[field] for field, figure in FIELDS.items()}}
+        fast = asyncio.run(speeds(contender.engine, port, LlamaShape().vocab_size)) if with_speeds else {}
+    return {"ready_seconds": seconds, **{figure: found[field] for field, figure in FIELDS.items()}, **fast}
 
 
 def contenders(file: Path, folder: Path, peers: Path) -> list[Contender]:
@@ -58,26 +63,16 @@ def contenders(file: Path, folder: Path, peers: Path) -> list[Contender]:
     (folder / "model" / "model.toml").write_text(
         f'kind = "transformer"\nmodality = "text"\nlicence = "unknown"\ngguf = "{file}"\n'
     )
-    flags = ("--models", "model", "--models-dir", str(folder), "--kv-cache-tokens", str(NEED.num_context_tokens))
+    own = ("--models-dir", str(folder), "--kv-cache-tokens")
     found = [
         Contender(
             "tandem",
-            lambda port: [
-                sys.executable,
-                "-m",
-                "services.ar",
-                "--port",
-                str(port),
-                "--metrics-port",
-                str(free_port()),
-                *flags,
-            ],
-            is_serving,
+            Tandem("model", "auto"),
+            lambda need: (*own, str(need.num_sequences * need.num_context_tokens)),
         )
     ]
     if (peers / PROGRAMS / "llama-server").exists():
-        peer = LlamaCpp(peers, file, "")
-        found.append(Contender("llama.cpp", lambda port: list(peer.command(NEED, port)), peer.is_ready))
+        found.append(Contender("llama.cpp", LlamaCpp(peers, file, ""), lambda _: ()))
     return found
 
 
@@ -86,6 +81,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--file", type=Path)
     parser.add_argument("--peers", type=Path, default=cache_folder() / "peers")
+    parser.add_argument(
+        "--speeds", action="store_true", help="and how fast they are; random tokens, so no checked outputs"
+    )
     options = parser.parse_args()
     figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory() as temporary:
@@ -95,7 +93,7 @@ def main() -> None:
         servers = contenders(file.resolve(), folder, options.peers)
         for _ in range(options.rounds):
             for each in servers:
-                found = measured(each)
+                found = measured(each, options.speeds)
                 found["peak_by_file"] = found["peak_mebibytes"] / file_mebibytes
                 for figure, value in found.items():
                     figures[each.name][figure].append(value)

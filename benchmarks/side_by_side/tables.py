@@ -6,6 +6,8 @@ from benchmarks.side_by_side.workloads import Workload
 from tandem.measure.formats import NONE, decimals
 from tandem.measure.report.tables.table import value_cell
 
+_LATENCIES = (("first_token", "p50"), ("gap", "p50"), ("gap", "p99"))
+
 
 def page(results: Results) -> str:
     """Return the whole page."""
@@ -66,8 +68,8 @@ def _details(results: Results) -> str:
     header, columns = ["engine"], []
     for name, workload in workloads.items():
         if name.startswith("decode_"):
-            header += [f"{name.removeprefix('decode_')}: first token p50, ms", "gap p50, ms"]
-            columns += [(workload, "first_token_seconds_p50"), (workload, "gap_seconds_p50")]
+            header += [f"{name.removeprefix('decode_')}: first token p50, ms", "gap p50, ms", "gap p99, ms"]
+            columns += [(workload, f"{each}_seconds_{rank}") for each, rank in _LATENCIES]
         if name == "disturbed_streams":
             header += ["long prompt's first token p50, ms"]
             columns += [(workload, "arriving_first_token_seconds_p50")]

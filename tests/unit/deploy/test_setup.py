@@ -13,7 +13,7 @@ PYTHON = """#!/bin/sh
 case "$*" in
 -) cat >/dev/null ;;
 "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
-*) echo "$@" >"$(dirname "$0")/installed" ;;
+*) echo "$@" >>"$(dirname "$0")/installed" ;;
 esac
 """
 
@@ -37,7 +37,9 @@ def test_setup_ends_with_what_to_do_next(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     ended = run("setup.sh", str(venv), programs=python.parent, PYTHON=str(python))
     assert ended.returncode == 0, ended.stderr
-    assert "constraints.txt" in (venv / "bin" / "installed").read_text()
+    installed = (venv / "bin" / "installed").read_text()
+    assert "constraints.txt" in installed
+    assert f"compileall -qq -j 0 {venv}" in installed
     last = ended.stdout.splitlines()[-1]
     for command in ("make demo", "make up", "tandem doctor"):
         assert command in last
