@@ -60,10 +60,11 @@ test: setup  ## lint, types and every test that this machine can run
 tests-together: setup
 	@$(call ONCE_MORE,,-n 2 --dist loadfile --no-loadscope-reorder $(TESTS_TOGETHER))
 
-# What it prints comes at its end, in one piece. A memory of its own for what failed: the other run writes one, too.
+# What it prints comes at its end, in one piece. A memory of its own for what failed: the other run writes one, too. At the
+# lowest priority a test may take longer before it counts as hung.
 tests-beside: setup
 	@mkdir -p out
-	@{ $(call ONCE_MORE,nice -n 19,-n 1 -o cache_dir=.pytest_cache/beside $(TESTS_BESIDE)); } >out/tests-beside.log 2>&1; \
+	@{ $(call ONCE_MORE,nice -n 19,-n 1 -o timeout=900 -o cache_dir=.pytest_cache/beside $(TESTS_BESIDE)); } >out/tests-beside.log 2>&1; \
 	status=$$?; cat out/tests-beside.log; exit $$status
 
 tests-alone: setup
