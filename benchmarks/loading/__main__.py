@@ -81,9 +81,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--file", type=Path)
     parser.add_argument("--peers", type=Path, default=cache_folder() / "peers")
-    parser.add_argument(
-        "--speeds", action="store_true", help="and how fast they are; random tokens, so no checked outputs"
-    )
+    parser.add_argument("--speeds", action="store_true", help="and how fast they generate; outputs are not checked")
     options = parser.parse_args()
     figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory() as temporary:

@@ -36,6 +36,7 @@ class Recipe:
     units: tuple[str, ...]  # files in it that are compiled
     flags: tuple[str, ...]
     libraries: tuple[str, ...] = ()
+    shared_headers: tuple[Path, ...] = ()  # that the sources include from other folders
 
     def kept(self, folder: Path) -> Path:
         """Return the path of a compiled library in `folder`, compiling it if there is none.
@@ -73,7 +74,8 @@ class Recipe:
 
     def _stem(self) -> str:
         digest = hashlib.sha256(" ".join((*self.flags, *self.libraries)).encode())
-        for source in sorted(self.sources.rglob("*.h")) + sorted(self.sources.rglob("*.cpp")):
+        own = sorted(self.sources.rglob("*.h")) + sorted(self.sources.rglob("*.cpp"))
+        for source in (*own, *self.shared_headers):
             digest.update(source.read_bytes())
         return f"{self.name}-{digest.hexdigest()[:16]}"
 

@@ -29,8 +29,8 @@ _BACKLOG = 1024
 
 logger = logging.getLogger(__name__)
 
-STOPPING = grpc.StatusCode.UNAVAILABLE.value[0], "the server is stopping"
-"""How calls end that are open when the time of a stop is over: the status code of gRPC and its message."""
+STOPPING = "the server is stopping"
+"""The message of calls that are still open when the time of a stop is over; their status is UNAVAILABLE."""
 
 # Longer than what server.cpp lets in after the notice that the server ends, and what it takes to announce a call.
 _NOTICE_SECONDS = 0.2
@@ -218,7 +218,7 @@ async def _run(method: Any, context: Http2Context) -> None:
     except grpc.aio.AbortError:
         pass  # told by Http2Context.abort
     except asyncio.CancelledError:
-        context.finish(grpc.StatusCode.UNAVAILABLE, STOPPING[1])  # or nobody is there to be told
+        context.finish(grpc.StatusCode.UNAVAILABLE, STOPPING)  # or the client has cancelled the call and gets nothing
         raise
     except Exception:
         logger.exception("a call failed outside its method")

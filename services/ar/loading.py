@@ -139,7 +139,7 @@ def _engine(
         pool, settings.max_num_sequences, settings.max_batch_tokens, chunk_tokens, prefix_cache, drafter
     )
     observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache, drafter)
-    # A model of images gives way to nobody: its requests are waited for as those of the parallel service are.
+    # Threads of an image model keep their priority: its callers wait for a whole image, as the parallel service's do.
     nice = settings.text_nice if is_text and computation.device == "cpu" else 0
     runner = Runner(computation.forward, settings.block_size, modality.num_output_tokens, nice)
     return Engine(scheduler, runner, observer, admission_limits(settings))

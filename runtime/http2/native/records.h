@@ -1,5 +1,4 @@
-// Records of what Python is told, one behind the other in a buffer. The layout is known here,
-// in events.py and in services/gan/native/quick_calls.cpp.
+// Records of what Python is told, one behind the other in a buffer.
 
 #pragma once
 
@@ -12,14 +11,7 @@
 #include <unordered_set>
 #include <vector>
 
-enum class Kind : uint8_t { call = 1, message = 2, half_closed = 3, cancelled = 4, writable = 5, refused = 6 };
-
-enum Flag : uint8_t {
-    has_message = 1,
-    is_half_closed = 2,
-    is_too_large = 4,   // instead of its bytes, the message is their number, eight bytes
-    is_compressed = 8,  // the message is as it came
-};
+#include "layout.h"
 
 struct Record {
     Kind kind;
@@ -37,7 +29,7 @@ public:
     std::string_view bytes() const { return bytes_; }
 
     void add(const Record& record) {
-        const Head head{uint32_t(sizeof(Head) + record.path.size() + record.metadata.size() + record.payload.size()),
+        const RecordHead head{uint32_t(sizeof(RecordHead) + record.path.size() + record.metadata.size() + record.payload.size()),
                         uint8_t(record.kind), record.flags, uint16_t(record.path.size()), record.call, record.deadline,
                         uint32_t(record.metadata.size()), uint32_t(record.payload.size())};
         bytes_.append(reinterpret_cast<const char*>(&head), sizeof head);
@@ -65,7 +57,7 @@ public:
         to.clear();
         if (num_calls_ <= max_calls) return swap(to);
         size_t end = 0;
-        for (Head head; end < bytes_.size() && to.num_calls_ < max_calls; end += head.size) {
+        for (RecordHead head; end < bytes_.size() && to.num_calls_ < max_calls; end += head.size) {
             head = head_at(end);
             to.num_calls_ += Kind(head.kind) == Kind::call;
         }
@@ -76,7 +68,7 @@ public:
 
     // Add the calls that begin here, oldest first.
     void add_calls_to(std::vector<uint64_t>& calls) const {
-        Head head;
+        RecordHead head;
         for (size_t at = 0; at < bytes_.size(); at += head.size) {
             head = head_at(at);
             if (Kind(head.kind) == Kind::call) calls.push_back(head.call);
@@ -85,7 +77,7 @@ public:
 
     void remove(const std::unordered_set<uint64_t>& calls) {
         Records kept;
-        Head head;
+        RecordHead head;
         for (size_t at = 0; at < bytes_.size(); at += head.size) {
             head = head_at(at);
             if (calls.count(head.call)) continue;
@@ -96,18 +88,8 @@ public:
     }
 
 private:
-    struct Head {
-        uint32_t size;
-        uint8_t kind, flags;
-        uint16_t path_size;
-        uint64_t call;
-        double deadline;
-        uint32_t metadata_size, payload_size;
-    };
-    static_assert(sizeof(Head) == 32);
-
-    Head head_at(size_t at) const {  // records are not aligned
-        Head head;
+    RecordHead head_at(size_t at) const {  // records are not aligned
+        RecordHead head;
         memcpy(&head, bytes_.data() + at, sizeof head);
         return head;
     }

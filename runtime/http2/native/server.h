@@ -13,14 +13,6 @@
 #include "events.h"
 #include "standing.h"
 
-struct Finished {  // a call that Python ends; library.py has the same
-    uint64_t call;
-    const char* message;  // null: there is none
-    uint64_t message_size;
-    const char* trailers;
-    uint64_t trailers_size;
-};
-
 class Server {
 public:
     Server(int listener, const Limits& limits, std::string_view busy_trailers);

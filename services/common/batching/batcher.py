@@ -127,7 +127,7 @@ class Batcher(Generic[Payload, Result]):
         *,
         is_begun: bool = False,
     ) -> BatchRequest[Payload, Result]:
-        """Accept one request, whose end `on_end` is told of: see `BatchRequest`. Raises as `submit` does."""
+        """Accept one request; when it ends, `on_end` is called (see `BatchRequest`). Raises what `submit` raises."""
         if self._is_closed:
             raise Unavailable(f"{self._name} does not run")
         self._admission.check(caller, num_samples, deadline, is_begun)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from runtime.compiled.recipe import Recipe
+from runtime.http2.build import LAYOUT
 
 _SOURCES = Path(__file__).parent
 _UNITS = ("latents.cpp", "quick_calls.cpp", "quick_replies.cpp")
@@ -14,7 +15,8 @@ _FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", 
 
 def gan_recipe() -> Recipe:
     """Return the recipe of the library."""
-    return Recipe("the library of the parallel service", f"gan-{platform.machine()}", _SOURCES, _UNITS, _FLAGS)
+    name = f"gan-{platform.machine()}"
+    return Recipe("the library of the parallel service", name, _SOURCES, _UNITS, _FLAGS, shared_headers=(LAYOUT,))
 
 
 if __name__ == "__main__":

@@ -8,18 +8,11 @@
 #include <string_view>
 #include <utility>
 
+#include "../../../runtime/http2/native/layout.h"
+
 namespace {
 
-struct Head {  // of a record: see runtime/http2/native/records.h
-    uint32_t size;
-    uint8_t kind, flags;
-    uint16_t path_size;
-    uint64_t call;
-    double deadline;
-    uint32_t metadata_size, payload_size;
-};
-static_assert(sizeof(Head) == 32);
-constexpr uint8_t kind_of_call = 1, whole_message = 1 | 2;  // has_message and is_half_closed: not compressed, not too large
+constexpr uint8_t whole_message = has_message | is_half_closed;  // not compressed, not too large
 
 struct Text {  // a part of the records
     uint32_t at = 0, size = 0;
@@ -72,7 +65,7 @@ bool read_time(std::string_view text, double& seconds) {
     return std::from_chars(text.data(), text.data() + text.size(), seconds).ec == std::errc();
 }
 
-// Whether a traceparent of version 00 says that nobody records the trace.
+// Whether it is a traceparent of version 00 whose trace is not recorded.
 bool is_unrecorded(std::string_view text) {
     const char flag = text.size() == 55 ? text[54] : '1';
     return text.starts_with("00-") && std::string_view("02468ace").find(flag) != std::string_view::npos;
@@ -191,10 +184,10 @@ uint64_t tandem_gan_quick_calls(const char* records, uint64_t size, const char* 
                                 QuickCall* found, uint64_t most) {
     const std::string_view all(records, size), wanted(path, path_size);
     uint64_t count = 0;
-    Head head;
+    RecordHead head;
     for (uint64_t at = 0; at < size && count < most; at += head.size) {
         memcpy(&head, records + at, sizeof head);
-        if (head.kind != kind_of_call || head.flags != whole_message) continue;
+        if (Kind(head.kind) != Kind::call || head.flags != whole_message) continue;
         std::string_view rest = all.substr(at + sizeof head, head.size - sizeof head);
         if (!rest.starts_with(wanted) || head.path_size != path_size) continue;
         rest.remove_prefix(path_size);

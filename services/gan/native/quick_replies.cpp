@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "../../../runtime/http2/native/layout.h"
+
 namespace {
 
 struct Shared {  // by all replies of a model; quick_replies.py has the same
@@ -24,14 +26,6 @@ struct Reply {  // quick_replies.py has the same
     int64_t label;  // -1: the model has no classes
     double queue_seconds, batch_wait_seconds, compute_seconds, encode_seconds, total_seconds, batch_size;
     double arrival_wait_seconds;
-};
-
-struct Finished {  // as runtime/http2/native/server.h has it
-    uint64_t call;
-    const char* message;
-    uint64_t message_size;
-    const char* trailers;
-    uint64_t trailers_size;
 };
 
 struct Writer {

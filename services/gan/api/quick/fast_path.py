@@ -213,10 +213,10 @@ class SampleFastPath:
             self._waiter.set_result(None)
 
     def stop(self) -> None:
-        status, text = STOPPING
+        status = grpc.StatusCode.UNAVAILABLE.value[0]
         for call_id in list(self._open):
             self.cancel(call_id)
-            self._replies.finish(call_id, None, trailers(status, text))
+            self._replies.finish(call_id, None, trailers(status, STOPPING))
 
 
 def _reply_of(begun: _Open, now: float) -> Reply:

@@ -12,15 +12,6 @@
 extern "C" int tandem_http2_listen(const char* host, int port);
 extern "C" int tandem_http2_port(int listener);
 
-struct Head {
-    uint32_t size;
-    uint8_t kind, flags;
-    uint16_t path_size;
-    uint64_t call;
-    double deadline;
-    uint32_t metadata_size, payload_size;
-};
-
 static const std::string_view ok("grpc-status\0000\0tandem-echo\0yes\0", 30);
 
 static const std::string_view busy("grpc-status\0008\0", 14);
@@ -38,7 +29,7 @@ static void start_a_child() {
     for (;;) pause();
 }
 
-static void answer(Server& server, const Head& record, std::string_view path, std::string_view payload) {
+static void answer(Server& server, const RecordHead& record, std::string_view path, std::string_view payload) {
     if (path == "/echo/Many")
         for (int turn = 0; turn < 50; ++turn) server.send(record.call, payload);
     if (path == "/echo/Child") start_a_child();
@@ -53,7 +44,7 @@ static void answer(Server& server, const Head& record, std::string_view path, st
 static void take(Server& server) {
     std::string_view records = server.events.take(64);
     while (!records.empty()) {
-        Head record;
+        RecordHead record;
         memcpy(&record, records.data(), sizeof record);
         const std::string_view path = records.substr(sizeof record, record.path_size);
         const size_t payload_at = sizeof record + record.path_size + record.metadata_size;

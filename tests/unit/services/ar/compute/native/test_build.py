@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import stat
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,17 @@ def test_other_sources_are_another_kernel(tmp_path, monkeypatch):
     step.write_text(step.read_text() + "\n// changed")
     after = build.kernel_recipe().kept(tmp_path / "kernels")
     assert (before.is_file(), after.is_file(), before == after) == (True, True, False)
+
+
+def test_another_shared_header_is_another_library(tmp_path, monkeypatch):
+    take_source(monkeypatch, tmp_path / "sources")
+    header = tmp_path / "shared.h"
+    header.write_text("// first")
+    recipe = replace(build.kernel_recipe(), shared_headers=(header,))
+    before = recipe.kept(tmp_path / "kernels")
+    assert recipe.found(before.parent) == [before]
+    header.write_text("// second")
+    assert recipe.found(before.parent) == []
 
 
 def test_without_a_compiler_no_folder_is_made(tmp_path, monkeypatch):
