@@ -48,10 +48,8 @@ async def test_is_live_before_its_backends_and_stops_cleanly(ar: FakeBackend) ->
         *("--port", str(port), "--http-port", str(http_port)),
         *("--ar-targets", ar.target, "--gan-targets", f"127.0.0.1:{absent}"),
     )
-    assert process.stderr is not None
     try:
-        while b"sequential backend at" not in await process.stderr.readline():
-            pass
+        await _logged(process, b"sequential backend at")
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, httpx.AsyncClient() as client:
             assert len([_ async for _ in channel.unary_stream(GENERATE)(b"")]) == 5
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -66,6 +64,15 @@ async def test_is_live_before_its_backends_and_stops_cleanly(ar: FakeBackend) ->
     assert b"Traceback" not in errors
 
 
+async def _logged(process: Process, text: bytes) -> None:
+    """Read the log up to a line with `text`; fails if the log ends without it."""
+    assert process.stderr is not None
+    while line := await process.stderr.readline():
+        if text in line:
+            return
+    pytest.fail(f"the process ended without {text!r}")
+
+
 @contextlib.asynccontextmanager
 async def serving_process(ar: FakeBackend) -> AsyncIterator[tuple[Process, grpc.aio.Channel]]:
     """Run a gateway in front of one backend until it serves; it is killed at the end if it is still there."""
@@ -75,6 +82,8 @@ async def serving_process(ar: FakeBackend) -> AsyncIterator[tuple[Process, grpc.
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(30):
             await channel.unary_unary(SCORE)(b"", wait_for_ready=True)
+            # Envoy answers some milliseconds before the gateway has started; a stop until then waits for no request.
+            await _logged(process, b"serving on port")
             yield process, channel
     finally:
         if process.returncode is None:
@@ -113,9 +122,7 @@ async def test_a_stop_signal_lets_a_stream_finish(ar: FakeBackend) -> None:
         replies = aiter(stream)
         await anext(replies)
         process.send_signal(signal.SIGTERM)
-        assert process.stderr is not None
-        while b"stopping" not in await process.stderr.readline():
-            pass
+        await _logged(process, b"stopping")
         hold.set()
         assert len([reply async for reply in replies]) == 4
         _, errors = await process.communicate()
