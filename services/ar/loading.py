@@ -135,8 +135,16 @@ def _engine(
         drafter = NgramDrafter(settings.speculative_tokens, max_draft_rows)
     elif modality.mask_token is not None and settings.masked_draft_tokens:
         drafter = MaskedDrafter(settings.masked_draft_tokens, max_draft_rows)
+    # What is cut at fixed places may not fit into less; a GPU reads this many tokens in about the time of one.
+    is_bounded = is_text and chunk_tokens is None and computation.device == "cpu"
     scheduler = Scheduler(
-        pool, settings.max_num_sequences, settings.max_batch_tokens, chunk_tokens, prefix_cache, drafter
+        pool,
+        settings.max_num_sequences,
+        settings.max_batch_tokens,
+        chunk_tokens,
+        prefix_cache,
+        drafter,
+        settings.max_mixed_prefill_tokens if is_bounded else None,
     )
     observer = EngineMetrics(metrics, name, scheduler, pool, prefix_cache, drafter)
     # Threads of an image model keep their priority: its callers wait for a whole image, as the parallel service's do.

@@ -86,7 +86,11 @@ class ArSettings(BackendSettings):
     grow to, though most stay below one. More requests with a constraint are refused with RESOURCE_EXHAUSTED."""
 
     max_batch_tokens: int = Field(256, ge=1)
-    """Tokens a step: bounds how long a new prompt can hold up running streams."""
+    """Tokens a step."""
+
+    max_mixed_prefill_tokens: int = Field(48, ge=1)
+    """Tokens of prompts in a step of a text model on a CPU in which other texts get their next token: bounds how long
+    a new prompt can hold up running streams."""
 
     prefix_cache: bool = True
     """Whether texts that begin alike compute their beginning once; with exact, in pieces of 128 tokens."""

@@ -28,11 +28,12 @@ class Scheduler:
     """Owns the waiting and running sequences and their blocks.
 
     max_num_sequences: sequences a step. max_batch_tokens: tokens a step, at least max_num_sequences; what decoding
-    sequences leave of it goes to prompts, so it bounds how long a prompt can hold up running streams. chunk_tokens, if
-    given: prompts are cut at its multiples and nowhere else, and outputs computed again go token by token as at first,
-    so that how a sequence is computed does not depend on the others. prefix_cache, if given: what sequences that begin
-    alike have in common is computed once. drafter, if given: decoding sequences try several tokens a step, with what
-    tokens and blocks that no other sequence needs.
+    sequences leave of it goes to prompts. chunk_tokens, if given: prompts are cut at its multiples and nowhere else,
+    and outputs computed again go token by token as at first, so that how a sequence is computed does not depend on the
+    others. prefix_cache, if given: what sequences that begin alike have in common is computed once. drafter, if given:
+    decoding sequences try several tokens a step, with tokens and blocks that no other sequence needs.
+    max_mixed_prefill_tokens, if given: the tokens that prompts get in a step in which others decode, which bounds how
+    long they hold those up.
 
     Callers share places and steps as fair_share.py says; sequences that are not in a step rest, with their blocks.
     """
@@ -45,21 +46,21 @@ class Scheduler:
         chunk_tokens: int | None = None,
         prefix_cache: PrefixCache | None = None,
         drafter: Drafter | None = None,
+        max_mixed_prefill_tokens: int | None = None,
     ) -> None:
         if max_batch_tokens < max_num_sequences:
             raise ExpectedError(
                 f"max_batch_tokens: {max_batch_tokens} is less than max_num_sequences {max_num_sequences}"
             )
         if chunk_tokens is not None and max_batch_tokens < max_num_sequences + chunk_tokens - 1:
-            raise ExpectedError(
-                f"max_batch_tokens: {max_batch_tokens} has no room for a chunk of {chunk_tokens} tokens"
-            )
+            raise ExpectedError(f"max_batch_tokens: {max_batch_tokens} has no room for a chunk of {chunk_tokens}")
         self._pool = pool
         self._chunk_tokens = chunk_tokens
         self._prefix_cache = prefix_cache
         self._drafter = drafter
         self.max_num_sequences = max_num_sequences
         self._max_batch_tokens = max_batch_tokens
+        self._max_mixed_prefill_tokens = max_mixed_prefill_tokens or max_batch_tokens
         self._waiting: FairQueue[Sequence] = FairQueue()
         self._running: list[Sequence] = []  # the oldest first
         self._failed: list[Progress] = []  # since the last commit
@@ -105,11 +106,13 @@ class Scheduler:
         batch: list[Work] = []
         self._yield_places()
         preemptions_before = self.num_preemptions
-        share = self._fair_share()
+        share = fair_share(self._running, self._waiting, self.max_num_sequences)
         taking_part = awake(self._running, share)
         decoding = [sequence for sequence in taking_part if not sequence.is_prompt]
         prompts = [sequence for sequence in taking_part if sequence.is_prompt]
         budget = self._continue(decoding, batch, self._max_batch_tokens)
+        if batch:
+            budget = min(budget, self._max_mixed_prefill_tokens)
         if self._waiting and num_callers(self._running, self._waiting) > 1:
             budget = self._admit_waiting(batch, budget, most_running=share)
         budget = self._continue(prompts, batch, budget)
@@ -147,9 +150,6 @@ class Scheduler:
                 break  # it has to wait, and so have those behind it
         return budget
 
-    def _fair_share(self) -> int:
-        return fair_share(self._running, self._waiting, self.max_num_sequences)
-
     def _yield_places(self) -> None:
         """Preempt sequences of callers that run more than their share for those that wait and run less.
 
@@ -157,7 +157,7 @@ class Scheduler:
         """
         if not self._waiting:
             return
-        share = self._fair_share()
+        share = fair_share(self._running, self._waiting, self.max_num_sequences)
         owed = num_owed(self._running, self._waiting, share)
         while owed > self.max_num_sequences - len(self._running) or (owed and not self._has_blocks_for_next()):
             victim = youngest_of_greediest(self._running, share)

@@ -73,6 +73,16 @@ def test_running_streams_get_their_token_beside_a_prompt():
     assert [shape(step(engine)) for _ in range(3)] == [[1, 15], [1, 15], [1, 1]]
 
 
+def test_prompts_get_few_tokens_a_step_while_others_decode_and_all_of_them_otherwise():
+    engine = Scheduler(BlockPool(64, block_size=4), 4, 16, max_mixed_prefill_tokens=5)
+    engine.add(sequence(3, max_tokens=3))
+    step(engine)
+    engine.add(sequence(30, max_tokens=1))
+    engine.add(sequence(4, max_tokens=1))
+    assert [shape(step(engine)) for _ in range(4)] == [[1, 5], [1, 5], [16], [4, 4]]
+    assert not engine.has_work
+
+
 def test_waiting_sequences_join_as_others_leave():
     engine = scheduler(max_num_sequences=2)
     for _ in range(3):
@@ -191,7 +201,7 @@ def test_in_exact_mode_a_preempted_output_is_computed_again_token_by_token():
 
 
 def test_a_batch_has_room_for_a_chunk():
-    with pytest.raises(ValueError, match="max_batch_tokens: 16 has no room for a chunk of 14 tokens"):
+    with pytest.raises(ValueError, match="max_batch_tokens: 16 has no room for a chunk of 14"):
         Scheduler(BlockPool(64, block_size=4), 4, 16, chunk_tokens=14)
 
 
