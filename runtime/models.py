@@ -16,6 +16,7 @@ from runtime.errors import NotFound
 from runtime.file_hashes import FileHashes, sha256_of
 from runtime.settings import cache_folder
 from tandem.expected_errors import ExpectedError
+from tandem.validation_errors import in_words
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SAFE_SUFFIXES = (".safetensors", ".gguf", ".onnx", ".json")
@@ -258,19 +259,10 @@ class ModelRepository:
             with (folder / "model.toml").open("rb") as file:
                 spec = ModelSpec.model_validate(tomllib.load(file))
         except ValidationError as error:
-            raise ModelError(f"{folder / 'model.toml'}: {_in_words(error)}") from None
+            raise ModelError(f"{folder / 'model.toml'}: {in_words(error)}") from None
         except ValueError as error:  # no TOML, or no UTF-8
             raise ModelError(f"{folder / 'model.toml'}: {error}") from None
         return Model(name=name, folder=folder, spec=spec)
-
-
-def _in_words(error: ValidationError) -> str:
-    """Return what is wrong in one line: each key and why it is refused."""
-    faults = [
-        ": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))))
-        for each in error.errors()
-    ]
-    return "; ".join(faults)
 
 
 def verify(path: Path, sha256: str, hash_of: Callable[[Path], str] = sha256_of) -> None:

@@ -24,6 +24,7 @@ from runtime.exposure import OpenToAll
 from runtime.http2 import Http2
 from runtime.tls import ServerTls, checked_identity, checked_server_tls
 from tandem.loopback import is_loopback
+from tandem.validation_errors import reason
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ def describe(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
         if not item["loc"]:  # not of one setting, but of how some go together; the text names them
-            lines.append(f"  {item['msg'].removeprefix('Value error, ')}")
+            lines.append(f"  {reason(item['msg'])}")
             continue
         key = "".join(str(part) for part in item["loc"][:1])
         flag, variable = key.replace("_", "-"), f"TANDEM_{key.upper()}"

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from gateway.access.budget import IMAGE, REQUEST, TOKEN
 from tandem.expected_errors import ExpectedError
+from tandem.validation_errors import place
 
 _SCHEME = "bearer"
 _CALLER_ID_DOMAIN = b"tandem caller id\0"
@@ -100,15 +101,10 @@ def bearer(authorization: Sequence[str]) -> str | None:
 def described(error: ValidationError) -> str:
     """Return which field is wrong and what is accepted; not its value."""
     first = error.errors(include_input=False, include_url=False)[0]
-    return f"{_path(first['loc'])}: {_ACCEPTED.get(first['loc'][-1], first['msg'])}"
+    return f"{place(first['loc'])}: {_ACCEPTED.get(first['loc'][-1], first['msg'])}"
 
 
 _ACCEPTED: Mapping[int | str, str] = {
     "name": "accepted: 1 to 64 letters, digits and . _ @ -",
     "sha256": "accepted: 64 hexadecimal digits, lower case: the SHA-256 of the key; `tandem keys new` prints an entry",
 }
-
-
-def _path(parts: tuple[int | str, ...]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    return text.lstrip(".")

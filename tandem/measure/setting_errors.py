@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from tandem.expected_errors import ExpectedError
+from tandem.validation_errors import place, reason
 
 M = TypeVar("M", bound=BaseModel)
-
-_PREFIX = "Value error, "
 
 
 @contextlib.contextmanager
@@ -37,12 +36,8 @@ FromText = BeforeValidator(_split)
 """Accepts a tuple in its written form, too, with commas between."""
 
 
-def _line(place: tuple[int | str, ...], message: str, value: object) -> str:
-    if message.startswith(_PREFIX):  # ours: names field and value itself
-        text = message.removeprefix(_PREFIX)
-        return f"{_field(place)}: {text}" if place else text
-    return f"{_field(place)}: {value!r} is not accepted: {message[:1].lower()}{message[1:]}"
-
-
-def _field(place: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in place)
+def _line(location: tuple[int | str, ...], message: str, value: object) -> str:
+    text = reason(message)
+    if text != message:  # ours: names field and value itself
+        return ": ".join(filter(None, (place(location), text)))
+    return f"{place(location)}: {value!r} is not accepted: {message[:1].lower()}{message[1:]}"

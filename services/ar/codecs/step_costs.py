@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.models import ModelError
+from tandem.validation_errors import in_words
 
 _MAX_CACHED = 1024
 
@@ -66,7 +67,7 @@ def load_step_costs(path: Path, num_tokens: int) -> StepCosts:
     try:
         bits = StepCostsFile.model_validate_json(path.read_bytes()).bits
     except ValidationError as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise ModelError(f"{path}: {in_words(error)}") from None
     if [len(losses) for losses in bits] != list(range(num_tokens, 0, -1)):
         raise ModelError(f"{path}: bits: expected {num_tokens} rows, of {num_tokens} numbers, {num_tokens - 1}, ... 1")
     return StepCosts(bits)

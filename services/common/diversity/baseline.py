@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelError
+from tandem.validation_errors import in_words
 
 Kind = Literal["discriminator", "pixels"]
 
@@ -87,7 +88,7 @@ def load_baseline(path: Path, class_names: tuple[str, ...]) -> DiversityBaseline
     try:
         baseline = DiversityBaseline.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise ModelError(f"{path}: {in_words(error)}") from None
     wanted = list(class_names or (ALL,))
     for yardstick in (baseline, *baseline.truncated):
         found = [each.name for each in yardstick.classes]

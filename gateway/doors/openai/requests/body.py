@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.errors import InvalidArgument
+from tandem.validation_errors import place
 
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 """As large as the fields of the contract; narrower ranges are the backends'."""
@@ -57,18 +58,13 @@ def _as_invalid_argument(error: ValidationError) -> InvalidArgument:
     places = zip(*(_cleaned(each["loc"]) for each in of_field), strict=False)
     common = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, places)]
     accepted = " or ".join(dict.fromkeys(each["msg"].removeprefix("Input should be ") for each in of_field))
-    return InvalidArgument(_path(common), of_field[0]["input"], accepted)
+    return InvalidArgument(place(common), of_field[0]["input"], accepted)
 
 
-def _cleaned(place: Sequence[int | str]) -> list[int | str]:
-    """Return the place without the names of types, which pydantic puts between those of fields."""
-    return [part for part in place if isinstance(part, int) or _is_field(part)]
+def _cleaned(location: Sequence[int | str]) -> list[int | str]:
+    """Return the location without the names of types, which pydantic puts between those of fields."""
+    return [part for part in location if isinstance(part, int) or _is_field(part)]
 
 
 def _is_field(part: str) -> bool:
     return part.islower() and part not in _TYPES and "[" not in part
-
-
-def _path(parts: Sequence[int | str]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    return text.lstrip(".")

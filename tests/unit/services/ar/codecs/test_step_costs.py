@@ -77,3 +77,4 @@ def test_a_file_of_something_else_is_refused(path, content, error):
     with pytest.raises(ModelError, match=error) as refused:
         load_step_costs(path, NUM_TOKENS)
     assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)

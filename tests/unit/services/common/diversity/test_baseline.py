@@ -44,6 +44,7 @@ def test_anything_else_is_refused_by_name(tmp_path, changes, words):
     with pytest.raises(ModelError, match=words) as caught:
         load_baseline(write(tmp_path, **changes), ("cat", "dog"))
     assert "diversity.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def narrower(truncation: float, **changes):
