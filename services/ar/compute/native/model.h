@@ -50,10 +50,10 @@ struct Step {
   const int32_t* positions;     // [num_rows]
   const int32_t* tables;        // [num_rows], where a row's block table begins in block_tables
   const int32_t* block_tables;  // one after another
-  const int32_t* logits_rows;   // [num_logits], the rows whose logits are wanted
+  const int32_t* logits_rows;   // [num_logits], the rows whose logits are wanted, in ascending order
   float* logits;                // [num_logits][head.num_outputs]
-  // [num_rows], 1 before the step. 0 after it if a row's query, key or value in any layer, its last hidden state or its
-  // logits are not finite.
+  // [num_rows], 1 before the step. 0 after it if a row's query, key or value in any layer is not finite, or its last
+  // hidden state or logits, if they are wanted.
   uint8_t* is_finite;
 };
 

@@ -42,7 +42,6 @@ class Engine {
 
   // Compute a step, then sample from its logits what is wanted of them.
   void run(const Step& step, const Samples& samples) {
-    find_runs(step);
     team_.begin();
     if (model_.has_half_cache) forward<Half>(step);
     else forward<float>(step);
@@ -52,20 +51,23 @@ class Engine {
   }
 
  private:
-  // Rows of one sequence, one position after another, whose queries share a tile.
+  // Rows of one sequence, one position after another, whose queries share a tile. The results go to attended_[to...].
   struct Run {
     int row;
     int num_rows;
+    int to;
   };
 
-  void find_runs(const Step& step) {
+  // Put rows[num_rows] into runs, all rows if it is null.
+  void find_runs(const Step& step, const int32_t* rows, int num_rows) {
     int most = std::max(1, kMaxQueries / (model_.num_heads / model_.num_kv_heads));
     runs_.clear();
-    for (int row = 0; row < step.num_rows; row++) {
-      bool goes_on = row > 0 && step.tables[row] == step.tables[row - 1] &&
-                     step.positions[row] == step.positions[row - 1] + 1 && runs_.back().num_rows < most;
+    for (int to = 0; to < num_rows; to++) {
+      int row = rows == nullptr ? to : rows[to];
+      bool goes_on = to > 0 && row == runs_.back().row + runs_.back().num_rows && runs_.back().num_rows < most &&
+                     step.tables[row] == step.tables[row - 1] && step.positions[row] == step.positions[row - 1] + 1;
       if (goes_on) runs_.back().num_rows++;
-      else runs_.push_back({row, 1});
+      else runs_.push_back({row, 1, to});
     }
   }
 
@@ -76,16 +78,32 @@ class Engine {
       unpack_row(model_.embedding, step.token_ids[row], hidden);
       for (int i = 0; i < model_.hidden_size; i++) hidden[i] *= model_.embedding_scale;
     });
+    find_runs(step, nullptr, step.num_rows);
+    int num_rows = step.num_rows;
     for (int index = 0; index < model_.num_layers; index++) {
       const Layer& layer = model_.layers[index];
-      attention<T>(step, layer);
-      mlp(step, layer);
+      keys_and_values<T>(step, layer);
+      if (index == model_.num_layers - 1) {
+        keep_logits_rows(step);
+        num_rows = step.num_logits;
+      }
+      attention<T>(step, layer, num_rows);
+      mlp(layer, num_rows);
     }
     logits(step);
   }
 
+  // What the last layer makes of a row, beside its key and value, is for its logits alone.
+  void keep_logits_rows(const Step& step) {
+    find_runs(step, step.logits_rows, step.num_logits);
+    for (int to = 0; to < step.num_logits; to++) {
+      int row = step.logits_rows[to];
+      if (row != to) std::copy_n(row_of(hidden_, row), model_.layers[0].qkv.num_inputs, row_of(hidden_, to));
+    }
+  }
+
   template <typename T>
-  void attention(const Step& step, const Layer& layer) {
+  void keys_and_values(const Step& step, const Layer& layer) {
     normalise_rows(step.num_rows, layer.attention_norm, layer.qkv);
     int width = layer.qkv.num_outputs;
     multiply(team_, layer.qkv, activations(normed_), step.num_rows, [&](int row, int pair, Floats low, Floats high) {
@@ -93,15 +111,25 @@ class Engine {
       store(to, low);
       store(to + kLanes, high);
     });
-    Cache<T> cache{static_cast<T*>(layer.keys), static_cast<T*>(layer.values), model_.num_blocks,
-                   model_.block_size, model_.head_dim, value_stride_};
+    Cache<T> cache = cache_of<T>(layer);
     each_row(step.num_rows, [&](int row) { place_row(step, layer, cache, row); });
+  }
+
+  template <typename T>
+  Cache<T> cache_of(const Layer& layer) {
+    return {static_cast<T*>(layer.keys), static_cast<T*>(layer.values), model_.num_blocks,
+            model_.block_size, model_.head_dim, value_stride_};
+  }
+
+  template <typename T>
+  void attention(const Step& step, const Layer& layer, int num_rows) {
+    Cache<T> cache = cache_of<T>(layer);
     int num_kv_heads = model_.num_kv_heads;
     team_.share(int(runs_.size()) * num_kv_heads, 1, [&](int first, int last, int rank) {
       for (int task = first; task < last; task++)
         attend_run(step, layer, cache, runs_[task / num_kv_heads], task % num_kv_heads, &scratch_[rank * scratch_size_]);
     });
-    add_to_hidden(layer.out, attended_, layer.attention_output_norm, step.num_rows);
+    add_to_hidden(layer.out, attended_, layer.attention_output_norm, num_rows);
   }
 
   template <typename T>
@@ -112,11 +140,11 @@ class Engine {
     for (int first = 0; first < num_heads * run.num_rows; first += kMaxQueries) {
       int count = std::min(kMaxQueries, num_heads * run.num_rows - first);
       for (int i = 0; i < count; i++) {
-        int row = run.row + (first + i) / num_heads, last = step.positions[row];
+        int place_in_run = (first + i) / num_heads, row = run.row + place_in_run, last = step.positions[row];
         size_t place = at + size_t((first + i) % num_heads) * head_dim;
         int oldest = layer.sliding_window > 0 ? std::max(0, last + 1 - layer.sliding_window) : 0;
         queries[i] = {&qkv_[size_t(row) * layer.qkv.num_outputs + place],
-                      &attended_[size_t(row) * layer.out.num_inputs + place], oldest, last};
+                      &attended_[size_t(run.to + place_in_run) * layer.out.num_inputs + place], oldest, last};
       }
       attend(cache, head, step.block_tables + step.tables[run.row], queries, count, scratch);
     }
@@ -147,20 +175,20 @@ class Engine {
     }
   }
 
-  void mlp(const Step& step, const Layer& layer) {
-    normalise_rows(step.num_rows, layer.mlp_norm, layer.gate_up);
+  void mlp(const Layer& layer, int num_rows) {
+    normalise_rows(num_rows, layer.mlp_norm, layer.gate_up);
     int width = layer.down.num_inputs;
-    multiply(team_, layer.gate_up, activations(normed_), step.num_rows, [&](int row, int pair, Floats gate, Floats up) {
+    multiply(team_, layer.gate_up, activations(normed_), num_rows, [&](int row, int pair, Floats gate, Floats up) {
       store(&gated_[size_t(row) * width + pair * kLanes], (model_.has_gelu ? gelu(gate) : silu(gate)) * up);
     });
-    add_to_hidden(layer.down, gated_, layer.mlp_output_norm, step.num_rows);
+    add_to_hidden(layer.down, gated_, layer.mlp_output_norm, num_rows);
   }
 
   void logits(const Step& step) {
-    each_row(step.num_rows, [&](int row) { note(step, row, are_finite(row_of(hidden_, row), model_.hidden_size)); });
-    each_row(step.num_logits, [&](int wanted) {
-      normalise_row(step.logits_rows[wanted], model_.norm, model_.head, wanted);
+    each_row(step.num_logits, [&](int row) {
+      note(step, step.logits_rows[row], are_finite(row_of(hidden_, row), model_.hidden_size));
     });
+    normalise_rows(step.num_logits, model_.norm, model_.head);
     int width = model_.head.num_outputs;
     multiply(team_, model_.head, activations(normed_), step.num_logits, [&](int row, int pair, Floats low, Floats high) {
       float* to = step.logits + size_t(row) * width + pair * 2 * kLanes;
@@ -178,12 +206,10 @@ class Engine {
   }
 
   void normalise_rows(int num_rows, const float* weight, const Matrix& next) {
-    each_row(num_rows, [&](int row) { normalise_row(row, weight, next, row); });
-  }
-
-  void normalise_row(int row, const float* weight, const Matrix& next, int to) {
-    normalise(row_of(hidden_, row), weight, model_.norm_eps, model_.hidden_size, row_of(normed_, to));
-    if (next.has_bytes()) quantise(activations(normed_), to, next);
+    each_row(num_rows, [&](int row) {
+      normalise(row_of(hidden_, row), weight, model_.norm_eps, model_.hidden_size, row_of(normed_, row));
+      if (next.has_bytes()) quantise(activations(normed_), row, next);
+    });
   }
 
   // hidden += w * x, normalised where there is a norm
