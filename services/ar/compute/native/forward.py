@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import threading
 import weakref
 from array import array
 from itertools import pairwise
@@ -20,6 +21,8 @@ from services.ar.engine.layout import Layout
 from services.ar.engine.step import Work
 
 _FLOAT = np.dtype(np.float32)
+_SMALL_PAGES_SECONDS = 1.0
+"""From the start until weights come into large pages: the first steps, which make it warm, need all cores."""
 
 
 class NativeForward:
@@ -64,6 +67,9 @@ class NativeForward:
         self._engine = self._kernel.tandem_open(ctypes.byref(self._model), self._num_threads)
         # Not at exit: a process that dies may be in the middle of a step.
         weakref.finalize(self, self._kernel.tandem_close, self._engine).atexit = False
+        enlarging = threading.Timer(_SMALL_PAGES_SECONDS, self._parameters.enlarge_pages)
+        enlarging.daemon = True
+        enlarging.start()
 
     def kind(self, work: Work) -> int:
         return 0
