@@ -1,6 +1,8 @@
 """The native kernel against transformers and against torch with the same rounding, and against itself to the bit."""
 
+import gc
 import random
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -208,6 +210,15 @@ def test_parts_of_two_types_stay_apart_where_panels_allow_it():
     assert [part.format for part in pack([parts[0].dequantise(), parts[1]], STORED, kernel()).parts] == ["int8", "int4"]
     mixed = [random_matrix(8, 64).astype(FLOATS[dtype]) for dtype in ("float16", "bfloat16")]
     assert [part.format for part in pack(mixed, STORED, kernel()).parts] == ["float32"]
+
+
+def test_the_weights_of_one_that_is_gone_are_gone_at_once(tiny):
+    """A timer waits to enlarge their pages."""
+    forward = native(tiny[1])
+    parameters = weakref.ref(forward._parameters)
+    del forward
+    gc.collect()
+    assert parameters() is None
 
 
 def test_blocks_that_no_vector_fits(tiny):
