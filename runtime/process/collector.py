@@ -10,8 +10,12 @@ SERVING_THRESHOLD = 10_000
 
 @contextlib.contextmanager
 def resting_collector() -> Iterator[None]:
-    """Set aside all objects that there are, which live as long as the process, until the block ends."""
-    before = gc.get_threshold()
+    """Set aside all objects that there are, which live as long as the process, until the block ends.
+
+    The collector may have been off while they were made.
+    """
+    before, was_on = gc.get_threshold(), gc.isenabled()
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(SERVING_THRESHOLD)
@@ -19,4 +23,6 @@ def resting_collector() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+        if not was_on:
+            gc.disable()
         gc.unfreeze()

@@ -5,17 +5,16 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from runtime.cores import usable_cores
 from runtime.file_hashes import FileHashes
 from runtime.loading_thread import in_loading_thread
 from runtime.models import Model, ModelError
 from services.ar.api.description import model_message
-from services.ar.api.modalities.image import ImageModality
 from services.ar.api.modalities.modality import Modality
 from services.ar.api.modalities.text import TextModality
 from services.ar.api.sequential_model import SequentialModel
-from services.ar.codecs.image_networks import load_image_codec
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.compute.computation import Computation
 from services.ar.compute.opening import open_computation
@@ -36,8 +35,9 @@ from services.ar.metrics import ArMetrics, ConstraintMetrics, EngineMetrics
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
-from services.common.diversity.opening import open_watch
-from services.common.diversity.watch import DiversityWatch
+
+if TYPE_CHECKING:
+    from services.common.diversity.watch import DiversityWatch
 
 logger = logging.getLogger(__name__)
 
@@ -89,15 +89,20 @@ def _verified(model: Model, hashes: FileHashes) -> Iterator[None]:
         model.verify_files(hashes.of)
 
 
-def _watch(model: Model, settings: ArSettings, metrics: ArMetrics) -> DiversityWatch | None:
+def _watch(model: Model, settings: ArSettings, metrics: ArMetrics) -> "DiversityWatch | None":
     if model.spec.image is None or not settings.diversity_every:
         return None
+    from services.common.diversity.opening import open_watch  # as all that is about images: a text model does without
+
     every, most = settings.diversity_every, settings.diversity_max_per_second
     return open_watch(model, model.spec.image, every, most, metrics.diversity)
 
 
 def _modality(model: Model, checkpoint: Checkpoint, settings: ArSettings, metrics: ArMetrics) -> Modality:
     if model.spec.modality == "image":
+        from services.ar.api.modalities.image import ImageModality
+        from services.ar.codecs.image_networks import load_image_codec
+
         return ImageModality(load_image_codec(model, checkpoint.config, settings, metrics))
     max_context_tokens = min(settings.max_context_tokens, checkpoint.config.max_context_tokens)
     codec, vocab_size = TextCodec(checkpoint, max_context_tokens), checkpoint.config.vocab_size

@@ -142,10 +142,7 @@ TESTED_ELSEWHERE = {
         "services/ar/compute/cuda/fused",
     ),
     "unit/services/ar/compute/native/test_build.py": ("runtime/compiled/recipe",),
-    "unit/services/ar/compute/native/test_forward.py": (
-        "services/ar/compute/native/panels",
-        "services/ar/compute/native/parameters",
-    ),
+    "unit/services/ar/compute/native/test_forward.py": ("services/ar/compute/native/parameters",),
     "unit/services/ar/compute/native/test_kernel.py": (
         "runtime/compiled/library_file",
         "runtime/compiled/opening",

@@ -1,12 +1,14 @@
 """A Generate call in progress: the engine's outputs in, response messages out."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from runtime.metrics import Timings
 from runtime.rpc.rpc import Call
 from services.ar.api.choice import Choice
-from services.ar.api.growing_images import GrowingImages
 from services.ar.api.reply_size import max_message_tokens
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.api.timings import request_timings
@@ -15,6 +17,9 @@ from services.ar.engine.request_stream import RequestStream, SequenceOutput
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import FinishReason, SampledToken
 from tandem.ar.v1 import ar_pb2
+
+if TYPE_CHECKING:
+    from services.ar.api.growing_images import GrowingImages
 
 _FINISH_REASONS = {
     None: ar_pb2.FINISH_REASON_UNSPECIFIED,

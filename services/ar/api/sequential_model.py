@@ -1,6 +1,9 @@
 """A loaded model: its modality and the engine that runs its transformer. Knows no tensors."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence as SequenceOf
+from typing import TYPE_CHECKING
 
 from services.ar.api.modalities.modality import Modality, Part
 from services.ar.api.reply_size import TokenSizes
@@ -9,8 +12,10 @@ from services.ar.engine.engine import Engine
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
 from services.ar.engine.token_groups import TokenGroups
-from services.common.diversity.watch import DiversityWatch
 from tandem.ar.v1 import ar_pb2
+
+if TYPE_CHECKING:
+    from services.common.diversity.watch import DiversityWatch
 
 
 class SequentialModel:

@@ -54,7 +54,7 @@ class StepCosts:
 class StepCostsFile(BaseModel):
     """A step_costs.json, written by `python -m training.set_autoregressive.step_costs`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     num_images: int = Field(gt=0)
     """Images that were measured; the training had not seen them."""

@@ -107,7 +107,7 @@ class StoredMatrix:
 
 
 Weights = Held | StoredMatrix
-_WEIGHTS_AT_ONCE = 2**19  # so that what is made of them stays in the caches
+WEIGHTS_AT_ONCE = 2**19  # so that what is made of them stays in the caches
 
 
 def held(weights: Weights) -> Held:
@@ -137,12 +137,12 @@ def rows_of(weights: Weights, start: int, stop: int) -> Weights:
     return rearranged(weights, lambda rows: rows[start:stop])
 
 
-def pieces(shape: Shape, multiple: int = 1) -> Iterator[tuple[int, int]]:
-    """Yield where pieces of a matrix begin and end that are small enough to be worked on at once.
+def pieces(shape: Shape, multiple: int = 1, num_weights: int = WEIGHTS_AT_ONCE) -> Iterator[tuple[int, int]]:
+    """Yield where pieces of a matrix begin and end, of about `num_weights`: few enough to be worked on at once.
 
     All but the last have a multiple of `multiple` rows.
     """
-    num_rows = max(1, _WEIGHTS_AT_ONCE // (shape[1] * multiple)) * multiple
+    num_rows = max(1, num_weights // (shape[1] * multiple)) * multiple
     for start in range(0, shape[0], num_rows):
         yield start, min(start + num_rows, shape[0])
 

@@ -13,7 +13,7 @@ PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 
 
 class _Values(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Wish(_Values):

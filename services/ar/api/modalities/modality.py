@@ -1,10 +1,11 @@
 """What a sequential model makes, behind one interface: from requests to tokens, and what comes of tokens."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runtime.rpc.rpc import Call
-from services.ar.api.growing_images import GrowingImages
 from services.ar.codecs.codec import Codec
 from services.ar.codecs.text_codec import TextCodec
 from services.ar.codecs.token_decoder import Tokens
@@ -13,9 +14,12 @@ from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.token_groups import TokenGroups
 from services.ar.engine.token_mask import TokenMask
 from services.common.batching.batcher import Batcher
-from services.common.diversity.watch import DiversityWatch
 from services.common.images.encoding import Images
 from tandem.ar.v1 import ar_pb2
+
+if TYPE_CHECKING:
+    from services.ar.api.growing_images import GrowingImages
+    from services.common.diversity.watch import DiversityWatch
 
 Part = Batcher[Tokens, Images] | Batcher[Images, Tokens] | Compilations
 

@@ -1,7 +1,10 @@
 """Models of text: prompts and texts to score, as plain text, as a chat, or as tokens."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidArgument
 from runtime.rpc.rpc import Call
@@ -14,8 +17,10 @@ from services.ar.constraints.compilations import Compilations
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.token_groups import TokenGroups
 from services.ar.engine.token_mask import TokenMask
-from services.common.diversity.watch import DiversityWatch
 from tandem.ar.v1 import ar_pb2
+
+if TYPE_CHECKING:
+    from services.common.diversity.watch import DiversityWatch
 
 _TEXT_FIELD = "texts.texts[{}]"
 # Longer texts are tokenised in a thread, so that other streams go on meanwhile.

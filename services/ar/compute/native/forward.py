@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import threading
 import weakref
 from array import array
 from itertools import pairwise
@@ -20,6 +21,8 @@ from services.ar.engine.layout import Layout
 from services.ar.engine.step import Work
 
 _FLOAT = np.dtype(np.float32)
+_SMALL_PAGES_SECONDS = 1.0
+"""From the start until weights come into large pages: the first steps, which make it warm, need all cores."""
 
 
 class NativeForward:
@@ -64,6 +67,10 @@ class NativeForward:
         self._engine = self._kernel.tandem_open(ctypes.byref(self._model), self._num_threads)
         # Not at exit: a process that dies may be in the middle of a step.
         weakref.finalize(self, self._kernel.tandem_close, self._engine).atexit = False
+        enlarging = threading.Timer(_SMALL_PAGES_SECONDS, _enlarge_pages, [weakref.ref(self._parameters)])
+        enlarging.daemon = True
+        enlarging.start()
+        weakref.finalize(self, enlarging.cancel).atexit = False
 
     def kind(self, work: Work) -> int:
         return 0
@@ -92,6 +99,13 @@ class NativeForward:
         step = library.Step(num_rows, num_logits, *addresses, self._logits.ctypes.data, is_finite.buffer_info()[0])
         self._kernel.tandem_run(self._engine, ctypes.byref(step), ctypes.byref(samples))
         return list(map(bool, is_finite))
+
+
+def _enlarge_pages(reference: weakref.ref[Parameters]) -> None:
+    """Enlarge the pages of parameters that are still there."""
+    parameters = reference()
+    if parameters is not None:
+        parameters.enlarge_pages()
 
 
 def _tables(layout: Layout) -> tuple[list[int], list[int]]:

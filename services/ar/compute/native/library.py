@@ -1,4 +1,4 @@
-"""The compiled kernel as Python sees it: the structs of model.h and matrix.h, and the functions of step.cpp."""
+"""The compiled kernel as Python sees it: structs of its headers, and the functions of step.cpp."""
 
 import ctypes
 from ctypes import POINTER, c_char_p, c_float, c_int32, c_int64, c_void_p
@@ -8,7 +8,7 @@ from pathlib import Path
 from runtime.compiled.library_file import BadLibrary, open_library
 from services.ar.compute.native.sampling.structs import Samples
 
-_FUNCTIONS = ("tandem_instruction_set", "tandem_open", "tandem_run", "tandem_sample", "tandem_close")
+_FUNCTIONS = ("tandem_instruction_set", "tandem_pack", "tandem_open", "tandem_run", "tandem_sample", "tandem_close")
 LANES = 16  # of a vector: outputs of a panel of weights, positions of a block's keys
 
 
@@ -31,6 +31,23 @@ class Matrix(ctypes.Structure):
         ("num_inputs", c_int32),
         ("num_outputs", c_int32),
         ("is_fine", c_int32),
+    ]
+
+
+class Rows(ctypes.Structure):
+    _fields_ = [
+        ("steps", c_void_p),
+        ("scales", c_void_p),
+        ("minima", c_void_p),
+        ("num_rows", c_int32),
+        ("num_values", c_int32),
+        ("first", c_int32),
+        ("turn", c_int32),
+        ("num_turns", c_int32),
+        ("num_inputs", c_int32),
+        ("format", c_int32),
+        ("data", c_void_p),
+        ("to_scales", c_void_p),
     ]
 
 
@@ -100,6 +117,8 @@ def load(path: Path) -> ctypes.CDLL:
     if missing := [name for name in _FUNCTIONS if not hasattr(library, name)]:
         raise BadLibrary(f"{path}: has no function {', '.join(missing)}")
     library.tandem_instruction_set.restype = c_char_p
+    library.tandem_pack.restype = None
+    library.tandem_pack.argtypes = [POINTER(Rows)]
     library.tandem_open.restype = c_void_p
     library.tandem_open.argtypes = [POINTER(Model), c_int32]
     library.tandem_run.restype = None

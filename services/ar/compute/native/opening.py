@@ -47,7 +47,7 @@ def open_native(
     if block_size % LANES:
         raise LibraryUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
     library = open_kernel(cache_folder() / "kernels")
-    parameters = Parameters(checkpoint, dtype, max_context_tokens, report, activation_bits, num_threads)
+    parameters = Parameters(checkpoint, dtype, max_context_tokens, report, library, activation_bits, num_threads)
     name = library.tandem_instruction_set().decode()
     logger.info("native kernel for %s, %d threads, %d MB of weights", name, num_threads, parameters.num_bytes // 10**6)
     return NativeForward(

@@ -1,17 +1,19 @@
 """Lays weights out as the kernel reads them; the layouts are described in matrix.h."""
 
+import ctypes
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from services.ar.compute.memory import empty, floats
 from services.ar.compute.native import library
-from services.ar.compute.native.panels import pack_floats, pack_steps
-from services.ar.model.arrays import FLOATS, Array, Shape, padded
+from services.ar.model.arrays import FLOATS, Array, Shape
 from services.ar.model.quantised import (
+    GROUP,
+    WEIGHTS_AT_ONCE,
     Held,
     Kind,
     QuantisedTensor,
@@ -27,18 +29,27 @@ from services.ar.model.quantised import (
 
 STORED = "stored"
 """Each matrix of the type that its file holds it in."""
+_WEIGHTS_AT_ONCE = 2 * WEIGHTS_AT_ONCE  # packing makes less of them, and each piece takes some time of Python's
 _UNIT = 32  # inputs and outputs are filled up to multiples of it
-_FORMATS = {
-    "float32": 0,
-    "bfloat16": 1,
-    "int8": 2,
-    "int4": 3,
-    "float16": 4,
-    "int5": 5,
-    "int6": 6,
-    "iq4_nl": 7,
-    "q4_0": 8,
+
+
+class _Format(NamedTuple):
+    """As matrix.h has it: a number, and for each panel and group the vectors of 64 bytes and of 16 scales."""
+
+    number: int
+    num_vectors: int
+    num_scales: int
+
+
+_QUANTISED: dict[str, _Format] = {
+    "int8": _Format(2, 8, 1),
+    "int4": _Format(3, 4, 2),
+    "int5": _Format(5, 5, 2),
+    "int6": _Format(6, 6, 2),
+    "iq4_nl": _Format(7, 4, 1),
+    "q4_0": _Format(8, 4, 1),
 }
+_FORMATS = {"float32": 0, "bfloat16": 1, "float16": 4, **{name: each.number for name, each in _QUANTISED.items()}}
 Bounds = tuple[int, int]
 Each = Callable[[Callable[[Bounds], None], Iterable[Bounds]], None]
 """Calls a function for each of some arguments, perhaps in threads and later."""
@@ -57,8 +68,9 @@ class PackedPart:
     num_outputs: int
 
     def struct(self) -> library.Part:
-        scales = None if self.scales is None else self.scales.ctypes.data
-        return library.Part(self.data.ctypes.data, scales, _FORMATS[self.format], self.num_outputs // _UNIT)
+        return library.Part(
+            _address(self.data), _address(self.scales), _FORMATS[self.format], self.num_outputs // _UNIT
+        )
 
 
 @dataclass(frozen=True)
@@ -84,22 +96,38 @@ def at_once(function: Callable[[Bounds], None], arguments: Iterable[Bounds]) -> 
 
 
 def pack(
-    parts: list[Weights], dtype: str, alternate: bool = False, each: Each = at_once, allocate: Allocate = empty
+    parts: list[Weights],
+    dtype: str,
+    kernel: ctypes.CDLL,
+    alternate: bool = False,
+    each: Each = at_once,
+    allocate: Allocate = empty,
 ) -> PackedMatrix:
-    """Stack `parts` [outputs, inputs] and pack them as `dtype`: STORED, float32, bfloat16 or int8.
+    """Stack `parts` [outputs, inputs] and have the kernel pack them as `dtype`: STORED, float32, bfloat16 or int8.
 
     `alternate`: two parts, of whose outputs 16 each follow in turn. What must be alike and is not gets 8 bits. `each`
     is given the pieces that the matrix is read and packed in, and may pack them later than this returns; `allocate`
     gives the memory for them.
     """
     num_inputs = -(-parts[0].shape[-1] // _UNIT) * _UNIT
-    groups = _groups(parts, dtype, alternate)
-    return PackedMatrix([_packed(format_, group, alternate, each, allocate) for format_, group in groups], num_inputs)
+    found = []
+    for format_, group in _groups(parts, dtype, alternate):
+        num_rows = group[0].shape[0] if alternate else sum(part.shape[0] for part in group)
+        num_outputs = -(-num_rows // _UNIT) * _UNIT * (len(group) if alternate else 1)
+        packed = PackedPart(format_, *_tensors(format_, num_outputs, num_inputs, allocate), num_outputs)
+        each(
+            _Packer(kernel, group, packed, num_inputs, alternate),
+            pieces((num_rows, parts[0].shape[1]), _UNIT, _WEIGHTS_AT_ONCE),
+        )
+        found.append(packed)
+    return PackedMatrix(found, num_inputs)
 
 
 def pack_bias(parts: list[Array], alternate: bool = False) -> Array:
     """Return the biases of such a matrix, float32."""
-    return floats(_stacked([part[:, None] for part in parts], alternate).reshape(-1))
+    turns = parts if alternate else [np.concatenate(parts)]
+    panels = [_filled(turn, -len(turn) % _UNIT).reshape(-1, library.LANES) for turn in turns]
+    return floats(np.stack(panels, axis=1).reshape(-1))
 
 
 def _groups(parts: list[Weights], dtype: str, alternate: bool) -> list[tuple[str, list[Weights]]]:
@@ -136,27 +164,52 @@ def _common(formats: list[str]) -> str:
     return formats[0] if len(set(formats)) == 1 else "float32"
 
 
-def _packed(format_: str, parts: list[Weights], alternate: bool, each: Each, allocate: Allocate) -> PackedPart:
-    """Read and pack piece by piece: nothing of a matrix but what is packed is ever in memory as a whole."""
-    num_rows = parts[0].shape[0] if alternate else sum(part.shape[0] for part in parts)
-    num_turns = len(parts) if alternate else 1
-    num_outputs = -(-num_rows // _UNIT) * _UNIT * num_turns
+def _tensors(format_: str, num_outputs: int, num_inputs: int, allocate: Allocate) -> tuple[Array, Array | None]:
+    """Return room for the weights of a part, and for the scales if there are any."""
+    num_panels, quantised = num_outputs // library.LANES, _QUANTISED.get(format_)
+    if quantised is None:
+        return allocate((num_panels, num_inputs, library.LANES), FLOATS[format_]), None
+    records = num_panels, num_inputs // GROUP
+    data = allocate((*records, quantised.num_vectors, 4 * library.LANES), np.dtype(np.uint8))
+    return data, allocate((*records, quantised.num_scales, library.LANES), np.dtype(np.float16))
 
-    def packed(start: int, stop: int) -> list[Array]:
-        rows = [rows_of(part, start, stop) for part in parts] if alternate else _rows_of_stack(parts, start, stop)
-        return _packed_rows([_as_format(part, format_) for part in rows], alternate)
 
-    def fill(start: int, found: list[Array]) -> None:
-        panel = start * num_turns // library.LANES
-        for to, tensor in zip(whole, found, strict=True):
-            to[panel : panel + len(tensor)] = tensor
+@dataclass(frozen=True)
+class _Packer:
+    """Packs rows of `parts` into `packed`: nothing of a matrix but what is packed is ever in memory as a whole."""
 
-    (start, stop), *others = pieces((num_rows, parts[0].shape[1]), _UNIT)
-    first = packed(start, stop)
-    whole = [allocate((num_outputs // library.LANES, *each.shape[1:]), each.dtype) for each in first]
-    fill(start, first)
-    each(lambda bounds: fill(bounds[0], packed(*bounds)), others)
-    return PackedPart(format_, whole[0], whole[1] if len(whole) > 1 else None, num_outputs)
+    kernel: ctypes.CDLL
+    parts: list[Weights]
+    packed: PackedPart
+    num_inputs: int
+    alternate: bool
+
+    def __call__(self, bounds: Bounds) -> None:
+        """Read and pack the rows between two; they are rows of each part where parts alternate."""
+        start, stop = bounds
+        if self.alternate:
+            for turn, part in enumerate(self.parts):
+                self._pack(rows_of(part, start, stop), start, is_last=True, turn=turn)
+            return
+        pieces = _rows_of_stack(self.parts, start, stop)
+        for number, piece in enumerate(pieces, 1):
+            self._pack(piece, start, is_last=number == len(pieces))
+            start += piece.shape[0]
+
+    def _pack(self, weights: Weights, first: int, is_last: bool, turn: int = 0) -> None:
+        packed = self.packed
+        rows = _as_format(weights, packed.format)
+        missing = -(first + rows.shape[0]) % _UNIT if is_last else 0
+        tensors = (rows.steps, rows.scales, rows.minima) if isinstance(rows, QuantisedTensor) else (rows, None, None)
+        whole = [None if each is None else _filled(np.ascontiguousarray(each), missing) for each in tensors]
+        num_turns = len(self.parts) if self.alternate else 1
+        sizes = (rows.shape[0] + missing, rows.shape[1], first, turn, num_turns, self.num_inputs)
+        to = _address(packed.data), _address(packed.scales)
+        self.kernel.tandem_pack(library.Rows(*map(_address, whole), *sizes, _FORMATS[packed.format], *to))
+
+
+def _address(array: Array | None) -> int | None:
+    return None if array is None else array.ctypes.data
 
 
 def _rows_of_stack(parts: list[Weights], start: int, stop: int) -> list[Weights]:
@@ -182,25 +235,6 @@ def _as_format(part: Weights, format_: str) -> Held:
     )
 
 
-def _packed_rows(parts: list[Held], alternate: bool) -> list[Array]:
-    """Return the data of parts of one format, and their scales if they have any."""
-    quantised = [part for part in parts if isinstance(part, QuantisedTensor)]
-    if not quantised:
-        return [pack_floats(_stacked([padded(as_array(part), _UNIT) for part in parts], alternate))]
-    steps = _stacked([part.steps for part in quantised], alternate)
-    per_group = [part.scales for part in quantised], [part.minima for part in quantised if part.minima is not None]
-    scales = [_stacked(kind, alternate) for kind in per_group if kind]
-    return list(pack_steps(steps, scales, quantised[0].kind))
-
-
-def _stacked(parts: list[Array], alternate: bool) -> Array:
-    """Stack parts [outputs, n], and fill the outputs up to a multiple of 32."""
-    if alternate:
-        panels = [_filled(part).reshape(-1, library.LANES, part.shape[1]) for part in parts]
-        return np.stack(panels, axis=1).reshape(-1, parts[0].shape[1])
-    return _filled(parts[0] if len(parts) == 1 else np.concatenate(parts))
-
-
-def _filled(rows: Array) -> Array:
-    missing = -len(rows) % _UNIT
-    return np.pad(rows, [(0, missing), (0, 0)]) if missing else rows
+def _filled(rows: Array, missing: int) -> Array:
+    """Return rows with so many of 0 behind them."""
+    return np.pad(rows, [(0, missing), *[(0, 0)] * (rows.ndim - 1)]) if missing else rows

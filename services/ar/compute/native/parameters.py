@@ -31,6 +31,7 @@ class Parameters:
         dtype: str,
         num_positions: int,
         report: Callable[[float], None],
+        kernel: ctypes.CDLL,
         activation_bits: ActivationBits = "8",
         num_threads: int = 1,
     ) -> None:
@@ -38,12 +39,13 @@ class Parameters:
         self._is_fine = activation_bits == "16"
         self._matrices: dict[str, PackedMatrix] = {}
         self._vectors: dict[str, Array] = {}
-        allocate = LargePages().empty
+        self._pages = LargePages()
         with WorkerPool(num_threads) as pool:
             for name, parts in read_parameters(checkpoint, report):
                 alternate = _ALTERNATING in name
                 if parts[0].shape[1:]:
-                    self._matrices[name.removesuffix(".weight")] = pack(parts, dtype, alternate, pool.add, allocate)
+                    matrix = pack(parts, dtype, kernel, alternate, pool.add, self._pages.empty)
+                    self._matrices[name.removesuffix(".weight")] = matrix
                 elif name.endswith(".bias"):
                     self._vectors[name] = pack_bias([as_array(part) for part in parts], alternate)
                 else:
@@ -51,6 +53,10 @@ class Parameters:
         for prefix, is_local in (("", False), ("local_", True))[: 1 + any(self.config.local_layers)]:
             table = rotary_table(self.config, num_positions, is_local)
             self._vectors[f"{prefix}cos"], self._vectors[f"{prefix}sin"] = map(floats, table)
+
+    def enlarge_pages(self) -> None:
+        """Bring the matrices into large pages; steps may be computed with them meanwhile."""
+        self._pages.enlarge()
 
     @property
     def num_bytes(self) -> int:

@@ -8,6 +8,7 @@
 #include "elementwise.h"
 #include "matmul.h"
 #include "model.h"
+#include "panels.h"
 #include "sampling/sampler.h"
 
 namespace tandem {
@@ -253,6 +254,9 @@ class Engine {
 extern "C" {
 
 const char* tandem_instruction_set() { return tandem::kInstructionSet; }
+
+// Any thread may call it, also for rows of one matrix at a time.
+void tandem_pack(const tandem::Rows* rows) { tandem::pack(*rows); }
 
 tandem::Engine* tandem_open(const tandem::Model* model, int num_threads) {
   return new tandem::Engine(*model, num_threads);

@@ -7,9 +7,9 @@ most one part in 2,048, so that all types are computed alike. Types that are not
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from gguf import GGMLQuantizationType as Type
 
 from services.ar.model.arrays import Array, shifted_left
+from services.ar.model.gguf.types import TensorType as Type
 from services.ar.model.quantised import GROUP, Kind, QuantisedTensor, in_nibbles
 
 _Read = Callable[[Array], QuantisedTensor]
@@ -115,8 +115,11 @@ def _q6_k(blocks: Array) -> QuantisedTensor:
     high = _taken(blocks, 128, 192).reshape(*blocks.shape[:2], 2, 32)
     upper = _in_turn([shifted_left(high >> bit & 3, 4) for bit in (0, 2, 4, 6)], 32)
     scales = _floats(blocks, 208)[..., None] * _taken(blocks, 192, 208).view(np.int8)
-    steps = _steps(_nibbles(low)) | _steps(upper)
-    return QuantisedTensor(steps.view(np.int8) - np.int8(32), _scales(scales), kind="int6")
+    steps = _steps(_nibbles(low))
+    steps |= _steps(upper)
+    signed = steps.view(np.int8)
+    signed -= 32
+    return QuantisedTensor(signed, _scales(scales), kind="int6")
 
 
 _READERS: dict[Type, _Read] = {

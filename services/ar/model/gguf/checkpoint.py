@@ -4,8 +4,6 @@ from collections import Counter
 from math import prod
 from pathlib import Path
 
-from gguf import GGMLQuantizationType as Type
-
 from services.ar.model.checkpoint import MAX_TEMPLATE_CHARACTERS, Checkpoint
 from services.ar.model.config import ModelConfig
 from services.ar.model.config_check import checked_token_id
@@ -18,6 +16,7 @@ from services.ar.model.gguf.names import llama_name
 from services.ar.model.gguf.tensor import GgufTensor
 from services.ar.model.gguf.tokenizer.reading import read_tokenizer
 from services.ar.model.gguf.tokenizer.vocabulary import read_tokens
+from services.ar.model.gguf.types import TensorType as Type
 from services.ar.model.gguf.weights import read_weights
 from services.ar.model.tensor_check import check_tensors
 from services.ar.model.tokenizer_file import check_tokenizer

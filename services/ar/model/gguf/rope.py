@@ -2,13 +2,13 @@
 
 import math
 
-import gguf
 import numpy as np
 
 from runtime.models import ModelError
 from services.ar.model.fields import Fields, shortened
 from services.ar.model.gguf.file import GgufFile
 from services.ar.model.gguf.tensor import GgufTensor
+from services.ar.model.gguf.types import TensorType
 
 TENSORS = {
     "rope_freqs.weight": "rope_factors",  # Llama 3
@@ -52,7 +52,7 @@ def _linear_factor(file: GgufFile, architecture: str) -> object:
 
 
 def _numbers(file: GgufFile, tensor: GgufTensor) -> list[float]:
-    if tensor.type != gguf.GGMLQuantizationType.F32 or len(tensor.shape) != 1:
+    if tensor.type != TensorType.F32 or len(tensor.shape) != 1:
         raise Fields(file.path, {}).error(tensor.name, tensor.type.name, "a vector of type F32")
     values = np.ascontiguousarray(tensor.data).view(np.float32)
     return [float(value) if math.isfinite(value) else math.nan for value in values]

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
-import gguf
 import numpy as np
 
 from runtime.models import ModelError
 from services.ar.model.fields import Fields, shortened
 from services.ar.model.gguf.cursor import GgufCursor
+from services.ar.model.gguf.types import BLOCKS, TensorType
 
 _MAX_DIMENSIONS = 4
 _ALIGNMENT, _MAX_ALIGNMENT = 32, 65_536
@@ -20,7 +20,7 @@ class GgufTensor:
     """A tensor of a file; `data` [*outputs, bytes of a row] uint8 is a view of the file."""
 
     name: str
-    type: gguf.GGMLQuantizationType
+    type: TensorType
     shape: tuple[int, ...]
     """As numpy has it: outputs before inputs."""
     data: np.ndarray
@@ -34,7 +34,7 @@ class _Stated:
 
     name: str
     shape: tuple[int, ...]
-    type: gguf.GGMLQuantizationType
+    type: TensorType
     start: int
     num_bytes: int
     row_bytes: int
@@ -75,7 +75,7 @@ def _stated(cursor: GgufCursor) -> _Stated:
     sizes = [cursor.integer("Q", f"a dimension of {what}") for _ in range(num_dimensions)]
     shape = tuple(reversed(sizes))
     kind = _type(cursor, what)
-    block_size, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+    block_size, block_bytes = BLOCKS[kind]
     if shape[-1] % block_size or 0 in shape:
         raise cursor.error(f"the shape of {what}", shape, f"rows of a multiple of {block_size}, for {kind.name}")
     row_bytes = shape[-1] // block_size * block_bytes
@@ -83,10 +83,10 @@ def _stated(cursor: GgufCursor) -> _Stated:
     return _Stated(name, shape, kind, start, prod(shape[:-1]) * row_bytes, row_bytes)
 
 
-def _type(cursor: GgufCursor, what: str) -> gguf.GGMLQuantizationType:
+def _type(cursor: GgufCursor, what: str) -> TensorType:
     number = cursor.integer("I", f"the type of {what}")
     try:
-        return gguf.GGMLQuantizationType(number)
+        return TensorType(number)
     except ValueError:
         raise cursor.error(f"the type of {what}", number, "one of GGUF's types") from None
 

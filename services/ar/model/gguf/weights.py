@@ -9,9 +9,7 @@ from functools import partial
 from math import prod
 from pathlib import Path
 
-import gguf
 import numpy as np
-from gguf import GGMLQuantizationType as Type
 
 from runtime.models import ModelError
 from services.ar.model.arrays import FLOATS, Array
@@ -21,6 +19,8 @@ from services.ar.model.fused_rows import split
 from services.ar.model.gguf.blocks import KINDS, quantised
 from services.ar.model.gguf.names import llama_name
 from services.ar.model.gguf.tensor import GgufTensor
+from services.ar.model.gguf.types import BLOCKS
+from services.ar.model.gguf.types import TensorType as Type
 from services.ar.model.quantised import Held, StoredMatrix, Weights, quantise, rearranged
 
 _FLOATS = {Type.F32: "float32", Type.F16: "float16", Type.BF16: "bfloat16"}
@@ -53,7 +53,7 @@ def _weights(file: Path, tensor: GgufTensor) -> Weights:
 def _rows(file: Path, tensor: GgufTensor, rows: Array) -> Held:
     data = read_rows(file, tensor.start, tensor.data.shape[-1], rows)
     if tensor.type in KINDS:
-        return quantised(data.reshape(len(data), -1, gguf.GGML_QUANT_SIZES[tensor.type][1]), tensor.type)
+        return quantised(data.reshape(len(data), -1, BLOCKS[tensor.type][1]), tensor.type)
     floats = _floats(file, tensor, data).reshape(len(data), -1)
     return floats if tensor.type in _FLOATS else quantise(floats)
 
@@ -61,9 +61,11 @@ def _rows(file: Path, tensor: GgufTensor, rows: Array) -> Held:
 def _floats(file: Path, tensor: GgufTensor, data: Array) -> Array:
     if tensor.type in _FLOATS:
         return data.view(FLOATS[_FLOATS[tensor.type]])
+    import gguf  # takes as long as numpy, and is needed for types that the kernel has not
+
     try:
         with np.errstate(all="ignore"):  # a damaged scale is inf or NaN; the steps show which rows are finite
-            values = gguf.dequantize(data, tensor.type)
+            values = gguf.dequantize(data, gguf.GGMLQuantizationType(tensor.type))
     except NotImplementedError:
         raise ModelError(
             f"{file}: {tensor.name} is of type {tensor.type.name}, which is not supported; a file of Q4_K_M, Q8_0 or "

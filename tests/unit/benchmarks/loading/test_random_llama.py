@@ -20,6 +20,8 @@ WIDE = LlamaShape(2, 1024, 16, 4, 2048, 16_000)
 LOADING = """
 import sys
 from pathlib import Path
+from runtime.settings import cache_folder
+from services.ar.compute.native.opening import open_kernel
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import Parameters
 from services.ar.compute.torch.loading import load_transformer
@@ -30,10 +32,11 @@ def mebibytes(field):
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 small, large = (open_checkpoint(Path(path)) for path in sys.argv[1:])
-Parameters(small, STORED, 16, lambda share: None, num_threads=2)  # what the first loading alone brings
+kernel = open_kernel(cache_folder() / "kernels")
+Parameters(small, STORED, 16, lambda share: None, kernel, num_threads=2)  # what the first loading alone brings
 Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
 before = mebibytes("VmRSS")
-held = Parameters(large, STORED, 16, lambda share: None, num_threads=2)
+held = Parameters(large, STORED, 16, lambda share: None, kernel, num_threads=2)
 print(held.num_bytes / 2**20, mebibytes("VmHWM") - before)
 """
 

@@ -20,7 +20,7 @@ from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import Checkpoint
 from tests.unit.services.ar.compute.cuda.block_attention import TorchBlockAttention
 from tests.unit.services.ar.compute.cuda.triton_device import DEVICE
-from tests.unit.services.ar.compute.native.formats import in_format, started
+from tests.unit.services.ar.compute.native.formats import in_format, kernel, started
 
 BLOCK_SIZE = 16
 NUM_BLOCKS = 16
@@ -54,7 +54,7 @@ class _ParametersThatTell(Parameters):
 
 def open_native(dtype: str, level: str | None = None) -> Open:
     def opened(checkpoint: Checkpoint) -> Opened:
-        parameters = _ParametersThatTell(in_format(checkpoint, dtype), STORED, 256, lambda share: None)
+        parameters = _ParametersThatTell(in_format(checkpoint, dtype), STORED, 256, lambda share: None, kernel(level))
         return Opened(
             started(parameters, dtype, NUM_BLOCKS, level), [torch.from_numpy(cache) for cache in parameters.caches]
         )

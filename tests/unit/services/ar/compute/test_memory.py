@@ -1,13 +1,27 @@
-"""Arrays of steps on a CPU: where they begin, and that a cache takes no memory before it is used."""
+"""Arrays of steps on a CPU: where they begin, that a cache takes no memory before it is used, and large pages."""
 
+import mmap
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from services.ar.compute import memory
 from services.ar.compute.memory import LargePages, empty, floats, zeros
-from services.ar.model.arrays import FLOATS
+from services.ar.model.arrays import FLOATS, Array
+
+
+def has_large_pages() -> bool:
+    """Return whether an area of memory can be given large pages in the place of small ones."""
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not setting.exists() or "[never]" in setting.read_text():
+        return False
+    try:
+        mmap.mmap(-1, mmap.PAGESIZE).madvise(25, 0, 0)  # MADV_COLLAPSE
+    except OSError:
+        return False
+    return True
 
 
 def resident_bytes() -> int:
@@ -54,13 +68,35 @@ def test_arrays_in_large_pages_lie_apart_and_begin_at_cache_lines():
     assert all(end <= start for (_, end), (start, _) in pairwise(bounds))
 
 
-@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage/enabled").exists(), reason="no huge pages here")
-def test_a_region_asks_for_large_pages():
-    array = LargePages().empty((2**20,), FLOATS["float32"])
-    areas = Path("/proc/self/smaps").read_text().split("VmFlags:")
-    with_array = next(area for area in areas if any(holds(line, array.ctypes.data) for line in area.splitlines()))
-    flags = areas[areas.index(with_array) + 1].splitlines()[0].split()
-    assert "hg" in flags
+@pytest.mark.skipif(not has_large_pages(), reason="no large pages here, or none that take the place of small ones")
+def test_large_pages_come_later_and_keep_what_is_written():
+    pages = LargePages()
+    array = pages.empty((2**22,), FLOATS["float32"])
+    array[:] = np.arange(len(array))
+    assert large_bytes(array) == 0
+    pages.enlarge()
+    assert large_bytes(array) == 2**24
+    assert np.array_equal(array, np.arange(len(array)))
+
+
+def test_where_there_are_to_be_no_large_pages_there_are_none(monkeypatch, tmp_path):
+    (tmp_path / "enabled").write_text("always madvise [never]")
+    for setting in (tmp_path / "enabled", tmp_path / "missing"):
+        monkeypatch.setattr(memory, "_SETTING", setting)
+        pages = LargePages()
+        array = pages.empty((2**22,), FLOATS["float32"])
+        array[:] = 1
+        pages.enlarge()
+        assert large_bytes(array) == 0
+
+
+def large_bytes(array: Array) -> int:
+    """Return how many bytes of the area of memory that has the array are in large pages."""
+    smaps = Path("/proc/self/smaps")
+    lines = smaps.read_text().splitlines() if smaps.exists() else []
+    first = next((number for number, line in enumerate(lines) if holds(line, array.ctypes.data)), len(lines))
+    found = (line.split()[1] for line in lines[first:] if line.startswith("AnonHugePages:"))
+    return 1024 * int(next(found, 0))
 
 
 def holds(line: str, address: int) -> bool:

@@ -1,5 +1,6 @@
 """A tiny model in each format of weights that the kernel has, and the kernel opened on it."""
 
+import ctypes
 from dataclasses import replace
 
 import numpy as np
@@ -96,12 +97,16 @@ def native(
     activation_bits: ActivationBits = "8",
 ) -> NativeForward:
     """Return the kernel on a checkpoint as it is stored."""
-    return started(Parameters(checkpoint, STORED, 256, lambda share: None, activation_bits), dtype, num_blocks, level)
+    parameters = Parameters(checkpoint, STORED, 256, lambda share: None, kernel(level), activation_bits)
+    return started(parameters, dtype, num_blocks, level)
+
+
+def kernel(level: str | None = None) -> ctypes.CDLL:
+    return open_kernel(cache_folder() / "kernels", level)
 
 
 def started(parameters: Parameters, dtype: str, num_blocks: int = 64, level: str | None = None) -> NativeForward:
     cache_dtype = FLOATS["float32" if dtype == "float32" else "float16"]
-    library = open_kernel(cache_folder() / "kernels", level)
-    forward = NativeForward(parameters, library, cache_dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2)
+    forward = NativeForward(parameters, kernel(level), cache_dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2)
     forward.start()
     return forward

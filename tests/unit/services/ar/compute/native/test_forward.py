@@ -1,6 +1,8 @@
 """The native kernel against transformers and against torch with the same rounding, and against itself to the bit."""
 
+import gc
 import random
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +40,7 @@ from tests.unit.services.ar.compute.native.formats import (
     few_bits,
     in_format,
     is_rounded,
+    kernel,
     native,
 )
 
@@ -184,7 +187,7 @@ def test_each_type_is_held_in_about_its_own_bits(tiny):
     matrix = random_matrix(64, 96)
     for dtype, expected in bits.items():
         weights = matrix.astype(FLOATS[dtype]) if "float" in dtype else few_bits(matrix, dtype)
-        assert pack([weights], STORED).num_bytes * 8 == expected * matrix.size
+        assert pack([weights], STORED, kernel()).num_bytes * 8 == expected * matrix.size
 
 
 def test_q4_0_gives_the_bits_of_4_bits_with_its_minima_written_out(tiny):
@@ -201,12 +204,21 @@ def test_q4_0_gives_the_bits_of_4_bits_with_its_minima_written_out(tiny):
 
 def test_parts_of_two_types_stay_apart_where_panels_allow_it():
     parts = [few_bits(random_matrix(rows, 64), kind) for rows, kind in ((64, "int4"), (32, "int4"), (40, "int6"))]
-    assert [part.format for part in pack(parts, STORED).parts] == ["int4", "int6"]
-    assert [part.format for part in pack([parts[2], *parts[:2]], STORED).parts] == ["int8"]
-    assert [part.format for part in pack([parts[0], parts[2]], STORED, alternate=True).parts] == ["int8"]
-    assert [part.format for part in pack([parts[0].dequantise(), parts[1]], STORED).parts] == ["int8", "int4"]
+    assert [part.format for part in pack(parts, STORED, kernel()).parts] == ["int4", "int6"]
+    assert [part.format for part in pack([parts[2], *parts[:2]], STORED, kernel()).parts] == ["int8"]
+    assert [part.format for part in pack([parts[0], parts[2]], STORED, kernel(), alternate=True).parts] == ["int8"]
+    assert [part.format for part in pack([parts[0].dequantise(), parts[1]], STORED, kernel()).parts] == ["int8", "int4"]
     mixed = [random_matrix(8, 64).astype(FLOATS[dtype]) for dtype in ("float16", "bfloat16")]
-    assert [part.format for part in pack(mixed, STORED).parts] == ["float32"]
+    assert [part.format for part in pack(mixed, STORED, kernel()).parts] == ["float32"]
+
+
+def test_the_weights_of_one_that_is_gone_are_gone_at_once(tiny):
+    """A timer waits to enlarge their pages."""
+    forward = native(tiny[1])
+    parameters = weakref.ref(forward._parameters)
+    del forward
+    gc.collect()
+    assert parameters() is None
 
 
 def test_blocks_that_no_vector_fits(tiny):

@@ -65,7 +65,7 @@ def test_a_kernel_without_its_functions_is_compiled_again(folder, tmp_path, capl
     bad = folder / f"{whole.stem.rpartition('-')[0]}-{lesser.stem.rpartition('-')[2]}.so"
     lesser.rename(bad)
     assert runs(open_kernel(folder))
-    assert "has no function tandem_run, tandem_sample, tandem_close" in caplog.text
+    assert "has no function tandem_open, tandem_run, tandem_sample, tandem_close" in caplog.text
     assert [path.name for path in build.kernel_recipe().found(folder)] == [whole.name]
 
 

@@ -3,19 +3,23 @@
 import numpy as np
 import pytest
 
-from services.ar.compute.native.packing import STORED, PackedMatrix, pack
-from services.ar.model import quantised
+from services.ar.compute.native import packing
+from services.ar.compute.native.packing import STORED, PackedMatrix, PackedPart, pack
 from services.ar.model.arrays import FLOATS, Array
 from services.ar.model.quantised import (
+    IQ4_NL_VALUES,
+    Q4_0_MIDDLE,
     QuantisedTensor,
     StoredMatrix,
     Weights,
+    as_array,
     format_of,
     quantise,
     rearranged,
     with_minima,
 )
-from tests.unit.services.ar.compute.native.formats import DTYPES, few_bits
+from tests.kernels import USABLE_LEVELS
+from tests.unit.services.ar.compute.native.formats import DTYPES, few_bits, kernel
 
 NUM_INPUTS = 96
 FORMATS = [dtype for dtype in DTYPES if dtype != "mixed"]
@@ -54,21 +58,63 @@ def assert_same(found: PackedMatrix, expected: PackedMatrix) -> None:
 @pytest.mark.parametrize("format_", FORMATS)
 def test_pieces_make_the_whole(format_, alternate, monkeypatch):
     parts = [weights(each, format_) for each in ((80, 80) if alternate else (80, 48, 30))]
-    expected = pack(parts, STORED, alternate)
-    monkeypatch.setattr(quantised, "_WEIGHTS_AT_ONCE", 32 * NUM_INPUTS)
-    assert_same(pack([stored(part) for part in parts], STORED, alternate), expected)
+    expected = pack(parts, STORED, kernel(), alternate)
+    monkeypatch.setattr(packing, "_WEIGHTS_AT_ONCE", 32 * NUM_INPUTS)
+    assert_same(pack([stored(part) for part in parts], STORED, kernel(), alternate), expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
 def test_types_are_changed_piece_by_piece(dtype, monkeypatch):
     parts = [weights(80, "int4"), weights(48, "float16")]
-    expected = pack(parts, dtype)
-    monkeypatch.setattr(quantised, "_WEIGHTS_AT_ONCE", 32 * NUM_INPUTS)
-    assert_same(pack([stored(part) for part in parts], dtype), expected)
+    expected = pack(parts, dtype, kernel())
+    monkeypatch.setattr(packing, "_WEIGHTS_AT_ONCE", 32 * NUM_INPUTS)
+    assert_same(pack([stored(part) for part in parts], dtype, kernel()), expected)
 
 
 def test_gate_and_up_of_two_types_of_four_bits_stay_in_four():
     gate, up = weights(64, "q4_0"), weights(64, "int4")
     assert isinstance(gate, QuantisedTensor)
     np.testing.assert_array_equal(with_minima(gate).dequantise(), gate.dequantise())
-    assert_same(pack([gate, up], STORED, alternate=True), pack([with_minima(gate), up], STORED, alternate=True))
+    found, expected = (pack(parts, STORED, kernel(), alternate=True) for parts in ([gate, up], [with_minima(gate), up]))
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("level", USABLE_LEVELS)
+@pytest.mark.parametrize("alternate", [False, True])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_each_weight_lies_where_its_format_says(format_, alternate, level):
+    """Parts end in the midst of a panel, and what fills up the last one is 0."""
+    parts = [weights(each, format_) for each in ((40, 40) if alternate else (20, 33, 30))]
+    found = pack(parts, STORED, kernel(level), alternate)
+    (part,) = found.parts
+    rows = [as_array(each).astype(np.float32) for each in parts]
+    if alternate:
+        filled = [np.pad(each, [(0, 24), (0, 0)]).reshape(4, 16, NUM_INPUTS) for each in rows]
+        expected = np.stack(filled, axis=1).reshape(-1, NUM_INPUTS)
+    else:
+        expected = np.pad(np.concatenate(rows), [(0, 13), (0, 0)])
+    np.testing.assert_array_equal(unpacked(part), expected)
+
+
+def unpacked(part: PackedPart) -> Array:
+    """Return the weights [outputs, inputs] of a part, float32, as matrix.h describes where they are."""
+    if part.scales is None:
+        return part.data.astype(np.float32).swapaxes(1, 2).reshape(part.num_outputs, -1)
+    quads = part.data.reshape(*part.data.shape[:3], 16, 4)  # [panels, groups, vectors, lanes, 4 inputs]
+    if part.format == "int8":
+        steps = quads.astype(np.int16) - 128
+    else:
+        steps = np.concatenate([quads[:, :, :4] & 15, quads[:, :, :4] >> 4], axis=2).astype(np.int16)
+        for quad in range(8):
+            if part.format == "int5":
+                steps[:, :, quad] |= (quads[:, :, 4].astype(np.int16) >> quad & 1) << 4
+            if part.format == "int6":
+                steps[:, :, quad] |= (quads[:, :, 4 + quad // 4].astype(np.int16) >> 2 * (quad % 4) & 3) << 4
+    if part.format == "iq4_nl":
+        steps = np.array(IQ4_NL_VALUES)[steps]
+    steps -= {"int6": 32, "q4_0": Q4_0_MIDDLE}.get(part.format, 0)
+    scales = part.scales.astype(np.float32)[..., None]  # [panels, groups, 1 or 2, lanes, 1]
+    values = steps * (np.repeat(scales, 4, axis=2) if part.format == "int6" else scales[:, :, :1])
+    if part.format in ("int4", "int5"):
+        values = values + scales[:, :, 1:]
+    return values.astype(np.float32).transpose(0, 3, 1, 2, 4).reshape(part.num_outputs, -1)

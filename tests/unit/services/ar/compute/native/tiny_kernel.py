@@ -7,7 +7,7 @@ import pytest
 
 from services.ar.compute.native import build
 
-NAMES = ("tandem_open", "tandem_run", "tandem_sample", "tandem_close")
+NAMES = ("tandem_pack", "tandem_open", "tandem_run", "tandem_sample", "tandem_close")
 
 
 def write_source(folder: Path, functions: tuple[str, ...] = NAMES) -> Path:
