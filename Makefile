@@ -136,8 +136,8 @@ export-sar: setup  ## export the trained fashion-sar into models/, measure the c
 gates: setup  ## what the committed models must reach, and whether they do
 	$(BIN)/python -m tandem.measure.quality.gates
 
-BENCHMARKS := diversity footprint generator.capacity generator.peer gpu_step hop loading oip openai overload parallel perplexity \
-	runtimes runtimes.quality side_by_side step streams tracing truth
+BENCHMARKS := generator gpu_step hop loading oip openai parallel perplexity runtimes runtimes.quality side_by_side step streams \
+	tracing truth
 
 bench: setup  ## every benchmark, one after another
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done

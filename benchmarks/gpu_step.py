@@ -12,13 +12,13 @@ import argparse
 import statistics
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from benchmarks.harness.printing import show
+from benchmarks.harness.figures import Figures
+from benchmarks.harness.printing import show, spread_table
 from runtime.models import ModelRepository
 from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block
 from services.ar.compute.runner import Forward
@@ -31,15 +31,12 @@ from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
 from services.ar.model.weights import open_checkpoint
 from tandem.measure.formats import decimals
-from tandem.measure.report.tables.table import Row, Table, value_cell
-from tandem.measure.statistics.intervals import over_rounds
 
 BLOCK_SIZE = 16
 NUM_STEPS = 50
 COPIED_BYTES = 2**30
 GRAPHS = {True: "graphs", False: "no graphs"}
-
-Figures = dict[str, list[float]]
+STEP, DEVICE, FLOOR, RATIO = "step, ms", "device, ms", "floor, ms", "step / floor"
 
 
 def bytes_read(model: Transformer, batch: int, context: int) -> int:
@@ -107,18 +104,18 @@ def open_forwards(model: Transformer, batches: list[int], context: int) -> dict[
     return dict(forwards)
 
 
-def measure(forwards: dict[bool, Forward], batches: list[int], context: int, rounds: int) -> tuple[Figures, Figures]:
-    """Return seconds of a step and of its device's part, by batch and mode, one figure a round."""
-    steps: Figures = defaultdict(list)
-    devices: Figures = defaultdict(list)
+def measure(forwards: dict[bool, Forward], floors: dict[int, float], context: int, rounds: int) -> Figures:
+    """Return milliseconds of a step, of its device's part, and of the floor (`floors`: seconds by batch)."""
+    figures = Figures()
     for _ in range(rounds):
-        for batch in batches:
+        for batch, floor in floors.items():
             works = decoding(batch, context)
             for has_graphs, forward in forwards.items():
                 step, device = time_steps(forward, works)
-                steps[f"{batch}, {GRAPHS[has_graphs]}"].append(1e3 * step)
-                devices[f"{batch}, {GRAPHS[has_graphs]}"].append(1e3 * device)
-    return steps, devices
+                for name, value in ((STEP, step), (DEVICE, device), (FLOOR, floor)):
+                    figures.add(f"{batch}, {GRAPHS[has_graphs]}", name, 1e3 * value)
+                figures.add(f"{batch}, {GRAPHS[has_graphs]}", RATIO, step / floor)
+    return figures
 
 
 def main() -> None:
@@ -136,27 +133,10 @@ def main() -> None:
     model.prepare(options.context)
     bandwidth = copy_bandwidth()
     forwards = open_forwards(model, options.batches, options.context)
-    steps, devices = measure(forwards, options.batches, options.context, options.rounds)
-    floors = {
-        f"{batch}, {mode}": 1e3 * bytes_read(model, batch, options.context) / bandwidth
-        for batch in options.batches
-        for mode in GRAPHS.values()
-    }
+    floors = {batch: bytes_read(model, batch, options.context) / bandwidth for batch in options.batches}
+    found = measure(forwards, floors, options.context, options.rounds).spreads()
     card = torch.cuda.get_device_name()
     title = f"{options.model} in bfloat16, {options.context} tokens each, {card}, copies at {bandwidth / 1e9:.0f} GB/s"
-    step, device = ({name: over_rounds(values) for name, values in each.items()} for each in (steps, devices))
-    rows = [
-        Row(
-            (
-                name,
-                value_cell(value, decimals(3)),
-                value_cell(device[name], decimals(3)),
-                f"{floors[name]:.3f}",
-                f"{value.value / floors[name]:.2f}",
-            )
-        )
-        for name, value in step.items()
-    ]
     report = {
         "benchmark": "gpu_step",
         "card": card,
@@ -164,11 +144,9 @@ def main() -> None:
         "model": options.model,
         "context_tokens": options.context,
         "copy_bytes_per_second": round(bandwidth),
-        "step_milliseconds": step,
-        "device_milliseconds": device,
-        "floor_milliseconds": {name: round(value, 4) for name, value in floors.items()},
+        "figures": found,
     }
-    show(Table(("batch", "step, ms", "device, ms", "floor, ms", "step / floor"), rows, title), report)
+    show(spread_table(found, (STEP, DEVICE, FLOOR, RATIO), decimals(3), title), report)
 
 
 if __name__ == "__main__":

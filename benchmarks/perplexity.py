@@ -41,6 +41,7 @@ from benchmarks.side_by_side.perplexity import (
     losses_from_running,
     windows,
 )
+from benchmarks.side_by_side.tandem_engine import Tandem
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
 from runtime.settings import cache_folder
@@ -68,7 +69,7 @@ def by_transformers(gguf: Path, dtype: str, texts: Windows) -> Losses:
 
 async def by_ours(dtype: str, logs: Path, texts: Windows) -> Losses:
     """Score through a server of its own. Raises CannotServe."""
-    engine = engines.ours(MODEL, dtype)
+    engine = Tandem(MODEL, dtype)
     losses = []
     async with (
         Fleet(logs) as fleet,

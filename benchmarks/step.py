@@ -9,13 +9,13 @@ have; a working set that fits a cache has a lower one than memory allows. The la
 
 import argparse
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from benchmarks.harness.printing import show
+from benchmarks.harness.figures import Figures
+from benchmarks.harness.printing import show, spread_table
 from runtime.cores import usable_cores
 from runtime.models import ModelRepository
 from services.ar.compute.opening import open_computation
@@ -27,9 +27,6 @@ from services.ar.engine.step import Work
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.weights import open_checkpoint
 from services.ar.settings import ArSettings
-from tandem.measure import formats
-from tandem.measure.report.tables.table import Row, Table, value_cell
-from tandem.measure.statistics.intervals import over_rounds
 
 MODEL = "smollm2-135m-instruct"
 CONTENDERS = ("native-int4", "native-int8", "native-bfloat16", "native-float32", "torch-bfloat16", "torch-float32")
@@ -104,24 +101,24 @@ def floor_seconds(checkpoint: Checkpoint, dtype: str, batch: int) -> float:
     return sorted(times)[len(times) // 2]
 
 
-def measure(contenders: list[str], rounds: int, console: Console) -> dict[str, dict[str, list[float]]]:
-    """Return milliseconds a step, and tokens/s of the prompt, by contender and workload, one figure a round."""
+def measure(contenders: list[str], rounds: int, console: Console) -> Figures:
+    """Return milliseconds a step, and tokens/s of the prompt."""
     checkpoint = open_checkpoint(ModelRepository(Path("models")).get(MODEL).transformer_path())
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    figures = Figures()
     for number in range(rounds):
         # One at a time: the threads of two would spin beside each other.
         for contender in contenders:
             forward = open_forward(checkpoint, contender)
             for batch in BATCHES:
-                found[contender][f"step_{batch}_ms"].append(1e3 * seconds_of(forward, [decodes(batch)]))
-            found[contender]["prompt_tokens_per_second"].append(PROMPT_TOKENS / seconds_of(forward, chunks()))
+                figures.add(f"step_{batch}_ms", contender, 1e3 * seconds_of(forward, [decodes(batch)]))
+            figures.add("prompt_tokens_per_second", contender, PROMPT_TOKENS / seconds_of(forward, chunks()))
             torch.set_num_threads(usable_cores())
             for batch in (1, 32):
                 floor = floor_seconds(checkpoint, contender.split("-")[1], batch)
-                found[contender][f"floor_{batch}_ms"].append(1e3 * floor)
+                figures.add(f"floor_{batch}_ms", contender, 1e3 * floor)
             del forward
         console.print(f"round {number + 1} of {rounds} done")
-    return found
+    return figures
 
 
 def main() -> None:
@@ -130,16 +127,9 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
     options = parser.parse_args()
     with torch.inference_mode():
-        found = measure(list(options.contenders), options.rounds, Console(stderr=True))
-    workloads = list(next(iter(found.values())))
-    summary = {who: {workload: over_rounds(each[workload]) for workload in workloads} for who, each in found.items()}
-    rows = [
-        Row((who, *(value_cell(each[workload], formats.number) for workload in workloads)))
-        for who, each in summary.items()
-    ]
-    heads = ("contender", *(workload.replace("_", " ") for workload in workloads))
-    table = Table(heads, rows, f"{MODEL}, milliseconds a step: median (min-max)")
-    show(table, {"benchmark": "step", "contenders": summary})
+        found = measure(list(options.contenders), options.rounds, Console(stderr=True)).spreads()
+    table = spread_table(found, options.contenders, title=f"{MODEL}: median (min-max) of {options.rounds} rounds")
+    show(table, {"benchmark": "step", "figures": found})
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
-"""What streams of text see of the kernel's pace: alone, sampled, and beside the parallel service at half its capacity.
+"""What streams of text see of the kernel's pace, greedy and sampled.
 
     python -m benchmarks.streams [--rounds 3] [--before COMMIT] [--seconds 5]
 
 For 1, 8 and 32 streams of 128 tokens: the kernel's own step, the gap between messages over it, and the rate with
-temperature .7 and top_p .9 over that of greedy streams. Then the share of its rate that one stream keeps while images
-are drawn at half the rate that the parallel service reaches, and the images' p99 alone and beside the stream. With
---before, a server of an earlier commit of this repository takes turns with that of this tree. The last line of stdout
-is JSON.
+temperature .7 and top_p .9 over that of greedy streams. With --before, a server of an earlier commit of this repository
+takes turns with that of this tree. The last line of stdout is JSON.
 """
 
 from __future__ import annotations
@@ -21,25 +19,21 @@ import numpy as np
 import torch
 
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.messages import GAN_MODEL
-from benchmarks.harness.printing import show
-from benchmarks.harness.scenarios import closed, opened
+from benchmarks.harness.printing import show, spread_table
+from benchmarks.harness.scenarios import closed
 from benchmarks.harness.servers import NOW, ROOT, earlier_tree, service
 from benchmarks.step import MODEL, decodes, open_forward, seconds_of
 from runtime.models import ModelRepository
 from services.ar.model.weights import open_checkpoint
 from tandem.ar.v1 import ar_pb2
-from tandem.measure.formats import number
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import Generator, generator
-from tandem.measure.report.tables.table import Row, Table, value_cell
 from tandem.measure.results.record import Outcome, Record
 from tandem.measure.workload_text import parse_workload
 
-TEXT, IMAGES = parse_workload("text", model=MODEL), parse_workload("images", model=GAN_MODEL)
+TEXT = parse_workload("text", model=MODEL)
 STREAMS = (1, 8, 32)
 PROMPT_TOKENS, NEW_TOKENS = 64, 128  # 128 tokens of context on average, as `decodes` has
-NUM_CALLERS = 32
 BEFORE, KERNEL = "before", "kernel"
 GREEDY, SAMPLED = ar_pb2.SamplingParams(temperature=0.0), ar_pb2.SamplingParams(temperature=0.7, top_p=0.9)
 
@@ -100,27 +94,6 @@ class Bench:
             self.figures.add(f"gap_over_step_{count}", who, greedy / steps[count])
             self.figures.add(f"sampled_over_greedy_{count}", who, greedy / sampled)
 
-    async def beside_images(self, source: Generator, drawn: Generator, who: str) -> None:
-        """Measure one stream alone, images alone at half of what they reach, and both together."""
-        name, load = f"{who}, images", closed(IMAGES, NUM_CALLERS, duration_seconds=self._seconds / 2)
-        (most,) = (await self.audited_runs.run(drawn, name, load)).document.streams
-        rate = most.rates.requests / 2
-        alone = await self.gap(source, f"{who}, one stream", 1)
-        load = opened(IMAGES, rate, duration_seconds=self._seconds + 1.0)
-        (quiet,) = (await self.audited_runs.run(drawn, name, load)).document.streams
-        run_result, beside = await asyncio.gather(
-            self.audited_runs.run(drawn, f"{name} beside a stream", load),
-            self.gap(source, f"{who}, one stream beside images", 1),
-        )
-        (disturbed,) = run_result.document.streams
-        self.figures.add("alone_tokens_per_second", who, 1 / alone)
-        self.figures.add("beside_tokens_per_second", who, 1 / beside)
-        self.figures.add("share_kept", who, alone / beside)
-        self.figures.add("images_per_second", who, rate)
-        for name, stream in (("alone", quiet), ("beside", disturbed)):
-            p99 = stream.service.seconds.p99
-            self.figures.add(f"images_p99_{name}_ms", who, float("nan") if p99 is None else 1e3 * p99)
-
 
 async def measure(before: str | None, rounds: int, seconds: float) -> Bench:
     bench = Bench(seconds)
@@ -135,9 +108,6 @@ async def measure(before: str | None, rounds: int, seconds: float) -> Bench:
                 with service("services.ar", MODEL, "--no-prefix-cache", tree=each) as ar:
                     async with generator(f"127.0.0.1:{ar.port}") as source:
                         await bench.pace(source, who, steps)
-                        with service("services.gan", GAN_MODEL) as gan:
-                            async with generator(f"127.0.0.1:{gan.port}") as drawn:
-                                await bench.beside_images(source, drawn, who)
             print(f"round {done + 1} of {rounds} done", file=sys.stderr)
     return bench
 
@@ -151,11 +121,7 @@ def main() -> None:
     bench = asyncio.run(measure(options.before, options.rounds, options.seconds))
     found, audits = bench.figures.spreads(), bench.audited_runs.summary()
     whos = [KERNEL, NOW, *([BEFORE] if options.before else [])]
-    rows = [
-        Row((name, *(value_cell(each[who], number) if who in each else "" for who in whos)))
-        for name, each in found.items()
-    ]
-    table = Table(("figure", *whos), rows, f"{MODEL}: median (min-max) of {options.rounds} rounds")
+    table = spread_table(found, whos, title=f"{MODEL}: median (min-max) of {options.rounds} rounds")
     show(table, {"benchmark": "streams", "figures": found}, audits)
 
 

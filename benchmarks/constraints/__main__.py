@@ -2,18 +2,20 @@
 
 Loads the model as the server does and generates for 1, 8 and 32 sequences at a time, held to a constraint and not, in
 turn. Counted is all that masks take of the engine's thread: computing them, following the tokens, and ruling tokens out
-before the sampler draws. A step is what the engine's own metric says it is.
+before the sampler draws. A step is what the engine's own metric says it is. The last line of stdout is JSON.
 """
 
 import argparse
 import asyncio
-import statistics
+import itertools
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.constraints.timed_mask import Spent, TimedMask
+from benchmarks.harness.figures import Figures
+from benchmarks.harness.printing import show, spread_table
 from runtime.deadlines import Deadline
 from runtime.metrics import new_registry
 from runtime.models import ModelRepository
@@ -27,6 +29,7 @@ from services.ar.engine.sequence import Sequence
 from services.ar.loading import load_and_start
 from services.ar.metrics import ArMetrics
 from services.ar.settings import ArSettings
+from tandem.measure.formats import counted
 
 PERSON = (
     '{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"},"mail":{"type":"string",'
@@ -40,6 +43,7 @@ CONSTRAINTS: dict[str, Constraint | None] = {
 }
 PROMPT = "Make a list of people in JSON, each with name, age and mail:"
 NUM_TOKENS = 64
+COLUMNS = ("step, ms", "a mask, us", "masks of a step, %")
 
 
 class Bench:
@@ -82,34 +86,31 @@ class Bench:
         return self._sample(f"tandem_step_seconds_{which}", {"model": self._model.name}) or 0.0
 
 
-async def main(name: str, rounds: int) -> None:
-    registry = new_registry()
+async def measure(name: str, rounds: int) -> Figures:
+    figures, registry = Figures(), new_registry()
     settings = ArSettings.model_validate({"device": "cpu", "max_num_sequences": 32})
     model = await load_and_start(ModelRepository(Path("models")).get(name), settings, ArMetrics(registry))
     bench = Bench(model, registry.get_sample_value)
-    print(f"{name}, {model.description.dtype}; {NUM_TOKENS} tokens a sequence, {rounds} rounds; mean (least to most)")
-    print("| sequences | constraint | step, ms | a mask, us | masks of a step |\n|---|---|---|---|---|")
-    for num_sequences in (1, 8, 32):
-        results: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in CONSTRAINTS}
-        for seed in range(rounds):
-            for kind, constraint in CONSTRAINTS.items():
-                results[kind].append(await bench.step(constraint, num_sequences, seed))
-        for kind, measured in results.items():
-            print(row(num_sequences, kind, measured))
+    for num_sequences, seed in itertools.product((1, 8, 32), range(rounds)):
+        for kind, constraint in CONSTRAINTS.items():
+            step, masks, of_a_mask = await bench.step(constraint, num_sequences, seed)
+            case = f"{counted(num_sequences, 'sequence')}, {kind}"
+            for column, value in zip(COLUMNS, (1e3 * step, 1e6 * of_a_mask, 100 * masks / step), strict=True):
+                figures.add(case, column, value)
     for part in model.parts:
         await part.stop()
+    return figures
 
 
-def row(num_sequences: int, kind: str, measured: SequenceOf[tuple[float, float, float]]) -> str:
-    step, mask = (statistics.mean(each[place] for each in measured) for place in (0, 2))
-    shares = [100 * masks / whole for whole, masks, _ in measured]
-    share = f"{statistics.mean(shares):.2f} % ({min(shares):.2f} to {max(shares):.2f})"
-    return f"| {num_sequences} | {kind} | {1e3 * step:.2f} | {1e6 * mask:.0f} | {share} |"
-
-
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    asyncio.run(main(arguments.model, arguments.rounds))
+    options = parser.parse_args()
+    found = asyncio.run(measure(options.model, options.rounds)).spreads()
+    title = f"{options.model}, {NUM_TOKENS} tokens a sequence: median (min-max) of {options.rounds} rounds"
+    show(spread_table(found, COLUMNS, title=title), {"benchmark": "constraints", "figures": found})
+
+
+if __name__ == "__main__":
+    main()

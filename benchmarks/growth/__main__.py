@@ -16,17 +16,16 @@ from pathlib import Path
 from benchmarks.growth.workload import BARS, WORKLOADS, measured, served
 from benchmarks.harness.clients import SENDER, open_client
 from benchmarks.harness.figures import Figures, Spreads
-from benchmarks.harness.printing import table_of, write
+from benchmarks.harness.printing import spread_table, write
 from benchmarks.harness.servers import ROOT
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
 from runtime.models import ModelRepository
 from tandem.measure.formats import decimals
-from tandem.measure.report.tables.table import Cell, value_cell
-from tandem.measure.results.value import Value
+from tandem.measure.report.tables.writers import markdown_table
 
 
-def figures_of(name: str, rounds: int, seconds: float) -> Figures:
+def measure(name: str, rounds: int, seconds: float, figures: Figures) -> None:
     """Measure one model, of the repository or of random weights."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = ROOT / "models"
@@ -34,27 +33,21 @@ def figures_of(name: str, rounds: int, seconds: float) -> Figures:
             folder = Path(temporary)
             write_random_generator(folder / name, SHAPES[name])
         with served(ModelRepository(folder).get(name), folder) as it:
-            return measured(it, open_client(SENDER), list(WORKLOADS), rounds, seconds)
+            measured(it, open_client(SENDER), WORKLOADS, rounds, seconds, figures)
 
 
 def page(spreads: Spreads, models: Sequence[str], around: str) -> str:
     """Return the page in Markdown."""
-    rates = [each for each in spreads if not each.endswith(" share")]
-    shares = [each for each in spreads if each.endswith(" share")]
-    cells: list[Sequence[str | Cell]] = [
-        [each, *(value_cell(spreads[each][name], decimals(0)) for name in models)] for each in rates
-    ]
-    parts: list[Sequence[str | Cell]] = [
-        [_with_bar(each), *(value_cell(spreads[each][name], decimals(2)) for name in models)] for each in shares
-    ]
+    rates = {name: each for name, each in spreads.items() if not name.endswith(" share")}
+    shares = {_with_bar(name): each for name, each in spreads.items() if name.endswith(" share")}
     return (
         f"# How the cost of the parallel service grows\n\n{around}\n\n"
         "Images a second, median (lowest-highest) of the rounds. `bare N`: all instances in a loop with batches of N"
         " and nothing around them; `NxM`: N images a request, M clients, the service with client on the same cores;"
         " `gateway, replicas: R`: the same load through the gateway, in front of R replicas on these cores.\n\n"
-        + table_of(["images/s", *models], cells)
+        + markdown_table(spread_table(rates, models, decimals(0)))
         + "\n\nShare of the bare loop of the same round, with the largest batch that the load fills.\n\n"
-        + table_of(["share", *models], parts)
+        + markdown_table(spread_table(shares, models, decimals(2)))
         + "\n"
     )
 
@@ -71,11 +64,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.6, help="of each load and bare loop")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for growth.json and growth.md")
     options = parser.parse_args()
-    around = surroundings()
-    spreads: dict[str, dict[str, Value]] = {}
+    around, figures = surroundings(), Figures()
     for name in options.models:
-        for figure, each in figures_of(name, options.rounds, options.seconds).spreads().items():
-            spreads.setdefault(figure, {}).update(each)
+        measure(name, options.rounds, options.seconds, figures)
+    spreads = figures.spreads()
     results = {"bench": "growth", "surroundings": around, "rounds": options.rounds, "figures": spreads}
     text = f"{around.date}, commit {around.commit}. {around.text}"
     write(options.out, "growth", results, page(spreads, options.models, text))

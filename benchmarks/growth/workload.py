@@ -12,10 +12,9 @@ from pathlib import Path
 from benchmarks.harness.clients import Client
 from benchmarks.harness.cpu import machine_cpu
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import LoadFailed, Target, closed_loop
+from benchmarks.harness.load import Target, closed_loop
 from benchmarks.harness.messages import SAMPLE
-from benchmarks.harness.processes import free_port, serving
-from benchmarks.harness.servers import ROOT, Backends, gateway
+from benchmarks.harness.servers import ROOT, Backends, gateway, service
 from benchmarks.parallel.undisturbed import undisturbed
 from benchmarks.parallel.workload import Workload
 from runtime.models import Model
@@ -49,10 +48,7 @@ class Served:
         """Return the images a second of a load on the service, or on what listens at `port`. Raises LoadFailed."""
         requests = [_request(self.model.name, workload.images, seed) for seed in range(_NUM_SEEDS)]
         run = closed_loop(client, Target(port or self.port, SAMPLE, requests), workload.clients, seconds)
-        if run.num_ok < len(run.status) or not run.num_ok:
-            raise LoadFailed(
-                f"{self.model.name}, {workload.shown}: {run.num_ok} of {len(run.status)} requests ended OK"
-            )
+        run.check_all_ok(f"{self.model.name}, {workload.shown}")
         return run.per_second * workload.images
 
     def bare_images_per_second(self, size: int, seconds: float) -> tuple[float, float]:
@@ -76,14 +72,10 @@ def served(model: Model, folder: Path) -> Iterator[Served]:
     assert model.spec.generator is not None
     assert model.spec.image is not None
     bare = open_generators(model.path(model.spec.generator), model.spec.image, settings)
-    flags = ("--models-dir", str(folder), "--models", model.name, "--log-level", "WARNING")
     with ExitStack() as stack:
         replicas = []
         for _ in range(max(_NUM_REPLICAS)):
-            port = free_port()
-            ports = ("--port", str(port), "--metrics-port", str(free_port()))
-            stack.enter_context(serving("services.gan", *ports, *flags, port=port, cwd=ROOT))
-            replicas.append(port)
+            replicas.append(stack.enter_context(service("services.gan", model.name, "--models-dir", str(folder))).port)
         behind = {
             number: stack.enter_context(gateway("", ROOT, Backends(None, replicas[0], tuple(replicas[1:number])))).port
             for number in _NUM_REPLICAS
@@ -91,12 +83,13 @@ def served(model: Model, folder: Path) -> Iterator[Served]:
         yield Served(model, replicas[0], behind, bare)
 
 
-def measured(it: Served, client: Client, workloads: Sequence[Workload], rounds: int, seconds: float) -> Figures:
-    """Return images a second of every load and bare batch, and each load's share of the best batch that it could fill.
+def measured(
+    it: Served, client: Client, workloads: Sequence[Workload], rounds: int, seconds: float, figures: Figures
+) -> None:
+    """Add images a second of every load and bare batch, and each load's share of the best batch that it could fill.
 
     In turns; a turn that others disturbed is repeated.
     """
-    figures = Figures()
     for workload in workloads:  # warms up
         it.images_per_second(client, workload, seconds)
     for port in it.behind.values():
@@ -113,7 +106,6 @@ def measured(it: Served, client: Client, workloads: Sequence[Workload], rounds: 
         for replicas, port in it.behind.items():
             rate = it.images_per_second(client, _BEHIND, seconds, port)
             figures.add(f"{_BEHIND.name}, gateway, replicas: {replicas}", it.model.name, rate)
-    return figures
 
 
 def _batch_of(workload: Workload) -> int:

@@ -91,6 +91,12 @@ class Run:
         delivered = self.is_ok & (self.ended > since) & (self.ended <= end)
         return float(delivered.sum() / (self.intended > since).sum())
 
+    def check_all_ok(self, what: str) -> None:
+        """Raise LoadFailed, which names `what` was asked, unless there were requests and all of them ended OK."""
+        if not self.num_ok or self.num_ok < len(self.status):
+            others = sorted({int(each) for each in self.status[~self.is_ok]})
+            raise LoadFailed(f"{what}: {self.num_ok} of {len(self.status)} requests ended OK, others with {others}")
+
     def quantile(self, share: float) -> float:
         """Return the exact quantile of the durations, NaN without any."""
         return nearest_rank(self.seconds, share)

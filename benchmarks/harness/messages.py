@@ -27,10 +27,10 @@ _NUM_CLASSES = 10
 _NOTHING = Timings(queue_seconds=1e-6, total_seconds=2e-6, mean_batch_size=1)
 
 
-def sample_requests(count: int = 1) -> Sequence[bytes]:
-    """Return requests for `count` images each, of all classes and many seeds."""
+def sample_requests() -> Sequence[bytes]:
+    """Return requests for one image each, of all classes and many seeds."""
     return _serialised(
-        gan_pb2.SampleRequest(model=GAN_MODEL, count=count, labels=[seed % _NUM_CLASSES], seed=seed)
+        gan_pb2.SampleRequest(model=GAN_MODEL, count=1, labels=[seed % _NUM_CLASSES], seed=seed)
         for seed in range(_NUM_REQUESTS)
     )
 

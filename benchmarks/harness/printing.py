@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import BaseModel
 from rich.console import Console
 
+from benchmarks.harness.figures import Spreads
 from benchmarks.harness.surroundings import Surroundings
-from tandem.measure.formats import number, ranged
+from tandem.measure.formats import Show, number, ranged
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
-from tandem.measure.report.tables.table import Cell, Row, Table
+from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.writers import markdown_table, terminal_table
 from tandem.measure.results.audits import Audits
 
@@ -36,6 +37,12 @@ def _plain(value: Any) -> Any:
 def table_of(heads: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> str:
     """Return a table in Markdown."""
     return markdown_table(Table(heads, [Row(cells) for cells in rows])) + "\n"
+
+
+def spread_table(spreads: Spreads, contenders: Sequence[str], show: Show = number, title: str = "") -> Table:
+    """Return a row a figure and a column a contender; a figure that one does not have is left open."""
+    rows = [Row((name, *(value_cell(each.get(who), show) for who in contenders))) for name, each in spreads.items()]
+    return Table(("", *contenders), rows, title)
 
 
 def write(folder: Path, name: str, results: Any, page: str) -> None:

@@ -3,19 +3,16 @@
 import hashlib
 import os
 import platform
-import subprocess
 import tempfile
 from pathlib import Path
 
-from runtime.compiled.compiler import CompilerFailed, find_compiler
+from runtime.compiled.compiler import CompilerFailed, compile_shared, find_compiler
 from runtime.compiled.trust import distrust
-from runtime.process.process_group import run_in_group
 from runtime.settings import cache_folder
 
 _SOURCES = Path(__file__).parent / "native"
 _FLAGS = ("-std=c++20", "-O2", "-Wall", "-Wextra")
-_LIBRARIES = ("-lnghttp2",)
-_LIMIT_SECONDS = 120.0
+_LIBRARIES = ("nghttp2",)
 
 
 class ProgramUnavailable(Exception):
@@ -52,17 +49,10 @@ def _compile(source: Path, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="building-") as scratch:
         made = Path(scratch) / path.name
         try:
-            ended = run_in_group([find_compiler(), *_FLAGS, "-o", str(made), str(source), *_LIBRARIES], _LIMIT_SECONDS)
+            # What it makes is a library only by its flags.
+            compile_shared(find_compiler(), [source], _FLAGS, _LIBRARIES, made, source.name)
         except CompilerFailed as error:
-            raise ProgramUnavailable(str(error)) from None
-        except subprocess.TimeoutExpired:
-            raise ProgramUnavailable(f"{source.name} was not compiled in {_LIMIT_SECONDS:g} s") from None
-        if ended.returncode != 0:
-            raise ProgramUnavailable(f"{source.name} does not compile: {_reason(ended.stderr)}")
+            is_library = "nghttp2" in str(error)
+            hint = "; on Debian: apt-get install libnghttp2-dev" if is_library else ""
+            raise ProgramUnavailable(f"{error}{hint}") from None
         os.replace(made, path)
-
-
-def _reason(output: str) -> str:
-    if "nghttp2" in output and ("No such file" in output or "cannot find" in output):
-        return "nghttp2 is missing; on Debian: apt-get install libnghttp2-dev"
-    return next((line for line in output.splitlines() if "error" in line), "no error was printed")

@@ -33,7 +33,6 @@ class Service:
     """A backend that runs."""
 
     port: int
-    metrics_port: int
     pid: int
 
 
@@ -77,12 +76,12 @@ def with_models() -> Iterator[Backends]:
 @contextlib.contextmanager
 def service(module: str, model: str, *flags: str, tree: Path = ROOT) -> Iterator[Service]:
     """Run a backend of a source tree with one model."""
-    port, metrics_port = free_port(), free_port()
-    ports = ("--port", str(port), "--metrics-port", str(metrics_port))
+    port = free_port()
+    ports = ("--port", str(port), "--metrics-port", str(free_port()))
     usual = ("--models", model, "--log-level", "WARNING")
     variables = {"PYTHONPATH": str(tree)}
     with serving(module, *ports, *usual, *flags, port=port, cwd=tree, variables=variables) as process:
-        yield Service(port, metrics_port, process.pid)
+        yield Service(port, process.pid)
 
 
 @contextlib.contextmanager

@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+
+import numpy as np
 
 from benchmarks.harness.clients import SENDER, open_client
 from benchmarks.harness.figures import Figures
@@ -31,8 +32,7 @@ from benchmarks.hop.bars import BARS
 from benchmarks.hop.document import Results
 from benchmarks.hop.durations import FULL, QUICK, TOKENS_PER_SECOND, Durations
 from benchmarks.hop.page import page
-
-T = TypeVar("T")
+from tandem.measure.statistics.interleaving import turns
 
 # The last commit whose gateway carried requests in Python.
 LAST_IN_PYTHON = "55d227e760c7cd5e2237576b4e1371b2b7b58d72"
@@ -49,10 +49,8 @@ def _costs(trees: Mapping[str, Path], durations: Durations, figures: Figures) ->
     load, tokens = open_client(SENDER), int(durations.paced * TOKENS_PER_SECOND)
     with ExitStack() as stack:
         backends = stack.enter_context(model_less(program("backend"), plan(tokens, TOKENS_PER_SECOND)))
-        contenders = costs.contenders(backends, _hops(stack, trees, backends))
-        return _rounds(
-            "cost", durations, lambda number: costs.measure_round(load, _turned(contenders, number), durations, figures)
-        )
+        orders = turns(costs.contenders(backends, _hops(stack, trees, backends)), np.random.default_rng(0))
+        return _rounds("cost", durations, lambda _: costs.measure_round(load, next(orders), durations, figures))
 
 
 def _clock(trees: Mapping[str, Path], durations: Durations, figures: Figures) -> list[str]:
@@ -62,10 +60,9 @@ def _clock(trees: Mapping[str, Path], durations: Durations, figures: Figures) ->
         hops = _hops(stack, trees, stack.enter_context(with_models()))
         for hop in hops:
             clock.warm_up(load, hop)
+        orders = turns(hops, np.random.default_rng(0))
         return _rounds(
-            "clock",
-            durations,
-            lambda number: clock.measure_round(load, _turned(hops, number), durations, figures, number),
+            "clock", durations, lambda number: clock.measure_round(load, next(orders), durations, figures, number)
         )
 
 
@@ -84,12 +81,6 @@ def _rounds(name: str, durations: Durations, measure_round: Callable[[int], None
             failures.append(f"{name}, round {number + 1}: {error}")
             say(failures[-1])
     return failures
-
-
-def _turned(contenders: Sequence[T], number: int) -> list[T]:
-    """Return the contenders, each round with another one at the beginning."""
-    first = number % len(contenders)
-    return [*contenders[first:], *contenders[:first]]
 
 
 def say(text: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.harness.clients import Client
 from benchmarks.harness.cpu import Cpu, settled_cpu
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import LoadFailed, Run, Target, closed_loop, open_loop
+from benchmarks.harness.load import Target, closed_loop, open_loop
 from benchmarks.harness.messages import (
     FAST_MESSAGES,
     GENERATE,
@@ -65,7 +65,7 @@ def _one_client(client: Client, contender: Contender, durations: Durations) -> d
     run = closed_loop(
         client, Target(contender.port, SAMPLE, sample_requests()), 1, durations.one_client, goes_first=False
     )
-    _check(run, contender)
+    run.check_all_ok(contender.name)
     return {f"unary_{name}": run.quantile(share) * 1e3 for name, share in _SHARES.items()}
 
 
@@ -74,7 +74,7 @@ def _one_stream(client: Client, contender: Contender, durations: Durations) -> d
     run = closed_loop(
         client, Target(contender.port, SAMPLE_STREAM, stream_requests()), 1, durations.fast_streams, goes_first=False
     )
-    _check(run, contender)
+    run.check_all_ok(contender.name)
     return {
         "first_message_p50": nearest_rank(run.first_seconds, 0.5) * 1e3,
         "whole_stream_p50": run.quantile(0.5) * 1e3,
@@ -85,7 +85,7 @@ def _fast_streams(client: Client, contender: Contender, durations: Durations, fi
     target = Target(contender.port, SAMPLE_STREAM, stream_requests())
     before = _cpu(contender)
     run = closed_loop(client, target, NUM_CALLERS, durations.fast_streams, goes_first=False)
-    _check(run, contender)
+    run.check_all_ok(contender.name)
     figures.add("fast_per_second", contender.name, run.per_second * FAST_MESSAGES)
     _add_cpu(figures, "fast", contender, before, run.num_ok * FAST_MESSAGES)
 
@@ -96,7 +96,7 @@ def _many_clients(
     target = Target(contender.port, SAMPLE, sample_requests())
     before = _cpu(contender)
     run = closed_loop(client, target, NUM_CALLERS, durations.many_clients, connections, goes_first=False)
-    _check(run, contender)
+    run.check_all_ok(contender.name)
     name = f"unary_{connections}_connections"
     figures.add(f"{name}_per_second", contender.name, run.per_second)
     _add_cpu(figures, name, contender, before, run.num_ok)
@@ -111,7 +111,7 @@ def _paced(client: Client, contender: Contender, durations: Durations, figures: 
     run = open_loop(
         client, Target(contender.port, GENERATE, generate_requests()), starts, NUM_CALLERS, goes_first=False
     )
-    _check(run, contender)
+    run.check_all_ok(contender.name)
     messages = float(run.messages.sum())
     name = f"paced_{'together' if are_together else 'apart'}"
     _add_cpu(figures, name, contender, before, messages)
@@ -129,9 +129,3 @@ def _add_cpu(figures: Figures, name: str, contender: Contender, before: Cpu, cou
         used = settled_cpu(contender.pid).since(before)
         figures.add(f"{name}_cpu_ms", contender.name, used.total / count * 1e3)
         figures.add(f"{name}_python_cpu_ms", contender.name, used.own / count * 1e3)
-
-
-def _check(run: Run, contender: Contender) -> None:
-    if not run.num_ok or run.num_ok < len(run.status):
-        others = sorted({int(each) for each in run.status[~run.is_ok]})
-        raise LoadFailed(f"{contender.name}: {run.num_ok} of {len(run.status)} requests ended OK, others with {others}")

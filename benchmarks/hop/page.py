@@ -54,7 +54,8 @@ def page(results: Results) -> str:
     spreads = results.spreads
     sections = (
         _head(results),
-        "## Bars\n\n" + table_of(("what", BEFORE, NOW, "bar", "aim", "met"), _bar_rows(spreads)),
+        "## Bars\n\n"
+        + table_of(("what", BEFORE, NOW, "bar", "aim", "met"), [bar_cells(bar, spreads, *_PAIR) for bar in BARS]),
         f"## Cost, before a backend without a model\n\n{_COST_NOTE}\n\n"
         + table_of(("what", DIRECT, *_PAIR), _cost_rows(spreads)),
         f"## Clock, before the matched pair of models\n\n{_CLOCK_NOTE}\n\n"
@@ -126,11 +127,6 @@ _CLOCK_COLUMNS = (
     ("outside_backend_share", 100, 1),
     ("delivered", 100, 1),
 )
-
-
-def _bar_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:
-    for bar in BARS:
-        yield bar_cells(bar, spreads, *_PAIR)
 
 
 def _cost_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:

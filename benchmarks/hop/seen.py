@@ -50,7 +50,6 @@ class Seen:
             "residual_share": self._residual_share(),
             "outside_backend_share": self._outside_backend_share(),
             "client_over_proxy": self.run.quantile(0.5) / self.duration.quantile(0.5) - 1,
-            "client_over_proxy_mean": _mean(self.run.seconds) / self.duration.mean - 1,
             **self._quantiles(),
             **{f"phase.{name}": share for name, share in self._phases().items()},
         }
@@ -92,7 +91,3 @@ class Seen:
 
     def _histogram(self, name: str, **labels: str) -> Histogram:
         return self.page.histogram(name, paradigm=self.paradigm, rpc=_RPC[self.paradigm], **labels)
-
-
-def _mean(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    return float(values.mean()) if len(values) else float("nan")

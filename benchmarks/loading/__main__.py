@@ -13,13 +13,13 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.harness.figures import Figures
 from benchmarks.harness.memory import PEAK, mebibytes
-from benchmarks.harness.printing import show
+from benchmarks.harness.printing import show, spread_table
 from benchmarks.harness.processes import free_port, running
 from benchmarks.loading.random_llama import LlamaShape, write_random_llama
 from benchmarks.loading.speeds import NEED as NEED_OF_SPEEDS
@@ -28,9 +28,6 @@ from benchmarks.peers.engine import Engine, Need
 from benchmarks.peers.llama_cpp import PROGRAMS, LlamaCpp
 from benchmarks.side_by_side.tandem_engine import Tandem
 from runtime.settings import cache_folder
-from tandem.measure import formats
-from tandem.measure.report.tables.table import Row, Table, value_cell
-from tandem.measure.statistics.intervals import over_rounds
 
 NEED = Need(num_sequences=1, num_context_tokens=2048)
 FIELDS = {PEAK: "peak_mebibytes", "RssAnon": "anonymous_mebibytes", "RssFile": "file_mebibytes"}
@@ -83,7 +80,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=cache_folder() / "peers")
     parser.add_argument("--speeds", action="store_true", help="and how fast they generate; outputs are not checked")
     options = parser.parse_args()
-    figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    figures = Figures()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         file = options.file or write_random_llama(folder / "random-1.1b-q4_0.gguf", LlamaShape())
@@ -94,14 +91,11 @@ def main() -> None:
                 found = measured(each, options.speeds)
                 found["peak_by_file"] = found["peak_mebibytes"] / file_mebibytes
                 for figure, value in found.items():
-                    figures[each.name][figure].append(value)
-    summary = {who: {figure: over_rounds(values) for figure, values in found.items()} for who, found in figures.items()}
-    heads = ("server", *(figure.replace("_", " ") for figure in figures["tandem"]))
-    rows = [
-        Row((who, *(value_cell(value, formats.number) for value in found.values()))) for who, found in summary.items()
-    ]
-    table = Table(heads, rows, f"{file.name}, {file_mebibytes:.0f} MiB: median (min-max) of {options.rounds} starts")
-    show(table, {"benchmark": "loading", "file_mebibytes": round(file_mebibytes, 1), "servers": summary})
+                    figures.add(figure, each.name, value)
+    title = f"{file.name}, {file_mebibytes:.0f} MiB: median (min-max) of {options.rounds} starts"
+    table = spread_table(figures.spreads(), [each.name for each in servers], title=title)
+    results = {"benchmark": "loading", "file_mebibytes": round(file_mebibytes, 1), "figures": figures.spreads()}
+    show(table, results)
 
 
 if __name__ == "__main__":

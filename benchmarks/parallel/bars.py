@@ -29,29 +29,23 @@ def compared(seen: Round, runtime: str) -> dict[str, float]:
 
     `runtime` names the bare loop of the runtime that Tandem draws with.
     """
-    rates = {each: f"{each.name}.{RATE}" for each in _WORKLOADS}
+    compared_with = {
+        "to_python_peer": (DIRECT, PYTHON_HOSTED),
+        "to_native": (DIRECT, (NATIVE,)),
+        "to_before": (DIRECT, (DIRECT_BEFORE,)),
+        "product": (PRODUCT, (PRODUCT_BEFORE,)),
+    }
     p50 = f"{ALONE.name}.{P50}"
     largest, shared = f"bare.{_LARGEST_BATCH}.{RATE}", f"bare.{_SHARED_BATCH}.{CPU}"
     return {
         **{
-            f"{workload.name}.to_python_peer": _ratio(seen, rates[workload], DIRECT, PYTHON_HOSTED, max)
-            for workload in _WORKLOADS
-        },
-        **{
-            f"{workload.name}.to_native": _ratio(seen, rates[workload], DIRECT, [NATIVE], max)
-            for workload in _WORKLOADS
-        },
-        **{
-            f"{workload.name}.to_before": _ratio(seen, rates[workload], DIRECT, [DIRECT_BEFORE], max)
-            for workload in _WORKLOADS
-        },
-        **{
-            f"{workload.name}.product": _ratio(seen, rates[workload], PRODUCT, [PRODUCT_BEFORE], max)
+            f"{workload.name}.{name}": _ratio(seen, f"{workload.name}.{RATE}", who, others, max)
+            for name, (who, others) in compared_with.items()
             for workload in _WORKLOADS
         },
         "p50_to_python_peer": _ratio(seen, p50, DIRECT, PYTHON_HOSTED, min),
         "p50_to_native": _ratio(seen, p50, DIRECT, [NATIVE], min),
-        "share_of_bare": _value(seen, rates[BULK], DIRECT) / _value(seen, largest, runtime),
+        "share_of_bare": _value(seen, f"{BULK.name}.{RATE}", DIRECT) / _value(seen, largest, runtime),
         "runtime_to_fp32": _ratio(seen, largest, runtime, [FP32], max),
         "cpu_beyond_pass": _value(seen, f"{MANY.name}.{CPU}", DIRECT) - _value(seen, shared, runtime),
     }

@@ -36,8 +36,7 @@ class Check:
         run = closed_loop(
             client, target, clients, _LONGEST_SECONDS, most_requests=len(target.requests), keep_replies=True
         )
-        if run.num_ok < _NUM_REQUESTS:
-            raise LoadFailed(f"{run.num_ok} of {_NUM_REQUESTS} requests ended OK: {sorted(set(run.status.tolist()))}")
+        run.check_all_ok(f"{clients} clients")
         return mean_levels_off(np.concatenate([dialect.levels(each) for each in run.replies]), self._expected)
 
 

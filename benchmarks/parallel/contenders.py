@@ -10,8 +10,8 @@ from pathlib import Path
 
 import grpc
 
+from benchmarks.harness import servers
 from benchmarks.harness.messages import GAN_MODEL
-from benchmarks.harness.processes import free_port, serving
 from benchmarks.harness.servers import ROOT, Backends, gateway
 from benchmarks.parallel.dialects import TANDEM, Dialect
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
@@ -40,10 +40,8 @@ class Contender:
 @contextmanager
 def service(tree: Path) -> Iterator[Served]:
     """Run the parallel service of a source tree."""
-    port = free_port()
-    flags = ("--port", str(port), "--metrics-port", str(free_port()), "--models", GAN_MODEL, "--log-level", "WARNING")
-    with serving("services.gan", *flags, port=port, cwd=tree) as process:
-        yield Served(port, (process.pid,))
+    with servers.service("services.gan", GAN_MODEL, tree=tree) as own:
+        yield Served(own.port, (own.pid,))
 
 
 @contextmanager

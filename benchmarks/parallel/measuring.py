@@ -9,7 +9,7 @@ from functools import cache
 
 from benchmarks.harness.clients import Client
 from benchmarks.harness.cpu import cpu, machine_cpu, settled_cpu
-from benchmarks.harness.load import LoadFailed, Target, closed_loop
+from benchmarks.harness.load import Target, closed_loop
 from benchmarks.parallel.contenders import Served
 from benchmarks.parallel.dialects import Dialect
 from benchmarks.parallel.workload import Workload
@@ -44,11 +44,7 @@ def load(client: Client, served: Served, dialect: Dialect, workload: Workload, s
     used = sum(settled_cpu(pid, longest_seconds=_LONGEST_SETTLING_SECONDS).total for pid in served.pids) - before
     others = machine_cpu() - machine - used - run.cpu_seconds
     elapsed = time.monotonic() - started
-    if not run.num_ok or run.num_ok < len(run.status):
-        statuses = sorted({int(each) for each in run.status[~run.is_ok]})
-        raise LoadFailed(
-            f"{workload.shown}: {run.num_ok} of {len(run.status)} requests ended OK, others with {statuses}"
-        )
+    run.check_all_ok(workload.shown)
     return Load(
         images_per_second=run.per_second * workload.images,
         p50_ms=run.quantile(0.5) * 1e3,

@@ -58,7 +58,8 @@ def page(results: Results) -> str:
     bare_head = ("bare loop, images/s; CPU ms an image", *(f"batch {size}" for size in BATCH_SIZES))
     sections = (
         _head(results),
-        f"## Bars\n\n{_BAR_NOTE}\n\n" + table_of(bar_head, _bar_rows(results)),
+        f"## Bars\n\n{_BAR_NOTE}\n\n"
+        + table_of(bar_head, [bar_cells(bar, results.spreads, NOW) for bar in results.bars]),
         "## Ratios\n\n" + table_of(ratio_head, _ratio_rows(results)) + "\n" + _p50_to_native(results),
         *(f"## {workload.shown}\n\n" + table_of(_HEAD, _rows(results, workload.name)) for workload in _WORKLOADS),
         f"## Bare loops\n\n{_BARE_NOTE}\n\n" + table_of(bare_head, _bare_rows(results)),
@@ -80,11 +81,6 @@ def _head(results: Results) -> str:
         f"Client and servers share one machine: {around.text}"
         f" Tandem drew with {results.runtime}. Peers: {peers}.\n\n{_NOTE}\n\n" + "\n".join(notes) + "\n"
     )
-
-
-def _bar_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
-    for bar in results.bars:
-        yield bar_cells(bar, results.spreads, NOW)
 
 
 def _ratio_rows(results: Results) -> Iterator[Sequence[str | Cell]]:

@@ -1,12 +1,12 @@
 """How near are answers to what float32 makes of the same 4-bit weights: our kernel's variants, and llama.cpp.
 
-    python -m benchmarks.parity [--contenders int4-8,int4-16,llama.cpp] [--questions 40] [--windows 4]
+    python -m benchmarks.parity [--contenders int4-8,int4-16,llama.cpp] [--questions 40]
 
 Contenders are `dtype` and, with weights of few bits, `activation_bits` of the kernel. The reference is the kernel in
 float32, which `benchmarks.side_by_side` compares with transformers token for token. It answers everyday questions
-greedily, up to 20 tokens each; then all contenders score these answers, and held text in windows of 512 tokens, the
-second half of each. llama.cpp is built from PyPI's source for this very CPU. Writes text_parity.json and
-text_parity.md. The last line of stdout is JSON.
+greedily, up to 20 tokens each; then all contenders score these answers. llama.cpp is built from PyPI's source for this
+very CPU. `benchmarks.perplexity` compares what they make of held text. Writes text_parity.json and text_parity.md. The
+last line of stdout is JSON.
 """
 
 import argparse
@@ -24,14 +24,12 @@ from torch import Tensor
 from benchmarks.harness.printing import dumped, table_of, write
 from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.parity import llama_logits
-from benchmarks.parity.figures import ScoredText, of_answers, of_text
+from benchmarks.parity.figures import ScoredText, of_answers
 from benchmarks.parity.kernel import Kernel
 from benchmarks.parity.questions import QUESTIONS
 from benchmarks.peers.installing import CannotSetUp, once, run
 from benchmarks.peers.llama_cpp import PACKAGE
 from benchmarks.side_by_side.engines import some_of
-from benchmarks.side_by_side.held_text import fetch
-from benchmarks.side_by_side.perplexity import FIRST_SCORED, windows
 from runtime.cores import usable_cores
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
@@ -79,15 +77,12 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     gguf = ModelRepository(Path("models")).get(MODEL).transformer_path()
     checkpoint = open_checkpoint(gguf)
     codec = TextCodec(checkpoint, 2048)
-    assert checkpoint.tokenizer is not None
-    text_ids = fetch(options.cache, checkpoint.tokenizer).ids
-    held = [ScoredText(ids, FIRST_SCORED) for ids in windows(text_ids, options.windows)]
     reference = Kernel(checkpoint, "float32")
     answers = []
     for question in QUESTIONS[: options.questions]:
         prompt = codec.encode_chat([("user", question)])
         answers.append(ScoredText(prompt + reference.greedy(prompt, ANSWER_TOKENS, codec.eos_token_ids), len(prompt)))
-    expected = by_kernel(reference)([*answers, *held])
+    expected = by_kernel(reference)(answers)
     del reference
     left_out: dict[str, str] = {}
     found: dict[str, dict[str, Any]] = {}
@@ -98,21 +93,16 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
                 score = by_llama_cpp(options.cache, gguf)
             else:
                 score = by_kernel(Kernel(checkpoint, *name.split("-")))
-            logits = score([*answers, *held])
+            logits = score(answers)
         except CannotSetUp as error:
             left_out[name] = without_places(str(error))
             continue
-        count = len(answers)
-        found[name] = {
-            "answers": asdict(of_answers(logits[:count], expected[:count])),
-            "text": asdict(of_text(logits[count:], expected[count:], held)),
-        }
+        found[name] = asdict(of_answers(logits, expected))
     return {
         "benchmark": "text_parity",
         "model": MODEL,
         "weights_sha256": sha256_of(gguf),
         "num_questions": len(answers),
-        "num_windows": options.windows,
         "surroundings": surroundings(),
         "left_out": left_out,
         "contenders": found,
@@ -122,8 +112,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 def page(report: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     rows = []
-    for name, one in report["contenders"].items():
-        answers, text = one["answers"], one["text"]
+    for name, answers in report["contenders"].items():
         rows.append(
             [
                 name,
@@ -131,25 +120,13 @@ def page(report: dict[str, Any]) -> str:
                 f"{answers['tokens_equal']} of {answers['tokens']}",
                 f"{answers['answers_equal']} of {answers['num_answers']}",
                 f"{answers['divergence']:.5f}",
-                f"{text['divergence']:.5f} ({text['divergence_p99']:.4f})",
-                f"{text['perplexity']:.3f}",
-                f"{text['nats_more']:+.4f} ± {2 * text['nats_error']:.4f}",
             ]
         )
-    header = (
-        "contender",
-        "first tokens equal",
-        "tokens equal",
-        "answers equal",
-        "divergence, answers",
-        "divergence, text (p99)",
-        "perplexity, text",
-        "nats a token more (± 2 standard errors)",
-    )
+    header = ("contender", "first tokens equal", "tokens equal", "answers equal", "divergence")
     about = (
-        f"{report['model']}: {report['num_questions']} everyday questions, answers of up to {ANSWER_TOKENS} tokens, and"
-        f" {report['num_windows']} windows of held text, beside float32 computation of the same weights. Divergence is"
-        " Kullback-Leibler's, nats a token. Written by `python -m benchmarks.parity`."
+        f"{report['model']}: {report['num_questions']} everyday questions, answers of up to {ANSWER_TOKENS} tokens,"
+        " beside float32 computation of the same weights. Divergence is Kullback-Leibler's, nats a token. Written by"
+        " `python -m benchmarks.parity`."
     )
     return f"# Nearness to float32\n\n{about}\n\n{table_of(header, rows)}\n"
 
@@ -158,7 +135,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--contenders", type=some_of(CONTENDERS), default=list(CONTENDERS), help="default: all")
     parser.add_argument("--questions", type=int, default=len(QUESTIONS))
-    parser.add_argument("--windows", type=int, default=4)
     parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()

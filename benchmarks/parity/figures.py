@@ -4,8 +4,6 @@ A scored text is token ids and the place of the first one that is judged. Logits
 tokens from there on: [judged, vocabulary], float32.
 """
 
-import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,20 +32,6 @@ class OfAnswers:
     """Mean Kullback-Leibler divergence from the reference, nats a token."""
 
 
-@dataclass(frozen=True)
-class OfText:
-    """What an engine makes of held text, beside the reference."""
-
-    tokens: int
-    perplexity: float
-    nats_more: float
-    """A token, than the reference."""
-    nats_error: float
-    """Standard error of that, over tokens, paired."""
-    divergence: float
-    divergence_p99: float
-
-
 def of_answers(found: Sequence[Tensor], reference: Sequence[Tensor]) -> OfAnswers:
     """Compare logits along answers whose tokens are the reference's largest logits."""
     equal = [a.argmax(-1) == b.argmax(-1) for a, b in zip(found, reference, strict=True)]
@@ -61,21 +45,6 @@ def of_answers(found: Sequence[Tensor], reference: Sequence[Tensor]) -> OfAnswer
     )
 
 
-def of_text(found: Sequence[Tensor], reference: Sequence[Tensor], texts: Sequence[ScoredText]) -> OfText:
-    """Compare logits along texts that are nobody's."""
-    own, other = _losses(found, texts), _losses(reference, texts)
-    more = [a - b for a, b in zip(own, other, strict=True)]
-    divergences = _divergences(found, reference)
-    return OfText(
-        tokens=len(own),
-        perplexity=math.exp(statistics.fmean(own)),
-        nats_more=statistics.fmean(more),
-        nats_error=statistics.stdev(more) / math.sqrt(len(more)),
-        divergence=float(divergences.mean()),
-        divergence_p99=float(divergences.quantile(0.99)),
-    )
-
-
 def _divergences(found: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
     return torch.cat([_divergence(a, b) for a, b in zip(found, reference, strict=True)])
 
@@ -84,11 +53,3 @@ def _divergence(found: Tensor, reference: Tensor) -> Tensor:
     """Return sum p ln(p / q) of each row, where p is the reference's: [rows]."""
     expected = torch.log_softmax(reference.double(), dim=-1)
     return (expected.exp() * (expected - torch.log_softmax(found.double(), dim=-1))).sum(-1)
-
-
-def _losses(logits: Sequence[Tensor], texts: Sequence[ScoredText]) -> list[float]:
-    losses: list[float] = []
-    for rows, text in zip(logits, texts, strict=True):
-        judged = torch.tensor(text.ids[text.first :])
-        losses += (-torch.log_softmax(rows.double(), dim=-1).gather(1, judged[:, None])[:, 0]).tolist()
-    return losses

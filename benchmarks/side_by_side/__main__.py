@@ -21,12 +21,14 @@ from tokenizers import Tokenizer
 
 from benchmarks.harness.printing import dumped
 from benchmarks.harness.surroundings import surroundings
+from benchmarks.peers.transformers_batch import TransformersBatch
 from benchmarks.side_by_side import engines
 from benchmarks.side_by_side.fleet import Fleet
 from benchmarks.side_by_side.held_text import PACKAGE, fetch
 from benchmarks.side_by_side.results import Results
 from benchmarks.side_by_side.session import Session
 from benchmarks.side_by_side.tables import page
+from benchmarks.side_by_side.tandem_engine import Tandem
 from benchmarks.side_by_side.workloads import WORKLOADS
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
@@ -66,8 +68,8 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
         for name in options.peers:
             session.set_up(engines.peer(name, options.cache, gguf), is_ours=False)
         for dtype in options.dtypes:
-            session.set_up(engines.ours(MODEL, dtype), is_ours=True)
-        await session.check(engines.reference(gguf), prompts)
+            session.set_up(Tandem(MODEL, dtype), is_ours=True)
+        await session.check(TransformersBatch(gguf, "float32"), prompts)
         for number in range(options.rounds):
             await session.round(number)
             write(results, options.out)

@@ -11,7 +11,6 @@ from benchmarks.peers.llama_cpp import LlamaCpp
 from benchmarks.peers.openvino import OpenVino
 from benchmarks.peers.transformers_batch import TransformersBatch
 from benchmarks.peers.vllm_cpu import VllmCpu
-from benchmarks.side_by_side.tandem_engine import Tandem
 
 PEERS = ("llama-q8_0", "llama-q4_1", "llama-q4_0", "openvino", "vllm", "transformers")
 
@@ -36,16 +35,6 @@ def peer(name: str, folder: Path, gguf: Path) -> Engine:
         "transformers": TransformersBatch(gguf),
     }
     return peers[name]
-
-
-def ours(model: str, dtype: str) -> Engine:
-    """Return our own, in one of its configurations."""
-    return Tandem(model, dtype)
-
-
-def reference(gguf: Path) -> Engine:
-    """Return what outputs are checked against."""
-    return TransformersBatch(gguf, "float32")
 
 
 def some_of(accepted: tuple[str, ...] | None) -> Callable[[str], list[str]]:

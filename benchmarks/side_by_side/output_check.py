@@ -14,11 +14,6 @@ LEAST_AGREEMENT = 0.6
 """Below, something is wrong. Coarse weights alone cost about a quarter of the tokens (llama.cpp's Q4_0: 0.73)."""
 
 
-async def reference_outputs(asker: Asker, prompts: Sequence[Prompt]) -> list[list[int]]:
-    """Return the greedy outputs of the reference."""
-    return await asker.outputs(prompts, [NUM_TOKENS] * len(prompts))
-
-
 async def agreement(asker: Asker, prompts: Sequence[Prompt], expected: Sequence[list[int]]) -> float:
     """Return the share of the reference's tokens that the engine would have chosen too."""
     places = dict.fromkeys(range(len(prompts)), 0)  # of the prompts that are not through: the next token to compare

@@ -13,7 +13,7 @@ from benchmarks.peers.installing import CannotSetUp
 from benchmarks.side_by_side.asker import Asker, WrongOutput
 from benchmarks.side_by_side.fleet import CannotServe, Fleet, Server
 from benchmarks.side_by_side.held_text import HeldText
-from benchmarks.side_by_side.output_check import agreement, reference_outputs, require_agreement
+from benchmarks.side_by_side.output_check import NUM_TOKENS, agreement, require_agreement
 from benchmarks.side_by_side.results import EngineRecord, Results
 from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, Figures, Passages, Workload, passages_of
 from tandem.client import TandemRpcError
@@ -50,7 +50,7 @@ class Session:
         """Compare every engine's greedy outputs with the reference's."""
         self._say(f"reference outputs of {reference.name}")
         async with self._reached(reference, CHECK_NEED) as (_, source):
-            expected = await reference_outputs(Asker(reference, source), prompts)
+            expected = await Asker(reference, source).outputs(prompts, [NUM_TOKENS] * len(prompts))
         await self._fleet.end_all_of(reference)
         for name, engine in list(self._engines.items()):
             self._say(f"checking {name}")

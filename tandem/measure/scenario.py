@@ -3,7 +3,7 @@
 Knows nothing of servers. A run can be repeated from it: arrivals, lengths, seeds and cancels all come from `seed`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,7 @@ from tandem.measure.lengths import Lengths
 
 Kind = Literal["text", "image", "images", "method"]
 Paradigm = Literal["sequential", "parallel"]
+PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
 Delivery = Literal["streamed", "unary"]
 Unit = Literal["token", "image", "message"]
 Api = Literal["tandem", "openai", "openai-chat", "oip"]

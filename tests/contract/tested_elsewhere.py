@@ -273,7 +273,6 @@ TESTED_ELSEWHERE = {
         "tandem/measure/meters/machine",
         "tandem/measure/results/record",
     ),
-    "unit/tandem/measure/statistics/test_interleaving.py": ("tandem/measure/statistics/squares",),
     "unit/tandem/measure/studies/colocation/test_loads.py": ("tandem/measure/results/colocation",),
     "unit/tandem/measure/studies/comparison/test_results.py": (
         "tandem/measure/report/sentences/comparison",

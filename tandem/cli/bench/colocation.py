@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.bench.folder import ResultFolder
+from tandem.cli.bench.measuring import exit_code
 from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, timestamp
 from tandem.cli.bench.showing import show_colocation
 from tandem.cli.bench.stages import stages
 from tandem.cli.bench.steps import chosen_models
-from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import need_packages
@@ -87,6 +88,4 @@ async def colocated(
         document = await measured(address, asked, capacities, stage.named, stage.stop)
     is_kept = folder.keep(FILE_NAME, document)
     show_colocation(document, terminal)
-    if stage.stop.is_set():
-        return INTERRUPTED
-    return 0 if document.is_sound and is_kept else FAILED
+    return exit_code(document, is_kept, stage.stop.is_set())

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from tandem.cli.bench.measuring import keep_document
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.run import RunResult
 from tandem.measure.report.sources import Sources
+from tandem.measure.results.files import Result
 
 RUNS = "runs"
 
@@ -35,6 +34,6 @@ class ResultFolder:
         if self.keep(file, run_result.document):
             self.runs.append(file)
 
-    def keep(self, name: str, document: BaseModel) -> bool:
+    def keep(self, name: str, document: Result) -> bool:
         self.sources.add(name, document)
         return keep_document(document, self.path / name, self._terminal)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tandem.cli.bench.measuring import keep_document
+from tandem.cli.bench.measuring import exit_code, keep_document
 from tandem.cli.bench.options import RESULTS_DIR, timestamp
 from tandem.cli.bench.showing import show_growth
 from tandem.cli.bench.stages import stages
-from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
@@ -119,6 +119,4 @@ async def _measured(servers: Sequence[Server], settings: Settings, file: Path, t
         found = await measured(servers, settings, stage.named, stage.stop)
     is_kept = keep_document(found, file, terminal)
     show_growth(found, terminal)
-    if stage.stop.is_set():
-        return INTERRUPTED
-    return 0 if found.is_sound and is_kept else FAILED
+    return exit_code(found, is_kept, stage.stop.is_set())

@@ -9,10 +9,12 @@ import typer
 from pydantic import BaseModel
 
 from tandem.cli.bench.progress import shown_progress
+from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.files import write_document
+from tandem.measure.results.header import Header
 from tandem.measure.scenario import Scenario
 
 
@@ -30,6 +32,13 @@ async def measured(
             return await source.run(scenario, requests=requests, on_progress=show), source.stop.is_set()
     finally:
         loop.remove_signal_handler(signal.SIGINT)
+
+
+def exit_code(document: Header, is_kept: bool, is_interrupted: bool) -> int:
+    """Return how a command ends that has made a document."""
+    if is_interrupted:
+        return INTERRUPTED
+    return 0 if document.is_sound and is_kept else FAILED
 
 
 def keep_document(document: BaseModel, path: Path, terminal: Terminal) -> bool:

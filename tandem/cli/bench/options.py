@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from tandem.cli.options import JUDGE_DIR
 from tandem.cli.terminal import Terminal
 from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workload
-from tandem.measure.setting_errors import explained
+from tandem.measure.setting_errors import checked, explained
 from tandem.measure.workload_text import parse_workload
 
 LOAD, LIMITS = "Load", "Generator"
@@ -179,16 +179,12 @@ def parsed_workloads(texts: Sequence[str] | None, api: Api = "tandem", model: st
 
 def open_loop(rate: float, arrivals: str, end_rate: float | None = None) -> OpenLoop:
     """Return an open loop. Raises ValueError."""
-    values: dict[str, Any] = {"rate_per_second": rate, "arrivals": arrivals, "end_rate_per_second": end_rate}
-    with explained():
-        return OpenLoop(**values)
+    return checked(OpenLoop, {"rate_per_second": rate, "arrivals": arrivals, "end_rate_per_second": end_rate})
 
 
 def closed_loop(concurrency: int, end_concurrency: float | None = None) -> ClosedLoop:
     """Return a closed loop. Raises ValueError."""
-    values: dict[str, Any] = {"concurrency": concurrency, "end_concurrency": end_concurrency}
-    with explained():
-        return ClosedLoop(**values)
+    return checked(ClosedLoop, {"concurrency": concurrency, "end_concurrency": end_concurrency})
 
 
 def timestamp() -> str:

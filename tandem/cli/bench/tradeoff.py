@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tandem.cli.bench.colocation import colocated
-from tandem.cli.bench.comparison.comparing import Compared, compared, settings_of
+from tandem.cli.bench.comparison.comparing import compared, settings_of
 from tandem.cli.bench.comparison.progress import ProgressBar
 from tandem.cli.bench.fit.fit import fitted
 from tandem.cli.bench.folder import ResultFolder
@@ -99,10 +100,14 @@ def tradeoff(
             codes.append(stepped(terminal, request, subjects, folder))
         if not comparison.content.is_partial and INTERRUPTED not in codes:
             terminal.note(f"{next(stages)}: service curves, and the capacity of both")
-            codes.append(_fit(request, {**(THOROUGH if thorough else SHORT), "slo_seconds": slo}, comparison, folder))
+            settings = {**(THOROUGH if thorough else SHORT), "slo_seconds": slo}
+            part = fitted(address, names, settings, comparison.content, folder, terminal)
+            codes.append(_code(request, terminal, part))
         if together and not comparison.content.is_partial and INTERRUPTED not in codes:
             terminal.note(f"{next(stages)}: each service alone, and both at once")
-            codes.append(_colocation(request, {} if thorough else SHORT_TOGETHER, folder, terminal))
+            settings = {} if thorough else SHORT_TOGETHER
+            part = colocated(address, names, settings, folder.sources.crossover, folder, terminal)
+            codes.append(_code(request, terminal, part))
     finally:  # whatever the fit raises: what was measured by then is worth a report
         *_, last = stages
         terminal.note(last)
@@ -120,18 +125,8 @@ def _stages(has_steps: bool, has_colocation: bool) -> list[str]:
     return [f"{number} of {len(names)}, {name}" for number, name in enumerate(names, 1)]
 
 
-def _fit(request: Request, settings: dict[str, Any], comparison: Compared, folder: ResultFolder) -> int:
-    """Return the exit code."""
-    terminal, names = comparison.terminal, (request.sequential, request.parallel)
+def _code(request: Request, terminal: Terminal, part: Coroutine[Any, Any, int]) -> int:
+    """Return the exit code of a part that does not end the command."""
     with friendly_errors(terminal, request.address):
-        return asyncio.run(fitted(request.address, names, settings, comparison.content, folder, terminal))
-    return FAILED  # never reached: friendly_errors raises
-
-
-def _colocation(request: Request, settings: dict[str, Any], folder: ResultFolder, terminal: Terminal) -> int:
-    """Return the exit code."""
-    fit, models = folder.sources.crossover, (request.sequential, request.parallel)
-    found = None if fit is None else fit.document
-    with friendly_errors(terminal, request.address):
-        return asyncio.run(colocated(request.address, models, settings, found, folder, terminal))
+        return asyncio.run(part)
     return FAILED  # never reached: friendly_errors raises

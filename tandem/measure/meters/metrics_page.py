@@ -28,10 +28,6 @@ class Histogram:
     def count(self) -> float:
         return self.cumulative.get(math.inf, 0.0)
 
-    @property
-    def mean(self) -> float:
-        return self.sum / self.count if self.count else math.nan
-
     def quantile(self, share: float) -> float:
         """Return what `histogram_quantile(share, ...)` says: linear inside a bucket; NaN without observations."""
         rank = share * self.count

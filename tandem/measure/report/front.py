@@ -18,8 +18,8 @@ Quality = Callable[[StepsPoint], float | None]
 def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
     """Return the points of a measurement over steps if there is one, else the unary modes of a comparison."""
     if sources.steps is not None:
-        return sources.steps.document.points
-    return () if sources.comparison is None else _compared(sources.comparison.document)
+        return sources.steps.points
+    return () if sources.comparison is None else _compared(sources.comparison)
 
 
 def _compared(comparison: Comparison) -> tuple[StepsPoint, ...]:

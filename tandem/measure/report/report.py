@@ -55,12 +55,11 @@ def page(sources: Sources, found: Sequence[Section]) -> str:
     """Return the HTML. Whatever comes from a document is escaped: by the template, or in JSON."""
     charts = [chart for section in found for chart in section.charts]
     first = first_chart([chart for chart in charts if isinstance(chart, Chart)])
-    comparison = sources.comparison
     shown = [_without(section, first) for section in found]
     rendered: str = template("page.html").render(
         story=tell(sources),
         first=first,
-        samples=[] if comparison is None else samples_of(comparison.document),
+        samples=[] if sources.comparison is None else samples_of(sources.comparison),
         sections=[section for section in shown if not section.is_empty],
         figures=_json({chart.key: figure_of(chart) for chart in charts}),
         colours=_json({"light": LIGHT, "dark": DARK, "parts": PARTS}),

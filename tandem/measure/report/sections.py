@@ -75,13 +75,13 @@ class Section:
 def sections(sources: Sources) -> list[Section]:
     """Return all that there is something for: what answers the question openly, how that was found folded."""
     runs = matched_runs(sources.runs)
-    comparison = None if sources.comparison is None else sources.comparison.document
+    comparison = sources.comparison
     charts = load_charts(runs, comparison)
     stack = phase_stack(runs, comparison)
     found = [
         _quality_section(sources),
         _load_section(sources, charts),
-        *([] if sources.colocation is None else [_colocation_section(sources.colocation.document)]),
+        *([] if sources.colocation is None else [_colocation_section(sources.colocation)]),
         Section("time", stack.title, charts=() if stack.is_empty else (stack,)),
         Section(
             "latency",
@@ -93,9 +93,9 @@ def sections(sources: Sources) -> list[Section]:
     if comparison is not None:
         found.append(_figures_section(comparison, stack))
     if sources.crossover is not None:
-        found.append(_capacity_section(sources.crossover.document))
+        found.append(_capacity_section(sources.crossover))
     if sources.growth is not None:
-        found.append(_growth_section(sources.growth.document, comparison))
+        found.append(_growth_section(sources.growth, comparison))
     found.append(Section("machine", "Machine and models", tables=_machine_tables(sources), is_folded=True))
     found.append(Section("method", "Method", points=_method(sources), is_folded=True))
     found.append(Section("caveats", "Caveats", points=tuple(_caveats(sources)), is_folded=True))
@@ -114,15 +114,13 @@ def _quality_section(sources: Sources) -> Section:
     texts: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     if sources.steps is not None:
-        document = sources.steps.document
-        charts += steps_charts(document)
-        texts, tables = steps_texts.explanation(document), tuple(steps_tables(document))
+        charts += steps_charts(sources.steps)
+        texts, tables = steps_texts.explanation(sources.steps), tuple(steps_tables(sources.steps))
     return Section("quality", "What each step costs and buys", texts=texts, charts=tuple(charts), tables=tables)
 
 
 def _load_section(sources: Sources, charts: Sequence[Chart]) -> Section:
-    crossover = None if sources.crossover is None else sources.crossover.document
-    comparison = None if sources.comparison is None else sources.comparison.document
+    crossover, comparison = sources.crossover, sources.comparison
     return Section(
         "load",
         "Under load",
@@ -155,7 +153,7 @@ def _cost_texts(sources: Sources) -> tuple[str, ...]:
     """Return whose CPU is not known, unless the first screen says so."""
     if sources.comparison is None or sources.steps is None:
         return ()
-    unknown = [source for source in sources.comparison.document.cpu_sources if not source.is_known]
+    unknown = [source for source in sources.comparison.cpu_sources if not source.is_known]
     return tuple(f"CPU of the {each.process} is not known: {each.note}." for each in unknown)
 
 
@@ -213,19 +211,18 @@ def _method(sources: Sources) -> tuple[str, ...]:
 
 def _caveats(sources: Sources) -> Sequence[str]:
     found = [LOCAL] if any(each.is_local for each in sources.documents) else []
-    if sources.comparison is not None:
-        document = sources.comparison.document
+    if (document := sources.comparison) is not None:
         if any(each.quality is not None for each in document.served):
             found.append(SMALL_FID)
         quality = f"Quality: {comparison_texts.quality_text(document)}."
         found += [*comparison_texts.caveats(document), quality, f"Energy: {document.energy.note}."]
         found += [*comparison_texts.control_text(document), audit_text(document.audits)]
     if sources.crossover is not None:
-        found += crossover_texts.caveats(sources.crossover.document)
+        found += crossover_texts.caveats(sources.crossover)
     if sources.growth is not None:
-        found += [*growth_texts.caveats(sources.growth.document), audit_text(sources.growth.document.audits)]
+        found += [*growth_texts.caveats(sources.growth), audit_text(sources.growth.audits)]
     if sources.steps is not None:
-        found += [*steps_texts.caveats(sources.steps.document), audit_text(sources.steps.document.audits)]
+        found += [*steps_texts.caveats(sources.steps), audit_text(sources.steps.audits)]
     if sources.colocation is not None:
-        found.append(audit_text(sources.colocation.document.audits))
+        found.append(audit_text(sources.colocation.audits))
     return list(dict.fromkeys(each for each in found if each))

@@ -9,9 +9,6 @@ from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
-
-from pydantic import BaseModel
 
 from tandem.expected_errors import ExpectedError
 from tandem.measure.results.colocation import Colocation
@@ -24,17 +21,15 @@ from tandem.measure.results.load import Document, StreamResult
 from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Workload
 
-D = TypeVar("D", bound=BaseModel)
-S = TypeVar("S", Comparison, Crossover, Growth, Steps, Colocation)  # a report shows one of each
 _MAX_REASON = 300
 
 
 @dataclass(frozen=True)
-class Read(Generic[D]):
-    """A document, and the name of its file."""
+class Read:
+    """The document of a load run, and the name of its file."""
 
     name: str
-    document: D
+    document: Document
 
 
 @dataclass(frozen=True)
@@ -49,13 +44,14 @@ class Rejected:
 class Sources:
     """`comparison` to `colocation` are the newest document of each kind; `rejected` lists older ones."""
 
-    runs: list[Read[Document]] = field(default_factory=list)
-    comparison: Read[Comparison] | None = None
-    crossover: Read[Crossover] | None = None
-    growth: Read[Growth] | None = None
-    steps: Read[Steps] | None = None
-    colocation: Read[Colocation] | None = None
+    runs: list[Read] = field(default_factory=list)
+    comparison: Comparison | None = None
+    crossover: Crossover | None = None
+    growth: Growth | None = None
+    steps: Steps | None = None
+    colocation: Colocation | None = None
     rejected: list[Rejected] = field(default_factory=list)
+    _files: dict[str, str] = field(default_factory=dict)  # names by kind
 
     @property
     def machine(self) -> Machine | None:
@@ -75,32 +71,26 @@ class Sources:
     @property
     def documents(self) -> list[Result]:
         """All that could be read."""
-        reads = (self.crossover, self.comparison, self.growth, self.steps, self.colocation, *self.runs)
-        return [read.document for read in reads if read is not None]
+        single = (self.crossover, self.comparison, self.growth, self.steps, self.colocation)
+        return [*(each for each in single if each is not None), *(read.document for read in self.runs)]
 
-    def add(self, name: str, document: BaseModel) -> None:
+    def add(self, name: str, document: Result) -> None:
         """Take a document, `name` being that of its file; what no report shows goes to `rejected`."""
-        if isinstance(document, Comparison):
-            self.comparison = self._newer(self.comparison, Read(name, document))
-        elif isinstance(document, Crossover):
-            self.crossover = self._newer(self.crossover, Read(name, document))
-        elif isinstance(document, Growth):
-            self.growth = self._newer(self.growth, Read(name, document))
-        elif isinstance(document, Steps):
-            self.steps = self._newer(self.steps, Read(name, document))
-        elif isinstance(document, Colocation):
-            self.colocation = self._newer(self.colocation, Read(name, document))
-        elif isinstance(document, Document) and document.streams:
-            insort(self.runs, Read(name, document), key=lambda read: read.document.started_at)
-        else:
-            self.rejected.append(Rejected(name, "it has no stream of requests"))
-
-    def _newer(self, old: Read[S] | None, new: Read[S]) -> Read[S]:
-        if old is None:
-            return new
-        first, last = sorted((old, new), key=lambda read: read.document.started_at)
-        self.rejected.append(Rejected(first.name, f"older than {last.name}; a report shows one of each kind"))
-        return last
+        if isinstance(document, Document):
+            if document.streams:
+                insort(self.runs, Read(name, document), key=lambda read: read.document.started_at)
+            else:
+                self.rejected.append(Rejected(name, "it has no stream of requests"))
+            return
+        # The attributes have the names of the kinds.
+        kind, old = document.kind, getattr(self, document.kind)
+        older, newer = self._files.get(kind, ""), name
+        if old is not None and document.started_at < old.started_at:
+            older, newer, document = newer, older, old
+        if old is not None:
+            self.rejected.append(Rejected(older, f"older than {newer}; a report shows one of each kind"))
+        setattr(self, kind, document)
+        self._files[kind] = newer
 
 
 @dataclass(frozen=True)
@@ -117,7 +107,7 @@ class MatchedRun:
         return self.document.audit.valid and not self.document.is_partial
 
 
-def matched_runs(runs: Iterable[Read[Document]]) -> list[MatchedRun]:
+def matched_runs(runs: Iterable[Read]) -> list[MatchedRun]:
     """Return the runs of one steady stream of one-image requests."""
     found = []
     for read in runs:

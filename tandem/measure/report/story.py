@@ -35,10 +35,9 @@ class Story:
 def tell(sources: Sources) -> Story:
     """Return what there is to tell."""
     points = points_of(sources)
-    read = sources.steps or sources.comparison
-    if read is None:
+    document = sources.steps or sources.comparison
+    if document is None:
         return Story(QUESTION, (), (_NOTHING,), tuple(warnings(sources)))
-    document = read.document
     load = document.settings.load if isinstance(document, Steps) else document.settings
     sentences = tuple(answer(points, document.machine, load.slo_seconds, _open_loops(sources, load.slo_seconds)))
     lacking = [] if sentences else [_TOO_LITTLE]
@@ -52,14 +51,14 @@ def _open_loops(sources: Sources, slo_seconds: float) -> dict[str, Bracket]:
         return {}
     return {
         each.model: (each.low_per_second, each.high_per_second)
-        for each in sources.crossover.document.capacities
+        for each in sources.crossover.capacities
         if each.slo_seconds == slo_seconds
     }
 
 
 def _unknown_capacities(sources: Sources) -> Iterator[str]:
     """Yield which capacity open loops looked for and did not find, and why."""
-    for each in () if sources.crossover is None else sources.crossover.document.capacities:
+    for each in () if sources.crossover is None else sources.crossover.capacities:
         if each.low_per_second is None and each.high_per_second is None:
             yield f"How many images a second {each.model} carries is {capacity_verdict(each)}."
 
@@ -83,12 +82,12 @@ def warnings(sources: Sources) -> list[str]:
         (sources.steps, "measurement over steps"),
         (sources.colocation, "measurement of co-location"),
     )
-    for read, what in documents:
-        if read is not None and read.document.is_partial:
-            found.append(f"PARTIAL: the {what} was broken off: {'; '.join(read.document.problems)}")
-        elif read is not None:
+    for document, what in documents:
+        if document is not None and document.is_partial:
+            found.append(f"PARTIAL: the {what} was broken off: {'; '.join(document.problems)}")
+        elif document is not None:
             # Runs that are invalid are told of above.
-            own = [problem for problem in read.document.problems if not invalid or not problem.startswith("INVALID")]
+            own = [problem for problem in document.problems if not invalid or not problem.startswith("INVALID")]
             found += [f"The {what} had problems: {_listed(own)}"] if own else []
     if len(sources.machines) > 1:
         found.append(f"MIXED: these results come from {len(sources.machines)} different machines or set-ups.")

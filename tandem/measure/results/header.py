@@ -46,6 +46,7 @@ class ServedModel(Part):
     takes_steps: bool | None = None  # sequential: whether images can be drawn in fewer steps than they have tokens
     image_shape: tuple[int, ...]
     num_classes: int
+    class_names: tuple[str, ...] = ()
     max_batch_size: int | None
 
 

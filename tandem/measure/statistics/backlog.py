@@ -29,15 +29,8 @@ def backlog_of(intended: NDArray[np.float64], ended: NDArray[np.float64], window
     instants = (np.arange(NUM_PARTS * _SAMPLES_OF_A_PART) + 0.5) / (NUM_PARTS * _SAMPLES_OF_A_PART) * window
     due, gone = (np.searchsorted(np.sort(each), instants, side="right") for each in (intended, ended))
     means = (due - gone).reshape(NUM_PARTS, -1).mean(axis=1)
-    slope, error = _line(instants.reshape(NUM_PARTS, -1).mean(axis=1), means)
+    (slope, _), covariance = np.polyfit(instants.reshape(NUM_PARTS, -1).mean(axis=1), means, 1, cov=True)
+    slope, error = float(slope), float(np.sqrt(covariance[0, 0]))
     low, high = slope - _T * error, slope + _T * error
     found = Value(value=slope, low=low, high=high, method="t", count=NUM_PARTS)
     return Backlog(slope_per_second=found, grows=low > 0.0, mean=float(means.mean()))
-
-
-def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the slope of the least-squares line, and its standard error."""
-    spread = x - x.mean()
-    slope = float(spread @ y / (spread @ spread))
-    residual = y - y.mean() - slope * spread
-    return slope, float(np.sqrt(residual @ residual / (len(x) - 2) / (spread @ spread)))

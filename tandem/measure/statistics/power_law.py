@@ -35,10 +35,8 @@ def fit_power_law(x: Sequence[float], y: Floats) -> PowerLaw:
     """Return the least-squares line through the logarithms; of values that are not positive, one of NaN."""
     if np.any(y <= 0.0):
         return PowerLaw(np.nan, np.nan)
-    places, levels = np.log(np.asarray(x, np.float64)), np.log(y)
-    middle = places.mean()
-    slope = float((places - middle) @ levels / ((places - middle) @ (places - middle)))
-    return PowerLaw(float(np.exp(levels.mean() - slope * middle)), -slope)
+    slope, level = np.polyfit(np.log(np.asarray(x, np.float64)), np.log(y), 1)
+    return PowerLaw(float(np.exp(level)), -float(slope))
 
 
 def fit_law(steps: Sequence[int], excess_bits: Floats) -> StepsLaw | None:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import typer
 
-from tandem.cli.bench.measuring import keep_document
+from tandem.cli.bench.measuring import exit_code, keep_document
 from tandem.cli.bench.showing import tell_problems
-from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
+from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure.results.comparison import Comparison, Settings
@@ -61,9 +61,7 @@ class Compared:
     @property
     def code(self) -> int:
         """The exit code."""
-        if self.is_interrupted:
-            return INTERRUPTED
-        return 0 if self.content.is_sound and self.is_kept else FAILED
+        return exit_code(self.content, self.is_kept, self.is_interrupted)
 
     def end(self) -> None:
         """Say what was wrong; raises typer.Exit unless nothing was."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.bench.folder import ResultFolder
+from tandem.cli.bench.measuring import exit_code
 from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, Seed, timestamp
 from tandem.cli.bench.showing import show_crossover
 from tandem.cli.bench.stages import stages
@@ -117,6 +118,4 @@ async def fitted(
     found = found.model_copy(update={"runs": tuple(folder.runs)})
     is_kept = folder.keep(FILE_NAME, found)
     show_crossover(found, terminal)
-    if stage.stop.is_set():
-        return INTERRUPTED
-    return 0 if found.is_sound and is_kept else FAILED
+    return exit_code(found, is_kept, stage.stop.is_set())

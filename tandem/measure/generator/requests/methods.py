@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +50,7 @@ async def reflected(address: str, name: str) -> Method:
 
 
 def _reflected(address: str, name: str) -> Method:
-    with _channel(address) as channel:
+    with open_channel(address, Credentials.from_environment()) as channel:
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         try:
             return _method(pool, name, f"the server at {address}")
@@ -61,15 +59,6 @@ def _reflected(address: str, name: str) -> Method:
             raise ExpectedError(
                 f"{address} does not tell of its methods by reflection ({code}); give --proto"
             ) from None
-
-
-@contextlib.contextmanager
-def _channel(address: str) -> Iterator[grpc.Channel]:
-    channel = open_channel(address, Credentials.from_environment())
-    try:
-        yield channel
-    finally:
-        channel.close()
 
 
 def described(file: Path, name: str) -> Method:

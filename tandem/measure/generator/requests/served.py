@@ -27,7 +27,7 @@ async def served_models(address: str, paradigms: Iterable[Paradigm]) -> tuple[Se
 def _served(paradigm: Paradigm, model: Any) -> ServedModel:
     told = {name: getattr(model, name, None) or None for name in ServedModel.model_fields}
     always = {"modality": told["modality"] or "image", "licence": model.licence, "num_classes": model.num_classes}
-    several = {name: tuple(told[name] or ()) for name in ("providers", "image_shape")}
+    several = {name: tuple(told[name] or ()) for name in ("providers", "image_shape", "class_names")}
     return ServedModel(**{**told, "paradigm": paradigm, **always, **several})
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.scenario import Scenario, Workload
-from tandem.measure.statistics.squares import williams_square
+from tandem.measure.statistics.interleaving import williams_square
 
 SPECS_STREAM = 1  # of the seed; see tandem.measure.generator.schedule.arrivals for another
 PLACES_STREAM, TURNS_STREAM = 2, 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from tandem.measure.generator.sending.field_walk import FieldWalk
+from tandem.measure.generator.sending.column_reader import ColumnReader
 from tandem.measure.generator.sending.python_call import PythonCall
 from tandem.measure.generator.sending.sender import Route
 
@@ -23,6 +23,6 @@ class Calls(ABC):
 
     @abstractmethod
     def begin(
-        self, route: Route, walk: FieldWalk, spec: Any, message: bytes, intended: float, zero: float
+        self, route: Route, reader: ColumnReader, spec: Any, message: bytes, intended: float, zero: float
     ) -> PythonCall:
         """Return a call that has begun; instants are those of `PythonCall`."""

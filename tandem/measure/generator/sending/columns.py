@@ -54,25 +54,31 @@ _FORMS = {
 
 @dataclass(frozen=True)
 class Column:
-    """One field, or with an empty path the message itself, and what is taken of it."""
+    """The last of a path of fields, or without any the message itself, and what is taken of it."""
 
-    path: tuple[int, ...]
-    forms: tuple[Form, ...]
+    fields: tuple[FieldDescriptor, ...]
     take: Take
 
+    @property
+    def path(self) -> tuple[int, ...]:
+        return tuple(field.number for field in self.fields)
 
-WHOLE_MESSAGE = Column((), (), Take.BYTES)
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        return tuple(_FORMS[field.type] for field in self.fields)
+
+
+WHOLE_MESSAGE = Column((), Take.BYTES)
 
 
 def column(message: Descriptor, path: str, take: Take) -> Column:
     """Return the column of the field at `path`, as `images.shape`. Raises ValueError for one that can't be read."""
-    numbers, forms = [], []
+    fields = []
     at: Descriptor | None = message
     for name in path.split("."):
         field = at.fields_by_name.get(name) if at is not None else None
         if field is None or field.type not in _FORMS:
             raise ValueError(f"{message.full_name}: {path!r}: there is no field {name!r} that can be read")
-        numbers.append(field.number)
-        forms.append(_FORMS[field.type])
+        fields.append(field)
         at = field.message_type
-    return Column(tuple(numbers), tuple(forms), take)
+    return Column(tuple(fields), take)

@@ -14,7 +14,7 @@ import grpc
 from tandem.client.channels import open_async_channel
 from tandem.client.credentials import CallMetadata, Credentials
 from tandem.measure.generator.sending.calls import Calls
-from tandem.measure.generator.sending.field_walk import FieldWalk, Malformed
+from tandem.measure.generator.sending.column_reader import ColumnReader, Malformed
 from tandem.measure.generator.sending.python_call import CANCELLED, INTERNAL, PythonCall
 from tandem.measure.generator.sending.sender import Route
 from tandem.measure.generator.sending.tables import End
@@ -35,9 +35,9 @@ class GrpcCalls(Calls):
         await asyncio.gather(*(channel.close() for channel in self._channels))
 
     def begin(
-        self, route: Route, walk: FieldWalk, spec: Any, message: bytes, intended: float, zero: float
+        self, route: Route, reader: ColumnReader, spec: Any, message: bytes, intended: float, zero: float
     ) -> PythonCall:
-        return GrpcCall(next(self._turns), route, walk, spec, message, intended, zero, self._metadata)
+        return GrpcCall(next(self._turns), route, reader, spec, message, intended, zero, self._metadata)
 
 
 class GrpcCall(PythonCall):
@@ -47,14 +47,14 @@ class GrpcCall(PythonCall):
         self,
         channel: grpc.aio.Channel,
         route: Route,
-        walk: FieldWalk,
+        reader: ColumnReader,
         spec: Any,
         message: bytes,
         intended: float,
         zero: float,
         metadata: CallMetadata | None,
     ) -> None:
-        super().__init__(route, walk, spec, intended, zero)
+        super().__init__(route, reader, spec, intended, zero)
         rpc: Any = channel.unary_stream(route.path) if route.is_streamed else channel.unary_unary(route.path)
         self._call = rpc(message, timeout=route.deadline_seconds, metadata=metadata)
 

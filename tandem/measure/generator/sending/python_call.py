@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any
 
-from tandem.measure.generator.sending.field_walk import FieldWalk
+from tandem.measure.generator.sending.column_reader import ColumnReader
 from tandem.measure.generator.sending.sender import Route
 from tandem.measure.generator.sending.tables import End
 
@@ -19,11 +19,11 @@ OK, CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE = 0, 1, 4, 13, 14
 class PythonCall(ABC):
     """`zero` is the end of the warm-up, on the monotonic clock. `kept`: number of the message, column, bytes."""
 
-    def __init__(self, route: Route, walk: FieldWalk, spec: Any, intended: float, zero: float) -> None:
-        self.route, self._walk, self._spec, self._zero = route, walk, spec, zero
+    def __init__(self, route: Route, reader: ColumnReader, spec: Any, intended: float, zero: float) -> None:
+        self.route, self._reader, self._spec, self._zero = route, reader, spec, zero
         self._intended = intended
         self.number = int(spec["number"])
-        self.values = walk.initial()
+        self.values = reader.initial()
         self.messages: list[tuple[int, float, int, int]] = []
         self.kept: list[tuple[int, int, bytes]] = []
         self.code, self.text, self.end = OK, "", End.ANSWERED
@@ -64,7 +64,7 @@ class PythonCall(ABC):
         """Take a message that has come, at an instant of the run."""
         outputs = self.route.outputs
         before = 0.0 if outputs is None else self.values[outputs]
-        self.kept += [(self.num_messages, *each) for each in self._walk.read(message, self.values)]
+        self.kept += [(self.num_messages, *each) for each in self._reader.read(message, self.values)]
         self.num_messages += 1
         num_outputs = 1 if outputs is None else int(self.values[outputs] - before)
         if num_outputs and math.isnan(self._first_output):

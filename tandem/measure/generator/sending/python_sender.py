@@ -18,7 +18,7 @@ import numpy as np
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.schedule.alarm import new_alarm
 from tandem.measure.generator.sending.calls import Calls
-from tandem.measure.generator.sending.field_walk import FieldWalk
+from tandem.measure.generator.sending.column_reader import ColumnReader
 from tandem.measure.generator.sending.python_call import DEADLINE_EXCEEDED, OK, UNAVAILABLE, PythonCall
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
 from tandem.measure.generator.sending.tables import KEPT, MESSAGE, ROW, End, Seen, Table
@@ -41,7 +41,7 @@ class PythonSender(Sender):
 
     def _clear(self) -> None:
         self._routes: Sequence[Route] = ()
-        self._walks: list[FieldWalk] = []
+        self._readers: list[ColumnReader] = []
         self._load = Load(0.0, 0.0, 0.0, 0.0, True)
         self._queue: deque[tuple[Any, bytes]] = deque()
         self._has_all = False
@@ -79,7 +79,7 @@ class PythonSender(Sender):
 
     def begin(self, routes: Sequence[Route], load: Load) -> None:
         self._routes, self._load = routes, load
-        self._walks = [FieldWalk(route.columns) for route in routes]
+        self._readers = [ColumnReader(route.columns) for route in routes]
         self._dropped, self._abandoned = [0] * len(routes), [0] * len(routes)
         self._counts.phase, self._counts.answered_at = Phase.LOADING, self._now()
         self._in_background(self._run())
@@ -209,8 +209,8 @@ class PythonSender(Sender):
     def _begin_call(self, spec: Any, message: bytes, intended: float) -> PythonCall:
         self._counts.num_sent += 1
         route = self._routes[spec["route"]]
-        walk = self._walks[spec["route"]]
-        call = self._server.begin(route, walk, spec, message, intended, self._load.zero)
+        reader = self._readers[spec["route"]]
+        call = self._server.begin(route, reader, spec, message, intended, self._load.zero)
         self._open.add(call)
         self._idle.clear()
         self._counts.max_outstanding = max(self._counts.max_outstanding, len(self._open))

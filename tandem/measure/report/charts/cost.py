@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tandem.measure.report.charts.chart import Chart, Series, Style, value_series
-from tandem.measure.report.charts.load import MILLISECONDS
+from tandem.measure.report.charts.chart import Chart, Series, value_series
+from tandem.measure.report.charts.load import MILLISECONDS, STYLES
 from tandem.measure.results.comparison import Comparison, Point
 from tandem.measure.results.value import Value
 
@@ -13,7 +13,6 @@ _CPU_NOTE = (
     "Gateway and backend together, by their own account, of the same images that the latency is of. The client's CPU is"
     " not in it."
 )
-_STYLES: dict[str, Style] = {"unary": "line", "streamed": "dash"}
 
 
 def cost_charts(comparison: Comparison) -> list[Chart]:
@@ -48,7 +47,7 @@ def _series(comparison: Comparison, of: Callable[[Point], Value | None], scale: 
         value_series(
             mode.name,
             mode.paradigm,
-            _STYLES[mode.delivery],
+            STYLES[mode.delivery],
             [(float(point.concurrency), of(point), "") for point in mode.curve],
             scale,
         )

@@ -12,7 +12,7 @@ from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.distributions import Summary
 from tandem.measure.scenario import ClosedLoop, Delivery, OpenLoop, Paradigm
 
-PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
+STYLES: dict[Delivery, Style] = {"unary": "line", "streamed": "dash"}
 _QUANTILES: tuple[tuple[str, Style], ...] = (("p50", "line"), ("p99", "dash"))
 MILLISECONDS = 1e3
 _NUM_POINTS = 40

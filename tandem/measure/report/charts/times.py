@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 from tandem.measure.formats import number
 from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, Style, value_series
-from tandem.measure.report.charts.load import MILLISECONDS, PARADIGMS
+from tandem.measure.report.charts.load import MILLISECONDS, STYLES
 from tandem.measure.report.sources import MatchedRun
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.distributions import Histogram
 from tandem.measure.results.phases import PHASES, Phases
-from tandem.measure.scenario import ClosedLoop, Paradigm
-
-_STYLES: dict[str, Style] = {"unary": "line", "streamed": "dash"}
+from tandem.measure.scenario import PARADIGMS, ClosedLoop, Paradigm
 
 
 def phase_stack(runs: Sequence[MatchedRun], comparison: Comparison | None) -> Stack:
@@ -57,7 +55,7 @@ def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> lis
     charts = []
     if comparison is not None:
         alone = [
-            _cdf(mode.name, mode.paradigm, _STYLES[mode.delivery], mode.alone.latency.distribution.histogram)
+            _cdf(mode.name, mode.paradigm, STYLES[mode.delivery], mode.alone.latency.distribution.histogram)
             for mode in comparison.modes
             if mode.alone is not None
         ]
@@ -81,7 +79,7 @@ def _at_most_callers(comparison: Comparison) -> list[Series]:
         _cdf(
             f"{mode.name}, {mode.curve[-1].concurrency} at a time",
             mode.paradigm,
-            _STYLES[mode.delivery],
+            STYLES[mode.delivery],
             mode.curve[-1].latency.distribution.histogram,
         )
         for mode in comparison.modes

@@ -15,11 +15,11 @@ from tandem.measure.generator.requests.served import model_of, served_models
 from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.colocation import Colocation, Load, Settings
-from tandem.measure.scenario import Workload
+from tandem.measure.scenario import PARADIGMS, Workload
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.colocation.loads import Seen, scenario_of, seen_of, workloads_of
 from tandem.measure.studies.colocation.results import Round, Trial, pairings_of
-from tandem.measure.studies.crossover.runs import PARADIGMS, SCOUT_SECONDS, closed
+from tandem.measure.studies.crossover.runs import SCOUT_SECONDS, closed
 
 _CALLERS = 64
 # Of what comes out of a closed loop: arrivals at random are carried up to somewhat more or less than that.

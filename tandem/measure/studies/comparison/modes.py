@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from runtime.errors import InvalidArgument
-from tandem.client import AsyncTandemClient
 from tandem.measure.formats import counted
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Delivery, Paradigm, Workload
 
-LIST_SECONDS = 10.0
 # Far beyond any latency worth comparing: a server that hangs must not hold the comparison for ever.
 DEADLINE_SECONDS = 60.0
 
@@ -109,9 +105,8 @@ async def matched_pair(address: str, sequential: str, parallel: str) -> Pair:
         with_model(workload_of(*each), models) for each in (("sequential", sequential), ("parallel", parallel))
     ]
     first, second = (model_of(workload, models) for workload in workloads)
-    names = await _class_names(address, (first.name, second.name))
-    _check(first, second, names)
-    return Pair(first, second, names[0] or tuple(str(label) for label in range(first.num_classes)))
+    _check(first, second)
+    return Pair(first, second, first.class_names or tuple(str(label) for label in range(first.num_classes)))
 
 
 def workload_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: int | None = None) -> Workload:
@@ -120,25 +115,13 @@ def workload_of(paradigm: str, model: str, delivery: Delivery = "unary", steps: 
     return Workload.model_validate({**settings, "steps": steps})
 
 
-async def _class_names(address: str, models: tuple[str, str]) -> list[tuple[str, ...]]:
-    async with AsyncTandemClient(address) as client:
-        listed: tuple[Sequence[Any], ...] = (
-            await client.list_sequential_models(timeout_seconds=LIST_SECONDS),
-            await client.list_parallel_models(timeout_seconds=LIST_SECONDS),
-        )
-    return [
-        next(model.class_names for model in found if model.name == name)
-        for name, found in zip(models, listed, strict=True)
-    ]
-
-
-def _check(first: ServedModel, second: ServedModel, names: Sequence[tuple[str, ...]]) -> None:
+def _check(first: ServedModel, second: ServedModel) -> None:
     """Raises InvalidArgument unless both models draw images of one shape, of the same classes."""
     pair = f"{first.name} and {second.name}"
     for what, values in (
         ("image shape", (list(first.image_shape), list(second.image_shape))),
         ("number of classes", (first.num_classes, second.num_classes)),
-        ("names of the classes", (list(names[0]), list(names[1]))),
+        ("names of the classes", (list(first.class_names), list(second.class_names))),
     ):
         if values[0] != values[1]:
             raise InvalidArgument(

@@ -4,7 +4,6 @@ from typing import Self
 
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.trials import Trial
 
 
 class Observer:
@@ -21,9 +20,6 @@ class Observer:
 
     def trial_begins(self, number: int, concurrency: int, mode: Mode) -> None:
         """A trial of round `number` begins."""
-
-    def trial_ended(self, trial: Trial) -> None:
-        """It is over."""
 
     def probing(self, mode: str, rate_per_second: float) -> None:
         """An open-loop run of the search for the capacity begins."""

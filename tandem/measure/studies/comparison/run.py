@@ -174,7 +174,6 @@ class _Work:
             self._add_images(mode, run_result)
             trial = trial_of(mode, concurrency, run_result)
             trials.append((number, trial))
-            self._observer.trial_ended(trial)
             if trial.failure:
                 self._findings.trials += trials
                 raise Gone(trial.failure)

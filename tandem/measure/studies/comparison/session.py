@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tandem.measure.generator.generator import BROKEN_OFF, Generator, generator
@@ -17,7 +16,7 @@ from tandem.measure.studies.comparison.capacity import first_rate, open_loop, se
 from tandem.measure.studies.comparison.foreign import Foreign, foreign_beside
 from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.comparison.request import Request
+from tandem.measure.studies.comparison.request import ForeignRequest, Request
 from tandem.measure.studies.comparison.results import comparison, mode_result
 from tandem.measure.studies.comparison.run import Findings, conduct
 from tandem.measure.studies.comparison.trials import Meters
@@ -28,47 +27,25 @@ if TYPE_CHECKING:  # brings onnxruntime, torch and scikit-learn, which a compari
 NOT_ASKED = "it was not asked for"
 
 
-@dataclass
-class _Session:
-    request: Request
-    pair: Pair
-    meters: Meters
-    observer: Observer
-    capacities: dict[str, Capacity] = field(default_factory=dict)
-    foreign: Foreign | None = None
+async def _measured(
+    request: Request, pair: Pair, meters: Meters, observer: Observer
+) -> tuple[Findings, dict[str, Capacity], Foreign | None]:
+    """Measure. Ctrl-C breaks it off; a second one leaves at once."""
+    settings = request.settings
+    modes = (*pair.modes(), *(pair.controls() if settings.control else ()))
+    with stopped_by_hand() as stop:
+        async with generator(request.address, stop) as source, _beside(request.foreign, pair, stop) as foreign:
+            findings = await conduct(source, modes, settings, meters, observer, foreign)
+            return findings, await capacities(source, pair.modes(), settings, findings, observer), foreign
 
-    async def measured(self) -> Findings:
-        """Measure. Ctrl-C breaks it off; a second one leaves at once."""
-        settings = self.request.settings
-        with stopped_by_hand() as stop:
-            async with generator(self.request.address, stop) as source, self._beside(stop) as foreign:
-                self.foreign = foreign
-                modes = (*self.pair.modes(), *(self.pair.controls() if settings.control else ()))
-                findings = await conduct(source, modes, settings, self.meters, self.observer, foreign)
-                self.capacities = await capacities(source, self.pair.modes(), settings, findings, self.observer)
-                return findings
 
-    @contextlib.asynccontextmanager
-    async def _beside(self, stop: asyncio.Event) -> AsyncIterator[Foreign | None]:
-        wanted = self.request.foreign
-        if wanted is None:
-            yield None
-            return
-        async with generator(wanted.address, stop) as source:
-            yield await foreign_beside(source, wanted.model, self.pair)
-
-    def document(self, findings: Findings, quality: dict[str, JudgedImages], judgement: Judgement) -> Comparison:
-        return comparison(
-            self.request.address,
-            self.pair,
-            self.request.settings,
-            self.meters,
-            findings,
-            quality,
-            judgement,
-            self.capacities,
-            self.foreign,
-        )
+@contextlib.asynccontextmanager
+async def _beside(wanted: ForeignRequest | None, pair: Pair, stop: asyncio.Event) -> AsyncIterator[Foreign | None]:
+    if wanted is None:
+        yield None
+        return
+    async with generator(wanted.address, stop) as source:
+        yield await foreign_beside(source, wanted.model, pair)
 
 
 async def capacities(
@@ -99,10 +76,10 @@ def compare(request: Request, observer: Observer) -> Comparison:
     pair = asyncio.run(matched_pair(request.address, request.sequential, request.parallel))
     judges = assessor_of(request, pair)
     meters = Meters(asyncio.run(cpu_meter(request.address, request.metrics)), energy_meter(request.address))
-    session = _Session(request, pair, meters, observer)
-    findings = asyncio.run(session.measured())
+    findings, found, foreign = asyncio.run(_measured(request, pair, meters, observer))
     quality, judgement = judged(judges, request, pair.modes(), findings, observer)
-    return session.document(findings, quality, judgement)
+    address, settings = request.address, request.settings
+    return comparison(address, pair, settings, meters, findings, quality, judgement, found, foreign)
 
 
 def assessor_of(request: Request, pair: Pair) -> Assessor | None:

@@ -25,14 +25,13 @@ from tandem.measure.results.crossover import (
 )
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.load import Document
-from tandem.measure.scenario import Paradigm
+from tandem.measure.scenario import PARADIGMS, Paradigm
 from tandem.measure.statistics.bracket import next_rate
 from tandem.measure.studies.crossover.capacity import capacity, carried, trial, trial_seconds, tried
 from tandem.measure.studies.crossover.observations import Observations, joined, observe
 from tandem.measure.studies.crossover.pair import Pair, costs
 from tandem.measure.studies.crossover.runs import (
     LOWEST_RATE,
-    PARADIGMS,
     SCOUT_SECONDS,
     TEXT_CONCURRENCIES,
     BrokenOff,

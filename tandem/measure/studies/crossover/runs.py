@@ -12,7 +12,7 @@ from tandem.measure.generator.workers import OnProgress
 from tandem.measure.lengths import Lengths
 from tandem.measure.results.crossover import Settings
 from tandem.measure.results.load import Document
-from tandem.measure.scenario import Paradigm, Scenario, Workload
+from tandem.measure.scenario import PARADIGMS, Paradigm, Scenario, Workload
 
 WARM_UP_SECONDS = 1.0
 TEXT_LENGTHS = "choice:8:16:32"
@@ -21,7 +21,6 @@ _DRAIN_SECONDS = 20.0
 LOWEST_RATE = 0.5
 _FIRST_SHARE = 0.03
 SCOUT_SECONDS = 3.0
-PARADIGMS: tuple[Paradigm, ...] = ("sequential", "parallel")
 
 Keep = Callable[[str, RunResult], None]
 Conduct = Callable[[str, Scenario], Awaitable[RunResult]]

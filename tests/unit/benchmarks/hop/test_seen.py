@@ -42,7 +42,6 @@ def test_a_clock_that_is_a_fifth_short_is_seen_as_that() -> None:
     found = Seen(_run(), _page(0.8, 3), "parallel").figures()
     assert found["p50_error"] == pytest.approx(-0.2, abs=0.01)
     assert found["client_over_proxy"] == pytest.approx(0.25, abs=0.02)
-    assert found["client_over_proxy_mean"] == pytest.approx(0.25)
 
 
 def test_the_parts_are_shares_of_the_whole() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from benchmarks.parity.figures import ScoredText, of_answers, of_text
+from benchmarks.parity.figures import of_answers
 
 
 def logits(*rows: tuple[float, ...]) -> torch.Tensor:
@@ -34,13 +34,3 @@ def test_tokens_answers_and_divergence_are_counted_apart():
 def test_divergence_is_from_the_reference_and_not_to_it():
     sure, unsure = [logits((0.98, 0.01, 0.01))], [logits((0.5, 0.25, 0.25))]
     assert of_answers(unsure, sure).divergence == pytest.approx(0.98 * math.log(1.96) + 0.02 * math.log(0.04), rel=1e-5)
-
-
-def test_perplexity_is_of_the_tokens_that_stand_there():
-    texts = [ScoredText([7, 7, 0, 1], 2), ScoredText([7, 2], 1)]
-    found = of_text(REFERENCE, REFERENCE, texts)
-    assert found.perplexity == pytest.approx((0.5 * 0.8 * 0.6) ** (-1 / 3), rel=1e-5)
-    assert (found.tokens, found.nats_more, found.nats_error) == (3, 0.0, 0.0)
-    worse = of_text([logits((0.25, 0.5, 0.25), (0.1, 0.8, 0.1)), REFERENCE[1]], REFERENCE, texts)
-    assert worse.nats_more == pytest.approx(math.log(2) / 3, rel=1e-5)
-    assert worse.divergence_p99 > worse.divergence > 0

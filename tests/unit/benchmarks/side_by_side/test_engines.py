@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.peers.engine import Need
 from benchmarks.side_by_side import engines
+from benchmarks.side_by_side.tandem_engine import Tandem
 from benchmarks.side_by_side.workloads import WORKLOADS
 
 HOME, GGUF = Path("peers"), Path("model.gguf")
@@ -26,7 +27,7 @@ def test_names_differ():
 def test_needs_that_differ_only_in_what_a_server_ignores_share_one():
     vllm = engines.peer("vllm", HOME, GGUF)
     assert len({vllm.command(workload.need, 0) for workload in WORKLOADS}) == 1
-    assert len({engines.ours("model", "auto").command(workload.need, 0) for workload in WORKLOADS}) == 2
+    assert len({Tandem("model", "auto").command(workload.need, 0) for workload in WORKLOADS}) == 2
 
 
 def test_llama_cpp_has_a_slot_a_request():

@@ -1,14 +1,14 @@
 import pytest
 
 from benchmarks.side_by_side.asker import WrongOutput
-from benchmarks.side_by_side.output_check import NUM_TOKENS, agreement, reference_outputs, require_agreement
+from benchmarks.side_by_side.output_check import NUM_TOKENS, agreement, require_agreement
 from tests.unit.benchmarks.side_by_side.scripted import ScriptedAsker, count_up
 
 PROMPTS = [[100], [200, 201]]
 
 
 async def share_of(rule) -> float:
-    expected = await reference_outputs(ScriptedAsker(), PROMPTS)
+    expected = await ScriptedAsker().outputs(PROMPTS, [NUM_TOKENS] * len(PROMPTS))
     assert [len(output) for output in expected] == [NUM_TOKENS, NUM_TOKENS]
     return await agreement(ScriptedAsker(rule), PROMPTS, expected)
 

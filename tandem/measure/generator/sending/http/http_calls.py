@@ -8,7 +8,7 @@ from typing import Any
 
 from tandem.client.credentials import Credentials
 from tandem.measure.generator.sending.calls import Calls
-from tandem.measure.generator.sending.field_walk import FieldWalk
+from tandem.measure.generator.sending.column_reader import ColumnReader
 from tandem.measure.generator.sending.http.connection import Connection, Exchange
 from tandem.measure.generator.sending.http.endpoint import Endpoint
 from tandem.measure.generator.sending.http.pool import Pool
@@ -44,21 +44,21 @@ class HttpCalls(Calls):
         self._pool.close()
 
     def begin(
-        self, route: Route, walk: FieldWalk, spec: Any, message: bytes, intended: float, zero: float
+        self, route: Route, reader: ColumnReader, spec: Any, message: bytes, intended: float, zero: float
     ) -> PythonCall:
         head = self._heads.get(route.path) or self._endpoint.head(route.path, self._credentials)
         self._heads[route.path] = head
         request = b"%b%d\r\n\r\n%b" % (head, len(message), message)
-        return HttpCall(self._pool, request, route, walk, spec, intended, zero)
+        return HttpCall(self._pool, request, route, reader, spec, intended, zero)
 
 
 class HttpCall(PythonCall):
     """One exchange. A connection that was idle and turns out to be closed is replaced once, as all clients do."""
 
     def __init__(
-        self, pool: Pool, request: bytes, route: Route, walk: FieldWalk, spec: Any, intended: float, zero: float
+        self, pool: Pool, request: bytes, route: Route, reader: ColumnReader, spec: Any, intended: float, zero: float
     ) -> None:
-        super().__init__(route, walk, spec, intended, zero)
+        super().__init__(route, reader, spec, intended, zero)
         self._pool, self._request = pool, request
         self._work = asyncio.create_task(self._converse())
 

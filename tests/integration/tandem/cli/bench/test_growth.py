@@ -135,7 +135,7 @@ async def test_bad_input_is_named(gateway: FakeGateway, tmp_path: Path) -> None:
     ends = {
         ("--model", "nobody"): (1, "'nobody' is not served; sequential text models there: fake-text"),
         ("--model", "fake-image"): (1, "'fake-image' is not served; sequential text models there: fake-text"),
-        ("--concurrency", "0"): (1, "concurrencies.0: '0' is not accepted"),
+        ("--concurrency", "0"): (1, "concurrencies[0]: '0' is not accepted"),
         ("--rounds", "0"): (1, "num_rounds: 0 is not accepted"),
         ("--also", "127.0.0.1:1"): (2, "'127.0.0.1:1' is not accepted: ADDRESS=LABEL"),
         ("--out", "/proc/nowhere/file.json"): (1, "/proc/nowhere"),

@@ -122,9 +122,9 @@ def test_a_document_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"concurrencies": "1,0"}, "concurrencies.1: '0' is not accepted: input should be greater than or equal to 1"),
-        ({"concurrencies": "a"}, "concurrencies.0: 'a' is not accepted"),
-        ({"contexts": ""}, "contexts.0: '' is not accepted"),
+        ({"concurrencies": "1,0"}, "concurrencies[1]: '0' is not accepted: input should be greater than or equal to 1"),
+        ({"concurrencies": "a"}, "concurrencies[0]: 'a' is not accepted"),
+        ({"contexts": ""}, "contexts[0]: '' is not accepted"),
         ({"num_rounds": 0}, "num_rounds: 0 is not accepted"),
         ({"new_tokens": 1}, "new_tokens: 1 is not accepted: input should be greater than or equal to 2"),
     ],

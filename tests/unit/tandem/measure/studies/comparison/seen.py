@@ -28,7 +28,8 @@ METERS = Meters(CpuMeter({}, {}), EnergyMeter((), "none"))
 def model(paradigm: str, name: str, **given: Any) -> ServedModel:
     fields: dict[str, Any] = dict.fromkeys(ServedModel.model_fields)
     fields |= {"modality": "image", "licence": "MIT", "num_classes": NUM_CLASSES, "image_shape": (4, 4, 1)}
-    return ServedModel.model_validate({**fields, "providers": (), "paradigm": paradigm, "name": name, **given})
+    fields |= {"class_names": (), "providers": ()}
+    return ServedModel.model_validate({**fields, "paradigm": paradigm, "name": name, **given})
 
 
 PAIR = Pair(model("sequential", "ar"), model("parallel", "gan"), ("left", "right", "top"))

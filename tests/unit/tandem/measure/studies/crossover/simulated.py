@@ -44,7 +44,8 @@ MACHINE = Machine(
 
 def model(workload: Workload) -> ServedModel:
     fields: dict[str, Any] = dict.fromkeys(ServedModel.model_fields)
-    fields |= {"modality": "image", "licence": "MIT", "num_classes": 10, "image_shape": (28, 28, 1), "providers": ()}
+    fields |= {"modality": "image", "licence": "MIT", "num_classes": 10, "image_shape": (28, 28, 1)}
+    fields |= {"class_names": (), "providers": ()}
     return ServedModel.model_validate({**fields, "paradigm": workload.paradigm, "name": name_of(workload)})
 
 

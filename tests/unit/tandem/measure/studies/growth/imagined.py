@@ -22,7 +22,14 @@ PREFILL_TOKENS_PER_SECOND = 2_000.0
 def model() -> ServedModel:
     fields: dict[str, Any] = dict.fromkeys(ServedModel.model_fields)
     fields |= {"paradigm": "sequential", "name": "imagined-text", "modality": "text", "licence": "MIT"}
-    fields |= {"device": "cpu", "dtype": "int4", "num_classes": 0, "image_shape": (), "providers": ()}
+    fields |= {
+        "device": "cpu",
+        "dtype": "int4",
+        "num_classes": 0,
+        "class_names": (),
+        "image_shape": (),
+        "providers": (),
+    }
     return ServedModel.model_validate(fields | {"max_context_tokens": 2048, "vocab_size": 384})
 
 
