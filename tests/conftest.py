@@ -5,6 +5,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.effort import Effort
@@ -12,6 +13,10 @@ from tests.effort import Effort
 # Tests run two at a time, on small tensors. With as many threads as cores in each, torch's would spin and wait for each
 # other's cores: four times the processor time. What a server computes with is its own setting, and not changed by this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test fails for how long it took: on a shared machine any example may meet a pause.
+hypothesis.settings.register_profile("tandem", deadline=None)
+hypothesis.settings.load_profile("tandem")
 
 # To collect the tests makes a million and a half objects that stay. Looking through them for garbage, again and again,
 # would take a third of that time.

@@ -62,7 +62,7 @@ def ended(message: ar_pb2.GenerateResponse) -> ar_pb2.GenerateResponse:
 token_lists = st.lists(st.integers(0, NUM_IDS - 1), min_size=1, max_size=40)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     ids=st.lists(token_lists, min_size=1, max_size=4),
     top_logprobs=st.none() | st.integers(0, 20),
@@ -136,7 +136,7 @@ def test_as_many_tokens_as_a_message_takes_fit_it(top_logprobs: int | None) -> N
     assert max_message_tokens(SIZES, params, image=2 * MAX_MESSAGE_BYTES) == 1
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     token_lists=st.lists(st.lists(st.integers(0, NUM_IDS - 1), min_size=2, max_size=30), min_size=1, max_size=5),
     top_logprobs=st.integers(0, 20),

@@ -35,7 +35,7 @@ def test_a_schema_cannot_loosen_how_json_is_written(compiler):
     assert not accepts(compiler.compile(Constraint("json_schema", (json.dumps(schema),))), '{ "a":1}')
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=6))
 def test_a_choice_is_its_texts_to_the_letter(compiler, texts):
     compiled = compiler.compile(Constraint("choice", tuple(texts)))

@@ -148,7 +148,7 @@ def test_a_salt_does_not_pass_for_the_key_of_a_block_before():
         assert engine.run(sequence(PROMPT[BLOCK_SIZE:], salt=salt)) == [17, 1]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     arrivals=st.lists(
         st.tuples(

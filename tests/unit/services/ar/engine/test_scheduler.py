@@ -154,7 +154,7 @@ def test_a_budget_below_one_token_a_sequence_is_refused():
         scheduler(max_batch_tokens=3)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     arrivals=st.lists(
         st.tuples(st.integers(0, 6), st.integers(1, 30), st.integers(1, 20), st.booleans()), min_size=1, max_size=20

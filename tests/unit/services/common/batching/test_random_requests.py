@@ -15,7 +15,7 @@ from tests.unit.services.common.batching.rig import NEVER, flat, running, submit
 OUTCOMES = ["stay", "stay", "stay", "leave", "raise", "fault", "late"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     requests=st.lists(st.tuples(st.integers(1, 9), st.sampled_from(OUTCOMES), st.integers(0, 6)), max_size=25),
     num_instances=st.integers(1, 3),

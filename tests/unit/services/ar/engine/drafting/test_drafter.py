@@ -184,7 +184,7 @@ def test_a_block_too_few_means_no_draft():
     assert [works(scheduler) for _ in range(2)] == [[(7, 0)], [(1, 0)]]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     arrivals=st.lists(
         st.tuples(
