@@ -1,6 +1,6 @@
 """How the cost grows: images a second over batch, clients, image size and replicas, beside the generators' bare loops.
 
-    python -m benchmarks.growth [--models fashion-gan random-64 random-128] [--rounds 3] [--seconds 0.6] [--out out]
+    python -m benchmarks.growth [--models fashion-gan random-64 random-128] [--rounds 3] [--seconds 2.5] [--out out]
 
 Writes growth.json and growth.md. Each model is served as it is by default, and opened in this process as the service
 opens it; loads and bare loops take turns. The random ones have 13 million parameters and colour.
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["fashion-gan", *SHAPES])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=0.6, help="of each load and bare loop")
+    parser.add_argument("--seconds", type=float, default=2.5, help="of each load and bare loop")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for growth.json and growth.md")
     options = parser.parse_args()
     around, figures = surroundings(), Figures()
