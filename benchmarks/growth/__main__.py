@@ -45,9 +45,9 @@ def page(spreads: Spreads, models: Sequence[str], around: str) -> str:
         "Images a second, median (lowest-highest) of the rounds. `bare N`: all instances in a loop with batches of N"
         " and nothing around them; `NxM`: N images a request, M clients, the service with client on the same cores;"
         " `gateway, replicas: R`: the same load through the gateway, in front of R replicas on these cores.\n\n"
-        + markdown_table(spread_table(rates, models, decimals(0)))
+        + markdown_table(spread_table(rates, models, decimals(0), figure="images/s"))
         + "\n\nShare of the bare loop of the same round, with the largest batch that the load fills.\n\n"
-        + markdown_table(spread_table(shares, models, decimals(2)))
+        + markdown_table(spread_table(shares, models, decimals(2), figure="share"))
         + "\n"
     )
 

@@ -39,10 +39,15 @@ def table_of(heads: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> str:
     return markdown_table(Table(heads, [Row(cells) for cells in rows])) + "\n"
 
 
-def spread_table(spreads: Spreads, contenders: Sequence[str], show: Show = number, title: str = "") -> Table:
-    """Return a row a figure and a column a contender; a figure that one does not have is left open."""
+def spread_table(
+    spreads: Spreads, contenders: Sequence[str], show: Show = number, title: str = "", figure: str = ""
+) -> Table:
+    """Return a row a figure and a column a contender; a figure that one does not have is left open.
+
+    `figure` is the heading of the first column.
+    """
     rows = [Row((name, *(value_cell(each.get(who), show) for who in contenders))) for name, each in spreads.items()]
-    return Table(("", *contenders), rows, title)
+    return Table((figure, *contenders), rows, title)
 
 
 def write(folder: Path, name: str, results: Any, page: str) -> None:

@@ -6,7 +6,7 @@ import platform
 import tempfile
 from pathlib import Path
 
-from runtime.compiled.compiler import CompilerFailed, compile_shared, find_compiler
+from runtime.compiled.compiler import CompilerFailed, compile_sources, find_compiler
 from runtime.compiled.trust import distrust
 from runtime.settings import cache_folder
 
@@ -49,10 +49,8 @@ def _compile(source: Path, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="building-") as scratch:
         made = Path(scratch) / path.name
         try:
-            # What it makes is a library only by its flags.
-            compile_shared(find_compiler(), [source], _FLAGS, _LIBRARIES, made, source.name)
+            compile_sources(find_compiler(), [source], _FLAGS, _LIBRARIES, made, source.name)
         except CompilerFailed as error:
-            is_library = "nghttp2" in str(error)
-            hint = "; on Debian: apt-get install libnghttp2-dev" if is_library else ""
+            hint = "; on Debian: apt-get install libnghttp2-dev" if "nghttp2" in str(error) else ""
             raise ProgramUnavailable(f"{error}{hint}") from None
         os.replace(made, path)

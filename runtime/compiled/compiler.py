@@ -29,7 +29,7 @@ def find_compiler() -> str:
     return compiler
 
 
-def compile_shared(
+def compile_sources(
     compiler: str,
     sources: Sequence[Path],
     flags: Sequence[str],
@@ -38,7 +38,10 @@ def compile_shared(
     what: str,
     limit_seconds: float = LIMIT_SECONDS,
 ) -> None:
-    """Compile `sources` into the shared library `made`, which is `what` in messages. Raises CompilerFailed, OSError."""
+    """Compile `sources` into `made`: a shared library or a program, as `flags` say. `what` names it in messages.
+
+    Raises CompilerFailed, OSError.
+    """
     logger.info("compiling %s with %s", what, compiler)
     started = time.monotonic()
     try:

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.compiled.compiler import LIMIT_SECONDS, CompilerFailed, compile_shared, find_compiler
+from runtime.compiled.compiler import LIMIT_SECONDS, CompilerFailed, compile_sources, find_compiler
 
 _SCRATCH = "building-"
 
@@ -62,7 +62,7 @@ class Recipe:
             with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
                 made = Path(scratch) / "made.so"
                 units = [self.sources / each for each in self.units]
-                compile_shared(compiler, units, self.flags, self.libraries, made, self.what)
+                compile_sources(compiler, units, self.flags, self.libraries, made, self.what)
                 made.chmod(0o644)  # whatever the umask: `library_file` takes no file that others may write
                 path = folder / f"{self._stem()}-{hashlib.sha256(made.read_bytes()).hexdigest()}.so"
                 os.replace(made, path)

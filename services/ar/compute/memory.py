@@ -128,7 +128,7 @@ def _madvise(address: int, num_bytes: int, advice: int) -> int:
 
 
 def _may_have_large_pages() -> bool:
-    """Return whether whoever runs this system lets it have them; MADV_COLLAPSE does not ask."""
+    """Return whether the system's setting allows large pages. MADV_COLLAPSE ignores it, so we check."""
     try:
         return "[never]" not in _SETTING.read_text()
     except OSError:

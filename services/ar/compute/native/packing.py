@@ -236,5 +236,5 @@ def _as_format(part: Weights, format_: str) -> Held:
 
 
 def _filled(rows: Array, missing: int) -> Array:
-    """Return rows with so many of 0 behind them."""
+    """Return `rows` followed by `missing` rows of zeros."""
     return np.pad(rows, [(0, missing), *[(0, 0)] * (rows.ndim - 1)]) if missing else rows

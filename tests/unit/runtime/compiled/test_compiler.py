@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.compiled.compiler import CompilerFailed, compile_shared, find_compiler
+from runtime.compiled.compiler import CompilerFailed, compile_sources, find_compiler
 from tests.alive_pipe import alive_pipe
 from tests.unit.services.ar.compute.native.tiny_kernel import write_compiler, write_source
 
@@ -12,12 +12,12 @@ LIMIT_SECONDS = 60.0
 def compiled_by(tmp_path, *script, limit_seconds=LIMIT_SECONDS):
     compiler = write_compiler(tmp_path / "bin", *script) / "g++"
     source = write_source(tmp_path / "sources") / "step.cpp"
-    compile_shared(str(compiler), [source], (), (), tmp_path / "made", "the kernel", limit_seconds)
+    compile_sources(str(compiler), [source], (), (), tmp_path / "made", "the kernel", limit_seconds)
 
 
 def test_the_compiler_of_this_machine_makes_a_library(tmp_path):
     source = write_source(tmp_path / "sources") / "step.cpp"
-    compile_shared(find_compiler(), [source], ("-shared", "-fPIC"), ("m",), tmp_path / "made", "the kernel")
+    compile_sources(find_compiler(), [source], ("-shared", "-fPIC"), ("m",), tmp_path / "made", "the kernel")
     assert (tmp_path / "made").read_bytes().startswith(b"\x7fELF")
 
 

@@ -79,6 +79,7 @@ def test_large_pages_come_later_and_keep_what_is_written():
     assert np.array_equal(array, np.arange(len(array)))
 
 
+@pytest.mark.skipif(not has_large_pages(), reason="here arrays are in large pages from the start, or there are none")
 def test_where_there_are_to_be_no_large_pages_there_are_none(monkeypatch, tmp_path):
     (tmp_path / "enabled").write_text("always madvise [never]")
     for setting in (tmp_path / "enabled", tmp_path / "missing"):
