@@ -90,12 +90,6 @@ class Generator:
         await self._workers.end()
 
 
-async def run_once(address: str, scenario: Scenario, stop: asyncio.Event | None = None) -> RunResult:
-    """Return what one scenario comes to, with processes of its own; raises what `Generator.run` does."""
-    async with generator(address, stop) as made:
-        return await made.run(scenario)
-
-
 @contextlib.asynccontextmanager
 async def generator(address: str, stop: asyncio.Event | None = None) -> AsyncIterator[Generator]:
     """Yield a generator for the server at `address`; its processes start as scenarios need them."""

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from tandem.measure.generator.generator import run_once
 from tandem.measure.scenario import ClosedLoop, Scenario
 from tandem.measure.workload_text import parse_workload
+from tests.integration.single_runs import run_once
 from tests.integration.tandem.cli.commands import run
 
 CALLERS, SECONDS, DELAY_SECONDS = 8, 2.0, 0.2

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tandem.measure.generator.generator import run_once
 from tandem.measure.scenario import ClosedLoop, Scenario, Workload
 from tests.integration.gateway.doors.oip.backends import IMAGES, PICTURES, TEXT
 from tests.integration.gateway.running import RunningGateway
+from tests.integration.single_runs import run_once
 
 
 def closed(**values: object) -> Scenario:

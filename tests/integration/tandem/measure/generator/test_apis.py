@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from tandem.measure.generator.generator import run_once
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.load import StreamResult
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
+from tests.integration.single_runs import run_once
 from tests.integration.tandem.measure.generator.servers import serving
 from tests.integration.tandem.measure.generator.test_truth import QUIET_SECONDS, TOLERANCE, TRIES
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tandem.measure.generator.generator import run_once
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 from tandem.measure.workload_text import parse_workload
+from tests.integration.single_runs import run_once
 
 
 async def conducted(

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.measure.generator.generator import run_once
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.results.load import StreamResult
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
+from tests.integration.single_runs import run_once
 from tests.integration.tandem.measure.generator.known_delays import is_slow
 from tests.integration.tandem.measure.generator.servers import Server
 
