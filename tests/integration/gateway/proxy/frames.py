@@ -7,6 +7,7 @@ import contextlib
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 7, 8, 9
@@ -64,9 +65,12 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def connected(port: int, window: int | None = None) -> AsyncIterator[Connection]:
-    """Connect to a port of loopback; `window` is how much of a stream the other side may send unasked."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def connected(to: int | Path, window: int | None = None) -> AsyncIterator[Connection]:
+    """Connect to a port of loopback or a Unix socket; `window`: how much of a stream the other side may send unasked."""
+    if isinstance(to, Path):
+        reader, writer = await asyncio.open_unix_connection(to)
+    else:
+        reader, writer = await asyncio.open_connection("127.0.0.1", to)
     try:
         connection = Connection(reader, writer)
         settings = b"" if window is None else struct.pack(">HI", 4, window)

@@ -90,21 +90,32 @@ async def answered(connection: Connection, stream: int) -> bool:
     return (await connection.until(frames.HEADERS))[1] == stream
 
 
+FEW_RESETS = {**QUICK, "reset_burst": 100, "reset_rate": 10}
+
+
 async def test_who_cancels_often_keeps_what_is_beside(single: Proxy, ar: Backend) -> None:
     async with connected(single.envoy.ports["grpc"]) as connection:
-        await reset_at_once(connection, 900)
-        assert await answered(connection, 5_001)
+        await reset_at_once(connection, 5_000)
+        assert await answered(connection, 20_001)
     await single.until_active(0)
     assert len(ar.calls) == 1
 
 
-async def test_resets_without_an_end_end_their_connection_and_hurt_nobody_else(single: Proxy, ar: Backend) -> None:
-    async with connected(single.envoy.ports["grpc"]) as connection:
-        with contextlib.suppress(ConnectionError):
-            await reset_at_once(connection, 3_000)
-        assert (await single.call(SCORE)).code is grpc.StatusCode.OK
-        await connection.until_closed()
-    await single.until_active(0)
+async def test_resets_without_an_end_end_their_connection_and_hurt_nobody_else(ar: Backend) -> None:
+    async with proxy([ar], limits=FEW_RESETS) as running:
+        async with connected(running.envoy.ports["grpc"]) as connection:
+            with contextlib.suppress(ConnectionError):
+                await reset_at_once(connection, 3_000)
+            assert (await running.call(SCORE)).code is grpc.StatusCode.OK
+            await connection.until_closed()
+        await running.until_active(0)
+    assert len(ar.calls) == 1
+
+
+async def test_no_resets_end_the_connection_that_all_callers_over_http_share(ar: Backend) -> None:
+    async with proxy([ar], limits=FEW_RESETS) as running, connected(running.sockets.internal) as connection:
+        await reset_at_once(connection, 3_000)
+        assert await answered(connection, 20_001)
     assert len(ar.calls) == 1
 
 
