@@ -20,7 +20,7 @@ MAX_BYTES_A_CANCEL = 500.0
 @pytest.mark.parametrize("paradigm", PARADIGMS)
 async def test_cancels(product: Product, history: History, effort: Effort, record: Record, paradigm: Paradigm) -> None:
     """Unary calls and streams of 32 callers, each cancelled at a random moment of its life."""
-    chance, num_calls = random.Random(7), effort.of(300, 10_000)
+    chance, num_calls = random.Random(7), effort.of(300, 30_000)
     kinds = (paradigm.stream, paradigm.unary)
 
     async def call(number: int) -> Ended:

@@ -35,6 +35,7 @@ _KEYS = {
 }
 _DEFAULT_NORM_EPS = 1e-6
 _WITH_WINDOW = ("mistral", "phi3", "gemma3")
+_LAYER_KINDS = _LOCAL, _GLOBAL = "sliding_attention", "full_attention"
 _GLOBAL_EVERY = 6  # layers of a Gemma 3 whose file does not say which are local
 
 
@@ -80,14 +81,10 @@ def _local_layers(fields: Fields) -> list[bool]:
     kinds = fields.values.get("layer_types")
     if kinds is None:
         return [(layer + 1) % every != 0 for layer in range(num_layers)]
-    if (
-        not isinstance(kinds, list)
-        or len(kinds) != num_layers
-        or not set(kinds) <= {"sliding_attention", "full_attention"}
-    ):
-        accepted = f"'sliding_attention' or 'full_attention' for each of {num_layers} layers"
+    if not isinstance(kinds, list) or len(kinds) != num_layers or any(kind not in _LAYER_KINDS for kind in kinds):
+        accepted = f"{_LOCAL!r} or {_GLOBAL!r} for each of {num_layers} layers"
         raise fields.error("layer_types", kinds, accepted)
-    return [kind == "sliding_attention" for kind in kinds]
+    return [kind == _LOCAL for kind in kinds]
 
 
 def family_of(file: Path, raw: Mapping[str, Any]) -> str:
@@ -111,6 +108,6 @@ def _refuse_unsupported(file: Path, raw: Mapping[str, Any], family: str) -> None
     if family == "gemma3":
         return
     layer_types = raw.get("layer_types")
-    has_window = isinstance(layer_types, list) and any(kind != "full_attention" for kind in layer_types)
+    has_window = isinstance(layer_types, list) and any(kind != _GLOBAL for kind in layer_types)
     if family not in _WITH_WINDOW and (has_window or raw.get("use_sliding_window")):
         raise ModelError(f"{file}: use_sliding_window or layer_types (a window in some layers only) is not supported")

@@ -66,7 +66,7 @@ class Connection:
 
 @contextlib.asynccontextmanager
 async def connected(to: int | Path, window: int | None = None) -> AsyncIterator[Connection]:
-    """Connect to a port of loopback or a Unix socket; `window`: how much of a stream the other side may send unasked."""
+    """Connect to a port of loopback or a Unix socket; `window` is how much of a stream may come unasked."""
     if isinstance(to, Path):
         reader, writer = await asyncio.open_unix_connection(to)
     else:

@@ -95,7 +95,7 @@ FEW_RESETS = {**QUICK, "reset_burst": 100, "reset_rate": 10}
 
 async def test_who_cancels_often_keeps_what_is_beside(single: Proxy, ar: Backend) -> None:
     async with connected(single.envoy.ports["grpc"]) as connection:
-        await reset_at_once(connection, 5_000)
+        await reset_at_once(connection, 4_000)
         assert await answered(connection, 20_001)
     await single.until_active(0)
     assert len(ar.calls) == 1

@@ -63,6 +63,14 @@ def test_a_config_that_cannot_be(folder, changes, message):
         open_checkpoint(folder)
 
 
+@pytest.mark.parametrize("kinds", [7, ["full_attention"], ["full_attention", "full_attention", ["x"]], ["a"] * 3])
+def test_each_layer_of_a_gemma3_is_local_or_global(tmp_path, kinds):
+    save_tiny_model(tmp_path, "gemma3")
+    edit_json(tmp_path / "config.json", layer_types=kinds)
+    with pytest.raises(ModelError, match=r"layer_types is .*; accepted: 'sliding_attention' or 'full_attention' for"):
+        open_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
