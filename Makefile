@@ -73,7 +73,7 @@ tests-alone: setup
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
 	$(BIN)/python -m pytest -m containers tests/containers
 
-test-faults: setup  ## the fault table: kills, floods, hogs, hostile clients; out/faults.json and docs/faults.md (30 minutes)
+test-faults: setup  ## the fault table: kills, floods, hogs, hostile clients; out/faults.json and docs/faults.md (40 minutes)
 	$(BIN)/python -m pytest -m 'not containers' --effort full --faults-report out/faults.json tests/faults tests/integration/gateway/doors; \
 	status=$$?; $(BIN)/python -m tests.faults.table out/faults.json docs/faults.md && exit $$status
 

@@ -87,6 +87,7 @@ async def soak(product: Product, history: History) -> Readings:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(2 * SOAK_SECONDS)
 async def test_soak(product: Product, history: History, record: Record) -> None:
     """Ten minutes of 12 callers: unary and streamed, both paradigms, refused and cancelled calls; slopes of the second
     half.
