@@ -25,7 +25,7 @@ from benchmarks.peers.slots import Chunk, Request, Slots
 MAX_BATCH_TOKENS = 2048  # the default of its server
 MAX_SHARING = 4
 """Sequences of one context. Each attends to the cells of all of them, most of which are masked: with 32 that takes most
-of a step. A token costs a thread 7.8 ms if a context has one sequence, 5.2 if it has 4, 5.8 of 8."""
+of a step. On AVX2 a token takes 7.8 ms of a core if a context has one sequence, 5.2 of four, 5.8 of eight."""
 
 # The package has no binding of this one.
 _remove = library._lib.llama_kv_cache_seq_rm
