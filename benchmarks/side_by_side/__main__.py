@@ -1,4 +1,6 @@
-"""Our token engine beside the best that a CPU offers: llama.cpp, OpenVINO GenAI, vLLM and transformers, in one run.
+"""Our token engine beside the best that a CPU offers, in one run.
+
+The peers: llama.cpp, its fork ik_llama.cpp, OpenVINO GenAI, vLLM and transformers.
 
     python -m benchmarks.side_by_side [--peers llama-q8_0,vllm] [--dtypes bfloat16] [--rounds 3]
 

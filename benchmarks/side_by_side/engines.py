@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.peers.engine import Engine
+from benchmarks.peers.ik_llama import IkLlama
 from benchmarks.peers.installing import run
 from benchmarks.peers.llama_cpp import LlamaCpp
 from benchmarks.peers.openvino import OpenVino
 from benchmarks.peers.transformers_batch import TransformersBatch
 from benchmarks.peers.vllm_cpu import VllmCpu
 
-PEERS = ("llama-q8_0", "llama-q4_1", "llama-q4_0", "openvino", "vllm", "transformers")
+PEERS = ("llama-q8_0", "llama-q4_1", "llama-q4_0", "ik-q8_0", "ik-q4_0", "openvino", "vllm", "transformers")
 
 
 def write_weights(folder: Path, gguf: Path) -> Path:
@@ -30,6 +31,8 @@ def peer(name: str, folder: Path, gguf: Path) -> Engine:
         "llama-q8_0": LlamaCpp(folder, weights / "q8_0.gguf", "Q8_0"),
         "llama-q4_1": LlamaCpp(folder, gguf, "Q4_1"),
         "llama-q4_0": LlamaCpp(folder, weights / "q4_0.gguf", "Q4_0"),
+        "ik-q8_0": IkLlama(folder, weights / "q8_0.gguf", "Q8_0"),
+        "ik-q4_0": IkLlama(folder, weights / "q4_0.gguf", "Q4_0"),
         "openvino": OpenVino(folder, weights / "q8_0.gguf"),
         "vllm": VllmCpu(folder, weights / "huggingface"),
         "transformers": TransformersBatch(gguf),
