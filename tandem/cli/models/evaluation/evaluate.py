@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from runtime.models import Model, ModelRepository
 from tandem.cli.failures import friendly_errors
@@ -107,7 +106,7 @@ def _run(protocol: Protocol, address: str, folder: Path, terminal: Terminal) -> 
     """Carry the evaluation out behind a progress bar."""
     from tandem.measure.quality.protocol import run
 
-    with Progress(console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
+    with terminal.progress() as progress:
         bar = progress.add_task("drawing", total=protocol.num_samples)
 
         def advance(num_images: int) -> None:
