@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -131,27 +131,22 @@ def _further_parts(
     names, code = (request.sequential, request.parallel), 0
     if subjects is not None:
         terminal.note(f"{next(stages)}: {', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}")
-        yield (code := stepped(terminal, request, subjects, folder))
-    if code != INTERRUPTED:
-        terminal.note(f"{next(stages)}: service curves, and the capacity of both")
-        settings = {**(THOROUGH if extent.thorough else SHORT), "slo_seconds": extent.slo}
-        part = fitted(request.address, names, settings, comparison, folder, terminal)
-        yield (code := _code(request, terminal, part))
-    if extent.together and code != INTERRUPTED:
-        terminal.note(f"{next(stages)}: each service alone, and both at once")
-        settings = {} if extent.thorough else SHORT_TOGETHER
-        part = colocated(request.address, names, settings, folder.sources.crossover, folder, terminal)
-        yield _code(request, terminal, part)
+        code = stepped(terminal, request, subjects, folder)
+        yield code
+    with friendly_errors(terminal, request.address):
+        if code != INTERRUPTED:
+            terminal.note(f"{next(stages)}: service curves, and the capacity of both")
+            settings = {**(THOROUGH if extent.thorough else SHORT), "slo_seconds": extent.slo}
+            code = asyncio.run(fitted(request.address, names, settings, comparison, folder, terminal))
+            yield code
+        if extent.together and code != INTERRUPTED:
+            terminal.note(f"{next(stages)}: each service alone, and both at once")
+            settings = {} if extent.thorough else SHORT_TOGETHER
+            fit = folder.sources.crossover
+            yield asyncio.run(colocated(request.address, names, settings, fit, folder, terminal))
 
 
 def _stages(has_steps: bool, has_colocation: bool) -> list[str]:
     are_there = {"compare": True, "steps": has_steps, "fit": True, "co-location": has_colocation, "report": True}
     names = [name for name, is_there in are_there.items() if is_there]
     return [f"{number} of {len(names)}, {name}" for number, name in enumerate(names, 1)]
-
-
-def _code(request: Request, terminal: Terminal, part: Coroutine[Any, Any, int]) -> int:
-    """Return the exit code of a part that does not end the command."""
-    with friendly_errors(terminal, request.address):
-        return asyncio.run(part)
-    return FAILED  # never reached: friendly_errors raises
