@@ -19,20 +19,17 @@ import torch
 
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.printing import show, spread_table
+from benchmarks.step import BLOCK_SIZE, decoding
 from runtime.models import ModelRepository
 from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block
 from services.ar.compute.runner import Forward
 from services.ar.compute.torch.loading import load_transformer
 from services.ar.compute.torch.transformer import Transformer
-from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.layout import Layout
-from services.ar.engine.sampling_params import SamplingParams
-from services.ar.engine.sequence import Sequence
 from services.ar.engine.step import Work
 from services.ar.model.weights import open_checkpoint
 from tandem.measure.formats import decimals
 
-BLOCK_SIZE = 16
 NUM_STEPS = 50
 COPIED_BYTES = 2**30
 GRAPHS = {True: "graphs", False: "no graphs"}
@@ -63,18 +60,6 @@ def _device_seconds(work: Callable[[], object]) -> float:
     ended.record()
     ended.synchronize()
     return float(started.elapsed_time(ended)) / 1e3
-
-
-def decoding(batch: int, context: int) -> list[Work]:
-    """Return the work of sequences that have `context` tokens, the last of which is to be computed."""
-    pool = BlockPool(batch * -(-context // BLOCK_SIZE), BLOCK_SIZE)
-    works = []
-    for number in range(batch):
-        sequence = Sequence([number] * context, SamplingParams(temperature=0.0))
-        pool.grow(sequence.block_table, context)
-        sequence.num_computed_tokens = context - 1
-        works.append(Work(sequence, 1))
-    return works
 
 
 @torch.inference_mode()

@@ -8,6 +8,7 @@ have; a working set that fits a cache has a lower one than memory allows. The la
 """
 
 import argparse
+import statistics
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from runtime.cores import usable_cores
 from runtime.models import ModelRepository
 from services.ar.compute.opening import open_computation
 from services.ar.compute.runner import Forward
+from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
@@ -38,16 +40,21 @@ SECONDS_EACH = 1.0
 BYTES_PER_WEIGHT = {"float32": 4.0, "bfloat16": 2.0, "int8": 1 + 2 / 32, "int4": 0.5 + 4 / 32}
 
 
-def decodes(batch: int) -> Layout:
-    """Return a step of `batch` sequences that have computed all but their last token."""
-    num_blocks = -(-CONTEXT_TOKENS // BLOCK_SIZE)
+def decoding(batch: int, context: int) -> list[Work]:
+    """Return the work of sequences that have `context` tokens, the last of which is to be computed."""
+    pool = BlockPool(batch * -(-context // BLOCK_SIZE), BLOCK_SIZE)
     works = []
     for number in range(batch):
-        sequence = Sequence([(7 * i + number) % 40_000 for i in range(CONTEXT_TOKENS)], SamplingParams())
-        sequence.block_table = list(range(number * num_blocks, (number + 1) * num_blocks))
-        sequence.num_computed_tokens = CONTEXT_TOKENS - 1
+        sequence = Sequence([number] * context, SamplingParams())
+        pool.grow(sequence.block_table, context)
+        sequence.num_computed_tokens = context - 1
         works.append(Work(sequence, 1))
-    return Layout(works, BLOCK_SIZE)
+    return works
+
+
+def decodes(batch: int) -> Layout:
+    """Return a decode step of `batch` sequences."""
+    return Layout(decoding(batch, CONTEXT_TOKENS), BLOCK_SIZE)
 
 
 def chunks() -> list[Layout]:
@@ -69,7 +76,7 @@ def seconds_of(forward: Forward, layouts: list[Layout]) -> float:
         for layout in layouts:
             forward(layout)
         times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    return statistics.median_high(times)
 
 
 def open_forward(checkpoint: Checkpoint, contender: str) -> Forward:
@@ -98,7 +105,7 @@ def floor_seconds(checkpoint: Checkpoint, dtype: str, batch: int) -> float:
         started = time.perf_counter()
         numbers.sum()
         times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    return statistics.median_high(times)
 
 
 def measure(contenders: list[str], rounds: int, console: Console) -> Figures:

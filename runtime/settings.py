@@ -24,7 +24,7 @@ from runtime.exposure import OpenToAll
 from runtime.http2 import Http2
 from runtime.tls import ServerTls, checked_identity, checked_server_tls
 from tandem.loopback import is_loopback
-from tandem.validation_errors import reason
+from tandem.validation_errors import settings_in_words
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class ProcessSettings(BaseSettings):
         try:
             return CliApp.run(cls, cli_args=sys.argv[1:] if arguments is None else arguments)
         except ValidationError as error:
-            print(f"{program}: bad setting\n{describe(error)}", file=sys.stderr)
+            print(f"{program}: bad setting\n{settings_in_words(error, _named)}", file=sys.stderr)
             sys.exit(2)
 
 
@@ -138,17 +138,9 @@ def _table_name(settings_cls: type[BaseSettings]) -> str:
     return settings_cls.__name__.removesuffix("Settings").lower()
 
 
-def describe(error: ValidationError) -> str:
-    """Return one line for each bad setting: its key, the value, and why it is refused."""
-    lines = []
-    for item in error.errors():
-        if not item["loc"]:  # not of one setting, but of how some go together; the text names them
-            lines.append(f"  {reason(item['msg'])}")
-            continue
-        key = "".join(str(part) for part in item["loc"][:1])
-        flag, variable = key.replace("_", "-"), f"TANDEM_{key.upper()}"
-        lines.append(f"  {key} (--{flag}, {variable}): {item['input']!r}: {item['msg']}")
-    return "\n".join(lines)
+def _named(key: str) -> str:
+    """Return a setting with all the ways to set it."""
+    return f"{key} (--{key.replace('_', '-')}, TANDEM_{key.upper()})"
 
 
 def cache_folder() -> Path:

@@ -1,6 +1,6 @@
 """What pydantic finds wrong with a file or a message, in words: where it is, and why it is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -17,7 +17,24 @@ def reason(message: str) -> str:
     return message.removeprefix(_OWN)
 
 
-def in_words(error: ValidationError) -> str:
-    """Return all that is wrong in one line, without the values, which may be secret or long."""
+def in_words(error: ValidationError, reasons: Mapping[int | str, str] | None = None) -> str:
+    """Return all that is wrong in one line, without the values, which may be secret or long.
+
+    `reasons`: by the name of a field, what to say instead of pydantic's own reason.
+    """
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(": ".join(filter(None, (place(each["loc"]), reason(each["msg"])))) for each in faults)
+    told = ((each["loc"], (reasons or {}).get(each["loc"][-1] if each["loc"] else "", each["msg"])) for each in faults)
+    return "; ".join(": ".join(filter(None, (place(location), reason(text)))) for location, text in told)
+
+
+def settings_in_words(error: ValidationError, named: Callable[[str], str]) -> str:
+    """Return a line for each bad setting: what people call it by (`named`), its value, and why it is refused.
+
+    What is wrong with several together names them itself.
+    """
+    return "\n".join(
+        f"  {named(str(each['loc'][0]))}: {each['input']!r}: {reason(each['msg'])}"
+        if each["loc"]
+        else f"  {reason(each['msg'])}"
+        for each in error.errors()
+    )

@@ -12,6 +12,11 @@ from tandem.measure.statistics.intervals import over_rounds
 Spreads = Mapping[str, Mapping[str, Value]]
 
 
+def spread_of(spreads: Spreads, name: str, contender: str) -> Value | None:
+    """Return a figure of one contender; None if it was not measured."""
+    return spreads.get(name, {}).get(contender)
+
+
 class Figures:
     """Collects what each round has measured."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import subprocess
 import tarfile
 import tempfile
@@ -99,19 +100,12 @@ def gateway(name: str, tree: Path, backends: Backends, variables: Mapping[str, s
 @contextlib.contextmanager
 def earlier_tree(commit: str) -> Iterator[Path | None]:
     """Yield a folder with the sources of a commit of this repository; None if it cannot be had."""
+    try:
+        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):  # no git, or no such commit
+        yield None
+        return
     with tempfile.TemporaryDirectory(prefix="tandem-before-") as folder:
-        archive = Path(folder) / "sources.tar"
-        command = ["git", "archive", "-o", str(archive), commit]
-        try:
-            ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-        except OSError:  # no git
-            yield None
-            return
-        if ended.returncode != 0:
-            yield None
-            return
-        tree = Path(folder) / "tree"
-        with tarfile.open(archive) as sources:
-            sources.extractall(tree, filter="data")
-        archive.unlink()
-        yield tree
+        with tarfile.open(fileobj=io.BytesIO(archive)) as sources:
+            sources.extractall(folder, filter="data")
+        yield Path(folder)

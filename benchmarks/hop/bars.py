@@ -1,45 +1,14 @@
-"""What the hop must reach, and whether it does: each bar is judged by the worst of its figures."""
+"""What the hop must reach."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from benchmarks.harness.figures import Spreads
+from benchmarks.harness.bars import Bar
 from benchmarks.hop.clock import CALLERS, LONE, PARADIGMS, SITUATIONS
 from benchmarks.hop.overload import OVERLOAD
-from tandem.measure.results.value import Value
 
 _COMPARED = ("load_50", "load_90")
-
-
-@dataclass(frozen=True)
-class Bar:
-    """`figures` must each have a median whose magnitude is at most `bar`, or at least, if `is_floor`."""
-
-    what: str
-    figures: tuple[str, ...]
-    bar: float
-    aim: float
-    unit: str
-    is_floor: bool = False
-
-    def worst(self, spreads: Spreads, contender: str) -> Value | None:
-        """Return the spread of the figure that is furthest from the bar; None if any of them was not measured."""
-        found = [spreads.get(name, {}).get(contender) for name in self.figures]
-        measured = [each for each in found if each is not None]
-        if len(measured) < len(found):
-            return None
-        choose = min if self.is_floor else max
-        return choose(measured, key=lambda each: abs(each.value))
-
-    def is_met(self, spreads: Spreads, contender: str) -> bool | None:
-        """Return whether the contender is on the right side; None if it was not measured."""
-        worst = self.worst(spreads, contender)
-        if worst is None:
-            return None
-        median = abs(worst.value)
-        return median >= self.bar if self.is_floor else median <= self.bar
 
 
 def _of(what: str, situations: Sequence[str], paradigms: Sequence[str] = PARADIGMS) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.harness.bars import Bar
 from benchmarks.harness.figures import Spreads
 from benchmarks.harness.servers import NOW
 from benchmarks.harness.surroundings import Surroundings
-from benchmarks.hop.bars import BARS, Bar
+from benchmarks.hop.bars import BARS
 from benchmarks.hop.durations import Durations
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.harness.figures import Spreads
+from benchmarks.harness.bars import bar_cells, cell
+from benchmarks.harness.figures import Spreads, spread_of
 from benchmarks.harness.messages import FAST_MESSAGES
 from benchmarks.harness.printing import table_of
 from benchmarks.harness.servers import BEFORE, DIRECT, NOW
@@ -13,7 +14,6 @@ from benchmarks.hop.clock import LONE, PARADIGMS, SITUATIONS
 from benchmarks.hop.document import Results
 from benchmarks.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND
 from benchmarks.hop.overload import DEADLINE_SECONDS, FACTOR, OVERLOAD
-from benchmarks.hop.tables import bar_cells, cell
 from tandem.measure.report.tables.table import Cell
 
 _PAIR = (BEFORE, NOW)
@@ -131,25 +131,24 @@ _CLOCK_COLUMNS = (
 
 def _cost_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:
     for name, (what, digits) in _COSTS.items():
-        yield what, *(cell(spreads.get(name, {}).get(each), 1, digits) for each in (DIRECT, *_PAIR))
+        yield what, *(cell(spread_of(spreads, name, each), 1, digits) for each in (DIRECT, *_PAIR))
 
 
 def _overload_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:
     for paradigm in PARADIGMS:
-        found = [spreads.get(f"{paradigm}.{OVERLOAD}.{name}", {}).get(NOW) for name, *_ in _OVERLOAD_COLUMNS]
-        yield (
-            paradigm,
-            *(cell(each, scale, digits) for each, (_, scale, digits) in zip(found, _OVERLOAD_COLUMNS, strict=True)),
+        where = f"{paradigm}.{OVERLOAD}"
+        cells = (
+            cell(spread_of(spreads, f"{where}.{name}", NOW), scale, digits) for name, scale, digits in _OVERLOAD_COLUMNS
         )
+        yield paradigm, *cells
 
 
 def _clock_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:
     for paradigm in PARADIGMS:
         for situation in SITUATIONS:
             for gateway in _PAIR:
-                found = {
-                    name: spreads.get(f"{paradigm}.{situation}.{name}", {}).get(gateway) for name, *_ in _CLOCK_COLUMNS
-                }
+                where = f"{paradigm}.{situation}"
+                found = {name: spread_of(spreads, f"{where}.{name}", gateway) for name, *_ in _CLOCK_COLUMNS}
                 if found["per_second"] is not None:
                     cells = (cell(found[name], scale, digits) for name, scale, digits in _CLOCK_COLUMNS)
                     yield f"{paradigm}, {_SITUATIONS[situation]}", gateway, *cells
@@ -158,18 +157,12 @@ def _clock_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:
 def _ratio_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:
     for situation in SITUATIONS:
         for gateway in _PAIR:
-            figures = [
-                spreads.get(f"ratio.{situation}.{name}", {}).get(gateway) for name in ("client", "prometheus", "error")
-            ]
-            if figures[0] is not None:
-                client, clock, error = figures
-                yield (
-                    _SITUATIONS[situation],
-                    gateway,
-                    cell(client, 1, 2),
-                    cell(clock, 1, 2),
-                    f"{cell(error, 100, 1)} %",
-                )
+            client, clock, error = (
+                spread_of(spreads, f"ratio.{situation}.{name}", gateway) for name in ("client", "prometheus", "error")
+            )
+            if client is not None:
+                off = f"{cell(error, 100, 1)} %"
+                yield _SITUATIONS[situation], gateway, cell(client, 1, 2), cell(clock, 1, 2), off
 
 
 def _phase_table(spreads: Spreads) -> str:
@@ -177,7 +170,7 @@ def _phase_table(spreads: Spreads) -> str:
     rows = []
     for paradigm in PARADIGMS:
         for situation in SITUATIONS:
-            cells = [spreads.get(f"{paradigm}.{situation}.phase.{phase}", {}).get(NOW) for phase in phases]
+            cells = [spread_of(spreads, f"{paradigm}.{situation}.phase.{phase}", NOW) for phase in phases]
             if any(cells):
                 shown = (f"{each.value * 100:.1f}" if each else "" for each in cells)
                 rows.append((f"{paradigm}, {_SITUATIONS[situation]}", *shown))

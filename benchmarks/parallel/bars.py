@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from benchmarks.hop.bars import Bar
+from benchmarks.harness.bars import Bar
 from benchmarks.parallel.contenders import DIRECT, DIRECT_BEFORE, PRODUCT, PRODUCT_BEFORE
 from benchmarks.parallel.peers import NATIVE, PYTHON_HOSTED
 from benchmarks.parallel.workload import ALONE, BULK, MANY, SOME

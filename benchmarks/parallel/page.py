@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from benchmarks.harness.bars import bar_cells, cell
+from benchmarks.harness.figures import spread_of
 from benchmarks.harness.printing import table_of
 from benchmarks.harness.servers import NOW
-from benchmarks.hop.tables import bar_cells, cell
 from benchmarks.parallel.bars import CPU, OTHERS, P50, RATE
 from benchmarks.parallel.results import Results
 from benchmarks.parallel.undisturbed import MOST_ATTEMPTS, TOLERATED_CORES
@@ -104,4 +105,4 @@ def _bare_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
 
 
 def _spread(results: Results, figure: str, contender: str) -> Value | None:
-    return results.spreads.get(figure, {}).get(contender)
+    return spread_of(results.spreads, figure, contender)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.harness.bars import Bar
 from benchmarks.harness.figures import Spreads
 from benchmarks.harness.servers import NOW
 from benchmarks.harness.surroundings import Surroundings
-from benchmarks.hop.bars import Bar
 from benchmarks.parallel.bars import bars
 from benchmarks.parallel.workload import Durations
 

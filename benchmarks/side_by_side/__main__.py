@@ -36,6 +36,7 @@ from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
 from runtime.settings import cache_folder
 from tandem.measure.prompts import PROMPTS
+from tandem.measure.results.files import whole
 
 MODEL = "smollm2-135m-instruct"
 
@@ -44,9 +45,8 @@ def write(results: Results, folder: Path) -> None:
     """Write both files, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in (("json", dumped(results.document(), indent=1) + "\n"), ("md", page(results))):
-        unfinished = folder / f".text_peers.{name}"
-        unfinished.write_text(content)
-        unfinished.rename(folder / f"text_peers.{name}")
+        with whole(folder / f"text_peers.{name}") as target:
+            target.write_text(content)
 
 
 async def measure(options: argparse.Namespace, console: Console) -> Results:

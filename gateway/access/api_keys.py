@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from gateway.access.budget import IMAGE, REQUEST, TOKEN
 from tandem.expected_errors import ExpectedError
-from tandem.validation_errors import place
+from tandem.validation_errors import in_words
 
 _SCHEME = "bearer"
 _CALLER_ID_DOMAIN = b"tandem caller id\0"
@@ -99,9 +99,8 @@ def bearer(authorization: Sequence[str]) -> str | None:
 
 
 def described(error: ValidationError) -> str:
-    """Return which field is wrong and what is accepted; not its value."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    return f"{place(first['loc'])}: {_ACCEPTED.get(first['loc'][-1], first['msg'])}"
+    """Return what is wrong with entries, and what is accepted; not their values."""
+    return in_words(error, _ACCEPTED)
 
 
 _ACCEPTED: Mapping[int | str, str] = {

@@ -13,6 +13,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tandem.validation_errors import settings_in_words
+
 _ENDPOINT = re.compile(r"(https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?|unix:\S+")
 
 Sampler = Literal[
@@ -83,8 +85,7 @@ class TracingSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            lines = [f"  {_variable(str(each['loc'][0]))}: {each['input']!r}: {each['msg']}" for each in error.errors()]
-            print("\n".join((f"{program}: bad setting", *lines)), file=sys.stderr)
+            print(f"{program}: bad setting\n{settings_in_words(error, _variable)}", file=sys.stderr)
             sys.exit(2)
 
     @field_validator("endpoint")

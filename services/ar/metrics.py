@@ -16,6 +16,43 @@ PARADIGM = "sequential"
 GROUP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
 
 
+class TokenMetrics:
+    """The metric families that count tokens."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.computed = Counter(
+            "tandem_computed_tokens",
+            "Tokens that went through the model: of outputs, with drafts and MASK rows (decode), or of prompts.",
+            ["model", "kind"],
+            registry=registry,
+        )
+        self.of_prompts = Counter(
+            "tandem_prompt_tokens", "Tokens of prompts that were taken into the batch.", ["model"], registry=registry
+        )
+        self.cached = Counter(
+            "tandem_prompt_cached_tokens",
+            "Tokens of prompts, of the above, that another sequence had computed before.",
+            ["model"],
+            registry=registry,
+        )
+        self.drafted = Counter(
+            "tandem_drafted_tokens", "Tokens that sequences tried ahead of time.", ["model"], registry=registry
+        )
+        self.accepted = Counter(
+            "tandem_drafted_accepted_tokens",
+            "Tokens, of the above, that proved to be the ones generated.",
+            ["model"],
+            registry=registry,
+        )
+        self.of_groups = Histogram(
+            "tandem_step_group_tokens",
+            "Tokens that a step generates or scores of one sequence, in models that take several at once.",
+            ["model"],
+            buckets=GROUP_BUCKETS,
+            registry=registry,
+        )
+
+
 class ArMetrics:
     """The metric families of one process."""
 
@@ -32,37 +69,7 @@ class ArMetrics:
         self.preemptions = Counter(
             "tandem_preemptions", "Sequences sent back for want of KV blocks.", ["model"], registry=registry
         )
-        self.tokens = Counter(
-            "tandem_computed_tokens",
-            "Tokens that went through the model: of outputs, with drafts and MASK rows (decode), or of prompts.",
-            ["model", "kind"],
-            registry=registry,
-        )
-        self.prompt_tokens = Counter(
-            "tandem_prompt_tokens", "Tokens of prompts that were taken into the batch.", ["model"], registry=registry
-        )
-        self.cached_tokens = Counter(
-            "tandem_prompt_cached_tokens",
-            "Tokens of prompts, of the above, that another sequence had computed before.",
-            ["model"],
-            registry=registry,
-        )
-        self.drafted_tokens = Counter(
-            "tandem_drafted_tokens", "Tokens that sequences tried ahead of time.", ["model"], registry=registry
-        )
-        self.accepted_tokens = Counter(
-            "tandem_drafted_accepted_tokens",
-            "Tokens, of the above, that proved to be the ones generated.",
-            ["model"],
-            registry=registry,
-        )
-        self.group_tokens = Histogram(
-            "tandem_step_group_tokens",
-            "Tokens that a step generates or scores of one sequence, in models that take several at once.",
-            ["model"],
-            buckets=GROUP_BUCKETS,
-            registry=registry,
-        )
+        self.tokens = TokenMetrics(registry)
         self.steps = Histogram(
             "tandem_step_seconds", "Seconds of a step.", ["model"], buckets=SECONDS_BUCKETS, registry=registry
         )
@@ -119,14 +126,14 @@ class EngineMetrics:
         # Counters begin at 0: one that appears with its first event hides that event from a rate. They are looked up
         # once, since a step of a small model takes no longer than some look-ups.
         self._steps = metrics.steps.labels(model)
-        self._decode_tokens = metrics.tokens.labels(model, "decode")
-        self._prefill_tokens = metrics.tokens.labels(model, "prefill")
+        self._decode_tokens = metrics.tokens.computed.labels(model, "decode")
+        self._prefill_tokens = metrics.tokens.computed.labels(model, "prefill")
         self._preemptions = metrics.preemptions.labels(model)
-        self._drafted_tokens = metrics.drafted_tokens.labels(model)
-        self._accepted_tokens = metrics.accepted_tokens.labels(model)
+        self._drafted_tokens = metrics.tokens.drafted.labels(model)
+        self._accepted_tokens = metrics.tokens.accepted.labels(model)
         if prefix_cache is not None:
-            self._prompt_tokens = metrics.prompt_tokens.labels(model)
-            self._cached_tokens = metrics.cached_tokens.labels(model)
+            self._prompt_tokens = metrics.tokens.of_prompts.labels(model)
+            self._cached_tokens = metrics.tokens.cached.labels(model)
         for outcome in ENDS:
             metrics.sequences.labels(model, outcome)
 
@@ -139,7 +146,7 @@ class EngineMetrics:
             self._prefill_tokens.inc(num_prefills)
         for work in batch:
             if work.sequence.groups is not None:
-                self._metrics.group_tokens.labels(self._model).observe(work.num_masked)
+                self._metrics.tokens.of_groups.labels(self._model).observe(work.num_masked)
         if num_preemptions := scheduler.num_preemptions - self._num_preemptions:
             self._preemptions.inc(num_preemptions)
             self._num_preemptions = scheduler.num_preemptions

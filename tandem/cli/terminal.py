@@ -6,6 +6,7 @@ On a terminal with colours, bars and images; anywhere else plain text without a 
 import sys
 
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 from rich.text import Text
 
 from tandem.measure.formats import printable
@@ -36,6 +37,13 @@ class Terminal:
     def note(self, text: str) -> None:
         """Print a sentence about the result, wrapped likewise."""
         self.err.print(text, style="dim", markup=False, soft_wrap=not self.err.is_terminal)
+
+    def progress(self, *columns: ProgressColumn, auto_refresh: bool = True) -> Progress:
+        """Return a display of progress, rich's usual one without `columns`: on standard error, gone at its end, and
+        nothing at all unless that is a terminal.
+        """
+        is_hidden = not self.err.is_terminal
+        return Progress(*columns, console=self.err, auto_refresh=auto_refresh, transient=True, disable=is_hidden)
 
     def fail(self, text: str) -> None:
         """Print an error, wrapped likewise."""

@@ -1,7 +1,5 @@
 """What every command of `tandem bench` that puts load on a server does: run and keep."""
 
-import asyncio
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from pydantic import BaseModel
 from tandem.cli.bench.progress import shown_progress
 from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.terminal import Terminal
-from tandem.measure.generator.generator import Generator
+from tandem.measure.generator.generator import Generator, stopped_by_hand
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.files import write_document
 from tandem.measure.results.header import Header
@@ -25,13 +23,8 @@ async def measured(
 
     `requests`: as `Generator.run` takes them.
     """
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, source.stop.set)
-    try:
-        with shown_progress(terminal, scenario) as show:
-            return await source.run(scenario, requests=requests, on_progress=show), source.stop.is_set()
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
+    with stopped_by_hand(source.stop), shown_progress(terminal, scenario) as show:
+        return await source.run(scenario, requests=requests, on_progress=show), source.stop.is_set()
 
 
 def exit_code(document: Header, is_kept: bool, is_interrupted: bool) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.workers import Progress as Counts
@@ -19,7 +19,7 @@ def shown_progress(terminal: Terminal, scenario: Scenario) -> Iterator[Callable[
         TimeElapsedColumn(),
         TextColumn("{task.fields[counts]}"),
     )
-    with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
+    with terminal.progress(*columns) as progress:
         task = progress.add_task("warm-up", total=1.0, counts="")
 
         def show(counts: Counts) -> None:

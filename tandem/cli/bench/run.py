@@ -1,7 +1,7 @@
 """`tandem bench run`: one load, its table, and its document."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,23 +25,38 @@ from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 DEFAULT_RATE = 10.0
 
 
+@dataclass(frozen=True)
+class LoadOptions:
+    """The load: an open loop, or a closed one."""
+
+    rate: Annotated[
+        float | None,
+        typer.Option(help=rf"Open loop: requests/s.  \[default: {DEFAULT_RATE:g}]", rich_help_panel=LOAD),
+    ] = None
+    concurrency: Annotated[
+        int | None, typer.Option(help="Closed loop instead: callers, one request each at a time.", rich_help_panel=LOAD)
+    ] = None
+    ramp_to: Annotated[
+        float | None,
+        typer.Option(help="Rate, or callers, at the end: a linear ramp over the duration.", rich_help_panel=LOAD),
+    ] = None
+
+    def loop(self, arrivals: str) -> OpenLoop | ClosedLoop:
+        """Raises typer.BadParameter and ValueError."""
+        if self.rate is not None and self.concurrency is not None:
+            raise typer.BadParameter("give one of --rate (open loop) and --concurrency (closed loop)")
+        if self.concurrency is not None:
+            return closed_loop(self.concurrency, self.ramp_to)
+        return open_loop(DEFAULT_RATE if self.rate is None else self.rate, arrivals, self.ramp_to)
+
+
 @grouped
 def run(
     *,
     workload: WorkloadTexts = None,
     api: ApiOptions,
     method: MethodOptions,
-    rate: Annotated[
-        float | None,
-        typer.Option(help=rf"Open loop: requests/s.  \[default: {DEFAULT_RATE:g}]", rich_help_panel=LOAD),
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(help="Closed loop instead: callers, one request each at a time.", rich_help_panel=LOAD)
-    ] = None,
-    ramp_to: Annotated[
-        float | None,
-        typer.Option(help="Rate, or callers, at the end: a linear ramp over the duration.", rich_help_panel=LOAD),
-    ] = None,
+    load: LoadOptions,
     options: RunOptions,
     control: Annotated[
         bool,
@@ -68,7 +83,7 @@ def run(
     terminal = Terminal()
     with friendly_errors(terminal, address):
         workloads, messages = asyncio.run(method.workloads(address, workload, api))
-        scenario = options.scenario(workloads, _load(rate, concurrency, ramp_to, options.arrivals))
+        scenario = options.scenario(workloads, load.loop(options.arrivals))
         path = json_file or RESULTS_DIR / f"{timestamp()}.json"
         for file in (path, jsonl_file):
             if file is not None:
@@ -79,14 +94,6 @@ def run(
         raise typer.Exit(INTERRUPTED)
     if not (is_kept and run_result.is_good):
         raise typer.Exit(FAILED)
-
-
-def _load(rate: float | None, concurrency: int | None, ramp_to: float | None, arrivals: str) -> OpenLoop | ClosedLoop:
-    if rate is not None and concurrency is not None:
-        raise typer.BadParameter("give one of --rate (open loop) and --concurrency (closed loop)")
-    if concurrency is not None:
-        return closed_loop(concurrency, ramp_to)
-    return open_loop(DEFAULT_RATE if rate is None else rate, arrivals, ramp_to)
 
 
 async def _measured(

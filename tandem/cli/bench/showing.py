@@ -59,20 +59,17 @@ def show_race(document: Comparison, terminal: Terminal) -> None:
 
 def show_growth(document: Growth, terminal: Terminal) -> None:
     show(terminal, growth_tables(document), growth.explanation(document))
-    _note(terminal, audit_text(document.audits), *_caveats(growth.caveats(document)))
-    tell_problems(document, terminal)
+    _tell_of(document, growth.caveats(document), terminal)
 
 
 def show_steps(document: Steps, terminal: Terminal) -> None:
     show(terminal, steps_tables(document), steps.explanation(document))
-    _note(terminal, audit_text(document.audits), *_caveats(steps.caveats(document)))
-    tell_problems(document, terminal)
+    _tell_of(document, steps.caveats(document), terminal)
 
 
 def show_colocation(document: Colocation, terminal: Terminal) -> None:
     show(terminal, colocation_tables(document), colocation.explanation(document))
-    _note(terminal, audit_text(document.audits))
-    tell_problems(document, terminal)
+    _tell_of(document, (), terminal)
 
 
 def show_crossover(document: Crossover, terminal: Terminal) -> None:
@@ -87,8 +84,7 @@ def show_crossover(document: Crossover, terminal: Terminal) -> None:
     for answer in crossover.answers(document):
         terminal.out.print(f"\n{answer.asked}", style="bold", markup=False, soft_wrap=True)
         show(terminal, texts=[answer.text])
-    _note(terminal, audit_text(document.audits), *_caveats(crossover.caveats(document)))
-    tell_problems(document, terminal)
+    _tell_of(document, crossover.caveats(document), terminal)
 
 
 def show_run(document: Document, terminal: Terminal) -> None:
@@ -114,8 +110,10 @@ def tell_run_problems(document: Document, terminal: Terminal) -> None:
         terminal.note("the generator waits for a core like everybody; as root, or after `ulimit -r 1`, it goes first")
 
 
-def _caveats(texts: Iterable[str]) -> list[str]:
-    return [f"caveat: {text}" for text in texts]
+def _tell_of(document: Header, caveats: Iterable[str], terminal: Terminal) -> None:
+    """Say how good the generator was, what a reader has to know, and what was wrong."""
+    _note(terminal, audit_text(document.audits), *(f"caveat: {text}" for text in caveats))
+    tell_problems(document, terminal)
 
 
 def _note(terminal: Terminal, *texts: str) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tandem.cli.terminal import Terminal
+from tandem.measure.generator.generator import stopped_by_hand
 from tandem.measure.generator.workers import Progress as Counts
 
 
 class Stage:
     """`stop` is set by Ctrl-C; measurements look at it."""
 
-    def __init__(self, progress: Progress, terminal: Terminal) -> None:
-        self.stop = asyncio.Event()
+    def __init__(self, progress: Progress, stop: asyncio.Event, terminal: Terminal) -> None:
+        self.stop = stop
         self._progress = progress
         self._terminal = terminal
         self._task = progress.add_task("", total=None, counts="")
@@ -40,11 +40,5 @@ def stages(terminal: Terminal) -> Iterator[Stage]:
         TextColumn("{task.fields[counts]}"),
         TimeElapsedColumn(),
     )
-    loop = asyncio.get_running_loop()
-    with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
-        stage = Stage(progress, terminal)
-        loop.add_signal_handler(signal.SIGINT, stage.stop.set)
-        try:
-            yield stage
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
+    with terminal.progress(*columns) as progress, stopped_by_hand() as stop:
+        yield Stage(progress, stop, terminal)

@@ -10,7 +10,7 @@ from tandem.cli.bench.comparison.progress import ProgressBar
 from tandem.cli.bench.folder import ResultFolder
 from tandem.cli.bench.measuring import exit_code
 from tandem.cli.bench.showing import show_steps
-from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
 from tandem.measure.studies.comparison.request import Request
@@ -65,5 +65,4 @@ def stepped(terminal: Terminal, request: Request, subjects: Subjects, folder: Re
             document = measure_steps(own, subjects, _NUM_SCORED, observer)
         is_kept = folder.keep(FILE_NAME, document)
         show_steps(document, terminal)
-        return exit_code(document, is_kept, BROKEN_OFF in document.problems)
-    return FAILED  # never reached: friendly_errors raises
+    return exit_code(document, is_kept, BROKEN_OFF in document.problems)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,9 @@ from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
+from tandem.measure.results.comparison import Comparison
 from tandem.measure.studies.comparison.request import Request
+from tandem.measure.studies.steps.subjects import Subjects
 
 COMPARISON = "comparison.json"
 REPORT = "report.html"
@@ -40,17 +43,16 @@ THOROUGH: dict[str, Any] = {
 SHORT_TOGETHER: dict[str, Any] = {"num_rounds": 4, "trial_seconds": 0.6}
 
 
-@grouped
-def tradeoff(
-    models: ModelOptions,
-    quality: JudgeOptions,
-    meters: MeterOptions,
+@dataclass(frozen=True)
+class Extent:
+    """What is measured, and for how long."""
+
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Several times as long: longer runs, more loads, more images.")
-    ] = False,
+    ] = False
     slo: Annotated[
         float, typer.Option(min=0.001, max=60, metavar="SECONDS", help="Objective: 99 of 100 images within it.")
-    ] = 0.25,
+    ] = 0.25
     steps: Annotated[
         str,
         typer.Option(
@@ -58,13 +60,21 @@ def tradeoff(
             help=r"Numbers of steps for a sequential model that takes steps, if one is served."
             r" \[default: 1,2,4,8,12,24,49]",
         ),
-    ] = "",
+    ] = ""
     together: Annotated[
         bool,
         typer.Option(
             "--colocation/--no-colocation", help="Measure what each service takes from the other: another 40 s."
         ),
-    ] = True,
+    ] = True
+
+
+@grouped
+def tradeoff(
+    models: ModelOptions,
+    quality: JudgeOptions,
+    meters: MeterOptions,
+    extent: Extent,
     out_dir: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of all results.")] = Path(
         "out/tradeoff"
     ),
@@ -84,30 +94,19 @@ def tradeoff(
         folder.clear()
         (folder.path / REPORT).unlink(missing_ok=True)
         unjudged = quality.problem(terminal)
-        num_images = 0 if unjudged else None
         names = chosen_models(address, *models.names)
-        subjects = step_subjects(address, *names, steps, terminal)
-    stages = iter(_stages(subjects is not None, together))
+        subjects = step_subjects(address, *names, extent.steps, terminal)
+    stages = iter(_stages(subjects is not None, extent.together))
     terminal.note(f"{next(stages)}: both models in turn")
-    preset = settings_of("thorough" if thorough else "short", slo_seconds=slo, quality_images=num_images)
-    request = Request(address, *names, preset, quality.judge, quality.reference, meters.pages, unjudged=unjudged)
+    changes = {"slo_seconds": extent.slo, "quality_images": 0 if unjudged else None}
+    settings = settings_of("thorough" if extent.thorough else "short", **changes)
+    request = Request(address, *names, settings, quality.judge, quality.reference, meters.pages, unjudged=unjudged)
     comparison = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
     folder.sources.add(COMPARISON, comparison.content)
     codes = [comparison.code]
     try:
-        if not comparison.content.is_partial and subjects is not None:
-            terminal.note(f"{next(stages)}: {', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}")
-            codes.append(stepped(terminal, request, subjects, folder))
-        if not comparison.content.is_partial and INTERRUPTED not in codes:
-            terminal.note(f"{next(stages)}: service curves, and the capacity of both")
-            settings = {**(THOROUGH if thorough else SHORT), "slo_seconds": slo}
-            part = fitted(address, names, settings, comparison.content, folder, terminal)
-            codes.append(_code(request, terminal, part))
-        if together and not comparison.content.is_partial and INTERRUPTED not in codes:
-            terminal.note(f"{next(stages)}: each service alone, and both at once")
-            settings = {} if thorough else SHORT_TOGETHER
-            part = colocated(address, names, settings, folder.sources.crossover, folder, terminal)
-            codes.append(_code(request, terminal, part))
+        if not comparison.content.is_partial:
+            codes += _further_parts(request, extent, subjects, comparison.content, stages, folder, terminal)
     finally:  # whatever the fit raises: what was measured by then is worth a report
         *_, last = stages
         terminal.note(last)
@@ -119,14 +118,35 @@ def tradeoff(
             raise typer.Exit(code)
 
 
+def _further_parts(
+    request: Request,
+    extent: Extent,
+    subjects: Subjects | None,
+    comparison: Comparison,
+    stages: Iterator[str],
+    folder: ResultFolder,
+    terminal: Terminal,
+) -> Iterator[int]:
+    """Measure what comes behind a comparison, and yield the exit code of each part; Ctrl-C in one is the end of all."""
+    names, code = (request.sequential, request.parallel), 0
+    if subjects is not None:
+        terminal.note(f"{next(stages)}: {', '.join(map(str, subjects.steps))} of {subjects.pair.sequential.name}")
+        code = stepped(terminal, request, subjects, folder)
+        yield code
+    with friendly_errors(terminal, request.address):
+        if code != INTERRUPTED:
+            terminal.note(f"{next(stages)}: service curves, and the capacity of both")
+            settings = {**(THOROUGH if extent.thorough else SHORT), "slo_seconds": extent.slo}
+            code = asyncio.run(fitted(request.address, names, settings, comparison, folder, terminal))
+            yield code
+        if extent.together and code != INTERRUPTED:
+            terminal.note(f"{next(stages)}: each service alone, and both at once")
+            settings = {} if extent.thorough else SHORT_TOGETHER
+            fit = folder.sources.crossover
+            yield asyncio.run(colocated(request.address, names, settings, fit, folder, terminal))
+
+
 def _stages(has_steps: bool, has_colocation: bool) -> list[str]:
     are_there = {"compare": True, "steps": has_steps, "fit": True, "co-location": has_colocation, "report": True}
     names = [name for name, is_there in are_there.items() if is_there]
     return [f"{number} of {len(names)}, {name}" for number, name in enumerate(names, 1)]
-
-
-def _code(request: Request, terminal: Terminal, part: Coroutine[Any, Any, int]) -> int:
-    """Return the exit code of a part that does not end the command."""
-    with friendly_errors(terminal, request.address):
-        return asyncio.run(part)
-    return FAILED  # never reached: friendly_errors raises

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
 from runtime.models import NAME_PATTERN, SamplingSpec
 from tandem.cli.failures import friendly_errors
@@ -17,6 +16,7 @@ from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import number
+from tandem.measure.setting_errors import explained
 
 if TYPE_CHECKING:
     from services.ar.model.checkpoint import Checkpoint
@@ -110,12 +110,8 @@ def _recommended_sampling(path: Path) -> str:
     if found.get("do_sample") is False:
         return ""
     values = {name: found[name] for name in SamplingSpec.model_fields if isinstance(found.get(name), (int, float))}
-    try:
+    with explained(f"{path / 'generation_config.json'}: "):
         SamplingSpec(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field, file = str(first["loc"][0]), path / "generation_config.json"
-        raise ExpectedError(f"{file}: {field} is {values[field]}: {first['msg'].lower()}") from None
     return "".join(("\n[sampling]\n", *(f"{name} = {value}\n" for name, value in values.items()))) if values else ""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +15,22 @@ from tandem.measure.generator.requests.served import served_models, with_model
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import OnProgress, Share, Workers, ignore
 from tandem.measure.results.header import ServedModel
+from tandem.measure.results.load import Document
 from tandem.measure.scenario import Api, Paradigm, Scenario, Workload
 
 BROKEN_OFF = "broken off by hand"
 
 Meter = Callable[[], Awaitable[Any]]
+
+
+class BrokenOff(Exception):
+    """Expected error: a study cannot go on, or the user ends it; the text says why. `document`: what was measured of
+    the run that did not go to its end, if it had begun.
+    """
+
+    def __init__(self, reason: str = BROKEN_OFF, document: Document | None = None) -> None:
+        super().__init__(reason)
+        self.document = document
 
 
 class Generator:
@@ -85,6 +97,11 @@ class Generator:
             self._api_models[workload.api] = (await named(self.address, workload)).model
         return workload.model_copy(update={"model": workload.model or self._api_models[workload.api]})
 
+    def check_not_stopped(self) -> None:
+        """Raise BrokenOff if `stop` is set."""
+        if self.stop.is_set():
+            raise BrokenOff
+
     async def end(self) -> None:
         """End the processes."""
         await self._workers.end()
@@ -98,3 +115,22 @@ async def generator(address: str, stop: asyncio.Event | None = None) -> AsyncIte
         yield made
     finally:
         await made.end()
+
+
+@contextlib.contextmanager
+def stopped_by_hand(stop: asyncio.Event | None = None) -> Iterator[asyncio.Event]:
+    """Yield an event that the first Ctrl-C sets; from then on it does what it does elsewhere.
+
+    Call it where an event loop runs. `stop`: the event, if there is one already.
+    """
+    loop, event = asyncio.get_running_loop(), stop or asyncio.Event()
+
+    def on_interrupt() -> None:
+        event.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, on_interrupt)
+    try:
+        yield event
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

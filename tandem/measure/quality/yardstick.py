@@ -65,7 +65,6 @@ class Yardstick:
             for label, share in enumerate(memorised)
         )
         kid, kid_std = kernel_distance(features, self._test_features)
-        covering = self._manifold.overlap(features)
         sizes = [int((images.labels == label).sum()) for label in range(len(classes))]
         return Quality(
             num_images=len(hits),
@@ -73,10 +72,7 @@ class Yardstick:
             kid=kid,
             kid_std=kid_std,
             accuracy=float(hits.mean()),
-            precision=covering.precision,
-            recall=covering.recall,
-            density=covering.density,
-            coverage=covering.coverage,
+            **vars(self._manifold.overlap(features)),
             worst_class_fid=max(each.fid for each in classes),
             memorised=float(np.average(memorised, weights=sizes)),
             worst_class_memorised=max(memorised),

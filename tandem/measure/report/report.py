@@ -21,6 +21,7 @@ from tandem.measure.report.samples import samples_of
 from tandem.measure.report.sections import Section, sections
 from tandem.measure.report.sources import Sources
 from tandem.measure.report.story import first_chart, tell
+from tandem.measure.results.files import whole
 
 _MAIN_CHARTS = (
     "cost-quality",
@@ -44,9 +45,8 @@ def write_report(sources: Sources, html_file: Path, png_folder: Path) -> list[Pa
     """Write the report; return the PNGs. Raises OSError."""
     found = sections(sources)
     html_file.parent.mkdir(parents=True, exist_ok=True)
-    beside = html_file.with_name(f".{html_file.name}.part")
-    beside.write_text(page(sources, found), encoding="utf-8")
-    beside.replace(html_file)
+    with whole(html_file) as target:
+        target.write_text(page(sources, found), encoding="utf-8")
     charts = [chart for section in found for chart in section.charts if chart.key in _MAIN_CHARTS]
     return save_pngs(charts, png_folder)
 

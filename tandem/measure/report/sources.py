@@ -54,12 +54,6 @@ class Sources:
     _files: dict[str, str] = field(default_factory=dict)  # names by kind
 
     @property
-    def machine(self) -> Machine | None:
-        """The machine of the newest document."""
-        machines = self.machines
-        return machines[0] if machines else None
-
-    @property
     def machines(self) -> list[Machine]:
         """All machines that documents were made on, the first document's first."""
         found: list[Machine] = []

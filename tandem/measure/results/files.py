@@ -25,7 +25,7 @@ from tandem.phases import BACKEND_PHASES
 Result = Comparison | Crossover | Growth | Steps | Colocation | Document
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
 
-R = TypeVar("R", Comparison, Crossover, Growth, Steps, Colocation, Document)
+R = TypeVar("R", bound=Result)
 
 _COUNTS = ("number", "length", "num_outputs", "num_images", "num_messages")
 _SECONDS = (
@@ -80,7 +80,7 @@ def write_document(path: Path, document: BaseModel) -> None:
     """Write the document; what was in the file before is lost only once the new one is whole. Raises OSError."""
     text = document.model_dump_json(indent=2) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _whole(path) as target:
+    with whole(path) as target:
         target.write_text(text, encoding="utf-8")
 
 
@@ -90,7 +90,7 @@ def write_requests(path: Path, scenario: Scenario, record: Record) -> None:
     Seconds are those of the record: instants from the end of the warm-up, and durations; null where not known.
     `messages` are pairs of instant and outputs, of streamed requests.
     """
-    with _whole(path) as target, target.open("w", encoding="utf-8") as file:
+    with whole(path) as target, target.open("w", encoding="utf-8") as file:
         for line in _lines(scenario, record):
             file.write(json.dumps(line) + "\n")
 
@@ -116,7 +116,7 @@ def _known(value: np.float64) -> float | None:
 
 
 @contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """Yield a file beside `path` that takes its place if all goes well; a device is written to as it is."""
     if path.exists() and not path.is_file():
         yield path

@@ -3,7 +3,7 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from tandem.validation_errors import in_words, place, reason
+from tandem.validation_errors import in_words, place, reason, settings_in_words
 
 
 class Entry(BaseModel):
@@ -42,6 +42,37 @@ def test_every_fault_is_told_with_its_place_in_one_line_without_the_value():
 def test_a_fault_of_the_whole_has_no_place():
     assert found({"entries": []}) == "there are no entries"
     assert found([]) == "Input should be a valid dictionary or instance of File"
+
+
+def test_a_reason_of_ones_own_stands_in_place_of_pydantics():
+    with pytest.raises(ValidationError) as caught:
+        File.model_validate({"entries": [{"size": 0, "name": "secret"}]})
+    assert in_words(caught.value, {"size": "accepted: 1 and more"}) == (
+        "entries[0].size: accepted: 1 and more; entries[0].name: is too long"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {"size": 0, "name": "bc"},
+            "  --size: 0: Input should be greater than or equal to 1\n  --name: 'bc': is too long",
+        ),
+        ({"size": 7, "name": "z"}, "  size and name: do not go together"),
+    ],
+)
+def test_bad_settings_are_told_a_line_each_with_their_values(values, words):
+    class Settings(Entry):
+        @model_validator(mode="after")
+        def _goes_together(self) -> "Settings":
+            if (self.size, self.name) == (7, "z"):
+                raise ValueError("size and name: do not go together")
+            return self
+
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate(values)
+    assert settings_in_words(caught.value, lambda name: f"--{name}") == words
 
 
 def test_places_and_reasons_are_told_as_a_user_writes_them():

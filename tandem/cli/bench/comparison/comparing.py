@@ -11,7 +11,7 @@ import typer
 
 from tandem.cli.bench.measuring import exit_code, keep_document
 from tandem.cli.bench.showing import tell_problems
-from tandem.cli.failures import FAILED, friendly_errors
+from tandem.cli.failures import friendly_errors
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.measure.results.comparison import Comparison, Settings
@@ -82,5 +82,4 @@ def compared(terminal: Terminal, observer: Observer, request: Request, json_file
         with observer:
             document = compare(request, observer)
         is_kept = json_file is None or keep_document(document, json_file, terminal)
-        return Compared(document, terminal, BROKEN_OFF in document.problems, is_kept)
-    raise typer.Exit(FAILED)  # never reached: friendly_errors raises
+    return Compared(document, terminal, BROKEN_OFF in document.problems, is_kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Self
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import number
@@ -21,9 +21,7 @@ class ProgressBar(Observer):
 
     def __init__(self, terminal: Terminal) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
-        self._progress = Progress(
-            *columns, console=terminal.err, transient=True, auto_refresh=False, disable=not terminal.err.is_terminal
-        )
+        self._progress = terminal.progress(*columns, auto_refresh=False)
         self._task = self._progress.add_task("connecting", total=None)
         self._num_rounds = 0
         self._drawn_at = 0.0

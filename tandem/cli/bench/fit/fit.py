@@ -17,10 +17,11 @@ from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.packages import REPORT_PACKAGES, need_packages
 from tandem.cli.terminal import Terminal
-from tandem.measure.generator.generator import generator
+from tandem.measure.generator.generator import BrokenOff, generator
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Settings
 from tandem.measure.results.files import check_writable, read_as
+from tandem.measure.scenario import PARADIGMS
 from tandem.measure.setting_errors import checked
 
 FILE_NAME = "crossover.json"
@@ -103,7 +104,7 @@ async def fitted(
     """Carry the fit out, keep and show its document; return the exit code. Raises TandemRpcError and ExpectedError."""
     need_packages("report", *REPORT_PACKAGES)
     from tandem.measure.studies.crossover.crossover import crossover
-    from tandem.measure.studies.crossover.runs import BrokenOff, Models, conductor
+    from tandem.measure.studies.crossover.runs import conductor
 
     asked = checked(Settings, settings)
     check_writable(folder.path / FILE_NAME)
@@ -111,7 +112,8 @@ async def fitted(
         try:
             async with generator(address, stage.stop) as source:
                 run = conductor(source, stage.progressed, folder.keep_run)
-                found = await crossover(run, Models(*models), asked, comparison, stage.named, address)
+                by_paradigm = dict(zip(PARADIGMS, models, strict=True))
+                found = await crossover(run, by_paradigm, asked, comparison, stage.named, address)
         except BrokenOff as error:
             terminal.fail(str(error))
             return INTERRUPTED if stage.stop.is_set() else FAILED

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import numpy.typing as npt
 import typer
-from rich.progress import Progress
 
 from runtime.models import ModelRepository
 from tandem.cli.failures import INTERRUPTED, friendly_errors
@@ -96,8 +95,7 @@ class Lesson:
         from tandem.measure.quality.judge import Judge
 
         total = self._num_images * (len(VARIANTS) + 1)
-        err = self._terminal.err
-        with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        with self._terminal.progress() as progress:
             task = progress.add_task("drawing", total=total)
             drawn = await self._draw_all(lambda count: progress.advance(task, count))
         page = await self._settled_metrics()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from runtime.models import Model, ModelRepository
 from tandem.cli.failures import friendly_errors
+from tandem.cli.grouped import grouped
 from tandem.cli.models.evaluation.table import evaluation_text
 from tandem.cli.options import ADDRESS, JUDGE_DIR, MODELS_DIR, Address, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 
 if TYPE_CHECKING:  # brings onnxruntime and scikit-learn, which the other commands need not wait for
+    from tandem.measure.quality.drawing import Sampling
     from tandem.measure.quality.protocol import Protocol
 
 OUT = Path("out", "evaluation")
@@ -24,24 +26,38 @@ FEW_SAMPLES = 2000
 _DRAW, _MEASURE = "How to draw", "What to measure against"
 
 
-def evaluate(
-    name: Annotated[str, typer.Argument(help="An image model behind the gateway, of either paradigm.")],
+@dataclass(frozen=True)
+class DrawingOptions:
+    """How many images are drawn, and how."""
+
     num_samples: Annotated[
         int, typer.Option(min=1, help="Images to draw, the same number of each class.", rich_help_panel=_DRAW)
-    ] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Same seed, same images.", rich_help_panel=_DRAW)] = 1,
+    ] = 10_000
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Same seed, same images.", rich_help_panel=_DRAW)] = 1
     temperature: Annotated[
         float | None, typer.Option(min=0, max=10, help="For a sequential model.", rich_help_panel=_DRAW)
-    ] = None,
+    ] = None
     top_p: Annotated[
         float | None, typer.Option(min=0, max=1, help="For a sequential model.", rich_help_panel=_DRAW)
-    ] = None,
+    ] = None
     steps: Annotated[
         int | None, typer.Option(min=1, help="For a sequential model that takes steps.", rich_help_panel=_DRAW)
-    ] = None,
+    ] = None
     truncation: Annotated[
         float | None, typer.Option(min=0.1, max=10, help="For a parallel model.", rich_help_panel=_DRAW)
-    ] = None,
+    ] = None
+
+    @property
+    def sampling(self) -> Sampling:
+        from tandem.measure.quality.drawing import Sampling
+
+        return Sampling(self.seed, self.temperature, self.top_p, self.truncation, self.steps)
+
+
+@grouped
+def evaluate(
+    name: Annotated[str, typer.Argument(help="An image model behind the gateway, of either paradigm.")],
+    drawing: DrawingOptions,
     judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_MEASURE)] = JUDGE_DIR,
     reference: Annotated[
         Path | None,
@@ -66,15 +82,13 @@ def evaluate(
     terminal = Terminal()
     with friendly_errors(terminal, address):
         need_packages("quality", "matplotlib", "prdc")
-        from tandem.measure.quality.drawing import Sampling
         from tandem.measure.quality.protocol import Protocol
 
-        sampling = Sampling(seed, temperature, top_p, truncation, steps)
         model = _local_model(models_dir, name)
         folder = out or OUT / name
-        protocol = Protocol(name, num_samples, sampling, judge, reference, model)
+        protocol = Protocol(name, drawing.num_samples, drawing.sampling, judge, reference, model)
         found = _run(protocol, address, folder, terminal)
-        if num_samples < FEW_SAMPLES:
+        if drawing.num_samples < FEW_SAMPLES:
             terminal.note(
                 f"of fewer than {FEW_SAMPLES:,} images FID is too high; do not compare these figures with others"
             )
@@ -92,7 +106,7 @@ def _run(protocol: Protocol, address: str, folder: Path, terminal: Terminal) -> 
     """Carry the evaluation out behind a progress bar."""
     from tandem.measure.quality.protocol import run
 
-    with Progress(console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
+    with terminal.progress() as progress:
         bar = progress.add_task("drawing", total=protocol.num_samples)
 
         def advance(num_images: int) -> None:

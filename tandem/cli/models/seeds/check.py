@@ -41,7 +41,7 @@ class SeedCheck:
 def check_seeds(check: SeedCheck, terminal: Terminal) -> bool:
     """Print the table; return whether every output was the same to the last bit. Raises TandemRpcError, ValueError."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
+    with terminal.progress(*columns) as progress:
         paradigm, agreements = asyncio.run(_within_limit(check, progress))
     terminal.out.print(terminal_table(agreement_table(paradigm, check.name, agreements)))
     return all(each.is_whole for each in agreements)

@@ -36,17 +36,14 @@ class Sentence:
 
 
 def answer(
-    points: Sequence[StepsPoint],
-    machine: Machine | None,
-    slo_seconds: float,
-    open_loops: Mapping[str, Bracket] | None = None,
+    points: Sequence[StepsPoint], machine: Machine, slo_seconds: float, open_loops: Mapping[str, Bracket]
 ) -> Iterator[Sentence]:
     """Yield the sentences for which there are figures. `open_loops`: between which rates the capacity of a model lies,
     where that was measured with arrivals at random.
     """
     first, second = of_paradigm(points, "sequential"), of_paradigm(points, "parallel")
     if first is not None and second is not None:
-        if text := _cost(first, second, machine, slo_seconds, open_loops or {}):
+        if text := _cost(first, second, machine, slo_seconds, open_loops):
             yield Sentence("What it costs", text)
         if text := _gain(first, second):
             yield Sentence("What it buys", text)
@@ -60,14 +57,10 @@ def of_paradigm(points: Sequence[StepsPoint], paradigm: Paradigm) -> StepsPoint 
     return next((point for point in found if point.steps is None), found[-1] if found else None)
 
 
-def cores(machine: Machine) -> str:
-    return counted(machine.num_usable_cores, "core")
-
-
 def _cost(
     first: StepsPoint,
     second: StepsPoint,
-    machine: Machine | None,
+    machine: Machine,
     slo_seconds: float,
     open_loops: Mapping[str, Bracket],
 ) -> str:
@@ -81,9 +74,9 @@ def _cost(
     cpu = cpu_of(first), cpu_of(second)
     if cpu[0] is not None and cpu[1] is not None and cpu[1].value:
         text += f" and {rounded(cpu[0].value / cpu[1].value)} times the CPU under load"
-    where = "this machine serves" if machine is None else f"{cores(machine)} of {machine.cpu_model} serve"
     if rates := _rates(first, second, open_loops):
-        text += f"; with p99 within {seconds(slo_seconds)}, {where} {rates}"
+        where = f"{counted(machine.num_usable_cores, 'core')} of {machine.cpu_model}"
+        text += f"; with p99 within {seconds(slo_seconds)}, {where} serve {rates}"
     return f"{text}."
 
 
@@ -186,13 +179,11 @@ def no_rate(point: StepsPoint) -> str:
     )
 
 
-def missing(
-    points: Sequence[StepsPoint], judgement: Judgement | None, cpu_sources: Sequence[CpuSource]
-) -> Iterator[str]:
+def missing(points: Sequence[StepsPoint], judgement: Judgement, cpu_sources: Sequence[CpuSource]) -> Iterator[str]:
     """Yield what the answer lacks, and why."""
     if not points:
         return
-    if judgement is not None and judgement.reason:
+    if judgement.reason:
         yield f"Quality was not measured: {judgement.reason}."
     for source in cpu_sources:
         if not source.is_known:

@@ -14,7 +14,7 @@ from tandem.measure.generator.run import RunResult
 from tandem.measure.results.colocation import Load, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome
-from tandem.measure.scenario import Scenario, Workload
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
 
 # A load continues for this long after its window, so that both loads run until the window of each has ended.
 TAIL_SECONDS = 0.3
@@ -40,15 +40,13 @@ def workloads_of(models: Sequence[ServedModel], settings: Settings) -> Iterator[
 def scenario_of(load: Load, settings: Settings, seed: int) -> Scenario:
     """Return a trial of a load; with the same seed, requests arrive at the same instants."""
     rate = load.rate_per_second
-    return Scenario.model_validate(
-        {
-            "workloads": [load.workload],
-            "load": {"loop": "open", "rate_per_second": rate} if rate else {"loop": "closed", "concurrency": 1},
-            "duration_seconds": settings.trial_seconds + TAIL_SECONDS,
-            "warm_up_seconds": _WARM_UP_SECONDS,
-            "drain_seconds": _DRAIN_SECONDS,
-            "seed": seed,
-        }
+    return Scenario(
+        workloads=(load.workload,),
+        load=OpenLoop(rate_per_second=rate) if rate else ClosedLoop(concurrency=1),
+        duration_seconds=settings.trial_seconds + TAIL_SECONDS,
+        warm_up_seconds=_WARM_UP_SECONDS,
+        drain_seconds=_DRAIN_SECONDS,
+        seed=seed,
     )
 
 

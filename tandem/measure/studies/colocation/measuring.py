@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tandem.measure.generator.audited_runs import AuditedRuns
-from tandem.measure.generator.generator import BROKEN_OFF, Generator, generator
+from tandem.measure.generator.generator import BrokenOff, Generator, generator
 from tandem.measure.generator.requests.served import model_of, served_models
 from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.header import header_of
@@ -19,15 +19,9 @@ from tandem.measure.scenario import PARADIGMS, Workload
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.colocation.loads import Seen, scenario_of, seen_of, workloads_of
 from tandem.measure.studies.colocation.results import Round, Trial, pairings_of
-from tandem.measure.studies.crossover.runs import SCOUT_SECONDS, closed
+from tandem.measure.studies.crossover.runs import CARRIED_SHARE, SCOUT_SECONDS, closed
 
 _CALLERS = 64
-# Of what comes out of a closed loop: arrivals at random are carried up to somewhat more or less than that.
-_CLOSED_SHARE = 0.6
-
-
-class Failed(Exception):
-    """Expected: a trial was broken off, or none of its requests ended well, and the measurement ends."""
 
 
 async def measured(
@@ -77,7 +71,7 @@ class _Study:
             for number in range(self.settings.num_rounds):
                 seen = {trial: await self._seen(trial, number) for trial in next(orders)}
                 self.rounds.append({trial: seen[trial] for trial in trials})
-        except Failed as error:
+        except BrokenOff as error:
             return str(error)
         return ""
 
@@ -89,7 +83,7 @@ class _Study:
         name, scenario = f"the most: {workload.model}", closed(workload, _CALLERS, SCOUT_SECONDS, self.settings.seed)
         self.on_stage(name)
         found = self._checked(await self.audited_runs.run(self.sources[0], name, scenario))
-        capacity = _CLOSED_SHARE * found.document.streams[0].rates.requests
+        capacity = CARRIED_SHARE * found.document.streams[0].rates.requests
         return Load(workload=workload, capacity_per_second=capacity, source="closed loop")
 
     async def _seen(self, trial: Trial, number: int) -> list[Seen]:
@@ -103,12 +97,11 @@ class _Study:
         return [seen_of(self._checked(each), self.settings.trial_seconds) for each in found]
 
     def _checked(self, run_result: RunResult) -> RunResult:
-        """Take the problems of a run. Raises Failed if it is of no use."""
+        """Take the problems of a run. Raises BrokenOff if it is of no use."""
         document = run_result.document
         outcomes = document.streams[0].outcomes
-        if self.sources[0].stop.is_set():
-            raise Failed(BROKEN_OFF)
+        self.sources[0].check_not_stopped()
         if document.is_partial or (outcomes.planned and not outcomes.ok):
-            raise Failed("; ".join(document.problems))
+            raise BrokenOff("; ".join(document.problems))
         self.problems += [each for each in document.problems if outcomes.planned and each not in self.problems]
         return run_result

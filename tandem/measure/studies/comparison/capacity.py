@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from tandem.measure.generator.audited_runs import AuditedRuns
-from tandem.measure.generator.generator import Generator
+from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.results.comparison import Capacity, Point, Probe
 from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.statistics.bracket import Tried, bracket, next_rate
@@ -71,21 +71,19 @@ def _tried(probes: Sequence[Probe]) -> Tried:
 
 
 def open_loop(source: Generator, audited_runs: AuditedRuns, mode: Mode, slo_seconds: float, observer: Observer) -> Try:
-    """Return what tries one rate. It raises RuntimeError if the load generator can't go on, or is stopped."""
+    """Return what tries one rate. It raises BrokenOff if the load generator can't go on, or is stopped."""
 
     async def attempt(rate: float) -> Probe:
         observer.probing(mode.name, rate)
-        scenario = Scenario.model_validate(
-            {
-                "workloads": (mode.workload.model_copy(update={"slo_seconds": slo_seconds}),),
-                "load": OpenLoop.model_validate({"rate_per_second": rate}),
-                "duration_seconds": min(_MOST_SECONDS, max(_LEAST_SECONDS, _REQUESTS / rate)),
-                "warm_up_seconds": _WARM_UP_SECONDS,
-            }
+        scenario = Scenario(
+            workloads=(mode.workload.model_copy(update={"slo_seconds": slo_seconds}),),
+            load=OpenLoop(rate_per_second=rate),
+            duration_seconds=min(_MOST_SECONDS, max(_LEAST_SECONDS, _REQUESTS / rate)),
+            warm_up_seconds=_WARM_UP_SECONDS,
         )
         document = (await audited_runs.run(source, f"{mode.name}, {rate:.3g}/s", scenario)).document
         if document.is_partial:
-            raise RuntimeError("; ".join(document.problems))
+            raise BrokenOff("; ".join(document.problems))
         (stream,) = document.streams
         share = stream.goodput.share if stream.goodput else None
         return Probe(

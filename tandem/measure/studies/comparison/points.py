@@ -94,8 +94,7 @@ def point(mode: Mode, concurrency: int, numbered: Sequence[tuple[int, Trial]], c
 
 def stream_result(mode: Mode, record: Record, concurrency: int) -> StreamResult:
     """Return what the load generator makes of a record; its rates are of no use here, as times of trials overlap."""
-    load = ClosedLoop.model_validate({"concurrency": concurrency})
-    scenario = Scenario.model_validate({"workloads": (mode.workload,), "load": load, "num_requests": 1})
+    scenario = Scenario(workloads=(mode.workload,), load=ClosedLoop(concurrency=concurrency), num_requests=1)
     return stream_results(scenario, record, np.inf)[0]
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tandem.measure.generator.audited_runs import AuditedRuns
-from tandem.measure.generator.generator import BROKEN_OFF, Generator
+from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.requests.replies import images_by_number
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
@@ -53,10 +53,6 @@ class Findings:
     idle_watts: float | None = None
 
 
-class Gone(Exception):
-    """Expected: the measurement cannot go on, or the user cancelled it; the text says why."""
-
-
 async def conduct(
     source: Generator,
     modes: Sequence[Mode],
@@ -70,8 +66,8 @@ async def conduct(
     since = time.monotonic()
     findings.idle_watts = await asyncio.to_thread(meters.energy.idle_watts)
     try:
-        await _Work(source, modes, settings, meters, findings, observer, foreign).run()
-    except Gone as error:
+        await _Work(source, tuple(modes), settings, meters, findings, observer, foreign).run()
+    except BrokenOff as error:
         findings.stop_reason = str(error)
     except OSError as error:  # a process to be metered is gone, or one of the generator
         gone = "" if isinstance(error, ChildProcessError) else "a metrics page is gone: "
@@ -80,85 +76,78 @@ async def conduct(
     return findings
 
 
+@dataclass
 class _Work:
     """The steps, and what they share."""
 
-    def __init__(
-        self,
-        source: Generator,
-        modes: Sequence[Mode],
-        settings: Settings,
-        meters: Meters,
-        findings: Findings,
-        observer: Observer,
-        foreign: Foreign | None,
-    ) -> None:
-        self._source = source
-        self._foreign = foreign
-        self._foreign_modes = foreign.modes() if foreign else ()
-        self._num_classes = modes[0].model.num_classes
-        self._modes = tuple(modes)
-        self._settings = settings
-        self._meters = meters
-        self._findings = findings
-        self._observer = observer
-        self._random = np.random.default_rng(settings.seed)
+    source: Generator
+    modes: tuple[Mode, ...]
+    settings: Settings
+    meters: Meters
+    findings: Findings
+    observer: Observer
+    foreign: Foreign | None
+
+    def __post_init__(self) -> None:
+        self.foreign_modes = self.foreign.modes() if self.foreign else ()
+        self.num_classes = self.modes[0].model.num_classes
+        self.random = np.random.default_rng(self.settings.seed)
 
     async def run(self) -> None:
-        warm_up = in_turn(self._modes, WARM_UP_ROUNDS, self._settings.seed, UNCOUNTED)
-        self._check(await self._findings.audited_runs.once(self._source, warm_up))
-        if self._foreign:
-            warm_up = in_turn(self._foreign_modes, WARM_UP_ROUNDS, self._settings.seed, UNCOUNTED)
-            self._check(await self._findings.audited_runs.once(self._foreign.source, warm_up))
+        warm_up = in_turn(self.modes, WARM_UP_ROUNDS, self.settings.seed, UNCOUNTED)
+        self._check(await self.findings.audited_runs.once(self.source, warm_up))
+        if self.foreign:
+            warm_up = in_turn(self.foreign_modes, WARM_UP_ROUNDS, self.settings.seed, UNCOUNTED)
+            self._check(await self.findings.audited_runs.once(self.foreign.source, warm_up))
         await self._alone()
         await self._curve()
 
     async def _alone(self) -> None:
         """Ask in rounds; one after another, if they take long, so that it is seen how far this is."""
-        left, count, failed_in_a_row = self._settings.num_pairs, 1, 0
+        left, count, failed_in_a_row = self.settings.num_pairs, 1, 0
         while left:
-            scenario = in_turn(self._modes, count, self._settings.seed)
-            run_result = await self._findings.audited_runs.run(self._source, "alone", scenario)
+            scenario = in_turn(self.modes, count, self.settings.seed)
+            run_result = await self.findings.audited_runs.run(self.source, "alone", scenario)
             if run_result.document.audit.valid or not run_result.document.is_partial:
-                for done in await self._beside(rounds_of(run_result, self._modes, self._num_classes)):
+                for done in await self._beside(rounds_of(run_result, self.modes, self.num_classes)):
                     self._keep(done)
                     failed_in_a_row = 0 if done.is_complete else failed_in_a_row + 1
             self._check(run_result)
             if failed_in_a_row >= FAILED_ROUNDS_IN_A_ROW:
-                raise Gone(f"{failed_in_a_row} rounds in a row had requests that failed")
+                raise BrokenOff(f"{failed_in_a_row} rounds in a row had requests that failed")
             left -= count
             num_rounds = int(BLOCK_SECONDS * count / max(run_result.document.window.seconds, _SHORTEST_SECONDS))
-            count = min(left, len(self._modes), max(1, num_rounds))
+            count = min(left, len(self.modes), max(1, num_rounds))
 
     async def _beside(self, rounds: list[Round]) -> list[Round]:
         """Ask the foreign server as often, right after ours; return the rounds with what it answered."""
-        if self._foreign is None or not rounds:
+        if self.foreign is None or not rounds:
             return rounds
-        scenario = in_turn(self._foreign_modes, len(rounds), self._settings.seed, FOREIGN)
-        run_result = await self._findings.audited_runs.run(self._foreign.source, "foreign, alone", scenario)
+        scenario = in_turn(self.foreign_modes, len(rounds), self.settings.seed, FOREIGN)
+        run_result = await self.findings.audited_runs.run(self.foreign.source, "foreign, alone", scenario)
         self._check(run_result)
-        return side_by_side(rounds, rounds_of(run_result, self._foreign_modes, self._num_classes))
+        return side_by_side(rounds, rounds_of(run_result, self.foreign_modes, self.num_classes))
 
     def _keep(self, done: Round) -> None:
-        self._findings.rounds.append(done)
-        for mode in self._modes:
+        self.findings.rounds.append(done)
+        for mode in self.modes:
             reply = done.replies[mode.name]
             if reply.image is not None and not mode.is_control:
-                self._findings.albums[mode.drawer].add(done.label, reply.image)
-        self._observer.round_done(done)
+                self.findings.albums[mode.drawer].add(done.label, reply.image)
+        self.observer.round_done(done)
 
     async def _curve(self) -> None:
-        settings = self._settings
+        settings = self.settings
         if not settings.concurrencies:
             return
-        modes = (*self._modes, *self._foreign_modes)
-        orders = {number: turns(modes, self._random) for number in settings.concurrencies}
+        modes = (*self.modes, *self.foreign_modes)
+        orders = {number: turns(modes, self.random) for number in settings.concurrencies}
         for number in range(settings.num_rounds):
-            for concurrency in self._random.permutation(settings.concurrencies).tolist():
+            for concurrency in self.random.permutation(settings.concurrencies).tolist():
                 await self._trials(number, concurrency, next(orders[concurrency]))
         most = max(settings.concurrencies)
         for number in range(settings.num_rounds, settings.num_rounds * (1 + MOST_EXTRA_ROUNDS)):
-            if min(album.num_balanced for album in self._findings.albums.values()) >= settings.quality_images:
+            if min(album.num_balanced for album in self.findings.albums.values()) >= settings.quality_images:
                 return
             await self._trials(number, most, next(orders[most]))
 
@@ -168,21 +157,21 @@ class _Work:
         """
         trials: list[tuple[int, Trial]] = []
         for mode in order:
-            self._observer.trial_begins(number, concurrency, mode)
+            self.observer.trial_begins(number, concurrency, mode)
             run_result = await self._trial(concurrency, mode)
             self._check(run_result)
             self._add_images(mode, run_result)
             trial = trial_of(mode, concurrency, run_result)
             trials.append((number, trial))
             if trial.failure:
-                self._findings.trials += trials
-                raise Gone(trial.failure)
-        self._findings.trials += trials
+                self.findings.trials += trials
+                raise BrokenOff(trial.failure)
+        self.findings.trials += trials
 
     async def _trial(self, concurrency: int, mode: Mode) -> RunResult:
         """Run a trial at one load. Each caller has asked once before, so that the server is as busy as it stays."""
-        audited_runs, settings = self._findings.audited_runs, self._settings
-        source = self._foreign.source if self._foreign and mode.is_foreign else self._source
+        audited_runs, settings = self.findings.audited_runs, self.settings
+        source = self.foreign.source if self.foreign and mode.is_foreign else self.source
         first = await audited_runs.once(source, once_each(mode, concurrency, settings.seed))
         self._check(first)
         seconds = max(settings.trial_seconds, LEAST_LATENCIES * first.document.window.seconds)
@@ -190,7 +179,7 @@ class _Work:
             source,
             f"{mode.name}, {concurrency} at a time",
             steady(mode, concurrency, seconds, settings.seed),
-            meter=lambda: self._meters.read(mode),
+            meter=lambda: self.meters.read(mode),
         )
 
     def _add_images(self, mode: Mode, run_result: RunResult) -> None:
@@ -199,15 +188,14 @@ class _Work:
         scenario = run_result.document.scenario
         sequence = RequestSequence(scenario)
         for number, image in images_by_number(run_result.record, [mode.workload.rpc]).items():
-            label = int(sequence[number - scenario.first_number].place * self._num_classes)
-            self._findings.albums[mode.drawer].add(label, image)
+            label = int(sequence[number - scenario.first_number].place * self.num_classes)
+            self.findings.albums[mode.drawer].add(label, image)
 
     def _check(self, run_result: RunResult) -> None:
-        """Raises Gone if a load did not go to its end."""
-        if self._source.stop.is_set():
-            raise Gone(BROKEN_OFF)
+        """Raises BrokenOff if a load did not go to its end."""
+        self.source.check_not_stopped()
         if run_result.document.is_partial:
-            raise Gone(run_result.document.problems[0])
+            raise BrokenOff(run_result.document.problems[0])
 
 
 def _albums(modes: Sequence[Mode], settings: Settings) -> dict[str, Album]:

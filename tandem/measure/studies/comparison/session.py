@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from tandem.measure.generator.generator import BROKEN_OFF, Generator, generator
+from tandem.measure.generator.generator import BROKEN_OFF, BrokenOff, Generator, generator, stopped_by_hand
 from tandem.measure.meters.cpu import cpu_meter
 from tandem.measure.meters.energy import energy_meter
 from tandem.measure.results.comparison import Capacity, Comparison, JudgedImages, Judgement, Settings
@@ -27,16 +26,17 @@ if TYPE_CHECKING:  # brings onnxruntime, torch and scikit-learn, which a compari
 NOT_ASKED = "it was not asked for"
 
 
-async def _measured(
-    request: Request, pair: Pair, meters: Meters, observer: Observer
+async def loaded(
+    request: Request, pair: Pair, modes: Sequence[Mode], controls: Sequence[Mode], meters: Meters, observer: Observer
 ) -> tuple[Findings, dict[str, Capacity], Foreign | None]:
-    """Measure. Ctrl-C breaks it off; a second one leaves at once."""
+    """Put load on all modes, and search for the capacities of `modes`. Ctrl-C breaks it off; a second one leaves at
+    once.
+    """
     settings = request.settings
-    modes = (*pair.modes(), *(pair.controls() if settings.control else ()))
     with stopped_by_hand() as stop:
         async with generator(request.address, stop) as source, _beside(request.foreign, pair, stop) as foreign:
-            findings = await conduct(source, modes, settings, meters, observer, foreign)
-            return findings, await capacities(source, pair.modes(), settings, findings, observer), foreign
+            findings = await conduct(source, (*modes, *controls), settings, meters, observer, foreign)
+            return findings, await capacities(source, modes, settings, findings, observer), foreign
 
 
 @contextlib.asynccontextmanager
@@ -62,7 +62,7 @@ async def capacities(
                 attempt = open_loop(source, findings.audited_runs, mode, settings.slo_seconds, observer)
                 begin = first_rate(result.curve, result.capacity)
                 found[mode.name] = await searched(begin, settings.slo_seconds, attempt)
-    except RuntimeError as error:
+    except BrokenOff as error:
         findings.stop_reason = BROKEN_OFF if source.stop.is_set() else str(error)
     return found
 
@@ -74,12 +74,17 @@ def compare(request: Request, observer: Observer) -> Comparison:
     """
     # Not on uvloop: it forks to start the generator's processes, of which grpc complains.
     pair = asyncio.run(matched_pair(request.address, request.sequential, request.parallel))
-    judges = assessor_of(request, pair)
-    meters = Meters(asyncio.run(cpu_meter(request.address, request.metrics)), energy_meter(request.address))
-    findings, found, foreign = asyncio.run(_measured(request, pair, meters, observer))
+    judges, meters = assessor_of(request, pair), meters_of(request)
+    controls = pair.controls() if request.settings.control else ()
+    findings, found, foreign = asyncio.run(loaded(request, pair, pair.modes(), controls, meters, observer))
     quality, judgement = judged(judges, request, pair.modes(), findings, observer)
     address, settings = request.address, request.settings
     return comparison(address, pair, settings, meters, findings, quality, judgement, found, foreign)
+
+
+def meters_of(request: Request) -> Meters:
+    """Return what is read before and after each trial."""
+    return Meters(asyncio.run(cpu_meter(request.address, request.metrics)), energy_meter(request.address))
 
 
 def assessor_of(request: Request, pair: Pair) -> Assessor | None:
@@ -109,19 +114,3 @@ def judged(
 
 def _judgement(reason: str) -> Judgement:
     return Judgement(reason=reason, data_set=None, num_test_images=None, judge=None, judge_sha256=None)
-
-
-@contextlib.contextmanager
-def stopped_by_hand() -> Iterator[asyncio.Event]:
-    """Yield an event that the first Ctrl-C sets; from then on it does what it does elsewhere."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-
-    def on_interrupt() -> None:
-        stop.set()
-        loop.remove_signal_handler(signal.SIGINT)
-
-    loop.add_signal_handler(signal.SIGINT, on_interrupt)
-    try:
-        yield stop
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)

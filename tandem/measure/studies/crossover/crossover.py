@@ -11,6 +11,7 @@ import numpy as np
 
 from tandem.measure import formats
 from tandem.measure.generator.audit import summed, what_is_wrong
+from tandem.measure.generator.generator import BrokenOff
 from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import Comparison
@@ -31,10 +32,10 @@ from tandem.measure.studies.crossover.capacity import capacity, carried, trial, 
 from tandem.measure.studies.crossover.observations import Observations, joined, observe
 from tandem.measure.studies.crossover.pair import Pair, costs
 from tandem.measure.studies.crossover.runs import (
+    CARRIED_SHARE,
     LOWEST_RATE,
     SCOUT_SECONDS,
     TEXT_CONCURRENCIES,
-    BrokenOff,
     Conduct,
     Models,
     climbing,
@@ -49,8 +50,6 @@ from tandem.measure.studies.crossover.service import Service, bootstrap, fit_ser
 from tandem.measure.studies.crossover.summary import fitted_curve, fitted_service
 
 NUM_DRAWS = 200
-# Of what comes out of a closed loop: arrivals at random are carried up to somewhat more or less than that.
-_FIRST_SHARE = 0.6
 
 OnStage = Callable[[str], None]
 
@@ -131,7 +130,7 @@ class _Work:
             self.found.text = await self._illustration()
         others: list[float] = []
         for paradigm in sorted(PARADIGMS, key=most.__getitem__):
-            found = await self._capacity(paradigm, max(LOWEST_RATE, most[paradigm] * _FIRST_SHARE), others)
+            found = await self._capacity(paradigm, max(LOWEST_RATE, most[paradigm] * CARRIED_SHARE), others)
             self.found.capacities.append(found)
             rates = carried(found, "p50").keys()
             others = sorted({min(rates), max(rates)}) if rates else []

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
-from tandem.measure.generator.generator import BROKEN_OFF, Generator
+from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.workers import OnProgress
 from tandem.measure.lengths import Lengths
 from tandem.measure.results.crossover import Settings
-from tandem.measure.results.load import Document
-from tandem.measure.scenario import PARADIGMS, Paradigm, Scenario, Workload
+from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, OpenLoop, Paradigm, Scenario, Workload
 
 WARM_UP_SECONDS = 1.0
 TEXT_LENGTHS = "choice:8:16:32"
@@ -21,71 +18,49 @@ _DRAIN_SECONDS = 20.0
 LOWEST_RATE = 0.5
 _FIRST_SHARE = 0.03
 SCOUT_SECONDS = 3.0
+# Of what comes out of a closed loop: arrivals at random are carried up to somewhat more or less than that.
+CARRIED_SHARE = 0.6
 
+Models = Mapping[Paradigm, str]
+"""Names of the models that draw the images; empty: the only one there is."""
 Keep = Callable[[str, RunResult], None]
 Conduct = Callable[[str, Scenario], Awaitable[RunResult]]
 
 
-class BrokenOff(Exception):
-    """Expected error: a run did not go to its end; `document`: what was measured of it, if it had begun."""
-
-    def __init__(self, reason: str, document: Document | None = None) -> None:
-        super().__init__(reason)
-        self.document = document
-
-
-@dataclass(frozen=True)
-class Models:
-    """Names of the models that draw the images; empty: the only one there is."""
-
-    sequential: str = ""
-    parallel: str = ""
-
-
 def workload(models: Models, paradigm: Paradigm, settings: Settings) -> Workload:
     """Return one image a request."""
-    kind, model = ("image", models.sequential) if paradigm == "sequential" else ("images", models.parallel)
-    return Workload.model_validate(
-        {"kind": kind, "delivery": settings.delivery, "model": model, "slo_seconds": settings.slo_seconds}
-    )
+    kind: Kind = "image" if paradigm == "sequential" else "images"
+    return Workload(kind=kind, delivery=settings.delivery, model=models[paradigm], slo_seconds=settings.slo_seconds)
 
 
 def text_workload(settings: Settings) -> Workload:
     """Return texts of several lengths."""
-    return Workload.model_validate(
-        {
-            "kind": "text",
-            "delivery": settings.delivery,
-            "model": settings.text_model,
-            "output_tokens": Lengths.model_validate(TEXT_LENGTHS),
-        }
-    )
+    lengths = Lengths.model_validate(TEXT_LENGTHS)
+    return Workload(kind="text", delivery=settings.delivery, model=settings.text_model, output_tokens=lengths)
 
 
 def closed(one: Workload, concurrency: int, seconds: float, seed: int) -> Scenario:
-    return _scenario(one, {"loop": "closed", "concurrency": concurrency}, seconds, seed)
+    return _scenario(one, ClosedLoop(concurrency=concurrency), seconds, seed)
 
 
 def climbing(one: Workload, most_per_second: float, seconds: float, seed: int) -> Scenario:
     """Return an open loop whose rate climbs from little to the most that comes out."""
     first, last = (max(LOWEST_RATE, most_per_second * share) for share in (_FIRST_SHARE, 1.0))
-    return _scenario(one, {"loop": "open", "rate_per_second": first, "end_rate_per_second": last}, seconds, seed)
+    return _scenario(one, OpenLoop(rate_per_second=first, end_rate_per_second=last), seconds, seed)
 
 
 def opened(one: Workload, rate: float, seconds: float, seed: int) -> Scenario:
-    return _scenario(one, {"loop": "open", "rate_per_second": rate}, seconds, seed)
+    return _scenario(one, OpenLoop(rate_per_second=rate), seconds, seed)
 
 
-def _scenario(one: Workload, load: dict[str, Any], seconds: float, seed: int) -> Scenario:
-    return Scenario.model_validate(
-        {
-            "workloads": [one],
-            "load": load,
-            "duration_seconds": seconds,
-            "warm_up_seconds": WARM_UP_SECONDS,
-            "drain_seconds": _DRAIN_SECONDS,
-            "seed": seed,
-        }
+def _scenario(one: Workload, load: ClosedLoop | OpenLoop, seconds: float, seed: int) -> Scenario:
+    return Scenario(
+        workloads=(one,),
+        load=load,
+        duration_seconds=seconds,
+        warm_up_seconds=WARM_UP_SECONDS,
+        drain_seconds=_DRAIN_SECONDS,
+        seed=seed,
     )
 
 
@@ -93,8 +68,7 @@ def conductor(source: Generator, on_progress: OnProgress, keep: Keep) -> Conduct
     """Return what carries a scenario out and keeps its document; it raises BrokenOff for a partial run."""
 
     async def run(name: str, scenario: Scenario) -> RunResult:
-        if source.stop.is_set():
-            raise BrokenOff(BROKEN_OFF)
+        source.check_not_stopped()
         run_result = await source.run(scenario, on_progress=on_progress)
         keep(name, run_result)
         if run_result.document.is_partial:

@@ -28,9 +28,9 @@ def fit_service(seen: Observations) -> Service:
     return Service(*(fit_curve(each) for each in _measured(seen)))
 
 
-def bootstrap(service: Service, seen: Observations, num_draws: int, seed: int = 0) -> list[Service]:
+def bootstrap(service: Service, seen: Observations, num_draws: int) -> list[Service]:
     """Return fits of resampled observations, in the shapes, and with the knees, that `service` has."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     knees = (service.unit.knee, service.rest.knee, service.whole.knee)
     resampled = (_measured(seen.resampled(random)) for _ in range(num_draws))
     return [Service(*(fit_shape(each, knee) for each, knee in zip(drawn, knees, strict=True))) for drawn in resampled]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tandem.expected_errors import ExpectedError
-from tandem.measure.generator.generator import BROKEN_OFF, generator
+from tandem.measure.generator.generator import BROKEN_OFF, BrokenOff, generator
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.growth import Growth, Server, Settings
@@ -19,7 +19,7 @@ from tandem.measure.scenario import Workload
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.statistics.knee import fit_line, fit_step
 from tandem.measure.studies.growth.results import concurrency_points, context_points, draft_points
-from tandem.measure.studies.growth.trials import Failed, Findings, Trials
+from tandem.measure.studies.growth.trials import Findings, Trials
 
 
 async def measured(
@@ -73,7 +73,7 @@ async def _rounds(trials: Trials, settings: Settings, on_stage: Callable[[str], 
                 name = trial.name
                 on_stage(f"round {number + 1} of {settings.num_rounds}: {name}")
                 await trial.run()
-    except Failed as error:
+    except BrokenOff as error:
         return str(error) if str(error) == BROKEN_OFF else f"{name}: {error}"
     return ""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.audited_runs import AuditedRuns
-from tandem.measure.generator.generator import BROKEN_OFF, Generator
+from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.growth import Settings, Text
 from tandem.measure.scenario import Scenario
@@ -26,10 +26,6 @@ _LIMIT_SECONDS = 120.0
 
 Case = tuple[Text, int]  # a text, and how many streams of it at a time
 Rounds = list[Together]
-
-
-class Failed(Exception):
-    """Expected: a trial did not bring what was asked for, and the measurement ends."""
 
 
 @dataclass
@@ -77,7 +73,7 @@ class Trials:
         return [*streams, *contexts, *drafts]
 
     async def warm_up(self) -> None:
-        """Ask each server once, not counted. Raises Failed."""
+        """Ask each server once, not counted. Raises BrokenOff."""
         for source in self._sources:
             scenario = self._streams(1, self._settings.prompt_tokens, self._settings.new_tokens)
             self._checked(source, scenario, await self._findings.audited_runs.once(source, scenario))
@@ -133,7 +129,7 @@ class Trials:
     async def _asked(
         self, source: Generator, name: str, scenario: Scenario, requests: Sequence[bytes] = ()
     ) -> Together:
-        """Return what came of a scenario. Raises Failed unless each stream has the tokens that were asked for."""
+        """Return what came of a scenario. Raises BrokenOff unless each stream has the tokens that were asked for."""
         given = [requests] if requests else ()
         run_result = await self._findings.audited_runs.run(source, name, scenario, requests=given)
         self._checked(source, scenario, run_result)
@@ -141,14 +137,13 @@ class Trials:
         return Together(_in_order_of_requests(found.streams, run_result, len(requests) or 1))
 
     def _checked(self, source: Generator, scenario: Scenario, run_result: RunResult) -> None:
-        if source.stop.is_set():
-            raise Failed(BROKEN_OFF)
+        source.check_not_stopped()
         if run_result.document.problems:
-            raise Failed(f"{source.address}: {run_result.document.problems[0]}")
+            raise BrokenOff(f"{source.address}: {run_result.document.problems[0]}")
         (wanted,) = scenario.workloads[0].output_tokens.parameters
         for number in run_result.record.requests["num_outputs"].tolist():
             if number != wanted:
-                raise Failed(f"{source.address}: {number} tokens where {wanted} were asked for")
+                raise BrokenOff(f"{source.address}: {number} tokens where {wanted} were asked for")
 
 
 def _in_order_of_requests(streams: Sequence[Stream], run_result: RunResult, num_requests: int) -> list[Stream]:

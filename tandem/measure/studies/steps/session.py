@@ -6,16 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tandem.client import TandemRpcError
-from tandem.measure.generator.generator import BROKEN_OFF, generator
-from tandem.measure.meters.cpu import cpu_meter
-from tandem.measure.meters.energy import energy_meter
-from tandem.measure.results.comparison import Capacity
+from tandem.measure.generator.generator import BROKEN_OFF
 from tandem.measure.results.steps import Settings, Steps
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.run import Findings, conduct
-from tandem.measure.studies.comparison.session import assessor_of, capacities, judged, stopped_by_hand
-from tandem.measure.studies.comparison.trials import Meters
+from tandem.measure.studies.comparison.run import Findings
+from tandem.measure.studies.comparison.session import assessor_of, judged, loaded, meters_of
 from tandem.measure.studies.steps.results import Floats, Seen, steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 
@@ -29,24 +25,13 @@ def measure_steps(request: Request, subjects: Subjects, num_scored: int, observe
 
     Raises TandemError, ModelError, ValueError or OSError if it can't even begin.
     """
-    judges = assessor_of(request, subjects.pair)
-    meters = Meters(asyncio.run(cpu_meter(request.address, request.metrics)), energy_meter(request.address))
-    findings, searched = asyncio.run(_loaded(request, subjects, meters, observer))
+    judges, meters = assessor_of(request, subjects.pair), meters_of(request)
+    findings, searched, _ = asyncio.run(loaded(request, subjects.pair, subjects.modes(), (), meters, observer))
     quality, judgement = judged(judges, request, subjects.modes(), findings, observer)
     bits = _scored(judges, request, subjects, num_scored, findings, observer)
     settings = Settings(steps=subjects.steps, num_scored=num_scored, load=request.settings)
     seen = Seen(findings, judgement, searched, quality, bits)
     return steps_document(request.address, subjects, settings, meters, seen)
-
-
-async def _loaded(
-    request: Request, subjects: Subjects, meters: Meters, observer: Observer
-) -> tuple[Findings, dict[str, Capacity]]:
-    settings, modes = request.settings, subjects.modes()
-    with stopped_by_hand() as stop:
-        async with generator(request.address, stop) as source:
-            findings = await conduct(source, modes, settings, meters, observer)
-            return findings, await capacities(source, modes, settings, findings, observer)
 
 
 def _scored(

@@ -84,3 +84,4 @@ def test_a_bad_value_is_named_with_its_variable(
     told = capsys.readouterr().err
     assert name in told
     assert repr(value) in told
+    assert "Value error" not in told

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import numpy as np
 import psutil
 import pytest
 
 from tandem.ar.v1 import ar_pb2
-from tandem.measure.generator.generator import generator
+from tandem.measure.generator.generator import BrokenOff, generator, stopped_by_hand
 from tandem.measure.generator.requests.replies import images_by_number, tokens_by_number
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, Scenario
@@ -99,3 +100,14 @@ async def test_a_process_that_dies_is_told_of(backend: str) -> None:
         psutil.Process(pid).kill()
         with pytest.raises(ChildProcessError, match="exit code -9"):
             await source.run(scenario("images"))
+
+
+async def test_the_first_ctrl_c_stops_and_the_next_does_what_it_does_elsewhere(backend: str) -> None:
+    with stopped_by_hand() as stop:
+        async with generator(backend, stop) as source:
+            source.check_not_stopped()
+            signal.raise_signal(signal.SIGINT)
+            await stop.wait()
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            with pytest.raises(BrokenOff, match="broken off by hand"):
+                source.check_not_stopped()

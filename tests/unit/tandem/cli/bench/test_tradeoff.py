@@ -55,7 +55,7 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: SUBJECTS)
     monkeypatch.setattr(session, "measure_steps", lambda *_: document())
     with pytest.raises(ends_with or type(error)):
-        tradeoff.tradeoff(out_dir=tmp_path, thorough=False, slo=0.25, together=True)
+        tradeoff.tradeoff(out_dir=tmp_path, together=True)
     report = (tmp_path / "report.html").read_text()
     assert 'id="cdf-alone"' in report  # of the comparison
     assert "(54 ms for an image against 2 ms in parallel)" in report
@@ -96,6 +96,6 @@ def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_w
     monkeypatch.setattr(tradeoff, "colocated", colocated)
     monkeypatch.setattr(tradeoff, "chosen_models", lambda *_: ("ar", "gan"))
     monkeypatch.setattr(tradeoff, "step_subjects", lambda *_: None)
-    tradeoff.tradeoff(out_dir=tmp_path, thorough=False, slo=0.25, together=is_wanted)
+    tradeoff.tradeoff(out_dir=tmp_path, together=is_wanted)
     assert asked == ([(("ar", "gan"), tradeoff.SHORT_TOGETHER, crossover)] if is_wanted else [])
     assert ('id="section-colocation"' in (tmp_path / "report.html").read_text()) is is_wanted

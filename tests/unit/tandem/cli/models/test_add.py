@@ -46,7 +46,7 @@ def test_what_the_model_recommends_is_kept(folder: Path, tmp_path: Path) -> None
     assert sampling.model_dump(exclude_none=True) == {"temperature": 0.6, "top_k": 20}
     (path / "generation_config.json").write_text('{"temperature": 60, "eos_token_id": 1}')
     code, text = add(tmp_path / "models", str(path), "--name", "hot")
-    assert (code, "temperature is 60: input should be less than or equal to 10" in text) == (1, True)
+    assert (code, "temperature: 60 is not accepted: input should be less than or equal to 10" in text) == (1, True)
 
 
 def test_a_file_and_what_it_takes(folder: Path, tmp_path: Path) -> None:

@@ -16,10 +16,9 @@ from tandem.measure.generator.run import RunResult
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, ModeResult
 from tandem.measure.results.crossover import Settings
 from tandem.measure.results.phases import Phase, Phases
-from tandem.measure.scenario import Scenario
+from tandem.measure.scenario import Paradigm, Scenario
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.crossover.crossover import crossover
-from tandem.measure.studies.crossover.runs import Models
 from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, trial
 from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE, usual
@@ -86,7 +85,8 @@ def fill(folder: Path) -> None:
     (folder / "runs").mkdir()
     made = a_comparison()
     checked = Settings.model_validate({"climb_seconds": 6.0, "trial_seconds": 4.0, "num_trials": 8})
-    found = asyncio.run(crossover(run, Models("ar", "gan"), checked, made, lambda _: None, "127.0.0.1:1"))
+    models: dict[Paradigm, str] = {"sequential": "ar", "parallel": "gan"}
+    found = asyncio.run(crossover(run, models, checked, made, lambda _: None, "127.0.0.1:1"))
     (folder / "comparison.json").write_text(made.model_dump_json())
     (folder / "crossover.json").write_text(found.model_dump_json())
 

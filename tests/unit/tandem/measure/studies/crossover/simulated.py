@@ -18,11 +18,10 @@ from tandem.measure.results.crossover import Crossover, Settings
 from tandem.measure.results.header import Machine, ServedModel
 from tandem.measure.results.load import Document, Window
 from tandem.measure.results.record import REPORTED, Outcome, Record, Use
-from tandem.measure.scenario import ClosedLoop, Scenario, Workload
+from tandem.measure.scenario import PARADIGMS, ClosedLoop, Scenario, Workload
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.crossover.crossover import crossover
 from tandem.measure.studies.crossover.observations import in_flight
-from tandem.measure.studies.crossover.runs import Models
 from tests.unit.tandem.measure.records import Ended, Recorder
 from tests.unit.tandem.measure.studies.crossover.queueing import simulate
 
@@ -158,5 +157,6 @@ async def fitted(services: Imagined, comparison: Any = None, **settings: Any) ->
     """Return what a crossover says of the services, and the stages it told of."""
     stages: list[str] = []
     checked = Settings.model_validate({"climb_seconds": 10.0, "trial_seconds": 5.0, **settings})
-    found = await crossover(services.run, Models(), checked, comparison, stages.append, "127.0.0.1:1")
+    models = dict.fromkeys(PARADIGMS, "")
+    found = await crossover(services.run, models, checked, comparison, stages.append, "127.0.0.1:1")
     return found, stages

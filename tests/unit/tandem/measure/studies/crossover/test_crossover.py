@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tandem.measure.formats import number
+from tandem.measure.generator.generator import BrokenOff
 from tandem.measure.report.sentences.audits import problems
 from tandem.measure.report.sentences.crossover import answers, capacity_verdict, caveats, fit_verdict
 from tandem.measure.results.crossover import Crossover, Settings
@@ -15,7 +16,7 @@ from tandem.measure.results.files import read_as
 from tandem.measure.scenario import Scenario
 from tandem.measure.setting_errors import checked as checked_settings
 from tandem.measure.studies.crossover.capacity import capacity, carried
-from tandem.measure.studies.crossover.runs import BrokenOff, in_turn
+from tandem.measure.studies.crossover.runs import in_turn
 from tests.unit.tandem.measure.studies.crossover.simulated import LENGTH, MOST, Imagined, fitted, usual
 from tests.unit.tandem.measure.studies.crossover.test_capacity import Machine, run, together
 
@@ -119,7 +120,7 @@ async def test_what_is_broken_off_is_kept(tmp_path: Any) -> None:
     class Interrupted(Imagined):
         async def run(self, name: str, scenario: Scenario) -> Any:
             if name.startswith("trial-sequential"):
-                raise BrokenOff("broken off by hand")
+                raise BrokenOff
             return await super().run(name, scenario)
 
     found, _ = await fitted(Interrupted(lambda _: 0.004, lambda _: 0.001, lambda b: 0.001 * b))
