@@ -1,6 +1,8 @@
 """Templates that would never end, or fill the memory, are ended; ordinary ones are what Jinja makes of them."""
 
 import sys
+import time
+from itertools import count
 
 import jinja2
 import pytest
@@ -40,6 +42,12 @@ def test_a_loop_that_takes_too_long_is_ended(source):
     with pytest.raises(TooMuch, match=r"more than 0.05 s"):
         render(template, {}, max_seconds=0.05)
     assert sys.gettrace() is before
+
+
+def test_a_process_that_waits_for_a_core_is_no_fault_of_the_template(monkeypatch):
+    """Each look at the wall clock finds it an hour on."""
+    monkeypatch.setattr(time, "monotonic", count(step=3_600).__next__)
+    assert rendered("{% for a in range(9) %}\n{{ a }}\n{% endfor %}") == "".join(f"{a}\n" for a in range(9))
 
 
 @pytest.mark.parametrize(
