@@ -2,25 +2,22 @@
 
     python -m benchmarks.peers.ik_llama_server --port 8000 --weights q4_0.gguf --slots 8 --slot-tokens 2048
 
-One thread owns the context: it takes requests, steps, and hands out what is new to all of them in one call.
+The weights are in memory once, the keys and values in several of the library's contexts.
 """
 
 import argparse
-import asyncio
 import ctypes
 import os
-import threading
-import traceback
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ik_llama_cpp import _ctypes_api as library
 
-from benchmarks.peers.completions_server import Item, Sink, serve
-from benchmarks.peers.slots import Chunk, Request, Slots
+from benchmarks.peers.batching_thread import BatchingThread
+from benchmarks.peers.completions_server import serve
+from benchmarks.peers.slots import Chunk, Slots
 
 MAX_BATCH_TOKENS = 2048  # the default of its server
 MAX_SHARING = 4
@@ -77,7 +74,7 @@ class Context:
 
 
 class _Batch:
-    """A llama_batch that is filled anew for each step."""
+    """A llama_batch, which every step fills again."""
 
     def __init__(self) -> None:
         self._tokens = np.zeros(MAX_BATCH_TOKENS, np.int32)
@@ -133,46 +130,6 @@ def _context_params(num_sequences: int, num_sequence_tokens: int) -> Any:
     return params
 
 
-class Batcher:
-    """See `benchmarks.peers.completions_server.Generator`."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, slots: Slots) -> None:
-        self._loop = loop
-        self._slots = slots
-        self._arrived: deque[Request] = deque()
-        self._wake = threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> Callable[[], None]:
-        (prompt,) = prompts
-        request = Request(prompt, num_tokens, sink)
-        self._arrived.append(request)
-        self._wake.set()
-
-        def cancel() -> None:
-            request.is_cancelled = True
-
-        return cancel
-
-    def _run(self) -> None:
-        try:
-            while True:
-                if self._slots.is_idle:
-                    self._wake.wait()
-                self._wake.clear()
-                while self._arrived:
-                    self._slots.add(self._arrived.popleft())
-                self._loop.call_soon_threadsafe(_deliver, self._slots.step())
-        except Exception:
-            traceback.print_exc()
-            os._exit(1)  # so that whoever waits for a reply is told
-
-
-def _deliver(news: list[tuple[Sink, Item]]) -> None:
-    for sink, item in news:
-        sink(item)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
@@ -183,7 +140,7 @@ def main() -> None:
     options = parser.parse_args()
     context = Context(options.weights, options.slots, options.slot_tokens)
     slots = Slots(context, options.slots, MAX_BATCH_TOKENS, options.prefix_cache)
-    serve(options.port, lambda loop: Batcher(loop, slots))
+    serve(options.port, lambda loop: BatchingThread(loop, slots))
 
 
 if __name__ == "__main__":

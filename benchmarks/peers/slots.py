@@ -9,21 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from benchmarks.peers.completions_server import Item, Sink
-
-
-@dataclass(eq=False)
-class Request:
-    """What a client asked for. `num_left`: tokens that it has yet to get."""
-
-    prompt: list[int]
-    num_left: int
-    sink: Sink
-    is_cancelled: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        return self.is_cancelled or self.num_left <= 0
+from benchmarks.peers.batching_thread import News, Request
 
 
 @dataclass(frozen=True)
@@ -57,7 +43,7 @@ class _Slot:
 
 
 class Slots:
-    """All sequences of a context, and the requests that wait for one.
+    """All sequences of a context, and the requests that wait for one. Implements `Steps`.
 
     With `keeps_prompts`, a free slot keeps its tokens: the next request to begin with them need not compute them again.
     """
@@ -76,7 +62,7 @@ class Slots:
     def add(self, request: Request) -> None:
         self._waiting.append(request)
 
-    def step(self) -> list[tuple[Sink, Item]]:
+    def step(self) -> News:
         """Compute once; return what is new to whom."""
         self._release()
         self._admit()
@@ -84,7 +70,7 @@ class Slots:
         if not chunks:
             return []
         next_tokens = self._context.decode(chunks)
-        news: list[tuple[Sink, Item]] = []
+        news: News = []
         for chunk in chunks:
             slot = self._slots[chunk.sequence]
             slot.num_computed += len(chunk.tokens)

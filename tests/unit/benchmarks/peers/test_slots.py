@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.peers.slots import Request, Slots
+from benchmarks.peers.batching_thread import Request
+from benchmarks.peers.slots import Slots
 
 
 class SummingContext:

@@ -1,4 +1,4 @@
-"""The compiled reader of plain requests under sanitisers, before messages and metadata that nobody would send."""
+"""Run the compiled reader of plain requests under sanitisers, on damaged messages and metadata."""
 
 import random
 import struct
