@@ -58,7 +58,7 @@ class Trainer:
         noise = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step_index)
         latents = torch.randn(2, len(label), LATENT_DIM, generator=noise).to(label.device)
         fake_label = torch.randint(NUM_CLASSES, (len(label),), generator=noise).to(label.device)
-        with torch.autocast(label.device.type, torch.bfloat16):
+        with loop.mixed_precision():
             losses = self._discriminator_round(image, label, latents[0], fake_label)
             losses |= self._generator_round(latents[1], fake_label)
         self._update_ema()

@@ -52,7 +52,7 @@ class Trainer:
         """Learn from images [B, 1, 28, 28] in -1..1 and labels [B]."""
         image, label = batch
         noise = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step_index)
-        with torch.autocast(label.device.type, torch.bfloat16):
+        with loop.mixed_precision():
             logits, _ = self.judge(augmented(image, noise))
         loss = functional.cross_entropy(logits.float(), label, label_smoothing=self.recipe.label_smoothing)
         self.optimiser.zero_grad(set_to_none=True)

@@ -87,7 +87,7 @@ class Trainer:
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         sequences, steps = batch
-        with torch.autocast(sequences.device.type, torch.bfloat16):
+        with loop.mixed_precision():
             content, masked = self._losses(self.model, sequences, self._starts[steps]).mean(dim=0).chunk(2)
         self.optimiser.zero_grad(set_to_none=True)
         (masked.mean() + self.recipe.content_weight * content.mean()).backward()

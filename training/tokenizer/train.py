@@ -67,7 +67,7 @@ class Trainer:
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         (image,) = batch
-        with torch.autocast(image.device.type, torch.bfloat16):
+        with loop.mixed_precision():
             restored, quantised = self.model(image)
         bits = self.prior(quantised).mean()
         loss = restoration_loss(restored, image) + self.recipe.rate_weight * bits

@@ -55,7 +55,7 @@ class Trainer:
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         (image,) = batch
-        with torch.autocast(image.device.type, torch.bfloat16):
+        with loop.mixed_precision():
             with torch.no_grad():
                 quantised = quantise(self.model.encoder(image))
             restored = self.model.decoder(quantised).float()

@@ -106,7 +106,7 @@ class Trainer:
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         (sequences,) = batch
-        with torch.autocast(sequences.device.type, torch.bfloat16):
+        with loop.mixed_precision():
             loss = bits_per_token(self.model, sequences)
         self.optimiser.zero_grad(set_to_none=True)
         (loss * math.log(2)).backward()

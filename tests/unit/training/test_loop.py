@@ -1,5 +1,6 @@
 """A training in slices is the training in one go."""
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from services.common.machine import this_machine
 from training import loop
 from training.loop import Slice
 
@@ -98,3 +100,17 @@ def test_newest_is_the_last_snapshot(tmp_path):
     assert loop.newest(tmp_path, "model-*.safetensors").name == "model-000250.safetensors"
     with pytest.raises(SystemExit, match="no snapshots"):
         loop.newest(tmp_path, "ema-*.safetensors")
+
+
+@pytest.mark.parametrize(("instructions", "native"), [(("avx2", "avx512f"), False), (("avx512f", "amx_bf16"), True)])
+def test_bfloat16_is_used_where_the_processor_multiplies_in_it(monkeypatch, instructions, native):
+    machine = dataclasses.replace(this_machine(), instructions=instructions)
+    monkeypatch.setattr(loop, "this_machine", lambda: machine)
+    monkeypatch.setattr(loop, "device", lambda: torch.device("cpu"))
+    loop._multiplies_bfloat16.cache_clear()
+    matrix = torch.ones(2, 2)
+    try:
+        with loop.mixed_precision():
+            assert (matrix @ matrix).dtype == (torch.bfloat16 if native else torch.float32)
+    finally:
+        loop._multiplies_bfloat16.cache_clear()
