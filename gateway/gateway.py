@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from prometheus_client import ProcessCollector
+
 from gateway.access.access import Access
 from gateway.access.authorization import Authorization
 from gateway.doors.oip.door import OipDoor
@@ -91,6 +93,7 @@ class Gateway:
         self._tasks.append(self._http.start())
         await self._oip.start()
         await self.server.open()
+        ProcessCollector("envoy", lambda: self.envoy.pid, registry=self.registry)  # metrics envoy_process_...
         await self.poll()
         admin, certificates = self.envoy.admin, watch_certificates(self._certificates, self._sockets)
         work = (self.envoy.wait_dead(), self.replicas.run(admin), self._late.run(), self._history.run(), certificates)

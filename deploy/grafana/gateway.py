@@ -127,8 +127,12 @@ def _failures() -> list[Panel]:
 def _processes() -> list[Panel]:
     serving = Query("min by (paradigm, target) (tandem_replica_serving)", "{{paradigm}} {{target}}")
     scraped = Query('min by (job, instance) (up{job=~"gateway|ar|gan"})', "{{job}} {{instance}}")
-    cpu = [Query(f'sum (rate(process_cpu_seconds_total{{job="{job}"}}[$window]))', name) for name, job in JOBS.items()]
-    memory = [Query(f'sum (process_resident_memory_bytes{{job="{job}"}})', name) for name, job in JOBS.items()]
+    processes = [("process", job, name) for name, job in JOBS.items()]
+    processes.append(("envoy_process", "gateway", "gateway's Envoy"))
+    cpu = [
+        Query(f'sum (rate({each}_cpu_seconds_total{{job="{job}"}}[$window]))', name) for each, job, name in processes
+    ]
+    memory = [Query(f'sum ({each}_resident_memory_bytes{{job="{job}"}})', name) for each, job, name in processes]
     return [
         states("Replicas", "Whether the gateway may send requests there.", serving, yes="serving", no="not serving"),
         states("Metrics", "Whether Prometheus gets an answer from each process.", scraped, yes="up", no="down"),

@@ -93,7 +93,8 @@ class ArSettings(BackendSettings):
     a new prompt can hold up running streams."""
 
     prefix_cache: bool = True
-    """Whether texts that begin alike compute their beginning once; with exact, in pieces of 128 tokens."""
+    """Whether texts that begin alike compute their beginning once; in blocks of block_size tokens, or of 128 where
+    torch computes and is exact."""
 
     speculative_tokens: int = Field(0, ge=0, le=64)
     """Draft tokens that a text may check in a step, copied from where its last tokens occurred before; 0: none. It

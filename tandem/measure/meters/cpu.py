@@ -1,6 +1,7 @@
 """What the servers say of their own CPU time: process_cpu_seconds_total of their metrics pages.
 
-So it works wherever the servers are. Knows no model; asks the processes only when told to.
+The gateway is two processes, and its page tells of both: Envoy's is envoy_process_cpu_seconds_total. So it works
+wherever the servers are. Knows no model; asks the processes only when told to.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tandem.measure.meters.metrics_pages import NotReported, pages_of_backend, p
 from tandem.measure.results.comparison import CpuSource
 
 _CPU_SECONDS = "process_cpu_seconds_total"
+_ENVOY_CPU_SECONDS = "envoy_process_cpu_seconds_total"
 _PROCESSES = {"gateway": "gateway", "sequential": "sequential backend", "parallel": "parallel backend"}
 
 Addresses = Mapping[str, str]
@@ -22,12 +24,13 @@ Addresses = Mapping[str, str]
 
 
 def read_cpu_seconds(address: str) -> float:
-    """Return the CPU seconds a process has used. Raises OSError if it has no such page, ValueError if the page does
-    not tell, as where there is no /proc."""
-    found = read(address).values(_CPU_SECONDS)
-    if not found:
+    """Return the CPU seconds that a server has used, a gateway with its Envoy. Raises ExpectedError if it has no such
+    page, or if the page does not tell, as where there is no /proc."""
+    page = read(address)
+    own = page.values(_CPU_SECONDS)
+    if not own:
         raise ExpectedError(f"the page at {address}/metrics has no {_CPU_SECONDS}")
-    return found[0]
+    return own[0] + page.total(_ENVOY_CPU_SECONDS)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -43,8 +44,10 @@ async def test_metrics_can_be_read(gateway: RunningGateway, http: httpx.AsyncCli
     response = await http.get("/metrics")
     assert (await http.head("/metrics")).status_code == response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain")
-    names = {family.name for family in text_string_to_metric_families(response.text)}
-    assert {"tandem_requests", "gen_ai_server_request_duration_seconds", "process_cpu_seconds"} <= names
+    families = {family.name: family for family in text_string_to_metric_families(response.text)}
+    assert {"tandem_requests", "gen_ai_server_request_duration_seconds", "process_cpu_seconds"} <= families.keys()
+    [started] = families["envoy_process_start_time_seconds"].samples
+    assert started.value == pytest.approx(psutil.Process(gateway.gateway.envoy.pid).create_time(), abs=0.1)
 
 
 async def test_status_tells_what_runs(gateway: RunningGateway, gan: FakeBackend, http: httpx.AsyncClient) -> None:

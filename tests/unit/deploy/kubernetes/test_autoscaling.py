@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.figures.metrics import GatewayMetrics
@@ -19,7 +19,7 @@ from services.gan.settings import GanSettings
 from tests.unit.deploy.kubernetes.manifests import PROCESSES, Manifests
 
 METRICS = {"gateway": GatewayMetrics, "ar": ArMetrics, "gan": GanMetrics}
-NAME = re.compile(r"\b(?:tandem|gen_ai|process)_\w+")
+NAME = re.compile(r"\b(?:tandem|gen_ai|process|envoy)_\w+")
 
 # Two pods each, their series, and the numbers that the queries are to make of them.
 SERIES = """
@@ -39,13 +39,17 @@ tandem_images_queued{instance="d",model="g",network="generator"} 24
 process_cpu_seconds_total{instance="e",job="gateway"} 0+2.5x60
 process_cpu_seconds_total{instance="f",job="gateway"} 0+1.25x60
 process_cpu_seconds_total{instance="a",job="ar"} 0+5x60
+envoy_process_cpu_seconds_total{instance="e",job="gateway"} 0+5x60
+envoy_process_cpu_seconds_total{instance="f",job="gateway"} 0+1.25x60
 """
-EXPECTED = {"sequences": 100.0, "requests": 72.0, "images": 1024.0, "cores": 0.75}
+EXPECTED = {"sequences": 100.0, "requests": 72.0, "images": 1024.0, "cores": 0.75, "envoy-cores": 1.25}
 
 
 def exported(process: str) -> set[str]:
     registry: CollectorRegistry = new_registry()
     METRICS[process](registry)
+    if process == "gateway":
+        ProcessCollector("envoy", registry=registry)  # as `Gateway.start` does
     return {sample.name for family in registry.collect() for sample in family.samples} | set(
         registry._names_to_collectors
     )
@@ -106,6 +110,7 @@ def test_a_replica_is_added_before_its_queue_or_batch_is_full(scaled: Manifests)
     assert thresholds["sequences"] < ArSettings().max_num_sequences
     assert thresholds["images"] < GanSettings().max_queued_images
     assert thresholds["cores"] < 1
+    assert thresholds["envoy-cores"] < 1
 
 
 def test_replicas_are_the_autoscaler_s_alone(manifests):

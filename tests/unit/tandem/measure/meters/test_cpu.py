@@ -33,6 +33,14 @@ def test_the_page_s_seconds_are_the_process_s_own(page: str) -> None:
     assert before - 0.02 <= found <= time.process_time() + 0.02  # it counts in hundredths
 
 
+def test_a_gateway_s_seconds_are_those_of_both_its_processes() -> None:
+    registry = CollectorRegistry()
+    for name, seconds in (("process_cpu_seconds", 1.5), ("envoy_process_cpu_seconds", 4.0)):
+        Counter(name, "x", registry=registry).inc(seconds)
+    for address in served(registry):
+        assert read_cpu_seconds(address) == 5.5
+
+
 async def test_what_is_known_is_read_and_the_rest_is_none(page: str) -> None:
     meter = await cpu_meter(GATEWAY, {"parallel": page})
     assert [(source.process, source.is_known) for source in meter.sources] == [
