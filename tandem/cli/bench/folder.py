@@ -8,7 +8,8 @@ from tandem.measure.generator.run import RunResult
 from tandem.measure.report.sources import Sources
 from tandem.measure.results.files import Result
 
-RUNS = "runs"
+RUNS, PICTURES, REPORT = "runs", "pictures", "report.html"
+DOCUMENTS = ("comparison.json", "steps.json", "crossover.json", "colocation.json")
 
 
 class ResultFolder:
@@ -24,9 +25,10 @@ class ResultFolder:
         self._terminal = terminal
 
     def clear(self) -> None:
-        """Take away the documents of an earlier measurement: a report must not mix them with new ones."""
-        for path in (*self.path.glob("*.json"), *(self.path / RUNS).glob("*.json")):
-            path.unlink()
+        """Take away what an earlier tradeoff has left: a report must not mix it with new figures. Other files stay."""
+        named = [self.path / name for name in (*DOCUMENTS, REPORT)]
+        for path in (*named, *(self.path / RUNS).glob("*.json"), *(self.path / PICTURES).glob("*.png")):
+            path.unlink(missing_ok=True)
         self.path.mkdir(parents=True, exist_ok=True)
 
     def keep_run(self, name: str, run_result: RunResult) -> None:

@@ -16,7 +16,7 @@ from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
-from tandem.measure.generator.generator import generator
+from tandem.measure.generator.generator import generator, stopped_by_hand
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.slices import control_of, slice_of
 from tandem.measure.results.files import check_writable, write_requests
@@ -103,10 +103,11 @@ async def _measured(
         slice_of(scenario)  # before the run, not after it
     async with generator(address) as source:
         run_result, is_interrupted = await measured(source, scenario, terminal, messages)
-        if not has_control or is_interrupted:
+        if not has_control or is_interrupted or run_result.document.is_partial:
             return run_result, is_interrupted
         terminal.note("control: the same load twice more, in slices")
-        found = await control_of(source, run_result.document.scenario, messages)
+        with stopped_by_hand(source.stop):
+            found = await control_of(source, run_result.document.scenario, messages)
         document = run_result.document.model_copy(update={"control": found})
         return replace(run_result, document=document), source.stop.is_set()
 

@@ -14,7 +14,7 @@ from tandem.cli.bench.colocation import colocated
 from tandem.cli.bench.comparison.comparing import compared, settings_of
 from tandem.cli.bench.comparison.progress import ProgressBar
 from tandem.cli.bench.fit.fit import fitted
-from tandem.cli.bench.folder import ResultFolder
+from tandem.cli.bench.folder import PICTURES, REPORT, ResultFolder
 from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
 from tandem.cli.bench.report import written
 from tandem.cli.bench.steps import chosen_models, step_subjects, stepped
@@ -28,7 +28,6 @@ from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.steps.subjects import Subjects
 
 COMPARISON = "comparison.json"
-REPORT = "report.html"
 SHORT: dict[str, Any] = {
     "climb_seconds": 5.0,
     "trial_seconds": 3.5,
@@ -75,9 +74,10 @@ def tradeoff(
     quality: JudgeOptions,
     meters: MeterOptions,
     extent: Extent,
-    out_dir: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of all results.")] = Path(
-        "out/tradeoff"
-    ),
+    out_dir: Annotated[
+        Path,
+        typer.Option("--out", file_okay=False, help="Folder of all results; replaces those of an earlier tradeoff."),
+    ] = Path("out/tradeoff"),
     address: Address = ADDRESS,
 ) -> None:
     """Measure everything that a report shows, and write it: what drawing in sequence costs, and what it buys.
@@ -91,11 +91,10 @@ def tradeoff(
     folder = ResultFolder(out_dir, terminal)
     with friendly_errors(terminal, address):
         need_packages("report", *REPORT_PACKAGES)
-        folder.clear()
-        (folder.path / REPORT).unlink(missing_ok=True)
         unjudged = quality.problem(terminal)
         names = chosen_models(address, *models.names)
         subjects = step_subjects(address, *names, extent.steps, terminal)
+        folder.clear()  # only now that there is something to measure
     stages = iter(_stages(subjects is not None, extent.together))
     terminal.note(f"{next(stages)}: both models in turn")
     changes = {"slo_seconds": extent.slo, "quality_images": 0 if unjudged else None}
@@ -111,7 +110,7 @@ def tradeoff(
         *_, last = stages
         terminal.note(last)
         with friendly_errors(terminal, address):
-            is_whole = written(folder.sources, folder.path / REPORT, folder.path / "pictures", terminal)
+            is_whole = written(folder.sources, folder.path / REPORT, folder.path / PICTURES, terminal)
             codes.append(0 if is_whole else FAILED)
     for code in (INTERRUPTED, FAILED):
         if code in codes:

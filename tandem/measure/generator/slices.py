@@ -27,7 +27,7 @@ async def control_of(source: Generator, scenario: Scenario, requests: Sequence[S
             # The same arrivals and requests on both sides, other ones in each pair.
             run_result = await source.run(piece.model_copy(update={"seed": scenario.seed + number}), requests=requests)
             both.append(dict(_figures(run_result.document)))
-            if source.stop.is_set():
+            if source.stop.is_set() or run_result.document.is_partial:
                 return None
         a, b = both if is_first(number) else reversed(both)
         for key in a.keys() & b.keys():

@@ -57,7 +57,10 @@ class CpuMeter:
     async def _of(self, name: str) -> float | None:
         if name not in self._pages:
             return None
-        return sum(await asyncio.gather(*(asyncio.to_thread(read_cpu_seconds, page) for page in self._pages[name])))
+        try:
+            return sum(await asyncio.gather(*(asyncio.to_thread(read_cpu_seconds, page) for page in self._pages[name])))
+        except ExpectedError as error:
+            raise ConnectionError(str(error)) from None
 
 
 async def cpu_meter(gateway_address: str, given: Addresses) -> CpuMeter:

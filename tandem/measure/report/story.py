@@ -39,7 +39,8 @@ def tell(sources: Sources) -> Story:
     if document is None:
         return Story(QUESTION, (), (_NOTHING,), tuple(warnings(sources)))
     load = document.settings.load if isinstance(document, Steps) else document.settings
-    sentences = tuple(answer(points, document.machine, load.slo_seconds, _open_loops(sources, load.slo_seconds)))
+    machine, open_loops = document.machine if document.is_local else None, _open_loops(sources, load.slo_seconds)
+    sentences = tuple(answer(points, machine, load.slo_seconds, open_loops))
     lacking = [] if sentences else [_TOO_LITTLE]
     lacking += [*missing(points, document.judgement, document.cpu_sources), *_unknown_capacities(sources)]
     return Story(QUESTION, sentences, tuple(lacking), tuple(warnings(sources)))

@@ -36,10 +36,10 @@ class Sentence:
 
 
 def answer(
-    points: Sequence[StepsPoint], machine: Machine, slo_seconds: float, open_loops: Mapping[str, Bracket]
+    points: Sequence[StepsPoint], machine: Machine | None, slo_seconds: float, open_loops: Mapping[str, Bracket]
 ) -> Iterator[Sentence]:
-    """Yield the sentences for which there are figures. `open_loops`: between which rates the capacity of a model lies,
-    where that was measured with arrivals at random.
+    """Yield the sentences for which there are figures. `machine`: the servers'; None: not known. `open_loops`: between
+    which rates the capacity of a model lies, where that was measured with arrivals at random.
     """
     first, second = of_paradigm(points, "sequential"), of_paradigm(points, "parallel")
     if first is not None and second is not None:
@@ -60,7 +60,7 @@ def of_paradigm(points: Sequence[StepsPoint], paradigm: Paradigm) -> StepsPoint 
 def _cost(
     first: StepsPoint,
     second: StepsPoint,
-    machine: Machine,
+    machine: Machine | None,
     slo_seconds: float,
     open_loops: Mapping[str, Bracket],
 ) -> str:
@@ -75,7 +75,7 @@ def _cost(
     if cpu[0] is not None and cpu[1] is not None and cpu[1].value:
         text += f" and {rounded(cpu[0].value / cpu[1].value)} times the CPU under load"
     if rates := _rates(first, second, open_loops):
-        where = f"{counted(machine.num_usable_cores, 'core')} of {machine.cpu_model}"
+        where = f"{counted(machine.num_usable_cores, 'core')} of {machine.cpu_model}" if machine else "the servers"
         text += f"; with p99 within {seconds(slo_seconds)}, {where} serve {rates}"
     return f"{text}."
 
@@ -173,10 +173,12 @@ def no_rate(point: StepsPoint) -> str:
     if capacity is None or capacity.images_per_second is not None or not curve:
         return ""
     callers = " to ".join(dict.fromkeys(str(each.concurrency) for each in (curve[0], curve[-1])))
-    return (
-        f"{name_of(point)} has no rate within the objective: with {callers} callers p99 was always above"
-        f" {seconds(capacity.slo_seconds)}."
-    )
+    slo, p99s = capacity.slo_seconds, [each.latency.p99 for each in curve]
+    if capacity.method == "curve" and all(p99 is not None and p99.value > slo for p99 in p99s):
+        found = f"with {callers} callers p99 was always above {seconds(slo)}"
+    else:
+        found = f"no load that was tried had its p99 within {seconds(slo)} and no errors"
+    return f"{name_of(point)} has no rate within the objective: {found}."
 
 
 def missing(points: Sequence[StepsPoint], judgement: Judgement, cpu_sources: Sequence[CpuSource]) -> Iterator[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from tandem.measure.formats import NONE, count, seconds, share
 from tandem.measure.results.load import Document
 
+MOST_LOST = 0.01
+"""Where a server refuses or loses a larger share of the requests, a backlog that does not grow says nothing."""
+
 
 def load_text(document: Document) -> str:
     """Return the load."""
@@ -35,6 +38,15 @@ def backlog_text(document: Document) -> str:
     found = document.backlog
     if found is None:
         return ""
+    planned = sum(stream.outcomes.planned for stream in document.streams)
+    lost = planned - sum(stream.outcomes.ok + stream.outcomes.cancelled for stream in document.streams)
+    if not found.grows and (document.is_partial or lost > MOST_LOST * planned):
+        why = (
+            "the run was broken off"
+            if document.is_partial
+            else f"{share(lost / planned)} of the requests did not end well"
+        )
+        return f"whether the server keeps up cannot be told, as {why}"
     verdict = "DOES NOT KEEP UP" if found.grows else "keeps up"
     slope = found.slope_per_second
     interval = f"{slope.low:+,.3g} to {slope.high:+,.3g} with 99 % confidence"
@@ -53,9 +65,9 @@ def counting_text(document: Document) -> str:
 
 
 def control_text(document: Document) -> str:
-    """Return how far equal runs differ here; empty without a control."""
+    """Return how far equal runs differ here; empty without a control, or if no figure of it can be compared."""
     found = document.control
-    if found is None:
+    if found is None or not found.differences:
         return ""
     least = "; ".join(f"{each.stream}, {each.figure}: {share(each.least)}" for each in found.differences)
     return f"two runs like this differ by chance by up to (95 % confidence): {least}"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from tandem.expected_errors import ExpectedError
 from tandem.measure import formats
 from tandem.measure.generator.audit import summed, what_is_wrong
 from tandem.measure.generator.generator import BrokenOff
@@ -82,8 +83,8 @@ async def crossover(
     on_stage: OnStage,
     address: str,
 ) -> Crossover:
-    """Carry it out. Raises TandemRpcError, BrokenOff if nothing was measured by then, and ValueError if nothing
-    can be fitted."""
+    """Carry it out; what cannot be fitted is a problem of the document. Raises TandemRpcError, and BrokenOff if nothing
+    was measured by then."""
     started_at = datetime.now(UTC)
     conduct = _Work(run, models, settings, on_stage)
     found = conduct.found
@@ -124,10 +125,16 @@ class _Work:
         most = {paradigm: await self._most(paradigm) for paradigm in PARADIGMS}
         seen = await self._seen(most)
         self.on_stage("fitting")
-        self.found.pair = self._fit(seen, most)
+        try:
+            self.found.pair = self._fit(seen, most)
+        except ExpectedError as error:  # capacity needs no fit
+            self.found.problems.append(f"no service curves: {error}")
         if self.settings.text_model:
             self.on_stage("text, for illustration")
-            self.found.text = await self._illustration()
+            try:
+                self.found.text = await self._illustration()
+            except ExpectedError as error:
+                self.found.problems.append(f"no illustration by text: {error}")
         others: list[float] = []
         for paradigm in sorted(PARADIGMS, key=most.__getitem__):
             found = await self._capacity(paradigm, max(LOWEST_RATE, most[paradigm] * CARRIED_SHARE), others)

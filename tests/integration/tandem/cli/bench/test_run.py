@@ -59,6 +59,21 @@ async def test_a_control_says_how_far_equal_runs_differ(backend: str, tmp_path: 
     assert of_rate.ratio == pytest.approx(1.0, rel=0.05)  # A and B have the same arrivals
 
 
+async def test_ctrl_c_in_the_control_keeps_the_run(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    words = ("--rate", "50", "--duration", "2", *FAST, "--control", "--json", str(path))
+    async with asyncio.timeout(60), started(*bench(backend, *words)) as process:
+        assert process.stderr is not None
+        while b"control:" not in (line := await process.stderr.readline()):
+            assert line, "it ended without a control"
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+    assert process.returncode == 130
+    found = read_as(path, Document)
+    assert found.control is None
+    assert sum(stream.outcomes.ok for stream in found.streams) > 50
+
+
 async def test_sweep_keeps_a_document_a_load_and_runs_back_again(backend: str, tmp_path: Path) -> None:
     words = ("--concurrencies", "1,3", "--rounds", "2", "--requests", "30", *FAST, "--out", str(tmp_path))
     ended = await run(*bench(backend, *words, command="sweep"))

@@ -72,6 +72,11 @@ async def test_a_server_that_cannot_be_asked_is_named() -> None:
     assert notes == [f"the server at {GATEWAY} does not answer a health check: UNAVAILABLE"] * 3
 
 
+async def test_a_page_that_is_gone_is_an_os_error() -> None:
+    with pytest.raises(OSError, match="refused"):
+        await CpuMeter({}, {"parallel": ("127.0.0.1:1",)}).read("parallel")
+
+
 async def test_replicas_count_together(page: str) -> None:
     """Both "replicas" are this process: twice its seconds."""
     source = CpuSource(process="parallel backend", metrics_address=f"{page}, {page}", is_known=True, note="")

@@ -156,5 +156,20 @@ def test_who_met_the_objective_at_no_load_is_told_of() -> None:
     ]
 
 
+def test_errors_alone_are_not_said_to_be_late_replies() -> None:
+    point = with_rate(PLAIN, None)
+    quick = [each.model_copy(update={"latency": PARALLEL.mode.curve[0].latency}) for each in point.mode.curve]
+    refused = point.model_copy(update={"mode": point.mode.model_copy(update={"curve": tuple(quick)})})
+    assert list(missing([*IN_STEPS, refused, PARALLEL], NOTE, ())) == [
+        "ar has no rate within the objective: no load that was tried had its p99 within 250 ms and no errors."
+    ]
+
+
+def test_of_servers_elsewhere_no_processor_is_named() -> None:
+    points = (*IN_STEPS, with_rate(PLAIN, 95.0), with_rate(PARALLEL, 1000.0))
+    found = {each.about: each.text for each in answer(points, None, 0.25, {})}
+    assert "with p99 within 250 ms, the servers serve 95 images a second" in found["What it costs"]
+
+
 def test_a_sentence_is_one_line_for_a_terminal() -> None:
     assert str(Sentence("What it costs", "nothing.")) == "What it costs: nothing."

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import number
 from tandem.measure.generator.generator import BrokenOff
 from tandem.measure.report.sentences.audits import problems
@@ -15,6 +16,7 @@ from tandem.measure.results.crossover import Crossover, Settings
 from tandem.measure.results.files import read_as
 from tandem.measure.scenario import Scenario
 from tandem.measure.setting_errors import checked as checked_settings
+from tandem.measure.studies.crossover import crossover
 from tandem.measure.studies.crossover.capacity import capacity, carried
 from tandem.measure.studies.crossover.runs import in_turn
 from tests.unit.tandem.measure.studies.crossover.simulated import LENGTH, MOST, Imagined, fitted, usual
@@ -131,6 +133,18 @@ async def test_what_is_broken_off_is_kept(tmp_path: Any) -> None:
     file = tmp_path / "crossover.json"
     file.write_text(found.model_dump_json())
     assert read_as(file, Crossover) == found
+
+
+async def test_capacities_need_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_varies(*_: object) -> None:
+        raise ExpectedError("batch sizes: only from 1 to 1 measured")
+
+    monkeypatch.setattr(crossover, "fit_service", nothing_varies)
+    found, _ = await fitted(usual())
+    assert found.services == ()
+    assert [each.paradigm for each in found.capacities] == ["sequential", "parallel"]
+    assert found.problems == ("no service curves: batch sizes: only from 1 to 1 measured",)
+    assert "capacity" in {answer.key for answer in answers(found)}
 
 
 def test_paradigms_take_turns_and_every_second_round_runs_backwards() -> None:
