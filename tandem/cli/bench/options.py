@@ -188,5 +188,5 @@ def closed_loop(concurrency: int, end_concurrency: float | None = None) -> Close
 
 
 def timestamp() -> str:
-    """Return the time as part of a file's name."""
-    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    """Return the time as part of a file's name: to the microsecond, so that no two runs have the same."""
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
