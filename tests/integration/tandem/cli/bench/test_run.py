@@ -189,6 +189,9 @@ async def test_bad_input_is_named() -> None:
         ("-w", "sound"): "'sound' is no kind of workload",
         ("--rate", "-3"): "rate_per_second: -3.0 is not accepted",
         ("--rate", "5", "--concurrency", "5"): "give one of --rate",
+        ("--concurrency", "2", "--arrivals", "constant"): "--arrivals and --max-outstanding belong to open loops",
+        ("--concurrency", "2", "--max-outstanding", "1"): "--arrivals and --max-outstanding belong to open loops",
+        ("--rate", "5", "--max-outstanding", "0"): "max_outstanding_per_process: 0 is not accepted",
         ("--concurrency", "2", "--processes", "3"): "num_processes: 3 is not accepted",
         ("--concurrency", "2", "--ramp-to", "2.5"): "end_concurrency: 2.5 is not accepted",
     }
