@@ -50,10 +50,11 @@ class Reference:
         if self.train.images.shape[1:] != self.test.images.shape[1:]:
             raise InvalidArgument("reference: test_images", list(self.test.images.shape), "the training images' size")
         for name, split in (("train_labels", self.train), ("test_labels", self.test)):
-            counts = np.bincount(split.labels, minlength=self.num_classes) if split.labels.min(initial=0) >= 0 else [0]
+            is_known = split.labels.min(initial=0) >= 0
+            counts = np.bincount(split.labels, minlength=self.num_classes).tolist() if is_known else [0]
             if min(counts) < MIN_PER_CLASS:
                 accepted = f"0 to {self.num_classes - 1}, each {MIN_PER_CLASS} times or more"
-                raise InvalidArgument(f"reference: {name}", list(counts), accepted)
+                raise InvalidArgument(f"reference: {name}", counts, accepted)
 
 
 def fashion_mnist() -> Reference:

@@ -48,6 +48,11 @@ def test_wrong_arrays_are_named(tmp_path: Path, changes: dict[str, np.ndarray], 
         from_file(saved(tmp_path, **changes))
 
 
+def test_the_counts_of_the_classes_are_told_as_plain_numbers(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"test_labels: \[19, 1\] is not accepted"):
+        from_file(saved(tmp_path, test_labels=np.repeat([0, 1], [19, 1])))
+
+
 def test_a_missing_array_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "some.npz", train_images=np.zeros((1, 2, 2), np.uint8))
     with pytest.raises(InvalidArgument, match="test_labels"):
