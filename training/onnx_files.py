@@ -79,7 +79,10 @@ def with_digest(toml: str, file: Path) -> str:
 
 
 def record_digests(model_toml: Path, files: list[Path]) -> None:
-    """Write the SHA-256 of `files` into the [files] table of `model_toml`, in place of what it said before."""
-    text = re.sub(r"\n*\[files\]\n(?:[^\[\n][^\n]*\n)*", "\n", model_toml.read_text()).rstrip("\n")
-    table = "".join(f'"{file.name}" = "{sha256_of(file)}"\n' for file in files)
-    model_toml.write_text(f"{text}\n\n[files]\n{table}")
+    """Write the SHA-256 of `files` into the [files] table of `model_toml`; those of other files, which it may name as
+    well, stay, so that these are still checked.
+    """
+    text = model_toml.read_text()
+    for file in reversed(files):
+        text = with_digest(text, file)
+    model_toml.write_text(text)

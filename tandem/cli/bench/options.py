@@ -18,6 +18,7 @@ LOAD, LIMITS = "Load", "Generator"
 _WHAT, _AGAINST, _METERS = "What to compare", "Quality", "CPU time"
 DEFAULT_WORKLOAD, DEFAULT_API_WORKLOAD = "images", "text"
 DEFAULT_SECONDS = 10.0
+DEFAULT_ARRIVALS, DEFAULT_MAX_OUTSTANDING = "poisson", 4000
 RESULTS_DIR = Path("out/bench")
 
 
@@ -57,10 +58,14 @@ Seed = Annotated[int, typer.Option(help="Of arrivals, lengths, cancels and reque
 class RunOptions:
     """How long a load lasts, how it is spaced, and what the generator may use for it."""
 
-    arrivals: Annotated[
-        Literal["poisson", "constant"],
-        typer.Option(help="How an open loop's requests are spaced.", rich_help_panel=LOAD),
-    ] = "poisson"
+    spacing: Annotated[
+        Literal["poisson", "constant"] | None,
+        typer.Option(
+            "--arrivals",
+            rich_help_panel=LOAD,
+            help=rf"How an open loop's requests are spaced.  \[default: {DEFAULT_ARRIVALS}]",
+        ),
+    ] = None
     duration: Annotated[
         float | None,
         typer.Option(
@@ -81,15 +86,26 @@ class RunOptions:
     processes: Annotated[int, typer.Option(help="Processes that share the load.", rich_help_panel=LIMITS)] = 1
     connections: Annotated[int, typer.Option(help="Connections of each process.", rich_help_panel=LIMITS)] = 4
     max_outstanding: Annotated[
-        int,
-        typer.Option(help="Open requests of a process; further ones that are due are dropped.", rich_help_panel=LIMITS),
-    ] = 4000
+        int | None,
+        typer.Option(
+            rich_help_panel=LIMITS,
+            help="Open requests of a process, in an open loop; further ones that are due are dropped."
+            rf"  \[default: {DEFAULT_MAX_OUTSTANDING}]",
+        ),
+    ] = None
+
+    @property
+    def arrivals(self) -> str:
+        return self.spacing or DEFAULT_ARRIVALS
 
     def scenario(self, workloads: Sequence[Workload], load: OpenLoop | ClosedLoop, round_number: int = 0) -> Scenario:
         """Return the scenario; each round has a seed of its own. Raises ValueError that names field, value and what is
-        accepted.
+        accepted, and BadParameter for what belongs to open loops alone.
         """
+        if isinstance(load, ClosedLoop) and not (self.spacing is None and self.max_outstanding is None):
+            raise typer.BadParameter("--arrivals and --max-outstanding belong to open loops, and this one is closed")
         has_no_end = self.duration is None and self.requests is None
+        outstanding = self.max_outstanding
         with explained():
             return Scenario(
                 workloads=tuple(workloads),
@@ -100,7 +116,7 @@ class RunOptions:
                 drain_seconds=self.drain,
                 num_processes=self.processes,
                 connections_per_process=self.connections,
-                max_outstanding_per_process=self.max_outstanding,
+                max_outstanding_per_process=DEFAULT_MAX_OUTSTANDING if outstanding is None else outstanding,
                 seed=self.seed + round_number,
             )
 
@@ -188,5 +204,5 @@ def closed_loop(concurrency: int, end_concurrency: float | None = None) -> Close
 
 
 def timestamp() -> str:
-    """Return the time as part of a file's name."""
-    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    """Return the time as part of a file's name: to the microsecond, so that no two runs have the same."""
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")

@@ -31,8 +31,11 @@ def report(
     these are listed with the reason; ends with 1 if there are such.
     """
     terminal = Terminal()
+    folder = png_dir or out.with_suffix("")
+    if folder == out or folder.is_file():
+        raise typer.BadParameter(f"the PNGs' folder would be the file {folder}: give --png, or --out NAME.html")
     with friendly_errors(terminal):
-        is_whole = written(read_sources(results), out, png_dir or out.with_suffix(""), terminal)
+        is_whole = written(read_sources(results), out, folder, terminal)
     if not is_whole:
         raise typer.Exit(FAILED)
 

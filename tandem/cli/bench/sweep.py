@@ -89,10 +89,18 @@ def sweep(
 def _loads(rates: str | None, concurrencies: str | None, arrivals: str) -> list[tuple[str, OpenLoop | ClosedLoop]]:
     if (rates is None) == (concurrencies is None):
         raise typer.BadParameter("give one of --rates (open loops) and --concurrencies (closed loops)")
+    loads: list[tuple[str, OpenLoop | ClosedLoop]]
     if rates is not None:
-        return [(f"rate-{each:g}", open_loop(each, arrivals)) for each in _numbers("--rates", rates, float)]
-    found = _numbers("--concurrencies", concurrencies or "", int)
-    return [(f"concurrency-{each}", closed_loop(each)) for each in found]
+        loads = [(f"rate-{each:g}", open_loop(each, arrivals)) for each in _numbers("--rates", rates, float)]
+    else:
+        found = _numbers("--concurrencies", concurrencies or "", int)
+        loads = [(f"concurrency-{each}", closed_loop(each)) for each in found]
+    names = [name for name, _ in loads]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise typer.BadParameter(
+            f"two loads have the name {twice}, by which files are told apart; --rounds repeats loads"
+        )
+    return loads
 
 
 N = TypeVar("N", int, float)

@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.models import ModelRepository
+from runtime.errors import NotFound
+from runtime.models import Model, ModelError, ModelRepository
 from runtime.settings import cache_folder
 from tandem.cli.doctor.tiny_onnx import identity_model
 from tandem.cli.models.weights import weights_state
@@ -182,8 +183,8 @@ def calibrations(folder: Path) -> Iterator[Finding]:
     from services.common.runtimes.onnx_file import digest_of
 
     store = CalibrationStore(cache_folder() / "calibrations")
-    for model in ModelRepository(folder):
-        if model.spec.generator is None or weights_state(model) != "here":
+    for model in _models(folder):
+        if isinstance(model, Finding) or model.spec.generator is None or weights_state(model) != "here":
             continue
         found = store.of_model(digest_of(model.path(model.spec.generator)), this_machine())
         if not found:
@@ -225,12 +226,24 @@ def ports() -> Iterator[Finding]:
 
 def models(folder: Path) -> Iterator[Finding]:
     """The models of the repository and whether their weights are here."""
-    repository = ModelRepository(folder)
-    if not repository.names():
+    if not ModelRepository(folder).names():
         yield Finding("models", f"none in {folder}/", False)
-    for model in repository:
+    for model in _models(folder):
+        if isinstance(model, Finding):
+            yield model
+            continue
         state = weights_state(model)
         yield Finding(model.name, state, state == "here" or None)
+
+
+def _models(folder: Path) -> Iterator[Model | Finding]:
+    """Yield the models; of one whose model.toml is wrong, a finding that says so."""
+    repository = ModelRepository(folder)
+    for name in repository.names():
+        try:
+            yield repository.get(name)
+        except (NotFound, ModelError, OSError) as error:
+            yield Finding(name, str(error), False)
 
 
 def _read(path: str) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 import typer
 from PIL import Image
 
+from tandem.expected_errors import ExpectedError
+
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -24,6 +26,9 @@ def checked_image_file(path: Path) -> Path:
 
 
 def save_image(image: Image.Image, path: Path) -> None:
-    """Write the image in the format that the file's name says. Raises OSError."""
+    """Write the image in the format that the file's name says. Raises OSError, ExpectedError."""
+    image_format = FORMATS[path.suffix.lower()]
+    if image_format == "JPEG" and image.mode == "RGBA":
+        raise ExpectedError(f"{path}: JPEG has no transparency, and these images have; accepted: .png, .webp")
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, format=FORMATS[path.suffix.lower()])
+    image.save(path, format=image_format)

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import ADDRESS, Address, ModelName, Timeout
@@ -71,7 +71,7 @@ def _pixels(file: Path, num_channels: int) -> NDArray[np.uint8]:
     try:
         with Image.open(file) as image:
             pixels = np.asarray(image.convert(_MODES[num_channels]))
-    except UnidentifiedImageError:
+    except (OSError, SyntaxError):  # SyntaxError: Pillow's, of a damaged PNG
         raise typer.BadParameter(f"{file} is no image file that can be read", param_hint="--image") from None
     return pixels.reshape(1, *pixels.shape[:2], num_channels)
 

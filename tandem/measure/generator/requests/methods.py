@@ -41,6 +41,9 @@ class Method:
             message = json_format.ParseDict(value, self.request())
         except json_format.ParseError as error:
             raise ExpectedError(f"{self.name}: no {self.request.DESCRIPTOR.full_name}: {error}") from None
+        except TypeError:
+            wanted = self.request.DESCRIPTOR.full_name
+            raise ExpectedError(f"{self.name}: no {wanted}: {json.dumps(value)} is no JSON object") from None
         return bytes(message.SerializeToString())
 
 

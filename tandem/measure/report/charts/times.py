@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tandem.measure.formats import number
 from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, Style, value_series
 from tandem.measure.report.charts.load import MILLISECONDS, STYLES
+from tandem.measure.report.sentences.contest import between
 from tandem.measure.report.sources import MatchedRun
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.distributions import Histogram
@@ -119,6 +120,7 @@ def _cdf_chart(key: str, title: str, series: Sequence[Series]) -> Chart:
 def first_output_chart(comparison: Comparison) -> Chart:
     """Return first output against whole result, of the four modes alone."""
     names = [mode.name for mode in comparison.modes]
+    counts = [mode.alone.latency.distribution.seconds.count for mode in comparison.modes if mode.alone]
     series = []
     for paradigm in PARADIGMS:
         alone = [(mode.name, mode.alone) for mode in comparison.modes if mode.paradigm == paradigm and mode.alone]
@@ -126,8 +128,9 @@ def first_output_chart(comparison: Comparison) -> Chart:
         whole = [(name, each.latency.p50, "") for name, each in alone]
         series.append(value_series(f"{paradigm}: first output", paradigm, "hollow", first, MILLISECONDS))
         series.append(value_series(f"{paradigm}: whole image", paradigm, "points", whole, MILLISECONDS))
+    num_requests = between(min(counts, default=0), max(counts, default=0))
     note = (
-        f"Medians of {comparison.settings.num_pairs:,} requests of each mode, one at a time, with"
+        f"Medians of {num_requests} requests of each mode, one at a time, with"
         f" {comparison.settings.confidence:.0%} intervals. Streaming brings something early only where something is"
         " there early: a token of an image is not yet an image, and a GAN's image comes whole."
     )

@@ -155,8 +155,9 @@ def _between(points: Sequence[StepsPoint]) -> str:
     if few is last:
         text = f"{model} needs all of its {all_steps} steps ({_told(last)})"
     else:
+        how = "at least" if few[2] <= last[2] else "nearly"
         text = (
-            f"in {few[0].steps} of its {all_steps} steps {model} does nearly as well as in all ({_told(few)}, against"
+            f"in {few[0].steps} of its {all_steps} steps {model} does {how} as well as in all ({_told(few)}, against"
             f" {_told(last)})"
         )
     return f"{text}." if few is first else f"{text}; in {counted(first[0].steps or 0, 'step')} it has {_told(first)}."

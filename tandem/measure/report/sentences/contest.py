@@ -20,6 +20,8 @@ def contest(xs: Sequence[float], ratios: Sequence[float], where: str) -> str:
 
     `where` puts an x into words, such as "{} images/s".
     """
+    if all(number(max(ratio, 1 / ratio)) == "1" for ratio in ratios):
+        return f"Neither wins: {_span(xs, where)} they differ by less than 1 %."
     is_parallel = [ratio > 1.0 for ratio in ratios]
     if all(is_parallel) or not any(is_parallel):
         return _always(is_parallel[0], xs, ratios, where)
@@ -34,11 +36,15 @@ def contest(xs: Sequence[float], ratios: Sequence[float], where: str) -> str:
 def _always(is_parallel: bool, xs: Sequence[float], ratios: Sequence[float], where: str) -> str:
     gains = [ratio if is_parallel else 1 / ratio for ratio in ratios]
     if len(xs) == 1:
-        return f"{WINNERS[is_parallel]} wins at {where.format(number(xs[0]))}, by a factor of {number(gains[0])}."
+        return f"{WINNERS[is_parallel]} wins {_span(xs, where)}, by a factor of {number(gains[0])}."
     ends = [f"{number(gains[place])} at {where.format(number(xs[place]))}" for place in (0, -1)]
-    first, last = where.format(number(xs[0])), where.format(number(xs[-1]))
     gain = f"a factor of {between(min(gains), max(gains))} ({ends[0]}, {ends[1]})"
-    return f"{WINNERS[is_parallel]} wins everywhere from {first} to {last}, by {gain}."
+    return f"{WINNERS[is_parallel]} wins {_span(xs, where)}, by {gain}."
+
+
+def _span(xs: Sequence[float], where: str) -> str:
+    first, last = where.format(number(xs[0])), where.format(number(xs[-1]))
+    return f"at {first}" if len(xs) == 1 else f"everywhere from {first} to {last}"
 
 
 def _crossing(xs: Sequence[float], ratios: Sequence[float], place: int) -> float:

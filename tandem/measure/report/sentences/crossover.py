@@ -153,10 +153,16 @@ def _bracket(low: float | None, high: float | None, least: float, most: float) -
     if low is not None and high is not None:
         return f"between {number(low)} and {number(high)}/s"
     if low is not None:
-        return f"at least {number(low)}/s (no rate up to {number(most)}/s surely missed the objective)"
+        return (
+            f"at least {number(low)}/s (at {number(most)}/s, the highest rate tried, not all trials missed the"
+            " objective)"
+        )
     if high is not None:
-        return f"below {number(high)}/s (no rate from {number(least)}/s on surely met the objective)"
-    return f"not known, as no trial from {number(least)} to {number(most)}/s surely met or missed the objective"
+        return f"below {number(high)}/s (at {number(least)}/s, the lowest rate tried, not all trials met the objective)"
+    return (
+        f"not known, as not all trials at {number(least)}/s, the lowest rate tried, met the objective, nor did all at"
+        f" {number(most)}/s, the highest, miss it"
+    )
 
 
 def caveats(found: Crossover) -> Iterator[str]:

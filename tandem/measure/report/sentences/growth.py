@@ -45,7 +45,7 @@ def caveats(growth: Growth) -> Iterator[str]:
 
 def explanation(growth: Growth) -> Iterator[str]:
     """Yield all that can be said of the points and fits of a document."""
-    if growth.concurrency:
+    if len(growth.concurrency) > 1:
         yield _together(growth.concurrency)
     if growth.step_fit is not None:
         yield _step(growth.step_fit)

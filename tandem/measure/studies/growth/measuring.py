@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from tandem.client.errors import TandemRpcError
 from tandem.expected_errors import ExpectedError
 from tandem.measure.generator.generator import BROKEN_OFF, BrokenOff, generator
 from tandem.measure.generator.requests.served import model_of, served_models, with_model
@@ -43,7 +44,12 @@ async def _model(servers: Sequence[Server], name: str) -> ServedModel:
     """Return the model to measure, which all servers hold alike. Raises ValueError."""
     found: list[ServedModel] = []
     for server in servers:
-        models = await served_models(server.address, ["sequential"])
+        try:
+            models = await served_models(server.address, ["sequential"])
+        except TandemRpcError as error:
+            if server is servers[0]:
+                raise
+            raise ExpectedError(f"also: {server.address}={server.label}: {error.message or error.code}") from None
         wanted = found[0].name if found else name
         found.append(model_of(with_model(Workload(kind="text", delivery="streamed", model=wanted), models), models))
     for server, other in zip(servers, found, strict=True):

@@ -6,10 +6,13 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem.cli.servers.ports import free_ports
+from tandem.cli.use.image_file import save_image
+from tandem.expected_errors import ExpectedError
 from tests.integration.tandem.cli.commands import (
     assert_all_went_well,
     run,
@@ -116,6 +119,25 @@ async def test_score_of_a_picture(gateway: FakeGateway, tmp_path: Path) -> None:
     assert "-1.5000 nats over 1 tokens (given the class)" in ended.out
     content = gateway.sequential.scored[0].images
     assert (list(content.images.shape), content.images.data, list(content.labels)) == ([1, 4, 4, 1], b"\x09" * 16, [2])
+
+
+async def test_score_of_a_file_that_is_no_whole_picture(gateway: FakeGateway, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.png", tmp_path / "part.png"
+    Image.effect_noise((64, 64), 50.0).save(whole)
+    for content in (whole.read_bytes()[:1000], b"no picture"):
+        part.write_bytes(content)
+        ended = await run(*tandem("score", "--image", str(part), "--label", "coat", "--address", gateway.address))
+        assert ended.code == 2, ended.err
+        assert "is no image file that can be read" in " ".join(ended.err.replace("│", " ").split())
+
+
+def test_a_jpeg_of_an_image_with_transparency_is_refused_in_words(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (4, 4))
+    with pytest.raises(
+        ExpectedError, match=r"a\.jpg: JPEG has no transparency, and these images have; accepted: \.png"
+    ):
+        save_image(image, tmp_path / "a.jpg")
+    save_image(image, tmp_path / "a.webp")
 
 
 async def test_race_asks_for_the_same_picture_in_four_modes(gateway: FakeGateway, tmp_path: Path) -> None:

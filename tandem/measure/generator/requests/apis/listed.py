@@ -5,6 +5,7 @@ listed.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -46,6 +47,10 @@ def _by_http(address: str) -> list[str]:
         raise ExpectedError(f"{endpoint.url('models')}: HTTP status {error.code}; {_NAME_IT}") from None
     except urllib.error.URLError as error:
         raise ConnectionError(f"no connection to {address}: {error.reason}") from None
+    except TimeoutError:
+        raise ExpectedError(f"{endpoint.url('models')}: no reply within {_SECONDS:g} s; {_NAME_IT}") from None
+    except http.client.HTTPException as error:
+        raise ExpectedError(f"{endpoint.url('models')}: no HTTP reply ({type(error).__name__}); {_NAME_IT}") from None
     except (ValueError, KeyError, TypeError):
         raise ExpectedError(f"{endpoint.url('models')}: no list of models as OpenAI's API has it; {_NAME_IT}") from None
 

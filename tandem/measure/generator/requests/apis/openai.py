@@ -70,7 +70,7 @@ class TextReading(ApiReading):
         num_ids = []  # of messages that name their tokens, as vLLM does on request
         for raw in messages:
             event = _json(raw)
-            if event is None or "error" in event:
+            if event is None or event.get("error") is not None:
                 return failed(messages, *_error(event))
             choices = event.get("choices") or ()
             is_carrying.append(any(_text(choice) for choice in choices))
@@ -92,7 +92,7 @@ class ImageReading(ApiReading):
 
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         reply = _json(messages[0]) if messages else None
-        if reply is None or "error" in reply:
+        if reply is None or reply.get("error") is not None:
             return failed(messages, *_error(reply))
         num_images = len(reply.get("data") or ())
         counted = _count(reply.get("usage"), "output_tokens") if self._is_sequential else num_images

@@ -54,6 +54,21 @@ async def test_a_foreign_file_is_named_and_the_report_is_of_the_rest(results: Pa
     assert (tmp_path / "report.html").exists()
 
 
+async def test_a_folder_of_pngs_that_would_be_a_file_is_refused_before_writing(
+    results: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    words = (("--out", str(tmp_path / "report")), ("--out", str(tmp_path / "taken.html")))
+    for ended in await run_each(*(("bench", "report", str(results), *each) for each in words)):
+        assert ended.code == 2, ended.err
+        assert "give --png, or --out NAME.html" in " ".join(ended.err.replace("│", " ").split())
+    assert not (tmp_path / "report").exists()
+    assert not (tmp_path / "taken.html").exists()
+    ended = await run(*tandem("bench", "report", str(results), *words[0], "--png", str(tmp_path / "pngs")))
+    assert ended.code == 0, ended.err
+
+
 async def test_nothing_to_report_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("")
     (tmp_path / "foreign.json").write_text("{}")

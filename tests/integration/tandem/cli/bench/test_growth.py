@@ -138,6 +138,10 @@ async def test_bad_input_is_named(gateway: FakeGateway, tmp_path: Path) -> None:
         ("--concurrency", "0"): (1, "concurrencies[0]: '0' is not accepted"),
         ("--rounds", "0"): (1, "num_rounds: 0 is not accepted"),
         ("--also", "127.0.0.1:1"): (2, "'127.0.0.1:1' is not accepted: ADDRESS=LABEL"),
+        ("--model", "fake-text", "--also", "127.0.0.1:1=drafts"): (
+            1,
+            "also: 127.0.0.1:1=drafts: nothing answers at 127.0.0.1:1",
+        ),
         ("--out", "/proc/nowhere/file.json"): (1, "/proc/nowhere"),
     }
     fixed = ("bench", "growth", "--address", gateway.address, "--out", str(tmp_path / "growth.json"))

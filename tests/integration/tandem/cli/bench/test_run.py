@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tandem.cli.bench.options import timestamp
 from tandem.cli.servers.ports import free_ports
 from tandem.measure.results.files import read_as
 from tandem.measure.results.load import Document
@@ -88,6 +90,20 @@ async def test_sweep_keeps_a_document_a_load_and_runs_back_again(backend: str, t
     ]
     assert [documents[name].scenario.seed for name in order] == [1, 1, 2, 2]
     assert ended.out.count("30 of 30") == 4
+
+
+async def test_a_sweep_of_two_loads_with_one_name_is_refused(tmp_path: Path) -> None:
+    same = (("--rates", "20,30,20"), ("--rates", "20,20.0000001"), ("--concurrencies", "3,3"))
+    names = ("rate-20", "rate-20", "concurrency-3")
+    each = await run_each(*(("bench", "sweep", *words, "--out", str(tmp_path / "new")) for words in same))
+    for name, ended in zip(names, each, strict=True):
+        assert ended.code == 2, ended.err
+        assert f"two loads have the name {name}," in " ".join(ended.err.replace("│", " ").split())
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_time_in_the_names_of_documents_has_microseconds() -> None:
+    assert re.fullmatch(r"\d{8}-\d{6}-\d{6}", timestamp())
 
 
 async def test_no_server() -> None:
@@ -188,6 +204,9 @@ async def test_bad_input_is_named() -> None:
         ("-w", "sound"): "'sound' is no kind of workload",
         ("--rate", "-3"): "rate_per_second: -3.0 is not accepted",
         ("--rate", "5", "--concurrency", "5"): "give one of --rate",
+        ("--concurrency", "2", "--arrivals", "constant"): "--arrivals and --max-outstanding belong to open loops",
+        ("--concurrency", "2", "--max-outstanding", "1"): "--arrivals and --max-outstanding belong to open loops",
+        ("--rate", "5", "--max-outstanding", "0"): "max_outstanding_per_process: 0 is not accepted",
         ("--concurrency", "2", "--processes", "3"): "num_processes: 3 is not accepted",
         ("--concurrency", "2", "--ramp-to", "2.5"): "end_concurrency: 2.5 is not accepted",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from tandem.expected_errors import ExpectedError
+from tandem.measure.generator.requests.apis import listed
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.load import StreamResult
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
@@ -129,6 +132,28 @@ async def test_a_server_that_is_gone(known_http: Start) -> None:
         address = server.address
     with pytest.raises(OSError, match="no connection to"):
         await run_once(address, closed())
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [(b"\x00\x00\x12\x04 no HTTP", r"no HTTP reply \(BadStatusLine\)"), (b"", "no reply within 0.2 s")],
+)
+async def test_a_server_that_speaks_no_http_or_is_silent(
+    monkeypatch: pytest.MonkeyPatch, reply: bytes, words: str
+) -> None:
+    monkeypatch.setattr(listed, "_SECONDS", 0.2)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply)
+        if not reply:
+            await reader.read()  # until the client gives up
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ExpectedError, match=rf"http://127.0.0.1:{port}/v1/models: {words}; name one by --model"):
+            await listed.named(f"127.0.0.1:{port}", TEXT)
 
 
 async def test_many_at_a_time_are_all_counted(known_http: Start) -> None:

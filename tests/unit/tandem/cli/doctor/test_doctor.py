@@ -52,6 +52,22 @@ def test_the_whole_report(tmp_path: Path) -> None:
         assert part in output
 
 
+def test_a_bad_model_is_one_finding_and_the_others_and_the_verdict_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "models"
+    write_repository(folder)
+    (folder / "bad").mkdir()
+    (folder / "bad" / "model.toml").write_text("kind = ")
+    found = {finding.name: finding for finding in findings.models(folder)}
+    assert (found["bad"].is_well, found["tiny"].value) == (False, "here")
+    assert found["bad"].value.startswith(f"{folder}/bad/model.toml: Invalid value")
+    assert {finding.name for finding in findings.calibrations(folder)} >= {"tiny"}
+    result = CliRunner().invoke(app, ["doctor", "--models-dir", str(folder)])
+    assert (result.exit_code, "To be looked at: " in result.output) == (0, True)
+
+
 def test_openvino_is_told_with_its_precisions_or_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     if openvino_session.is_installed():
         assert findings.openvino().value.startswith(f"{openvino_session.version()}, native here: float32")

@@ -47,6 +47,8 @@ def test_what_the_model_recommends_is_kept(folder: Path, tmp_path: Path) -> None
     (path / "generation_config.json").write_text('{"temperature": 60, "eos_token_id": 1}')
     code, text = add(tmp_path / "models", str(path), "--name", "hot")
     assert (code, "temperature: 60 is not accepted: input should be less than or equal to 10" in text) == (1, True)
+    (path / "generation_config.json").write_text('{"temperature": 6}')
+    assert add(tmp_path / "models", str(path), "--name", "hot")[0] == 0  # what was refused has left nothing behind
 
 
 def test_a_file_and_what_it_takes(folder: Path, tmp_path: Path) -> None:

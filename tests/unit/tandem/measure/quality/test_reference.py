@@ -48,6 +48,22 @@ def test_wrong_arrays_are_named(tmp_path: Path, changes: dict[str, np.ndarray], 
         from_file(saved(tmp_path, **changes))
 
 
+def test_images_are_put_in_the_order_of_their_classes_and_else_stay_as_they_were(tmp_path: Path) -> None:
+    images = np.arange(20, dtype=np.uint8).reshape(20, 1, 1) + np.zeros((20, 3, 5), np.uint8)
+    turns = np.tile(np.arange(2), 10)
+    reference = from_file(
+        saved(tmp_path, test_images=images, test_labels=turns, train_images=images, train_labels=turns)
+    )
+    for split in (reference.train, reference.test):
+        assert split.labels.tolist() == [0] * 10 + [1] * 10
+        assert split.images[:, 0, 0].tolist() == [*range(0, 20, 2), *range(1, 20, 2)]
+
+
+def test_the_counts_of_the_classes_are_told_as_plain_numbers(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"test_labels: \[19, 1\] is not accepted"):
+        from_file(saved(tmp_path, test_labels=np.repeat([0, 1], [19, 1])))
+
+
 def test_a_missing_array_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "some.npz", train_images=np.zeros((1, 2, 2), np.uint8))
     with pytest.raises(InvalidArgument, match="test_labels"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tandem.measure.formats import rounded
+from tandem.measure.report.charts.load import load_charts
 from tandem.measure.report.report import page as html
 from tandem.measure.report.report import write_report
 from tandem.measure.report.sections import sections
@@ -128,6 +130,15 @@ def test_curves_hold_what_was_measured(results: Path, page: Page) -> None:
     measured = ((run.scenario.load.rate_per_second, run.streams[0].latency.seconds.p50) for run in runs)  # type: ignore[union-attr]
     assert points == [(rate, pytest.approx((p50 or 0.0) * 1e3)) for rate, p50 in sorted(measured)]
     assert curve["x"] == sorted(curve["x"])
+
+
+def test_the_objective_of_goodput_may_be_of_the_first_output_alone(results: Path) -> None:
+    runs = matched_runs(read_sources([results]).runs)
+    goodput = next(run.stream.goodput for run in runs if run.stream.goodput is not None)
+    first_alone = goodput.model_copy(update={"slo_seconds": None, "slo_first_output_seconds": 0.05})
+    changed_runs = [replace(run, stream=run.stream.model_copy(update={"goodput": first_alone})) for run in runs]
+    (chart,) = (each for each in load_charts(changed_runs, None) if each.key == "goodput")
+    assert "within the objective (first output 50 ms)." in chart.note
 
 
 def test_a_cdf_ends_at_one_and_never_falls(page: Page) -> None:

@@ -52,6 +52,13 @@ def test_the_words_hold_the_numbers():
     assert "POOR" not in text
 
 
+def test_one_number_of_streams_is_not_compared_with_itself():
+    settings = Settings(concurrencies=(1,))
+    text = " ".join(explanation(document(findings(settings), settings)))
+    assert "times as many" not in text
+    assert "Alone, a token takes" in text
+
+
 def test_a_knee_beyond_the_measured_is_said():
     settings = Settings(concurrencies=(1, 2, 4))
     found = document(findings(settings, lambda number: 0.01 + 0.0001 * number), settings)

@@ -61,6 +61,8 @@ async def test_a_unary_method_with_a_deadline(stranger, tmp_path: Path) -> None:
         ("stranger.v1.Counter/Sum", {}, "the client streams its requests"),
         ("stranger.v1.Counter/Count", {"nope": 1}, 'no field named "nope"'),
         ("stranger.v1.Counter/Count", [], "an empty list"),
+        ("stranger.v1.Counter/Count", 5, "Counter/Count: no stranger.v1.CountRequest: 5 is no JSON object"),
+        ("stranger.v1.Counter/Count", [None], "no stranger.v1.CountRequest: null is no JSON object"),
         ("stranger.v1.Counter/Count,tokens=3", {}, "'tokens=3' is not accepted"),
     ],
 )

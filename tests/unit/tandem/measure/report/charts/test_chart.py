@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, log_ticks
 from tandem.measure.report.charts.colours import DARK, HATCHED, LIGHT, PARTS
 from tandem.measure.report.charts.interactive import figure_of
-from tandem.measure.report.charts.times import _cdf
+from tandem.measure.report.charts.times import _cdf, first_output_chart
 from tandem.measure.report.tables.phases import phase_table
 from tandem.measure.results.distributions import Histogram
 from tandem.measure.results.phases import PHASES
+from tests.unit.tandem.measure.report.conftest import a_comparison
 
 STACK = Stack("phases", "t", "n", [Row("a", "sequential", {"decode": 0.06, "queue": 0.01, "residual": 0.03})])
 
@@ -95,3 +96,10 @@ def test_intervals_in_both_directions_and_labels_beside_the_points() -> None:
     assert trace["error_y"]["array"] == [2.0, 1.0]
     assert trace["mode"] == "markers+text"
     assert trace["text"] == ["a&lt;b", "c"]
+
+
+def test_the_note_of_first_outputs_has_the_number_of_requests_that_were_measured() -> None:
+    found = a_comparison()
+    planned = found.settings.model_copy(update={"num_pairs": 999})
+    chart = first_output_chart(found.model_copy(update={"settings": planned}))
+    assert chart.note.startswith("Medians of 41 requests of each mode")

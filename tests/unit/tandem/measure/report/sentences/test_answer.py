@@ -132,7 +132,9 @@ def test_the_fewest_steps_that_do_as_well_are_named() -> None:
         " step it has FID 32 in 6 ms."
     )
     at_once = [each.model_copy(update={"quality": judged(2.0, 0.8)}) for each in IN_STEPS]
-    assert told(at_once)["In between"].endswith("(FID 2 in 6 ms, against FID 2 in 54 ms).")
+    assert told(at_once)["In between"] == (
+        "in 1 of its 49 steps sar does at least as well as in all (FID 2 in 6 ms, against FID 2 in 54 ms)."
+    )
     assert "In between" not in told((PLAIN, PARALLEL))
 
 

@@ -171,16 +171,27 @@ def test_bad_settings_name_field_value_and_what_is_accepted(values: dict[str, An
     ("trials", "text"),
     [
         (((20, 0.999), (30, 0.5)), "between 18.8 and 30/s"),
-        (((10, 0.999), (20, 0.999)), "at least 18.8/s (no rate up to 20/s surely missed the objective)"),
-        (((40, 0.5), (30, 0.5)), "below 30/s (no rate from 30/s on surely met the objective)"),
+        (
+            ((10, 0.999), (20, 0.999)),
+            "at least 18.8/s (at 20/s, the highest rate tried, not all trials missed the objective)",
+        ),
+        (
+            ((40, 0.5), (30, 0.5)),
+            "below 30/s (at 30/s, the lowest rate tried, not all trials met the objective)",
+        ),
+        (
+            ((10, 1.0), (20, 0.5), (20, 1.0)),
+            "at least 9.41/s (at 20/s, the highest rate tried, not all trials missed the objective); the machine was"
+            " not steady: met at 20/s, missed at 20/s",
+        ),
         (
             ((10, 1.0), (20, 0.98), (30, 1.0), (40, 0.5)),
             "between 9.41 and 40/s; the machine was not steady: met at 30/s, missed at 20/s",
         ),
         (
             ((20, 0.9), (30, 1.0)),
-            "not known, as no trial from 20 to 30/s surely met or missed the objective; the machine was not steady: met"
-            " at 30/s, missed at 20/s",
+            "not known, as not all trials at 20/s, the lowest rate tried, met the objective, nor did all at 30/s, the"
+            " highest, miss it; the machine was not steady: met at 30/s, missed at 20/s",
         ),
     ],
 )

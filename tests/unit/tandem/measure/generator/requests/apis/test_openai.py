@@ -94,6 +94,12 @@ def test_an_error_in_mid_stream(error: object, code: int) -> None:
     assert (found.code, found.text, sum(found.num_outputs)) == (code, "x", 0)
 
 
+def test_an_error_that_is_null_is_none() -> None:
+    text = TextReading(is_streamed=False).figures_of([event(choices=[{"text": "a"}], error=None)])
+    images = ImageReading(is_sequential=False).figures_of([event(data=[{"b64_json": "x"}], error=None)])
+    assert (text.code, sum(text.num_outputs), images.code, images.num_images) == (0, 1, 0, 1)
+
+
 @pytest.mark.parametrize("last", [b"[1]", b"{", b"\xff"])
 def test_what_is_no_object_is_no_answer(last: bytes) -> None:
     assert TextReading(is_streamed=True).figures_of([last, DONE]).code == 13
