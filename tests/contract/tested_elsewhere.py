@@ -58,7 +58,6 @@ TESTED_ELSEWHERE = {
     ),
     "integration/tandem/cli/bench/test_fit_and_report_commands.py": (
         "tandem/cli/bench/fit/fit",
-        "tandem/cli/bench/folder",
         "tandem/cli/bench/report",
         "tandem/cli/bench/stages",
     ),
@@ -220,7 +219,6 @@ TESTED_ELSEWHERE = {
     "unit/tandem/cli/bench/test_showing.py": (
         "tandem/cli/bench/measuring",
         "tandem/cli/bench/progress",
-        "tandem/measure/report/sentences/load",
         "tandem/measure/report/tables/load",
     ),
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/doctor/findings",),

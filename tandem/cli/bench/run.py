@@ -105,8 +105,8 @@ async def _measured(
         run_result, is_interrupted = await measured(source, scenario, terminal, messages)
         if not has_control or is_interrupted or run_result.document.is_partial:
             return run_result, is_interrupted
-        terminal.note("control: the same load twice more, in slices")
         with stopped_by_hand(source.stop):
+            terminal.note("control: the same load twice more, in slices")
             found = await control_of(source, run_result.document.scenario, messages)
         document = run_result.document.model_copy(update={"control": found})
         return replace(run_result, document=document), source.stop.is_set()

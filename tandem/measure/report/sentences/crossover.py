@@ -60,6 +60,8 @@ def answers(found: Crossover) -> tuple[Answer, ...]:
         Answer("capacity", "How much load does each carry within the objective?", _capacity(found.capacities)),
         Answer("cost", "Which of the two costs less CPU an image?", _cost(found)),
     ]
+    if not found.services:
+        return tuple(told)
     sequential, parallel = found.services
     if all(curve.is_good for curve in (sequential.unit, sequential.rest, parallel.whole)):
         told.append(Answer("length", "At which length would sequential break even?", _length(found)))

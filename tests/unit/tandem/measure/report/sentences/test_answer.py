@@ -9,6 +9,7 @@ import pytest
 from tandem.measure.report.sentences.answer import Sentence, answer, missing, of_paradigm
 from tandem.measure.results.comparison import Capacity, CpuSource, Judgement
 from tandem.measure.results.steps import StepsPoint
+from tandem.measure.results.value import Value
 from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE
 from tests.unit.tandem.measure.studies.steps.imagined import NOTE, document, judged
 
@@ -36,6 +37,14 @@ def with_rate(point: StepsPoint, rate: float | None, is_lower_bound: bool = Fals
         probes=(),
     )
     return point.model_copy(update={"mode": point.mode.model_copy(update={"capacity": capacity})})
+
+
+def with_p99(point: StepsPoint, seconds: float) -> StepsPoint:
+    p99 = Value(value=seconds, low=None, high=None, method=None, count=1)
+    curve = [
+        each.model_copy(update={"latency": each.latency.model_copy(update={"p99": p99})}) for each in point.mode.curve
+    ]
+    return point.model_copy(update={"mode": point.mode.model_copy(update={"curve": tuple(curve)})})
 
 
 def test_the_cost_is_of_the_model_without_steps_and_of_the_parallel_one() -> None:
@@ -152,17 +161,16 @@ def test_reasons_are_the_documents_own() -> None:
 
 
 def test_who_met_the_objective_at_no_load_is_told_of() -> None:
-    unmet = [through_tokenizer(each, 1.0) for each in (*IN_STEPS, with_rate(PLAIN, None), PARALLEL)]
+    late = with_p99(with_rate(PLAIN, None), 0.4)
+    unmet = [through_tokenizer(each, 1.0) for each in (*IN_STEPS, late, PARALLEL)]
     assert list(missing(unmet, NOTE, ())) == [
         "ar has no rate within the objective: with 1 to 4 callers p99 was always above 250 ms."
     ]
 
 
 def test_errors_alone_are_not_said_to_be_late_replies() -> None:
-    point = with_rate(PLAIN, None)
-    quick = [each.model_copy(update={"latency": PARALLEL.mode.curve[0].latency}) for each in point.mode.curve]
-    refused = point.model_copy(update={"mode": point.mode.model_copy(update={"curve": tuple(quick)})})
-    assert list(missing([*IN_STEPS, refused, PARALLEL], NOTE, ())) == [
+    refused = [through_tokenizer(each, 1.0) for each in (*IN_STEPS, with_p99(with_rate(PLAIN, None), 0.1), PARALLEL)]
+    assert list(missing(refused, NOTE, ())) == [
         "ar has no rate within the objective: no load that was tried had its p99 within 250 ms and no errors."
     ]
 

@@ -27,7 +27,7 @@ def test_a_server_that_answers_all_and_has_no_growing_backlog_keeps_up(ok: int, 
 
 def test_a_server_that_refuses_or_has_died_is_not_said_to_keep_up() -> None:
     unknown = "whether the server keeps up cannot be told, as "
-    assert backlog_text(document(ok=100)) == f"{unknown}90 % of the requests did not end well"
+    assert backlog_text(document(ok=100)) == f"{unknown}90.0% of the requests did not end well"
     assert backlog_text(document(ok=1000, is_partial=True)) == f"{unknown}the run was broken off"
 
 
