@@ -71,7 +71,7 @@ def _pixels(file: Path, num_channels: int) -> NDArray[np.uint8]:
     try:
         with Image.open(file) as image:
             pixels = np.asarray(image.convert(_MODES[num_channels]))
-    except (OSError, SyntaxError):  # SyntaxError: Pillow's, of a damaged PNG
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # whatever Pillow finds wrong
         raise typer.BadParameter(f"{file} is no image file that can be read", param_hint="--image") from None
     return pixels.reshape(1, *pixels.shape[:2], num_channels)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -124,7 +126,9 @@ async def test_score_of_a_picture(gateway: FakeGateway, tmp_path: Path) -> None:
 async def test_score_of_a_file_that_is_no_whole_picture(gateway: FakeGateway, tmp_path: Path) -> None:
     whole, part = tmp_path / "whole.png", tmp_path / "part.png"
     Image.effect_noise((64, 64), 50.0).save(whole)
-    for content in (whole.read_bytes()[:1000], b"no picture"):
+    huge = whole.read_bytes()[:33].replace(struct.pack(">II", 64, 64), struct.pack(">II", 60_000, 60_000))
+    huge = huge[:29] + struct.pack(">I", zlib.crc32(huge[12:29])) + whole.read_bytes()[33:]
+    for content in (whole.read_bytes()[:1000], b"no picture", huge):
         part.write_bytes(content)
         ended = await run(*tandem("score", "--image", str(part), "--label", "coat", "--address", gateway.address))
         assert ended.code == 2, ended.err
