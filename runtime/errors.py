@@ -52,7 +52,10 @@ class InvalidArgument(TandemError):
 
     def within(self, field: str) -> "InvalidArgument":
         """Return the same error of a request that lies in a field of another one."""
-        return type(self)(f"{field}.{self.field}", self._value, self._accepted)
+        error = type(self).__new__(type(self))  # not by a subclass's own __init__, which may take other arguments
+        error.__dict__.update(vars(self))
+        InvalidArgument.__init__(error, f"{field}.{self.field}", self._value, self._accepted)
+        return error
 
 
 class ReplyTooLarge(InvalidArgument):

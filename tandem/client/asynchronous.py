@@ -41,7 +41,7 @@ class AsyncGeneration:
         return self
 
     async def __anext__(self) -> GenerateChunk:
-        with typed_errors(self._address, self._has_begun), self._own_cancellation():
+        with typed_errors(self._address, self._has_begun), _own_cancellation():
             message = await self._call.read()
             if message is not grpc.aio.EOF:
                 self._has_begun = True
@@ -57,17 +57,6 @@ class AsyncGeneration:
     def cancel(self) -> None:
         """Stop the server's work; no effect on a generation that has ended."""
         self._call.cancel()
-
-    @contextlib.contextmanager
-    def _own_cancellation(self) -> Iterator[None]:
-        """Tell `cancel` from the cancellation of the task that reads: grpc raises CancelledError for both."""
-        try:
-            yield
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise Cancelled("CANCELLED", "the generation was cancelled") from None
 
 
 class AsyncTandemClient:
@@ -171,7 +160,7 @@ class AsyncTandemClient:
         has_begun = False
         try:
             while True:
-                with typed_errors(self.address, has_begun):
+                with typed_errors(self.address, has_begun), _own_cancellation():
                     message = await call.read()
                 if message is grpc.aio.EOF:
                     return
@@ -210,5 +199,17 @@ class AsyncTandemClient:
         return replies.parallel_models(message)
 
     async def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
-        with typed_errors(self.address):
+        with typed_errors(self.address), _own_cancellation():
             return await rpc(request, timeout=timeout_seconds, metadata=self._metadata)
+
+
+@contextlib.contextmanager
+def _own_cancellation() -> Iterator[None]:
+    """Tell the end of a call, by `cancel` or `close`, from that of the task: grpc raises CancelledError for both."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Cancelled("CANCELLED", "the call was cancelled, or its client closed") from None

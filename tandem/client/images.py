@@ -97,6 +97,7 @@ def joined_parts(parts: Sequence[Images]) -> Images:
         seed=parts[0].seed,
         first_index=parts[0].first_index,
         timings=parts[-1].timings,
+        fingerprint=parts[0].fingerprint,
     )
 
 

@@ -69,8 +69,7 @@ class Compilations:
         """
         room = self._memory.room()
         try:
-            batched = await self._batcher.submit(constraint, 1, deadline, caller)
-            return batched.results[0].masks(count, room)
+            return (await self._batcher.submit(constraint, 1, deadline, caller)).results[0].masks(count, room)
         except BaseException:
             room.give_back()  # now: the error may hold it for long
             raise

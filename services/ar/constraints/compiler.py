@@ -36,7 +36,10 @@ class Compiled:
         Raises what is wrong with the constraint.
         """
         if isinstance(self.matcher, TandemError):
-            raise self.matcher
+            try:
+                raise self.matcher
+            finally:
+                del self  # the traceback has this frame: a cycle, which would stay for the garbage collector
         allowance = Allowance()
         return [GrammarMask(self.matcher.deep_copy(), allowance, room) for _ in range(count)]
 
@@ -57,7 +60,7 @@ class Compiler:
         try:
             return Compiled(self._matcher(constraint))
         except TandemError as error:
-            return Compiled(error)
+            return Compiled(error.with_traceback(None))  # whose frames hold a matcher
 
     def _matcher(self, constraint: Constraint) -> LLMatcher:
         try:

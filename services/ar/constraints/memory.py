@@ -36,7 +36,8 @@ class GrammarMemory:
 
     def __init__(self, max_bytes: int) -> None:
         self._most = max(1, max_bytes // MAX_GRAMMAR_BYTES)
-        self._lock = threading.Lock()
+        # Of a kind that a thread may take twice: the garbage collector can come while it is held, and free a room.
+        self._lock = threading.RLock()
         self.num_open = 0
 
     def room(self) -> Room:

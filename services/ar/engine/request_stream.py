@@ -64,10 +64,15 @@ class RequestStream:
         self._wake.set()
 
     async def get(self) -> list[SequenceOutput]:
-        """Return all outputs since the last call, waiting for at least one. Raises what `fail` was given."""
+        """Return all outputs since the last call, waiting for at least one. Raises what `fail` was given, once."""
         await self._wake.wait()
         if self._error is not None:
-            raise self._error
+            # Its traceback holds this frame, and so the stream: if that held it too, both would stay for the collector.
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                del error
         self._wake.clear()
         ready, self._ready = self._ready, []
         return ready

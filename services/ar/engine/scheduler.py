@@ -184,7 +184,8 @@ class Scheduler:
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         self.remove(sequence)
-        self._failed.append(Progress(sequence, [], None, error))
+        # It has been logged. Its traceback holds the frames that hand it on: a cycle, with all their sequences.
+        self._failed.append(Progress(sequence, [], None, error.with_traceback(None)))
 
     def _with_drafts(self, batch: list[Work], budget: int, drafter: Drafter) -> list[Work]:
         """Return the works, those that decode with drafts: of equal shares, what one leaves is for those behind it."""

@@ -116,6 +116,8 @@ class Batcher(Generic[Payload, Result]):
             return await future
         finally:
             self.abandon(request)
+            # The traceback of an error that the future holds has this frame: a cycle, with the request's payload.
+            del future, request
 
     def begin(
         self,
@@ -265,7 +267,8 @@ class Batcher(Generic[Payload, Result]):
 
     def _fail(self, request: BatchRequest[Payload, Result], error: Exception) -> None:
         logger.error("%s: a request failed", self._name, exc_info=error)
-        self._end(request, "failed", error if isinstance(error, TandemError) else Internal())
+        # What is raised has the frames of its pass in its traceback, with the payloads; it has been logged.
+        self._end(request, "failed", error.with_traceback(None) if isinstance(error, TandemError) else Internal())
 
     def _commit(
         self,

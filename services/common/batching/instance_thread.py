@@ -72,11 +72,11 @@ class InstanceThread(Generic[Payload, Result]):
 
     def _outcome(self, slices: list[Slice[Payload, Result]]) -> Outcome[Payload, Result]:
         started_at = time.monotonic()
-        results: Sequence[Result | Exception] | BaseException
         try:
             results = self._run(slices)
             if len(results) != len(slices):
-                results = ValueError(f"{len(results)} results for {len(slices)} slices")
+                raise ValueError(f"{len(results)} results for {len(slices)} slices")
         except BaseException as error:  # whatever it is, the batcher must hear of it
-            results = error
+            # Kept in a variable of this frame, which its traceback holds, it would stay for the garbage collector.
+            return Outcome(slices, error, started_at, time.monotonic())
         return Outcome(slices, results, started_at, time.monotonic())

@@ -4,6 +4,7 @@ Images are float32 [N, H, W, C] in the model's own value range. Knows nothing of
 """
 
 import io
+import struct
 import sys
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -23,6 +24,9 @@ PNG_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 # More than any encoder needs: a PNG of incompressible pixels is a little larger than they are.
 PNG_OVERHEAD_BYTES = 64 * 1024
+PNG_SIGNATURE_BYTES = 8
+# All that Pillow needs for the pixels. It also unpacks each text and colour profile, up to 1,000 times their size.
+PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # How far outside of the value range a raw float may lie, as a share of the range's width. Networks overshoot their own
 # range by rounding: tanh as ONNX Runtime computes it gives -1.0000002. What is sent back must be accepted.
 RANGE_TOLERANCE = 1e-3
@@ -127,7 +131,7 @@ def _pixels(field: str, file: bytes, spec: ImageSpec) -> npt.NDArray[np.uint8]:
         raise InvalidArgument(field, f"{len(file)} bytes", f"{accepted}, at most {limit} bytes")
     try:
         # Opening reads the header alone, so the size is known before a pixel is unpacked.
-        with Image.open(io.BytesIO(file), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(_without_metadata(file)), formats=["PNG"]) as image:
             if image.size != (width, height) or image.mode not in EIGHT_BIT_MODES:
                 raise InvalidArgument(field, f"{image.size[0]}x{image.size[1]} pixels, {image.mode}", accepted)
             pixels = np.asarray(image.convert(PNG_MODES[num_channels]))
@@ -137,3 +141,16 @@ def _pixels(field: str, file: bytes, spec: ImageSpec) -> npt.NDArray[np.uint8]:
         # Broken files surface as anything from SyntaxError to zlib.error.
         raise InvalidArgument(field, file[:16], accepted) from None
     return pixels.reshape(spec.shape)
+
+
+def _without_metadata(file: bytes) -> bytes:
+    """Return a PNG file's signature and those of its chunks that are in PNG_CHUNKS, as broken as they are."""
+    kept = [file[:PNG_SIGNATURE_BYTES]]
+    start, kind = PNG_SIGNATURE_BYTES, b""
+    while kind != b"IEND" and len(file) - start >= 8:
+        length, kind = struct.unpack_from(">I4s", file, start)
+        end = start + 12 + length  # with length, kind and checksum
+        if kind in PNG_CHUNKS:
+            kept.append(file[start:end])
+        start = end
+    return b"".join(kept)

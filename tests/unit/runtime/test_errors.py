@@ -14,6 +14,24 @@ def test_the_message_names_field_value_and_range():
     assert str(error) == "sampling.top_p: 2.0 is not accepted; accepted: above 0 to 1"
 
 
+WITHIN = [errors.InvalidArgument("chat", 1, "text"), errors.ReplyTooLarge("n", 9, "less"), errors.NoChatTemplate()]
+
+
+@pytest.mark.parametrize("error", WITHIN, ids=lambda error: type(error).__name__)
+def test_an_error_within_a_field_is_the_same_error_of_a_longer_field(error):
+    inner = error.within("generate")
+    assert type(inner) is type(error)
+    assert (inner.field, str(inner)) == (f"generate.{error.field}", f"generate.{error}")
+    assert (inner.code, inner.reason) == (error.code, error.reason)
+    assert str(inner.within("request")) == f"request.generate.{error}"
+    assert not str(error).startswith("generate.")
+
+
+def test_no_kind_of_invalid_argument_is_left_out_above():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert {type(error) for error in WITHIN} == {kind for kind in kinds if issubclass(kind, errors.InvalidArgument)}
+
+
 def test_a_huge_value_is_cut():
     message = str(errors.InvalidArgument("text", "x" * 10_000, "less"))
     assert len(message) < 200

@@ -250,6 +250,19 @@ async def test_cancelling_the_task_cancels_the_call(gateway: FakeGateway) -> Non
         await gateway.sequential.cancelled.wait()
 
 
+async def test_closing_the_client_cancels_its_calls_and_not_the_tasks_that_wait_for_them(gateway: FakeGateway) -> None:
+    gateway.sequential.hold.clear()
+    client = AsyncTandemClient(gateway.address)
+    parts = client.sample_stream(100_000, images_per_message=1)
+    assert len(await anext(parts)) == 1
+    waiting = asyncio.create_task(client.complete("Hi"))
+    await gateway.sequential.holding.wait()
+    await client.close()
+    for rest in (waiting, anext(parts)):
+        with pytest.raises(tandem.Cancelled, match="its client closed"):
+            await rest
+
+
 async def test_leaving_a_generation_cancels_it(gateway: FakeGateway) -> None:
     gateway.sequential.hold.clear()
 

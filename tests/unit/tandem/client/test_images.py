@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.client import ImageBatch, Images
-from tandem.client.images import grid, joined
+from tandem.client.images import grid, joined, joined_parts
 from tandem.client.options import Encoding
+from tandem.client.timings import Timings
 
 
 def images(pixels: NDArray[np.uint8] | NDArray[np.float32], encoding: Encoding) -> Images:
@@ -49,3 +50,12 @@ def test_joined_batches_are_one() -> None:
     assert both.pixels[:, 0, 0, 0].tolist() == [3, 5]
     files = joined([ImageBatch((1, 2, 2, 1), "png", b"", (file,)) for file in (b"a", b"b")])
     assert files.png == (b"a", b"b")
+
+
+def test_joined_parts_are_the_reply_that_they_might_have_been() -> None:
+    timings = Timings(compute_seconds=0.5)
+    parts = [
+        Images((1, 1, 1, 1), "uint8", b"a", (), (3,), 9, 4, None, "f"),
+        Images((1, 1, 1, 1), "uint8", b"b", (), (5,), 9, 5, timings, "f"),
+    ]
+    assert vars(joined_parts(parts)) == vars(Images((2, 1, 1, 1), "uint8", b"ab", (), (3, 5), 9, 4, timings, "f"))

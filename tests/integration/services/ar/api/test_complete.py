@@ -69,3 +69,12 @@ async def test_one_that_is_cancelled_leaves_nothing(backend):
             await asyncio.sleep(0)
     call.cancel()
     await backend.assert_idle()
+
+
+async def test_a_conversation_for_a_model_without_a_chat_template_is_the_request_s_fault(backend, monkeypatch):
+    monkeypatch.setattr(backend.worker.models[0].codec, "_chat", None)
+    chat = ar_pb2.ChatPrompt(messages=[ar_pb2.ChatMessage(role="user", content="Hi")])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await complete(backend, request(chat=chat))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details().startswith("generate.chat: 'messages' is not accepted")

@@ -1,11 +1,14 @@
 """What is refused and why; hostile grammars end in an error of their own, and the compiler goes on."""
 
+import gc
 import json
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
 from runtime.errors import InvalidArgument, TandemError, TooComplex
+from services.ar.constraints import compiler as module
 from services.ar.constraints.compiler import Compiler
 from services.ar.constraints.constraint import Constraint, Kind
 from tests.unit.services.ar.constraints.texts import accepts, byte_tokens, generated, tiny_compiler
@@ -49,6 +52,39 @@ def test_what_is_no_grammar_is_refused_by_field_value_and_reason(compiler, kind:
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+class Refused:
+    """A matcher of what turns out to be no grammar."""
+
+    def is_error(self) -> bool:
+        return True
+
+    def get_error(self) -> str:
+        return "no grammar"
+
+
+def test_a_refused_grammar_is_gone_at_once(compiler, monkeypatch):
+    made: list[weakref.ref[Refused]] = []
+
+    def matcher(*_: object) -> Refused:
+        refused = Refused()
+        made.append(weakref.ref(refused))
+        return refused
+
+    monkeypatch.setattr(module, "limited_matcher", matcher)
+    gc.collect()
+    gc.disable()  # cycles of references stay
+    try:
+        compiled = compiler.compile(Constraint("regex", ("ab",)))
+        assert made[0]() is None
+        gone = weakref.ref(compiled)
+        with pytest.raises(InvalidArgument, match="no grammar"):
+            compiled.masks(1)
+        del compiled
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def chain(count: int, link: str, last: str) -> str:

@@ -1,10 +1,12 @@
 """The room for open grammars: bounded, given back once, and with the last mask of a request."""
 
 import gc
+import threading
 
 import pytest
 
 from runtime.errors import ResourceExhausted
+from services.ar.constraints import memory as module
 from services.ar.constraints.constraint import Constraint
 from services.ar.constraints.memory import MAX_GRAMMAR_BYTES, GrammarMemory
 from tests.unit.services.ar.constraints.texts import tiny_compiler
@@ -35,4 +37,30 @@ def test_a_room_is_free_when_the_last_mask_of_its_request_is_gone():
     assert memory.num_open == 1
     masks.clear()
     gc.collect()
+    assert memory.num_open == 0
+
+
+class Refused(Exception):
+    """In place of ResourceExhausted."""
+
+
+def test_the_collector_may_free_a_room_while_another_is_refused(monkeypatch):
+    memory = GrammarMemory(MAX_GRAMMAR_BYTES)
+    rooms, refusals = [memory.room()], []
+
+    def refused(*arguments: object) -> Refused:
+        rooms.clear()  # as a collection does that begins in this allocation
+        return Refused()
+
+    def ask() -> None:
+        try:
+            memory.room()
+        except Refused as error:
+            refusals.append(error)
+
+    monkeypatch.setattr(module, "ResourceExhausted", refused)
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert refusals, "the thread waits for itself"
     assert memory.num_open == 0

@@ -1,13 +1,18 @@
 """The engine's thread and mailbox, see `rig` for the model."""
 
 import asyncio
+import gc
+import io
+import logging
 import math
 import random
+import weakref
+from collections.abc import Iterator
 
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted
+from runtime.errors import DeadlineExceeded, Internal, ResourceExhausted, TandemError, TooComplex
 from tests.unit.services.ar.engine.rig import GUILTY, Rig, read, sequence
 
 
@@ -122,6 +127,54 @@ async def test_a_sequence_that_fails_in_an_empty_engine_does_not_end_it():
                 await read(rig.engine.submit([sequence(GUILTY)]))
         assert await read(rig.engine.submit([sequence(7)])) == [8, 9, 10, 11, 12]
     assert sorted(rig.outcomes) == ["failed"] * 20 + ["finished"]
+
+
+class FailingMask:
+    """A constraint that no token can follow: the engine's thread raises `error`, inside of others' frames."""
+
+    is_complete = False
+
+    def __init__(self, error: Exception) -> None:
+        self._error = type(error), error.args
+
+    def masks(self, draft):
+        return [b""]
+
+    def advance(self, token_ids):
+        kind, arguments = self._error
+        raise kind(*arguments)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Between its collections, cycles of references stay in memory."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("error", [TooComplex("too many states"), ValueError("a fault")])
+async def test_what_a_failed_request_held_is_free_at_once(error, monkeypatch):
+    log, logger = io.StringIO(), logging.getLogger("services.ar.engine.scheduler")
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(log)])
+    monkeypatch.setattr(logger, "propagate", False)  # pytest keeps the tracebacks that are logged
+
+    async def fail(rig: Rig) -> weakref.ref[FailingMask]:
+        guilty = sequence()
+        guilty.token_mask = FailingMask(error)
+        held = weakref.ref(guilty.token_mask)
+        stream = rig.engine.submit([guilty])
+        with pytest.raises(TandemError):
+            await read(stream)
+        return held
+
+    async with Rig() as rig:
+        held = [await fail(rig) for _ in range(3)]
+        await read(rig.engine.submit([sequence()]))  # what the engine's thread still had of the last step is gone
+        assert [each() for each in held] == [None] * 3
+    assert log.getvalue().count("in advance") == 3, "the traceback is logged"
 
 
 async def test_of_a_request_whose_one_choice_fails_the_others_are_cancelled():

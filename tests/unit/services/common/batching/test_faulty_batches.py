@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import gc
 import itertools
+import logging
 import time
+import weakref
 
 import pytest
 
 from runtime.deadlines import Deadline
-from runtime.errors import DeadlineExceeded, Internal, ModelFault
+from runtime.errors import DeadlineExceeded, Internal, ModelFault, TandemError
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from tests.unit.services.common.batching.fakes import NOT_FINITE, Doubler, Recorder, Stepwise
@@ -175,3 +178,52 @@ async def test_model_that_returns_too_few_results_fails_the_batch():
     with pytest.raises(Internal):
         await batcher.submit([1], 1, NEVER)
     await batcher.stop()
+
+
+class Payload(list):
+    """Can be watched."""
+
+
+def raise_fault(_):
+    raise ArithmeticError
+
+
+def raise_model_fault(_):
+    raise ModelFault
+
+
+@pytest.mark.parametrize(
+    ("fail", "deadline"),
+    [
+        (lambda slices: [ModelFault() for _ in slices], NEVER),
+        (raise_model_fault, NEVER),
+        (raise_fault, NEVER),
+        (lambda slices: [], NEVER),
+        (raise_fault, Deadline.after(0.0)),
+    ],
+    ids=["result is an error", "expected error", "unexpected error", "too few results", "too late"],
+)
+async def test_payload_of_a_request_that_failed_is_free_at_once(monkeypatch, fail, deadline):
+    logger = logging.getLogger("services.common.batching.batcher")
+    monkeypatch.setattr(logger, "disabled", True)  # pytest keeps the tracebacks that are logged
+    batcher = Batcher("broken", [lambda slices: fail(slices) if fails else [0]], BatchLimits(4, 8), Recorder())
+    batcher.start()
+    fails, held = True, []
+
+    async def request():
+        payload = Payload([1])
+        held.append(weakref.ref(payload))
+        with contextlib.suppress(TandemError):
+            await batcher.submit(payload, 1, deadline)
+
+    gc.collect()
+    gc.disable()  # cycles of references stay
+    try:
+        for _ in range(3):
+            await request()
+        fails = False
+        await batcher.submit([1], 1, NEVER)  # the instance's thread still has the last batch
+        assert [each() for each in held] == [None] * 3
+    finally:
+        gc.enable()
+        await batcher.stop()

@@ -160,7 +160,7 @@ HOSTILE = {
     "JPEG": b"\xff\xd8\xff\xe0" + bytes(60),
     "GIF": b"GIF89a" + bytes(60),
     "TIFF": b"II*\0" + bytes(60),
-    "text that unpacks to 64 MB": png(5, 4, PIXELS, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(64 << 20)))),
+    "metadata that ends behind the file": png(5, 4, PIXELS, b"\xff\xff\xff\xfftEXt"),
     "padding": GOOD + bytes(1_000_000),
 }
 
@@ -175,6 +175,31 @@ def test_the_hand_made_png_is_good():
 def test_hostile_png_is_refused_with_its_place(name):
     with pytest.raises(InvalidArgument, match=r"images\.png\[1\]"):
         decode_png("images", [GOOD, HOSTILE[name]], GREY)
+
+
+METADATA = {
+    "compressed text": chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 20))),
+    "international text": chunk(b"iTXt", b"a\0\1\0\0\0" + zlib.compress(bytes(1 << 20))),
+    "broken compressed text": chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 20))[:-9] + b"\xff" * 9),
+    "colour profile": chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1 << 20))),
+}
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_compressed_metadata_is_never_unpacked(name, monkeypatch):
+    file = png(5, 4, PIXELS, *[METADATA[name]] * (60_000 // len(METADATA[name])))
+    expected = decode_png("images", [GOOD], GREY)
+    unpacked = []
+    monkeypatch.setattr(zlib, "decompressobj", lambda *_: unpacked.append(name))
+    np.testing.assert_array_equal(decode_png("images", [file], GREY), expected)
+    assert not unpacked
+
+
+def test_palette_and_transparency_of_a_png_count():
+    palette, transparency = chunk(b"PLTE", bytes(range(18))), chunk(b"tRNS", bytes([255, 255, 7]))
+    file = png(5, 4, PIXELS, palette, chunk(b"tEXt", b"a\0b"), transparency, colour_type=3)
+    levels = to_uint8(decode_png("images", [file], ImageSpec(shape=(4, 5, 4))), (-1.0, 1.0))
+    assert levels[0, 3, :2].tolist() == [[3, 4, 5, 255], [6, 7, 8, 7]]
 
 
 @given(st.binary(max_size=200), st.integers(0, len(GOOD)), st.integers(0, 40))
