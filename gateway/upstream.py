@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,10 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_retries", 0),  # Envoy tries again, which knows the replicas
     ("grpc.use_local_subchannel_pool", 1),
 )
+
+
+_MAX_TIMEOUT_SECONDS = 1e8
+"""More than three years. grpcio ends calls with a timeout of some centuries at once."""
 
 
 class Upstream:
@@ -68,4 +71,4 @@ async def _reply(call: Any) -> bytes:
 
 def _timeout(deadline: Deadline) -> float | None:
     seconds = deadline.remaining_seconds()
-    return None if math.isinf(seconds) else seconds
+    return seconds if seconds <= _MAX_TIMEOUT_SECONDS else None

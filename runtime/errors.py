@@ -23,12 +23,20 @@ An exception that is not a TandemError counts as Internal.
 from collections.abc import Callable, Iterable
 
 MAX_SHOWN = 80
+MAX_FIELD = 200
+"""Characters of a field's name: a client may have written it, and it is in an error's trailers several times."""
 
 
 def shown(value: object) -> str:
     """Return `repr(value)`, cut to a length that fits an error message."""
     text = repr(value)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"
+
+
+def _field(name: str) -> str:
+    """Return the name of a field, cut to a length that fits an error's trailers, with what is no character escaped."""
+    shortened = name if len(name) <= MAX_FIELD else f"{name[:MAX_FIELD]}..."
+    return shortened.encode(errors="backslashreplace").decode()
 
 
 class TandemError(Exception):
@@ -45,8 +53,8 @@ class InvalidArgument(TandemError):
     """A constant by which programs recognise this error, empty if there is none: `reason` of google.rpc.BadRequest."""
 
     def __init__(self, field: str, value: object, accepted: str) -> None:
-        super().__init__(f"{field}: {shown(value)} is not accepted; accepted: {accepted}")
-        self.field = field
+        self.field = _field(field)
+        super().__init__(f"{self.field}: {shown(value)} is not accepted; accepted: {accepted}")
         self._value = value
         self._accepted = accepted
 

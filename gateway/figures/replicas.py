@@ -88,25 +88,29 @@ class Replicas(Collector):
         """Close the connections to all of them."""
         await asyncio.gather(*(each.channel.close() for each in self._known.values()))
 
+    def _replicas(self, paradigm: str) -> list[Replica]:
+        # Of a copy, which is made in one step: figures are read in a thread while the event loop changes what is known.
+        return [each for each in tuple(self._known.values()) if each.state.paradigm == paradigm]
+
     def of(self, paradigm: str) -> list[ProxiedReplica]:
         """Return the replicas of a paradigm."""
-        return [each.state for each in self._known.values() if each.state.paradigm == paradigm]
+        return [each.state for each in self._replicas(paradigm)]
 
     def at(self, address: str) -> Replica | None:
         """Return the replica at host:port, None if there is none."""
-        return next((each for (_, known), each in self._known.items() if known == address), None)
+        return next((each for each in tuple(self._known.values()) if each.state.address == address), None)
 
     def __contains__(self, address: str) -> bool:
         return self.at(address) is not None
 
     def models(self, paradigm: str) -> list[Any]:
         """Return the Model messages of a paradigm, each name once."""
-        known = [each for each in self._known.values() if each.state.paradigm == paradigm]
+        known = self._replicas(paradigm)
         return list({model.name: model for each in known for model in each.models or ()}.values())
 
     def fingerprints(self, paradigm: str, model: str) -> list[str]:
         """Return what each replica of a paradigm that has the model names as the causes of its outputs."""
-        known = [each.models for each in self._known.values() if each.state.paradigm == paradigm]
+        known = [each.models for each in self._replicas(paradigm)]
         return [each.fingerprint for models in known for each in models or () if each.name == model]
 
     def is_configured(self, paradigm: str) -> bool:

@@ -25,13 +25,16 @@ _ACCEPTED = {
     FieldDescriptor.CPPTYPE_MESSAGE: "an object",
 }
 
+_NOT_PARSED = (json_format.ParseError, ValueError, OverflowError, SystemError)
+"""Besides its own error, protobuf raises SystemError for names with lone surrogates, OverflowError for long numbers."""
+
 
 def parse_json(message_class: type[Message], body: bytes) -> Message:
     """Return the message in a JSON body. Raises InvalidArgument, which names the field where it can."""
     content = _object(body, message_class)
     try:
         return json_format.ParseDict(content, message_class())
-    except json_format.ParseError as error:
+    except _NOT_PARSED as error:
         culprit = _culprit(message_class, content)
         raise culprit or InvalidArgument("request", content, f"what the contract allows ({error})") from None
 
@@ -56,7 +59,8 @@ def _culprit(message_class: type[Message], content: dict[str, Any], prefix: str 
     """Return what is wrong with the first field that does not parse by itself, None if they all do."""
     fields = message_class.DESCRIPTOR
     for name, value in content.items():
-        field = fields.fields_by_name.get(name) or fields.fields_by_camelcase_name.get(name)
+        known = (fields.fields_by_name, fields.fields_by_camelcase_name) if name.isascii() else ()
+        field = next((names[name] for names in known if name in names), None)
         if field is None:
             return InvalidArgument(prefix + name, value, f"none; there are: {', '.join(fields.fields_by_name)}")
         if not _parses(message_class, {name: value}):
@@ -67,7 +71,7 @@ def _culprit(message_class: type[Message], content: dict[str, Any], prefix: str 
 def _parses(message_class: type[Message], content: dict[str, Any]) -> bool:
     try:
         json_format.ParseDict(content, message_class())
-    except json_format.ParseError:
+    except _NOT_PARSED:
         return False
     return True
 

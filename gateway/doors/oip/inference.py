@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from gateway.access.access import Access
+from gateway.doors.computed import computed
 from gateway.doors.fields import renamed
 from gateway.doors.oip.models.adapter import Adapter, Calls
 from gateway.doors.oip.models.repository import Repository
 from gateway.doors.oip.tensors.inputs import read_inputs
-from gateway.doors.oip.tensors.outputs import response, wanted_outputs
+from gateway.doors.oip.tensors.outputs import InferenceResult, response, wanted_outputs
 from gateway.figures.metrics import GatewayMetrics
 from gateway.http.errors import UpstreamError
 from gateway.identity import Identity
@@ -31,6 +32,7 @@ Read = Callable[[Adapter], Awaitable[ModelInferRequest]]
 """Takes the model that a request is for; raises TandemError."""
 
 _MAX_TIMEOUT_MICROSECONDS = 10**15
+_MAX_INLINE_BYTES = 16 * 1024
 
 
 class Inference:
@@ -78,7 +80,7 @@ class Inference:
             messages = self._upstream.stream(calls.route, calls.requests[0], identity, deadline)
             async with contextlib.aclosing(messages):
                 async for message in messages:
-                    if (result := calls.result([_parsed(calls, message)])) is not None:
+                    if (result := await _result(calls, [message])) is not None:
                         yield response(request, result, is_streamed=True)
 
     @contextlib.contextmanager
@@ -114,7 +116,7 @@ class Inference:
             replies = [await self._upstream.unary(calls.route, calls.requests[0], identity, deadline)]
         else:
             replies = await self._together(calls, identity, deadline)
-        result = calls.result([_parsed(calls, reply) for reply in replies])
+        result = await _result(calls, replies)
         if result is None:
             raise Unavailable("the backend's reply has nothing in it")
         return response(request, result, is_streamed)
@@ -139,8 +141,10 @@ def _in_tensors(model: Adapter) -> Iterator[None]:
         raise renamed(error, model.fields) from error
 
 
-def _parsed(calls: Calls, raw: bytes) -> Any:
-    return calls.route.response_class.FromString(raw)
+async def _result(calls: Calls, replies: Sequence[bytes]) -> InferenceResult | None:
+    may_take_long = calls.has_many_parts and sum(map(len, replies)) > _MAX_INLINE_BYTES
+    parsed = [calls.route.response_class.FromString(reply) for reply in replies]
+    return await computed(may_take_long, calls.result, parsed)
 
 
 def _translated(model: Adapter, request: ModelInferRequest, is_streamed: bool) -> Calls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -66,7 +67,8 @@ class Calls:
             if violation_of(error).reason != ReplyTooLarge.reason:
                 raise
         async with contextlib.aclosing(self.stream("Generate", request, names)) as messages:
-            return gathered([message async for message in messages])
+            # Large, or it would have fitted one message.
+            return await asyncio.to_thread(gathered, [message async for message in messages])
 
     def _admitted(self, rpc: str, is_aid: bool) -> Route:
         route = ROUTES[rpc]

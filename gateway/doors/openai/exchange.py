@@ -30,7 +30,11 @@ class OpenAiExchange(Exchange):
 
     async def reply_with(self, reply: Reply) -> None:
         """Send the whole reply."""
-        await self.reply_bytes(reply.encoded(), headers=self._about)
+        await self.reply_encoded(reply.encoded())
+
+    async def reply_encoded(self, body: bytes) -> None:
+        """Send a whole reply that is written out already."""
+        await self.reply_bytes(body, headers=self._about)
 
     async def events(self, data: bytes) -> None:
         """Send events that are written out already; waits while the client is slow to read."""

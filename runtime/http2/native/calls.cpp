@@ -277,6 +277,13 @@ nghttp2_session_callbacks* Server::callbacks() {
                 nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
             return 0;
         });
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(
+        made, [](nghttp2_session* session, const nghttp2_frame* frame, int, void*) {
+            // Headers or trailers larger than nghttp2 sends: nothing else would end the call.
+            if (frame->hd.type == NGHTTP2_HEADERS && call_of(session, frame->hd.stream_id) != nullptr)
+                nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
+            return 0;
+        });
     nghttp2_session_callbacks_set_on_stream_close_callback(
         made, [](nghttp2_session* session, int32_t stream, uint32_t, void* its) {
             if (Call* call = call_of(session, stream)) static_cast<Connection*>(its)->server->close(*call);

@@ -198,6 +198,12 @@ async def test_a_slow_client_holds_the_backend_back_until_its_deadline(
         assert gateway.value("tandem_requests_total", code="DEADLINE_EXCEEDED", transport="http") == 1
 
 
+@pytest.mark.parametrize("timeout", ["99999999H", "99999999S"])
+async def test_a_deadline_after_centuries_is_none(http: httpx.AsyncClient, timeout: str) -> None:
+    response = await http.post(SCORE, json={"texts": {"texts": ["ab"]}}, headers={"grpc-timeout": timeout})
+    assert response.status_code == 200
+
+
 async def test_score_over_http(http: httpx.AsyncClient) -> None:
     response = await http.post(SCORE, json={"texts": {"texts": ["ab"]}})
     assert response.json()["likelihoods"] == [{"total_logprob": -1.5}]

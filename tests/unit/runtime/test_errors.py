@@ -2,6 +2,7 @@ import grpc
 import pytest
 
 from runtime import errors
+from runtime.rpc.rpc import status_details
 
 
 def test_every_error_has_a_grpc_status():
@@ -36,6 +37,14 @@ def test_a_huge_value_is_cut():
     message = str(errors.InvalidArgument("text", "x" * 10_000, "less"))
     assert len(message) < 200
     assert "(10002 characters)" in message
+
+
+@pytest.mark.parametrize("letter", ["x", "\ud800", "\U0001f600", "\n"])
+def test_the_trailers_stay_small_whatever_a_client_calls_a_field(letter):
+    error = errors.InvalidArgument("sampling." + letter * 60_000, letter * 60_000, "none").within("generate")
+    assert error.field.startswith("generate.sampling.")
+    assert len(str(error).encode()) < 4000
+    assert sum(map(len, status_details(error).values())) < 10_000
 
 
 @pytest.mark.parametrize(("available", "shown"), [((), "none"), (("b", "a"), "a, b")])

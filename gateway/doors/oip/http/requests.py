@@ -13,6 +13,7 @@ from tandem.oip.grpc_service_pb2 import ModelInferRequest
 
 HEADER_LENGTH = "inference-header-content-length"
 BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT = "binary_data_size", "binary_data", "binary_data_output"
+_MAX_DIGITS = 10
 
 
 class BinaryTensors:
@@ -38,9 +39,9 @@ def split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     """Return the JSON and what follows it. Raises InvalidArgument."""
     if header_length is None:
         return body, b""
-    if not (header_length.isascii() and header_length.isdigit()) or int(header_length[:10]) > len(body):
+    is_number = header_length.isascii() and header_length.isdigit() and len(header_length) <= _MAX_DIGITS
+    if not is_number or (length := int(header_length)) > len(body):
         raise InvalidArgument(HEADER_LENGTH, header_length, f"0 to {len(body)}, the body's bytes")
-    length = int(header_length)
     return body[:length], body[length:]
 
 
@@ -128,6 +129,8 @@ def _shape(field: str, value: Any) -> list[int]:
 
 def _fill_parameters(field: str, target: Any, values: Any) -> None:
     for name, value in _mapping(field, values).items():
+        if any(isinstance(each, str) and not _encodes(each) for each in (name, value)):
+            raise InvalidArgument(f"{field}.{name}", value, "text in Unicode, without lone surrogates")
         if isinstance(value, bool):
             target[name].bool_param = value
         elif isinstance(value, str):
@@ -138,3 +141,11 @@ def _fill_parameters(field: str, target: Any, values: Any) -> None:
             target[name].double_param = value
         elif value is not None:
             raise InvalidArgument(f"{field}.{name}", value, "a text, a number, or true or false")
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -20,12 +20,14 @@ class Calls:
     """The calls that a request stands for, and how their replies become its result.
 
     A unary route's `requests` are made together, and `result` gets all their replies. A streaming route has one
-    request, and `result` gets each message by itself; None stands for a message without a result.
+    request, and `result` gets each message by itself; None stands for a message without a result. `has_many_parts`:
+    to make a result of large replies takes long.
     """
 
     route: Route
     requests: Sequence[bytes]
     result: Callable[[Sequence[Any]], InferenceResult | None]
+    has_many_parts: bool = False
 
 
 class Adapter(Protocol):

@@ -1,7 +1,7 @@
 """An image model that draws in parallel, in tensors: a batch in one request, by its first dimension.
 
 Row i with a seed of its own is the image that `Sample` draws with that seed alone. One seed for a larger batch draws
-image i from (seed, i), as `Sample` does with a count.
+image i from (seed, i), as `Sample` does with a count. Without the tensor, a seed may be among the parameters.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gateway.doors.oip.models.adapter import ROUTES, Calls
+from gateway.doors.oip.models.sampling_parameters import whole
 from gateway.doors.oip.tensors.datatype import FP32, INT32, UINT8, UINT64
 from gateway.doors.oip.tensors.inputs import Inputs
 from gateway.doors.oip.tensors.outputs import InferenceResult, Output
@@ -48,7 +49,7 @@ class ParallelImageModel:
             latents = gan_pb2.Latents(values=inputs["latents"].values)
             requests = [gan_pb2.SampleRequest(model=self.name, count=rows, labels=labels, latents=latents)]
         elif "seed" not in inputs or inputs["seed"].rows == 1:
-            seed = inputs["seed"].values[0] if "seed" in inputs else None
+            seed = inputs["seed"].values[0] if "seed" in inputs else _seed(parameters)
             requests = [gan_pb2.SampleRequest(model=self.name, count=rows, labels=labels, seed=seed)]
         else:
             requests = self._one_a_row(inputs["seed"].values, labels)
@@ -77,3 +78,13 @@ class ParallelImageModel:
         if len(replies) == 1:
             parameters["seed"] = replies[0].seed
         return InferenceResult([Output(self._images, [rows, *self._images.dims], raw)], parameters=parameters)
+
+
+def _seed(parameters: Mapping[str, Any]) -> int | None:
+    """Return the seed among the parameters, None if there is none. Raises InvalidArgument."""
+    if (value := parameters.get("seed")) is None:
+        return None
+    try:
+        return int(gan_pb2.SampleRequest(seed=whole(value)).seed)
+    except ValueError:
+        raise InvalidArgument("parameters.seed", value, "a whole number that fits") from None

@@ -44,14 +44,15 @@ def fill_sampling(request: ar_pb2.GenerateRequest, values: Mapping[str, Any]) ->
             raise InvalidArgument(f"{FIELD}.{name}", value, f"none; there are: {', '.join(sorted(NAMES))}")
         try:
             if name == LOGPROBS:
-                request.logprobs, request.top_logprobs = True, _whole(value)
+                request.logprobs, request.top_logprobs = True, whole(value)
             else:
                 _FILL[name](request.sampling, name, value)
         except (ValueError, TypeError, OverflowError):
             raise InvalidArgument(f"{FIELD}.{name}", value, _accepted(name)) from None
 
 
-def _whole(value: Any) -> int:
+def whole(value: Any) -> int:
+    """Return a whole number, which may be written as a text or with zeros behind a point. Raises ValueError."""
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value.partition(".")[0])
     if isinstance(value, float) and value.is_integer():
@@ -79,11 +80,11 @@ def _truth(value: Any) -> bool:
 
 
 def _set_whole(params: Any, name: str, value: Any) -> None:
-    setattr(params, name, _whole(value))
+    setattr(params, name, whole(value))
 
 
 def _set_top_k(params: Any, name: str, value: Any) -> None:
-    params.top_k = max(0, top_k) if (top_k := _whole(value)) >= -1 else top_k  # -1 is vLLM's way to keep all
+    params.top_k = max(0, top_k) if (top_k := whole(value)) >= -1 else top_k  # -1 is vLLM's way to keep all
 
 
 def _set_number(params: Any, name: str, value: Any) -> None:
@@ -104,14 +105,14 @@ def _add_texts(params: Any, name: str, value: Any) -> None:
 def _add_whole(params: Any, name: str, value: Any) -> None:
     if not isinstance(value, list):
         raise ValueError
-    getattr(params, name).extend([_whole(each) for each in value])
+    getattr(params, name).extend([whole(each) for each in value])
 
 
 def _set_biases(params: Any, name: str, value: Any) -> None:
     if not isinstance(value, dict):
         raise ValueError
     for token, bias in value.items():
-        params.logit_bias[_whole(token)] = _number(bias)
+        params.logit_bias[whole(token)] = _number(bias)
 
 
 _FILL: Mapping[str, Callable[[Any, str, Any], None]] = {

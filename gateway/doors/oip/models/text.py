@@ -51,9 +51,9 @@ class TextModel:
         prefix = b"" if _flag(inputs, "exclude_input_in_output", True) else request.text.encode()
         results = TextResults(Wanted(returned, prefix), request.sampling.n or 1)
         if is_streamed and _flag(inputs, "stream"):
-            return Calls(ROUTES["Generate"], [request.SerializeToString()], results.of_message)
+            return Calls(ROUTES["Generate"], [request.SerializeToString()], results.of_message, request.logprobs)
         whole = ar_pb2.CompleteRequest(generate=request)
-        return Calls(ROUTES["Complete"], [whole.SerializeToString()], results.of_reply)
+        return Calls(ROUTES["Complete"], [whole.SerializeToString()], results.of_reply, request.logprobs)
 
 
 def sampling_values(inputs: Inputs, parameters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +25,16 @@ class Reply(BaseModel):
     def encoded(self) -> bytes:
         """Return it as JSON."""
         return self.__pydantic_serializer__.to_json(self, exclude_unset=True)
+
+
+def encoded_with(reply: Reply, choices: Iterable[Reply]) -> bytes:
+    """Return a reply that has no choices as JSON with `choices` in it.
+
+    Each choice is made, written out and let go before the next: with log-probabilities, it has tens of thousands of
+    objects, and other threads stand still while many are written out at once or the garbage collector looks at them.
+    """
+    before, after = reply.encoded().split(b'"choices":[]', 1)  # inside a text, the quotes would be escaped
+    return b'%b"choices":[%b]%b' % (before, b",".join(each.encoded() for each in choices), after)
 
 
 class PromptTokensDetails(Reply):

@@ -44,9 +44,14 @@ class Body(BaseModel):
 
 def check_unsupported(name: str, value: Any, unsupported: Mapping[str, Sequence[Any]]) -> None:
     """Raise InvalidArgument for a field that is not supported, with a value that asks for something."""
-    if name in unsupported and value not in (*NOTHING, *unsupported[name]):
+    if name in unsupported and not any(_is_same(value, each) for each in (*NOTHING, *unsupported[name])):
         accepted = " or ".join(repr(each) for each in unsupported[name]) or "nothing"
         raise InvalidArgument(name, value, f"{accepted}: this server does not support more")
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Return whether the values are equal; True is not 1 here, nor False 0."""
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _as_invalid_argument(error: ValidationError) -> InvalidArgument:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from gateway.doors.computed import computed
 from gateway.doors.fields import Names
 from gateway.doors.openai.calls import Calls
 from gateway.doors.openai.catalogue import Catalogue, Served
@@ -20,7 +21,7 @@ from gateway.doors.openai.replies.chat import (
     TokenLogprob,
     TopLogprob,
 )
-from gateway.doors.openai.replies.reply import FINISH_REASONS, Usage
+from gateway.doors.openai.replies.reply import FINISH_REASONS, Usage, encoded_with
 from gateway.doors.openai.requests.chat import ChatBody, chat_prompt
 from gateway.doors.openai.text.consumed import Consumed, Running
 from gateway.doors.openai.text.head import Head, new_head, with_fingerprints
@@ -43,11 +44,10 @@ class Chat:
             return
         reply, consumed = await calls.whole(request, names), Consumed()
         consumed.add(reply.usage)
-        choices = [_choice(choice, bool(body.logprobs)) for choice in reply.choices]
         head = with_fingerprints(head, consumed.fingerprints)
-        await exchange.reply_with(
-            ChatCompletion(**head, object="chat.completion", choices=choices, usage=consumed.usage())
-        )
+        empty = ChatCompletion(**head, object="chat.completion", choices=[], usage=consumed.usage())
+        choices = (_choice(choice, bool(body.logprobs)) for choice in reply.choices)
+        await exchange.reply_encoded(await computed(bool(body.logprobs), encoded_with, empty, choices))
 
     async def _stream(
         self,

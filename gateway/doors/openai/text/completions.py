@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
+from gateway.doors.computed import computed
 from gateway.doors.openai.calls import Calls
 from gateway.doors.openai.catalogue import Catalogue
 from gateway.doors.openai.exchange import DONE, OpenAiExchange, event
 from gateway.doors.openai.merged import all_of, merged
 from gateway.doors.openai.replies.completion import Completion, CompletionChoice
-from gateway.doors.openai.replies.reply import Usage
+from gateway.doors.openai.replies.reply import Usage, encoded_with
 from gateway.doors.openai.requests.completion import CompletionBody
 from gateway.doors.openai.text.consumed import Consumed
 from gateway.doors.openai.text.continuation import Continuation
@@ -31,15 +32,16 @@ class Completions:
         if body.stream:
             await _stream(body, head, prompts, exchange)
         else:
-            await exchange.reply_with(await _whole(head, prompts))
+            await exchange.reply_encoded(await _whole(body, head, prompts))
 
 
-async def _whole(head: Head, prompts: Sequence[Continuation]) -> Completion:
+async def _whole(body: CompletionBody, head: Head, prompts: Sequence[Continuation]) -> bytes:
     consumed = Consumed()
     found = await all_of([each.choices(consumed) for each in prompts])
     choices = [choice for of_prompt in found for choice in of_prompt]
     fields = with_fingerprints(head, consumed.fingerprints)
-    return Completion(**fields, object="text_completion", choices=choices, usage=consumed.usage())
+    empty = Completion(**fields, object="text_completion", choices=[], usage=consumed.usage())
+    return await computed(body.logprobs is not None, encoded_with, empty, choices)
 
 
 async def _stream(body: CompletionBody, head: Head, prompts: Sequence[Continuation], exchange: OpenAiExchange) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.doors.computed import computed
 from gateway.doors.fields import Names
 from gateway.doors.openai.calls import Calls
 from gateway.doors.openai.catalogue import Served
@@ -40,12 +41,17 @@ class Continuation:
         about_prompt = dict.fromkeys(("text", "tokens.token_lists[0].ids", "tokens.ids", "tokens", "ids"), field)
         return {**self.body.names_of_sampling, "top_logprobs": "logprobs", **about_prompt}
 
+    @property
+    def _has_logprobs(self) -> bool:
+        """Whether choices have an entry for each token, and one for each of its alternatives."""
+        return self.body.logprobs is not None
+
     def request(self) -> ar_pb2.GenerateRequest:
         """Return the request of the contract. Raises InvalidArgument."""
         request = ar_pb2.GenerateRequest(
             model=self.model.name,
             sampling=self.body.sampling(self.body.num_tokens),
-            logprobs=self.body.logprobs is not None,
+            logprobs=self._has_logprobs,
             top_logprobs=self.body.logprobs or 0,
         )
         if isinstance(self.prompt, str):
@@ -58,10 +64,10 @@ class Continuation:
         """Return all choices, the prompt before each if it is to be echoed."""
         request, echo = self.request(), await self._echo()
         if not self.body.num_tokens:
-            return self._prompt_alone(echo, consumed)
+            return await computed(self._has_logprobs, self._prompt_alone, echo, consumed)
         reply = await self.calls.whole(request, self.names)
         consumed.add(reply.usage)
-        return [self._choice(echo, choice, is_first=True) for choice in reply.choices]
+        return await computed(self._has_logprobs, self._choices, echo, reply.choices)
 
     async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[CompletionChoice, dict[str, Any]], None]:
         """Yield what is added to a choice, and usage so far if it is wanted."""
@@ -79,7 +85,8 @@ class Continuation:
                 if message.token_ids or message.finish_reason or message.text_delta:
                     is_first = message.choice_index not in tables
                     table = tables.setdefault(message.choice_index, self._table())
-                    choice = self._choice(echo, message, is_first, table)
+                    has_prompt = is_first and echo is not None and self._has_logprobs
+                    choice = await computed(has_prompt, self._choice, echo, message, is_first, table)
                     yield choice, {"usage": running.after(message)} if running else {}
 
     async def _echo(self) -> Echo | None:
@@ -102,7 +109,10 @@ class Continuation:
             ar_pb2.GenerateResponse(choice_index=index, finish_reason=ar_pb2.FINISH_REASON_LENGTH)
             for index in range(self.body.num_choices)
         ]
-        return [self._choice(echo, each, is_first=True) for each in empty]
+        return self._choices(echo, empty)
+
+    def _choices(self, echo: Echo | None, messages: Iterable[Any]) -> list[CompletionChoice]:
+        return [self._choice(echo, each, is_first=True) for each in messages]
 
     def _table(self) -> TokenTable:
         return TokenTable(self.model.described.special_token_ids)
@@ -115,13 +125,13 @@ class Continuation:
         text = message.text_delta
         if echo is not None and is_first:
             text = echo.text + text
-            if self.body.logprobs is not None:
+            if self._has_logprobs:
                 echo.enter(table)
         table.add(message.logprobs)
         return CompletionChoice(
             index=self.place * self.body.num_choices + message.choice_index,
             text=text,
-            logprobs=table.take() if self.body.logprobs is not None else None,
+            logprobs=table.take() if self._has_logprobs else None,
             finish_reason=FINISH_REASONS.get(message.finish_reason),
             stop_reason=message.matched_stop or None,
         )

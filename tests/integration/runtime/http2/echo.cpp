@@ -17,8 +17,8 @@ static const std::string_view ok("grpc-status\0000\0tandem-echo\0yes\0", 30);
 static const std::string_view busy("grpc-status\0008\0", 14);
 static std::set<uint64_t> unanswered, turned_away;
 
-static void finish(Server& server, uint64_t call, std::string_view message) {
-    const Finished finished{call, message.data(), message.size(), ok.data(), ok.size()};
+static void finish(Server& server, uint64_t call, std::string_view message, std::string_view trailers = ok) {
+    const Finished finished{call, message.data(), message.size(), trailers.data(), trailers.size()};
     server.finish(&finished, 1);
 }
 
@@ -38,6 +38,9 @@ static void answer(Server& server, const RecordHead& record, std::string_view pa
     else if (path == "/echo/Full") {
         server.turn_away(record.call, busy, busy, 0);
         turned_away.insert(record.call);
+    } else if (path == "/echo/Trailers" || path == "/echo/Headers") {  // with a trailer as large as the message
+        const std::string trailers = std::string(ok) + "tandem-long" + '\0' + std::string(payload) + '\0';
+        finish(server, record.call, path == "/echo/Trailers" ? "a reply" : std::string_view(), trailers);
     } else finish(server, record.call, payload);
 }
 

@@ -180,6 +180,21 @@ async def test_a_reader_that_stalls_past_its_deadline_is_reset(program):
         echo.end()
 
 
+@pytest.mark.parametrize("path", ["/echo/Headers", "/echo/Trailers"])
+async def test_a_call_whose_headers_are_too_large_to_send_is_reset(program, path):
+    with running(program) as echo:
+        async with connected(echo.address) as connection:
+            for message, ending in (
+                (b"a" * 10_000, (0, None)),
+                (b"a" * 70_000, (None, h2.errors.ErrorCodes.INTERNAL_ERROR)),
+            ):
+                number = await begin(connection, path, message)
+                stream = await connection.answer(number, LIMIT_SECONDS)
+                assert (stream.status, stream.error_code) == ending
+        assert await echoes(echo.address)
+        echo.end()
+
+
 async def test_calls_that_nobody_comes_to_are_refused_but_health_checks(program):
     with running(program) as echo:
         async with grpc.aio.insecure_channel(echo.address) as channel:

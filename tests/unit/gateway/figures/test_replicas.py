@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -87,3 +90,33 @@ async def test_the_count_of_dropped_entries_never_falls() -> None:
     known, registry = await told(dropped=5)
     await known.poll(Told())
     assert registry.get_sample_value("tandem_log_entries_dropped_total", {}) == 5
+
+
+class Herald:
+    """A replica with which others come, as they do while a thread reads figures."""
+
+    def __init__(self, known: dict[Any, Any]) -> None:
+        self._known = known
+        self.models: list[Any] = []
+
+    @property
+    def state(self) -> ProxiedReplica:
+        self._known[len(self._known)] = self
+        return FIRST
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda known: known.of("sequential"),
+        lambda known: known.models("sequential"),
+        lambda known: known.fingerprints("sequential", "m"),
+        lambda known: known.at("10.0.0.9:1"),
+        lambda known: list(known.collect()),
+    ],
+)
+def test_replicas_may_come_while_figures_are_read(read: Callable[[Replicas], object]) -> None:
+    known = Replicas(TARGETS)
+    known._known.update({("sequential", "10.0.0.1:50051"): cast(Any, Herald(known._known))})
+    read(known)
+    assert len(known._known) > 1

@@ -1,6 +1,7 @@
 """JSON in and out, with the .proto files as the contract."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -72,6 +73,12 @@ def test_names_are_the_contract_s() -> None:
         ({"text": "a", "class_label": 1}, "request", ["multiple", "prompt"]),
         ({"tex": "a"}, "tex", ["'a'", "there are: model, text"]),
         ({"sampling": {"seeed": 1}}, "sampling.seeed", ["1", "min_tokens"]),
+        ({"\ud800": 1}, "\\ud800", ["there are: model, text"]),
+        ({"sampling": {"\udfff": 1}}, "sampling.\\udfff", ["min_tokens"]),
+        ({"chat": {"messages": [{"\ud800": 1}]}}, "chat.messages[0].\\ud800", ["there are: role"]),
+        ({"image_encoding": "\ud800"}, "image_encoding", ["'\\ud800'", "ENCODING_PNG"]),
+        ({"image_encoding": math.inf}, "image_encoding", ["inf", "ENCODING_PNG"]),
+        ({"sampling": {"temperature": 10**400}}, "sampling.temperature", ["1000", "a number"]),
     ],
 )
 def test_a_wrong_field_is_named_with_value_and_what_is_accepted(
@@ -101,9 +108,11 @@ def test_a_long_value_is_cut() -> None:
 
 
 NAMES = st.sampled_from(
-    [field.name for each in (ar_pb2.GenerateRequest, ar_pb2.SamplingParams) for field in each.DESCRIPTOR.fields]
+    ["\ud800"]
+    + [field.name for each in (ar_pb2.GenerateRequest, ar_pb2.SamplingParams) for field in each.DESCRIPTOR.fields]
 )
-LEAVES = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
+NUMBERS = st.integers(-(2**70), 2**70) | st.just(10**400) | st.floats()
+LEAVES = st.none() | st.booleans() | NUMBERS | st.text(max_size=5) | st.just("\ud800")
 ANYTHING = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
 )

@@ -66,6 +66,8 @@ BAD: dict[str, tuple[str, list[Any], str]] = {
     "empty stop": (TEXT, sampling(stop=""), "sampling_parameters.stop: '' is not accepted"),
     "logprobs": (TEXT, sampling(logprobs=50), "sampling_parameters.logprobs: 50 is not accepted"),
     "unknown parameter": (TEXT, sampling(beam_width=2), "sampling_parameters.beam_width: 2 is not accepted"),
+    "a long name": (TEXT, sampling(**{"x" * 60_000: 1}), "sampling_parameters.xxx"),
+    "no name": (TEXT, sampling(**{"\ud800": 1}), "sampling_parameters.\\ud800: 1 is not accepted"),
     "no JSON": (TEXT, raw_sampling(b"{"), "sampling_parameters: b'{' is not accepted; accepted: a JSON object"),
     "deep JSON": (TEXT, raw_sampling(b"[" * 60_000), "nested"),
     "large JSON": (TEXT, raw_sampling(b" " * 70_000), "sampling_parameters: '70000 bytes' is not accepted"),

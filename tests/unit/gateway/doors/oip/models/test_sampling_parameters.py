@@ -82,6 +82,12 @@ def test_what_is_wrong_is_named(name: str, value: Any) -> None:
         filled(**{name: value})
 
 
+def test_a_name_that_is_no_text_is_escaped() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        filled(**{"\ud800": 1})
+    assert caught.value.field == "sampling_parameters.\\ud800"
+
+
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff", b"7", b"[" * 30_000, b" " * (MAX_BYTES + 1)])
 def test_what_is_no_object(text: bytes) -> None:
     with pytest.raises(InvalidArgument):

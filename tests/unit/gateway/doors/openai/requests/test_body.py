@@ -26,6 +26,9 @@ def refused(body_class: type[Any], **fields: Any) -> InvalidArgument:
         ("stop", {"prompt": "a", "stop": [1]}),
         ("stream_options.include_usage", {"prompt": "a", "stream_options": {"include_usage": "yes"}}),
         ("suffix", {"prompt": "a", "suffix": "b"}),
+        ("prompt_logprobs", {"prompt": "a", "prompt_logprobs": 0}),
+        ("skip_special_tokens", {"prompt": "a", "skip_special_tokens": 1}),
+        ("length_penalty", {"prompt": "a", "length_penalty": True}),
     ],
 )
 def test_a_wrong_field_is_named(field: str, fields: dict[str, Any]) -> None:
@@ -55,6 +58,12 @@ def test_what_is_no_object_is_refused(raw: bytes) -> None:
 def test_an_unsupported_field_that_wants_nothing_passes(value: Any) -> None:
     raw = json.dumps({"messages": [], "tools": value, "audio": value, "a_new_field": 5}).encode()
     assert ChatBody.parse(raw).messages == []
+
+
+@pytest.mark.parametrize("value", [1, 1.0])
+def test_a_value_that_changes_nothing_passes(value: float) -> None:
+    raw = json.dumps({"prompt": "a", "length_penalty": value, "skip_special_tokens": True}).encode()
+    assert CompletionBody.parse(raw).prompt == "a"
 
 
 def test_a_long_list_of_wrong_things_costs_no_list_of_errors() -> None:
