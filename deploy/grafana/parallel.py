@@ -87,9 +87,10 @@ def _batches() -> list[Panel]:
         ),
         _panel(
             "Instances at work",
-            "Copies of a network that computed, on average. As many as --num-instances: the generator is the limit.",
+            "Copies of a network that computed, mean of all replicas. As many as --num-instances: the generator is the"
+            " limit.",
             NUMBER,
-            [Query(rate("tandem_pass_seconds_sum", "model, network", NETWORK), OF_NETWORK)],
+            [Query(f"avg by (model, network) (rate(tandem_pass_seconds_sum{{{NETWORK}}}[$window]))", OF_NETWORK)],
         ),
         _panel(
             "Waiting",

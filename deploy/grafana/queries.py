@@ -42,7 +42,7 @@ def quantiles(histogram: str, by: str, match: str, legend: str) -> list[Query]:
 
 def share_of(part: str, whole: str) -> str:
     """Return a ratio of two rates, nothing while there is no whole."""
-    return f"{part} / ({whole} > 0)"
+    return f"({part}) / ({whole} > 0)"
 
 
 def mean(histogram: str, by: str, match: str = "") -> str:

@@ -142,8 +142,8 @@ def _engine() -> list[Panel]:
         ),
         _panel(
             "Engine busy",
-            "Share of the time in which a step was being computed. At 1 the engine is the limit.",
+            "Share of the time in which a step was being computed, mean of all replicas. At 1 the engine is the limit.",
             SHARE,
-            [Query(rate("tandem_step_seconds_sum", "model", MODEL), OF_MODEL)],
+            [Query(f"avg by (model) (rate(tandem_step_seconds_sum{{{MODEL}}}[$window]))", OF_MODEL)],
         ),
     ]
