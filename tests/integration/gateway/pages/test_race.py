@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Error, Route, expect
 
 from tandem.ar.v1 import ar_pb2
 from tests.browser import Watched, needs_chromium
@@ -51,6 +52,30 @@ async def test_the_judge_s_verdict_on_the_wall(browser: Browser, gan: FakeBacken
         await page.says("#parallel-likelihood", "Not known to the GAN; by judge: 2.0 bits a tile on average")
         assert list(servicer.scored[0].images.images.shape) == [16, 4, 4, 1]
         assert len(servicer.scored[0].images.labels) == 16
+        assert page.complaints == []
+
+
+async def test_a_verdict_that_comes_after_the_next_race_has_begun_is_not_shown(
+    browser: Browser, gan: FakeBackend
+) -> None:
+    model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
+    async with page_of(browser, gan, model) as (page, _):
+        await page.race()
+        may_pass = asyncio.Event()
+
+        async def wait(route: Route) -> None:
+            await may_pass.wait()
+            with contextlib.suppress(Error):  # the page has cancelled it
+                await route.continue_()
+
+        await page.page.route("**/Score", wait)
+        await page.at("#judge").click()
+        await page.race()
+        may_pass.set()
+        await expect(page.at("#judge")).to_be_enabled()
+        await page.says("#parallel-likelihood", "Not known: a GAN gives no probability of what it draws.")
+        await page.at("#judge").click()
+        await page.says("#parallel-likelihood", "Not known to the GAN; by judge: 2.0 bits a tile")
         assert page.complaints == []
 
 
