@@ -38,8 +38,9 @@ const clear = () => drawEmpty(chosenOrder().count, sides.sequential.model);
 function takeStatus(status) {
   for (const paradigm of Object.keys(sides)) {
     const side = (sides[paradigm] = modelFor(status, paradigm, "image", byId(`${paradigm}-name`)));
-    // What a race met stays on the page until the backend's state itself has something to say.
-    if (!stopper && (side.problem || !last?.errors[paradigm])) say(byId(`${paradigm}-problem`), side.problem);
+    // What the last race met stays on the page, but for the time in which the backend's state itself has something to say.
+    const error = last?.errors[paradigm];
+    if (!stopper) say(byId(`${paradigm}-problem`), side.problem || (error && explained(error)));
   }
   offerClasses(sides.sequential.model ?? sides.parallel.model ?? {});
   offerSteps(sides.sequential.model ?? {});

@@ -138,6 +138,10 @@ async def test_a_backend_that_dies_in_the_race(ar: FakeBackend, page: Watched) -
     await ar.stop()
     await page.says("#sequential-problem", re.compile("Not available|is gone|Stopped"))
     await page.says("#race-verdict", "The sequential side did not finish.")
+    await page.says("#sequential-problem", "This side works again when it is back")
+    await ar.start()
+    await page.says("#state", "ready")
+    await expect(page.at("#sequential-problem")).not_to_contain_text("is gone")
     assert page.complaints == []
 
 
