@@ -26,8 +26,8 @@ export function setUpText() {
   });
   byId("text-score").addEventListener("click", () => run(score));
   byId("text-stop").addEventListener("click", () => running?.abort());
-  byId("text-anew").addEventListener("click", () => converse([]));
-  byId("text-model").addEventListener("change", () => converse([]));
+  byId("text-anew").addEventListener("click", anew);
+  byId("text-model").addEventListener("change", anew);
 }
 
 function takeStatus(status) {
@@ -36,6 +36,11 @@ function takeStatus(status) {
     enable();
     say(byId("text-problem"), problem || failure);
   }
+}
+
+function anew() {
+  running?.abort();
+  converse([]);
 }
 
 // Shows the turns of a conversation, in which the next question is the next turn. The last answer is shown by tokens.
@@ -79,7 +84,8 @@ async function run(work) {
 async function answer(prompt, figures, signal) {
   view.clear();
   say(byId("text-summary"), "Waiting for the first token …");
-  const messages = [...turns, { role: "user", content: prompt }];
+  const before = turns;
+  const messages = [...before, { role: "user", content: prompt }];
   const temperature = byId("text-temperature").valueAsNumber;
   const sampling = { max_tokens: byId("text-max").valueAsNumber || undefined };
   if (Number.isFinite(temperature)) sampling.temperature = temperature;
@@ -102,7 +108,7 @@ async function answer(prompt, figures, signal) {
     byId("text-summary"),
     `${figures.count} tokens, the first after ${duration(figures.firstSeconds)}, ${rate(figures)}; ${(bits / figures.count).toFixed(1)} bits a token.`,
   );
-  converse([...messages, { role: "assistant", content: text }]);
+  if (turns === before) converse([...messages, { role: "assistant", content: text }]);
 }
 
 async function score(prompt, figures, signal) {

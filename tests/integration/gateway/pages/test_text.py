@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -64,6 +65,25 @@ async def test_a_question_goes_on_with_the_conversation(ar: FakeBackend, page: W
     await expect(page.at("#turns")).to_be_hidden()
     await page.at("#text-go").click()
     await page.says("#turns", "Two")
+    assert len(ar.servicer.requests[-1].chat.messages) == 1
+
+
+async def test_a_new_conversation_ends_the_answer_under_way(ar: FakeBackend, page: Watched) -> None:
+    await page.at("#text-max").fill("4")
+    await page.at("#prompt").fill("One")
+    await page.at("#text-go").click()
+    await page.says("#turns", "One")
+    ar.servicer.hold.clear()
+    await page.at("#text-go").click()
+    await page.says("#text-output", "Hello")
+    await page.at("#text-anew").click()
+    async with asyncio.timeout(10):
+        await ar.servicer.cancelled.wait()
+    await page.says("#text-problem", "Stopped.")
+    await expect(page.at("#turns")).to_be_hidden()
+    ar.servicer.hold.set()
+    await page.at("#text-go").click()
+    await page.says("#text-summary", "bits a token")
     assert len(ar.servicer.requests[-1].chat.messages) == 1
 
 
