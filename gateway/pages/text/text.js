@@ -46,9 +46,17 @@ function anew() {
 // Shows the turns of a conversation, in which the next question is the next turn. The last answer is shown by tokens.
 function converse(messages) {
   turns = messages;
-  byId("turns").replaceChildren(
-    ...turns.slice(0, -1).map(({ role, content }) => element("li", { class: role }, content)),
-  );
+  list(turns.slice(0, -1));
+}
+
+// Makes room among the tokens, whose answer joins the turns.
+function clear(first) {
+  view.clear(first);
+  list(turns);
+}
+
+function list(messages) {
+  byId("turns").replaceChildren(...messages.map(({ role, content }) => element("li", { class: role }, content)));
   byId("turns").hidden = byId("text-anew").hidden = !turns.length;
 }
 
@@ -82,7 +90,7 @@ async function run(work) {
 }
 
 async function answer(prompt, figures, signal) {
-  view.clear();
+  clear();
   say(byId("text-summary"), "Waiting for the first token …");
   const before = turns;
   const messages = [...before, { role: "user", content: prompt }];
@@ -117,7 +125,7 @@ async function score(prompt, figures, signal) {
   const [likelihood] = reply.likelihoods;
   const tokens = likelihood.tokens ?? [];
   // The first token is the context of the second and has no probability itself.
-  view.clear(firstToken(prompt, tokens));
+  clear(firstToken(prompt, tokens));
   for (const token of tokens) view.add(token);
   const bits = likelihood.bits_per_token ?? 0;
   say(

@@ -87,6 +87,22 @@ async def test_a_new_conversation_ends_the_answer_under_way(ar: FakeBackend, pag
     assert len(ar.servicer.requests[-1].chat.messages) == 1
 
 
+async def test_the_last_answer_joins_the_turns_when_its_tokens_go(ar: FakeBackend, page: Watched) -> None:
+    await page.at("#text-max").fill("4")
+    await page.at("#text-go").click()
+    await page.says("#text-summary", "bits a token")
+    await expect(page.at("#turns")).not_to_contain_text("Hello wörld!")
+    await page.at("#text-score").click()
+    await page.says("#text-summary", "scored in")
+    await page.says("#turns", "Hello wörld!")
+    await page.at("#text-go").click()
+    await expect(page.at("#turns li")).to_have_count(3)
+    ar.servicer.error = InvalidArgument("sampling.temperature", 11, "0 to 10")
+    await page.at("#text-go").click()
+    await page.says("#text-problem", "is not accepted")
+    await expect(page.at("#turns li")).to_have_count(4)
+
+
 async def test_an_error_stays_until_the_next_request(ar: FakeBackend, page: Watched) -> None:
     ar.servicer.error = InvalidArgument("sampling.temperature", 11, "0 to 10")
     await page.at("#text-go").click()
