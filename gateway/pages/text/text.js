@@ -83,7 +83,7 @@ async function run(work) {
   } catch (error) {
     if (!(error instanceof ApiError)) console.error(error);
     fail(explained(error));
-    if (figures.count) say(byId("text-summary"), `${figures.count} tokens had come.`);
+    say(byId("text-summary"), figures.count ? `${figures.count} tokens had come.` : "");
   }
   running = null;
   enable();

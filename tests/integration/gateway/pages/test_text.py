@@ -107,6 +107,7 @@ async def test_an_error_stays_until_the_next_request(ar: FakeBackend, page: Watc
     ar.servicer.error = InvalidArgument("sampling.temperature", 11, "0 to 10")
     await page.at("#text-go").click()
     await page.says("#text-problem", "sampling.temperature: 11 is not accepted")
+    await expect(page.at("#text-summary")).to_be_hidden()  # nothing is waited for
     for _ in range(2):  # answers to the page's own question of what runs
         await page.page.wait_for_event("response", lambda response: response.url.endswith("/status"))
     await page.says("#text-problem", "sampling.temperature: 11 is not accepted")
