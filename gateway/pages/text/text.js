@@ -1,7 +1,7 @@
 // The language model: an answer as it is generated, or a text of one's own, scored.
 
 import { ApiError, call, explained, stream } from "../api.js";
-import { byId, duration, element, number, say } from "../dom.js";
+import { byId, duration, element, number, plural, say } from "../dom.js";
 import { modelFor, onStatus } from "../status.js";
 import { tokenView } from "./tokens.js";
 
@@ -83,7 +83,7 @@ async function run(work) {
   } catch (error) {
     if (!(error instanceof ApiError)) console.error(error);
     fail(explained(error));
-    say(byId("text-summary"), figures.count ? `${figures.count} tokens had come.` : "");
+    say(byId("text-summary"), figures.count ? `${tokens(figures.count)} had come.` : "");
   }
   running = null;
   enable();
@@ -110,12 +110,10 @@ async function answer(prompt, figures, signal) {
       view.add(token);
     }
     if (result?.finish_reason === "FINISH_REASON_STOP") view.end(text);
-    if (figures.count) say(byId("text-summary"), `${figures.count} tokens, ${rate(figures)}`);
+    if (figures.count) say(byId("text-summary"), listed(tokens(figures.count), rate(figures)));
   }
-  say(
-    byId("text-summary"),
-    `${figures.count} tokens, the first after ${duration(figures.firstSeconds)}, ${rate(figures)}; ${(bits / figures.count).toFixed(1)} bits a token.`,
-  );
+  const course = listed(tokens(figures.count), `the first after ${duration(figures.firstSeconds)}`, rate(figures));
+  say(byId("text-summary"), `${course}; ${(bits / figures.count).toFixed(1)} bits a token.`);
   if (turns === before) converse([...messages, { role: "assistant", content: text }]);
 }
 
@@ -123,23 +121,27 @@ async function score(prompt, figures, signal) {
   say(byId("text-summary"), "Scoring …");
   const reply = await call("sequential", "Score", { model: model.name, texts: { texts: [prompt] } }, signal);
   const [likelihood] = reply.likelihoods;
-  const tokens = likelihood.tokens ?? [];
+  const scored = likelihood.tokens ?? [];
   // The first token is the context of the second and has no probability itself.
-  clear(firstToken(prompt, tokens));
-  for (const token of tokens) view.add(token);
+  clear(firstToken(prompt, scored));
+  for (const token of scored) view.add(token);
   const bits = likelihood.bits_per_token ?? 0;
   say(
     byId("text-summary"),
-    `${tokens.length} tokens scored in ${duration(seconds(figures))}: ${bits.toFixed(2)} bits a token, as if it chose ` +
+    `${tokens(scored.length)} scored in ${duration(seconds(figures))}: ${bits.toFixed(2)} bits a token, as if it chose ` +
       `among ${number(2 ** bits)} at each; log-probability ${(likelihood.total_logprob ?? 0).toFixed(1)}.`,
   );
 }
 
-function firstToken(prompt, tokens) {
-  const rest = tokens.reduce((sum, token) => sum + atob(token.token ?? "").length, 0);
+function firstToken(prompt, scored) {
+  const rest = scored.reduce((sum, token) => sum + atob(token.token ?? "").length, 0);
   const bytes = new TextEncoder().encode(prompt);
   return new TextDecoder().decode(bytes.slice(0, Math.max(0, bytes.length - rest)));
 }
+
+const tokens = (count) => `${count} ${plural("token", count)}`;
+
+const listed = (...parts) => parts.filter(Boolean).join(", ");
 
 const seconds = (figures) => (performance.now() - figures.startedAt) / 1000;
 
