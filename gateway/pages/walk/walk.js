@@ -15,6 +15,7 @@ let model = null;
 let problem = ""; // why there is no model
 let failure = ""; // what became of the last walk, until the next one
 let walked = null; // {images, from, to, seconds}
+let offered = ""; // the classes to choose from
 let isAsking = false; // the images of a walk are on their way
 let timer = null;
 
@@ -37,9 +38,8 @@ function takeStatus(status) {
   if (model && !model.latent_dim) problem = `${model.name} says nothing of its latents.`;
   say(byId("walk-problem"), problem || failure);
   byId("walk-go").disabled = !model || Boolean(problem);
-  const classes = byId("walk-class");
-  if (model?.num_classes && classes.options.length !== model.num_classes) offerClasses(classes);
-  classes.parentElement.hidden = !model?.num_classes;
+  if (model?.num_classes) offerClasses(byId("walk-class"));
+  byId("walk-class").parentElement.hidden = !model?.num_classes;
 }
 
 function fail(text) {
@@ -49,6 +49,9 @@ function fail(text) {
 
 function offerClasses(select) {
   const names = model.class_names ?? [];
+  const key = `${model.num_classes} ${names}`;
+  if (key === offered) return;
+  offered = key;
   select.replaceChildren(
     ...Array.from({ length: model.num_classes }, (_, index) =>
       element("option", { value: index, selected: names[index] === "ankle boot" }, names[index] ?? `class ${index}`),

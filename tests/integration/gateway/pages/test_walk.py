@@ -55,3 +55,12 @@ async def test_one_walk_at_a_time_and_one_clock_for_it(gan: FakeBackend, page: W
     await asyncio.sleep(0.3)  # several steps of a clock that nobody stopped
     assert await page.at("#walk-slider").input_value() == "5"
     assert page.complaints == []
+
+
+async def test_the_classes_are_those_of_the_model_that_is_served_now(page: Watched) -> None:
+    await show_walker(page)
+    await expect(page.at("#walk-class option")).to_have_text(CLASS_NAMES)
+    await page.at("#walk-class").select_option("coat")
+    digits = ("zero", "one", "two")
+    await show_walker(page, digits)
+    await expect(page.at("#walk-class option")).to_have_text(digits)
