@@ -101,10 +101,15 @@ async function race(order) {
   isOver = true;
   run.wasStopped = signal.aborted;
   last = run;
-  if (isSlow && !run.wasStopped && !Object.keys(run.errors).length) await replayed(signal);
+  if (isSlow && slowness(run) > 1 && !run.wasStopped && !Object.keys(run.errors).length) await replayed(signal);
   paint(run, Infinity);
   end();
 }
+
+const lasted = (run) => Math.max(...Object.values(run.ended));
+
+// As many times slower a replay is.
+const slowness = (run) => Math.max(1, Math.round(SEEN_SECONDS / lasted(run)));
 
 const elapsed = (run) => (performance.now() - run.startedAt) / 1000;
 
@@ -152,9 +157,9 @@ async function replay() {
 }
 
 async function replayed(signal) {
-  const until = Math.max(...Object.values(last.ended));
-  const slower = Math.max(1, Math.round(SEEN_SECONDS / until));
-  say(byId("race-verdict"), `This is how it went, ${slower} times slower.`);
+  const [until, slower] = [lasted(last), slowness(last)];
+  say(byId("race-verdict"), `This is how it went${slower > 1 ? `, ${slower} times slower` : ""}.`);
+  drawEmpty(last.count, sides.sequential.model);
   const startedAt = performance.now();
   for (let seconds = 0; seconds < until && !signal.aborted;) {
     await new Promise(requestAnimationFrame);

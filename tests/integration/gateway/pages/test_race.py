@@ -154,6 +154,26 @@ async def test_a_race_in_slow_motion_and_as_it_was(page: Watched) -> None:
     await page.says("#race-verdict", re.compile("times as long|the same time"))
 
 
+async def test_a_race_that_was_seen_as_slowly_is_replayed_on_request_alone(ar: FakeBackend, page: Watched) -> None:
+    await page.page.evaluate(
+        """() => {
+            window.said = [];
+            const verdict = document.getElementById("race-verdict");
+            new MutationObserver(() => said.push(verdict.textContent)).observe(verdict, {childList: true});
+        }"""
+    )
+    ar.servicer.hold.clear()
+    await page.at("#race-go").click()
+    await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
+    await asyncio.sleep(2.5)
+    ar.servicer.hold.set()
+    await page.says("#race-verdict", "times as long")
+    assert not any("how it went" in each for each in await page.page.evaluate("said"))
+    await page.at("#race-replay").click()
+    await expect(page.at("#race-verdict")).to_have_text("This is how it went.")
+    await page.says("#race-verdict", "times as long")
+
+
 async def test_several_against_as_many(ar: FakeBackend, gan: FakeBackend, page: Watched) -> None:
     await page.at("#race-count").select_option("4")
     await page.race()
