@@ -8,7 +8,7 @@ import { chosenOrder, chosenSteps, offerClasses, offerSteps } from "./order.js";
 import { showPhases } from "./phases.js";
 import { sampled } from "../sampling.js";
 import { modelFor, onStatus } from "../status.js";
-import { halfway, verdict } from "./verdict.js";
+import { drawing, halfway, verdict } from "./verdict.js";
 
 const PAUSE_MS = 700; // between races when they go on by themselves
 const SEEN_SECONDS = 3; // in slow motion a race takes at least this long
@@ -88,7 +88,7 @@ async function race(order) {
   const total = tiles && tiles * order.count;
   const steps = sides.sequential.model?.takes_steps ? chosenSteps() : undefined;
   const run = { ...order, tiles, total, steps, startedAt: performance.now(), tokens: [], takesPart: {}, ended: {}, errors: {} };
-  say(byId("race-verdict"), "Both are drawing …");
+  say(byId("race-verdict"), drawing(Object.keys(sides).filter(canRun)));
   let isOver = false;
   const still = prefersStillness();
   const isSlow = byId("race-slow").checked && !still;
