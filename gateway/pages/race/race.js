@@ -4,7 +4,7 @@ import { ApiError, explained, stream } from "../api.js";
 import { byId, prefersStillness, say } from "../dom.js";
 import { drawEmpty, paint } from "./lanes.js";
 import { forgetLikelihoods, judge, showOwnLikelihood } from "./likelihood.js";
-import { chosenOrder, chosenSteps, offerClasses, offerSteps } from "./order.js";
+import { chosenOrder, chosenSteps, labelFor, offerClasses, offerSteps } from "./order.js";
 import { showPhases } from "./phases.js";
 import { sampled } from "../sampling.js";
 import { modelFor, onStatus } from "../status.js";
@@ -140,11 +140,12 @@ async function inSequence(run, model, signal) {
 }
 
 async function inParallel(run, model, signal) {
-  const labels = run.label === null ? {} : { labels: [run.label] };
+  const labels = run.label === null ? {} : { labels: [labelFor(model, run)] };
   const message = { model: model.name, count: run.count, ...labels };
   const reply = await sampled(message, signal);
   run.wallSeconds = run.ended.parallel = elapsed(run);
-  Object.assign(run, { wall: reply.images, labels: reply.labels ?? [] });
+  // The judge, who may be asked about them, is the sequential model: the labels are as that has them.
+  Object.assign(run, { wall: reply.images, labels: (reply.labels ?? []).map((label) => run.label ?? label) });
   run.parallelTimings = reply.timings;
   if (elapsed(run) > SOON_SECONDS) say(byId("race-verdict"), halfway(run));
 }

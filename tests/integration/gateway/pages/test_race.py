@@ -197,3 +197,23 @@ async def test_steps_can_be_chosen_where_the_model_takes_them(browser: Browser, 
         await page.says("#race-verdict", "In sequence in 2 steps: 1 class 0 in ")
         assert servicer.requests[-1].sampling.steps == 2
         assert page.complaints == []
+
+
+async def test_a_class_goes_by_its_name_where_the_models_number_them_otherwise(
+    browser: Browser, gan: FakeBackend
+) -> None:
+    names = ["coat", "sneaker", "hat"]
+    model = ar_pb2.Model(
+        name="other", modality="image", num_classes=3, class_names=names, tokens_per_image=4, can_score_images=True
+    )
+    async with page_of(browser, gan, model) as (page, servicer):
+        await page.race()
+        assert servicer.requests[-1].class_label == 1
+        assert list(gan.servicer.requests[-1].labels) == [0]
+        await page.at("#judge").click()
+        await page.says("#parallel-likelihood", "by other")
+        assert list(servicer.scored[0].images.labels) == [1]
+        await page.at("#race-classes").get_by_text("hat").click()
+        await page.race()
+        await page.says("#parallel-problem", "Refused: fake-gan draws no hat.")
+        assert page.complaints == []
