@@ -16,8 +16,16 @@ export async function fetchWithKey(path, options = {}) {
     const response = await fetch(path, { ...options, headers });
     if (response.status !== 401) return response;
     // Another request may have got a new one meanwhile.
-    if (sessionStorage.getItem(KEPT) === key) await (waiting ??= asked(key !== null));
+    if (sessionStorage.getItem(KEPT) === key) await orAborted((waiting ??= asked(key !== null)), options.signal);
   }
+}
+
+// What is promised, or an AbortError as soon as the signal asks for it.
+function orAborted(promise, signal) {
+  return new Promise((resolve, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+    promise.then(resolve, reject);
+  });
 }
 
 function asked(isRefused) {

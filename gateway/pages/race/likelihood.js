@@ -8,7 +8,10 @@ const NATS_PER_BIT = Math.log(2);
 const KNOWS = "Known: while it draws, it gives every choice a probability.";
 const CANNOT = "Not known: a GAN gives no probability of what it draws.";
 
+let asking = null; // ends the question to the judge, whose answer is of no use once the next race has begun
+
 export function forgetLikelihoods() {
+  asking?.abort();
   say(byId("sequential-likelihood"), KNOWS);
   say(byId("parallel-likelihood"), CANNOT);
   byId("surprise-label").hidden = true;
@@ -43,9 +46,12 @@ export function showOwnLikelihood(run, mayDraw) {
 export async function judge(run, model) {
   const button = byId("judge");
   button.disabled = true;
+  asking = new AbortController();
+  const { signal } = asking;
   try {
     const message = { model: model.name, images: { images: run.wall, labels: run.labels } };
-    const reply = await call("sequential", "Score", message);
+    const reply = await call("sequential", "Score", message, signal);
+    if (signal.aborted) return;
     showVerdicts(
       run,
       model,
@@ -53,9 +59,10 @@ export async function judge(run, model) {
     );
     button.hidden = true;
   } catch (error) {
-    say(byId("parallel-likelihood"), `${CANNOT} ${explained(error)}`);
+    if (!signal.aborted) say(byId("parallel-likelihood"), `${CANNOT} ${explained(error)}`);
+  } finally {
+    button.disabled = false;
   }
-  button.disabled = false;
 }
 
 function showVerdicts(run, model, bits) {

@@ -1,5 +1,6 @@
 // What a person orders: a class and how many.
 
+import { ApiError } from "../api.js";
 import { byId, element } from "../dom.js";
 
 let offered = "";
@@ -14,7 +15,7 @@ export function offerClasses({ num_classes: count = 0, class_names: names = [] }
   const chosen = Math.max(0, names.indexOf("sneaker"));
   for (let index = 0; index < count; index += 1) {
     const radio = element("input", { type: "radio", name: "class", value: index, checked: index === chosen });
-    fieldset.append(element("label", {}, radio, element("span", {}, names[index] ?? `class ${index}`)));
+    fieldset.append(element("label", {}, radio, element("span", {}, names[index] ?? unnamed(index))));
   }
 }
 
@@ -26,6 +27,15 @@ export function chosenOrder() {
     count: Number(byId("race-count").value),
   };
 }
+
+// The number that an ordered class has at another model: that of its name, where it has one and the model has names.
+export function labelFor({ name, class_names: names = [] }, { label, noun }) {
+  if (!names.length || noun === unnamed(label)) return label;
+  if (!names.includes(noun)) throw new ApiError("INVALID_ARGUMENT", `${name} draws no ${noun}`);
+  return names.indexOf(noun);
+}
+
+const unnamed = (index) => `class ${index}`;
 
 // A model that takes steps draws several tiles in each: as many steps as are chosen.
 export function offerSteps({ takes_steps: takesSteps = false, tokens_per_image: most = 1 }) {

@@ -4,11 +4,11 @@ import { ApiError, explained, stream } from "../api.js";
 import { byId, prefersStillness, say } from "../dom.js";
 import { drawEmpty, paint } from "./lanes.js";
 import { forgetLikelihoods, judge, showOwnLikelihood } from "./likelihood.js";
-import { chosenOrder, chosenSteps, offerClasses, offerSteps } from "./order.js";
+import { chosenOrder, chosenSteps, labelFor, offerClasses, offerSteps } from "./order.js";
 import { showPhases } from "./phases.js";
 import { sampled } from "../sampling.js";
 import { modelFor, onStatus } from "../status.js";
-import { halfway, verdict } from "./verdict.js";
+import { drawing, halfway, verdict } from "./verdict.js";
 
 const PAUSE_MS = 700; // between races when they go on by themselves
 const SEEN_SECONDS = 3; // in slow motion a race takes at least this long
@@ -38,8 +38,9 @@ const clear = () => drawEmpty(chosenOrder().count, sides.sequential.model);
 function takeStatus(status) {
   for (const paradigm of Object.keys(sides)) {
     const side = (sides[paradigm] = modelFor(status, paradigm, "image", byId(`${paradigm}-name`)));
-    // What a race met stays on the page until the backend's state itself has something to say.
-    if (!stopper && (side.problem || !last?.errors[paradigm])) say(byId(`${paradigm}-problem`), side.problem);
+    // What the last race met stays on the page, but for the time in which the backend's state itself has something to say.
+    const error = last?.errors[paradigm];
+    if (!stopper) say(byId(`${paradigm}-problem`), side.problem || (error && explained(error)));
   }
   offerClasses(sides.sequential.model ?? sides.parallel.model ?? {});
   offerSteps(sides.sequential.model ?? {});
@@ -87,7 +88,7 @@ async function race(order) {
   const total = tiles && tiles * order.count;
   const steps = sides.sequential.model?.takes_steps ? chosenSteps() : undefined;
   const run = { ...order, tiles, total, steps, startedAt: performance.now(), tokens: [], takesPart: {}, ended: {}, errors: {} };
-  say(byId("race-verdict"), "Both are drawing …");
+  say(byId("race-verdict"), drawing(Object.keys(sides).filter(canRun)));
   let isOver = false;
   const still = prefersStillness();
   const isSlow = byId("race-slow").checked && !still;
@@ -100,10 +101,15 @@ async function race(order) {
   isOver = true;
   run.wasStopped = signal.aborted;
   last = run;
-  if (isSlow && !run.wasStopped && !Object.keys(run.errors).length) await replayed(signal);
+  if (isSlow && slowness(run) > 1 && !run.wasStopped && !Object.keys(run.errors).length) await replayed(signal);
   paint(run, Infinity);
   end();
 }
+
+const lasted = (run) => Math.max(...Object.values(run.ended));
+
+// As many times slower a replay is.
+const slowness = (run) => Math.max(1, Math.round(SEEN_SECONDS / lasted(run)));
 
 const elapsed = (run) => (performance.now() - run.startedAt) / 1000;
 
@@ -134,11 +140,12 @@ async function inSequence(run, model, signal) {
 }
 
 async function inParallel(run, model, signal) {
-  const labels = run.label === null ? {} : { labels: [run.label] };
+  const labels = run.label === null ? {} : { labels: [labelFor(model, run)] };
   const message = { model: model.name, count: run.count, ...labels };
   const reply = await sampled(message, signal);
   run.wallSeconds = run.ended.parallel = elapsed(run);
-  Object.assign(run, { wall: reply.images, labels: reply.labels ?? [] });
+  // The judge, who may be asked about them, is the sequential model: the labels are as that has them.
+  Object.assign(run, { wall: reply.images, labels: (reply.labels ?? []).map((label) => run.label ?? label) });
   run.parallelTimings = reply.timings;
   if (elapsed(run) > SOON_SECONDS) say(byId("race-verdict"), halfway(run));
 }
@@ -151,9 +158,9 @@ async function replay() {
 }
 
 async function replayed(signal) {
-  const until = Math.max(...Object.values(last.ended));
-  const slower = Math.max(1, Math.round(SEEN_SECONDS / until));
-  say(byId("race-verdict"), `This is how it went, ${slower} times slower.`);
+  const [until, slower] = [lasted(last), slowness(last)];
+  say(byId("race-verdict"), `This is how it went${slower > 1 ? `, ${slower} times slower` : ""}.`);
+  drawEmpty(last.count, sides.sequential.model);
   const startedAt = performance.now();
   for (let seconds = 0; seconds < until && !signal.aborted;) {
     await new Promise(requestAnimationFrame);

@@ -13,6 +13,10 @@ export function verdict(run) {
 
 const missing = (run, paradigm) => (run.takesPart[paradigm] ? "did not finish" : "could not take part");
 
+// What is said while all that can take part draw.
+export const drawing = (paradigms) =>
+  paradigms.length === 1 ? `Only the ${paradigms[0]} side is drawing …` : "Both are drawing …";
+
 // What is said while one side still draws.
 export function halfway(run) {
   return run.takesPart.sequential ? `${ofTheWall(run)} In sequence: still drawing …` : ofTheWall(run);

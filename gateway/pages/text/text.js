@@ -1,7 +1,7 @@
 // The language model: an answer as it is generated, or a text of one's own, scored.
 
 import { ApiError, call, explained, stream } from "../api.js";
-import { byId, duration, element, number, say } from "../dom.js";
+import { byId, duration, element, number, plural, say } from "../dom.js";
 import { modelFor, onStatus } from "../status.js";
 import { tokenView } from "./tokens.js";
 
@@ -26,8 +26,8 @@ export function setUpText() {
   });
   byId("text-score").addEventListener("click", () => run(score));
   byId("text-stop").addEventListener("click", () => running?.abort());
-  byId("text-anew").addEventListener("click", () => converse([]));
-  byId("text-model").addEventListener("change", () => converse([]));
+  byId("text-anew").addEventListener("click", anew);
+  byId("text-model").addEventListener("change", anew);
 }
 
 function takeStatus(status) {
@@ -38,12 +38,25 @@ function takeStatus(status) {
   }
 }
 
+function anew() {
+  running?.abort();
+  converse([]);
+}
+
 // Shows the turns of a conversation, in which the next question is the next turn. The last answer is shown by tokens.
 function converse(messages) {
   turns = messages;
-  byId("turns").replaceChildren(
-    ...turns.slice(0, -1).map(({ role, content }) => element("li", { class: role }, content)),
-  );
+  list(turns.slice(0, -1));
+}
+
+// Makes room among the tokens, whose answer joins the turns.
+function clear(first) {
+  view.clear(first);
+  list(turns);
+}
+
+function list(messages) {
+  byId("turns").replaceChildren(...messages.map(({ role, content }) => element("li", { class: role }, content)));
   byId("turns").hidden = byId("text-anew").hidden = !turns.length;
 }
 
@@ -70,16 +83,17 @@ async function run(work) {
   } catch (error) {
     if (!(error instanceof ApiError)) console.error(error);
     fail(explained(error));
-    if (figures.count) say(byId("text-summary"), `${figures.count} tokens had come.`);
+    say(byId("text-summary"), figures.count ? `${tokens(figures.count)} had come.` : "");
   }
   running = null;
   enable();
 }
 
 async function answer(prompt, figures, signal) {
-  view.clear();
+  clear();
   say(byId("text-summary"), "Waiting for the first token …");
-  const messages = [...turns, { role: "user", content: prompt }];
+  const before = turns;
+  const messages = [...before, { role: "user", content: prompt }];
   const temperature = byId("text-temperature").valueAsNumber;
   const sampling = { max_tokens: byId("text-max").valueAsNumber || undefined };
   if (Number.isFinite(temperature)) sampling.temperature = temperature;
@@ -96,36 +110,38 @@ async function answer(prompt, figures, signal) {
       view.add(token);
     }
     if (result?.finish_reason === "FINISH_REASON_STOP") view.end(text);
-    if (figures.count) say(byId("text-summary"), `${figures.count} tokens, ${rate(figures)}`);
+    if (figures.count) say(byId("text-summary"), listed(tokens(figures.count), rate(figures)));
   }
-  say(
-    byId("text-summary"),
-    `${figures.count} tokens, the first after ${duration(figures.firstSeconds)}, ${rate(figures)}; ${(bits / figures.count).toFixed(1)} bits a token.`,
-  );
-  converse([...messages, { role: "assistant", content: text }]);
+  const course = listed(tokens(figures.count), `the first after ${duration(figures.firstSeconds)}`, rate(figures));
+  say(byId("text-summary"), `${course}; ${(bits / figures.count).toFixed(1)} bits a token.`);
+  if (turns === before) converse([...messages, { role: "assistant", content: text }]);
 }
 
 async function score(prompt, figures, signal) {
   say(byId("text-summary"), "Scoring …");
   const reply = await call("sequential", "Score", { model: model.name, texts: { texts: [prompt] } }, signal);
   const [likelihood] = reply.likelihoods;
-  const tokens = likelihood.tokens ?? [];
+  const scored = likelihood.tokens ?? [];
   // The first token is the context of the second and has no probability itself.
-  view.clear(firstToken(prompt, tokens));
-  for (const token of tokens) view.add(token);
+  clear(firstToken(prompt, scored));
+  for (const token of scored) view.add(token);
   const bits = likelihood.bits_per_token ?? 0;
   say(
     byId("text-summary"),
-    `${tokens.length} tokens scored in ${duration(seconds(figures))}: ${bits.toFixed(2)} bits a token, as if it chose ` +
+    `${tokens(scored.length)} scored in ${duration(seconds(figures))}: ${bits.toFixed(2)} bits a token, as if it chose ` +
       `among ${number(2 ** bits)} at each; log-probability ${(likelihood.total_logprob ?? 0).toFixed(1)}.`,
   );
 }
 
-function firstToken(prompt, tokens) {
-  const rest = tokens.reduce((sum, token) => sum + atob(token.token ?? "").length, 0);
+function firstToken(prompt, scored) {
+  const rest = scored.reduce((sum, token) => sum + atob(token.token ?? "").length, 0);
   const bytes = new TextEncoder().encode(prompt);
   return new TextDecoder().decode(bytes.slice(0, Math.max(0, bytes.length - rest)));
 }
+
+const tokens = (count) => `${count} ${plural("token", count)}`;
+
+const listed = (...parts) => parts.filter(Boolean).join(", ");
 
 const seconds = (figures) => (performance.now() - figures.startedAt) / 1000;
 

@@ -15,6 +15,8 @@ let model = null;
 let problem = ""; // why there is no model
 let failure = ""; // what became of the last walk, until the next one
 let walked = null; // {images, from, to, seconds}
+let offered = ""; // the classes to choose from
+let isAsking = false; // the images of a walk are on their way
 let timer = null;
 
 export function setUpWalk() {
@@ -36,9 +38,8 @@ function takeStatus(status) {
   if (model && !model.latent_dim) problem = `${model.name} says nothing of its latents.`;
   say(byId("walk-problem"), problem || failure);
   byId("walk-go").disabled = !model || Boolean(problem);
-  const classes = byId("walk-class");
-  if (model?.num_classes && classes.options.length !== model.num_classes) offerClasses(classes);
-  classes.parentElement.hidden = !model?.num_classes;
+  if (model?.num_classes) offerClasses(byId("walk-class"));
+  byId("walk-class").parentElement.hidden = !model?.num_classes;
 }
 
 function fail(text) {
@@ -48,6 +49,9 @@ function fail(text) {
 
 function offerClasses(select) {
   const names = model.class_names ?? [];
+  const key = `${model.num_classes} ${names}`;
+  if (key === offered) return;
+  offered = key;
   select.replaceChildren(
     ...Array.from({ length: model.num_classes }, (_, index) =>
       element("option", { value: index, selected: names[index] === "ankle boot" }, names[index] ?? `class ${index}`),
@@ -56,6 +60,7 @@ function offerClasses(select) {
 }
 
 async function walk() {
+  if (isAsking) return;
   const [from, to] = [byId("walk-from").value, byId("walk-to").value].map((value) => Number.parseInt(value, 10));
   if (!(from >= 0) || !(to >= 0)) return fail("A seed is a whole number from 0 to 999,999.");
   stop();
@@ -63,6 +68,7 @@ async function walk() {
   const values = Array.from({ length: NUM_STEPS }, (_, step) => between(start, end, step / (NUM_STEPS - 1))).flat();
   const labels = model.num_classes ? { labels: [Number(byId("walk-class").value)] } : {};
   const startedAt = performance.now();
+  isAsking = true;
   try {
     const reply = await sampled({
       model: model.name,
@@ -74,6 +80,8 @@ async function walk() {
   } catch (error) {
     if (!(error instanceof ApiError)) console.error(error);
     return fail(explained(error));
+  } finally {
+    isAsking = false;
   }
   fail("");
   reveal();
@@ -81,6 +89,7 @@ async function walk() {
 
 function reveal() {
   byId("walk-result").hidden = byId("walk-play").hidden = false;
+  stop();
   drawStrip();
   byId("walk-slider").value = 0;
   if (prefersStillness()) show();
@@ -112,6 +121,7 @@ function show() {
 }
 
 function play() {
+  stop();
   if (byId("walk-slider").valueAsNumber >= NUM_STEPS - 1) byId("walk-slider").value = 0;
   byId("walk-play").textContent = "Pause";
   show();

@@ -77,6 +77,19 @@ async def test_a_wrong_key_is_told_and_another_may_be_tried(browser: Browser, tm
         assert refusals == []
 
 
+async def test_stop_ends_a_request_that_waits_for_a_key(browser: Browser, tmp_path: Path) -> None:
+    async with page_of(browser, tmp_path) as page:
+        await page.at("#key").fill(SECRET)
+        await page.at("#key-form button").click()
+        await page.says("#state", "ready")
+        await page.page.evaluate("sessionStorage.clear()")
+        await page.at("#text-go").click()
+        await expect(page.at("#key-form")).to_be_visible()
+        await page.at("#text-stop").click()
+        await page.says("#text-problem", "Stopped.")
+        await expect(page.at("#text-go")).to_be_enabled()
+
+
 @pytest.mark.parametrize("width", [320, 360, 1280])
 async def test_the_form_fits(browser: Browser, tmp_path: Path, width: int) -> None:
     async with page_of(browser, tmp_path, viewport={"width": width, "height": 700}) as page:

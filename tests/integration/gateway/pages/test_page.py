@@ -57,6 +57,16 @@ async def test_only_text_is_served(browser: Browser, gan: FakeBackend) -> None:
         assert page.complaints == []
 
 
+async def test_only_the_sequential_side_can_race(ar: FakeBackend, gan: FakeBackend, page: Watched) -> None:
+    await gan.stop()
+    await page.says("#parallel-problem", "The parallel backend is gone")
+    ar.servicer.hold.clear()
+    await page.at("#race-go").click()
+    await expect(page.at("#race-verdict")).to_have_text("Only the sequential side is drawing …")
+    ar.servicer.hold.set()
+    await page.says("#race-verdict", "The parallel side could not take part.")
+
+
 async def test_only_images_are_served(gan: FakeBackend, browser: Browser) -> None:
     async with running_gateway([], [gan]) as gateway:
         await gateway.until(serving=True)

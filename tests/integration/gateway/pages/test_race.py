@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Error, Route, expect
 
 from tandem.ar.v1 import ar_pb2
 from tests.browser import Watched, needs_chromium
@@ -51,6 +52,30 @@ async def test_the_judge_s_verdict_on_the_wall(browser: Browser, gan: FakeBacken
         await page.says("#parallel-likelihood", "Not known to the GAN; by judge: 2.0 bits a tile on average")
         assert list(servicer.scored[0].images.images.shape) == [16, 4, 4, 1]
         assert len(servicer.scored[0].images.labels) == 16
+        assert page.complaints == []
+
+
+async def test_a_verdict_that_comes_after_the_next_race_has_begun_is_not_shown(
+    browser: Browser, gan: FakeBackend
+) -> None:
+    model = ar_pb2.Model(name="judge", modality="image", num_classes=3, tokens_per_image=4, can_score_images=True)
+    async with page_of(browser, gan, model) as (page, _):
+        await page.race()
+        may_pass = asyncio.Event()
+
+        async def wait(route: Route) -> None:
+            await may_pass.wait()
+            with contextlib.suppress(Error):  # the page has cancelled it
+                await route.continue_()
+
+        await page.page.route("**/Score", wait)
+        await page.at("#judge").click()
+        await page.race()
+        may_pass.set()
+        await expect(page.at("#judge")).to_be_enabled()
+        await page.says("#parallel-likelihood", "Not known: a GAN gives no probability of what it draws.")
+        await page.at("#judge").click()
+        await page.says("#parallel-likelihood", "Not known to the GAN; by judge: 2.0 bits a tile")
         assert page.complaints == []
 
 
@@ -113,6 +138,10 @@ async def test_a_backend_that_dies_in_the_race(ar: FakeBackend, page: Watched) -
     await ar.stop()
     await page.says("#sequential-problem", re.compile("Not available|is gone|Stopped"))
     await page.says("#race-verdict", "The sequential side did not finish.")
+    await page.says("#sequential-problem", "This side works again when it is back")
+    await ar.start()
+    await page.says("#state", "ready")
+    await expect(page.at("#sequential-problem")).not_to_contain_text("is gone")
     assert page.complaints == []
 
 
@@ -123,6 +152,26 @@ async def test_a_race_in_slow_motion_and_as_it_was(page: Watched) -> None:
     await page.at("#race-slow").uncheck()
     await page.race()
     await page.says("#race-verdict", re.compile("times as long|the same time"))
+
+
+async def test_a_race_that_was_seen_as_slowly_is_replayed_on_request_alone(ar: FakeBackend, page: Watched) -> None:
+    await page.page.evaluate(
+        """() => {
+            window.said = [];
+            const verdict = document.getElementById("race-verdict");
+            new MutationObserver(() => said.push(verdict.textContent)).observe(verdict, {childList: true});
+        }"""
+    )
+    ar.servicer.hold.clear()
+    await page.at("#race-go").click()
+    await page.says("#sequential-count", f"1 of {NUM_TILES} tiles")
+    await asyncio.sleep(2.5)
+    ar.servicer.hold.set()
+    await page.says("#race-verdict", "times as long")
+    assert not any("how it went" in each for each in await page.page.evaluate("said"))
+    await page.at("#race-replay").click()
+    await expect(page.at("#race-verdict")).to_have_text("This is how it went.")
+    await page.says("#race-verdict", "times as long")
 
 
 async def test_several_against_as_many(ar: FakeBackend, gan: FakeBackend, page: Watched) -> None:
@@ -147,4 +196,24 @@ async def test_steps_can_be_chosen_where_the_model_takes_them(browser: Browser, 
         await page.race()
         await page.says("#race-verdict", "In sequence in 2 steps: 1 class 0 in ")
         assert servicer.requests[-1].sampling.steps == 2
+        assert page.complaints == []
+
+
+async def test_a_class_goes_by_its_name_where_the_models_number_them_otherwise(
+    browser: Browser, gan: FakeBackend
+) -> None:
+    names = ["coat", "sneaker", "hat"]
+    model = ar_pb2.Model(
+        name="other", modality="image", num_classes=3, class_names=names, tokens_per_image=4, can_score_images=True
+    )
+    async with page_of(browser, gan, model) as (page, servicer):
+        await page.race()
+        assert servicer.requests[-1].class_label == 1
+        assert list(gan.servicer.requests[-1].labels) == [0]
+        await page.at("#judge").click()
+        await page.says("#parallel-likelihood", "by other")
+        assert list(servicer.scored[0].images.labels) == [1]
+        await page.at("#race-classes").get_by_text("hat").click()
+        await page.race()
+        await page.says("#parallel-problem", "Refused: fake-gan draws no hat.")
         assert page.complaints == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -67,10 +69,46 @@ async def test_a_question_goes_on_with_the_conversation(ar: FakeBackend, page: W
     assert len(ar.servicer.requests[-1].chat.messages) == 1
 
 
+async def test_a_new_conversation_ends_the_answer_under_way(ar: FakeBackend, page: Watched) -> None:
+    await page.at("#text-max").fill("4")
+    await page.at("#prompt").fill("One")
+    await page.at("#text-go").click()
+    await page.says("#turns", "One")
+    ar.servicer.hold.clear()
+    await page.at("#text-go").click()
+    await page.says("#text-output", "Hello")
+    await page.at("#text-anew").click()
+    async with asyncio.timeout(10):
+        await ar.servicer.cancelled.wait()
+    await page.says("#text-problem", "Stopped.")
+    await expect(page.at("#turns")).to_be_hidden()
+    ar.servicer.hold.set()
+    await page.at("#text-go").click()
+    await page.says("#text-summary", "bits a token")
+    assert len(ar.servicer.requests[-1].chat.messages) == 1
+
+
+async def test_the_last_answer_joins_the_turns_when_its_tokens_go(ar: FakeBackend, page: Watched) -> None:
+    await page.at("#text-max").fill("4")
+    await page.at("#text-go").click()
+    await page.says("#text-summary", "bits a token")
+    await expect(page.at("#turns")).not_to_contain_text("Hello wörld!")
+    await page.at("#text-score").click()
+    await page.says("#text-summary", "scored in")
+    await page.says("#turns", "Hello wörld!")
+    await page.at("#text-go").click()
+    await expect(page.at("#turns li")).to_have_count(3)
+    ar.servicer.error = InvalidArgument("sampling.temperature", 11, "0 to 10")
+    await page.at("#text-go").click()
+    await page.says("#text-problem", "is not accepted")
+    await expect(page.at("#turns li")).to_have_count(4)
+
+
 async def test_an_error_stays_until_the_next_request(ar: FakeBackend, page: Watched) -> None:
     ar.servicer.error = InvalidArgument("sampling.temperature", 11, "0 to 10")
     await page.at("#text-go").click()
     await page.says("#text-problem", "sampling.temperature: 11 is not accepted")
+    await expect(page.at("#text-summary")).to_be_hidden()  # nothing is waited for
     for _ in range(2):  # answers to the page's own question of what runs
         await page.page.wait_for_event("response", lambda response: response.url.endswith("/status"))
     await page.says("#text-problem", "sampling.temperature: 11 is not accepted")
@@ -80,10 +118,16 @@ async def test_an_error_stays_until_the_next_request(ar: FakeBackend, page: Watc
     await expect(page.at("#text-problem")).to_be_hidden()
 
 
+async def test_an_answer_of_one_token(page: Watched) -> None:
+    await page.at("#text-max").fill("1")
+    await page.at("#text-go").click()
+    await page.says("#text-summary", re.compile(r"^1 token, the first after [\d.]+ m?s; 0\.7 bits a token\.$"))
+
+
 async def test_a_text_is_scored(ar: FakeBackend, page: Watched) -> None:
     await page.at("#prompt").fill("ab")
     await page.at("#text-score").click()
-    await page.says("#text-summary", "1 tokens scored in ")
+    await page.says("#text-summary", "1 token scored in ")
     await page.says("#text-summary", "2.00 bits a token, as if it chose among 4 at each; log-probability -1.5")
     assert await page.at("#text-output").inner_text() == "ab"
     assert list(ar.servicer.scored[0].texts.texts) == ["ab"]
