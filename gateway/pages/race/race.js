@@ -38,7 +38,7 @@ const clear = () => drawEmpty(chosenOrder().count, sides.sequential.model);
 function takeStatus(status) {
   for (const paradigm of Object.keys(sides)) {
     const side = (sides[paradigm] = modelFor(status, paradigm, "image", byId(`${paradigm}-name`)));
-    // What the last race met stays on the page, but for the time in which the backend's state itself has something to say.
+    // What the last race met stays on the page, except while the backend's state itself has something to say.
     const error = last?.errors[paradigm];
     if (!stopper) say(byId(`${paradigm}-problem`), side.problem || (error && explained(error)));
   }

@@ -128,8 +128,8 @@ async function score(prompt, figures, signal) {
   const bits = likelihood.bits_per_token ?? 0;
   say(
     byId("text-summary"),
-    `${tokens(scored.length)} scored in ${duration(seconds(figures))}: ${bits.toFixed(2)} bits a token, as if it chose ` +
-      `among ${number(2 ** bits)} at each; log-probability ${(likelihood.total_logprob ?? 0).toFixed(1)}.`,
+    `${tokens(scored.length)} scored in ${duration(seconds(figures))}: ${bits.toFixed(2)} bits a token, as if it ` +
+      `chose among ${number(2 ** bits)} at each; log-probability ${(likelihood.total_logprob ?? 0).toFixed(1)}.`,
   );
 }
 
