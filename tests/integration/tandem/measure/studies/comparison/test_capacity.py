@@ -55,7 +55,8 @@ async def test_ctrl_c_in_a_search_keeps_what_was_measured(tmp_path: Path) -> Non
             out, err = await process.communicate()
     assert process.returncode == 130, err.decode()
     told = ["error: PARTIAL: this measurement did not go to its end", "error: broken off by hand"]
-    assert err.decode().splitlines() == told
+    # A machine that is too busy for the generator has a line more.
+    assert [line for line in err.decode().splitlines() if not line.startswith("error: INVALID: ")] == told
     assert "PARTIAL" in out.decode()
     document = json.loads(file.read_text())
     # With runs that were repeated, it may have been broken off before the curve's end.
