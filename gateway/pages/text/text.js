@@ -40,6 +40,8 @@ function takeStatus(status) {
 
 function anew() {
   running?.abort();
+  view.clear();
+  say(byId("text-summary"), "");
   converse([]);
 }
 
@@ -113,7 +115,8 @@ async function answer(prompt, figures, signal) {
     if (figures.count) say(byId("text-summary"), listed(tokens(figures.count), rate(figures)));
   }
   const course = listed(tokens(figures.count), `the first after ${duration(figures.firstSeconds)}`, rate(figures));
-  say(byId("text-summary"), `${course}; ${(bits / figures.count).toFixed(1)} bits a token.`);
+  const measured = `${course}; ${(bits / figures.count).toFixed(1)} bits a token.`;
+  say(byId("text-summary"), figures.count ? measured : "The model ended its answer before the first token.");
   if (turns === before) converse([...messages, { role: "assistant", content: text }]);
 }
 
