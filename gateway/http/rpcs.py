@@ -23,6 +23,7 @@ from gateway.access.api_keys import bearer
 from gateway.figures.log_entry import timeout_seconds
 from gateway.figures.metrics import GatewayMetrics
 from gateway.http.exchange import Exchange
+from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.http.json_messages import plain
 from gateway.http.parsing import JsonParser
 from gateway.identity import Identity
@@ -41,9 +42,6 @@ from runtime.rpc.routes import Route, all_routes
 from runtime.rpc.rpc import code_of
 
 logger = logging.getLogger(__name__)
-
-# A larger reply is turned into JSON in a thread, so that the event loop goes on.
-MAX_INLINE_BYTES = 16 * 1024
 
 TRANSPORT = "http"
 """The metrics' label of JSON requests."""
@@ -180,6 +178,4 @@ def deadline_of(headers: Headers) -> Deadline:
 
 
 async def _as_plain(route: Route, response: bytes) -> dict[str, Any]:
-    if len(response) <= MAX_INLINE_BYTES:
-        return plain(route.response_class, response)
-    return await asyncio.to_thread(plain, route.response_class, response)
+    return await in_thread_if(len(response) > MAX_INLINE_BYTES, plain, route.response_class, response)

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from typing import Any
 
 from gateway.access.access import Access
-from gateway.doors.computed import computed
 from gateway.doors.fields import renamed
 from gateway.doors.oip.models.adapter import Adapter, Calls
 from gateway.doors.oip.models.repository import Repository
@@ -17,6 +16,7 @@ from gateway.doors.oip.tensors.inputs import read_inputs
 from gateway.doors.oip.tensors.outputs import InferenceResult, response, wanted_outputs
 from gateway.figures.metrics import GatewayMetrics
 from gateway.http.errors import UpstreamError
+from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.identity import Identity
 from gateway.upstream import Upstream
 from runtime.deadlines import Deadline
@@ -32,7 +32,6 @@ Read = Callable[[Adapter], Awaitable[ModelInferRequest]]
 """Takes the model that a request is for; raises TandemError."""
 
 _MAX_TIMEOUT_MICROSECONDS = 10**15
-_MAX_INLINE_BYTES = 16 * 1024
 
 
 class Inference:
@@ -142,9 +141,9 @@ def _in_tensors(model: Adapter) -> Iterator[None]:
 
 
 async def _result(calls: Calls, replies: Sequence[bytes]) -> InferenceResult | None:
-    may_take_long = calls.has_many_parts and sum(map(len, replies)) > _MAX_INLINE_BYTES
+    takes_long = calls.has_many_parts and sum(map(len, replies)) > MAX_INLINE_BYTES
     parsed = [calls.route.response_class.FromString(reply) for reply in replies]
-    return await computed(may_take_long, calls.result, parsed)
+    return await in_thread_if(takes_long, calls.result, parsed)
 
 
 def _translated(model: Adapter, request: ModelInferRequest, is_streamed: bool) -> Calls:

@@ -26,8 +26,8 @@ export function setUpText() {
   });
   byId("text-score").addEventListener("click", () => run(score));
   byId("text-stop").addEventListener("click", () => running?.abort());
-  byId("text-anew").addEventListener("click", anew);
-  byId("text-model").addEventListener("change", anew);
+  byId("text-new").addEventListener("click", beginNewConversation);
+  byId("text-model").addEventListener("change", beginNewConversation);
 }
 
 function takeStatus(status) {
@@ -38,7 +38,7 @@ function takeStatus(status) {
   }
 }
 
-function anew() {
+function beginNewConversation() {
   running?.abort();
   view.clear();
   say(byId("text-summary"), "");
@@ -59,7 +59,7 @@ function clear(first) {
 
 function list(messages) {
   byId("turns").replaceChildren(...messages.map(({ role, content }) => element("li", { class: role }, content)));
-  byId("turns").hidden = byId("text-anew").hidden = !turns.length;
+  byId("turns").hidden = byId("text-new").hidden = !turns.length;
 }
 
 function fail(text) {

@@ -27,6 +27,7 @@ from gateway.doors.oip.server_metadata import server_metadata
 from gateway.doors.oip.service import repository_index
 from gateway.doors.oip.statistics import Statistics
 from gateway.doors.under_way import UnderWay
+from gateway.http.in_thread import MAX_INLINE_BYTES, in_thread_if
 from gateway.http.parsing import JsonParser
 from gateway.http.rpcs import check_origin, deadline_of
 from gateway.identity import Identity
@@ -34,9 +35,6 @@ from runtime.errors import Internal, TandemError
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
 
 logger = logging.getLogger(__name__)
-
-MAX_INLINE_BYTES = 16 * 1024
-"""Larger tensors are written as JSON in a thread: the event loop goes on."""
 
 Ask = Callable[[Request], Message]
 _MODEL = "/v2/models/{name}"
@@ -137,9 +135,8 @@ class HttpRoutes:
         async with exchange.while_wanted(deadline):
             model, request, reply = await self._inference.infer_read(name, version, read, identity, deadline)
             specs = {spec.name: spec for spec in model.outputs}
-            if sum(map(len, reply.raw_output_contents)) <= MAX_INLINE_BYTES:
-                return http_reply(request, reply, specs)
-            return await asyncio.to_thread(http_reply, request, reply, specs)
+            takes_long = sum(map(len, reply.raw_output_contents)) > MAX_INLINE_BYTES
+            return await in_thread_if(takes_long, http_reply, request, reply, specs)
 
 
 class _Infer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from gateway.doors.computed import computed
 from gateway.doors.fields import Names
 from gateway.doors.openai.calls import Calls
 from gateway.doors.openai.catalogue import Catalogue, Served
@@ -25,6 +24,7 @@ from gateway.doors.openai.replies.reply import FINISH_REASONS, Usage, encoded_wi
 from gateway.doors.openai.requests.chat import ChatBody, chat_prompt
 from gateway.doors.openai.text.consumed import Consumed, Running
 from gateway.doors.openai.text.head import Head, new_head, with_fingerprints
+from gateway.http.in_thread import in_thread_if
 from tandem.ar.v1 import ar_pb2
 
 
@@ -47,7 +47,7 @@ class Chat:
         head = with_fingerprints(head, consumed.fingerprints)
         empty = ChatCompletion(**head, object="chat.completion", choices=[], usage=consumed.usage())
         choices = (_choice(choice, bool(body.logprobs)) for choice in reply.choices)
-        await exchange.reply_encoded(await computed(bool(body.logprobs), encoded_with, empty, choices))
+        await exchange.reply_encoded(await in_thread_if(bool(body.logprobs), encoded_with, empty, choices))
 
     async def _stream(
         self,

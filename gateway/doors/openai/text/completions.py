@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from gateway.doors.computed import computed
 from gateway.doors.openai.calls import Calls
 from gateway.doors.openai.catalogue import Catalogue
 from gateway.doors.openai.exchange import DONE, OpenAiExchange, event
@@ -16,6 +15,7 @@ from gateway.doors.openai.requests.completion import CompletionBody
 from gateway.doors.openai.text.consumed import Consumed
 from gateway.doors.openai.text.continuation import Continuation
 from gateway.doors.openai.text.head import Head, new_head, with_fingerprints
+from gateway.http.in_thread import in_thread_if
 
 
 class Completions:
@@ -41,7 +41,7 @@ async def _whole(body: CompletionBody, head: Head, prompts: Sequence[Continuatio
     choices = [choice for of_prompt in found for choice in of_prompt]
     fields = with_fingerprints(head, consumed.fingerprints)
     empty = Completion(**fields, object="text_completion", choices=[], usage=consumed.usage())
-    return await computed(body.logprobs is not None, encoded_with, empty, choices)
+    return await in_thread_if(body.logprobs is not None, encoded_with, empty, choices)
 
 
 async def _stream(body: CompletionBody, head: Head, prompts: Sequence[Continuation], exchange: OpenAiExchange) -> None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.doors.computed import computed
 from gateway.doors.fields import Names
 from gateway.doors.openai.calls import Calls
 from gateway.doors.openai.catalogue import Served
@@ -17,6 +16,7 @@ from gateway.doors.openai.requests.completion import CompletionBody
 from gateway.doors.openai.text.consumed import Consumed, Running
 from gateway.doors.openai.text.echo import Echo, Prompt, echoed
 from gateway.doors.openai.text.token_table import TokenTable
+from gateway.http.in_thread import in_thread_if
 from runtime.errors import InvalidArgument
 from tandem.ar.v1 import ar_pb2
 
@@ -64,10 +64,10 @@ class Continuation:
         """Return all choices, the prompt before each if it is to be echoed."""
         request, echo = self.request(), await self._echo()
         if not self.body.num_tokens:
-            return await computed(self._has_logprobs, self._prompt_alone, echo, consumed)
+            return await in_thread_if(self._has_logprobs, self._prompt_alone, echo, consumed)
         reply = await self.calls.whole(request, self.names)
         consumed.add(reply.usage)
-        return await computed(self._has_logprobs, self._choices, echo, reply.choices)
+        return await in_thread_if(self._has_logprobs, self._choices, echo, reply.choices)
 
     async def stream(self, consumed: Consumed) -> AsyncGenerator[tuple[CompletionChoice, dict[str, Any]], None]:
         """Yield what is added to a choice, and usage so far if it is wanted."""
@@ -86,7 +86,7 @@ class Continuation:
                     is_first = message.choice_index not in tables
                     table = tables.setdefault(message.choice_index, self._table())
                     has_prompt = is_first and echo is not None and self._has_logprobs
-                    choice = await computed(has_prompt, self._choice, echo, message, is_first, table)
+                    choice = await in_thread_if(has_prompt, self._choice, echo, message, is_first, table)
                     yield choice, {"usage": running.after(message)} if running else {}
 
     async def _echo(self) -> Echo | None:

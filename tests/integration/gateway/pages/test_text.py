@@ -62,7 +62,7 @@ async def test_a_question_goes_on_with_the_conversation(ar: FakeBackend, page: W
         ("assistant", "Hello wörld!"),
         ("user", "Two"),
     ]
-    await page.at("#text-anew").click()
+    await page.at("#text-new").click()
     await expect(page.at("#turns")).to_be_hidden()
     await page.at("#text-go").click()
     await page.says("#turns", "Two")
@@ -77,7 +77,7 @@ async def test_a_new_conversation_ends_the_answer_under_way(ar: FakeBackend, pag
     ar.servicer.hold.clear()
     await page.at("#text-go").click()
     await page.says("#text-output", "Hello")
-    await page.at("#text-anew").click()
+    await page.at("#text-new").click()
     await expect(page.at("#text-output")).not_to_contain_text("Hello")
     async with asyncio.timeout(10):
         await ar.servicer.cancelled.wait()

@@ -52,7 +52,7 @@ async def test_one_walk_at_a_time_and_one_clock_for_it(gan: FakeBackend, page: W
     may_pass.set()
     await page.says("#walk-caption", "From seed 3 ")
     await page.at("#walk-slider").fill("5")
-    await asyncio.sleep(0.3)  # several steps of a clock that nobody stopped
+    await asyncio.sleep(0.3)  # time for several steps, if a timer still moved the slider
     assert await page.at("#walk-slider").input_value() == "5"
     assert page.complaints == []
 
