@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import errno
 import logging
+import os
 import socket
 import time
 from collections.abc import Iterable
@@ -75,7 +76,8 @@ class Http2Server:
             return _unix_listener(host.removeprefix(UNIX)), 0
         listener = self._library.listen(host.strip("[]").encode(), port)
         if listener < 0:
-            raise OSError(ctypes.get_errno() or errno.EADDRNOTAVAIL, "cannot listen")
+            code = ctypes.get_errno()
+            raise OSError(code or errno.EADDRNOTAVAIL, os.strerror(code) if code else "the host has no address")
         return listener, self._library.port(listener)
 
     async def stop(self, drain_seconds: float) -> None:

@@ -9,8 +9,10 @@ int listen_on(const char* host, int port) {
     addrinfo hints{}, *found = nullptr;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-    errno = 0;
-    if (getaddrinfo(host, std::to_string(port).c_str(), &hints, &found) != 0) return -1;
+    if (getaddrinfo(host, std::to_string(port).c_str(), &hints, &found) != 0) {
+        errno = 0;  // whatever it met on its way
+        return -1;
+    }
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
     const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
