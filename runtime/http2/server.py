@@ -81,11 +81,15 @@ class Http2Server:
         return listener, self._library.port(listener)
 
     async def stop(self, drain_seconds: float) -> None:
-        """Take no new calls, let open ones finish for `drain_seconds`, cancel the rest, and close."""
+        """Take no new calls, let open ones finish for `drain_seconds`, cancel the rest, and close.
+
+        A call is open until its client has let the server send all of its reply.
+        """
         if not self._server:
             return
+        ends_at = time.monotonic() + drain_seconds
         self._library.drain(self._server)
-        await self._ended(drain_seconds)
+        await self._ended(ends_at)
         for call_id in list(self._tasks):
             self._cancel(call_id)
         for fast_path in self._fast_paths:
@@ -95,14 +99,13 @@ class Http2Server:
         self._standings.close()
         server, self._server = self._server, 0
         self._loop.remove_reader(self._descriptor)
-        await asyncio.to_thread(self._library.stop, server)
+        await asyncio.to_thread(self._library.stop, server, max(0.0, ends_at - time.monotonic()))
         self._library.close(server)
 
-    async def _ended(self, drain_seconds: float) -> None:
+    async def _ended(self, ends_at: float) -> None:
         """Return when no call is open, those that clients began before they knew of the end included."""
-        ends_at = time.monotonic() + drain_seconds
         if self._library.num_connections(self._server):
-            await asyncio.sleep(min(_NOTICE_SECONDS, drain_seconds))
+            await asyncio.sleep(max(0.0, min(_NOTICE_SECONDS, ends_at - time.monotonic())))
         while (left := ends_at - time.monotonic()) > 0:
             open_calls = [asyncio.ensure_future(each.wait_ended()) for each in self._fast_paths if each.num_open]
             open_calls += self._tasks.values()

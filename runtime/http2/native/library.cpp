@@ -49,7 +49,7 @@ void tandem_http2_start(void* server) { static_cast<Server*>(server)->start(); }
 int tandem_http2_descriptor(void* server) { return static_cast<Server*>(server)->events.descriptor(); }
 int64_t tandem_http2_connections(void* server) { return static_cast<Server*>(server)->num_connections(); }
 void tandem_http2_drain(void* server) { static_cast<Server*>(server)->drain(); }
-void tandem_http2_stop(void* server) { static_cast<Server*>(server)->stop(); }
+void tandem_http2_stop(void* server, double seconds) { static_cast<Server*>(server)->stop(seconds); }
 void tandem_http2_close(void* server) { delete static_cast<Server*>(server); }
 
 const char* tandem_http2_events(void* server, int64_t max_calls, uint64_t* size) {
