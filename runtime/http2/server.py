@@ -27,6 +27,7 @@ UNIX = "unix:"
 
 _BUSY_RETRY_SECONDS = 0.1
 _BACKLOG = 1024
+_INTERNAL = "internal error; the server's log has the details"
 
 logger = logging.getLogger(__name__)
 
@@ -145,14 +146,23 @@ class Http2Server:
         for fast_path in self._fast_paths:
             records = fast_path.take(records)
         for event in events_in(records):
-            if event.kind == Kind.CALL:
-                self._begin(event)
-            elif event.kind == Kind.CANCELLED:
-                self._cancel(event.call_id)
-            elif event.kind == Kind.REFUSED:
-                self._count_refused(event.path, num_refused(event.payload))
-            elif (context := self._contexts.get(event.call_id)) is not None:
-                context.take(event)
+            try:
+                self._take(event)
+            except Exception:  # the records behind it are other calls'
+                logger.exception("an event of a call could not be taken")
+                if event.kind == Kind.CALL:
+                    self._contexts.pop(event.call_id, None)
+                    self.finish(event.call_id, None, trailers(grpc.StatusCode.INTERNAL.value[0], _INTERNAL))
+
+    def _take(self, event: Event) -> None:
+        if event.kind == Kind.CALL:
+            self._begin(event)
+        elif event.kind == Kind.CANCELLED:
+            self._cancel(event.call_id)
+        elif event.kind == Kind.REFUSED:
+            self._count_refused(event.path, num_refused(event.payload))
+        elif (context := self._contexts.get(event.call_id)) is not None and not context.take(event):
+            self._cancel(event.call_id)
 
     def _count_refused(self, path: str, count: int) -> None:
         details = _Details(path)
@@ -227,4 +237,4 @@ async def _run(method: Any, context: Http2Context) -> None:
         raise
     except Exception:
         logger.exception("a call failed outside its method")
-        context.finish(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
+        context.finish(grpc.StatusCode.INTERNAL, _INTERNAL)
