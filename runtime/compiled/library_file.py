@@ -28,7 +28,7 @@ def open_library(path: Path) -> ctypes.CDLL:
         _check(descriptor, path)
         # From here on the descriptor stays open: the loader knows a library by its name, so the same name must never
         # stand for another file.
-        return ctypes.CDLL(_name(descriptor, path))
+        return ctypes.CDLL(_name(descriptor, path), use_errno=True)
     except BadLibrary:
         os.close(descriptor)
         raise

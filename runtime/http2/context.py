@@ -24,6 +24,8 @@ HIGH_BACKLOG_BYTES = 256 << 10
 # Messages that a call may write before others get their turn, if nothing else makes it wait.
 _MAX_BURST = 8
 _ENCODING = "grpc-encoding"
+# What a message that waits to be read takes besides its bytes, about.
+_EVENT_BYTES = 512
 
 
 class Wire(Protocol):
@@ -48,6 +50,7 @@ class Http2Context(WholeWrites):
         self._wire = wire
         self._serializer = serializer or bytes
         self._messages: deque[Event] = deque()
+        self._waiting_bytes = 0  # of these
         self._is_half_closed = False
         self._waiter: asyncio.Future[None] | None = None  # for a message, or for room
         self._num_written = 0
@@ -58,13 +61,22 @@ class Http2Context(WholeWrites):
 
     # What the server tells.
 
-    def take(self, event: Event) -> None:
-        """Note a message, the end of the request, or that there is room to write."""
+    def take(self, event: Event) -> bool:
+        """Note a message, the end of the request, or that there is room to write.
+
+        Returns False, and ends the call, if more messages wait to be read than are kept.
+        """
         if event.flags & Flag.HAS_MESSAGE:
+            self._waiting_bytes += len(event.payload) + _EVENT_BYTES
+            if self._messages and self._waiting_bytes > MAX_MESSAGE_BYTES:
+                self._messages.clear()
+                self.finish(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many messages that the method has not read")
+                return False
             self._messages.append(event)
         if event.flags & Flag.IS_HALF_CLOSED:
             self._is_half_closed = True
         self._wake()
+        return True
 
     def leave(self) -> None:
         """Note that nobody is there any more: whoever waits for a message or for room gets CancelledError."""
@@ -95,6 +107,7 @@ class Http2Context(WholeWrites):
                 return grpc.aio.EOF
             await self._wait()
         event = self._messages.popleft()
+        self._waiting_bytes -= len(event.payload) + _EVENT_BYTES
         if event.flags & Flag.IS_TOO_LARGE:
             raise MessageTooLarge(too_large_size(event.payload), MAX_MESSAGE_BYTES)
         if event.flags & Flag.IS_COMPRESSED:

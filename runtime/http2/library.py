@@ -69,7 +69,7 @@ class Library:
         self.descriptor = _typed(quick, "descriptor", c_int, c_void_p)
         self.num_connections = _typed(quick, "connections", c_int64, c_void_p)
         self.drain = _typed(quick, "drain", None, c_void_p)
-        self.stop = _typed(slow, "stop", None, c_void_p)
+        self.stop = _typed(slow, "stop", None, c_void_p, c_double)
         self.close = _typed(slow, "close", None, c_void_p)
         self._events = _typed(quick, "events", c_void_p, c_void_p, c_int64, POINTER(c_uint64))
         send = (c_int64, c_void_p, c_uint64, c_char_p, c_uint64)

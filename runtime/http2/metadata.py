@@ -4,7 +4,6 @@ Values of keys that end in -bin are bytes, in base64 on the wire: see the gRPC p
 """
 
 import base64
-import binascii
 from collections.abc import Iterable
 from urllib.parse import quote
 
@@ -32,7 +31,7 @@ def _decoded_values(key: str, text: str) -> Iterable[Entry]:
     for each in text.split(","):
         try:
             yield key, base64.b64decode(each.strip() + "=" * (-len(each.strip()) % 4), validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one; text that is not ASCII raises ValueError itself
             continue
 
 

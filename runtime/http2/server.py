@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import errno
 import logging
+import os
 import socket
 import time
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ UNIX = "unix:"
 
 _BUSY_RETRY_SECONDS = 0.1
 _BACKLOG = 1024
+_INTERNAL = "internal error; the server's log has the details"
 
 logger = logging.getLogger(__name__)
 
@@ -75,15 +77,20 @@ class Http2Server:
             return _unix_listener(host.removeprefix(UNIX)), 0
         listener = self._library.listen(host.strip("[]").encode(), port)
         if listener < 0:
-            raise OSError(ctypes.get_errno() or errno.EADDRNOTAVAIL, "cannot listen")
+            code = ctypes.get_errno()
+            raise OSError(code or errno.EADDRNOTAVAIL, os.strerror(code) if code else "the host has no address")
         return listener, self._library.port(listener)
 
     async def stop(self, drain_seconds: float) -> None:
-        """Take no new calls, let open ones finish for `drain_seconds`, cancel the rest, and close."""
+        """Take no new calls, let open ones finish for `drain_seconds`, cancel the rest, and close.
+
+        A call is open until its client has let the server send all of its reply.
+        """
         if not self._server:
             return
+        ends_at = time.monotonic() + drain_seconds
         self._library.drain(self._server)
-        await self._ended(drain_seconds)
+        await self._ended(ends_at)
         for call_id in list(self._tasks):
             self._cancel(call_id)
         for fast_path in self._fast_paths:
@@ -93,14 +100,13 @@ class Http2Server:
         self._standings.close()
         server, self._server = self._server, 0
         self._loop.remove_reader(self._descriptor)
-        await asyncio.to_thread(self._library.stop, server)
+        await asyncio.to_thread(self._library.stop, server, max(0.0, ends_at - time.monotonic()))
         self._library.close(server)
 
-    async def _ended(self, drain_seconds: float) -> None:
+    async def _ended(self, ends_at: float) -> None:
         """Return when no call is open, those that clients began before they knew of the end included."""
-        ends_at = time.monotonic() + drain_seconds
         if self._library.num_connections(self._server):
-            await asyncio.sleep(min(_NOTICE_SECONDS, drain_seconds))
+            await asyncio.sleep(max(0.0, min(_NOTICE_SECONDS, ends_at - time.monotonic())))
         while (left := ends_at - time.monotonic()) > 0:
             open_calls = [asyncio.ensure_future(each.wait_ended()) for each in self._fast_paths if each.num_open]
             open_calls += self._tasks.values()
@@ -140,14 +146,23 @@ class Http2Server:
         for fast_path in self._fast_paths:
             records = fast_path.take(records)
         for event in events_in(records):
-            if event.kind == Kind.CALL:
-                self._begin(event)
-            elif event.kind == Kind.CANCELLED:
-                self._cancel(event.call_id)
-            elif event.kind == Kind.REFUSED:
-                self._count_refused(event.path, num_refused(event.payload))
-            elif (context := self._contexts.get(event.call_id)) is not None:
-                context.take(event)
+            try:
+                self._take(event)
+            except Exception:  # the records behind it are other calls'
+                logger.exception("an event of a call could not be taken")
+                if event.kind == Kind.CALL:
+                    self._contexts.pop(event.call_id, None)
+                    self.finish(event.call_id, None, trailers(grpc.StatusCode.INTERNAL.value[0], _INTERNAL))
+
+    def _take(self, event: Event) -> None:
+        if event.kind == Kind.CALL:
+            self._begin(event)
+        elif event.kind == Kind.CANCELLED:
+            self._cancel(event.call_id)
+        elif event.kind == Kind.REFUSED:
+            self._count_refused(event.path, num_refused(event.payload))
+        elif (context := self._contexts.get(event.call_id)) is not None and not context.take(event):
+            self._cancel(event.call_id)
 
     def _count_refused(self, path: str, count: int) -> None:
         details = _Details(path)
@@ -222,4 +237,4 @@ async def _run(method: Any, context: Http2Context) -> None:
         raise
     except Exception:
         logger.exception("a call failed outside its method")
-        context.finish(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
+        context.finish(grpc.StatusCode.INTERNAL, _INTERNAL)

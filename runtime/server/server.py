@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterable
 from typing import Protocol
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class PortInUse(Exception):
-    """Expected error: something else listens on the address; the operator must choose another."""
+    """Expected error: the process cannot listen on the address; the operator must choose another."""
 
 
 class Transport(Protocol):
@@ -84,10 +85,10 @@ class RpcServer:
         own = (await self.health.handler(), reflection_handler(names))
         try:
             self.port = await self._transport.start(self._host, self.port, (*self._handlers, *own))
-        except OSError:
-            raise PortInUse(
-                f"cannot listen on {self._host}:{self.port}: the port is in use or the address is not ours"
-            ) from None
+        except OSError as error:
+            reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
+            reason = reason or "the port is in use or the address is not ours"  # grpcio does not tell which
+            raise PortInUse(f"cannot listen on {self._host}:{self.port}: {reason}") from None
 
     async def stop(self, drain_seconds: float) -> None:
         """Refuse new calls, let open ones finish for `drain_seconds`, then cancel them."""

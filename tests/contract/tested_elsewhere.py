@@ -9,7 +9,6 @@ TESTED_ELSEWHERE = {
         "runtime/http2/events",
         "runtime/http2/library",
         "runtime/http2/opening",
-        "runtime/http2/server",
         "runtime/rpc/message",
         "runtime/rpc/rpc",
         "runtime/server/grpcio",

@@ -51,13 +51,14 @@ struct Connection {
 
     Connection(const Connection&) = delete;
 
-    // Read what is there. False: the connection is over.
+    // Read what is there, once the connection has ended only to throw it away. False: the connection is over.
     bool receive() {
         uint8_t buffer[64 << 10];
         for (int turn = 0; turn < 8; ++turn) {  // others want their turn too; epoll comes back to the rest
             const ssize_t size = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
             if (size < 0) return errno == EAGAIN || errno == EINTR;
-            if (size == 0 || nghttp2_session_mem_recv(session, buffer, size) < 0) return false;
+            if (size == 0) return false;
+            if (!is_ended() && nghttp2_session_mem_recv(session, buffer, size) < 0) return false;
             if (size_t(size) < sizeof buffer) return true;
         }
         return true;
@@ -65,7 +66,7 @@ struct Connection {
 
     // Write what can be written. False: the connection is over.
     bool flush() {
-        if (is_ended) return true;
+        if (is_ended()) return true;
         for (;;) {
             while (pending.size() < (128 << 10)) {
                 const uint8_t* data;
@@ -82,14 +83,26 @@ struct Connection {
             if (is_blocked) return true;
         }
         is_blocked = false;
-        return nghttp2_session_want_read(session) || nghttp2_session_want_write(session);
+        if (nghttp2_session_want_read(session) || nghttp2_session_want_write(session)) return true;
+        if (!calls.empty()) return false;  // the client has broken the protocol
+        end();
+        return true;
     }
 
-    // Once all is sent, say so, and wait for the client to close: closing with its bytes unread would take ours back.
+    // Once all is sent, say so, and wait for the client to close: to close while it sends would take ours back.
     void end() {
-        if (is_ended || !pending.empty()) return;
-        is_ended = true;
+        if (is_ended() || !pending.empty()) return;
+        ended_at = now();
         shutdown(fd, SHUT_WR);
+    }
+
+    bool is_ended() const { return ended_at < INFINITY; }
+
+    // Whether a finished reply is not with the kernel yet: the client's window may be too small for it.
+    bool is_replying() const {
+        for (const auto& [_, call] : calls)
+            if (call->is_finished) return true;
+        return false;
     }
 
     // Ask the client to begin no more calls here. It may have begun some already: those are let in for a while.
@@ -112,7 +125,8 @@ struct Connection {
     nghttp2_session* session = nullptr;
     std::unordered_map<int32_t, std::unique_ptr<Call>> calls;
     std::string pending;  // framed, and not taken by the socket yet
-    bool is_blocked = false, is_watched_for_room = false, has_shaken_hands = false, is_dirty = false, is_ended = false;
+    bool is_blocked = false, is_watched_for_room = false, has_shaken_hands = false, is_dirty = false;
     double ends_at = INFINITY;  // when new calls are refused
+    double ended_at = INFINITY;  // when all was sent
     bool is_refusing = false;
 };

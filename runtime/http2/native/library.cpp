@@ -9,8 +9,10 @@ int listen_on(const char* host, int port) {
     addrinfo hints{}, *found = nullptr;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-    errno = 0;
-    if (getaddrinfo(host, std::to_string(port).c_str(), &hints, &found) != 0) return -1;
+    if (getaddrinfo(host, std::to_string(port).c_str(), &hints, &found) != 0) {
+        errno = 0;  // whatever it met on its way
+        return -1;
+    }
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
     const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
@@ -47,7 +49,7 @@ void tandem_http2_start(void* server) { static_cast<Server*>(server)->start(); }
 int tandem_http2_descriptor(void* server) { return static_cast<Server*>(server)->events.descriptor(); }
 int64_t tandem_http2_connections(void* server) { return static_cast<Server*>(server)->num_connections(); }
 void tandem_http2_drain(void* server) { static_cast<Server*>(server)->drain(); }
-void tandem_http2_stop(void* server) { static_cast<Server*>(server)->stop(); }
+void tandem_http2_stop(void* server, double seconds) { static_cast<Server*>(server)->stop(seconds); }
 void tandem_http2_close(void* server) { delete static_cast<Server*>(server); }
 
 const char* tandem_http2_events(void* server, int64_t max_calls, uint64_t* size) {

@@ -9,6 +9,7 @@ constexpr double look_every_seconds = 1;
 constexpr double announce_after_seconds = 0.05;
 constexpr double drain_notice_seconds = 0.1;
 constexpr double last_flush_seconds = 0.5;
+constexpr double last_close_seconds = 10;  // for a client to read what it was sent, and to close
 constexpr int64_t high_backlog_bytes = 256 << 10;  // server.py has the same
 
 std::string framed(std::string_view message) {
@@ -35,7 +36,7 @@ Server::Server(int listener, const Limits& limits, std::string_view busy_trailer
 }
 
 Server::~Server() {
-    stop();
+    stop(0);
     connections_.clear();
     if (listener_ >= 0) ::close(listener_);
     ::close(epoll_);
@@ -57,7 +58,8 @@ void Server::drain() {
     wake();
 }
 
-void Server::stop() {
+void Server::stop(double seconds) {
+    replies_until_ = now() + seconds;
     is_stopping_ = true;
     wake();
     if (thread_.joinable()) thread_.join();
@@ -122,9 +124,14 @@ void Server::run() {
         flush();
         events.publish();
         if (!is_stopping_) continue;
-        if (gives_up_at == INFINITY) gives_up_at = now() + last_flush_seconds;
-        for (const auto& [each, _] : connections_) each->end();
-        if (connections_.empty() || now() > gives_up_at) return;
+        const double at = now();
+        bool is_replying = false;
+        for (const auto& [each, _] : connections_) {
+            if (each->calls.empty()) each->end();
+            is_replying |= each->is_replying();
+        }
+        if (gives_up_at == INFINITY || (is_replying && at < replies_until_)) gives_up_at = at + last_flush_seconds;
+        if (connections_.empty() || at > gives_up_at) return;
     }
 }
 
@@ -257,6 +264,7 @@ void Server::look_after_connections() {
         if (at > each->opened_at + limits_.max_age_seconds) each->announce_end(at + look_every_seconds);
         if (at > each->ends_at) each->refuse_new_calls();
         if (at > each->ends_at + limits_.max_age_grace_seconds) over.push_back(each);
+        if (at > each->ended_at + last_close_seconds) over.push_back(each);
         touch(*each);
     }
     for (Connection* each : over)

@@ -21,7 +21,8 @@ public:
     void start();
     void drain();  // take no more connections and no more calls; those that run go on
     int64_t num_connections() const { return num_connections_; }
-    void stop();   // send what is finished, for half a second at the most, and end the thread
+    // End the thread once what is finished is sent: within `seconds`, and half a second for clients to close.
+    void stop(double seconds);
 
     // Return the bytes that the client has not taken, -1 if the call has ended.
     int64_t send(uint64_t call, std::string_view message);
@@ -102,6 +103,7 @@ private:
 
     std::atomic<int64_t> num_connections_ = 0;
     std::atomic<bool> is_draining_ = false, is_stopping_ = false;
+    std::atomic<double> replies_until_ = 0;  // once it is stopping
     std::mutex mutex_;  // of the next three
     std::vector<Command> commands_;
     std::unordered_map<uint64_t, std::shared_ptr<Backlog>> backlogs_;

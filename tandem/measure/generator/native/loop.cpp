@@ -142,10 +142,10 @@ void Sender::run() {
     while (!is(Phase::done)) {
         take_inbox();
         pass_timers();
+        tend_connections();  // before anything is sent: where the only connection is leaving, another must be there
         send_due();
         ask_again();
         advance();
-        tend_connections();
         flush();
         if (!is(Phase::done)) wait(next_instant());
         beat();

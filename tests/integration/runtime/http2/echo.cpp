@@ -82,6 +82,6 @@ int main() {
         if (of[1].revents != 0) break;
     }
     server.drain();
-    server.stop();
+    server.stop(0);
     puts("ended");
 }

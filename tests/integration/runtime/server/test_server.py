@@ -219,6 +219,6 @@ async def test_stalled_work_is_told_and_so_is_its_end(monkeypatch):
 async def test_a_port_in_use_is_told():
     async with running() as (server, _, _, _):
         second = RpcServer("127.0.0.1", server.port, [], [])
-        with pytest.raises(PortInUse, match=f"127.0.0.1:{server.port}"):
+        with pytest.raises(PortInUse, match=f"127.0.0.1:{server.port}: the port is in use"):
             await second.start()
         await second.stop(0)

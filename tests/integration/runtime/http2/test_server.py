@@ -1,0 +1,132 @@
+"""What a call does not lose to others of its batch, to the end of its connection or of the server; what it may hold."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import grpc
+import pytest
+
+from runtime.compiled.recipe import LibraryUnavailable
+from runtime.http2.library import default_limits
+from runtime.http2.opening import open_http2
+from runtime.http2.server import Http2Server
+from runtime.rpc.message import read_message
+from tests.faults.attacks import connection as attacks
+from tests.faults.attacks.grpc_stream import call_headers, framed
+from tests.integration.gateway.proxy import frames
+from tests.integration.gateway.proxy.frames import Connection, connected, frame, headers, message
+
+LIMIT_SECONDS = 20
+ECHO, HELD, BAD = (f"/test.Service/{name}" for name in ("Echo", "Held", "Bad"))
+LARGE = 4 << 20
+
+
+@dataclass
+class Handler(grpc.GenericRpcHandler):
+    """Held waits for `gate` with its reply, which is large; Bad cannot be found without an exception."""
+
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def service(self, details):
+        if details.method == BAD:
+            raise KeyError(BAD)
+        return grpc.stream_unary_rpc_method_handler(self._echo if details.method == ECHO else self._held)
+
+    async def _echo(self, _: object, context) -> bytes:
+        return await read_message(context)
+
+    async def _held(self, _: object, context) -> bytes:
+        await read_message(context)
+        self.entered.set()
+        await self.gate.wait()
+        return bytes(LARGE)
+
+
+@dataclass
+class Serving:
+    """A server and its handler; the parameter is the age at which connections end."""
+
+    server: Http2Server
+    handler: Handler
+    port: int
+
+
+@pytest.fixture
+async def serving(request: pytest.FixtureRequest) -> AsyncIterator[Serving]:
+    limits, handler = default_limits(), Handler()
+    limits.max_age_seconds = getattr(request, "param", 60.0)
+    try:
+        server = Http2Server(open_http2(), limits)
+    except LibraryUnavailable as error:
+        pytest.skip(str(error))
+    yield Serving(server, handler, await server.start("127.0.0.1", 0, [handler]))
+    await server.stop(0)
+
+
+def call(stream: int, path: str, field: bytes = b"") -> bytes:
+    """Return a whole call, with one more field in HPACK."""
+    head = frame(frames.HEADERS, stream, headers(path) + field, frames.END_HEADERS)
+    return head + frame(frames.DATA, stream, message(b"hi"), frames.END_STREAM)
+
+
+async def test_a_value_that_is_not_even_ascii_is_left_out_and_takes_no_other_call_with_it(serving):
+    async with connected(serving.port) as connection:
+        await connection.send(call(1, ECHO, b"\0\5x-bin\1\xff"), *(call(stream, ECHO) for stream in (3, 5, 7)))
+        answered = [(await connection.until(frames.HEADERS))[1] for _ in range(8)]  # head and trailers of each
+    assert sorted(answered) == [1, 1, 3, 3, 5, 5, 7, 7]
+
+
+async def test_a_call_that_cannot_be_begun_ends_alone(serving):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{serving.port}") as channel:
+        calls = [channel.unary_unary(path)(b"hi", timeout=LIMIT_SECONDS) for path in (BAD, ECHO, ECHO)]
+        codes = [await each.code() for each in calls]
+    assert codes == [grpc.StatusCode.INTERNAL, grpc.StatusCode.OK, grpc.StatusCode.OK]
+
+
+async def read_reply(connection: Connection, grant: int) -> None:
+    """Read a large reply to its trailers, with leave for `grant` more bytes after each frame of it."""
+    size, leave = 0, struct.pack(">I", grant)
+    while size < len(message(bytes(LARGE))):
+        size += len((await connection.until(frames.DATA))[2])
+        await connection.send(frame(frames.WINDOW_UPDATE, 0, leave), frame(frames.WINDOW_UPDATE, 1, leave))
+    assert (await connection.until(frames.HEADERS))[1] == 1
+
+
+async def test_a_stop_lets_a_reply_through_that_is_larger_than_the_client_s_window(serving):
+    async with connected(serving.port) as connection:
+        await connection.send(call(1, HELD))
+        await serving.handler.entered.wait()
+        stopped = asyncio.create_task(serving.server.stop(LIMIT_SECONDS))
+        serving.handler.gate.set()
+        await read_reply(connection, 16 << 10)
+    await stopped
+
+
+@pytest.mark.parametrize("serving", [0.1], indirect=True)
+async def test_a_client_that_reads_slowly_and_writes_gets_the_last_reply_of_its_connection(serving):
+    async with connected(serving.port, window=2 * LARGE) as connection:
+        await connection.send(frame(frames.WINDOW_UPDATE, 0, struct.pack(">I", 2 * LARGE)), call(1, HELD))
+        last = 2**31 - 1
+        while last == 2**31 - 1:  # a notice; the number of the last stream follows
+            (last,) = struct.unpack_from(">I", (await connection.until(frames.GOAWAY))[2])
+        serving.handler.gate.set()
+        await read_reply(connection, 1)
+
+
+@pytest.mark.parametrize(("size", "count"), [(1 << 20, 20), (0, 20_000)])
+async def test_messages_that_no_method_reads_are_not_kept_without_bound(serving, size, count):
+    async with attacks.connected(f"127.0.0.1:{serving.port}") as connection:
+        number = connection.open_stream(call_headers(HELD))
+        await connection.send(number, count * framed(bytes(size)))
+        assert (await connection.answer(number, LIMIT_SECONDS)).status_name == "RESOURCE_EXHAUSTED"
+
+
+async def test_a_host_without_an_address_and_a_port_in_use_are_told(serving):
+    for host, port, reason in (("127.0.0.1", serving.port, "in use"), ("no host", 0, "the host has no address")):
+        with pytest.raises(OSError, match=reason):
+            await Http2Server(open_http2()).start(host, port, [])
