@@ -1,6 +1,6 @@
 """What low-bit weights cost in quality: perplexity of held text, ours and llama.cpp's, against bfloat16 transformers.
 
-    python -m benchmarks.perplexity [--dtypes bfloat16] [--peers llama-q8_0,llama-q4_1] [--windows 197]
+    python -m benchmarks.perplexity [--dtypes auto] [--peers llama-q8_0,llama-q4_1] [--windows 197] [--out out]
 
 All score the same 50,235 tokens: of 197 windows of 512 tokens the second half each. llama.cpp by its own tool, on the
 text, whose tokens are checked to be the same; ours by `Score`, on token ids. Writes text_perplexity.json and
@@ -162,10 +162,10 @@ def page(report: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--peers", type=engines.some_of(LLAMA_CPP), default=list(LLAMA_CPP), help="default: both")
-    parser.add_argument("--dtypes", type=engines.some_of(None), default=["bfloat16", "float32"], help="ours")
+    parser.add_argument("--dtypes", type=engines.some_of(None), default=["auto"], help="ours; default: auto")
     parser.add_argument("--windows", type=int, default=197)
     parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for both files")
     options = parser.parse_args()
     report = measure(options, Console(stderr=True, highlight=False))
     write(options.out, "text_perplexity", report, page(report))

@@ -222,6 +222,10 @@ class Model(BaseModel):
         others = [each for each in found if each.suffix in SAFE_SUFFIXES and each.is_file()]
         return [*named, *(each for each in others if each.name not in self.spec.files)]
 
+    def weight_digests(self) -> dict[str, str]:
+        """Return the SHA-256, by file, of what decides the output: all but what is measured of a model (.json)."""
+        return {file: digest for file, digest in self.spec.files.items() if not file.endswith(".json")}
+
     def verify_files(self, hash_of: Callable[[Path], str] = sha256_of) -> None:
         """Raises ModelError if a weight file is missing or is not the one that model.toml names."""
         for file, expected in self.spec.files.items():

@@ -1,7 +1,7 @@
 """A mask that measures itself: the seconds that the engine's thread spends in it. Knows nothing of models."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,15 +21,6 @@ class Spent:
         yield
         self.seconds += time.perf_counter() - started
         self.num_masks += num_masks
-
-    def measuring(self, function: Callable[..., None]) -> Callable[..., None]:
-        """Return the function, its time added up here."""
-
-        def run(*arguments: object) -> None:
-            with self.measured():
-                function(*arguments)
-
-        return run
 
 
 class TimedMask:

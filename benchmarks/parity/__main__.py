@@ -1,6 +1,6 @@
 """How near are answers to what float32 makes of the same 4-bit weights: our kernel's variants, and llama.cpp.
 
-    python -m benchmarks.parity [--contenders int4-8,int4-16,llama.cpp] [--questions 40]
+    python -m benchmarks.parity [--contenders int4-8,int4-16,llama.cpp] [--questions 40] [--out out]
 
 Contenders are `dtype` and, with weights of few bits, `activation_bits` of the kernel. The reference is the kernel in
 float32, which `benchmarks.side_by_side` compares with transformers token for token. It answers everyday questions
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--contenders", type=some_of(CONTENDERS), default=list(CONTENDERS), help="default: all")
     parser.add_argument("--questions", type=int, default=len(QUESTIONS))
     parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for both files")
     options = parser.parse_args()
     with torch.inference_mode():
         report = measure(options, Console(stderr=True, highlight=False))

@@ -2,7 +2,7 @@
 
 The peers: llama.cpp, its fork ik_llama.cpp, OpenVINO GenAI, vLLM and transformers.
 
-    python -m benchmarks.side_by_side [--peers llama-q8_0,vllm] [--dtypes bfloat16] [--rounds 3]
+    python -m benchmarks.side_by_side [--peers llama-q8_0,vllm] [--dtypes auto] [--rounds 3] [--out out]
 
 Sets each peer up in a folder of its own (the first time takes minutes), checks everyone's greedy tokens against a
 float32 reference, and measures in rounds: in each, every engine does every workload in turn, over HTTP or gRPC, while
@@ -83,11 +83,11 @@ def parsed() -> argparse.Namespace:
     peers, workloads = engines.PEERS, tuple(workload.name for workload in WORKLOADS)
     help_peers = f"of {', '.join(peers)}; default: all"
     parser.add_argument("--peers", type=engines.some_of(peers), default=list(peers), help=help_peers)
-    parser.add_argument("--dtypes", type=engines.some_of(None), default=["bfloat16", "float32"], help="of ours")
+    parser.add_argument("--dtypes", type=engines.some_of(None), default=["auto"], help="of ours; default: auto")
     parser.add_argument("--workloads", type=engines.some_of(workloads), default=list(workloads), help="default: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for both files")
     return parser.parse_args()
 
 

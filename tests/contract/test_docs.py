@@ -125,6 +125,14 @@ def test_targets_and_modules_exist(page: Path) -> None:
             assert not own or find_spec(words[2]) is not None, text
 
 
+def test_make_bench_runs_every_benchmark() -> None:
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", "")
+    listed = re.findall(r"^BENCHMARKS := (.*)$", makefile, re.MULTILINE)[0].split()
+    alone = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__"}
+    assert {path.parent.name for path in (ROOT / "benchmarks").glob("*/__main__.py")} | alone <= set(listed)
+    assert all(find_spec(f"benchmarks.{name}") for name in listed)
+
+
 def test_the_page_of_settings_is_current() -> None:
     printed = CliRunner().invoke(app, ["settings"]).output
     assert (ROOT / "docs" / "settings.md").read_text() == printed, "run `tandem settings > docs/settings.md`"

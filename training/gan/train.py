@@ -132,10 +132,11 @@ def batches(recipe: Recipe, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 @torch.no_grad()
 def write_samples(generator: Generator, path: Path) -> None:
-    """Write a grid: one row a class, ten fixed latents a row."""
+    """Write a grid: one row a class, ten fixed latents a row; drawn where the generator's weights are."""
+    device = next(generator.parameters()).device
     latent = torch.randn(100, LATENT_DIM, generator=torch.Generator().manual_seed(1))
     label = torch.arange(NUM_CLASSES).repeat_interleave(10)
-    pixels = to_pixels(generator(latent.to(loop.device()), label.to(loop.device())))
+    pixels = to_pixels(generator(latent.to(device), label.to(device)))
     grid = pixels.view(10, 10, 28, 28).permute(0, 2, 1, 3).reshape(280, 280)
     Image.fromarray(grid.cpu().numpy()).resize((840, 840), Image.Resampling.NEAREST).save(path)
 

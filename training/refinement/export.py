@@ -4,7 +4,8 @@
         --models models/fashion-ar models/fashion-sar
 
 Takes the snapshot that the log has the least distances of, on validation images. Writes token_decoder.onnx, compares it
-with torch, and notes its digest in model.toml. The diversity baseline has to be measured again.
+with torch, and notes its digest in model.toml. The diversity baseline has to be measured again. A model whose encoder
+makes other tokens than the tokenizer's run is refused before anything is written.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import torch
 from safetensors.torch import load_file
 
@@ -19,10 +22,14 @@ from training import loop
 from training.onnx_files import check_against_torch, record_digests, write_onnx
 from training.refinement.networks import RefinedDecoder
 from training.tokenizer.networks import NUM_CODES, NUM_TOKENS
-from training.tokenizer.train import load_tokenizer
-from training.transformer.export import TokenDecoder
+from training.tokenizer.train import Autoencoder, load_tokenizer
+from training.transformer.export import TokenDecoder, TokenEncoder
 
 FILE = "token_decoder.onnx"
+NUM_COMPARED = 64
+"""Images, of noise, from which two encoders of other weights make other tokens nearly everywhere."""
+MIN_EQUAL_TOKENS = 0.99
+"""Share from which on two encoders are the same: runtimes may round what lies between two levels differently."""
 
 
 def best_step(run: Path) -> int:
@@ -36,10 +43,27 @@ def best_step(run: Path) -> int:
     return min(measured, key=lambda step: measured[step])
 
 
+@torch.no_grad()
+def check_tokens(tokenizer: Autoencoder, models: list[Path]) -> None:
+    """End the command if one of the models has tokens of another tokenizer."""
+    image = torch.rand((NUM_COMPARED, 1, 28, 28), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    expected = TokenEncoder(tokenizer)(image).numpy()
+    for folder in models:
+        file = folder / "token_encoder.onnx"
+        if not file.exists():
+            raise SystemExit(f"error: {folder} has no {file.name}, which tells whose tokens it has")
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+        if found.shape != expected.shape or np.mean(found == expected) < MIN_EQUAL_TOKENS:
+            raise SystemExit(f"error: the tokens of {folder} are not those of the tokenizer; nothing was written")
+
+
 def export(tokenizer_run: Path, run: Path, models: list[Path]) -> None:
     """Write the decoder of the best snapshot into the models' folders."""
     step = best_step(run)
-    decoder = RefinedDecoder(load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")).decoder)
+    tokenizer = load_tokenizer(loop.newest(tokenizer_run, "ema-*.safetensors")).cpu()
+    check_tokens(tokenizer, models)
+    decoder = RefinedDecoder(tokenizer.decoder)
     decoder.load_state_dict(load_file(run / f"decoder-{step:06d}.safetensors"))
     served = TokenDecoder(decoder).cpu().eval().requires_grad_(False)
     tokens = torch.randint(NUM_CODES, (64, NUM_TOKENS), generator=torch.Generator().manual_seed(0))
@@ -50,8 +74,7 @@ def export(tokenizer_run: Path, run: Path, models: list[Path]) -> None:
     for folder in models:
         if folder != models[0]:
             shutil.copyfile(first, folder / FILE)
-        files = ("model.safetensors", "token_encoder.onnx", FILE)
-        record_digests(folder / "model.toml", [folder / file for file in files])
+        record_digests(folder / "model.toml", [folder / FILE])
 
 
 def main() -> None:

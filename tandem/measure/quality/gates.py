@@ -2,7 +2,8 @@
 
     python -m tandem.measure.quality.gates
 
-prints every gate of every models/*/evaluation.json and ends with 1 if one is missed.
+prints every gate of every models/*/evaluation.json and ends with 1 if one is missed, or if the figures are of other
+weights than the model has now.
 """
 
 import json
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.models import ModelRepository
 from tandem.measure.report.tables.table import Cell, Row, Table
 from tandem.measure.report.tables.writers import markdown_table
 
@@ -77,8 +79,14 @@ def verdicts(name: str, quality: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def main(models: Path = Path("models")) -> int:
     """Return the exit code."""
     rows, all_met = [], True
+    repository = ModelRepository(models)
     for path in sorted(models.glob("*/evaluation.json")):
         found = json.loads(path.read_text())
+        if found["weights_sha256"] != repository.get(path.parent.name).weight_digests():
+            all_met = False
+            word = Cell("of other weights: evaluate the model again", is_bad=True)
+            rows.append(Row((path.parent.name, "all", "", "", word)))
+            continue
         quality = found["model"] | found["own_verdict"]
         for metric, verdict in verdicts(path.parent.name, quality).items():
             all_met &= verdict["is_met"]

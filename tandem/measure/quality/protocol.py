@@ -63,7 +63,7 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
     subject = evaluation.Subject(
         name=protocol.name,
         paradigm=paradigm_of(model),
-        weights_sha256={} if protocol.model is None else weight_digests(protocol.model),
+        weights_sha256={} if protocol.model is None else protocol.model.weight_digests(),
         sampling=settings_of(model, protocol.sampling),
         seed=protocol.sampling.seed,
         seeds=SEEDS[paradigm_of(model)],
@@ -72,11 +72,6 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
     found = evaluation.record(result, subject, reference, {"name": judge.name, "sha256": digest}, names)
     evaluation.write(folder, result, images, reference, found)
     return found
-
-
-def weight_digests(model: Model) -> dict[str, str]:
-    """Return the SHA-256 of the files that decide the images: all but what is measured of them (.json)."""
-    return {file: digest for file, digest in model.spec.files.items() if not file.endswith(".json")}
 
 
 def tokenizer_verdict(images: npt.NDArray[np.uint8], restored: npt.NDArray[np.uint8], views: Views) -> dict[str, float]:

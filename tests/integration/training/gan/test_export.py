@@ -11,6 +11,7 @@ from runtime.models import ModelRepository
 from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
 from tests.integration.services.gan.conftest import tiny_settings
+from training import loop
 from training.gan.export import export
 from training.gan.networks import Discriminator, Generator
 from training.onnx_files import MAX_ERROR
@@ -50,13 +51,15 @@ def run(tmp_path):
     return folder
 
 
-def test_export_is_checked_recorded_and_loads(run, tmp_path, capsys):
+def test_export_is_checked_recorded_and_loads(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "device", lambda: torch.device("meta"))  # a machine that trains elsewhere than on the CPU
     folder = tmp_path / "models" / "new"
     folder.mkdir(parents=True)
     (folder / "model.toml").write_text(MODEL_TOML)
     export(run, folder, step=None)
     said = capsys.readouterr().out
     assert "step 200" in said
+    assert (folder / "samples.png").exists()
     errors = [float(line.rsplit(" ", 1)[1]) for line in said.splitlines() if "largest difference" in line]
     assert len(errors) == 2
     assert max(errors) <= MAX_ERROR
