@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from runtime.errors import NotFound, Unavailable
-from runtime.models import Model, ModelRepository
+from runtime.errors import ModelFault, NotFound, Unavailable
+from runtime.models import Model, ModelError, ModelRepository
 
 
 class Part(Protocol):
@@ -58,7 +58,7 @@ class ModelWorker(Generic[M]):
 
     async def start(self) -> None:
         entries = [self._repository.get(name) for name in self._names]
-        loaded = [await self._load(entry) for entry in entries]
+        loaded = [await self._loaded(entry) for entry in entries]
         self._models = {model.name: model for model in loaded}
 
     async def wait_dead(self) -> BaseException:
@@ -73,6 +73,15 @@ class ModelWorker(Generic[M]):
     def last_progress(self) -> float | None:
         moments = [moment for part in self._parts() if (moment := part.last_progress()) is not None]
         return min(moments, default=None)
+
+    async def _loaded(self, entry: Model) -> M:
+        try:
+            return await self._load(entry)
+        except ModelFault:  # its text is about a request, and there is none yet
+            raise ModelError(
+                f"{entry.name}: gives NaN, infinity or an unknown token when it is warmed up; "
+                "its weights are damaged, or too large for what it computes with"
+            ) from None
 
     def _parts(self) -> list[Part]:
         return [part for model in self.models for part in model.parts]

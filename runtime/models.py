@@ -3,6 +3,7 @@
 Checks names, paths and digests; knows nothing of what is inside the weights.
 """
 
+import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 
 from runtime.errors import NotFound
 from runtime.file_hashes import FileHashes, sha256_of
@@ -19,6 +20,8 @@ from tandem.expected_errors import ExpectedError
 from tandem.validation_errors import in_words
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+NAMES = "1 to 64 of a-z, 0-9 and ._-, a letter or digit first"
+"""What NAME_PATTERN accepts, in words."""
 SAFE_SUFFIXES = (".safetensors", ".gguf", ".onnx", ".json")
 
 
@@ -46,7 +49,7 @@ class WheelSource(_Table):
 class ImageSpec(_Table):
     """What an image model draws."""
 
-    shape: tuple[int, int, int]
+    shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     """Height, width, channels."""
     value_range: tuple[float, float] = (-1.0, 1.0)
     """Lowest and highest value of the model's own output."""
@@ -54,6 +57,14 @@ class ImageSpec(_Table):
     """Numbers a latent vector has; for a GAN."""
     class_names: tuple[str, ...] = ()
     """Names of the classes; empty for a model without."""
+
+    @field_validator("value_range")
+    @classmethod
+    def _rises(cls, value_range: tuple[float, float]) -> tuple[float, float]:
+        low, high = value_range
+        if not -math.inf < low < high < math.inf:
+            raise ValueError(f"[{low}, {high}] is not accepted; accepted: two finite numbers, the lower one first")
+        return value_range
 
 
 class ImageTokensSpec(_Table):
@@ -116,6 +127,9 @@ class SamplingSpec(_Table):
     """1: none."""
 
 
+_SOURCES = ("huggingface", "gguf", "wheel")
+
+
 class ModelSpec(_Table):
     """A model.toml."""
 
@@ -150,14 +164,21 @@ class ModelSpec(_Table):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        is_image_transformer = (self.kind, self.modality) == ("transformer", "image")
-        if self.image_tokens is not None and not is_image_transformer:
-            raise ValueError(f"image_tokens: this kind of model, {self.modality} {self.kind}, has none")
-        if self.sampling is not None and (self.kind, self.modality) != ("transformer", "text"):
-            raise ValueError(f"sampling: this kind of model, {self.modality} {self.kind}, takes none")
-        if is_image_transformer:
+        for key in self._keys_without_effect():
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key}: this kind of model, {self.modality} {self.kind}, has none")
+        sources = [key for key in _SOURCES if getattr(self, key) is not None]
+        if len(sources) > 1:
+            raise ValueError(f"{' and '.join(sources)}: a transformer is loaded from one of them; name only that one")
+        if (self.kind, self.modality) == ("transformer", "image"):
             self._check_image_transformer()
         return self
+
+    def _keys_without_effect(self) -> tuple[str, ...]:
+        if self.kind != "transformer":
+            return ("image_tokens", "sampling", *_SOURCES)
+        of_other_modality = ("image_tokens", "image", "diversity") if self.modality == "text" else ("sampling",)
+        return (*of_other_modality, "generator", "discriminator")
 
     def _check_image_transformer(self) -> None:
         if self.image is None or self.image_tokens is None or self.huggingface is None:
@@ -184,7 +205,7 @@ class Model(BaseModel):
     def path(self, file: str) -> Path:
         """Return the path of a weight file. Raises ModelError if it is missing or of a format that may hold code."""
         path = self.folder / file
-        if path.suffix not in SAFE_SUFFIXES:
+        if path.suffix.lower() not in SAFE_SUFFIXES:
             raise ModelError(f"{path}: only {', '.join(SAFE_SUFFIXES)} files are loaded")
         if not path.is_file():
             raise ModelError(f"{path}: no such file")
@@ -219,7 +240,7 @@ class Model(BaseModel):
             return named
         path = self.transformer_path()
         found = sorted(path.iterdir()) if path.is_dir() else [path]
-        others = [each for each in found if each.suffix in SAFE_SUFFIXES and each.is_file()]
+        others = [each for each in found if each.suffix.lower() in SAFE_SUFFIXES and each.is_file()]
         return [*named, *(each for each in others if each.name not in self.spec.files)]
 
     def weight_digests(self) -> dict[str, str]:
@@ -255,15 +276,19 @@ class ModelRepository:
         return hashes
 
     def get(self, name: str) -> Model:
-        """Return the model called `name`. Raises NotFound, or ModelError if its model.toml is wrong."""
-        if not NAME_PATTERN.fullmatch(name) or name not in self.names():
+        """Return the model called `name`. Raises NotFound, or ModelError if its name or its model.toml is wrong."""
+        if name not in self.names():
             raise NotFound(name, self.names())
+        if not NAME_PATTERN.fullmatch(name):
+            raise ModelError(f"{name!r} is no name for a model; accepted: {NAMES}")
         folder = self._folder / name
         try:
             with (folder / "model.toml").open("rb") as file:
                 spec = ModelSpec.model_validate(tomllib.load(file))
         except ValidationError as error:
             raise ModelError(f"{folder / 'model.toml'}: {in_words(error)}") from None
+        except OSError as error:
+            raise ModelError(f"{folder / 'model.toml'}: cannot be opened: {error.strerror}") from None
         except ValueError as error:  # no TOML, or no UTF-8
             raise ModelError(f"{folder / 'model.toml'}: {error}") from None
         return Model(name=name, folder=folder, spec=spec)

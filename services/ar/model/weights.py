@@ -32,7 +32,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """Open a GGUF file or a Hugging Face directory. Raises ModelError."""
     if path.is_dir():
         return open_huggingface(path)
-    if path.suffix == ".gguf":
+    if path.suffix.lower() == ".gguf":
         return open_gguf(path)
     raise ModelError(f"{path}: neither a .gguf file nor a Hugging Face directory")
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runtime.models import NAME_PATTERN, SamplingSpec
+from runtime.models import NAME_PATTERN, NAMES, SamplingSpec
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import number
+from tandem.measure.new_folder import new_folder
 from tandem.measure.setting_errors import explained
 
 if TYPE_CHECKING:
@@ -39,26 +40,28 @@ def add(
 ) -> None:
     """Add a language model: open it, read all of its weights once, say what it takes, and write its model.toml.
 
-    The weights stay where they are. A model that the servers would refuse is refused here, in the same words.
+    The weights stay where they are. Files, tokenizers and chat templates that the servers would refuse are refused
+    here, in the same words. The model computes nothing yet: `tandem models check` tries that.
     """
     terminal = Terminal()
     with friendly_errors(terminal):
-        need_packages("servers", "gguf", "safetensors", "tokenizers")
+        need_packages("servers", "gguf", "safetensors", "tokenizers", "jinja2")
         path = _weights(source, terminal)
-        folder = models_dir / _checked_name(name or _name_of(source))
+        folder = models_dir / (_name_of(source, path) if name is None else _checked_name(name))
         if folder.exists():
             raise ExpectedError(f"{folder}: is there already; --name gives another name")
+        from services.ar.codecs.text_codec import TextCodec
         from services.ar.model.cost import cost_of
         from services.ar.model.weights import open_checkpoint
 
         checkpoint = open_checkpoint(path)
         if checkpoint.tokenizer is None:
             raise ExpectedError(f"{path}: has no tokenizer.json, which a language model needs")
+        TextCodec(checkpoint, checkpoint.config.max_context_tokens)  # raises what is wrong with the chat template
+        text = _model_toml(path, licence, source) + _recommended_sampling(path)
         terminal.note(f"reading the weights of {path}")
         cost = cost_of(checkpoint)
-        text = _model_toml(path, licence, source) + _recommended_sampling(path)
-        folder.mkdir(parents=True)
-        (folder / "model.toml").write_text(text, encoding="utf-8")
+        _write(folder, text)
         typer.echo(_in_words(checkpoint, cost))
         typer.echo(f"{folder}: serve it with `tandem up --models-dir {models_dir} --sequential-model {folder.name}`")
 
@@ -67,7 +70,8 @@ def _weights(source: str, terminal: Terminal) -> Path:
     """Return where the weights are; those of the hub are fetched into its cache. Raises ExpectedError."""
     path = Path(source).expanduser()
     if path.exists():
-        return path.resolve()
+        # A link to a file keeps its name: the file itself may have none that tells its format, as in the hub's cache.
+        return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
     if not _HUB_ID.fullmatch(source):
         raise ExpectedError(f"{source}: no such file or folder, and no id of the form OWNER/NAME")
     need_packages("servers", "huggingface_hub")
@@ -84,15 +88,31 @@ def _weights(source: str, terminal: Terminal) -> Path:
         ) from None
 
 
-def _name_of(source: str) -> str:
-    stem = Path(source).name.removesuffix(".gguf").lower()
-    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")[:64]
+def _name_of(source: str, path: Path) -> str:
+    """Return a name made of what the user wrote, or of where that leads, as for `.`. Raises ExpectedError."""
+    for given in (Path(source).name, path.name):
+        stem = given.lower().removesuffix(".gguf")
+        if name := re.sub(r"[^a-z0-9._-]+", "-", stem)[:64].strip("-._"):
+            return name
+    raise ExpectedError(f"no name for the model can be made of {path.name!r}; give one with --name: {NAMES}")
 
 
 def _checked_name(name: str) -> str:
     if not NAME_PATTERN.fullmatch(name):
-        raise ExpectedError(f"--name is {name!r}; accepted: 1 to 64 of a-z, 0-9 and ._-, a letter or digit first")
+        raise ExpectedError(f"--name is {name!r}; accepted: {NAMES}")
     return name
+
+
+def _write(folder: Path, text: str) -> None:
+    """Make the folder with its whole model.toml, or neither. Raises ExpectedError."""
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:
+        raise ExpectedError(f"{folder}: model.toml is UTF-8, and the path of the weights is not; rename them") from None
+    with new_folder(folder):
+        part = folder / "model.toml.part"  # so that others never read a half of it
+        part.write_bytes(content)
+        part.replace(folder / "model.toml")
 
 
 def _model_toml(path: Path, licence: str, source: str) -> str:
@@ -109,9 +129,9 @@ def _recommended_sampling(path: Path) -> str:
     found = read_object(path / "generation_config.json", is_optional=True) if path.is_dir() else {}
     if found.get("do_sample") is False:
         return ""
-    values = {name: found[name] for name in SamplingSpec.model_fields if isinstance(found.get(name), (int, float))}
+    numbers = {name: found[name] for name in SamplingSpec.model_fields if type(found.get(name)) in (int, float)}
     with explained(f"{path / 'generation_config.json'}: "):
-        SamplingSpec(**values)
+        values = SamplingSpec(**numbers).model_dump(exclude_none=True)
     return "".join(("\n[sampling]\n", *(f"{name} = {value}\n" for name, value in values.items()))) if values else ""
 
 

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from runtime.errors import NotFound
-from runtime.models import NAME_PATTERN, Model, ModelError, ModelRepository
+from runtime.models import Model, ModelError, ModelRepository
 from tandem.cli.command_line import CommandLine
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.models.add import add
@@ -51,8 +51,6 @@ def list_models(models_dir: ModelsDir = MODELS_DIR) -> None:
 def _listed(repository: ModelRepository, name: str, terminal: Terminal) -> bool:
     """Print what there is to say of a folder; return whether it is a model's."""
     try:
-        if not NAME_PATTERN.fullmatch(name):
-            raise ModelError("no name for a model; accepted: 1 to 64 of a-z, 0-9 and ._-, a letter or digit first")
         model = repository.get(name)
     except ModelError as error:
         terminal.out.print(f"{name}: {error}", markup=False)

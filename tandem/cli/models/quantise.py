@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.models import ModelRepository
+from runtime.models import NAME_PATTERN, NAMES, ModelRepository
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.options import JUDGE_DIR, MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
@@ -50,7 +50,10 @@ def quantise(
         from tandem.measure.quality.quantisation.model_folder import GENERATOR, in_words, write_quantised_model
         from tandem.measure.quality.quantisation.quantisation import loss, quantise
 
-        model, folder = ModelRepository(models_dir).get(name), Path(models_dir, out or f"{name}-int8")
+        model, new_name = ModelRepository(models_dir).get(name), out or f"{name}-int8"
+        if not NAME_PATTERN.fullmatch(new_name):
+            raise ExpectedError(f"--out is {new_name!r}; accepted: {NAMES}")
+        folder = models_dir / new_name
         if folder.exists():
             raise ExpectedError(f"{folder}: is there already")
         meter = FidMeter(judge, reference)

@@ -15,7 +15,7 @@ def inspect(path: Path) -> str:
     """Return one line about the file. Raises ModelError if its reader refuses it."""
     if path.is_dir():
         return ", ".join(inspect(file) for file in sorted(path.glob("*.safetensors"))) or _fail(path, "no .safetensors")
-    reader = _READERS.get(path.suffix)
+    reader = _READERS.get(path.suffix.lower())
     if reader is None:
         return _fail(path, f"neither a folder nor a file of {', '.join(_READERS)}")
     try:

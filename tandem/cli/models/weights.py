@@ -9,14 +9,15 @@ from runtime.models import Model, ModelError
 
 def weight_paths(model: Model) -> list[Path]:
     """Return where a model's weights are. Raises ModelError if some are missing or of a format that may hold code."""
+    with_digests = [model.path(file) for file in model.spec.files]
     if model.spec.kind == "transformer":
         tokens = model.spec.image_tokens
         networks = () if tokens is None else (tokens.decoder, tokens.encoder)
         return [_transformer(model), *(model.path(file) for file in networks if file is not None)]
     named = [file for file in (model.spec.generator, model.spec.discriminator) if file is not None]
-    if not (named or model.spec.files):
+    if not (named or with_digests):
         raise ModelError(f"{model.name}: its model.toml names no weights")
-    return [model.path(file) for file in dict.fromkeys([*named, *model.spec.files])]
+    return list(dict.fromkeys([*map(model.path, named), *with_digests]))
 
 
 def _transformer(model: Model) -> Path:

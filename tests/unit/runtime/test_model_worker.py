@@ -3,8 +3,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from runtime.errors import NotFound, Unavailable
+from runtime.errors import ModelFault, NotFound, Unavailable
 from runtime.model_worker import ModelWorker
+from runtime.models import ModelError
 
 TOML = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
 
@@ -62,6 +63,15 @@ async def test_models_are_found_by_name_and_a_lone_one_by_none(worker):
 async def test_a_name_that_is_not_in_the_repository_is_told_at_the_start(worker):
     with pytest.raises(NotFound, match=r"'\.\./x'"):
         await worker("../x").start()
+
+
+async def test_a_fault_at_the_warm_up_is_told_as_one_of_the_model_and_not_of_a_request(worker, tmp_path):
+    async def load(model):
+        raise ModelFault
+
+    with pytest.raises(ModelError, match="two: gives NaN, infinity or an unknown token when it is warmed up") as caught:
+        await ModelWorker(tmp_path, ["two"], load).start()
+    assert "request" not in str(caught.value)
 
 
 async def test_the_oldest_progress_and_the_first_death_count(worker):

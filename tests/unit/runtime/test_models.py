@@ -31,6 +31,56 @@ def test_any_other_name_is_not_found(repository, name):
         repository.get(name)
 
 
+def test_a_folder_whose_name_no_model_may_have_is_told_as_such(repository, tmp_path):
+    (tmp_path / "one").rename(tmp_path / "ONE")
+    with pytest.raises(ModelError, match="'ONE' is no name for a model; accepted: 1 to 64 of a-z"):
+        repository.get("ONE")
+
+
+def test_a_model_toml_that_cannot_be_opened_is_told(repository, tmp_path):
+    (tmp_path / "one" / "model.toml").unlink()
+    (tmp_path / "one" / "model.toml").mkdir()
+    with pytest.raises(ModelError, match=r"one/model\.toml: cannot be opened: Is a directory"):
+        repository.get("one")
+
+
+def test_a_suffix_may_be_in_capitals(repository, tmp_path):
+    (tmp_path / "one" / "A.GGUF").write_bytes(b"")
+    (tmp_path / "one" / "model.toml").write_text(f'{TRANSFORMER}gguf = "A.GGUF"\n')
+    assert repository.get("one").weight_files() == [tmp_path / "one" / "A.GGUF"]
+
+
+@pytest.mark.parametrize("value", ["[0.0, 0.0]", "[1, -1]", "[nan, inf]", "[-inf, 0.0]", "[0.0, nan]"])
+def test_a_range_of_values_must_be_one(repository, tmp_path, value):
+    (tmp_path / "one" / "model.toml").write_text(f"{MINIMAL}[image]\nshape = [8, 8, 1]\nvalue_range = {value}\n")
+    with pytest.raises(ModelError, match=r"image\.value_range: .* accepted: two finite numbers, the lower one first"):
+        repository.get("one")
+
+
+@pytest.mark.parametrize("shape", ["[0, 8, 1]", "[-8, -8, 1]"])
+def test_an_image_has_pixels(repository, tmp_path, shape):
+    (tmp_path / "one" / "model.toml").write_text(f"{MINIMAL}[image]\nshape = {shape}\n")
+    with pytest.raises(ModelError, match=r"one/model\.toml: image\.shape\[0\]: Input should be greater than 0"):
+        repository.get("one")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f'{TRANSFORMER}huggingface = "."\ngguf = "a.gguf"', "huggingface and gguf: a transformer is loaded from one"),
+        (f'{TRANSFORMER}generator = "a.onnx"', "generator: this kind of model, text transformer, has none"),
+        (f'{TRANSFORMER}diversity = "a.json"', "diversity: this kind of model, text transformer, has none"),
+        (f"{TRANSFORMER}[image]\nshape = [8, 8, 1]", "image: this kind of model, text transformer, has none"),
+        (f'{MINIMAL}huggingface = "."', "huggingface: this kind of model, image gan, has none"),
+        (f"{MINIMAL}[sampling]", "sampling: this kind of model, image gan, has none"),
+    ],
+)
+def test_a_key_that_would_have_no_effect_is_refused(repository, tmp_path, content, message):
+    (tmp_path / "one" / "model.toml").write_text(content)
+    with pytest.raises(ModelError, match=message):
+        repository.get("one")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [("kind = 3", "kind"), (MINIMAL + "colour = 1", "colour"), ("[", "Invalid"), ("", "Field required")],

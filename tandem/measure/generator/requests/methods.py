@@ -37,13 +37,14 @@ class Method:
 
     def message(self, value: Any) -> bytes:
         """Return the serialised request that a JSON value stands for. Raises ValueError."""
+        wanted = self.request.DESCRIPTOR.full_name
+        # Only protobuf's own types may be written otherwise, as a google.protobuf.Timestamp, which is a text.
+        if not isinstance(value, dict) and not wanted.startswith("google.protobuf."):
+            raise ExpectedError(f"{self.name}: no {wanted}: {json.dumps(value)} is no JSON object")
         try:
             message = json_format.ParseDict(value, self.request())
-        except json_format.ParseError as error:
-            raise ExpectedError(f"{self.name}: no {self.request.DESCRIPTOR.full_name}: {error}") from None
-        except TypeError:
-            wanted = self.request.DESCRIPTOR.full_name
-            raise ExpectedError(f"{self.name}: no {wanted}: {json.dumps(value)} is no JSON object") from None
+        except (json_format.ParseError, TypeError) as error:
+            raise ExpectedError(f"{self.name}: no {wanted}: {error}") from None
         return bytes(message.SerializeToString())
 
 

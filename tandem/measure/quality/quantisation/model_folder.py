@@ -9,19 +9,20 @@ from typing import Any
 
 from runtime.file_hashes import sha256_of
 from runtime.models import Model
+from tandem.measure.new_folder import new_folder
 from tandem.measure.quality.quantisation.quantisation import Loss
 
 GENERATOR = "generator.onnx"
 
 
 def write_quantised_model(model: Model, generator: Path, loss: Loss, num_images: int, folder: Path) -> None:
-    """Write the folder, which must not be there yet. Raises FileExistsError."""
-    folder.mkdir(parents=True)
-    shutil.copyfile(generator, folder / GENERATOR)
-    if model.spec.discriminator is not None:
-        shutil.copyfile(model.path(model.spec.discriminator), folder / model.spec.discriminator)
-    (folder / "model.toml").write_text(_toml(model, loss, folder))
-    (folder / "README.md").write_text(_card(model, loss, num_images, folder.name))
+    """Write the folder, which must not be there yet; all of it or nothing. Raises ExpectedError."""
+    with new_folder(folder):
+        shutil.copyfile(generator, folder / GENERATOR)
+        if model.spec.discriminator is not None:
+            shutil.copyfile(model.path(model.spec.discriminator), folder / model.spec.discriminator)
+        (folder / "model.toml").write_text(_toml(model, loss, folder))
+        (folder / "README.md").write_text(_card(model, loss, num_images, folder.name))
 
 
 def in_words(loss: Loss) -> str:

@@ -1,5 +1,6 @@
 """`tandem models add`: files, folders and ids of the hub; what the servers would refuse is refused."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from runtime.models import ModelRepository
 from services.ar.model.weights import open_checkpoint
 from tandem.cli.main import app
+from tandem.cli.models.weight_readers import inspect
 from tests.tiny_gguf import write_gguf
 from tests.tiny_models import save_tiny_model
 
@@ -57,6 +59,66 @@ def test_a_file_and_what_it_takes(folder: Path, tmp_path: Path) -> None:
     assert (code, "0.117 M weights, mostly int4" in text) == (0, True)
     assert "KV cache 0.375 KiB a token, 6.29 MB for 16,384" in text  # 3 layers x 2 x 2 heads x 16 numbers of 2 bytes
     assert ModelRepository(tmp_path / "models").get("some-model.q4_0").transformer_path() == path
+
+
+def test_what_is_no_number_is_no_recommendation(folder: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(folder, tmp_path / "source"))
+    (path / "generation_config.json").write_text('{"temperature": true, "top_k": 20.0}')
+    assert add(tmp_path / "models", str(path))[0] == 0
+    sampling = ModelRepository(tmp_path / "models").get("source").spec.sampling
+    assert sampling is not None
+    assert sampling.model_dump(exclude_none=True) == {"top_k": 20}
+
+
+def test_a_suffix_in_capitals(folder: Path, tmp_path: Path) -> None:
+    path = write_gguf(open_checkpoint(folder), tmp_path / "TINY.GGUF", Type.Q4_0)
+    assert add(tmp_path / "models", str(path))[0] == 0
+    model = ModelRepository(tmp_path / "models").get("tiny")
+    assert (model.transformer_path(), inspect(path).startswith("GGUF, llama")) == (path, True)
+
+
+def test_a_link_to_a_file_without_a_suffix(folder: Path, tmp_path: Path) -> None:
+    """So it is in the hub's cache."""
+    write_gguf(open_checkpoint(folder), tmp_path / "blob", Type.Q4_0)
+    (tmp_path / "tiny.gguf").symlink_to("blob")
+    assert add(tmp_path / "models", str(tmp_path / "tiny.gguf"))[0] == 0
+    assert ModelRepository(tmp_path / "models").get("tiny").transformer_path() == tmp_path / "tiny.gguf"
+
+
+def test_the_folder_in_which_one_is(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "Source"))
+    assert add(tmp_path / "models", ".")[0] == 0
+    assert ModelRepository(tmp_path / "models").names() == ["source"]
+
+
+def test_a_path_of_which_no_name_can_be_made(folder: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(folder, tmp_path / "модель ü")
+    code, text = add(tmp_path / "models", str(path))
+    assert (code, "no name for the model can be made of 'модель ü'; give one with --name" in text) == (1, True)
+
+
+def test_a_path_that_is_not_utf_8(folder: Path, tmp_path: Path) -> None:
+    path = write_gguf(open_checkpoint(folder), tmp_path / "a\udcff.gguf", Type.Q4_0)
+    code, text = add(tmp_path / "models", str(path), "--name", "mine")
+    assert (code, "the path of the weights is not; rename" in text, (tmp_path / "models").exists()) == (1, True, False)
+
+
+def test_a_full_disk_leaves_nothing_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    code, text = add(tmp_path, str(folder), "--name", "mine")
+    assert (code, "cannot be written: No space left on device" in text) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_chat_template_that_is_none(folder: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(folder, tmp_path / "source"))
+    (path / "chat_template.jinja").write_text("{% for m in messages %}")
+    code, text = add(tmp_path / "models", str(path))
+    assert (code, "the chat template: TemplateSyntaxError" in text, (tmp_path / "models").exists()) == (1, True, False)
 
 
 def test_what_is_there_stays(folder: Path, tmp_path: Path) -> None:

@@ -113,11 +113,18 @@ def test_list_names_a_model_toml_that_is_wrong_and_lists_the_others(repository: 
     ]
 
 
+def test_list_names_a_model_toml_that_cannot_be_opened_and_lists_the_others(repository: Path) -> None:
+    (repository / "spoilt" / "model.toml").mkdir(parents=True)
+    code, output = tandem(repository, "list")
+    assert (code, "cannot be opened: Is a directory" in " ".join(output.split())) == (1, True)
+    assert "tiny-gan: image gan" in output
+
+
 def test_list_names_a_folder_that_can_be_no_model(repository: Path) -> None:
     (repository / "tiny-gan").rename(repository / "Tiny GAN")
     code, output = tandem(repository, "list")
     assert code == 1
-    assert "Tiny GAN: no name for a model" in output
+    assert "Tiny GAN: 'Tiny GAN' is no name for a model" in output
     assert "far-away: text transformer" in output
 
 

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from tandem.expected_errors import ExpectedError
+from tandem.measure.generator.requests.methods import Method
 from tandem.measure.results.files import read_as
 from tandem.measure.results.load import Document
 from tests.integration.tandem.cli.commands import Ended, run, tandem
@@ -53,6 +56,13 @@ async def test_a_unary_method_with_a_deadline(stranger, tmp_path: Path) -> None:
     assert stream.latency.seconds.max < 0.1
 
 
+def test_protobuf_s_own_types_may_be_written_without_an_object() -> None:
+    method = Method("a.B/C", "unary", Timestamp)
+    assert method.message("1970-01-01T00:00:01Z") == Timestamp(seconds=1).SerializeToString()
+    with pytest.raises(ExpectedError, match=r"a\.B/C: no google\.protobuf\.Timestamp: "):
+        method.message([1])
+
+
 @pytest.mark.parametrize(
     ("method", "data", "text"),
     [
@@ -63,6 +73,8 @@ async def test_a_unary_method_with_a_deadline(stranger, tmp_path: Path) -> None:
         ("stranger.v1.Counter/Count", [], "an empty list"),
         ("stranger.v1.Counter/Count", 5, "Counter/Count: no stranger.v1.CountRequest: 5 is no JSON object"),
         ("stranger.v1.Counter/Count", [None], "no stranger.v1.CountRequest: null is no JSON object"),
+        ("stranger.v1.Counter/Count", "text", 'no stranger.v1.CountRequest: "text" is no JSON object'),
+        ("stranger.v1.Counter/Count", [[1]], "no stranger.v1.CountRequest: [1] is no JSON object"),
         ("stranger.v1.Counter/Count,tokens=3", {}, "'tokens=3' is not accepted"),
     ],
 )

@@ -45,6 +45,12 @@ def test_the_first_layer_and_the_last_convolution_keep_their_precision(models_di
     assert all(made.get(name) != "DequantizeLinear" for node in nodes if node.op_type == "Gemm" for name in node.input)
 
 
+def test_a_name_that_no_model_may_have_is_refused_before_the_work(models_dir):
+    result = run(models_dir, "--out", "Fast GAN")
+    assert result.exit_code == 1
+    assert "--out is 'Fast GAN'; accepted: 1 to 64 of" in " ".join(result.output.split())
+
+
 def test_a_model_that_bears_it_is_written_with_its_loss(models_dir):
     result = run(models_dir, "--max-loss", "0.1")
     assert result.exit_code == 0, result.output
