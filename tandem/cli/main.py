@@ -1,6 +1,5 @@
 """The `tandem` command and its list of commands."""
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from tandem.cli.models import models
 from tandem.cli.models.collapse import collapse
 from tandem.cli.servers import demo, gateway, keys, settings, up
 from tandem.cli.use import generate, sample, score
+from tandem.version import VERSION
 
 RUN, USE, LOOK = "Run", "Use", "Look"
 
@@ -31,7 +31,7 @@ app = CommandLine(
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"tandem {version('tandem-serving')}")
+        typer.echo(f"tandem {VERSION}")
         raise typer.Exit
 
 

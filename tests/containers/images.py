@@ -6,14 +6,14 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+from tandem.version import VERSION
 from tests.containers.base_images import CACHE, DEBIAN_PYTHON, OWN_PYTHON
 from tests.containers.engine import DOCKER, Engine
 
 ROOT = Path(__file__).parents[2]
-VERSION, REVISION = version("tandem-serving"), "0123456789abcdef"
+REVISION = "0123456789abcdef"
 # torch's CPU build may be at hand for the Python of the tests only.
 PYTHONS = {"gateway": DEBIAN_PYTHON, "gan": DEBIAN_PYTHON, "ar": OWN_PYTHON}
 

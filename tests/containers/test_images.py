@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from tandem.version import VERSION
 from tests.containers.engine import Engine
-from tests.containers.images import PYTHONS, REVISION, VERSION, Image
+from tests.containers.images import PYTHONS, REVISION, Image
 
 # The gateway's has Envoy, a binary of 107 MB.
 MEGABYTES = {"gateway": 375, "gan": 700}

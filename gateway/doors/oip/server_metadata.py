@@ -1,9 +1,9 @@
 """What the server says of itself."""
 
 from functools import cache
-from importlib.metadata import version
 
 from tandem.oip.grpc_service_pb2 import ServerMetadataResponse
+from tandem.version import VERSION
 
 NAME = "tandem"
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "parameters", "statistics")
@@ -13,4 +13,4 @@ EXTENSIONS = ("binary_tensor_data", "model_configuration", "parameters", "statis
 @cache
 def server_metadata() -> ServerMetadataResponse:
     """Return name, version and extensions."""
-    return ServerMetadataResponse(name=NAME, version=version("tandem-serving"), extensions=EXTENSIONS)
+    return ServerMetadataResponse(name=NAME, version=VERSION, extensions=EXTENSIONS)

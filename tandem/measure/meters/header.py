@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tandem.loopback import is_local
 from tandem.measure.meters.machine import this_machine
 from tandem.measure.results.audits import Audits
 from tandem.measure.results.header import ServedModel
+from tandem.version import VERSION
 
 
 def header_of(
@@ -26,7 +26,7 @@ def header_of(
 ) -> dict[str, Any]:
     """Return the fields of tandem.measure.results.header.Header."""
     return {
-        "tool_version": version("tandem-serving"),
+        "tool_version": VERSION,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "address": address,
         "is_local": is_local(address),

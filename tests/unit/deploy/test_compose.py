@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from gateway.proxy.template import defaults
 from gateway.settings import GatewaySettings
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
+from tandem.version import VERSION
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -97,7 +97,7 @@ def test_there_is_a_folder_for_temporary_files_and_sockets(name):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_version_is_the_package_s(name):
-    tag = f"${{TANDEM_VERSION:-{version('tandem-serving')}}}"
+    tag = f"${{TANDEM_VERSION:-{VERSION}}}"
     assert SERVICES[name]["image"] == f"tandem/{name}:{tag}"
     assert SERVICES[name]["build"]["args"]["VERSION"] == tag
     assert GPU["services"].get(name, {"image": f"tandem/{name}:{tag}-cuda"})["image"] == f"tandem/{name}:{tag}-cuda"

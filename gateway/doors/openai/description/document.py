@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import version
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from gateway.doors.openai.requests.image import ImageBody
 from gateway.doors.openai.requests.tokens import DetokenizeBody, TokenizeBody
 from gateway.doors.openai.responses.body import ResponseBody
 from gateway.doors.openai.responses.reply import Event, Response
+from tandem.version import VERSION
 
 
 class Path(NamedTuple):
@@ -78,7 +78,7 @@ def document() -> dict[str, Any]:
         paths.setdefault(path.path, {})[path.method] = _operation(path)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Tandem: OpenAI's API", "version": version("tandem-serving")},
+        "info": {"title": "Tandem: OpenAI's API", "version": VERSION},
         "paths": paths,
         "components": {
             "schemas": schemas["$defs"],

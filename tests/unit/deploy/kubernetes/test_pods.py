@@ -1,7 +1,6 @@
 """What a pod may do, which ports it has, how it starts and how it ends; next to what the code does."""
 
 import re
-import tomllib
 
 import pytest
 
@@ -11,11 +10,11 @@ from gateway.settings import GatewaySettings
 from runtime.server import grpcio as grpcio_server
 from services.ar.settings import ArSettings
 from services.gan.settings import GanSettings
+from tandem.version import VERSION
 from tests.unit.deploy.kubernetes.manifests import BACKENDS, COMPONENT, PROCESSES, ROOT
 
 MARGIN_SECONDS = 10  # beyond what is planned, before a pod is killed
 PYTHON_MEBIBYTES = 256  # what the gateway's own process may take beside Envoy
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 DOCKERFILE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
 PORTS = {
     "gateway": {"grpc": GatewaySettings().port, "http": GatewaySettings().http_port},
