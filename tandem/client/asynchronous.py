@@ -15,7 +15,7 @@ from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
 from tandem.client import replies, requests
 from tandem.client.channels import DEFAULT_ADDRESS, open_async_channel
 from tandem.client.credentials import Credentials, address_of_environment
-from tandem.client.errors import Cancelled, ReplyTooLarge, typed_errors
+from tandem.client.errors import CANCELLED_HERE, Cancelled, ReplyTooLarge, typed_errors
 from tandem.client.images import ImageBatch, Images, Verdict, joined_parts
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
@@ -212,4 +212,4 @@ def _own_cancellation() -> Iterator[None]:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise Cancelled("CANCELLED", "the call was cancelled, or its client closed") from None
+        raise Cancelled("CANCELLED", CANCELLED_HERE) from None

@@ -36,6 +36,10 @@ _REPLY_TOO_LARGE = "REPLY_TOO_LARGE"
 # The words of grpc's core, with or without others around them. 2 is INTERNAL_ERROR of HTTP/2.
 _RESET = "Received RST_STREAM with error code 2"
 _OUT_OF_TIME, _REMOVED = "deadline exceeded", "stream removed"
+_ENDED_HERE = ("channel closed", "locally cancelled")
+# A stream is removed when this side ends it, too: the code says who it was.
+_OF_TRANSPORT = ("UNAVAILABLE", "INTERNAL")
+CANCELLED_HERE = "the call was cancelled, or its client closed"
 _UNREACHED = ("failed to connect to all", "dns resolution failed", "errors resolving")
 
 
@@ -146,11 +150,13 @@ def typed_errors(address: str, has_begun: bool = False) -> Iterator[None]:
 def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> TandemRpcError:
     """Return the typed error that stands for `error`; `has_begun` says whether a part of the reply was here before."""
     code, message = error.code().name, error.details() or ""
-    if code == "DEADLINE_EXCEEDED" and message.lower() == _OUT_OF_TIME:
+    if code == "DEADLINE_EXCEEDED" and _OUT_OF_TIME in message.lower():
         message = "the reply was not complete within the timeout"
+    if code == "CANCELLED" and any(words in message.lower() for words in _ENDED_HERE):
+        message = CANCELLED_HERE
     if has_begun and _is_cut_off(error):
         return Unavailable("UNAVAILABLE", "the reply was cut off before its end, as when the backend goes away")
-    if _REMOVED in message.lower():
+    if code in _OF_TRANSPORT and _REMOVED in message.lower():
         return Unavailable("UNAVAILABLE", "the connection was closed before the reply was complete")
     violations: tuple[FieldViolation, ...] = ()
     retry_after_seconds = None

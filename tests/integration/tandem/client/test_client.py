@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -14,29 +13,8 @@ from tandem import client as tandem
 from tandem.cli.servers.ports import free_ports
 from tandem.client import AsyncTandemClient, ClassLabel, Message, TandemClient
 from tandem.common.v1 import images_pb2
+from tests.integration.tandem.client.conftest import Caller
 from tests.integration.tandem.fakes import FakeGateway
-
-Caller = Callable[..., Awaitable[Any]]
-
-
-@pytest.fixture(params=["sync", "asyncio"])
-def call(request: pytest.FixtureRequest, gateway: FakeGateway) -> Caller:
-    """Call a method of either client by name; streams come back as lists."""
-
-    async def call_async(method: str, *arguments: Any, **options: Any) -> Any:
-        async with AsyncTandemClient(gateway.address) as client:
-            result = getattr(client, method)(*arguments, **options)
-            return [item async for item in result] if hasattr(result, "__aiter__") else await result
-
-    def call_sync(method: str, *arguments: Any, **options: Any) -> Any:
-        with TandemClient(gateway.address) as client:
-            result = getattr(client, method)(*arguments, **options)
-            return list(result) if hasattr(result, "__next__") else result
-
-    async def call_in_thread(method: str, *arguments: Any, **options: Any) -> Any:
-        return await asyncio.to_thread(call_sync, method, *arguments, **options)
-
-    return call_async if request.param == "asyncio" else call_in_thread
 
 
 async def test_generate_streams_chunks(call: Caller) -> None:
@@ -213,13 +191,6 @@ async def test_an_unknown_model_is_not_found(call: Caller) -> None:
         await call("sample", 1, model="other")
 
 
-async def test_the_deadline_holds(call: Caller, gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-    with pytest.raises(tandem.DeadlineExceeded):
-        await call("complete", "Hi", timeout_seconds=0.2)
-    await gateway.sequential.cancelled.wait()
-
-
 async def test_nobody_at_the_address() -> None:
     address = f"127.0.0.1:{free_ports(1)[0]}"
     async with AsyncTandemClient(address) as client:
@@ -227,61 +198,6 @@ async def test_nobody_at_the_address() -> None:
             await client.score("ab")
     with TandemClient(address) as blocking, pytest.raises(tandem.NotReachable, match=address):
         await asyncio.to_thread(blocking.score, "ab")
-
-
-async def test_leaving_an_async_generation_cancels_it(gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-    async with AsyncTandemClient(gateway.address) as client:
-        async with client.generate("Hi") as generation:
-            assert (await anext(generation)).text == "Hello"
-        await gateway.sequential.cancelled.wait()
-        with pytest.raises(tandem.Cancelled):
-            await anext(generation)
-
-
-async def test_cancelling_the_task_cancels_the_call(gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-    async with AsyncTandemClient(gateway.address) as client:
-        task = asyncio.create_task(client.complete("Hi"))
-        await gateway.sequential.holding.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await gateway.sequential.cancelled.wait()
-
-
-async def test_closing_the_client_cancels_its_calls_and_not_the_tasks_that_wait_for_them(gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-    client = AsyncTandemClient(gateway.address)
-    parts = client.sample_stream(100_000, images_per_message=1)
-    assert len(await anext(parts)) == 1
-    waiting = asyncio.create_task(client.complete("Hi"))
-    await gateway.sequential.holding.wait()
-    await client.close()
-    for rest in (waiting, anext(parts)):
-        with pytest.raises(tandem.Cancelled, match="its client closed"):
-            await rest
-
-
-async def test_leaving_a_generation_cancels_it(gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-
-    def take_one() -> str:
-        with TandemClient(gateway.address) as client, client.generate("Hi") as generation:
-            return next(generation).text
-
-    assert await asyncio.to_thread(take_one) == "Hello"
-    await gateway.sequential.cancelled.wait()
-
-
-async def test_closing_a_sample_stream_stops_it(gateway: FakeGateway) -> None:
-    def take_one() -> int:
-        with TandemClient(gateway.address) as client:
-            parts = client.sample_stream(100_000, images_per_message=1)
-            return len(next(iter(parts)))
-
-    assert await asyncio.to_thread(take_one) == 1
-    await gateway.parallel.stream_closed.wait()
 
 
 async def test_no_message_type_leaks(gateway: FakeGateway) -> None:

@@ -85,6 +85,23 @@ def test_any_other_internal_error_stays_one(
     assert not isinstance(error, client.Unavailable)
 
 
+@pytest.mark.parametrize("text", ["Deadline Exceeded", "Stream removed (Deadline Exceeded)"])
+def test_a_stream_that_is_out_of_time_is_told_as_such(text: str) -> None:
+    error = rpc_error(FakeError(grpc.StatusCode.DEADLINE_EXCEEDED, text), "a:1", has_begun=True)
+    assert (type(error), error.message) == (
+        client.DeadlineExceeded,
+        "the reply was not complete within the timeout",
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["Channel closed!", "Stream removed (Channel closed!)", "Locally cancelled by application!"]
+)
+def test_a_call_that_this_side_ended_was_cancelled(text: str) -> None:
+    error = rpc_error(FakeError(grpc.StatusCode.CANCELLED, text), "a:1", has_begun=True)
+    assert (type(error), error.message) == (client.Cancelled, "the call was cancelled, or its client closed")
+
+
 def test_a_refused_connection_is_not_a_busy_backend() -> None:
     text = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused"
     error = rpc_error(FakeError(grpc.StatusCode.UNAVAILABLE, text), "127.0.0.1:1")
