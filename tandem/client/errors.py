@@ -11,6 +11,7 @@
     │   ├── NotReachable    nothing answers at the address at all
     │   └── HandshakeFailed something answers, but the two sides cannot agree on TLS
     ├── Cancelled           this side cancelled the call
+    ├── Unimplemented       the address does not serve this: another kind of server, or the backend of other models
     └── Internal            a fault of the server; its log has the details
 
 Any other status code is a plain TandemRpcError.
@@ -114,6 +115,10 @@ class Cancelled(TandemRpcError):
     """The call was cancelled on this side."""
 
 
+class Unimplemented(TandemRpcError):
+    """The server does not offer this call."""
+
+
 class Internal(TandemRpcError):
     """The server failed."""
 
@@ -126,6 +131,7 @@ _BY_CODE: dict[str, type[TandemRpcError]] = {
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "UNAVAILABLE": Unavailable,
     "CANCELLED": Cancelled,
+    "UNIMPLEMENTED": Unimplemented,
     "INTERNAL": Internal,
 }
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 
 from runtime.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL
+from runtime.server.server import RpcServer
 from tandem import client as tandem
 from tandem.cli.servers.ports import free_ports
 from tandem.client import AsyncTandemClient, ClassLabel, Message, TandemClient
 from tandem.common.v1 import images_pb2
+from tests.integration.gateway.fakes import serving
 from tests.integration.tandem.client.conftest import Caller
-from tests.integration.tandem.fakes import FakeGateway
+from tests.integration.tandem.fakes import FakeGateway, FakeParallel, FakeSequential
 
 
 async def test_generate_streams_chunks(call: Caller) -> None:
@@ -161,6 +165,21 @@ async def test_list_models(call: Caller) -> None:
     assert models.parallel[0].image_shape == (4, 4, 1)
 
 
+@pytest.mark.parametrize(("paradigm", "served"), [(SEQUENTIAL, (2, 0)), (PARALLEL, (0, 1))])
+async def test_a_backend_lists_its_own_models_alone(call_at: Caller, paradigm: str, served: tuple[int, int]) -> None:
+    async with serving(paradigm, FakeSequential() if paradigm == SEQUENTIAL else FakeParallel()) as backend:
+        models = await call_at(backend.target, "list_models", timeout_seconds=30)
+    assert (len(models.sequential), len(models.parallel)) == served
+
+
+async def test_a_server_of_neither_paradigm_has_no_list(call_at: Caller) -> None:
+    server = RpcServer("127.0.0.1", 0, [], [])
+    await server.start()
+    with pytest.raises(tandem.Unimplemented):
+        await call_at(f"127.0.0.1:{server.port}", "list_models")
+    await server.stop(0)
+
+
 async def test_invalid_argument_names_the_field(call: Caller, gateway: FakeGateway) -> None:
     gateway.sequential.error = InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
     with pytest.raises(tandem.InvalidArgument, match=r"top_p: 2\.0") as caught:
@@ -206,6 +225,11 @@ async def test_no_message_type_leaks(gateway: FakeGateway) -> None:
     for result in results:
         for value in vars(result).values():
             assert not type(value).__module__.startswith(("google", "tandem.ar", "tandem.gan", "tandem.common"))
+
+
+def test_a_stream_of_images_can_be_closed_by_its_type() -> None:
+    for client, kind in ((TandemClient, Generator), (AsyncTandemClient, AsyncGenerator)):
+        assert get_origin(get_type_hints(client.sample_stream)["return"]) is kind
 
 
 def test_the_clients_have_the_same_methods() -> None:

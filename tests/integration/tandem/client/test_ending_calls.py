@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,40 @@ async def test_the_deadline_of_a_stream_holds(call: Caller, gateway: FakeGateway
     gateway.sequential.hold.clear()
     with pytest.raises(tandem.DeadlineExceeded, match="not complete within the timeout"):
         await call("generate", "Hi", timeout_seconds=0.5)
+
+
+CALLS = (("complete", "Hi"), ("generate", "Hi"), ("sample", 1), ("sample_stream", 1), ("list_models",))
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e10, 1e9])
+@pytest.mark.parametrize("words", CALLS, ids=lambda words: words[0])
+async def test_a_limit_without_end_does_not_end_a_call(call: Caller, words: tuple[Any, ...], seconds: float) -> None:
+    assert await call(*words, timeout_seconds=seconds)
+
+
+@pytest.mark.parametrize("seconds", [math.nan, -1])
+@pytest.mark.parametrize("words", CALLS, ids=lambda words: words[0])
+async def test_what_is_no_time_is_refused(call: Caller, words: tuple[Any, ...], seconds: float) -> None:
+    with pytest.raises(ValueError, match=f"^timeout_seconds: {seconds} is not accepted"):
+        await call(*words, timeout_seconds=seconds)
+
+
+@pytest.mark.parametrize("words", CALLS, ids=lambda words: words[0])
+async def test_a_client_that_is_closed_says_so(gateway: FakeGateway, words: tuple[Any, ...]) -> None:
+    method, *arguments = words
+    client = AsyncTandemClient(gateway.address)
+    await client.close()
+
+    async def use() -> None:
+        result = getattr(client, method)(*arguments)
+        await (anext(result) if hasattr(result, "__anext__") else result)
+
+    with pytest.raises(ValueError, match=r"^the client is closed$"):
+        await use()
+    blocking = TandemClient(gateway.address)
+    blocking.close()
+    with pytest.raises(ValueError, match=r"^the client is closed$"):
+        list(getattr(blocking, method)(*arguments))
 
 
 async def test_leaving_an_async_generation_cancels_it(gateway: FakeGateway) -> None:
@@ -85,7 +121,9 @@ async def test_closing_a_sample_stream_stops_it(gateway: FakeGateway) -> None:
     def take_one() -> int:
         with TandemClient(gateway.address) as client:
             parts = client.sample_stream(100_000, images_per_message=1)
-            return len(next(iter(parts)))
+            count = len(next(parts))
+            parts.close()
+            return count
 
     assert await asyncio.to_thread(take_one) == 1
     await gateway.parallel.stream_closed.wait()

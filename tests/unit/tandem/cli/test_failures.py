@@ -7,7 +7,7 @@ from runtime.errors import Unavailable
 from runtime.models import ModelError
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.terminal import Terminal
-from tandem.client import DeadlineExceeded, NotReachable, ResourceExhausted, TandemRpcError
+from tandem.client import DeadlineExceeded, NotReachable, ResourceExhausted, Unimplemented
 from tandem.expected_errors import ExpectedError
 
 EXPECTED = [
@@ -48,7 +48,7 @@ def test_a_full_queue_is_named_without_a_preface(capsys):
 
 def test_a_call_that_the_server_does_not_offer_is_explained(capsys):
     with pytest.raises(typer.Exit), friendly_errors(Terminal(), "127.0.0.1:50052"):
-        raise TandemRpcError("UNIMPLEMENTED", "Method not found!")
+        raise Unimplemented("UNIMPLEMENTED", "Method not found!")
     shown = capsys.readouterr().err
     assert shown.startswith("error: 127.0.0.1:50052 does not offer this call")
     assert "Method not found" not in shown

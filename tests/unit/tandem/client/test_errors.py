@@ -31,7 +31,8 @@ class FakeError:
         (grpc.StatusCode.NOT_FOUND, client.NotFound),
         (grpc.StatusCode.CANCELLED, client.Cancelled),
         (grpc.StatusCode.DEADLINE_EXCEEDED, client.DeadlineExceeded),
-        (grpc.StatusCode.UNIMPLEMENTED, client.TandemRpcError),
+        (grpc.StatusCode.UNIMPLEMENTED, client.Unimplemented),
+        (grpc.StatusCode.ABORTED, client.TandemRpcError),
     ],
 )
 def test_each_code_has_its_class(code: grpc.StatusCode, expected: type) -> None:
