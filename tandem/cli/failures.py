@@ -43,6 +43,8 @@ def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
 
 
 def _explain(error: TandemRpcError, address: str) -> str:
+    if isinstance(error, NotReachable) and "://" in address:
+        return f"{address} has a scheme: an address is HOST:PORT, without {address.partition('://')[0]}://"
     if isinstance(error, NotReachable) and ":" not in address:
         return f"{address} has no port: an address is HOST:PORT"
     if isinstance(error, NotReachable):

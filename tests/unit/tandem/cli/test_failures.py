@@ -40,6 +40,13 @@ def test_an_address_without_a_port_is_named(capsys):
     assert capsys.readouterr().err == "error: localhost has no port: an address is HOST:PORT\n"
 
 
+def test_an_address_with_a_scheme_is_named(capsys):
+    with pytest.raises(typer.Exit), friendly_errors(Terminal(), "http://localhost:50050"):
+        raise NotReachable("UNAVAILABLE", "nothing answers at http://localhost:50050")
+    expected = "error: http://localhost:50050 has a scheme: an address is HOST:PORT, without http://\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_a_full_queue_is_named_without_a_preface(capsys):
     with pytest.raises(typer.Exit), friendly_errors(Terminal()):
         raise ResourceExhausted("RESOURCE_EXHAUSTED", "queue is full (limit 1); retry in 2 s", (), 2.0)
