@@ -128,10 +128,7 @@ async def test_what_an_address_is_not_is_said_in_one_line(whole: Tandem, tmp_pat
     assert (ended.code, "it may not use TLS (unset TANDEM_CLIENT_CA)" in ended.err) == (1, True), ended.err
 
 
-@pytest.mark.parametrize("seconds", ["nan", "inf"])
-async def test_odd_times_on_the_command_line(whole: Tandem, tmp_path: Path, seconds: str) -> None:
-    words = ("sample", "--timeout", seconds, "--address", whole.address, "--out", str(tmp_path / "a.png"))
+async def test_a_time_without_end_is_no_limit(whole: Tandem, tmp_path: Path) -> None:
+    words = ("sample", "--timeout", "inf", "--address", whole.address, "--out", str(tmp_path / "a.png"))
     ended = await run(*tandem(*words))
-    assert ended.code == (0 if seconds == "inf" else 1), ended.err
-    if seconds == "nan":
-        assert ended.err == "error: timeout_seconds: nan is not accepted; accepted: 0 or more\n"
+    assert ended.code == 0, ended.err
