@@ -39,6 +39,7 @@ _FIXED_TEXTS = (str(Internal()), str(ModelFault()))
 # Part of grpc's text when Envoy has cut a stream off, as when a backend dies in the middle of one.
 _CUT_OFF = "Received RST_STREAM"
 _REMOVED = "Stream removed"  # the same, where the connection went with it
+_OUT_OF_TIME = "Deadline Exceeded"  # part of grpc's text when the call's own time is over
 
 
 class UpstreamError(TandemError):
@@ -56,6 +57,8 @@ def upstream_error(error: grpc.aio.AioRpcError, path: str) -> UpstreamError:
     is_cut_off = code is grpc.StatusCode.INTERNAL and _CUT_OFF in message
     if is_cut_off or (code is grpc.StatusCode.UNAVAILABLE and _REMOVED in message):
         return UpstreamError(Unavailable.code, "the backend went away during the request", trailers)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED and _OUT_OF_TIME in message:
+        return UpstreamError(code.name, "the reply was not complete within the timeout", trailers)
     if code in _NOT_FOR_CLIENTS and message not in _FIXED_TEXTS:
         logger.error("%s ended with %s: %s", path, code.name, message)
         return UpstreamError(code.name, str(Internal()), {})

@@ -11,7 +11,8 @@ def check_wait(what: str, wait_seconds: float, max_wait_seconds: float, deadline
     remaining = deadline.remaining_seconds()
     allowed = min(max_wait_seconds, remaining)
     if wait_seconds > allowed:
-        limit = "its deadline leaves" if remaining < max_wait_seconds else "the server lets anybody wait"
+        by_deadline = "its deadline leaves beside the work itself"
+        limit = by_deadline if remaining < max_wait_seconds else "the server lets anybody wait"
         raise WaitTooLong(what, wait_seconds, f"{allowed:.3g} s that {limit}", _retry_after(wait_seconds - allowed))
 
 

@@ -8,7 +8,7 @@ import typer
 from runtime.errors import TandemError
 from tandem.cli.packages import SERVER_PACKAGES, how_to_get
 from tandem.cli.terminal import Terminal
-from tandem.client import DeadlineExceeded, NotReachable, TandemRpcError, Unauthenticated
+from tandem.client import DeadlineExceeded, NotReachable, TandemRpcError, Unauthenticated, Unimplemented
 from tandem.client.credentials import API_KEY
 from tandem.expected_errors import EXPECTED
 
@@ -43,6 +43,8 @@ def friendly_errors(terminal: Terminal, address: str = "") -> Iterator[None]:
 
 
 def _explain(error: TandemRpcError, address: str) -> str:
+    if isinstance(error, NotReachable) and "://" in address:
+        return f"{address} has a scheme: an address is HOST:PORT, without {address.partition('://')[0]}://"
     if isinstance(error, NotReachable) and ":" not in address:
         return f"{address} has no port: an address is HOST:PORT"
     if isinstance(error, NotReachable):
@@ -51,6 +53,6 @@ def _explain(error: TandemRpcError, address: str) -> str:
         return f"{address} requires a valid API key; set {API_KEY} to one"
     if isinstance(error, DeadlineExceeded):
         return f"no reply in time ({error.message}): the server is busy, or the request needs a longer timeout"
-    if error.code == "UNIMPLEMENTED":
+    if isinstance(error, Unimplemented):
         return f"{address} does not offer this call: it is another kind of server, or the backend of other models"
     return error.message or error.code

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from tandem.expected_errors import ExpectedError
 
 REPORT_PACKAGES = ("matplotlib", "plotly", "scipy")
-SERVER_PACKAGES = ("fastapi", "gguf", "onnxruntime", "safetensors", "tokenizers", "uvicorn")
+SERVER_PACKAGES = ("fastapi", "gguf", "onnx", "onnxruntime", "safetensors", "tokenizers", "uvicorn", "yaml")
 
 
 def need_packages(extra: str, *names: str) -> None:

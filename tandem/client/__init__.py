@@ -24,6 +24,7 @@ from tandem.client.errors import (
     TandemRpcError,
     Unauthenticated,
     Unavailable,
+    Unimplemented,
 )
 from tandem.client.images import ImageBatch, Images, Verdict
 from tandem.client.models import Models, ParallelModel, SequentialModel
@@ -70,6 +71,7 @@ __all__ = [
     "TokenLogprob",
     "Unauthenticated",
     "Unavailable",
+    "Unimplemented",
     "Usage",
     "Verdict",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any, Self, Unpack, cast
 
 import grpc
@@ -15,13 +15,14 @@ from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
 from tandem.client import replies, requests
 from tandem.client.channels import DEFAULT_ADDRESS, open_async_channel
 from tandem.client.credentials import Credentials, address_of_environment
-from tandem.client.errors import Cancelled, ReplyTooLarge, typed_errors
+from tandem.client.errors import CANCELLED_HERE, Cancelled, ReplyTooLarge, Unimplemented, typed_errors
 from tandem.client.images import ImageBatch, Images, Verdict, joined_parts
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
 from tandem.client.text import Completion, GenerateChunk, Score
-from tandem.client.timeouts import time_left
+from tandem.client.timeouts import call_seconds, time_left
+from tandem.expected_errors import ExpectedError
 from tandem.gan.v1.gan_pb2 import ListModelsRequest as ListParallelModels
 from tandem.gan.v1.gan_pb2 import SampleStreamRequest
 from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
@@ -65,7 +66,8 @@ class AsyncTandemClient:
     Without an address it is that of TANDEM_ADDRESS or 127.0.0.1:50050; without `credentials` they are those of the
     environment, see tandem.client.credentials.
 
-    Every method raises TandemRpcError (see tandem.client.errors), and ValueError for a value that no request can carry.
+    Every method raises TandemRpcError (see tandem.client.errors), ValueError for a value that no request can carry, or
+    when the client is closed, and TypeError for an argument of another type.
     Cancelling a task that awaits a call cancels the call.
     """
 
@@ -76,6 +78,7 @@ class AsyncTandemClient:
         self._channel = open_async_channel(address, credentials)
         self._sequential = AutoregressiveServiceStub(self._channel)
         self._parallel = GanServiceStub(self._channel)
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,13 +88,13 @@ class AsyncTandemClient:
 
     async def close(self) -> None:
         """Close the connection; open calls are cancelled."""
+        self._is_closed = True
         await self._channel.close()
 
     def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> AsyncGeneration:
         """Stream the continuation of `prompt` as it is generated."""
         request = requests.generate_request(prompt, options)
-        timeout = options.get("timeout_seconds")
-        call = self._sequential.Generate(request, timeout=timeout, metadata=self._metadata)
+        call = self._call(self._sequential.Generate, request, options.get("timeout_seconds"))
         return AsyncGeneration(call, self.address)
 
     async def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
@@ -150,13 +153,13 @@ class AsyncTandemClient:
 
     def sample_stream(
         self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]
-    ) -> AsyncIterator[Images]:
-        """Draw `count` images, up to 100,000, in parts as they are made; close the iterator to stop."""
+    ) -> AsyncGenerator[Images, None]:
+        """Draw `count` images, up to 100,000, in parts as they are made; close the generator to stop."""
         request = requests.sample_stream_request(count, images_per_message, options)
-        return self._parts(request, options.get("timeout_seconds"))
+        return self._parts(request, call_seconds(options.get("timeout_seconds")))
 
-    async def _parts(self, request: Any, timeout_seconds: float | None) -> AsyncIterator[Images]:
-        call = self._parallel.SampleStream(request, timeout=timeout_seconds, metadata=self._metadata)
+    async def _parts(self, request: Any, timeout_seconds: float | None) -> AsyncGenerator[Images, None]:
+        call = self._call(self._parallel.SampleStream, request, timeout_seconds)
         has_begun = False
         try:
             while True:
@@ -183,10 +186,14 @@ class AsyncTandemClient:
 
     async def list_models(self, *, timeout_seconds: float | None = None) -> Models:
         """Return the models of both paradigms; fails if either backend is away."""
-        return Models(
-            await self.list_sequential_models(timeout_seconds=timeout_seconds),
-            await self.list_parallel_models(timeout_seconds=timeout_seconds),
-        )
+        remaining_seconds = time_left(timeout_seconds)
+        try:
+            sequential = await self.list_sequential_models(timeout_seconds=remaining_seconds())
+        except Unimplemented:  # what serves neither is no server of ours, and says so once more
+            return Models((), await self.list_parallel_models(timeout_seconds=remaining_seconds()))
+        with contextlib.suppress(Unimplemented):
+            return Models(sequential, await self.list_parallel_models(timeout_seconds=remaining_seconds()))
+        return Models(sequential, ())
 
     async def list_sequential_models(self, *, timeout_seconds: float | None = None) -> tuple[SequentialModel, ...]:
         """Return the sequential models loaded."""
@@ -200,7 +207,12 @@ class AsyncTandemClient:
 
     async def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
         with typed_errors(self.address), _own_cancellation():
-            return await rpc(request, timeout=timeout_seconds, metadata=self._metadata)
+            return await self._call(rpc, request, timeout_seconds)
+
+    def _call(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
+        if self._is_closed:
+            raise ExpectedError("the client is closed")
+        return rpc(request, timeout=call_seconds(timeout_seconds), metadata=self._metadata)
 
 
 @contextlib.contextmanager
@@ -212,4 +224,4 @@ def _own_cancellation() -> Iterator[None]:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise Cancelled("CANCELLED", "the call was cancelled, or its client closed") from None
+        raise Cancelled("CANCELLED", CANCELLED_HERE) from None

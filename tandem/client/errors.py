@@ -9,8 +9,9 @@
     ├── DeadlineExceeded    `timeout_seconds` passed; the server has stopped the work
     ├── Unavailable         the backend is not running or not ready, or its reply was cut off
     │   ├── NotReachable    nothing answers at the address at all
-    │   └── HandshakeFailed something answers, but the two sides cannot agree on TLS
+    │   └── HandshakeFailed something answers, but not in gRPC, or the two sides cannot agree on TLS
     ├── Cancelled           this side cancelled the call
+    ├── Unimplemented       the address does not serve this: another kind of server, or the backend of other models
     └── Internal            a fault of the server; its log has the details
 
 Any other status code is a plain TandemRpcError.
@@ -36,6 +37,11 @@ _REPLY_TOO_LARGE = "REPLY_TOO_LARGE"
 # The words of grpc's core, with or without others around them. 2 is INTERNAL_ERROR of HTTP/2.
 _RESET = "Received RST_STREAM with error code 2"
 _OUT_OF_TIME, _REMOVED = "deadline exceeded", "stream removed"
+_ENDED_HERE = ("channel closed", "locally cancelled")
+# A stream is removed when this side ends it, too: the code says who it was.
+_OF_TRANSPORT = ("UNAVAILABLE", "INTERNAL")
+CANCELLED_HERE = "the call was cancelled, or its client closed"
+_HTTP_ANSWER = "Received http2 header with status: "
 _UNREACHED = ("failed to connect to all", "dns resolution failed", "errors resolving")
 
 
@@ -103,11 +109,15 @@ class NotReachable(Unavailable):
 
 
 class HandshakeFailed(Unavailable):
-    """The two sides cannot agree on TLS; the message says what to look at."""
+    """What answers does not speak gRPC, or the two sides cannot agree on TLS; the message says what to look at."""
 
 
 class Cancelled(TandemRpcError):
     """The call was cancelled on this side."""
+
+
+class Unimplemented(TandemRpcError):
+    """The server does not offer this call."""
 
 
 class Internal(TandemRpcError):
@@ -122,6 +132,7 @@ _BY_CODE: dict[str, type[TandemRpcError]] = {
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "UNAVAILABLE": Unavailable,
     "CANCELLED": Cancelled,
+    "UNIMPLEMENTED": Unimplemented,
     "INTERNAL": Internal,
 }
 
@@ -146,11 +157,13 @@ def typed_errors(address: str, has_begun: bool = False) -> Iterator[None]:
 def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> TandemRpcError:
     """Return the typed error that stands for `error`; `has_begun` says whether a part of the reply was here before."""
     code, message = error.code().name, error.details() or ""
-    if code == "DEADLINE_EXCEEDED" and message.lower() == _OUT_OF_TIME:
+    if code == "DEADLINE_EXCEEDED" and _OUT_OF_TIME in message.lower():
         message = "the reply was not complete within the timeout"
+    if code == "CANCELLED" and any(words in message.lower() for words in _ENDED_HERE):
+        message = CANCELLED_HERE
     if has_begun and _is_cut_off(error):
         return Unavailable("UNAVAILABLE", "the reply was cut off before its end, as when the backend goes away")
-    if _REMOVED in message.lower():
+    if code in _OF_TRANSPORT and _REMOVED in message.lower():
         return Unavailable("UNAVAILABLE", "the connection was closed before the reply was complete")
     violations: tuple[FieldViolation, ...] = ()
     retry_after_seconds = None
@@ -160,6 +173,8 @@ def rpc_error(error: _CallError, address: str, has_begun: bool = False) -> Tande
         elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
             delay = error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
             retry_after_seconds = delay.ToNanoseconds() / 1e9
+    if code == "INTERNAL" and message.startswith(_HTTP_ANSWER):
+        return HandshakeFailed("UNAVAILABLE", f"{address} {_NOT_GRPC}")
     if _is_unreached(code, message):
         if fault := _handshake_fault(message):
             return HandshakeFailed(code, f"{address} {fault}")
@@ -201,11 +216,17 @@ _NOT_LET_IN = (
     f"answers, but closed the connection at once: it may require TLS, or a client's certificate that it trusts"
     f" ({CA}, {CERT}, {KEY})"
 )
+_NOT_GRPC = "answers, but not in gRPC: it may be an HTTP port (the gateway's is 8080, and 50050 is for gRPC)"
 # By what grpc's core says of the last connection, in its text only.
 _HANDSHAKE_FAULTS = {
     "CERTIFICATE_VERIFY_FAILED": f"shows a certificate that is out of date, or not signed by the trusted CA ({CA})",
     "Hostname Verification": "shows a certificate that is for another name",
     "WRONG_VERSION_NUMBER": f"does not use TLS; unset {CA} to connect without TLS",
+    "Handshake read failed": (
+        f"closed the connection in the TLS handshake: it may not use TLS (unset {CA}),"
+        f" or require a client's certificate ({CERT}, {KEY})"
+    ),
+    "Failed parsing HTTP/2": _NOT_GRPC,
     "Socket closed": _NOT_LET_IN,
     # An alert that comes after the handshake: with TLS 1.3 a client's certificate is looked at when it is over.
     "TSI_DATA_CORRUPTED": _NOT_LET_IN,

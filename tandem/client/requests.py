@@ -29,11 +29,12 @@ _SCALARS = SamplingOptions.__annotations__.keys() - {"stop", "stop_token_ids", "
 def generate_request(prompt: Prompt, options: GenerateOptions) -> ar_pb2.GenerateRequest:
     """Raises ValueError if a value does not fit its field."""
     _refuse_unknown(options, GenerateOptions)
-    request = ar_pb2.GenerateRequest(model=options.get("model") or "")
+    request = ar_pb2.GenerateRequest()
+    _put(request, "model", options.get("model"))
     _put_prompt(request, prompt)
     _put_sampling(request.sampling, options)
     top_logprobs = options.get("top_logprobs") or 0
-    _put(request, "logprobs", options.get("logprobs", False) or top_logprobs > 0)
+    _put(request, "logprobs", options.get("logprobs", False) or top_logprobs != 0)
     _put(request, "top_logprobs", top_logprobs)
     if (encoding := options.get("image_encoding")) is not None:
         request.image_encoding = _encoding("image_encoding", encoding)
@@ -50,7 +51,8 @@ def score_request(
     contents: Sequence[str] | Sequence[Sequence[int]], model: str, steps: int | None = None
 ) -> ar_pb2.ScoreRequest:
     """Raises ValueError if a value does not fit its field."""
-    request = ar_pb2.ScoreRequest(model=model)
+    request = ar_pb2.ScoreRequest()
+    _put(request, "model", model)
     _put(request, "steps", steps)
     if all(isinstance(content, str) for content in contents):
         request.texts.SetInParent()
@@ -65,7 +67,8 @@ def score_images_request(
     images: ImageBatch | NDArray[Any], labels: int | Sequence[int] | None, model: str, steps: int | None = None
 ) -> ar_pb2.ScoreRequest:
     """Raises ValueError like `discriminate_request`."""
-    request = ar_pb2.ScoreRequest(model=model, images=ar_pb2.ImageContent(images=_image_batch(images)))
+    request = ar_pb2.ScoreRequest(images=ar_pb2.ImageContent(images=_image_batch(images)))
+    _put(request, "model", model)
     _put(request, "steps", steps)
     _put_labels(request.images, images, labels)
     return request
@@ -74,7 +77,8 @@ def score_images_request(
 def sample_request(count: int, options: SampleOptions) -> gan_pb2.SampleRequest:
     """Raises ValueError if a value does not fit its field, or if both a seed and latents are given."""
     _refuse_unknown(options, SampleOptions)
-    request = gan_pb2.SampleRequest(model=options.get("model") or "")
+    request = gan_pb2.SampleRequest()
+    _put(request, "model", options.get("model"))
     _put(request, "count", count)
     labels = options.get("labels")
     if labels is not None:
@@ -99,13 +103,14 @@ def discriminate_request(
 ) -> gan_pb2.DiscriminateRequest:
     """Raises ValueError if the images have another shape or type than [number, height, width(, channels)] of uint8 or
     float32, or if a label does not fit its field."""
-    request = gan_pb2.DiscriminateRequest(model=model, images=_image_batch(images))
+    request = gan_pb2.DiscriminateRequest(images=_image_batch(images))
+    _put(request, "model", model)
     _put_labels(request, images, labels)
     return request
 
 
 def _image_batch(images: ImageBatch | NDArray[Any]) -> images_pb2.ImageBatch:
-    pixels = images.pixels if isinstance(images, ImageBatch) else images
+    pixels = images.pixels if isinstance(images, ImageBatch) else np.asarray(images)
     if pixels.ndim not in (3, 4) or pixels.dtype not in (np.uint8, np.float32):
         raise ExpectedError(f"images: need 3 or 4 dimensions of uint8 or float32, not {pixels.ndim} of {pixels.dtype}")
     shape = pixels.shape if pixels.ndim == 4 else (*pixels.shape, 1)
@@ -155,12 +160,19 @@ def _put_constraint(sampling: ar_pb2.SamplingParams, options: GenerateOptions) -
     if len(given) > 1:
         raise ExpectedError(f"{' and '.join(given)}: give one of them")
     schema, choice = options.get("json_schema"), options.get("choice")
-    _put(sampling, "json_schema", json.dumps(schema) if isinstance(schema, Mapping) else schema)
+    _put(sampling, "json_schema", _json(schema) if isinstance(schema, Mapping) else schema)
     for name in ("json_object", "regex", "lark"):
         _put(sampling, name, options.get(name))
     if choice is not None:
         sampling.choice.SetInParent()
         _extend(sampling.choice, "texts", [choice] if isinstance(choice, str) else choice)
+
+
+def _json(schema: Mapping[str, object]) -> str:
+    try:
+        return json.dumps(schema)
+    except (TypeError, ValueError) as error:
+        raise ExpectedError(f"json_schema: {error}") from None
 
 
 def _put_source(request: gan_pb2.SampleRequest, options: SampleOptions) -> None:
@@ -190,7 +202,10 @@ def _put(message: Any, name: str, value: object) -> None:
     try:
         setattr(message, name, value)
     except (TypeError, ValueError) as error:
-        raise ExpectedError(f"{name}: {value!r}: {error}") from None
+        field = message.DESCRIPTOR.fields_by_name[name]
+        needs_text = field.type == field.TYPE_STRING and not isinstance(value, str)
+        why = f"this must be a text, not of type {type(value).__name__}" if needs_text else error
+        raise ExpectedError(f"{name}: {value!r}: {why}") from None
 
 
 def _extend(message: Any, name: str, values: Sequence[object]) -> None:

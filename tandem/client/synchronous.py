@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Self, Unpack, cast
 
 from numpy.typing import NDArray
@@ -13,13 +13,14 @@ from tandem.ar.v1.ar_pb2_grpc import AutoregressiveServiceStub
 from tandem.client import replies, requests
 from tandem.client.channels import DEFAULT_ADDRESS, open_channel
 from tandem.client.credentials import Credentials, address_of_environment
-from tandem.client.errors import ReplyTooLarge, typed_errors
+from tandem.client.errors import ReplyTooLarge, Unimplemented, typed_errors
 from tandem.client.images import ImageBatch, Images, Verdict, joined_parts
 from tandem.client.models import Models, ParallelModel, SequentialModel
 from tandem.client.options import GenerateOptions, SampleOptions
 from tandem.client.prompts import Prompt
 from tandem.client.text import Completion, GenerateChunk, Score
-from tandem.client.timeouts import time_left
+from tandem.client.timeouts import call_seconds, time_left
+from tandem.expected_errors import ExpectedError
 from tandem.gan.v1.gan_pb2 import ListModelsRequest as ListParallelModels
 from tandem.gan.v1.gan_pb2 import SampleStreamRequest
 from tandem.gan.v1.gan_pb2_grpc import GanServiceStub
@@ -61,7 +62,8 @@ class TandemClient:
     Without an address it is that of TANDEM_ADDRESS or 127.0.0.1:50050; without `credentials` they are those of the
     environment, see tandem.client.credentials.
 
-    Every method raises TandemRpcError (see tandem.client.errors), and ValueError for a value that no request can carry.
+    Every method raises TandemRpcError (see tandem.client.errors), ValueError for a value that no request can carry, or
+    when the client is closed, and TypeError for an argument of another type.
     """
 
     def __init__(self, address: str = "", credentials: Credentials | None = None) -> None:
@@ -71,6 +73,7 @@ class TandemClient:
         self._channel = open_channel(address, credentials)
         self._sequential = AutoregressiveServiceStub(self._channel)
         self._parallel = GanServiceStub(self._channel)
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -80,13 +83,13 @@ class TandemClient:
 
     def close(self) -> None:
         """Close the connection; open calls are cancelled."""
+        self._is_closed = True
         self._channel.close()
 
     def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Generation:
         """Stream the continuation of `prompt` as it is generated."""
         request = requests.generate_request(prompt, options)
-        timeout = options.get("timeout_seconds")
-        return Generation(self._sequential.Generate(request, timeout=timeout, metadata=self._metadata), self.address)
+        return Generation(self._call(self._sequential.Generate, request, options.get("timeout_seconds")), self.address)
 
     def complete(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Completion:
         """Return the whole continuation of `prompt`, text or images, in one reply."""
@@ -142,13 +145,13 @@ class TandemClient:
 
     def sample_stream(
         self, count: int, *, images_per_message: int | None = None, **options: Unpack[SampleOptions]
-    ) -> Iterator[Images]:
-        """Draw `count` images, up to 100,000, in parts as they are made; close the iterator to stop."""
+    ) -> Generator[Images, None, None]:
+        """Draw `count` images, up to 100,000, in parts as they are made; close the generator to stop."""
         request = requests.sample_stream_request(count, images_per_message, options)
-        return self._parts(request, options.get("timeout_seconds"))
+        return self._parts(request, call_seconds(options.get("timeout_seconds")))
 
-    def _parts(self, request: Any, timeout_seconds: float | None) -> Iterator[Images]:
-        call = self._parallel.SampleStream(request, timeout=timeout_seconds, metadata=self._metadata)
+    def _parts(self, request: Any, timeout_seconds: float | None) -> Generator[Images, None, None]:
+        call = self._call(self._parallel.SampleStream, request, timeout_seconds)
         has_begun = False
         try:
             while True:
@@ -175,10 +178,14 @@ class TandemClient:
 
     def list_models(self, *, timeout_seconds: float | None = None) -> Models:
         """Return the models of both paradigms; fails if either backend is away."""
-        return Models(
-            self.list_sequential_models(timeout_seconds=timeout_seconds),
-            self.list_parallel_models(timeout_seconds=timeout_seconds),
-        )
+        remaining_seconds = time_left(timeout_seconds)
+        try:
+            sequential = self.list_sequential_models(timeout_seconds=remaining_seconds())
+        except Unimplemented:  # what serves neither is no server of ours, and says so once more
+            return Models((), self.list_parallel_models(timeout_seconds=remaining_seconds()))
+        with contextlib.suppress(Unimplemented):
+            return Models(sequential, self.list_parallel_models(timeout_seconds=remaining_seconds()))
+        return Models(sequential, ())
 
     def list_sequential_models(self, *, timeout_seconds: float | None = None) -> tuple[SequentialModel, ...]:
         """Return the sequential models loaded."""
@@ -192,4 +199,9 @@ class TandemClient:
 
     def _unary(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
         with typed_errors(self.address):
-            return rpc(request, timeout=timeout_seconds, metadata=self._metadata)
+            return self._call(rpc, request, timeout_seconds)
+
+    def _call(self, rpc: Any, request: Any, timeout_seconds: float | None) -> Any:
+        if self._is_closed:
+            raise ExpectedError("the client is closed")
+        return rpc(request, timeout=call_seconds(timeout_seconds), metadata=self._metadata)

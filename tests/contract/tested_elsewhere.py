@@ -87,7 +87,6 @@ TESTED_ELSEWHERE = {
         "tandem/client/asynchronous",
         "tandem/client/synchronous",
         "tandem/client/text",
-        "tandem/client/timeouts",
     ),
     "integration/tandem/measure/generator/requests/test_methods.py": ("tandem/cli/bench/method",),
     "integration/tandem/measure/generator/sending/test_senders.py": (

@@ -39,7 +39,7 @@ class GanServicer:
         """Draw images and return them in one reply. Refuses in advance what may not fit."""
         model = self._worker.get(request.model)
         call.model = model.name
-        self._check_count(request.count)
+        self._check_count(request)
         wanted = drawing(request, model.image, self._max_images_per_request)
         check_images("count", wanted.count, model.image, wanted.encoding, self._max_reply_bytes)
         timeline = _timeline(call)
@@ -87,11 +87,15 @@ class GanServicer:
         """Return the models that are loaded."""
         return gan_pb2.ListModelsResponse(models=[model.description for model in self._worker.models])
 
-    def _check_count(self, count: int) -> None:
-        """Raises ReplyTooLarge for a count that a stream may have and one reply may not."""
-        if self._max_images_per_request < count <= self._max_images_per_stream:
-            accepted = f"1 to {self._max_images_per_request}; SampleStream sends up to {self._max_images_per_stream}"
-            raise ReplyTooLarge("count", count, accepted)
+    def _check_count(self, request: gan_pb2.SampleRequest) -> None:
+        """Raises InvalidArgument, ReplyTooLarge for a count that a stream may have and one reply may not."""
+        in_reply, in_stream = self._max_images_per_request, self._max_images_per_stream
+        if not request.HasField("count") or 1 <= request.count <= in_reply:
+            return
+        accepted = f"1 to {in_stream}, more than {in_reply} by SampleStream alone"
+        if in_reply < request.count <= in_stream:
+            raise ReplyTooLarge("count", request.count, accepted)
+        raise InvalidArgument("count", request.count, accepted if in_reply < in_stream else f"1 to {in_reply}")
 
     def _images_a_part(self, request: gan_pb2.SampleStreamRequest, model: ImageModel, wanted: Drawing) -> int:
         """Return the images a part: the caller's choice, else what certainly fits a message. Raises InvalidArgument."""

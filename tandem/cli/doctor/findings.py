@@ -177,7 +177,12 @@ def openvino() -> Finding:
 
 
 def calibrations(folder: Path) -> Iterator[Finding]:
-    """How the generators in the repository were calibrated on this machine: a finding for each configuration."""
+    """How the generators in the repository were calibrated on this machine: a finding for each configuration.
+
+    None on a client without the servers' packages, which calibrates nothing.
+    """
+    if find_spec("onnx") is None:
+        return
     from services.common.machine import this_machine
     from services.common.runtimes.calibration.store import CalibrationStore
     from services.common.runtimes.onnx_file import digest_of

@@ -14,6 +14,7 @@ from runtime.errors import InvalidArgument, ResourceExhausted
 from runtime.rpc.routes import PARALLEL, SEQUENTIAL
 from tandem import client as tandem_client
 from tandem.client import AsyncTandemClient
+from tests.certificates import Authority
 from tests.integration.gateway.fakes import serving
 from tests.integration.gateway.running import running_gateway
 from tests.integration.tandem.cli.commands import assert_all_went_well, run, tandem
@@ -25,6 +26,7 @@ class Tandem:
     """A real gateway and the two models behind it."""
 
     address: str
+    http_address: str
     sequential: FakeSequential
     parallel: FakeParallel
 
@@ -38,7 +40,8 @@ async def whole() -> AsyncIterator[Tandem]:
         running_gateway([text], [images]) as running,
     ):
         await running.until(serving=True)
-        yield Tandem(f"127.0.0.1:{running.gateway.server.port}", sequential, parallel)
+        http_address = running.web_address.removeprefix("http://")
+        yield Tandem(f"127.0.0.1:{running.gateway.server.port}", http_address, sequential, parallel)
 
 
 @pytest.fixture
@@ -112,3 +115,20 @@ async def test_what_a_race_waited_outside_the_backends_is_the_residual(whole: Ta
         seconds = {name: part["mean_seconds"] for name, part in phases["parts"].items()}
         assert "gateway" not in seconds
         assert sum(seconds.values()) == pytest.approx(phases["latency_mean_seconds"])
+
+
+async def test_what_an_address_is_not_is_said_in_one_line(whole: Tandem, tmp_path: Path) -> None:
+    not_grpc = f"error: {whole.http_address} answers, but not in gRPC: it may be an HTTP port"
+    ended = await run(*tandem("sample", "--address", whole.http_address))
+    assert (ended.code, ended.err.startswith(not_grpc)) == (1, True), ended.err
+    ended = await run(*tandem("sample", "--address", f"http://{whole.address}"))
+    assert (ended.code, "without http://" in ended.err) == (1, True), ended.err
+    secure = {"TANDEM_CLIENT_CA": str(Authority(tmp_path, "ours").ca)}
+    ended = await run(*tandem("sample", "--address", whole.address), variables=secure)
+    assert (ended.code, "it may not use TLS (unset TANDEM_CLIENT_CA)" in ended.err) == (1, True), ended.err
+
+
+async def test_a_time_without_end_is_no_limit(whole: Tandem, tmp_path: Path) -> None:
+    words = ("sample", "--timeout", "inf", "--address", whole.address, "--out", str(tmp_path / "a.png"))
+    ended = await run(*tandem(*words))
+    assert ended.code == 0, ended.err

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 
 from runtime.errors import Internal, InvalidArgument, ResourceExhausted, Unavailable
+from runtime.rpc.routes import PARALLEL, SEQUENTIAL
+from runtime.server.server import RpcServer
 from tandem import client as tandem
 from tandem.cli.servers.ports import free_ports
 from tandem.client import AsyncTandemClient, ClassLabel, Message, TandemClient
 from tandem.common.v1 import images_pb2
-from tests.integration.tandem.fakes import FakeGateway
-
-Caller = Callable[..., Awaitable[Any]]
-
-
-@pytest.fixture(params=["sync", "asyncio"])
-def call(request: pytest.FixtureRequest, gateway: FakeGateway) -> Caller:
-    """Call a method of either client by name; streams come back as lists."""
-
-    async def call_async(method: str, *arguments: Any, **options: Any) -> Any:
-        async with AsyncTandemClient(gateway.address) as client:
-            result = getattr(client, method)(*arguments, **options)
-            return [item async for item in result] if hasattr(result, "__aiter__") else await result
-
-    def call_sync(method: str, *arguments: Any, **options: Any) -> Any:
-        with TandemClient(gateway.address) as client:
-            result = getattr(client, method)(*arguments, **options)
-            return list(result) if hasattr(result, "__next__") else result
-
-    async def call_in_thread(method: str, *arguments: Any, **options: Any) -> Any:
-        return await asyncio.to_thread(call_sync, method, *arguments, **options)
-
-    return call_async if request.param == "asyncio" else call_in_thread
+from tests.integration.gateway.fakes import serving
+from tests.integration.tandem.client.conftest import Caller
+from tests.integration.tandem.fakes import FakeGateway, FakeParallel, FakeSequential
 
 
 async def test_generate_streams_chunks(call: Caller) -> None:
@@ -183,6 +165,21 @@ async def test_list_models(call: Caller) -> None:
     assert models.parallel[0].image_shape == (4, 4, 1)
 
 
+@pytest.mark.parametrize(("paradigm", "served"), [(SEQUENTIAL, (2, 0)), (PARALLEL, (0, 1))])
+async def test_a_backend_lists_its_own_models_alone(call_at: Caller, paradigm: str, served: tuple[int, int]) -> None:
+    async with serving(paradigm, FakeSequential() if paradigm == SEQUENTIAL else FakeParallel()) as backend:
+        models = await call_at(backend.target, "list_models", timeout_seconds=30)
+    assert (len(models.sequential), len(models.parallel)) == served
+
+
+async def test_a_server_of_neither_paradigm_has_no_list(call_at: Caller) -> None:
+    server = RpcServer("127.0.0.1", 0, [], [])
+    await server.start()
+    with pytest.raises(tandem.Unimplemented):
+        await call_at(f"127.0.0.1:{server.port}", "list_models")
+    await server.stop(0)
+
+
 async def test_invalid_argument_names_the_field(call: Caller, gateway: FakeGateway) -> None:
     gateway.sequential.error = InvalidArgument("sampling.top_p", 2.0, "above 0 to 1")
     with pytest.raises(tandem.InvalidArgument, match=r"top_p: 2\.0") as caught:
@@ -213,13 +210,6 @@ async def test_an_unknown_model_is_not_found(call: Caller) -> None:
         await call("sample", 1, model="other")
 
 
-async def test_the_deadline_holds(call: Caller, gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-    with pytest.raises(tandem.DeadlineExceeded):
-        await call("complete", "Hi", timeout_seconds=0.2)
-    await gateway.sequential.cancelled.wait()
-
-
 async def test_nobody_at_the_address() -> None:
     address = f"127.0.0.1:{free_ports(1)[0]}"
     async with AsyncTandemClient(address) as client:
@@ -229,67 +219,17 @@ async def test_nobody_at_the_address() -> None:
         await asyncio.to_thread(blocking.score, "ab")
 
 
-async def test_leaving_an_async_generation_cancels_it(gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-    async with AsyncTandemClient(gateway.address) as client:
-        async with client.generate("Hi") as generation:
-            assert (await anext(generation)).text == "Hello"
-        await gateway.sequential.cancelled.wait()
-        with pytest.raises(tandem.Cancelled):
-            await anext(generation)
-
-
-async def test_cancelling_the_task_cancels_the_call(gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-    async with AsyncTandemClient(gateway.address) as client:
-        task = asyncio.create_task(client.complete("Hi"))
-        await gateway.sequential.holding.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await gateway.sequential.cancelled.wait()
-
-
-async def test_closing_the_client_cancels_its_calls_and_not_the_tasks_that_wait_for_them(gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-    client = AsyncTandemClient(gateway.address)
-    parts = client.sample_stream(100_000, images_per_message=1)
-    assert len(await anext(parts)) == 1
-    waiting = asyncio.create_task(client.complete("Hi"))
-    await gateway.sequential.holding.wait()
-    await client.close()
-    for rest in (waiting, anext(parts)):
-        with pytest.raises(tandem.Cancelled, match="its client closed"):
-            await rest
-
-
-async def test_leaving_a_generation_cancels_it(gateway: FakeGateway) -> None:
-    gateway.sequential.hold.clear()
-
-    def take_one() -> str:
-        with TandemClient(gateway.address) as client, client.generate("Hi") as generation:
-            return next(generation).text
-
-    assert await asyncio.to_thread(take_one) == "Hello"
-    await gateway.sequential.cancelled.wait()
-
-
-async def test_closing_a_sample_stream_stops_it(gateway: FakeGateway) -> None:
-    def take_one() -> int:
-        with TandemClient(gateway.address) as client:
-            parts = client.sample_stream(100_000, images_per_message=1)
-            return len(next(iter(parts)))
-
-    assert await asyncio.to_thread(take_one) == 1
-    await gateway.parallel.stream_closed.wait()
-
-
 async def test_no_message_type_leaks(gateway: FakeGateway) -> None:
     async with AsyncTandemClient(gateway.address) as client:
         results = [await client.sample(1), await client.complete("Hi"), (await client.list_models()).parallel[0]]
     for result in results:
         for value in vars(result).values():
             assert not type(value).__module__.startswith(("google", "tandem.ar", "tandem.gan", "tandem.common"))
+
+
+def test_a_stream_of_images_can_be_closed_by_its_type() -> None:
+    for client, kind in ((TandemClient, Generator), (AsyncTandemClient, AsyncGenerator)):
+        assert get_origin(get_type_hints(client.sample_stream)["return"]) is kind
 
 
 def test_the_clients_have_the_same_methods() -> None:

@@ -33,6 +33,14 @@ def test_a_connection_that_went_is_told_in_the_same_words() -> None:
     assert str(busy) == "the models are loading"
 
 
+@pytest.mark.parametrize("text", ["Deadline Exceeded", "Stream removed (Deadline Exceeded)"])
+def test_time_that_is_over_is_told_in_plain_words(text: str) -> None:
+    mapped = upstream_error(error(grpc.StatusCode.DEADLINE_EXCEEDED, text), "here")
+    assert (mapped.code, str(mapped)) == ("DEADLINE_EXCEEDED", "the reply was not complete within the timeout")
+    told = upstream_error(error(grpc.StatusCode.DEADLINE_EXCEEDED, "deadline passed in the queue"), "here")
+    assert str(told) == "deadline passed in the queue"
+
+
 def test_fault_of_the_model_is_told_as_it_came() -> None:
     mapped = upstream_error(error(grpc.StatusCode.INTERNAL, str(ModelFault())), "here")
     assert (mapped.code, str(mapped)) == ("INTERNAL", str(ModelFault()))

@@ -7,7 +7,7 @@ from runtime.errors import Unavailable
 from runtime.models import ModelError
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.terminal import Terminal
-from tandem.client import DeadlineExceeded, NotReachable, ResourceExhausted, TandemRpcError
+from tandem.client import DeadlineExceeded, NotReachable, ResourceExhausted, Unimplemented
 from tandem.expected_errors import ExpectedError
 
 EXPECTED = [
@@ -40,6 +40,13 @@ def test_an_address_without_a_port_is_named(capsys):
     assert capsys.readouterr().err == "error: localhost has no port: an address is HOST:PORT\n"
 
 
+def test_an_address_with_a_scheme_is_named(capsys):
+    with pytest.raises(typer.Exit), friendly_errors(Terminal(), "http://localhost:50050"):
+        raise NotReachable("UNAVAILABLE", "nothing answers at http://localhost:50050")
+    expected = "error: http://localhost:50050 has a scheme: an address is HOST:PORT, without http://\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_a_full_queue_is_named_without_a_preface(capsys):
     with pytest.raises(typer.Exit), friendly_errors(Terminal()):
         raise ResourceExhausted("RESOURCE_EXHAUSTED", "queue is full (limit 1); retry in 2 s", (), 2.0)
@@ -48,7 +55,7 @@ def test_a_full_queue_is_named_without_a_preface(capsys):
 
 def test_a_call_that_the_server_does_not_offer_is_explained(capsys):
     with pytest.raises(typer.Exit), friendly_errors(Terminal(), "127.0.0.1:50052"):
-        raise TandemRpcError("UNIMPLEMENTED", "Method not found!")
+        raise Unimplemented("UNIMPLEMENTED", "Method not found!")
     shown = capsys.readouterr().err
     assert shown.startswith("error: 127.0.0.1:50052 does not offer this call")
     assert "Method not found" not in shown

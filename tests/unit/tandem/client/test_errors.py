@@ -31,7 +31,8 @@ class FakeError:
         (grpc.StatusCode.NOT_FOUND, client.NotFound),
         (grpc.StatusCode.CANCELLED, client.Cancelled),
         (grpc.StatusCode.DEADLINE_EXCEEDED, client.DeadlineExceeded),
-        (grpc.StatusCode.UNIMPLEMENTED, client.TandemRpcError),
+        (grpc.StatusCode.UNIMPLEMENTED, client.Unimplemented),
+        (grpc.StatusCode.ABORTED, client.TandemRpcError),
     ],
 )
 def test_each_code_has_its_class(code: grpc.StatusCode, expected: type) -> None:
@@ -55,6 +56,28 @@ def test_a_reply_that_would_not_fit_has_a_class_and_a_reason() -> None:
     details = status_details(InvalidArgument("count", 0, "1 to 21"))
     error = rpc_error(FakeError(grpc.StatusCode.INVALID_ARGUMENT, "text", list(details.items())), "a:1")
     assert (type(error), error.violations[0].reason) == (client.InvalidArgument, "")
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "words"),
+    [
+        (
+            grpc.StatusCode.UNAVAILABLE,
+            "Handshake read failed (Socket closed)",
+            "may not use TLS (unset TANDEM_CLIENT_CA)",
+        ),
+        (grpc.StatusCode.UNAVAILABLE, "Socket closed", "may require TLS"),
+        (grpc.StatusCode.UNAVAILABLE, "Failed parsing HTTP/2 (Expected SETTINGS frame)", "answers, but not in gRPC"),
+        (grpc.StatusCode.INTERNAL, "Received http2 header with status: 400", "answers, but not in gRPC"),
+    ],
+)
+def test_what_answers_otherwise_is_told_as_such(code: grpc.StatusCode, text: str, words: str) -> None:
+    if code is grpc.StatusCode.UNAVAILABLE:
+        text = f"failed to connect to all addresses; last error: UNAVAILABLE: ipv4:127.0.0.1:1: {text}"
+    error = rpc_error(FakeError(code, text), "a:1")
+    assert (type(error), error.code) == (client.HandshakeFailed, "UNAVAILABLE")
+    assert error.message.startswith("a:1 ")
+    assert words in error.message
 
 
 CUT_OFF = "Received RST_STREAM with error code 2"
@@ -83,6 +106,23 @@ def test_any_other_internal_error_stays_one(
     error = rpc_error(FakeError(code, text, trailers), "a:1", has_begun)
     assert (error.code, error.message) == (code.name, text)
     assert not isinstance(error, client.Unavailable)
+
+
+@pytest.mark.parametrize("text", ["Deadline Exceeded", "Stream removed (Deadline Exceeded)"])
+def test_a_stream_that_is_out_of_time_is_told_as_such(text: str) -> None:
+    error = rpc_error(FakeError(grpc.StatusCode.DEADLINE_EXCEEDED, text), "a:1", has_begun=True)
+    assert (type(error), error.message) == (
+        client.DeadlineExceeded,
+        "the reply was not complete within the timeout",
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["Channel closed!", "Stream removed (Channel closed!)", "Locally cancelled by application!"]
+)
+def test_a_call_that_this_side_ended_was_cancelled(text: str) -> None:
+    error = rpc_error(FakeError(grpc.StatusCode.CANCELLED, text), "a:1", has_begun=True)
+    assert (type(error), error.message) == (client.Cancelled, "the call was cancelled, or its client closed")
 
 
 def test_a_refused_connection_is_not_a_busy_backend() -> None:

@@ -1,5 +1,6 @@
 """What the request builder refuses, and how it reads arguments of several forms."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,38 @@ def test_what_is_left_out_is_left_to_the_server() -> None:
         ({"stop_token_ids": [2**40]}, "stop_token_ids"),
         ({"logit_bias": {2**40: 1.0}}, "logit_bias"),
         ({"image_encoding": "gif"}, "image_encoding"),
+        ({"json_schema": {"a": {1, 2}}}, "json_schema"),
     ],
 )
 def test_a_value_that_fits_no_field_is_named(options: Any, name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name}: "):
         generate_request("x", options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"json_schema": [1]}, r"json_schema: [1]: this must be a text, not of type list"),
+        ({"regex": 5}, "regex: 5: this must be a text, not of type int"),
+        ({"model": 5}, "model: 5: this must be a text, not of type int"),
+    ],
+)
+def test_what_must_be_a_text_is_told_in_plain_words(options: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        generate_request("x", options)
+
+
+@pytest.mark.parametrize("model", [5, b"\xff"])
+def test_every_request_takes_the_name_of_a_model_alone(model: Any) -> None:
+    pixels = np.zeros((1, 2, 2), np.uint8)
+    for build in (
+        lambda: score_request(["ab"], model),
+        lambda: score_images_request(pixels, None, model),
+        lambda: sample_request(1, {"model": model}),
+        lambda: discriminate_request(pixels, None, model),
+    ):
+        with pytest.raises(ValueError, match=r"^model: "):
+            build()
 
 
 def test_values_that_only_the_server_can_judge_pass() -> None:
@@ -95,6 +123,7 @@ def test_an_unknown_option_is_refused() -> None:
 def test_top_logprobs_turns_logprobs_on() -> None:
     assert generate_request("x", {"top_logprobs": 2}).logprobs
     assert not generate_request("x", {"top_logprobs": 0}).logprobs
+    assert generate_request("x", {"top_logprobs": -1}).logprobs  # or the server would say that it needs them
 
 
 def test_score_takes_texts_or_token_lists() -> None:
@@ -142,7 +171,7 @@ def test_images_to_judge_travel_as_they_are(dtype: Any) -> None:
     assert request.images.encoding == expected
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((2, 2), np.uint8), np.zeros((1, 2, 2, 1), np.int64)])
+@pytest.mark.parametrize("pixels", [np.zeros((2, 2), np.uint8), np.zeros((1, 2, 2, 1), np.int64), [[1]]])
 def test_images_of_another_kind_are_refused(pixels: Any) -> None:
     with pytest.raises(ValueError, match=r"^images: "):
         discriminate_request(pixels, None, "")

@@ -22,9 +22,13 @@ def latents(*values: float) -> gan_pb2.Latents:
 
 
 BAD_SAMPLES = {
-    "count 0": (sample(count=0), INVALID, "count: 0 is not accepted; accepted: 1 to 32"),
+    "count 0": (
+        sample(count=0),
+        INVALID,
+        "count: 0 is not accepted; accepted: 1 to 5000, more than 32 by SampleStream",
+    ),
     "count -1": (sample(count=-1), INVALID, "count: -1 is"),
-    "count 10^9": (sample(count=10**9), INVALID, "count: 1000000000 is"),
+    "count 10^9": (sample(count=10**9), INVALID, "count: 1000000000 is not accepted; accepted: 1 to 5000"),
     "label 10": (sample(labels=[10]), INVALID, "labels: 10 is not accepted; accepted: 0 to 2"),
     "label -1": (sample(labels=[-1]), INVALID, "labels: -1 is"),
     "labels of another number": (sample(count=3, labels=[0, 1]), INVALID, "labels: '2 labels'"),
