@@ -126,10 +126,7 @@ TESTED_ELSEWHERE = {
         "training/tokenizer/tune_decoder",
         "training/transformer/",
     ),
-    "unit/services/ar/codecs/chat/test_prompt.py": (
-        "services/ar/codecs/chat/control_tokens",
-        "services/ar/codecs/chat/template",
-    ),
+    "unit/services/ar/codecs/chat/test_prompt.py": ("services/ar/codecs/chat/control_tokens",),
     "unit/services/ar/codecs/test_token_networks.py": (
         "services/ar/codecs/token_decoder",
         "services/ar/codecs/token_encoder",

@@ -31,10 +31,10 @@ class ChatTemplate:
         turns = [{"role": role, "content": content} for role, content in messages]
         try:
             return render(self._template, {**self._special_tokens, "messages": turns, "add_generation_prompt": True})
-        except jinja2.TemplateError as error:
-            raise InvalidArgument(
-                "chat", [role for role, _ in messages], f"what the template takes ({error})"
-            ) from None
+        except Exception as error:  # Jinja's own, and what a faulty template meets: endless recursion, a wrong type
+            reason = str(error) if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {error}"
+            roles = [role for role, _ in messages]
+            raise InvalidArgument("chat", roles, f"what the template takes ({reason[:200]})") from None
 
 
 def check_messages(messages: Sequence[tuple[str, str]]) -> None:
