@@ -5,7 +5,7 @@
 The model is the serving code's own Transformer in fashion-ar's configuration with one more token, MASK, and learns from
 fashion-ar's tokens. Each image of a batch is cut into the groups of a number of steps of its own, drawn log-uniformly;
 the loss is the cross-entropy at the MASK rows, and half of that at the content rows (see `rows`). The log holds bits a
-token of training images, and at each snapshot of test images for several numbers of steps.
+token of training images, and at each snapshot of held-out images for several numbers of steps.
 """
 
 import dataclasses
