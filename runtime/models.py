@@ -287,10 +287,9 @@ class ModelRepository:
                 spec = ModelSpec.model_validate(tomllib.load(file))
         except ValidationError as error:
             raise ModelError(f"{folder / 'model.toml'}: {in_words(error)}") from None
-        except OSError as error:
-            raise ModelError(f"{folder / 'model.toml'}: cannot be opened: {error.strerror}") from None
-        except ValueError as error:  # no TOML, or no UTF-8
-            raise ModelError(f"{folder / 'model.toml'}: {error}") from None
+        except (OSError, ValueError) as error:  # of ValueErrors: no TOML, or no UTF-8
+            reason = f"cannot be opened: {error.strerror}" if isinstance(error, OSError) else error
+            raise ModelError(f"{folder / 'model.toml'}: {reason}") from None
         return Model(name=name, folder=folder, spec=spec)
 
 
