@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from runtime.errors import ResourceExhausted
+from runtime.errors import Internal, ResourceExhausted
 from runtime.http2.context import Http2Context
 from runtime.http2.events import Event, Kind, events_in, num_refused
 from runtime.http2.library import Finished, Library, Limits, default_limits
@@ -27,7 +27,7 @@ UNIX = "unix:"
 
 _BUSY_RETRY_SECONDS = 0.1
 _BACKLOG = 1024
-_INTERNAL = "internal error; the server's log has the details"
+_INTERNAL = str(Internal())
 
 logger = logging.getLogger(__name__)
 

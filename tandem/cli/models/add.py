@@ -16,8 +16,8 @@ from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import number
-from tandem.measure.new_folder import new_folder
 from tandem.measure.setting_errors import explained
+from tandem.new_folder import new_folder
 
 if TYPE_CHECKING:
     from services.ar.model.checkpoint import Checkpoint

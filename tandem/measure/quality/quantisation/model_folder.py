@@ -9,8 +9,8 @@ from typing import Any
 
 from runtime.file_hashes import sha256_of
 from runtime.models import Model
-from tandem.measure.new_folder import new_folder
 from tandem.measure.quality.quantisation.quantisation import Loss
+from tandem.new_folder import new_folder
 
 GENERATOR = "generator.onnx"
 

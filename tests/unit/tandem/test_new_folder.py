@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tandem.expected_errors import ExpectedError
-from tandem.measure.new_folder import new_folder
+from tandem.new_folder import new_folder
 
 
 def test_what_was_written_stays(tmp_path: Path) -> None:
