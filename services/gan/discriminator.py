@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import ModelFault
-from runtime.models import ImageSpec, ModelError
+from runtime.model_spec import ImageSpec
+from runtime.models import ModelError
 from services.common.batching.request import Slice
 from services.common.diversity.watch import Look
 from services.common.diversity.windows import Features

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.file_hashes import sha256_of
-from runtime.models import ImageSpec, ModelError
+from runtime.model_spec import ImageSpec
+from runtime.models import ModelError
 from runtime.settings import cache_folder
 from services.common.fingerprint import fingerprint
 from services.common.runtimes import onnx_session

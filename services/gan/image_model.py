@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from runtime.loading_thread import in_loading_thread
-from runtime.models import ImageSpec, Model, ModelError
+from runtime.model_spec import ImageSpec
+from runtime.models import Model, ModelError
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.diversity.opening import open_watch

@@ -17,7 +17,8 @@ from typing import TypeVar, get_args
 import numpy as np
 
 from runtime.file_hashes import sha256_of
-from runtime.models import ImageSpec, Model, ModelError, ModelRepository
+from runtime.model_spec import ImageSpec
+from runtime.models import Model, ModelError, ModelRepository
 from services.common.diversity.baseline import (
     ALL,
     ClassBaseline,

@@ -8,7 +8,8 @@ from rich.progress import track
 
 from runtime.deadlines import Deadline
 from runtime.metrics import new_registry
-from runtime.models import ImageSpec, Model, ModelError
+from runtime.model_spec import ImageSpec
+from runtime.models import Model, ModelError
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.codecs.image_codec import ImageCodec
 from services.ar.codecs.token_decoder import Tokens

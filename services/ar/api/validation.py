@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable
 
 from runtime.errors import InvalidArgument
-from runtime.models import ImageSpec
+from runtime.model_spec import ImageSpec
 from services.ar.api.constraint import refuse_constraint
 from services.ar.engine.sampling_params import SamplingParams
 from services.common.bounds import check_int

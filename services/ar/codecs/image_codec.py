@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from runtime.deadlines import Deadline
 from runtime.errors import InvalidArgument
-from runtime.models import ImageSpec, ImageTokensSpec
+from runtime.model_spec import ImageSpec, ImageTokensSpec
 from services.ar.codecs.step_costs import StepCosts
 from services.ar.codecs.token_decoder import Tokens
 from services.common.batching.batcher import Batcher

@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 from typing import TypeVar
 
-from runtime.models import ImageSpec, ImageTokensSpec, Model, ModelError
+from runtime.model_spec import ImageSpec, ImageTokensSpec
+from runtime.models import Model, ModelError
 from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
 from services.ar.codecs.step_costs import load_step_costs
 from services.ar.codecs.token_decoder import TokenDecoder

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import ModelFault
-from runtime.models import ImageSpec, ImageTokensSpec
+from runtime.model_spec import ImageSpec, ImageTokensSpec
 from services.common.batching.request import Slice
 from services.common.finite import finite_parts, split
 from services.common.images.encoding import Images

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from runtime.errors import ModelFault
-from runtime.models import ImageSpec, ImageTokensSpec, ModelError
+from runtime.model_spec import ImageSpec, ImageTokensSpec
+from runtime.models import ModelError
 from services.ar.codecs.token_decoder import Tokens
 from services.common.batching.request import Slice
 from services.common.finite import split

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from runtime.errors import InvalidArgument
-from runtime.models import ImageSpec
+from runtime.model_spec import ImageSpec
 from services.common.bounds import check_bounds
 
 Encoding = Literal["uint8", "float32", "png"]

@@ -6,7 +6,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from runtime.models import ImageSpec, ModelError
+from runtime.model_spec import ImageSpec
+from runtime.models import ModelError
 from services.common.images.encoding import Images
 from services.common.model_inputs import TensorInfo, describe
 

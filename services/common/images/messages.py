@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import InvalidArgument
-from runtime.models import ImageSpec
+from runtime.model_spec import ImageSpec
 from services.common.images.encoding import Encoding, Images, check_png, decode_png, decode_raw, encode_png, raw_bytes
 from tandem.common.v1 import images_pb2
 

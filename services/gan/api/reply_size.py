@@ -3,7 +3,7 @@
 from functools import cache
 
 from runtime.errors import ReplyTooLarge
-from runtime.models import ImageSpec
+from runtime.model_spec import ImageSpec
 from services.common.images.encoding import Encoding
 from services.common.images.sizes import max_image_bytes
 from tandem.common.v1 import images_pb2, timings_pb2

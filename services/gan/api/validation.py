@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import InvalidArgument
-from runtime.models import ImageSpec
+from runtime.model_spec import ImageSpec
 from services.common.bounds import check_bounds, check_int
 from services.common.images.messages import checked_classes, checked_encoding, decoded_images
 from services.gan.discriminator import Exhibits

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runtime.models import NAME_PATTERN, NAMES, SamplingSpec
+from runtime.model_spec import SamplingSpec
+from runtime.models import NAME_PATTERN, NAMES
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages

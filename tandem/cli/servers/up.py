@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from runtime.models import ModelRepository, ModelSpec
+from runtime.model_spec import ModelSpec
+from runtime.models import ModelRepository
 from tandem.cli.failures import friendly_errors
 from tandem.cli.options import MODELS_DIR, ModelsDir
 from tandem.cli.servers.envoy import envoy_problem

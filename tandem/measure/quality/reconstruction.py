@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from runtime.models import ImageSpec, Model
+from runtime.model_spec import ImageSpec
+from runtime.models import Model
 from services.ar.codecs.token_decoder import TokenDecoder
 from services.ar.codecs.token_encoder import TokenEncoder
 from services.common.images.encoding import from_uint8, to_uint8

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from runtime.models import ImageSpec
+from runtime.model_spec import ImageSpec
 from services.common.images.encoding import to_uint8
 from services.gan.generator import Generator, Latents
 from services.gan.latents import draw_latents

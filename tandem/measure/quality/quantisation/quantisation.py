@@ -17,7 +17,8 @@ from typing import Any
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from runtime.models import ImageSpec, Model, ModelError
+from runtime.model_spec import ImageSpec
+from runtime.models import Model, ModelError
 from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.providers import CPU
 from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes

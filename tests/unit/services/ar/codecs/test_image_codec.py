@@ -6,7 +6,7 @@ import pytest
 
 from runtime.deadlines import Deadline
 from runtime.errors import InvalidArgument
-from runtime.models import ImageSpec, ImageTokensSpec
+from runtime.model_spec import ImageSpec, ImageTokensSpec
 from services.ar.codecs.image_codec import ImageCodec
 from services.ar.codecs.token_decoder import Tokens
 from services.common.batching.admission import BatchLimits

@@ -9,7 +9,8 @@ from onnx import numpy_helper
 
 from runtime.deadlines import Deadline
 from runtime.errors import ModelFault
-from runtime.models import ImageSpec, ImageTokensSpec, ModelError
+from runtime.model_spec import ImageSpec, ImageTokensSpec
+from runtime.models import ModelError
 from services.ar.codecs.token_decoder import TokenDecoder
 from services.ar.codecs.token_encoder import TokenEncoder
 from services.common.batching.request import BatchRequest, Slice

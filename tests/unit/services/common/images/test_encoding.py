@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from runtime.errors import InvalidArgument
-from runtime.models import ImageSpec
+from runtime.model_spec import ImageSpec
 from services.common.images.encoding import (
     check_png,
     decode_png,

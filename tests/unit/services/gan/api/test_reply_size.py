@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import ReplyTooLarge
-from runtime.models import ImageSpec
+from runtime.model_spec import ImageSpec
 from services.common.images.messages import fill_image_batch
 from services.gan.api.reply_size import check_images, check_verdicts, images_a_part, max_images
 from tandem.common.v1 import timings_pb2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import InvalidArgument
-from runtime.models import ImageSpec
+from runtime.model_spec import ImageSpec
 from services.gan.api.validation import drawing, exhibits
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2

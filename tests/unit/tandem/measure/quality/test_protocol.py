@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from runtime.errors import InvalidArgument
-from runtime.models import Model, ModelSpec
+from runtime.model_spec import ModelSpec
+from runtime.models import Model
 from tandem.measure.quality.drawing import Sampling
 from tandem.measure.quality.protocol import Protocol, balanced_labels, run
 from tests.unit.tandem.measure.quality.small_world import CLASS_NAMES, SmallGateway

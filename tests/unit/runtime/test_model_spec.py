@@ -1,0 +1,90 @@
+import pytest
+
+from runtime.models import ModelError, ModelRepository
+
+MINIMAL = 'kind = "gan"\nmodality = "image"\nlicence = "MIT"\n'
+TRANSFORMER = 'kind = "transformer"\nmodality = "text"\nlicence = "MIT"\n'
+
+
+@pytest.fixture
+def repository(tmp_path):
+    (tmp_path / "one").mkdir()
+    return ModelRepository(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["[0.0, 0.0]", "[1, -1]", "[nan, inf]", "[-inf, 0.0]", "[0.0, nan]"])
+def test_a_range_of_values_must_be_one(repository, tmp_path, value):
+    (tmp_path / "one" / "model.toml").write_text(f"{MINIMAL}[image]\nshape = [8, 8, 1]\nvalue_range = {value}\n")
+    with pytest.raises(ModelError, match=r"image\.value_range: .* accepted: two finite numbers, the lower one first"):
+        repository.get("one")
+
+
+@pytest.mark.parametrize("shape", ["[0, 8, 1]", "[-8, -8, 1]"])
+def test_an_image_has_pixels(repository, tmp_path, shape):
+    (tmp_path / "one" / "model.toml").write_text(f"{MINIMAL}[image]\nshape = {shape}\n")
+    with pytest.raises(ModelError, match=r"one/model\.toml: image\.shape\[0\]: Input should be greater than 0"):
+        repository.get("one")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f'{TRANSFORMER}huggingface = "."\ngguf = "a.gguf"', "huggingface and gguf: a transformer is loaded from one"),
+        (f'{TRANSFORMER}generator = "a.onnx"', "generator: this kind of model, text transformer, has none"),
+        (f'{TRANSFORMER}diversity = "a.json"', "diversity: this kind of model, text transformer, has none"),
+        (f"{TRANSFORMER}[image]\nshape = [8, 8, 1]", "image: this kind of model, text transformer, has none"),
+        (f'{MINIMAL}huggingface = "."', "huggingface: this kind of model, image gan, has none"),
+        (f"{MINIMAL}[sampling]", "sampling: this kind of model, image gan, has none"),
+    ],
+)
+def test_a_key_that_would_have_no_effect_is_refused(repository, tmp_path, content, message):
+    (tmp_path / "one" / "model.toml").write_text(content)
+    with pytest.raises(ModelError, match=message):
+        repository.get("one")
+
+
+IMAGE_TRANSFORMER = """
+kind = "transformer"
+modality = "image"
+licence = "MIT"
+huggingface = "."
+[image]
+shape = [28, 14, 1]
+class_names = ["a", "b"]
+[image_tokens]
+grid = [7, 2]
+num_codes = 16
+first_class_token = 16
+decoder = "decoder.onnx"
+"""
+
+
+def test_a_sequential_image_model_says_how_tokens_make_a_picture(tmp_path, repository):
+    (tmp_path / "one" / "model.toml").write_text(IMAGE_TRANSFORMER)
+    tokens = repository.get("one").spec.image_tokens
+    assert (tokens.num_tokens, tokens.encoder) == (14, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("[image]\nshape = [28, 14, 1]\nclass_names", "[files]\n#", "an image transformer needs huggingface"),
+        (IMAGE_TRANSFORMER[IMAGE_TRANSFORMER.index("[image_tokens]") :], "", "needs huggingface"),
+        ('huggingface = "."', 'gguf = "a.gguf"', "needs huggingface"),
+        ('class_names = ["a", "b"]', "", "image.class_names: an image transformer needs at least one class"),
+        ("grid = [7, 2]", "grid = [7, 3]", "image_tokens.grid: 3 cells do not divide the width of 14 pixels"),
+        ("grid = [7, 2]", "grid = [5, 2]", "5 cells do not divide the height of 28 pixels"),
+        ("grid = [7, 2]", "grid = [0, 2]", "greater than 0"),
+        ("num_codes = 16", "num_codes = 17", "first_class_token 16 is one of the 17 codes"),
+        ("num_codes = 16", "num_codes = 1", "greater than or equal to 2"),
+        ('decoder = "decoder.onnx"', "", "image_tokens.decoder"),
+        ('decoder = "decoder.onnx"', 'decoder = "d.onnx"\nstep_costs = "c.json"', "without mask_token"),
+        ('kind = "transformer"', 'kind = "gan"', "image_tokens: this kind of model, image gan, has none"),
+        ('modality = "image"', 'modality = "text"', "image_tokens: this kind of model, text transformer, has none"),
+    ],
+)
+def test_a_sequential_image_model_that_does_not_fit_itself(tmp_path, repository, before, after, message):
+    assert before in IMAGE_TRANSFORMER
+    (tmp_path / "one" / "model.toml").write_text(IMAGE_TRANSFORMER.replace(before, after))
+    with pytest.raises(ModelError, match=message):
+        repository.get("one")
