@@ -3,7 +3,7 @@
 import math
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 
 class _Table(BaseModel):
@@ -104,6 +104,25 @@ class SamplingSpec(_Table):
     """1: none."""
 
 
+class Int8Spec(_Table):
+    """A GAN's generator in int8, and what that costs; `tandem models quantise` writes this."""
+
+    generator: str
+    """The ONNX file, with the inputs and outputs of the one in float32."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Digest of the file."""
+    float32_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Digest of the generator that it was made of."""
+    rms_difference: float = Field(gt=0, le=1)
+    """How far its images lie from those of float32: the root mean square, as a share of the range of values."""
+    fid: tuple[PositiveFloat, ...] = Field(min_length=1)
+    """FID of its images, by seed."""
+    float32_fid: tuple[PositiveFloat, ...] = Field(min_length=1)
+    """FID of the images of float32, with the same seeds."""
+    num_images: PositiveInt
+    """Images for each FID."""
+
+
 _SOURCES = ("huggingface", "gguf", "wheel")
 
 
@@ -122,6 +141,8 @@ class ModelSpec(_Table):
     """SHA-256 by file name, for weights in the model's own folder."""
     generator: str | None = None
     """GAN: the ONNX file that maps latents (and labels) to images."""
+    int8: Int8Spec | None = None
+    """GAN: the generator in int8 as well, which a CPU runs where that is faster."""
     discriminator: str | None = None
     """GAN: the ONNX file that maps images (and labels) to scores and features."""
     diversity: str | None = None
@@ -147,15 +168,22 @@ class ModelSpec(_Table):
         sources = [key for key in _SOURCES if getattr(self, key) is not None]
         if len(sources) > 1:
             raise ValueError(f"{' and '.join(sources)}: a transformer is loaded from one of them; name only that one")
+        if self.int8 is not None and self.generator is None:
+            raise ValueError("int8: a model without generator has none in int8")
         if (self.kind, self.modality) == ("transformer", "image"):
             self._check_image_transformer()
         return self
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 by file name, of all files whose digest is stated."""
+        return self.files if self.int8 is None else {**self.files, self.int8.generator: self.int8.sha256}
 
     def _keys_without_effect(self) -> tuple[str, ...]:
         if self.kind != "transformer":
             return ("image_tokens", "sampling", *_SOURCES)
         of_other_modality = ("image_tokens", "image", "diversity") if self.modality == "text" else ("sampling",)
-        return (*of_other_modality, "generator", "discriminator")
+        return (*of_other_modality, "generator", "int8", "discriminator")
 
     def _check_image_transformer(self) -> None:
         if self.image is None or self.image_tokens is None or self.huggingface is None:

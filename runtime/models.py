@@ -70,22 +70,33 @@ class Model(BaseModel):
 
     def weight_files(self) -> list[Path]:
         """Return the files that model.toml names, and all of the transformer's. Raises ModelError if one is missing."""
-        named = [self.path(file) for file in self.spec.files]
+        named = [self.path(file) for file in self.spec.digests]
         if self.spec.kind != "transformer":
             return named
         path = self.transformer_path()
         found = sorted(path.iterdir()) if path.is_dir() else [path]
         others = [each for each in found if each.suffix.lower() in SAFE_SUFFIXES and each.is_file()]
-        return [*named, *(each for each in others if each.name not in self.spec.files)]
+        return [*named, *(each for each in others if each.name not in self.spec.digests)]
 
     def weight_digests(self) -> dict[str, str]:
         """Return the SHA-256, by file, of what decides the output: all but what is measured of a model (.json)."""
-        return {file: digest for file, digest in self.spec.files.items() if not file.endswith(".json")}
+        return {file: digest for file, digest in self.spec.digests.items() if not file.endswith(".json")}
+
+    def has_fitting_int8(self, hash_of: Callable[[Path], str] = sha256_of) -> bool:
+        """Whether there is an int8 form, made of the generator that is there. Raises ModelError if none is there."""
+        if self.spec.int8 is None or self.spec.generator is None:
+            return False
+        return hash_of(self.path(self.spec.generator)) == self.spec.int8.float32_sha256
 
     def verify_files(self, hash_of: Callable[[Path], str] = sha256_of) -> None:
         """Raises ModelError if a weight file is missing or is not the one that model.toml names."""
-        for file, expected in self.spec.files.items():
+        for file, expected in self.spec.digests.items():
             verify(self.path(file), expected, hash_of)
+        if self.spec.int8 is not None and not self.has_fitting_int8(hash_of):
+            raise ModelError(
+                f"{self.name}: {self.spec.int8.generator} was made of another {self.spec.generator};"
+                f" `tandem models quantise {self.name}` makes it anew"
+            )
         if self.spec.wheel is not None:
             verify(self.transformer_path(), self.spec.wheel.member_sha256, hash_of)
 

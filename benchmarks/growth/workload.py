@@ -69,9 +69,8 @@ class Served:
 def served(model: Model, folder: Path) -> Iterator[Served]:
     """Run the service with one model of the repository `folder`, alone and in replicas behind gateways."""
     settings = GanSettings.model_validate({"models_dir": folder, "models": [model.name]})
-    assert model.spec.generator is not None
     assert model.spec.image is not None
-    bare = open_generators(model.path(model.spec.generator), model.spec.image, settings)
+    bare = open_generators(model, model.spec.image, settings)
     with ExitStack() as stack:
         replicas = []
         for _ in range(max(_NUM_REPLICAS)):

@@ -29,7 +29,7 @@ from benchmarks.parallel.peers import VERSIONS, Peers
 from benchmarks.parallel.results import Results
 from benchmarks.parallel.session import Session
 from benchmarks.parallel.workload import FULL, QUICK, Durations
-from runtime.models import ModelRepository
+from runtime.models import Model, ModelRepository
 from runtime.settings import cache_folder
 
 # Its parallel service is on grpc.aio and draws with ONNX Runtime alone.
@@ -37,10 +37,12 @@ ON_GRPC_AIO = "8b14d6d"
 _MODEL = "fashion-gan"
 
 
-def measure(before: Path | None, peers: Peers, durations: Durations) -> tuple[Session, list[str], list[str]]:
+def measure(
+    model: Model, before: Path | None, peers: Peers, durations: Durations
+) -> tuple[Session, list[str], list[str]]:
     """Return what all rounds have measured, and the names of the contenders and of the bare loops."""
     contenders = [*tandem(before), *peers.contenders()]
-    files = loops(peers.generator, peers.folder)
+    files = loops(model, peers.folder)
     session = Session(contenders, files, peers.generator, durations)
     session.run()
     return session, [each.name for each in contenders], list(files)
@@ -55,7 +57,7 @@ def run(out: Path, durations: Durations, before: str, folder: Path) -> bool:
         open_client(name)
     with earlier_tree(before) as tree:
         around = surroundings(before if tree else None)
-        session, contenders, looped = measure(tree, peers, durations)
+        session, contenders, looped = measure(model, tree, peers, durations)
     results = Results(
         around=around,
         runtime=session.runtime,

@@ -14,8 +14,8 @@ from benchmarks.peers.gan.generator import Generator, Levels
 _NUM_REQUESTS = 64
 _CLIENTS = (1, 16)
 _LONGEST_SECONDS = 30.0
-# Of 255. Bfloat16 is off by less than a level on average; other images by tens of them.
-_TOLERATED_MEAN_LEVELS = 2.0
+# Of 255. Bfloat16 is off by less than a level on average, int8 by some; other images by tens of them.
+_TOLERATED_MEAN_LEVELS = 6.0
 
 
 class Check:

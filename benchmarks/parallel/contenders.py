@@ -59,8 +59,9 @@ def tandem(before: Path | None) -> list[Contender]:
     return [Contender(name, TANDEM, partial(start, tree)) for name, start, tree in found]
 
 
-def runtime_of(served: Served) -> str:
-    """Return the name of the runtime that Tandem's service draws with, as `benchmarks.peers.gan.bare` calls it."""
+def loop_of(served: Served) -> str:
+    """Return the name of the bare loop that computes what Tandem's service does, see `benchmarks.parallel.loops`."""
     with grpc.insecure_channel(f"127.0.0.1:{served.port}") as channel:
         reply = gan_pb2_grpc.GanServiceStub(channel).ListModels(gan_pb2.ListModelsRequest(), timeout=10)
-    return "openvino" if "openvino" in str(reply).lower() else "onnxruntime"
+    runtime = reply.models[0].runtime
+    return f"{runtime.name} int8" if runtime.precision == "int8" else runtime.name

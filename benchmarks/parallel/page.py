@@ -48,7 +48,8 @@ _BAR_NOTE = (
     " 32."
 )
 _BARE_NOTE = (
-    "One session of one thread a core, nothing around it. OpenVINO: static shapes, bfloat16 where it is native."
+    "One session of one thread a core, nothing around it. OpenVINO: static shapes, bfloat16 where it is native;"
+    " int8: the model's int8 form."
 )
 
 

@@ -19,7 +19,7 @@ from benchmarks.harness.load import LoadFailed
 from benchmarks.harness.servers import NOW, ROOT
 from benchmarks.parallel.bars import FP32, OTHERS, compared
 from benchmarks.parallel.check import Check
-from benchmarks.parallel.contenders import DIRECT, Contender, runtime_of
+from benchmarks.parallel.contenders import DIRECT, Contender, loop_of
 from benchmarks.parallel.measuring import load
 from benchmarks.parallel.undisturbed import undisturbed
 from benchmarks.parallel.workload import BULK, SOME, Durations
@@ -80,7 +80,7 @@ class Session:
         with contender.start() as served:
             found = {"levels_off": self._check(client, served.port, dialect)}
             if contender.name == DIRECT:
-                self.runtime = runtime_of(served)
+                self.runtime = loop_of(served)
             for workload in _WARM_UP:
                 load(client, served, dialect, workload, self._durations.warm_up)
             for workload, seconds in self._durations.loads.items():
@@ -90,9 +90,10 @@ class Session:
                 found |= {f"{workload.name}.{name}": value for name, value in asdict(measured).items()}
         return found
 
-    def _looped(self, runtime: str) -> dict[str, float]:
-        """Return the figures of the runtime's bare loop at all batch sizes."""
-        flags = ("--runtime", runtime, "--generator", str(self._loops[runtime]), "--seconds", str(self._durations.bare))
+    def _looped(self, name: str) -> dict[str, float]:
+        """Return the figures of a bare loop at all batch sizes."""
+        path, seconds = self._loops[name], self._durations.bare
+        flags = ("--runtime", name.split()[0], "--generator", str(path), "--seconds", str(seconds))
         command = [sys.executable, "-m", "benchmarks.peers.gan.bare", *flags]
         batches = undisturbed(partial(_printed, command), lambda it: max(each[OTHERS] for each in it.values()))
         return {f"bare.{size}.{name}": value for size, each in batches.items() for name, value in each.items()}

@@ -1,10 +1,10 @@
 """How fast each runtime draws with nothing around it, in each precision and form of the graph.
 
-    python -m benchmarks.runtimes [--model fashion-gan] [--int8] [--random] [--rounds 5] [--out benchmarks/results]
+    python -m benchmarks.runtimes [--model fashion-gan] [--random] [--rounds 5] [--out benchmarks/results]
 
-Writes runtimes.json and runtimes.md. With --int8, a copy of the model takes part as `tandem models quantise` makes it;
-with --random, two larger generators of random weights, of 64x64 and 128x128 pixels in colour. Takes two minutes, with
-both flags six; the machine should have nothing else to do. `quality` tells how good the images are.
+Writes runtimes.json and runtimes.md. The model's int8 form takes part if it has one; with --random, two larger
+generators of random weights too, of 64x64 and 128x128 pixels in colour. Takes three minutes, with the flag six; the
+machine should have nothing else to do. `quality` tells how good the images are.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ def random_models(folder: Path) -> list[Model]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="fashion-gan", help="a generator of the repository")
-    parser.add_argument("--int8", action="store_true", help="a copy of it as well, its enlarging convolutions in int8")
     parser.add_argument("--random", action="store_true", help="larger generators too, of random weights")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.6, help="of each run")
@@ -59,7 +58,7 @@ def main() -> None:
     around, found = surroundings(), {}
     with tempfile.TemporaryDirectory() as folder:
         model = ModelRepository(Path("models")).get(options.model)
-        parts = contenders_of(model, BATCH_SIZES, options.int8)
+        parts = contenders_of(model, BATCH_SIZES)
         found[model.name] = speeds(parts, options.rounds, options.seconds)
         for each in random_models(Path(folder)) if options.random else []:
             found[each.name] = speeds(contenders_of(each, BATCH_SIZES), options.rounds, options.seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +19,7 @@ from services.common.runtimes.rewrites.every import rewritten
 from services.common.runtimes.session import Feed, Session, rows
 from services.gan.generator import Generator
 from services.gan.generators import probe
-from tandem.measure.quality.quantisation.quantisation import generator_of, quantise
+from tandem.measure.quality.quantisation.quantisation import generator_of
 
 LARGEST_BATCH = 64
 BASE = "onnxruntime float32"
@@ -56,15 +55,12 @@ def contenders(path: Path, spec: ImageSpec, batch_sizes: Sequence[int], suffix: 
         yield Contender(name_of(each) + suffix, sessions, generator, generator.feed(probe(spec, LARGEST_BATCH)))
 
 
-def contenders_of(model: Model, batch_sizes: Sequence[int], with_int8: bool = False) -> list[Contender]:
-    """Return every way to run a model; with those of a copy in int8, if asked for. Raises ModelError."""
+def contenders_of(model: Model, batch_sizes: Sequence[int]) -> list[Contender]:
+    """Return every way to run a model, with those of its int8 form if there is one. Raises ModelError."""
     path, spec = generator_of(model)
     found = list(contenders(path, spec, batch_sizes))
-    if with_int8:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "int8.onnx"
-            quantise(model, copy)
-            found += contenders(copy, spec, batch_sizes, ", int8")
+    if model.spec.int8 is not None:
+        found += contenders(model.path(model.spec.int8.generator), spec, batch_sizes, ", int8")
     return found
 
 

@@ -3,8 +3,7 @@
     python -m benchmarks.runtimes.quality [--model fashion-gan] [--images 10000] [--out benchmarks/results]
 
 Writes runtime_quality.json and runtime_quality.md: the FID of each at three seeds, by the judge, and its ratio to that
-of the file in float32 at the same seed. A copy with its enlarging convolutions in int8 takes part, as `tandem models
-quantise` makes it. Takes about five minutes.
+of the file in float32 at the same seed. The model's int8 form takes part if it has one. Takes about five minutes.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     around, model = surroundings(), ModelRepository(Path("models")).get(options.model)
     # What the file's graph and the rewritten one draw differs in the seventh digit: the base and the rewritten will do.
-    every = contenders_of(model, (LARGEST_BATCH,), with_int8=True)
+    every = contenders_of(model, (LARGEST_BATCH,))
     parts = [each for each in every if each.name == BASE or "rewritten" in each.name]
     results = {
         "bench": "runtime_quality",

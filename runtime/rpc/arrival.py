@@ -20,9 +20,10 @@ _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 def arrival_wait_seconds(metadata: Iterable[tuple[str, str | bytes]], now: float) -> float:
     """Return how long before `now` (wall clock) the request arrived at the proxy, 0 to `MAX_WAIT_SECONDS`.
 
-    It is 0 unless the metadata has exactly one well-formed time that is not in the future.
+    It is 0 unless the metadata has exactly one well-formed time that is neither 0 nor in the future.
     """
     values = [value for key, value in metadata if key == ARRIVED_METADATA]
     if len(values) != 1 or not isinstance(values[0], str) or not _SECONDS.fullmatch(values[0]):
         return 0.0
-    return min(max(0.0, now - float(values[0])), MAX_WAIT_SECONDS)
+    arrived = float(values[0])
+    return min(max(0.0, now - arrived), MAX_WAIT_SECONDS) if arrived else 0.0

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from runtime.file_hashes import sha256_of
 from runtime.model_spec import ImageSpec
-from runtime.models import ModelError
+from runtime.models import Model, ModelError
 from runtime.settings import cache_folder
 from services.common.fingerprint import fingerprint
 from services.common.runtimes import onnx_session
 from services.common.runtimes.batch_plan import sizes_up_to
-from services.common.runtimes.calibrated import Calibrated, open_calibrated
+from services.common.runtimes.calibrated import Calibrated, Int8File, open_calibrated
 from services.common.runtimes.calibration.store import CalibrationStore
 from services.common.runtimes.calibration.trial import Trial
 from services.common.runtimes.configuration import Configuration, Wish
@@ -62,21 +62,29 @@ class Generators:
         return None if self.calibrated is None else self.calibrated.calibration.chosen_trial
 
 
-def open_generators(path: Path, spec: ImageSpec, settings: GanSettings) -> Generators:
-    """Open a generator's file. Raises ModelError, which names the file, or ProviderError."""
+def open_generators(model: Model, spec: ImageSpec, settings: GanSettings) -> Generators:
+    """Open a model's generator, which draws `spec`. Raises ModelError, which names the file, or ProviderError."""
+    if model.spec.generator is None:
+        raise ModelError(f"{model.name}: has no generator")
+    path = model.path(model.spec.generator)
     try:
         if _may_run_on_gpu(settings) and choose_providers(settings.provider)[0] != CPU:
             return _on_gpu(path, spec, settings)
-        return _on_cpu(path, spec, settings)
+        return _on_cpu(path, _int8_file(model), spec, settings)
     except ModelError as error:
         raise ModelError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
 
 def _may_run_on_gpu(settings: GanSettings) -> bool:
-    return settings.provider != "cpu" and settings.runtime != "openvino" and settings.precision != "bfloat16"
+    return settings.provider != "cpu" and settings.runtime != "openvino" and settings.precision in ("auto", "float32")
 
 
-def _on_cpu(path: Path, spec: ImageSpec, settings: GanSettings) -> Generators:
+def _int8_file(model: Model) -> Int8File | None:
+    int8 = model.spec.int8
+    return None if int8 is None else Int8File(model.path(int8.generator), int8.rms_difference)
+
+
+def _on_cpu(path: Path, int8: Int8File | None, spec: ImageSpec, settings: GanSettings) -> Generators:
     wish = Wish(
         runtime=settings.runtime,
         precision=settings.precision,
@@ -89,7 +97,7 @@ def _on_cpu(path: Path, spec: ImageSpec, settings: GanSettings) -> Generators:
     def probe_for(session: Session) -> Feed:
         return Generator(session, spec).feed(probe(spec, count))
 
-    found = open_calibrated(path, wish, probe_for, CalibrationStore(cache_folder() / "calibrations"))
+    found = open_calibrated(path, wish, probe_for, CalibrationStore(cache_folder() / "calibrations"), int8)
     return Generators(
         [Generator(each, spec) for each in found.sessions],
         found.configuration,

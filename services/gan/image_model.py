@@ -106,8 +106,7 @@ def load_image_model(model: Model, settings: GanSettings, metrics: GanMetrics) -
     started = time.monotonic()
     image = _checked(model)
     model.verify_files()
-    assert model.spec.generator is not None  # noqa: S101  checked
-    generators = open_generators(model.path(model.spec.generator), image, settings)
+    generators = open_generators(model, image, settings)
     providers = choose_providers(settings.provider)
     discriminator = None
     if model.spec.discriminator is not None:

@@ -34,8 +34,9 @@ class GanSettings(BackendSettings):
     those that draw the same bits in any batch. On a GPU it is ONNX Runtime."""
 
     precision: PrecisionChoice = "auto"
-    """What the generators compute in: auto takes bfloat16 if the processor has instructions for it and that is faster;
-    its images differ from those in float32 by less than a byte's step, as root mean square."""
+    """What the generators compute in: auto takes the fastest on this CPU. bfloat16 needs a processor with instructions
+    for it; its images differ from those in float32 by less than a byte's step, as root mean square. int8 needs a model
+    that has such a form, made by `tandem models quantise`, which measures what is lost."""
 
     num_instances: int = Field(0, ge=0, le=256)
     """Copies of each generator that run at a time; 0: as many as are fastest, which is one on a GPU."""
@@ -86,6 +87,8 @@ class GanSettings(BackendSettings):
     def _fits(self) -> "GanSettings":
         if self.max_images_per_request > self.max_queued_images:
             raise ValueError(f"max_queued_images {self.max_queued_images} is less than max_images_per_request")
-        if self.provider in ("cuda", "tensorrt") and (self.runtime == "openvino" or self.precision == "bfloat16"):
+        if self.provider in ("cuda", "tensorrt") and (
+            self.runtime == "openvino" or self.precision in ("bfloat16", "int8")
+        ):
             raise ValueError(f"provider {self.provider!r} is ONNX Runtime's, and runs what the file holds, in float32")
         return self

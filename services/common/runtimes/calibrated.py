@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.common.fingerprint import fingerprint
@@ -34,6 +34,15 @@ VERSIONS = {"onnxruntime": onnx_session.version, "openvino": openvino_session.ve
 
 
 @dataclass(frozen=True)
+class Int8File:
+    """The file of a model in int8."""
+
+    path: Path
+    rms_difference: float
+    """How far its outputs lay from the original's where it was made, as a share of their range."""
+
+
+@dataclass(frozen=True)
 class Calibrated:
     """A model that is ready to run on this machine's CPU."""
 
@@ -55,7 +64,11 @@ class Calibrated:
 
 
 def open_calibrated(
-    path: Path, wish: Wish, probe_for: Callable[[Session], Feed], store: CalibrationStore
+    path: Path,
+    wish: Wish,
+    probe_for: Callable[[Session], Feed],
+    store: CalibrationStore,
+    int8: Int8File | None = None,
 ) -> Calibrated:
     """Open a model with the fastest configuration of this machine. Raises ModelError, ProviderError.
 
@@ -63,29 +76,40 @@ def open_calibrated(
     """
     reference = open_session(path, [CPU], 1, "cpu")
     probe = probe_for(reference)
-    file, machine = read_onnx(path), this_machine()
-    forms = Forms(file, _verified_rewrite(file, reference, probe))
-    calibration = _calibration(forms, wish, machine, probe, reference, store)
+    machine, forms = this_machine(), _forms_of(read_onnx(path), reference, probe)
+    if int8 is not None:
+        in_int8 = _forms_of(read_onnx(int8.path), open_session(int8.path, [CPU], 1, "cpu"), probe)
+        forms = replace(forms, int8=in_int8)
+    int8_difference = 0.0 if int8 is None else int8.rms_difference
+    calibration = _calibration(forms, wish, machine, probe, reference, store, int8_difference)
     configuration = calibration.configuration
     return Calibrated(
         open_instances(forms, configuration, NUM_SPARE),
         calibration,
         VERSIONS[configuration.runtime](),
         machine.instruction_set,
-        _fingerprint(file, configuration, machine),
+        _fingerprint(forms.of(configuration), configuration, machine),
     )
 
 
 def _calibration(
-    forms: Forms, wish: Wish, machine: Machine, probe: Feed, reference: Session, store: CalibrationStore
+    forms: Forms,
+    wish: Wish,
+    machine: Machine,
+    probe: Feed,
+    reference: Session,
+    store: CalibrationStore,
+    int8_difference: float,
 ) -> Calibration:
-    path = store.path(forms.original.digest, machine, wish)
+    int8_digest = "" if forms.int8 is None else forms.int8.original.digest
+    path = store.path(forms.original.digest, machine, wish, int8_digest)
     stored = store.load(path)
     if stored is not None and forms.can_run(stored.configuration):
         return stored
     logger.info("calibrating %s, once for this machine", forms.original.path)
     output_name = reference.outputs[0].name
-    calibration = Calibrator(forms, wish, machine.cores, probe, output_name).calibrate(reference)
+    calibrator = Calibrator(forms, wish, machine.cores, probe, output_name, int8_difference)
+    calibration = calibrator.calibrate(reference)
     _report(forms.original.path, calibration)
     store.save(path, calibration)
     return calibration
@@ -96,6 +120,11 @@ def _report(path: Path, calibration: Calibration) -> None:
     for trial in sorted(calibration.trials, key=lambda each: -each.score):
         speeds = ", ".join(f"{speed:.0f} at {size}" for size, speed in trial.samples_per_second.items())
         logger.info("  %s: %s", trial.configuration.name, trial.rejected or f"samples/s {speeds or 'not measured'}")
+
+
+def _forms_of(file: OnnxFile, session: Session, probe: Feed) -> Forms:
+    """Return a file with its faster form; `session` runs it as it is."""
+    return Forms(file, _verified_rewrite(file, session, probe))
 
 
 def _verified_rewrite(file: OnnxFile, reference: Session, probe: Feed) -> OnnxFile | None:

@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 RuntimeName = Literal["onnxruntime", "openvino"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "int8"]
+"""What most of the work is done in; the rest of a model in int8 computes in what is fastest here."""
 RuntimeChoice = Literal["auto", "onnxruntime", "openvino"]
-PrecisionChoice = Literal["auto", "float32", "bfloat16"]
+PrecisionChoice = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 class _Values(BaseModel):

@@ -1,10 +1,11 @@
-"""A model's file and its rewritten form, and the sessions that run it as a configuration says."""
+"""A model's file and its other forms, and the sessions that run it as a configuration says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runtime.models import ModelError
 from services.common.runtimes.batch_plan import BatchPlan
 from services.common.runtimes.configuration import Configuration
 from services.common.runtimes.onnx_file import OnnxFile
@@ -16,11 +17,13 @@ from services.common.runtimes.session import Session
 
 @dataclass(frozen=True)
 class Forms:
-    """The forms of one model; they draw the same."""
+    """The forms of one model. The first two draw the same; the one in int8 draws nearly that."""
 
     original: OnnxFile
     rewritten: OnnxFile | None
     """With convolutions in forms that are faster and give the same; None if there are none that can be."""
+    int8: Forms | None = None
+    """Of the same model in int8; None if there is none."""
 
     @property
     def has_rewritten(self) -> bool:
@@ -28,10 +31,18 @@ class Forms:
 
     def can_run(self, configuration: Configuration) -> bool:
         """Whether there is the form that the configuration is for."""
-        return self.has_rewritten or not configuration.is_rewritten
+        forms = self._in(configuration)
+        return forms is not None and (forms.has_rewritten or not configuration.is_rewritten)
 
     def of(self, configuration: Configuration) -> OnnxFile:
-        return self.rewritten if configuration.is_rewritten and self.rewritten is not None else self.original
+        """Return the file to run. Raises ModelError if there is none in int8."""
+        forms = self._in(configuration)
+        if forms is None:
+            raise ModelError("there is no int8 form of it")
+        return forms.rewritten if configuration.is_rewritten and forms.rewritten is not None else forms.original
+
+    def _in(self, configuration: Configuration) -> Forms | None:
+        return self.int8 if configuration.precision == "int8" else self
 
 
 def open_instances(forms: Forms, configuration: Configuration, num_spare: int = 0) -> Sequence[Session]:

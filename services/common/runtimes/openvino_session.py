@@ -62,15 +62,20 @@ def native_precisions() -> tuple[Precision, ...]:
     return ("float32", "bfloat16") if "BF16" in capabilities else ("float32",)
 
 
+def _type_of(precision: Precision) -> str:
+    """Return OpenVINO's name of what a model computes in, or of what the rest of a model in int8 does."""
+    return _TYPES[native_precisions()[-1] if precision == "int8" else precision]
+
+
 class OpenVinoModel:
     """A model that is compiled for some batch sizes, to run `num_instances` passes at a time."""
 
     def __init__(self, file: OnnxFile, precision: Precision, num_instances: int, threads_per_instance: int) -> None:
         self._file = file
-        self._precision = precision
+        self._type = _type_of(precision)
         self._is_shared = len(file.content) > _MAX_SMALL_BYTES
         self._options = {
-            "INFERENCE_PRECISION_HINT": _TYPES[precision],
+            "INFERENCE_PRECISION_HINT": self._type,
             "NUM_STREAMS": num_instances if self._is_shared else 0,  # 0: the thread that calls computes
             "INFERENCE_NUM_THREADS": threads_per_instance * (num_instances if self._is_shared else 1),
             "ENABLE_CPU_PINNING": False,  # so that the scheduler can move threads away from other processes
@@ -99,8 +104,8 @@ class OpenVinoModel:
         if any(_is_free(each.get_partial_shape(), batch_size) for each in compiled.outputs):
             raise ModelError(f"OpenVINO finds no output shape [{batch_size}, ...] for it")
         got = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        if got != _TYPES[self._precision]:
-            raise ModelError(f"OpenVINO runs it in {got}, not in {_TYPES[self._precision]}")
+        if got != self._type:
+            raise ModelError(f"OpenVINO runs it in {got}, not in {self._type}")
         return compiled
 
 

@@ -1,4 +1,4 @@
-"""`tandem models quantise`: a generator with its enlarging convolutions in int8, if its images bear it."""
+"""`tandem models quantise`: a generator's enlarging convolutions in int8 as well, if its images bear it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,19 @@ from typing import Annotated
 
 import typer
 
-from runtime.models import NAME_PATTERN, NAMES, ModelRepository
+from runtime.models import ModelRepository
 from tandem.cli.failures import FAILED, friendly_errors
 from tandem.cli.options import JUDGE_DIR, MODELS_DIR, ModelsDir
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
-from tandem.expected_errors import ExpectedError
 
 _MEASURE = "What to measure against"
 
 
 def quantise(
     name: Annotated[str, typer.Argument(help="A parallel model of the repository.")],
-    out: Annotated[
-        str | None, typer.Option(metavar="NAME", help=r"Name of the new model.  \[default: NAME-int8]")
-    ] = None,
     max_loss: Annotated[
-        float, typer.Option(min=0, help="Refuse if FID grows by more than this share of the original's.")
+        float, typer.Option(min=0, help="Refuse if FID grows by more than this share of float32's.")
     ] = 0.02,
     num_samples: Annotated[
         int, typer.Option(min=1, help="Images for each seed, the same number of each class.")
@@ -38,36 +34,32 @@ def quantise(
     ] = None,
     models_dir: ModelsDir = MODELS_DIR,
 ) -> None:
-    """Make a faster copy of a generator, and measure what is lost; it is written only if that is little enough.
+    """Add a faster form in int8 to a generator, and measure what is lost; it is added only if that is little enough.
 
-    Both generators draw the same images, and their FID against the reference's test images is compared. The loss
-    stands in the new model's model.toml and card, so that it goes where the model goes.
+    Both forms draw the same images, and their FID against the reference's test images is compared. The loss stands in
+    the model's model.toml. The servers take the form where it is faster; `--precision float32` or `bfloat16` does not.
     """
     terminal = Terminal()
     with friendly_errors(terminal):
         need_packages("quality", "matplotlib", "onnx")
         from tandem.measure.quality.quantisation.fid import FidMeter
-        from tandem.measure.quality.quantisation.model_folder import GENERATOR, in_words, write_quantised_model
+        from tandem.measure.quality.quantisation.int8_form import FILE, add_int8_form, check_addable, in_words
         from tandem.measure.quality.quantisation.quantisation import loss, quantise
 
-        model, new_name = ModelRepository(models_dir).get(name), out or f"{name}-int8"
-        if not NAME_PATTERN.fullmatch(new_name):
-            raise ExpectedError(f"--out is {new_name!r}; accepted: {NAMES}")
-        folder = models_dir / new_name
-        if folder.exists():
-            raise ExpectedError(f"{folder}: is there already")
+        model = ModelRepository(models_dir).get(name)
+        check_addable(model)
         meter = FidMeter(judge, reference)
         with tempfile.TemporaryDirectory() as scratch:
-            generator = Path(scratch, GENERATOR)
+            generator = Path(scratch, FILE)
             quantise(model, generator)
             terminal.note(f"drawing {2 * num_seeds} x {num_samples:,} images")
             found = loss(model, generator, meter, range(1, num_seeds + 1), num_samples)
             typer.echo(f"{name} in int8: {in_words(found)} ({_fids(found.quantised)} against {_fids(found.original)})")
             if not found.ratio <= 1 + max_loss:
-                terminal.note(f"not written: more than {1 + max_loss:g} times; --max-loss would accept it")
+                terminal.note(f"not added: more than {1 + max_loss:g} times; --max-loss would accept it")
                 raise typer.Exit(FAILED)
-            write_quantised_model(model, generator, found, num_samples, folder)
-        typer.echo(folder)
+            add_int8_form(model, generator, found, num_samples)
+        typer.echo(model.folder / FILE)
 
 
 def _fids(values: Sequence[float]) -> str:

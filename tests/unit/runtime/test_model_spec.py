@@ -88,3 +88,43 @@ def test_a_sequential_image_model_that_does_not_fit_itself(tmp_path, repository,
     (tmp_path / "one" / "model.toml").write_text(IMAGE_TRANSFORMER.replace(before, after))
     with pytest.raises(ModelError, match=message):
         repository.get("one")
+
+
+INT8 = f"""{MINIMAL}
+generator = "generator.onnx"
+[int8]
+generator = "generator-int8.onnx"
+sha256 = "{"0" * 64}"
+float32_sha256 = "{"1" * 64}"
+rms_difference = 0.015
+fid = [0.5]
+float32_fid = [0.51]
+num_images = 10000
+"""
+
+
+def test_a_generator_may_be_there_in_int8_too(tmp_path, repository):
+    (tmp_path / "one" / "model.toml").write_text(f'{INT8}[files]\n"generator.onnx" = "{"1" * 64}"\n')
+    spec = repository.get("one").spec
+    assert spec.int8.fid == (0.5,)
+    assert spec.digests == {"generator.onnx": "1" * 64, "generator-int8.onnx": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('generator = "generator.onnx"\n[', "[", "int8: a model without generator has none in int8"),
+        (MINIMAL, TRANSFORMER, "int8: this kind of model, text transformer, has none"),
+        ("0.015", "0", r"int8\.rms_difference"),
+        ("[0.5]", "[]", r"int8\.fid"),
+        ("0" * 64, "0", r"int8\.sha256"),
+    ],
+)
+def test_an_int8_form_that_does_not_fit_is_told(tmp_path, repository, before, after, message):
+    assert before in INT8
+    text = INT8.replace(before, after)
+    if after == TRANSFORMER:
+        text = text.replace('generator = "generator.onnx"\n', "")
+    (tmp_path / "one" / "model.toml").write_text(text)
+    with pytest.raises(ModelError, match=message):
+        repository.get("one")

@@ -12,6 +12,8 @@ from services.common.runtimes.session import Array, Feed, Session, num_rows, row
 
 MAX_RMS_DIFFERENCE: dict[Precision, float] = {"float32": 1e-4, "bfloat16": 1 / 255}
 """How far from the reference outputs may lie, as root mean square over their range: for bfloat16 the step of a byte."""
+INT8_TOLERANCE = 1.5
+"""How many times as far outputs in int8 may lie as where that form was made: some processors add up in fewer bits."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,12 @@ from operator import attrgetter
 
 from runtime.models import ModelError
 from services.common.runtimes.batch_plan import sizes_up_to, unmeasured
-from services.common.runtimes.calibration.agreement import MAX_RMS_DIFFERENCE, depends_on_batch, difference
+from services.common.runtimes.calibration.agreement import (
+    INT8_TOLERANCE,
+    MAX_RMS_DIFFERENCE,
+    depends_on_batch,
+    difference,
+)
 from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, trial_sizes
 from services.common.runtimes.calibration.speed import Speed, measure
 from services.common.runtimes.calibration.trial import Calibration, Trial
@@ -53,10 +58,16 @@ class _Entrant:
 
 
 class Calibrator:
-    """Tries the ways to run one model. `probe` are inputs of at least the largest batch that is compiled."""
+    """Tries the ways to run one model. `probe` are inputs of at least the largest batch that is compiled.
 
-    def __init__(self, forms: Forms, wish: Wish, num_cores: int, probe: Feed, output_name: str) -> None:
+    `int8_difference` is how far the outputs in int8 lay from the original's where that form was made.
+    """
+
+    def __init__(
+        self, forms: Forms, wish: Wish, num_cores: int, probe: Feed, output_name: str, int8_difference: float = 0.0
+    ) -> None:
         self._forms = forms
+        self._max_rms_difference = {**MAX_RMS_DIFFERENCE, "int8": INT8_TOLERANCE * int8_difference}
         self._wish = wish
         self._num_cores = num_cores
         self._probe = probe
@@ -67,7 +78,9 @@ class Calibrator:
         """Return the best configuration; `reference` draws what all must draw. Raises ProviderError, ModelError."""
         started = time.monotonic()
         (expected,) = reference.run(self._probe, [self._output_name])
-        candidates = first_candidates(self._wish, self._num_cores, self._forms.has_rewritten)
+        forms = self._forms
+        int8_is_rewritten = None if forms.int8 is None else forms.int8.has_rewritten
+        candidates = first_candidates(self._wish, self._num_cores, forms.has_rewritten, int8_is_rewritten)
         best = self._best_of(self._entered(candidates, expected), by_cpu_time) or self._fallback(candidates)
         chosen = self._with_all_sizes(self._divided(best, expected), expected)
         return Calibration(configuration=chosen, trials=list(self._trials.values()), seconds=time.monotonic() - started)
@@ -116,7 +129,7 @@ class Calibrator:
         (outputs,) = session.run(self._probe, [self._output_name])
         found = difference(outputs, expected)
         rejected = ""
-        if found.rms > MAX_RMS_DIFFERENCE[configuration.precision]:
+        if found.rms > self._max_rms_difference[configuration.precision]:
             rejected = f"its outputs are {found.rms:.2g} of their range away from the original's"
         else:
             sizes = [each for each in (*ODD_SIZES, *configuration.pass_seconds) if each < num_rows(self._probe)]

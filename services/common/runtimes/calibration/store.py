@@ -19,7 +19,7 @@ from services.common.runtimes.configuration import Wish
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """To be raised when calibrations that were made before are no longer good."""
 
 
@@ -29,9 +29,12 @@ class CalibrationStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def path(self, digest: str, machine: Machine, wish: Wish) -> Path:
-        """Return where the calibration of a model with that SHA-256 is kept, there or not."""
-        name = _short(digest), _short(_text(FORMAT, asdict(machine))), _short(_text(wish.model_dump()))
+    def path(self, digest: str, machine: Machine, wish: Wish, int8_digest: str = "") -> Path:
+        """Return where the calibration of a model with that SHA-256 is kept, there or not.
+
+        `int8_digest` is that of the model in int8; empty if there is none.
+        """
+        name = _short(digest), _short(_text(FORMAT, asdict(machine))), _short(_text(wish.model_dump(), int8_digest))
         return self._folder / f"{'-'.join(name)}.json"
 
     def of_model(self, digest: str, machine: Machine) -> list[Calibration]:

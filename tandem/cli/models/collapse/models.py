@@ -10,6 +10,7 @@ from pathlib import Path
 from runtime.file_hashes import sha256_of
 from runtime.models import Model, ModelError
 from tandem.cli.models.collapse.network import write_narrowed, write_repeating
+from tandem.measure.quality.quantisation.int8_form import without_int8_form
 
 HEALTHY = "healthy"
 
@@ -35,8 +36,11 @@ def write_models(model: Model, folder: Path) -> None:
 
 
 def _renew_digest(folder: Path, file: str) -> None:
-    """Make model.toml agree with the file; the baseline of diversity stays the healthy generator's."""
+    """Make model.toml agree with the file; the baseline of diversity stays the healthy generator's.
+
+    The int8 form was made of the healthy generator and goes.
+    """
     toml = folder / "model.toml"
-    lines = toml.read_text().splitlines(keepends=True)
+    lines = without_int8_form(toml.read_text()).splitlines(keepends=True)
     new = f'"{file}" = "{sha256_of(folder / file)}"\n'
     toml.write_text("".join(new if line.startswith(f'"{file}" =') else line for line in lines))

@@ -19,6 +19,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from runtime.model_spec import ImageSpec
 from runtime.models import Model, ModelError
+from services.common.runtimes.calibration.agreement import difference
 from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.providers import CPU
 from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes
@@ -37,6 +38,8 @@ class Loss:
 
     original: Sequence[float]
     quantised: Sequence[float]
+    rms_difference: float
+    """Between their images, as a share of the range of values."""
 
     @property
     def ratio(self) -> float:
@@ -92,9 +95,11 @@ def loss(model: Model, quantised: Path, meter: FidMeter, seeds: Sequence[int], n
     """Measure both generators. Raises ModelError, InvalidArgument."""
     path, spec = generator_of(model)
     first, second = (Generator(open_session(each, [CPU], 0, "cpu"), spec) for each in (path, quantised))
+    latents = probe(spec, NUM_CALIBRATED)
     return Loss(
         [meter.fid(first, spec, seed, num_images) for seed in seeds],
         [meter.fid(second, spec, seed, num_images) for seed in seeds],
+        difference(second.draw(latents), first.draw(latents)).rms,
     )
 
 

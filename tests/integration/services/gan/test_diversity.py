@@ -14,6 +14,7 @@ from services.gan.image_model import load_image_model
 from services.gan.metrics import GanMetrics
 from tandem.cli.models.collapse.network import write_narrowed, write_repeating
 from tandem.gan.v1 import gan_pb2
+from tandem.measure.quality.quantisation.int8_form import without_int8_form
 from tests.integration.services.gan.conftest import Backend, running_backend, tiny_settings
 from tests.integration.services.gan.tiny_onnx import GREY, write_discriminator, write_generator, write_model_toml
 from training.release.diversity_baseline import main as measure_baseline
@@ -37,7 +38,7 @@ def replace_generator(repository: Path, write) -> None:
     file, toml = repository / "made" / "generator.onnx", repository / "made" / "model.toml"
     released = sha256_of(file)
     write(FOLDER / "generator.onnx", file)
-    toml.write_text(toml.read_text().replace(released, sha256_of(file)))
+    toml.write_text(without_int8_form(toml.read_text()).replace(released, sha256_of(file)))
 
 
 def settings(repository: Path, **changes: object):

@@ -20,7 +20,8 @@ def wait(*values: str | bytes) -> float:
         ("1764153023", 0.5),
         ("1764153023.500000", 0.0),
         ("1764153024.000000", 0.0),  # of a clock that is ahead
-        ("0", MAX_WAIT_SECONDS),
+        ("1", MAX_WAIT_SECONDS),
+        ("0", 0.0),  # not told, as for the fast path
         ("1764152423.500000", 600.0),
     ],
 )

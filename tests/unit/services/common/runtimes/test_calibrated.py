@@ -2,14 +2,16 @@
 
 import logging
 
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from runtime.models import ModelError
 from services.common.machine import this_machine
 from services.common.runtimes import calibrated, openvino_session
-from services.common.runtimes.calibrated import NUM_SPARE, open_calibrated
+from services.common.runtimes.calibrated import NUM_SPARE, Int8File, open_calibrated
 from services.common.runtimes.calibration import calibrator
-from services.common.runtimes.calibration.agreement import depends_on_batch
+from services.common.runtimes.calibration.agreement import depends_on_batch, difference
 from services.common.runtimes.calibration.calibrator import Calibrator
 from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, runtimes_and_precisions
 from services.common.runtimes.calibration.store import CalibrationStore
@@ -36,8 +38,18 @@ def store(tmp_path):
     return CalibrationStore(tmp_path / "calibrations")
 
 
-def opened(file, store, **wish):
-    return open_calibrated(file.path, Wish(max_batch_size=8, **wish), lambda _: latents(8), store)
+def opened(file, store, int8=None, **wish):
+    return open_calibrated(file.path, Wish(max_batch_size=8, **wish), lambda _: latents(8), store, int8)
+
+
+@pytest.fixture
+def coarse(tmp_path):
+    """The file of nearly the same generator, in the place of one in int8."""
+    model = generator_model()
+    for each in model.graph.initializer:
+        if each.data_type == onnx.TensorProto.FLOAT:
+            each.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(each).astype("f2").astype("f4"), each.name))
+    return saved(model, tmp_path / "generator-int8.onnx")
 
 
 def test_what_is_left_open_is_chosen_and_keeps_the_promise_of_seeds(file, store):
@@ -63,6 +75,38 @@ def test_what_is_asked_for_is_had(file, store, runtime):
         assert session.run(latents(2), ["image"])[0].shape[0] == 2
     assert found.fingerprint.startswith(f"{runtime}-float32-")
     assert list(configuration.pass_seconds) == ([1, 2, 4, 6, 8] if runtime == "openvino" else [])
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
+def test_an_int8_form_is_had_where_it_is_asked_for(file, coarse, store, runtime):
+    found = opened(file, store, Int8File(coarse.path, 0.01), runtime=runtime, precision="int8", num_instances=1)
+    assert found.fingerprint.startswith(f"{runtime}-int8-")
+    (images,) = found.sessions[0].run(latents(8), ["image"])
+    exact = opened(file, store, Int8File(coarse.path, 0.01), runtime=runtime, precision="float32", num_instances=1)
+    apart = difference(images, exact.sessions[0].run(latents(8), ["image"])[0])
+    assert 1e-5 < apart.rms < 0.01
+
+
+def test_an_int8_form_takes_part_where_nothing_is_asked_for(file, coarse, store):
+    without = opened(file, store)
+    found = opened(file, store, Int8File(coarse.path, 0.01))
+    assert "int8" not in {each.configuration.precision for each in without.calibration.trials}
+    of_int8 = [each for each in found.calibration.trials if each.configuration.precision == "int8"]
+    assert {each.configuration.runtime for each in of_int8} >= {"onnxruntime"}
+    assert not any(each.rejected for each in of_int8)
+
+
+def test_an_int8_form_that_draws_something_else_here_is_not_chosen(file, coarse, store):
+    found = opened(file, store, Int8File(coarse.path, 1e-7))
+    of_int8 = [each for each in found.calibration.trials if each.configuration.precision == "int8"]
+    assert of_int8
+    assert all("of their range away" in each.rejected for each in of_int8)
+    assert found.configuration.precision != "int8"
+
+
+def test_a_model_without_an_int8_form_has_none_to_give(file, store):
+    with pytest.raises(ProviderError, match=r"precision 'int8': not to be had here, where there is onnxruntime"):
+        opened(file, store, precision="int8")
 
 
 def test_a_calibration_is_made_once_a_model_machine_and_wish(file, store, monkeypatch, tmp_path):

@@ -83,7 +83,7 @@ def test_calibrations_are_told_once_they_are_made(tmp_path: Path, monkeypatch: p
     model = ModelRepository(tmp_path / "models").get("tiny")
     assert model.spec.image is not None
     settings = GanSettings(runtime="onnxruntime", num_instances=2)
-    open_generators(model.path("generator.onnx"), model.spec.image, settings)
+    open_generators(model, model.spec.image, settings)
     (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
     assert finding.value == "onnxruntime float32, 2 x 1 threads"
 
@@ -95,7 +95,7 @@ def test_calibrations_that_chose_the_same_are_told_once(tmp_path: Path, monkeypa
     assert model.spec.image is not None
     for max_batch_size in (4, 8):
         settings = GanSettings(runtime="onnxruntime", num_instances=2, max_batch_size=max_batch_size)
-        open_generators(model.path("generator.onnx"), model.spec.image, settings)
+        open_generators(model, model.spec.image, settings)
     assert len(list((tmp_path / "cache" / "calibrations").glob("*.json"))) == 2
     (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
     assert finding.value.startswith("onnxruntime float32, 2 x 1 threads")

@@ -1,5 +1,6 @@
 """`tandem models quantise` on the committed model: what it changes, what it measures, and that it hides no loss."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
+from runtime.file_hashes import sha256_of
 from runtime.metrics import new_registry
 from runtime.models import ModelError, ModelRepository
 from services.gan.image_model import load_image_model
@@ -14,7 +16,7 @@ from services.gan.metrics import GanMetrics
 from tandem.cli.main import app
 from tandem.cli.models.collapse.network import write_narrowed
 from tandem.measure.quality.fashion_mnist import DEFAULT_FOLDER
-from tandem.measure.quality.quantisation import quantisation
+from tandem.measure.quality.quantisation import int8_form, quantisation
 from tests.integration.services.gan.conftest import tiny_settings
 from tests.integration.services.gan.tiny_onnx import write_repository
 
@@ -27,6 +29,10 @@ pytestmark = pytest.mark.skipif(not DEFAULT_FOLDER.exists(), reason="needs the p
 def models_dir(tmp_path):
     for name in ("fashion-gan", "fashion-judge"):
         shutil.copytree(MODELS / name, tmp_path / "models" / name)
+    # The released model has its form in int8 already.
+    toml = tmp_path / "models" / "fashion-gan" / "model.toml"
+    toml.write_text(int8_form.without_int8_form(toml.read_text()))
+    (tmp_path / "models" / "fashion-gan" / "generator-int8.onnx").unlink(missing_ok=True)
     return tmp_path / "models"
 
 
@@ -45,26 +51,53 @@ def test_the_first_layer_and_the_last_convolution_keep_their_precision(models_di
     assert all(made.get(name) != "DequantizeLinear" for node in nodes if node.op_type == "Gemm" for name in node.input)
 
 
-def test_a_name_that_no_model_may_have_is_refused_before_the_work(models_dir):
-    result = run(models_dir, "--out", "Fast GAN")
-    assert result.exit_code == 1
-    assert "--out is 'Fast GAN'; accepted: 1 to 64 of" in " ".join(result.output.split())
-
-
-def test_a_model_that_bears_it_is_written_with_its_loss(models_dir):
+def test_a_model_that_bears_it_gets_the_form_and_its_loss(models_dir):
+    before = (models_dir / "fashion-gan" / "model.toml").read_text()
     result = run(models_dir, "--max-loss", "0.1")
     assert result.exit_code == 0, result.output
-    model = ModelRepository(models_dir).get("fashion-gan-int8")
+    assert (models_dir / "fashion-gan" / "model.toml").read_text().startswith(before.rstrip())
+    model = ModelRepository(models_dir).get("fashion-gan")
     model.verify_files()
-    assert "in int8: FID " in model.spec.description
-    ratio = model.spec.description.rpartition("FID ")[2].split()[0]
-    assert f"FID {ratio} times that of the original" in result.output
-    assert ratio in (models_dir / "fashion-gan-int8" / "README.md").read_text()
-    settings = tiny_settings(models_dir, models=["fashion-gan-int8"])
-    assert load_image_model(model, settings, GanMetrics(new_registry())).description.num_classes == 10
+    int8 = model.spec.int8
+    assert int8.num_images == 1000
+    assert f"FID {int8.fid[0] / int8.float32_fid[0]:.3f}"[:8] in result.output
+    assert model.weight_digests()["generator-int8.onnx"] == int8.sha256
+    for precision in ("int8", "float32"):
+        settings = tiny_settings(models_dir, models=["fashion-gan"], precision=precision)
+        loaded = load_image_model(model, settings, GanMetrics(new_registry()))
+        assert loaded.description.runtime.precision == precision
     again = run(models_dir)
     assert again.exit_code == 1
-    assert "is there already" in again.output
+    assert "is in int8 already" in " ".join(again.output.split())
+
+
+def test_a_form_of_another_generator_is_refused_and_can_be_made_anew(models_dir):
+    assert run(models_dir, "--max-loss", "0.1").exit_code == 0
+    folder = models_dir / "fashion-gan"
+    generator, toml = folder / "generator.onnx", folder / "model.toml"
+    before = sha256_of(generator)
+    write_narrowed(generator, generator, factor=0.9)
+    new, _, table = toml.read_text().partition("[int8]")
+    toml.write_text(f"{new.replace(before, sha256_of(generator))}[int8]{table}")
+    with pytest.raises(
+        ModelError, match=r"generator-int8.onnx was made of another generator.onnx; `tandem models"
+    ):
+        ModelRepository(models_dir).get("fashion-gan").verify_files()
+    assert run(models_dir, "--max-loss", "0.5").exit_code == 0
+    ModelRepository(models_dir).get("fashion-gan").verify_files()
+    assert toml.read_text().count("[int8]") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_left_as_it_was(models_dir, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(int8_form, "_replace", full)
+    before = sorted((models_dir / "fashion-gan").iterdir())
+    result = run(models_dir, "--max-loss", "0.1")
+    assert result.exit_code == 1
+    assert "cannot be written: No space left on device" in " ".join(result.output.split())
+    assert sorted((models_dir / "fashion-gan").iterdir()) == before
 
 
 def test_a_model_that_loses_much_is_refused_and_said_to(models_dir, monkeypatch):
@@ -74,9 +107,9 @@ def test_a_model_that_loses_much_is_refused_and_said_to(models_dir, monkeypatch)
     monkeypatch.setattr(quantisation, "quantise", spoil)
     result = run(models_dir)
     assert result.exit_code == 1
-    assert "times that of the original" in result.output
-    assert "not written" in result.output
-    assert not (models_dir / "fashion-gan-int8").exists()
+    assert "times that of float32" in result.output
+    assert "not added" in result.output
+    assert not (models_dir / "fashion-gan" / "generator-int8.onnx").exists()
 
 
 def test_a_generator_without_transposed_convolutions_is_refused_by_name(tmp_path):

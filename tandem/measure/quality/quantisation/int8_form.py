@@ -1,0 +1,82 @@
+"""The int8 form of a model: a file in its folder, and a table in its model.toml that says what is lost.
+
+The table is added at the end of model.toml, and the rest stays as it was written.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.file_hashes import sha256_of
+from runtime.model_spec import Int8Spec
+from runtime.models import Model
+from tandem.expected_errors import ExpectedError
+
+if TYPE_CHECKING:
+    from tandem.measure.quality.quantisation.quantisation import Loss
+
+FILE = "generator-int8.onnx"
+TABLE = "int8"
+
+
+def check_addable(model: Model) -> None:
+    """Raises ExpectedError if the model has an int8 form that was made of its generator, ModelError if it has none."""
+    if model.has_fitting_int8():
+        raise ExpectedError(f"{model.name}: is in int8 already; without [{TABLE}] in its model.toml it is made anew")
+
+
+def add_int8_form(model: Model, generator: Path, loss: Loss, num_images: int) -> None:
+    """Add a generator in int8 to the model's folder, in the place of one that was there. Raises ExpectedError."""
+    assert model.spec.generator is not None
+    spec = Int8Spec(
+        generator=FILE,
+        sha256=sha256_of(generator),
+        float32_sha256=sha256_of(model.path(model.spec.generator)),
+        rms_difference=round(loss.rms_difference, 5),
+        fid=tuple(round(each, 4) for each in loss.quantised),
+        float32_fid=tuple(round(each, 4) for each in loss.original),
+        num_images=num_images,
+    )
+    file, toml = model.folder / FILE, model.folder / "model.toml"
+    try:
+        shutil.copyfile(generator, file)
+        _replace(toml, f"{without_int8_form(toml.read_text()).rstrip()}\n\n{_table(spec)}")
+    except OSError as error:
+        if model.spec.int8 is None:
+            file.unlink(missing_ok=True)
+        raise ExpectedError(f"{model.folder}: cannot be written: {error.strerror}") from None
+
+
+def without_int8_form(toml: str) -> str:
+    """Return a model.toml without the table of the int8 form."""
+    kept, is_in_table = [], False
+    for line in toml.splitlines(keepends=True):
+        is_in_table = line.strip() == f"[{TABLE}]" or (is_in_table and not line.startswith("["))
+        kept += [] if is_in_table else [line]
+    return "".join(kept)
+
+
+def in_words(loss: Loss) -> str:
+    return f"FID {loss.ratio:.3f} times that of float32"
+
+
+def _table(spec: Int8Spec) -> str:
+    lines = [f"[{TABLE}]"]
+    for name, value in spec.model_dump().items():
+        lines.append(f"{name} = {list(value) if isinstance(value, tuple) else _quoted(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one step."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(text)
+    shutil.copymode(path, file.name)
+    Path(file.name).replace(path)
