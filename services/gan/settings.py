@@ -76,7 +76,8 @@ class GanSettings(BackendSettings):
     stream has one part beside that."""
 
     max_batch_delay_seconds: float = Field(0.0, ge=0.0, le=1.0)
-    """Seconds that the first image of a batch may wait for others while the model is free; 0: none."""
+    """Seconds that the first image of a batch may wait for others while the model is free. In any case, after a batch
+    has been answered, an eighth of a pass of one image, if that is at least half a millisecond."""
 
     diversity_every: int = Field(32, ge=0)
     """Watches one of every N images for diversity, if the model has a baseline; 0: no image."""

@@ -85,6 +85,11 @@ class BatchAdmission(Generic[Payload, Result]):
         if is_ok:
             self._times.observe(in_hand.batch_size, self._clock() - in_hand.given_at)
 
+    @property
+    def num_in_hand(self) -> int:
+        """How many samples are being computed."""
+        return sum(each.batch_size for each in self._in_hand.values())
+
     def has_room(self, caller: str, num_samples: int) -> bool:
         """Return whether the queue has room for the samples, and the caller's part of it."""
         return self._queue.has_room(num_samples) and self._queue.has_room_of_caller(caller, num_samples)

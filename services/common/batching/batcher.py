@@ -1,7 +1,7 @@
 """Batching while busy: requests that arrive while every instance of a model is busy make up the next batches.
 
-Batches are not delayed unless `max_batch_delay_seconds` is set: a single request runs at once, and requests that arrive
-while all instances are busy form the next batch. The event loop owns queue and requests; the instances run in threads
+A single request runs at once, and requests that arrive while all instances are busy form the next batch. Batches are
+not delayed unless `max_batch_delay_seconds` is set, or passes are long and the callers just answered may come back. The event loop owns queue and requests; the instances run in threads
 and see only slices. Knows nothing of images or models.
 
 submit -> queue -> dispatch (as soon as an instance is idle) -> instance's thread -> commit -> dispatch -> ...
@@ -21,6 +21,7 @@ from typing import Generic
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, TandemError, Unavailable
 from services.common.batching.admission import BatchAdmission, BatchLimits
+from services.common.batching.company import Company
 from services.common.batching.instance_thread import InstanceThread, Outcome, Run
 from services.common.batching.observer import BatchObserver, End
 from services.common.batching.queue import BatchQueue
@@ -61,6 +62,7 @@ class Batcher(Generic[Payload, Result]):
         self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued, limits.max_queued_of_caller)
         self._num_spare = num_spare
         self._admission = BatchAdmission(name, limits, self._queue, len(runs) - num_spare)
+        self._company = Company(limits, len(runs) - num_spare, self._admission.pass_seconds)
         self._open: set[BatchRequest[Payload, Result]] = set()
         self._idle: list[InstanceThread[Payload, Result]] = []
         self._room = asyncio.Event()
@@ -213,19 +215,13 @@ class Batcher(Generic[Payload, Result]):
         return self._limits.full_batch_size if len(self._idle) <= self._num_spare else 1
 
     def _waits_for_company(self) -> bool:
-        """Return whether the oldest request is still to wait for others; a timer then looks again."""
-        delay = self._limits.max_batch_delay_seconds
-        if not delay or self._queue.num_samples >= self._limits.full_batch_size:
-            return False
-        seconds_left = self._queue.oldest_at + delay - time.monotonic()
-        if seconds_left > 0:
-            self._look_again_in(seconds_left)
-        return seconds_left > 0
-
-    def _look_again_in(self, seconds: float) -> None:
-        if self._company_timer is not None:
-            self._company_timer.cancel()
-        self._company_timer = self._loop.call_later(seconds, self._guarded, self._dispatch)
+        """Return whether what waits is still to wait for further requests; a timer then looks again."""
+        seconds = self._company.wait_seconds(self._queue.num_samples, lambda: self._queue.oldest_at, time.monotonic())
+        if seconds > 0:
+            if self._company_timer is not None:
+                self._company_timer.cancel()
+            self._company_timer = self._loop.call_later(seconds, self._guarded, self._dispatch)
+        return seconds > 0
 
     def _take(self) -> list[Slice[Payload, Result]]:
         """Return the next batch; idle instances share what there is."""
@@ -250,6 +246,8 @@ class Batcher(Generic[Payload, Result]):
             self._take_apart(slices, results)
         self._admission.ended(instance, is_ok=not isinstance(results, BaseException))
         self._idle.append(instance)
+        num_answered = sum(one.num_samples for one in slices)
+        self._company.answered(num_answered + self._admission.num_in_hand + self._queue.num_samples, self._moved_at)
         self._dispatch()  # first, so that the instance is not idle while results are handed out
         if not isinstance(results, BaseException):
             self._commit(slices, results, outcome.started_at, outcome.ended_at)

@@ -1,0 +1,43 @@
+"""How long the next batch waits for further requests while an instance is idle. Plain numbers; owned by the event loop.
+
+Callers who wait for each reply come back together, a moment after a batch has been answered. An instance that begins
+with the first of them computes a batch of one while the others wait for the next pass. Where a pass takes long against
+that moment, it pays to wait for as many samples as each instance has to compute if all callers come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from services.common.batching.admission import BatchLimits
+
+# Of what a pass of one sample takes.
+SHARE_OF_PASS = 1 / 8
+# Timers are not finer than this, and the event loop needs about as long for the requests themselves.
+LEAST_SECONDS = 0.0005
+
+
+class Company:
+    """`pass_seconds` tells how long a pass of so many samples takes; `num_instances` compute at a time."""
+
+    def __init__(self, limits: BatchLimits, num_instances: int, pass_seconds: Callable[[int], float]) -> None:
+        self._limits = limits
+        self._num_instances = num_instances
+        self._pass_seconds = pass_seconds
+        self._num_expected = 0
+        self._expected_until = 0.0
+
+    def answered(self, num_samples: int, now: float) -> None:
+        """Note that a batch is being answered: of `num_samples`, with all that wait or are being computed."""
+        seconds = SHARE_OF_PASS * self._pass_seconds(1)
+        self._num_expected = num_samples // self._num_instances if seconds >= LEAST_SECONDS else 0
+        self._expected_until = now + seconds
+
+    def wait_seconds(self, num_waiting: int, oldest_at: Callable[[], float], now: float) -> float:
+        """Return how long to wait for more than the samples that wait, of which `oldest_at` tells since when; 0: go."""
+        if num_waiting >= self._limits.full_batch_size:
+            return 0.0
+        until = self._expected_until if num_waiting < self._num_expected else now
+        if self._limits.max_batch_delay_seconds:
+            until = max(until, oldest_at() + self._limits.max_batch_delay_seconds)
+        return max(0.0, until - now)
