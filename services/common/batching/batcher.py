@@ -1,8 +1,8 @@
 """Batching while busy: requests that arrive while every instance of a model is busy make up the next batches.
 
 A single request runs at once, and requests that arrive while all instances are busy form the next batch. Batches are
-not delayed unless `max_batch_delay_seconds` is set, or passes are long and the callers just answered may come back. The event loop owns queue and requests; the instances run in threads
-and see only slices. Knows nothing of images or models.
+not delayed unless `max_batch_delay_seconds` is set, or passes are long and the callers just answered may come back. The
+event loop owns queue and requests; the instances run in threads and see only slices. Knows nothing of images or models.
 
 submit -> queue -> dispatch (as soon as an instance is idle) -> instance's thread -> commit -> dispatch -> ...
                                                                      raised -> each slice again, alone

@@ -79,9 +79,7 @@ def test_a_form_of_another_generator_is_refused_and_can_be_made_anew(models_dir)
     write_narrowed(generator, generator, factor=0.9)
     new, _, table = toml.read_text().partition("[int8]")
     toml.write_text(f"{new.replace(before, sha256_of(generator))}[int8]{table}")
-    with pytest.raises(
-        ModelError, match=r"generator-int8.onnx was made of another generator.onnx; `tandem models"
-    ):
+    with pytest.raises(ModelError, match=r"generator-int8.onnx was made of another generator.onnx; `tandem models"):
         ModelRepository(models_dir).get("fashion-gan").verify_files()
     assert run(models_dir, "--max-loss", "0.5").exit_code == 0
     ModelRepository(models_dir).get("fashion-gan").verify_files()
