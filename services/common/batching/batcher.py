@@ -246,8 +246,8 @@ class Batcher(Generic[Payload, Result]):
             self._take_apart(slices, results)
         self._admission.ended(instance, is_ok=not isinstance(results, BaseException))
         self._idle.append(instance)
-        num_answered = sum(one.num_samples for one in slices)
-        self._company.answered(num_answered + self._admission.num_in_hand + self._queue.num_samples, self._moved_at)
+        num_others = self._admission.num_in_hand + self._queue.num_samples
+        self._company.answered(len(slices), sum(one.num_samples for one in slices), num_others, self._moved_at)
         self._dispatch()  # first, so that the instance is not idle while results are handed out
         if not isinstance(results, BaseException):
             self._commit(slices, results, outcome.started_at, outcome.ended_at)

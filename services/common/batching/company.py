@@ -27,10 +27,14 @@ class Company:
         self._num_expected = 0
         self._expected_until = 0.0
 
-    def answered(self, num_samples: int, now: float) -> None:
-        """Note that a batch is being answered: of `num_samples`, with all that wait or are being computed."""
+    def answered(self, num_requests: int, num_samples: int, num_others: int, now: float) -> None:
+        """Note that a batch is being answered, while so many other samples wait or are being computed.
+
+        Who was alone is not waited for.
+        """
         seconds = SHARE_OF_PASS * self._pass_seconds(1)
-        self._num_expected = num_samples // self._num_instances if seconds >= LEAST_SECONDS else 0
+        is_worth_it = seconds >= LEAST_SECONDS and (num_requests > 1 or num_others > 0)
+        self._num_expected = (num_samples + num_others) // self._num_instances if is_worth_it else 0
         self._expected_until = now + seconds
 
     def wait_seconds(self, num_waiting: int, oldest_at: Callable[[], float], now: float) -> float:

@@ -20,7 +20,7 @@ def wait(it: Company, num_waiting: int, now: float, oldest_at: float = 0.0) -> f
 def test_after_an_answer_it_waits_for_each_instance_s_part_of_those_who_come_back():
     it = company()
     assert wait(it, 1, now=100.0) == 0.0
-    it.answered(8, now=100.0)
+    it.answered(1, 1, 7, now=100.0)
     assert wait(it, 3, now=100.0) == SHARE_OF_PASS * SLOW
     assert wait(it, 3, now=100.5) == pytest.approx(SHARE_OF_PASS * SLOW - 0.5)
     assert wait(it, 4, now=100.0) == 0.0
@@ -30,27 +30,35 @@ def test_after_an_answer_it_waits_for_each_instance_s_part_of_those_who_come_bac
 @pytest.mark.parametrize("num_samples", [1, 2, 3])
 def test_who_would_be_alone_does_not_wait(num_samples):
     it = company()
-    it.answered(num_samples, now=100.0)
+    it.answered(1, 1, num_samples - 1, now=100.0)
     assert wait(it, 1, now=100.0) == 0.0
+
+
+def test_a_single_caller_is_not_waited_for_whatever_the_sizes():
+    it = company()
+    it.answered(1, 64, 0, now=100.0)
+    assert wait(it, 1, now=100.0) == 0.0
+    it.answered(2, 64, 0, now=100.0)
+    assert wait(it, 1, now=100.0) > 0
 
 
 def test_a_full_batch_does_not_wait():
     it = company()
-    it.answered(100, now=100.0)
+    it.answered(1, 1, 99, now=100.0)
     assert wait(it, 15, now=100.0) > 0
     assert wait(it, 16, now=100.0) == 0.0
 
 
 def test_short_passes_are_not_waited_for():
     it = company(pass_seconds=0.9 * LEAST_SECONDS / SHARE_OF_PASS)
-    it.answered(100, now=100.0)
+    it.answered(1, 1, 99, now=100.0)
     assert wait(it, 1, now=100.0) == 0.0
 
 
 def test_the_delay_that_is_set_holds_beside_it():
     it = company(delay=3.0)
     assert wait(it, 1, now=100.0, oldest_at=99.0) == 2.0
-    it.answered(8, now=100.0)
+    it.answered(1, 1, 7, now=100.0)
     assert wait(it, 1, now=100.0, oldest_at=97.5) == SHARE_OF_PASS * SLOW
     assert wait(it, 1, now=100.0, oldest_at=99.5) == 2.5
     assert wait(it, 4, now=100.0, oldest_at=96.0) == 0.0
