@@ -23,8 +23,10 @@ from benchmarks.parallel.peers import PLAIN, Peers
 from benchmarks.parallel.results import Results
 from benchmarks.parallel.session import Session
 from benchmarks.parallel.workload import QUICK
+from runtime.models import ModelRepository
 
-GENERATOR = ROOT / "models/fashion-gan/generator.onnx"
+MODEL = ModelRepository(ROOT / "models").get("fashion-gan")
+GENERATOR = MODEL.path("generator.onnx")
 # Long enough that even beside other tests a request of each load fits in.
 SHORT = replace(QUICK, warm_up=0.3, loads=dict.fromkeys(QUICK.loads, 0.3), bare=0.05)
 
@@ -55,7 +57,7 @@ def _measured(contenders: Sequence[Contender], bare: Mapping[str, Path] | None =
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """One short round of Tandem's service, its whole product, the plain peer and the bare loops."""
     peers = Peers(tmp_path_factory.mktemp("peers"), GENERATOR)
-    return _measured([*tandem(None), peers.plain()], loops(GENERATOR, tmp_path_factory.mktemp("loops")))
+    return _measured([*tandem(None), peers.plain()], loops(MODEL, tmp_path_factory.mktemp("loops")))
 
 
 def test_every_contender_has_all_figures_of_all_works(session: Session) -> None:
@@ -65,7 +67,7 @@ def test_every_contender_has_all_figures_of_all_works(session: Session) -> None:
         for figure in ("images_per_second", "p50_ms", "p99_ms", "cpu_ms", "client_cpu_ms", "client_cores"):
             assert set(spreads[f"{workload.name}.{figure}"]) == {DIRECT, PRODUCT, PLAIN}
             assert all(each.value > 0 for each in spreads[f"{workload.name}.{figure}"].values())
-    assert spreads["levels_off"][DIRECT].value < 1
+    assert spreads["levels_off"][DIRECT].value < 6  # in int8
     assert spreads["bare.64.images_per_second"][FP32].value > 0
 
 
