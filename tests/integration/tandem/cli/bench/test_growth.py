@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +28,44 @@ SHORT = ("--model", "tiny", "--concurrency", "1,2,4", *LENGTHS)
 QUICK = (*SHORT, "--draft-concurrency", "1", "--draft-tokens", "60", "--rounds", "2")
 
 
-@pytest.fixture
-async def servers(repository: Any) -> AsyncIterator[tuple[Backend, Backend]]:  # noqa: F811
+@asynccontextmanager
+async def two_servers(models_dir: Path, kernel: str) -> AsyncIterator[tuple[Backend, Backend]]:
+    """A server without drafts and one with them."""
+
     def made(speculative_tokens: int) -> ArSettings:
         return ArSettings(
-            models_dir=repository[0],
+            models_dir=models_dir,
             models=["tiny", "tiny-image"],
             max_context_tokens=512,
             kv_cache_tokens=4096,
             max_num_sequences=MOST_SEQUENCES,
             speculative_tokens=speculative_tokens,
+            kernel=kernel,
         )
 
     async with serving(made(0)) as plain, serving(made(6)) as trying:
         yield plain, trying
 
 
+@pytest.fixture
+async def servers(repository: Any) -> AsyncIterator[tuple[Backend, Backend]]:  # noqa: F811
+    async with two_servers(repository[0], "auto") as both:
+        yield both
+
+
+@pytest.fixture
+async def slow_servers(repository: Any) -> AsyncIterator[tuple[Backend, Backend]]:  # noqa: F811
+    """Slow enough that the tokens of a stream do not come in one message."""
+    async with two_servers(repository[0], "torch") as both:
+        yield both
+
+
 async def growth(address: str, *words: str) -> Ended:
     return await run(*tandem("bench", "growth", *words, "--address", address))
 
 
-async def test_a_measurement_and_its_report(servers: tuple[Backend, Backend], tmp_path: Path) -> None:
-    plain, trying = servers
+async def test_a_measurement_and_its_report(slow_servers: tuple[Backend, Backend], tmp_path: Path) -> None:
+    plain, trying = slow_servers
     file = tmp_path / "new" / "growth.json"
     ended = await growth(plain.address, *QUICK, "--also", f"{trying.address}=drafts", "--out", str(file))
     assert ended.code == 0, ended.err
