@@ -26,7 +26,7 @@ LIMIT_SECONDS = 20
 SHORT_SECONDS = 5
 # Python begins that many calls before it looks for more, and as many again before its first refusal is known.
 MOST_BEGUN_AT_ONCE = 2 * 64
-BURST_SECONDS = 0.3
+BURST_SECONDS = 1.0
 FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
