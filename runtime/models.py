@@ -83,7 +83,7 @@ class Model(BaseModel):
         return {file: digest for file, digest in self.spec.digests.items() if not file.endswith(".json")}
 
     def has_fitting_int8(self, hash_of: Callable[[Path], str] = sha256_of) -> bool:
-        """Whether there is an int8 form, made of the generator that is there. Raises ModelError if none is there."""
+        """Whether the model has an int8 form of its generator. Raises ModelError if the generator's file is missing."""
         if self.spec.int8 is None or self.spec.generator is None:
             return False
         return hash_of(self.path(self.spec.generator)) == self.spec.int8.float32_sha256
@@ -95,7 +95,7 @@ class Model(BaseModel):
         if self.spec.int8 is not None and not self.has_fitting_int8(hash_of):
             raise ModelError(
                 f"{self.name}: {self.spec.int8.generator} was made of another {self.spec.generator};"
-                f" `tandem models quantise {self.name}` makes it anew"
+                f" `tandem models quantise {self.name}` creates it again"
             )
         if self.spec.wheel is not None:
             verify(self.transformer_path(), self.spec.wheel.member_sha256, hash_of)

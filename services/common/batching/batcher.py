@@ -21,7 +21,7 @@ from typing import Generic
 from runtime.deadlines import Deadline
 from runtime.errors import DeadlineExceeded, Internal, TandemError, Unavailable
 from services.common.batching.admission import BatchAdmission, BatchLimits
-from services.common.batching.company import Company
+from services.common.batching.batch_delay import BatchDelay
 from services.common.batching.instance_thread import InstanceThread, Outcome, Run
 from services.common.batching.observer import BatchObserver, End
 from services.common.batching.queue import BatchQueue
@@ -62,12 +62,12 @@ class Batcher(Generic[Payload, Result]):
         self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued, limits.max_queued_of_caller)
         self._num_spare = num_spare
         self._admission = BatchAdmission(name, limits, self._queue, len(runs) - num_spare)
-        self._company = Company(limits, len(runs) - num_spare, self._admission.pass_seconds)
+        self._delay = BatchDelay(limits, len(runs) - num_spare, self._admission.pass_seconds)
         self._open: set[BatchRequest[Payload, Result]] = set()
         self._idle: list[InstanceThread[Payload, Result]] = []
         self._room = asyncio.Event()
         self._dispatch_is_due = False
-        self._company_timer: asyncio.TimerHandle | None = None  # set while a batch waits for its delay
+        self._delay_timer: asyncio.TimerHandle | None = None  # set while a batch waits for its delay
         self._moved_at = 0.0
         self._checked_at = -math.inf
         self._died: asyncio.Future[BaseException] | None = None
@@ -207,20 +207,20 @@ class Batcher(Generic[Payload, Result]):
     def _has_batch(self) -> bool:
         if self._queue.alone:
             return True
-        return self._queue.num_samples >= self._least_samples and not self._waits_for_company()
+        return self._queue.num_samples >= self._least_samples and not self._is_delayed()
 
     @property
     def _least_samples(self) -> int:
         """How many samples must wait before there is a batch for the next idle instance."""
         return self._limits.full_batch_size if len(self._idle) <= self._num_spare else 1
 
-    def _waits_for_company(self) -> bool:
+    def _is_delayed(self) -> bool:
         """Return whether what waits is still to wait for further requests; a timer then looks again."""
-        seconds = self._company.wait_seconds(self._queue.num_samples, lambda: self._queue.oldest_at, time.monotonic())
+        seconds = self._delay.wait_seconds(self._queue.num_samples, lambda: self._queue.oldest_at, time.monotonic())
         if seconds > 0:
-            if self._company_timer is not None:
-                self._company_timer.cancel()
-            self._company_timer = self._loop.call_later(seconds, self._guarded, self._dispatch)
+            if self._delay_timer is not None:
+                self._delay_timer.cancel()
+            self._delay_timer = self._loop.call_later(seconds, self._guarded, self._dispatch)
         return seconds > 0
 
     def _take(self) -> list[Slice[Payload, Result]]:
@@ -247,7 +247,7 @@ class Batcher(Generic[Payload, Result]):
         self._admission.ended(instance, is_ok=not isinstance(results, BaseException))
         self._idle.append(instance)
         num_others = self._admission.num_in_hand + self._queue.num_samples
-        self._company.answered(len(slices), sum(one.num_samples for one in slices), num_others, self._moved_at)
+        self._delay.answered(len(slices), sum(one.num_samples for one in slices), num_others, self._moved_at)
         self._dispatch()  # first, so that the instance is not idle while results are handed out
         if not isinstance(results, BaseException):
             self._commit(slices, results, outcome.started_at, outcome.ended_at)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from pydantic import ValidationError
 from services.common.machine import Machine
 from services.common.runtimes.calibration.trial import Calibration
 from services.common.runtimes.configuration import Wish
+from services.common.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +55,7 @@ class CalibrationStore:
         """Store a calibration, whole or not at all; without a cache that can be written each start takes longer."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _write(path, calibration.model_dump_json(indent=1))
+            write_whole(path, calibration.model_dump_json(indent=1))
         except OSError as error:
             logger.warning("the calibration cannot be kept, so each start makes one: %s", error)
 
@@ -68,16 +66,3 @@ def _text(*values: object) -> str:
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file in one step, so that no other process sees a part of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise

@@ -6,13 +6,13 @@ The table is added at the end of model.toml, and the rest stays as it was writte
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.file_hashes import sha256_of
 from runtime.model_spec import Int8Spec
 from runtime.models import Model
+from services.common.whole_file import write_whole
 from tandem.expected_errors import ExpectedError
 
 if TYPE_CHECKING:
@@ -23,9 +23,11 @@ TABLE = "int8"
 
 
 def check_addable(model: Model) -> None:
-    """Raises ExpectedError if the model has an int8 form that was made of its generator, ModelError if it has none."""
+    """Raises ExpectedError if the model has an int8 form of its generator, ModelError if the generator is missing."""
     if model.has_fitting_int8():
-        raise ExpectedError(f"{model.name}: is in int8 already; without [{TABLE}] in its model.toml it is made anew")
+        raise ExpectedError(
+            f"{model.name}: is in int8 already; to create it again, remove [{TABLE}] from its model.toml"
+        )
 
 
 def add_int8_form(model: Model, generator: Path, loss: Loss, num_images: int) -> None:
@@ -43,7 +45,7 @@ def add_int8_form(model: Model, generator: Path, loss: Loss, num_images: int) ->
     file, toml = model.folder / FILE, model.folder / "model.toml"
     try:
         shutil.copyfile(generator, file)
-        _replace(toml, f"{without_int8_form(toml.read_text()).rstrip()}\n\n{_table(spec)}")
+        write_whole(toml, f"{without_int8_form(toml.read_text()).rstrip()}\n\n{_table(spec)}")
     except OSError as error:
         if model.spec.int8 is None:
             file.unlink(missing_ok=True)
@@ -72,11 +74,3 @@ def _table(spec: Int8Spec) -> str:
 
 def _quoted(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file in one step."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(text)
-    shutil.copymode(path, file.name)
-    Path(file.name).replace(path)

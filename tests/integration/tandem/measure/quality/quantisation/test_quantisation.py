@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_left_as_it_was(models_dir, 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(int8_form, "_replace", full)
+    monkeypatch.setattr(int8_form, "write_whole", full)
     before = sorted((models_dir / "fashion-gan").iterdir())
     result = run(models_dir, "--max-loss", "0.1")
     assert result.exit_code == 1

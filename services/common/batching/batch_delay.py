@@ -17,8 +17,10 @@ SHARE_OF_PASS = 1 / 8
 LEAST_SECONDS = 0.0005
 
 
-class Company:
-    """`pass_seconds` tells how long a pass of so many samples takes; `num_instances` compute at a time."""
+class BatchDelay:
+    """The delay of one batcher's batches. `pass_seconds(n)` returns the seconds that a pass of n samples takes;
+    `num_instances` passes run at a time.
+    """
 
     def __init__(self, limits: BatchLimits, num_instances: int, pass_seconds: Callable[[int], float]) -> None:
         self._limits = limits
@@ -28,9 +30,10 @@ class Company:
         self._expected_until = 0.0
 
     def answered(self, num_requests: int, num_samples: int, num_others: int, now: float) -> None:
-        """Note that a batch is being answered, while so many other samples wait or are being computed.
+        """Note that the results of a batch go out: of how many requests and samples.
 
-        Who was alone is not waited for.
+        `num_others` samples wait or are being computed at that time. Without any, the only caller's next request is not
+        delayed.
         """
         seconds = SHARE_OF_PASS * self._pass_seconds(1)
         is_worth_it = seconds >= LEAST_SECONDS and (num_requests > 1 or num_others > 0)
@@ -38,7 +41,10 @@ class Company:
         self._expected_until = now + seconds
 
     def wait_seconds(self, num_waiting: int, oldest_at: Callable[[], float], now: float) -> float:
-        """Return how long to wait for more than the samples that wait, of which `oldest_at` tells since when; 0: go."""
+        """Return the seconds for which `num_waiting` samples wait for further ones; 0: the batch begins now.
+
+        `oldest_at()` returns when the first of them came.
+        """
         if num_waiting >= self._limits.full_batch_size:
             return 0.0
         until = self._expected_until if num_waiting < self._num_expected else now

@@ -3,22 +3,22 @@
 import pytest
 
 from services.common.batching.admission import BatchLimits
-from services.common.batching.company import LEAST_SECONDS, SHARE_OF_PASS, Company
+from services.common.batching.batch_delay import LEAST_SECONDS, SHARE_OF_PASS, BatchDelay
 from tests.unit.services.common.batching.rig import busy, flat, submit, until_queued
 
 SLOW = 8.0  # seconds of a pass of one sample
 
 
-def company(pass_seconds: float = SLOW, delay: float = 0.0, num_instances: int = 2) -> Company:
-    return Company(BatchLimits(16, 100, delay), num_instances, lambda _: pass_seconds)
+def delayed(pass_seconds: float = SLOW, delay: float = 0.0, num_instances: int = 2) -> BatchDelay:
+    return BatchDelay(BatchLimits(16, 100, delay), num_instances, lambda _: pass_seconds)
 
 
-def wait(it: Company, num_waiting: int, now: float, oldest_at: float = 0.0) -> float:
+def wait(it: BatchDelay, num_waiting: int, now: float, oldest_at: float = 0.0) -> float:
     return it.wait_seconds(num_waiting, lambda: oldest_at, now)
 
 
 def test_after_an_answer_it_waits_for_each_instance_s_part_of_those_who_come_back():
-    it = company()
+    it = delayed()
     assert wait(it, 1, now=100.0) == 0.0
     it.answered(1, 1, 7, now=100.0)
     assert wait(it, 3, now=100.0) == SHARE_OF_PASS * SLOW
@@ -29,13 +29,13 @@ def test_after_an_answer_it_waits_for_each_instance_s_part_of_those_who_come_bac
 
 @pytest.mark.parametrize("num_samples", [1, 2, 3])
 def test_who_would_be_alone_does_not_wait(num_samples):
-    it = company()
+    it = delayed()
     it.answered(1, 1, num_samples - 1, now=100.0)
     assert wait(it, 1, now=100.0) == 0.0
 
 
 def test_a_single_caller_is_not_waited_for_whatever_the_sizes():
-    it = company()
+    it = delayed()
     it.answered(1, 64, 0, now=100.0)
     assert wait(it, 1, now=100.0) == 0.0
     it.answered(2, 64, 0, now=100.0)
@@ -43,20 +43,20 @@ def test_a_single_caller_is_not_waited_for_whatever_the_sizes():
 
 
 def test_a_full_batch_does_not_wait():
-    it = company()
+    it = delayed()
     it.answered(1, 1, 99, now=100.0)
     assert wait(it, 15, now=100.0) > 0
     assert wait(it, 16, now=100.0) == 0.0
 
 
 def test_short_passes_are_not_waited_for():
-    it = company(pass_seconds=0.9 * LEAST_SECONDS / SHARE_OF_PASS)
+    it = delayed(pass_seconds=0.9 * LEAST_SECONDS / SHARE_OF_PASS)
     it.answered(1, 1, 99, now=100.0)
     assert wait(it, 1, now=100.0) == 0.0
 
 
 def test_the_delay_that_is_set_holds_beside_it():
-    it = company(delay=3.0)
+    it = delayed(delay=3.0)
     assert wait(it, 1, now=100.0, oldest_at=99.0) == 2.0
     it.answered(1, 1, 7, now=100.0)
     assert wait(it, 1, now=100.0, oldest_at=97.5) == SHARE_OF_PASS * SLOW
@@ -66,7 +66,7 @@ def test_the_delay_that_is_set_holds_beside_it():
 
 async def test_a_caller_who_comes_back_rides_with_those_who_waited(monkeypatch):
     async with busy() as (model, batcher, first):
-        monkeypatch.setattr(batcher, "_company", Company(batcher._limits, 1, lambda _: SLOW * 3600))
+        monkeypatch.setattr(batcher, "_delay", BatchDelay(batcher._limits, 1, lambda _: SLOW * 3600))
         others = [submit(batcher, [number]) for number in (2, 3)]
         await until_queued(batcher, 2)
         model.gate.set()
@@ -78,7 +78,7 @@ async def test_a_caller_who_comes_back_rides_with_those_who_waited(monkeypatch):
 
 async def test_the_wait_ends_without_who_does_not_come_back(monkeypatch):
     async with busy() as (model, batcher, first):
-        monkeypatch.setattr(batcher, "_company", Company(batcher._limits, 1, lambda _: 0.01 / SHARE_OF_PASS))
+        monkeypatch.setattr(batcher, "_delay", BatchDelay(batcher._limits, 1, lambda _: 0.01 / SHARE_OF_PASS))
         others = [submit(batcher, [number]) for number in (2, 3)]
         await until_queued(batcher, 2)
         model.gate.set()
