@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.unit.deploy.kubernetes.manifests import VARIANTS, Manifests
+from tests.unit.deploy.kubernetes.manifests import VARIANTS, Manifests, Variant
 
 
 @pytest.fixture(scope="session")
@@ -22,5 +22,13 @@ def manifests(request, kubectl, tmp_path_factory) -> Manifests:
 
 @pytest.fixture(scope="session")
 def scaled(kubectl, tmp_path_factory) -> Manifests:
-    [variant] = [each for each in VARIANTS if each.name == "cpu, scaled"]
-    return variant.render(kubectl, tmp_path_factory.mktemp("own"))
+    return named("cpu, scaled").render(kubectl, tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(scope="session")
+def whole(kubectl, tmp_path_factory) -> Manifests:
+    return named("gpu, all").render(kubectl, tmp_path_factory.mktemp("own"))
+
+
+def named(name: str) -> Variant:
+    return next(each for each in VARIANTS if each.name == name)

@@ -51,7 +51,7 @@ VARIANTS = (
     Variant("cpu, scaled", "overlays/cpu", SCALED),
     Variant("cpu, with keys", "overlays/cpu", ("api-keys",)),
     Variant("cpu, guarded", "overlays/cpu", ("api-keys", "tls")),
-    Variant("gpu, all", "overlays/gpu", (*SCALED, "api-keys", "tls")),
+    Variant("gpu, all", "overlays/gpu", (*SCALED, "api-keys", "tls", "route-tls")),
 )
 
 

@@ -40,9 +40,9 @@ def test_every_object_is_well_formed(manifests, version):
     assert named == []
 
 
-def test_a_misspelt_field_would_be_seen(scaled):
+def test_a_misspelt_field_would_be_seen(whole):
     for kind in ("Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget", *SCHEMAS):
-        thing = copy.deepcopy(next(iter(scaled.of(kind).values())))
+        thing = copy.deepcopy(next(iter(whole.of(kind).values())))
         thing["spec"]["replikas"] = 2
         assert faults(thing, NEWEST), kind
 

@@ -113,3 +113,13 @@ def test_proxies_speak_to_the_gateway_as_it_serves(manifests):
 def test_every_component_is_looked_at_here():
     folders = {path.parent.name for path in (FOLDER / "components").glob("*/kustomization.yaml")}
     assert {name for variant in VARIANTS for name in variant.components} == folders
+
+
+def test_a_route_over_tls_trusts_the_gateway_by_its_name(whole):
+    spec = whole.of("BackendTLSPolicy")["gateway"]["spec"]
+    [target] = spec["targetRefs"]
+    [port] = [each for each in whole.of(target["kind"])[target["name"]]["spec"]["ports"] if each["name"] == "grpc"]
+    assert target["sectionName"] == port["name"]
+    [rule] = whole.of("GRPCRoute")["tandem"]["spec"]["rules"]
+    assert rule["backendRefs"] == [{"name": target["name"], "port": port["port"]}]
+    assert spec["validation"]["hostname"] == "gateway"  # as components/tls asks of the certificate
