@@ -92,7 +92,7 @@ def _becomes_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool
     while process.poll() is None and time.monotonic() < deadline:
         if is_ready():
             return True
-        time.sleep(0.2)
+        time.sleep(0.02)
     return False
 
 
