@@ -1,6 +1,8 @@
 """What a process of the generator must know before it can begin."""
 
-from pydantic import BaseModel, ConfigDict
+import secrets
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from tandem.measure.results.header import ServedModel
 from tandem.measure.scenario import Scenario
@@ -10,6 +12,8 @@ class Plan(BaseModel):
     """A scenario whose workloads all name a model that is served at `address`.
 
     `requests`: serialised request messages of each workload, sent in turn instead of drawn ones; empty: of none.
+    `prompt_salt`: changes how each drawn prompt begins, so that no prefix cache knows it from an earlier load. Lengths,
+    arrivals and seeds come from the scenario alone.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
@@ -18,3 +22,4 @@ class Plan(BaseModel):
     scenario: Scenario
     models: tuple[ServedModel, ...]
     requests: tuple[tuple[bytes, ...], ...] = ()
+    prompt_salt: int = Field(default_factory=lambda: secrets.randbits(31))

@@ -46,7 +46,7 @@ def endpoints_of(plan: Plan) -> Endpoints:
         _route(workload, reading, scenario) for workload, reading in zip(scenario.workloads, readings, strict=True)
     )
     makers = (
-        in_turn(messages) if messages else _maker(workload, models)
+        in_turn(messages) if messages else _maker(workload, models, plan.prompt_salt)
         for workload, messages in zip(scenario.workloads, given, strict=True)
     )
     return Endpoints(tuple(routes), tuple(makers), readings)
@@ -83,13 +83,13 @@ def _reading(workload: Workload) -> Reading | MessagesAlone:
     return openai.TextReading(is_streamed) if workload.kind == "text" else openai.ImageReading(workload.kind == "image")
 
 
-def _maker(workload: Workload, models: Sequence[ServedModel]) -> MessageOf:
+def _maker(workload: Workload, models: Sequence[ServedModel], prompt_salt: int) -> MessageOf:
     if workload.is_http:
-        return openai.body_maker(workload)
+        return openai.body_maker(workload, prompt_salt)
     return (
-        oip.request_maker(workload)
+        oip.request_maker(workload, prompt_salt)
         if workload.api == "oip"
-        else _serialised(request_maker(workload, model_of(workload, models)))
+        else _serialised(request_maker(workload, model_of(workload, models), prompt_salt))
     )
 
 

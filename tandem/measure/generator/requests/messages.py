@@ -18,19 +18,20 @@ _POOL_TOKENS = 65_536
 RequestOf = Callable[[RequestSpec], Any]
 
 
-def request_maker(workload: Workload, model: ServedModel) -> RequestOf:
-    """Return what makes the request message of a request spec."""
+def request_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> RequestOf:
+    """Return what makes the request message of a request spec; see `Plan.prompt_salt`."""
     if workload.kind == "images":
         return _images_maker(workload, model)
-    make = _text_maker(workload, model) if workload.kind == "text" else _sequential_image_maker(workload, model)
+    is_text = workload.kind == "text"
+    make = _text_maker(workload, model, prompt_salt) if is_text else _sequential_image_maker(workload, model)
     if workload.delivery == "streamed":
         return make
     return lambda spec: ar_pb2.CompleteRequest(generate=make(spec))
 
 
-def _text_maker(workload: Workload, model: ServedModel) -> RequestOf:
+def _text_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> RequestOf:
     # Prompts are pieces of one row of random tokens, each behind a token of its own: cheap, and none begins like
-    # another, so no prefix cache answers for the model.
+    # another, of this load or an earlier one, so no prefix cache answers for the model.
     vocab_size = max(1, model.vocab_size or 1)
     pool = np.random.default_rng(0).integers(0, vocab_size, _POOL_TOKENS).tolist()
 
@@ -39,7 +40,7 @@ def _text_maker(workload: Workload, model: ServedModel) -> RequestOf:
         ids = pool[begin : begin + spec.prompt_tokens]
         if len(ids) < spec.prompt_tokens:
             ids = list(itertools.islice(itertools.cycle(pool), begin, begin + spec.prompt_tokens))
-        ids[0] = spec.seed % vocab_size
+        ids[0] = (spec.seed + prompt_salt) % vocab_size
         sampling = ar_pb2.SamplingParams(
             max_tokens=spec.length, seed=spec.seed, ignore_eos=True, temperature=workload.temperature
         )

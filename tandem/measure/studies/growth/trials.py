@@ -53,7 +53,8 @@ class Trials:
         self._sources = sources
         self._settings = settings
         self._findings = findings
-        self._random = random.Random(settings.seed)
+        # Not from the seed: a prefix cache may know the texts of an earlier measurement.
+        self._random = random.SystemRandom()
         self._num_turns = 0
 
     def all(self) -> list[Trial]:

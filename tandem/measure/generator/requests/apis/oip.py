@@ -24,9 +24,9 @@ _SIZE = struct.Struct("<I")
 _CODES = {name: number for number, name in CODE_NAMES.items()}
 
 
-def request_maker(workload: Workload) -> Callable[[RequestSpec], bytes]:
+def request_maker(workload: Workload, prompt_salt: int) -> Callable[[RequestSpec], bytes]:
     """Return what makes the serialised request of a request spec."""
-    fill = _text_filler(workload) if workload.kind == "text" else _image_filler(workload)
+    fill = _text_filler(workload, prompt_salt) if workload.kind == "text" else _image_filler(workload)
 
     def make(spec: RequestSpec) -> bytes:
         request = ModelInferRequest(model_name=workload.model, id=str(spec.number))
@@ -36,8 +36,8 @@ def request_maker(workload: Workload) -> Callable[[RequestSpec], bytes]:
     return make
 
 
-def _text_filler(workload: Workload) -> Callable[[ModelInferRequest, RequestSpec], None]:
-    words = Words()
+def _text_filler(workload: Workload, prompt_salt: int) -> Callable[[ModelInferRequest, RequestSpec], None]:
+    words = Words(prompt_salt)
     shared = {"ignore_eos": True} | ({} if workload.temperature is None else {"temperature": workload.temperature})
 
     def fill(request: ModelInferRequest, spec: RequestSpec) -> None:

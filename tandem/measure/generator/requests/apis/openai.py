@@ -25,14 +25,14 @@ _USUAL_CLASSES = 10
 _CODES = {"rate_limit_exceeded": 8, "deadline_exceeded": 4, "request_cancelled": 1, "service_unavailable": UNAVAILABLE}
 
 
-def body_maker(workload: Workload) -> Callable[[RequestSpec], bytes]:
+def body_maker(workload: Workload, prompt_salt: int) -> Callable[[RequestSpec], bytes]:
     """Return what makes the JSON body of a request spec."""
-    make = _text_body(workload) if workload.kind == "text" else _image_body(workload)
+    make = _text_body(workload, prompt_salt) if workload.kind == "text" else _image_body(workload)
     return lambda spec: json.dumps(make(spec)).encode()
 
 
-def _text_body(workload: Workload) -> Callable[[RequestSpec], dict[str, Any]]:
-    words, is_chat = Words(), workload.api == "openai-chat"
+def _text_body(workload: Workload, prompt_salt: int) -> Callable[[RequestSpec], dict[str, Any]]:
+    words, is_chat = Words(prompt_salt), workload.api == "openai-chat"
     shared: dict[str, Any] = {"model": workload.model, "ignore_eos": True}
     if workload.temperature is not None:
         shared["temperature"] = workload.temperature

@@ -9,6 +9,7 @@ import numpy as np
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 
 _POOL_WORDS = 4096
+_NUMBERS = 1_000_000
 # Each is one token, with its space, in the vocabularies of GPT-2, Llama, Qwen and SmolLM.
 _WORDS = """
 the of and to in is that for it as was with be by on not he his but at are this have from or had an they which one you
@@ -22,9 +23,12 @@ small large number water long around again without night point home school left 
 
 
 class Words:
-    """Pieces of one row of random words, each behind a number of its own: so no prefix cache answers for the model."""
+    """Pieces of one row of random words, each behind a number of its own, so that no prefix cache answers for the
+    model; see `Plan.prompt_salt`.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, prompt_salt: int) -> None:
+        self._prompt_salt = prompt_salt
         words = _WORDS.split()
         self._pool = [words[place] for place in np.random.default_rng(0).integers(0, len(words), _POOL_WORDS)]
 
@@ -32,4 +36,4 @@ class Words:
         """Return a text of as many words as `spec.prompt_tokens`, the first of which is a number."""
         begin = int(spec.place * _POOL_WORDS)
         words = itertools.islice(itertools.cycle(self._pool), begin, begin + spec.prompt_tokens - 1)
-        return " ".join((str(spec.seed % 10_000), *words))
+        return " ".join((str((spec.seed + self._prompt_salt) % _NUMBERS), *words))

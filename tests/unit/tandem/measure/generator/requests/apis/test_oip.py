@@ -42,16 +42,16 @@ def streamed(response: ModelInferResponse | None = None, error: str = "") -> byt
 
 
 def test_text_is_asked_for_by_the_names_of_triton_s_vllm_backend() -> None:
-    found = inputs(request_maker(workload())(REQUEST_SPEC))
+    found = inputs(request_maker(workload(), 0)(REQUEST_SPEC))
     assert len(found["text_input"][1][4:].split()) == 4
     assert json.loads(found["sampling_parameters"][1][4:]) == {"ignore_eos": True, "max_tokens": 5, "seed": 77}
     assert found["stream"] == ([1], b"\1")
 
 
 def test_images_have_one_seed_and_a_class_for_each() -> None:
-    found = inputs(request_maker(workload(kind="images", delivery="unary"))(REQUEST_SPEC))
+    found = inputs(request_maker(workload(kind="images", delivery="unary"), 0)(REQUEST_SPEC))
     assert found == {"seed": ([1, 1], struct.pack("<Q", 77)), "label": ([5, 1], struct.pack("<5i", *[5] * 5))}
-    found = inputs(request_maker(workload(kind="image", num_classes=0))(REQUEST_SPEC))
+    found = inputs(request_maker(workload(kind="image", num_classes=0), 0)(REQUEST_SPEC))
     assert found == {"seed": ([1], struct.pack("<Q", 77))}
 
 

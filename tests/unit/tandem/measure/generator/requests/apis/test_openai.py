@@ -25,7 +25,7 @@ def event(**values: object) -> bytes:
 
 
 def test_a_completion_asks_for_usage_and_the_whole_length() -> None:
-    body = json.loads(body_maker(workload(temperature=0))(REQUEST_SPEC))
+    body = json.loads(body_maker(workload(temperature=0), 0)(REQUEST_SPEC))
     assert len(body.pop("prompt").split()) == 4
     assert body == {
         "model": "m",
@@ -39,17 +39,17 @@ def test_a_completion_asks_for_usage_and_the_whole_length() -> None:
 
 
 def test_a_chat_is_one_message_and_a_whole_answer_has_no_options_of_a_stream() -> None:
-    body = json.loads(body_maker(workload(api="openai-chat", delivery="unary"))(REQUEST_SPEC))
+    body = json.loads(body_maker(workload(api="openai-chat", delivery="unary"), 0)(REQUEST_SPEC))
     [message] = body["messages"]
     assert (message["role"], len(message["content"].split())) == ("user", 4)
     assert not {"stream", "stream_options", "prompt", "temperature"} & body.keys()
 
 
 def test_images_are_asked_for_by_the_number_of_a_class() -> None:
-    body = json.loads(body_maker(workload(kind="images", delivery="unary", num_classes=4))(REQUEST_SPEC))
+    body = json.loads(body_maker(workload(kind="images", delivery="unary", num_classes=4), 0)(REQUEST_SPEC))
     assert body == {"model": "m", "prompt": "2", "n": 5, "seed": 2**40 + 7}
     picture = workload(kind="image", delivery="unary", num_classes=0)
-    assert json.loads(body_maker(picture)(REQUEST_SPEC)) == {"model": "m", "prompt": "", "n": 1, "seed": 2**40 + 7}
+    assert json.loads(body_maker(picture, 0)(REQUEST_SPEC)) == {"model": "m", "prompt": "", "n": 1, "seed": 2**40 + 7}
 
 
 def test_tokens_are_spread_over_the_events_that_carry_text() -> None:
