@@ -4,15 +4,15 @@ from typing import Literal
 
 from tandem.measure.results.part import Part
 
-Method = Literal["bca", "percentile", "range", "t"]
+Method = Literal["bca", "order", "percentile", "range", "t"]
 
 
 class Value(Part):
     """`low` and `high` are the ends of what `method` says, of `count` values, rounds or resamples.
 
-    "bca", "percentile": a confidence interval by bootstrap. "t": one by Student's t. "range": the least and the
-    greatest value, where there are too few for an interval. None: not even that can be said, as of a p99 of too few
-    requests.
+    "bca", "percentile": a confidence interval by bootstrap. "order": one by order statistics. "t": one by Student's t.
+    "range": the least and the greatest value, where there are too few for an interval. None: not even that can be said,
+    as of a p99 of too few requests.
     """
 
     value: float

@@ -40,6 +40,11 @@ METHOD = (
     " is not seen.",
 )
 
+# What one trial a rate can tell. In simulations two equal servers (M/D/1, 350 requests each, up to .85 of their
+# capacity) differ by less than this in 95 of 100 pairs of trials, in p50 and in p99.
+_RESOLVED_LATENCY = 3.0
+_RESOLVED_COST = 1.1
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -76,7 +81,7 @@ def _latency(quantile: str, capacities: Sequence[Capacity]) -> str:
     rates = sorted(first.keys() & second.keys())
     if not rates:
         return "No rate was measured at which both met the objective."
-    return contest(rates, [first[rate] / second[rate] for rate in rates], "{} images/s")
+    return contest(rates, [first[rate] / second[rate] for rate in rates], "{} images/s", _RESOLVED_LATENCY)
 
 
 def _capacity(capacities: Sequence[Capacity]) -> str:
@@ -105,7 +110,7 @@ def _cost(found: Crossover) -> str:
     if not costs:
         return "Not known here; `tandem bench compare` measures it, where the servers tell their CPU time."
     ratios = [each.sequential_cpu_seconds / each.parallel_cpu_seconds for each in costs]
-    text = contest([float(each.concurrency) for each in costs], ratios, "{} in flight")
+    text = contest([float(each.concurrency) for each in costs], ratios, "{} in flight", _RESOLVED_COST)
     ends = [
         f"{seconds(each.sequential_cpu_seconds)} against {seconds(each.parallel_cpu_seconds)} of CPU an image at"
         f" {each.concurrency}"

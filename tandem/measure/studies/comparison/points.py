@@ -11,12 +11,12 @@ from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Record, merged
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import ClosedLoop, Scenario
-from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate, least_count
-from tandem.measure.statistics.quantiles import distribution
+from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate, of_quantile
+from tandem.measure.statistics.quantiles import can_show, distribution
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.sample import Figure, TrialSample, durations, good_rows, single_quantile
+from tandem.measure.studies.comparison.sample import Figure, TrialSample, durations, good_rows
 from tandem.measure.studies.comparison.trials import Trial
 
 
@@ -36,7 +36,7 @@ def alone(mode: Mode, rounds: Sequence[Round], confidence: float) -> Alone | Non
 def _timed_alone(record: Record, end: str, confidence: float) -> Timed:
     values = durations(record.requests, end)
     quantiles = {
-        name: _estimate(single_quantile(values, q), confidence, least_count(q, confidence))
+        name: of_quantile(values, q, confidence) if can_show(q, len(values)) else None
         for name, q in (("p50", 0.5), ("p99", 0.99))
     }
     return Timed(distribution=distribution(values), **quantiles)

@@ -68,7 +68,7 @@ def test_p99_has_an_interval_only_of_enough_rounds() -> None:
     assert few.latency.p99.method is None
     assert many is not None
     assert many.latency.p99 is not None
-    assert many.latency.p99.method == "bca"
+    assert many.latency.p99.method == "order"
 
 
 def test_only_complete_rounds_are_compared_and_all_requests_are_counted() -> None:
