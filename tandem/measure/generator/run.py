@@ -85,11 +85,15 @@ def _none_ended_well(planned: int) -> str:
 
 
 def _backlog(scenario: Scenario, record: Record, seconds: float) -> Backlog | None:
-    """Return whether the server keeps up; None for loads without a steady rate. Requests of the warm-up count, too."""
+    """Return whether the server keeps up; None for loads without a steady rate. Requests of the warm-up count, too.
+
+    What counts ends with the last request that was due: behind it every queue drains.
+    """
     if not isinstance(scenario.load, OpenLoop) or scenario.load.end_rate_per_second is not None:
         return None
     rows = record.requests
-    return backlog_of(rows["intended"], np.where(rows["outcome"] == Outcome.UNFINISHED, np.inf, rows["ended"]), seconds)
+    ended = np.where(rows["outcome"] == Outcome.UNFINISHED, np.inf, rows["ended"])
+    return backlog_of(rows["intended"], ended, min(seconds, float(np.max(rows["intended"], initial=0.0))))
 
 
 def _window(scenario: Scenario, record: Record, seconds: float) -> Window:
