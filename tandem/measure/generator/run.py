@@ -20,8 +20,9 @@ from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.statistics.backlog import backlog_of
 from tandem.measure.statistics.stream_results import is_measured, stream_results, window_seconds
 
-# Statuses that are a reply of a server under load. All others say that something is wrong.
-_REPLIES_UNDER_LOAD = ("OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+# Statuses that are a reply of a server under load. All others say that something is wrong, and so does CANCELLED, where
+# the scenario did not want it.
+_REPLIES_UNDER_LOAD = ("OK", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ def _failures(streams: Sequence[StreamResult]) -> list[str]:
             found.append(f"{stream.name}: nothing to measure: {_none_ended_well(stream.outcomes.planned)}")
         texts = {error.code: error.text for error in reversed(stream.errors)}
         for code, count in stream.codes.items():
-            if code not in _REPLIES_UNDER_LOAD:
-                found.append(f"{stream.name}: {counted(count, 'request')} ended in {code}: {texts.get(code, '')}")
+            by_server = count - stream.outcomes.cancelled if code == "CANCELLED" else count
+            if by_server and code not in _REPLIES_UNDER_LOAD:
+                found.append(f"{stream.name}: {counted(by_server, 'request')} ended in {code}: {texts.get(code, '')}")
     return found
 
 

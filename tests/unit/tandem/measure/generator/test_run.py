@@ -12,6 +12,7 @@ from tandem.measure.generator.run import run_result
 from tandem.measure.generator.schedule.arrivals import intended_seconds
 from tandem.measure.generator.workers import Share
 from tandem.measure.results.load import Document
+from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import Scenario
 from tests.unit.tandem.measure.records import Ended, record, row
 from tests.unit.tandem.measure.scenarios import open_scenario
@@ -43,3 +44,13 @@ def test_a_queue_that_grows_is_seen_however_the_load_is_set(end: dict[str, Any],
     assert found.grows is (share > 1.0)
     if found.grows:
         assert found.slope_per_second.value == pytest.approx(RATE * (1 - 1 / share), rel=0.1)
+
+
+def test_calls_that_the_server_cancelled_are_a_problem_and_those_that_the_scenario_wants_are_not() -> None:
+    cancelled = 1  # gRPC's number
+    rows = [row(number, number / RATE, 0.01) for number in range(10)]
+    rows += [row(number, number / RATE, 0.01, Outcome.CANCELLED) for number in range(10, 13)]
+    assert document(open_scenario(RATE), rows).problems == ()
+    rows += [row(number, number / RATE, 0.01, Outcome.ERROR, code=cancelled) for number in range(13, 15)]
+    (problem,) = document(open_scenario(RATE), rows).problems
+    assert "2 requests ended in CANCELLED" in problem
