@@ -49,7 +49,6 @@ TESTED_ELSEWHERE = {
         "tandem/cli/bench/comparison/compare",
         "tandem/cli/bench/comparison/progress",
         "tandem/cli/bench/race/race",
-        "tandem/measure/studies/comparison/foreign",
         "tandem/measure/studies/comparison/loads",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
