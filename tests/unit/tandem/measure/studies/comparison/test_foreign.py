@@ -58,7 +58,7 @@ def test_a_round_with_a_shorter_text_is_not_complete_and_says_how_many_tokens_ca
     found = rounds_of(answered(scenario, *[NUM_TOKENS] * 3, num_tokens), BESIDE.modes(), 10)
     assert [each.is_complete for each in found] == [True, False]
     seen = findings(rounds=found)
-    result = mode_result(UNARY, settings(concurrencies=()), seen, {})
+    result = mode_result(UNARY, settings(concurrencies=()), seen)
     assert result.alone is not None
     assert result.alone.latency.distribution.seconds.count == 1
     (problem,) = problems_of(seen, [result])
