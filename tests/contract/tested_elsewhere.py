@@ -241,7 +241,6 @@ TESTED_ELSEWHERE = {
     "unit/tandem/measure/report/test_report.py": (
         "tandem/measure/report/charts/cost",
         "tandem/measure/report/charts/fit",
-        "tandem/measure/report/charts/load",
         "tandem/measure/report/charts/pngs",
         "tandem/measure/report/samples",
         "tandem/measure/report/sections",
