@@ -49,7 +49,6 @@ TESTED_ELSEWHERE = {
         "tandem/cli/bench/comparison/compare",
         "tandem/cli/bench/comparison/progress",
         "tandem/cli/bench/race/race",
-        "tandem/measure/studies/comparison/foreign",
         "tandem/measure/studies/comparison/loads",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
@@ -242,7 +241,6 @@ TESTED_ELSEWHERE = {
     "unit/tandem/measure/report/test_report.py": (
         "tandem/measure/report/charts/cost",
         "tandem/measure/report/charts/fit",
-        "tandem/measure/report/charts/load",
         "tandem/measure/report/charts/pngs",
         "tandem/measure/report/samples",
         "tandem/measure/report/sections",

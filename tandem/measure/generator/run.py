@@ -20,8 +20,9 @@ from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.statistics.backlog import backlog_of
 from tandem.measure.statistics.stream_results import is_measured, stream_results, window_seconds
 
-# Statuses that are a reply of a server under load. All others say that something is wrong.
-_REPLIES_UNDER_LOAD = ("OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+# Statuses that are a reply of a server under load. All others say that something is wrong, and so does CANCELLED, where
+# the scenario did not want it.
+_REPLIES_UNDER_LOAD = ("OK", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ def _failures(streams: Sequence[StreamResult]) -> list[str]:
             found.append(f"{stream.name}: nothing to measure: {_none_ended_well(stream.outcomes.planned)}")
         texts = {error.code: error.text for error in reversed(stream.errors)}
         for code, count in stream.codes.items():
-            if code not in _REPLIES_UNDER_LOAD:
-                found.append(f"{stream.name}: {counted(count, 'request')} ended in {code}: {texts.get(code, '')}")
+            by_server = count - stream.outcomes.cancelled if code == "CANCELLED" else count
+            if by_server and code not in _REPLIES_UNDER_LOAD:
+                found.append(f"{stream.name}: {counted(by_server, 'request')} ended in {code}: {texts.get(code, '')}")
     return found
 
 
@@ -85,11 +87,15 @@ def _none_ended_well(planned: int) -> str:
 
 
 def _backlog(scenario: Scenario, record: Record, seconds: float) -> Backlog | None:
-    """Return whether the server keeps up; None for loads without a steady rate. Requests of the warm-up count, too."""
+    """Return whether the server keeps up; None for loads without a steady rate. Requests of the warm-up count, too.
+
+    What counts ends with the last request that was due: behind it every queue drains.
+    """
     if not isinstance(scenario.load, OpenLoop) or scenario.load.end_rate_per_second is not None:
         return None
     rows = record.requests
-    return backlog_of(rows["intended"], np.where(rows["outcome"] == Outcome.UNFINISHED, np.inf, rows["ended"]), seconds)
+    ended = np.where(rows["outcome"] == Outcome.UNFINISHED, np.inf, rows["ended"])
+    return backlog_of(rows["intended"], ended, min(seconds, float(np.max(rows["intended"], initial=0.0))))
 
 
 def _window(scenario: Scenario, record: Record, seconds: float) -> Window:

@@ -14,7 +14,6 @@ from tandem.measure.results.quality import Nearness, Quality
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Delivery, Paradigm
 
-CapacityMethod = Literal["curve", "search"]
 Metric = Literal[
     "latency_p50_seconds",
     "latency_p99_seconds",
@@ -39,7 +38,6 @@ class Settings(Part):
     num_rounds: int
     trial_seconds: float
     slo_seconds: float
-    capacity_method: CapacityMethod
     quality_images: int
     confidence: float
     seed: int
@@ -110,29 +108,17 @@ class Point(Part):
     trials: tuple[TrialResult, ...]
 
 
-class Probe(Part):
-    """One short open-loop run of the search for the capacity."""
-
-    rate_per_second: float
-    p99_seconds: float | None  # None where too few requests ended well
-    num_failed: int
-    meets: bool
-
-
 class Capacity(Part):
-    """The highest rate at which p99 stays within `slo_seconds`.
+    """The highest rate of the closed loop's points whose p99 stayed within `slo_seconds`, and its callers.
 
-    `method` "search": offered rate of an open loop, found by bisection, see `probes`. "curve": highest rate of the
-    closed loop's points that met it, `concurrency` callers; an open loop can bear less, as its arrivals are uneven.
-    None: not even the least load tried met it. is_lower_bound: the greatest load tried met it, too.
+    An open loop can bear less, as its arrivals are uneven: crossover.Capacity is of open loops. None: not even the
+    least load tried met the objective. is_lower_bound: the greatest load tried met it, too.
     """
 
     slo_seconds: float
-    method: CapacityMethod
     images_per_second: float | None
     concurrency: int | None
     is_lower_bound: bool
-    probes: tuple[Probe, ...]
 
 
 class ModeResult(Part):

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import ConfigDict
+
 from tandem.measure.results.part import Part
 
 Method = Literal["bca", "order", "percentile", "range", "t"]
@@ -12,8 +14,11 @@ class Value(Part):
 
     "bca", "percentile": a confidence interval by bootstrap. "order": one by order statistics. "t": one by Student's t.
     "range": the least and the greatest value, where there are too few for an interval. None: not even that can be said,
-    as of a p99 of too few requests.
+    as of a p99 of too few requests. No number is NaN or infinite: JSON has neither, and what is written could not be
+    read.
     """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     value: float
     low: float | None = None

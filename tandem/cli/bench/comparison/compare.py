@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -57,14 +57,6 @@ class Amounts:
             "--slo", min=0.001, max=60, metavar="SECONDS", help="Objective: p99 of the image.", rich_help_panel=_HOW
         ),
     ] = 0.25
-    capacity_method: Annotated[
-        Literal["curve", "search"] | None,
-        typer.Option(
-            "--capacity",
-            help=r"The highest rate within the objective: read off the curve, or searched for by open-loop runs.",
-            rich_help_panel=_HOW,
-        ),
-    ] = None
     control: Annotated[
         bool,
         typer.Option(
@@ -122,7 +114,7 @@ def compare(
         bool,
         typer.Option(
             "--thorough",
-            help="400 pairs, 8 rounds, 10,000 images for quality, capacity by search: 10 minutes instead of 100 s.",
+            help="400 pairs, 8 rounds, 10,000 images for quality: several times as long as the usual 100 s.",
             rich_help_panel=_HOW,
         ),
     ] = False,

@@ -26,14 +26,13 @@ _SHORT = Settings(
     num_rounds=3,
     trial_seconds=0.5,
     slo_seconds=0.25,
-    capacity_method="curve",
     quality_images=2_000,
     confidence=0.95,
     seed=1,
     control=True,
 )
 _RACE: dict[str, Any] = {"num_pairs": 40, "concurrencies": (), "num_rounds": 0, "trial_seconds": 0.0}
-_THOROUGH: dict[str, Any] = {"num_pairs": 400, "num_rounds": 8, "trial_seconds": 1.0, "capacity_method": "search"}
+_THOROUGH: dict[str, Any] = {"num_pairs": 400, "num_rounds": 8, "trial_seconds": 1.0}
 PRESETS: dict[Preset, Settings] = {
     "race": _SHORT.model_copy(update={**_RACE, "quality_images": 0}),
     "short": _SHORT,

@@ -8,7 +8,6 @@ from typing import Self
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from tandem.cli.terminal import Terminal
-from tandem.measure.formats import number
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round
@@ -39,9 +38,6 @@ class ProgressBar(Observer):
 
     def trial_begins(self, number: int, concurrency: int, mode: Mode) -> None:
         self._say(f"under load, round {number + 1}: {mode.name}, {concurrency} at a time")
-
-    def probing(self, mode: str, rate_per_second: float) -> None:
-        self._say(f"capacity: {mode}, {number(rate_per_second)} requests/s")
 
     def judging(self, model: str) -> None:
         self._say(f"quality: {model}", is_urgent=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -98,22 +99,43 @@ def _in_time(run: MatchedRun) -> float | None:
 
 
 def _by_paradigm(runs: Iterable[MatchedRun], name: str, style: Style, x_of: _X, y_of: _Y) -> list[Series]:
-    """Return a line for each paradigm and delivery through its sound runs, and the others as marks of their own."""
+    """Return a line for each paradigm, stream and server through its sound runs, and the others as marks of their
+    own.
+    """
     found = []
-    groups: dict[tuple[Paradigm, Delivery], list[tuple[float, float, bool, str]]] = {}
+    groups: dict[_Line, list[tuple[float, float, bool, str]]] = {}
     for run in runs:
         x, y = x_of(run), y_of(run)
         if y is not None and x > 0 and run.stream.paradigm is not None:
-            rows = groups.setdefault((run.stream.paradigm, run.stream.delivery), [])
-            rows.append((x, y, run.is_sound, _note(run)))
-    for (paradigm, delivery), rows in sorted(groups.items(), reverse=True):
-        label = " ".join(filter(None, (paradigm, "streamed" if delivery == "streamed" else "", name)))
+            line = _Line(run.stream.paradigm, run.stream.delivery, run.stream.name, run.document.address)
+            groups.setdefault(line, []).append((x, y, run.is_sound, _note(run)))
+    for line, rows in sorted(groups.items(), reverse=True):
+        label = line.label(name, groups)
         for is_sound, own, title in ((True, style, label), (False, "invalid", f"{label}, invalid run")):
             chosen = sorted(row for row in rows if row[2] is is_sound)
             if chosen:
                 xs, ys, _, notes = zip(*chosen, strict=True)
-                found.append(Series(title, paradigm, own, xs, ys, notes=notes))
+                found.append(Series(title, line.paradigm, own, xs, ys, notes=notes))
     return found
+
+
+class _Line(NamedTuple):
+    """What the runs of one line have in common: `stream` names the model, its steps and the API."""
+
+    paradigm: Paradigm
+    delivery: Delivery
+    stream: str
+    address: str
+
+    def label(self, name: str, lines: Iterable[_Line]) -> str:
+        """Return what tells it from the other lines of the same figure, and no more than that."""
+        alike = [line for line in lines if line[:2] == self[:2]]
+        words = [" ".join(filter(None, (self.paradigm, "streamed" if self.delivery == "streamed" else "", name)))]
+        if len({line.stream for line in alike}) > 1:
+            words.append(self.stream)
+        if len({line.address for line in alike}) > 1:
+            words.append(f"at {self.address}")
+        return ", ".join(words)
 
 
 def _note(run: MatchedRun) -> str:

@@ -87,8 +87,7 @@ def _rates(first: StepsPoint, second: StepsPoint, open_loops: Mapping[str, Brack
         found, note = [_between_rates(*open_loops[name]) for name in names], ""
     else:
         found = [_highest_rate(point) for point in (first, second)]
-        is_closed = "curve" in {point.mode.capacity.method for point in (first, second) if point.mode.capacity}
-        note = " in closed loops, which bear more than arrivals at random" if is_closed else ""
+        note = " in closed loops, which bear more than arrivals at random"
     return f"{found[0]} images a second against {found[1]}{note}" if all(found) else ""
 
 
@@ -175,7 +174,7 @@ def no_rate(point: StepsPoint) -> str:
         return ""
     callers = " to ".join(dict.fromkeys(str(each.concurrency) for each in (curve[0], curve[-1])))
     slo, p99s = capacity.slo_seconds, [each.latency.p99 for each in curve]
-    if capacity.method == "curve" and all(p99 is not None and p99.value > slo for p99 in p99s):
+    if all(p99 is not None and p99.value > slo for p99 in p99s):
         found = f"with {callers} callers p99 was always above {seconds(slo)}"
     else:
         found = f"no load that was tried had its p99 within {seconds(slo)} and no errors"

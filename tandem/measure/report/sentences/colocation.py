@@ -10,8 +10,9 @@ from tandem.measure.results.colocation import Colocation, Load, Side
 METHOD = (
     "Both at once: each service alone and both together take turns, at the same loads: open loops at half of the"
     " capacity, or one stream of text after another. The capacity is the lower end of what open loops found, of unary"
-    " calls; where there are none, 60 % of what came out of a closed loop. In one round a load has the same arrivals"
-    " alone and together. It continues for a moment after the measured window, so both run during the whole window.",
+    " calls; where there are none, 60 % of what came out of a closed loop, but at least 0.5 images/s. In one round a"
+    " load has the same arrivals alone and together. It continues for a moment after the measured window, so both run"
+    " during the whole window.",
     "Both at once: a ratio is the median over rounds, or that of all rounds together where one is too short to tell."
     " Intervals: 95 %, by bootstrap over rounds; of fewer than eight rounds, their range.",
 )

@@ -72,6 +72,6 @@ def caveats(document: Steps) -> Iterator[str]:
         yield f"Over steps: bits are of {counted(document.num_scored, 'test image')}."
     for text in filter(None, map(no_rate, document.points)):
         yield f"Over steps: {text}"
-    if any(point.mode.capacity and point.mode.capacity.method == "curve" for point in document.points):
+    if any(point.mode.capacity for point in document.points):
         callers = ", ".join(map(str, document.settings.load.concurrencies))
         yield f"Over steps: images/s within the objective is the best of {callers} callers in a closed loop."

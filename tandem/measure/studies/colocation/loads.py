@@ -15,6 +15,7 @@ from tandem.measure.results.colocation import Load, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
+from tandem.measure.studies.crossover.runs import CARRIED_SHARE, LOWEST_RATE
 
 # A load continues for this long after its window, so that both loads run until the window of each has ended.
 TAIL_SECONDS = 0.3
@@ -37,12 +38,18 @@ def workloads_of(models: Sequence[ServedModel], settings: Settings) -> Iterator[
     yield with_model(Workload(kind="images", delivery="unary", model=settings.parallel_model), models)
 
 
+def load_of(workload: Workload, most_per_second: float) -> Load:
+    """Return the load of a model of which so many images came out of a closed loop, which may be none at all."""
+    capacity = max(LOWEST_RATE, CARRIED_SHARE * most_per_second)
+    return Load(workload=workload, capacity_per_second=capacity, source="closed loop")
+
+
 def scenario_of(load: Load, settings: Settings, seed: int) -> Scenario:
     """Return a trial of a load; with the same seed, requests arrive at the same instants."""
     rate = load.rate_per_second
     return Scenario(
         workloads=(load.workload,),
-        load=OpenLoop(rate_per_second=rate) if rate else ClosedLoop(concurrency=1),
+        load=ClosedLoop(concurrency=1) if rate is None else OpenLoop(rate_per_second=rate),
         duration_seconds=settings.trial_seconds + TAIL_SECONDS,
         warm_up_seconds=_WARM_UP_SECONDS,
         drain_seconds=_DRAIN_SECONDS,

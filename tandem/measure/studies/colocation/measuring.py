@@ -17,9 +17,9 @@ from tandem.measure.meters.header import header_of
 from tandem.measure.results.colocation import Colocation, Load, Settings
 from tandem.measure.scenario import PARADIGMS, Workload
 from tandem.measure.statistics.interleaving import turns
-from tandem.measure.studies.colocation.loads import Seen, scenario_of, seen_of, workloads_of
+from tandem.measure.studies.colocation.loads import Seen, load_of, scenario_of, seen_of, workloads_of
 from tandem.measure.studies.colocation.results import Round, Trial, pairings_of
-from tandem.measure.studies.crossover.runs import CARRIED_SHARE, SCOUT_SECONDS, closed
+from tandem.measure.studies.crossover.runs import SCOUT_SECONDS, closed
 
 _CALLERS = 64
 
@@ -83,8 +83,7 @@ class _Study:
         name, scenario = f"the most: {workload.model}", closed(workload, _CALLERS, SCOUT_SECONDS, self.settings.seed)
         self.on_stage(name)
         found = self._checked(await self.audited_runs.run(self.sources[0], name, scenario))
-        capacity = CARRIED_SHARE * found.document.streams[0].rates.requests
-        return Load(workload=workload, capacity_per_second=capacity, source="closed loop")
+        return load_of(workload, found.document.streams[0].rates.requests)
 
     async def _seen(self, trial: Trial, number: int) -> list[Seen]:
         """Run loads at once. A load has the same arrivals in all trials of a round."""

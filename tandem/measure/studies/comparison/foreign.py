@@ -5,11 +5,18 @@ What it does within, its queue, its phases and its CPU time, nobody here knows.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from tandem.measure.formats import counted
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.requests.apis.listed import named
+from tandem.measure.generator.requests.apis.reading import INTERNAL
 from tandem.measure.results.header import ServedModel
+from tandem.measure.results.record import CODE_NAMES, Outcome, Record
 from tandem.measure.scenario import Workload
 from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, DELIVERIES, Mode, Pair
 
@@ -42,6 +49,22 @@ async def foreign_beside(source: Generator, model: str, pair: Pair) -> Foreign:
     num_tokens = pair.sequential.tokens_per_image or 1
     workload = await named(source.address, _workload("unary", model, num_tokens))
     return Foreign(source, workload.model, num_tokens)
+
+
+def whole_texts(record: Record, modes: Sequence[Mode]) -> Record:
+    """Return the record of these modes with an error for each foreign text that is shorter than was asked for.
+
+    A server that ends early is no faster, and a text without a token has no first output.
+    """
+    requests, texts = record.requests.copy(), Counter(record.error_texts)
+    is_foreign = np.array([mode.is_foreign for mode in modes])[requests["workload"]]
+    is_short = is_foreign & (requests["outcome"] == Outcome.OK) & (requests["num_outputs"] < requests["length"])
+    for row in requests[is_short]:
+        came = counted(int(row["num_outputs"]), "token" if row["is_counted"] else "message")
+        text = f"{came} came instead of {counted(int(row['length']), 'token')}"
+        texts[int(row["workload"]), CODE_NAMES[INTERNAL], text] += 1
+    requests["outcome"][is_short], requests["code"][is_short] = Outcome.ERROR, INTERNAL
+    return record._replace(requests=requests, error_texts=texts)
 
 
 def _workload(delivery: str, model: str, num_tokens: int) -> Workload:

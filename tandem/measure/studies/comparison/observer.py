@@ -21,8 +21,5 @@ class Observer:
     def trial_begins(self, number: int, concurrency: int, mode: Mode) -> None:
         """A trial of round `number` begins."""
 
-    def probing(self, mode: str, rate_per_second: float) -> None:
-        """An open-loop run of the search for the capacity begins."""
-
     def judging(self, what: str) -> None:
         """The quality of these images is about to be measured."""

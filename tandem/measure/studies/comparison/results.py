@@ -10,7 +10,6 @@ import numpy as np
 from tandem.measure.formats import counted
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.comparison import (
-    Capacity,
     Comparison,
     Contrast,
     Energy,
@@ -44,12 +43,11 @@ def comparison(
     findings: Findings,
     quality: Mapping[str, JudgedImages],
     judgement: Judgement,
-    searched: Mapping[str, Capacity],
     foreign: Foreign | None = None,
 ) -> Comparison:
-    """Return the document; `quality` by paradigm, `searched` by mode."""
+    """Return the document; `quality` by paradigm."""
     modes, again, beside = (
-        tuple(mode_result(mode, settings, findings, searched) for mode in each)
+        tuple(mode_result(mode, settings, findings) for mode in each)
         for each in (pair.modes(), pair.controls() if settings.control else (), foreign.modes() if foreign else ())
     )
     return Comparison(
@@ -87,8 +85,8 @@ def _foreign_result(
     )
 
 
-def mode_result(mode: Mode, settings: Settings, findings: Findings, searched: Mapping[str, Capacity]) -> ModeResult:
-    """Return all that was measured of a mode; `searched` by mode."""
+def mode_result(mode: Mode, settings: Settings, findings: Findings) -> ModeResult:
+    """Return all that was measured of a mode."""
     curve = tuple(_curve(mode, settings, findings))
     records = _records(mode, findings)
     ended = stream_result(mode, merged(records), 1) if records else None
@@ -100,7 +98,7 @@ def mode_result(mode: Mode, settings: Settings, findings: Findings, searched: Ma
         model=mode.workload.model,
         alone=alone(mode, findings.rounds, settings.confidence),
         curve=curve,
-        capacity=searched.get(mode.name) or (from_curve(curve, settings.slo_seconds) if curve else None),
+        capacity=from_curve(curve, settings.slo_seconds) if curve else None,
         codes={} if ended is None else ended.codes,
         errors=() if ended is None else ended.errors,
     )

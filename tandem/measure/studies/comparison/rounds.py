@@ -15,6 +15,7 @@ from tandem.measure.generator.requests.replies import Pixels, images_by_number
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, Outcome, Record
+from tandem.measure.studies.comparison.foreign import whole_texts
 from tandem.measure.studies.comparison.modes import Mode
 
 
@@ -56,7 +57,7 @@ class Round:
 
 def rounds_of(run_result: RunResult, modes: Sequence[Mode], num_classes: int) -> list[Round]:
     """Return the rounds of a load whose workloads are these modes, in turn; one that was broken off is left out."""
-    record, scenario = run_result.record, run_result.document.scenario
+    record, scenario = whole_texts(run_result.record, modes), run_result.document.scenario
     images = images_by_number(record, [mode.workload.rpc for mode in modes])
     sequence, texts = RequestSequence(scenario), Counter(record.error_texts)
     found: dict[int, dict[str, Reply]] = defaultdict(dict)

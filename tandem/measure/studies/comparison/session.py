@@ -1,4 +1,4 @@
-"""A comparison from beginning to end: find the pair, make ready, measure, search, judge, and make the document."""
+"""A comparison from beginning to end: find the pair, make ready, measure, judge, and make the document."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from tandem.measure.generator.generator import BROKEN_OFF, BrokenOff, Generator, generator, stopped_by_hand
+from tandem.measure.generator.generator import BROKEN_OFF, generator, stopped_by_hand
 from tandem.measure.meters.cpu import cpu_meter
 from tandem.measure.meters.energy import energy_meter
-from tandem.measure.results.comparison import Capacity, Comparison, JudgedImages, Judgement, Settings
-from tandem.measure.studies.comparison.capacity import first_rate, open_loop, searched
+from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
 from tandem.measure.studies.comparison.foreign import Foreign, foreign_beside
 from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import ForeignRequest, Request
-from tandem.measure.studies.comparison.results import comparison, mode_result
+from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.comparison.run import Findings, conduct
 from tandem.measure.studies.comparison.trials import Meters
 
@@ -27,16 +26,12 @@ NOT_ASKED = "it was not asked for"
 
 
 async def loaded(
-    request: Request, pair: Pair, modes: Sequence[Mode], controls: Sequence[Mode], meters: Meters, observer: Observer
-) -> tuple[Findings, dict[str, Capacity], Foreign | None]:
-    """Put load on all modes, and search for the capacities of `modes`. Ctrl-C breaks it off; a second one leaves at
-    once.
-    """
-    settings = request.settings
+    request: Request, pair: Pair, modes: Sequence[Mode], meters: Meters, observer: Observer
+) -> tuple[Findings, Foreign | None]:
+    """Put load on these modes, and on a foreign server. Ctrl-C breaks it off; a second one leaves at once."""
     with stopped_by_hand() as stop:
         async with generator(request.address, stop) as source, _beside(request.foreign, pair, stop) as foreign:
-            findings = await conduct(source, (*modes, *controls), settings, meters, observer, foreign)
-            return findings, await capacities(source, modes, settings, findings, observer), foreign
+            return await conduct(source, modes, request.settings, meters, observer, foreign), foreign
 
 
 @contextlib.asynccontextmanager
@@ -48,25 +43,6 @@ async def _beside(wanted: ForeignRequest | None, pair: Pair, stop: asyncio.Event
         yield await foreign_beside(source, wanted.model, pair)
 
 
-async def capacities(
-    source: Generator, modes: Sequence[Mode], settings: Settings, findings: Findings, observer: Observer
-) -> dict[str, Capacity]:
-    """Search for the capacity of each mode that has a curve to begin with, if that is wanted; return them by way."""
-    found: dict[str, Capacity] = {}
-    if settings.capacity_method != "search" or findings.stop_reason:
-        return found
-    try:
-        for mode in modes:
-            result = mode_result(mode, settings, findings, {})
-            if result.capacity is not None:
-                attempt = open_loop(source, findings.audited_runs, mode, settings.slo_seconds, observer)
-                begin = first_rate(result.curve, result.capacity)
-                found[mode.name] = await searched(begin, settings.slo_seconds, attempt)
-    except BrokenOff as error:
-        findings.stop_reason = BROKEN_OFF if source.stop.is_set() else str(error)
-    return found
-
-
 def compare(request: Request, observer: Observer) -> Comparison:
     """Compare; what Ctrl-C or a server that is gone cut short is kept, and the document says so.
 
@@ -76,10 +52,10 @@ def compare(request: Request, observer: Observer) -> Comparison:
     pair = asyncio.run(matched_pair(request.address, request.sequential, request.parallel))
     judges, meters = assessor_of(request, pair), meters_of(request)
     controls = pair.controls() if request.settings.control else ()
-    findings, found, foreign = asyncio.run(loaded(request, pair, pair.modes(), controls, meters, observer))
+    findings, foreign = asyncio.run(loaded(request, pair, (*pair.modes(), *controls), meters, observer))
     quality, judgement = judged(judges, request, pair.modes(), findings, observer)
     address, settings = request.address, request.settings
-    return comparison(address, pair, settings, meters, findings, quality, judgement, found, foreign)
+    return comparison(address, pair, settings, meters, findings, quality, judgement, foreign)
 
 
 def meters_of(request: Request) -> Meters:

@@ -14,6 +14,7 @@ from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.cpu import CpuMeter, CpuReading
 from tandem.measure.meters.energy import EnergyMeter
 from tandem.measure.results.record import REPLY, Outcome, Record
+from tandem.measure.studies.comparison.foreign import whole_texts
 from tandem.measure.studies.comparison.modes import Mode
 
 
@@ -78,7 +79,9 @@ def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:
     """Return the trial of a closed loop without warm-up, which was metered; its seconds begin with the first request
     and end with the last reply.
     """
-    record = run_result.record._replace(replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8))
+    record = whole_texts(run_result.record, [mode])._replace(
+        replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8)
+    )
     before, after = run_result.readings
     rows = record.requests
     spent = Spent(

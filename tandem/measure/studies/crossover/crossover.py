@@ -123,9 +123,9 @@ class _Work:
 
     async def all(self) -> None:
         most = {paradigm: await self._most(paradigm) for paradigm in PARADIGMS}
-        seen = await self._seen(most)
-        self.on_stage("fitting")
         try:
+            seen = await self._seen(most)
+            self.on_stage("fitting")
             self.found.pair = self._fit(seen, most)
         except ExpectedError as error:  # capacity needs no fit
             self.found.problems.append(f"no service curves: {error}")
@@ -143,7 +143,7 @@ class _Work:
             others = sorted({min(rates), max(rates)}) if rates else []
 
     async def _seen(self, most: dict[Paradigm, float]) -> dict[Paradigm, Observations]:
-        """Climb to the most that comes out."""
+        """Climb to the most that comes out. Raises ExpectedError after a climb that brought too little for a fit."""
         settings, found = self.settings, self.found
         parts: dict[Paradigm, list[Observations]] = defaultdict(list)
         for number, paradigm in in_turn(settings):

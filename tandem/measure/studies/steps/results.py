@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.meters.header import header_of
-from tandem.measure.results.comparison import Capacity, JudgedImages, Judgement
+from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps, StepsLaw, StepsPoint
 from tandem.measure.statistics.power_law import fit_law, mean_value
 from tandem.measure.studies.comparison.modes import Mode
@@ -23,11 +23,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Seen:
-    """`capacities` and `bits` (of the same N images, a token: [N]) by mode, `quality` by drawer."""
+    """`bits` (of the same N images, a token: [N]) by mode, `quality` by drawer."""
 
     findings: Findings
     judgement: Judgement
-    capacities: Mapping[str, Capacity] = field(default_factory=dict)
     quality: Mapping[str, JudgedImages] = field(default_factory=dict)
     bits: Mapping[str, Floats] = field(default_factory=dict)
 
@@ -66,7 +65,7 @@ def _point(mode: Mode, settings: Settings, seen: Seen, most: Floats | None) -> S
     over = None if bits is None or most is None or steps in (None, settings.steps[-1]) else mean_value(bits - most)
     return StepsPoint(
         steps=steps,
-        mode=mode_result(mode, settings.load, seen.findings, seen.capacities),
+        mode=mode_result(mode, settings.load, seen.findings),
         num_images=len(seen.findings.albums[mode.drawer]),
         quality=seen.quality.get(mode.drawer),
         bits_per_token=None if bits is None else mean_value(bits),

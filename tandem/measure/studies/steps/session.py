@@ -26,11 +26,11 @@ def measure_steps(request: Request, subjects: Subjects, num_scored: int, observe
     Raises TandemError, ModelError, ValueError or OSError if it can't even begin.
     """
     judges, meters = assessor_of(request, subjects.pair), meters_of(request)
-    findings, searched, _ = asyncio.run(loaded(request, subjects.pair, subjects.modes(), (), meters, observer))
+    findings, _ = asyncio.run(loaded(request, subjects.pair, subjects.modes(), meters, observer))
     quality, judgement = judged(judges, request, subjects.modes(), findings, observer)
     bits = _scored(judges, request, subjects, num_scored, findings, observer)
     settings = Settings(steps=subjects.steps, num_scored=num_scored, load=request.settings)
-    seen = Seen(findings, judgement, searched, quality, bits)
+    seen = Seen(findings, judgement, quality, bits)
     return steps_document(request.address, subjects, settings, meters, seen)
 
 

@@ -203,7 +203,7 @@ async def test_wrong_words_are_named(gateway: FakeGateway) -> None:
         ("--pairs", "0"),
         ("--trial", "0"),
         ("--slo", "0"),
-        ("--capacity", "guess"),
+        ("--capacity", "search"),
         ("--quality-images", "-1"),
     ]
     for words, ended in zip(wrong, await compare_each(gateway, wrong), strict=True):

@@ -52,7 +52,6 @@ def a_comparison() -> Comparison:
         findings(rounds=rounds, trials=trials),
         {"sequential": quality(1.44, 0.881, 0.88), "parallel": quality(0.68, 0.925, 0.79)},
         note,
-        {},
     )
     served = tuple(each.model_copy(update={"samples_png": png()}) for each in made.served)
     modes = tuple(_with_phases(mode) for mode in made.modes)

@@ -30,11 +30,9 @@ def through_tokenizer(point: StepsPoint, fid: float) -> StepsPoint:
 def with_rate(point: StepsPoint, rate: float | None, is_lower_bound: bool = False) -> StepsPoint:
     capacity = Capacity(
         slo_seconds=0.25,
-        method="curve",
         images_per_second=rate,
         concurrency=8,
         is_lower_bound=is_lower_bound,
-        probes=(),
     )
     return point.model_copy(update={"mode": point.mode.model_copy(update={"capacity": capacity})})
 

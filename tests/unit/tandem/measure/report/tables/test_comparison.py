@@ -29,7 +29,7 @@ def document() -> Comparison:
     quality = {"sequential": judged_images(4.0, 0.3), "parallel": judged_images(2.0, 0.3)}
     judgement = Judgement(reason="", data_set="d", num_test_images=9, judge="j", judge_sha256="0")
     found = findings(rounds=rounds, trials=trials)
-    return comparison("127.0.0.1:1", PAIR, settings(), METERS, found, quality, judgement, {})
+    return comparison("127.0.0.1:1", PAIR, settings(), METERS, found, quality, judgement)
 
 
 def text_of(what: object) -> str:

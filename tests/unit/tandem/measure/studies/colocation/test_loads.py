@@ -11,7 +11,7 @@ from tandem.measure.generator.run import run_result
 from tandem.measure.generator.workers import Share
 from tandem.measure.results.colocation import Settings
 from tandem.measure.results.record import Outcome
-from tandem.measure.studies.colocation.loads import TAIL_SECONDS, scenario_of, seen_of, workloads_of
+from tandem.measure.studies.colocation.loads import TAIL_SECONDS, load_of, scenario_of, seen_of, workloads_of
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.colocation.imagined import IMAGE, TEXT
 from tests.unit.tandem.measure.studies.comparison.seen import PAIR, model
@@ -44,6 +44,12 @@ def test_a_load_is_an_open_loop_at_half_of_the_capacity_or_one_stream():
     assert (image.load.loop, image.load.rate_per_second) == ("open", 50.0)
     assert (text.load.loop, text.load.concurrency) == ("closed", 1)
     assert image.duration_seconds == text.duration_seconds == 1.5 + TAIL_SECONDS
+
+
+def test_a_model_from_which_nothing_came_has_an_open_loop_of_the_lowest_rate():
+    usual, slow = (scenario_of(load_of(IMAGE.workload, most), Settings(), 7).load for most in (100.0, 0.0))
+    assert (usual.loop, usual.rate_per_second) == ("open", 30.0)
+    assert (slow.loop, slow.rate_per_second) == ("open", 0.25)
 
 
 def test_only_the_window_counts():

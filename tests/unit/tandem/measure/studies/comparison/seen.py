@@ -40,7 +40,7 @@ ALL_MODES = MODES | {mode.name: mode for mode in PAIR.controls()}
 
 def settings(**given: Any) -> Settings:
     fields: dict[str, Any] = {"num_pairs": 3, "concurrencies": (1, 4), "num_rounds": 2, "trial_seconds": 0.5}
-    fields |= {"slo_seconds": 0.25, "capacity_method": "curve", "quality_images": 0, "confidence": 0.95, "seed": 1}
+    fields |= {"slo_seconds": 0.25, "quality_images": 0, "confidence": 0.95, "seed": 1}
     return Settings.model_validate({**fields, **given})
 
 

@@ -17,7 +17,7 @@ NOTE = Judgement(reason="it was not asked for", data_set=None, num_test_images=N
 
 
 def made(found: Any, **changes: Any) -> Comparison:
-    return comparison("127.0.0.1:1", PAIR, settings(**changes), METERS, found, {}, NOTE, {})
+    return comparison("127.0.0.1:1", PAIR, settings(**changes), METERS, found, {}, NOTE)
 
 
 def rounds(count: int) -> list[Any]:
@@ -167,6 +167,7 @@ def test_what_a_reader_must_know_is_said() -> None:
         "The client itself was the limit",
         "parallel unary with 1 callers",
         "of 2 rounds",
+        "`tandem bench fit` finds how many in open loops",
     ):
         assert part in text
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -146,6 +147,23 @@ async def test_capacities_need_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.paradigm for each in found.capacities] == ["sequential", "parallel"]
     assert found.problems == ("no service curves: batch sizes: only from 1 to 1 measured",)
     assert "capacity" in {answer.key for answer in answers(found)}
+
+
+async def test_a_model_too_slow_for_a_fit_has_a_capacity() -> None:
+    """As after climbs that brought a request or none: all that is missing are the curves."""
+
+    class Slow(Imagined):
+        async def run(self, name: str, scenario: Scenario) -> Any:
+            found = await super().run(name, scenario)
+            if not name.startswith("fit-sequential"):
+                return found
+            return replace(found, record=found.record._replace(requests=found.record.requests[-1:]))
+
+    found, _ = await fitted(Slow(lambda _: 0.004, lambda _: 0.001, lambda b: 0.001 * b))
+    assert [each.paradigm for each in found.capacities] == ["sequential", "parallel"]
+    assert found.services == ()
+    (problem,) = found.problems
+    assert problem.startswith("no service curves: sequential: 1 requests, of two outputs or more, ended well in a run")
 
 
 def test_paradigms_take_turns_and_every_second_round_runs_backwards() -> None:

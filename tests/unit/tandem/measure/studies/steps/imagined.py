@@ -80,6 +80,6 @@ def document(subjects: Subjects = SUBJECTS, **given: Any) -> Steps:
     """Return the document of all that; `given` are fields of Findings."""
     modes = subjects.modes()
     bits = {mode.name: bits_of(mode) for mode in modes if mode.paradigm == "sequential"}
-    seen = Seen(findings(subjects, **given), NOTE, {}, {mode.drawer: quality_of(mode) for mode in modes}, bits)
+    seen = Seen(findings(subjects, **given), NOTE, {mode.drawer: quality_of(mode) for mode in modes}, bits)
     asked = Settings(steps=subjects.steps, num_scored=NUM_SCORED, load=settings())
     return steps_document("127.0.0.1:1", subjects, asked, METERS, seen)
