@@ -157,6 +157,10 @@ class BatchAdmission(Generic[Payload, Result]):
         """Return how long a pass of so many samples may take, 0 before there was any."""
         return _MARGIN * self._times.pass_seconds(batch_size)
 
+    def single_seconds(self) -> float:
+        """Return how long a pass of one sample takes on average, 0 before there was one."""
+        return self._times.single_seconds()
+
     def _wait_seconds(self, caller: str) -> float:
         """Return how long a request that the caller adds now would wait: for an instance, then for its turn."""
         now = self._clock()

@@ -62,7 +62,7 @@ class Batcher(Generic[Payload, Result]):
         self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued, limits.max_queued_of_caller)
         self._num_spare = num_spare
         self._admission = BatchAdmission(name, limits, self._queue, len(runs) - num_spare)
-        self._delay = BatchDelay(limits, len(runs) - num_spare, self._admission.pass_seconds)
+        self._delay = BatchDelay(limits, len(runs) - num_spare, self._admission.single_seconds)
         self._open: set[BatchRequest[Payload, Result]] = set()
         self._idle: list[InstanceThread[Payload, Result]] = []
         self._room = asyncio.Event()
