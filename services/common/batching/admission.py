@@ -46,6 +46,11 @@ class BatchLimits:
         """The number of waiting samples that make a full batch, which is not held back for further requests."""
         return min(self.preferred_batch_size or self.max_batch_size, self.max_batch_size)
 
+    @property
+    def max_request(self) -> int:
+        """The samples of the largest request that any caller may add to an empty queue."""
+        return self.max_queued if self.max_queued_of_caller is None else min(self.max_queued, self.max_queued_of_caller)
+
 
 @dataclass(frozen=True, slots=True)
 class _InHand:
