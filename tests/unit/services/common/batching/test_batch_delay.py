@@ -5,6 +5,7 @@ import pytest
 from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.batch_delay import LEAST_SECONDS, SHARE_OF_PASS, BatchDelay
 from services.common.batching.queue import BatchQueue
+from services.common.batching.waiting_line import WaitingLine
 from tests.unit.services.common.batching.rig import busy, flat, submit, until_queued
 
 SLOW = 8.0  # seconds of a pass of one sample
@@ -76,7 +77,8 @@ def test_the_delay_that_is_set_holds_beside_it():
 def test_the_delay_is_an_eighth_of_the_mean_pass_of_one_sample(passes, seconds):
     """A mean of nothing but single passes, unknown without any, and no longer than passes of more."""
     limits, now = BatchLimits(64, 1000), [0.0]
-    admission = BatchAdmission("doubler", limits, BatchQueue(1000), 1, lambda: now[0])
+    queue = BatchQueue(1000)
+    admission = BatchAdmission("doubler", limits, queue, WaitingLine(queue), 1, lambda: now[0])
     it = BatchDelay(limits, 1, admission.single_seconds)
     for batch_size, each in passes:
         admission.gave(0, batch_size)
