@@ -211,7 +211,6 @@ TESTED_ELSEWHERE = {
     "unit/services/common/runtimes/test_openvino_session.py": ("services/common/runtimes/session",),
     "unit/services/common/test_fingerprint.py": ("services/common/machine",),
     "unit/services/gan/test_draws.py": ("services/gan/native/library",),
-    "unit/services/gan/api/test_reply.py": ("services/common/images/messages",),
     "unit/services/gan/test_drawing_pass.py": ("services/gan/drawing",),
     "unit/tandem/cli/bench/test_showing.py": (
         "tandem/cli/bench/measuring",
