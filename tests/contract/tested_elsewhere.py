@@ -111,7 +111,6 @@ TESTED_ELSEWHERE = {
     "integration/tandem/measure/quality/quantisation/test_quantisation.py": (
         "tandem/cli/models/quantise",
         "tandem/measure/quality/quantisation/fid",
-        "tandem/measure/quality/quantisation/int8_form",
     ),
     "integration/tandem/measure/studies/steps/test_session.py": (
         "tandem/measure/studies/steps/scores",
