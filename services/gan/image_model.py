@@ -46,6 +46,7 @@ class ImageModel:
         self.max_reply_bytes = settings.max_reply_bytes
         self.generators = generators
         limits = replace(batch_limits(settings), preferred_batch_size=generators.preferred_batch_size)
+        self.max_part_images = min(limits.max_batch_size, limits.max_request)
         observer = BatcherMetrics(metrics, model.name, "generator")
         passes = [DrawingPass(each, image.value_range, watch) for each in generators.instances]
         name = f"{model.name}'s generator"

@@ -110,7 +110,6 @@ TESTED_ELSEWHERE = {
     "integration/tandem/measure/quality/quantisation/test_quantisation.py": (
         "tandem/cli/models/quantise",
         "tandem/measure/quality/quantisation/fid",
-        "tandem/measure/quality/quantisation/int8_form",
     ),
     "integration/tandem/measure/studies/steps/test_session.py": (
         "tandem/measure/studies/steps/scores",
@@ -210,7 +209,6 @@ TESTED_ELSEWHERE = {
     "unit/services/common/runtimes/test_openvino_session.py": ("services/common/runtimes/session",),
     "unit/services/common/test_fingerprint.py": ("services/common/machine",),
     "unit/services/gan/test_draws.py": ("services/gan/native/library",),
-    "unit/services/gan/api/test_reply.py": ("services/common/images/messages",),
     "unit/services/gan/test_drawing_pass.py": ("services/gan/drawing",),
     "unit/tandem/cli/bench/test_showing.py": (
         "tandem/cli/bench/measuring",

@@ -17,6 +17,7 @@ from runtime.rpc.caller import NOBODY
 from services.common.batching.pass_times import PassTimes
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Payload, Result
+from services.common.batching.waiting_line import WaitingLine
 from services.common.waiting_time import check_wait
 
 MIN_RETRY_SECONDS = 0.01
@@ -46,6 +47,11 @@ class BatchLimits:
         """The number of waiting samples that make a full batch, which is not held back for further requests."""
         return min(self.preferred_batch_size or self.max_batch_size, self.max_batch_size)
 
+    @property
+    def max_request(self) -> int:
+        """The samples of the largest request that any caller may add to an empty queue."""
+        return self.max_queued if self.max_queued_of_caller is None else min(self.max_queued, self.max_queued_of_caller)
+
 
 @dataclass(frozen=True, slots=True)
 class _InHand:
@@ -64,12 +70,14 @@ class BatchAdmission(Generic[Payload, Result]):
         name: str,
         limits: BatchLimits,
         queue: BatchQueue[Payload, Result],
+        line: WaitingLine,
         num_instances: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._what = f"the queue of {name}"
         self._limits = limits
         self._queue = queue
+        self._line = line
         self._num_instances = num_instances
         self._clock = clock
         self._times = PassTimes()
@@ -90,17 +98,14 @@ class BatchAdmission(Generic[Payload, Result]):
         """How many samples are being computed."""
         return sum(each.batch_size for each in self._in_hand.values())
 
-    def has_room(self, caller: str, num_samples: int) -> bool:
-        """Return whether the queue has room for the samples, and the caller's part of it."""
-        return self._queue.has_room(num_samples) and self._queue.has_room_of_caller(caller, num_samples)
-
-    def check_room(self, caller: str, num_samples: int) -> None:
-        """Raises ResourceExhausted if there is no room. Those whose caller is unknown are many: all room is theirs."""
+    def check_room(self, caller: str, num_samples: int, is_begun: bool) -> None:
+        """Raises ResourceExhausted if there is no room, or others wait for it and have their turn before a newcomer."""
         queue = self._queue
-        if self.has_room(caller, num_samples) or (caller == NOBODY and queue.has_room(num_samples)):
+        has_turn = is_begun or num_samples <= self._line.places(caller)
+        if has_turn and self._line.has_room(caller, num_samples):
             return
         delay = max(MIN_RETRY_SECONDS, round(self._work_seconds(queue.num_samples), 3))
-        if not queue.has_room(num_samples):
+        if not queue.has_room(num_samples) or queue.has_room_of_caller(caller, num_samples):
             raise ResourceExhausted(self._what, queue.max_samples, delay)
         raise ResourceExhausted(f"a caller's part of {self._what}", queue.max_samples_of_caller, delay)
 
@@ -120,7 +125,7 @@ class BatchAdmission(Generic[Payload, Result]):
         """
         remaining = deadline.remaining_seconds()
         try:
-            self.check_room(caller, num_samples)
+            self.check_room(caller, num_samples, is_begun)
             if not is_begun:
                 self.check_wait(caller, num_samples, deadline)
         except ResourceExhausted as error:
@@ -133,7 +138,7 @@ class BatchAdmission(Generic[Payload, Result]):
         Each is to be done in so many seconds. While other callers have work, theirs is done between.
         """
         queue = self._queue
-        free = queue.max_samples - queue.num_samples
+        free = min(queue.max_samples - queue.num_samples, self._line.places(caller))
         if caller != NOBODY:
             free = min(free, queue.max_samples_of_caller - queue.num_of_caller(caller))
         if len(self._in_hand) >= self._num_instances:
@@ -156,6 +161,10 @@ class BatchAdmission(Generic[Payload, Result]):
     def pass_seconds(self, batch_size: int) -> float:
         """Return how long a pass of so many samples may take, 0 before there was any."""
         return _MARGIN * self._times.pass_seconds(batch_size)
+
+    def single_seconds(self) -> float:
+        """Return how long a pass of one sample takes on average, 0 before there was one."""
+        return self._times.single_seconds()
 
     def _wait_seconds(self, caller: str) -> float:
         """Return how long a request that the caller adds now would wait: for an instance, then for its turn."""

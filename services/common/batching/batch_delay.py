@@ -11,21 +11,21 @@ from collections.abc import Callable
 
 from services.common.batching.admission import BatchLimits
 
-# Of what a pass of one sample takes.
+# Of what a pass of one sample takes on average.
 SHARE_OF_PASS = 1 / 8
 # Timers are not finer than this, and the event loop needs about as long for the requests themselves.
 LEAST_SECONDS = 0.0005
 
 
 class BatchDelay:
-    """The delay of one batcher's batches. `pass_seconds(n)` returns the seconds that a pass of n samples takes;
-    `num_instances` passes run at a time.
+    """The delay of one batcher's batches. `single_seconds()` returns the seconds that a pass of one sample takes, 0 if
+    that is not known; `num_instances` passes run at a time.
     """
 
-    def __init__(self, limits: BatchLimits, num_instances: int, pass_seconds: Callable[[int], float]) -> None:
+    def __init__(self, limits: BatchLimits, num_instances: int, single_seconds: Callable[[], float]) -> None:
         self._limits = limits
         self._num_instances = num_instances
-        self._pass_seconds = pass_seconds
+        self._single_seconds = single_seconds
         self._num_expected = 0
         self._expected_until = 0.0
 
@@ -35,7 +35,7 @@ class BatchDelay:
         `num_others` samples wait or are being computed at that time. Without any, the only caller's next request is not
         delayed.
         """
-        seconds = SHARE_OF_PASS * self._pass_seconds(1)
+        seconds = SHARE_OF_PASS * self._single_seconds()
         is_worth_it = seconds >= LEAST_SECONDS and (num_requests > 1 or num_others > 0)
         self._num_expected = (num_samples + num_others) // self._num_instances if is_worth_it else 0
         self._expected_until = now + seconds

@@ -26,6 +26,7 @@ from services.common.batching.instance_thread import InstanceThread, Outcome, Ru
 from services.common.batching.observer import BatchObserver, End
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice, settle
+from services.common.batching.waiting_line import WaitingLine
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +62,11 @@ class Batcher(Generic[Payload, Result]):
         self._observer = observer
         self._queue: BatchQueue[Payload, Result] = BatchQueue(limits.max_queued, limits.max_queued_of_caller)
         self._num_spare = num_spare
-        self._admission = BatchAdmission(name, limits, self._queue, len(runs) - num_spare)
-        self._delay = BatchDelay(limits, len(runs) - num_spare, self._admission.pass_seconds)
+        self._line = WaitingLine(self._queue)
+        self._admission = BatchAdmission(name, limits, self._queue, self._line, len(runs) - num_spare)
+        self._delay = BatchDelay(limits, len(runs) - num_spare, self._admission.single_seconds)
         self._open: set[BatchRequest[Payload, Result]] = set()
         self._idle: list[InstanceThread[Payload, Result]] = []
-        self._room = asyncio.Event()
         self._dispatch_is_due = False
         self._delay_timer: asyncio.TimerHandle | None = None  # set while a batch waits for its delay
         self._moved_at = 0.0
@@ -135,6 +136,8 @@ class Batcher(Generic[Payload, Result]):
         if self._is_closed:
             raise Unavailable(f"{self._name} does not run")
         self._admission.check(caller, num_samples, deadline, is_begun)
+        if not is_begun:
+            self._line.passed(caller, num_samples)
         now = time.monotonic()
         if not self._open:
             self._moved_at = now
@@ -150,13 +153,8 @@ class Batcher(Generic[Payload, Result]):
             self._close_books(request, "cancelled")
 
     async def wait_for_room(self, num_samples: int, caller: str = "") -> None:
-        """Return when `num_samples` more of the caller would fit the queue just now; nothing is reserved.
-
-        Whatever their number, it returns when nothing waits.
-        """
-        while self._queue.num_samples and not (self._is_closed or self._admission.has_room(caller, num_samples)):
-            self._room.clear()
-            await self._room.wait()
+        """Return when `num_samples` more of a call that has begun fit the queue: see `WaitingLine.wait`."""
+        await self._line.wait(caller, num_samples)
 
     def check_integrity(self) -> None:
         """Raises AssertionError if queue and open requests disagree."""
@@ -180,7 +178,7 @@ class Batcher(Generic[Payload, Result]):
     def _close_books(self, request: BatchRequest[Payload, Result], outcome: End) -> None:
         self._open.remove(request)
         self._queue.remove(request)
-        self._room.set()
+        self._line.look()
         self._observer.ended(outcome, request.num_samples)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
@@ -231,7 +229,7 @@ class Batcher(Generic[Payload, Result]):
         taken = self._queue.take(size, time.monotonic(), self._admission.pass_seconds(full), full)
         for request in taken.expired:
             self._end(request, "cancelled", DeadlineExceeded("before the work could be done"))
-        self._room.set()
+        self._line.look()
         return taken.slices
 
     def _on_outcome(self, instance: InstanceThread[Payload, Result], outcome: Outcome[Payload, Result]) -> None:
@@ -295,4 +293,4 @@ class Batcher(Generic[Payload, Result]):
         self._is_closed = True
         for request in list(self._open):
             self._end(request, "failed", error)
-        self._room.set()
+        self._line.close()

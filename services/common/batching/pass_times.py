@@ -26,6 +26,14 @@ class PassTimes:
         known = max((each for each in self._means if each <= size), default=min(self._means))
         return self._means[known]
 
+    def single_seconds(self) -> float:
+        """Return what a pass of one sample takes, 0 before there was one.
+
+        It takes no longer than a pass of more. Their times count as well, since single passes may not run again for
+        long.
+        """
+        return min(self._means.values()) if 1 in self._means else 0.0
+
     def work_seconds(self, num_samples: float, max_batch_size: int, num_instances: int) -> float:
         """Return how long `num_instances` that run beside each other take for samples that wait, in batches."""
         if num_samples <= 0:

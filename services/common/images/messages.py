@@ -1,11 +1,13 @@
 """Between the contract's ImageBatch and a model's images, checked; used by both services."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import InvalidArgument
+from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.model_spec import ImageSpec
 from services.common.images.encoding import Encoding, Images, check_png, decode_png, decode_raw, encode_png, raw_bytes
 from tandem.common.v1 import images_pb2
@@ -16,6 +18,9 @@ ENCODINGS: dict[int, Encoding] = {
     images_pb2.ENCODING_RAW_FLOAT32: "float32",
     images_pb2.ENCODING_PNG: "png",
 }
+# Of one request's images as float32. A PNG file of one colour has a thousandth of its pixels' bytes, and requests are
+# decoded before any queue bounds them. Raw images of a full message have a quarter of this.
+MAX_DECODED_BYTES = 16 * MAX_MESSAGE_BYTES
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 _PROTO_ENCODINGS: dict[str, images_pb2.Encoding] = {
@@ -35,7 +40,10 @@ def checked_encoding(field: str, value: int, spec: ImageSpec) -> Encoding:
 
 
 def decoded_images(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> Images:
-    """Return the images of a request, 1 to `max_count` of them. Raises InvalidArgument."""
+    """Return the images of a request, 1 to `max_count` of them, of at most MAX_DECODED_BYTES unless it is only one.
+
+    Raises InvalidArgument, before it decodes any.
+    """
     encoding = checked_encoding(f"{field}.encoding", batch.encoding, spec)
     shape = tuple(batch.shape)
     if len(shape) != 4 or shape[1:] != spec.shape:
@@ -43,6 +51,10 @@ def decoded_images(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, ma
     count = shape[0]
     if not 1 <= count <= max_count:
         raise InvalidArgument(f"{field}.shape[0]", count, f"1 to {max_count}")
+    most = max(1, MAX_DECODED_BYTES // (np.dtype(np.float32).itemsize * math.prod(spec.shape)))
+    if count > most:
+        accepted = f"1 to {most}, as the images of one request have at most {MAX_DECODED_BYTES} bytes as float32"
+        raise InvalidArgument(f"{field}.shape[0]", count, accepted)
     if encoding != "png":
         return decode_raw(field, batch.data, count, encoding, spec)
     if len(batch.png) != count:

@@ -82,7 +82,9 @@ def open_calibrated(
         forms = replace(forms, int8=in_int8)
     int8_difference = 0.0 if int8 is None else int8.rms_difference
     calibration = _calibration(forms, wish, machine, probe, reference, store, int8_difference)
-    configuration = calibration.configuration
+    configuration, trial = calibration.configuration, calibration.chosen_trial
+    if trial is not None and trial.rejected:
+        logger.warning("%s: runs with %s all the same, though %s", path, configuration.name, trial.rejected)
     return Calibrated(
         open_instances(forms, configuration, NUM_SPARE),
         calibration,

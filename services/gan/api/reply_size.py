@@ -35,9 +35,9 @@ def check_images(field: str, count: int, spec: ImageSpec, encoding: Encoding, ma
     raise ReplyTooLarge(field, f"{count} images, up to {num_bytes} bytes", accepted)
 
 
-def images_a_part(spec: ImageSpec, encoding: Encoding, max_batch_size: int, max_bytes: int) -> int:
-    """Return how many images go into a part: what fits a batch and `max_bytes`, but at least one."""
-    return max(1, min(max_batch_size, max_images(spec, encoding, max_bytes)))
+def images_a_part(spec: ImageSpec, encoding: Encoding, most: int, max_bytes: int) -> int:
+    """Return how many images go into a part: what fits `max_bytes`, up to `most`, but at least one."""
+    return max(1, min(most, max_images(spec, encoding, max_bytes)))
 
 
 def check_verdicts(count: int, feature_dim: int, max_bytes: int) -> None:

@@ -101,7 +101,7 @@ class GanServicer:
         """Return the images a part: the caller's choice, else what certainly fits a message. Raises InvalidArgument."""
         is_chosen = request.HasField("images_per_message")
         max_bytes = self._max_part_bytes if is_chosen else self._max_reply_bytes
-        most = images_a_part(model.image, wanted.encoding, model.max_batch_size, max_bytes)
+        most = images_a_part(model.image, wanted.encoding, model.max_part_images, max_bytes)
         return check_int("images_per_message", request.images_per_message, 1, most) if is_chosen else most
 
     async def _conclude(

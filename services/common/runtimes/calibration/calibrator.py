@@ -81,7 +81,8 @@ class Calibrator:
         forms = self._forms
         int8_is_rewritten = None if forms.int8 is None else forms.int8.has_rewritten
         candidates = first_candidates(self._wish, self._num_cores, forms.has_rewritten, int8_is_rewritten)
-        best = self._best_of(self._entered(candidates, expected), by_cpu_time) or self._fallback(candidates)
+        # Where no candidate may be used, the first is: a model may itself mix the samples of a batch.
+        best = self._best_of(self._entered(candidates, expected), by_cpu_time) or candidates[0]
         chosen = self._with_all_sizes(self._divided(best, expected), expected)
         return Calibration(configuration=chosen, trials=list(self._trials.values()), seconds=time.monotonic() - started)
 
@@ -165,33 +166,28 @@ class Calibrator:
         self._trials = {each.configuration.name: each for each in trials} | self._trials
 
     def _with_all_sizes(self, best: Configuration, expected: Array) -> Configuration:
-        """Return the configuration with all batch sizes compiled, and how long a pass of each takes."""
+        """Return the configuration with all batch sizes compiled, and how long a pass of each takes.
+
+        If it may not be used so, it has no more sizes than it was tried with.
+        """
         if best.runtime != "openvino":
             return best
-        sizes = sizes_up_to(self._wish.max_batch_size)
-        whole = best.model_copy(update={"pass_seconds": unmeasured(sizes)})
+        whole = best.model_copy(update={"pass_seconds": unmeasured(sizes_up_to(self._wish.max_batch_size))})
         sessions = open_instances(self._forms, whole)
-        trial = self._examined(whole, sessions[0], expected)
-        if trial.rejected:
-            logger.warning("%s: %s: %s", self._forms.original.path, whole.name, trial.rejected)
-        return whole.model_copy(update={"pass_seconds": self._pass_seconds(whole, sessions, sizes)})
+        rejected = self._examined(whole, sessions[0], expected).rejected
+        if rejected and not self._trials[best.name].rejected:
+            few, path = list(best.pass_seconds), self._forms.original.path
+            logger.warning("%s: %s has only passes of %s, since with all sizes %s", path, best.name, few, rejected)
+            whole, sessions = best, open_instances(self._forms, best)
+        return whole.model_copy(update={"pass_seconds": self._pass_seconds(whole, sessions)})
 
-    def _pass_seconds(
-        self, configuration: Configuration, sessions: Sequence[Session], sizes: Sequence[int]
-    ) -> dict[int, float]:
+    def _pass_seconds(self, configuration: Configuration, sessions: Sequence[Session]) -> dict[int, float]:
         """Return what a pass of each size takes while all instances are busy.
 
         In turns, as a machine that was slow for one size and fast for the next would have it split batches wrongly.
         """
-        speeds = dict.fromkeys(sizes, 0.0)
+        speeds = dict.fromkeys(configuration.pass_seconds, 0.0)
         for _ in range(NUM_ROUNDS):
-            for size in sizes:
+            for size in speeds:
                 speeds[size] = max(speeds[size], self._speed(configuration, sessions, size).by_cpu_time)
         return {size: size * len(sessions) / speed for size, speed in speeds.items()}
-
-    def _fallback(self, candidates: Sequence[Configuration]) -> Configuration:
-        """Return what to use where no candidate may be: a model may itself mix the samples of a batch."""
-        chosen = candidates[0]
-        reason = self._trials[chosen.name].rejected
-        logger.warning("%s: runs with %s all the same, though %s", self._forms.original.path, chosen.name, reason)
-        return chosen

@@ -5,7 +5,9 @@ The table is added at the end of model.toml, and the rest stays as it was writte
 
 from __future__ import annotations
 
+import re
 import shutil
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 FILE = "generator-int8.onnx"
 TABLE = "int8"
+_HEADING = re.compile(rf"""\s*\[\s*(["']?){TABLE}\1\s*\]\s*(#.*)?""")
 
 
 def check_addable(model: Model) -> None:
@@ -31,7 +34,10 @@ def check_addable(model: Model) -> None:
 
 
 def add_int8_form(model: Model, generator: Path, loss: Loss, num_images: int) -> None:
-    """Add a generator in int8 to the model's folder, in the place of one that was there. Raises ExpectedError."""
+    """Add a generator in int8 to the model's folder, in the place of one that was there.
+
+    Raises ExpectedError, also if model.toml would become unreadable; then all stays as it was.
+    """
     assert model.spec.generator is not None
     spec = Int8Spec(
         generator=FILE,
@@ -44,8 +50,12 @@ def add_int8_form(model: Model, generator: Path, loss: Loss, num_images: int) ->
     )
     file, toml = model.folder / FILE, model.folder / "model.toml"
     try:
+        text = f"{without_int8_form(toml.read_text()).rstrip()}\n\n{_table(spec)}"
+        tomllib.loads(text)
         shutil.copyfile(generator, file)
-        write_whole(toml, f"{without_int8_form(toml.read_text()).rstrip()}\n\n{_table(spec)}")
+        write_whole(toml, text)
+    except tomllib.TOMLDecodeError:
+        raise ExpectedError(f"{toml}: its {TABLE} is not a table of its own; remove it and try again") from None
     except OSError as error:
         if model.spec.int8 is None:
             file.unlink(missing_ok=True)
@@ -56,7 +66,7 @@ def without_int8_form(toml: str) -> str:
     """Return a model.toml without the table of the int8 form."""
     kept, is_in_table = [], False
     for line in toml.splitlines(keepends=True):
-        is_in_table = line.strip() == f"[{TABLE}]" or (is_in_table and not line.startswith("["))
+        is_in_table = bool(_HEADING.fullmatch(line.rstrip())) or (is_in_table and not line.lstrip().startswith("["))
         kept += [] if is_in_table else [line]
     return "".join(kept)
 

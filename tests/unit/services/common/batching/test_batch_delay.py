@@ -2,15 +2,17 @@
 
 import pytest
 
-from services.common.batching.admission import BatchLimits
+from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.batch_delay import LEAST_SECONDS, SHARE_OF_PASS, BatchDelay
+from services.common.batching.queue import BatchQueue
+from services.common.batching.waiting_line import WaitingLine
 from tests.unit.services.common.batching.rig import busy, flat, submit, until_queued
 
 SLOW = 8.0  # seconds of a pass of one sample
 
 
 def delayed(pass_seconds: float = SLOW, delay: float = 0.0, num_instances: int = 2) -> BatchDelay:
-    return BatchDelay(BatchLimits(16, 100, delay), num_instances, lambda _: pass_seconds)
+    return BatchDelay(BatchLimits(16, 100, delay), num_instances, lambda: pass_seconds)
 
 
 def wait(it: BatchDelay, num_waiting: int, now: float, oldest_at: float = 0.0) -> float:
@@ -64,9 +66,31 @@ def test_the_delay_that_is_set_holds_beside_it():
     assert wait(it, 4, now=100.0, oldest_at=96.0) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("passes", "seconds"),
+    [
+        ([(1, 80.0)], 80.0),
+        ([(64, 80.0)], 0.0),
+        ([(1, 500.0), (4, 10.0)], 10.0),
+    ],
+)
+def test_the_delay_is_an_eighth_of_the_mean_pass_of_one_sample(passes, seconds):
+    """A mean of nothing but single passes, unknown without any, and no longer than passes of more."""
+    limits, now = BatchLimits(64, 1000), [0.0]
+    queue = BatchQueue(1000)
+    admission = BatchAdmission("doubler", limits, queue, WaitingLine(queue), 1, lambda: now[0])
+    it = BatchDelay(limits, 1, admission.single_seconds)
+    for batch_size, each in passes:
+        admission.gave(0, batch_size)
+        now[0] += each
+        admission.ended(0, is_ok=True)
+    it.answered(2, 2, 6, now=100.0)
+    assert wait(it, 1, now=100.0) == seconds / 8
+
+
 async def test_a_caller_who_comes_back_rides_with_those_who_waited(monkeypatch):
     async with busy() as (model, batcher, first):
-        monkeypatch.setattr(batcher, "_delay", BatchDelay(batcher._limits, 1, lambda _: SLOW * 3600))
+        monkeypatch.setattr(batcher, "_delay", BatchDelay(batcher._limits, 1, lambda: SLOW * 3600))
         others = [submit(batcher, [number]) for number in (2, 3)]
         await until_queued(batcher, 2)
         model.gate.set()
@@ -78,7 +102,7 @@ async def test_a_caller_who_comes_back_rides_with_those_who_waited(monkeypatch):
 
 async def test_the_wait_ends_without_who_does_not_come_back(monkeypatch):
     async with busy() as (model, batcher, first):
-        monkeypatch.setattr(batcher, "_delay", BatchDelay(batcher._limits, 1, lambda _: 0.01 / SHARE_OF_PASS))
+        monkeypatch.setattr(batcher, "_delay", BatchDelay(batcher._limits, 1, lambda: 0.01 / SHARE_OF_PASS))
         others = [submit(batcher, [number]) for number in (2, 3)]
         await until_queued(batcher, 2)
         model.gate.set()

@@ -30,6 +30,15 @@ def test_below_all_that_were_seen_the_smallest_counts() -> None:
     assert learned(of_64=0.016).pass_seconds(1) == 0.016
 
 
+def test_a_single_sample_takes_no_longer_than_more_do() -> None:
+    assert learned(of_1=0.5, of_4=0.010, of_64=0.016).single_seconds() == 0.010
+    assert learned(of_1=0.005, of_4=0.010).single_seconds() == 0.005
+
+
+def test_a_single_sample_s_time_is_not_known_before_one_ran() -> None:
+    assert PassTimes().single_seconds() == learned(of_64=0.016).single_seconds() == 0.0
+
+
 def test_work_is_done_in_full_batches_by_all_instances() -> None:
     times = learned(of_1=0.010, of_64=0.064)
     assert times.work_seconds(640, 64, 2) == pytest.approx(0.32)

@@ -145,7 +145,10 @@ def test_a_model_that_mixes_its_samples_runs_as_it_is_and_is_said_to(tmp_path, s
     found = opened(file, store)
     assert (found.configuration.runtime, found.configuration.precision) == ("onnxruntime", "float32")
     assert all(each.rejected for each in found.calibration.trials)
-    assert "all the same, though the bits of its outputs depend on the batch" in caplog.text
+    told = "all the same, though the bits of its outputs depend on the batch"
+    assert caplog.text.count(told) == 1
+    assert opened(file, store).calibration == found.calibration
+    assert caplog.text.count(told) == 2, "a later start says it, too"
 
 
 def test_a_rewrite_that_draws_something_else_is_dropped(file, store, monkeypatch, caplog):
@@ -172,6 +175,18 @@ def test_every_size_is_measured_as_one_pass(file, store, monkeypatch):
     found = opened(file, store, runtime="openvino", precision="float32", num_instances=1)
     assert set(passes) == {1, 2, 4, 6, 8}
     assert set(found.configuration.pass_seconds) == {1, 2, 4, 6, 8}
+
+
+@needs_openvino
+def test_sizes_with_which_the_bits_depend_on_the_batch_are_not_used(file, store, monkeypatch, caplog):
+    """They are those between the sizes that configurations are compared at, so only the last look can find it."""
+    monkeypatch.setattr(calibrator, "depends_on_batch", lambda session, *_: 6 if 6 in session._plan.sizes else None)
+    wish = {"runtime": "openvino", "precision": "float32", "num_instances": 1}
+    found = opened(file, store, **wish)
+    assert list(found.configuration.pass_seconds) == [1, 4, 8]
+    assert list(found.sessions[0]._plan.sizes) == [1, 4, 8]
+    assert "only passes of [1, 4, 8], since with all sizes the bits of its outputs depend on the batch" in caplog.text
+    assert opened(file, store, **wish).calibration == found.calibration
 
 
 @needs_openvino

@@ -71,7 +71,7 @@ def test_an_image_that_fits_no_reply_is_a_part_of_its_own() -> None:
         check_images("count", 1, spec, "uint8", LIMIT)
 
 
-def test_a_part_has_at_most_a_batch() -> None:
+def test_a_part_has_at_most_what_it_may_have_and_what_fits() -> None:
     assert images_a_part(SPECS[0], "uint8", 64, LIMIT) == 64
     assert images_a_part(SPECS[2], "float32", 64, LIMIT) == max_images(SPECS[2], "float32", LIMIT) == 9
 
