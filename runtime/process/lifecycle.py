@@ -150,13 +150,13 @@ def run_process(main: Coroutine[Any, Any, int]) -> None:
         sys.exit(uvloop.run(main))
     except StoppedWhileLoading:
         logger.info("stopping before everything was loaded")
-        _end_now()
+        end_now(0)
     except (PortInUse, TandemError, *EXPECTED) as error:
         sys.exit(f"error: {error}")
 
 
-def _end_now() -> NoReturn:
-    """End with exit code 0, without the threads that load and without the processes that they have started.
+def end_now(code: int) -> NoReturn:
+    """End with this exit code, without the threads that load and without the processes that they have started.
 
     A thread in native code cannot be interrupted. The interpreter must not be taken apart under it either, for torch's
     and the kernel's threads would crash in destructors that run beside them: so the process ends as it stands.
@@ -170,4 +170,4 @@ def _end_now() -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        os._exit(0)
+        os._exit(code)
