@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -82,6 +82,12 @@ class ProcessSettings(BaseSettings):
         """Write to the log what an operator should know of who can reach the server."""
         if not is_loopback(self.host) and not any(self.guards().values()):
             logger.warning("open to all: anybody who can reach %s can use this server", self.host)
+
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        """Accept an IPv6 address as it is written before a port, too: everything else gets it without brackets."""
+        return host.removeprefix("[").removesuffix("]")
 
     @model_validator(mode="after")
     def _check_who_gets_in(self) -> Self:

@@ -133,6 +133,11 @@ def test_it_starts_open_if_told_so_and_says_so(monkeypatch, caplog):
     assert from_command_line(monkeypatch, "--host", "::", "--allow-open").allow_open
 
 
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_address_of_ipv6_may_be_in_brackets(monkeypatch, host):
+    assert from_command_line(monkeypatch, "--host", host).host == "::1"
+
+
 def test_on_loopback_nothing_is_asked_for(monkeypatch, caplog):
     from_command_line(monkeypatch, "--host", "127.0.0.1").warn()
     assert not caplog.records
