@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 STALL_SECONDS = 30.0
 # What a thread that loads gets to remove its temporary files, once the processes that it waited for are killed.
 _TIDY_SECONDS = 0.2
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 T = TypeVar("T")
 
@@ -124,21 +125,24 @@ async def _until(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> asyncio.
 
 @contextlib.contextmanager
 def _stop_signal() -> Any:
-    """Yield an event that SIGINT or SIGTERM sets; a second signal ends the process at once."""
+    """Yield an event that SIGINT or SIGTERM sets; a second signal, of either kind, ends the process at once."""
     loop = asyncio.get_running_loop()
     requested = asyncio.Event()
 
-    def on_signal(number: signal.Signals) -> None:
+    def on_signal() -> None:
         requested.set()
-        loop.remove_signal_handler(number)
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)  # no KeyboardInterrupt, after which the loop would clean up
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal)
     try:
         yield requested
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOP_SIGNALS:
             loop.remove_signal_handler(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run_process(main: Coroutine[Any, Any, int]) -> None:
