@@ -6,23 +6,27 @@ Only this module and the `settings.py` of each process read the environment.
 import logging
 import os
 import sys
+import tomllib
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     CliApp,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from runtime.exposure import OpenToAll
 from runtime.http2 import Http2
 from runtime.tls import ServerTls, checked_identity, checked_server_tls
+from tandem.expected_errors import ExpectedError
 from tandem.loopback import is_loopback
 from tandem.validation_errors import settings_in_words
 
@@ -79,6 +83,12 @@ class ProcessSettings(BaseSettings):
         if not is_loopback(self.host) and not any(self.guards().values()):
             logger.warning("open to all: anybody who can reach %s can use this server", self.host)
 
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        """Accept an IPv6 address as it is written before a port, too: everything else gets it without brackets."""
+        return host.removeprefix("[").removesuffix("]")
+
     @model_validator(mode="after")
     def _check_who_gets_in(self) -> Self:
         self.server_tls()
@@ -96,8 +106,8 @@ class ProcessSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        own_env_settings = EnvSettingsSource(settings_cls, env_prefix=f"TANDEM_{_table_name(settings_cls).upper()}_")
-        return init_settings, own_env_settings, env_settings, _TableOfToml(settings_cls, Path("tandem.toml"))
+        own = _Environment(settings_cls, env_prefix=f"TANDEM_{_table_name(settings_cls).upper()}_")
+        return init_settings, own, _Environment(settings_cls), _TableOfToml(settings_cls, Path("tandem.toml"))
 
     @classmethod
     def from_command_line(cls, program: str, arguments: list[str] | None = None) -> Self:
@@ -108,8 +118,11 @@ class ProcessSettings(BaseSettings):
         try:
             return CliApp.run(cls, cli_args=sys.argv[1:] if arguments is None else arguments)
         except ValidationError as error:
-            print(f"{program}: bad setting\n{settings_in_words(error, _named)}", file=sys.stderr)
-            sys.exit(2)
+            reasons = settings_in_words(error, _named)
+        except (ExpectedError, SettingsError) as error:
+            reasons = f"  {error}"
+        print(f"{program}: bad setting\n{reasons}", file=sys.stderr)
+        sys.exit(2)
 
 
 class BackendSettings(ProcessSettings):
@@ -120,6 +133,16 @@ class BackendSettings(ProcessSettings):
     available, else grpcio."""
 
 
+class _Environment(EnvSettingsSource):
+    """Variables; one that should be JSON and is none is refused as any other bad value is, with its name."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
 class _TableOfToml(TomlConfigSettingsSource):
     """The top level of tandem.toml and the process's own table in it, the table first."""
 
@@ -128,8 +151,18 @@ class _TableOfToml(TomlConfigSettingsSource):
         super().__init__(settings_cls, toml_file)
 
     def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
-        content: dict[str, Any] = super()._read_file(file_path)
-        table = content.get(_table_name(self.settings_cls), {})
+        name = _table_name(self.settings_cls)
+        try:
+            content: dict[str, Any] = super()._read_file(file_path)
+        except UnicodeDecodeError:
+            raise ExpectedError(f"{file_path}: not a text in UTF-8") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ExpectedError(f"{file_path}: not valid TOML: {error}") from None
+        except OSError as error:
+            raise ExpectedError(f"{file_path}: cannot be read: {error.strerror}") from None
+        table = content.get(name, {})
+        if not isinstance(table, dict):
+            raise ExpectedError(f"{file_path}: {name}: {table!r}: it should be a table, [{name}]")
         shared: dict[str, Any] = {key: value for key, value in content.items() if not isinstance(value, dict)}
         return {**shared, **table}
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pydantic import ValidationError
 
 _OWN = "Value error, "  # before the text of a validator of ours
+_HINTS = {"list_type": ', as in ["a", "b"]'}  # by the type of the error: how a setting is written
 
 
 def place(location: Sequence[int | str]) -> str:
@@ -33,7 +34,7 @@ def settings_in_words(error: ValidationError, named: Callable[[str], str]) -> st
     What is wrong with several together names them itself.
     """
     return "\n".join(
-        f"  {named(str(each['loc'][0]))}: {each['input']!r}: {reason(each['msg'])}"
+        f"  {named(str(each['loc'][0]))}: {each['input']!r}: {reason(each['msg'])}{_HINTS.get(each['type'], '')}"
         if each["loc"]
         else f"  {reason(each['msg'])}"
         for each in error.errors()

@@ -77,7 +77,7 @@ def write(
 def address_of(host: str) -> str:
     """Return the IP address to bind to: `host`, or what its name stands for, IPv4 if there is such. Raises OSError."""
     try:
-        return str(ipaddress.ip_address(host.strip("[]")))
+        return str(ipaddress.ip_address(host))
     except ValueError:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 import grpc
 
 from runtime.errors import MessageTooLarge
-from runtime.http2.events import Event, Flag, too_large_size
+from runtime.http2.events import Event, Flag, Kind, too_large_size
 from runtime.http2.inflation import inflated
 from runtime.http2.metadata import Entry, decoded, trailers
 from runtime.http2.standing import Room
@@ -52,7 +52,8 @@ class Http2Context(WholeWrites):
         self._messages: deque[Event] = deque()
         self._waiting_bytes = 0  # of these
         self._is_half_closed = False
-        self._waiter: asyncio.Future[None] | None = None  # for a message, or for room
+        self._readers: set[asyncio.Future[None]] = set()  # who wait for a message, or for the end of the request
+        self._writers: set[asyncio.Future[None]] = set()  # who wait for room
         self._num_written = 0
         self._is_left = False
         self._trailers: tuple[Entry, ...] = ()
@@ -75,17 +76,14 @@ class Http2Context(WholeWrites):
             self._messages.append(event)
         if event.flags & Flag.IS_HALF_CLOSED:
             self._is_half_closed = True
-        self._wake()
+        # A message does not wake a writer: the client could lift with it what holds the writer back.
+        _wake(self._writers if event.kind == Kind.WRITABLE else self._readers)
         return True
 
     def leave(self) -> None:
         """Note that nobody is there any more: whoever waits for a message or for room gets CancelledError."""
         self._is_left = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        _wake(self._readers | self._writers)
 
     # What handlers use, as in grpc.aio.
 
@@ -105,7 +103,7 @@ class Http2Context(WholeWrites):
         while not self._messages:
             if self._is_half_closed:
                 return grpc.aio.EOF
-            await self._wait()
+            await self._wait(self._readers)
         event = self._messages.popleft()
         self._waiting_bytes -= len(event.payload) + _EVENT_BYTES
         if event.flags & Flag.IS_TOO_LARGE:
@@ -121,7 +119,7 @@ class Http2Context(WholeWrites):
         if left < 0:
             raise asyncio.CancelledError
         if left > HIGH_BACKLOG_BYTES:
-            await self._wait()
+            await self._wait(self._writers)
         self._num_written += 1
         if self._num_written % _MAX_BURST == 0:
             await asyncio.sleep(0)
@@ -160,12 +158,19 @@ class Http2Context(WholeWrites):
         told = self._trailers if entries is None else entries
         self._wire.finish(self._id, message, trailers(code.value[0], details, told))
 
-    async def _wait(self) -> None:
+    async def _wait(self, waiters: set[asyncio.Future[None]]) -> None:
         if not self._is_left:
-            self._waiter = asyncio.get_running_loop().create_future()
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiters.add(waiter)
             try:
-                await self._waiter
+                await waiter
             finally:
-                self._waiter = None
+                waiters.discard(waiter)
         if self._is_left:
             raise asyncio.CancelledError
+
+
+def _wake(waiters: Iterable[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)

@@ -75,7 +75,7 @@ class Http2Server:
         """Return a listening socket, which is the server's from now on, and its port."""
         if host.startswith(UNIX):
             return _unix_listener(host.removeprefix(UNIX)), 0
-        listener = self._library.listen(host.strip("[]").encode(), port)
+        listener = self._library.listen(host.encode(), port)
         if listener < 0:
             code = ctypes.get_errno()
             raise OSError(code or errno.EADDRNOTAVAIL, os.strerror(code) if code else "the host has no address")

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 STALL_SECONDS = 30.0
 # What a thread that loads gets to remove its temporary files, once the processes that it waited for are killed.
 _TIDY_SECONDS = 0.2
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 T = TypeVar("T")
 
@@ -124,21 +125,24 @@ async def _until(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> asyncio.
 
 @contextlib.contextmanager
 def _stop_signal() -> Any:
-    """Yield an event that SIGINT or SIGTERM sets; a second signal ends the process at once."""
+    """Yield an event that SIGINT or SIGTERM sets; a second signal, of either kind, ends the process at once."""
     loop = asyncio.get_running_loop()
     requested = asyncio.Event()
 
-    def on_signal(number: signal.Signals) -> None:
+    def on_signal() -> None:
         requested.set()
-        loop.remove_signal_handler(number)
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)  # no KeyboardInterrupt, after which the loop would clean up
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal)
     try:
         yield requested
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOP_SIGNALS:
             loop.remove_signal_handler(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run_process(main: Coroutine[Any, Any, int]) -> None:
@@ -150,13 +154,13 @@ def run_process(main: Coroutine[Any, Any, int]) -> None:
         sys.exit(uvloop.run(main))
     except StoppedWhileLoading:
         logger.info("stopping before everything was loaded")
-        _end_now()
+        end_now(0)
     except (PortInUse, TandemError, *EXPECTED) as error:
         sys.exit(f"error: {error}")
 
 
-def _end_now() -> NoReturn:
-    """End with exit code 0, without the threads that load and without the processes that they have started.
+def end_now(code: int) -> NoReturn:
+    """End with this exit code, without the threads that load and without the processes that they have started.
 
     A thread in native code cannot be interrupted. The interpreter must not be taken apart under it either, for torch's
     and the kernel's threads would crash in destructors that run beside them: so the process ends as it stands.
@@ -170,4 +174,4 @@ def _end_now() -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        os._exit(0)
+        os._exit(code)

@@ -42,7 +42,8 @@ class GrpcioServer:
     async def start(self, host: str, port: int, handlers: Iterable[grpc.GenericRpcHandler]) -> int:
         """Bind, take calls from now on, and return the port. Raises OSError."""
         self._server.add_generic_rpc_handlers(tuple(handlers))
-        address = host if host.startswith("unix:") else f"{host}:{port}"
+        named = f"[{host}]" if ":" in host else host
+        address = host if host.startswith("unix:") else f"{named}:{port}"
         try:
             bound = self._add_port(address)
         except RuntimeError as error:

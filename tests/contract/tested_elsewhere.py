@@ -5,7 +5,6 @@ TESTED_ELSEWHERE = {
     "integration/gateway": ("gateway/",),
     "integration/runtime/rpc/served/test_served.py": ("runtime/rpc/served/service",),
     "integration/runtime/server/test_server.py": (
-        "runtime/http2/context",
         "runtime/http2/events",
         "runtime/http2/library",
         "runtime/http2/opening",

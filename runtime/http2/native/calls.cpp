@@ -84,8 +84,9 @@ void Server::data(Call& call, std::string_view bytes) {
     if (call.ignores_input) return;
     held_bytes_ += int64_t(bytes.size());
     call.incoming.append(bytes);
-    if (holds_too_much())
-        refuse(call, status_trailers(8, "the server holds too much of requests that are not whole"));
+    if (!holds_too_much()) return;
+    if (call.is_announced) events.add(Kind::cancelled, 0, call.id);
+    refuse(call, status_trailers(8, "the server holds too much of requests that are not whole"));
 }
 
 void Server::frame_done(Call& call, bool is_end) {

@@ -59,12 +59,12 @@ class OnnxFile:
 def read_onnx(path: Path) -> OnnxFile:
     """Return the file's model, with the weights that lie beside it. Raises ModelError if it is none."""
     try:
-        return OnnxFile(path, onnx.load(path), digest_of(path))
+        return OnnxFile(path, onnx.load(path), _digest_of(path))
     except Exception as error:  # protobuf's errors and onnx's own have no base in common
         raise ModelError(f"{path}: not a usable ONNX file: {_first_line(error)}") from None
 
 
-def digest_of(path: Path) -> str:
+def _digest_of(path: Path) -> str:
     """Return the hexadecimal SHA-256 of an ONNX file and the files beside it that hold its weights."""
     digest = hashlib.sha256(path.read_bytes())
     for name in _files_beside(onnx.load(path, load_external_data=False)):

@@ -185,13 +185,18 @@ def calibrations(folder: Path) -> Iterator[Finding]:
         return
     from services.common.machine import this_machine
     from services.common.runtimes.calibration.store import CalibrationStore
-    from services.common.runtimes.onnx_file import digest_of
+    from services.common.runtimes.onnx_file import read_onnx
 
     store = CalibrationStore(cache_folder() / "calibrations")
     for model in _models(folder):
         if isinstance(model, Finding) or model.spec.generator is None or weights_state(model) != "here":
             continue
-        found = store.of_model(digest_of(model.path(model.spec.generator)), this_machine())
+        try:
+            digest = read_onnx(model.path(model.spec.generator)).digest
+        except ModelError as error:
+            yield Finding(model.name, str(error), False)
+            continue
+        found = store.of_model(digest, this_machine())
         if not found:
             yield Finding(model.name, "not calibrated on this machine yet; the first start does it, in seconds")
         for name, speeds in _fastest_by_configuration(found).items():

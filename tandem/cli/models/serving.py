@@ -9,14 +9,21 @@ from typing import Any
 from runtime.metrics import new_registry
 from runtime.model_worker import ModelWorker
 from runtime.models import Model
+from tandem.cli.failures import INTERRUPTED
 
 
 def try_serving(model: Model) -> None:
     """Load a transformer or a GAN, and let go of it again.
 
     Raises what ends the backend at its start: ModelError, ProviderError. A setting that is not accepted exits with 2.
+    Ctrl-C ends the process at once, as the thread that loads cannot be interrupted.
     """
-    asyncio.run(_start_and_stop(_worker(model)))
+    from runtime.process.lifecycle import end_now
+
+    try:
+        asyncio.run(_start_and_stop(_worker(model)))
+    except KeyboardInterrupt:
+        end_now(INTERRUPTED)
 
 
 async def _start_and_stop(worker: ModelWorker[Any]) -> None:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Literal
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -38,14 +38,26 @@ class ChildSpec:
 
 
 class Child:
-    """Owns one process. `on_line(name, line)` is called for each line that it logs; the last ones are in `tail`."""
+    """Owns one process. `on_line(name, line)` is called for each line that it logs; the last ones are in `tail`.
 
-    def __init__(self, spec: ChildSpec, log_path: Path, on_line: Callable[[str, str], None]) -> None:
+    What cannot be written into the log's file is left out, so that a full disk does not stop the process:
+    `on_unwritten(name, log_path, error)` is called the first time.
+    """
+
+    def __init__(
+        self,
+        spec: ChildSpec,
+        log_path: Path,
+        on_line: Callable[[str, str], None],
+        on_unwritten: Callable[[str, Path, OSError], None],
+    ) -> None:
         self.spec = spec
         self.name = spec.name
         self.log_path = log_path
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._on_line = on_line
+        self._on_unwritten = on_unwritten
+        self._is_whole = True  # the log's file
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -54,8 +66,9 @@ class Child:
 
         The first start begins a new log; a later one, once the process has died, goes on with it.
         """
-        mode = "w" if self._process is None else "a"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        if self._process is None:
+            self._write("", "w")
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "runtime.process.tethered", str(os.getpid()), *self.spec.command),
             stdin=asyncio.subprocess.DEVNULL,
@@ -63,7 +76,7 @@ class Child:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
-        self._reader = asyncio.create_task(self._read_log(self._process, mode))
+        self._reader = asyncio.create_task(self._read_log(self._process))
 
     async def wait_ready(self) -> None:
         """Return when its health is SERVING; never if it does not become so.
@@ -120,20 +133,27 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
-    async def _read_log(self, process: asyncio.subprocess.Process, mode: str) -> None:
+    async def _read_log(self, process: asyncio.subprocess.Process) -> None:
         if process.stdout is None:
             raise RuntimeError("the log is not piped")
-        with self.log_path.open(mode, encoding="utf-8") as log:
-            rest = b""
-            while block := await process.stdout.read(READ_BYTES):
-                *lines, rest = (rest + block).split(b"\n")
-                self._keep(lines, log)
-            self._keep([rest] if rest else [], log)
+        rest = b""
+        while block := await process.stdout.read(READ_BYTES):
+            *lines, rest = (rest + block).split(b"\n")
+            self._keep(lines)
+        self._keep([rest] if rest else [])
 
-    def _keep(self, lines: list[bytes], log: IO[str]) -> None:
-        for line in lines:
-            text = line.decode("utf-8", "replace")
-            log.write(f"{text}\n")
+    def _keep(self, lines: list[bytes]) -> None:
+        texts = [line.decode("utf-8", "replace") for line in lines]
+        self._write("".join(f"{text}\n" for text in texts))
+        for text in texts:
             self.tail.append(text)
             self._on_line(self.spec.name, text)
-        log.flush()
+
+    def _write(self, text: str, mode: Literal["w", "a"] = "a") -> None:
+        try:
+            with self.log_path.open(mode, encoding="utf-8") as log:
+                log.write(text)
+        except OSError as error:
+            if self._is_whole:
+                self._on_unwritten(self.name, self.log_path, error)
+            self._is_whole = False

@@ -22,6 +22,7 @@ class StackObserver(KeeperObserver, Protocol):
     """Called for each event of a process."""
 
     def logged(self, name: str, line: str) -> None: ...
+    def unwritten(self, name: str, log_path: Path, error: OSError) -> None: ...
     def slow(self, name: str, log_path: Path) -> None: ...
     def ready(self, name: str) -> None: ...
     def stopping(self, name: str) -> None: ...
@@ -51,7 +52,8 @@ class Stack:
         self._slow_seconds = slow_seconds
         self._grace_seconds = grace_seconds
         self._layers = [
-            [Child(spec, log_folder / f"{spec.name}.log", observer.logged) for spec in layer] for layer in layers
+            [Child(spec, log_folder / f"{spec.name}.log", observer.logged, observer.unwritten) for spec in layer]
+            for layer in layers
         ]
         self._keepers = [
             Keeper(child, Restarts(restarts, time.monotonic), observer, asyncio.sleep) for child in self.children
@@ -104,8 +106,12 @@ class Stack:
         self._observer.ready(child.name)
 
     async def _stop(self) -> None:
+        """Stop all, also if that raises for one of them; then raise it."""
+        ended: list[BaseException | None] = []
         for layer in reversed(self._layers):
-            await asyncio.gather(*(self._stop_child(child) for child in layer))
+            ended += await asyncio.gather(*(self._stop_child(child) for child in layer), return_exceptions=True)
+        if (fault := next(filter(None, ended), None)) is not None:
+            raise fault
 
     async def _stop_child(self, child: Child) -> None:
         self._observer.stopping(child.name)

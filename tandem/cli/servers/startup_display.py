@@ -58,6 +58,9 @@ class StartupDisplay:
             total, completed = (None, 0.0) if done is None else (1.0, min(done, 0.99))
             self._progress.update(self._tasks[name], message=text[:MESSAGE_COLUMNS], total=total, completed=completed)
 
+    def unwritten(self, name: str, log_path: Path, error: OSError) -> None:
+        self._print(f"{name}: its log cannot be written to {escape(str(log_path))}: {escape(error.strerror or '')}")
+
     def slow(self, name: str, log_path: Path) -> None:
         self._print(
             f"{name}: not ready yet; its log is in {escape(str(log_path))}. If it serves with TLS, TANDEM_CLIENT_CA"

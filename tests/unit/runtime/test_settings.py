@@ -63,6 +63,30 @@ def test_an_unknown_key_in_the_file_is_named(monkeypatch, empty_folder, capsys):
     assert "prot" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"port = \n", "tandem.toml: not valid TOML: Invalid value (at line 1, column 8)"),
+        (b"# caf\xe9\n", "tandem.toml: not a text in UTF-8"),
+        (b"demo = 3\n", "tandem.toml: demo: 3: it should be a table, [demo]"),
+    ],
+)
+def test_a_file_that_is_none_is_one_line(monkeypatch, empty_folder, capsys, content, reason):
+    (empty_folder / "tandem.toml").write_bytes(content)
+    assert refusal(monkeypatch, capsys) == reason
+
+
+@pytest.mark.parametrize("variable", ["TANDEM_MODELS", "TANDEM_DEMO_MODELS"])
+def test_a_variable_that_is_no_json_is_one_line(monkeypatch, capsys, variable):
+    monkeypatch.setenv(variable, "fashion-gan")
+    line = refusal(monkeypatch, capsys)
+    assert line == 'models (--models, TANDEM_MODELS): \'fashion-gan\': Input should be a valid list, as in ["a", "b"]'
+
+
+def test_a_flag_that_is_no_json_is_one_line(monkeypatch, capsys):
+    assert "models" in refusal(monkeypatch, capsys, "--models", '["x"')
+
+
 def test_where_downloads_are_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "tandem"
@@ -107,6 +131,11 @@ def test_it_starts_open_if_told_so_and_says_so(monkeypatch, caplog):
     from_command_line(monkeypatch, "--host", ANY).warn()
     assert "open to all: anybody who can reach 0.0.0.0" in caplog.text
     assert from_command_line(monkeypatch, "--host", "::", "--allow-open").allow_open
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_address_of_ipv6_may_be_in_brackets(monkeypatch, host):
+    assert from_command_line(monkeypatch, "--host", host).host == "::1"
 
 
 def test_on_loopback_nothing_is_asked_for(monkeypatch, caplog):

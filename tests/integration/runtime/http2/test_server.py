@@ -31,6 +31,7 @@ class Handler(grpc.GenericRpcHandler):
 
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
 
     def service(self, details):
         if details.method == BAD:
@@ -43,13 +44,16 @@ class Handler(grpc.GenericRpcHandler):
     async def _held(self, _: object, context) -> bytes:
         await read_message(context)
         self.entered.set()
-        await self.gate.wait()
+        try:
+            await self.gate.wait()
+        finally:
+            self.left.set()
         return bytes(LARGE)
 
 
 @dataclass
 class Serving:
-    """A server and its handler; the parameter is the age at which connections end."""
+    """A server and its handler; the parameter is what its limits have instead of the usual ones."""
 
     server: Http2Server
     handler: Handler
@@ -59,7 +63,8 @@ class Serving:
 @pytest.fixture
 async def serving(request: pytest.FixtureRequest) -> AsyncIterator[Serving]:
     limits, handler = default_limits(), Handler()
-    limits.max_age_seconds = getattr(request, "param", 60.0)
+    for name, value in getattr(request, "param", {}).items():
+        setattr(limits, name, value)
     try:
         server = Http2Server(open_http2(), limits)
     except LibraryUnavailable as error:
@@ -107,7 +112,7 @@ async def test_a_stop_lets_a_reply_through_that_is_larger_than_the_client_s_wind
     await stopped
 
 
-@pytest.mark.parametrize("serving", [0.1], indirect=True)
+@pytest.mark.parametrize("serving", [{"max_age_seconds": 0.1}], indirect=True)
 async def test_a_client_that_reads_slowly_and_writes_gets_the_last_reply_of_its_connection(serving):
     async with connected(serving.port, window=2 * LARGE) as connection:
         await connection.send(frame(frames.WINDOW_UPDATE, 0, struct.pack(">I", 2 * LARGE)), call(1, HELD))
@@ -124,6 +129,18 @@ async def test_messages_that_no_method_reads_are_not_kept_without_bound(serving,
         number = connection.open_stream(call_headers(HELD))
         await connection.send(number, count * framed(bytes(size)))
         assert (await connection.answer(number, LIMIT_SECONDS)).status_name == "RESOURCE_EXHAUSTED"
+
+
+@pytest.mark.parametrize("serving", [{"max_held_bytes": 1 << 20}], indirect=True)
+async def test_the_method_of_a_call_that_is_refused_while_it_runs_is_cancelled(serving):
+    async with attacks.connected(f"127.0.0.1:{serving.port}") as connection:
+        number = connection.open_stream(call_headers(HELD))
+        await connection.send(number, framed(b"hi"), end_stream=False)
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await serving.handler.entered.wait()
+            await connection.send(number, framed(bytes(LARGE))[: LARGE // 2], end_stream=False)
+            assert (await connection.answer(number, LIMIT_SECONDS)).status_name == "RESOURCE_EXHAUSTED"
+            await serving.handler.left.wait()
 
 
 async def test_a_host_without_an_address_and_a_port_in_use_are_told(serving):

@@ -122,6 +122,26 @@ async def test_a_process_that_loads_for_ever_ends_at_a_signal_with_what_it_start
                 await process.wait()
 
 
+@pytest.mark.parametrize("second", SIGNALS)
+@pytest.mark.parametrize("first", SIGNALS)
+async def test_a_second_signal_ends_a_process_that_is_stopping(first, second):
+    command = (sys.executable, "-m", "tests.integration.runtime.process.endless_stopping")
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            for number, line in ((first, b"serving on port"), (second, b"never ends")):
+                while line not in (logged := await process.stderr.readline()):
+                    assert logged, "it has ended"
+                process.send_signal(number)
+            rest = await process.stderr.read()
+            assert (await process.wait(), rest) == (-second, b"")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 @pytest.mark.parametrize("error", [PortInUse("taken"), ExpectedError("taken")])
 def test_an_expected_error_at_the_start_is_one_line(error):
     with pytest.raises(SystemExit) as ended:

@@ -1,6 +1,7 @@
 """The server that every process is made of, over real gRPC: statuses, details, hostile callers, health, ports."""
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 
 import grpc
@@ -222,3 +223,19 @@ async def test_a_port_in_use_is_told():
         with pytest.raises(PortInUse, match=f"127.0.0.1:{server.port}: the port is in use"):
             await second.start()
         await second.stop(0)
+
+
+async def test_it_listens_at_an_address_of_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6: {error}")
+    server = RpcServer("::1", 0, [], [])
+    await server.start()
+    try:
+        await server.health.set_serving(True)
+        async with grpc.aio.insecure_channel(f"[::1]:{server.port}") as channel:
+            response = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+        assert response.status == health_pb2.HealthCheckResponse.SERVING
+    finally:
+        await server.stop(0)

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,3 +108,38 @@ def test_what_cannot_be_served_is_told_in_a_sentence(
     assert code == 1
     assert why in " ".join(lines[-1:])
     assert not any("can be served" in line for line in lines)
+
+
+# Prints "loading" in a thread that never ends, and "torn down" if the interpreter is.
+ENDLESS = """
+import atexit, signal, threading
+from runtime.loading_thread import in_loading_thread
+from tandem.cli.main import app
+from tandem.cli.models import serving
+
+class Worker:
+    async def start(self):
+        await in_loading_thread(self.load)
+    def load(self):
+        print("loading", flush=True)
+        threading.Event().wait()
+    async def stop(self):
+        pass
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(print, "torn down")
+serving._worker = lambda model: Worker()
+app()
+"""
+
+
+def test_ctrl_c_ends_the_process_without_tearing_it_down_under_the_thread_that_loads(models: Path) -> None:
+    command = [sys.executable, "-c", ENDLESS, "models", "check", "gan", "--models-dir", str(models)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while "loading" not in (line := process.stdout.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in errors

@@ -1,8 +1,9 @@
-"""A child's readiness is seen whether it serves with TLS or in the clear, whatever the environment says of TLS."""
+"""A child's readiness is seen with TLS and without, whatever the environment says of TLS; its log holds it up never."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ import pytest
 from runtime.server.server import RpcServer
 from tandem.cli.servers.child import Child, ChildSpec
 from tests.certificates import Authority
+
+# More than a pipe holds.
+TALKATIVE = "for number in range(2000): print(number, 'x' * 100)"
+
+
+def ignored(*_: object) -> None:
+    pass
 
 
 @pytest.mark.parametrize("with_tls", [True, False])
@@ -19,10 +27,45 @@ async def test_ready_with_tls_or_without(tmp_path: Path, monkeypatch: pytest.Mon
     server = RpcServer("127.0.0.1", 0, [], [], ours.server() if with_tls else None)
     await server.start()
     spec = ChildSpec("child", (), f"127.0.0.1:{server.port}")
-    waiting = asyncio.create_task(Child(spec, tmp_path / "log", lambda *_: None).wait_ready())
+    waiting = asyncio.create_task(Child(spec, tmp_path / "log", ignored, ignored).wait_ready())
     try:
         await server.health.set_serving(True)
         async with asyncio.timeout(20):
             await waiting
     finally:
         await server.stop(0)
+
+
+def spec_of(code: str) -> ChildSpec:
+    return ChildSpec("child", (sys.executable, "-c", code), "127.0.0.1:1")
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+async def test_a_log_that_cannot_be_written_does_not_hold_the_process_up(tmp_path: Path, is_full: bool) -> None:
+    log_path = Path("/dev/full") if is_full else tmp_path  # a folder
+    if not log_path.exists():
+        pytest.skip("there is no /dev/full")
+    lines: list[str] = []
+    faults: list[tuple[str, Path, OSError]] = []
+    child = Child(spec_of(TALKATIVE), log_path, lambda _, line: lines.append(line), lambda *each: faults.append(each))
+    await child.start()
+    async with asyncio.timeout(60):
+        assert await child.wait_dead() == 0
+    assert len(lines) == 2000
+    assert child.tail[-1].startswith("1999 ")
+    [(name, path, error)] = faults
+    assert (name, path) == ("child", log_path)
+    assert error.strerror
+
+
+async def test_a_second_start_goes_on_with_the_log(tmp_path: Path) -> None:
+    log_path = tmp_path / "logs" / "log"
+    child = Child(spec_of("print('hello')"), log_path, ignored, ignored)
+    for _ in range(2):
+        await child.start()
+        await child.wait_dead()
+    assert log_path.read_text() == "hello\nhello\n"
+    child = Child(spec_of(""), log_path, ignored, ignored)
+    await child.start()
+    await child.wait_dead()
+    assert log_path.read_text() == ""

@@ -1,4 +1,4 @@
-"""A stack in this process: what is printed when, a stop while it loads, a second signal."""
+"""A stack in this process: what is printed when, a stop while it loads, a second signal, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -84,3 +84,28 @@ async def test_a_process_that_is_slow_is_named_with_its_log(tmp_path: Path, caps
 
 async def test_a_second_signal_does_not_wait_for_the_stubborn(tmp_path: Path) -> None:
     assert await run(tmp_path, Display("logged", "stopping"), mode="stubborn") == 0
+
+
+async def test_all_are_stopped_though_that_raises_for_one(tmp_path: Path) -> None:
+    class Faulty(Display):
+        def stopped(self, name: str) -> None:
+            if name == "parallel":
+                raise RuntimeError("out of order")
+
+    async def work() -> int:
+        return 7
+
+    display = Faulty()
+    first, last = specs(tmp_path, ["serve"] * 2)
+    stack = Stack([[first], [last]], tmp_path / "logs", display, 3600.0, NEVER)
+    with pytest.raises(RuntimeError, match="out of order"):
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await run_stack(stack, display, Terminal(), work)
+    assert (tmp_path / "journal").read_text() == "parallel stopped\nsequential stopped\n"
+
+
+async def test_a_log_that_cannot_be_written_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "logs" / "sequential.log").mkdir(parents=True)
+    assert await run(tmp_path, Display(), is_endless=False) == 7
+    told = [line for line in capsys.readouterr().err.splitlines() if "log cannot be written" in line]
+    assert told == [f"sequential: its log cannot be written to {tmp_path / 'logs' / 'sequential.log'}: Is a directory"]
