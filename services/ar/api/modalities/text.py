@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from runtime.errors import InvalidArgument
 from runtime.rpc.rpc import Call
@@ -22,8 +23,9 @@ from tandem.ar.v1 import ar_pb2
 if TYPE_CHECKING:
     from services.common.diversity.watch import DiversityWatch
 
+T = TypeVar("T")
+
 _TEXT_FIELD = "texts.texts[{}]"
-# Longer texts are tokenised in a thread, so that other streams go on meanwhile.
 _MAX_CHARACTERS_INLINE = 4096
 
 
@@ -60,7 +62,7 @@ class TextModality:
     async def _prompt(self, request: ar_pb2.GenerateRequest) -> list[int]:
         kind = request.WhichOneof("prompt")
         if kind == "text":
-            return (await self._encoded([request.text], "text"))[0]
+            return await self._off_loop(partial(self.codec.encode, request.text), len(request.text))
         if kind == "chat":
             turns = [(message.role, message.content) for message in request.chat.messages]
             return await asyncio.to_thread(self.codec.encode_chat, turns)
@@ -82,24 +84,29 @@ class TextModality:
     async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
         if request.WhichOneof("content") == "texts":
             check_count("texts.texts", len(request.texts.texts), MAX_TEXTS)
-            token_lists, field = await self._encoded(list(request.texts.texts), _TEXT_FIELD), _TEXT_FIELD
-        else:
-            token_lists, field = token_lists_of(request, "texts or tokens", "text"), LIST_FIELD
+            texts = list(request.texts.texts)
+            return await self._off_loop(partial(self._encoded, texts), sum(map(len, texts)))
+        token_lists = token_lists_of(request, "texts or tokens", "text")
         for number, token_ids in enumerate(token_lists):
-            place = field.format(number)
-            check_prompt(place, token_ids, self.num_output_tokens, self.codec.max_context_tokens + 1)
-            check_is_scorable(place, token_ids)
+            self._check_scored(LIST_FIELD.format(number), token_ids)
         return token_lists
 
-    async def _encoded(self, texts: list[str], field: str) -> list[list[int]]:
-        """Return the tokens of each text; `field` names one in errors, and may have a place for its number."""
+    def _encoded(self, texts: list[str]) -> list[list[int]]:
+        """Return the tokens of texts to score; a text that cannot be scored is refused before the next is encoded."""
+        token_lists = []
+        for number, text in enumerate(texts):
+            field = _TEXT_FIELD.format(number)
+            token_lists.append(self.codec.encode(text, field))
+            self._check_scored(field, token_lists[-1])
+        return token_lists
 
-        def encode() -> list[list[int]]:
-            return [self.codec.encode(text, field.format(number)) for number, text in enumerate(texts)]
+    def _check_scored(self, field: str, token_ids: list[int]) -> None:
+        check_prompt(field, token_ids, self.num_output_tokens, self.codec.max_context_tokens + 1)
+        check_is_scorable(field, token_ids)
 
-        if sum(map(len, texts)) <= _MAX_CHARACTERS_INLINE:
-            return encode()
-        return await asyncio.to_thread(encode)
+    async def _off_loop(self, work: Callable[[], T], num_characters: int) -> T:
+        """Do short work at once, and longer work in a thread, so that other streams go on meanwhile."""
+        return work() if num_characters <= _MAX_CHARACTERS_INLINE else await asyncio.to_thread(work)
 
     def growing_images(
         self,
