@@ -9,7 +9,7 @@ import os
 
 from tokenizers import Encoding, Tokenizer
 
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.putenv("TOKENIZERS_PARALLELISM", "false")
 
 
 def encoded(tokenizer: Tokenizer, text: str) -> Encoding:
