@@ -16,6 +16,7 @@ from services.ar.api.modalities.modality import Modality
 from services.ar.api.modalities.text import TextModality
 from services.ar.api.sequential_model import SequentialModel
 from services.ar.codecs.text_codec import TextCodec
+from services.ar.codecs.text_thread import TextThread
 from services.ar.compute.computation import Computation
 from services.ar.compute.opening import open_computation
 from services.ar.compute.runner import Runner
@@ -106,7 +107,9 @@ def _modality(model: Model, checkpoint: Checkpoint, settings: ArSettings, metric
         return ImageModality(load_image_codec(model, checkpoint.config, settings, metrics))
     max_context_tokens = min(settings.max_context_tokens, checkpoint.config.max_context_tokens)
     codec, vocab_size = TextCodec(checkpoint, max_context_tokens), checkpoint.config.vocab_size
-    return TextModality(codec, vocab_size, _compilations(model.name, codec, vocab_size, settings, metrics))
+    limits = admission_limits(settings)  # a burst that the engine takes is not refused before it
+    thread = TextThread(f"{model.name}'s texts", limits.max_open, limits.max_open_of_caller, settings.max_wait_seconds)
+    return TextModality(codec, thread, vocab_size, _compilations(model.name, codec, vocab_size, settings, metrics))
 
 
 def _compilations(

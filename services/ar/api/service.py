@@ -37,7 +37,7 @@ class ArServicer:
     ) -> AsyncGenerator[ar_pb2.GenerateResponse, None]:
         model = self._worker.get_for(request.model, request.WhichOneof("prompt"))
         call.model = model.name
-        prompt = await model.modality.prompt(request)
+        prompt = await model.modality.prompt(request, call)
         params = sampling_params(
             request,
             len(prompt),
@@ -89,11 +89,11 @@ class ArServicer:
 
     async def tokenize(self, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
         """Return the token ids of a text or a conversation."""
-        return await tokenization.tokenized(self._text_model(request.model, call), request)
+        return await tokenization.tokenized(self._text_model(request.model, call), request, call)
 
     async def detokenize(self, request: ar_pb2.DetokenizeRequest, call: Call) -> ar_pb2.DetokenizeResponse:
         """Return the text of token ids."""
-        return await tokenization.detokenized(self._text_model(request.model, call), request)
+        return await tokenization.detokenized(self._text_model(request.model, call), request, call)
 
     async def describe_tokenizer(
         self, request: ar_pb2.DescribeTokenizerRequest, call: Call

@@ -1,49 +1,55 @@
 """Between texts and tokens without a model's computation: what Tokenize, Detokenize and DescribeTokenizer answer."""
 
-import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from runtime.errors import InvalidArgument, ReplyTooLarge
 from runtime.limits import MAX_MESSAGE_BYTES
+from runtime.rpc.rpc import Call
 from services.ar.api.sequential_model import SequentialModel
-from services.ar.api.validation import check_token_ids
+from services.ar.api.validation import check_token_ids, turns_of
 from services.ar.codecs.text_codec import TextCodec
+from services.ar.codecs.text_thread import TextThread
 from tandem.ar.v1 import ar_pb2
 
 Reply = TypeVar("Reply", ar_pb2.TokenizeResponse, ar_pb2.DetokenizeResponse)
 
 
-async def tokenized(model: SequentialModel, request: ar_pb2.TokenizeRequest) -> ar_pb2.TokenizeResponse:
-    """Return the content's tokens. Raises InvalidArgument, ReplyTooLarge."""
+async def tokenized(model: SequentialModel, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
+    """Return the content's tokens. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""
     kind = request.WhichOneof("content")
     if kind is None:
         raise InvalidArgument("content", None, "text or chat")
-    codec = _text_codec(model)
-    return _bounded(kind, await asyncio.to_thread(_tokenized, codec, request))
-
-
-def _tokenized(codec: TextCodec, request: ar_pb2.TokenizeRequest) -> ar_pb2.TokenizeResponse:
+    codec, thread = _text(model)
     with_bos = not request.without_bos
-    if request.WhichOneof("content") == "text":
-        ids = codec.encode(request.text, with_bos=with_bos)
+    if kind == "text":
+        encode = partial(codec.encode, request.text, with_bos=with_bos)
     else:
-        ids = codec.encode_chat([(each.role, each.content) for each in request.chat.messages], with_bos)
+        encode = partial(codec.encode_chat, turns_of(request.chat, codec.max_context_tokens), with_bos)
+    return _bounded(kind, await thread.run(partial(_tokens, codec, encode), call.deadline, call.owner))
+
+
+def _tokens(codec: TextCodec, encode: Callable[[], list[int]]) -> ar_pb2.TokenizeResponse:
+    ids = encode()
     return ar_pb2.TokenizeResponse(ids=ids, tokens=[codec.token_bytes(token_id) for token_id in ids])
 
 
-async def detokenized(model: SequentialModel, request: ar_pb2.DetokenizeRequest) -> ar_pb2.DetokenizeResponse:
-    """Return the tokens' text. Raises InvalidArgument, ReplyTooLarge."""
-    codec = _text_codec(model)
+async def detokenized(
+    model: SequentialModel, request: ar_pb2.DetokenizeRequest, call: Call
+) -> ar_pb2.DetokenizeResponse:
+    """Return the tokens' text. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""
+    codec, thread = _text(model)
     if not 1 <= len(request.ids) <= model.max_context_tokens:
         raise InvalidArgument("ids", f"{len(request.ids)} ids", f"1 to {model.max_context_tokens}")
     check_token_ids("ids", request.ids, model.description.vocab_size)
-    text = await asyncio.to_thread(codec.decode, list(request.ids))
+    text = await thread.run(partial(codec.decode, list(request.ids)), call.deadline, call.owner)
     return _bounded("ids", ar_pb2.DetokenizeResponse(text=text, tokens=map(codec.token_bytes, request.ids)))
 
 
 def description(model: SequentialModel) -> ar_pb2.DescribeTokenizerResponse:
     """Return how the model's tokenizer works. Raises InvalidArgument."""
-    codec = _text_codec(model)
+    codec, _ = _text(model)
     return ar_pb2.DescribeTokenizerResponse(
         model=model.name,
         bos_token_id=codec.bos_token_id,
@@ -53,10 +59,11 @@ def description(model: SequentialModel) -> ar_pb2.DescribeTokenizerResponse:
     )
 
 
-def _text_codec(model: SequentialModel) -> TextCodec:
-    if (codec := model.modality.text_codec) is None:
+def _text(model: SequentialModel) -> tuple[TextCodec, TextThread]:
+    codec, thread = model.modality.text_codec, model.modality.text_thread
+    if codec is None or thread is None:
         raise InvalidArgument("model", model.name, "a model of texts: this one makes images")
-    return codec
+    return codec, thread
 
 
 def _bounded(field: str, reply: Reply) -> Reply:

@@ -1,19 +1,21 @@
 """Between text and tokens: prompts in, UTF-8-safe text out. Knows the tokenizer, no tensors."""
 
+import codecs
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from itertools import islice
 
 from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 from tokenizers.pre_tokenizers import ByteLevel
 
 from runtime.errors import InvalidArgument, NoChatTemplate
 from runtime.models import ModelError
 from services.ar.codecs.chat.prompt import ChatPrompt
 from services.ar.codecs.chat.template import ChatTemplate
+from services.ar.codecs.encoding import encoded
 from services.ar.model.checkpoint import Checkpoint
 
-_MAX_SILENT_TOKENS = 8  # twice the bytes of the longest character
+_Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
 _BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")  # of a SentencePiece vocabulary
 
@@ -31,6 +33,7 @@ class TextCodec:
         self.chat_template = checkpoint.chat_template
         self.special_token_ids = _special_ids(checkpoint.tokenizer)
         self._token_bytes = _token_bytes(checkpoint.tokenizer, self.special_token_ids)
+        self._drops_first_space = _drops_first_space(checkpoint.tokenizer, self._token_bytes)
         # No prompt of more bytes than this can fit, however it is cut into tokens.
         self._max_prompt_bytes = max_context_tokens * max(map(len, self._token_bytes.values()))
         self._chat = _chat_prompt(checkpoint, checkpoint.tokenizer, self._max_prompt_bytes)
@@ -53,7 +56,7 @@ class TextCodec:
             raise InvalidArgument(
                 field, f"{num_bytes} bytes", f"a prompt and an output of {self.max_context_tokens} tokens together"
             )
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        ids: list[int] = encoded(self._tokenizer, text).ids
         return self._with_bos(ids) if with_bos else ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
@@ -62,7 +65,7 @@ class TextCodec:
 
     def tokens_within(self, text: str) -> list[int]:
         """Return the tokens of a text that stands in the midst of others; what looks like a control token is one."""
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        return encoded(self._tokenizer, text).ids
 
     def _with_bos(self, ids: list[int]) -> list[int]:
         return ids if self.bos_token_id is None else [self.bos_token_id, *ids]
@@ -83,35 +86,39 @@ class TextCodec:
 
     def decoder(self, prompt_token_ids: list[int]) -> "TextDecoder":
         """Return a decoder of the output that follows the prompt."""
-        return TextDecoder(self._tokenizer, self.special_token_ids, prompt_token_ids)
+        return TextDecoder(self._token_bytes, self.special_token_ids, prompt_token_ids, self._drops_first_space)
 
 
 class TextDecoder:
     """Turns tokens into text as they come, whole characters only; tokens of `special_ids` give no text.
 
-    The library's stream decodes all tokens that have given no text yet at each call. Tokens whose bytes never make up a
-    character would cost their number squared, on the event loop; after `_MAX_SILENT_TOKENS` they are given out as
-    they decode, with U+FFFD for what is no character.
+    Bytes that form no character are U+FFFD. A character that the prompt's last tokens begin comes whole. With
+    `drops_first_space`, a space that begins prompt and output together, as SentencePiece's does, is left out.
     """
 
-    def __init__(self, tokenizer: Tokenizer, special_ids: Set[int], prompt_token_ids: list[int]) -> None:
-        self._tokenizer = tokenizer
+    def __init__(
+        self,
+        token_bytes: Mapping[int, bytes],
+        special_ids: Set[int],
+        prompt_token_ids: Sequence[int],
+        drops_first_space: bool,
+    ) -> None:
+        self._token_bytes = token_bytes
         self._special_ids = special_ids
-        self._silent: list[int] = []  # tokens that have given no text yet
-        # The end of the prompt decides whether a first space belongs to the text.
-        self._stream = DecodeStream(ids=prompt_token_ids[-4:], skip_special_tokens=True)
+        self._utf8 = _Utf8Decoder("replace")
+        self._drops_space = drops_first_space and all(token_id in special_ids for token_id in prompt_token_ids)
+        for token_id in prompt_token_ids[-4:]:  # a character has four bytes at the most
+            if token_id not in special_ids:
+                self._utf8.decode(token_bytes.get(token_id, b""))
 
     def feed(self, token_id: int) -> str:
         if token_id in self._special_ids:
             return ""
-        text = self._stream.step(self._tokenizer, token_id) or ""
-        self._silent = [] if text else [*self._silent, token_id]
-        return text if len(self._silent) < _MAX_SILENT_TOKENS else self._flush()
-
-    def _flush(self) -> str:
-        silent, self._silent = self._silent, []
-        self._stream = DecodeStream(ids=silent[-4:], skip_special_tokens=True)
-        return self._tokenizer.decode(silent)
+        text = self._utf8.decode(self._token_bytes.get(token_id, b""))
+        if self._drops_space and text:
+            self._drops_space = False
+            return text.removeprefix(" ")
+        return text
 
 
 def _chat_prompt(checkpoint: Checkpoint, tokenizer: Tokenizer, max_bytes: int) -> ChatPrompt | None:
@@ -134,6 +141,12 @@ def _token_bytes(tokenizer: Tokenizer, special_ids: Set[int]) -> dict[int, bytes
         token_id: token.encode() if token_id in special_ids else _bytes_of(token, byte_of)
         for token, token_id in vocabulary.items()
     }
+
+
+def _drops_first_space(tokenizer: Tokenizer, token_bytes: Mapping[int, bytes]) -> bool:
+    """Return whether the tokenizer leaves out a space that begins a text; it adds one before each text it encodes."""
+    words = (token_id for token_id, data in token_bytes.items() if len(data) > 1 and data[:1] == b" " != data[1:2])
+    return any(not tokenizer.decode([token_id]).startswith(" ") for token_id in islice(words, 1))
 
 
 def _bytes_of(token: str, byte_of: dict[str, int] | None) -> bytes:

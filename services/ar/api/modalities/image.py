@@ -22,7 +22,7 @@ from tandem.ar.v1 import ar_pb2
 class ImageModality:
     """Implements `Modality`."""
 
-    text_codec = None
+    text_codec = text_thread = None
 
     def __init__(self, codec: ImageCodec) -> None:
         self.codec = codec
@@ -50,7 +50,7 @@ class ImageModality:
         description.can_score_images = self.codec.can_encode
         description.takes_steps = self.mask_token is not None
 
-    async def prompt(self, request: ar_pb2.GenerateRequest) -> list[int]:
+    async def prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
         kind = request.WhichOneof("prompt")
         if kind == "class_label":
             if not 0 <= request.class_label < self.codec.num_classes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from runtime.rpc.rpc import Call
 from services.ar.codecs.codec import Codec
 from services.ar.codecs.text_codec import TextCodec
+from services.ar.codecs.text_thread import TextThread
 from services.ar.codecs.token_decoder import Tokens
 from services.ar.constraints.compilations import Compilations
 from services.ar.engine.sampling_params import SamplingParams
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from services.ar.api.growing_images import GrowingImages
     from services.common.diversity.watch import DiversityWatch
 
-Part = Batcher[Tokens, Images] | Batcher[Images, Tokens] | Compilations
+Part = Batcher[Tokens, Images] | Batcher[Images, Tokens] | Compilations | TextThread
 
 
 class Modality(Protocol):
@@ -33,6 +34,10 @@ class Modality(Protocol):
     @property
     def text_codec(self) -> TextCodec | None:
         """The codec of text; None where tokens are no text."""
+
+    @property
+    def text_thread(self) -> TextThread | None:
+        """Where the codec of text does what may take long; None where there is none."""
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -56,8 +61,11 @@ class Modality(Protocol):
     def describe(self, description: ar_pb2.Model) -> None:
         """Add what ListModels says of content of this kind."""
 
-    async def prompt(self, request: ar_pb2.GenerateRequest) -> list[int]:
-        """Return the prompt's tokens, checked against what the model takes. Raises InvalidArgument."""
+    async def prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
+        """Return the prompt's tokens, checked against what the model takes.
+
+        Raises InvalidArgument, ResourceExhausted.
+        """
 
     async def masks(self, request: ar_pb2.GenerateRequest, count: int, call: Call) -> Sequence[TokenMask] | None:
         """Return what rules tokens out of each of `count` choices, None if nothing does.
@@ -66,7 +74,10 @@ class Modality(Protocol):
         """
 
     async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
-        """Return the sequences to score, in the request's order, of two tokens at least. Raises InvalidArgument."""
+        """Return the sequences to score, in the request's order, of two tokens at least.
+
+        Raises InvalidArgument, ResourceExhausted.
+        """
 
     def growing_images(
         self,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from runtime.errors import InvalidArgument
 from runtime.rpc.rpc import Call
 from services.ar.api.constraint import constraint_of
 from services.ar.api.modalities.modality import Part
 from services.ar.api.modalities.token_lists import LIST_FIELD, MAX_TEXTS, check_count, check_is_scorable, token_lists_of
-from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, refuse_image_options
+from services.ar.api.validation import DEFAULT_MAX_TOKENS, check_prompt, refuse_image_options, turns_of
 from services.ar.codecs.text_codec import TextCodec
+from services.ar.codecs.text_thread import TextThread
 from services.ar.constraints.compilations import Compilations
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.token_groups import TokenGroups
@@ -22,8 +23,9 @@ from tandem.ar.v1 import ar_pb2
 if TYPE_CHECKING:
     from services.common.diversity.watch import DiversityWatch
 
+T = TypeVar("T")
+
 _TEXT_FIELD = "texts.texts[{}]"
-# Longer texts are tokenised in a thread, so that other streams go on meanwhile.
 _MAX_CHARACTERS_INLINE = 4096
 
 
@@ -36,14 +38,17 @@ class TextModality:
     default_max_tokens = DEFAULT_MAX_TOKENS
     mask_token = None
 
-    def __init__(self, codec: TextCodec, num_output_tokens: int, compilations: Compilations | None) -> None:
+    def __init__(
+        self, codec: TextCodec, text_thread: TextThread, num_output_tokens: int, compilations: Compilations | None
+    ) -> None:
         self.codec = self.text_codec = codec
+        self.text_thread = text_thread
         self.num_output_tokens = num_output_tokens
         self._compilations = compilations
 
     @property
     def parts(self) -> Sequence[Part]:
-        return [] if self._compilations is None else [self._compilations]
+        return [self.text_thread, *([] if self._compilations is None else [self._compilations])]
 
     def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
         return None
@@ -51,19 +56,19 @@ class TextModality:
     def describe(self, description: ar_pb2.Model) -> None:
         description.special_token_ids.extend(self.codec.special_tokens)
 
-    async def prompt(self, request: ar_pb2.GenerateRequest) -> list[int]:
-        token_ids = await self._prompt(request)
+    async def prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
+        token_ids = await self._prompt(request, call)
         kind = request.WhichOneof("prompt") or "prompt"
         check_prompt(kind, token_ids, self.num_output_tokens, self.codec.max_context_tokens)
         return token_ids
 
-    async def _prompt(self, request: ar_pb2.GenerateRequest) -> list[int]:
+    async def _prompt(self, request: ar_pb2.GenerateRequest, call: Call) -> list[int]:
         kind = request.WhichOneof("prompt")
         if kind == "text":
-            return (await self._encoded([request.text], "text"))[0]
+            return await self._off_loop(partial(self.codec.encode, request.text), len(request.text), call)
         if kind == "chat":
-            turns = [(message.role, message.content) for message in request.chat.messages]
-            return await asyncio.to_thread(self.codec.encode_chat, turns)
+            turns = turns_of(request.chat, self.codec.max_context_tokens)
+            return await self.text_thread.run(partial(self.codec.encode_chat, turns), call.deadline, call.owner)
         if kind == "tokens":
             return list(request.tokens.ids)
         accepted = "text, chat or tokens"
@@ -82,24 +87,31 @@ class TextModality:
     async def scored(self, request: ar_pb2.ScoreRequest, call: Call) -> list[list[int]]:
         if request.WhichOneof("content") == "texts":
             check_count("texts.texts", len(request.texts.texts), MAX_TEXTS)
-            token_lists, field = await self._encoded(list(request.texts.texts), _TEXT_FIELD), _TEXT_FIELD
-        else:
-            token_lists, field = token_lists_of(request, "texts or tokens", "text"), LIST_FIELD
+            texts = list(request.texts.texts)
+            return await self._off_loop(partial(self._encoded, texts), sum(map(len, texts)), call)
+        token_lists = token_lists_of(request, "texts or tokens", "text")
         for number, token_ids in enumerate(token_lists):
-            place = field.format(number)
-            check_prompt(place, token_ids, self.num_output_tokens, self.codec.max_context_tokens + 1)
-            check_is_scorable(place, token_ids)
+            self._check_scored(LIST_FIELD.format(number), token_ids)
         return token_lists
 
-    async def _encoded(self, texts: list[str], field: str) -> list[list[int]]:
-        """Return the tokens of each text; `field` names one in errors, and may have a place for its number."""
+    def _encoded(self, texts: list[str]) -> list[list[int]]:
+        """Return the tokens of texts to score; a text that cannot be scored is refused before the next is encoded."""
+        token_lists = []
+        for number, text in enumerate(texts):
+            field = _TEXT_FIELD.format(number)
+            token_lists.append(self.codec.encode(text, field))
+            self._check_scored(field, token_lists[-1])
+        return token_lists
 
-        def encode() -> list[list[int]]:
-            return [self.codec.encode(text, field.format(number)) for number, text in enumerate(texts)]
+    def _check_scored(self, field: str, token_ids: list[int]) -> None:
+        check_prompt(field, token_ids, self.num_output_tokens, self.codec.max_context_tokens + 1)
+        check_is_scorable(field, token_ids)
 
-        if sum(map(len, texts)) <= _MAX_CHARACTERS_INLINE:
-            return encode()
-        return await asyncio.to_thread(encode)
+    async def _off_loop(self, work: Callable[[], T], num_characters: int, call: Call) -> T:
+        """Do short work at once, and longer work in the thread, so that other streams go on meanwhile."""
+        if num_characters <= _MAX_CHARACTERS_INLINE:
+            return work()
+        return await self.text_thread.run(work, call.deadline, call.owner)
 
     def growing_images(
         self,

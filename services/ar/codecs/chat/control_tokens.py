@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from runtime.errors import InvalidArgument
+from services.ar.codecs.encoding import encoded
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ControlTokens:
 
         Raises InvalidArgument if the tokenizer's own model makes a control token of ordinary text.
         """
-        ids = self._renamed.encode(self._with_spans_named(text, spans), add_special_tokens=False).ids
+        ids = encoded(self._renamed, self._with_spans_named(text, spans)).ids
         # The renamed tokens' own ids lie behind the model's, so what is left here came from the model.
         if any(token_id in self._special and token_id not in self._ids for token_id in ids):
             raise InvalidArgument("chat.messages", "a control token in a content", "contents without control tokens")

@@ -8,12 +8,13 @@ encoded with the template's own alone.
 
 from collections.abc import Sequence
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from runtime.errors import InvalidArgument
 from services.ar.codecs.chat.content_mask import ContentMask
 from services.ar.codecs.chat.control_tokens import ControlTokens
 from services.ar.codecs.chat.template import ChatTemplate, check_messages
+from services.ar.codecs.encoding import encoded
 
 Messages = Sequence[tuple[str, str]]
 """(role, content) of each turn."""
@@ -43,17 +44,14 @@ class ChatPrompt:
             text, masked = text[len(self._bos) :], masked[len(self._bos) :]
         if not text:
             raise InvalidArgument("chat", "no text", "messages that the template makes a text of")
-        encoding = self._encoded(text)
-        own = self._controls.spans(encoding if masked == text else self._encoded(masked))
+        encoding = encoded(self._tokenizer, text)
+        own = self._controls.spans(encoding if masked == text else encoded(self._tokenizer, masked))
         return encoding.ids if own == self._controls.spans(encoding) else self._controls.encode(text, own)
 
     def _check_size(self, text: str) -> None:
         num_bytes = len(text.encode(errors="surrogatepass"))
         if num_bytes > self._max_bytes:
             raise InvalidArgument("chat", f"{num_bytes} bytes", f"at most {self._max_bytes} bytes")
-
-    def _encoded(self, text: str) -> Encoding:
-        return self._tokenizer.encode(text, add_special_tokens=False)
 
     def _masked(self, messages: Messages, text: str) -> str:
         """Return the rendered text with its contents masked. Raises InvalidArgument if the template acts upon the mask.

@@ -42,12 +42,14 @@ async def test_the_tokenizer_is_described(backend):
     assert list(model.special_token_ids) == sorted(reply.special_tokens)
 
 
+MANY = ar_pb2.ChatPrompt(messages=[ar_pb2.ChatMessage(role="user", content="x")] * 257)
 LONG = "x" * 100_000
 REFUSED = {
     "no content": ("Tokenize", ar_pb2.TokenizeRequest(), "content: None is not accepted; accepted: text or chat"),
     "an empty text": ("Tokenize", ar_pb2.TokenizeRequest(text=""), "text: '' is not accepted"),
     "a long text": ("Tokenize", ar_pb2.TokenizeRequest(text=LONG), "text: '100000 bytes' is not accepted"),
     "no messages": ("Tokenize", ar_pb2.TokenizeRequest(chat=ar_pb2.ChatPrompt()), "chat.messages: "),
+    "many messages": ("Tokenize", ar_pb2.TokenizeRequest(chat=MANY), "chat.messages: '257 messages'"),
     "no ids": ("Detokenize", ar_pb2.DetokenizeRequest(), "ids: '0 ids' is not accepted; accepted: 1 to 256"),
     "many ids": ("Detokenize", ar_pb2.DetokenizeRequest(ids=[5] * 257), "ids: '257 ids'"),
     "an id that is none": ("Detokenize", ar_pb2.DetokenizeRequest(ids=[384]), "ids: 384 is not accepted"),

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
 
 from runtime.errors import InvalidArgument
 from services.ar.codecs.text_codec import TextCodec
@@ -34,22 +35,74 @@ def test_a_character_of_several_tokens_comes_with_its_last(codec):
     assert decode(codec, token_ids) == ["", "", "", "🐳"]
 
 
+def token_of(codec: TextCodec, data: bytes) -> int:
+    return next(token_id for token_id in range(VOCAB_SIZE) if codec.token_bytes(token_id) == data)
+
+
 def test_bytes_that_are_no_character_are_given_out_and_do_not_pile_up(codec):
-    """The library's stream would hold them for ever, and decode all of them again with each further one."""
-    (continuation,) = (token_id for token_id in range(VOCAB_SIZE) if codec.token_bytes(token_id) == b"\x80")
-    text = "".join(decode(codec, [continuation] * 400))
-    assert set(text) == {"\ufffd"}
-    assert len(text) > 300
-    end = codec.encode("still here")
-    assert "".join(decode(codec, [continuation] * 20 + end)).endswith("still here")
+    continuation = token_of(codec, b"\x80")
+    assert decode(codec, [continuation] * 400) == ["\ufffd"] * 400
+    for count in (7, 8, 9, 20):
+        text = "".join(decode(codec, [continuation] * count + codec.encode("still here")))
+        assert text == "\ufffd" * count + "still here"
 
 
-def test_special_tokens_give_no_text_and_are_not_decoded_again(codec):
+def test_an_output_holds_no_text_of_its_prompt(codec):
+    decoder = codec.decoder(codec.encode("the word is hunter2 \ufffd"))
+    assert "".join(decoder.feed(token_id) for token_id in codec.encode(" banana")) == " banana"
+
+
+def test_a_character_that_the_prompt_begins_comes_whole(codec):
+    token_ids = codec.encode("🐳 sings")
+    decoder = codec.decoder(token_ids[:2])
+    assert "".join(decoder.feed(token_id) for token_id in token_ids[2:]) == "🐳 sings"
+
+
+def test_special_tokens_give_no_text_and_keep_no_character_apart(codec):
     (special,) = codec.encode("<|user|>")
     decoder = codec.decoder(codec.encode("before"))
     assert [decoder.feed(special) for _ in range(400)] == [""] * 400
-    assert decoder._silent == []
-    assert "".join(decoder.feed(token_id) for token_id in codec.encode(" and on")) == " and on"
+    deltas = [decoder.feed(each) for token_id in codec.encode("🐳") for each in (token_id, special)]
+    assert "".join(deltas) == "🐳"
+
+
+def sentencepiece_codec() -> TextCodec:
+    """Return a codec of the tokens "<s>", each byte, and those that `PIECES` lists."""
+    vocabulary = {text: number for number, text in enumerate([*(f"<0x{byte:02X}>" for byte in range(256)), *PIECES])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [], byte_fallback=True))
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    tokenizer.add_special_tokens(["<s>"])
+    return TextCodec(Checkpoint(config=None, tokenizer=tokenizer, read_tensors=None), 64)
+
+
+PIECES = ["▁", "▁a", "a", "b", "é", "▁é"]
+SENTENCEPIECE = sentencepiece_codec()
+A, B, BEGIN = 258, 259, 262
+
+
+@pytest.mark.parametrize(
+    ("token_ids", "text"),
+    [
+        ([0xC3, 0xA9, 0xE2, B], "é\ufffdb"),
+        ([0xC3, 0xA9, 0xC3, 0xA9, 0xC3, B, A], "éé\ufffdba"),
+        ([0xE2, 0x82, 0xAC, 0x80, A], "€\ufffda"),
+    ],
+)
+def test_bytes_of_a_sentencepiece_vocabulary_that_are_no_character_do_not_end_the_output(token_ids, text):
+    decoder = SENTENCEPIECE.decoder([A])
+    assert "".join(decoder.feed(token_id) for token_id in token_ids) == text
+
+
+@given(prompt=st.lists(st.integers(256, BEGIN), max_size=4), token_ids=st.lists(st.integers(1, BEGIN), max_size=20))
+def test_an_output_of_whole_characters_is_what_the_tokenizer_decodes_behind_the_prompt(prompt, token_ids):
+    """The tokenizer leaves out the space before the first word of a text, however many control tokens stand there."""
+    token_ids = [token_id for token_id in token_ids if token_id < 128 or token_id > 255]
+    tokenizer = SENTENCEPIECE._tokenizer
+    decoder = SENTENCEPIECE.decoder(prompt)
+    text = "".join(decoder.feed(token_id) for token_id in token_ids)
+    assert tokenizer.decode(prompt) + text == tokenizer.decode([*prompt, *token_ids])
 
 
 def test_token_bytes_join_to_the_text(codec):

@@ -1,0 +1,83 @@
+"""Renders and tokenises one request at a time in a thread of its own; callers take turns.
+
+A request that takes long keeps those of other callers waiting for itself alone, and neither the event loop nor the
+engine. The event loop's own executor would do them first come, first served, however many one caller sends.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from runtime.deadlines import Deadline
+from runtime.errors import ResourceExhausted, TandemError
+from services.common.batching.admission import BatchLimits
+from services.common.batching.batcher import Batcher
+from services.common.batching.observer import End
+from services.common.batching.request import Slice
+
+T = TypeVar("T")
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class _Refused:
+    error: TandemError
+
+
+class TextThread:
+    """At most `max_queued` requests wait, of one caller `max_queued_of_caller`.
+
+    max_wait_seconds: how long a request may be expected to wait.
+    """
+
+    def __init__(self, name: str, max_queued: int, max_queued_of_caller: int, max_wait_seconds: float) -> None:
+        limits = BatchLimits(
+            max_batch_size=1,
+            max_queued=max_queued,
+            max_queued_of_caller=max_queued_of_caller,
+            max_wait_seconds=max_wait_seconds,
+        )
+        self._batcher: Batcher[Work, object] = Batcher(name, [_run], limits, _Unobserved())
+
+    def start(self) -> None:
+        self._batcher.start()
+
+    async def stop(self) -> None:
+        """Fail what still waits, and end the thread after the work in hand."""
+        await self._batcher.stop()
+
+    async def wait_dead(self) -> BaseException:
+        return await self._batcher.wait_dead()
+
+    def last_progress(self) -> float | None:
+        return self._batcher.last_progress()
+
+    async def run(self, work: Callable[[], T], deadline: Deadline, caller: str) -> T:
+        """Return what `work` returns, or raise what it raises. Raises ResourceExhausted if too much waits."""
+        try:
+            result = (await self._batcher.submit(work, 1, deadline, caller)).results[0]
+        except ResourceExhausted as error:
+            error.room = None  # other calls to the same method may need no place here
+            raise
+        if isinstance(result, _Refused):
+            raise result.error
+        return cast(T, result)
+
+
+class _Unobserved:
+    """Implements `BatchObserver`: the counts and times of the calls say all there is."""
+
+    def passed(self, batch_size: int, seconds: float) -> None: ...
+
+    def ended(self, outcome: End, num_samples: int) -> None: ...
+
+
+def _run(batch: Sequence[Slice[Work, object]]) -> list[object]:
+    return [_result(one.payload) for one in batch]
+
+
+def _result(work: Work) -> object:
+    try:
+        return work()
+    except TandemError as error:  # the caller's own fault, which is none of the batcher's
+        return _Refused(error.with_traceback(None))  # whose frames hold the request

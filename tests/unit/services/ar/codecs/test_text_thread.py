@@ -1,0 +1,73 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+
+from runtime.deadlines import Deadline
+from runtime.errors import InvalidArgument, ResourceExhausted
+from services.ar.codecs.text_thread import TextThread
+
+NEVER = Deadline.after(None)
+
+
+@pytest.fixture
+async def texts() -> AsyncIterator[TextThread]:
+    thread = TextThread("texts", max_queued=4, max_queued_of_caller=3, max_wait_seconds=60.0)
+    thread.start()
+    yield thread
+    await thread.stop()
+
+
+async def busy(texts: TextThread) -> tuple[threading.Event, asyncio.Task[bool]]:
+    """Return what ends the work that now keeps the thread busy."""
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        has_begun.set()
+        return may_end.wait()
+
+    task = asyncio.create_task(texts.run(work, NEVER, "greedy"))
+    assert await asyncio.to_thread(has_begun.wait, 20)
+    return may_end, task
+
+
+async def test_work_is_done_in_another_thread_and_its_result_returned(texts):
+    assert await texts.run(threading.get_ident, NEVER, "a") != threading.get_ident()
+
+
+async def test_what_is_wrong_with_a_request_reaches_its_caller_and_is_not_logged(texts, caplog):
+    def refuse() -> None:
+        raise InvalidArgument("text", "", "a text")
+
+    with pytest.raises(InvalidArgument, match="text: ''"):
+        await texts.run(refuse, NEVER, "a")
+    assert not caplog.records
+
+
+async def test_callers_take_turns(texts):
+    may_end, first = await busy(texts)
+    order: list[str] = []
+    greedy = [asyncio.create_task(texts.run(partial(order.append, "greedy"), NEVER, "greedy")) for _ in range(3)]
+    await asyncio.sleep(0)
+    other = asyncio.create_task(texts.run(partial(order.append, "other"), NEVER, "other"))
+    await asyncio.sleep(0)
+    may_end.set()
+    await asyncio.gather(first, *greedy, other)
+    assert "other" in order[:2]
+
+
+async def test_more_than_may_wait_is_refused_at_once(texts):
+    may_end, first = await busy(texts)
+    waiting = [asyncio.create_task(texts.run(str, NEVER, "greedy")) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(ResourceExhausted, match="a caller's part of the queue of texts is full") as caught:
+        await texts.run(str, NEVER, "greedy")
+    assert caught.value.room is None  # a short text would be taken: no refusal may stand for all
+    waiting.append(asyncio.create_task(texts.run(str, NEVER, "other")))
+    await asyncio.sleep(0)
+    with pytest.raises(ResourceExhausted, match="the queue of texts is full"):
+        await texts.run(str, NEVER, "third")
+    may_end.set()
+    await asyncio.gather(first, *waiting)
