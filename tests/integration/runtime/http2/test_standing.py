@@ -261,8 +261,18 @@ async def taken(hall: Hall, count: int) -> list[grpc.aio.Call]:
 
 async def test_a_refusal_ends_when_nobody_comes_any_more(hall):
     assert await hall.call().code() is FULL
+    await until_none_stands(hall)
+    assert await hall.call().code() is FULL
+    assert len(hall.servicer.asked) == 2
+
+
+async def test_a_refusal_ends_with_the_last_connection(hall):
+    assert await hall.call().code() is FULL
+    await hall.channel.close()
+    await until_none_stands(hall)
+
+
+async def until_none_stands(hall: Hall) -> None:
     async with asyncio.timeout(LIMIT_SECONDS):
         while hall.server._standings._rooms:
             await asyncio.sleep(0.05)
-    assert await hall.call().code() is FULL
-    assert len(hall.servicer.asked) == 2
