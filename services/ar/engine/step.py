@@ -108,7 +108,9 @@ def accepted(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
     if work.sequence.is_scored:
         return tokens[work.sequence.num_scored_tokens - work.num_scored_before :]
     if work.sequence.groups is None:
-        return tokens[: 1 + num_accepted(work.draft, tokens)]
+        tokens = tokens[: 1 + num_accepted(work.draft, tokens)]
+        if len(tokens) < 2:
+            return tokens
     ending = work.sequence.ending_token_ids
     place = next((place for place, token in enumerate(tokens, 1) if token.token_id in ending), len(tokens))
     return tokens[:place]

@@ -1,4 +1,4 @@
-"""What a step brings to a sequence: each score once, however often it is computed."""
+"""What a step brings to a sequence: each score once, however often it is computed, and nothing behind an end."""
 
 import pytest
 
@@ -6,7 +6,8 @@ from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
-from services.ar.engine.sequence import SampledToken, Sequence
+from services.ar.engine.sequence import FinishReason, SampledToken, Sequence
+from services.ar.engine.step import Work, accepted, finish_reason
 from services.ar.engine.token_groups import TokenGroups
 
 BLOCK_SIZE = 4
@@ -41,3 +42,15 @@ def test_a_scored_text_that_is_preempted_brings_each_of_its_scores_once(chunk_to
     assert scheduler.num_preemptions > 0
     assert brought == list(range(1, 16))
     assert older.output_token_ids == [7] * 9
+
+
+@pytest.mark.parametrize(
+    ("draft", "brought"), [((1, 2, 3), [1, 2]), ((2, 5), [1]), ((1, 5), [1, 2]), ((1, 2), [1, 2]), ((), [1])]
+)
+def test_of_a_draft_that_holds_nothing_behind_an_end_is_accepted(draft, brought):
+    params = SamplingParams(max_tokens=9, stop_token_ids=frozenset({2}))
+    work = Work(Sequence([50], params, mask_token_id=MASK), 1 + len(draft), draft)
+    accepted_tokens = accepted(work, [SampledToken(token_id) for token_id in (1, 2, 3, 4)[: 1 + len(draft)]])
+    assert [token.token_id for token in accepted_tokens] == brought
+    work.sequence.extend(accepted_tokens)
+    assert finish_reason(work.sequence, accepted_tokens) is (FinishReason.STOP if 2 in brought else None)
