@@ -22,6 +22,7 @@ NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 NAMES = "1 to 64 of a-z, 0-9 and ._-, a letter or digit first"
 """What NAME_PATTERN accepts, in words."""
 SAFE_SUFFIXES = (".safetensors", ".gguf", ".onnx", ".json")
+_CHAT_TEMPLATE = "chat_template.jinja"
 
 
 class ModelError(ExpectedError):
@@ -69,14 +70,17 @@ class Model(BaseModel):
         return path
 
     def weight_files(self) -> list[Path]:
-        """Return the files that model.toml names, and all of the transformer's. Raises ModelError if one is missing."""
+        """Return the files that model.toml names, and all of the transformer's, its chat template included.
+
+        Raises ModelError if one is missing.
+        """
         named = [self.path(file) for file in self.spec.digests]
         if self.spec.kind != "transformer":
             return named
         path = self.transformer_path()
         found = sorted(path.iterdir()) if path.is_dir() else [path]
-        others = [each for each in found if each.suffix.lower() in SAFE_SUFFIXES and each.is_file()]
-        return [*named, *(each for each in others if each.name not in self.spec.digests)]
+        is_read = (each for each in found if each.suffix.lower() in SAFE_SUFFIXES or each.name == _CHAT_TEMPLATE)
+        return [*named, *(each for each in is_read if each.is_file() and each.name not in self.spec.digests)]
 
     def weight_digests(self) -> dict[str, str]:
         """Return the SHA-256, by file, of what decides the output: all but what is measured of a model (.json)."""

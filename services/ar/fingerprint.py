@@ -1,4 +1,7 @@
-"""The fingerprint of a sequential model: weights, kernel, precision and processor, by which its seeds promise."""
+"""The fingerprint of a sequential model, by which its seeds promise: weights, kernel, precision and processor.
+
+And of the settings and of model.toml, what the output depends on besides the request.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,23 @@ import numpy as np
 
 from runtime.models import Model
 from services.ar.compute.computation import Computation
+from services.ar.model.config import LongRopeScaling, ModelConfig
 from services.common.fingerprint import fingerprint
 from services.common.machine import this_machine
 from services.common.runtimes import onnx_session
 
 
-def model_fingerprint(model: Model, computation: Computation, hash_of: Callable[[Path], str]) -> str:
-    """Return the short name of all that outputs depend on to the last bit, besides the request."""
+def model_fingerprint(
+    model: Model,
+    config: ModelConfig,
+    max_context_tokens: int,
+    computation: Computation,
+    hash_of: Callable[[Path], str],
+) -> str:
+    """Return the short name of all that outputs depend on to the last bit, besides the request.
+
+    max_context_tokens: of the contexts that are served.
+    """
     machine = this_machine()
     causes: dict[str, Any] = {
         "weights": weights_digests(model, hash_of),
@@ -25,6 +38,12 @@ def model_fingerprint(model: Model, computation: Computation, hash_of: Callable[
         "processor": machine.processor,
         "instructions": machine.instructions,
     }
+    if isinstance(config.rope_scaling, LongRopeScaling):
+        causes["has_long_rope_factors"] = config.rope_scaling.is_long(max_context_tokens)
+    if computation.chunk_tokens is not None:
+        causes["chunk_tokens"] = computation.chunk_tokens
+    if model.spec.sampling is not None:  # a request that states nothing is sampled so
+        causes["sampling"] = model.spec.sampling.model_dump(exclude_none=True)
     if model.spec.image_tokens is not None:  # an ONNX network makes its images
         causes["onnxruntime"] = onnx_session.version()
         if model.spec.image_tokens.order:

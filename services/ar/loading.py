@@ -119,7 +119,7 @@ def _compilations(
         return None
     compiler, observer = Compiler(token_table(codec, vocab_size)), ConstraintMetrics(metrics, name)
     share, wait = settings.max_caller_share, settings.max_wait_seconds
-    memory = GrammarMemory(settings.max_constraint_bytes)
+    memory = GrammarMemory(settings.max_constraint_bytes, share)
     return Compilations(f"{name}'s constraints", compiler, observer, share, wait, memory)
 
 

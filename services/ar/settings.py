@@ -83,7 +83,8 @@ class ArSettings(BackendSettings):
 
     max_constraint_bytes: int = Field(8 * 2**30, ge=40_000_000)
     """Memory that the constraints of all open requests of a model may take: each counts as 40 MB, the most that one can
-    grow to, though most stay below one. More requests with a constraint are refused with RESOURCE_EXHAUSTED."""
+    grow to, though most stay below one. One caller may hold `max_caller_share` of it. More requests with a constraint
+    are refused with RESOURCE_EXHAUSTED."""
 
     max_batch_tokens: int = Field(256, ge=1)
     """Tokens a step."""

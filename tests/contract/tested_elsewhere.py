@@ -156,7 +156,6 @@ TESTED_ELSEWHERE = {
         "services/ar/engine/fair_share",
         "services/ar/engine/sampling_params",
         "services/ar/engine/sequence",
-        "services/ar/engine/step",
     ),
     "unit/services/ar/model/gguf/test_architectures.py": (
         "services/ar/model/fused_rows",

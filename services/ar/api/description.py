@@ -17,16 +17,17 @@ def model_message(
     model: Model, modality: Modality, config: ModelConfig, computation: Computation, hash_of: Callable[[Path], str]
 ) -> ar_pb2.Model:
     """Return the entry of a loaded model."""
+    max_context_tokens = modality.codec.max_context_tokens
     description = ar_pb2.Model(
         name=model.name,
         modality=model.spec.modality,
         licence=model.spec.licence,
         num_parameters=sum(map(prod, expected_shapes(config).values())),
-        max_context_tokens=modality.codec.max_context_tokens,
+        max_context_tokens=max_context_tokens,
         vocab_size=config.vocab_size,
         device=computation.device,
         dtype=computation.dtype,
-        fingerprint=model_fingerprint(model, computation, hash_of),
+        fingerprint=model_fingerprint(model, config, max_context_tokens, computation, hash_of),
     )
     if model.spec.sampling is not None:
         description.default_sampling.CopyFrom(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from runtime.metrics import Timings
@@ -27,12 +27,15 @@ _FINISH_REASONS = {
     FinishReason.LENGTH: ar_pb2.FINISH_REASON_LENGTH,
 }
 
+_TURN_TOKENS = 64
+"""After so many tokens the event loop has a turn: with alternatives, one takes some 50 microseconds."""
+
 
 class Generation:
     """Turns the tokens that are ready into messages; `timings` is set with the last one.
 
-    What is ready of a choice goes into one message, or, when a slow reader has let much gather, into several that each
-    keep to the size of a message.
+    What is ready of a choice goes into one message, or, when a slow reader has let much gather, into several, between
+    which others are served. An image's tokens stay together as far as a message holds them, as the image is drawn.
 
     `growing_images` is there for an image model: it adds what its tokens look like.
     """
@@ -50,29 +53,39 @@ class Generation:
         self._params = params
         self._growing_images = growing_images
         self._call = call
-        self._max_tokens = max_message_tokens(
-            model.token_sizes, params, growing_images.max_bytes if growing_images else 0
-        )
+        if growing_images is None:
+            self._max_tokens = min(max_message_tokens(model.token_sizes, params), _TURN_TOKENS)
+        else:
+            self._max_tokens = max_message_tokens(model.token_sizes, params, growing_images.max_bytes)
         self._choices = [Choice(sequence, model.codec) for sequence in stream.sequences]
         self.timings: Timings | None = None
 
     async def messages(self) -> AsyncIterator[ar_pb2.GenerateResponse]:
         while not self._stream.is_finished:
             outputs = sorted(await self._stream.get(), key=lambda output: output.choice_index)
-            messages = [
-                self._message(index, part)
-                for index, group in groupby(outputs, key=lambda output: output.choice_index)
-                for part in _parts(group, self._max_tokens)
-                if self._choices[index].finish_reason is None
-            ]
-            if self._growing_images is not None:
-                await self._growing_images.add_to(messages, self._call)
-            if messages and all(choice.finish_reason for choice in self._choices):
-                self._complete(messages[-1])
-            for message in messages:
-                yield message
+            gathered: list[ar_pb2.GenerateResponse] = []  # whose images are drawn together
+            num_tokens = 0
+            for part in _parts(outputs, self._max_tokens):
+                if self._choices[part[0].choice_index].finish_reason is not None:
+                    continue
+                if num_tokens >= _TURN_TOKENS:
+                    await asyncio.sleep(0)
+                    num_tokens = 0
+                message = self._message(part)
+                num_tokens += len(message.token_ids)
+                if self._growing_images is None:
+                    self._complete_last(message)
+                    yield message
+                else:
+                    gathered.append(message)
+            if self._growing_images is not None and gathered:
+                await self._growing_images.add_to(gathered, self._call)
+                self._complete_last(gathered[-1])
+                for message in gathered:
+                    yield message
 
-    def _message(self, index: int, outputs: list[SequenceOutput]) -> ar_pb2.GenerateResponse:
+    def _message(self, outputs: list[SequenceOutput]) -> ar_pb2.GenerateResponse:
+        index = outputs[0].choice_index
         choice = self._choices[index]
         tokens = [token for output in outputs for token in output.tokens]
         tokens, text = choice.feed(tokens, outputs[-1].finish_reason)
@@ -87,8 +100,10 @@ class Generation:
             matched_stop=choice.matched_stop,
         )
 
-    def _complete(self, message: ar_pb2.GenerateResponse) -> None:
-        """Add usage and timings to the last message."""
+    def _complete_last(self, message: ar_pb2.GenerateResponse) -> None:
+        """Add usage and timings to a message if it is the last: it ends a choice, and all others have ended."""
+        if not message.finish_reason or not all(choice.finish_reason for choice in self._choices):
+            return
         message.usage.prompt_tokens = self._stream.sequences[0].num_prompt_tokens
         message.usage.cached_tokens = self._stream.sequences[0].num_cached_tokens or 0
         message.usage.output_tokens = sum(choice.num_output_tokens for choice in self._choices)
@@ -100,11 +115,11 @@ class Generation:
 
 
 def _parts(outputs: Iterable[SequenceOutput], max_tokens: int) -> Iterator[list[SequenceOutput]]:
-    """Yield a choice's outputs in runs of at most `max_tokens` tokens, or of one output that alone has more."""
+    """Yield outputs in runs of one choice and at most `max_tokens` tokens, or of one output that alone has more."""
     part: list[SequenceOutput] = []
     num_tokens = 0
     for output in outputs:
-        if part and num_tokens + len(output.tokens) > max_tokens:
+        if part and (output.choice_index != part[0].choice_index or num_tokens + len(output.tokens) > max_tokens):
             yield part
             part, num_tokens = [], 0
         part.append(output)

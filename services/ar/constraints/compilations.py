@@ -24,7 +24,7 @@ MAX_QUEUED = 256
 class Compilations:
     """Owns the compiler.
 
-    max_caller_share: of the places in the queue, those that one caller may hold. max_wait_seconds: how long a
+    max_caller_share: of the places in the queue, what one caller may hold. max_wait_seconds: how long a
     constraint may be expected to wait. memory: what the grammars of all open requests share.
     """
 
@@ -67,7 +67,7 @@ class Compilations:
         Raises InvalidArgument if there is no such grammar, TooComplex if it goes beyond what one request may take,
         ResourceExhausted if too many wait, or are open.
         """
-        room = self._memory.room()
+        room = self._memory.room(caller)
         try:
             return (await self._batcher.submit(constraint, 1, deadline, caller)).results[0].masks(count, room)
         except BaseException:

@@ -281,8 +281,7 @@ class Scheduler:
         sequence, num_computed_before = work.sequence, work.sequence.num_computed_tokens
         num_accepted = len(tokens) - 1 if work.draft else 0
         sequence.num_computed_tokens += work.num_given + num_accepted
-        if not sequence.is_scored:
-            sequence.extend(tokens)
+        sequence.extend(tokens)
         if self._prefix_cache is not None:
             self._prefix_cache.keep(sequence, num_computed_before)
         if work.is_drafting:

@@ -69,6 +69,8 @@ class Sequence:
     num_cached_tokens: int | None = field(default=None, init=False)
     """Tokens of the prompt that were in the cache when it was first taken in; None before, and without such a cache."""
 
+    num_scored_tokens: int = field(default=0, init=False)
+    """Of a scored text, the tokens whose scores its reader has: a preemption takes back none of them."""
     last_step: int = field(default=0, init=False)
     """The number of the last step that it took part in; see scheduler.py."""
     scheduled_at: float | None = field(default=None, init=False)
@@ -116,7 +118,10 @@ class Sequence:
         return self.token_mask is not None and self.token_mask.is_complete
 
     def extend(self, tokens: list[SampledToken]) -> None:
-        """Add tokens to the output. Raises what `TokenMask.advance` does."""
+        """Add tokens to the output; count them if they were scored. Raises what `TokenMask.advance` does."""
+        if self.is_scored:
+            self.num_scored_tokens += len(tokens)
+            return
         token_ids = [token.token_id for token in tokens]
         self.token_ids.extend(token_ids)
         if self.token_mask is not None:

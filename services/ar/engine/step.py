@@ -54,6 +54,12 @@ class Work:
         """Tokens that the sequence has already: no draft, no MASK."""
         return self.num_tokens - len(self.draft) - self.num_masked
 
+    @property
+    def num_scored_before(self) -> int:
+        """Of a scored text: how many tokens the rows before these ones score."""
+        groups = self.sequence.groups
+        return self.positions.start if groups is None else self.positions.start + self.num_given - groups.ends[0]
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -95,11 +101,16 @@ def num_accepted(draft: tuple[int, ...], tokens: list[SampledToken]) -> int:
 
 
 def accepted(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
-    """Return the tokens that a work brought, without what stands behind a wrong draft, or behind an end token."""
+    """Return the tokens that a work brought, without what stands behind a wrong draft, or behind an end token.
+
+    Of a scored text that is computed again after a preemption, those are left out that its reader has.
+    """
     if work.sequence.is_scored:
-        return tokens
+        return tokens[work.sequence.num_scored_tokens - work.num_scored_before :]
     if work.sequence.groups is None:
-        return tokens[: 1 + num_accepted(work.draft, tokens)]
+        tokens = tokens[: 1 + num_accepted(work.draft, tokens)]
+        if len(tokens) < 2:
+            return tokens
     ending = work.sequence.ending_token_ids
     place = next((place for place, token in enumerate(tokens, 1) if token.token_id in ending), len(tokens))
     return tokens[:place]

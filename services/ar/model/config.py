@@ -35,6 +35,10 @@ class LongRopeScaling:
     attention_factor: float
     """By which queries and keys are multiplied."""
 
+    def is_long(self, max_context_tokens: int) -> bool:
+        """Return whether a server of contexts of so many tokens takes the long factors."""
+        return max_context_tokens > self.original_context_tokens
+
 
 RopeScaling = Llama3RopeScaling | FactorRopeScaling | LongRopeScaling
 Activation = Literal["silu", "gelu_tanh"]

@@ -42,8 +42,7 @@ def _scaled(frequencies: Array, scaling: RopeScaling, num_positions: int) -> tup
         case FactorRopeScaling():
             return frequencies / np.array(scaling.factors, np.float32), 1.0
         case LongRopeScaling():
-            is_long = num_positions > scaling.original_context_tokens
-            factors = scaling.long_factors if is_long else scaling.short_factors
+            factors = scaling.long_factors if scaling.is_long(num_positions) else scaling.short_factors
             return frequencies / np.array(factors, np.float32), scaling.attention_factor
 
 

@@ -84,9 +84,10 @@ def test_digests_are_checked(repository, tmp_path):
 def test_a_transformer_s_weights_are_hashed_though_no_digest_is_stated(repository, tmp_path):
     folder = tmp_path / "one"
     (folder / "model.toml").write_text(f'{TRANSFORMER}huggingface = "."\n[files]\n"config.json" = "{"0" * 64}"\n')
-    for file in ("config.json", "model.safetensors", "notes.txt"):
+    for file in ("config.json", "model.safetensors", "notes.txt", "chat_template.jinja", "other.jinja"):
         (folder / file).write_text(file)
-    assert [path.name for path in repository.get("one").weight_files()] == ["config.json", "model.safetensors"]
+    names = [path.name for path in repository.get("one").weight_files()]
+    assert names == ["config.json", "chat_template.jinja", "model.safetensors"]
 
 
 def test_hashing_begins_for_all_models_but_those_that_are_wrong(repository, tmp_path, monkeypatch):

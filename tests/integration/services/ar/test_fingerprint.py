@@ -1,5 +1,6 @@
 """The fingerprint of a sequential model differs where weights, precision or kernel do, and only there."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -48,6 +49,44 @@ def test_it_differs_where_the_configuration_does(models_dir):
     assert '"rms_norm_eps": 1e-06' in text
     config.write_text(text.replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'))
     assert fingerprint(models_dir) != before
+
+
+def test_it_differs_where_the_chat_template_does(models_dir):
+    before = fingerprint(models_dir)
+    template = models_dir / "tiny" / "weights" / "chat_template.jinja"
+    template.write_text(template.read_text() + "!")
+    assert fingerprint(models_dir) != before
+
+
+def test_it_differs_where_the_default_sampling_does(models_dir):
+    before, file = fingerprint(models_dir), models_dir / "tiny" / "model.toml"
+    text = file.read_text()
+    found = {before}
+    for temperature in (0.2, 0.4):
+        file.write_text(f"{text}\n[sampling]\ntemperature = {temperature}\n")
+        found.add(fingerprint(models_dir))
+    assert len(found) == 3
+
+
+def test_it_differs_where_prompts_are_cut_at_other_places_and_only_there(models_dir):
+    def exact(**settings: object) -> str:
+        return fingerprint(models_dir, kernel="torch", dtype="float32", max_num_sequences=32, **settings)
+
+    assert exact(max_batch_tokens=64) != exact(max_batch_tokens=256) == exact(max_batch_tokens=512)
+    native = {fingerprint(models_dir, max_num_sequences=32, max_batch_tokens=tokens) for tokens in (64, 256)}
+    assert len(native) == 1
+
+
+def test_it_differs_where_a_longer_context_takes_other_rotary_factors(models_dir):
+    add_to_repository(models_dir, "long", "phi3")
+    original = json.loads((models_dir / "long" / "weights" / "config.json").read_text())[
+        "original_max_position_embeddings"
+    ]
+    short, as_short, long = (
+        fingerprint(models_dir, "long", max_context_tokens=tokens) for tokens in (original // 2, original, original + 1)
+    )
+    assert short == as_short != long
+    assert fingerprint(models_dir, max_context_tokens=64) == fingerprint(models_dir, max_context_tokens=128)
 
 
 def test_it_names_kernel_and_precision(models_dir):
