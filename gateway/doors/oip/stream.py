@@ -74,7 +74,8 @@ class InferStream:
         await self._places.acquire()
         reading = asyncio.ensure_future(self._context.read())
         await asyncio.wait((reading, draining), return_when=asyncio.FIRST_COMPLETED)
-        # A read that is not over is left alone: it ends with the call.
+        # A read that is not over is left alone: it ends with the call, and how does not matter.
+        reading.add_done_callback(lambda left: left.cancelled() or left.exception())
         return reading.result() if reading.done() else grpc.aio.EOF
 
     def _ended(self, task: asyncio.Task[None]) -> None:
