@@ -4,9 +4,10 @@ Envoy stands in front: it checks Host, and adds the headers that tell browsers w
 """
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -16,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from gateway.access.access import Access
 from gateway.access.api_keys import bearer
 from gateway.figures.history import History
-from gateway.http.errors import error_body, error_headers, http_status
+from gateway.http.errors import PathError, error_body, error_headers, http_status
 from gateway.http.rpcs import Rpcs
 from gateway.http.status import Status
 from runtime.errors import Unauthenticated
@@ -38,6 +39,7 @@ def build_app(
     app.mount("/pages", StaticFiles(directory=PAGES))
     _add_probes(app, status, registry)
     _add_reports(app, access, status, history)
+    _add_refusals(app)
 
     @app.get("/")
     async def page() -> FileResponse:
@@ -65,6 +67,20 @@ def _add_reports(app: FastAPI, access: Access, status: Status, history: History)
     @app.get("/history", dependencies=[Depends(known_caller)])
     def last_minutes() -> JSONResponse:
         return JSONResponse(history.report())
+
+
+def _add_refusals(app: FastAPI) -> None:
+    """Have paths and methods that there are not refused in the shape that the errors beside them have."""
+
+    async def refuse(request: Request, error: HTTPException) -> JSONResponse:
+        path = request.url.path
+        told = PathError(error.status_code, request.method, path)
+        of_oip = path == "/v2" or path.startswith("/v2/")
+        body = {"error": f"[{told.code}] {told}"} if of_oip else error_body(told)
+        return JSONResponse(body, told.status, error.headers)
+
+    for status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        app.exception_handler(status)(refuse)
 
 
 def _add_probes(app: FastAPI, status: Status, registry: CollectorRegistry) -> None:

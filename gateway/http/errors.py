@@ -3,13 +3,14 @@
 import logging
 import math
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import grpc
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
-from runtime.errors import Internal, MessageTooLarge, ModelFault, TandemError, Unauthenticated, Unavailable
+from runtime.errors import Internal, MessageTooLarge, ModelFault, TandemError, Unauthenticated, Unavailable, shown
 from runtime.rpc.rpc import status_details
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,18 @@ _REMOVED = "Stream removed"  # the same, where the connection went with it
 _OUT_OF_TIME = "Deadline Exceeded"  # part of grpc's text when the call's own time is over
 
 
+class PathError(TandemError):
+    """Expected error: HTTP has nothing at a path (404), or not for this method (405); `code` is the nearest of gRPC."""
+
+    def __init__(self, status: int, method: str, path: str) -> None:
+        is_unknown = status == HTTPStatus.NOT_FOUND
+        super().__init__(
+            f"there is nothing at {shown(path)}" if is_unknown else f"{shown(path)} does not take {method}"
+        )
+        self.code = "NOT_FOUND" if is_unknown else "UNIMPLEMENTED"
+        self.status = status
+
+
 class UpstreamError(TandemError):
     """Expected error: a call that was made for a client ended with this status; `trailers` may have its details."""
 
@@ -67,6 +80,8 @@ def upstream_error(error: grpc.aio.AioRpcError, path: str) -> UpstreamError:
 
 def http_status(error: TandemError) -> int:
     """Return the HTTP status code."""
+    if isinstance(error, PathError):
+        return error.status
     # 429 would ask the client to come back, which does not help here.
     return 413 if isinstance(error, MessageTooLarge) else _STATUS.get(error.code, 500)
 

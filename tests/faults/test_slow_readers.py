@@ -1,6 +1,5 @@
 """Callers that do not read what they asked for, or read it a few bytes at a time."""
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -72,19 +71,23 @@ async def test_readers_that_stall_cost_little(
 
 @pytest.mark.parametrize("which", ["gateway", "parallel"])
 async def test_large_streams_that_stall_are_not_buffered(
-    which: str, product: Product, effort: Effort, record: Record
+    which: str, product: Product, neighbour: Neighbour, effort: Effort, record: Record
 ) -> None:
     """20 streams of 6 MB each whose window shuts after 20 kB; then the callers leave."""
     server = getattr(product, which)
     history = await product.history_at(server)
     peaks = {each.name: PeakMemory(each.pid) for each in product.servers}
-    async with connected(server.address, 20_000) as connection:
+    async with (
+        neighbour.beside(server.address, paths_of(which), history) as observed,
+        connected(server.address, 20_000) as connection,
+    ):
         numbers = [await begin(connection, SAMPLE_STREAM, _drawing(2_000)) for _ in range(NUM_LARGE)]
-        await asyncio.sleep(effort.of(1.5, 10.0))  # a time in which an unbounded server would draw and keep all of it
+        # A time in which an unbounded server would draw and keep all of it.
+        await observed.lasting(effort.of(1.5, 10.0))
         _note(connection, numbers, SAMPLE_STREAM, history)
-    record_growth(
-        record, f"large streams that stall, {which}", {name: peak.growth_mib() for name, peak in peaks.items()}
-    )
+    row = f"large streams that stall, {which}"
+    record_growth(record, row, {name: peak.growth_mib() for name, peak in peaks.items()})
+    record_observed(record, row, observed)
     await history.counters_equal()
 
 

@@ -35,9 +35,10 @@ _MAX_TIMEOUT_MICROSECONDS = 10**15
 
 
 class Inference:
-    """A request that ends before it reaches Envoy has no entry in its log, so `metrics` count it here.
+    """A request is read once its caller is admitted: to read a large one takes long.
 
-    A model that is not there is not counted: like a method that there is not, it belongs to no paradigm.
+    One that ends before it reaches Envoy has no entry in its log, so `metrics` count it here. A model that is not there
+    is not counted: like a method that there is not, it belongs to no paradigm.
     """
 
     def __init__(self, access: Access, repository: Repository, upstream: Upstream, metrics: GatewayMetrics) -> None:
@@ -46,32 +47,25 @@ class Inference:
         self._upstream = upstream
         self._metrics = metrics
 
-    async def infer(self, request: ModelInferRequest, identity: Identity, deadline: Deadline) -> ModelInferResponse:
-        """Return the whole result. Raises TandemError."""
-        model = self._repository.find(request.model_name, request.model_version)
-        with self._admitted(model.route(False), identity, deadline):
-            deadline, calls = self._calls(model, request, identity, deadline, is_streamed=False)
-        with _in_tensors(model):
-            return await self._whole(request, calls, identity, deadline, is_streamed=False)
-
-    async def infer_read(
+    async def infer(
         self, name: str, version: str, read: Read, identity: Identity, deadline: Deadline
     ) -> tuple[Adapter, ModelInferRequest, ModelInferResponse]:
-        """Return model, request and reply; the request is read once its caller is admitted. Raises TandemError."""
+        """Return model, request and whole reply. Raises TandemError."""
         model = self._repository.find(name, version)
         with self._admitted(model.route(False), identity, deadline):
             request = await read(model)
-            deadline, calls = self._calls(model, request, identity, deadline, is_streamed=False)
+            deadline, calls = await self._calls(model, request, identity, deadline, is_streamed=False)
         with _in_tensors(model):
             return model, request, await self._whole(request, calls, identity, deadline, is_streamed=False)
 
     async def infer_stream(
-        self, request: ModelInferRequest, identity: Identity, deadline: Deadline
+        self, name: str, version: str, read: Read, identity: Identity, deadline: Deadline
     ) -> AsyncGenerator[ModelInferResponse, None]:
         """Yield the replies to a stream's request as they come. Raises TandemError."""
-        model = self._repository.find(request.model_name, request.model_version)
+        model = self._repository.find(name, version)
         with self._admitted(model.route(True), identity, deadline):
-            deadline, calls = self._calls(model, request, identity, deadline, is_streamed=True)
+            request = await read(model)
+            deadline, calls = await self._calls(model, request, identity, deadline, is_streamed=True)
         with _in_tensors(model):
             if not calls.route.streaming:
                 yield await self._whole(request, calls, identity, deadline, is_streamed=True)
@@ -95,12 +89,13 @@ class Inference:
             self._metrics.refused(route, TRANSPORT, code_of(error, deadline), seconds, is_admitted)
             raise
 
-    def _calls(
+    async def _calls(
         self, model: Adapter, request: ModelInferRequest, identity: Identity, deadline: Deadline, is_streamed: bool
     ) -> tuple[Deadline, Calls]:
         """Return the deadline and the calls of a request. Raises TandemError."""
         deadline = _earlier(request, deadline)
-        calls = _translated(model, request, is_streamed)
+        takes_long = request.ByteSize() > MAX_INLINE_BYTES
+        calls = await in_thread_if(takes_long, _translated, model, request, is_streamed)
         for _ in calls.requests[1:]:  # a request that becomes several calls costs as many
             self._access.admit_known(calls.route, identity.caller_id)
         if deadline.has_passed():

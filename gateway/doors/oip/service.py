@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
 from gateway.doors.fields import details_of
+from gateway.doors.oip.arrived import Arrived
 from gateway.doors.oip.inference import Inference
 from gateway.doors.oip.models import description
 from gateway.doors.oip.models.repository import Repository
@@ -53,14 +55,13 @@ class InferenceService:
             "ServerMetadata": (pb.ServerMetadataRequest, self.server_metadata),
             "ModelMetadata": (pb.ModelMetadataRequest, self.model_metadata),
             "ModelConfig": (pb.ModelConfigRequest, self.model_config),
-            "ModelInfer": (pb.ModelInferRequest, self.model_infer),
             "ModelStatistics": (pb.ModelStatisticsRequest, self.model_statistics),
             "RepositoryIndex": (pb.RepositoryIndexRequest, self.repository_index),
         }
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            name: grpc.stream_unary_rpc_method_handler(_answering(*each), response_serializer=_serialized)
-            for name, each in unary.items()
+            name: _handler(partial(parse, request_class), method) for name, (request_class, method) in unary.items()
         }
+        handlers["ModelInfer"] = _handler(Arrived.of, self.model_infer)
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     def stream_handler(self) -> grpc.GenericRpcHandler:
@@ -95,10 +96,12 @@ class InferenceService:
         model = self._repository.find(request.name, request.version)
         return pb.ModelConfigResponse(config=description.config(model))
 
-    async def model_infer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
+    async def model_infer(self, arrived: Arrived, context: Context) -> pb.ModelInferResponse:
         """Answer one request for inference."""
+        name, version = arrived.head.model_name, arrived.head.model_version
         with self._under_way.request():
-            return await self._inference.infer(request, *_caller(context))
+            _, _, reply = await self._inference.infer(name, version, arrived.read, *_caller(context))
+            return reply
 
     async def model_statistics(self, request: pb.ModelStatisticsRequest, _: Context) -> pb.ModelStatisticsResponse:
         """Return counts and times of one model, or of all."""
@@ -127,12 +130,12 @@ def _caller(context: Context) -> tuple[Identity, Deadline]:
     return identity, Deadline.after(context.time_remaining())
 
 
-def _answering(request_class: type[Message], method: Method) -> Callable[[object, Context], Awaitable[Message]]:
+def _handler(read: Callable[[bytes], Any], method: Method) -> grpc.RpcMethodHandler[Any, Any]:
     async def answer(_: object, context: Context) -> Message:
         async with _errors_as_status(context):
-            return await method(parse(request_class, await read_message(context)), context)
+            return await method(read(await read_message(context)), context)
 
-    return answer
+    return grpc.stream_unary_rpc_method_handler(answer, response_serializer=_serialized)
 
 
 def _serialized(message: Message) -> bytes:

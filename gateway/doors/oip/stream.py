@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 
+from gateway.doors.oip.arrived import Arrived
 from gateway.doors.oip.inference import Inference
 from gateway.doors.oip.tensors.outputs import FINAL
 from gateway.doors.under_way import UnderWay
@@ -20,7 +21,7 @@ from gateway.identity import Identity
 from runtime.deadlines import Deadline
 from runtime.errors import Internal, MessageTooLarge, TandemError, Unavailable
 from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.rpc.message import Context, parse, write
+from runtime.rpc.message import Context, write
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class InferStream:
         await self._places.acquire()
         reading = asyncio.ensure_future(self._context.read())
         await asyncio.wait((reading, draining), return_when=asyncio.FIRST_COMPLETED)
-        # A read that is not over is left alone: it ends with the call.
+        # A read that is not over is left alone: it ends with the call, and how does not matter.
+        reading.add_done_callback(lambda left: left.cancelled() or left.exception())
         return reading.result() if reading.done() else grpc.aio.EOF
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -81,33 +83,35 @@ class InferStream:
         self._places.release()
 
     async def _serve(self, raw: bytes) -> None:
-        request, before = ModelInferRequest(), None
+        head, before = ModelInferRequest(), None
         try:
             if len(raw) > MAX_MESSAGE_BYTES:
                 raise MessageTooLarge(len(raw), MAX_MESSAGE_BYTES)
-            request = parse(ModelInferRequest, raw)
+            arrived = Arrived.of(raw)
+            head = arrived.head
             # Nothing has waited yet since the task began, so this is the order of arrival.
-            if not request.id:
+            if not head.id:
                 before, self._unnamed = self._unnamed, asyncio.current_task()
-            await self._respond(request, before)
+            await self._respond(arrived, before)
         except TandemError as error:
-            await self._write_error(request, error, before)
+            await self._write_error(head, error, before)
         except Exception:
             logger.exception("a request of a stream failed")
-            await self._write_error(request, Internal(), before)
+            await self._write_error(head, Internal(), before)
 
-    async def _respond(self, request: ModelInferRequest, before: asyncio.Task[None] | None) -> None:
-        responses = self._inference.infer_stream(request, self._identity, self._deadline)
+    async def _respond(self, arrived: Arrived, before: asyncio.Task[None] | None) -> None:
+        name, version = arrived.head.model_name, arrived.head.model_version
+        responses = self._inference.infer_stream(name, version, arrived.read, self._identity, self._deadline)
         with self._under_way.request():
             async with contextlib.aclosing(responses):
                 async for response in responses:
                     await self._write(ModelStreamInferResponse(infer_response=response), before)
 
     async def _write_error(
-        self, request: ModelInferRequest, error: TandemError, before: asyncio.Task[None] | None
+        self, head: ModelInferRequest, error: TandemError, before: asyncio.Task[None] | None
     ) -> None:
         """Send the error in the stream, which continues; the message is the last one of its request."""
-        response = ModelInferResponse(model_name=request.model_name, id=request.id)
+        response = ModelInferResponse(model_name=head.model_name, id=head.id)
         response.parameters[FINAL].bool_param = True
         message = f"[{error.code}] {error}"
         await self._write(ModelStreamInferResponse(error_message=message, infer_response=response), before)

@@ -155,3 +155,20 @@ async def test_own_and_configured_names_are_served_and_one_that_may_have_been_re
 @pytest.mark.parametrize("path", ["/redoc", "/v1/nothing", "/nothing", "/pages/..%2fserver.py", "/pages/nothing.js"])
 async def test_nothing_else_is_there(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 404
+
+
+async def test_a_method_that_a_path_does_not_take_is_told(http: httpx.AsyncClient) -> None:
+    response = await http.get("/v1/completions")
+    message = "'/v1/completions' does not take GET"
+    told = {"code": 405, "status": "UNIMPLEMENTED", "message": message, "details": []}
+    assert (response.status_code, response.headers["allow"], response.json()) == (405, "POST", {"error": told})
+
+
+async def test_errors_below_v2_are_texts(http: httpx.AsyncClient) -> None:
+    missing, refused = await http.get("/v2/trace/setting"), await http.get("/v2/models/a/infer")
+    assert (missing.status_code, missing.json()) == (
+        404,
+        {"error": "[NOT_FOUND] there is nothing at '/v2/trace/setting'"},
+    )
+    told = {"error": "[UNIMPLEMENTED] '/v2/models/a/infer' does not take GET"}
+    assert (refused.status_code, refused.json()) == (405, told)

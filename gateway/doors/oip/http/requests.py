@@ -137,6 +137,8 @@ def _fill_parameters(field: str, target: Any, values: Any) -> None:
             target[name].string_param = value
         elif isinstance(value, int) and -(2**63) <= value < 2**63:
             target[name].int64_param = value
+        elif isinstance(value, int) and 2**63 <= value < 2**64:
+            target[name].uint64_param = value
         elif isinstance(value, float):
             target[name].double_param = value
         elif value is not None:

@@ -133,7 +133,7 @@ class HttpRoutes:
             return await self._parser.run(head, parse_infer, head, rest, name, version, model.inputs)
 
         async with exchange.while_wanted(deadline):
-            model, request, reply = await self._inference.infer_read(name, version, read, identity, deadline)
+            model, request, reply = await self._inference.infer(name, version, read, identity, deadline)
             specs = {spec.name: spec for spec in model.outputs}
             takes_long = sum(map(len, reply.raw_output_contents)) > MAX_INLINE_BYTES
             return await in_thread_if(takes_long, http_reply, request, reply, specs)

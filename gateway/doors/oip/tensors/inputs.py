@@ -12,6 +12,9 @@ from tandem.oip.grpc_service_pb2 import ModelInferRequest
 
 SHARED_MEMORY = "shared_memory_region"
 
+MAX_DIMENSIONS = 16
+"""No model has as many; millions fit into a message, and take long to look at."""
+
 
 class Tensor(NamedTuple):
     """An input: its elements in order, and how many rows of the batch they are."""
@@ -50,6 +53,8 @@ def _read(tensor: Any, spec: Spec, raw: bytes | None, is_batched: bool) -> Tenso
         raise InvalidArgument(f"{spec.name}.parameters", SHARED_MEMORY, "tensors in the request itself")
     if tensor.datatype != spec.datatype.name:
         raise InvalidArgument(f"{spec.name}.datatype", tensor.datatype, spec.datatype.name)
+    if (num_dimensions := len(tensor.shape)) > MAX_DIMENSIONS:
+        raise InvalidArgument(f"{spec.name}.shape", f"{num_dimensions} dimensions", str(spec.shape(is_batched)))
     rows = spec.rows(tensor.shape, is_batched)
     if rows is None:
         raise InvalidArgument(f"{spec.name}.shape", list(tensor.shape), str(spec.shape(is_batched)))

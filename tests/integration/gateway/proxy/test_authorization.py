@@ -85,7 +85,9 @@ async def test_nobody_gets_in_while_nobody_can_say_who_it_is(guarded: Proxy, ar:
         raise RuntimeError("broken")
 
     guarded.observer.check = broken
-    assert (await guarded.call(SCORE)).code is grpc.StatusCode.UNAVAILABLE
+    ended = await guarded.call(SCORE)
+    assert ended.code is grpc.StatusCode.UNAVAILABLE
+    assert ended.details == "the gateway could not check the API key in time"
     assert not ar.calls
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 
 from gateway.proxy.bootstrap import GRPC_PREFIX_BYTES
 from gateway.proxy.sockets import Sockets
 from runtime.limits import MAX_MESSAGE_BYTES
-from tests.integration.gateway.proxy.backend import HOST
-from tests.integration.gateway.proxy.running import Proxy
+from tests.integration.gateway.proxy.backend import HOST, Backend
+from tests.integration.gateway.proxy.running import QUICK, Proxy, proxy
 
 
 @dataclass
@@ -86,13 +88,51 @@ async def test_the_server_knows_who_calls_and_is_not_lied_to(single: Proxy) -> N
     assert not [line for line in lines if line.startswith(("tandem-caller", "x-envoy-internal", "tandem-transport"))]
 
 
-async def test_a_body_that_is_too_large_never_gets_there(single: Proxy) -> None:
+# The paths of the Open Inference Protocol have its shape of errors, all others that of AIP-193.
+SHAPES = {"/": False, "/v1/completions": False, "/v20": False, "/v2": True, "/v2/models/a/infer?b=c": True}
+
+
+def text_of(response: httpx.Response, is_of_oip: bool) -> str:
+    """Return what an error that Envoy answers of itself says."""
+    assert response.headers["content-type"] == "application/json"
+    told = response.json()["error"]
+    if is_of_oip:
+        assert isinstance(told, str)
+        return told
+    assert (told["code"], told["details"]) == (response.status_code, [])
+    return f"{told['status']}: {told['message']}"
+
+
+@pytest.mark.parametrize("path", SHAPES)
+async def test_a_body_that_is_too_large_never_gets_there(single: Proxy, path: str) -> None:
     async with serving(single.sockets) as server, client(single) as browser:
-        response = await browser.post("/", content=b"a" * (MAX_MESSAGE_BYTES + GRPC_PREFIX_BYTES + 1))
+        response = await browser.post(path, content=b"a" * (MAX_MESSAGE_BYTES + GRPC_PREFIX_BYTES + 1))
     assert response.status_code == 413
     assert not server.heads
+    told = "Payload Too Large" if SHAPES[path] else f"larger than the {MAX_MESSAGE_BYTES} bytes that are accepted"
+    assert told in text_of(response, SHAPES[path])
 
 
-async def test_there_is_an_answer_while_the_server_is_not_there(single: Proxy) -> None:
+@pytest.mark.parametrize("path", SHAPES)
+async def test_there_is_an_answer_while_the_server_is_not_there(single: Proxy, path: str) -> None:
     async with client(single) as browser:
-        assert (await browser.get("/livez")).status_code == 503
+        response = await browser.get(path)
+    assert response.status_code == 503
+    assert SHAPES[path] or text_of(response, False) == "UNAVAILABLE: the gateway does not answer"
+    assert text_of(response, SHAPES[path])
+
+
+async def test_a_body_that_does_not_end_is_told(ar: Backend) -> None:
+    async with proxy([ar], limits={**QUICK, "request": "0.3s"}) as running:
+        reader, writer = await asyncio.open_connection(HOST, running.envoy.ports["http"])
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\na")
+        reply = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+    body = json.loads(reply.partition(b"\r\n\r\n")[2])
+    told = {
+        "code": 408,
+        "status": "DEADLINE_EXCEEDED",
+        "details": [],
+        "message": "the request was not here within 0.3s",
+    }
+    assert body == {"error": told}

@@ -18,7 +18,7 @@ from tritonclient.utils import InferenceServerException
 from gateway.access.api_keys import find, load_api_keys
 from tandem.gan.v1 import gan_pb2
 from tests.integration.gateway.callers import SECRET, keys_file
-from tests.integration.gateway.doors.oip.inputs import INFER, labels, seeds, text_inputs
+from tests.integration.gateway.doors.oip.inputs import INFER, STREAM_INFER, labels, seeds, text_inputs
 from tests.integration.gateway.fakes import HOLD, IMAGE_MODEL, TEXT_MODEL, FakeBackend
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
@@ -101,6 +101,25 @@ async def test_a_budget_of_requests(ar: FakeBackend, gan: FakeBackend, tmp_path:
         for code, count in codes.items():
             assert gateway.value("tandem_requests_total", transport="oip", code=code) == count
         assert gateway.value("tandem_requests_shed_total") == 0
+
+
+@pytest.mark.parametrize("path", [INFER, STREAM_INFER])
+async def test_a_large_request_over_the_budget_is_not_read(
+    ar: FakeBackend, gan: FakeBackend, tmp_path: Path, path: str
+) -> None:
+    unreadable = service_pb2.ModelInferRequest(model_name=IMAGE_MODEL, raw_input_contents=[bytes(100_000)])
+    raw = unreadable.SerializeToString() + b"\x2a\x03\x0a\x01\xff"  # an input whose name is not UTF-8
+    answers = []
+    async with door(ar, gan, api_keys_file=keys_file(tmp_path, requests=1)) as (gateway, _):
+        for _ in range(2):
+            call = gateway.channel.stream_stream(path)(iter([raw]), metadata=tuple(ALICE.items()))
+            try:
+                [reply] = [service_pb2.ModelStreamInferResponse.FromString(each) async for each in call]
+                answers.append(reply.error_message)
+            except grpc.aio.AioRpcError as error:
+                answers.append(f"[{error.code().name}] {error.details()}")
+    assert answers[0].startswith("[INVALID_ARGUMENT] request: ")
+    assert answers[1].startswith("[RESOURCE_EXHAUSTED] the API key's budget of 1 requests a minute is used up")
 
 
 async def test_a_row_with_a_seed_of_its_own_costs_a_request(

@@ -134,6 +134,10 @@ BAD_MESSAGES: dict[str, tuple[bytes, str]] = {
         "seed.parameters: 'shared_memory_region' is not accepted",
     ),
     "unknown output": (changed(lambda m: m.outputs.add(name="pixels")), "outputs: 'pixels' is not accepted"),
+    "many parameters": (
+        changed(lambda m: [m.parameters[str(number)].SetInParent() for number in range(5_000)]),
+        "request: 'more than 512 fields' is not accepted",
+    ),
     "timeout": (
         changed(lambda m: m.parameters["timeout"].CopyFrom(service_pb2.InferParameter(int64_param=-1))),
         "parameters.timeout: -1 is not accepted",

@@ -1,4 +1,4 @@
-"""Results that may take long to make are made in a thread, all others at once."""
+"""What may take long is done in a thread, all else at once: requests are translated and results made."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from gateway.doors.oip.inference import _result
+from gateway.doors.oip.inference import Inference, _result
 from gateway.doors.oip.models.adapter import ROUTES, Calls
 from gateway.doors.oip.models.text import TextModel
 from gateway.doors.oip.tensors.inputs import read_inputs
 from gateway.doors.oip.tensors.outputs import InferenceResult
+from gateway.identity import Identity
+from runtime.deadlines import Deadline
 from tandem.ar.v1 import ar_pb2
 from tandem.oip.grpc_service_pb2 import ModelInferRequest
 
@@ -38,3 +40,21 @@ def test_a_text_with_log_probabilities_has_many_parts(flags: dict[str, bool]) ->
         request.inputs.add(name=name, datatype="BOOL", shape=[1]).contents.bool_contents.append(value)
     calls = model.calls(read_inputs(request, model.inputs, False), (), {}, is_streamed=False)
     assert calls.has_many_parts == bool(flags)
+
+
+@pytest.mark.parametrize("num_bytes", [10, 100_000])
+async def test_only_large_requests_are_translated_in_a_thread(num_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, threads = TextModel("m"), []
+    request = ModelInferRequest(model_name="m")
+    request.inputs.add(name="text_input", datatype="BYTES", shape=[1]).contents.bytes_contents.append(b"a" * num_bytes)
+    translated = model.calls
+
+    def noting(*arguments: Any) -> Calls:
+        threads.append(threading.get_ident())
+        return translated(*arguments)
+
+    monkeypatch.setattr(model, "calls", noting)
+    unused: Any = None
+    inference = Inference(unused, unused, unused, unused)
+    await inference._calls(model, request, Identity("", ""), Deadline.after(None), is_streamed=False)
+    assert (threads != [threading.get_ident()]) == (num_bytes > 1000)

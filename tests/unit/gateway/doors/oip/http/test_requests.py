@@ -32,6 +32,20 @@ def test_a_wrong_parameter_is_named(parameters: dict[str, Any], field: str) -> N
     str(caught.value).encode()
 
 
+@pytest.mark.parametrize("value", [-(2**63), 0, 2**63 - 1, 2**63, 2**64 - 1])
+def test_whole_numbers_of_64_bits_are_parameters(value: int) -> None:
+    head = json.dumps({"inputs": [TEXT], "parameters": {"seed": value}}).encode()
+    parameter = parse_infer(head, b"", "m", "", TextModel.inputs).parameters["seed"]
+    assert getattr(parameter, parameter.WhichOneof("parameter_choice")) == value
+
+
+@pytest.mark.parametrize("value", [-(2**63) - 1, 2**64])
+def test_larger_numbers_are_refused(value: int) -> None:
+    head = json.dumps({"inputs": [TEXT], "parameters": {"seed": value}}).encode()
+    with pytest.raises(InvalidArgument, match=r"parameters\.seed: "):
+        parse_infer(head, b"", "m", "", TextModel.inputs)
+
+
 @pytest.mark.parametrize("length", ["", "-1", "1.0", "4", "\u0663", "9" * 30, "0" * 5000])
 def test_a_length_that_cannot_be_is_refused(length: str) -> None:
     with pytest.raises(InvalidArgument, match="0 to 3, the body's bytes") as caught:
