@@ -27,7 +27,7 @@ ROUTES: Mapping[str, Route] = {route.rpc: route for route in all_routes() if rou
 
 
 class Calls:
-    """Each call costs its caller a request, as over gRPC; what only prepares one (`is_aid`) is not charged."""
+    """Each call costs its caller a request, as over gRPC; what only helps one that is charged (`is_aid`) is free."""
 
     def __init__(self, access: Access, upstream: Upstream, identity: Identity, deadline: Deadline) -> None:
         self._access = access

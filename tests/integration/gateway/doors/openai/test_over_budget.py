@@ -1,0 +1,50 @@
+"""What a request costs by this door, and what becomes of the requests of a caller whose budget is used up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.gateway.callers import SECRET, keys_file
+from tests.integration.gateway.running import RunningGateway, running_gateway
+
+COMPLETIONS = "/v1/completions"
+
+
+@contextlib.asynccontextmanager
+async def with_budget(
+    targets: dict[str, list[str]], folder: Path, **budgets: int
+) -> AsyncIterator[tuple[RunningGateway, httpx.AsyncClient]]:
+    """A gateway whose caller has these budgets, which do not fill again, and the caller's client."""
+    headers = {"authorization": f"Bearer {SECRET}"}
+    async with (
+        running_gateway(**targets, clock=lambda: 0.0, api_keys_file=keys_file(folder, **budgets)) as gateway,
+        httpx.AsyncClient(base_url=gateway.web_address, headers=headers, timeout=30) as http,
+    ):
+        await gateway.until(serving=True)
+        yield gateway, http
+
+
+ALONE: list[dict[str, Any]] = [
+    {"prompt": ["a", "b", "c"]},
+    {"prompt": ["a", "b", "c"], "stream": True},
+    {"prompt": [[5], [6], [7]]},
+    {"prompt": [[5], [6], [7]], "logprobs": 1},
+    {"prompt": ["one two", "three four", "five six"], "logprobs": 1},
+]
+
+
+@pytest.mark.parametrize("body", ALONE)
+async def test_each_prompt_costs_a_request_without_output_too(
+    targets: dict[str, list[str]], tmp_path: Path, body: dict[str, Any]
+) -> None:
+    async with with_budget(targets, tmp_path, requests=4) as (_, http):
+        echo = {"echo": True, "max_tokens": 0}
+        assert (await http.post(COMPLETIONS, json={**body, **echo})).status_code == 200
+        assert (await http.post("/tokenize", json={"prompt": "a"})).status_code == 200
+        assert (await http.post(COMPLETIONS, json={**body, **echo})).status_code == 429
