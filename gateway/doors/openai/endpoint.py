@@ -88,20 +88,22 @@ class Endpoint:
             identity = self._around.identity(exchange.headers)
             check_origin(exchange.headers)
             deadline = deadline_of(exchange.headers)
+            if self._route:  # what it costs is known when it is read; to read it costs time already
+                self._around.access.check_known(self._route, identity.caller_id)
             raw = await exchange.body() if self._body_class else b""
             calls = Calls(self._around.access, self._around.upstream, identity, deadline)
             async with exchange.while_wanted(deadline):
-                await self._operation(await self._asked(raw, exchange), calls, exchange)
+                await self._operation(await self._asked(raw, identity, exchange), calls, exchange)
         except BaseException as error:
             if calls is None or not calls.has_begun:
                 self._refused(error, deadline, began_at)
             raise
 
-    async def _asked(self, raw: bytes, exchange: OpenAiExchange) -> Any:
+    async def _asked(self, raw: bytes, identity: Identity, exchange: OpenAiExchange) -> Any:
         """Return the body, or the path's and query's parameters. Raises InvalidArgument, ResourceExhausted."""
         if self._body_class is None:
             return exchange.parameters
-        return await self._around.parser.run(raw, self._body_class.parse, raw)
+        return await self._around.parser.run(identity.caller, raw, self._body_class.parse, raw)
 
     def _refused(self, error: BaseException, deadline: Deadline, began_at: float) -> None:
         if self._route is None:

@@ -48,3 +48,12 @@ async def test_each_prompt_costs_a_request_without_output_too(
         assert (await http.post(COMPLETIONS, json={**body, **echo})).status_code == 200
         assert (await http.post("/tokenize", json={"prompt": "a"})).status_code == 200
         assert (await http.post(COMPLETIONS, json={**body, **echo})).status_code == 429
+
+
+async def test_who_is_over_budget_is_refused_before_the_body_is_read(
+    targets: dict[str, list[str]], tmp_path: Path
+) -> None:
+    async with with_budget(targets, tmp_path, requests=1) as (_, http):
+        for body, status in (({"prompt": 5}, 400), ({"prompt": "a", "max_tokens": 1}, 200), ({"prompt": 5}, 429)):
+            assert (await http.post(COMPLETIONS, json=body)).status_code == status
+        assert (await http.get("/v1/models")).status_code == 200
