@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.integration.gateway.callers import SECRET, keys_file
+from tests.integration.gateway.doors.openai.stubs import IMAGES, PICTURES
 from tests.integration.gateway.running import RunningGateway, running_gateway
 
 COMPLETIONS = "/v1/completions"
@@ -57,3 +58,24 @@ async def test_who_is_over_budget_is_refused_before_the_body_is_read(
         for body, status in (({"prompt": 5}, 400), ({"prompt": "a", "max_tokens": 1}, 200), ({"prompt": 5}, 429)):
             assert (await http.post(COMPLETIONS, json=body)).status_code == status
         assert (await http.get("/v1/models")).status_code == 200
+
+
+async def test_a_refusal_after_a_call_that_helps_is_counted(targets: dict[str, list[str]], tmp_path: Path) -> None:
+    async with with_budget(targets, tmp_path, requests=1) as (gateway, http):
+        body = {"prompt": ["a", "b"], "max_tokens": 1, "echo": True}
+        assert (await http.post(COMPLETIONS, json=body)).status_code == 429
+        await gateway.until_idle()
+        ended = {"transport": "openai", "code": "RESOURCE_EXHAUSTED"}
+        assert gateway.value("tandem_requests_over_budget_total") == 1
+        assert gateway.value("tandem_requests_total", rpc="Complete", **ended) == 1
+        assert gateway.value("tandem_requests_total", **ended) == 1
+
+
+@pytest.mark.parametrize(("model", "rpc"), [(PICTURES, "Generate"), (IMAGES, "Sample")])
+async def test_a_bad_image_request_counts_as_one_of_its_model_s(
+    gateway: RunningGateway, http: httpx.AsyncClient, model: str, rpc: str
+) -> None:
+    response = await http.post("/v1/images/generations", json={"model": model, "prompt": "1", "size": "1x1"})
+    assert response.status_code == 400
+    assert gateway.value("tandem_requests_total", transport="openai", rpc=rpc, code="INVALID_ARGUMENT") == 1
+    assert gateway.value("tandem_requests_total", transport="openai") == 1
