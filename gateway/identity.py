@@ -22,6 +22,11 @@ class Identity(NamedTuple):
     peer: str
     trace: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def caller(self) -> str:
+        """Who counts as one caller, as backends have it: a key, or else a connection."""
+        return self.caller_id or self.peer
+
     @classmethod
     def of_metadata(cls, metadata: Iterable[tuple[str, str | bytes]]) -> Identity:
         """Return what Envoy has set in the metadata of a call; clients cannot set it."""

@@ -3,9 +3,10 @@
 Independent of the transport: it gets a key, and raises runtime.errors.
 """
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.access.api_keys import ApiKey, find
@@ -75,15 +76,28 @@ class Access:
 
         `caller_id` is the identifier that Envoy passes on for the key; it is empty where keys are off.
         """
+        self._take_request(self._known(caller_id), route)
+
+    def check_known(self, route: Route, caller_id: str) -> None:
+        """Raise what `admit_known` would, and take nothing: for what is to be read before it is known what it costs."""
+        with self._noted(route):
+            self._known(caller_id).budgets.check_request(route.units)
+
+    def _known(self, caller_id: str) -> Caller:
         caller = self._by_identifier.get(caller_id) if self._keys else self._anybody
         if caller is None:
             raise Unauthenticated
-        self._take_request(caller, route)
+        return caller
 
     def _take_request(self, caller: Caller, route: Route) -> None:
         logger.debug("%s by %s", route.path, caller.name)
-        try:
+        with self._noted(route):
             caller.budgets.take_request(route.units)
+
+    @contextlib.contextmanager
+    def _noted(self, route: Route) -> Iterator[None]:
+        try:
+            yield
         except OverBudget as error:
             self._over_budget(route.paradigm, error.unit)
             raise

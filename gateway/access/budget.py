@@ -45,11 +45,15 @@ class Budgets:
     def __init__(self, per_minute: Mapping[str, int], clock: Callable[[], float]) -> None:
         self._buckets = {unit: Bucket(limit, clock) for unit, limit in per_minute.items()}
 
-    def take_request(self, units: Iterable[str]) -> None:
-        """Take one request that will put out `units`. Raises OverBudget if there is none left, or a unit is in debt."""
+    def check_request(self, units: Iterable[str]) -> None:
+        """Raise OverBudget if there is no request left, or one of `units`, which it will put out, is in debt."""
         self._check(REQUEST, 1.0)
         for unit in units:
             self._check(unit, 0.0)
+
+    def take_request(self, units: Iterable[str]) -> None:
+        """Take one request that will put out `units`. Raises OverBudget as `check_request` does."""
+        self.check_request(units)
         self.charge(REQUEST, 1)
 
     def charge(self, unit: str, amount: int) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
@@ -28,6 +28,9 @@ GRACE_SECONDS = 0.1
 class Exchange:
     """Call `body` first; then the client's leaving can be noticed beside the reply."""
 
+    max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
+    """The largest body that `body` accepts."""
+
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.headers = Headers(scope=scope)
         self._has_begun = False
@@ -43,8 +46,8 @@ class Exchange:
         content_type = self.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() != "application/json":
             raise InvalidArgument("content-type", content_type, "'application/json'")
-        if len(body := await self.raw_body()) > MAX_BODY_BYTES:
-            raise MessageTooLarge(len(body), MAX_BODY_BYTES)
+        if len(body := await self.raw_body()) > self.max_body_bytes:
+            raise MessageTooLarge(len(body), self.max_body_bytes)
         return body
 
     async def raw_body(self) -> bytes:

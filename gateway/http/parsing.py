@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,12 +26,16 @@ T = TypeVar("T")
 
 MAX_INLINE_ELEMENTS = 512
 """About a millisecond's work."""
+MAX_INLINE_STRINGS_BYTES = 128 * 1024
+"""About a millisecond's work, too: to find where the strings of a body begin and end."""
 MAX_ELEMENTS = 131_072
 """More tokens than a model's context has; about a quarter of a second's work."""
 MAX_DEPTH = 32
 """No message of the contract is nested as deep as that."""
 MAX_WAITING = 16
 """Large requests that wait for the thread, or are in it."""
+MAX_WAITING_OF_CALLER = 8
+"""Those among them that may be of one caller."""
 
 _RETRY_SECONDS = 1.0
 # A string to its end, or to the end of the body if it has none: every byte is looked at once.
@@ -40,29 +45,44 @@ _STEPS = {byte: 1 if byte in b"[{" else -1 for byte in b"[]{}"}
 
 
 class JsonParser:
-    """One thread, which large requests take in turn."""
+    """One thread, which large requests take in turn; a caller is a key's identifier, or a connection (identity.py)."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="json")
-        self._places = threading.Semaphore(MAX_WAITING)
+        self._waiting = Counter[str]()
+        self._lock = threading.Lock()
 
-    async def parse(self, message_class: type[Message], body: bytes) -> bytes:
+    async def parse(self, caller: str, message_class: type[Message], body: bytes) -> bytes:
         """Return the serialised message in a JSON body. Raises InvalidArgument, ResourceExhausted."""
-        return await self.run(body, _serialised, message_class, body)
+        return await self.run(caller, body, _serialised, message_class, body)
 
-    async def run(self, body: bytes, read: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    async def run(self, caller: str, body: bytes, read: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Return what `read` makes of its arguments; `body` is the JSON that it reads, which is checked before.
 
         Raises InvalidArgument, ResourceExhausted.
         """
-        if _at_most(body) <= MAX_INLINE_ELEMENTS:
+        if _is_small(body):
             return read(*arguments, **options)
-        if not self._places.acquire(blocking=False):
-            raise ResourceExhausted("the gateway's queue of large JSON requests", MAX_WAITING, _RETRY_SECONDS)
+        self._take_place(caller)
         parsing = self._thread.submit(_checked, body, partial(read, *arguments, **options))
         # Also when its caller has left: the place is free when the thread is.
-        parsing.add_done_callback(lambda _: self._places.release())
+        parsing.add_done_callback(lambda _: self._leave_place(caller))
         return await asyncio.wrap_future(parsing)
+
+    def _take_place(self, caller: str) -> None:
+        queue = "the gateway's queue of large JSON requests"
+        with self._lock:
+            if self._waiting.total() >= MAX_WAITING:
+                raise ResourceExhausted(queue, MAX_WAITING, _RETRY_SECONDS)
+            if self._waiting[caller] >= MAX_WAITING_OF_CALLER:
+                raise ResourceExhausted(f"the caller's part of {queue}", MAX_WAITING_OF_CALLER, _RETRY_SECONDS)
+            self._waiting[caller] += 1
+
+    def _leave_place(self, caller: str) -> None:
+        with self._lock:
+            self._waiting[caller] -= 1
+            if not self._waiting[caller]:
+                del self._waiting[caller]
 
     def close(self) -> None:
         """Let go of the thread; what it has in hand ends first."""
@@ -80,13 +100,24 @@ def _checked(body: bytes, read: Callable[[], T]) -> T:
 
 def check_structure(body: bytes) -> None:
     """Raise InvalidArgument for more elements or a deeper nesting than any request has; cheap, for any bytes."""
-    structure = _STRING.sub(b"", body)
+    structure = _without_strings(body)
     num_elements = _at_most(structure)
     if num_elements > MAX_ELEMENTS:
         raise InvalidArgument("request", f"{num_elements} elements", f"up to {MAX_ELEMENTS} elements")
     depth = max(accumulate(map(_STEPS.__getitem__, structure.translate(None, _ALL_BUT_BRACKETS))), default=0)
     if depth > MAX_DEPTH:
         raise InvalidArgument("request", f"nested {depth} deep", f"up to {MAX_DEPTH} deep")
+
+
+def _is_small(body: bytes) -> bool:
+    """Return whether the body has few elements; punctuation inside of strings is none, if that is seen quickly."""
+    if _at_most(body) <= MAX_INLINE_ELEMENTS:
+        return True
+    return len(body) <= MAX_INLINE_STRINGS_BYTES and _at_most(_without_strings(body)) <= MAX_INLINE_ELEMENTS
+
+
+def _without_strings(body: bytes) -> bytes:
+    return _STRING.sub(b"", body)
 
 
 def _at_most(body: bytes) -> int:

@@ -117,18 +117,19 @@ class Rpcs:
                 raise Unavailable("the gateway is stopping")
             caller = self._access.admit(route, bearer(exchange.headers.getlist("authorization")))
             admitted = True
+            identity = Identity.of_headers(caller.identifier, exchange.headers)
             check_origin(exchange.headers)
             deadline = deadline_of(exchange.headers)
             body = await exchange.body()
             began_at = time.monotonic()
             async with exchange.while_wanted(deadline):
-                request = await self._parser.parse(route.request_class, body)
+                request = await self._parser.parse(identity.caller, route.request_class, body)
             if deadline.has_passed():
                 raise DeadlineExceeded("before the request could be forwarded")
         except BaseException as error:
             self._metrics.refused(route, TRANSPORT, code_of(error, deadline), time.monotonic() - began_at, admitted)
             raise
-        return _Call(request, Identity.of_headers(caller.identifier, exchange.headers), deadline)
+        return _Call(request, identity, deadline)
 
     async def _forward(self, route: Route, exchange: Exchange, call: _Call) -> None:
         content: dict[str, Any] = {}

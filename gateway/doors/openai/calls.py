@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from google.protobuf.message import Message
@@ -15,7 +15,7 @@ from gateway.http.errors import UpstreamError
 from gateway.identity import Identity
 from gateway.upstream import Upstream
 from runtime.deadlines import Deadline
-from runtime.errors import ReplyTooLarge
+from runtime.errors import ReplyTooLarge, TandemError
 from runtime.rpc.routes import Route, all_routes
 from tandem.ar.v1 import ar_pb2
 
@@ -25,17 +25,29 @@ TRANSPORT = "openai"
 ROUTES: Mapping[str, Route] = {route.rpc: route for route in all_routes() if route.rpc != "ListModels"}
 """The RPCs by their names."""
 
+Refused = Callable[[Route, BaseException], None]
+"""Counts a call that was not let in."""
+
 
 class Calls:
-    """Each call costs its caller a request, as over gRPC; what only prepares one (`is_aid`) is not charged."""
+    """Each call costs its caller a request, as over gRPC; what only helps one that is charged (`is_aid`) is free."""
 
-    def __init__(self, access: Access, upstream: Upstream, identity: Identity, deadline: Deadline) -> None:
+    def __init__(
+        self, access: Access, upstream: Upstream, identity: Identity, deadline: Deadline, refused: Refused
+    ) -> None:
         self._access = access
         self._upstream = upstream
         self._identity = identity
         self._deadline = deadline
-        self.has_begun = False
-        """Whether a call has been sent: from then on Envoy's log contains the request."""
+        self._refused = refused
+        self.route: Route | None = None
+        """What the request counts as if it is refused before any call; None if that is not known before it is read."""
+        self.is_counted = False
+        """Whether the metrics know of the request: by Envoy's log, once a call was sent, or as a refused call."""
+
+    def will_be(self, rpc: str) -> None:
+        """Say of which RPC the request is, where that is seen only when it is read."""
+        self.route = ROUTES[rpc]
 
     async def unary(self, rpc: str, message: Message, names: Names, is_aid: bool = False) -> Any:
         """Return the reply. Raises TandemError; one about a field names that of the body, as `names` say."""
@@ -72,9 +84,13 @@ class Calls:
 
     def _admitted(self, rpc: str, is_aid: bool) -> Route:
         route = ROUTES[rpc]
+        self.is_counted = True
         if not is_aid:
-            self._access.admit_known(route, self._identity.caller_id)
-        self.has_begun = True
+            try:
+                self._access.admit_known(route, self._identity.caller_id)
+            except TandemError as error:
+                self._refused(route, error)
+                raise
         return route
 
 

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -53,7 +54,7 @@ class Surroundings:
 class Endpoint:
     """One path, as an ASGI application: POST with a body of `body_class`, or GET without one.
 
-    A request that is refused before any call counts as one of `route`, if there is one.
+    A request that is refused before any call counts as one of `route`, if there is one, or as its operation says.
     """
 
     def __init__(
@@ -88,27 +89,29 @@ class Endpoint:
             identity = self._around.identity(exchange.headers)
             check_origin(exchange.headers)
             deadline = deadline_of(exchange.headers)
+            if self._route:  # what it costs is known when it is read; to read it costs time already
+                self._around.access.check_known(self._route, identity.caller_id)
             raw = await exchange.body() if self._body_class else b""
-            calls = Calls(self._around.access, self._around.upstream, identity, deadline)
+            refused = partial(self._refused, deadline, began_at)
+            calls = Calls(self._around.access, self._around.upstream, identity, deadline, refused)
             async with exchange.while_wanted(deadline):
-                await self._operation(await self._asked(raw, exchange), calls, exchange)
+                await self._operation(await self._asked(raw, identity, exchange), calls, exchange)
         except BaseException as error:
-            if calls is None or not calls.has_begun:
-                self._refused(error, deadline, began_at)
+            route = calls.route if calls and calls.route else self._route
+            if route and not (calls and calls.is_counted):
+                self._refused(deadline, began_at, route, error)
             raise
 
-    async def _asked(self, raw: bytes, exchange: OpenAiExchange) -> Any:
+    async def _asked(self, raw: bytes, identity: Identity, exchange: OpenAiExchange) -> Any:
         """Return the body, or the path's and query's parameters. Raises InvalidArgument, ResourceExhausted."""
         if self._body_class is None:
             return exchange.parameters
-        return await self._around.parser.run(raw, self._body_class.parse, raw)
+        return await self._around.parser.run(identity.caller, raw, self._body_class.parse, raw)
 
-    def _refused(self, error: BaseException, deadline: Deadline, began_at: float) -> None:
-        if self._route is None:
-            return
+    def _refused(self, deadline: Deadline, began_at: float, route: Route, error: BaseException) -> None:
         was_let_in = not isinstance(error, Unauthenticated | OverBudget)
         seconds = time.monotonic() - began_at
-        self._around.metrics.refused(self._route, TRANSPORT, code_of(error, deadline), seconds, was_let_in)
+        self._around.metrics.refused(route, TRANSPORT, code_of(error, deadline), seconds, was_let_in)
 
     def _cancelled(self) -> TandemError:
         if self._around.under_way.is_draining:

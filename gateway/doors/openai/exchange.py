@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import ClassVar
 
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
@@ -21,6 +22,8 @@ _EVENTS = {"content-type": "text/event-stream", "x-accel-buffering": "no"}
 
 class OpenAiExchange(Exchange):
     """Every reply has the header x-request-id, whose value Envoy gave the request."""
+
+    max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope, receive, send)

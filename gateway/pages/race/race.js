@@ -15,7 +15,7 @@ const SEEN_SECONDS = 3; // in slow motion a race takes at least this long
 const SOON_SECONDS = 0.5; // a race that is over by then is seen in slow motion alone
 
 const sides = { sequential: {}, parallel: {} }; // {model, problem}
-let stopper = null; // stops the race or the replay under way
+let stopper = null; // stops the race, the replay or the pause under way
 let last = null; // the last race that ended
 
 export function setUpRace() {
@@ -49,20 +49,32 @@ function takeStatus(status) {
 
 const canRun = (paradigm) => Boolean(sides[paradigm].model) && !sides[paradigm].problem;
 
-function begin() {
+// The button stops what is under way from here to `rest`.
+function busy() {
   stopper = new AbortController();
   byId("race-go").textContent = "Stop";
   byId("race-go").classList.add("stop");
-  byId("race-replay").hidden = true;
-  forgetLikelihoods();
-  clear();
+  byId("race-replay").disabled = true;
   return stopper.signal;
 }
 
-function end() {
+function rest() {
   stopper = null;
   byId("race-go").textContent = "Go again";
   byId("race-go").classList.remove("stop");
+  byId("race-replay").disabled = false;
+}
+
+function begin() {
+  const signal = busy();
+  byId("race-replay").hidden = true;
+  forgetLikelihoods();
+  clear();
+  return signal;
+}
+
+function end() {
+  rest();
   say(byId("race-verdict"), verdict(last));
   showPhases(last);
   showOwnLikelihood(last, false);
@@ -78,8 +90,20 @@ function stop() {
 async function raceOn() {
   do {
     await race(chosenOrder());
-    if (byId("race-repeat").checked) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-  } while (byId("race-repeat").checked && !stopper && !Object.keys(last.errors).length);
+  } while (goesOn() && !Object.keys(last.errors).length && (await paused()));
+}
+
+const goesOn = () => byId("race-repeat").checked;
+
+// Waits until the next race is due; returns whether there is to be one.
+async function paused() {
+  const signal = busy();
+  await new Promise((resolve) => {
+    setTimeout(resolve, PAUSE_MS);
+    signal.addEventListener("abort", resolve);
+  });
+  rest();
+  return goesOn() && !signal.aborted;
 }
 
 async function race(order) {

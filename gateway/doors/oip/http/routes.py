@@ -130,7 +130,7 @@ class HttpRoutes:
         head, rest = split(body, exchange.headers.get(HEADER_LENGTH))
 
         async def read(model: Adapter) -> ModelInferRequest:
-            return await self._parser.run(head, parse_infer, head, rest, name, version, model.inputs)
+            return await self._parser.run(identity.caller, head, parse_infer, head, rest, name, version, model.inputs)
 
         async with exchange.while_wanted(deadline):
             model, request, reply = await self._inference.infer(name, version, read, identity, deadline)

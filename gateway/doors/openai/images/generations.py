@@ -30,6 +30,7 @@ class Generations:
     async def __call__(self, body: ImageBody, calls: Calls, exchange: OpenAiExchange) -> None:
         """Answer in one piece or in events. Raises TandemError."""
         model = self._catalogue.image(body.model)
+        calls.will_be("Generate" if model.paradigm == SEQUENTIAL else "Sample")
         check_size(body.size, model.described)
         _check_options(body, model)
         if body.stream:

@@ -92,7 +92,8 @@ class Continuation:
     async def _echo(self) -> Echo | None:
         if not self.body.echo:
             return None
-        return await echoed(self.prompt, self.body.logprobs, self.calls, self.model, self.names)
+        is_alone = not self.body.num_tokens
+        return await echoed(self.prompt, self.body.logprobs, self.calls, self.model, self.names, is_alone)
 
     async def _running(self, echo: Echo | None) -> Running | None:
         if not self.body.continues_usage:

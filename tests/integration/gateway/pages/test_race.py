@@ -120,6 +120,35 @@ async def test_stop_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page
     assert page.complaints == []
 
 
+async def test_stop_in_the_pause_between_two_races_ends_them(ar: FakeBackend, page: Watched) -> None:
+    # Pauses last until the test ends them, and are counted.
+    await page.page.evaluate(
+        """() => {
+            const wait = setTimeout;
+            window.pauses = [];
+            window.setTimeout = (end, ms) => {
+                if (ms !== 700) return wait(end, ms);
+                document.body.dataset.pauses = pauses.push(end);
+            };
+        }"""
+    )
+    await page.at("#race-slow").uncheck()
+    await page.at("#race-repeat").check()
+    await page.at("#race-go").click()
+    await expect(page.at("body")).to_have_attribute("data-pauses", "1")
+    await page.page.evaluate("pauses[0]()")
+    await expect(page.at("body")).to_have_attribute("data-pauses", "2")
+    await page.says("#race-verdict", "In parallel: 1 sneaker")
+    await expect(page.at("#race-go")).to_have_text("Stop")
+    await page.at("#race-go").click()
+    await expect(page.at("#race-go")).to_have_text("Go again")
+    await expect(page.at("#race-repeat")).not_to_be_checked()
+    await page.page.evaluate("pauses[1]()")
+    await page.race()
+    assert len(ar.servicer.requests) == 3
+    assert page.complaints == []
+
+
 async def test_a_closed_tab_ends_the_work(gateway: RunningGateway, ar: FakeBackend, page: Watched) -> None:
     ar.servicer.hold.clear()
     await page.at("#race-go").click()

@@ -100,3 +100,21 @@ def test_who_was_identified_before_pays_like_everybody(refused: Refused) -> None
         with pytest.raises(Unauthenticated):
             access.admit_known(SAMPLE, stranger)
     access_of(refused).admit_known(SAMPLE, "")
+
+
+def test_a_check_takes_nothing_and_refuses_like_the_door(refused: Refused) -> None:
+    access = access_of(refused, key("alice", requests_per_minute=1), key("bob", tokens_per_minute=10))
+    alice, bob = (access.identify(name).identifier for name in ("alice", "bob"))
+    for _ in range(2):
+        access.check_known(SAMPLE, alice)
+    access.admit_known(SAMPLE, alice)
+    with pytest.raises(OverBudget, match="1 requests a minute"):
+        access.check_known(SAMPLE, alice)
+    access.charge(bob, GENERATE, 11, 0)
+    access.check_known(SAMPLE, bob)
+    with pytest.raises(OverBudget, match="10 tokens a minute"):
+        access.check_known(GENERATE, bob)
+    assert refused == [("parallel", "request"), ("sequential", "token")]
+    with pytest.raises(Unauthenticated):
+        access.check_known(SAMPLE, "somebody")
+    access_of(refused).check_known(SAMPLE, "")

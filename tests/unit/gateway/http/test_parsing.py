@@ -6,14 +6,24 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import pytest
 
 from gateway.http import parsing
-from gateway.http.parsing import MAX_DEPTH, MAX_ELEMENTS, MAX_INLINE_ELEMENTS, MAX_WAITING, JsonParser, check_structure
+from gateway.http.parsing import (
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    MAX_INLINE_ELEMENTS,
+    MAX_WAITING,
+    MAX_WAITING_OF_CALLER,
+    JsonParser,
+    check_structure,
+)
 from runtime.errors import InvalidArgument, ResourceExhausted
 from tandem.ar.v1 import ar_pb2
+
+CALLER, OTHER, THIRD = "a caller", "another", "a third"
 
 
 @pytest.fixture
@@ -29,13 +39,13 @@ def body_of(num_tokens: int) -> bytes:
 
 @pytest.mark.parametrize("num_tokens", [1, MAX_INLINE_ELEMENTS - 3, MAX_INLINE_ELEMENTS, 20_000])
 async def test_small_and_large_requests_are_read_alike(parser: JsonParser, num_tokens: int) -> None:
-    raw = await parser.parse(ar_pb2.GenerateRequest, body_of(num_tokens))
+    raw = await parser.parse(CALLER, ar_pb2.GenerateRequest, body_of(num_tokens))
     assert len(ar_pb2.GenerateRequest.FromString(raw).tokens.ids) == num_tokens
 
 
 async def test_punctuation_in_a_text_counts_for_nothing(parser: JsonParser) -> None:
     text = '[{,"\\' * 200_000
-    raw = await parser.parse(ar_pb2.GenerateRequest, json.dumps({"text": text}).encode())
+    raw = await parser.parse(CALLER, ar_pb2.GenerateRequest, json.dumps({"text": text}).encode())
     assert ar_pb2.GenerateRequest.FromString(raw).text == text
 
 
@@ -51,7 +61,7 @@ async def test_punctuation_in_a_text_counts_for_nothing(parser: JsonParser) -> N
 )
 async def test_more_elements_than_any_request_has_are_refused(parser: JsonParser, body: bytes) -> None:
     with pytest.raises(InvalidArgument, match=f"request: '[0-9]+ elements' .* up to {MAX_ELEMENTS} elements"):
-        await parser.parse(ar_pb2.GenerateRequest, body)
+        await parser.parse(CALLER, ar_pb2.GenerateRequest, body)
 
 
 def test_the_limits_themselves_are_accepted() -> None:
@@ -69,28 +79,64 @@ def test_an_unfinished_string_is_looked_at_once(start: bytes, monkeypatch: pytes
     check_structure(body)
 
 
-async def test_large_requests_wait_for_one_thread_and_only_so_many(
-    parser: JsonParser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hold, running = threading.Event(), threading.Semaphore(0)
-    read = parsing.parse_json
+@dataclass
+class Thread:
+    """The parser's thread, which reads nothing while it is held."""
 
-    def held(message_class: Any, body: bytes) -> Any:
-        running.release()
-        hold.wait(20)
-        return read(message_class, body)
+    hold: threading.Event
+    running: threading.Semaphore
 
-    monkeypatch.setattr(parsing, "parse_json", held)
-    large = [asyncio.create_task(parser.parse(ar_pb2.GenerateRequest, body_of(1000))) for _ in range(MAX_WAITING)]
-    await asyncio.to_thread(running.acquire)
-    with pytest.raises(ResourceExhausted, match=f"large JSON requests is full .limit {MAX_WAITING}."):
-        await parser.parse(ar_pb2.GenerateRequest, body_of(1000))
-    monkeypatch.setattr(parsing, "parse_json", read)
+
+@pytest.fixture
+def thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[Thread]:
+    held, read = Thread(threading.Event(), threading.Semaphore(0)), parsing.check_structure
+
+    def wait_and_read(body: bytes) -> None:
+        held.running.release()
+        held.hold.wait(20)
+        read(body)
+
+    monkeypatch.setattr(parsing, "check_structure", wait_and_read)
+    yield held
+    held.hold.set()
+
+
+def begun(parser: JsonParser, caller: str, count: int) -> list[asyncio.Task[bytes]]:
+    """Send so many large requests."""
+    return [asyncio.create_task(parser.parse(caller, ar_pb2.GenerateRequest, body_of(1000))) for _ in range(count)]
+
+
+async def test_large_requests_wait_for_one_thread_and_only_so_many(parser: JsonParser, thread: Thread) -> None:
+    large = [each for caller in (CALLER, OTHER) for each in begun(parser, caller, MAX_WAITING // 2)]
+    await asyncio.to_thread(thread.running.acquire)
+    with pytest.raises(ResourceExhausted, match=f"^the gateway's queue of .* is full .limit {MAX_WAITING}."):
+        await parser.parse(THIRD, ar_pb2.GenerateRequest, body_of(1000))
     # Others are not in their way, and those that leave give their places back.
-    assert await parser.parse(ar_pb2.GenerateRequest, body_of(1))
+    assert await parser.parse(CALLER, ar_pb2.GenerateRequest, body_of(1))
     for each in large[1:]:
         each.cancel()
     await asyncio.gather(*large[1:], return_exceptions=True)
-    again = asyncio.create_task(parser.parse(ar_pb2.GenerateRequest, body_of(1000)))
-    hold.set()
+    [again] = begun(parser, CALLER, 1)
+    thread.hold.set()
     assert await large[0] == await again
+
+
+async def test_a_caller_leaves_places_to_others(parser: JsonParser, thread: Thread) -> None:
+    large = begun(parser, CALLER, MAX_WAITING_OF_CALLER)
+    await asyncio.to_thread(thread.running.acquire)
+    with pytest.raises(ResourceExhausted, match=f"the caller's part .* is full .limit {MAX_WAITING_OF_CALLER}."):
+        await parser.parse(CALLER, ar_pb2.GenerateRequest, body_of(1000))
+    [of_other] = begun(parser, OTHER, 1)
+    thread.hold.set()
+    assert len({await of_other, *await asyncio.gather(*large)}) == 1
+    assert await parser.parse(CALLER, ar_pb2.GenerateRequest, body_of(1000)) == await of_other
+
+
+async def test_a_text_with_much_punctuation_needs_no_place(parser: JsonParser, thread: Thread) -> None:
+    large = [each for caller in (CALLER, OTHER) for each in begun(parser, caller, MAX_WAITING // 2)]
+    await asyncio.to_thread(thread.running.acquire)
+    text = "a, [b], {c}, " * 2000
+    raw = await parser.parse(THIRD, ar_pb2.GenerateRequest, json.dumps({"text": text}).encode())
+    assert ar_pb2.GenerateRequest.FromString(raw).text == text
+    thread.hold.set()
+    await asyncio.gather(*large)

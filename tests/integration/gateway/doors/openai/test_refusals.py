@@ -138,6 +138,11 @@ async def test_a_body_that_is_none_is_refused(http: httpx.AsyncClient) -> None:
         assert response.status_code == status, name
 
 
+async def test_a_large_body_is_accepted(http: httpx.AsyncClient) -> None:
+    body = {**BASE[COMPLETIONS], "user": "x" * (MAX_BODY_BYTES - 100_000)}
+    assert (await http.post(COMPLETIONS, json=body)).status_code == 200
+
+
 async def test_an_unknown_model_and_a_missing_key_have_their_codes(
     targets: dict[str, list[str]], tmp_path: Path
 ) -> None:
