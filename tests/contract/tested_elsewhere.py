@@ -99,7 +99,6 @@ TESTED_ELSEWHERE = {
     "integration/tandem/measure/generator/test_truth.py": (
         "tandem/measure/generator/driver",
         "tandem/measure/generator/recording",
-        "tandem/measure/generator/requests/endpoints",
         "tandem/measure/generator/requests/messages",
         "tandem/measure/generator/requests/reading",
         "tandem/measure/generator/requests/served",
