@@ -48,7 +48,7 @@ class TextModality:
 
     @property
     def parts(self) -> Sequence[Part]:
-        return [self.text_thread, *([] if self._compilations is None else [self._compilations])]
+        return [*([] if self._compilations is None else [self._compilations]), self.text_thread]
 
     def groups(self, num_prompt_tokens: int, num_tokens: int, steps: int) -> TokenGroups | None:
         return None
