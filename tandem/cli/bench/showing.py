@@ -25,7 +25,8 @@ from tandem.measure.results.steps import Steps
 
 _RACE_NOTE = (
     "Medians of the client's own times, one request at a time, warm-up left out; below them their 95 % confidence"
-    " intervals (bootstrap over rounds). Better by: of the unary calls, where only the paradigm differs."
+    " intervals (of times by order statistics, of ratios by bootstrap). Better by: of the unary calls, where only the"
+    " paradigm differs."
     "\n`tandem bench compare` measures the same under load, with CPU time and quality."
 )
 

@@ -97,8 +97,8 @@ def small_print(document: Comparison) -> Iterator[str]:
     rounds = document.modes[0].alone.latency.distribution.seconds.count if document.modes[0].alone else 0
     yield (
         f"Medians of the client's own times. Alone: {count(rounds)} rounds of the four modes in random order. Beside a"
-        f" value: its {document.settings.confidence:.0%} confidence interval (alone by order statistics, under load by"
-        " bootstrap over rounds). Better by: of the unary calls; under load the median of what each round says by"
+        f" value: its {document.settings.confidence:.0%} confidence interval (of times alone by order statistics, else"
+        " by bootstrap over rounds). Better by: of the unary calls; under load the median of what each round says by"
         " itself, so that it need not be the quotient of the two columns."
     )
     served = " and ".join(f"{count(each.num_images)} of {each.model}" for each in document.served)
