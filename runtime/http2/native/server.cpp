@@ -251,7 +251,7 @@ void Server::drop(Connection& connection) {
     unwatch(connection.fd);
     connections_.erase(&connection);
     num_connections_ = int64_t(connections_.size());
-    if (connections_.empty()) standing_.end_old(INFINITY);  // nobody looks after refusals until the next one
+    if (connections_.empty()) standing_.end_old(INFINITY);  // without connections, no timer would end them
 }
 
 void Server::look_after_connections() {

@@ -28,7 +28,7 @@ _FINISH_REASONS = {
 }
 
 _TURN_TOKENS = 64
-"""After so many tokens the event loop has a turn: with alternatives, one takes some 50 microseconds."""
+"""After this many tokens, other tasks of the event loop get a turn. A token with `top_logprobs` takes about 50 us."""
 
 
 class Generation:

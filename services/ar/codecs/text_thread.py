@@ -1,7 +1,7 @@
 """Renders and tokenises one request at a time in a thread of its own; callers take turns.
 
-A request that takes long keeps those of other callers waiting for itself alone, and neither the event loop nor the
-engine. The event loop's own executor would do them first come, first served, however many one caller sends.
+A long request delays at most one request of each other caller's by its own time, and neither the event loop nor the
+engine. The event loop's default executor has no turns: one caller with many requests would delay all others.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class TextThread:
         self._batcher.start()
 
     async def stop(self) -> None:
-        """Fail what still waits, and end the thread after the work in hand."""
+        """Fail the requests that still wait, and end the thread once it has finished its current one."""
         await self._batcher.stop()
 
     async def wait_dead(self) -> BaseException:

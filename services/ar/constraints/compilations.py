@@ -51,7 +51,7 @@ class Compilations:
         self._batcher.start()
 
     async def stop(self) -> None:
-        """Fail what still waits, and end the compiler after the constraint in hand."""
+        """Fail the requests that still wait, and end the compiler once it has finished its current constraint."""
         await self._batcher.stop()
         await asyncio.to_thread(self._compiler.close)
 

@@ -36,7 +36,7 @@ class LongRopeScaling:
     """By which queries and keys are multiplied."""
 
     def is_long(self, max_context_tokens: int) -> bool:
-        """Return whether a server of contexts of so many tokens takes the long factors."""
+        """Return whether contexts of up to `max_context_tokens` tokens need the long factors."""
         return max_context_tokens > self.original_context_tokens
 
 

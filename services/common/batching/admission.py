@@ -99,7 +99,7 @@ class BatchAdmission(Generic[Payload, Result]):
         return sum(each.batch_size for each in self._in_hand.values())
 
     def check_room(self, caller: str, num_samples: int, is_begun: bool) -> None:
-        """Raises ResourceExhausted if there is no room, or others wait for it and have their turn before a newcomer."""
+        """Raises ResourceExhausted if there is no room, or if it is the turn of a part that waits."""
         queue = self._queue
         has_turn = is_begun or num_samples <= self._line.places(caller)
         if has_turn and self._line.has_room(caller, num_samples):

@@ -1,11 +1,11 @@
-"""Those who wait for room in a batcher's queue, first come, first served. Owned by the event loop.
+"""Requests that wait for room in a batcher's queue, first come, first served. Used by the event loop alone.
 
-What has begun waits instead of being refused. Newcomers of a few samples would take each place that becomes free, and
-the places for many samples would never be free at once. So newcomers and those who wait take turns: newcomers get as
-many places as the first in the line asks for, then none until it has its own. Without their turn, a line that never
-ends, of the parts of several streams, would keep all others out.
+The later parts of a call that has begun wait for room; new requests are refused when there is none. New requests of a
+few samples would take each place that becomes free, so that there would never be room for a part of many samples.
+Therefore the two take turns: new requests get as many places as the first waiting part needs, and then none until that
+part has joined the queue. New requests have their turn because several streams may always have a part that waits.
 
-Who waits only because its caller has its part of the queue holds up no other callers.
+A part that waits only because its caller's share of the queue is full delays no other caller.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from services.common.batching.queue import BatchQueue
 class _Waiting:
     caller: str
     num_samples: int
-    num_passed: int = 0  # samples of newcomers that it let pass
+    num_passed: int = 0  # samples of new requests that joined the queue before it
 
 
 class WaitingLine:
@@ -36,19 +36,19 @@ class WaitingLine:
         self._is_closed = False
 
     def has_room(self, caller: str, num_samples: int) -> bool:
-        """Return whether the queue has room for the samples, and the caller's part of it, whoever waits.
+        """Return whether the queue and the caller's share of it have room for the samples, apart from whose turn it is.
 
-        Those whose caller is unknown are many: all room is theirs.
+        Requests without a known caller may come from many callers, so no share limits them.
         """
         return self._queue.has_room(num_samples) and self._has_room_of_caller(caller, num_samples)
 
     def places(self, caller: str) -> float:
-        """Return how many samples of newcomers of the caller may pass those who wait; infinite if nobody waits."""
+        """Return how many samples of new requests may join before the first waiting part; infinite without one."""
         first = self._first(caller)
         return math.inf if first is None else first.num_samples - first.num_passed
 
     def passed(self, caller: str, num_samples: int) -> None:
-        """Note that a newcomer joined the queue."""
+        """Note that a new request joined the queue."""
         first = self._first(caller)
         if first is not None:
             first.num_passed += num_samples
@@ -64,11 +64,11 @@ class WaitingLine:
                 await self._changed.wait()
 
     def look(self) -> None:
-        """Let those who wait see whether there is room now."""
+        """Let waiting parts check for room again."""
         self._changed.set()
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """Let all waiting parts go on; none waits from now on."""
         self._is_closed = True
         self.look()
 
@@ -82,7 +82,7 @@ class WaitingLine:
             self.look()
 
     def _first(self, caller: str) -> _Waiting | None:
-        """Return the first of those who come before whatever the caller adds now, or has waiting."""
+        """Return the first waiting part that comes before what the caller adds now."""
         return next((each for each in self._line if each.caller == caller or self._waits_for_all(each)), None)
 
     def _waits_for_all(self, one: _Waiting) -> bool:
