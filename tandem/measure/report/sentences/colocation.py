@@ -33,12 +33,22 @@ def explanation(document: Colocation) -> Iterator[str]:
             if text := _taken(side):
                 yield f"Beside {other.load.workload.model} ({load_text(other.load)}), {text}."
         for side in sides:
-            if 2 * side.num_growing > pairing.num_rounds:
-                yield (
-                    f"Both are more than this machine carries: the queue of {side.load.workload.model} grew in"
-                    f" {side.num_growing} of {counted(pairing.num_rounds, 'round')}, and its latency depends on how"
-                    " long that lasts."
-                )
+            yield from _overload(side, pairing.num_rounds)
+
+
+def _overload(side: Side, num_rounds: int) -> Iterator[str]:
+    """Yield that the machine does not carry both: the queue grew, or it is full and the server refuses requests."""
+    model = side.load.workload.model
+    if 2 * side.num_growing > num_rounds:
+        yield (
+            f"Both are more than this machine carries: the queue of {model} grew in {side.num_growing} of"
+            f" {counted(num_rounds, 'round')}, and its latency depends on how long that lasts."
+        )
+    if 100 * side.num_failed > side.num_requests:
+        yield (
+            f"{side.num_failed:,} of {counted(side.num_requests, 'request')} of {model} failed while both ran; its"
+            " latency is that of the others alone."
+        )
 
 
 def _taken(side: Side) -> str:

@@ -82,6 +82,12 @@ def test_requests_that_failed_are_marked() -> None:
     assert [str(cell) for cell in bad.cells] == ["  failed requests", "", "12 of 400", ""]
 
 
+def test_more_than_one_failed_request_in_a_hundred_is_told_of() -> None:
+    told = next(each for each in explanation(document(rounds(4, num_failed=3))) if "failed" in each)
+    assert told == ("12 of 400 requests of gan failed while both ran; its latency is that of the others alone.")
+    assert not any("failed" in each for each in explanation(document(rounds(4, num_failed=1))))
+
+
 def test_a_partial_one_is_marked_and_one_of_nothing_is_no_crash(tmp_path: Path) -> None:
     write_document(tmp_path / "colocation.json", document([], "broken off by hand"))
     assert TITLE not in page(tmp_path, tmp_path / "colocation.json").text
