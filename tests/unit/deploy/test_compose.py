@@ -95,6 +95,15 @@ def test_there_is_a_folder_for_temporary_files_and_sockets(name):
     assert [folder.partition(":")[0] for folder in SERVICES[name]["tmpfs"]] == ["/tmp"]  # noqa: S108
 
 
+def test_triton_may_load_what_it_compiles_where_the_image_has_its_cache():
+    """Docker mounts a tmpfs with noexec unless told otherwise, and then no library can be loaded from it."""
+    [cache] = re.findall(r"^ENV TRITON_CACHE_DIR=(.*)$", stage("ar"), re.MULTILINE)
+    [mount] = GPU["services"]["ar"]["tmpfs"]
+    folder, _, options = mount.partition(":")
+    assert Path(cache).is_relative_to(folder)
+    assert "exec" in options.split(",")
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_version_is_the_package_s(name):
     tag = f"${{TANDEM_VERSION:-{VERSION}}}"
