@@ -17,7 +17,7 @@ from services.common.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 """To be raised when calibrations that were made before are no longer good."""
 
 
