@@ -20,11 +20,12 @@ _LEAST_REQUESTS = 10 * NUM_PARTS
 
 
 def backlog_of(intended: NDArray[np.float64], ended: NDArray[np.float64], window: float) -> Backlog | None:
-    """Return the test's result for requests that came at a steady rate; None if they are too few.
+    """Return the test's result for requests that came at a steady rate; None if too few were due in the window.
 
-    Seconds from the beginning of a window of so many; infinite for what has not ended.
+    Seconds from the beginning of a window of so many; infinite for what has not ended. Those due before it count as
+    backlog alone: a window that is short beside busy spells tells nothing, however many came before.
     """
-    if len(intended) < _LEAST_REQUESTS or window <= 0.0:
+    if np.count_nonzero((intended >= 0.0) & (intended <= window)) < _LEAST_REQUESTS or window <= 0.0:
         return None
     instants = (np.arange(NUM_PARTS * _SAMPLES_OF_A_PART) + 0.5) / (NUM_PARTS * _SAMPLES_OF_A_PART) * window
     due, gone = (np.searchsorted(np.sort(each), instants, side="right") for each in (intended, ended))

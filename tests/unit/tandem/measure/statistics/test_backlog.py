@@ -48,3 +48,9 @@ def test_requests_that_never_ended_are_backlog():
 def test_a_few_requests_say_nothing():
     arrivals = np.arange(0, 1, 1 / 50)
     assert backlog_of(arrivals, arrivals + 0.1, WINDOW) is None
+
+
+def test_many_requests_before_a_short_window_say_nothing_either():
+    """With those counted, 37 of 400 servers at 0.8 of what they can do were said not to keep up."""
+    arrivals = np.arange(0, WINDOW, 1 / 50)
+    assert backlog_of(arrivals - WINDOW + 1, arrivals - WINDOW + 1.1, 1.0) is None
