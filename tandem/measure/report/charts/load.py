@@ -100,15 +100,15 @@ def _in_time(run: MatchedRun) -> float | None:
 
 def _by_paradigm(runs: Iterable[MatchedRun], name: str, style: Style, x_of: _X, y_of: _Y) -> list[Series]:
     """Return a line for each paradigm, stream and server through its sound runs, and the others as marks of their
-    own.
+    own. Labels tell it from all that were run, so that p50 and p99 of one are named alike where another has no p99.
     """
     found = []
     groups: dict[_Line, list[tuple[float, float, bool, str]]] = {}
     for run in runs:
-        x, y = x_of(run), y_of(run)
-        if y is not None and x > 0 and run.stream.paradigm is not None:
+        if run.stream.paradigm is not None:
             line = _Line(run.stream.paradigm, run.stream.delivery, run.stream.name, run.document.address)
-            groups.setdefault(line, []).append((x, y, run.is_sound, _note(run)))
+            rows, x, y = groups.setdefault(line, []), x_of(run), y_of(run)
+            rows += [] if y is None or x <= 0 else [(x, y, run.is_sound, _note(run))]
     for line, rows in sorted(groups.items(), reverse=True):
         label = line.label(name, groups)
         for is_sound, own, title in ((True, style, label), (False, "invalid", f"{label}, invalid run")):
