@@ -105,7 +105,7 @@ class BatchAdmission(Generic[Payload, Result]):
         if has_turn and self._line.has_room(caller, num_samples):
             return
         delay = max(MIN_RETRY_SECONDS, round(self._work_seconds(queue.num_samples), 3))
-        if not queue.has_room(num_samples) or queue.has_room_of_caller(caller, num_samples):
+        if not queue.has_room(num_samples) or self._line.has_room(caller, num_samples):
             raise ResourceExhausted(self._what, queue.max_samples, delay)
         raise ResourceExhausted(f"a caller's part of {self._what}", queue.max_samples_of_caller, delay)
 

@@ -6,6 +6,8 @@ import math
 import pytest
 
 from runtime.errors import ResourceExhausted
+from runtime.rpc.caller import NOBODY
+from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import BatchRequest
 from services.common.batching.waiting_line import WaitingLine
@@ -155,3 +157,15 @@ async def test_a_newcomer_is_refused_and_told_that_no_more_are_taken_while_other
         await until_queued(batcher, 4)
         model.gate.set()
         await asyncio.gather(first, *others)
+
+
+async def test_unknown_callers_are_not_told_of_a_share_that_they_do_not_have():
+    queue = BatchQueue(10, max_samples_of_caller=6)
+    line = WaitingLine(queue)
+    admission = BatchAdmission("doubler", BatchLimits(4, 10, max_queued_of_caller=6), queue, line, 1)
+    add(queue, NOBODY, 8)
+    part = await waiting(line, queue, NOBODY, 3)
+    line.passed(NOBODY, 3)
+    with pytest.raises(ResourceExhausted, match=r"^the queue of doubler is full \(limit 10\)"):
+        admission.check_room(NOBODY, 1, is_begun=False)
+    part.cancel()
