@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 
+#include <map>
 #include <set>
 
 #include "server.h"
@@ -16,6 +17,7 @@ static const std::string_view ok("grpc-status\0000\0tandem-echo\0yes\0", 30);
 
 static const std::string_view busy("grpc-status\0008\0", 14);
 static std::set<uint64_t> unanswered, turned_away;
+static std::map<uint64_t, std::string> begun;  // paths of calls whose message comes after their head
 
 static void finish(Server& server, uint64_t call, std::string_view message, std::string_view trailers = ok) {
     const Finished finished{call, message.data(), message.size(), trailers.data(), trailers.size()};
@@ -33,7 +35,7 @@ static void answer(Server& server, const RecordHead& record, std::string_view pa
     if (path == "/echo/Many")
         for (int turn = 0; turn < 50; ++turn) server.send(record.call, payload);
     if (path == "/echo/Child") start_a_child();
-    if (path == "/echo/Asleep") usleep(1'000'000);  // as Python does that is busy
+    if (path == "/echo/Asleep") usleep(3'000'000);  // as Python does that is busy
     if (path == "/echo/Never") unanswered.insert(record.call);  // its deadline, or the client, ends it
     else if (path == "/echo/Full") {
         server.turn_away(record.call, busy, busy, 0);
@@ -55,12 +57,16 @@ static void take(Server& server) {
         switch (Kind(record.kind)) {
             case Kind::call:
                 if (record.flags & (has_message | is_half_closed)) answer(server, record, path, payload);
+                else begun.emplace(record.call, path);
                 break;
-            case Kind::cancelled: unanswered.erase(record.call); break;
+            case Kind::cancelled:
+                unanswered.erase(record.call);
+                begun.erase(record.call);
+                break;
             case Kind::writable:
             case Kind::refused: break;
             default:
-                if (unanswered.count(record.call) == 0) finish(server, record.call, payload);
+                if (const auto head = begun.extract(record.call)) answer(server, record, head.mapped(), payload);
         }
         records.remove_prefix(record.size);
     }

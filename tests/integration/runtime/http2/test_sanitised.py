@@ -199,7 +199,7 @@ async def test_calls_that_nobody_comes_to_are_refused_but_health_checks(program)
     with running(program) as echo:
         async with grpc.aio.insecure_channel(echo.address) as channel:
             asleep = channel.unary_unary("/echo/Asleep")(b"")
-            await asyncio.sleep(0.2)  # it has come, and nothing else will for most of a second
+            await asyncio.sleep(0.2)  # it has come, and nothing else will for most of three seconds
             calls = [channel.unary_unary("/echo/One")(b"x") for _ in range(200)]
             well = channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
             codes = [await each.code() for each in calls]
