@@ -14,7 +14,7 @@ from tandem.common.v1.timings_pb2 import Timings
 from tests.integration.gateway.fakes import GENERATE, SAMPLE, SCORE, FakeParallel, FakeSequential
 from tests.integration.gateway.running import RunningGateway
 
-TOLERANCE = 0.05
+TOLERANCE = 0.2
 """Between two clocks at two ends of a busy machine; what was measured on an idle one is below 2 ms."""
 
 DURATION, FIRST_OUTPUT = "gen_ai_server_request_duration_seconds", "tandem_time_to_first_output_seconds"
@@ -31,7 +31,7 @@ class Stopwatch:
         return time.monotonic() - self._began_at
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.15])
+@pytest.mark.parametrize("delay", [0.0, 0.6])
 async def test_a_whole_reply(gateway: RunningGateway, images: FakeParallel, delay: float) -> None:
     images.before_sample = lambda: asyncio.sleep(delay)
     await gateway.unary(SAMPLE, b"")  # the connections are there
@@ -49,7 +49,7 @@ async def test_a_whole_reply(gateway: RunningGateway, images: FakeParallel, dela
 
 async def test_a_stream(gateway: RunningGateway, text: FakeSequential) -> None:
     """The first token comes late, after a message without one, and the others one after the other."""
-    delays = {1: 0.2, 2: 0.1, 3: 0.1}
+    delays = {1: 0.8, 2: 0.4, 3: 0.4}
     text.before_message = lambda index: asyncio.sleep(delays.get(index, 0.0))
     request = ar_pb2.GenerateRequest(text="a", sampling=ar_pb2.SamplingParams(max_tokens=3)).SerializeToString()
     watch, arrivals = Stopwatch(), []
@@ -61,16 +61,16 @@ async def test_a_stream(gateway: RunningGateway, text: FakeSequential) -> None:
     assert gateway.value(f"{DURATION}_sum") == pytest.approx(seen, abs=TOLERANCE)
     assert gateway.value(f"{FIRST_OUTPUT}_sum") == pytest.approx(arrivals[0], abs=TOLERANCE)
     assert gateway.value(f"{PER_TOKEN}_sum") == pytest.approx((arrivals[-1] - arrivals[0]) / 2, abs=TOLERANCE)
-    assert gateway.value(f"{FIRST_OUTPUT}_sum") >= 0.2
+    assert gateway.value(f"{FIRST_OUTPUT}_sum") >= 0.8
 
 
 async def test_the_parts_are_the_backend_s_and_their_sum_is_the_whole(
     gateway: RunningGateway, text: FakeSequential
 ) -> None:
-    timings = Timings(queue_seconds=0.03, prefill_seconds=0.05, decode_seconds=0.06, total_seconds=0.15)
+    timings = Timings(queue_seconds=0.1, prefill_seconds=0.2, decode_seconds=0.3, total_seconds=0.7)
 
     async def score(request: Any, call: Call) -> Any:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1.0)
         return ar_pb2.ScoreResponse(timings=timings)
 
     text.on_score = score
@@ -82,11 +82,11 @@ async def test_the_parts_are_the_backend_s_and_their_sum_is_the_whole(
     def part(phase: str) -> float:
         return gateway.value(f"{PHASE}_sum", phase=phase)
 
-    assert (part("prefill"), part("decode")) == pytest.approx((0.05, 0.06))
-    assert part("queue") <= 0.03
-    assert part("backend_other") >= 0.2 - 0.14 - TOLERANCE
+    assert (part("prefill"), part("decode")) == pytest.approx((0.2, 0.3))
+    assert part("queue") <= 0.1
+    assert part("backend_other") >= 1.0 - 0.6 - TOLERANCE
     assert gateway.value(f"{PHASE}_sum") == pytest.approx(gateway.value(f"{DURATION}_sum"), rel=1e-9)
-    assert part("gateway") + part("residual") == pytest.approx(seen - 0.2, abs=TOLERANCE)
+    assert part("gateway") + part("residual") == pytest.approx(seen - 1.0, abs=TOLERANCE)
 
 
 async def test_the_wait_for_a_busy_backend_is_not_left_unexplained(gateway: RunningGateway) -> None:
@@ -97,8 +97,8 @@ async def test_the_wait_for_a_busy_backend_is_not_left_unexplained(gateway: Runn
     before = [gateway.value(names[0]), gateway.value(names[1], phase="residual")]
     watch = Stopwatch()
     call = gateway.unary(SAMPLE, b"")
-    await asyncio.sleep(0)
-    asyncio.get_running_loop().call_later(0.0, time.sleep, 0.2)
+    await asyncio.sleep(0)  # it is sent by grpc's own threads; the handler needs this loop, and cannot have begun
+    time.sleep(0.8)  # noqa: ASYNC251  the loop is to stand still
     await call
     seen = watch.seconds()
     await gateway.until_idle()
