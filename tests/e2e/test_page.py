@@ -54,7 +54,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def http(web: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=web) as client:
+    async with httpx.AsyncClient(base_url=web, timeout=60) as client:
         yield client
 
 

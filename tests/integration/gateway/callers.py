@@ -58,7 +58,7 @@ async def over_grpc(gateway: RunningGateway, route: Route, request: bytes, autho
 async def over_http(gateway: RunningGateway, route: Route, request: bytes, authorization: str | None) -> Answer:
     body = json_format.MessageToDict(route.request_class.FromString(request), preserving_proto_field_name=True)
     headers = {} if authorization is None else {"authorization": authorization}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http_port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http_port}", timeout=60) as client:
         response = await client.post(route.path, json=body, headers=headers)
     last = json.loads(response.text.splitlines()[-1])
     error = last.get("error", {"status": "OK", "message": ""})

@@ -34,7 +34,7 @@ async def guarded(ar: FakeBackend, gan: FakeBackend, tmp_path: Path) -> AsyncIte
 
 @pytest.fixture
 async def http(guarded: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{guarded.gateway.http_port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{guarded.gateway.http_port}", timeout=60) as client:
         yield client
 
 
@@ -79,7 +79,7 @@ async def test_who_is_not_known_is_refused_before_the_message_is_read(guarded: R
     assert (await TRANSPORTS["grpc"](guarded, route, b"\xff\xff", None)).code == "UNAUTHENTICATED"
     never = guarded.channel.stream_unary(SAMPLE)()
     assert await never.code() is grpc.StatusCode.UNAUTHENTICATED
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{guarded.gateway.http_port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{guarded.gateway.http_port}", timeout=60) as client:
         for content_type in ("application/json", "text/plain"):
             response = await client.post(SAMPLE, content=b"{nonsense", headers={"content-type": content_type})
             assert response.status_code == 401

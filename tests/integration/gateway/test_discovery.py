@@ -35,7 +35,7 @@ async def test_a_name_without_an_address_does_not_keep_others_from_serving(ar: F
 
 
 async def missing(gateway: RunningGateway) -> dict[str, str]:
-    async with httpx.AsyncClient(base_url=gateway.web_address) as client:
+    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as client:
         found: dict[str, str] = (await client.get("/readyz")).json()["missing"]
     return found
 

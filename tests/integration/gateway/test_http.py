@@ -17,7 +17,7 @@ from tests.integration.gateway.running import RunningGateway, running_gateway
 
 @pytest.fixture
 async def http(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http_port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http_port}", timeout=60) as client:
         yield client
 
 
@@ -145,7 +145,7 @@ async def test_own_and_configured_names_are_served_and_one_that_may_have_been_re
 ) -> None:
     async with running_gateway([ar], [gan], http_hosts=["gw.lan"]) as gateway:
         address = f"http://127.0.0.1:{gateway.gateway.http_port}"
-        async with httpx.AsyncClient(base_url=address) as http:
+        async with httpx.AsyncClient(base_url=address, timeout=60) as http:
             served = [name for name in OWN if (await http.get("/status", headers={"host": name})).status_code == 200]
             refused = [name for name in FOREIGN if (await http.get("/", headers={"host": name})).status_code == 403]
     assert served == list(OWN)

@@ -44,7 +44,7 @@ def mixed_requests(gateway: RunningGateway, chance: random.Random) -> list[tuple
     calls: list[tuple[str, Any]] = [
         *[("Generate", lambda: gateway.stream(GENERATE, REQUEST))] * 30,
         *[("Generate", lambda: gateway.stream(GENERATE, b"\xff\xff"))] * 5,
-        *[("Generate", lambda: gateway.stream(GENERATE, HELD, timeout=0.2))] * 10,
+        *[("Generate", lambda: gateway.stream(GENERATE, HELD, timeout=1.0))] * 10,
         *[("Score", lambda: gateway.unary(SCORE, b""))] * 10,
         *[("Sample", lambda: gateway.unary(SAMPLE, b"\x10\x02"))] * 20,
         *[("Sample", lambda: gateway.unary(SAMPLE, b"\x0a\x04none"))] * 5,
@@ -87,7 +87,7 @@ async def test_requests_by_code_are_the_clients_history(
 
 async def test_deadlines_are_counted_as_the_client_sees_them(gateway: RunningGateway, text: FakeSequential) -> None:
     text.before_message = lambda index: asyncio.Event().wait() if index == 3 else None
-    codes = await asyncio.gather(*(finish(gateway.stream(GENERATE, REQUEST, timeout=0.4)) for _ in range(20)))
+    codes = await asyncio.gather(*(finish(gateway.stream(GENERATE, REQUEST, timeout=3.0)) for _ in range(20)))
     assert set(codes) == {"DEADLINE_EXCEEDED"}
     await gateway.until_idle()
     assert gateway.value("tandem_requests_total", code="DEADLINE_EXCEEDED") == 20

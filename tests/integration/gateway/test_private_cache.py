@@ -85,7 +85,7 @@ async def over_grpc(gateway: RunningGateway, name: str | None, extra: Mapping[st
 
 async def over_http(gateway: RunningGateway, name: str | None, extra: Mapping[str, str]) -> ar_pb2.CompleteResponse:
     body = json_format.MessageToDict(request())
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http_port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.gateway.http_port}", timeout=60) as client:
         response = await client.post(COMPLETE, json=body, headers={**authorization(name), **extra})
     assert response.status_code == 200
     return json_format.ParseDict(response.json(), ar_pb2.CompleteResponse())

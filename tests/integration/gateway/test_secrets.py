@@ -42,7 +42,7 @@ async def use(port: int, http_port: int, ca: Path, credentials: grpc.ChannelCred
             except grpc.aio.AioRpcError as error:
                 told += f"{error.details()} {error.trailing_metadata()}"
     context = ssl.create_default_context(cafile=str(ca))
-    async with httpx.AsyncClient(verify=context, base_url=f"https://127.0.0.1:{http_port}") as client:
+    async with httpx.AsyncClient(verify=context, base_url=f"https://127.0.0.1:{http_port}", timeout=60) as client:
         for secret in (SECRET, WRONG):
             headers = {"authorization": f"Bearer {secret}"}
             told += (await client.post(SAMPLE, json={}, headers=headers)).text

@@ -54,7 +54,7 @@ async def get(gateway: RunningGateway, tls: ChannelTls | None, path: str = "/liv
         scheme, context = "https", ssl.create_default_context(cafile=str(tls.ca))
         if tls.identity:
             context.load_cert_chain(tls.identity.cert, tls.identity.key)
-    async with httpx.AsyncClient(verify=context or True) as client:
+    async with httpx.AsyncClient(verify=context or True, timeout=60) as client:
         return (await client.get(f"{scheme}://127.0.0.1:{gateway.gateway.http_port}{path}")).status_code
 
 

@@ -20,7 +20,7 @@ INFER = {"inputs": [{"name": "text_input", "datatype": "BYTES", "shape": [1], "d
 
 
 async def over_http(gateway: RunningGateway, headers: Mapping[str, str]) -> None:
-    async with httpx.AsyncClient(base_url=gateway.web_address) as client:
+    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as client:
         assert (await client.post(SAMPLE, json={}, headers=headers)).status_code == 200
 
 
@@ -39,13 +39,13 @@ async def over_oip_s_stream(gateway: RunningGateway, headers: Mapping[str, str])
 
 
 async def over_oip_s_http(gateway: RunningGateway, headers: Mapping[str, str]) -> None:
-    async with httpx.AsyncClient(base_url=gateway.web_address) as client:
+    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as client:
         assert (await client.post(f"/v2/models/{TEXT_MODEL}/infer", json=INFER, headers=headers)).status_code == 200
 
 
 async def over_openai(gateway: RunningGateway, headers: Mapping[str, str]) -> None:
     body = {"model": TEXT_MODEL, "prompt": "a"}
-    async with httpx.AsyncClient(base_url=gateway.web_address) as client:
+    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as client:
         assert (await client.post("/v1/completions", json=body, headers=headers)).status_code == 200
 
 

@@ -18,7 +18,7 @@ OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;
 
 
 async def scraped(gateway: RunningGateway, headers: dict[str, str]) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=gateway.web_address) as client:
+    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as client:
         return await client.get("/metrics", headers=headers)
 
 

@@ -156,7 +156,7 @@ async def test_each_code_and_which_of_them_are_the_server_s_errors(
 async def test_a_deadline_and_a_cancellation(
     traced: RunningGateway, collector: Collector, text: FakeSequential
 ) -> None:
-    assert await finish(traced.stream(GENERATE, HELD, timeout=0.3, metadata=SAMPLED)) == "DEADLINE_EXCEEDED"
+    assert await finish(traced.stream(GENERATE, HELD, timeout=2.0, metadata=SAMPLED)) == "DEADLINE_EXCEEDED"
     [late] = await collector.requests(1)
     check_ended(late, "DEADLINE_EXCEEDED")
     text.started.clear()

@@ -159,11 +159,11 @@ async def test_what_goes_out_is_charged(ar: FakeBackend, gan: FakeBackend, tmp_p
 @pytest.mark.parametrize("how", ["client_timeout", "timeout"])
 async def test_a_deadline_ends_the_work(ar: FakeBackend, gan: FakeBackend, how: str) -> None:
     async with door(ar, gan) as (gateway, client):
-        limit = {"client_timeout": 0.5} if how == "client_timeout" else {"timeout": 500_000}
+        limit = {"client_timeout": 2.0} if how == "client_timeout" else {"timeout": 2_000_000}
         error = await refusal(client.infer(TEXT_MODEL, text_inputs(HOLD), **limit))
         assert error.status() == "StatusCode.DEADLINE_EXCEEDED"
         await ar.servicer.all_closed.wait()
-        assert 0 < ar.servicer.seconds_left[0] < 0.6
+        assert 0 < ar.servicer.seconds_left[0] < 2.1
         await gateway.until_idle()
         assert gateway.value("tandem_requests_total", transport="oip", code="DEADLINE_EXCEEDED") == 1
 

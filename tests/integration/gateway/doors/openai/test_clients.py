@@ -181,7 +181,7 @@ async def test_a_gateway_that_stops_lets_streams_end_and_refuses_new_ones(
 
 async def test_a_backend_that_is_away_is_told_as_such(of_fakes: OfFakes, ar: FakeBackend) -> None:
     client, gateway = of_fakes
-    async with httpx.AsyncClient(base_url=gateway.web_address) as http:
+    async with httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http:
         assert (await http.get("/health")).status_code == 200
         await ar.stop()
         await gateway.until(serving=False)

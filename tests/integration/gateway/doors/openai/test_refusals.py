@@ -148,7 +148,7 @@ async def test_an_unknown_model_and_a_missing_key_have_their_codes(
 ) -> None:
     async with (
         running_gateway(**targets, api_keys_file=keys_file(tmp_path, requests=3)) as gateway,
-        httpx.AsyncClient(base_url=gateway.web_address) as http,
+        httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http,
     ):
         await gateway.until(serving=True)
         for path in ("/v1/models", "/tokenizer_info"):

@@ -113,7 +113,7 @@ async def test_cancelled_in_the_queue(narrow, gate):
 async def test_deadline_in_the_queue(narrow, gate):
     first = await occupied(narrow, gate)
     with pytest.raises(grpc.aio.AioRpcError) as late:
-        await narrow.stub.Sample(request(count=10), timeout=0.2)
+        await narrow.stub.Sample(request(count=10), timeout=1.0)
     assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     await until(lambda: queued(narrow) == 0)
     gate.open()

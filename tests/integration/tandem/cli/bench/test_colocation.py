@@ -48,7 +48,7 @@ async def colocation(address: str, out: Path, *words: str) -> Ended:
 
 
 async def test_each_sequential_model_is_measured_beside_the_parallel_one(gateway: FakeGateway, tmp_path: Path) -> None:
-    ended = await colocation(gateway.address, tmp_path, "--rounds", "2", "--trial-seconds", "0.2")
+    ended = await colocation(gateway.address, tmp_path, "--rounds", "2", "--trial-seconds", "0.6")
     assert (tmp_path / "colocation.json").exists(), ended.err
     found = read_as(tmp_path / "colocation.json", Colocation)
     assert_all_went_well(ended, found.model_dump(mode="json"))

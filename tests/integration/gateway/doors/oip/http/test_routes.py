@@ -162,7 +162,10 @@ async def test_another_site_cannot_drive_it(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_deadline_and_a_client_that_leaves(ar: FakeBackend, gan: FakeBackend) -> None:
-    async with running_gateway([ar], [gan]) as gateway, httpx.AsyncClient(base_url=gateway.web_address) as http:
+    async with (
+        running_gateway([ar], [gan]) as gateway,
+        httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http,
+    ):
         await gateway.until(serving=True)
         path, request = f"/v2/models/{TEXT_MODEL}/infer", text(HOLD)
         response = await http.post(path, json=request, headers={"grpc-timeout": "500m"})
@@ -184,7 +187,7 @@ async def test_keys_and_budgets(ar: FakeBackend, gan: FakeBackend, tmp_path: Pat
     settings = {"api_keys_file": keys_file(tmp_path, requests=1)}
     async with (
         running_gateway([ar], [gan], lambda: 0.0, **settings) as gateway,
-        httpx.AsyncClient(base_url=gateway.web_address) as http,
+        httpx.AsyncClient(base_url=gateway.web_address, timeout=60) as http,
     ):
         await gateway.until(serving=True)
         path, alice = f"/v2/models/{TEXT_MODEL}/infer", {"authorization": f"Bearer {SECRET}"}

@@ -142,7 +142,7 @@ async def test_a_caller_that_leaves_during_the_pass_is_counted_once(narrow, gate
 async def test_a_deadline_in_the_queue(narrow, gate):
     first = await occupied(narrow, gate)
     with pytest.raises(grpc.aio.AioRpcError) as late:
-        await narrow.stub.Sample(plain(), timeout=0.2)
+        await narrow.stub.Sample(plain(), timeout=1.0)
     assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     await until(lambda: queued(narrow) == 0)
     gate.open()
