@@ -81,3 +81,7 @@ def _result(work: Work) -> object:
         return work()
     except TandemError as error:  # the caller's own fault, which is none of the batcher's
         return _Refused(error.with_traceback(None))  # whose frames hold the request
+    except Exception:
+        raise
+    except BaseException as error:  # the tokenizers library panicked: the text's fault, and not the thread's end
+        raise RuntimeError("the tokenizers library panicked") from error

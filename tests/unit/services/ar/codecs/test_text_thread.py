@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
 
 from runtime.deadlines import Deadline
-from runtime.errors import InvalidArgument, ResourceExhausted
+from runtime.errors import Internal, InvalidArgument, ResourceExhausted
 from services.ar.codecs.text_thread import TextThread
 
 NEVER = Deadline.after(None)
@@ -44,6 +46,13 @@ async def test_what_is_wrong_with_a_request_reaches_its_caller_and_is_not_logged
     with pytest.raises(InvalidArgument, match="text: ''"):
         await texts.run(refuse, NEVER, "a")
     assert not caplog.records
+
+
+async def test_a_text_at_which_the_library_panics_ends_its_own_request_alone(texts):
+    hopeless = Split(Regex("(?:a|aa)+$"), "isolated")  # gives up at this text after ten million attempts
+    with pytest.raises(Internal):
+        await texts.run(partial(hopeless.pre_tokenize_str, "a" * 60 + "b"), NEVER, "a")
+    assert await texts.run(partial(int, "7"), NEVER, "b") == 7
 
 
 async def test_callers_take_turns(texts):
