@@ -36,6 +36,7 @@ class TextThread:
             max_queued=max_queued,
             max_queued_of_caller=max_queued_of_caller,
             max_wait_seconds=max_wait_seconds,
+            are_alike=False,  # a short text takes a thousandth of a long one
         )
         self._batcher: Batcher[Work, object] = Batcher(name, [_run], limits, _Unobserved())
 

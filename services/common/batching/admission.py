@@ -33,6 +33,9 @@ class BatchLimits:
 
     Requests are added to a batch until it has `preferred_batch_size` samples. Only a larger request makes a larger
     batch, of up to `max_batch_size`. None: `max_batch_size`.
+
+    `are_alike`: whether the time of the passes before tells what a request's own will take. If not, none is refused or
+    dropped for what it would take itself, but only for how long it would wait.
     """
 
     max_batch_size: int
@@ -41,6 +44,7 @@ class BatchLimits:
     max_queued_of_caller: int | None = None
     max_wait_seconds: float = math.inf
     preferred_batch_size: int | None = None
+    are_alike: bool = True
 
     @property
     def full_batch_size(self) -> int:
@@ -159,8 +163,8 @@ class BatchAdmission(Generic[Payload, Result]):
         return most <= min(self._limits.max_wait_seconds, deadline.remaining_seconds())
 
     def pass_seconds(self, batch_size: int) -> float:
-        """Return how long a pass of so many samples may take, 0 before there was any."""
-        return _MARGIN * self._times.pass_seconds(batch_size)
+        """Return how long a pass of so many samples may take, 0 before there was any, or if that tells nothing."""
+        return _MARGIN * self._times.pass_seconds(batch_size) if self._limits.are_alike else 0.0
 
     def single_seconds(self) -> float:
         """Return how long a pass of one sample takes on average, 0 before there was one."""
@@ -175,8 +179,10 @@ class BatchAdmission(Generic[Payload, Result]):
 
     def _own_seconds(self, caller: str, num_samples: int) -> float:
         """Return what the samples take from their beginning: at least the pass that they ride in, and where they fill
-        several, those and the turns of others between them.
+        several, those and the turns of others between them. 0 if requests are not alike.
         """
+        if not self._limits.are_alike:
+            return 0.0
         size = max(self._limits.full_batch_size, min(num_samples, self._limits.max_batch_size))
         one = self._times.pass_seconds(min(size, num_samples + self._queue.num_samples))
         before_first = self._queue.samples_ahead(caller, size)

@@ -80,3 +80,18 @@ async def test_more_than_may_wait_is_refused_at_once(texts):
         await texts.run(str, NEVER, "third")
     may_end.set()
     await asyncio.gather(first, *waiting)
+
+
+async def test_a_short_text_is_not_taken_to_last_as_long_as_those_before_it():
+    texts = TextThread("texts", max_queued=4, max_queued_of_caller=3, max_wait_seconds=10_000.0)
+    texts._batcher._admission._times.observe(1, 1000.0)
+    texts.start()
+    may_end, first = await busy(texts)
+    short = asyncio.create_task(texts.run(partial(int, "7"), Deadline.after(1100.0), "other"))
+    await asyncio.sleep(0)
+    behind = asyncio.create_task(texts.run(str, NEVER, "greedy"))
+    await asyncio.sleep(0)
+    may_end.set()
+    assert await short == 7
+    await asyncio.gather(first, behind)
+    await texts.stop()
