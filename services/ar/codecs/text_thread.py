@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from runtime.deadlines import Deadline
-from runtime.errors import ResourceExhausted, TandemError
+from runtime.errors import TandemError
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.observer import End
@@ -55,11 +55,7 @@ class TextThread:
 
     async def run(self, work: Callable[[], T], deadline: Deadline, caller: str) -> T:
         """Return what `work` returns, or raise what it raises. Raises ResourceExhausted if too much waits."""
-        try:
-            result = (await self._batcher.submit(work, 1, deadline, caller)).results[0]
-        except ResourceExhausted as error:
-            error.room = None  # other calls to the same method may need no place here
-            raise
+        result = (await self._batcher.submit(work, 1, deadline, caller)).results[0]
         if isinstance(result, _Refused):
             raise result.error
         return cast(T, result)

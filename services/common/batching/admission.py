@@ -34,8 +34,9 @@ class BatchLimits:
     Requests are added to a batch until it has `preferred_batch_size` samples. Only a larger request makes a larger
     batch, of up to `max_batch_size`. None: `max_batch_size`.
 
-    `are_alike`: whether the time of the passes before tells what a request's own will take. If not, none is refused or
-    dropped for what it would take itself, but only for how long it would wait.
+    `are_alike`: whether one request tells of others. If not, none is refused or dropped for what it would take itself,
+    by the time of those before, but only for how long it would wait; and no refusal has room for more, since other
+    calls to the same method may need no place here.
     """
 
     max_batch_size: int
@@ -125,7 +126,7 @@ class BatchAdmission(Generic[Payload, Result]):
     def check(self, caller: str, num_samples: int, deadline: Deadline, is_begun: bool) -> None:
         """Raises what `check_room` does and, unless the request is the rest of one that has begun, `check_wait`.
 
-        The error has room for more of the same caller: see `room`.
+        The error has room for more of the same caller if requests are alike: see `room`.
         """
         remaining = deadline.remaining_seconds()
         try:
@@ -133,7 +134,8 @@ class BatchAdmission(Generic[Payload, Result]):
             if not is_begun:
                 self.check_wait(caller, num_samples, deadline)
         except ResourceExhausted as error:
-            error.room = partial(self.room, caller, remaining)
+            if self._limits.are_alike:
+                error.room = partial(self.room, caller, remaining)
             raise
 
     def room(self, caller: str, seconds: float) -> int:
