@@ -15,7 +15,6 @@ TESTED_ELSEWHERE = {
         "runtime/server/health_servicer",
         "runtime/server/reflection",
     ),
-    "integration/services/ar/api/test_constraints.py": ("services/ar/constraints/compilations",),
     "integration/services/ar/api/test_scoring.py": ("services/ar/api/modalities/",),
     "integration/services/ar/api/test_service.py": (
         "services/ar/api/description",

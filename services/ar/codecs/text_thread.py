@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from runtime.deadlines import Deadline
-from runtime.errors import ResourceExhausted, TandemError
+from runtime.errors import TandemError
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.observer import End
@@ -36,6 +36,7 @@ class TextThread:
             max_queued=max_queued,
             max_queued_of_caller=max_queued_of_caller,
             max_wait_seconds=max_wait_seconds,
+            are_alike=False,  # a short text takes a thousandth of a long one
         )
         self._batcher: Batcher[Work, object] = Batcher(name, [_run], limits, _Unobserved())
 
@@ -54,11 +55,7 @@ class TextThread:
 
     async def run(self, work: Callable[[], T], deadline: Deadline, caller: str) -> T:
         """Return what `work` returns, or raise what it raises. Raises ResourceExhausted if too much waits."""
-        try:
-            result = (await self._batcher.submit(work, 1, deadline, caller)).results[0]
-        except ResourceExhausted as error:
-            error.room = None  # other calls to the same method may need no place here
-            raise
+        result = (await self._batcher.submit(work, 1, deadline, caller)).results[0]
         if isinstance(result, _Refused):
             raise result.error
         return cast(T, result)
@@ -81,3 +78,7 @@ def _result(work: Work) -> object:
         return work()
     except TandemError as error:  # the caller's own fault, which is none of the batcher's
         return _Refused(error.with_traceback(None))  # whose frames hold the request
+    except Exception:
+        raise
+    except BaseException as error:  # the tokenizers library panicked: the text's fault, and not the thread's end
+        raise RuntimeError("the tokenizers library panicked") from error

@@ -44,6 +44,7 @@ class Compilations:
             max_queued=MAX_QUEUED,
             max_queued_of_caller=max(1, math.floor(max_caller_share * MAX_QUEUED)),
             max_wait_seconds=max_wait_seconds,
+            are_alike=False,  # most take a thousandth of what the worst may
         )
         self._batcher: Batcher[Constraint, Compiled] = Batcher(name, [self._run], limits, observer)
 

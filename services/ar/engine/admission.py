@@ -42,10 +42,12 @@ class Admission:
     def num_open(self) -> int:
         return self._open.total()
 
-    def has_room(self, caller: str, count: int) -> bool:
-        """Return whether `count` more of the caller fit; whatever their number, they do if nothing is open."""
-        fits = self._open[caller] + count <= self.limits.max_open_of_caller
-        return not self._open or (fits and self.num_open + count <= self.limits.max_open)
+    def num_free(self, caller: str) -> int:
+        """Return how many more sequences of the caller fit, apart from how long they would wait."""
+        free = self.limits.max_open - self.num_open
+        if caller != NOBODY:
+            free = min(free, self.limits.max_open_of_caller - self._open[caller])
+        return max(0, free)
 
     def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
         """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would come too late.
@@ -68,9 +70,7 @@ class Admission:
 
         While other callers have sequences, theirs run between.
         """
-        free = self.limits.max_open - self.num_open
-        if caller != NOBODY:
-            free = min(free, self.limits.max_open_of_caller - self._open[caller])
+        free = self.num_free(caller)
         wait = self.wait_seconds(caller)
         if wait:
             left = min(self.limits.max_wait_seconds, seconds / _SPARE - self._running_seconds) - wait

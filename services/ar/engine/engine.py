@@ -115,11 +115,15 @@ class Engine:
             for sequence in stream.open_sequences():
                 self.end(sequence, "cancelled")
 
-    async def wait_for_room(self, caller: str, num_sequences: int) -> None:
-        """Return when `submit` would have room for so many sequences of the caller just now; nothing is reserved."""
-        while not self._admission.has_room(caller, num_sequences):
+    async def wait_for_room(self, caller: str, num_sequences: int) -> int:
+        """Return how many of so many sequences of the caller `submit` would take just now, once it is at least one.
+
+        Nothing is reserved. Who waited for room for many would never have it while others take each place that ends.
+        """
+        while not (num_free := self._admission.num_free(caller)):
             self._room.clear()
             await self._room.wait()
+        return min(num_free, num_sequences)
 
     def submit(self, sequences: list[Sequence], deadline: Deadline | None = None) -> RequestStream:
         """Queue the sequences of one request, all of one caller.

@@ -33,6 +33,10 @@ class BatchLimits:
 
     Requests are added to a batch until it has `preferred_batch_size` samples. Only a larger request makes a larger
     batch, of up to `max_batch_size`. None: `max_batch_size`.
+
+    `are_alike`: whether one request tells of others. If not, none is refused or dropped for what it would take itself,
+    by the time of those before, but only for how long it would wait; and no refusal has room for more, since other
+    calls to the same method may need no place here.
     """
 
     max_batch_size: int
@@ -41,6 +45,7 @@ class BatchLimits:
     max_queued_of_caller: int | None = None
     max_wait_seconds: float = math.inf
     preferred_batch_size: int | None = None
+    are_alike: bool = True
 
     @property
     def full_batch_size(self) -> int:
@@ -121,7 +126,7 @@ class BatchAdmission(Generic[Payload, Result]):
     def check(self, caller: str, num_samples: int, deadline: Deadline, is_begun: bool) -> None:
         """Raises what `check_room` does and, unless the request is the rest of one that has begun, `check_wait`.
 
-        The error has room for more of the same caller: see `room`.
+        The error has room for more of the same caller if requests are alike: see `room`.
         """
         remaining = deadline.remaining_seconds()
         try:
@@ -129,7 +134,8 @@ class BatchAdmission(Generic[Payload, Result]):
             if not is_begun:
                 self.check_wait(caller, num_samples, deadline)
         except ResourceExhausted as error:
-            error.room = partial(self.room, caller, remaining)
+            if self._limits.are_alike:
+                error.room = partial(self.room, caller, remaining)
             raise
 
     def room(self, caller: str, seconds: float) -> int:
@@ -159,8 +165,8 @@ class BatchAdmission(Generic[Payload, Result]):
         return most <= min(self._limits.max_wait_seconds, deadline.remaining_seconds())
 
     def pass_seconds(self, batch_size: int) -> float:
-        """Return how long a pass of so many samples may take, 0 before there was any."""
-        return _MARGIN * self._times.pass_seconds(batch_size)
+        """Return how long a pass of so many samples may take, 0 before there was any, or if that tells nothing."""
+        return _MARGIN * self._times.pass_seconds(batch_size) if self._limits.are_alike else 0.0
 
     def single_seconds(self) -> float:
         """Return how long a pass of one sample takes on average, 0 before there was one."""
@@ -175,8 +181,10 @@ class BatchAdmission(Generic[Payload, Result]):
 
     def _own_seconds(self, caller: str, num_samples: int) -> float:
         """Return what the samples take from their beginning: at least the pass that they ride in, and where they fill
-        several, those and the turns of others between them.
+        several, those and the turns of others between them. 0 if requests are not alike.
         """
+        if not self._limits.are_alike:
+            return 0.0
         size = max(self._limits.full_batch_size, min(num_samples, self._limits.max_batch_size))
         one = self._times.pass_seconds(min(size, num_samples + self._queue.num_samples))
         before_first = self._queue.samples_ahead(caller, size)

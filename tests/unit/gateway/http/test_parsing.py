@@ -15,6 +15,7 @@ from gateway.http.parsing import (
     MAX_DEPTH,
     MAX_ELEMENTS,
     MAX_INLINE_ELEMENTS,
+    MAX_INLINE_STRINGS_BYTES,
     MAX_WAITING,
     MAX_WAITING_OF_CALLER,
     JsonParser,
@@ -56,6 +57,7 @@ async def test_punctuation_in_a_text_counts_for_nothing(parser: JsonParser) -> N
         b'{"tokens":{"ids":[' + b"{}," * MAX_ELEMENTS + b"1]}}",
         b'{"a":1,' * (MAX_ELEMENTS // 2 + 1) + b"1",
         b"[" * 1_000_000,
+        b"1," * (MAX_INLINE_ELEMENTS + 1) + b"]" * 1_000_000,
         b'{"a":' * 200_000,
     ],
 )
@@ -77,6 +79,24 @@ def test_an_unfinished_string_is_looked_at_once(start: bytes, monkeypatch: pytes
     body = start + b'\\"' * 200_000
     assert len(parsing._STRING.findall(body)) <= 2
     check_structure(body)
+
+
+@pytest.mark.parametrize("string", [b'"",', b'"a":"",', b'"\\\\","a",'])
+def test_the_strings_of_a_body_of_too_many_are_not_looked_for(string: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That keeps the interpreter's lock, for a second with a million of them."""
+    monkeypatch.setattr(parsing, "_without_strings", None)
+    assert not parsing._is_small(string * (MAX_INLINE_STRINGS_BYTES // len(string)))
+    with pytest.raises(InvalidArgument, match=f"request: '[0-9]+ texts' .* up to {MAX_ELEMENTS} elements"):
+        check_structure(string * (4_000_000 // len(string)))
+
+
+@pytest.mark.parametrize("limit", [MAX_INLINE_ELEMENTS, MAX_ELEMENTS])
+@pytest.mark.parametrize("text", ["", '"', "\\", ',"\\'])
+def test_what_is_within_the_limits_is_not_taken_for_too_many_strings(limit: int, text: str) -> None:
+    content = {f"{place:x}{text}": text for place in range(limit - 1)}
+    body = json.dumps(content, separators=(",", ":")).encode()
+    check_structure(body)
+    assert parsing._is_small(body) == (limit == MAX_INLINE_ELEMENTS)
 
 
 @dataclass

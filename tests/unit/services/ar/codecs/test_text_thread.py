@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
 
 from runtime.deadlines import Deadline
-from runtime.errors import InvalidArgument, ResourceExhausted
+from runtime.errors import Internal, InvalidArgument, ResourceExhausted
 from services.ar.codecs.text_thread import TextThread
 
 NEVER = Deadline.after(None)
@@ -46,6 +48,13 @@ async def test_what_is_wrong_with_a_request_reaches_its_caller_and_is_not_logged
     assert not caplog.records
 
 
+async def test_a_text_at_which_the_library_panics_ends_its_own_request_alone(texts):
+    hopeless = Split(Regex("(?:a|aa)+$"), "isolated")  # gives up at this text after ten million attempts
+    with pytest.raises(Internal):
+        await texts.run(partial(hopeless.pre_tokenize_str, "a" * 60 + "b"), NEVER, "a")
+    assert await texts.run(partial(int, "7"), NEVER, "b") == 7
+
+
 async def test_callers_take_turns(texts):
     may_end, first = await busy(texts)
     order: list[str] = []
@@ -71,3 +80,18 @@ async def test_more_than_may_wait_is_refused_at_once(texts):
         await texts.run(str, NEVER, "third")
     may_end.set()
     await asyncio.gather(first, *waiting)
+
+
+async def test_a_short_text_is_not_taken_to_last_as_long_as_those_before_it():
+    texts = TextThread("texts", max_queued=4, max_queued_of_caller=3, max_wait_seconds=10_000.0)
+    texts._batcher._admission._times.observe(1, 1000.0)
+    texts.start()
+    may_end, first = await busy(texts)
+    short = asyncio.create_task(texts.run(partial(int, "7"), Deadline.after(1100.0), "other"))
+    await asyncio.sleep(0)
+    behind = asyncio.create_task(texts.run(str, NEVER, "greedy"))
+    await asyncio.sleep(0)
+    may_end.set()
+    assert await short == 7
+    await asyncio.gather(first, behind)
+    await texts.stop()

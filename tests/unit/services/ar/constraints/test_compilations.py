@@ -1,0 +1,78 @@
+"""Who waits for the compiler, and what a refusal says of others."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from runtime.deadlines import Deadline
+from runtime.errors import ResourceExhausted
+from services.ar.constraints.compilations import MAX_QUEUED, Compilations
+from services.ar.constraints.compiler import Compiled, Compiler
+from services.ar.constraints.constraint import Constraint
+from services.ar.constraints.memory import MAX_GRAMMAR_BYTES, GrammarMemory
+from services.ar.constraints.token_table import token_table
+from services.ar.metrics import ArMetrics, ConstraintMetrics
+from tests.tiny_models import VOCAB_SIZE
+from tests.unit.services.ar.constraints.texts import CODEC
+
+NEVER = Deadline.after(None)
+OBJECT = Constraint("json_object")
+
+
+class HeldCompiler(Compiler):
+    """Compiles nothing while it is held."""
+
+    def __init__(self) -> None:
+        super().__init__(token_table(CODEC, VOCAB_SIZE))
+        self.has_begun, self.may_go_on = threading.Event(), threading.Event()
+
+    def compile(self, constraint: Constraint) -> Compiled:
+        self.has_begun.set()
+        self.may_go_on.wait(60)
+        return super().compile(constraint)
+
+
+@pytest.fixture
+def compiler() -> HeldCompiler:
+    return HeldCompiler()
+
+
+@pytest.fixture
+async def compilations(compiler: HeldCompiler) -> AsyncIterator[Compilations]:
+    observer = ConstraintMetrics(ArMetrics(CollectorRegistry()), "tiny")
+    memory = GrammarMemory(2 * MAX_QUEUED * MAX_GRAMMAR_BYTES, 1.0)
+    compilations = Compilations("tiny's constraints", compiler, observer, 0.75, 10_000.0, memory)
+    compilations.start()
+    yield compilations
+    compiler.may_go_on.set()
+    await compilations.stop()
+
+
+async def test_a_simple_constraint_is_not_taken_to_last_as_long_as_those_before_it(compilations, compiler):
+    compilations._batcher._admission._times.observe(1, 1000.0)
+    first = asyncio.create_task(compilations.masks(OBJECT, 1, NEVER, "greedy"))
+    assert await asyncio.to_thread(compiler.has_begun.wait, 60)
+    simple = asyncio.create_task(compilations.masks(OBJECT, 1, Deadline.after(1100.0), "other"))
+    await asyncio.sleep(0)
+    behind = asyncio.create_task(compilations.masks(OBJECT, 1, NEVER, "greedy"))
+    await asyncio.sleep(0)
+    compiler.may_go_on.set()
+    assert len(await simple) == 1
+    await asyncio.gather(first, behind)
+
+
+async def test_a_refusal_says_nothing_of_calls_without_a_constraint(compilations, compiler):
+    first = asyncio.create_task(compilations.masks(OBJECT, 1, NEVER, "greedy"))
+    assert await asyncio.to_thread(compiler.has_begun.wait, 60)
+    waiting = [asyncio.create_task(compilations.masks(OBJECT, 1, NEVER, "greedy")) for _ in range(MAX_QUEUED * 3 // 4)]
+    await asyncio.sleep(0)
+    with pytest.raises(ResourceExhausted, match="a caller's part of the queue of tiny's constraints is full") as caught:
+        await compilations.masks(OBJECT, 1, NEVER, "greedy")
+    assert caught.value.room is None
+    for each in waiting:
+        each.cancel()
+    compiler.may_go_on.set()
+    await asyncio.gather(first, *waiting, return_exceptions=True)
