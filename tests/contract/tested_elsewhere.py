@@ -194,7 +194,6 @@ TESTED_ELSEWHERE = {
     ),
     "unit/services/common/runtimes/test_calibrated.py": (
         "services/common/runtimes/calibration/candidates",
-        "services/common/runtimes/calibration/speed",
         "services/common/runtimes/calibration/store",
         "services/common/runtimes/calibration/trial",
         "services/common/runtimes/configuration",

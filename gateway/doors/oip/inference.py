@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from typing import Any
 
 from gateway.access.access import Access
 from gateway.doors.fields import renamed
 from gateway.doors.oip.models.adapter import Adapter, Calls
 from gateway.doors.oip.models.repository import Repository
+from gateway.doors.oip.parameters import TIMEOUT, model_parameters, plain
 from gateway.doors.oip.tensors.inputs import read_inputs
 from gateway.doors.oip.tensors.outputs import InferenceResult, response, wanted_outputs
 from gateway.figures.metrics import GatewayMetrics
@@ -143,21 +143,16 @@ async def _result(calls: Calls, replies: Sequence[bytes]) -> InferenceResult | N
 
 def _translated(model: Adapter, request: ModelInferRequest, is_streamed: bool) -> Calls:
     inputs = read_inputs(request, model.inputs, model.max_batch_size > 0)
-    parameters = {name: _plain(value) for name, value in request.parameters.items()}
+    parameters = model_parameters(request, model.parameters)
     return model.calls(inputs, wanted_outputs(request, model.outputs), parameters, is_streamed)
-
-
-def _plain(parameter: Any) -> Any:
-    kind = parameter.WhichOneof("parameter_choice")
-    return None if kind is None else getattr(parameter, kind)
 
 
 def _earlier(request: ModelInferRequest, deadline: Deadline) -> Deadline:
     """Return the deadline with the request's own `timeout` in microseconds, as clients of Triton send it."""
-    if "timeout" not in request.parameters:
+    if TIMEOUT not in request.parameters:
         return deadline
-    value = _plain(request.parameters["timeout"])
+    value = plain(request.parameters[TIMEOUT])
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAX_TIMEOUT_MICROSECONDS:
-        raise InvalidArgument("parameters.timeout", value, "whole microseconds, above 0")
+        raise InvalidArgument(f"parameters.{TIMEOUT}", value, "whole microseconds, above 0")
     own = Deadline.after(value * 1e-6)
     return min(deadline, own, key=lambda each: each.instant)

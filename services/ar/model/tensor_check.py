@@ -1,12 +1,15 @@
-"""Which tensors a checkpoint of a configuration must hold, and in which shapes; checked before any of them is read."""
+"""What the tensors of a checkpoint must be: of the names and shapes of its configuration, checked before any of them is
+read, and finite, checked as they are read.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtime.models import ModelError
-from services.ar.model.arrays import Shape
+from services.ar.model.arrays import Shape, all_finite
 from services.ar.model.config import ModelConfig
 from services.ar.model.fields import shortened
+from services.ar.model.quantised import Held, QuantisedTensor
 
 _MAX_NAMES = 3  # listed in an error
 
@@ -24,6 +27,14 @@ def check_tensors(file: Path, config: ModelConfig, found: Mapping[str, Shape]) -
     if missing:
         more = f" and {len(missing) - _MAX_NAMES:,} more" * (len(missing) > _MAX_NAMES)
         raise ModelError(f"{file}: missing tensors: {', '.join(missing[:_MAX_NAMES])}{more}")
+
+
+def check_finite(file: Path, name: str, weights: Held) -> Held:
+    """Return some or all weights of a tensor. Raises ModelError if one of them is NaN or infinite."""
+    floats = (weights.scales, weights.minima) if isinstance(weights, QuantisedTensor) else (weights,)
+    if not all(each is None or all_finite(each) for each in floats):
+        raise ModelError(f"{file}: {shortened(name)} holds NaN or infinity; accepted: finite weights")
+    return weights
 
 
 def expected_shapes(config: ModelConfig) -> dict[str, Shape]:

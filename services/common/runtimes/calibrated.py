@@ -105,15 +105,17 @@ def _calibration(
 ) -> Calibration:
     int8_digest = "" if forms.int8 is None else forms.int8.original.digest
     path = store.path(forms.original.digest, machine, wish, int8_digest)
-    stored = store.load(path)
-    if stored is not None and forms.can_run(stored.configuration):
-        return stored
-    logger.info("calibrating %s, once for this machine", forms.original.path)
-    output_name = reference.outputs[0].name
-    calibrator = Calibrator(forms, wish, machine.cores, probe, output_name, int8_difference)
-    calibration = calibrator.calibrate(reference)
-    _report(forms.original.path, calibration)
-    store.save(path, calibration)
+    calibration, file = store.load(path), forms.original.path
+    if calibration is None or not forms.can_run(calibration.configuration):
+        logger.info("calibrating %s, once for this machine", file)
+        output_name = reference.outputs[0].name
+        calibrator = Calibrator(forms, wish, machine.cores, probe, output_name, int8_difference)
+        calibration = calibrator.calibrate(reference)
+        _report(file, calibration)
+        store.save(path, calibration)
+    if calibration.disturbance:
+        again = "delete %s once the machine is quiet, and the next start calibrates again"
+        logger.warning(f"%s: %s; {again}", file, calibration.disturbance, path)
     return calibration
 
 

@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -199,12 +199,16 @@ def calibrations(folder: Path) -> Iterator[Finding]:
         found = store.of_model(digest, this_machine())
         if not found:
             yield Finding(model.name, "not calibrated on this machine yet; the first start does it, in seconds")
-        for name, speeds in _fastest_by_configuration(found).items():
+        for name, speeds in _fastest_by_configuration(found.values()).items():
             fast = f": up to {max(speeds):,.0f} images/s" if speeds else ""
             yield Finding(model.name, f"{name}{fast}", True)
+        for path, each in found.items():
+            if each.disturbance:
+                again = f"delete {path} once the machine is quiet, and the next start calibrates again"
+                yield Finding(model.name, f"{each.disturbance}; {again}")
 
 
-def _fastest_by_configuration(calibrations: Sequence[Calibration]) -> dict[str, list[float]]:
+def _fastest_by_configuration(calibrations: Iterable[Calibration]) -> dict[str, list[float]]:
     """Return the images a second of all trials by the name of the configuration that was chosen.
 
     There is a calibration for each combination of settings that was ever started; most choose the same.

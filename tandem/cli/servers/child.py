@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -21,6 +22,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tandem.client.channels import open_async_channel
 from tandem.client.credentials import Credentials
+
+logger = logging.getLogger(__name__)
 
 TAIL_LINES = 12
 READ_BYTES = 65_536
@@ -41,7 +44,8 @@ class Child:
     """Owns one process. `on_line(name, line)` is called for each line that it logs; the last ones are in `tail`.
 
     What cannot be written into the log's file is left out, so that a full disk does not stop the process:
-    `on_unwritten(name, log_path, error)` is called the first time.
+    `on_unwritten(name, log_path, error)` is called the first time. Nor does it stop because one of the two raises an
+    Exception; the first one is logged.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Child:
         self._on_line = on_line
         self._on_unwritten = on_unwritten
         self._is_whole = True  # the log's file
+        self._is_heard = True  # by those who are called
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -147,7 +152,7 @@ class Child:
         self._write("".join(f"{text}\n" for text in texts))
         for text in texts:
             self.tail.append(text)
-            self._on_line(self.spec.name, text)
+            self._tell(self._on_line, self.name, text)
 
     def _write(self, text: str, mode: Literal["w", "a"] = "a") -> None:
         try:
@@ -155,5 +160,14 @@ class Child:
                 log.write(text)
         except OSError as error:
             if self._is_whole:
-                self._on_unwritten(self.name, self.log_path, error)
+                self._tell(self._on_unwritten, self.name, self.log_path, error)
             self._is_whole = False
+
+    def _tell(self, call: Callable[..., None], *what: object) -> None:
+        """Call it. If its error ended the reading, the pipe would fill up and the process would wait for ever."""
+        try:
+            call(*what)
+        except Exception:
+            if self._is_heard:
+                logger.exception("%s: what it logs cannot be shown; its log is in %s", self.name, self.log_path)
+            self._is_heard = False

@@ -53,6 +53,10 @@ class Adapter(Protocol):
     def outputs(self) -> Sequence[Spec]: ...
 
     @property
+    def parameters(self) -> Collection[str]:
+        """The names of the parameters that a request may have for this model."""
+
+    @property
     def fields(self) -> Mapping[str, str]:
         """Beginnings of field names in errors of our own RPCs, and what a caller of this door knows them as."""
 
@@ -60,7 +64,7 @@ class Adapter(Protocol):
         """Return the RPC whose budget a request needs, before its tensors are read."""
 
     def calls(self, inputs: Inputs, wanted: Collection[str], parameters: Mapping[str, Any], is_streamed: bool) -> Calls:
-        """Return the calls of a request. `wanted` are the outputs that it lists, `parameters` its plain values.
+        """Return the calls of a request. `wanted` are the outputs that it lists.
 
-        Raises InvalidArgument.
+        `parameters` are plain values of some that the model takes. Raises InvalidArgument.
         """

@@ -25,6 +25,7 @@ class ParallelImageModel:
 
     platform = "tandem_parallel_images"
     is_decoupled = False
+    parameters = ("seed",)
     fields = {"labels": "label", "latents.values": "latents", "count": "batch"}
 
     def __init__(self, model: gan_pb2.Model) -> None:

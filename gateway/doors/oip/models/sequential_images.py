@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gateway.doors.oip.models.adapter import ROUTES, Calls
-from gateway.doors.oip.models.sampling_parameters import FIELD, fill_sampling
+from gateway.doors.oip.models.sampling_parameters import FIELD, NAMES, fill_sampling
 from gateway.doors.oip.models.text import sampling_values
 from gateway.doors.oip.models.text_results import usage_parameters
 from gateway.doors.oip.tensors.datatype import BYTES, INT32, UINT8, UINT64
@@ -30,6 +30,7 @@ class SequentialImageModel:
         Spec("seed", UINT64, (1,), is_optional=True),
         Spec(FIELD, BYTES, (1,), is_optional=True),
     )
+    parameters = NAMES
     fields = {"sampling.seed": "seed", "sampling": FIELD, "class_label": "label"}
 
     def __init__(self, name: str, shape: Sequence[int]) -> None:

@@ -35,6 +35,7 @@ class TextModel:
         *(Spec(name, BOOL, (1,), is_optional=True) for name in _FLAGS),
     )
     outputs = OUTPUTS
+    parameters = NAMES
     fields = {"sampling": FIELD, "top_logprobs": f"{FIELD}.logprobs", "text": "text_input"}
 
     def __init__(self, name: str) -> None:
@@ -57,10 +58,9 @@ class TextModel:
 
 
 def sampling_values(inputs: Inputs, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a request says of sampling: in the tensor or, without it, in its parameters."""
-    if FIELD in inputs:
-        return read_parameters(inputs[FIELD].values[0])
-    return {name: value for name, value in parameters.items() if name in NAMES}
+    """Return what a request says of sampling: in its parameters and in the tensor, which counts where both say it."""
+    in_tensor = read_parameters(inputs[FIELD].values[0]) if FIELD in inputs else {}
+    return {**parameters, **in_tensor}
 
 
 def _text(inputs: Inputs) -> str:

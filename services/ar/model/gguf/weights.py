@@ -22,6 +22,7 @@ from services.ar.model.gguf.tensor import GgufTensor
 from services.ar.model.gguf.types import BLOCKS
 from services.ar.model.gguf.types import TensorType as Type
 from services.ar.model.quantised import Held, StoredMatrix, Weights, quantise, rearranged
+from services.ar.model.tensor_check import check_finite
 
 _FLOATS = {Type.F32: "float32", Type.F16: "float16", Type.BF16: "bfloat16"}
 
@@ -44,7 +45,8 @@ def read_weights(
 def _weights(file: Path, tensor: GgufTensor) -> Weights:
     """Return a tensor in the type that it is stored in; matrices of types that the kernel has not get 8 bits."""
     if len(tensor.shape) == 1:
-        return _floats(file, tensor, np.array(tensor.data)).astype(np.float32)
+        floats = _floats(file, tensor, np.array(tensor.data)).astype(np.float32)
+        return check_finite(file, tensor.name, floats)
     format_ = _FLOATS.get(tensor.type) or KINDS.get(tensor.type, "int8")
     num_rows, num_inputs = tensor.shape[0], prod(tensor.shape[1:])
     return StoredMatrix(np.arange(num_rows), num_inputs, format_, partial(_rows, file, tensor))
@@ -53,9 +55,11 @@ def _weights(file: Path, tensor: GgufTensor) -> Weights:
 def _rows(file: Path, tensor: GgufTensor, rows: Array) -> Held:
     data = read_rows(file, tensor.start, tensor.data.shape[-1], rows)
     if tensor.type in KINDS:
-        return quantised(data.reshape(len(data), -1, BLOCKS[tensor.type][1]), tensor.type)
-    floats = _floats(file, tensor, data).reshape(len(data), -1)
-    return floats if tensor.type in _FLOATS else quantise(floats)
+        found: Held = quantised(data.reshape(len(data), -1, BLOCKS[tensor.type][1]), tensor.type)
+    else:
+        floats = _floats(file, tensor, data).reshape(len(data), -1)
+        found = floats if tensor.type in _FLOATS else quantise(floats)
+    return check_finite(file, tensor.name, found)
 
 
 def _floats(file: Path, tensor: GgufTensor, data: Array) -> Array:
@@ -64,7 +68,7 @@ def _floats(file: Path, tensor: GgufTensor, data: Array) -> Array:
     import gguf  # takes as long as numpy, and is needed for types that the kernel has not
 
     try:
-        with np.errstate(all="ignore"):  # a damaged scale is inf or NaN; the steps show which rows are finite
+        with np.errstate(all="ignore"):  # a damaged scale is inf or NaN
             values = gguf.dequantize(data, gguf.GGMLQuantizationType(tensor.type))
     except NotImplementedError:
         raise ModelError(

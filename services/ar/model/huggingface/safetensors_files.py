@@ -17,6 +17,7 @@ from services.ar.model.fields import shortened
 from services.ar.model.file_rows import read_rows
 from services.ar.model.json_file import read_object
 from services.ar.model.quantised import StoredMatrix
+from services.ar.model.tensor_check import check_finite
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TYPES = ("F16", "BF16", "F32", "F64")
@@ -85,16 +86,18 @@ def read_tensors(files: list[Path]) -> Iterator[tuple[str, Array | StoredMatrix]
             num_bytes = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
             header = json.loads(stream.read(num_bytes))
         for name in names:
-            yield name, _tensor(path, header[name], _LENGTH_BYTES + num_bytes)
+            yield name, _tensor(path, name, header[name], _LENGTH_BYTES + num_bytes)
 
 
-def _tensor(path: Path, stated: dict[str, Any], data_start: int) -> Array | StoredMatrix:
+def _tensor(path: Path, name: str, stated: dict[str, Any], data_start: int) -> Array | StoredMatrix:
     shape, dtype, (start, _) = stated["shape"], _DTYPES[stated["dtype"]], stated["data_offsets"]
 
     def read(rows: Array) -> Array:
         row_bytes = prod(shape[1:]) * dtype.itemsize
         data = read_rows(path, data_start + start, row_bytes, rows)
-        return data.view(dtype).reshape(len(rows), *shape[1:])
+        weights = data.view(dtype).reshape(len(rows), *shape[1:])
+        check_finite(path, name, weights)
+        return weights
 
     if len(shape) != 2:
         return read(np.arange(shape[0] if shape else 1)).reshape(shape)

@@ -9,6 +9,7 @@ Configurations are compared by the geometric mean over the batch sizes.
 from __future__ import annotations
 
 import logging
+import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
@@ -73,6 +74,7 @@ class Calibrator:
         self._probe = probe
         self._output_name = output_name
         self._trials: dict[str, Trial] = {}  # by the configuration's name; the first one counts
+        self._core_shares: list[float] = []
 
     def calibrate(self, reference: Session) -> Calibration:
         """Return the best configuration; `reference` draws what all must draw. Raises ProviderError, ModelError."""
@@ -84,7 +86,12 @@ class Calibrator:
         # Where no candidate may be used, the first is: a model may itself mix the samples of a batch.
         best = self._best_of(self._entered(candidates, expected), by_cpu_time) or candidates[0]
         chosen = self._with_all_sizes(self._divided(best, expected), expected)
-        return Calibration(configuration=chosen, trials=list(self._trials.values()), seconds=time.monotonic() - started)
+        return Calibration(
+            configuration=chosen,
+            trials=list(self._trials.values()),
+            seconds=time.monotonic() - started,
+            core_share=statistics.median(self._core_shares or [1.0]),
+        )
 
     def _divided(self, best: Configuration, expected: Array) -> Configuration:
         """Return the configuration with the cores divided as is fastest.
@@ -160,7 +167,10 @@ class Calibrator:
 
     def _speed(self, configuration: Configuration, sessions: Sequence[Session], size: int) -> Speed:
         feed = rows(self._probe, 0, size)
-        return measure(sessions, configuration.num_threads, feed, self._output_name, RUN_SECONDS)
+        speed = measure(sessions, configuration.num_threads, feed, self._output_name, RUN_SECONDS)
+        if configuration.threads_per_instance == 1:  # several wait for each other
+            self._core_shares.append(speed.core_share)
+        return speed
 
     def _note(self, trials: Iterable[Trial]) -> None:
         self._trials = {each.configuration.name: each for each in trials} | self._trials

@@ -18,6 +18,8 @@ class Speed:
     """As measured: other use of the machine may have slowed it down."""
     by_cpu_time: float
     """As it would have been with all cores free: by the processor time that this process took."""
+    core_share: float
+    """How much of a core each thread had until the first session was done, 0 to about 1: less where others had them."""
 
 
 def measure(sessions: Sequence[Session], num_threads: int, feed: Feed, output_name: str, seconds: float) -> Speed:
@@ -25,13 +27,14 @@ def measure(sessions: Sequence[Session], num_threads: int, feed: Feed, output_na
 
     `num_threads` is how many threads the sessions compute with in all.
     """
-    counts = [0] * len(sessions)
+    counts, shares = [0] * len(sessions), []
     clock, cpu = time.perf_counter(), time.process_time()
 
     def loop(place: int) -> None:
         while not counts[place] or time.perf_counter() < clock + seconds:
             sessions[place].run(feed, [output_name])
             counts[place] += 1
+        shares.append((time.process_time() - cpu) / (time.perf_counter() - clock) / num_threads)
 
     # Daemons, so that a process that is told to stop does not wait for a measurement.
     threads = [threading.Thread(target=loop, args=(place,), daemon=True) for place in range(len(sessions))]
@@ -41,4 +44,4 @@ def measure(sessions: Sequence[Session], num_threads: int, feed: Feed, output_na
         thread.join()
     num_samples = sum(counts) * num_rows(feed)
     cpu_seconds = (time.process_time() - cpu) / num_threads
-    return Speed(num_samples / (time.perf_counter() - clock), num_samples / max(cpu_seconds, 1e-6))
+    return Speed(num_samples / (time.perf_counter() - clock), num_samples / max(cpu_seconds, 1e-6), shares[0])

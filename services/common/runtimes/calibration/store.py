@@ -35,11 +35,11 @@ class CalibrationStore:
         name = _short(digest), _short(_text(FORMAT, asdict(machine))), _short(_text(wish.model_dump(), int8_digest))
         return self._folder / f"{'-'.join(name)}.json"
 
-    def of_model(self, digest: str, machine: Machine) -> list[Calibration]:
-        """Return the calibrations of a model that were made on this machine, whatever was wished."""
+    def of_model(self, digest: str, machine: Machine) -> dict[Path, Calibration]:
+        """Return the calibrations of a model that were made on this machine, whatever was wished, and their files."""
         pattern = f"{_short(digest)}-{_short(_text(FORMAT, asdict(machine)))}-*.json"
-        found = (self.load(each) for each in sorted(self._folder.glob(pattern)))
-        return [each for each in found if each is not None]
+        found = {path: self.load(path) for path in sorted(self._folder.glob(pattern))}
+        return {path: each for path, each in found.items() if each is not None}
 
     def load(self, path: Path) -> Calibration | None:
         """Return what was stored there, or None if there is nothing that can be used."""

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from services.common.runtimes.configuration import Configuration
 
+MIN_CORE_SHARE = 0.7
+"""With less, other programs may have decided what seemed the fastest. Some is always lost between passes."""
+
 
 class Trial(BaseModel):
     """What came of one configuration."""
@@ -40,6 +43,15 @@ class Calibration(BaseModel):
     trials: list[Trial]
     seconds: float
     """How long it took to find out."""
+    core_share: float
+    """How much of a core each thread had, 0 to about 1, as the median of all timed runs of one thread an instance; 1 if
+    there were none."""
+
+    @property
+    def disturbance(self) -> str:
+        """That it was made on a busy machine, in words; empty if it was not."""
+        had = f"calibrated while it had only {self.core_share:.0%} of the cores"
+        return had if self.core_share < MIN_CORE_SHARE else ""
 
     @property
     def chosen_trial(self) -> Trial | None:

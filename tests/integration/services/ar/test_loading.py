@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 from prometheus_client import CollectorRegistry
+from safetensors.torch import load_file, save_file
 
 from runtime.file_hashes import FileHashes
 from runtime.models import ModelError, ModelRepository
@@ -125,6 +126,17 @@ def test_a_fixed_batch_size_is_refused(folder):
     onnx.save(network, folder / "token_decoder.onnx")
     with pytest.raises(ModelError, match="fixed batch size 2"):
         attempt(folder)
+
+
+@pytest.mark.parametrize("kernel", ["native", "torch"])
+def test_a_weight_that_is_not_finite_is_told_by_its_tensor(folder, kernel):
+    """No warm-up would meet it: it is in the embedding of the last token."""
+    without_digests(folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.embed_tokens.weight"][-1, 0] = float("inf")
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=r"model.safetensors: 'model.embed_tokens.weight' holds NaN or infinity"):
+        attempt(folder, kernel=kernel, device="cpu")
 
 
 def test_a_text_model_needs_a_tokenizer(tmp_path):

@@ -138,6 +138,10 @@ BAD_MESSAGES: dict[str, tuple[bytes, str]] = {
         changed(lambda m: [m.parameters[str(number)].SetInParent() for number in range(5_000)]),
         "request: 'more than 512 fields' is not accepted",
     ),
+    "misspelled parameter": (
+        changed(lambda m: m.parameters["sed"].CopyFrom(service_pb2.InferParameter(int64_param=3))),
+        "parameters.sed: 3 is not accepted; accepted: none; there are: seed",
+    ),
     "timeout": (
         changed(lambda m: m.parameters["timeout"].CopyFrom(service_pb2.InferParameter(int64_param=-1))),
         "parameters.timeout: -1 is not accepted",

@@ -46,11 +46,25 @@ async def test_numbers_may_be_texts(gateway: RunningGateway, client: triton.Infe
     assert result.as_numpy("text_output")[0].decode() == expected.choices[0].text_delta
 
 
-async def test_parameters_of_the_request_stand_in_for_the_tensor(
+async def test_parameters_of_the_request_count_beside_the_tensor(
     gateway: RunningGateway, client: triton.InferenceServerClient
 ) -> None:
     expected = await completed(gateway, "a", max_tokens=9, seed=4)
-    result = await client.infer(TEXT, text_inputs("a"), parameters={"max_tokens": 9, "seed": 4, "of_others": "x"})
+    for inputs, parameters in (
+        (text_inputs("a"), {"max_tokens": 9, "seed": 4}),
+        (text_inputs("a", {"seed": 4}), {"max_tokens": 9, "seed": 5}),
+    ):
+        result = await client.infer(TEXT, inputs, parameters=parameters)
+        assert result.as_numpy("text_output")[0].decode() == expected.choices[0].text_delta
+
+
+async def test_what_triton_s_client_adds_changes_nothing(
+    gateway: RunningGateway, client: triton.InferenceServerClient
+) -> None:
+    """The client writes all of these itself: it takes a timeout in microseconds, for one."""
+    expected = await completed(gateway, "a", **SAMPLING)
+    added = {"sequence_id": 3, "sequence_start": True, "sequence_end": True, "priority": 1, "timeout": 60_000_000}
+    result = await client.infer(TEXT, text_inputs("a", SAMPLING), **added)
     assert result.as_numpy("text_output")[0].decode() == expected.choices[0].text_delta
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -56,6 +58,28 @@ async def test_a_log_that_cannot_be_written_does_not_hold_the_process_up(tmp_pat
     [(name, path, error)] = faults
     assert (name, path) == ("child", log_path)
     assert error.strerror
+
+
+async def test_an_observer_that_fails_does_not_hold_the_process_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    child = Child(spec_of(TALKATIVE), tmp_path / "log", fail, fail)
+    await child.start()
+    async with asyncio.timeout(60):
+        assert await child.wait_dead() == 0
+    assert child.tail[-1].startswith("1999 ")
+    assert len((tmp_path / "log").read_text().splitlines()) == 2000
+    [record] = caplog.records
+    assert record.getMessage() == f"child: what it logs cannot be shown; its log is in {tmp_path / 'log'}"
+    assert record.exc_info is not None
+    unwritable = Child(spec_of(TALKATIVE), tmp_path, fail, fail)
+    await unwritable.start()
+    async with asyncio.timeout(60):
+        assert await unwritable.wait_dead() == 0
+    assert unwritable.tail[-1].startswith("1999 ")
 
 
 async def test_a_second_start_goes_on_with_the_log(tmp_path: Path) -> None:

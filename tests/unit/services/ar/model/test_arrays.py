@@ -1,9 +1,10 @@
 """The floats of checkpoints, and arrays filled up."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
-from services.ar.model.arrays import FLOATS, padded, shifted_left
+from services.ar.model.arrays import _AT_ONCE, FLOATS, all_finite, padded, shifted_left
 
 
 @pytest.mark.parametrize("name", FLOATS)
@@ -20,6 +21,26 @@ def test_the_last_axis_is_filled_up_with_zeros():
     assert padded(np.ones((2, 3)), 4).tolist() == [[1, 1, 1, 0]] * 2
     whole = np.ones((2, 4))
     assert padded(whole, 4) is whole
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, _AT_ONCE - 1, _AT_ONCE, -1])
+def test_what_is_not_finite_is_found_wherever_it_is(name, value, place):
+    largest = ml_dtypes.finfo(FLOATS[name]).max
+    values = np.array([largest, -largest, 0, -0.0, ml_dtypes.finfo(FLOATS[name]).smallest_subnormal])
+    values = np.resize(values.astype(FLOATS[name]), 2 * _AT_ONCE + 6)
+    assert all_finite(values)
+    assert all_finite(values.reshape(2, -1).T)
+    values[place] = value
+    assert not all_finite(values)
+    assert not all_finite(values.reshape(2, -1).T)
+
+
+def test_whole_numbers_and_nothing_are_finite():
+    assert all_finite(np.array([-1, 2**31 - 1], np.int32))
+    assert all_finite(np.zeros((0, 3), np.float16))
+    assert all_finite(np.float32(1).reshape(()))
 
 
 def test_bytes_are_shifted_each_by_itself():

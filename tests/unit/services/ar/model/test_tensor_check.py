@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runtime.models import ModelError
 from services.ar.model.config import ModelConfig
 from services.ar.model.config_check import MAX_LAYERS
-from services.ar.model.tensor_check import check_tensors, expected_shapes
+from services.ar.model.quantised import QuantisedTensor
+from services.ar.model.tensor_check import check_finite, check_tensors, expected_shapes
 from services.ar.model.weights import open_checkpoint
 from tests.tiny_models import FAMILIES, save_tiny_model
 
@@ -51,3 +53,13 @@ def test_few_of_many_missing_tensors_are_listed() -> None:
     with pytest.raises(ModelError, match=r"missing tensors: .* and 8,979 more$") as error:
         check_tensors(FILE, replace(CONFIG, num_layers=MAX_LAYERS), expected_shapes(CONFIG))
     assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("part", ["scales", "minima"])
+def test_scales_and_minima_must_be_finite(part: str) -> None:
+    halves = {"scales": np.ones((2, 1), np.float16), "minima": np.ones((2, 1), np.float16)}
+    tensor = QuantisedTensor(np.zeros((2, 16), np.uint8), **halves, kind="int4")
+    assert check_finite(FILE, "blk.0.attn_q.weight", tensor) is tensor
+    halves[part][1, 0] = np.inf
+    with pytest.raises(ModelError, match=r"^model.gguf: 'blk.0.attn_q.weight' holds NaN or infinity; accepted: finite"):
+        check_finite(FILE, "blk.0.attn_q.weight", tensor)

@@ -15,6 +15,7 @@ from services.common.runtimes.calibration import store as store_module
 from services.common.runtimes.calibration.agreement import depends_on_batch, difference
 from services.common.runtimes.calibration.calibrator import Calibrator
 from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, runtimes_and_precisions
+from services.common.runtimes.calibration.speed import Speed
 from services.common.runtimes.calibration.store import CalibrationStore
 from services.common.runtimes.configuration import Configuration, Wish
 from services.common.runtimes.providers import ProviderError
@@ -123,6 +124,31 @@ def test_a_calibration_is_made_once_a_model_machine_and_wish(file, store, monkey
     other = saved(generator_model(width=4), tmp_path / "other.onnx")
     assert opened(other, store).fingerprint != first.fingerprint
     assert len(made) == 3
+
+
+def test_calibrations_of_before_are_made_anew(file, store, monkeypatch):
+    """Those of format 3 may list batch sizes with which the bits depend on the batch."""
+    with monkeypatch.context() as before:
+        before.setattr("services.common.runtimes.calibration.store.FORMAT", 3)
+        opened(file, store, runtime="onnxruntime")
+    made = []
+    calibrate = Calibrator.calibrate
+    monkeypatch.setattr(Calibrator, "calibrate", lambda self, *given: made.append(1) or calibrate(self, *given))
+    opened(file, store, runtime="onnxruntime")
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(("share", "is_told"), [(0.62, True), (0.7, False)])
+def test_one_that_was_made_on_a_busy_machine_is_kept_and_told_of_at_each_start(
+    file, store, monkeypatch, caplog, share, is_told
+):
+    with monkeypatch.context() as busy:
+        busy.setattr(calibrator, "measure", lambda *_: Speed(1.0, 1.0, share))
+        first = opened(file, store, runtime="onnxruntime")
+    assert opened(file, store, runtime="onnxruntime").calibration == first.calibration
+    (path,) = store.path(file.digest, this_machine(), Wish(max_batch_size=8)).parent.iterdir()
+    assert caplog.text.count(f"calibrated while it had only 62% of the cores; delete {path} once") == 2 * is_told
+    assert caplog.text.count("of the cores") == 2 * is_told
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"configuration": 1}', "\0"])

@@ -1,5 +1,6 @@
 """`tandem doctor` tells the truth about this machine."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,21 @@ def test_calibrations_that_chose_the_same_are_told_once(tmp_path: Path, monkeypa
     assert len(list((tmp_path / "cache" / "calibrations").glob("*.json"))) == 2
     (finding,) = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
     assert finding.value.startswith("onnxruntime float32, 2 x 1 threads")
+
+
+def test_a_calibration_of_a_busy_machine_is_told_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    write_repository(tmp_path / "models")
+    model = ModelRepository(tmp_path / "models").get("tiny")
+    assert model.spec.image is not None
+    open_generators(model, model.spec.image, GanSettings(runtime="onnxruntime", num_instances=2))
+    (path,) = (tmp_path / "cache" / "calibrations").glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"core_share": 0.55}))
+    fine, busy = [each for each in findings.calibrations(tmp_path / "models") if each.name == "tiny"]
+    assert (fine.is_well, busy.is_well) == (True, None)
+    assert busy.value.startswith(
+        f"calibrated while it had only 55% of the cores; delete {path} once the machine is quiet"
+    )
 
 
 def of_git_lfs(generator: Path) -> None:
