@@ -11,7 +11,6 @@ from services.common.machine import this_machine
 from services.common.runtimes import calibrated, openvino_session
 from services.common.runtimes.calibrated import NUM_SPARE, Int8File, open_calibrated
 from services.common.runtimes.calibration import calibrator
-from services.common.runtimes.calibration import store as store_module
 from services.common.runtimes.calibration.agreement import depends_on_batch, difference
 from services.common.runtimes.calibration.calibrator import Calibrator
 from services.common.runtimes.calibration.candidates import first_candidates, other_divisions, runtimes_and_precisions
@@ -214,14 +213,6 @@ def test_sizes_with_which_the_bits_depend_on_the_batch_are_not_used(file, store,
     assert list(found.sessions[0]._plan.sizes) == [1, 4, 8]
     assert "only passes of [1, 4, 8], since with all sizes the bits of its outputs depend on the batch" in caplog.text
     assert opened(file, store, **wish).calibration == found.calibration
-
-
-def test_a_calibration_from_before_the_last_look_at_all_sizes_counted_is_made_anew(file, store, monkeypatch):
-    with monkeypatch.context() as earlier:
-        earlier.setattr(store_module, "FORMAT", 3)
-        opened(file, store)
-    opened(file, store)
-    assert len(list(store._folder.iterdir())) == 2
 
 
 @needs_openvino
