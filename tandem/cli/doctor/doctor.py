@@ -48,5 +48,5 @@ def _verdict(unwell: Sequence[str]) -> str:
 def _table(found: Iterable[Finding]) -> Table:
     table = Table.grid(padding=(0, 2))
     for finding in found:
-        table.add_row("", _MARKS[finding.is_well], finding.name, Text(finding.value))
+        table.add_row("", _MARKS[finding.is_well], finding.name, Text(finding.value, overflow="fold"))
     return table

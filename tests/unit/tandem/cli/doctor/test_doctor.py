@@ -1,5 +1,6 @@
 """`tandem doctor` tells the truth about this machine."""
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 import onnx
 import onnxruntime
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from gateway.proxy.binary import NoEnvoy
@@ -16,6 +18,8 @@ from services.common.runtimes import openvino_session
 from services.gan.generators import open_generators
 from services.gan.settings import GanSettings
 from tandem.cli.doctor import findings
+from tandem.cli.doctor.doctor import _table
+from tandem.cli.doctor.findings import Finding
 from tandem.cli.main import app
 from tests.integration.services.gan.tiny_onnx import write_repository
 
@@ -117,6 +121,13 @@ def test_a_calibration_of_a_busy_machine_is_told_with_its_file(tmp_path: Path, m
     assert busy.value.startswith(
         f"calibrated while it had only 55% of the cores; delete {path} once the machine is quiet"
     )
+
+
+def test_a_long_path_is_told_to_its_end() -> None:
+    path = "/a/folder/" + "x" * 100 + "/calibration.json"
+    console = Console(width=80, file=io.StringIO())
+    console.print(_table([Finding("tiny", f"delete {path} once")]))
+    assert path in "".join(console.file.getvalue().split())
 
 
 def of_git_lfs(generator: Path) -> None:
