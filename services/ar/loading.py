@@ -22,7 +22,7 @@ from services.ar.compute.opening import open_computation
 from services.ar.compute.runner import Runner
 from services.ar.constraints.compilations import Compilations
 from services.ar.constraints.compiler import Compiler
-from services.ar.constraints.memory import GrammarMemory
+from services.ar.constraints.memory import grammar_memory
 from services.ar.constraints.token_table import token_table
 from services.ar.engine.admission import AdmissionLimits
 from services.ar.engine.block_pool import BlockPool
@@ -103,13 +103,17 @@ def _modality(model: Model, checkpoint: Checkpoint, settings: ArSettings, metric
     if model.spec.modality == "image":
         from services.ar.api.modalities.image import ImageModality
         from services.ar.codecs.image_networks import load_image_codec
+        from services.common.images.received import ReceivedImages
 
-        return ImageModality(load_image_codec(model, checkpoint.config, settings, metrics))
+        codec = load_image_codec(model, checkpoint.config, settings, metrics)
+        received = ReceivedImages(codec.image, settings.max_decoded_bytes, settings.max_caller_share)
+        return ImageModality(codec, received)
     max_context_tokens = min(settings.max_context_tokens, checkpoint.config.max_context_tokens)
-    codec, vocab_size = TextCodec(checkpoint, max_context_tokens), checkpoint.config.vocab_size
+    text_codec, vocab_size = TextCodec(checkpoint, max_context_tokens), checkpoint.config.vocab_size
     limits = admission_limits(settings)  # a burst that the engine takes is not refused before it
     thread = TextThread(f"{model.name}'s texts", limits.max_open, limits.max_open_of_caller, settings.max_wait_seconds)
-    return TextModality(codec, thread, vocab_size, _compilations(model.name, codec, vocab_size, settings, metrics))
+    compilations = _compilations(model.name, text_codec, vocab_size, settings, metrics)
+    return TextModality(text_codec, thread, vocab_size, compilations)
 
 
 def _compilations(
@@ -119,7 +123,7 @@ def _compilations(
         return None
     compiler, observer = Compiler(token_table(codec, vocab_size)), ConstraintMetrics(metrics, name)
     share, wait = settings.max_caller_share, settings.max_wait_seconds
-    memory = GrammarMemory(settings.max_constraint_bytes, share)
+    memory = grammar_memory(settings.max_constraint_bytes, share)
     return Compilations(f"{name}'s constraints", compiler, observer, share, wait, memory)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from runtime.limits import MAX_MESSAGE_BYTES
 from runtime.settings import BackendSettings
 
 
@@ -85,6 +86,11 @@ class ArSettings(BackendSettings):
     """Memory that the constraints of all open requests of a model may take: each counts as 40 MB, the most that one can
     grow to, though most stay below one. One caller may hold `max_caller_share` of it. More requests with a constraint
     are refused with RESOURCE_EXHAUSTED."""
+
+    max_decoded_bytes: int = Field(64 * MAX_MESSAGE_BYTES, ge=0)
+    """Bytes that the images in all open Score requests for a model may take together, as float32. One caller may
+    hold `max_caller_share` of them. A request beyond is refused with RESOURCE_EXHAUSTED before its images are decoded;
+    one is accepted in any case while no other has images."""
 
     max_batch_tokens: int = Field(256, ge=1)
     """Tokens a step."""

@@ -13,6 +13,7 @@ from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.diversity.opening import open_watch
 from services.common.diversity.watch import DiversityWatch
+from services.common.images.received import ReceivedImages
 from services.common.runtimes.onnx_session import choose_providers, open_session
 from services.common.runtimes.providers import Provider
 from services.gan.api.description import model_message
@@ -52,6 +53,7 @@ class ImageModel:
         name = f"{model.name}'s generator"
         self.batcher: Batcher[Part, Drawn] = Batcher(name, passes, limits, observer, generators.num_spare)
         observer.watch(self.batcher)
+        self.received_images = ReceivedImages(image, settings.max_decoded_bytes, settings.max_caller_share)
         self.judge: Batcher[Exhibits, Verdict] | None = None
         self.feature_dim = 0
         if discriminator is not None:

@@ -62,6 +62,11 @@ class GanSettings(BackendSettings):
     max_images_per_request: int = Field(1024, ge=1)
     """Images that one Sample or Discriminate may ask for, if their reply fits `max_reply_bytes`."""
 
+    max_decoded_bytes: int = Field(64 * MAX_MESSAGE_BYTES, ge=0)
+    """Bytes that the images in all open Discriminate requests for a model may take together, as float32. One caller may
+    hold `max_caller_share` of them. A request beyond is refused with RESOURCE_EXHAUSTED before its images are decoded;
+    one is accepted in any case while no other has images."""
+
     max_images_per_stream: int = Field(100_000, ge=1)
     """Images that one SampleStream may ask for."""
 

@@ -84,6 +84,7 @@ PLAIN = (
     "services/ar/engine/",
     "services/common/batching/",
     "services/common/fair_queue",
+    "services/common/waiting_line",
     "services/common/waiting_time",
 )
 """Scheduling, block allocation and batching, which a test can drive with no model and no server."""

@@ -184,10 +184,7 @@ TESTED_ELSEWHERE = {
         "services/ar/model/huggingface/rope",
     ),
     "unit/services/common/batching/test_admission.py": ("services/common/waiting_time",),
-    "unit/services/common/batching/test_batcher.py": (
-        "services/common/batching/instance_thread",
-        "services/common/batching/request",
-    ),
+    "unit/services/common/batching/test_batcher.py": ("services/common/batching/request",),
     "unit/services/common/runtimes/rewrites/test_narrow_convolution.py": (
         "services/common/runtimes/rewrites/every",
         "services/common/runtimes/rewrites/graph",

@@ -17,10 +17,9 @@ class Scoring:
     """Runs all sequences of one request; `streams` holds the times.
 
     They go in slices of what runs at a time, so that a large request leaves the queue to others. A queue that is full
-    or too slow refuses a request at its beginning, not in its middle: there, a slice is as large as there is room. What
-    is computed may serve later requests of the same caller. With each token come its `top_logprobs` best alternatives.
-    A model that takes steps scores the tokens as `steps` steps generate them, None: as many as there are tokens. Raises
-    InvalidArgument for other numbers.
+    or too slow refuses a request at its beginning, not in its middle. What is computed may serve later requests of the
+    same caller. With each token come its `top_logprobs` best alternatives. A model that takes steps scores the tokens
+    as `steps` steps generate them, None: as many as there are tokens. Raises InvalidArgument for other numbers.
     """
 
     def __init__(
@@ -41,15 +40,14 @@ class Scoring:
     async def run(self) -> list[list[SampledToken]]:
         """Return, for each sequence, all of its tokens but the first, with log-probabilities."""
         scored: list[list[SampledToken]] = []
-        while left := self._token_lists[len(scored) :]:
-            scored += await self._slice(left[: self._engine.max_num_sequences])
+        for start in range(0, len(self._token_lists), self._engine.max_num_sequences):
+            scored += await self._slice(self._token_lists[start : start + self._engine.max_num_sequences])
         return scored
 
     async def _slice(self, token_lists: list[list[int]]) -> list[list[SampledToken]]:
-        """Return the scores of the first of these, of all of them if there is room."""
-        if self.streams:
-            token_lists = token_lists[: await self._engine.wait_for_room(self._owner, len(token_lists))]
         sequences = [self._sequence(number, token_ids) for number, token_ids in enumerate(token_lists)]
+        if self.streams:
+            await self._engine.wait_for_room(self._owner, len(sequences))
         scored: list[list[SampledToken]] = [[] for _ in sequences]
         with self._engine.running(sequences, None if self.streams else self._deadline) as stream:
             self.streams.append(stream)

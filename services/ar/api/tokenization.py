@@ -15,6 +15,12 @@ from tandem.ar.v1 import ar_pb2
 
 Reply = TypeVar("Reply", ar_pb2.TokenizeResponse, ar_pb2.DetokenizeResponse)
 
+_PIECE_TOKENS = 4096
+"""How many tokens protobuf gets at a time: while it copies them, no other thread runs."""
+_LEAST_TOKEN_BYTES = 3
+"""Of a reply, for each token: its id, and the tag and the length of its bytes."""
+_ACCEPTED = f"what comes to {MAX_MESSAGE_BYTES} bytes at the most"
+
 
 async def tokenized(model: SequentialModel, request: ar_pb2.TokenizeRequest, call: Call) -> ar_pb2.TokenizeResponse:
     """Return the content's tokens. Raises InvalidArgument, ReplyTooLarge, ResourceExhausted."""
@@ -27,12 +33,19 @@ async def tokenized(model: SequentialModel, request: ar_pb2.TokenizeRequest, cal
         encode = partial(codec.encode, request.text, with_bos=with_bos)
     else:
         encode = partial(codec.encode_chat, turns_of(request.chat, codec.max_context_tokens), with_bos)
-    return _bounded(kind, await thread.run(partial(_tokens, codec, encode), call.deadline, call.owner))
+    return await thread.run(partial(_tokens, kind, codec, encode), call.deadline, call.owner)
 
 
-def _tokens(codec: TextCodec, encode: Callable[[], list[int]]) -> ar_pb2.TokenizeResponse:
+def _tokens(field: str, codec: TextCodec, encode: Callable[[], list[int]]) -> ar_pb2.TokenizeResponse:
     ids = encode()
-    return ar_pb2.TokenizeResponse(ids=ids, tokens=[codec.token_bytes(token_id) for token_id in ids])
+    if len(ids) * _LEAST_TOKEN_BYTES > MAX_MESSAGE_BYTES:
+        raise ReplyTooLarge(field, f"{len(ids)} tokens", _ACCEPTED)
+    reply = ar_pb2.TokenizeResponse()
+    for start in range(0, len(ids), _PIECE_TOKENS):
+        piece = ids[start : start + _PIECE_TOKENS]
+        reply.ids.extend(piece)
+        reply.tokens.extend(map(codec.token_bytes, piece))
+    return _bounded(field, reply)
 
 
 async def detokenized(
@@ -43,8 +56,12 @@ async def detokenized(
     if not 1 <= len(request.ids) <= model.max_context_tokens:
         raise InvalidArgument("ids", f"{len(request.ids)} ids", f"1 to {model.max_context_tokens}")
     check_token_ids("ids", request.ids, model.description.vocab_size)
-    text = await thread.run(partial(codec.decode, list(request.ids)), call.deadline, call.owner)
-    return _bounded("ids", ar_pb2.DetokenizeResponse(text=text, tokens=map(codec.token_bytes, request.ids)))
+    return await thread.run(partial(_decoded, codec, list(request.ids)), call.deadline, call.owner)
+
+
+def _decoded(codec: TextCodec, ids: list[int]) -> ar_pb2.DetokenizeResponse:
+    reply = ar_pb2.DetokenizeResponse(text=codec.decode(ids), tokens=map(codec.token_bytes, ids))
+    return _bounded("ids", reply)
 
 
 def description(model: SequentialModel) -> ar_pb2.DescribeTokenizerResponse:
@@ -68,5 +85,5 @@ def _text(model: SequentialModel) -> tuple[TextCodec, TextThread]:
 
 def _bounded(field: str, reply: Reply) -> Reply:
     if (size := reply.ByteSize()) > MAX_MESSAGE_BYTES:
-        raise ReplyTooLarge(field, f"a reply of {size} bytes", f"what comes to {MAX_MESSAGE_BYTES} bytes at the most")
+        raise ReplyTooLarge(field, f"a reply of {size} bytes", _ACCEPTED)
     return reply

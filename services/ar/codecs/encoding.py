@@ -12,7 +12,17 @@ from tokenizers import Encoding, Tokenizer
 os.putenv("TOKENIZERS_PARALLELISM", "false")
 
 
+def token_ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Return the ids of a text's tokens, without those that the tokenizer's post-processor would add.
+
+    Without the tokens' places the library takes about .6 of the time. It also frees an encoding in a tenth of the time,
+    which other threads must wait for.
+    """
+    ids: list[int] = tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
+    return ids
+
+
 def encoded(tokenizer: Tokenizer, text: str) -> Encoding:
-    """Return the tokens of a text, without those that the tokenizer's post-processor would add."""
+    """Return the same tokens with their places in the text."""
     encodings: list[Encoding] = tokenizer.encode_batch([text], add_special_tokens=False)
     return encodings[0]

@@ -12,7 +12,7 @@ from runtime.errors import InvalidArgument, NoChatTemplate
 from runtime.models import ModelError
 from services.ar.codecs.chat.prompt import ChatPrompt
 from services.ar.codecs.chat.template import ChatTemplate
-from services.ar.codecs.encoding import encoded
+from services.ar.codecs.encoding import token_ids
 from services.ar.model.checkpoint import Checkpoint
 
 _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
@@ -56,7 +56,7 @@ class TextCodec:
             raise InvalidArgument(
                 field, f"{num_bytes} bytes", f"a prompt and an output of {self.max_context_tokens} tokens together"
             )
-        ids: list[int] = encoded(self._tokenizer, text).ids
+        ids = token_ids(self._tokenizer, text)
         return self._with_bos(ids) if with_bos else ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
@@ -65,7 +65,7 @@ class TextCodec:
 
     def tokens_within(self, text: str) -> list[int]:
         """Return the tokens of a text that stands in the midst of others; what looks like a control token is one."""
-        return encoded(self._tokenizer, text).ids
+        return token_ids(self._tokenizer, text)
 
     def _with_bos(self, ids: list[int]) -> list[int]:
         return ids if self.bos_token_id is None else [self.bos_token_id, *ids]

@@ -12,11 +12,11 @@ from runtime.deadlines import Deadline
 from services.ar.constraints.compiler import Compiled, Compiler
 from services.ar.constraints.constraint import Constraint
 from services.ar.constraints.grammar_mask import GrammarMask
-from services.ar.constraints.memory import GrammarMemory
 from services.common.batching.admission import BatchLimits
 from services.common.batching.batcher import Batcher
 from services.common.batching.observer import BatchObserver
 from services.common.batching.request import Slice
+from services.common.memory import Memory
 
 MAX_QUEUED = 256
 
@@ -35,7 +35,7 @@ class Compilations:
         observer: BatchObserver,
         max_caller_share: float,
         max_wait_seconds: float,
-        memory: GrammarMemory,
+        memory: Memory,
     ) -> None:
         self._compiler = compiler
         self._memory = memory

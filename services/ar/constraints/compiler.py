@@ -11,8 +11,8 @@ from services.ar.constraints.constraint import Constraint, Kind
 from services.ar.constraints.grammar import grammar_of
 from services.ar.constraints.grammar_mask import GrammarMask, check
 from services.ar.constraints.limits import limited_matcher
-from services.ar.constraints.memory import Room
 from services.ar.constraints.trial import Trial
+from services.common.memory import Room
 
 _ACCEPTED: dict[Kind, str] = {
     "json_schema": "a JSON Schema that an output can be held to",

@@ -8,7 +8,7 @@ from llguidance import LLMatcher
 
 from runtime.errors import TooComplex
 from services.ar.constraints.allowance import Allowance
-from services.ar.constraints.memory import Room
+from services.common.memory import Room
 
 
 class GrammarMask:

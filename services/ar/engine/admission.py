@@ -11,6 +11,7 @@ from functools import partial
 from runtime.deadlines import Deadline
 from runtime.errors import ResourceExhausted
 from runtime.rpc.caller import NOBODY
+from services.common.waiting_line import WaitingLine
 from services.common.waiting_time import check_wait
 
 RETRY_AFTER_SECONDS = 1.0
@@ -31,34 +32,44 @@ class AdmissionLimits:
 
 
 class Admission:
-    """Counts open sequences by caller, and learns from those that end how long they run."""
+    """Counts open sequences by caller, and learns from those that end how long they run.
+
+    In its `line` the later parts of requests that have begun wait for room, in turns with new requests.
+    """
 
     def __init__(self, limits: AdmissionLimits) -> None:
         self.limits = limits
         self._open: Counter[str] = Counter()
         self._running_seconds = 0.0  # of a sequence, on average; 0 until one has ended
+        self.line = WaitingLine(self)
 
     @property
     def num_open(self) -> int:
         return self._open.total()
 
-    def num_free(self, caller: str) -> int:
-        """Return how many more sequences of the caller fit, apart from how long they would wait."""
-        free = self.limits.max_open - self.num_open
-        if caller != NOBODY:
-            free = min(free, self.limits.max_open_of_caller - self._open[caller])
-        return max(0, free)
+    @property
+    def is_empty(self) -> bool:
+        return not self._open
+
+    def has_room(self, count: int) -> bool:
+        return self.num_open + count <= self.limits.max_open
+
+    def has_room_of_caller(self, caller: str, count: int) -> bool:
+        """Return whether `count` more sequences are within the part of the queue that one caller may hold."""
+        return self._open[caller] + count <= self.limits.max_open_of_caller
 
     def check(self, caller: str, count: int, deadline: Deadline | None) -> None:
         """Raises ResourceExhausted if `count` more sequences of the caller do not fit, or would come too late.
 
+        New ones do not fit either while it is the turn of a part that waits in the line.
+
         One comes too late that would wait longer than max_wait_seconds, or could not run to its end by its deadline, by
-        how long others have run. Without a deadline, as for the rest of a request that has begun, time is no matter.
-        The error has room for more requests of the same caller: see `room`.
+        how long others have run. Those without a deadline are the rest of a request that has begun: for them, neither
+        turn nor time matters. The error has room for more requests of the same caller: see `room`.
         """
         remaining = math.inf if deadline is None else deadline.remaining_seconds()
         try:
-            self._check_count(caller, count)
+            self._check_room(caller, count, is_begun=deadline is None)
             if deadline is not None:
                 self._check_wait(caller, count, deadline)
         except ResourceExhausted as error:
@@ -70,21 +81,23 @@ class Admission:
 
         While other callers have sequences, theirs run between.
         """
-        free = self.num_free(caller)
+        free = min(self.limits.max_open - self.num_open, self.line.places(caller))
+        if caller != NOBODY:
+            free = min(free, self.limits.max_open_of_caller - self._open[caller])
         wait = self.wait_seconds(caller)
         if wait:
             left = min(self.limits.max_wait_seconds, seconds / _SPARE - self._running_seconds) - wait
             each = self._running_seconds / self.limits.max_running * len(self._open)
             free = min(free, int(left / each)) if left < math.inf else free
-        return max(0, free)
+        return max(0, int(free))
 
-    def _check_count(self, caller: str, count: int) -> None:
-        if self.num_open + count > self.limits.max_open:
-            raise ResourceExhausted("the engine's queue", self.limits.max_open, RETRY_AFTER_SECONDS)
-        if caller != NOBODY and self._open[caller] + count > self.limits.max_open_of_caller:
-            raise ResourceExhausted(
-                "a caller's part of the engine's queue", self.limits.max_open_of_caller, RETRY_AFTER_SECONDS
-            )
+    def _check_room(self, caller: str, count: int, is_begun: bool) -> None:
+        what, limits = "the engine's queue", self.limits
+        has_room = self.line.has_room(caller, count)
+        if self.has_room(count) and not has_room:
+            raise ResourceExhausted(f"a caller's part of {what}", limits.max_open_of_caller, RETRY_AFTER_SECONDS)
+        if not (has_room and (is_begun or count <= self.line.places(caller))):
+            raise ResourceExhausted(what, limits.max_open, RETRY_AFTER_SECONDS)
 
     def _check_wait(self, caller: str, count: int, deadline: Deadline) -> None:
         wait = self.wait_seconds(caller, count)
@@ -107,14 +120,18 @@ class Admission:
         num_without_place = own + others + count - self.limits.max_running
         return max(0, num_without_place) * self._running_seconds / self.limits.max_running
 
-    def opened(self, caller: str) -> None:
-        self._open[caller] += 1
+    def opened(self, caller: str, count: int = 1, is_begun: bool = False) -> None:
+        """Note that sequences of the caller joined the queue; with `is_begun` they are the rest of a request."""
+        if not is_begun:
+            self.line.passed(caller, count)
+        self._open[caller] += count
 
     def ended(self, caller: str, running_seconds: float | None) -> None:
         """Note that a sequence has ended, after it had run so long; None if it never did."""
         self._open[caller] -= 1
         if not self._open[caller]:
             del self._open[caller]
+        self.line.look()
         if running_seconds is not None:
             weight = _WEIGHT if self._running_seconds else 1.0
             self._running_seconds += weight * (running_seconds - self._running_seconds)

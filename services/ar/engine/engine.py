@@ -70,7 +70,6 @@ class Engine:
         self._died: asyncio.Future[BaseException] | None = None
         self._loop_calls: LoopCalls | None = None
         self._last_progress = time.monotonic()
-        self._room = asyncio.Event()
         self._gathering = Gathering()
         self._due: list[Delivery] = []  # since the last step
 
@@ -86,7 +85,7 @@ class Engine:
             await asyncio.to_thread(self._thread.join)
         if self._loop_calls is not None:
             self._loop_calls.close()
-        self._fail_all(Internal())
+        self._close()
 
     async def wait_dead(self) -> BaseException:
         """Return the exception that ended the thread; by then every open request has failed."""
@@ -115,34 +114,29 @@ class Engine:
             for sequence in stream.open_sequences():
                 self.end(sequence, "cancelled")
 
-    async def wait_for_room(self, caller: str, num_sequences: int) -> int:
-        """Return how many of so many sequences of the caller `submit` would take just now, once it is at least one.
-
-        Nothing is reserved. Who waited for room for many would never have it while others take each place that ends.
-        """
-        while not (num_free := self._admission.num_free(caller)):
-            self._room.clear()
-            await self._room.wait()
-        return min(num_free, num_sequences)
+    async def wait_for_room(self, caller: str, num_sequences: int) -> None:
+        """Return when `submit` has room for so many sequences of a request that has begun: see `WaitingLine.wait`."""
+        await self._admission.line.wait(caller, num_sequences)
 
     def submit(self, sequences: list[Sequence], deadline: Deadline | None = None) -> RequestStream:
-        """Queue the sequences of one request, all of one caller.
+        """Queue the sequences of one request, all of one caller; without a deadline they are the rest of one.
 
         Raises ResourceExhausted, with nothing queued, if they don't fit or would begin too late; see `Admission.check`.
         """
         if self._died is None or self._died.done():
             raise Internal
-        self._admission.check(sequences[0].caller, len(sequences), deadline)
+        caller, count = sequences[0].caller, len(sequences)
+        self._admission.check(caller, count, deadline)
         if not self._streams:
             self._last_progress = time.monotonic()
         if deadline is not None:
-            latest_start = self._admission.latest_start(sequences[0].caller, len(sequences), deadline)
+            latest_start = self._admission.latest_start(caller, count, deadline)
             for sequence in sequences:
                 sequence.latest_start = latest_start
         stream = RequestStream(sequences)
+        self._admission.opened(caller, count, is_begun=deadline is None)
         for sequence in sequences:
             self._streams[id(sequence)] = stream
-            self._admission.opened(sequence.caller)
             self._mailbox.put(("add", sequence))
         return stream
 
@@ -159,7 +153,6 @@ class Engine:
         del self._streams[id(sequence)]
         started = sequence.scheduled_at
         self._admission.ended(sequence.caller, None if started is None else time.monotonic() - started)
-        self._room.set()
         with _logged("the engine's observer failed"):
             self._observer.ended(outcome)
 
@@ -256,16 +249,19 @@ class Engine:
                 self._leave(sequence, "cancelled")
 
     def _die(self, error: BaseException) -> None:
-        self._fail_all(Internal())
+        self._close()
         if self._died is not None and not self._died.done():
             self._died.set_result(error)
 
-    def _fail_all(self, error: BaseException) -> None:
+    def _close(self) -> None:
+        """Fail what is open, and let nobody wait for room any more."""
+        error = Internal()
         for stream in set(self._streams.values()):
             stream.fail(error)
             for sequence in stream.open_sequences():
                 if id(sequence) in self._streams:  # else it has failed before, alone
                     self._leave(sequence, "failed")
+        self._admission.line.close()
 
 
 @contextmanager

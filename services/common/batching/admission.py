@@ -17,7 +17,7 @@ from runtime.rpc.caller import NOBODY
 from services.common.batching.pass_times import PassTimes
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Payload, Result
-from services.common.batching.waiting_line import WaitingLine
+from services.common.waiting_line import WaitingLine
 from services.common.waiting_time import check_wait
 
 MIN_RETRY_SECONDS = 0.01

@@ -26,7 +26,7 @@ from services.common.batching.instance_thread import InstanceThread, Outcome, Ru
 from services.common.batching.observer import BatchObserver, End
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import Batched, BatchRequest, Pass, Payload, Result, Slice, settle
-from services.common.batching.waiting_line import WaitingLine
+from services.common.waiting_line import WaitingLine
 
 logger = logging.getLogger(__name__)
 

@@ -69,6 +69,7 @@ class InstanceThread(Generic[Payload, Result]):
                 self._call_soon(self._on_outcome, self, outcome)
             except RuntimeError:
                 logger.warning("the event loop is closed; a batch is dropped")
+            del slices, outcome  # else they would stay until the next batch comes
 
     def _outcome(self, slices: list[Slice[Payload, Result]]) -> Outcome[Payload, Result]:
         started_at = time.monotonic()

@@ -41,12 +41,16 @@ class BatchQueue(Generic[Payload, Result]):
         self._requests: FairQueue[BatchRequest[Payload, Result]] = FairQueue()
         self._alone: deque[Slice[Payload, Result]] = deque()
 
-    def has_room(self, num_samples: int) -> bool:
-        return self.num_samples + num_samples <= self.max_samples
+    @property
+    def is_empty(self) -> bool:
+        return not self.num_samples
 
-    def has_room_of_caller(self, caller: str, num_samples: int) -> bool:
-        """Return whether `num_samples` more are within the part of the queue that one caller may hold."""
-        return self._num_of_caller[caller] + num_samples <= self.max_samples_of_caller
+    def has_room(self, count: int) -> bool:
+        return self.num_samples + count <= self.max_samples
+
+    def has_room_of_caller(self, caller: str, count: int) -> bool:
+        """Return whether `count` more samples are within the part of the queue that one caller may hold."""
+        return self._num_of_caller[caller] + count <= self.max_samples_of_caller
 
     def num_of_caller(self, caller: str) -> int:
         """Return how many samples of the caller wait."""

@@ -18,8 +18,8 @@ ENCODINGS: dict[int, Encoding] = {
     images_pb2.ENCODING_RAW_FLOAT32: "float32",
     images_pb2.ENCODING_PNG: "png",
 }
-# Of one request's images as float32. A PNG file of one colour has a thousandth of its pixels' bytes, and requests are
-# decoded before any queue bounds them. Raw images of a full message have a quarter of this.
+# Of one request's images as float32. A PNG file of one colour has a thousandth of its pixels' bytes. Raw images of a
+# full message have a quarter of this.
 MAX_DECODED_BYTES = 16 * MAX_MESSAGE_BYTES
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
@@ -39,12 +39,12 @@ def checked_encoding(field: str, value: int, spec: ImageSpec) -> Encoding:
     return ENCODINGS[value]
 
 
-def decoded_images(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> Images:
-    """Return the images of a request, 1 to `max_count` of them, of at most MAX_DECODED_BYTES unless it is only one.
+def checked_count(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> int:
+    """Return how many images a request has: 1 to `max_count`, of at most MAX_DECODED_BYTES unless it is only one.
 
-    Raises InvalidArgument, before it decodes any.
+    Raises InvalidArgument.
     """
-    encoding = checked_encoding(f"{field}.encoding", batch.encoding, spec)
+    checked_encoding(f"{field}.encoding", batch.encoding, spec)
     shape = tuple(batch.shape)
     if len(shape) != 4 or shape[1:] != spec.shape:
         raise InvalidArgument(f"{field}.shape", list(shape), f"[count, {', '.join(map(str, spec.shape))}]")
@@ -55,6 +55,16 @@ def decoded_images(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, ma
     if count > most:
         accepted = f"1 to {most}, as the images of one request have at most {MAX_DECODED_BYTES} bytes as float32"
         raise InvalidArgument(f"{field}.shape[0]", count, accepted)
+    return count
+
+
+def decoded_images(field: str, batch: images_pb2.ImageBatch, spec: ImageSpec, max_count: int) -> Images:
+    """Return the images of a request, as many as `checked_count` accepts.
+
+    Raises InvalidArgument, for a wrong number before it decodes any.
+    """
+    count = checked_count(field, batch, spec, max_count)
+    encoding = ENCODINGS[batch.encoding]
     if encoding != "png":
         return decode_raw(field, batch.data, count, encoding, spec)
     if len(batch.png) != count:

@@ -1,6 +1,5 @@
 """The GanService: protobuf in, batcher, protobuf out."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +13,7 @@ from services.gan.api.rendering import aside, discriminate_response, sample_repl
 from services.gan.api.reply import SamplePart, SampleReply
 from services.gan.api.reply_size import check_images, check_verdicts, images_a_part
 from services.gan.api.timeline import Timeline
-from services.gan.api.validation import drawing, exhibits
+from services.gan.api.validation import MAX_DISCRIMINATED_IMAGES, drawing, exhibits
 from services.gan.drawing import Drawing
 from services.gan.image_model import ImageModel
 from services.gan.metrics import GanMetrics
@@ -72,7 +71,9 @@ class GanServicer:
         call.model = model.name
         if model.judge is None:
             raise InvalidArgument("model", model.name, "a model with a discriminator (see ListModels)")
-        shown = await asyncio.to_thread(exhibits, request, model.image, self._max_images_per_request)
+        most = min(self._max_images_per_request, MAX_DISCRIMINATED_IMAGES)
+        images = await model.received_images.decoded("images", request.images, most, call.owner)
+        shown = exhibits(request, images, model.image)
         check_verdicts(len(shown.images), model.feature_dim, self._max_reply_bytes)
         timeline = _timeline(call)
         batched = await model.judge.submit(shown, len(shown.images), call.deadline, call.owner)

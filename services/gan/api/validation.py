@@ -10,7 +10,8 @@ import numpy.typing as npt
 from runtime.errors import InvalidArgument
 from runtime.model_spec import ImageSpec
 from services.common.bounds import check_bounds, check_int
-from services.common.images.messages import checked_classes, checked_encoding, decoded_images
+from services.common.images.encoding import Images
+from services.common.images.messages import checked_classes, checked_encoding
 from services.gan.discriminator import Exhibits
 from services.gan.drawing import Drawing
 from tandem.gan.v1 import gan_pb2
@@ -41,9 +42,8 @@ def drawing(request: gan_pb2.SampleRequest, spec: ImageSpec, max_count: int, pre
     )
 
 
-def exhibits(request: gan_pb2.DiscriminateRequest, spec: ImageSpec, max_count: int) -> Exhibits:
-    """Return the images and classes to judge. Raises InvalidArgument."""
-    images = decoded_images("images", request.images, spec, min(max_count, MAX_DISCRIMINATED_IMAGES))
+def exhibits(request: gan_pb2.DiscriminateRequest, images: Images, spec: ImageSpec) -> Exhibits:
+    """Return the request's images, which have been decoded, with their classes. Raises InvalidArgument."""
     num_classes = len(spec.class_names)
     if len(request.labels) != (len(images) if num_classes else 0):
         accepted = f"{len(images)}, one an image" if num_classes else "none, as the model has no classes"

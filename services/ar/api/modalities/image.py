@@ -1,6 +1,5 @@
 """Models of images: a class, or a class and the first codes, as the prompt; images or codes to score."""
 
-import asyncio
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +14,8 @@ from services.ar.codecs.image_codec import MAX_IMAGES, ImageCodec
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.token_groups import TokenGroups, group_ends
 from services.common.diversity.watch import DiversityWatch
-from services.common.images.messages import checked_classes, decoded_images
+from services.common.images.messages import checked_classes
+from services.common.images.received import ReceivedImages
 from tandem.ar.v1 import ar_pb2
 
 
@@ -24,8 +24,9 @@ class ImageModality:
 
     text_codec = text_thread = None
 
-    def __init__(self, codec: ImageCodec) -> None:
+    def __init__(self, codec: ImageCodec, received_images: ReceivedImages) -> None:
         self.codec = codec
+        self._received_images = received_images
         self.num_output_tokens = codec.num_codes
         self.default_max_tokens = codec.max_context_tokens
         self.mask_token = codec.mask_token
@@ -80,7 +81,7 @@ class ImageModality:
     async def _encoded(self, content: ar_pb2.ImageContent, call: Call) -> list[list[int]]:
         if not self.codec.can_encode:
             raise InvalidArgument("images", "images", "tokens: this model has no token encoder")
-        images = await asyncio.to_thread(decoded_images, "images.images", content.images, self.codec.image, MAX_IMAGES)
+        images = await self._received_images.decoded("images.images", content.images, MAX_IMAGES, call.owner)
         if len(content.labels) != len(images):
             raise InvalidArgument("images.labels", f"{len(content.labels)} labels", f"{len(images)}, one an image")
         labels = checked_classes("images.labels", content.labels, self.codec.num_classes).tolist()

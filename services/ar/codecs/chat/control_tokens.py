@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from runtime.errors import InvalidArgument
-from services.ar.codecs.encoding import encoded
+from services.ar.codecs.encoding import token_ids
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,21 @@ class ControlTokens:
 
     def spans(self, encoding: Encoding) -> list[ControlSpan]:
         """Return the control tokens of an encoded text, in order."""
-        pairs = zip(encoding.ids, encoding.offsets, strict=True)
-        return [ControlSpan(token_id, *place) for token_id, place in pairs if token_id in self._special]
+        spans = []
+        for index, token_id in enumerate(encoding.ids):
+            if token_id in self._special:
+                # One place at a time: while the library makes a list of those of all tokens, no other thread runs.
+                place = encoding.token_to_chars(index)
+                assert place is not None  # noqa: S101  the token is there
+                spans.append(ControlSpan(token_id, *place))
+        return spans
 
     def encode(self, text: str, spans: list[ControlSpan]) -> list[int]:
         """Return the tokens of `text` where these spans are control tokens and all else is ordinary text.
 
         Raises InvalidArgument if the tokenizer's own model makes a control token of ordinary text.
         """
-        ids = encoded(self._renamed, self._with_spans_named(text, spans)).ids
+        ids = token_ids(self._renamed, self._with_spans_named(text, spans))
         # The renamed tokens' own ids lie behind the model's, so what is left here came from the model.
         if any(token_id in self._special and token_id not in self._ids for token_id in ids):
             raise InvalidArgument("chat.messages", "a control token in a content", "contents without control tokens")

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 
 import grpc
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from runtime.errors import ModelFault
 from services.ar.settings import ArSettings
+from services.common.runtimes.onnx_session import OnnxSession
 from tandem.ar.v1 import ar_pb2
 from tandem.common.v1 import images_pb2
 from tests.integration.services.ar.conftest import serving
@@ -31,6 +33,12 @@ def of_images(images: np.ndarray, labels: list[int], model: str = "") -> ar_pb2.
     """`images`: [N, SIDE, SIDE, 1] uint8."""
     batch = images_pb2.ImageBatch(shape=images.shape, data=images.tobytes())
     return ar_pb2.ScoreRequest(model=model, images=ar_pb2.ImageContent(images=batch, labels=labels))
+
+
+def broken_images(count: int) -> ar_pb2.ScoreRequest:
+    """Return a request with `count` images that are too short, which shows when they are decoded."""
+    batch = images_pb2.ImageBatch(shape=(count, SIDE, SIDE, 1), data=b"none")
+    return ar_pb2.ScoreRequest(images=ar_pb2.ImageContent(images=batch, labels=[0] * count))
 
 
 def random_pictures(count: int) -> tuple[list[list[int]], np.ndarray, list[int]]:
@@ -181,6 +189,30 @@ async def test_a_full_queue_refuses_at_once(both):
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     await asyncio.gather(*drawn)
     await both.assert_idle()
+
+
+async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_decoded(repository, monkeypatch):
+    """The first images wait for the encoder. Those that are refused are none, which would show in decoding."""
+    run, entered, gate = OnnxSession.run, threading.Event(), threading.Event()
+
+    def held(self, *arguments):
+        entered.set()
+        gate.wait()
+        return run(self, *arguments)
+
+    settings = ArSettings(models_dir=repository[0], models=["tiny-image"], kv_cache_tokens=2048, max_decoded_bytes=0)
+    async with serving(settings) as backend:
+        monkeypatch.setattr(OnnxSession, "run", held)
+        first = asyncio.create_task(score(backend, of_images(PICTURE, [1, 2])))
+        try:
+            assert await asyncio.to_thread(entered.wait, 20)
+            with pytest.raises(grpc.aio.AioRpcError, match="the memory for decoded images of open requests") as refused:
+                await backend.stub.Score(broken_images(1))
+            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        finally:
+            gate.set()
+        assert len(await first) == 2
+        await backend.assert_idle()
 
 
 async def test_a_cancelled_score_leaves_nothing(both):

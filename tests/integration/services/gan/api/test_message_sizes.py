@@ -1,11 +1,13 @@
 """Replies of any size: parts that a plain client takes, refusals before the work, an image that fits no message."""
 
+import asyncio
+
 import grpc
 import numpy as np
 import pytest
 
 from runtime.limits import MAX_MESSAGE_BYTES
-from runtime.rpc.caller import PEER_METADATA
+from runtime.rpc.caller import CALLER_METADATA, PEER_METADATA
 from services.gan.latents import draw_latents
 from tandem.client import AsyncTandemClient, InvalidArgument, ReplyTooLarge
 from tandem.common.v1 import images_pb2
@@ -176,6 +178,39 @@ async def test_verdicts_that_cannot_fit_are_refused_before_the_work(models_dir):
         assert "images.shape[0]: '32 images, up to " in refused.value.details()
         assert running.sample("tandem_pass_seconds_count", model="tiny", network="discriminator") == 0
         assert len((await running.stub.Discriminate(exhibits(20))).scores) == 20
+
+
+async def test_images_for_which_there_is_no_memory_are_refused_before_they_are_decoded(models_dir, gate):
+    """The hog's images wait for the discriminator. Those that are refused are none, which would show in decoding."""
+    settings = tiny_settings(models_dir, models=["tiny"], max_decoded_bytes=40 * 64, max_caller_share=0.75)
+
+    def exhibits(count, data):
+        images = images_pb2.ImageBatch(shape=[count, *GREY], encoding=UINT8, data=data)
+        return gan_pb2.DiscriminateRequest(model="tiny", images=images, labels=[0] * count)
+
+    def caller(name):
+        return ((CALLER_METADATA, name),)
+
+    async with running_backend(settings) as running:
+        gate.close()
+        try:
+            held = running.stub.Discriminate(exhibits(30, bytes(30 * 16)), metadata=caller("hog"))
+            assert await asyncio.to_thread(gate.entered.acquire, timeout=20)
+            for name, count, words in (("hog", 1, "a caller's part of the memory"), ("a", 11, "the memory")):
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await running.stub.Discriminate(exhibits(count, b"none"), metadata=caller(name))
+                assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert refused.value.details().startswith(f"{words} for decoded images of open requests is full")
+            other = running.stub.Discriminate(exhibits(10, bytes(10 * 16)), metadata=caller("a"))
+        finally:
+            gate.open()
+        assert [len((await call).scores) for call in (held, other)] == [30, 10]
+        memory = running.worker.get("tiny").received_images._memory
+        async with asyncio.timeout(20):
+            while memory.num_held:
+                await asyncio.sleep(0)
+        again = running.stub.Discriminate(exhibits(30, bytes(30 * 16)), metadata=caller("hog"))
+        assert len((await again).scores) == 30
 
 
 async def test_images_of_several_passes_stay_in_their_order(models_dir):

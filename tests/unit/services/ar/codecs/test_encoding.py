@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ar.codecs.encoding import encoded
+from services.ar.codecs.encoding import encoded, token_ids
 from tests.tiny_models import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -25,15 +25,17 @@ def no_switches() -> Iterator[None]:
 def test_tokens_and_their_places_are_those_of_a_lone_encode(text):
     found, expected = encoded(TOKENIZER, text), TOKENIZER.encode(text, add_special_tokens=False)
     assert (found.ids, found.offsets) == (expected.ids, expected.offsets)
+    assert token_ids(TOKENIZER, text) == expected.ids
 
 
-def test_other_threads_run_meanwhile(no_switches):
+@pytest.mark.parametrize("encode", [encoded, token_ids])
+def test_other_threads_run_meanwhile(no_switches, encode):
     has_begun, is_seen, seen = threading.Event(), threading.Event(), []
 
     def work() -> None:
         has_begun.set()
         for _ in range(300):
-            encoded(TOKENIZER, "1" * 20_000)
+            encode(TOKENIZER, "1" * 20_000)
             if is_seen.is_set():
                 seen.append(True)
                 return

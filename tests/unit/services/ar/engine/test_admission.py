@@ -35,12 +35,6 @@ def test_the_queue_is_bounded_as_a_whole_and_for_each_caller():
         found.check("b", 3, NEVER)
 
 
-def test_free_are_the_places_that_a_caller_may_take():
-    found = with_open({"a": 5, "": 3}, max_open=10, max_open_of_caller=6)
-    assert [found.num_free(caller) for caller in ("a", "b", "")] == [1, 2, 2]
-    assert with_open({"": 8}, max_open=10, max_open_of_caller=6).num_free("") == 2, "they may be many callers'"
-
-
 @pytest.mark.parametrize(
     ("counts", "caller", "seconds"),
     [

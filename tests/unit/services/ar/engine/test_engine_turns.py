@@ -1,6 +1,7 @@
 """Callers beside a hog in the engine: how many steps they wait, and what one caller may hold. Counted, not timed."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from services.ar.engine.sequence import SampledToken, Sequence
 
 LIMIT_SECONDS = 20
 NUM_PLACES = 16
+NEVER = Deadline.after(None)
 
 
 class Recorder:
@@ -47,10 +49,10 @@ class Unheard:
 
 
 @asynccontextmanager
-async def held(max_open_of_caller: int = 1000) -> AsyncIterator[tuple[Engine, Recorder]]:
+async def held(max_open_of_caller: int = 1000, max_open: int = 1000) -> AsyncIterator[tuple[Engine, Recorder]]:
     """An engine that is held in its first step, with 200 sequences of a hog, as many as may running."""
     runner = Recorder()
-    limits = AdmissionLimits(NUM_PLACES, 1000, max_open_of_caller, 60.0)
+    limits = AdmissionLimits(NUM_PLACES, max_open, max_open_of_caller, 60.0)
     engine = Engine(Scheduler(BlockPool(4096, 4), NUM_PLACES, 64), runner, Unheard(), limits)
     engine.start()
     try:
@@ -106,6 +108,55 @@ async def test_a_caller_s_part_is_bounded_and_the_others_get_in():
         async with asyncio.timeout(LIMIT_SECONDS):
             await finished(other)
             await waiting
+
+
+async def test_what_has_begun_gets_its_turn_while_newcomers_keep_the_queue_full():
+    async with held(max_open=4) as (engine, _):
+        newcomers = [of_caller(f"first {number}") for number in range(4)]
+        for each in newcomers:
+            engine.submit([each], NEVER)
+
+        async def rest() -> None:
+            await engine.wait_for_room("scorer", 3)
+            engine.submit([of_caller("scorer") for _ in range(3)])
+
+        part = asyncio.create_task(rest())
+        await asyncio.sleep(0)
+        num_passed = 0
+        while newcomers and not part.done():
+            engine.end(newcomers.pop(0), "cancelled")
+            with contextlib.suppress(ResourceExhausted):
+                late = of_caller(f"later {num_passed}")
+                engine.submit([late], NEVER)
+                newcomers.append(late)
+                num_passed += 1
+            assert num_passed < 100, "newcomers take every place, and the part never begins"
+            await asyncio.sleep(0)
+        await part
+        assert num_passed == 3, "newcomers have their turn, too"
+        assert engine.num_open_sequences == 4
+
+
+async def test_a_newcomer_is_refused_and_told_that_no_more_are_taken_while_others_have_their_turn():
+    async with held(max_open=8) as (engine, _):
+        for _ in range(6):
+            engine.submit([of_caller("a")], NEVER)
+        part = asyncio.create_task(engine.wait_for_room("scorer", 3))
+        await asyncio.sleep(0)
+        with pytest.raises(ResourceExhausted, match=r"the engine's queue is full \(limit 8\)"):
+            engine.submit([of_caller("b") for _ in range(4)], NEVER)
+        first = engine.submit([of_caller("b"), of_caller("b")], NEVER)
+        for sequence in first.open_sequences():
+            engine.end(sequence, "cancelled")
+        engine.submit([of_caller("c")], NEVER)
+        with pytest.raises(ResourceExhausted, match=r"the engine's queue is full \(limit 8\)") as refusal:
+            engine.submit([of_caller("c")], NEVER)
+        assert refusal.value.room is not None
+        assert refusal.value.room() == 0
+        part.cancel()
+        await asyncio.wait((part,))
+        assert refusal.value.room() == 1
+        engine.submit([of_caller("c")], NEVER)
 
 
 async def test_what_cannot_begin_within_its_deadline_is_refused_and_the_rest_of_a_request_is_not():

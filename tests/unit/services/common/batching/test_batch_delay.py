@@ -5,7 +5,7 @@ import pytest
 from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.batch_delay import LEAST_SECONDS, SHARE_OF_PASS, BatchDelay
 from services.common.batching.queue import BatchQueue
-from services.common.batching.waiting_line import WaitingLine
+from services.common.waiting_line import WaitingLine
 from tests.unit.services.common.batching.rig import busy, flat, submit, until_queued
 
 SLOW = 8.0  # seconds of a pass of one sample

@@ -5,6 +5,7 @@ import pytest
 
 from runtime.errors import InvalidArgument
 from runtime.model_spec import ImageSpec
+from services.common.images.messages import decoded_images
 from services.gan.api.validation import drawing, exhibits
 from tandem.common.v1 import images_pb2
 from tandem.gan.v1 import gan_pb2
@@ -121,7 +122,8 @@ def shown(count=2, spec=SPEC, labels=(0, 1), encoding=images_pb2.ENCODING_RAW_UI
     shape = (count, *spec.shape) if shape is None else shape
     data = bytes(count * 16 * spec.shape[2]) if data is None else data
     images = images_pb2.ImageBatch(shape=shape, encoding=encoding, data=data, png=png)
-    return exhibits(gan_pb2.DiscriminateRequest(images=images, labels=labels), spec, MAX_COUNT)
+    decoded = decoded_images("images", images, spec, MAX_COUNT)
+    return exhibits(gan_pb2.DiscriminateRequest(images=images, labels=labels), decoded, spec)
 
 
 def test_exhibits():

@@ -10,7 +10,7 @@ from runtime.rpc.caller import NOBODY
 from services.common.batching.admission import BatchAdmission, BatchLimits
 from services.common.batching.queue import BatchQueue
 from services.common.batching.request import BatchRequest
-from services.common.batching.waiting_line import WaitingLine
+from services.common.waiting_line import WaitingLine
 from tests.unit.services.common.batching.fakes import Stepwise
 from tests.unit.services.common.batching.rig import NEVER, busy, running, submit, until_busy, until_queued
 
@@ -104,7 +104,7 @@ async def test_who_has_gone_holds_up_nobody():
     assert line.places("a") == math.inf
 
 
-async def test_nobody_waits_for_a_batcher_that_has_stopped():
+async def test_nobody_waits_for_a_queue_that_is_closed():
     queue = BatchQueue(4)
     line = WaitingLine(queue)
     add(queue, "a", 4)
@@ -114,7 +114,7 @@ async def test_nobody_waits_for_a_batcher_that_has_stopped():
     await asyncio.wait_for(line.wait("b", 2), 20)
 
 
-async def test_what_has_begun_gets_its_turn_while_newcomers_keep_the_queue_full():
+async def test_what_has_begun_gets_its_turn_while_newcomers_keep_a_batcher_s_queue_full():
     model = Stepwise()
     async with running(model, max_batch_size=1, max_queued=4) as batcher:
         requests = [submit(batcher, [0])]
