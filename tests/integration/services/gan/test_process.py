@@ -173,7 +173,7 @@ async def test_the_second_start_finds_the_calibration_of_the_first(generator_dir
             running.send_signal(signal.SIGTERM)
             code, errors = await ending(running)
             assert code == 0, errors
-    assert "calibrat" not in log
+    assert "calibrating" not in log
     assert drawn[0].fingerprint == drawn[1].fingerprint
     assert drawn[0].images == drawn[1].images
 
