@@ -3,9 +3,10 @@
     python -m training.set_autoregressive.train --tokenizer fashion-ar --out runs/fashion-sar
 
 The model is the serving code's own Transformer in fashion-ar's configuration with one more token, MASK, and learns from
-fashion-ar's tokens. Each image of a batch is cut into the groups of a number of steps of its own, drawn log-uniformly;
-the loss is the cross-entropy at the MASK rows, and half of that at the content rows (see `rows`). The log holds bits a
-token of training images, and at each snapshot of held-out images for several numbers of steps.
+fashion-ar's tokens: those of real images, and those of images that fashion-ar has drawn, without which it learns the
+real ones by heart. Each image of a batch is cut into the groups of a number of steps of its own, drawn log-uniformly;
+the loss is the cross-entropy at the MASK rows plus that at the content rows (see `rows`). The log holds bits a token of
+training images, and at each snapshot of held-out images for several numbers of steps.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ from services.ar.compute.torch.transformer import Transformer
 from training import loop
 from training.dataset import shuffled_batches
 from training.set_autoregressive.rows import RowAttention, group_starts, rows_of, visible_rows
-from training.set_autoregressive.tokens import MASK_TOKEN, NUM_TOKENS, VOCAB_SIZE, token_sequences
+from training.set_autoregressive.tokens import MASK_TOKEN, NUM_TOKENS, VOCAB_SIZE, drawn_sequences, token_sequences
 from training.tokenizer.networks import NUM_CODES
 from training.transformer.train import CONFIG as NEXT_TOKEN_CONFIG
 from training.transformer.train import initialise
@@ -36,15 +37,42 @@ TESTED_STEPS = (49, 12, 8, 4, 1)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the outcome."""
+    """Everything that decides the outcome. In every second phase the learning rates fall to 0."""
 
-    steps: int = 10_000
+    phase_steps: tuple[int, ...] = (7_150, 3_850, 1_500, 3_000)
+    phase_rates: tuple[float, ...] = (1.0, 1.0, 0.5, 0.5)
+    """What the learning rates of a phase are multiplied by."""
+    real_shares: tuple[float, ...] = (0.5, 0.75, 0.6, 0.6)
+    """What share of a batch are real images, by phase; the others are drawn ones."""
     batch_size: int = 64
+    matrix_learning_rate: float = 6e-3
+    """Of Muon (Jordan et al. 2024) for the matrices of the layers, whose steps are scaled to the size of AdamW's."""
     learning_rate: float = 3e-3
-    decay_share: float = 0.3
+    """Of AdamW for the embedding and the vectors."""
     weight_decay: float = 0.05
-    content_weight: float = 0.5
     seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        return sum(self.phase_steps)
+
+    def phase_of(self, step: int) -> tuple[int, int]:
+        """Return the number of a step's phase, the last one behind the end, and how many steps of it were before."""
+        number = 0
+        while number + 1 < len(self.phase_steps) and step >= self.phase_steps[number]:
+            step -= self.phase_steps[number]
+            number += 1
+        return number, step
+
+    def rate(self, step: int) -> float:
+        """Return what learning rates are multiplied by: they rise over at most 200 steps, stay, and fall in the next
+        phase as 1 - sqrt (Haegele et al. 2024, arXiv 2405.18392).
+        """
+        number, before = self.phase_of(step)
+        done = before / self.phase_steps[number]
+        return self.phase_rates[number] * (
+            1 - math.sqrt(min(1.0, done)) if number % 2 else min(1.0, (before + 1) / 200)
+        )
 
 
 def losses(model: Transformer, sequences: Tensor, starts: Tensor) -> Tensor:
@@ -64,6 +92,8 @@ def draw_steps(count: int, source: torch.Generator) -> Tensor:
 class Trainer:
     """Implements `loop.Trainer`. Compiled, a step takes a third of the time; that needs a C++ compiler."""
 
+    _KEPT = ("model", "muon", "adamw", "muon_schedule", "adamw_schedule")
+
     def __init__(self, recipe: Recipe, validation: Tensor, compiles: bool = True) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
@@ -71,33 +101,36 @@ class Trainer:
         self.model = Transformer(CONFIG).to(loop.device())
         self.model.apply(initialise)
         self.model.prepare(CONFIG.max_context_tokens)
-        matrices = [p for p in self.model.parameters() if p.ndim == 2]
+        matrices = [p for p in self.model.layers.parameters() if p.ndim == 2]
         vectors = [p for p in self.model.parameters() if p.ndim != 2]
-        groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
+        others = [
+            {"params": [self.model.embedding.weight], "weight_decay": recipe.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        self.muon = torch.optim.Muon(
+            matrices, recipe.matrix_learning_rate, recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+        )
+        self.adamw = torch.optim.AdamW(others, lr=recipe.learning_rate, betas=(0.9, 0.95))
+        self.muon_schedule, self.adamw_schedule = (
+            torch.optim.lr_scheduler.LambdaLR(each, recipe.rate) for each in (self.muon, self.adamw)
+        )
         self._losses = torch.compile(losses) if compiles else losses
         self._starts = group_starts(NUM_TOKENS).to(loop.device())
         self._validation = validation.to(loop.device())
-
-    def _rate(self, step: int) -> float:
-        """Rise over 200 steps, stay, and fall to 0 at the end, as 1 - sqrt (Haegele et al. 2024, arXiv 2405.18392)."""
-        left = (self.recipe.steps - step) / (self.recipe.decay_share * self.recipe.steps)
-        return min(1.0, (step + 1) / 200, 1 - math.sqrt(max(0.0, 1 - left)))
 
     def step(self, *batch: Tensor) -> dict[str, float]:
         sequences, steps = batch
         with loop.mixed_precision():
             content, masked = self._losses(self.model, sequences, self._starts[steps]).mean(dim=0).chunk(2)
-        self.optimiser.zero_grad(set_to_none=True)
-        (masked.mean() + self.recipe.content_weight * content.mean()).backward()
+        self.model.zero_grad(set_to_none=True)
+        (masked.mean() + content.mean()).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.schedule.step()
+        for part in (self.muon, self.adamw, self.muon_schedule, self.adamw_schedule):
+            part.step()
         return {"bits_per_token": masked.mean().item() / math.log(2), "content": content.mean().item() / math.log(2)}
 
     def stateful(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("model", "optimiser", "schedule")}
+        return {name: getattr(self, name) for name in self._KEPT}
 
     def snapshot(self, folder: Path) -> dict[str, float]:
         state = {key: value for key, value in self.model.state_dict().items() if key != "head.weight"}
@@ -117,26 +150,30 @@ def bits_per_token(model: Transformer, sequences: Tensor, steps: int) -> float:
     return torch.cat(parts).double().mean().item() / math.log(2)
 
 
-def batches(recipe: Recipe, sequences: Tensor, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield token sequences [batch_size, 1 + NUM_TOKENS] and the number of steps of each; both depend on the step."""
-    chosen = shuffled_batches(len(sequences), recipe.batch_size, recipe.seed, first_step)
-    for step, indices in enumerate(chosen, first_step):
+def batches(recipe: Recipe, real: Tensor, drawn: Tensor, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield token sequences [batch_size, 1 + NUM_TOKENS] and the number of steps of each; both depend on the step.
+
+    A batch begins with sequences of `real` images, as many as its phase says, and ends with `drawn` ones.
+    """
+    chosen = [shuffled_batches(len(each), recipe.batch_size, recipe.seed, first_step) for each in (real, drawn)]
+    for step, (own, others) in enumerate(zip(*chosen, strict=True), first_step):
+        num_real = round(recipe.batch_size * recipe.real_shares[recipe.phase_of(step)[0]])
         source = torch.Generator().manual_seed(recipe.seed * 7919 + step)
-        yield sequences[indices], draw_steps(len(indices), source).long()
+        sequences = torch.cat([real[own[:num_real]], drawn[others[num_real:]]])
+        yield sequences, draw_steps(len(sequences), source).long()
 
 
 def main() -> None:
     parser = loop.parser(__doc__, snapshot_every=500)
-    parser.add_argument("--tokenizer", default="fashion-ar", help="released model whose token encoder makes the tokens")
+    parser.add_argument("--tokenizer", default="fashion-ar", help="released model that makes tokens, and draws images")
     parser.add_argument("--models-dir", type=Path, default=Path("models"))
-    parser.add_argument("--steps", type=int, default=Recipe.steps, help="training steps in all")
     options = parser.parse_args()
-    recipe = Recipe(steps=options.steps, seed=options.seed)
+    recipe = Recipe(seed=options.seed)
     tokenizer = ModelRepository(options.models_dir).get(options.tokenizer)
-    sequences = token_sequences(tokenizer, "train")
+    real, drawn = token_sequences(tokenizer, "train"), drawn_sequences(tokenizer, options.out)
     loop.train(
         Trainer(recipe, token_sequences(tokenizer, "validation")[:1000]),
-        lambda first_step: batches(recipe, sequences, first_step),
+        lambda first_step: batches(recipe, real, drawn, first_step),
         options.out,
         loop.Slice(options.slice_seconds, options.snapshot_every),
     )

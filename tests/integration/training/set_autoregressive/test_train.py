@@ -16,7 +16,7 @@ from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN, NUM_TOKENS
 from training.tokenizer.networks import NUM_CODES
 
 MODELS = Path(__file__).parents[4] / "models"
-RECIPE = train.Recipe(steps=4, batch_size=4)
+RECIPE = train.Recipe(phase_steps=(2, 2), phase_rates=(1.0, 1.0), real_shares=(0.5, 0.75), batch_size=4)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def trained(sequences: torch.Tensor, folder: Path, until: int) -> train.Trainer:
     trainer = train.Trainer(RECIPE, sequences, compiles=False)
 
     def batches(first_step: int):
-        for step, batch in enumerate(train.batches(RECIPE, sequences, first_step), first_step):
+        for step, batch in enumerate(train.batches(RECIPE, sequences[:8], sequences[8:], first_step), first_step):
             if step == until:
                 return
             yield batch

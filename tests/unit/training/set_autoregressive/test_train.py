@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from training.set_autoregressive.tokens import NUM_TOKENS
+from training.set_autoregressive.train import Recipe, batches, draw_steps
+
+RECIPE = Recipe(phase_steps=(400, 100, 300, 50), phase_rates=(1.0, 1.0, 0.5, 0.5), real_shares=(0.5, 0.75, 0.25, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 0.005),
+        (99, 0.5),
+        (199, 1.0),
+        (399, 1.0),
+        (400, 1.0),
+        (425, 0.5),
+        (599, 0.25),
+        (799, 0.5),
+        (848, 0.01),
+        (850, 0.0),
+    ],
+)
+def test_learning_rates_rise_stay_and_fall_twice(step, rate):
+    assert RECIPE.rate(step) == pytest.approx(rate, abs=0.001)
+
+
+def test_the_default_recipe_has_a_rate_and_a_share_for_each_phase():
+    recipe = Recipe()
+    assert len(recipe.phase_steps) == len(recipe.phase_rates) == len(recipe.real_shares)
+    assert recipe.rate(recipe.steps) == 0.0
+
+
+@pytest.mark.parametrize(("first_step", "num_real"), [(0, 32), (399, 32), (400, 48), (500, 16), (849, 64)])
+def test_a_batch_has_the_share_of_real_images_that_its_phase_says(first_step, num_real):
+    real, drawn = torch.zeros(100, 1 + NUM_TOKENS), torch.ones(200, 1 + NUM_TOKENS)
+    sequences, steps = next(batches(RECIPE, real, drawn, first_step))
+    assert sequences[:, 0].tolist() == [0.0] * num_real + [1.0] * (64 - num_real)
+    assert steps.shape == (64,)
+
+
+def test_batches_depend_on_the_step_alone():
+    real, drawn = (
+        torch.arange(100.0).repeat(1 + NUM_TOKENS, 1).T,
+        torch.arange(100.0, 300.0).repeat(1 + NUM_TOKENS, 1).T,
+    )
+    from_the_start = batches(RECIPE, real, drawn, 0)
+    for _ in range(3):
+        next(from_the_start)
+    for ours, theirs in zip(next(from_the_start), next(batches(RECIPE, real, drawn, 3)), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_half_of_the_images_have_few_steps():
+    steps = draw_steps(4000, torch.Generator().manual_seed(0))
+    assert (int(steps.min()), int(steps.max())) == (1, NUM_TOKENS)
+    assert 0.45 < float((steps <= 6).float().mean()) < 0.55
