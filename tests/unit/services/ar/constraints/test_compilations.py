@@ -12,7 +12,7 @@ from runtime.errors import ResourceExhausted
 from services.ar.constraints.compilations import MAX_QUEUED, Compilations
 from services.ar.constraints.compiler import Compiled, Compiler
 from services.ar.constraints.constraint import Constraint
-from services.ar.constraints.memory import MAX_GRAMMAR_BYTES, GrammarMemory
+from services.ar.constraints.memory import MAX_GRAMMAR_BYTES, grammar_memory
 from services.ar.constraints.token_table import token_table
 from services.ar.metrics import ArMetrics, ConstraintMetrics
 from tests.tiny_models import VOCAB_SIZE
@@ -43,7 +43,7 @@ def compiler() -> HeldCompiler:
 @pytest.fixture
 async def compilations(compiler: HeldCompiler) -> AsyncIterator[Compilations]:
     observer = ConstraintMetrics(ArMetrics(CollectorRegistry()), "tiny")
-    memory = GrammarMemory(2 * MAX_QUEUED * MAX_GRAMMAR_BYTES, 1.0)
+    memory = grammar_memory(2 * MAX_QUEUED * MAX_GRAMMAR_BYTES, 1.0)
     compilations = Compilations("tiny's constraints", compiler, observer, 0.75, 10_000.0, memory)
     compilations.start()
     yield compilations
