@@ -1,7 +1,7 @@
 """The parameters of a request: those that its model takes, and those with a meaning of Triton's own.
 
-The protocol defines none, and servers choose theirs. Names that nobody knows are refused: a misspelled one would
-otherwise be ignored in silence.
+The protocol defines no parameters; each server defines its own. An unknown name is refused, because a misspelled
+parameter would otherwise be ignored.
 """
 
 from __future__ import annotations

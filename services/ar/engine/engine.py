@@ -115,7 +115,7 @@ class Engine:
                 self.end(sequence, "cancelled")
 
     async def wait_for_room(self, caller: str, num_sequences: int) -> None:
-        """Return when `submit` has room for so many sequences of a request that has begun: see `WaitingLine.wait`."""
+        """Return when `submit` has room for `num_sequences` more of a request that has begun; see `WaitingLine`."""
         await self._admission.line.wait(caller, num_sequences)
 
     def submit(self, sequences: list[Sequence], deadline: Deadline | None = None) -> RequestStream:
@@ -254,7 +254,7 @@ class Engine:
             self._died.set_result(error)
 
     def _close(self) -> None:
-        """Fail what is open, and let nobody wait for room any more."""
+        """Fail all open requests, and end the waits for room."""
         error = Internal()
         for stream in set(self._streams.values()):
             stream.fail(error)

@@ -19,7 +19,8 @@ class Speed:
     by_cpu_time: float
     """As it would have been with all cores free: by the processor time that this process took."""
     core_share: float
-    """How much of a core each thread had until the first session was done, 0 to about 1: less where others had them."""
+    """How much of a core each thread had until the first session was done, 0 to about 1: less where others had them.
+    0 if every session failed."""
 
 
 def measure(sessions: Sequence[Session], num_threads: int, feed: Feed, output_name: str, seconds: float) -> Speed:
@@ -44,4 +45,6 @@ def measure(sessions: Sequence[Session], num_threads: int, feed: Feed, output_na
         thread.join()
     num_samples = sum(counts) * num_rows(feed)
     cpu_seconds = (time.process_time() - cpu) / num_threads
-    return Speed(num_samples / (time.perf_counter() - clock), num_samples / max(cpu_seconds, 1e-6), shares[0])
+    return Speed(
+        num_samples / (time.perf_counter() - clock), num_samples / max(cpu_seconds, 1e-6), shares[0] if shares else 0.0
+    )
