@@ -37,6 +37,11 @@ class DrawnBatch:
         """Where the pixels begin."""
         return int(self.pixels.ctypes.data)
 
+    @cached_property
+    def labels_address(self) -> int:
+        """Where the classes begin; 0 for a model without classes."""
+        return 0 if self.labels is None else int(self.labels.ctypes.data)
+
 
 class Drawn:
     """What comes back of a part: images `start` to `stop` - 1 of a batch."""
@@ -60,6 +65,19 @@ class Drawn:
     def address(self) -> int:
         """Where the pixels begin, while this is there; of bytes, they are in the order of their shape."""
         return self._batch.address + self._start * self._batch.pixels.strides[0]
+
+    @property
+    def labels_address(self) -> int:
+        """Where the classes begin, while this is there; 0 for a model without classes."""
+        labels = self._batch.labels
+        return 0 if labels is None else self._batch.labels_address + self._start * labels.strides[0]
+
+
+def joined(parts: Sequence[Drawn]) -> Drawn:
+    """Return the images of all parts, one after another; the parts are of one model and in one encoding."""
+    labels = [part.labels for part in parts if part.labels is not None]
+    batch = DrawnBatch(np.concatenate([part.pixels for part in parts]), np.concatenate(labels) if labels else None)
+    return Drawn(batch, 0, len(batch.pixels))
 
 
 class DrawingPass:

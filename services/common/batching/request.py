@@ -86,8 +86,10 @@ class BatchRequest(Generic[Payload, Result]):
         self._num_done += one.num_samples
 
     @property
-    def only(self) -> tuple[Result, Pass]:
-        """The result of a request of one sample, and the pass that it rode in."""
+    def only(self) -> tuple[Result, Pass] | None:
+        """The result of a complete request that rode in one pass, and that pass; None if it rode in several."""
+        if len(self._done) > 1:
+            return None
         ((_, result, one),) = self._done
         return result, one
 

@@ -13,5 +13,5 @@ from tandem.gan.v1 import gan_pb2
 def gan_handler(worker: GanWorker, settings: GanSettings, metrics: GanMetrics, ledger: ServedLedger) -> ServiceHandler:
     """Return what serves the worker's models."""
     descriptor = gan_pb2.DESCRIPTOR.services_by_name["GanService"]
-    fast_path = SampleFastPath(worker, settings.max_reply_bytes, metrics.backend, ledger)
+    fast_path = SampleFastPath(worker, settings, metrics.backend, ledger)
     return service_handler(descriptor, GanServicer(worker, settings, metrics), metrics.backend, ledger, fast_path)

@@ -1,4 +1,4 @@
-// Which calls of a buffer of records are plain requests for one image, and what they say. Whatever is unusual about a
+// Which calls of a buffer of records are plain requests for images, and what they say. Whatever is unusual about a
 // call, in its metadata or its message, leaves it to the path that all other calls take, which also answers what is wrong.
 
 #include <algorithm>
@@ -24,10 +24,10 @@ struct QuickCall {  // quick_calls.py has the same
     double arrived;  // at the proxy, seconds since the epoch; 0: not told
     uint64_t seed;
     Text record, model, owner, request_id;
-    int32_t label = -1;  // -1: none is asked for
-    uint32_t has_seed = 0;
+    int32_t label = -1;  // of all images; -1: none is asked for
+    uint32_t count = 1, has_seed = 0, unused = 0;
 };
-static_assert(sizeof(QuickCall) == 72);
+static_assert(sizeof(QuickCall) == 80);
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -124,7 +124,7 @@ public:
         return true;
     }
 
-    // A tandem.gan.v1.SampleRequest that asks for one image in raw bytes, from a seed.
+    // A tandem.gan.v1.SampleRequest that asks for images in raw bytes, from a seed, all of one class if of any.
     bool message(std::string_view text) {
         enum { model = 1 << 3 | 2, count = 2 << 3, label = 3 << 3, labels = 3 << 3 | 2, seed = 4 << 3, encoding = 7 << 3 };
         for (Reader reader{text}; !reader.left.empty();) {
@@ -143,7 +143,10 @@ public:
                 call_.has_seed = 1;
             } else if (tag == label) {
                 if (!set_label(value)) return false;
-            } else if ((tag != count || value != 1) && (tag != encoding || value > 1)) {
+            } else if (tag == count) {
+                if (value < 1 || value > INT32_MAX) return false;
+                call_.count = uint32_t(value);
+            } else if (tag != encoding || value > 1) {
                 return false;
             }
         }

@@ -1,4 +1,4 @@
-// Replies to plain requests for one image: messages and trailers, many at once, byte for byte what protobuf writes.
+// Replies to plain requests for images: messages and trailers, many at once, byte for byte what protobuf writes.
 
 #include <algorithm>
 #include <cstdint>
@@ -12,18 +12,21 @@
 namespace {
 
 struct Shared {  // by all replies of a model; quick_replies.py has the same
-    const char* images;  // an ImageBatch without its data
-    uint64_t images_size, image_bytes;
+    const char* shape;  // of an image, as varints
+    uint64_t shape_size, image_bytes;
+    const char* encoding;  // the field of an ImageBatch, whole
+    uint64_t encoding_size;
     const char* fingerprint;  // the field of the reply, whole
     uint64_t fingerprint_size;
-    const char* served;  // a Served without figures of time
+    const char* served;  // a Served without figures
     uint64_t served_size;
 };
 
 struct Reply {  // quick_replies.py has the same
     uint64_t call, seed;
+    uint64_t count;  // of images
     const uint8_t* pixels;
-    int64_t label;  // -1: the model has no classes
+    const int64_t* labels;  // of each image; null: the model has no classes
     double queue_seconds, batch_wait_seconds, compute_seconds, encode_seconds, total_seconds, batch_size;
     double arrival_wait_seconds;
 };
@@ -61,6 +64,9 @@ size_t varint_size(uint64_t value) {
     return size;
 }
 
+// Of a field of bytes whose number is below 16.
+size_t field_size(uint64_t num_bytes) { return 1 + varint_size(num_bytes) + num_bytes; }
+
 std::string timings_of(const Reply& reply) {  // a tandem.common.v1.Timings
     std::string made;
     Writer writer{made};
@@ -75,14 +81,22 @@ std::string timings_of(const Reply& reply) {  // a tandem.common.v1.Timings
 
 void write_message(std::string& to, const Shared& shared, const Reply& reply, std::string_view timings) {
     Writer writer{to};
-    writer.varint(1 << 3 | 2);  // images, of which data, field 3, comes last
-    writer.varint(shared.images_size + 1 + varint_size(shared.image_bytes) + shared.image_bytes);
-    to.append(shared.images, shared.images_size);
-    writer.bytes(3, {reinterpret_cast<const char*>(reply.pixels), shared.image_bytes});
-    if (reply.label >= 0) {  // packed
+    const uint64_t num_bytes = reply.count * shared.image_bytes;
+    const uint64_t shape_size = varint_size(reply.count) + shared.shape_size;
+    writer.varint(1 << 3 | 2);  // an ImageBatch
+    writer.varint(field_size(shape_size) + shared.encoding_size + field_size(num_bytes));
+    writer.varint(1 << 3 | 2);  // its shape, packed
+    writer.varint(shape_size);
+    writer.varint(reply.count);
+    to.append(shared.shape, shared.shape_size);
+    to.append(shared.encoding, shared.encoding_size);
+    writer.bytes(3, {reinterpret_cast<const char*>(reply.pixels), num_bytes});
+    if (reply.labels != nullptr) {  // packed
+        uint64_t size = 0;
+        for (uint64_t each = 0; each < reply.count; ++each) size += varint_size(uint64_t(reply.labels[each]));
         writer.varint(2 << 3 | 2);
-        writer.varint(varint_size(uint64_t(reply.label)));
-        writer.varint(uint64_t(reply.label));
+        writer.varint(size);
+        for (uint64_t each = 0; each < reply.count; ++each) writer.varint(uint64_t(reply.labels[each]));
     }
     writer.number(3, reply.seed);
     writer.bytes(5, timings);
@@ -141,6 +155,8 @@ const void* tandem_gan_replies(void* of, const Shared* shared, const Reply* repl
         const size_t message_ends = text.size();
         all_served.append(shared->served, shared->served_size);
         Writer writer{all_served};
+        writer.number(2, reply->count);  // outputs, all in the first message
+        writer.number(3, reply->count);
         writer.bytes(5, timings);
         writer.real(6, reply->total_seconds);
         writer.real(7, reply->arrival_wait_seconds);

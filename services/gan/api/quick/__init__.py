@@ -1,1 +1,1 @@
-"""Plain requests for one image, answered without a coroutine each: read, and replied to, many at a time in C++."""
+"""Plain requests for images, answered without a coroutine each: read, and replied to, many at a time in C++."""

@@ -1,4 +1,4 @@
-"""Plain requests for one image among the records of calls: see native/quick_calls.cpp, which finds them."""
+"""Plain requests for images among the records of calls: see native/quick_calls.cpp, which finds them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_FOUND = struct.Struct("=QddQIIIIIIIIiI")
+_FOUND = struct.Struct("=QddQIIIIIIIIi3I")
 # The server gives at most as many calls at a time.
 _MOST = 64
 
@@ -18,8 +18,9 @@ class QuickCall(NamedTuple):
     call_id: int
     deadline: float  # monotonic seconds, infinite if there is none
     arrived: float  # at the proxy, seconds since the epoch; 0: not told
+    num_images: int  # from 1 on
     seed: int | None
-    label: int | None
+    label: int | None  # of all images
     model: bytes
     owner: str
     request_id: str
@@ -41,11 +42,12 @@ class QuickCalls:
             return
         for row in _FOUND.iter_unpack(self._found.raw[: count * _FOUND.size]):
             call_id, deadline, arrived, seed, at, size, model, model_size, owner, owner_size, *rest = row
-            request_id, request_id_size, label, has_seed = rest
+            request_id, request_id_size, label, count, has_seed, _ = rest
             yield QuickCall(
                 call_id,
                 deadline,
                 arrived,
+                count,
                 seed if has_seed else None,
                 label if label >= 0 else None,
                 records[model : model + model_size],

@@ -1,4 +1,4 @@
-"""The fast path of Sample: plain requests for one image, without a coroutine each. Implements `FastPath`.
+"""The fast path of Sample: plain requests for a few images, without a coroutine each. Implements `FastPath`.
 
 They have the same validation, queue, deadlines, metrics and replies as all others; what they do not have is anything
 unusual. A request that the queue would refuse goes to the method, which says why.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,11 +31,14 @@ from runtime.rpc.served.trailer import SERVED_METADATA
 from services.common.batching.request import BatchRequest
 from services.gan.api.quick.calls import QuickCall, QuickCalls
 from services.gan.api.quick.replies import QuickReplies, Reply
-from services.gan.api.reply_size import check_images
+from services.gan.api.rendering import MAX_INLINE_BYTES, MAX_INLINE_IMAGES
+from services.gan.api.reply_size import max_images
+from services.gan.api.timeline import Timeline
 from services.gan.drawing import Drawing
-from services.gan.drawing_pass import Drawn, Part
+from services.gan.drawing_pass import Drawn, Part, joined
 from services.gan.image_model import ImageModel
 from services.gan.native.library import gan_library
+from services.gan.settings import GanSettings
 from services.gan.worker import GanWorker
 from tandem.common.v1 import served_pb2
 
@@ -42,15 +47,14 @@ logger = logging.getLogger(__name__)
 RPC = "Sample"
 PATH = "/tandem.gan.v1.GanService/Sample"
 
-_ROWS = range(1)
-
 
 class _Served:
     """A model, and how its replies are written."""
 
-    def __init__(self, model: ImageModel, replies: QuickReplies) -> None:
+    def __init__(self, model: ImageModel, replies: QuickReplies, most: int) -> None:
         self.model = model
         self.replies = replies
+        self.most = most  # images of a request
         self.num_classes = len(model.image.class_names)
 
 
@@ -73,9 +77,9 @@ class _Open:
 class SampleFastPath:
     """Serves the models of the worker, from when they are loaded. See `FastPath` for the methods."""
 
-    def __init__(self, worker: GanWorker, max_reply_bytes: int, metrics: BackendMetrics, ledger: ServedLedger) -> None:
+    def __init__(self, worker: GanWorker, settings: GanSettings, metrics: BackendMetrics, ledger: ServedLedger) -> None:
         self._worker = worker
-        self._max_reply_bytes = max_reply_bytes
+        self._settings = settings
         self._metrics = metrics
         self._ledger = ledger
         self._calls: QuickCalls | None = None
@@ -107,15 +111,21 @@ class SampleFastPath:
 
     def _begin(self, call: QuickCall) -> bool:
         served = self._served.get(call.model) or self._find(call.model)
-        if served is None or not (call.label is None or call.label < served.num_classes):
+        if served is None or call.num_images > served.most:
             return False
+        if call.label is not None and call.label >= served.num_classes:
+            return False
+        count = call.num_images
         seed = secrets.randbits(63) if call.seed is None else call.seed
-        labels = None if call.label is None else np.array([call.label])
-        drawing = Drawing(1, served.model.image.latent_dim, served.num_classes, "uint8", seed, explicit_labels=labels)
+        labels = None if call.label is None else np.full(count, call.label, np.int64)
+        latent_dim, num_classes = served.model.image.latent_dim, served.num_classes
+        drawing = Drawing(count, latent_dim, num_classes, "uint8", seed, explicit_labels=labels)
         wait = min(max(0.0, time.time() - call.arrived), MAX_WAIT_SECONDS) if call.arrived else 0.0
         on_end = partial(self._on_end, call.call_id)
         try:
-            request = served.model.batcher.begin((drawing, _ROWS), 1, Deadline(call.deadline), on_end, call.owner)
+            request = served.model.batcher.begin(
+                (drawing, range(count)), count, Deadline(call.deadline), on_end, call.owner
+            )
         except TandemError:
             return False
         self._open[call.call_id] = _Open(call, served, seed, wait, request)
@@ -125,12 +135,15 @@ class SampleFastPath:
         """Return the model that requests call so, if its images fit a reply."""
         try:
             model = self._worker.get(name.decode())
-            check_images("count", 1, model.image, "uint8", self._max_reply_bytes)
         except (TandemError, UnicodeDecodeError):
             return None
+        # What costs the event loop more is the methods', which do it in a thread.
+        short = max(1, min(MAX_INLINE_IMAGES, MAX_INLINE_BYTES // math.prod(model.image.shape)))
+        fitting = max_images(model.image, "uint8", self._settings.max_reply_bytes)
+        most = min(short, fitting, self._settings.max_images_per_request)
         library = gan_library()
         assert library is not None  # noqa: S101  `take` has asked
-        self._served[name] = _Served(model, QuickReplies(library, model))
+        self._served[name] = _Served(model, QuickReplies(library, model), most)
         return self._served[name]
 
     def _on_end(self, call_id: int, _: BatchRequest[Part, Drawn], error: TandemError | None) -> bool:
@@ -154,7 +167,7 @@ class SampleFastPath:
 
     def _finish(self, served: _Served, all_begun: list[_Open]) -> None:
         now = time.monotonic()
-        replies = [_reply_of(begun, now) for begun in all_begun]
+        replies, _kept = zip(*[_reply_of(begun, now) for begun in all_begun], strict=True)
         try:
             written = served.replies.write(replies)
         except Exception:
@@ -167,8 +180,8 @@ class SampleFastPath:
             self._ledger.keep(begun.call.request_id, told)
         self._replies.finish_records(written.records, len(replies), written.num_bytes)
 
-    def _observe(self, model: str, replies: list[Reply]) -> None:
-        queue, batch_wait, compute, encode, total = list(zip(*replies, strict=True))[4:9]
+    def _observe(self, model: str, replies: Sequence[Reply]) -> None:
+        queue, batch_wait, compute, encode, total = list(zip(*replies, strict=True))[5:10]
         phases = {"queue": queue, "batch_wait": batch_wait, "compute": compute, "encode": encode}
         self._metrics.observe_phases(model, phases)
         self._metrics.all_finished(RPC, "OK", total)
@@ -219,20 +232,25 @@ class SampleFastPath:
             self._replies.finish(call_id, None, trailers(status, STOPPING))
 
 
-def _reply_of(begun: _Open, now: float) -> Reply:
-    request, call = begun.request, begun.call
-    drawn, one = request.only
-    compute = one.ended_at - one.started_at
-    return (
-        call.call_id,
-        begun.seed,
-        drawn.address,
-        -1 if drawn.labels is None else int(drawn.labels[0]),
-        request.taken_at - begun.received_at,
-        one.ended_at - request.taken_at - compute,
-        compute,
-        now - one.ended_at,
-        now - begun.received_at,
-        float(one.batch_size),
-        begun.arrival_wait_seconds,
-    )
+def _reply_of(begun: _Open, now: float) -> tuple[Reply, Drawn]:
+    """Return a reply, and the images that have to be there until it is written."""
+    request = begun.request
+    total = now - begun.received_at
+    if (only := request.only) is not None:
+        drawn, one = only
+        compute = one.ended_at - one.started_at
+        queue, batch_wait = request.taken_at - begun.received_at, one.ended_at - request.taken_at - compute
+        encode, batch_size = now - one.ended_at, float(one.batch_size)
+    else:
+        batched = request.batched()
+        drawn = joined(batched.results)
+        timeline = Timeline()
+        timeline.add_queue(begun.received_at, request.accepted_at)
+        timeline.add_batched(batched)
+        timeline.add_encode(batched.passes[-1].ended_at, now)
+        timings = timeline.timings(total)
+        queue, batch_wait = timings.queue_seconds, timings.batch_wait_seconds
+        compute, encode, batch_size = timings.compute_seconds, timings.encode_seconds, timings.mean_batch_size
+    whose = (begun.call.call_id, begun.seed, request.num_samples, drawn.address, drawn.labels_address)
+    phases = (queue, batch_wait, compute, encode, total)
+    return (*whose, *phases, batch_size, begun.arrival_wait_seconds), drawn

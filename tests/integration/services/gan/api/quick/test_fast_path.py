@@ -1,4 +1,4 @@
-"""Plain requests for one image, through the real server: answered as the method answers them, however they end."""
+"""Plain requests for a few images, through the real server: answered as the method answers them, however they end."""
 
 import asyncio
 import contextlib
@@ -21,6 +21,10 @@ PLAIN = [
     {"model": "tiny", "seed": 7, "labels": [0], "encoding": 1},
     {"model": "plain", "seed": 9},
     {"model": "colour", "seed": 11},
+    {"model": "tiny", "seed": 13, "count": 5},
+    {"model": "tiny", "seed": 13, "count": 32, "labels": [1]},
+    {"model": "plain", "seed": 17, "count": 20},
+    {"model": "colour", "seed": 19, "count": 3},
 ]
 
 
@@ -74,6 +78,37 @@ async def test_the_phases_add_up_and_are_counted(methods, backend):
     labels = {"paradigm": "parallel", "model": "tiny", "phase": "compute"}
     assert backend.sample("tandem_backend_phase_seconds_sum", **labels) == timings.compute_seconds
     assert methods == []
+
+
+async def test_a_request_that_rides_in_several_passes(methods, narrow, gate):
+    """Of two requests the second one fills the batch of the first, and has the rest in another."""
+    first = await occupied(narrow, gate)
+    calls = [narrow.stub.Sample(plain(count=count, seed=count)) for count in (5, 6)]
+    waiting = [asyncio.ensure_future(call) for call in calls]
+    await until(lambda: queued(narrow) == 11)
+    gate.open()
+    await first
+    replies = await asyncio.gather(*waiting)
+    assert methods == []
+    assert images(narrow, "finished") == 12
+    for call, reply in zip(calls, replies, strict=True):
+        alone = await narrow.stub.Sample(plain(count=reply.seed, seed=reply.seed), metadata=RECORDED)
+        assert without_times(reply) == without_times(alone)
+        served, timings = await served_of(call), reply.timings
+        assert (served.outputs, served.timings) == (reply.seed, timings)
+        phases = [timings.queue_seconds, timings.batch_wait_seconds, timings.compute_seconds, timings.encode_seconds]
+        assert sum(phases) == pytest.approx(timings.total_seconds)
+    assert 3.0 < replies[1].timings.mean_batch_size < 8.0
+
+
+@pytest.mark.parametrize("fields", [{"count": 65}, {"count": 2, "labels": [0, 1]}, {"count": 2, "encoding": 3}])
+async def test_what_is_larger_or_unusual_is_the_methods(methods, models_dir, fields):
+    settings = tiny_settings(models_dir, models=["tiny"], max_images_per_request=100, max_queued_images=100)
+    async with running_backend(settings) as backend:
+        reply = await backend.stub.Sample(plain(**fields))
+    images = reply.images
+    assert (images.shape[0] if images.shape else len(images.png)) == fields["count"]
+    assert len(methods) == 1
 
 
 async def test_seeds_that_it_draws_draw_the_same_again(backend):

@@ -56,16 +56,16 @@ def test_a_plain_request_is_read(calls):
         (ARRIVED_METADATA, "1999999999.25"),
         ("traceparent", TRACE + "00"),
     ]
-    found = only(calls, message(model="tiny", count=1, seed=2**64 - 1, labels=[3]), metadata, deadline=12.5)
+    found = only(calls, message(model="tiny", count=24, seed=2**64 - 1, labels=[3]), metadata, deadline=12.5)
     assert (found.call_id, found.deadline, found.arrived) == (7, 12.5, 1999999999.25)
-    assert (found.seed, found.label, found.model) == (2**64 - 1, 3, b"tiny")
+    assert (found.num_images, found.seed, found.label, found.model) == (24, 2**64 - 1, 3, b"tiny")
     assert (found.owner, found.request_id) == ("alice", "an-id")
 
 
 def test_what_is_not_said_is_none(calls):
     found = only(calls)
     assert (found.seed, found.label, found.model, found.owner, found.request_id) == (None, None, b"", "", "")
-    assert (found.deadline, found.arrived) == (math.inf, 0.0)
+    assert (found.deadline, found.arrived, found.num_images) == (math.inf, 0.0, 1)
     assert only(calls, message(seed=0)).seed == 0
     assert only(calls, message(labels=[0])).label == 0
 
@@ -73,9 +73,9 @@ def test_what_is_not_said_is_none(calls):
 @pytest.mark.parametrize(
     "other",
     [
-        message(count=2),
         message(count=0),
         message(count=-1),
+        b"\x10\x82\x80\x80\x80\x10",  # a count that has more than 32 bits
         message(labels=[1, 2]),
         message(labels=[-1]),
         message(truncation=0.7),
@@ -134,7 +134,7 @@ def test_other_records_are_left(calls, options):
 def test_calls_among_others_are_found_where_they_stand(calls):
     parts = [
         record(message(seed=1), call_id=1),
-        record(message(count=9), call_id=2),
+        record(message(labels=[1, 2]), call_id=2),
         record(message(seed=3), call_id=3),
     ]
     records = b"".join(parts)
@@ -168,7 +168,7 @@ def test_whatever_message_is_taken_says_what_protobuf_reads(calls, raw):
     if found is None:
         return
     request = gan_pb2.SampleRequest.FromString(raw)
-    assert (request.count if request.HasField("count") else 1) == 1
+    assert (request.count if request.HasField("count") else 1) == found.num_images
     assert list(request.labels) == ([] if found.label is None else [found.label])
     assert (request.seed if request.HasField("seed") else None) == found.seed
     assert request.model.encode() == found.model

@@ -16,7 +16,8 @@ from tandem.common.v1 import images_pb2, served_pb2, timings_pb2
 from tandem.gan.v1 import gan_pb2
 
 SHAPE = (5, 4, 3)
-PIXELS = np.random.default_rng(0).integers(0, 256, (8, *SHAPE), dtype=np.uint8)
+PIXELS = np.random.default_rng(0).integers(0, 256, (300, *SHAPE), dtype=np.uint8)
+LABELS = np.random.default_rng(1).integers(0, 1000, 300)
 SECONDS = st.floats(0.0, 600.0)
 FIELDS = ("queue", "batch_wait", "compute", "encode", "total")
 
@@ -37,18 +38,17 @@ def writer() -> QuickReplies:
     return QuickReplies(gan_library(), model)
 
 
-def expected(reply, pixels) -> tuple[bytes, bytes]:
+def expected(reply, pixels, labels) -> tuple[bytes, bytes]:
     """Return the message and what was served, as protobuf writes them."""
-    _, seed, _, label, *seconds, batch_size, wait = reply
+    _, seed, count, _, _, *seconds, batch_size, wait = reply
     named = {f"{name}_seconds": value for name, value in zip(FIELDS, seconds, strict=True)}
     timings = timings_pb2.Timings(**named, mean_batch_size=batch_size)
-    images = images_pb2.ImageBatch(shape=(1, *SHAPE), encoding=1, data=pixels.tobytes())
-    labels = [label] if label >= 0 else []
+    images = images_pb2.ImageBatch(shape=(count, *SHAPE), encoding=1, data=pixels.tobytes())
     message = gan_pb2.SampleResponse(images=images, labels=labels, seed=seed, timings=timings, fingerprint="f-1")
     served = served_pb2.Served(
         model="tiny",
-        outputs=1,
-        first_outputs=1,
+        outputs=count,
+        first_outputs=count,
         timings=timings,
         backend_seconds=named["total_seconds"],
         arrival_wait_seconds=wait,
@@ -59,8 +59,9 @@ def expected(reply, pixels) -> tuple[bytes, bytes]:
 REPLY = st.tuples(
     st.integers(1, 2**64 - 1),
     st.integers(0, 2**64 - 1),
-    st.integers(0, 7),
-    st.integers(-1, 2**31 - 1),
+    st.integers(1, 200),  # images
+    st.integers(0, 100),  # the first of them
+    st.booleans(),  # with classes
     *[SECONDS] * 5,
     st.floats(1.0, 64.0),
     SECONDS,
@@ -69,12 +70,17 @@ REPLY = st.tuples(
 
 @given(st.lists(REPLY, min_size=1, max_size=9))
 def test_replies_have_the_bytes_of_protobuf(writer, rows):
-    replies = [(call, seed, PIXELS[row].ctypes.data, *rest) for call, seed, row, *rest in rows]
+    replies = [
+        (call, seed, count, PIXELS[first:].ctypes.data, LABELS[first:].ctypes.data if has_classes else 0, *rest)
+        for call, seed, count, first, has_classes, *rest in rows
+    ]
     written = writer.write(replies)
     records = (Finished * len(rows)).from_address(written.records)
     sizes = 0
     for reply, row, record, served in zip(replies, rows, records, written.served, strict=True):
-        message, told = expected(reply, PIXELS[row[2]])
+        _, _, count, first, has_classes, *_ = row
+        shown = slice(first, first + count)
+        message, told = expected(reply, PIXELS[shown], LABELS[shown] if has_classes else [])
         assert record.call == reply[0]
         assert ctypes.string_at(record.message, record.message_size) == message
         assert served == told
