@@ -50,7 +50,9 @@ class Gathering:
         if item.sequence.is_streamed:
             is_due = has_ended or bool(item.tokens)
             return Delivery(item, sampled_at, sampled_at) if is_due else None
-        held = self._held.setdefault(id(item.sequence), _Held())
+        held = self._held.get(id(item.sequence))
+        if held is None:
+            held = self._held[id(item.sequence)] = _Held()
         held.tokens.extend(item.tokens)
         if item.tokens and held.first_sampled_at is None:
             held.first_sampled_at = sampled_at

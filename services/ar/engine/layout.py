@@ -53,17 +53,25 @@ class Layout:
     def __init__(self, batch: list[Work], block_size: int) -> None:
         self.token_ids: list[int] = []
         self.positions: list[int] = []
-        self.slots: list[int] = []
         self.decodes: list[Work] = []
         self.chunks: list[tuple[Work, int]] = []
         self.logits_indices: list[int] = []
         self.logits_rows: list[LogitsRow] = []
         self.tokens_per_work: list[int] = []
         self.rows_of_works: list[range] = []
+        self._works = batch
+        self._block_size = block_size
         for work in batch:
-            self._add(work, block_size)
+            self._add(work)
 
-    def _add(self, work: Work, block_size: int) -> None:
+    @property
+    def slots(self) -> list[int]:
+        """Where in the cache the key and value of each row stand; the kernel finds them itself."""
+        size = self._block_size
+        tables = ((work.sequence.block_table, work.positions) for work in self._works)
+        return [table[place // size] * size + place % size for table, positions in tables for place in positions]
+
+    def _add(self, work: Work) -> None:
         sequence, start = work.sequence, len(self.token_ids)
         if work.num_tokens == 1:
             self.decodes.append(work)
@@ -71,11 +79,11 @@ class Layout:
             self.chunks.append((work, start))
         positions = work.positions
         self.token_ids.extend(sequence.token_ids[positions.start : positions.start + work.num_given])
-        self.token_ids.extend(work.draft)
-        if sequence.mask_token_id is not None:
+        if work.draft:
+            self.token_ids.extend(work.draft)
+        if work.num_masked and sequence.mask_token_id is not None:
             self.token_ids.extend([sequence.mask_token_id] * work.num_masked)
         self.positions.extend(positions)
-        self.slots.extend(sequence.block_table[p // block_size] * block_size + p % block_size for p in positions)
         self._add_logits(work, start)
 
     def _add_logits(self, work: Work, start: int) -> None:
@@ -95,6 +103,10 @@ class Layout:
 
     def _add_checked(self, work: Work, first: int) -> None:
         """Add the rows of the sequence's last token and of the draft, and MASK rows but for the first."""
+        if not work.is_drafting:
+            self.logits_rows.append(LogitsRow(work.sequence))
+            self.logits_indices.append(first)
+            return
         sequence, num_checked = work.sequence, 1 + len(work.draft)
         self.logits_rows.extend(LogitsRow(sequence, drafted=work.draft[:count]) for count in range(num_checked))
         self.logits_indices.extend(range(first, first + num_checked))

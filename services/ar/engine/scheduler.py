@@ -9,8 +9,7 @@ reports the error among the step's progress. All others go on.
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 
 from services.ar.engine.block_pool import BlockPool
 from services.ar.engine.drafting.drafter import Drafter
@@ -92,7 +91,7 @@ class Scheduler:
         return True
 
     def drop_late(self, now: float) -> list[Sequence]:
-        """Take out and return those that wait and have not run yet, and that could not end by their deadlines any more.
+        """Take out and return those that wait, have not run yet, and could not end by their deadlines any more.
 
         They were in time when they came; those of callers who have run less have gone before them since.
         """
@@ -127,11 +126,13 @@ class Scheduler:
     def _continue(self, sequences: list[Sequence], batch: list[Work], budget: int) -> int:
         """Add work of running sequences to the batch; return what is left of the budget."""
         for sequence in sequences:
-            with self._failing_alone(sequence):
+            try:
                 work = next_work(sequence, self._chunk_tokens, budget)
                 if work is not None and self._make_room(sequence, work.num_tokens, batch):
                     batch.append(work)
                     budget -= work.num_tokens
+            except Exception as error:
+                self._fail_alone(sequence, error)
         return budget
 
     def _admit_waiting(self, batch: list[Work], budget: int, most_running: int) -> int:
@@ -141,8 +142,10 @@ class Scheduler:
             first = self._next_waiting()
             if running_of(self._running)[first.caller] >= most_running:
                 break
-            with self._failing_alone(first):
+            try:
                 work = self._admit(first, budget)
+            except Exception as error:
+                self._fail_alone(first, error)
             if work is not None:
                 batch.append(work)
                 budget -= work.num_tokens
@@ -173,14 +176,10 @@ class Scheduler:
         """Return the sequence that is admitted next: of the caller that runs the fewest, in turn among equals."""
         return self._waiting.least_served(running_of(self._running))
 
-    @contextmanager
-    def _failing_alone(self, sequence: Sequence) -> Iterator[None]:
-        """End `sequence`, and no other, if what is done with it raises."""
-        try:
-            yield
-        except Exception as error:
-            logger.exception("a sequence failed while it was scheduled")
-            self._fail(sequence, error)
+    def _fail_alone(self, sequence: Sequence, error: Exception) -> None:
+        """End `sequence`, and no other, as what was done with it raised `error`."""
+        logger.error("a sequence failed while it was scheduled", exc_info=error)
+        self._fail(sequence, error)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         self.remove(sequence)
@@ -194,11 +193,13 @@ class Scheduler:
         for count, place in enumerate(decoding):
             if room > 0:
                 share = -(-room // (len(decoding) - count))
-                with self._failing_alone(batch[place].sequence):
+                try:
                     drafted = drafter.drafted(batch[place], share)
                     if self._pool.grow(drafted.sequence.block_table, drafted.positions.stop):
                         room -= drafted.num_tokens - batch[place].num_tokens
                         batch[place] = drafted
+                except Exception as error:
+                    self._fail_alone(batch[place].sequence, error)
         failed = {id(progress.sequence) for progress in self._failed}
         return [work for work in batch if id(work.sequence) not in failed] if failed else batch
 
@@ -251,19 +252,19 @@ class Scheduler:
         """Enter a step's results: one a work, the tokens sampled (or, for a scored text, met) in it, or an error.
 
         A work with a draft has one for each of its tokens; those behind the first that is not as drafted are void.
-        What a failed work has written to its blocks is never shared. The progress of all sequences comes back, those
-        included that failed since the last commit.
+        What a failed work has written to its blocks is never shared. What failed since the last step comes, too.
         """
-        progress = [self._commit_one(work, result) for work, result in zip(batch, results, strict=True)]
+        entered = [self._commit_one(work, result) for work, result in zip(batch, results, strict=True)]
         failed, self._failed = self._failed, []
-        return [each for each in progress if each is not None] + failed
+        return [each for each in entered if each is not None] + failed
 
     def _commit_one(self, work: Work, result: StepResult) -> Progress | None:
-        if isinstance(result, Exception):
+        try:
+            if not isinstance(result, Exception):
+                return self._entered(work, result)
             self._fail(work.sequence, result)
-            return None
-        with self._failing_alone(work.sequence):
-            return self._entered(work, result)
+        except Exception as error:
+            self._fail_alone(work.sequence, error)
         return None
 
     def _entered(self, work: Work, tokens: list[SampledToken]) -> Progress:

@@ -61,6 +61,8 @@ class Sequence:
     groups: TokenGroups | None = None
     """Which of its tokens are generated, or scored, together; None: each by itself."""
 
+    ending_token_ids: frozenset[int] = field(init=False)
+    """Token ids that end the output."""
     token_ids: list[int] = field(init=False)
     num_computed_tokens: int = field(default=0, init=False)
     block_table: list[int] = field(default_factory=list, init=False)
@@ -81,6 +83,8 @@ class Sequence:
 
     def __post_init__(self) -> None:
         self.token_ids = list(self.prompt_token_ids)
+        own = frozenset() if self.params.ignore_eos else self.eos_token_ids
+        self.ending_token_ids = own | self.params.stop_token_ids
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -105,12 +109,6 @@ class Sequence:
     def is_prompt(self) -> bool:
         """Whether more is to be computed before its next token than an output takes a step."""
         return self.num_uncomputed_tokens > 1 and (self.groups is None or self.num_computed_tokens == 0)
-
-    @property
-    def ending_token_ids(self) -> frozenset[int]:
-        """Token ids that end the output."""
-        own = frozenset() if self.params.ignore_eos else self.eos_token_ids
-        return own | self.params.stop_token_ids
 
     @property
     def is_complete(self) -> bool:

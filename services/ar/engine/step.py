@@ -17,7 +17,7 @@ StepResult: TypeAlias = list[SampledToken] | Exception
 """What a step computed for one work: its tokens, or why there are none."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: a step makes one for each sequence, at twice the time then
 class Work:
     """Rows of one sequence in one step: `num_tokens` from its first uncomputed token, those of `draft` behind its own.
 
@@ -37,7 +37,7 @@ class Work:
     @property
     def is_decode(self) -> bool:
         """Whether it is one token of the sequence, with a draft or without, and no group."""
-        return self.num_given == 1 and self.sequence.groups is None
+        return self.sequence.groups is None and self.num_given == 1
 
     @property
     def is_drafting(self) -> bool:
@@ -61,7 +61,7 @@ class Work:
         return self.positions.start if groups is None else self.positions.start + self.num_given - groups.ends[0]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # as above
 class Progress:
     """What a step brought to one sequence; `error` says why it ended, if it failed."""
 
@@ -108,7 +108,8 @@ def accepted(work: Work, tokens: list[SampledToken]) -> list[SampledToken]:
     if work.sequence.is_scored:
         return tokens[work.sequence.num_scored_tokens - work.num_scored_before :]
     if work.sequence.groups is None:
-        tokens = tokens[: 1 + num_accepted(work.draft, tokens)]
+        if len(tokens) > 1:
+            tokens = tokens[: 1 + num_accepted(work.draft, tokens)]
         if len(tokens) < 2:
             return tokens
     ending = work.sequence.ending_token_ids
