@@ -1,3 +1,5 @@
+import ctypes
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,7 @@ from runtime.errors import ModelFault
 from services.common.batching.request import BatchRequest, Slice
 from services.common.images.encoding import to_uint8
 from services.gan.drawing import Drawing
-from services.gan.drawing_pass import DrawingPass, Drawn, Part, merged_latents
+from services.gan.drawing_pass import DrawingPass, Drawn, Part, joined, merged_latents
 from services.gan.draws import NumpyDraws
 from services.gan.latents import draw_labels, draw_latents
 
@@ -70,6 +72,23 @@ def test_rows_count_from_the_first_index_of_their_part():
     expected = np.tanh(draw_latents(9, 71, 2, LATENT_DIM)).reshape(-1, 2, 3, 1)
     np.testing.assert_array_equal(drawn.pixels, expected)
     assert drawn.labels.tolist() == draw_labels(9, 71, 2, 4).tolist()
+
+
+@pytest.mark.parametrize("num_classes", [0, 4])
+def test_parts_of_several_batches_are_one_in_memory(num_classes):
+    run, wanted = DrawingPass(Echo(), (-1.0, 1.0)), drawing(num_classes=num_classes)
+    (whole,) = run([part(wanted, 0, 5)])
+    _, first = run([part(drawing(num_classes=num_classes, seed=3), 0, 5), part(wanted, 0, 2)])
+    (second,) = run([part(wanted, 2, 5)])
+    both = joined([first, second])
+    np.testing.assert_array_equal(both.pixels, whole.pixels)
+    assert ctypes.string_at(both.address, both.pixels.nbytes) == whole.pixels.tobytes()
+    if not num_classes:
+        assert (first.labels, first.labels_address, both.labels_address) == (None, 0, 0)
+        return
+    np.testing.assert_array_equal(both.labels, whole.labels)
+    assert ctypes.string_at(both.labels_address, both.labels.nbytes) == whole.labels.tobytes()
+    assert ctypes.string_at(first.labels_address, first.labels.nbytes) == whole.labels[:2].tobytes()
 
 
 def test_a_model_without_classes_gets_none():
