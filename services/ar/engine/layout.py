@@ -68,8 +68,11 @@ class Layout:
     def slots(self) -> list[int]:
         """Where in the cache the key and value of each row stand; the kernel finds them itself."""
         size = self._block_size
-        tables = ((work.sequence.block_table, work.positions) for work in self._works)
-        return [table[place // size] * size + place % size for table, positions in tables for place in positions]
+        slots: list[int] = []
+        for work, rows in zip(self._works, self.rows_of_works, strict=True):
+            table, positions = work.sequence.block_table, self.positions[rows.start : rows.stop]
+            slots.extend(table[place // size] * size + place % size for place in positions)
+        return slots
 
     def _add(self, work: Work) -> None:
         sequence, start = work.sequence, len(self.token_ids)
@@ -78,6 +81,8 @@ class Layout:
         else:
             self.chunks.append((work, start))
         positions = work.positions
+        if len(sequence.block_table) * self._block_size < positions.stop:
+            raise IndexError(f"{len(sequence.block_table)} blocks for {positions.stop} tokens")
         self.token_ids.extend(sequence.token_ids[positions.start : positions.start + work.num_given])
         if work.draft:
             self.token_ids.extend(work.draft)

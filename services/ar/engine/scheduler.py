@@ -259,10 +259,11 @@ class Scheduler:
         return [each for each in entered if each is not None] + failed
 
     def _commit_one(self, work: Work, result: StepResult) -> Progress | None:
-        try:
-            if not isinstance(result, Exception):
-                return self._entered(work, result)
+        if isinstance(result, Exception):
             self._fail(work.sequence, result)
+            return None
+        try:
+            return self._entered(work, result)
         except Exception as error:
             self._fail_alone(work.sequence, error)
         return None

@@ -19,7 +19,7 @@ _POINTERS = POINTER(c_void_p), POINTER(c_uint64), POINTER(c_uint64)
 
 @cache
 def gan_library() -> ctypes.PyDLL | None:
-    """Return the functions, which take microseconds and keep Python's lock; None if they cannot be had.
+    """Return the functions, which keep Python's lock, most for microseconds; None if they cannot be had.
 
     That is tried, and said, once a process. Runs of latents are bytes: three unsigned integers of 64 bits each, in this
     machine's order.

@@ -42,12 +42,12 @@ class QuickCalls:
             return
         for row in _FOUND.iter_unpack(self._found.raw[: count * _FOUND.size]):
             call_id, deadline, arrived, seed, at, size, model, model_size, owner, owner_size, *rest = row
-            request_id, request_id_size, label, count, has_seed, _ = rest
+            request_id, request_id_size, label, num_images, has_seed, _ = rest
             yield QuickCall(
                 call_id,
                 deadline,
                 arrived,
-                count,
+                num_images,
                 seed if has_seed else None,
                 label if label >= 0 else None,
                 records[model : model + model_size],

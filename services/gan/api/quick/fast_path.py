@@ -132,12 +132,12 @@ class SampleFastPath:
         return True
 
     def _find(self, name: bytes) -> _Served | None:
-        """Return the model that requests call so, if its images fit a reply."""
+        """Return the model that requests call so."""
         try:
             model = self._worker.get(name.decode())
         except (TandemError, UnicodeDecodeError):
             return None
-        # What costs the event loop more is the methods', which do it in a thread.
+        # Larger replies are the methods', which write them in a thread; one image is written here, however large.
         short = max(1, min(MAX_INLINE_IMAGES, MAX_INLINE_BYTES // math.prod(model.image.shape)))
         fitting = max_images(model.image, "uint8", self._settings.max_reply_bytes)
         most = min(short, fitting, self._settings.max_images_per_request)
@@ -167,8 +167,8 @@ class SampleFastPath:
 
     def _finish(self, served: _Served, all_begun: list[_Open]) -> None:
         now = time.monotonic()
-        replies, _kept = zip(*[_reply_of(begun, now) for begun in all_begun], strict=True)
         try:
+            replies, _kept = zip(*[_reply_of(begun, now) for begun in all_begun], strict=True)
             written = served.replies.write(replies)
         except Exception:
             logger.exception("replies of %s cannot be written", served.model.name)

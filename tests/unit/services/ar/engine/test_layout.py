@@ -1,5 +1,7 @@
 """What stands where in a step: tokens, places, slots, and the rows that are sampled from."""
 
+import pytest
+
 from services.ar.engine.layout import Layout, LogitsRow
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.sequence import Sequence
@@ -42,3 +44,9 @@ def test_a_decode_a_draft_a_piece_of_a_prompt_its_end_and_a_scored_text():
         LogitsRow(scored, forced=16),
     ]
     assert layout.tokens_per_work == [1, 4, 0, 1, 2]
+
+
+def test_a_sequence_with_too_few_blocks_is_refused():
+    short = sequence([1, 2, 3, 4, 5], 4, [0])
+    with pytest.raises(IndexError, match="1 blocks for 5 tokens"):
+        Layout([Work(short, 1)], block_size=4)

@@ -6,6 +6,7 @@ import contextlib
 import grpc
 import pytest
 
+from services.gan.api.quick import fast_path
 from services.gan.api.quick.replies import QuickReplies
 from services.gan.api.service import GanServicer
 from tandem.common.v1 import served_pb2
@@ -201,11 +202,12 @@ async def test_a_pass_that_fails_is_internal_and_says_what_was_served(backend, m
     assert "a secret of the model" in caplog.text
 
 
-async def test_replies_that_cannot_be_written_are_internal(backend, monkeypatch, caplog):
+@pytest.mark.parametrize(("of", "name"), [(QuickReplies, "write"), (fast_path, "_reply_of")])
+async def test_replies_that_cannot_be_written_are_internal(backend, monkeypatch, caplog, of, name):
     def broken(*_):
         raise MemoryError("a secret of the writer")
 
-    monkeypatch.setattr(QuickReplies, "write", broken)
+    monkeypatch.setattr(of, name, broken)
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await backend.stub.Sample(plain())
     assert failed.value.code() == grpc.StatusCode.INTERNAL
