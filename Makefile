@@ -125,7 +125,7 @@ export-refined: setup  ## export the refined decoder into both models of these t
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-ar
 	$(BIN)/python -m training.release.diversity_baseline --model models/fashion-sar
 
-train-sar: setup  ## train fashion-sar, which draws in any number of steps, on fashion-ar's tokens (an hour of two cores with bfloat16)
+train-sar: setup  ## train fashion-sar, which draws in any number of steps, on fashion-ar's tokens (80 minutes of two cores with bfloat16)
 	$(BIN)/python -m training.set_autoregressive.train --tokenizer fashion-ar --out runs/fashion-sar
 
 export-sar: setup  ## export the trained fashion-sar into models/, measure the costs of its groups and its diversity baseline

@@ -8,7 +8,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,7 +107,7 @@ def _restore(trainer: Trainer, folder: Path) -> None:
     if not path.exists():
         return
     state = torch.load(path, weights_only=True, map_location=device())
-    if state["recipe"] != vars(trainer.recipe):
+    if state["recipe"] != asdict(trainer.recipe):
         raise SystemExit(f"error: {path} was made with another recipe: {state['recipe']}; choose another folder")
     trainer.step_index = state["step_index"]
     for name, part in trainer.stateful().items():
@@ -121,7 +121,7 @@ def _snapshot(trainer: Trainer, folder: Path) -> dict[str, float]:
     measured = trainer.snapshot(folder)
     state = {name: part.state_dict() for name, part in trainer.stateful().items()}
     partial = folder / "checkpoint.pt.partial"
-    torch.save({"recipe": vars(trainer.recipe), "step_index": trainer.step_index, **state}, partial)
+    torch.save({"recipe": asdict(trainer.recipe), "step_index": trainer.step_index, **state}, partial)
     partial.replace(folder / "checkpoint.pt")
     return measured
 

@@ -23,7 +23,7 @@ ORDER = halton_order(7, 7)
 MASK_TOKEN = NUM_CONTENT_TOKENS
 VOCAB_SIZE = NUM_CONTENT_TOKENS + 1
 NUM_TOKENS = len(ORDER)
-NUM_DRAWN = 16_000  # of each class
+NUM_DRAWN = 32_000  # of each class
 SEED = 7  # not that of an evaluation
 
 

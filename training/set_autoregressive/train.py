@@ -36,14 +36,34 @@ TESTED_STEPS = (49, 12, 8, 4, 1)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the outcome. In every second phase the learning rates fall to 0."""
+class Phase:
+    """Some steps of a training."""
 
-    phase_steps: tuple[int, ...] = (7_150, 3_850, 1_500, 3_000)
-    phase_rates: tuple[float, ...] = (1.0, 1.0, 0.5, 0.5)
-    """What the learning rates of a phase are multiplied by."""
-    real_shares: tuple[float, ...] = (0.5, 0.75, 0.6, 0.6)
-    """What share of a batch are real images, by phase; the others are drawn ones."""
+    steps: int
+    rate: float
+    """What the learning rates are multiplied by."""
+    real_share: float
+    """What share of a batch are real images; the others are drawn ones."""
+    content_weight: float = 1.0
+    """How much the loss at the content rows weighs, beside that at the MASK rows."""
+
+
+PHASES = (
+    Phase(7_150, 1.0, 0.5),
+    Phase(3_850, 1.0, 0.75),
+    Phase(1_500, 0.5, 0.6),
+    Phase(3_000, 0.5, 0.6),
+    Phase(3_000, 0.5, 0.5, 1.5),
+    Phase(4_000, 0.5, 0.9, 1.5),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the outcome."""
+
+    phases: tuple[Phase, ...] = PHASES
+    """In every second one the learning rates fall to 0."""
     batch_size: int = 64
     matrix_learning_rate: float = 6e-3
     """Of Muon (Jordan et al. 2024) for the matrices of the layers, whose steps are scaled to the size of AdamW's."""
@@ -54,13 +74,17 @@ class Recipe:
 
     @property
     def steps(self) -> int:
-        return sum(self.phase_steps)
+        return sum(phase.steps for phase in self.phases)
 
-    def phase_of(self, step: int) -> tuple[int, int]:
-        """Return the number of a step's phase, the last one behind the end, and how many steps of it were before."""
+    def phase_of(self, step: int) -> Phase:
+        """Return the phase of a step, the last one behind the end."""
+        return self.phases[self._place_of(step)[0]]
+
+    def _place_of(self, step: int) -> tuple[int, int]:
+        """Return the number of a step's phase, and how many steps of it were before."""
         number = 0
-        while number + 1 < len(self.phase_steps) and step >= self.phase_steps[number]:
-            step -= self.phase_steps[number]
+        while number + 1 < len(self.phases) and step >= self.phases[number].steps:
+            step -= self.phases[number].steps
             number += 1
         return number, step
 
@@ -68,11 +92,10 @@ class Recipe:
         """Return what learning rates are multiplied by: they rise over at most 200 steps, stay, and fall in the next
         phase as 1 - sqrt (Haegele et al. 2024, arXiv 2405.18392).
         """
-        number, before = self.phase_of(step)
-        done = before / self.phase_steps[number]
-        return self.phase_rates[number] * (
-            1 - math.sqrt(min(1.0, done)) if number % 2 else min(1.0, (before + 1) / 200)
-        )
+        number, before = self._place_of(step)
+        phase = self.phases[number]
+        done = before / phase.steps
+        return phase.rate * (1 - math.sqrt(min(1.0, done)) if number % 2 else min(1.0, (before + 1) / 200))
 
 
 def losses(model: Transformer, sequences: Tensor, starts: Tensor) -> Tensor:
@@ -123,7 +146,7 @@ class Trainer:
         with loop.mixed_precision():
             content, masked = self._losses(self.model, sequences, self._starts[steps]).mean(dim=0).chunk(2)
         self.model.zero_grad(set_to_none=True)
-        (masked.mean() + content.mean()).backward()
+        (masked.mean() + self.recipe.phase_of(self.step_index).content_weight * content.mean()).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for part in (self.muon, self.adamw, self.muon_schedule, self.adamw_schedule):
             part.step()
@@ -157,7 +180,7 @@ def batches(recipe: Recipe, real: Tensor, drawn: Tensor, first_step: int) -> Ite
     """
     chosen = [shuffled_batches(len(each), recipe.batch_size, recipe.seed, first_step) for each in (real, drawn)]
     for step, (own, others) in enumerate(zip(*chosen, strict=True), first_step):
-        num_real = round(recipe.batch_size * recipe.real_shares[recipe.phase_of(step)[0]])
+        num_real = round(recipe.batch_size * recipe.phase_of(step).real_share)
         source = torch.Generator().manual_seed(recipe.seed * 7919 + step)
         sequences = torch.cat([real[own[:num_real]], drawn[others[num_real:]]])
         yield sequences, draw_steps(len(sequences), source).long()

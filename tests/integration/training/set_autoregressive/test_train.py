@@ -16,7 +16,7 @@ from training.set_autoregressive.tokens import FIRST_CLASS_TOKEN, NUM_TOKENS
 from training.tokenizer.networks import NUM_CODES
 
 MODELS = Path(__file__).parents[4] / "models"
-RECIPE = train.Recipe(phase_steps=(2, 2), phase_rates=(1.0, 1.0), real_shares=(0.5, 0.75), batch_size=4)
+RECIPE = train.Recipe((train.Phase(2, 1.0, 0.5), train.Phase(2, 1.0, 0.75, 1.5)), batch_size=4)
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from training.set_autoregressive.tokens import NUM_TOKENS
-from training.set_autoregressive.train import Recipe, batches, draw_steps
+from training.set_autoregressive.train import Phase, Recipe, batches, draw_steps
 
-RECIPE = Recipe(phase_steps=(400, 100, 300, 50), phase_rates=(1.0, 1.0, 0.5, 0.5), real_shares=(0.5, 0.75, 0.25, 1.0))
+RECIPE = Recipe((Phase(400, 1.0, 0.5), Phase(100, 1.0, 0.75), Phase(300, 0.5, 0.25), Phase(50, 0.5, 1.0, 1.5)))
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,13 @@ def test_learning_rates_rise_stay_and_fall_twice(step, rate):
     assert RECIPE.rate(step) == pytest.approx(rate, abs=0.001)
 
 
-def test_the_default_recipe_has_a_rate_and_a_share_for_each_phase():
-    recipe = Recipe()
-    assert len(recipe.phase_steps) == len(recipe.phase_rates) == len(recipe.real_shares)
-    assert recipe.rate(recipe.steps) == 0.0
+def test_the_default_recipe_ends_with_a_rate_of_zero():
+    assert Recipe().rate(Recipe().steps) == 0.0
+
+
+@pytest.mark.parametrize(("step", "weight"), [(0, 1.0), (799, 1.0), (800, 1.5), (900, 1.5)])
+def test_the_weight_of_the_content_rows_is_that_of_the_phase(step, weight):
+    assert RECIPE.phase_of(step).content_weight == weight
 
 
 @pytest.mark.parametrize(("first_step", "num_real"), [(0, 32), (399, 32), (400, 48), (500, 16), (849, 64)])
