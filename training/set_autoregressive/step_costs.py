@@ -3,7 +3,7 @@
     python -m training.set_autoregressive.step_costs --model models/fashion-sar
 
 The loss of each token for each beginning of its group, on images that were held out of the training. From these the
-service finds the groups of any number of steps (services/ar/codecs/step_costs.py). A few minutes on a core.
+service finds the groups of any number of steps (services/ar/codecs/step_costs.py). Some minutes on a core.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def write(model: Model, costs: StepCostsFile) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="folder of the model in the repository")
-    parser.add_argument("--num-images", type=int, default=600)
+    parser.add_argument("--num-images", type=int, default=2_000)
     options = parser.parse_args()
     model = ModelRepository(options.model.parent).get(options.model.name)
     transformer = load_transformer(open_checkpoint(model.transformer_path()), torch.float32, loop.device())
