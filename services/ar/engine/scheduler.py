@@ -48,9 +48,7 @@ class Scheduler:
         max_mixed_prefill_tokens: int | None = None,
     ) -> None:
         if max_batch_tokens < max_num_sequences:
-            raise ExpectedError(
-                f"max_batch_tokens: {max_batch_tokens} is less than max_num_sequences {max_num_sequences}"
-            )
+            raise ExpectedError(f"max_batch_tokens: {max_batch_tokens} is below max_num_sequences {max_num_sequences}")
         if chunk_tokens is not None and max_batch_tokens < max_num_sequences + chunk_tokens - 1:
             raise ExpectedError(f"max_batch_tokens: {max_batch_tokens} has no room for a chunk of {chunk_tokens}")
         self._pool = pool
