@@ -150,7 +150,7 @@ def test_removing_twice_is_told():
 
 
 def test_a_budget_below_one_token_a_sequence_is_refused():
-    with pytest.raises(ValueError, match="max_batch_tokens: 3 is less than max_num_sequences 4"):
+    with pytest.raises(ValueError, match="max_batch_tokens: 3 is below max_num_sequences 4"):
         scheduler(max_batch_tokens=3)
 
 
