@@ -1,10 +1,14 @@
 """What the native kernel rounds, in torch: an oracle for weights of few bits."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from services.ar.compute.torch.kv_cache import CausalAttention
 from services.ar.model.quantised import GROUP
+
+WEIGHT_STEPS = 127 * 128
+"""That the largest weight of a query is divided into, where values are bytes."""
 
 
 class RoundedLinear(nn.Module):
@@ -15,10 +19,15 @@ class RoundedLinear(nn.Module):
         self.linear = linear
 
     def forward(self, x: Tensor) -> Tensor:
-        groups = functional.pad(x, (0, -x.shape[-1] % GROUP)).unflatten(-1, (-1, GROUP))
-        most = groups.abs().amax(-1, keepdim=True)
-        steps = (groups * (127 / most)).nan_to_num().round()
-        return self.linear((steps * (most / 127)).flatten(-2)[..., : x.shape[-1]])
+        return self.linear(in_bytes(x))
+
+
+def in_bytes(x: Tensor, group: int = GROUP, scale_dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return x rounded to 127 steps of the largest of each `group` along the last axis."""
+    groups = functional.pad(x, (0, -x.shape[-1] % group)).unflatten(-1, (-1, group))
+    most = groups.abs().amax(-1, keepdim=True)
+    steps = (groups * (127 / most)).nan_to_num().round()
+    return (steps * (most / 127).to(scale_dtype).float()).flatten(-2)[..., : x.shape[-1]]
 
 
 class HalfCacheAttention(CausalAttention):
@@ -26,6 +35,28 @@ class HalfCacheAttention(CausalAttention):
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         return super().__call__(layer, query, key.half().float(), value.half().float())
+
+
+class ByteCacheAttention:
+    """Causal attention over one whole sequence [T] as the kernel computes it in bytes; implements `model.Attention`."""
+
+    def __init__(self, sliding_window: int | None = None) -> None:
+        assert sliding_window is None
+
+    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        num_tokens, num_heads, head_dim = query.shape
+        query, key = in_bytes(query * head_dim**-0.5), in_bytes(key, GROUP, torch.float16)
+        most = value.abs().amax(-1, keepdim=True)
+        value, scales = (value * (127 / most)).round(), (most / 127).half().float()  # [T, H_kv, D], [T, H_kv, 1]
+        key, value, scales = (x.repeat_interleave(num_heads // x.shape[1], dim=1) for x in (key, value, scales))
+        scores = torch.einsum("thd,shd->hts", query, key)
+        scores = scores.masked_fill(torch.ones(num_tokens, num_tokens).triu(1).bool(), -torch.inf)
+        weights = (scores - scores.amax(-1, keepdim=True)).exp()  # [H, T, T]
+        scaled = weights * scales[..., 0].T.unsqueeze(1)
+        largest = scaled.amax(-1, keepdim=True)
+        steps = (scaled * (WEIGHT_STEPS / largest)).round()
+        factors = largest / WEIGHT_STEPS / weights.sum(-1, keepdim=True)  # [H, T, 1]
+        return torch.einsum("hts,shd->thd", steps, value) * factors.transpose(0, 1)
 
 
 def round_activations(model: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """Tiny random transformers, a tokenizer and an image tokenizer, made on the spot: real code paths, no downloads."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -69,10 +70,14 @@ CHAT_TEMPLATE = (
 )
 
 
-def save_tiny_model(folder: Path, family: str = "llama") -> transformers.PreTrainedModel:
-    """Write a Hugging Face directory with random float32 weights and return transformers' own model of it."""
+def save_tiny_model(folder: Path, family: str = "llama", **changes: Any) -> transformers.PreTrainedModel:
+    """Write a Hugging Face directory with random float32 weights and return transformers' own model of it.
+
+    `changes`: of its configuration.
+    """
     torch.manual_seed(5)
     config = FAMILIES[family]()
+    config.update(changes)
     reference = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager")
     for name, parameter in reference.named_parameters():
         if family in ("phi3", "gemma3") and "norm" in name:  # a Gemma's have 1 added

@@ -71,7 +71,14 @@ def load(model: Model, settings: ArSettings, metrics: ArMetrics, hashes: FileHas
         # A model of images is small. It leaves the cores to the others: see DECISIONS.md on arithmetic threads.
         num_threads = settings.num_threads or (1 if is_image else usable_cores())
         report = _ProgressLog(model.name)
-        computation = open_computation(checkpoint, modality.codec.max_context_tokens, num_threads, settings, report)
+        computation = open_computation(
+            checkpoint,
+            modality.codec.max_context_tokens,
+            num_threads,
+            settings,
+            report,
+            model.spec.kv_cache_dtype,
+        )
     description = model_message(model, modality, checkpoint.config, computation, hashes.of)
     engine = _engine(computation, modality, settings, metrics, model.name)
     kind = f"{computation.dtype}{', exact' * computation.is_exact}"

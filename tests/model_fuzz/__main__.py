@@ -23,7 +23,6 @@ from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
-from services.ar.model.arrays import FLOATS
 from services.ar.model.weights import open_checkpoint
 from tests.model_fuzz import GGUF, gguf_mutation, huggingface_mutation
 
@@ -69,7 +68,7 @@ def _load_and_step(path: Path) -> None:
     forward = open_native(
         checkpoint,
         STORED,
-        FLOATS["float16"],
+        "float16",
         _NUM_BLOCKS,
         _BLOCK_SIZE,
         _NUM_TOKENS,

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from runtime.compiled.recipe import LibraryUnavailable
 from runtime.models import ModelError
 from services.ar.compute.computation import Computation
+from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.opening import open_native
 from services.ar.compute.native.packing import STORED
-from services.ar.model.arrays import FLOATS
 from services.ar.model.checkpoint import Checkpoint
 from services.ar.model.few_bits import in_four_bits
 from services.ar.settings import ArSettings
@@ -31,13 +31,17 @@ def open_computation(
     num_threads: int,
     settings: ArSettings,
     report: Callable[[float], None],
+    kv_cache_dtype: CacheDtype | None = None,
 ) -> Computation:
-    """Read the weights into what computes with them; `report` is told the share read, 0 to 1. Raises ModelError."""
+    """Read the weights into what computes with them; `report` is told the share read, 0 to 1.
+
+    `kv_cache_dtype`: what the model's entry recommends. Raises ModelError.
+    """
     with _enough_memory(settings):
         has_gpu = _has_gpu(settings)
         if not has_gpu and settings.kernel != "torch":
             try:
-                return _native(checkpoint, max_context_tokens, num_threads, settings, report)
+                return _native(checkpoint, max_context_tokens, num_threads, settings, report, kv_cache_dtype)
             except LibraryUnavailable as error:
                 if settings.kernel == "native" or settings.dtype in ("int8", "int4"):
                     raise ModelError(f"no native kernel: {error}") from None
@@ -45,6 +49,11 @@ def open_computation(
         if settings.dtype in ("int8", "int4"):
             raise ModelError(
                 f"dtype: {settings.dtype} needs the native kernel, which is for CPUs; float32 and bfloat16 don't"
+            )
+        if settings.kv_cache_dtype != "auto":
+            raise ModelError(
+                f"kv_cache_dtype: {settings.kv_cache_dtype} needs the native kernel, which is for CPUs; torch holds"
+                " keys and values as it computes them"
             )
         if find_spec("torch") is None:
             raise ModelError(
@@ -99,16 +108,22 @@ def _native(
     num_threads: int,
     settings: ArSettings,
     report: Callable[[float], None],
+    recommended_cache_dtype: CacheDtype | None,
 ) -> Computation:
     dtype = checkpoint.dtype if settings.dtype == "auto" else settings.dtype
     if dtype == "int4" != checkpoint.dtype:
         checkpoint = in_four_bits(checkpoint)
     packed_as = STORED if dtype == checkpoint.dtype else dtype
     num_blocks = _num_blocks(settings)
+    cache_dtype: CacheDtype = "float32" if dtype == "float32" else "float16"
+    if settings.kv_cache_dtype != "auto":
+        cache_dtype = settings.kv_cache_dtype
+    elif recommended_cache_dtype is not None and packed_as == STORED and settings.activation_bits == "8":
+        cache_dtype = recommended_cache_dtype
     forward = open_native(
         checkpoint,
         packed_as,
-        FLOATS["float32" if dtype == "float32" else "float16"],
+        cache_dtype,
         num_blocks,
         settings.block_size,
         settings.max_batch_tokens,
@@ -117,5 +132,9 @@ def _native(
         report,
         settings.activation_bits,
     )
-    causes = {"digest": forward.kernel_digest, "activation_bits": settings.activation_bits}
+    causes = {
+        "digest": forward.kernel_digest,
+        "activation_bits": settings.activation_bits,
+        "kv_cache_dtype": cache_dtype,
+    }
     return Computation(forward, num_blocks, "cpu", dtype, is_exact=True, kernel="native", kernel_causes=causes)

@@ -35,6 +35,7 @@ def test_an_image_has_pixels(repository, tmp_path, shape):
         (f"{TRANSFORMER}[image]\nshape = [8, 8, 1]", "image: this kind of model, text transformer, has none"),
         (f'{MINIMAL}huggingface = "."', "huggingface: this kind of model, image gan, has none"),
         (f"{MINIMAL}[sampling]", "sampling: this kind of model, image gan, has none"),
+        (f'kv_cache_dtype = "int8"\n{MINIMAL}', "kv_cache_dtype: this kind of model, image gan, has none"),
     ],
 )
 def test_a_key_that_would_have_no_effect_is_refused(repository, tmp_path, content, message):

@@ -6,13 +6,13 @@ import threading
 import weakref
 from array import array
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from services.ar.compute.computed import Computed, Sampled, Wanted
-from services.ar.compute.memory import empty, zeros
+from services.ar.compute.memory import empty
 from services.ar.compute.native import library
+from services.ar.compute.native.cache import CacheDtype, layer_cache
 from services.ar.compute.native.parameters import Parameters
 from services.ar.compute.native.sampling.history import Histories
 from services.ar.compute.native.sampling.rows import Rows
@@ -28,14 +28,14 @@ _SMALL_PAGES_SECONDS = 1.0
 class NativeForward:
     """Owns the cache and the kernel's threads, which begin with `start`; `block_size` is a multiple of library.LANES.
 
-    A row's results have the same bits whatever is computed beside it. `cache_dtype`: float32 or float16.
+    A row's results have the same bits whatever is computed beside it.
     """
 
     def __init__(
         self,
         parameters: Parameters,
         kernel: ctypes.CDLL,
-        cache_dtype: np.dtype[Any],
+        cache_dtype: CacheDtype,
         num_blocks: int,
         block_size: int,
         max_rows: int,
@@ -47,11 +47,8 @@ class NativeForward:
         self._num_threads = num_threads
         self._vocab_size = config.vocab_size
         self._parameters = parameters
-        value_dim = -(-config.head_dim // library.LANES) * library.LANES
-        keys = (config.num_kv_heads, num_blocks, config.head_dim, block_size)
-        values = (config.num_kv_heads, num_blocks, block_size, value_dim)
-        self._caches = [(zeros(keys, cache_dtype), zeros(values, cache_dtype)) for _ in range(config.num_layers)]
-        self._model = parameters.model(self._caches, max_rows, max_context_tokens)
+        self._caches = [layer_cache(config, cache_dtype, num_blocks, block_size) for _ in range(config.num_layers)]
+        self._model = parameters.model(self._caches, cache_dtype, num_blocks, block_size, max_rows, max_context_tokens)
         self._logits = empty((0, self._model.head.num_outputs), _FLOAT)
         self._max_logits_rows = 0
         self._histories = Histories()

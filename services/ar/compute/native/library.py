@@ -68,6 +68,8 @@ class Layer(ctypes.Structure):
         ("down", Matrix),
         ("keys", c_void_p),
         ("values", c_void_p),
+        ("key_scales", c_void_p),
+        ("value_scales", c_void_p),
     ]
 
 
@@ -80,7 +82,7 @@ class Model(ctypes.Structure):
         ("hidden_size", c_int32),
         ("num_blocks", c_int32),
         ("block_size", c_int32),
-        ("has_half_cache", c_int32),
+        ("cache_format", c_int32),
         ("max_rows", c_int32),
         ("max_context_tokens", c_int32),
         ("norm_eps", c_float),

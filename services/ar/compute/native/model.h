@@ -1,9 +1,12 @@
 // A model and a step of it as the kernel is given them; services/ar/compute/native/library.py mirrors these structs.
 #pragma once
 
-#include "matrix.h"
+#include "products/matrix.h"
 
 namespace tandem {
+
+// How keys and values are held: attention/float_cache.h and byte_cache.h.
+enum CacheFormat : int32_t { kFloatCache, kHalfCache, kByteCache };
 
 struct Layer {
   const float* attention_norm;
@@ -21,6 +24,8 @@ struct Layer {
   Matrix down;
   void* keys;
   void* values;
+  void* key_scales;  // of a byte cache, as value_scales
+  void* value_scales;
 };
 
 struct Model {
@@ -31,7 +36,7 @@ struct Model {
   int32_t hidden_size;
   int32_t num_blocks;
   int32_t block_size;
-  int32_t has_half_cache;  // else float
+  CacheFormat cache_format;
   int32_t max_rows;
   int32_t max_context_tokens;
   float norm_eps;

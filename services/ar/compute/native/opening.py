@@ -4,14 +4,13 @@ import ctypes
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from runtime.compiled.opening import open_compiled
 from runtime.compiled.recipe import LibraryUnavailable
+from runtime.models import ModelError
 from runtime.settings import cache_folder
 from services.ar.compute.native.build import kernel_recipe
+from services.ar.compute.native.cache import MAX_INT8_POSITIONS, CacheDtype
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.library import LANES, load
 from services.ar.compute.native.parameters import ActivationBits, Parameters
@@ -31,7 +30,7 @@ def open_kernel(folder: Path, level: str | None = None) -> ctypes.CDLL:
 def open_native(
     checkpoint: Checkpoint,
     dtype: str,
-    cache_dtype: np.dtype[Any],
+    cache_dtype: CacheDtype,
     num_blocks: int,
     block_size: int,
     max_rows: int,
@@ -46,10 +45,17 @@ def open_native(
     """
     if block_size % LANES:
         raise LibraryUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
+    if cache_dtype == "int8" and max_context_tokens > MAX_INT8_POSITIONS:
+        raise ModelError(
+            f"kv_cache_dtype: int8 is for contexts of at most {MAX_INT8_POSITIONS:,} tokens; {max_context_tokens:,} are"
+            " allowed; make max_context_tokens less, or take float16"
+        )
     library = open_kernel(cache_folder() / "kernels")
     parameters = Parameters(checkpoint, dtype, max_context_tokens, report, library, activation_bits, num_threads)
     name = library.tandem_instruction_set().decode()
-    logger.info("native kernel for %s, %d threads, %d MB of weights", name, num_threads, parameters.num_bytes // 10**6)
+    megabytes = parameters.num_bytes // 10**6
+    form = "native kernel for %s, %d threads, %d MB of weights, keys and values in %s"
+    logger.info(form, name, num_threads, megabytes, cache_dtype)
     return NativeForward(
         parameters, library, cache_dtype, num_blocks, block_size, max_rows, max_context_tokens, num_threads
     )

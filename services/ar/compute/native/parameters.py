@@ -4,10 +4,9 @@ import ctypes
 from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
-
 from services.ar.compute.memory import LargePages, floats
 from services.ar.compute.native import library
+from services.ar.compute.native.cache import FORMATS, CacheDtype, LayerCache
 from services.ar.compute.native.packing import PackedMatrix, pack, pack_bias
 from services.ar.compute.worker_pool import WorkerPool
 from services.ar.model.arrays import Array
@@ -63,22 +62,27 @@ class Parameters:
         matrices, vectors = self._matrices.values(), self._vectors.values()
         return sum(matrix.num_bytes for matrix in matrices) + sum(vector.nbytes for vector in vectors)
 
-    def model(self, caches: list[tuple[Array, Array]], max_rows: int, max_context_tokens: int) -> library.Model:
-        """Return the kernel's view of weights and caches: keys [H_kv, blocks, D, block_size] and values of each layer.
-
-        `self` and the caches must outlive it.
-        """
-        config, keys = self.config, caches[0][0]
-        layers = (library.Layer * config.num_layers)(*(self._layer(i, *cache) for i, cache in enumerate(caches)))
+    def model(
+        self,
+        caches: list[LayerCache],
+        cache_dtype: CacheDtype,
+        num_blocks: int,
+        block_size: int,
+        max_rows: int,
+        max_context_tokens: int,
+    ) -> library.Model:
+        """Return the kernel's view of weights and of each layer's cache. `self` and the caches must outlive it."""
+        config = self.config
+        layers = (library.Layer * config.num_layers)(*(self._layer(i, cache) for i, cache in enumerate(caches)))
         return library.Model(
             num_layers=config.num_layers,
             num_heads=config.num_heads,
             num_kv_heads=config.num_kv_heads,
             head_dim=config.head_dim,
             hidden_size=config.hidden_size,
-            num_blocks=keys.shape[1],
-            block_size=keys.shape[3],
-            has_half_cache=keys.dtype == np.float16,
+            num_blocks=num_blocks,
+            block_size=block_size,
+            cache_format=FORMATS[cache_dtype],
             max_rows=max_rows,
             max_context_tokens=max_context_tokens,
             norm_eps=config.norm_eps,
@@ -90,7 +94,7 @@ class Parameters:
             head=self._matrix("embedding" if config.ties_embeddings else "head"),
         )
 
-    def _layer(self, index: int, keys: Array, values: Array) -> library.Layer:
+    def _layer(self, index: int, cache: LayerCache) -> library.Layer:
         prefix, local = f"layers.{index}.", "local_" * self.config.is_local(index)
         return library.Layer(
             attention_norm=self._address(f"{prefix}attention_norm.weight"),
@@ -106,13 +110,18 @@ class Parameters:
             out=self._matrix(f"{prefix}attention.out"),
             gate_up=self._matrix(f"{prefix}mlp.gate_up"),
             down=self._matrix(f"{prefix}mlp.down"),
-            keys=keys.ctypes.data,
-            values=values.ctypes.data,
+            keys=_data(cache.keys),
+            values=_data(cache.values),
+            key_scales=_data(cache.key_scales),
+            value_scales=_data(cache.value_scales),
         )
 
     def _matrix(self, name: str) -> library.Matrix:
         return self._matrices[name].struct(self._vectors.get(f"{name}.bias"), self._is_fine)
 
     def _address(self, name: str) -> int | None:
-        vector = self._vectors.get(name)
-        return None if vector is None else vector.ctypes.data
+        return _data(self._vectors.get(name))
+
+
+def _data(array: Array | None) -> int | None:
+    return None if array is None else array.ctypes.data

@@ -4,11 +4,11 @@
 // Knows nothing of sequences, sampling or Python.
 #include <algorithm>
 
-#include "attention.h"
+#include "attention/attention.h"
 #include "elementwise.h"
-#include "matmul.h"
+#include "products/matmul.h"
 #include "model.h"
-#include "panels.h"
+#include "products/panels.h"
 #include "sampling/sampler.h"
 
 namespace tandem {
@@ -37,15 +37,18 @@ class Engine {
     offsets_.resize(scales_.size());
     half_offsets_.resize(2 * scales_.size());
     value_stride_ = (model.head_dim + kLanes - 1) / kLanes * kLanes;
-    scratch_size_ = kMaxQueries * size_t(model.max_context_tokens + kLanes + value_stride_);
+    scratch_size_ = attention_scratch(model.max_context_tokens, value_stride_);
     scratch_.resize(num_threads * scratch_size_);
   }
 
   // Compute a step, then sample from its logits what is wanted of them.
   void run(const Step& step, const Samples& samples) {
     team_.begin();
-    if (model_.has_half_cache) forward<Half>(step);
-    else forward<float>(step);
+    switch (model_.cache_format) {
+      case kHalfCache: forward<FloatCache<Half>>(step); break;
+      case kByteCache: forward<ByteCache>(step); break;
+      default: forward<FloatCache<float>>(step);
+    }
     sampler_.run(team_, samples, step.logits, model_.head.num_outputs,
                  [&](int row) { return step.is_finite[step.logits_rows[row]] != 0; });
     team_.end();
@@ -72,7 +75,7 @@ class Engine {
     }
   }
 
-  template <typename T>
+  template <typename Cache>
   void forward(const Step& step) {
     each_row(step.num_rows, [&](int row) {
       float* hidden = row_of(hidden_, row);
@@ -83,12 +86,12 @@ class Engine {
     int num_rows = step.num_rows;
     for (int index = 0; index < model_.num_layers; index++) {
       const Layer& layer = model_.layers[index];
-      keys_and_values<T>(step, layer);
+      keys_and_values<Cache>(step, layer);
       if (index == model_.num_layers - 1) {
         keep_logits_rows(step);
         num_rows = step.num_logits;
       }
-      attention<T>(step, layer, num_rows);
+      attention<Cache>(step, layer, num_rows);
       mlp(layer, num_rows);
     }
     logits(step);
@@ -103,7 +106,7 @@ class Engine {
     }
   }
 
-  template <typename T>
+  template <typename Cache>
   void keys_and_values(const Step& step, const Layer& layer) {
     normalise_rows(step.num_rows, layer.attention_norm, layer.qkv);
     int width = layer.qkv.num_outputs;
@@ -112,19 +115,26 @@ class Engine {
       store(to, low);
       store(to + kLanes, high);
     });
-    Cache<T> cache = cache_of<T>(layer);
+    Cache cache;
+    locate(layer, cache);
     each_row(step.num_rows, [&](int row) { place_row(step, layer, cache, row); });
   }
 
+  void locate(const Layer& layer, ByteCache& cache) const {
+    cache = {static_cast<uint8_t*>(layer.keys), static_cast<Half*>(layer.key_scales),
+             static_cast<uint8_t*>(layer.values), static_cast<Half*>(layer.value_scales),
+             model_.num_blocks, model_.block_size, model_.head_dim, (model_.head_dim + kGroup - 1) / kGroup * kGroup};
+  }
   template <typename T>
-  Cache<T> cache_of(const Layer& layer) {
-    return {static_cast<T*>(layer.keys), static_cast<T*>(layer.values), model_.num_blocks,
-            model_.block_size, model_.head_dim, value_stride_};
+  void locate(const Layer& layer, FloatCache<T>& cache) const {
+    cache = {static_cast<T*>(layer.keys), static_cast<T*>(layer.values), model_.num_blocks, model_.block_size,
+             model_.head_dim, value_stride_};
   }
 
-  template <typename T>
+  template <typename Cache>
   void attention(const Step& step, const Layer& layer, int num_rows) {
-    Cache<T> cache = cache_of<T>(layer);
+    Cache cache;
+    locate(layer, cache);
     int num_kv_heads = model_.num_kv_heads;
     team_.share(int(runs_.size()) * num_kv_heads, 1, [&](int first, int last, int rank) {
       for (int task = first; task < last; task++)
@@ -133,8 +143,8 @@ class Engine {
     add_to_hidden(layer.out, attended_, layer.attention_output_norm, num_rows);
   }
 
-  template <typename T>
-  void attend_run(const Step& step, const Layer& layer, const Cache<T>& cache, const Run& run, int head, float* scratch) {
+  template <typename Cache>
+  void attend_run(const Step& step, const Layer& layer, const Cache& cache, const Run& run, int head, float* scratch) {
     int num_heads = model_.num_heads / model_.num_kv_heads, head_dim = model_.head_dim;
     size_t at = size_t(head) * num_heads * head_dim;
     Query queries[kMaxQueries];
@@ -152,8 +162,8 @@ class Engine {
   }
 
   // Rotate a row's queries and keys, scale the queries, note whether all is finite, and keep keys and values.
-  template <typename T>
-  void place_row(const Step& step, const Layer& layer, const Cache<T>& cache, int row) {
+  template <typename Cache>
+  void place_row(const Step& step, const Layer& layer, const Cache& cache, int row) {
     int head_dim = model_.head_dim, position = step.positions[row];
     const float* cos = layer.cos + size_t(position) * head_dim;
     const float* sin = layer.sin + size_t(position) * head_dim;

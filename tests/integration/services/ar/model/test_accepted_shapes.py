@@ -18,7 +18,6 @@ from services.ar.engine.layout import Layout
 from services.ar.engine.sampling_params import SamplingParams
 from services.ar.engine.scheduler import Scheduler
 from services.ar.engine.sequence import Sequence
-from services.ar.model.arrays import FLOATS
 from services.ar.model.config import ModelConfig
 from services.ar.model.huggingface.config import config_from_huggingface
 from services.ar.model.tensor_check import expected_shapes
@@ -69,7 +68,7 @@ def test_the_kernel_agrees_with_torch(tmp_path: Path, case: int) -> None:
     attention = LayeredAttention(checkpoint.config, CausalAttention)
     expected = model.logits(model(torch.tensor(token_ids), torch.arange(NUM_TOKENS), attention))
 
-    forward = open_native(checkpoint, STORED, FLOATS["float32"], 4, 16, NUM_TOKENS, NUM_TOKENS, 1, lambda share: None)
+    forward = open_native(checkpoint, STORED, "float32", 4, 16, NUM_TOKENS, NUM_TOKENS, 1, lambda share: None)
     forward.start()
     scheduler = Scheduler(BlockPool(4, 16), 1, NUM_TOKENS)
     scheduler.add(Sequence([*token_ids, 0], SamplingParams(logprobs=True), is_scored=True))

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from services.ar.compute.cuda.forward import CudaForward
 from services.ar.compute.native import library
+from services.ar.compute.native.cache import CacheDtype, LayerCache
 from services.ar.compute.native.packing import STORED
 from services.ar.compute.native.parameters import Parameters
 from services.ar.compute.runner import Forward
@@ -20,7 +22,7 @@ from services.ar.model.arrays import Array
 from services.ar.model.checkpoint import Checkpoint
 from tests.unit.services.ar.compute.cuda.block_attention import TorchBlockAttention
 from tests.unit.services.ar.compute.cuda.triton_device import DEVICE
-from tests.unit.services.ar.compute.native.formats import in_format, kernel, started
+from tests.unit.services.ar.compute.native.formats import in_format, kernel, own_cache_dtype, started
 
 BLOCK_SIZE = 16
 NUM_BLOCKS = 16
@@ -47,17 +49,16 @@ class _ParametersThatTell(Parameters):
 
     caches: list[Array]
 
-    def model(self, caches: list[tuple[Array, Array]], max_rows: int, max_context_tokens: int) -> library.Model:
-        self.caches = [array for layer in caches for array in layer]
-        return super().model(caches, max_rows, max_context_tokens)
+    def model(self, caches: list[LayerCache], *others: Any) -> library.Model:
+        self.caches = [array for layer in caches for array in vars(layer).values() if array is not None]
+        return super().model(caches, *others)
 
 
-def open_native(dtype: str, level: str | None = None) -> Open:
+def open_native(dtype: str, level: str | None = None, cache_dtype: CacheDtype | None = None) -> Open:
     def opened(checkpoint: Checkpoint) -> Opened:
         parameters = _ParametersThatTell(in_format(checkpoint, dtype), STORED, 256, lambda share: None, kernel(level))
-        return Opened(
-            started(parameters, dtype, NUM_BLOCKS, level), [torch.from_numpy(cache) for cache in parameters.caches]
-        )
+        forward = started(parameters, cache_dtype or own_cache_dtype(dtype), NUM_BLOCKS, level)
+        return Opened(forward, [torch.from_numpy(cache) for cache in parameters.caches])
 
     return opened
 

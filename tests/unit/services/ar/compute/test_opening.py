@@ -51,3 +51,29 @@ def test_a_gpu_that_is_not_there_is_told(folder, monkeypatch):
     monkeypatch.setattr(opening, "_CUDA_DRIVER", "libno-such-driver.so")
     with pytest.raises(ModelError, match="'cuda' was asked for, but torch finds no CUDA device"):
         opening.open_computation(open_checkpoint(folder), 64, 1, ArSettings(device="cuda"), lambda share: None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "recommended", "expected"),
+    [
+        ({}, None, "float32"),  # as the weights are
+        ({"dtype": "int8"}, None, "float16"),
+        ({}, "int8", "int8"),
+        ({"dtype": "int8"}, "int8", "float16"),  # measured with the file's own weights
+        ({"activation_bits": "16"}, "int8", "float32"),
+        ({"kv_cache_dtype": "float16"}, "int8", "float16"),
+        ({"kv_cache_dtype": "int8", "dtype": "int8"}, None, "int8"),
+    ],
+)
+def test_keys_and_values_are_held_as_the_settings_say_then_as_the_entry_does(folder, settings, recommended, expected):
+    chosen = ArSettings(device="cpu", kernel="native", **settings)
+    opened = opening.open_computation(open_checkpoint(folder), 64, 1, chosen, lambda share: None, recommended)
+    assert opened.kernel_causes["kv_cache_dtype"] == expected
+
+
+def test_torch_takes_no_wish_for_keys_and_values(folder):
+    settings = ArSettings(device="cpu", kernel="torch", kv_cache_dtype="int8")
+    with pytest.raises(ModelError, match="kv_cache_dtype: int8 needs the native kernel, which is for CPUs"):
+        opening.open_computation(open_checkpoint(folder), 64, 1, settings, lambda share: None)
+    settings = ArSettings(device="cpu", kernel="torch")
+    assert opening.open_computation(open_checkpoint(folder), 64, 1, settings, lambda share: None, "int8")

@@ -23,9 +23,8 @@ int quantised(float first, float second, bool is_fine) {
 }
 
 // Whatever key, value and query are, the cache is finite; what comes out is not if the query is not.
-int attended(float first, float second) {
-  Half keys[kHeadDim * kBlockSize] = {}, values[kBlockSize * kStride] = {};
-  Cache<Half> cache{keys, values, 1, kBlockSize, kHeadDim, kStride};
+template <typename Cache>
+int attended(const Cache& cache, float first, float second) {
   float key[kHeadDim], value[kHeadDim], query[kHeadDim], out[kHeadDim];
   for (int d = 0; d < kHeadDim; d++) {
     key[d] = d == 20 ? first : 1.0f;
@@ -34,12 +33,29 @@ int attended(float first, float second) {
   }
   for (int position = 0; position < kBlockSize; position++) keep(cache, 0, 0, position, key, value);
   int32_t table = 0;
-  std::vector<float> scratch(kMaxQueries * (2 * kBlockSize + kStride));
+  std::vector<float> scratch(attention_scratch(kBlockSize, kStride));
   Query tile{query, out, 0, 9};
   attend(cache, 0, &table, &tile, 1, scratch.data());
-  int errors = !are_finite(query, kHeadDim) && are_finite(out, kHeadDim);
+  return !are_finite(query, kHeadDim) && are_finite(out, kHeadDim);
+}
+
+int attended_in_halves(float first, float second) {
+  Half keys[kHeadDim * kBlockSize] = {}, values[kBlockSize * kStride] = {};
+  int errors = attended(FloatCache<Half>{keys, values, 1, kBlockSize, kHeadDim, kStride}, first, second);
   for (Half bits : keys) errors += !is_finite_half(bits);
   for (Half bits : values) errors += !is_finite_half(bits);
+  return errors;
+}
+
+int attended_in_bytes(float first, float second) {
+  uint8_t keys[kStride * kBlockSize] = {}, values[kBlockSize * kStride] = {};
+  Half key_scales[kBlockSize] = {}, value_scales[kBlockSize] = {};
+  ByteCache cache{keys, key_scales, values, value_scales, 1, kBlockSize, kHeadDim, kStride};
+  int errors = attended(cache, first, second);
+  for (Half bits : key_scales) errors += !is_finite_half(bits);
+  for (Half bits : value_scales) errors += !is_finite_half(bits);
+  for (uint8_t byte : keys) errors += byte == 0;  // -128, which products of 127 steps have no room for
+  for (uint8_t byte : values) errors += byte == 0;
   return errors;
 }
 
@@ -49,7 +65,8 @@ int main() {
   int errors = 0;
   for (float first : numbers)
     for (float second : numbers) {
-      int found = quantised(first, second, false) + quantised(first, second, true) + attended(first, second);
+      int found = quantised(first, second, false) + quantised(first, second, true) +
+                  attended_in_halves(first, second) + attended_in_bytes(first, second);
       if (found > 0) std::printf("%d errors with %g and %g\n", found, first, second);
       errors += found;
     }

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from runtime.settings import cache_folder
+from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.opening import open_kernel
 from services.ar.compute.native.packing import STORED
@@ -62,8 +63,12 @@ def is_rounded(dtype: str) -> bool:
     return "float" not in dtype
 
 
-KINDS = [(dtype, bits) for dtype in DTYPES for bits in ("8", "16")[: 1 + is_rounded(dtype)]]
-"""Types of weights, with bits of the activations."""
+KINDS = [
+    *({"dtype": dtype, "activation_bits": "8"} for dtype in DTYPES),
+    *({"dtype": dtype, "activation_bits": "16"} for dtype in DTYPES if is_rounded(dtype)),
+    *({"dtype": dtype, "activation_bits": "8", "cache_dtype": "int8"} for dtype in ("float32", "int4")),
+]
+"""Types of weights, bits of the activations, and of the cache what is not its own type."""
 
 
 def in_format(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
@@ -95,18 +100,24 @@ def native(
     num_blocks: int = 64,
     level: str | None = None,
     activation_bits: ActivationBits = "8",
+    cache_dtype: CacheDtype | None = None,
 ) -> NativeForward:
     """Return the kernel on a checkpoint as it is stored."""
     parameters = Parameters(checkpoint, STORED, 256, lambda share: None, kernel(level), activation_bits)
-    return started(parameters, dtype, num_blocks, level)
+    return started(parameters, cache_dtype or own_cache_dtype(dtype), num_blocks, level)
+
+
+def own_cache_dtype(dtype: str) -> CacheDtype:
+    return "float32" if dtype == "float32" else "float16"
 
 
 def kernel(level: str | None = None) -> ctypes.CDLL:
     return open_kernel(cache_folder() / "kernels", level)
 
 
-def started(parameters: Parameters, dtype: str, num_blocks: int = 64, level: str | None = None) -> NativeForward:
-    cache_dtype = FLOATS["float32" if dtype == "float32" else "float16"]
+def started(
+    parameters: Parameters, cache_dtype: CacheDtype, num_blocks: int = 64, level: str | None = None
+) -> NativeForward:
     forward = NativeForward(parameters, kernel(level), cache_dtype, num_blocks, BLOCK_SIZE, NUM_ROWS, 256, 2)
     forward.start()
     return forward

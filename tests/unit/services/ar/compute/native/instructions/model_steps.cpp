@@ -12,7 +12,7 @@
 
 using namespace tandem;
 
-constexpr int kHidden = 96, kHeads = 4, kKvHeads = 2, kHeadDim = 24, kValueStride = 32, kGated = 64, kVocabulary = 160;
+constexpr int kHidden = 96, kHeads = 4, kKvHeads = 2, kHeadDim = 24, kStride = 32, kGated = 64, kVocabulary = 160;
 constexpr int kBlockSize = 16, kNumBlocks = 6, kMaxPositions = 64, kMostRows = 24, kNumLayers = 2;
 constexpr int kNumTokens = 5003, kNumSampled = 24;
 
@@ -69,9 +69,10 @@ uint64_t digest(const void* bytes, size_t size) {  // FNV-1a
   return hash;
 }
 
-Layer layer(Memory& memory, int index, Format format, bool is_fine, bool has_half_cache) {
+Layer layer(Memory& memory, int index, Format format, bool is_fine, CacheFormat cache) {
   bool has_more = index == 1;
-  size_t element = has_half_cache ? 2 : 4, places = size_t(kKvHeads) * kNumBlocks * kBlockSize;
+  size_t places = size_t(kKvHeads) * kNumBlocks * kBlockSize;
+  size_t element = cache == kByteCache ? 1 : cache == kHalfCache ? 2 : 4;
   auto norm = [&](int size, bool is_there) { return is_there ? memory.floats(size, 1, 0.5f) : nullptr; };
   Layer made{};
   made.attention_norm = norm(kHidden, true);
@@ -92,18 +93,20 @@ Layer layer(Memory& memory, int index, Format format, bool is_fine, bool has_hal
   made.out = memory.matrix(format, is_fine, kHeads * kHeadDim, kHidden);
   made.gate_up = memory.matrix(format, is_fine, kHidden, 2 * kGated);
   made.down = memory.matrix(format, is_fine, kGated, kHidden);
-  made.keys = memory.zeros(places * kHeadDim * element);
-  made.values = memory.zeros(places * kValueStride * element);
+  made.keys = memory.zeros(places * kStride * element);
+  made.values = memory.zeros(places * kStride * element);
+  made.key_scales = memory.zeros(places * kStride / kGroup * sizeof(Half));
+  made.value_scales = memory.zeros(places * sizeof(Half));
   return made;
 }
 
 // A prompt of one sequence, then a step of two: one row after that prompt, and a prompt in another block.
-void run(const Kernel& kernel, Format format, bool is_fine, bool has_half_cache) {
+void run(const Kernel& kernel, Format format, bool is_fine, CacheFormat cache) {
   Memory memory;
   std::vector<Layer> layers;
-  for (int i = 0; i < kNumLayers; i++) layers.push_back(layer(memory, i, format, is_fine, has_half_cache));
+  for (int i = 0; i < kNumLayers; i++) layers.push_back(layer(memory, i, format, is_fine, cache));
   Matrix embedding = memory.matrix(format, is_fine, kHidden, kVocabulary);
-  Model model{kNumLayers, kHeads, kKvHeads, kHeadDim, kHidden, kNumBlocks, kBlockSize, has_half_cache, kMostRows,
+  Model model{kNumLayers, kHeads, kKvHeads, kHeadDim, kHidden, kNumBlocks, kBlockSize, cache, kMostRows,
               kMaxPositions, 1e-5f, 1.5f, is_fine, memory.floats(kHidden, 1, 0.5f), layers.data(), embedding, embedding};
   void* engine = kernel.open(&model, 2);
   const int32_t block_tables[] = {3, 1, 5};
@@ -124,7 +127,7 @@ void run(const Kernel& kernel, Format format, bool is_fine, bool has_half_cache)
     Samples none{};
     kernel.run(engine, &step, &none);
     for (int row = 0; row < num_rows; row++)
-      std::printf("format %d fine %d half %d step %d row %d finite %d: %016llx %a\n", format, is_fine, has_half_cache, number,
+      std::printf("format %d fine %d cache %d step %d row %d finite %d: %016llx %a\n", format, is_fine, cache, number,
                   row, is_finite[row], (unsigned long long)digest(&logits[row * kVocabulary], 4 * kVocabulary),
                   logits[row * kVocabulary]);
   }
@@ -179,8 +182,8 @@ int main(int, char** arguments) {
   find(kernel.instruction_set, "tandem_instruction_set");
   for (int format = kFloat32; format <= kQ40; format++)
     for (bool is_fine : {false, true})
-      for (bool has_half_cache : {false, true})
-        if (is_quantised(Format(format)) || !is_fine) run(kernel, Format(format), is_fine, has_half_cache);
+      for (CacheFormat cache : {kFloatCache, kHalfCache, kByteCache})
+        if (is_quantised(Format(format)) || !is_fine) run(kernel, Format(format), is_fine, cache);
   sample(kernel);
   std::printf("%s\n", kernel.instruction_set());
 }

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "matmul.h"
+#include "products/matmul.h"
 #include "random_numbers.h"
 #include "sampling/lanes.h"
 

@@ -1,20 +1,18 @@
-// Attention of queries over the keys and values in their sequence's blocks (paged attention, Kwon et al. 2023).
+// Attention over keys and values that are held as floats or halves. See attention.h.
 //
 // Within a block keys lie [head_dim][block_size], so that 16 positions are one vector, and values
-// [block_size][head_dim, filled up to a multiple of 16]. Keys are gone through in the order of their positions, whatever
-// is computed beside them, so a query's result has the same bits in a decode step and in a prompt.
+// [block_size][head_dim, filled up to a multiple of 16].
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 
-#include "vectors.h"
+#include "queries.h"
 
 namespace tandem {
 
 // One layer's cache; T is float or Half. [num_kv_heads][num_blocks] blocks.
 template <typename T>
-struct Cache {
+struct FloatCache {
   T* keys;
   T* values;
   int num_blocks;
@@ -30,28 +28,10 @@ struct Cache {
   }
 };
 
-// A query [head_dim], which looks at positions first to last, and where its result goes.
-struct Query {
-  const float* values;
-  float* out;
-  int first;
-  int last;
-};
-
-// What the queries of a tile look at together.
-struct View {
-  const int32_t* block_table;
-  int first;
-  int last;
-
-  int start() const { return first / kLanes * kLanes; }
-  int stop() const { return last / kLanes * kLanes + kLanes; }
-};
-
 // Keep key and value [head_dim] of one position. Numbers beyond what T can hold become its largest, NaN becomes 0: the
 // next sequence that has this block must not meet what is not finite, which no weight of 0 takes away.
 template <typename T>
-inline void keep(const Cache<T>& cache, int head, int block, int offset, const float* key, const float* value) {
+inline void keep(const FloatCache<T>& cache, int head, int block, int offset, const float* key, const float* value) {
   T* keys = cache.key_block(head, block) + offset;
   T* values = cache.value_block(head, block) + size_t(offset) * cache.value_stride;
   for (int first = 0; first < cache.head_dim; first += kLanes) {
@@ -65,19 +45,20 @@ inline void keep(const Cache<T>& cache, int head, int block, int offset, const f
 
 // The keys of 16 positions, which lie in one block, and the value of one position.
 template <typename T>
-inline const T* keys_at(const Cache<T>& cache, int head, const View& view, int position) {
+inline const T* keys_at(const FloatCache<T>& cache, int head, const View& view, int position) {
   int offset = position % cache.block_size / kLanes * kLanes;
   return cache.key_block(head, view.block_table[position / cache.block_size]) + offset;
 }
 template <typename T>
-inline const T* value_at(const Cache<T>& cache, int head, const View& view, int position) {
+inline const T* value_at(const FloatCache<T>& cache, int head, const View& view, int position) {
   const T* block = cache.value_block(head, view.block_table[position / cache.block_size]);
   return block + size_t(position % cache.block_size) * cache.value_stride;
 }
 
 // scores[query][position] of kQueries queries, for whole vectors of positions.
 template <int kQueries, typename T>
-inline void score(const Cache<T>& cache, int head, const View& view, const Query* queries, float* scores, size_t stride) {
+inline void score(const FloatCache<T>& cache, int head, const View& view, const Query* queries, float* scores,
+                  size_t stride) {
   for (int position = view.start(); position < view.stop(); position += kLanes) {
     const T* keys = keys_at(cache, head, view, position);
     const T* next = keys_at(cache, head, view, std::min(position + kLanes, view.last));
@@ -94,28 +75,9 @@ inline void score(const Cache<T>& cache, int head, const View& view, const Query
   }
 }
 
-// Turn the scores of one query into weights that sum up to 1 when divided by the number returned; 0 is the weight of
-// what it does not look at. A score of NaN or beyond the largest float gives NaN, so that the row's result tells.
-inline float softmax(const View& view, const Query& query, float* scores) {
-  int start = view.start(), stop = view.stop();
-  for (int position = start; position < query.first; position++) scores[position] = -INFINITY;
-  for (int position = query.last + 1; position < stop; position++) scores[position] = -INFINITY;
-  Floats most = load(scores + start);
-  for (int position = start + kLanes; position < stop; position += kLanes) most = max(most, load(scores + position));
-  float top = max_of(most);
-  Floats sum{};
-  for (int position = start; position < stop; position += kLanes) {
-    Floats score = load(scores + position);
-    Floats weight = (Floats)((Ints)exp(score - top) & (Ints)(score != -INFINITY));
-    store(scores + position, weight);
-    sum += weight;
-  }
-  return sum_of(sum);
-}
-
 // sums[query][kChunks * 16 dimensions from `chunk` on] of values by weights.
 template <int kQueries, int kChunks, typename T>
-inline void weigh(const Cache<T>& cache, int head, const View& view, const float* weights, size_t stride, int chunk,
+inline void weigh(const FloatCache<T>& cache, int head, const View& view, const float* weights, size_t stride, int chunk,
                   float* out) {
   Floats sums[kQueries][kChunks] = {};
   for (int position = view.first; position <= view.last; position++) {
@@ -131,18 +93,13 @@ inline void weigh(const Cache<T>& cache, int head, const View& view, const float
 }
 
 template <int kQueries, typename T>
-inline void attend_tile(const Cache<T>& cache, int head, const int32_t* block_table, const Query* queries,
-                        float* scratch) {
-  View view{block_table, queries[0].first, queries[0].last};
-  for (int q = 1; q < kQueries; q++) {
-    view.first = std::min(view.first, queries[q].first);
-    view.last = std::max(view.last, queries[q].last);
-  }
+inline void attend_tile(const FloatCache<T>& cache, int head, const View& view, const Query* queries, float* scratch) {
   size_t stride = view.stop();
   float* sums = scratch + kQueries * stride;
   score<kQueries>(cache, head, view, queries, scratch, stride);
   float totals[kQueries];
-  for (int q = 0; q < kQueries; q++) totals[q] = softmax(view, queries[q], scratch + q * stride);
+  for (int q = 0; q < kQueries; q++)
+    totals[q] = softmax(view, queries[q], scratch + q * stride, [](int, Floats weights) { return weights; });
   constexpr int kWide = std::clamp(kMaxSums / kQueries, 1, 4);
   int num_chunks = cache.value_stride / kLanes, chunk = 0;
   for (; chunk + kWide <= num_chunks; chunk += kWide)
@@ -150,26 +107,6 @@ inline void attend_tile(const Cache<T>& cache, int head, const int32_t* block_ta
   for (; chunk < num_chunks; chunk++) weigh<kQueries, 1>(cache, head, view, scratch, stride, chunk, sums);
   for (int q = 0; q < kQueries; q++)
     for (int d = 0; d < cache.head_dim; d++) queries[q].out[d] = sums[q * cache.value_stride + d] / totals[q];
-}
-
-constexpr int kMaxQueries = 6;  // of a tile
-
-// Attend queries of one sequence. `scratch` holds, for each of kMaxQueries, a number for each position and value_stride
-// more.
-template <typename T>
-inline void attend(const Cache<T>& cache, int head, const int32_t* block_table, const Query* queries, int num_queries,
-                   float* scratch) {
-  for (int done = 0; done < num_queries;) {
-    const Query* tile = queries + done;
-    switch (int left = std::min(num_queries - done, kMaxQueries); left) {
-      case 1: attend_tile<1>(cache, head, block_table, tile, scratch), done += 1; break;
-      case 2: attend_tile<2>(cache, head, block_table, tile, scratch), done += 2; break;
-      case 3: attend_tile<3>(cache, head, block_table, tile, scratch), done += 3; break;
-      case 4:
-      case 5: attend_tile<4>(cache, head, block_table, tile, scratch), done += 4; break;
-      default: attend_tile<6>(cache, head, block_table, tile, scratch), done += 6;
-    }
-  }
 }
 
 }  // namespace tandem

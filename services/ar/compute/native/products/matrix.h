@@ -13,7 +13,7 @@
 //   iq4_nl    as int4, of places in a table; 16 scales
 #pragma once
 
-#include "vectors.h"
+#include "../vectors.h"
 
 namespace tandem {
 

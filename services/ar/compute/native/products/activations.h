@@ -28,20 +28,20 @@ inline void store_bytes(int8_t* to, Ints low, Ints high) {
   store_bytes(to + kLanes, high);
 }
 
-// Fill in what a product with w needs of a row's values. A group that is not finite gets a scale of NaN, which all
-// outputs of the row then are: whole numbers have no NaN to hand on.
-inline void quantise(const Activations& x, int row, const Matrix& w) {
-  const float* values = x.values + size_t(row) * w.num_inputs;
-  size_t at = size_t(row) * w.num_inputs, place = at / kGroup;
-  bool has_halves = w.has_halves();
-  float most_steps = w.is_fine ? 127 << kLowBits : 127;
-  for (int first = 0; first < w.num_inputs; first += kGroup, at += kGroup, place++) {
+// Fill in what a product needs of a row's values, as a number of groups. A group that is not finite gets a scale of NaN,
+// which all outputs of the row then are: whole numbers have no NaN to hand on.
+inline void quantise(const Activations& x, int row, int num_inputs, bool is_fine, bool has_halves) {
+  const float* values = x.values + size_t(row) * num_inputs;
+  size_t at = size_t(row) * num_inputs, place = at / kGroup;
+  float most_steps = is_fine ? 127 << kLowBits : 127;
+  for (int first = 0; first < num_inputs; first += kGroup, at += kGroup, place++) {
     Floats low = load(values + first), high = load(values + first + kLanes);
     if (!(are_finite(low) & are_finite(high))) {
       std::memset(x.bytes + at, 0, kGroup);
-      std::memset(x.low_bytes + at, 0, kGroup);
+      if (is_fine) std::memset(x.low_bytes + at, 0, kGroup);
       x.scales[place] = x.sums[place] = std::numeric_limits<float>::quiet_NaN();
-      x.offsets[place] = x.half_offsets[2 * place] = x.half_offsets[2 * place + 1] = 0;
+      x.offsets[place] = 0;
+      if (has_halves) x.half_offsets[2 * place] = x.half_offsets[2 * place + 1] = 0;
       continue;
     }
     float most = max_of(max(max(low, -low), max(high, -high)));
@@ -57,7 +57,7 @@ inline void quantise(const Activations& x, int row, const Matrix& w) {
       x.half_offsets[2 * place] = -32 * low_sum;
       x.half_offsets[2 * place + 1] = -32 * (sum - low_sum);
     }
-    if (w.is_fine) {
+    if (is_fine) {
       Ints low_upper = (low_steps + 64) >> kLowBits, high_upper = (high_steps + 64) >> kLowBits;
       store_bytes(x.low_bytes + at, low_steps - (low_upper << kLowBits), high_steps - (high_upper << kLowBits));
       low_steps = low_upper;
@@ -65,6 +65,9 @@ inline void quantise(const Activations& x, int row, const Matrix& w) {
     }
     store_bytes(x.bytes + at, low_steps, high_steps);
   }
+}
+inline void quantise(const Activations& x, int row, const Matrix& w) {
+  quantise(x, row, w.num_inputs, w.is_fine, w.has_halves());
 }
 
 }  // namespace tandem
