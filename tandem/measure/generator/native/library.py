@@ -4,47 +4,28 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_uint8, c_uint32, c_uint64, c_void_p
+from dataclasses import fields
 from typing import Any
 
-_COUNTS = (
-    "phase",
-    "is_real_time",
-    "num_taken",
-    "num_measured",
-    "num_sent",
-    "outstanding",
-    "max_outstanding",
-    "dropped",
-    "ok",
-    "error",
-    "deadline",
-    "cancelled",
-    "unfinished",
-    "unavailable_in_a_row",
-)
-_SECONDS = ("answered_at", "load_ended_at", "wall_seconds", "cpu_seconds", "thread_cpu_seconds")
+from tandem.measure.generator.sending.sender import Progress
+
+_SECONDS = ("zero", "ends_at", "drain_seconds", "pause_seconds")
+_NUMBERS = ("budget", "max_outstanding", "is_open", "goes_first")
 
 
 class NativeProgress(ctypes.Structure):
     """As progress.h has it."""
 
-    _fields_ = [*((name, c_int64) for name in _COUNTS), *((name, c_double) for name in _SECONDS)]
+    _fields_ = [
+        ("is_real_time", c_int64),
+        *((each.name, c_double if each.type == "float" else c_int64) for each in fields(Progress)),
+    ]
 
 
 class NativeLoad(ctypes.Structure):
     """As sender.h has it."""
 
-    _fields_ = [
-        ("zero", c_double),
-        ("begins_at", c_double),
-        ("ends_at", c_double),
-        ("drain_seconds", c_double),
-        ("pause_seconds", c_double),
-        ("budget", c_int64),
-        ("max_outstanding", c_int64),
-        ("is_open", c_int64),
-        ("goes_first", c_int64),
-    ]
+    _fields_ = [*((name, c_double) for name in _SECONDS), *((name, c_int64) for name in _NUMBERS)]
 
 
 class Library:
@@ -65,8 +46,7 @@ class Library:
         self.stop = _typed(quick, "stop", None, c_void_p)
         self.join = _typed(slow, "join", None, c_void_p)
         self.close = _typed(slow, "close", None, c_void_p)
-        self.size = _typed(quick, "size", c_uint64, c_void_p, c_int)
-        self.copy = _typed(slow, "copy", None, c_void_p, c_int, c_void_p)
+        self.table = _typed(slow, "table", c_uint64, c_void_p, c_int, c_void_p)
         self.text = _typed(quick, "text", c_void_p, c_void_p, c_uint64, POINTER(c_uint64))
 
 

@@ -71,13 +71,7 @@ int Sender::try_to_connect(size_t slot, double until) {
 void Sender::reset() {
     join();
     routes.clear();
-    rows = {};
-    values = {};
-    messages = {};
-    kept = {};
-    kept_bytes = {};
-    lags = {};
-    texts.clear();
+    seen = {};
     text_numbers_.clear();
     queue_.clear();
     inbox_.clear();
@@ -89,14 +83,14 @@ void Sender::reset() {
     std::fill(retry_at_.begin(), retry_at_.end(), -INFINITY);
     for (const auto& each : slots_)
         if (each) each->opened_at = -INFINITY;
-    progress.clear();
+    std::construct_at(&progress);
 }
 
 void Sender::start(const Load& load, std::vector<Caller> callers) {
     load_ = load;
     callers_ = std::move(callers);
-    dropped.assign(routes.size(), 0);
-    abandoned.assign(routes.size(), 0);
+    seen.dropped.assign(routes.size(), 0);
+    seen.abandoned.assign(routes.size(), 0);
     progress.phase = int64_t(Phase::loading);
     std::promise<bool> is_first;
     std::future<bool> told = is_first.get_future();
@@ -182,7 +176,7 @@ double Sender::next_instant() const {
 void Sender::beat() {
     const double at = now();
     if (at < next_beat_) return;
-    lags.add(at - next_beat_);
+    seen.lags.push_back(at - next_beat_);
     next_beat_ = at + kBeatSeconds;
 }
 

@@ -24,17 +24,16 @@ void Sender::finish(Call& call, End end, int code, const std::string& text) {
 
 void Sender::record(const Call& call, End end, int code, const std::string& text) {
     const double ended = end == End::answered && call.has_headers ? received_at_ : now();
-    rows.add({call.spec.number, call.spec.intended, call.sent, call.first_output, ended, call.spec.route, code,
-              int32_t(end), call.spec.length, call.num_messages, code == kOk ? -1 : text_number(text)});
-    values.add(call.values.data(), call.values.size());
+    seen.rows.push_back({call.spec.number, call.spec.intended, call.sent, call.first_output, ended, call.spec.route, code,
+                         int32_t(end), call.spec.length, call.num_messages, code == kOk ? -1 : text_number(text)});
+    seen.values.insert(seen.values.end(), call.values.begin(), call.values.end());
 }
 
 int Sender::text_number(const std::string& text) {
     if (const auto found = text_numbers_.find(text); found != text_numbers_.end()) return found->second;
-    if (texts.size() >= kMaxTexts && text != kMoreTexts) return text_number(kMoreTexts);
-    text_numbers_[text] = int(texts.size());
-    texts.push_back(text);
-    return int(texts.size()) - 1;
+    if (seen.texts.size() >= kMaxTexts && text != kMoreTexts) return text_number(kMoreTexts);
+    seen.texts.push_back(text);
+    return text_numbers_[text] = int(seen.texts.size()) - 1;
 }
 
 void Sender::count(End end, int code) {

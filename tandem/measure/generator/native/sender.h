@@ -7,7 +7,7 @@
 
 #include <sys/eventfd.h>
 
-#include <deque>
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <set>
@@ -23,7 +23,7 @@
 // `ends_at`: an open loop drops what it has not sent by then; callers of a closed one take nothing more.
 // `budget`: requests of a closed loop after the warm-up; -1: without bound.
 struct Load {
-    double zero = 0, begins_at = 0, ends_at = INFINITY, drain_seconds = 0, pause_seconds = 0;
+    double zero = 0, ends_at = INFINITY, drain_seconds = 0, pause_seconds = 0;
     int64_t budget = -1, max_outstanding = 0, is_open = 0, goes_first = 0;
 };
 
@@ -56,15 +56,7 @@ public:
     std::vector<std::pair<std::string, std::string>> metadata;
     std::deque<Route> routes;
 
-    // What was recorded; complete once the thread has ended.
-    Chunks<Row> rows;
-    Chunks<double> values;  // of the columns of each row's route, one row after another
-    Chunks<MessageRow> messages;
-    Chunks<KeptRow> kept;
-    Chunks<char> kept_bytes;
-    Chunks<double> lags;
-    std::vector<std::string> texts;
-    std::vector<int64_t> dropped, abandoned;  // by route
+    Seen seen;  // complete once the thread has ended
 
 private:
     // loop.cpp
@@ -105,8 +97,7 @@ private:
     Connection* connection_for(int caller);
     void header(Call& call, std::string_view name, std::string_view value);
     bool data(Call& call, const uint8_t* bytes, size_t size);
-    bool begin_message(Call& call);
-    bool end_message(Call& call);
+    bool take(Call& call, std::string_view message);
     void closed(Call& call, uint32_t error);
     void end_here(Call& call, End end, int code, const char* text);
 

@@ -52,18 +52,8 @@ class NativeSender(Sender):
     def begin(self, routes: Sequence[Route], load: Load) -> None:
         for route in routes:
             self._add(route)
-        budget = -1 if load.budget is None else load.budget
-        native = NativeLoad(
-            load.zero,
-            load.begins_at,
-            load.ends_at,
-            load.drain_seconds,
-            load.pause_seconds,
-            budget,
-            load.max_outstanding,
-            load.is_open,
-            load.goes_first,
-        )
+        values = {each[0]: getattr(load, each[0]) for each in NativeLoad._fields_}
+        native = NativeLoad(**(values | {"budget": -1 if load.budget is None else load.budget}))
         callers = np.array(load.callers, np.float64).reshape(-1, 2)
         self._library.start(self._sender, native, callers.ctypes.data, len(callers))
         self.is_real_time = bool(self._progress.contents.is_real_time)
@@ -99,8 +89,8 @@ class NativeSender(Sender):
         return Seen._make([*tables, self._texts()])
 
     def _table(self, number: int, kind: Any) -> NDArray[Any]:
-        table = np.empty(self._library.size(self._sender, number), kind)
-        self._library.copy(self._sender, number, table.ctypes.data)
+        table = np.empty(self._library.table(self._sender, number, None), kind)
+        self._library.table(self._sender, number, table.ctypes.data)
         return table
 
     def _texts(self) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ import numpy as np
 
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.schedule.alarm import new_alarm
-from tandem.measure.generator.sending.calls import Calls
-from tandem.measure.generator.sending.column_reader import ColumnReader
-from tandem.measure.generator.sending.python_call import DEADLINE_EXCEEDED, OK, UNAVAILABLE, PythonCall
+from tandem.measure.generator.sending.columns import ColumnReader
+from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
+from tandem.measure.generator.sending.statuses import DEADLINE_EXCEEDED, OK, UNAVAILABLE
 from tandem.measure.generator.sending.tables import KEPT, MESSAGE, ROW, End, Seen, Table
 
 _BEAT_SECONDS = 0.02
@@ -89,13 +89,11 @@ class PythonSender(Sender):
         for spec in specs:
             begin, end = int(spec["begin"]) + _PREFIX_BYTES, int(spec["begin"] + spec["size"])
             self._queue.append((spec, bytes(view[begin:end])))
-        self._fed.set()
-        self._alarm.ring()
+        self._wake()
 
     def feed_no_more(self) -> None:
         self._has_all = True
-        self._fed.set()
-        self._alarm.ring()
+        self._wake()
 
     def progress(self) -> Progress:
         if self._fault is not None:
@@ -104,6 +102,9 @@ class PythonSender(Sender):
 
     def stop(self) -> None:
         self._stopping.set()
+        self._wake()
+
+    def _wake(self) -> None:
         self._fed.set()
         self._alarm.ring()
 
@@ -208,9 +209,8 @@ class PythonSender(Sender):
 
     def _begin_call(self, spec: Any, message: bytes, intended: float) -> PythonCall:
         self._counts.num_sent += 1
-        route = self._routes[spec["route"]]
-        reader = self._readers[spec["route"]]
-        call = self._server.begin(route, reader, spec, message, intended, self._load.zero)
+        route, reader = self._routes[spec["route"]], self._readers[spec["route"]]
+        call = self._server.begin(Order(route, reader, spec, message, intended, self._load.zero))
         self._open.add(call)
         self._idle.clear()
         self._counts.max_outstanding = max(self._counts.max_outstanding, len(self._open))
@@ -254,18 +254,18 @@ class PythonSender(Sender):
     def seen(self) -> Seen:
         texts = list(dict.fromkeys(call.text for call in self._calls if call.code != OK))
         places = {text: place for place, text in enumerate(texts)}
-        kept = [(call, message, column, raw) for call in self._calls for message, column, raw in call.kept]
-        ends = np.cumsum([len(raw) for *_, raw in kept], dtype=np.int64)
-        kept_rows = [
-            (call.number, int(end) - len(raw), len(raw), message, column)
-            for (call, message, column, raw), end in zip(kept, ends, strict=True)
-        ]
+        raws = [raw for call in self._calls for _, raw in call.kept]
+        kept = np.zeros(len(raws), KEPT)
+        kept["number"] = [call.number for call in self._calls for _ in call.kept]
+        kept["message"] = [message for call in self._calls for message, _ in call.kept]
+        kept["size"] = [len(raw) for raw in raws]
+        kept["begin"] = np.cumsum(kept["size"]) - kept["size"]
         return Seen(
             rows=np.array([(*call.row(), places.get(call.text, -1)) for call in self._calls], ROW),
             values=np.array([value for call in self._calls for value in call.values], np.float64),
             messages=np.array([message for call in self._calls for message in call.messages], MESSAGE),
-            kept=np.array(kept_rows, KEPT),
-            kept_bytes=np.frombuffer(b"".join(raw for *_, raw in kept), np.uint8),
+            kept=kept,
+            kept_bytes=np.frombuffer(b"".join(raws), np.uint8),
             lags=np.array(self._lags, np.float64),
             dropped=np.array(self._dropped, np.int64),
             abandoned=np.array(self._abandoned, np.int64),

@@ -74,7 +74,6 @@ class Progress:
     load_ended_at: float = 0.0
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0  # of this process
-    thread_cpu_seconds: float = 0.0  # of the sender alone
 
 
 class Sender(ABC):

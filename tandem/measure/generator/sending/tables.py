@@ -50,8 +50,8 @@ ROW = np.dtype(
     ]
 )
 MESSAGE = np.dtype([("number", "i8"), ("at", "f8"), ("size", "i4"), ("num_outputs", "i4")])
-# Bytes of a field that were kept: where they lie; `message` is the how manieth of its request.
-KEPT = np.dtype([("number", "i8"), ("begin", "i8"), ("size", "i8"), ("message", "i4"), ("column", "i4")])
+# A message that was kept: where its bytes lie; `message` is the how manieth of its request.
+KEPT = np.dtype([("number", "i8"), ("begin", "i8"), ("size", "i8"), ("message", "i8")])
 
 
 class Seen(NamedTuple):

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from tandem.measure.generator.requests.apis.reading import INTERNAL, OK, UNKNOWN, ApiReading, ReplyFigures, failed
+from tandem.measure.generator.requests.apis.reading import ApiReading, ReplyFigures, failed
 from tandem.measure.generator.requests.apis.words import Words
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
+from tandem.measure.generator.sending.statuses import INTERNAL, OK, UNKNOWN
 from tandem.measure.results.record import CODE_NAMES
 from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse

@@ -6,18 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tandem.measure.generator.requests.apis.reading import (
-    INTERNAL,
-    OK,
-    UNAVAILABLE,
-    ApiReading,
-    ReplyFigures,
-    failed,
-    spread,
-)
+from tandem.measure.generator.requests.apis.reading import ApiReading, ReplyFigures, failed, spread
 from tandem.measure.generator.requests.apis.words import Words
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
-from tandem.measure.generator.sending.http.statuses import code_of_http
+from tandem.measure.generator.sending.statuses import INTERNAL, OK, UNAVAILABLE, code_of_http
 from tandem.measure.scenario import Workload
 
 DONE = b"[DONE]"

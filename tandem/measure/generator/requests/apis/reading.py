@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tandem.measure.generator.requests.reading import MessagesAlone
-from tandem.measure.generator.sending.columns import WHOLE_MESSAGE, Column
-
-OK, UNKNOWN, UNAVAILABLE, INTERNAL = 0, 2, 14, 13
-"""gRPC's numbers of statuses."""
+from tandem.measure.generator.requests.reading import Reading
+from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
+from tandem.measure.generator.sending.statuses import OK
 
 
 class ReplyFigures(NamedTuple):
@@ -29,10 +27,10 @@ class ReplyFigures(NamedTuple):
     text: str = ""
 
 
-class ApiReading(MessagesAlone, ABC):
+class ApiReading(Reading, ABC):
     """How the replies of one workload are read."""
 
-    columns: tuple[Column, ...] = (WHOLE_MESSAGE,)
+    columns = (WHOLE_MESSAGE,)
 
     @abstractmethod
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:

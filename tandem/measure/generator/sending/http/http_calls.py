@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 from tandem.client.credentials import Credentials
-from tandem.measure.generator.sending.calls import Calls
-from tandem.measure.generator.sending.column_reader import ColumnReader
 from tandem.measure.generator.sending.http.connection import Connection, Exchange
 from tandem.measure.generator.sending.http.endpoint import Endpoint
 from tandem.measure.generator.sending.http.pool import Pool
-from tandem.measure.generator.sending.http.statuses import code_of_http
-from tandem.measure.generator.sending.python_call import (
+from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
+from tandem.measure.generator.sending.statuses import (
     CANCELLED,
     DEADLINE_EXCEEDED,
     INTERNAL,
     OK,
     UNAVAILABLE,
-    PythonCall,
+    code_of_http,
 )
-from tandem.measure.generator.sending.sender import Route
 from tandem.measure.generator.sending.tables import End
 
 _MOST_TEXT = 500
@@ -43,22 +39,18 @@ class HttpCalls(Calls):
     async def close(self) -> None:
         self._pool.close()
 
-    def begin(
-        self, route: Route, reader: ColumnReader, spec: Any, message: bytes, intended: float, zero: float
-    ) -> PythonCall:
-        head = self._heads.get(route.path) or self._endpoint.head(route.path, self._credentials)
-        self._heads[route.path] = head
-        request = b"%b%d\r\n\r\n%b" % (head, len(message), message)
-        return HttpCall(self._pool, request, route, reader, spec, intended, zero)
+    def begin(self, order: Order) -> PythonCall:
+        path = order.route.path
+        head = self._heads.get(path) or self._endpoint.head(path, self._credentials)
+        self._heads[path] = head
+        return HttpCall(self._pool, b"%b%d\r\n\r\n%b" % (head, len(order.message), order.message), order)
 
 
 class HttpCall(PythonCall):
     """One exchange. A connection that was idle and turns out to be closed is replaced once, as all clients do."""
 
-    def __init__(
-        self, pool: Pool, request: bytes, route: Route, reader: ColumnReader, spec: Any, intended: float, zero: float
-    ) -> None:
-        super().__init__(route, reader, spec, intended, zero)
+    def __init__(self, pool: Pool, request: bytes, order: Order) -> None:
+        super().__init__(order)
         self._pool, self._request = pool, request
         self._work = asyncio.create_task(self._converse())
 
@@ -69,7 +61,7 @@ class HttpCall(PythonCall):
 
     async def read_reply(self) -> None:
         try:
-            async with asyncio.timeout(self.route.deadline_seconds):
+            async with asyncio.timeout(self.order.route.deadline_seconds):
                 await asyncio.wait([self._work])
         except TimeoutError:
             self.code, self.text = DEADLINE_EXCEEDED, "Deadline Exceeded"
@@ -87,7 +79,7 @@ class HttpCall(PythonCall):
         except OSError as error:
             self.code, self.text = UNAVAILABLE, str(error)
             return
-        self.ended_at(exchange.received_at - self._zero)
+        self.ended_at(exchange.received_at - self.order.zero)
         if why is not None:
             self.code, self.text = UNAVAILABLE, why
         else:
@@ -107,12 +99,12 @@ class HttpCall(PythonCall):
         return exchange, why
 
     def _on_message(self, message: bytes, at: float) -> None:
-        self.take(message, at - self._zero)
+        self.take(message, at - self.order.zero)
 
     def _judge(self, exchange: Exchange) -> None:
         if (code := code_of_http(exchange.status)) != OK:
             self.code, self.text = code, _text_of(bytes(exchange.body)) or f"HTTP status {exchange.status}"
-        elif self.route.is_streamed and not exchange.is_events:
+        elif self.order.route.is_streamed and not exchange.is_events:
             self.code, self.text = INTERNAL, "the reply is no stream of events"
 
 
