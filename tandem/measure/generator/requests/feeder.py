@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tandem.measure.generator.requests.messages import MessageOf
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.sender import Sender
 from tandem.measure.generator.sending.tables import REQUEST_SPEC
@@ -23,7 +24,6 @@ _FIRST_AHEAD_REQUESTS = 256
 _PREFIX = struct.Struct(">BI")  # gRPC's: not compressed, size
 
 SpecOf = Callable[[int], RequestSpec]
-MessageOf = Callable[[RequestSpec], bytes]
 
 
 class Feeder:

@@ -8,11 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tandem.measure.generator.requests.messages import REPLIES
+from tandem.ar.v1 import ar_pb2
+from tandem.gan.v1 import gan_pb2
 from tandem.measure.results.record import Record
 
 Pixels = npt.NDArray[np.uint8]
 
+_REPLIES: dict[str, Any] = {
+    "Generate": ar_pb2.GenerateResponse,
+    "Complete": ar_pb2.CompleteResponse,
+    "Sample": gan_pb2.SampleResponse,
+    "SampleStream": gan_pb2.SampleStreamResponse,
+}
 _IMAGES: dict[str, Callable[[Any], Any]] = {
     # rpc: the images of one of its messages, which may be empty
     "Generate": lambda message: message.image,
@@ -33,7 +40,7 @@ def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
     found = {}
     for number, rpc, messages in _kept(record, rpcs):
         for message in reversed(messages):  # of a sequential one, the image is in the last message
-            images = _IMAGES[rpc](REPLIES[rpc].FromString(message))
+            images = _IMAGES[rpc](_REPLIES[rpc].FromString(message))
             if images.shape:
                 _, height, width, channels = images.shape
                 found[number] = np.frombuffer(images.data, np.uint8).reshape(height, width, channels)
@@ -44,7 +51,7 @@ def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
 def tokens_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[int]]:
     """Return the tokens of each request for a text that was answered, in the order of the requests' numbers."""
     return {
-        number: [token for each in messages for token in _TOKENS[rpc](REPLIES[rpc].FromString(each))]
+        number: [token for each in messages for token in _TOKENS[rpc](_REPLIES[rpc].FromString(each))]
         for number, rpc, messages in sorted(_kept(record, rpcs))
     }
 
