@@ -116,13 +116,12 @@ private:
     static constexpr int kIdleSeconds = 30, kProbeSeconds = 5, kSilentMilliseconds = 40'000;
 
     void wait_for_room(bool wanted) {
-        if (wanted == is_waiting_ && !is_first_) return;
+        if (wanted == is_waiting_) return;
         is_waiting_ = wanted;
-        is_first_ = false;
         epoll_event event{wanted ? EPOLLIN | EPOLLOUT : uint32_t{EPOLLIN}, {this}};
         epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
     }
 
     std::string pending;  // framed, and not taken by the socket yet
-    bool is_waiting_ = false, is_first_ = true;
+    bool is_waiting_ = true;
 };

@@ -51,13 +51,7 @@ void tandem_sender_metadata(void* sender, const char* name, const char* value) {
 
 // `outputs`: the column that counts a message's outputs; -1: each message is one.
 void tandem_sender_route(void* sender, const char* path, const char* timeout, double deadline, int is_streamed, int outputs) {
-    Route route;
-    route.path = path;
-    route.timeout = timeout;
-    route.deadline_seconds = deadline;
-    route.is_streamed = is_streamed != 0;
-    route.outputs = outputs;
-    of(sender).routes.push_back(std::move(route));
+    of(sender).routes.push_back({path, timeout, deadline, outputs, is_streamed != 0});
 }
 
 // Let the last route's next column have what is taken of the field at `path`, or of whole messages without one.
@@ -95,15 +89,8 @@ uint64_t tandem_sender_table(void* sender, int number, void* to) {
         case 4: return copied(seen.kept_bytes, to);
         case 5: return copied(seen.lags, to);
         case 6: return copied(seen.dropped, to);
-        default: return copied(seen.abandoned, to);
+        case 7: return copied(seen.abandoned, to);
+        default: return copied(seen.texts, to);
     }
-}
-
-// Text `number` and its size; null if there are no more.
-const char* tandem_sender_text(void* sender, uint64_t number, uint64_t* size) {
-    const auto& texts = of(sender).seen.texts;
-    if (number >= texts.size()) return nullptr;
-    *size = texts[number].size();
-    return texts[number].data();
 }
 }

@@ -10,16 +10,13 @@ from typing import Any
 from tandem.measure.generator.sending.sender import Progress
 
 _SECONDS = ("zero", "ends_at", "drain_seconds", "pause_seconds")
-_NUMBERS = ("budget", "max_outstanding", "is_open", "goes_first")
+_NUMBERS = ("budget", "max_outstanding", "is_open")
 
 
 class NativeProgress(ctypes.Structure):
     """As progress.h has it."""
 
-    _fields_ = [
-        ("is_real_time", c_int64),
-        *((each.name, c_double if each.type == "float" else c_int64) for each in fields(Progress)),
-    ]
+    _fields_ = [(each.name, c_double if each.type == "float" else c_int64) for each in fields(Progress)]
 
 
 class NativeLoad(ctypes.Structure):
@@ -47,7 +44,6 @@ class Library:
         self.join = _typed(slow, "join", None, c_void_p)
         self.close = _typed(slow, "close", None, c_void_p)
         self.table = _typed(slow, "table", c_uint64, c_void_p, c_int, c_void_p)
-        self.text = _typed(quick, "text", c_void_p, c_void_p, c_uint64, POINTER(c_uint64))
 
 
 def _typed(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Any:

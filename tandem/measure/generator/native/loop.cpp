@@ -3,22 +3,12 @@
 #include "sender.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
-
-#include <future>
 
 namespace {
 
 constexpr double kBeatSeconds = 0.02, kFirstBackoffSeconds = 0.1, kMaxBackoffSeconds = 1.0, kStableSeconds = 1.0;
-
-// Real-time priority for the calling thread alone, where the system grants it: what makes its requests waits like all others.
-bool go_first() {
-    const sched_param lowest{1};
-    sched_setscheduler(0, SCHED_RR, &lowest);
-    return sched_getscheduler(0) == SCHED_RR;
-}
 
 }  // namespace
 
@@ -92,13 +82,7 @@ void Sender::start(const Load& load, std::vector<Caller> callers) {
     seen.dropped.assign(routes.size(), 0);
     seen.abandoned.assign(routes.size(), 0);
     progress.phase = int64_t(Phase::loading);
-    std::promise<bool> is_first;
-    std::future<bool> told = is_first.get_future();
-    thread_ = std::thread([this, is_first = std::move(is_first)]() mutable {
-        is_first.set_value(load_.goes_first != 0 && go_first());
-        run();
-    });
-    progress.is_real_time = told.get();
+    thread_ = std::thread([this] { run(); });  // with the priority of the calling one
 }
 
 void Sender::feed(Block block) {

@@ -9,7 +9,6 @@
 enum class Phase : int64_t { ready, loading, draining, done };
 
 struct Progress {
-    std::atomic<int64_t> is_real_time{0};  // whether the sending thread is; known once start() is back
     std::atomic<int64_t> phase{0};
     std::atomic<int64_t> num_taken{0}, num_measured{0};  // requests taken from the queue; of those, after the warm-up
     std::atomic<int64_t> num_sent{0}, outstanding{0}, max_outstanding{0}, dropped{0};

@@ -31,9 +31,10 @@ void Sender::record(const Call& call, End end, int code, const std::string& text
 
 int Sender::text_number(const std::string& text) {
     if (const auto found = text_numbers_.find(text); found != text_numbers_.end()) return found->second;
-    if (seen.texts.size() >= kMaxTexts && text != kMoreTexts) return text_number(kMoreTexts);
-    seen.texts.push_back(text);
-    return text_numbers_[text] = int(seen.texts.size()) - 1;
+    const size_t number = text_numbers_.size();
+    if (number >= kMaxTexts && text != kMoreTexts) return text_number(kMoreTexts);
+    seen.texts.append(text.c_str(), text.size() + 1);
+    return text_numbers_[text] = int(number);
 }
 
 void Sender::count(End end, int code) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include <algorithm>
 #include <map>
@@ -15,16 +16,21 @@
 #include <thread>
 #include <utility>
 
-#include "clock.h"
 #include "connection.h"
 #include "progress.h"
+
+inline double clock_seconds(clockid_t clock) {
+    timespec at;
+    clock_gettime(clock, &at);
+    return double(at.tv_sec) + double(at.tv_nsec) * 1e-9;
+}
 
 // What to do; library.py has the same struct. Seconds from the zero of the run, but for `zero` (CLOCK_MONOTONIC).
 // `ends_at`: an open loop drops what it has not sent by then; callers of a closed one take nothing more.
 // `budget`: requests of a closed loop after the warm-up; -1: without bound.
 struct Load {
     double zero = 0, ends_at = INFINITY, drain_seconds = 0, pause_seconds = 0;
-    int64_t budget = -1, max_outstanding = 0, is_open = 0, goes_first = 0;
+    int64_t budget = -1, max_outstanding = 0, is_open = 0;
 };
 
 struct Caller {
@@ -130,7 +136,7 @@ private:
     std::deque<std::pair<int, double>> hungry_;        // callers that wait for a request, and since when
     std::set<std::pair<double, int>> sleeping_;        // callers that are not there yet, or pause
     std::set<std::pair<double, Call*>> timers_;        // deadlines and cancels
-    std::vector<std::unique_ptr<Connection>> slots_, leaving_, over_;
+    std::vector<std::unique_ptr<Connection>> slots_, leaving_;
     std::vector<double> retry_at_, backoff_;
     std::vector<Connection*> dirty_;
     std::vector<std::unique_ptr<Call>> calls_;

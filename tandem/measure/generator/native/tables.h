@@ -37,5 +37,5 @@ struct Seen {
     std::deque<char> kept_bytes;
     std::deque<double> lags;
     std::vector<int64_t> dropped, abandoned;  // by route
-    std::vector<std::string> texts;
+    std::string texts;  // one behind the other, each with a 0 at its end
 };
