@@ -35,18 +35,12 @@ class Take(IntEnum):
     BYTES = 3
 
 
-_FORMS = {
-    FieldDescriptor.TYPE_INT32: Form.VARINT,
-    FieldDescriptor.TYPE_INT64: Form.VARINT,
-    FieldDescriptor.TYPE_UINT32: Form.VARINT,
-    FieldDescriptor.TYPE_UINT64: Form.VARINT,
-    FieldDescriptor.TYPE_BOOL: Form.VARINT,
-    FieldDescriptor.TYPE_ENUM: Form.VARINT,
-    FieldDescriptor.TYPE_DOUBLE: Form.FLOATING64,
-    FieldDescriptor.TYPE_STRING: Form.BLOCK,
-    FieldDescriptor.TYPE_BYTES: Form.BLOCK,
-    FieldDescriptor.TYPE_MESSAGE: Form.BLOCK,
+_TYPES = {
+    Form.VARINT: ("INT32", "INT64", "UINT32", "UINT64", "BOOL", "ENUM"),
+    Form.FLOATING64: ("DOUBLE",),
+    Form.BLOCK: ("STRING", "BYTES", "MESSAGE"),
 }
+_FORMS = {getattr(FieldDescriptor, f"TYPE_{name}"): form for form, names in _TYPES.items() for name in names}
 
 
 @dataclass(frozen=True)

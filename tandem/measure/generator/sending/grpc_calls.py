@@ -69,11 +69,10 @@ class GrpcCall(PythonCall):
         message = await self._call
         if not isinstance(message, bytes):
             raise DecodeError("OK without a reply")
-        at = self.now()
-        self.ended_at(at)
-        self.take(message, at)
+        self.ended = self.now()
+        self.take(message, self.ended)
 
     async def _stream(self) -> None:
         while (message := await self._call.read()) is not grpc.aio.EOF:
             self.take(message, self.now())
-        self.ended_at(self.now())
+        self.ended = self.now()

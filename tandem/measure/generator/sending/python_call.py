@@ -36,7 +36,7 @@ class PythonCall(ABC):
         self.kept: list[tuple[int, bytes]] = []
         self.code, self.text, self.end = OK, "", End.ANSWERED
         self.num_messages = 0
-        self._first_output, self._ended = math.nan, math.nan
+        self._first_output, self.ended = math.nan, math.nan
         self._sent = self.now()
 
     def now(self) -> float:
@@ -60,13 +60,10 @@ class PythonCall(ABC):
         finally:
             if timer is not None:
                 timer.cancel()
-        if math.isnan(self._ended):
-            self.ended_at(self.now())
+        if math.isnan(self.ended):
+            self.ended = self.now()
         if self.code != CANCELLED:
             self.end = End.ANSWERED
-
-    def ended_at(self, at: float) -> None:
-        self._ended = at
 
     def take(self, message: bytes, at: float) -> None:
         """Take a message that has come, at an instant of the run."""
@@ -85,7 +82,7 @@ class PythonCall(ABC):
     def row(self) -> tuple[float, ...]:
         """Return a row of ROW, but for its text."""
         spec = self.order.spec
-        instants = (self.order.intended, self._sent, self._first_output, self._ended)
+        instants = (self.order.intended, self._sent, self._first_output, self.ended)
         return (self.number, *instants, spec["route"], self.code, self.end, spec["length"], self.num_messages)
 
 

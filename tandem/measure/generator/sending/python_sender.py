@@ -6,6 +6,7 @@ It costs ten times as much, and its times hold the event loop's own delays; the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import deque
@@ -47,7 +48,6 @@ class PythonSender(Sender):
         self._has_all = False
         self._fed = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._idle = asyncio.Event()
         self._open: set[PythonCall] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm = new_alarm()
@@ -138,14 +138,11 @@ class PythonSender(Sender):
         counts.phase = Phase.DONE
 
     async def _beat(self) -> None:
-        alarm = new_alarm()
-        try:
+        with contextlib.closing(new_alarm()) as alarm:
             while True:
                 due = time.monotonic() + _BEAT_SECONDS
                 await alarm.until(due)
                 self._lags.append(time.monotonic() - due)
-        finally:
-            alarm.close()
 
     async def _open_loop(self) -> None:
         load = self._load
@@ -212,7 +209,6 @@ class PythonSender(Sender):
         route, reader = self._routes[spec["route"]], self._readers[spec["route"]]
         call = self._server.begin(Order(route, reader, spec, message, intended, self._load.zero))
         self._open.add(call)
-        self._idle.clear()
         self._counts.max_outstanding = max(self._counts.max_outstanding, len(self._open))
         return call
 
@@ -221,8 +217,6 @@ class PythonSender(Sender):
             await call.run()
         finally:
             self._open.discard(call)
-            if not self._open:
-                self._idle.set()
         self._calls.append(call)
         self._count(call)
 
@@ -238,12 +232,12 @@ class PythonSender(Sender):
 
     async def _drain(self) -> None:
         """Wait for what is under way as long as the load allows; cut off the rest."""
+        others = [task for task in self._tasks if task is not asyncio.current_task()]
         if self._open:
-            await self._until_stopped(self._idle.wait(), self._load.drain_seconds)
+            await self._until_stopped(asyncio.wait(others), self._load.drain_seconds)
         for call in self._open:
             call.cancel(End.CUT_OFF)
-        own = asyncio.current_task()
-        await asyncio.gather(*(task for task in self._tasks if task is not own))
+        await asyncio.gather(*others)
 
     def _count_rest(self) -> None:
         for spec, _ in self._queue:

@@ -6,6 +6,7 @@ import json
 import re
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -75,12 +76,11 @@ def _bytes(value: bytes) -> bytes:
     return _SIZE.pack(len(value)) + value
 
 
+@dataclass(frozen=True)
 class TensorReading(ApiReading):
     """Of ModelInfer and ModelStreamInfer. Outputs are tokens, where the server tells of them, or images."""
 
-    def __init__(self, workload: Workload) -> None:
-        self._is_streamed = workload.delivery == "streamed"
-        self._kind = workload.kind
+    workload: Workload
 
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         num_outputs, num_images, is_counted = [], 0, True
@@ -93,14 +93,14 @@ class TensorReading(ApiReading):
                 return failed(messages, *_code_of(error))
             tensors = _tensors(reply)
             images = int(tensors["images"][0][0]) if "images" in tensors else 0
-            found = images if self._kind == "images" else _num_tokens(tensors)
+            found = images if self.workload.kind == "images" else _num_tokens(tensors)
             is_counted &= found is not None
             num_outputs.append(_has_text(tensors) if found is None else found)
             num_images += images
         return ReplyFigures(num_outputs, num_images, is_counted=is_counted)
 
     def _parsed(self, raw: bytes) -> tuple[ModelInferResponse, str]:
-        if not self._is_streamed:
+        if self.workload.delivery == "unary":
             return ModelInferResponse.FromString(raw), ""
         message = ModelStreamInferResponse.FromString(raw)
         return message.infer_response, message.error_message

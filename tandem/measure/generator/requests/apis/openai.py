@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tandem.measure.generator.requests.apis.reading import ApiReading, ReplyFigures, failed, spread
@@ -51,11 +52,11 @@ def _image_body(workload: Workload) -> Callable[[RequestSpec], dict[str, Any]]:
     return make
 
 
+@dataclass(frozen=True)
 class TextReading(ApiReading):
     """Of completions and chat, streamed or whole."""
 
-    def __init__(self, is_streamed: bool) -> None:
-        self._is_streamed = is_streamed
+    is_streamed: bool
 
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         is_carrying, usage = [], None
@@ -68,7 +69,7 @@ class TextReading(ApiReading):
             is_carrying.append(any(_text(choice) for choice in choices))
             num_ids.append(sum(len(choice.get("token_ids") or ()) for choice in choices))
             usage = event.get("usage") or usage
-        if self._is_streamed and messages[-1:] != [DONE]:
+        if self.is_streamed and messages[-1:] != [DONE]:
             return failed(messages, UNAVAILABLE, "the stream ended without [DONE]")
         counted, prompt = _count(usage, "completion_tokens"), _count(usage, "prompt_tokens")
         is_counted = any(num_ids) or counted is not None
@@ -76,18 +77,18 @@ class TextReading(ApiReading):
         return ReplyFigures(outputs, 0, float("nan") if prompt is None else prompt, is_counted)
 
 
+@dataclass(frozen=True)
 class ImageReading(ApiReading):
     """Of images; each is an output, and of an image each of its tokens, where the server tells how many there are."""
 
-    def __init__(self, is_sequential: bool) -> None:
-        self._is_sequential = is_sequential
+    is_sequential: bool
 
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         reply = _json(messages[0]) if messages else None
         if reply is None or reply.get("error") is not None:
             return failed(messages, *_error(reply))
         num_images = len(reply.get("data") or ())
-        counted = _count(reply.get("usage"), "output_tokens") if self._is_sequential else num_images
+        counted = _count(reply.get("usage"), "output_tokens") if self.is_sequential else num_images
         return ReplyFigures([counted or num_images], num_images, is_counted=bool(counted))
 
 
