@@ -35,13 +35,7 @@ void* tandem_sender_open(const char* host, const char* port, const char* authori
     hints.ai_socktype = SOCK_STREAM;
     errno = 0;
     if (getaddrinfo(host, port, &hints, &found) != 0) return nullptr;
-    std::vector<Address> addresses;
-    for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-        addresses.push_back({{}, each->ai_addrlen});
-        memcpy(&addresses.back().storage, each->ai_addr, each->ai_addrlen);
-    }
-    freeaddrinfo(found);
-    return new Sender(std::move(addresses), authority, connections);
+    return new Sender(found, authority, connections);
 }
 
 // Forget the last run, but for the connections.

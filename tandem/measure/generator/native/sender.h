@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <set>
@@ -17,7 +18,8 @@
 #include <utility>
 
 #include "connection.h"
-#include "progress.h"
+
+enum class Phase : int64_t { ready, loading, draining, done };
 
 inline double clock_seconds(clockid_t clock) {
     timespec at;
@@ -33,6 +35,21 @@ struct Load {
     int64_t budget = -1, max_outstanding = 0, is_open = 0;
 };
 
+// What the sender tells while it runs; Python reads it at any time. library.py has the same struct.
+struct Progress {
+    std::atomic<int64_t> phase{0};
+    std::atomic<int64_t> num_taken{0}, num_measured{0};  // requests taken from the queue; of those, after the warm-up
+    std::atomic<int64_t> num_sent{0}, outstanding{0}, max_outstanding{0}, dropped{0};
+    std::atomic<int64_t> ok{0}, error{0}, deadline{0}, cancelled{0}, unfinished{0};
+    std::atomic<int64_t> unavailable_in_a_row{0};
+    // Seconds from the zero of the run, and what the load took: of the whole process.
+    std::atomic<double> answered_at{0}, load_ended_at{0}, wall_seconds{0}, cpu_seconds{0};
+};
+
+inline void add(std::atomic<int64_t>& count, int64_t more) {  // one thread alone writes
+    count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
 struct Caller {
     double comes_at, goes_at;
 };
@@ -47,7 +64,7 @@ constexpr int kOk = 0, kCancelled = 1, kUnknown = 2, kDeadlineExceeded = 4, kInt
 
 class Sender {
 public:
-    Sender(std::vector<Address> addresses, std::string authority, size_t num_connections);
+    Sender(addrinfo* addresses, std::string authority, size_t num_connections);
     ~Sender();
 
     int connect(double seconds);  // 0, or errno; before `start`
@@ -109,15 +126,14 @@ private:
 
     // records.cpp
     void finish(Call& call, End end, int code, const std::string& text);
-    void record(const Call& call, End end, int code, const std::string& text);
     void count(End end, int code);
     int text_number(const std::string& text);
 
     double now() const { return clock_seconds(CLOCK_MONOTONIC) - load_.zero; }
     bool is(Phase phase) const { return progress.phase.load(std::memory_order_relaxed) == int64_t(phase); }
 
-    const std::vector<Address> addresses_;
-    size_t address_ = 0;  // the one that answers
+    addrinfo* const addresses_;
+    const addrinfo* address_;  // the one that answers
     const std::string authority_;
     int epoll_, timer_, wake_;
     nghttp2_session_callbacks* callbacks_;

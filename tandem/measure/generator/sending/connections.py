@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from runtime.compiled.recipe import LibraryUnavailable
 from tandem.client.credentials import Credentials
-from tandem.measure.generator.native.opening import open_sender_library
+from tandem.measure.generator.native.library import open_sender_library
 from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.sending.grpc_calls import GrpcCalls
 from tandem.measure.generator.sending.http.http_calls import HttpCalls

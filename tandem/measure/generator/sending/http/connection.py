@@ -38,8 +38,7 @@ def _data(event: bytes) -> bytes | None:
 class Exchange:
     """What has come of a reply. Called by the parser; `on_message` gets each event, or else the whole body.
 
-    `body` is that of a reply that is no stream of events; `done` has None when the reply is whole, else why it is
-    not.
+    `body` is that of a reply that is no stream of events; `done` has None for a whole reply, else why it is not.
     """
 
     def __init__(self, on_message: OnMessage) -> None:

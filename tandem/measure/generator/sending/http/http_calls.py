@@ -113,7 +113,7 @@ class HttpCall(PythonCall):
 
     async def _exchanged(self, connection: Connection) -> tuple[Exchange, str | None]:
         """Return an exchange that is over, and why it failed, if it has."""
-        exchange = Exchange(self._on_message)
+        exchange = Exchange(lambda message, at: self.take(message, at - self.order.zero))
         connection.begin(exchange, self._request)
         try:
             why = await exchange.done
@@ -123,9 +123,6 @@ class HttpCall(PythonCall):
         if why is None:
             self._calls.give_back(connection)
         return exchange, why
-
-    def _on_message(self, message: bytes, at: float) -> None:
-        self.take(message, at - self.order.zero)
 
     def _judge(self, exchange: Exchange) -> None:
         if (code := code_of_http(exchange.status)) != OK:
