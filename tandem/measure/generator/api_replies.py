@@ -1,6 +1,4 @@
-"""What the replies by another API say, put into what a sender has seen, as if it had counted outputs while they
-came.
-"""
+"""What replies by another API say, put into what a sender has seen, as if it had counted outputs while they came."""
 
 from __future__ import annotations
 

@@ -67,7 +67,9 @@ class Driver:
     async def run(self, zero: float) -> Record:
         """Carry the load out; the warm-up ends at `zero` (time.monotonic). Raises a fault of the generator itself."""
         self._zero = zero
-        feeder = self._feeder()
+        times = None if self._schedule is None else self._schedule[self._number :: self._scenario.num_processes]
+        callers = self._scenario.load.most if isinstance(self._scenario.load, ClosedLoop) else 0
+        feeder = Feeder(self._sequence.__getitem__, self._endpoints.makers, self._share, times, callers)
         for _ in range(_BLOCKS_BEFOREHAND):
             feeder.feed(self._sender, 0)
         self._sender.begin(self._endpoints.routes, self._load())
@@ -85,11 +87,6 @@ class Driver:
         record = record_of(seen, self._endpoints.routes, self._endpoints.readings, self._sender, keeps)
         self._count_what_was_not_handed_over(record, feeder.num_fed, now)
         return record
-
-    def _feeder(self) -> Feeder:
-        times = None if self._schedule is None else self._schedule[self._number :: self._scenario.num_processes]
-        callers = 0 if isinstance(self._scenario.load, OpenLoop) else self._scenario.load.most
-        return Feeder(self._sequence.__getitem__, self._endpoints.makers, self._share, times, callers)
 
     def _load(self) -> Load:
         scenario, load = self._scenario, self._scenario.load

@@ -71,21 +71,15 @@ def _requests(seen: Seen, routes: Sequence[Route], readings: Sequence[Reading], 
     return table
 
 
-def _outcomes(rows: Table) -> NDArray[np.int8]:
-    outcomes = np.full(len(rows), Outcome.ERROR, np.int8)
-    outcomes[rows["code"] == DEADLINE_EXCEEDED] = Outcome.DEADLINE
-    outcomes[rows["code"] == OK] = Outcome.OK
-    outcomes[rows["end"] == End.CANCELLED] = Outcome.CANCELLED
-    outcomes[rows["end"] == End.CUT_OFF] = Outcome.UNFINISHED
-    return outcomes
+def _outcomes(rows: Table) -> NDArray[np.int_]:
+    code, end = rows["code"], rows["end"]
+    cases = [end == End.CUT_OFF, end == End.CANCELLED, code == OK, code == DEADLINE_EXCEEDED]
+    return np.select(cases, [Outcome.UNFINISHED, Outcome.CANCELLED, Outcome.OK, Outcome.DEADLINE], Outcome.ERROR)
 
 
 def _picked(table: Table, kind: np.dtype[np.void]) -> Table:
     """Return a table with those of the columns that `kind` has."""
-    found = np.empty(len(table), kind)
-    for name in kind.names or ():
-        found[name] = table[name]
-    return found
+    return table[list(kind.names or ())].astype(kind)
 
 
 def _texts(seen: Seen, requests: Table) -> Counter[tuple[int, str, str]]:

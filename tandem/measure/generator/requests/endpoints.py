@@ -1,6 +1,4 @@
-"""The workloads of a scenario as a sender takes them: where each goes, how its requests are made, and its replies
-read.
-"""
+"""Workloads as a sender takes them: where each goes, how its requests are made, and its replies read."""
 
 from __future__ import annotations
 

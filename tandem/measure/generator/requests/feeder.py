@@ -25,9 +25,7 @@ _PREFIX = struct.Struct(">BI")  # gRPC's: not compressed, size
 
 
 class Feeder:
-    """The requests of one process: `numbers`, and of an open loop their `intended` starts; of a closed one there are
-    `callers`.
-    """
+    """The requests of one process: `numbers`, with their `intended` starts or, in a closed loop, for its `callers`."""
 
     def __init__(
         self,

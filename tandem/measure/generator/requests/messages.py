@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,10 @@ _RequestOf = Callable[[RequestSpec], Any]
 
 def request_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> MessageOf:
     """Return what makes the serialised request message of a request spec; see `Plan.prompt_salt`."""
-    if workload.kind == "images":
-        make = _images_maker(workload, model)
-    elif workload.kind == "text":
+    if workload.kind == "text":
         make = _text_maker(workload, model, prompt_salt)
     else:
-        make = _sequential_image_maker(workload, model)
+        make = partial(_images if workload.kind == "images" else _image, workload, model)
     if workload.rpc == "SampleStream":
         return lambda spec: gan_pb2.SampleStreamRequest(sample=make(spec)).SerializeToString()
     if workload.rpc == "Complete":
@@ -53,19 +52,13 @@ def _text_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> _Re
     return make
 
 
-def _sequential_image_maker(workload: Workload, model: ServedModel) -> _RequestOf:
-    def make(spec: RequestSpec) -> ar_pb2.GenerateRequest:
-        label = int(spec.place * max(1, model.num_classes))
-        sampling = ar_pb2.SamplingParams(seed=spec.seed, steps=workload.steps)
-        return ar_pb2.GenerateRequest(model=workload.model, class_label=label, sampling=sampling)
-
-    return make
+def _image(workload: Workload, model: ServedModel, spec: RequestSpec) -> ar_pb2.GenerateRequest:
+    label = int(spec.place * max(1, model.num_classes))
+    sampling = ar_pb2.SamplingParams(seed=spec.seed, steps=workload.steps)
+    return ar_pb2.GenerateRequest(model=workload.model, class_label=label, sampling=sampling)
 
 
-def _images_maker(workload: Workload, model: ServedModel) -> _RequestOf:
-    def make(spec: RequestSpec) -> gan_pb2.SampleRequest:
-        # Without classes there are no labels to ask for.
-        labels = [int(spec.place * model.num_classes)] if model.num_classes else []
-        return gan_pb2.SampleRequest(model=workload.model, count=spec.length, labels=labels, seed=spec.seed)
-
-    return make
+def _images(workload: Workload, model: ServedModel, spec: RequestSpec) -> gan_pb2.SampleRequest:
+    # Without classes there are no labels to ask for.
+    labels = [int(spec.place * model.num_classes)] if model.num_classes else []
+    return gan_pb2.SampleRequest(model=workload.model, count=spec.length, labels=labels, seed=spec.seed)

@@ -40,8 +40,7 @@ class Reading:
 
 
 class OwnReading(Reading):
-    """Of one of Tandem's rpcs; `message` is its replies' descriptor, `outputs` and `images` are paths and what is taken
-    of them.
+    """Of Tandem's own; `message`: its replies' descriptor, `outputs` and `images`: paths and what is taken of them.
 
     `end`: a field that is not zero in the last message alone, and an image counts only where it is.
     """

@@ -24,9 +24,7 @@ _OUTPUTS: dict[str, Callable[[bytes], Any]] = {
 
 
 def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
-    """Return the 8-bit image [H, W, C] of each request for one image that brought it; `rpcs` are those of the
-    workloads.
-    """
+    """Return the 8-bit image [H, W, C] of each request for one image that brought it; `rpcs` of the workloads."""
     found = {}
     for number, rpc, messages in _kept(record, rpcs):
         for message in reversed(messages):  # of a sequential one, the image is in the last message

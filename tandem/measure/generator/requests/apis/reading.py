@@ -14,12 +14,13 @@ from tandem.measure.generator.sending.statuses import OK
 
 
 class ReplyFigures(NamedTuple):
-    """What the messages of one reply say. `num_outputs` of each message; `code` is gRPC's, with its `text`.
+    """What the messages of one reply say. `num_outputs` of each message; `code` is gRPC's, with its `text`: with
+    another than OK there are no figures.
 
     `is_counted`: whether the server told how many outputs there are; if not, a message that carries any counts as one.
     """
 
-    num_outputs: Sequence[int]
+    num_outputs: Sequence[int] = ()
     num_images: int = 0
     num_prompt_tokens: float = float("nan")
     is_counted: bool = True
@@ -46,8 +47,3 @@ def spread(total: int, is_carrying: Sequence[bool]) -> list[int]:
     bounds = np.arange(count + 1) * max(total, count) // max(count, 1)
     shares = iter(np.diff(bounds).tolist())
     return [next(shares) if carries else 0 for carries in is_carrying]
-
-
-def failed(messages: Sequence[bytes], code: int, text: str) -> ReplyFigures:
-    """Return what is told of a reply that ended badly."""
-    return ReplyFigures([0] * len(messages), code=code, text=text)
