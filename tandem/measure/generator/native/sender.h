@@ -42,7 +42,7 @@ struct Progress {
     std::atomic<int64_t> num_sent{0}, outstanding{0}, max_outstanding{0}, dropped{0};
     std::atomic<int64_t> ok{0}, error{0}, deadline{0}, cancelled{0}, unfinished{0};
     std::atomic<int64_t> unavailable_in_a_row{0};
-    // Seconds from the zero of the run, and what the load took: of the whole process.
+    // Seconds from the zero of the run, and what the load took of the whole process.
     std::atomic<double> answered_at{0}, load_ended_at{0}, wall_seconds{0}, cpu_seconds{0};
 };
 

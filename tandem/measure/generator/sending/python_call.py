@@ -29,7 +29,7 @@ class PythonCall(ABC):
     """A call that has begun. `kept`: number of the message, bytes."""
 
     def __init__(self, order: Order) -> None:
-        self.order = order
+        self.order = order._replace(message=b"")  # calls are kept until the end of the run, what they sent is not
         self.number = int(order.spec["number"])
         self.values = order.reader.initial()
         self.messages: list[tuple[int, float, int, int]] = []

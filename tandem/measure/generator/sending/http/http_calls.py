@@ -48,10 +48,8 @@ class HttpCalls(Calls):
 
     async def new(self) -> Connection:
         """Return a connection of its own. Raises OSError."""
-        loop, endpoint = asyncio.get_running_loop(), self._endpoint
-        _, made = await loop.create_connection(
-            lambda: Connection(self._lost), endpoint.host, endpoint.port, ssl=self._tls
-        )
+        loop, host, port = asyncio.get_running_loop(), self._endpoint.host, self._endpoint.port
+        _, made = await loop.create_connection(lambda: Connection(self._lost), host, port, ssl=self._tls)
         return made
 
     def give_back(self, connection: Connection) -> None:
