@@ -6,8 +6,7 @@ from pathlib import Path
 
 from benchmarks.harness.programs import ProgramUnavailable, program
 from runtime.compiled.recipe import LibraryUnavailable
-from tandem.measure.generator.native.library import Library
-from tandem.measure.generator.native.opening import open_sender_library
+from tandem.measure.generator.native.library import Library, open_sender_library
 
 Client = Library | Path
 SENDER, HTTP1 = "sender", "http1"

@@ -87,7 +87,7 @@ TESTED_ELSEWHERE = {
     ),
     "integration/tandem/measure/generator/requests/test_methods.py": ("tandem/cli/bench/method",),
     "integration/tandem/measure/generator/sending/test_senders.py": (
-        "tandem/measure/generator/native/opening",
+        "tandem/measure/generator/native/library",
         "tandem/measure/generator/sending/",
     ),
     "integration/tandem/measure/generator/test_apis.py": (

@@ -22,9 +22,7 @@ MOST_ATTEMPTS = 3
 
 @dataclass
 class AuditedRuns:
-    """Counts what became of the runs. Requests of scenarios with the same seed are numbered through, so that none is
-    sent twice.
-    """
+    """Counts what became of the runs. Requests of scenarios with one seed are numbered through: none is sent twice."""
 
     most_attempts: int = MOST_ATTEMPTS
     audits: list[Audit] = field(default_factory=list)  # of the runs whose figures count

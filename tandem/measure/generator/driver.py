@@ -24,13 +24,11 @@ from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 
 # What an open loop has not sent this long after the last request was due, it drops.
 MAX_BACKLOG_SECONDS = 1.0
-# A caller of a closed loop that was refused does not ask again at once.
-PAUSE_AFTER_ERROR_SECONDS = 0.1
 GONE_SECONDS = 3.0
 GONE_REQUESTS = 3
 _LOOK_SECONDS = 0.02
 _BLOCKS_BEFOREHAND = 4
-_FOREVER = float("inf")
+_FOREVER, _ENDLESS = float("inf"), 2**62
 
 
 class Driver:
@@ -43,7 +41,8 @@ class Driver:
         self._number = number
         self._sequence = RequestSequence(scenario)
         self._schedule = intended_seconds(scenario, scenario.load) if isinstance(scenario.load, OpenLoop) else None
-        self._share: NDArray[np.int64] = np.arange(number, self.num_planned or 0, scenario.num_processes)
+        end = _ENDLESS if self._schedule is None else len(self._schedule)
+        self._share = range(number, end, scenario.num_processes)
         self._zero = 0.0
         self.stop_reason = ""
         self.stopped_at = _FOREVER  # seconds from the end of the warm-up
@@ -68,7 +67,9 @@ class Driver:
     async def run(self, zero: float) -> Record:
         """Carry the load out; the warm-up ends at `zero` (time.monotonic). Raises a fault of the generator itself."""
         self._zero = zero
-        feeder = self._feeder()
+        times = None if self._schedule is None else self._schedule[self._number :: self._scenario.num_processes]
+        callers = self._scenario.load.most if isinstance(self._scenario.load, ClosedLoop) else 0
+        feeder = Feeder(self._sequence.__getitem__, self._endpoints.makers, self._share, times, callers)
         for _ in range(_BLOCKS_BEFOREHAND):
             feeder.feed(self._sender, 0)
         self._sender.begin(self._endpoints.routes, self._load())
@@ -87,32 +88,17 @@ class Driver:
         self._count_what_was_not_handed_over(record, feeder.num_fed, now)
         return record
 
-    def _feeder(self) -> Feeder:
-        times = None if self._schedule is None else self._schedule[self._share]
-        numbers = None if self._schedule is None else self._share
-        callers = 0 if isinstance(self._scenario.load, OpenLoop) else self._scenario.load.most
-        step = self._scenario.num_processes
-        return Feeder(self._sequence.__getitem__, self._endpoints.makers, numbers, times, self._number, step, callers)
-
     def _load(self) -> Load:
         scenario, load = self._scenario, self._scenario.load
-        begins_at, ends_at = -scenario.warm_up_seconds, scenario.duration_seconds or _FOREVER
+        begins_at, drain_seconds = -scenario.warm_up_seconds, scenario.drain_seconds
         if self._schedule is not None:
-            last = self._schedule[self._share[-1]] if len(self._share) else begins_at
+            last = self._schedule[self._share[-1]] if self._share else begins_at
             most = scenario.max_outstanding_per_process
-            return Load(self._zero, begins_at, last + MAX_BACKLOG_SECONDS, scenario.drain_seconds, True, most)
+            return Load(self._zero, begins_at, last + MAX_BACKLOG_SECONDS, drain_seconds, True, max_outstanding=most)
         assert isinstance(load, ClosedLoop)
         callers = [presence(scenario, load, each) for each in range(self._number, load.most, scenario.num_processes)]
-        return Load(
-            zero=self._zero,
-            begins_at=begins_at,
-            ends_at=ends_at,
-            drain_seconds=scenario.drain_seconds,
-            is_open=False,
-            budget=budget(scenario, self._number),
-            callers=callers,
-            pause_seconds=PAUSE_AFTER_ERROR_SECONDS,
-        )
+        ends_at, left = scenario.duration_seconds or _FOREVER, budget(scenario, self._number)
+        return Load(self._zero, begins_at, ends_at, drain_seconds, False, budget=left, callers=callers)
 
     def _watch_for_a_server_that_is_gone(self, now: Progress) -> None:
         silence = time.monotonic() - self._zero - now.answered_at
@@ -124,11 +110,11 @@ class Driver:
         if self._schedule is None:
             left = budget(self._scenario, self._number)
             if self.stop_reason and left is not None:
-                first = self._number + end.num_taken * self._scenario.num_processes
-                rest = first + self._scenario.num_processes * np.arange(left - end.num_measured)
+                rest = np.array(self._share[end.num_taken : end.num_taken + left - end.num_measured], np.int64)
                 self._count(record.num_abandoned, rest, np.zeros(len(rest)))
             return
-        rest, times = self._share[num_fed:], self._schedule[self._share[num_fed:]]
+        rest = np.array(self._share[num_fed:], np.int64)
+        times = self._schedule[rest]
         is_due = times <= end.load_ended_at
         self._count(record.num_dropped, rest[is_due], times[is_due])
         self._count(record.num_abandoned, rest[~is_due], times[~is_due])

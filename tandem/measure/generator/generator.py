@@ -13,7 +13,7 @@ from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.requests.apis.listed import named
 from tandem.measure.generator.requests.served import served_models, with_model
 from tandem.measure.generator.run import RunResult, run_result
-from tandem.measure.generator.workers import OnProgress, Share, Workers, ignore
+from tandem.measure.generator.workers import OnProgress, Workers, ignore
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.load import Document
 from tandem.measure.scenario import Api, Paradigm, Scenario, Workload
@@ -61,25 +61,20 @@ class Generator:
         await self._workers.prepare(plan)
         before = None if meter is None else await meter()
         started_at = datetime.now(UTC)
-        shares = await self._carried_out(plan.scenario, on_progress)
-        after = None if meter is None else await meter()
-        return run_result(plan, shares, started_at, (before, after))
-
-    async def _carried_out(self, scenario: Scenario, on_progress: OnProgress) -> list[Share]:
         watch = asyncio.create_task(self._stop_when_told())
         try:
-            return await self._workers.run(scenario, on_progress)
+            shares = await self._workers.run(plan.scenario, on_progress)
         finally:
             watch.cancel()
+        after = None if meter is None else await meter()
+        return run_result(plan, shares, started_at, (before, after))
 
     async def _stop_when_told(self) -> None:
         await self.stop.wait()
         self._workers.stop(BROKEN_OFF)
 
     async def _planned(self, scenario: Scenario, requests: Sequence[Sequence[bytes]]) -> Plan:
-        wanted = {
-            workload.paradigm for workload in scenario.workloads if workload.is_own and workload.paradigm is not None
-        }
+        wanted = {each.paradigm for each in scenario.workloads if each.is_own and each.paradigm is not None}
         for paradigm in wanted - self._models.keys():
             self._models[paradigm] = await served_models(self.address, [paradigm])
         models = tuple(model for each in sorted(wanted, reverse=True) for model in self._models[each])

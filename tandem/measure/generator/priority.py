@@ -10,15 +10,13 @@ import contextlib
 import os
 import sys
 
-LOWEST_REAL_TIME = 1
-
 
 def go_first(process: int = 0) -> bool:
     """Give a process real-time priority; return whether it has it. 0: the calling thread and those it starts."""
     if sys.platform != "linux":
         return False
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(process, os.SCHED_RR, os.sched_param(LOWEST_REAL_TIME))
+        os.sched_setscheduler(process, os.SCHED_RR, os.sched_param(1))  # the lowest
     return is_first(process)
 
 

@@ -10,44 +10,43 @@ from numpy.typing import NDArray
 
 from tandem.measure.generator.api_replies import with_replies
 from tandem.measure.generator.requests.apis.reading import ApiReading
-from tandem.measure.generator.requests.reading import MessagesAlone, Reading
+from tandem.measure.generator.requests.reading import Reading
 from tandem.measure.generator.sending.sender import Route, Sender
-from tandem.measure.generator.sending.tables import End, Seen
-from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REPORTED, REQUEST, Outcome, Record, Table, Use
+from tandem.measure.generator.sending.statuses import DEADLINE_EXCEEDED, OK
+from tandem.measure.generator.sending.tables import End, Seen, Table
+from tandem.measure.results.record import CODE_NAMES, MESSAGE, REPLY, REPORTED, REQUEST, Outcome, Record, Use
 
-_OK, _DEADLINE_EXCEEDED = 0, 4
 _MAX_TEXT = 500
 
 
 def record_of(
-    seen: Seen,
-    routes: Sequence[Route],
-    readings: Sequence[Reading | MessagesAlone],
-    sender: Sender,
-    keeps_replies: bool,
+    seen: Seen, routes: Sequence[Route], readings: Sequence[Reading], sender: Sender, keeps_replies: bool
 ) -> Record:
     """Return the record of what a sender has done; `routes` and `readings` are those of the workloads."""
     progress = sender.progress()
     use = Use(progress.cpu_seconds, progress.wall_seconds, progress.num_sent, sender.is_real_time, sender.is_compiled)
+    seen = seen._replace(
+        messages=seen.messages[np.argsort(seen.messages["number"], kind="stable")],
+        kept=seen.kept[np.lexsort((seen.kept["message"], seen.kept["number"]))],
+    )
     seen, replies = with_replies(seen, readings, keeps_replies)
     requests = _requests(seen, routes, readings, replies)
+    pieces = [seen.kept_bytes[begin : begin + size] for begin, size in seen.kept[["begin", "size"]].tolist()]
     return Record(
         requests=requests,
-        messages=_messages(seen),
+        messages=_picked(seen.messages[seen.messages["num_outputs"] > 0], MESSAGE),
         lags=seen.lags,
         num_dropped=seen.dropped,
         num_abandoned=seen.abandoned,
         error_texts=_texts(seen, requests),
         max_outstanding=progress.max_outstanding,
         uses=(use,),
-        replies=_picked(_replies(seen), REPLY),
-        reply_bytes=_reply_bytes(seen),
+        replies=_picked(seen.kept, REPLY),
+        reply_bytes=np.concatenate([*pieces, np.empty(0, np.uint8)]),
     )
 
 
-def _requests(
-    seen: Seen, routes: Sequence[Route], readings: Sequence[Reading | MessagesAlone], replies: Table
-) -> Table:
+def _requests(seen: Seen, routes: Sequence[Route], readings: Sequence[Reading], replies: Table) -> Table:
     rows = seen.rows
     table = np.zeros(len(rows), REQUEST)
     for name in ("number", "code", "length", "num_messages", "intended", "sent", "first_output", "ended"):
@@ -72,51 +71,20 @@ def _requests(
     return table
 
 
-def _outcomes(rows: Table) -> NDArray[np.int8]:
-    outcomes = np.full(len(rows), Outcome.ERROR, np.int8)
-    outcomes[rows["code"] == _DEADLINE_EXCEEDED] = Outcome.DEADLINE
-    outcomes[rows["code"] == _OK] = Outcome.OK
-    outcomes[rows["end"] == End.CANCELLED] = Outcome.CANCELLED
-    outcomes[rows["end"] == End.CUT_OFF] = Outcome.UNFINISHED
-    return outcomes
-
-
-def _messages(seen: Seen) -> Table:
-    """Return those that carry outputs, of one request next to each other."""
-    carrying = seen.messages[seen.messages["num_outputs"] > 0]
-    return _picked(carrying[np.argsort(carrying["number"], kind="stable")], MESSAGE)
+def _outcomes(rows: Table) -> NDArray[np.int_]:
+    code, end = rows["code"], rows["end"]
+    cases = [end == End.CUT_OFF, end == End.CANCELLED, code == OK, code == DEADLINE_EXCEEDED]
+    return np.select(cases, [Outcome.UNFINISHED, Outcome.CANCELLED, Outcome.OK, Outcome.DEADLINE], Outcome.ERROR)
 
 
 def _picked(table: Table, kind: np.dtype[np.void]) -> Table:
     """Return a table with those of the columns that `kind` has."""
-    found = np.empty(len(table), kind)
-    for name in kind.names or ():
-        found[name] = table[name]
-    return found
+    return table[list(kind.names or ())].astype(kind)
 
 
 def _texts(seen: Seen, requests: Table) -> Counter[tuple[int, str, str]]:
-    is_told = np.isin(requests["outcome"], (Outcome.ERROR, Outcome.DEADLINE))
-    texts = zip(
-        requests["workload"][is_told].tolist(),
-        requests["code"][is_told].tolist(),
-        seen.rows["text"][is_told].tolist(),
-        strict=True,
-    )
-    counts = Counter(texts)
+    told = seen.rows[np.isin(requests["outcome"], (Outcome.ERROR, Outcome.DEADLINE))]
     return Counter(
-        {
-            (workload, CODE_NAMES[code], seen.texts[text][:_MAX_TEXT]): count
-            for (workload, code, text), count in counts.items()
-        }
+        (workload, CODE_NAMES[code], seen.texts[text][:_MAX_TEXT])
+        for workload, code, text in told[["route", "code", "text"]].tolist()
     )
-
-
-def _replies(seen: Seen) -> Table:
-    return seen.kept[np.lexsort((seen.kept["message"], seen.kept["number"]))]
-
-
-def _reply_bytes(seen: Seen) -> NDArray[np.uint8]:
-    kept = _replies(seen)
-    pieces = [seen.kept_bytes[begin : begin + size] for begin, size in kept[["begin", "size"]].tolist()]
-    return np.concatenate(pieces) if pieces else np.empty(0, np.uint8)

@@ -73,17 +73,19 @@ def _failures(streams: Sequence[StreamResult]) -> list[str]:
     found = []
     for stream in streams:
         if not stream.outcomes.ok:
-            found.append(f"{stream.name}: nothing to measure: {_none_ended_well(stream.outcomes.planned)}")
+            planned = stream.outcomes.planned
+            why = (
+                f"none of {counted(planned, 'request')} ended well"
+                if planned
+                else "no request was due after the warm-up"
+            )
+            found.append(f"{stream.name}: nothing to measure: {why}")
         texts = {error.code: error.text for error in reversed(stream.errors)}
         for code, count in stream.codes.items():
             by_server = count - stream.outcomes.cancelled if code == "CANCELLED" else count
             if by_server and code not in _REPLIES_UNDER_LOAD:
                 found.append(f"{stream.name}: {counted(by_server, 'request')} ended in {code}: {texts.get(code, '')}")
     return found
-
-
-def _none_ended_well(planned: int) -> str:
-    return f"none of {counted(planned, 'request')} ended well" if planned else "no request was due after the warm-up"
 
 
 def _backlog(scenario: Scenario, record: Record, seconds: float) -> Backlog | None:

@@ -58,10 +58,5 @@ def _figures(document: Document) -> Iterator[tuple[tuple[str, str], float]]:
     """Yield the figures of each stream that are positive."""
     for stream in document.streams:
         latency = stream.latency.seconds
-        for figure, value in (
-            ("latency p50", latency.p50),
-            ("latency p99", latency.p99),
-            ("requests/s", stream.rates.requests),
-        ):
-            if value:
-                yield (stream.name, figure), value
+        figures = {"latency p50": latency.p50, "latency p99": latency.p99, "requests/s": stream.rates.requests}
+        yield from (((stream.name, figure), value) for figure, value in figures.items() if value)

@@ -14,7 +14,7 @@ import json
 import signal
 import sys
 import time
-from typing import Any, BinaryIO
+from typing import Any
 
 import uvloop
 
@@ -30,29 +30,12 @@ LONGEST_LINE_BYTES = 64 * 2**20
 _STOP = "stop"
 
 
-class Output:
-    """The pipe to the parent."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def tell(self, what: str, **values: Any) -> None:
-        self._file.write(json.dumps({"what": what, **values}).encode() + b"\n")
-        self._file.flush()
-
-    def tell_record(self, raw: bytes, **values: Any) -> None:
-        self.tell("record", num_bytes=len(raw), **values)
-        self._file.write(raw)
-        self._file.flush()
-
-
 class Worker:
     """Carries out what comes down the pipe, one plan at a time."""
 
-    def __init__(self, number: int, commands: asyncio.StreamReader, output: Output) -> None:
+    def __init__(self, number: int, commands: asyncio.StreamReader) -> None:
         self._number = number
         self._commands = commands
-        self._output = output
         self._connections = Connections()
 
     async def work(self) -> None:
@@ -66,12 +49,12 @@ class Worker:
 
     async def _carry_out(self, plan: Plan) -> None:
         driver = Driver(plan.scenario, await self._connections.sender(plan), endpoints_of(plan), self._number)
-        self._output.tell("ready", num_planned=driver.num_planned)
-        _, _, zero = (await self._commands.readline()).decode().partition(" ")
+        _tell("ready", num_planned=driver.num_planned)
+        zero = await self._argument()
         if not zero:  # the end of the input
             return
         cpu = time.process_time()
-        helpers = [asyncio.create_task(each) for each in (self._obey(driver), self._report(driver))]
+        helpers = [asyncio.create_task(each) for each in (self._obey(driver), _report(driver))]
         try:
             record = await driver.run(float(zero))
             self._connections.used()
@@ -79,7 +62,8 @@ class Worker:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-        self._output.tell_record(
+        _tell(
+            "record",
             record.to_bytes(),
             stop_reason=driver.stop_reason,
             stopped_at=driver.stopped_at if driver.stop_reason else None,
@@ -87,13 +71,24 @@ class Worker:
         )
 
     async def _obey(self, driver: Driver) -> None:
-        line = (await self._commands.readline()).decode()
-        driver.stop(line.partition(" ")[2].strip() or "the parent process is gone")
+        driver.stop(await self._argument() or "the parent process is gone")
 
-    async def _report(self, driver: Driver) -> None:
-        while True:
-            await asyncio.sleep(PROGRESS_SECONDS)
-            self._output.tell("progress", **driver.counts())
+    async def _argument(self) -> str:
+        """Return what follows the word of the next command; nothing at the end of the input."""
+        return (await self._commands.readline()).decode().partition(" ")[2].strip()
+
+
+async def _report(driver: Driver) -> None:
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        _tell("progress", counts=driver.counts())
+
+
+def _tell(what: str, raw: bytes = b"", **values: Any) -> None:
+    """Write a line to the parent, and the bytes that follow it."""
+    sys.stdout.buffer.write(json.dumps({"what": what, "num_bytes": len(raw), **values}).encode() + b"\n")
+    sys.stdout.buffer.write(raw)
+    sys.stdout.buffer.flush()
 
 
 async def main_loop(number: int) -> None:
@@ -102,7 +97,7 @@ async def main_loop(number: int) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    await Worker(number, reader, Output(sys.stdout.buffer)).work()
+    await Worker(number, reader).work()
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ class Workers:
         self._counts.clear()
         for process in self._busy:
             _write(process, plan.model_dump_json())
-        for told in await asyncio.gather(*(self._heard(each, "ready") for each in self._busy)):
+        for told in await asyncio.gather(*(_told(each) for each in self._busy)):
             self._num_planned = told["num_planned"]
 
     async def run(self, scenario: Scenario, on_progress: OnProgress) -> list[Share]:
@@ -98,10 +98,9 @@ class Workers:
         process = self._busy[number]
         assert process.stdout is not None
         try:
-            while (told := await self._told(process))["what"] == "progress":
-                self._progressed(number, {name: value for name, value in told.items() if name != "what"})
-            raw = await process.stdout.readexactly(told["num_bytes"])
-            record = Record.from_bytes(raw)
+            while (told := await _told(process))["what"] == "progress":
+                self._progressed(number, told["counts"])
+            record = Record.from_bytes(await process.stdout.readexactly(told["num_bytes"]))
             share = Share(record, told["stop_reason"], told["stopped_at"], told["cpu_seconds"])
         except (ChildProcessError, asyncio.IncompleteReadError) as error:
             share = Share(None, f"a process of the generator died: {error}", time.monotonic() - self._zero)
@@ -114,20 +113,6 @@ class Workers:
         total = {name: sum(each[name] for each in self._counts.values()) for name in counts}
         self._on_progress(Progress(time.monotonic() - self._zero, self._num_planned, total))
 
-    async def _heard(self, process: asyncio.subprocess.Process, what: str) -> dict[str, Any]:
-        told = await self._told(process)
-        if told["what"] != what:
-            raise ChildProcessError(f"expected {what!r}, heard {told!r}")
-        return told
-
-    async def _told(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
-        assert process.stdout is not None
-        line = await process.stdout.readline()
-        if not line:
-            raise ChildProcessError(await _last_words(process))
-        told: dict[str, Any] = json.loads(line)
-        return told
-
 
 async def _spawn(number: int) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
@@ -135,6 +120,15 @@ async def _spawn(number: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *command, stdin=pipe, stdout=pipe, stderr=pipe, limit=LONGEST_LINE_BYTES, start_new_session=True
     )
+
+
+async def _told(process: asyncio.subprocess.Process) -> Any:
+    """Return the next line of a process. Raises ChildProcessError, which says how it has ended."""
+    assert process.stdout is not None
+    line = await process.stdout.readline()
+    if not line:
+        raise ChildProcessError(await _last_words(process))
+    return json.loads(line)
 
 
 def _write(process: asyncio.subprocess.Process, line: str) -> None:

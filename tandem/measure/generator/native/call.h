@@ -24,8 +24,8 @@ struct RequestSpec {
 struct Route {
     std::string path, timeout;  // `timeout`: as the header grpc-timeout has it; empty: none
     double deadline_seconds = INFINITY;
-    bool is_streamed = false, is_read = false;
     int outputs = -1;  // the column that counts a message's outputs; -1: each message is one
+    bool is_streamed = false, is_kept = false;  // `is_kept`: its messages are, whole
     Field fields = {};
     std::vector<double> initial = {};  // of each column
 };
@@ -47,19 +47,15 @@ struct Call {
     int num_retries = 0;
     std::string text;  // grpc-message, as it came
     int32_t num_messages = 0;
-    uint8_t prefix[5];
-    uint32_t prefix_size = 0, left = 0, message_size = 0;  // `left`: bytes of the message that is coming
-    double outputs_before = 0;
-    FieldReader reader;
+    std::string reply;  // what has come behind the last whole message
     std::vector<double> values;
 
     void clear() {  // for the next one; memory is kept
-        reader.captured_fields.clear();
-        FieldReader kept_reader = std::move(reader);
-        std::vector<double> kept_values = std::move(values);
-        *this = Call();
-        reader = std::move(kept_reader);
-        values = std::move(kept_values);
+        Call next;
+        reply.clear();
+        next.reply.swap(reply);
+        next.values.swap(values);
+        *this = std::move(next);
     }
 
     const char* message() const { return block->data() + spec.begin; }

@@ -13,15 +13,10 @@
 
 #include "call.h"
 
-struct Address {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-};
-
 struct Connection {
     // Begin to connect; `fd` is -1, with errno set, if that fails at once.
-    Connection(const Address& address, int epoll_, nghttp2_session_callbacks* callbacks, nghttp2_option* option, void* owner)
-        : epoll(epoll_), fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+    Connection(const addrinfo& address, int epoll_, nghttp2_session_callbacks* callbacks, nghttp2_option* option, void* owner)
+        : epoll(epoll_), fd(socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
         const int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         // A peer that is silent for so long is gone.
@@ -29,7 +24,7 @@ struct Connection {
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kIdleSeconds, sizeof kIdleSeconds);
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kProbeSeconds, sizeof kProbeSeconds);
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kSilentMilliseconds, sizeof kSilentMilliseconds);
-        if (connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 && errno != EINPROGRESS) {
+        if (connect(fd, address.ai_addr, address.ai_addrlen) != 0 && errno != EINPROGRESS) {
             const int why = errno;
             close(fd);
             errno = why;
@@ -63,13 +58,6 @@ struct Connection {
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size);
         is_connected = why == 0;
         return why;
-    }
-
-    // One read into `buffer`. Bytes that came; 0: none are there now; -1: the connection is over.
-    ssize_t receive(uint8_t* buffer, size_t size) {
-        const ssize_t count = recv(fd, buffer, size, 0);
-        if (count > 0) return count;
-        return count < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
     }
 
     // Write what can be written. False: the connection is over.
@@ -116,13 +104,12 @@ private:
     static constexpr int kIdleSeconds = 30, kProbeSeconds = 5, kSilentMilliseconds = 40'000;
 
     void wait_for_room(bool wanted) {
-        if (wanted == is_waiting_ && !is_first_) return;
+        if (wanted == is_waiting_) return;
         is_waiting_ = wanted;
-        is_first_ = false;
         epoll_event event{wanted ? EPOLLIN | EPOLLOUT : uint32_t{EPOLLIN}, {this}};
         epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
     }
 
     std::string pending;  // framed, and not taken by the socket yet
-    bool is_waiting_ = false, is_first_ = true;
+    bool is_waiting_ = true;
 };

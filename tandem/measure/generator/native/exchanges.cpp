@@ -5,7 +5,7 @@
 namespace {
 
 constexpr int kMaxUnsent = 3, kMaxRefused = 1;
-constexpr size_t kMaxTextBytes = 1500;
+constexpr size_t kMaxTextBytes = 1500, kPrefixBytes = 5;
 
 nghttp2_nv header_of(std::string_view name, std::string_view value) {  // both must outlive the submission
     return {(uint8_t*)name.data(), (uint8_t*)value.data(), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
@@ -158,45 +158,35 @@ void Sender::header(Call& call, std::string_view name, std::string_view value) {
 
 // False: what came is no sequence of messages of the type that is due.
 bool Sender::data(Call& call, const uint8_t* bytes, size_t size) {
-    while (size > 0) {
-        if (call.prefix_size < sizeof call.prefix) {
-            call.prefix[call.prefix_size++] = *bytes++;
-            --size;
-            if (call.prefix_size == sizeof call.prefix && !begin_message(call)) return false;
-            continue;
-        }
-        const size_t step = std::min<size_t>(size, call.left);
-        if (call.route->is_read && !call.reader.feed(bytes, step)) return false;
-        call.left -= uint32_t(step);
-        bytes += step;
-        size -= step;
-        if (call.left == 0 && !end_message(call)) return false;
+    call.reply.append(reinterpret_cast<const char*>(bytes), size);
+    std::string_view rest = call.reply;
+    while (rest.size() >= kPrefixBytes) {
+        if (rest[0] != 0) return false;  // compressed, which no header of ours has allowed
+        uint32_t message_size;
+        memcpy(&message_size, rest.data() + 1, sizeof message_size);
+        const size_t end = kPrefixBytes + ntohl(message_size);
+        if (rest.size() < end) break;
+        if (!take(call, rest.substr(kPrefixBytes, end - kPrefixBytes))) return false;
+        rest.remove_prefix(end);
     }
+    call.reply.erase(0, call.reply.size() - rest.size());
     return true;
 }
 
-bool Sender::begin_message(Call& call) {
-    const uint8_t* size = call.prefix + 1;
-    if (call.prefix[0] != 0) return false;  // compressed, which no header of ours has allowed
-    call.message_size = call.left = uint32_t(size[0]) << 24 | uint32_t(size[1]) << 16 | uint32_t(size[2]) << 8 | size[3];
-    call.outputs_before = call.outputs();
-    call.reader.begin(&call.route->fields, call.message_size, call.values.data());
-    return call.left > 0 || end_message(call);
-}
-
-bool Sender::end_message(Call& call) {
-    if (call.route->is_read && !call.reader.is_complete()) return false;
-    call.prefix_size = 0;
+// Take a message that has come. False: it is none.
+bool Sender::take(Call& call, std::string_view message) {
+    const double outputs_before = call.outputs();
+    if (!FieldReader(call.values.data()).read(call.route->fields, message)) return false;
     ++call.num_messages;
-    const double num_outputs = call.outputs() - call.outputs_before;
+    const double num_outputs = call.outputs() - outputs_before;
     if (num_outputs > 0 && isnan(call.first_output)) call.first_output = received_at_;
     if (call.route->is_streamed)
-        messages.add({call.spec.number, received_at_, int32_t(call.message_size), int32_t(num_outputs)});
-    for (const auto& [column, bytes] : call.reader.captured_fields) {
-        kept.add({call.spec.number, int64_t(kept_bytes.size()), int64_t(bytes.size()), call.num_messages - 1, column});
-        kept_bytes.add(bytes.data(), bytes.size());
+        seen.messages.push_back({call.spec.number, received_at_, int32_t(message.size()), int32_t(num_outputs)});
+    if (call.route->is_kept) {
+        auto& bytes = seen.kept_bytes;
+        seen.kept.push_back({call.spec.number, int64_t(bytes.size()), int64_t(message.size()), call.num_messages - 1});
+        bytes.insert(bytes.end(), message.begin(), message.end());
     }
-    call.reader.captured_fields.clear();
     return true;
 }
 
@@ -212,7 +202,7 @@ void Sender::closed(Call& call, uint32_t error) {
         if (!submit(call)) finish(call, End::answered, kUnavailable, last_failure_);
         return;
     }
-    const bool is_whole = call.prefix_size == 0 && (call.route->is_streamed || call.num_messages == 1);
+    const bool is_whole = call.reply.empty() && (call.route->is_streamed || call.num_messages == 1);
     if (call.status == kOk && !is_whole) finish(call, End::answered, kInternal, "OK without a whole reply");
     else if (call.status >= 0) finish(call, End::answered, call.status > 16 ? kUnknown : call.status, call.text);
     else if (call.http_status != 0 && call.http_status != 200)

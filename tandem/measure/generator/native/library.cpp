@@ -6,8 +6,11 @@ namespace {
 
 Sender& of(void* sender) { return *static_cast<Sender*>(sender); }
 
-// Number and size of the entries of each table, by the number that tables.py gives it.
-enum Table { kRows, kValues, kMessages, kKept, kKeptBytes, kLags, kDropped, kAbandoned };
+template <typename Table>
+uint64_t copied(const Table& table, void* to) {
+    if (to != nullptr) std::copy(table.begin(), table.end(), static_cast<typename Table::value_type*>(to));
+    return table.size();
+}
 
 Field* place(Field& root, const uint32_t* path, const uint8_t* forms, uint64_t depth) {
     Field* at = &root;
@@ -32,13 +35,7 @@ void* tandem_sender_open(const char* host, const char* port, const char* authori
     hints.ai_socktype = SOCK_STREAM;
     errno = 0;
     if (getaddrinfo(host, port, &hints, &found) != 0) return nullptr;
-    std::vector<Address> addresses;
-    for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-        addresses.push_back({{}, each->ai_addrlen});
-        memcpy(&addresses.back().storage, each->ai_addr, each->ai_addrlen);
-    }
-    freeaddrinfo(found);
-    return new Sender(std::move(addresses), authority, connections);
+    return new Sender(found, authority, connections);
 }
 
 // Forget the last run, but for the connections.
@@ -48,21 +45,15 @@ void tandem_sender_metadata(void* sender, const char* name, const char* value) {
 
 // `outputs`: the column that counts a message's outputs; -1: each message is one.
 void tandem_sender_route(void* sender, const char* path, const char* timeout, double deadline, int is_streamed, int outputs) {
-    Route route;
-    route.path = path;
-    route.timeout = timeout;
-    route.deadline_seconds = deadline;
-    route.is_streamed = is_streamed != 0;
-    route.outputs = outputs;
-    of(sender).routes.push_back(std::move(route));
+    of(sender).routes.push_back({path, timeout, deadline, outputs, is_streamed != 0});
 }
 
-// Let the last route's next column have what is taken of the field at `path`.
+// Let the last route's next column have what is taken of the field at `path`, or of whole messages without one.
 void tandem_sender_column(void* sender, const uint32_t* path, const uint8_t* forms, uint64_t depth, uint8_t take) {
     Route& route = of(sender).routes.back();
-    place(route.fields, path, forms, depth)->column[take] = int(route.initial.size());
+    if (Take(take) == Take::bytes) route.is_kept = true;
+    else place(route.fields, path, forms, depth)->column[take] = int(route.initial.size());
     route.initial.push_back(Take(take) == Take::last ? NAN : 0);
-    route.is_read = true;
 }
 
 int tandem_sender_connect(void* sender, double seconds) { return of(sender).connect(seconds); }
@@ -81,40 +72,19 @@ void tandem_sender_stop(void* sender) { of(sender).stop(); }
 void tandem_sender_join(void* sender) { of(sender).join(); }
 void tandem_sender_close(void* sender) { delete &of(sender); }
 
-uint64_t tandem_sender_size(void* sender, int table) {
-    const Sender& its = of(sender);
-    switch (Table(table)) {
-        case kRows: return its.rows.size();
-        case kValues: return its.values.size();
-        case kMessages: return its.messages.size();
-        case kKept: return its.kept.size();
-        case kKeptBytes: return its.kept_bytes.size();
-        case kLags: return its.lags.size();
-        case kDropped: return its.dropped.size();
-        case kAbandoned: return its.abandoned.size();
+// The number of entries of a table, by its place in tables.py's Seen; they are copied, too, if there is where `to`.
+uint64_t tandem_sender_table(void* sender, int number, void* to) {
+    const Seen& seen = of(sender).seen;
+    switch (number) {
+        case 0: return copied(seen.rows, to);
+        case 1: return copied(seen.values, to);
+        case 2: return copied(seen.messages, to);
+        case 3: return copied(seen.kept, to);
+        case 4: return copied(seen.kept_bytes, to);
+        case 5: return copied(seen.lags, to);
+        case 6: return copied(seen.dropped, to);
+        case 7: return copied(seen.abandoned, to);
+        default: return copied(seen.texts, to);
     }
-    return 0;
-}
-
-void tandem_sender_copy(void* sender, int table, void* to) {
-    const Sender& its = of(sender);
-    switch (Table(table)) {
-        case kRows: return its.rows.copy(to);
-        case kValues: return its.values.copy(to);
-        case kMessages: return its.messages.copy(to);
-        case kKept: return its.kept.copy(to);
-        case kKeptBytes: return its.kept_bytes.copy(to);
-        case kLags: return its.lags.copy(to);
-        case kDropped: memcpy(to, its.dropped.data(), its.dropped.size() * sizeof(int64_t)); return;
-        case kAbandoned: memcpy(to, its.abandoned.data(), its.abandoned.size() * sizeof(int64_t)); return;
-    }
-}
-
-// Text `number` and its size; null if there are no more.
-const char* tandem_sender_text(void* sender, uint64_t number, uint64_t* size) {
-    const auto& texts = of(sender).texts;
-    if (number >= texts.size()) return nullptr;
-    *size = texts[number].size();
-    return texts[number].data();
 }
 }

@@ -27,7 +27,7 @@ void Sender::send_due() {
             send(-1, front().intended);
             continue;
         }
-        give_up(front(), dropped);
+        give_up(front(), seen.dropped);
         add(progress.dropped, front().intended >= 0);
     }
 }
@@ -71,9 +71,7 @@ bool Sender::is_load_over() const {
 }
 
 void Sender::advance() {
-    if (is_stopped_ || (is(Phase::loading) && is_load_over())) {
-        if (is(Phase::loading)) end_load();
-    }
+    if (is(Phase::loading) && (is_stopped_ || is_load_over())) end_load();
     if (!is(Phase::draining)) return;
     if (is_stopped_ || now() >= drain_ends_at_)
         for (const auto& call : calls_)
@@ -88,7 +86,6 @@ void Sender::end_load() {
     progress.load_ended_at = at;
     progress.wall_seconds = at - begun_at_;
     progress.cpu_seconds = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_before_;
-    progress.thread_cpu_seconds = clock_seconds(CLOCK_THREAD_CPUTIME_ID);
     drain_ends_at_ = at + load_.drain_seconds;
     progress.phase = int64_t(Phase::draining);
 }
@@ -102,7 +99,7 @@ void Sender::count_rest() {
     for (const Block& block : queue_)
         for (size_t index = block.next; index < block.specs.size(); ++index) {
             const RequestSpec& spec = block.specs[index];
-            give_up(spec, spec.intended <= progress.load_ended_at ? dropped : abandoned);
+            give_up(spec, spec.intended <= progress.load_ended_at ? seen.dropped : seen.abandoned);
         }
     queue_.clear();
 }

@@ -3,27 +3,17 @@
 #include "sender.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
-
-#include <future>
 
 namespace {
 
 constexpr double kBeatSeconds = 0.02, kFirstBackoffSeconds = 0.1, kMaxBackoffSeconds = 1.0, kStableSeconds = 1.0;
 
-// Real-time priority for the calling thread alone, where the system grants it: what makes its requests waits like all others.
-bool go_first() {
-    const sched_param lowest{1};
-    sched_setscheduler(0, SCHED_RR, &lowest);
-    return sched_getscheduler(0) == SCHED_RR;
-}
-
 }  // namespace
 
-Sender::Sender(std::vector<Address> addresses, std::string authority, size_t num_connections)
-    : addresses_(std::move(addresses)), authority_(std::move(authority)), epoll_(epoll_create1(EPOLL_CLOEXEC)),
+Sender::Sender(addrinfo* addresses, std::string authority, size_t num_connections)
+    : addresses_(addresses), address_(addresses), authority_(std::move(authority)), epoll_(epoll_create1(EPOLL_CLOEXEC)),
       timer_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       callbacks_(callbacks()), slots_(num_connections), retry_at_(num_connections, -INFINITY), backoff_(num_connections, kFirstBackoffSeconds) {
     // Edges: neither is ever read.
@@ -43,6 +33,7 @@ Sender::~Sender() {
     nghttp2_option_del(option_);
     nghttp2_session_callbacks_del(callbacks_);
     for (const int fd : {epoll_, timer_, wake_}) close(fd);
+    freeaddrinfo(addresses_);
 }
 
 int Sender::connect(double seconds) {
@@ -50,8 +41,9 @@ int Sender::connect(double seconds) {
     for (size_t slot = 0; slot < slots_.size(); ++slot)
         for (int why; (why = try_to_connect(slot, until)) != 0;) {
             slots_[slot].reset();
-            address_ = (address_ + 1) % addresses_.size();
-            if (address_ != 0) continue;
+            address_ = address_->ai_next;
+            if (address_ != nullptr) continue;
+            address_ = addresses_;
             if (clock_seconds(CLOCK_MONOTONIC) + kFirstBackoffSeconds > until) return why;
             usleep(useconds_t(kFirstBackoffSeconds * 1e6));
         }
@@ -60,7 +52,7 @@ int Sender::connect(double seconds) {
 
 // 0, or errno.
 int Sender::try_to_connect(size_t slot, double until) {
-    slots_[slot] = std::make_unique<Connection>(addresses_[address_], epoll_, callbacks_, option_, this);
+    slots_[slot] = std::make_unique<Connection>(*address_, epoll_, callbacks_, option_, this);
     Connection& made = *slots_[slot];
     if (made.fd < 0) return errno;
     pollfd waited{made.fd, POLLOUT, 0};
@@ -71,13 +63,7 @@ int Sender::try_to_connect(size_t slot, double until) {
 void Sender::reset() {
     join();
     routes.clear();
-    rows = {};
-    values = {};
-    messages = {};
-    kept = {};
-    kept_bytes = {};
-    lags = {};
-    texts.clear();
+    seen = {};
     text_numbers_.clear();
     queue_.clear();
     inbox_.clear();
@@ -89,22 +75,16 @@ void Sender::reset() {
     std::fill(retry_at_.begin(), retry_at_.end(), -INFINITY);
     for (const auto& each : slots_)
         if (each) each->opened_at = -INFINITY;
-    progress.clear();
+    std::construct_at(&progress);
 }
 
 void Sender::start(const Load& load, std::vector<Caller> callers) {
     load_ = load;
     callers_ = std::move(callers);
-    dropped.assign(routes.size(), 0);
-    abandoned.assign(routes.size(), 0);
+    seen.dropped.assign(routes.size(), 0);
+    seen.abandoned.assign(routes.size(), 0);
     progress.phase = int64_t(Phase::loading);
-    std::promise<bool> is_first;
-    std::future<bool> told = is_first.get_future();
-    thread_ = std::thread([this, is_first = std::move(is_first)]() mutable {
-        is_first.set_value(load_.goes_first != 0 && go_first());
-        run();
-    });
-    progress.is_real_time = told.get();
+    thread_ = std::thread([this] { run(); });  // with the priority of the calling one
 }
 
 void Sender::feed(Block block) {
@@ -182,7 +162,7 @@ double Sender::next_instant() const {
 void Sender::beat() {
     const double at = now();
     if (at < next_beat_) return;
-    lags.add(at - next_beat_);
+    seen.lags.push_back(at - next_beat_);
     next_beat_ = at + kBeatSeconds;
 }
 
@@ -203,9 +183,10 @@ void Sender::mark_dirty(Connection& connection) {
 
 void Sender::receive(Connection& connection) {
     static thread_local uint8_t buffer[256 << 10];
-    const ssize_t size = connection.receive(buffer, sizeof buffer);
+    const ssize_t size = recv(connection.fd, buffer, sizeof buffer, 0);
+    const bool is_over = size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
     received_at_ = now();
-    if (size < 0) return lose(connection, "the server closed the connection");
+    if (is_over) return lose(connection, "the server closed the connection");
     if (size > 0 && nghttp2_session_mem_recv(connection.session, buffer, size_t(size)) != size)
         lose(connection, "the server does not follow HTTP/2");
 }
@@ -240,7 +221,7 @@ void Sender::tend_connections() {
 }
 
 void Sender::open(size_t slot) {
-    auto made = std::make_unique<Connection>(addresses_[address_], epoll_, callbacks_, option_, this);
+    auto made = std::make_unique<Connection>(*address_, epoll_, callbacks_, option_, this);
     if (made->fd >= 0) {
         made->opened_at = now();
         slots_[slot] = std::move(made);

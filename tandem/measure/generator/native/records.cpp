@@ -12,7 +12,10 @@ const std::string kMoreTexts = "(more texts than are kept)";
 void Sender::finish(Call& call, End end, int code, const std::string& text) {
     if (const double at = std::min(call.deadline_at, call.cancel_at); at < INFINITY) timers_.erase({at, &call});
     if (call.connection != nullptr) call.connection->remove(&call);
-    record(call, end, code, text);
+    const double ended = end == End::answered && call.has_headers ? received_at_ : now();
+    seen.rows.push_back({call.spec.number, call.spec.intended, call.sent, call.first_output, ended, call.spec.route, code,
+                         int32_t(end), call.spec.length, call.num_messages, code == kOk ? -1 : text_number(text)});
+    seen.values.insert(seen.values.end(), call.values.begin(), call.values.end());
     count(end, code);
     if (call.caller >= 0) {
         if (code == kOk) hungry_.push_back({call.caller, now()});
@@ -22,19 +25,12 @@ void Sender::finish(Call& call, End end, int code, const std::string& text) {
     free_.push_back(&call);
 }
 
-void Sender::record(const Call& call, End end, int code, const std::string& text) {
-    const double ended = end == End::answered && call.has_headers ? received_at_ : now();
-    rows.add({call.spec.number, call.spec.intended, call.sent, call.first_output, ended, call.spec.route, code,
-              int32_t(end), call.spec.length, call.num_messages, code == kOk ? -1 : text_number(text)});
-    values.add(call.values.data(), call.values.size());
-}
-
 int Sender::text_number(const std::string& text) {
     if (const auto found = text_numbers_.find(text); found != text_numbers_.end()) return found->second;
-    if (texts.size() >= kMaxTexts && text != kMoreTexts) return text_number(kMoreTexts);
-    text_numbers_[text] = int(texts.size());
-    texts.push_back(text);
-    return int(texts.size()) - 1;
+    const size_t number = text_numbers_.size();
+    if (number >= kMaxTexts && text != kMoreTexts) return text_number(kMoreTexts);
+    seen.texts.append(text.c_str(), text.size() + 1);
+    return text_numbers_[text] = int(number);
 }
 
 void Sender::count(End end, int code) {

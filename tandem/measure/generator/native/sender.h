@@ -6,8 +6,10 @@
 #pragma once
 
 #include <sys/eventfd.h>
+#include <time.h>
 
-#include <deque>
+#include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <set>
@@ -15,17 +17,38 @@
 #include <thread>
 #include <utility>
 
-#include "clock.h"
 #include "connection.h"
-#include "progress.h"
+
+enum class Phase : int64_t { ready, loading, draining, done };
+
+inline double clock_seconds(clockid_t clock) {
+    timespec at;
+    clock_gettime(clock, &at);
+    return double(at.tv_sec) + double(at.tv_nsec) * 1e-9;
+}
 
 // What to do; library.py has the same struct. Seconds from the zero of the run, but for `zero` (CLOCK_MONOTONIC).
 // `ends_at`: an open loop drops what it has not sent by then; callers of a closed one take nothing more.
 // `budget`: requests of a closed loop after the warm-up; -1: without bound.
 struct Load {
-    double zero = 0, begins_at = 0, ends_at = INFINITY, drain_seconds = 0, pause_seconds = 0;
-    int64_t budget = -1, max_outstanding = 0, is_open = 0, goes_first = 0;
+    double zero = 0, ends_at = INFINITY, drain_seconds = 0, pause_seconds = 0;
+    int64_t budget = -1, max_outstanding = 0, is_open = 0;
 };
+
+// What the sender tells while it runs; Python reads it at any time. library.py has the same struct.
+struct Progress {
+    std::atomic<int64_t> phase{0};
+    std::atomic<int64_t> num_taken{0}, num_measured{0};  // requests taken from the queue; of those, after the warm-up
+    std::atomic<int64_t> num_sent{0}, outstanding{0}, max_outstanding{0}, dropped{0};
+    std::atomic<int64_t> ok{0}, error{0}, deadline{0}, cancelled{0}, unfinished{0};
+    std::atomic<int64_t> unavailable_in_a_row{0};
+    // Seconds from the zero of the run, and what the load took of the whole process.
+    std::atomic<double> answered_at{0}, load_ended_at{0}, wall_seconds{0}, cpu_seconds{0};
+};
+
+inline void add(std::atomic<int64_t>& count, int64_t more) {  // one thread alone writes
+    count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
 
 struct Caller {
     double comes_at, goes_at;
@@ -41,7 +64,7 @@ constexpr int kOk = 0, kCancelled = 1, kUnknown = 2, kDeadlineExceeded = 4, kInt
 
 class Sender {
 public:
-    Sender(std::vector<Address> addresses, std::string authority, size_t num_connections);
+    Sender(addrinfo* addresses, std::string authority, size_t num_connections);
     ~Sender();
 
     int connect(double seconds);  // 0, or errno; before `start`
@@ -56,15 +79,7 @@ public:
     std::vector<std::pair<std::string, std::string>> metadata;
     std::deque<Route> routes;
 
-    // What was recorded; complete once the thread has ended.
-    Chunks<Row> rows;
-    Chunks<double> values;  // of the columns of each row's route, one row after another
-    Chunks<MessageRow> messages;
-    Chunks<KeptRow> kept;
-    Chunks<char> kept_bytes;
-    Chunks<double> lags;
-    std::vector<std::string> texts;
-    std::vector<int64_t> dropped, abandoned;  // by route
+    Seen seen;  // complete once the thread has ended
 
 private:
     // loop.cpp
@@ -105,22 +120,20 @@ private:
     Connection* connection_for(int caller);
     void header(Call& call, std::string_view name, std::string_view value);
     bool data(Call& call, const uint8_t* bytes, size_t size);
-    bool begin_message(Call& call);
-    bool end_message(Call& call);
+    bool take(Call& call, std::string_view message);
     void closed(Call& call, uint32_t error);
     void end_here(Call& call, End end, int code, const char* text);
 
     // records.cpp
     void finish(Call& call, End end, int code, const std::string& text);
-    void record(const Call& call, End end, int code, const std::string& text);
     void count(End end, int code);
     int text_number(const std::string& text);
 
     double now() const { return clock_seconds(CLOCK_MONOTONIC) - load_.zero; }
     bool is(Phase phase) const { return progress.phase.load(std::memory_order_relaxed) == int64_t(phase); }
 
-    const std::vector<Address> addresses_;
-    size_t address_ = 0;  // the one that answers
+    addrinfo* const addresses_;
+    const addrinfo* address_;  // the one that answers
     const std::string authority_;
     int epoll_, timer_, wake_;
     nghttp2_session_callbacks* callbacks_;
@@ -139,7 +152,7 @@ private:
     std::deque<std::pair<int, double>> hungry_;        // callers that wait for a request, and since when
     std::set<std::pair<double, int>> sleeping_;        // callers that are not there yet, or pause
     std::set<std::pair<double, Call*>> timers_;        // deadlines and cancels
-    std::vector<std::unique_ptr<Connection>> slots_, leaving_, over_;
+    std::vector<std::unique_ptr<Connection>> slots_, leaving_;
     std::vector<double> retry_at_, backoff_;
     std::vector<Connection*> dirty_;
     std::vector<std::unique_ptr<Call>> calls_;

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tandem.measure.generator.requests.messages import MessageOf
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
 from tandem.measure.generator.sending.sender import Sender
 from tandem.measure.generator.sending.tables import REQUEST_SPEC
@@ -22,31 +23,23 @@ MAX_AHEAD_BYTES = 64 << 20
 _FIRST_AHEAD_REQUESTS = 256
 _PREFIX = struct.Struct(">BI")  # gRPC's: not compressed, size
 
-SpecOf = Callable[[int], RequestSpec]
-MessageOf = Callable[[RequestSpec], bytes]
-
 
 class Feeder:
-    """The requests of one process. `numbers` and their `intended` starts; without those, of a closed loop: every
-    `step`th number from `first` on, without end.
-    """
+    """The requests of one process: `numbers`, with their `intended` starts or, in a closed loop, for its `callers`."""
 
     def __init__(
         self,
-        spec_of: SpecOf,
+        spec_of: Callable[[int], RequestSpec],
         makers: Sequence[MessageOf],
-        numbers: NDArray[np.int64] | None,
+        numbers: range,
         intended: NDArray[np.float64] | None,
-        first: int = 0,
-        step: int = 1,
         callers: int = 0,
     ) -> None:
         self._spec_of = spec_of
         self._makers = makers
         self._numbers = numbers
         self._intended = intended
-        self._first, self._step = first, step
-        self._ahead = MAX_AHEAD_REQUESTS if numbers is not None else max(_FIRST_AHEAD_REQUESTS, 2 * callers)
+        self._ahead = MAX_AHEAD_REQUESTS if intended is not None else max(_FIRST_AHEAD_REQUESTS, 2 * callers)
         self._taken_before = 0
         self._blocks: deque[tuple[int, int]] = deque()  # of those not taken whole: number of its last request, bytes
         self._bytes_ahead = 0
@@ -54,11 +47,12 @@ class Feeder:
 
     @property
     def has_all(self) -> bool:
-        return self._numbers is not None and self.num_fed == len(self._numbers)
+        return self.num_fed == len(self._numbers)
 
     def feed(self, sender: Sender, num_taken: int) -> bool:
         """Hand a block over, if the sender has too few; return whether it may want more at once."""
-        self._forget(num_taken)
+        while self._blocks and self._blocks[0][0] <= num_taken:
+            self._bytes_ahead -= self._blocks.popleft()[1]
         # Four times what was taken between two looks.
         self._ahead = min(MAX_AHEAD_REQUESTS, max(self._ahead, 4 * (num_taken - self._taken_before)))
         self._taken_before = num_taken
@@ -69,17 +63,9 @@ class Feeder:
             sender.feed_no_more()
         return not self.has_all
 
-    def _forget(self, num_taken: int) -> None:
-        while self._blocks and self._blocks[0][0] <= num_taken:
-            self._bytes_ahead -= self._blocks.popleft()[1]
-
     def _hand_over(self, sender: Sender) -> None:
         begin, end = self.num_fed, self.num_fed + BLOCK_REQUESTS
-        if self._numbers is not None:
-            numbers = self._numbers[begin:end]
-        else:
-            numbers = self._first + self._step * np.arange(begin, end)
-        specs = [self._spec_of(number) for number in numbers.tolist()]
+        specs = [self._spec_of(number) for number in self._numbers[begin:end]]
         messages = [self._makers[spec.workload](spec) for spec in specs]
         sizes = np.array([_PREFIX.size + len(message) for message in messages])
         table = np.zeros(len(specs), REQUEST_SPEC)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,24 @@ from tandem.measure.scenario import Workload
 
 _POOL_TOKENS = 65_536
 
-
-RequestOf = Callable[[RequestSpec], Any]
-
-
-def request_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> RequestOf:
-    """Return what makes the request message of a request spec; see `Plan.prompt_salt`."""
-    if workload.kind == "images":
-        return _images_maker(workload, model)
-    is_text = workload.kind == "text"
-    make = _text_maker(workload, model, prompt_salt) if is_text else _sequential_image_maker(workload, model)
-    if workload.delivery == "streamed":
-        return make
-    return lambda spec: ar_pb2.CompleteRequest(generate=make(spec))
+MessageOf = Callable[[RequestSpec], bytes]
+_RequestOf = Callable[[RequestSpec], Any]
 
 
-def _text_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> RequestOf:
+def request_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> MessageOf:
+    """Return what makes the serialised request message of a request spec; see `Plan.prompt_salt`."""
+    if workload.kind == "text":
+        make = _text_maker(workload, model, prompt_salt)
+    else:
+        make = partial(_images if workload.kind == "images" else _image, workload, model)
+    if workload.rpc == "SampleStream":
+        return lambda spec: gan_pb2.SampleStreamRequest(sample=make(spec)).SerializeToString()
+    if workload.rpc == "Complete":
+        return lambda spec: ar_pb2.CompleteRequest(generate=make(spec)).SerializeToString()
+    return lambda spec: bytes(make(spec).SerializeToString())
+
+
+def _text_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> _RequestOf:
     # Prompts are pieces of one row of random tokens, each behind a token of its own: cheap, and none begins like
     # another, of this load or an earlier one, so no prefix cache answers for the model.
     vocab_size = max(1, model.vocab_size or 1)
@@ -49,29 +52,13 @@ def _text_maker(workload: Workload, model: ServedModel, prompt_salt: int) -> Req
     return make
 
 
-def _sequential_image_maker(workload: Workload, model: ServedModel) -> RequestOf:
-    def make(spec: RequestSpec) -> ar_pb2.GenerateRequest:
-        label = int(spec.place * max(1, model.num_classes))
-        sampling = ar_pb2.SamplingParams(seed=spec.seed, steps=workload.steps)
-        return ar_pb2.GenerateRequest(model=workload.model, class_label=label, sampling=sampling)
-
-    return make
+def _image(workload: Workload, model: ServedModel, spec: RequestSpec) -> ar_pb2.GenerateRequest:
+    label = int(spec.place * max(1, model.num_classes))
+    sampling = ar_pb2.SamplingParams(seed=spec.seed, steps=workload.steps)
+    return ar_pb2.GenerateRequest(model=workload.model, class_label=label, sampling=sampling)
 
 
-def _images_maker(workload: Workload, model: ServedModel) -> RequestOf:
-    def make(spec: RequestSpec) -> gan_pb2.SampleRequest:
-        # Without classes there are no labels to ask for.
-        labels = [int(spec.place * model.num_classes)] if model.num_classes else []
-        return gan_pb2.SampleRequest(model=workload.model, count=spec.length, labels=labels, seed=spec.seed)
-
-    if workload.delivery == "unary":
-        return make
-    return lambda spec: gan_pb2.SampleStreamRequest(sample=make(spec))
-
-
-REPLIES: dict[str, Any] = {
-    "Generate": ar_pb2.GenerateResponse,
-    "Complete": ar_pb2.CompleteResponse,
-    "Sample": gan_pb2.SampleResponse,
-    "SampleStream": gan_pb2.SampleStreamResponse,
-}
+def _images(workload: Workload, model: ServedModel, spec: RequestSpec) -> gan_pb2.SampleRequest:
+    # Without classes there are no labels to ask for.
+    labels = [int(spec.place * model.num_classes)] if model.num_classes else []
+    return gan_pb2.SampleRequest(model=workload.model, count=spec.length, labels=labels, seed=spec.seed)

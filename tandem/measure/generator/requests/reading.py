@@ -15,6 +15,9 @@ from tandem.phases import TIMINGS_FIELDS
 
 Values = NDArray[np.float64]  # [requests, columns]
 
+# The first number of an image batch's shape is how many there are.
+_SHAPE, _PART_SHAPE = ("images.shape", Take.FIRST), ("part.images.shape", Take.FIRST)
+
 
 class Read(NamedTuple):
     """What the replies of some requests said; `reported` [requests, REPORTED], NaN where a server reports no times."""
@@ -25,12 +28,24 @@ class Read(NamedTuple):
 
 
 class Reading:
-    """Of one rpc; `message` is its replies' descriptor, `outputs` and `images` are paths and what is taken of them.
+    """Of an rpc of which nothing is known: each message is an output. `outputs`: their place among `columns`."""
+
+    outputs: int | None = None
+    columns: tuple[Column, ...] = ()
+
+    def read(self, values: Values) -> Read:
+        """Return what the columns, and perhaps others behind them, say."""
+        nothing = np.zeros(len(values), np.int64)
+        return Read(nothing, nothing, np.full((len(values), len(REPORTED)), np.nan))
+
+
+class OwnReading(Reading):
+    """Of Tandem's own; `message`: its replies' descriptor, `outputs` and `images`: paths and what is taken of them.
 
     `end`: a field that is not zero in the last message alone, and an image counts only where it is.
     """
 
-    outputs = 0  # its place among `columns`
+    outputs = 0
 
     def __init__(
         self,
@@ -43,12 +58,11 @@ class Reading:
         paths = [outputs, images, (end or timings, Take.LAST if end else Take.COUNT), (timings, Take.COUNT)]
         paths += [(f"{timings}.{name}", Take.LAST) for name in TIMINGS_FIELDS]
         places = {each: place for place, each in enumerate(dict.fromkeys(paths))}
-        self.columns: tuple[Column, ...] = tuple(column(message, path, take) for path, take in places)
+        self.columns = tuple(column(message, path, take) for path, take in places)
         self._places = [places[each] for each in paths]
         self._has_end = end is not None
 
     def read(self, values: Values) -> Read:
-        """Return what the columns, and perhaps others behind them, say."""
         outputs, images, end, timings, *reported = (values[:, place] for place in self._places)
         if self._has_end:
             images = np.minimum(images, 1) * (np.nan_to_num(end) != 0)
@@ -58,29 +72,13 @@ class Reading:
         return Read(outputs.astype(np.int64), images.astype(np.int64), reported_or_nan)
 
 
-class MessagesAlone:
-    """Of an rpc of which nothing is known: each message is an output."""
-
-    outputs = None
-    columns: tuple[Column, ...] = ()
-
-    def read(self, values: Values) -> Read:
-        nothing = np.zeros(len(values), np.int64)
-        return Read(nothing, nothing, np.full((len(values), len(REPORTED)), np.nan))
-
-
 READINGS: dict[str, Reading] = {
-    "Generate": Reading(
+    "Generate": OwnReading(
         ar_pb2.GenerateResponse.DESCRIPTOR, ("token_ids", Take.COUNT), ("image", Take.COUNT), end="finish_reason"
     ),
-    "Complete": Reading(
+    "Complete": OwnReading(
         ar_pb2.CompleteResponse.DESCRIPTOR, ("choices.token_ids", Take.COUNT), ("choices.image", Take.COUNT)
     ),
-    "Sample": Reading(gan_pb2.SampleResponse.DESCRIPTOR, ("images.shape", Take.FIRST), ("images.shape", Take.FIRST)),
-    "SampleStream": Reading(
-        gan_pb2.SampleStreamResponse.DESCRIPTOR,
-        ("part.images.shape", Take.FIRST),
-        ("part.images.shape", Take.FIRST),
-        "part.timings",
-    ),
+    "Sample": OwnReading(gan_pb2.SampleResponse.DESCRIPTOR, _SHAPE, _SHAPE),
+    "SampleStream": OwnReading(gan_pb2.SampleStreamResponse.DESCRIPTOR, _PART_SHAPE, _PART_SHAPE, "part.timings"),
 }

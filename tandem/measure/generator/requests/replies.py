@@ -8,32 +8,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tandem.measure.generator.requests.messages import REPLIES
+from tandem.ar.v1 import ar_pb2
+from tandem.gan.v1 import gan_pb2
 from tandem.measure.results.record import Record
 
 Pixels = npt.NDArray[np.uint8]
 
-_IMAGES: dict[str, Callable[[Any], Any]] = {
-    # rpc: the images of one of its messages, which may be empty
-    "Generate": lambda message: message.image,
-    "Complete": lambda message: message.choices[0].image,
-    "Sample": lambda message: message.images,
-    "SampleStream": lambda message: message.part.images,
-}
-_TOKENS: dict[str, Callable[[Any], Any]] = {
-    "Generate": lambda message: message.token_ids,
-    "Complete": lambda message: message.choices[0].token_ids,
+_OUTPUTS: dict[str, Callable[[bytes], Any]] = {
+    # rpc: what of one of its messages carries outputs, as image or images, which may be empty, and token_ids
+    "Generate": ar_pb2.GenerateResponse.FromString,
+    "Complete": lambda raw: ar_pb2.CompleteResponse.FromString(raw).choices[0],
+    "Sample": gan_pb2.SampleResponse.FromString,
+    "SampleStream": lambda raw: gan_pb2.SampleStreamResponse.FromString(raw).part,
 }
 
 
 def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
-    """Return the 8-bit image [H, W, C] of each request for one image that brought it; `rpcs` are those of the
-    workloads.
-    """
+    """Return the 8-bit image [H, W, C] of each request for one image that brought it; `rpcs` of the workloads."""
     found = {}
     for number, rpc, messages in _kept(record, rpcs):
         for message in reversed(messages):  # of a sequential one, the image is in the last message
-            images = _IMAGES[rpc](REPLIES[rpc].FromString(message))
+            outputs = _OUTPUTS[rpc](message)
+            images = outputs.images if rpc.startswith("Sample") else outputs.image
             if images.shape:
                 _, height, width, channels = images.shape
                 found[number] = np.frombuffer(images.data, np.uint8).reshape(height, width, channels)
@@ -44,7 +40,7 @@ def images_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, Pixels]:
 def tokens_by_number(record: Record, rpcs: Sequence[str]) -> dict[int, list[int]]:
     """Return the tokens of each request for a text that was answered, in the order of the requests' numbers."""
     return {
-        number: [token for each in messages for token in _TOKENS[rpc](REPLIES[rpc].FromString(each))]
+        number: [token for each in messages for token in _OUTPUTS[rpc](each).token_ids]
         for number, rpc, messages in sorted(_kept(record, rpcs))
     }
 

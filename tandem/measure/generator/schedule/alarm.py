@@ -11,7 +11,6 @@ import ctypes
 import os
 import sys
 import time
-from abc import ABC, abstractmethod
 
 _CLOCK_MONOTONIC = 1  # time.monotonic's own
 _NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
@@ -19,8 +18,8 @@ _ABSOLUTE = 1
 _SHORTEST_SECONDS = 20e-6  # less than it takes to set a timer
 
 
-class Alarm(ABC):
-    """Used by one task at a time. Make it where an event loop runs."""
+class Alarm:
+    """By the loop's own timer. Used by one task at a time; make it where an event loop runs."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -42,34 +41,17 @@ class Alarm(ABC):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    @abstractmethod
     def _set(self, instant: float) -> None:
         """See that `ring` is called then."""
+        self._loop.call_later(instant - time.monotonic(), self.ring)
 
-    @abstractmethod
     def close(self) -> None:
         """Give the timer back."""
 
 
 def new_alarm() -> Alarm:
     """Return the best there is here."""
-    return _TimerDescriptor() if sys.platform == "linux" else _LoopTimer()
-
-
-class _LoopTimer(Alarm):
-    def _set(self, instant: float) -> None:
-        self._handle = self._loop.call_later(instant - time.monotonic(), self.ring)
-
-    def close(self) -> None:
-        pass
-
-
-class _TimeSpec(ctypes.Structure):
-    _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
-
-
-class _TimerSetting(ctypes.Structure):
-    _fields_ = [("interval", _TimeSpec), ("first", _TimeSpec)]
+    return _TimerDescriptor() if sys.platform == "linux" else Alarm()
 
 
 class _TimerDescriptor(Alarm):
@@ -80,8 +62,9 @@ class _TimerDescriptor(Alarm):
         self._loop.add_reader(self._descriptor, self._on_expiry)
 
     def _set(self, instant: float) -> None:
-        setting = _TimerSetting(_TimeSpec(0, 0), _TimeSpec(int(instant), int(instant % 1 * 1e9)))
-        _checked(self._libc.timerfd_settime(self._descriptor, _ABSOLUTE, ctypes.byref(setting), None))
+        # An itimerspec: seconds and nanoseconds of the interval, then of the first expiry.
+        setting = (ctypes.c_long * 4)(0, 0, int(instant), int(instant % 1 * 1e9))
+        _checked(self._libc.timerfd_settime(self._descriptor, _ABSOLUTE, setting, None))
 
     def _on_expiry(self) -> None:
         with contextlib.suppress(BlockingIOError):  # rung already, and set anew

@@ -51,13 +51,11 @@ def _unit_arrivals(
 ) -> NDArray[np.float64]:
     """Return arrivals at rate 1 from 0 on, at least until `is_enough`."""
     random = np.random.default_rng((scenario.seed, ARRIVALS_STREAM))
-    arrivals = np.empty(0)
+    is_poisson = load.arrivals == "poisson"
+    arrivals, last = np.empty(0), 0.0 if is_poisson else -1.0
     while not len(arrivals) or not is_enough(arrivals):
-        last = arrivals[-1] if len(arrivals) else (0.0 if load.arrivals == "poisson" else -1.0)
-        gaps = random.standard_exponential(_block(len(arrivals))) if load.arrivals == "poisson" else np.ones(_block(0))
+        count = max(_BLOCK, len(arrivals))  # doubling, so that many arrivals are not copied many times
+        gaps = random.standard_exponential(count) if is_poisson else np.ones(count)
         arrivals = np.concatenate((arrivals, last + np.cumsum(gaps)))
+        last = arrivals[-1]
     return arrivals
-
-
-def _block(so_far: int) -> int:
-    return max(_BLOCK, so_far)  # doubling, so that many arrivals are not copied many times

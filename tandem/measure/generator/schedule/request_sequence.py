@@ -51,14 +51,11 @@ class RequestSequence:
 
     def workloads(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return which workload each of these requests is of; cheaper than to ask for them one by one."""
-        numbers = self._first + numbers
+        blocks, places = np.divmod(self._first + numbers, _BLOCK)
         found = np.empty(len(numbers), np.int64)
-        blocks = numbers // _BLOCK
-        for block in np.unique(blocks):
+        for block in np.unique(blocks).tolist():
             is_here = blocks == block
-            found[is_here] = self._workloads(int(block), self._random(SPECS_STREAM, int(block)))[
-                numbers[is_here] % _BLOCK
-            ]
+            found[is_here] = self._workloads(block, self._random(SPECS_STREAM, block))[places[is_here]]
         return found
 
     def _random(self, stream: int, block: int) -> np.random.Generator:
@@ -98,31 +95,19 @@ class RequestSequence:
         places = self._places(block, random)
         seeds = random.integers(0, 2**63, _BLOCK).tolist()
         details = [_details(workload, random) for workload in self._scenario.workloads]
-        return [
-            RequestSpec(
-                number=block * _BLOCK + i,
-                workload=workload,
-                length=details[workload].lengths[i],
-                prompt_tokens=details[workload].prompts[i],
-                place=places[i],
-                seed=seeds[i],
-                cancel_after_seconds=details[workload].cancels[i],
-            )
-            for i, workload in enumerate(workloads)
-        ]
+        specs = []
+        for i, workload in enumerate(workloads):
+            length, prompt_tokens, cancel_after = details[workload][i]
+            number = block * _BLOCK + i
+            specs.append(RequestSpec(number, workload, length, prompt_tokens, places[i], seeds[i], cancel_after))
+        return specs
 
 
-class _Details(NamedTuple):
-    lengths: list[int]
-    prompts: list[int]
-    cancels: list[float | None]
-
-
-def _details(workload: Workload, random: np.random.Generator) -> _Details:
-    """Return the details of a block's requests as if all of them were of this workload."""
+def _details(workload: Workload, random: np.random.Generator) -> list[tuple[int, int, float | None]]:
+    """Return lengths, prompt tokens and cancels of a block's requests as if all of them were of this workload."""
     lengths = (workload.images if workload.kind == "images" else workload.output_tokens).draw(random, _BLOCK)
     prompts = workload.prompt_tokens.draw(random, _BLOCK)
     is_cancelled = random.random(_BLOCK) < workload.cancel_share
     instants = random.uniform(*workload.cancel_after_seconds, _BLOCK)
     cancels = [float(at) if cancelled else None for at, cancelled in zip(instants, is_cancelled, strict=True)]
-    return _Details(lengths.tolist(), prompts.tolist(), cancels)
+    return list(zip(lengths.tolist(), prompts.tolist(), cancels, strict=True))

@@ -5,28 +5,28 @@ So nothing is decoded while a load lasts: the sender walks over a reply's bytes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message_factory import GetMessageClass
 
 
 class Form(IntEnum):
     """How a value lies on the wire; native/fields.h has the same numbers. BLOCK: messages, strings, bytes."""
 
     VARINT = 0
-    INTEGER32 = 1
-    INTEGER64 = 2
-    FLOATING32 = 3
-    FLOATING64 = 4
-    BLOCK = 5
+    FLOATING64 = 1
+    BLOCK = 2
 
 
 class Take(IntEnum):
     """What becomes of a field; native/fields.h has the same numbers.
 
     COUNT: how often it occurs, elements of a packed one each. FIRST: the first value in each message, added up. LAST:
-    the last value of all messages, NaN if there is none. BYTES: each occurrence, kept as it is.
+    the last value of all messages, NaN if there is none. BYTES: of a whole message alone, each kept as it is.
     """
 
     COUNT = 0
@@ -35,21 +35,12 @@ class Take(IntEnum):
     BYTES = 3
 
 
-_FORMS = {
-    FieldDescriptor.TYPE_INT32: Form.VARINT,
-    FieldDescriptor.TYPE_INT64: Form.VARINT,
-    FieldDescriptor.TYPE_UINT32: Form.VARINT,
-    FieldDescriptor.TYPE_UINT64: Form.VARINT,
-    FieldDescriptor.TYPE_BOOL: Form.VARINT,
-    FieldDescriptor.TYPE_ENUM: Form.VARINT,
-    FieldDescriptor.TYPE_FIXED32: Form.INTEGER32,
-    FieldDescriptor.TYPE_FIXED64: Form.INTEGER64,
-    FieldDescriptor.TYPE_FLOAT: Form.FLOATING32,
-    FieldDescriptor.TYPE_DOUBLE: Form.FLOATING64,
-    FieldDescriptor.TYPE_STRING: Form.BLOCK,
-    FieldDescriptor.TYPE_BYTES: Form.BLOCK,
-    FieldDescriptor.TYPE_MESSAGE: Form.BLOCK,
+_TYPES = {
+    Form.VARINT: ("INT32", "INT64", "UINT32", "UINT64", "BOOL", "ENUM"),
+    Form.FLOATING64: ("DOUBLE",),
+    Form.BLOCK: ("STRING", "BYTES", "MESSAGE"),
 }
+_FORMS = {getattr(FieldDescriptor, f"TYPE_{name}"): form for form, names in _TYPES.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -82,3 +73,41 @@ def column(message: Descriptor, path: str, take: Take) -> Column:
         fields.append(field)
         at = field.message_type
     return Column(tuple(fields), take)
+
+
+class ColumnReader:
+    """What native/fields.h does, in Python. `values` of a call begin as `initial()`; each message adds to them.
+
+    Columns with a path are of one message. `keeps`: whether whole messages are kept.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = [(place, each) for place, each in enumerate(columns) if each.fields]
+        self._takes = [each.take for each in columns]
+        self.keeps = len(self._columns) < len(columns)
+        message = next((each.fields[0].containing_type for _, each in self._columns), None)
+        self._message: Any = None if message is None else GetMessageClass(message)
+
+    def initial(self) -> list[float]:
+        return [float("nan") if take is Take.LAST else 0.0 for take in self._takes]
+
+    def read(self, raw: bytes, values: list[float]) -> None:
+        """Add what a message says. Raises DecodeError for bytes that are none."""
+        message = self._message and self._message.FromString(raw)
+        for place, each in self._columns:
+            found = _occurrences(message, each.fields)
+            if each.take is Take.COUNT:
+                values[place] += len(found)
+            elif len(found):
+                values[place] = values[place] + found[0] if each.take is Take.FIRST else float(found[-1])
+
+
+def _occurrences(message: Any, fields: Sequence[FieldDescriptor]) -> Sequence[Any]:
+    """Return the values of the field at the end of a path, as many as came; a 0 that need not be sent did not come."""
+    field, *below = fields
+    value = getattr(message, field.name)
+    if field.is_repeated:
+        found: Sequence[Any] = value
+    else:
+        found = [value] if (message.HasField(field.name) if field.has_presence else value) else []
+    return [each for part in found for each in _occurrences(part, below)] if below else found

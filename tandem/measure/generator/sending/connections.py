@@ -1,13 +1,22 @@
-"""The sender of one process and its connections, kept from one plan to the next."""
+"""The sender of one process and its connections, kept from one plan to the next.
+
+It is the one in C++, or the one in Python for HTTP, for TLS and where nothing can be compiled.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
+from runtime.compiled.recipe import LibraryUnavailable
 from tandem.client.credentials import Credentials
+from tandem.measure.generator.native.library import open_sender_library
 from tandem.measure.generator.plan import Plan
-from tandem.measure.generator.sending.opening import new_sender
+from tandem.measure.generator.sending.grpc_calls import GrpcCalls
+from tandem.measure.generator.sending.http.http_calls import HttpCalls
+from tandem.measure.generator.sending.native_sender import NativeSender
+from tandem.measure.generator.sending.python_sender import PythonSender
 from tandem.measure.generator.sending.sender import Sender
 
 CONNECT_SECONDS = 10.0
@@ -33,12 +42,10 @@ class Connections:
             self._sender.reset()
             return self._sender
         await self.close()
-        address, num_connections, is_http = wanted
-        sender = new_sender(address, num_connections, self._credentials, is_http)
-        self._sender, self._made_for = sender, None
-        await sender.connect(CONNECT_SECONDS)
+        self._sender, self._made_for = new_sender(*wanted, self._credentials), None
+        await self._sender.connect(CONNECT_SECONDS)
         self._made_for = wanted
-        return sender
+        return self._sender
 
     def used(self) -> None:
         """Take note that a run has just ended."""
@@ -48,3 +55,16 @@ class Connections:
         if self._sender is not None:
             await self._sender.close()
         self._sender = None
+
+
+def new_sender(address: str, num_connections: int, is_http: bool, credentials: Credentials) -> Sender:
+    """Return a sender to `address` (host:port, or of HTTP a URL) that is not connected yet.
+
+    Raises ConnectionError for no such host, ExpectedError for no such address.
+    """
+    # Only grpc can resolve an address with a slash, as unix:/a/socket or dns:///host:1.
+    if not is_http and credentials.ca is None and "/" not in address:
+        with contextlib.suppress(LibraryUnavailable):
+            return NativeSender(open_sender_library(), address, num_connections, credentials.metadata or ())
+    kind = HttpCalls if is_http else GrpcCalls
+    return PythonSender(address, lambda: kind(address, num_connections, credentials))

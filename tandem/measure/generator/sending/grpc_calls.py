@@ -10,13 +10,12 @@ import itertools
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from tandem.client.channels import open_async_channel
 from tandem.client.credentials import CallMetadata, Credentials
-from tandem.measure.generator.sending.calls import Calls
-from tandem.measure.generator.sending.column_reader import ColumnReader, Malformed
-from tandem.measure.generator.sending.python_call import CANCELLED, INTERNAL, PythonCall
-from tandem.measure.generator.sending.sender import Route
+from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
+from tandem.measure.generator.sending.statuses import CANCELLED, INTERNAL
 from tandem.measure.generator.sending.tables import End
 
 
@@ -34,29 +33,18 @@ class GrpcCalls(Calls):
     async def close(self) -> None:
         await asyncio.gather(*(channel.close() for channel in self._channels))
 
-    def begin(
-        self, route: Route, reader: ColumnReader, spec: Any, message: bytes, intended: float, zero: float
-    ) -> PythonCall:
-        return GrpcCall(next(self._turns), route, reader, spec, message, intended, zero, self._metadata)
+    def begin(self, order: Order) -> PythonCall:
+        return GrpcCall(next(self._turns), self._metadata, order)
 
 
 class GrpcCall(PythonCall):
     """One call on a channel."""
 
-    def __init__(
-        self,
-        channel: grpc.aio.Channel,
-        route: Route,
-        reader: ColumnReader,
-        spec: Any,
-        message: bytes,
-        intended: float,
-        zero: float,
-        metadata: CallMetadata | None,
-    ) -> None:
-        super().__init__(route, reader, spec, intended, zero)
+    def __init__(self, channel: grpc.aio.Channel, metadata: CallMetadata | None, order: Order) -> None:
+        super().__init__(order)
+        route = order.route
         rpc: Any = channel.unary_stream(route.path) if route.is_streamed else channel.unary_unary(route.path)
-        self._call = rpc(message, timeout=route.deadline_seconds, metadata=metadata)
+        self._call = rpc(order.message, timeout=route.deadline_seconds, metadata=metadata)
 
     def cancel(self, end: End) -> None:
         if self._call.cancel():
@@ -64,10 +52,10 @@ class GrpcCall(PythonCall):
 
     async def read_reply(self) -> None:
         try:
-            await (self._stream() if self.route.is_streamed else self._unary())
+            await (self._stream() if self.order.route.is_streamed else self._unary())
         except grpc.aio.AioRpcError as error:
             self.code, self.text = int(error.code().value[0]), error.details() or ""
-        except Malformed as error:
+        except DecodeError as error:
             self._call.cancel()
             self.code, self.text = INTERNAL, f"the reply is no message of its type: {error}"
         except asyncio.CancelledError:
@@ -80,12 +68,11 @@ class GrpcCall(PythonCall):
     async def _unary(self) -> None:
         message = await self._call
         if not isinstance(message, bytes):
-            raise Malformed("OK without a reply")
-        at = self.now()
-        self.ended_at(at)
-        self.take(message, at)
+            raise DecodeError("OK without a reply")
+        self.ended = self.now()
+        self.take(message, self.ended)
 
     async def _stream(self) -> None:
         while (message := await self._call.read()) is not grpc.aio.EOF:
             self.take(message, self.now())
-        self.ended_at(self.now())
+        self.ended = self.now()

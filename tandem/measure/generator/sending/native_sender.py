@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.generator.native.library import Library, NativeLoad
+from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
 from tandem.measure.generator.sending.tables import KEPT, MESSAGE, REQUEST_SPEC, ROW, Seen, Table
 
-_TABLES: tuple[Any, ...] = (ROW, np.float64, MESSAGE, KEPT, np.uint8, np.float64, np.int64, np.int64)
+_TABLES: tuple[Any, ...] = (ROW, np.float64, MESSAGE, KEPT, np.uint8, np.float64, np.int64, np.int64, np.uint8)
 _COUNTED = fields(Progress)[1:]
 _UNITS = (("u", 1e6), ("m", 1e3), ("S", 1.0))
 _MOST = 99_999_999  # eight digits
@@ -52,21 +53,14 @@ class NativeSender(Sender):
     def begin(self, routes: Sequence[Route], load: Load) -> None:
         for route in routes:
             self._add(route)
-        budget = -1 if load.budget is None else load.budget
-        native = NativeLoad(
-            load.zero,
-            load.begins_at,
-            load.ends_at,
-            load.drain_seconds,
-            load.pause_seconds,
-            budget,
-            load.max_outstanding,
-            load.is_open,
-            load.goes_first,
-        )
+        values = {each[0]: getattr(load, each[0]) for each in NativeLoad._fields_}
+        native = NativeLoad(**(values | {"budget": -1 if load.budget is None else load.budget}))
         callers = np.array(load.callers, np.float64).reshape(-1, 2)
-        self._library.start(self._sender, native, callers.ctypes.data, len(callers))
-        self.is_real_time = bool(self._progress.contents.is_real_time)
+        was_first = is_first()
+        self.is_real_time = load.goes_first and go_first()
+        self._library.start(self._sender, native, callers.ctypes.data, len(callers))  # its thread goes first as well
+        if self.is_real_time and not was_first:  # what makes its requests waits like all others
+            wait_like_all()
 
     def _add(self, route: Route) -> None:
         deadline = route.deadline_seconds
@@ -95,20 +89,14 @@ class NativeSender(Sender):
 
     def seen(self) -> Seen:
         self._library.join(self._sender)
-        tables: list[Any] = [self._table(number, kind) for number, kind in enumerate(_TABLES)]
-        return Seen._make([*tables, self._texts()])
+        *tables, texts = (self._table(number, kind) for number, kind in enumerate(_TABLES))
+        *each, _ = texts.tobytes().decode(errors="replace").split("\0")
+        return Seen._make([*tables, tuple(map(unquote, each))])
 
     def _table(self, number: int, kind: Any) -> NDArray[Any]:
-        table = np.empty(self._library.size(self._sender, number), kind)
-        self._library.copy(self._sender, number, table.ctypes.data)
+        table = np.empty(self._library.table(self._sender, number, None), kind)
+        self._library.table(self._sender, number, table.ctypes.data)
         return table
-
-    def _texts(self) -> tuple[str, ...]:
-        found: list[str] = []
-        size = ctypes.c_uint64()
-        while text := self._library.text(self._sender, len(found), size):
-            found.append(unquote(ctypes.string_at(text, size.value).decode(errors="replace")))
-        return tuple(found)
 
     def reset(self) -> None:
         self._library.reset(self._sender)

@@ -6,33 +6,41 @@ import asyncio
 import math
 import time
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
-from tandem.measure.generator.sending.column_reader import ColumnReader
+from tandem.measure.generator.sending.columns import ColumnReader
 from tandem.measure.generator.sending.sender import Route
+from tandem.measure.generator.sending.statuses import CANCELLED, OK
 from tandem.measure.generator.sending.tables import End
 
-OK, CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE = 0, 1, 4, 13, 14
-"""gRPC's numbers of statuses."""
+
+class Order(NamedTuple):
+    """What is to be sent. `spec`: its row of REQUEST_SPEC; `zero`: the warm-up's end, on the monotonic clock."""
+
+    route: Route
+    reader: ColumnReader
+    spec: Any
+    message: bytes
+    intended: float
+    zero: float
 
 
 class PythonCall(ABC):
-    """`zero` is the end of the warm-up, on the monotonic clock. `kept`: number of the message, column, bytes."""
+    """A call that has begun. `kept`: number of the message, bytes."""
 
-    def __init__(self, route: Route, reader: ColumnReader, spec: Any, intended: float, zero: float) -> None:
-        self.route, self._reader, self._spec, self._zero = route, reader, spec, zero
-        self._intended = intended
-        self.number = int(spec["number"])
-        self.values = reader.initial()
+    def __init__(self, order: Order) -> None:
+        self.order = order._replace(message=b"")  # calls are kept until the end of the run, what they sent is not
+        self.number = int(order.spec["number"])
+        self.values = order.reader.initial()
         self.messages: list[tuple[int, float, int, int]] = []
-        self.kept: list[tuple[int, int, bytes]] = []
+        self.kept: list[tuple[int, bytes]] = []
         self.code, self.text, self.end = OK, "", End.ANSWERED
         self.num_messages = 0
-        self._first_output, self._ended = math.nan, math.nan
+        self._first_output, self.ended = math.nan, math.nan
         self._sent = self.now()
 
     def now(self) -> float:
-        return time.monotonic() - self._zero
+        return time.monotonic() - self.order.zero
 
     @abstractmethod
     def cancel(self, end: End) -> None:
@@ -44,7 +52,7 @@ class PythonCall(ABC):
 
     async def run(self) -> None:
         """See the call through to its end."""
-        after = float(self._spec["cancel_after"])
+        after = float(self.order.spec["cancel_after"])
         loop = asyncio.get_running_loop()
         timer = loop.call_later(after, self.cancel, End.CANCELLED) if math.isfinite(after) else None
         try:
@@ -52,28 +60,43 @@ class PythonCall(ABC):
         finally:
             if timer is not None:
                 timer.cancel()
-        if math.isnan(self._ended):
-            self.ended_at(self.now())
+        if math.isnan(self.ended):
+            self.ended = self.now()
         if self.code != CANCELLED:
             self.end = End.ANSWERED
 
-    def ended_at(self, at: float) -> None:
-        self._ended = at
-
     def take(self, message: bytes, at: float) -> None:
         """Take a message that has come, at an instant of the run."""
-        outputs = self.route.outputs
+        outputs, reader = self.order.route.outputs, self.order.reader
         before = 0.0 if outputs is None else self.values[outputs]
-        self.kept += [(self.num_messages, *each) for each in self._reader.read(message, self.values)]
+        reader.read(message, self.values)
+        if reader.keeps:
+            self.kept.append((self.num_messages, message))
         self.num_messages += 1
         num_outputs = 1 if outputs is None else int(self.values[outputs] - before)
         if num_outputs and math.isnan(self._first_output):
             self._first_output = at
-        if self.route.is_streamed:
+        if self.order.route.is_streamed:
             self.messages.append((self.number, at, len(message), num_outputs))
 
     def row(self) -> tuple[float, ...]:
         """Return a row of ROW, but for its text."""
-        instants = (self._intended, self._sent, self._first_output, self._ended)
-        spec = self._spec
+        spec = self.order.spec
+        instants = (self.order.intended, self._sent, self._first_output, self.ended)
         return (self.number, *instants, spec["route"], self.code, self.end, spec["length"], self.num_messages)
+
+
+class Calls(ABC):
+    """The connections to one server, by one protocol. Make it, and use it, in one running event loop."""
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Open the connections, which may take as long as it takes. Raises OSError."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give them back."""
+
+    @abstractmethod
+    def begin(self, order: Order) -> PythonCall:
+        """Return a call that has begun."""

@@ -6,6 +6,7 @@ It costs ten times as much, and its times hold the event loop's own delays; the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import deque
@@ -17,10 +18,10 @@ import numpy as np
 
 from tandem.measure.generator.priority import go_first, is_first, wait_like_all
 from tandem.measure.generator.schedule.alarm import new_alarm
-from tandem.measure.generator.sending.calls import Calls
-from tandem.measure.generator.sending.column_reader import ColumnReader
-from tandem.measure.generator.sending.python_call import DEADLINE_EXCEEDED, OK, UNAVAILABLE, PythonCall
+from tandem.measure.generator.sending.columns import ColumnReader
+from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
 from tandem.measure.generator.sending.sender import Load, Phase, Progress, Route, Sender
+from tandem.measure.generator.sending.statuses import DEADLINE_EXCEEDED, OK, UNAVAILABLE
 from tandem.measure.generator.sending.tables import KEPT, MESSAGE, ROW, End, Seen, Table
 
 _BEAT_SECONDS = 0.02
@@ -47,7 +48,6 @@ class PythonSender(Sender):
         self._has_all = False
         self._fed = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._idle = asyncio.Event()
         self._open: set[PythonCall] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm = new_alarm()
@@ -89,13 +89,11 @@ class PythonSender(Sender):
         for spec in specs:
             begin, end = int(spec["begin"]) + _PREFIX_BYTES, int(spec["begin"] + spec["size"])
             self._queue.append((spec, bytes(view[begin:end])))
-        self._fed.set()
-        self._alarm.ring()
+        self._wake()
 
     def feed_no_more(self) -> None:
         self._has_all = True
-        self._fed.set()
-        self._alarm.ring()
+        self._wake()
 
     def progress(self) -> Progress:
         if self._fault is not None:
@@ -104,6 +102,9 @@ class PythonSender(Sender):
 
     def stop(self) -> None:
         self._stopping.set()
+        self._wake()
+
+    def _wake(self) -> None:
         self._fed.set()
         self._alarm.ring()
 
@@ -137,14 +138,11 @@ class PythonSender(Sender):
         counts.phase = Phase.DONE
 
     async def _beat(self) -> None:
-        alarm = new_alarm()
-        try:
+        with contextlib.closing(new_alarm()) as alarm:
             while True:
                 due = time.monotonic() + _BEAT_SECONDS
                 await alarm.until(due)
                 self._lags.append(time.monotonic() - due)
-        finally:
-            alarm.close()
 
     async def _open_loop(self) -> None:
         load = self._load
@@ -208,11 +206,9 @@ class PythonSender(Sender):
 
     def _begin_call(self, spec: Any, message: bytes, intended: float) -> PythonCall:
         self._counts.num_sent += 1
-        route = self._routes[spec["route"]]
-        reader = self._readers[spec["route"]]
-        call = self._server.begin(route, reader, spec, message, intended, self._load.zero)
+        route, reader = self._routes[spec["route"]], self._readers[spec["route"]]
+        call = self._server.begin(Order(route, reader, spec, message, intended, self._load.zero))
         self._open.add(call)
-        self._idle.clear()
         self._counts.max_outstanding = max(self._counts.max_outstanding, len(self._open))
         return call
 
@@ -221,8 +217,6 @@ class PythonSender(Sender):
             await call.run()
         finally:
             self._open.discard(call)
-            if not self._open:
-                self._idle.set()
         self._calls.append(call)
         self._count(call)
 
@@ -238,12 +232,12 @@ class PythonSender(Sender):
 
     async def _drain(self) -> None:
         """Wait for what is under way as long as the load allows; cut off the rest."""
+        others = [task for task in self._tasks if task is not asyncio.current_task()]
         if self._open:
-            await self._until_stopped(self._idle.wait(), self._load.drain_seconds)
+            await self._until_stopped(asyncio.wait(others), self._load.drain_seconds)
         for call in self._open:
             call.cancel(End.CUT_OFF)
-        own = asyncio.current_task()
-        await asyncio.gather(*(task for task in self._tasks if task is not own))
+        await asyncio.gather(*others)
 
     def _count_rest(self) -> None:
         for spec, _ in self._queue:
@@ -254,18 +248,18 @@ class PythonSender(Sender):
     def seen(self) -> Seen:
         texts = list(dict.fromkeys(call.text for call in self._calls if call.code != OK))
         places = {text: place for place, text in enumerate(texts)}
-        kept = [(call, message, column, raw) for call in self._calls for message, column, raw in call.kept]
-        ends = np.cumsum([len(raw) for *_, raw in kept], dtype=np.int64)
-        kept_rows = [
-            (call.number, int(end) - len(raw), len(raw), message, column)
-            for (call, message, column, raw), end in zip(kept, ends, strict=True)
-        ]
+        raws = [raw for call in self._calls for _, raw in call.kept]
+        kept = np.zeros(len(raws), KEPT)
+        kept["number"] = [call.number for call in self._calls for _ in call.kept]
+        kept["message"] = [message for call in self._calls for message, _ in call.kept]
+        kept["size"] = [len(raw) for raw in raws]
+        kept["begin"] = np.cumsum(kept["size"]) - kept["size"]
         return Seen(
             rows=np.array([(*call.row(), places.get(call.text, -1)) for call in self._calls], ROW),
             values=np.array([value for call in self._calls for value in call.values], np.float64),
             messages=np.array([message for call in self._calls for message in call.messages], MESSAGE),
-            kept=np.array(kept_rows, KEPT),
-            kept_bytes=np.frombuffer(b"".join(raw for *_, raw in kept), np.uint8),
+            kept=kept,
+            kept_bytes=np.frombuffer(b"".join(raws), np.uint8),
             lags=np.array(self._lags, np.float64),
             dropped=np.array(self._dropped, np.int64),
             abandoned=np.array(self._abandoned, np.int64),

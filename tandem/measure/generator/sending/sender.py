@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 from tandem.measure.generator.sending.columns import Column
@@ -41,7 +41,7 @@ class Load:
     is_open: bool
     max_outstanding: int = 0
     budget: int | None = None
-    callers: Sequence[tuple[float, float]] = field(default=())
+    callers: Sequence[tuple[float, float]] = ()
     pause_seconds: float = 0.1
     goes_first: bool = True
 
@@ -74,7 +74,6 @@ class Progress:
     load_ended_at: float = 0.0
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0  # of this process
-    thread_cpu_seconds: float = 0.0  # of the sender alone
 
 
 class Sender(ABC):

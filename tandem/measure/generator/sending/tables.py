@@ -23,35 +23,19 @@ class End(IntEnum):
     CUT_OFF = 3
 
 
-REQUEST_SPEC = np.dtype(
-    [
-        ("number", "i8"),
-        ("intended", "f8"),
-        ("cancel_after", "f8"),  # infinite: never
-        ("begin", "i8"),
-        ("size", "i8"),
-        ("route", "i4"),
-        ("length", "i4"),
-    ]
-)
-ROW = np.dtype(
-    [
-        ("number", "i8"),
-        ("intended", "f8"),
-        ("sent", "f8"),
-        ("first_output", "f8"),
-        ("ended", "f8"),
-        ("route", "i4"),
-        ("code", "i4"),
-        ("end", "i4"),
-        ("length", "i4"),
-        ("num_messages", "i4"),
-        ("text", "i4"),  # its place among the texts; -1: none
-    ]
-)
+def _of(kind: str, *names: str) -> list[tuple[str, str]]:
+    return [(name, kind) for name in names]
+
+
+# `cancel_after`: infinite, never. `begin` and `size`: of its framed message, among those that are handed over.
+_WHEN, _WHERE = _of("f8", "intended", "cancel_after"), _of("i8", "begin", "size")
+REQUEST_SPEC = np.dtype([("number", "i8"), *_WHEN, *_WHERE, *_of("i4", "route", "length")])
+# `text`: its place among the texts; -1: none.
+_INSTANTS = _of("f8", "intended", "sent", "first_output", "ended")
+ROW = np.dtype([("number", "i8"), *_INSTANTS, *_of("i4", "route", "code", "end", "length", "num_messages", "text")])
 MESSAGE = np.dtype([("number", "i8"), ("at", "f8"), ("size", "i4"), ("num_outputs", "i4")])
-# Bytes of a field that were kept: where they lie; `message` is the how manieth of its request.
-KEPT = np.dtype([("number", "i8"), ("begin", "i8"), ("size", "i8"), ("message", "i4"), ("column", "i4")])
+# A message that was kept: where its bytes lie; `message` is the how manieth of its request.
+KEPT = np.dtype([("number", "i8"), ("begin", "i8"), ("size", "i8"), ("message", "i8")])
 
 
 class Seen(NamedTuple):

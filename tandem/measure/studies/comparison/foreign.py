@@ -14,7 +14,7 @@ import numpy as np
 from tandem.measure.formats import counted
 from tandem.measure.generator.generator import Generator
 from tandem.measure.generator.requests.apis.listed import named
-from tandem.measure.generator.requests.apis.reading import INTERNAL
+from tandem.measure.generator.sending.statuses import INTERNAL
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import CODE_NAMES, Outcome, Record
 from tandem.measure.scenario import Workload

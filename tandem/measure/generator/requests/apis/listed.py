@@ -1,6 +1,4 @@
-"""The model that a foreign API is asked for, where none is named: the only one, or over HTTP the first that is
-listed.
-"""
+"""The model that a foreign API is asked for, where none is named: the only one, or over HTTP the first listed."""
 
 from __future__ import annotations
 

@@ -6,14 +6,17 @@ import json
 import re
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from tandem.measure.generator.requests.apis.reading import INTERNAL, OK, UNKNOWN, ApiReading, ReplyFigures, failed
+from tandem.measure.generator.requests.apis.reading import ApiReading, ReplyFigures
 from tandem.measure.generator.requests.apis.words import Words
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
+from tandem.measure.generator.sending.statuses import INTERNAL, UNKNOWN
 from tandem.measure.results.record import CODE_NAMES
 from tandem.measure.scenario import Workload
 from tandem.oip.grpc_service_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
@@ -26,43 +29,34 @@ _CODES = {name: number for number, name in CODE_NAMES.items()}
 
 def request_maker(workload: Workload, prompt_salt: int) -> Callable[[RequestSpec], bytes]:
     """Return what makes the serialised request of a request spec."""
-    fill = _text_filler(workload, prompt_salt) if workload.kind == "text" else _image_filler(workload)
+    fill = partial(_add_text, Words(prompt_salt)) if workload.kind == "text" else _add_image
 
     def make(spec: RequestSpec) -> bytes:
         request = ModelInferRequest(model_name=workload.model, id=str(spec.number))
-        fill(request, spec)
+        fill(workload, request, spec)
         return request.SerializeToString()
 
     return make
 
 
-def _text_filler(workload: Workload, prompt_salt: int) -> Callable[[ModelInferRequest, RequestSpec], None]:
-    words = Words(prompt_salt)
-    shared = {"ignore_eos": True} | ({} if workload.temperature is None else {"temperature": workload.temperature})
-
-    def fill(request: ModelInferRequest, spec: RequestSpec) -> None:
-        sampling = {**shared, "max_tokens": spec.length, "seed": spec.seed % 2**31}
-        _add(request, "text_input", "BYTES", [1], _bytes(words.text(spec).encode()))
-        _add(request, "sampling_parameters", "BYTES", [1], _bytes(json.dumps(sampling).encode()))
-        _add(request, "stream", "BOOL", [1], bytes([workload.delivery == "streamed"]))
-        _add(request, "exclude_input_in_output", "BOOL", [1], b"\1")
-        _add(request, "return_num_output_tokens", "BOOL", [1], b"\1")
-
-    return fill
+def _add_text(words: Words, workload: Workload, request: ModelInferRequest, spec: RequestSpec) -> None:
+    temperature = {} if workload.temperature is None else {"temperature": workload.temperature}
+    sampling = {"ignore_eos": True, **temperature, "max_tokens": spec.length, "seed": spec.seed % 2**31}
+    _add(request, "text_input", "BYTES", [1], _bytes(words.text(spec).encode()))
+    _add(request, "sampling_parameters", "BYTES", [1], _bytes(json.dumps(sampling).encode()))
+    _add(request, "stream", "BOOL", [1], bytes([workload.delivery == "streamed"]))
+    _add(request, "exclude_input_in_output", "BOOL", [1], b"\1")
+    _add(request, "return_num_output_tokens", "BOOL", [1], b"\1")
 
 
-def _image_filler(workload: Workload) -> Callable[[ModelInferRequest, RequestSpec], None]:
+def _add_image(workload: Workload, request: ModelInferRequest, spec: RequestSpec) -> None:
     num_classes = _USUAL_CLASSES if workload.num_classes is None else workload.num_classes
     is_batch = workload.kind == "images"
-
-    def fill(request: ModelInferRequest, spec: RequestSpec) -> None:
-        count = spec.length if is_batch else 1
-        _add(request, "seed", "UINT64", [1, 1] if is_batch else [1], struct.pack("<Q", spec.seed))
-        if num_classes:
-            label = struct.pack("<i", int(spec.place * num_classes))
-            _add(request, "label", "INT32", [count, 1] if is_batch else [1], label * count)
-
-    return fill
+    count = spec.length if is_batch else 1
+    _add(request, "seed", "UINT64", [1, 1] if is_batch else [1], struct.pack("<Q", spec.seed))
+    if num_classes:
+        label = struct.pack("<i", int(spec.place * num_classes))
+        _add(request, "label", "INT32", [count, 1] if is_batch else [1], label * count)
 
 
 def _add(request: ModelInferRequest, name: str, datatype: str, shape: Sequence[int], raw: bytes) -> None:
@@ -74,12 +68,11 @@ def _bytes(value: bytes) -> bytes:
     return _SIZE.pack(len(value)) + value
 
 
+@dataclass(frozen=True)
 class TensorReading(ApiReading):
     """Of ModelInfer and ModelStreamInfer. Outputs are tokens, where the server tells of them, or images."""
 
-    def __init__(self, workload: Workload) -> None:
-        self._is_streamed = workload.delivery == "streamed"
-        self._kind = workload.kind
+    workload: Workload
 
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         num_outputs, num_images, is_counted = [], 0, True
@@ -87,19 +80,19 @@ class TensorReading(ApiReading):
             try:
                 reply, error = self._parsed(raw)
             except DecodeError:
-                return failed(messages, INTERNAL, "the reply is no message of its type")
+                return ReplyFigures(code=INTERNAL, text="the reply is no message of its type")
             if error:
-                return failed(messages, *_code_of(error))
+                return ReplyFigures(code=_code_of(error), text=error)
             tensors = _tensors(reply)
             images = int(tensors["images"][0][0]) if "images" in tensors else 0
-            found = images if self._kind == "images" else _num_tokens(tensors)
+            found = images if self.workload.kind == "images" else _num_tokens(tensors)
             is_counted &= found is not None
             num_outputs.append(_has_text(tensors) if found is None else found)
             num_images += images
         return ReplyFigures(num_outputs, num_images, is_counted=is_counted)
 
     def _parsed(self, raw: bytes) -> tuple[ModelInferResponse, str]:
-        if not self._is_streamed:
+        if self.workload.delivery == "unary":
             return ModelInferResponse.FromString(raw), ""
         message = ModelStreamInferResponse.FromString(raw)
         return message.infer_response, message.error_message
@@ -129,8 +122,7 @@ def _has_text(tensors: _Tensors) -> bool:
     return len(tensors.get("text_output", ((), b""))[1]) > _SIZE.size
 
 
-def _code_of(error: str) -> tuple[int, str]:
+def _code_of(error: str) -> int:
     """Return the status that an error of a stream begins with, as Tandem writes it, or UNKNOWN."""
     found = re.match(r"\[(\w+)\] ", error)
-    code = _CODES.get(found[1], UNKNOWN) if found else UNKNOWN
-    return (UNKNOWN if code == OK else code), error
+    return (_CODES.get(found[1]) if found else None) or UNKNOWN  # OK is none

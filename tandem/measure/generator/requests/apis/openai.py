@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from tandem.measure.generator.requests.apis.reading import (
-    INTERNAL,
-    OK,
-    UNAVAILABLE,
-    ApiReading,
-    ReplyFigures,
-    failed,
-    spread,
-)
+from tandem.measure.generator.requests.apis.reading import ApiReading, ReplyFigures, spread
 from tandem.measure.generator.requests.apis.words import Words
 from tandem.measure.generator.schedule.request_sequence import RequestSpec
-from tandem.measure.generator.sending.http.statuses import code_of_http
+from tandem.measure.generator.sending.statuses import INTERNAL, OK, UNAVAILABLE, code_of_http
 from tandem.measure.scenario import Workload
 
 DONE = b"[DONE]"
@@ -27,7 +21,7 @@ _CODES = {"rate_limit_exceeded": 8, "deadline_exceeded": 4, "request_cancelled":
 
 def body_maker(workload: Workload, prompt_salt: int) -> Callable[[RequestSpec], bytes]:
     """Return what makes the JSON body of a request spec."""
-    make = _text_body(workload, prompt_salt) if workload.kind == "text" else _image_body(workload)
+    make = _text_body(workload, prompt_salt) if workload.kind == "text" else partial(_image_body, workload)
     return lambda spec: json.dumps(make(spec)).encode()
 
 
@@ -48,22 +42,18 @@ def _text_body(workload: Workload, prompt_salt: int) -> Callable[[RequestSpec], 
     return make
 
 
-def _image_body(workload: Workload) -> Callable[[RequestSpec], dict[str, Any]]:
+def _image_body(workload: Workload, spec: RequestSpec) -> dict[str, Any]:
     num_classes = _USUAL_CLASSES if workload.num_classes is None else workload.num_classes
-
-    def make(spec: RequestSpec) -> dict[str, Any]:
-        prompt = str(int(spec.place * num_classes)) if num_classes else ""
-        count = spec.length if workload.kind == "images" else 1
-        return {"model": workload.model, "prompt": prompt, "n": count, "seed": spec.seed}
-
-    return make
+    prompt = str(int(spec.place * num_classes)) if num_classes else ""
+    count = spec.length if workload.kind == "images" else 1
+    return {"model": workload.model, "prompt": prompt, "n": count, "seed": spec.seed}
 
 
+@dataclass(frozen=True)
 class TextReading(ApiReading):
     """Of completions and chat, streamed or whole."""
 
-    def __init__(self, is_streamed: bool) -> None:
-        self._is_streamed = is_streamed
+    is_streamed: bool
 
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         is_carrying, usage = [], None
@@ -71,31 +61,31 @@ class TextReading(ApiReading):
         for raw in messages:
             event = _json(raw)
             if event is None or event.get("error") is not None:
-                return failed(messages, *_error(event))
+                return _failed(event)
             choices = event.get("choices") or ()
             is_carrying.append(any(_text(choice) for choice in choices))
             num_ids.append(sum(len(choice.get("token_ids") or ()) for choice in choices))
             usage = event.get("usage") or usage
-        if self._is_streamed and messages[-1:] != [DONE]:
-            return failed(messages, UNAVAILABLE, "the stream ended without [DONE]")
+        if self.is_streamed and messages[-1:] != [DONE]:
+            return ReplyFigures(code=UNAVAILABLE, text="the stream ended without [DONE]")
         counted, prompt = _count(usage, "completion_tokens"), _count(usage, "prompt_tokens")
         is_counted = any(num_ids) or counted is not None
         outputs = num_ids if any(num_ids) else spread(sum(is_carrying) if counted is None else counted, is_carrying)
         return ReplyFigures(outputs, 0, float("nan") if prompt is None else prompt, is_counted)
 
 
+@dataclass(frozen=True)
 class ImageReading(ApiReading):
     """Of images; each is an output, and of an image each of its tokens, where the server tells how many there are."""
 
-    def __init__(self, is_sequential: bool) -> None:
-        self._is_sequential = is_sequential
+    is_sequential: bool
 
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
         reply = _json(messages[0]) if messages else None
         if reply is None or reply.get("error") is not None:
-            return failed(messages, *_error(reply))
+            return _failed(reply)
         num_images = len(reply.get("data") or ())
-        counted = _count(reply.get("usage"), "output_tokens") if self._is_sequential else num_images
+        counted = _count(reply.get("usage"), "output_tokens") if self.is_sequential else num_images
         return ReplyFigures([counted or num_images], num_images, is_counted=bool(counted))
 
 
@@ -110,15 +100,15 @@ def _json(raw: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _error(event: dict[str, Any] | None) -> tuple[int, str]:
+def _failed(event: dict[str, Any] | None) -> ReplyFigures:
     if event is None:
-        return INTERNAL, "the reply is no JSON object"
+        return ReplyFigures(code=INTERNAL, text="the reply is no JSON object")
     error = event["error"]
     if not isinstance(error, dict):
-        return INTERNAL, str(error)
+        return ReplyFigures(code=INTERNAL, text=str(error))
     found = error.get("code")
     code = code_of_http(found) if isinstance(found, int) else _CODES.get(str(found), INTERNAL)
-    return (INTERNAL if code == OK else code), str(error.get("message", ""))
+    return ReplyFigures(code=INTERNAL if code == OK else code, text=str(error.get("message", "")))
 
 
 def _text(choice: dict[str, Any]) -> str:

@@ -8,20 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tandem.measure.generator.requests.reading import MessagesAlone
-from tandem.measure.generator.sending.columns import WHOLE_MESSAGE, Column
-
-OK, UNKNOWN, UNAVAILABLE, INTERNAL = 0, 2, 14, 13
-"""gRPC's numbers of statuses."""
+from tandem.measure.generator.requests.reading import Reading
+from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
+from tandem.measure.generator.sending.statuses import OK
 
 
 class ReplyFigures(NamedTuple):
-    """What the messages of one reply say. `num_outputs` of each message; `code` is gRPC's, with its `text`.
+    """What the messages of one reply say. `num_outputs` of each message; `code` is gRPC's, with its `text`: with
+    another than OK there are no figures.
 
     `is_counted`: whether the server told how many outputs there are; if not, a message that carries any counts as one.
     """
 
-    num_outputs: Sequence[int]
+    num_outputs: Sequence[int] = ()
     num_images: int = 0
     num_prompt_tokens: float = float("nan")
     is_counted: bool = True
@@ -29,10 +28,10 @@ class ReplyFigures(NamedTuple):
     text: str = ""
 
 
-class ApiReading(MessagesAlone, ABC):
+class ApiReading(Reading, ABC):
     """How the replies of one workload are read."""
 
-    columns: tuple[Column, ...] = (WHOLE_MESSAGE,)
+    columns = (WHOLE_MESSAGE,)
 
     @abstractmethod
     def figures_of(self, messages: Sequence[bytes]) -> ReplyFigures:
@@ -48,8 +47,3 @@ def spread(total: int, is_carrying: Sequence[bool]) -> list[int]:
     bounds = np.arange(count + 1) * max(total, count) // max(count, 1)
     shares = iter(np.diff(bounds).tolist())
     return [next(shares) if carries else 0 for carries in is_carrying]
-
-
-def failed(messages: Sequence[bytes], code: int, text: str) -> ReplyFigures:
-    """Return what is told of a reply that ended badly."""
-    return ReplyFigures([0] * len(messages), code=code, text=text)

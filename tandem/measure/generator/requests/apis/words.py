@@ -23,9 +23,7 @@ small large number water long around again without night point home school left 
 
 
 class Words:
-    """Pieces of one row of random words, each behind a number of its own, so that no prefix cache answers for the
-    model; see `Plan.prompt_salt`.
-    """
+    """Pieces of one row of random words, each behind a number against prefix caches; see `Plan.prompt_salt`."""
 
     def __init__(self, prompt_salt: int) -> None:
         self._prompt_salt = prompt_salt

@@ -12,19 +12,33 @@ from typing import cast
 
 import httptools
 
-from tandem.measure.generator.sending.http.events import Events
-
 _EVENT_STREAM = b"text/event-stream"
 _MAX_KEPT_BYTES = 256 << 20
 
 OnMessage = Callable[[bytes, float], None]
 
 
+class Events:
+    """Server-sent events out of the bytes of a reply, in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return the data of the events that end in this piece; an event without data is a comment, and left out."""
+        *whole, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
+        return [data for event in whole if (data := _data(event)) is not None]
+
+
+def _data(event: bytes) -> bytes | None:
+    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(lines) if lines else None
+
+
 class Exchange:
     """What has come of a reply. Called by the parser; `on_message` gets each event, or else the whole body.
 
-    `body` is that of a reply that is no stream of events; `done` has None when the reply is whole, else why it is
-    not.
+    `body` is that of a reply that is no stream of events; `done` has None for a whole reply, else why it is not.
     """
 
     def __init__(self, on_message: OnMessage) -> None:

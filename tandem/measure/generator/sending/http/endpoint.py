@@ -32,7 +32,8 @@ class Endpoint:
         except ValueError:
             port = None
         has_more = parts.query or parts.fragment or parts.username is not None
-        if not parts.hostname or port is None or parts.scheme not in _PORTS or has_more or not _is_plain(address):
+        is_plain = address.isascii() and address.isprintable() and " " not in address
+        if not parts.hostname or port is None or parts.scheme not in _PORTS or has_more or not is_plain:
             raise ExpectedError(f"address: {address!r} is not accepted: HOST:PORT, or http(s)://HOST[:PORT][/PATH]")
         return cls(parts.scheme, parts.hostname, port, parts.path.rstrip("/") or _USUAL_PATH)
 
@@ -60,7 +61,3 @@ class Endpoint:
         lines += [f"{name}: {value}" for name, value in credentials.metadata or ()]
         lines += ["content-type: application/json", "accept: application/json, text/event-stream", "content-length: "]
         return "\r\n".join(lines).encode()
-
-
-def _is_plain(address: str) -> bool:
-    return address.isascii() and address.isprintable() and " " not in address

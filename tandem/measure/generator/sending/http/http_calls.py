@@ -4,62 +4,78 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 from tandem.client.credentials import Credentials
-from tandem.measure.generator.sending.calls import Calls
-from tandem.measure.generator.sending.column_reader import ColumnReader
 from tandem.measure.generator.sending.http.connection import Connection, Exchange
 from tandem.measure.generator.sending.http.endpoint import Endpoint
-from tandem.measure.generator.sending.http.pool import Pool
-from tandem.measure.generator.sending.http.statuses import code_of_http
-from tandem.measure.generator.sending.python_call import (
+from tandem.measure.generator.sending.python_call import Calls, Order, PythonCall
+from tandem.measure.generator.sending.statuses import (
     CANCELLED,
     DEADLINE_EXCEEDED,
     INTERNAL,
     OK,
     UNAVAILABLE,
-    PythonCall,
+    code_of_http,
 )
-from tandem.measure.generator.sending.sender import Route
 from tandem.measure.generator.sending.tables import End
 
 _MOST_TEXT = 500
 
 
 class HttpCalls(Calls):
-    """`num_connections` are opened ahead; more as they are needed."""
+    """`num_connections` are opened ahead; more as they are needed, for each carries a request at a time. The one that
+    was used last is used next.
+    """
 
     def __init__(self, address: str, num_connections: int, credentials: Credentials) -> None:
         self._endpoint = Endpoint.of(address)
         self._credentials = credentials
         self._num_connections = num_connections
-        self._pool = Pool(self._endpoint, self._endpoint.tls(credentials))
+        self._tls = self._endpoint.tls(credentials)
+        self._idle: list[Connection] = []
         self._heads: dict[str, bytes] = {}
 
     async def connect(self) -> None:
-        await self._pool.open(self._num_connections)
+        self._idle += await asyncio.gather(*(self.new() for _ in range(self._num_connections)))
 
     async def close(self) -> None:
-        self._pool.close()
+        for connection in self._idle:
+            connection.abort()
 
-    def begin(
-        self, route: Route, reader: ColumnReader, spec: Any, message: bytes, intended: float, zero: float
-    ) -> PythonCall:
-        head = self._heads.get(route.path) or self._endpoint.head(route.path, self._credentials)
-        self._heads[route.path] = head
-        request = b"%b%d\r\n\r\n%b" % (head, len(message), message)
-        return HttpCall(self._pool, request, route, reader, spec, intended, zero)
+    async def take(self) -> Connection:
+        """Return a connection that is free. Raises OSError."""
+        return self._idle.pop() if self._idle else await self.new()
+
+    async def new(self) -> Connection:
+        """Return a connection of its own. Raises OSError."""
+        loop, host, port = asyncio.get_running_loop(), self._endpoint.host, self._endpoint.port
+        _, made = await loop.create_connection(lambda: Connection(self._lost), host, port, ssl=self._tls)
+        return made
+
+    def give_back(self, connection: Connection) -> None:
+        """Take back a connection whose exchange is over."""
+        if connection.finish():
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    def _lost(self, connection: Connection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def begin(self, order: Order) -> PythonCall:
+        path = order.route.path
+        head = self._heads.get(path) or self._endpoint.head(path, self._credentials)
+        self._heads[path] = head
+        return HttpCall(self, b"%b%d\r\n\r\n%b" % (head, len(order.message), order.message), order)
 
 
 class HttpCall(PythonCall):
     """One exchange. A connection that was idle and turns out to be closed is replaced once, as all clients do."""
 
-    def __init__(
-        self, pool: Pool, request: bytes, route: Route, reader: ColumnReader, spec: Any, intended: float, zero: float
-    ) -> None:
-        super().__init__(route, reader, spec, intended, zero)
-        self._pool, self._request = pool, request
+    def __init__(self, calls: HttpCalls, request: bytes, order: Order) -> None:
+        super().__init__(order)
+        self._calls, self._request = calls, request
         self._work = asyncio.create_task(self._converse())
 
     def cancel(self, end: End) -> None:
@@ -69,7 +85,7 @@ class HttpCall(PythonCall):
 
     async def read_reply(self) -> None:
         try:
-            async with asyncio.timeout(self.route.deadline_seconds):
+            async with asyncio.timeout(self.order.route.deadline_seconds):
                 await asyncio.wait([self._work])
         except TimeoutError:
             self.code, self.text = DEADLINE_EXCEEDED, "Deadline Exceeded"
@@ -80,14 +96,14 @@ class HttpCall(PythonCall):
 
     async def _converse(self) -> None:
         try:
-            connection = await self._pool.take()
+            connection = await self._calls.take()
             exchange, why = await self._exchanged(connection)
             if why is not None and connection.is_used and not exchange.status:
-                exchange, why = await self._exchanged(await self._pool.new())
+                exchange, why = await self._exchanged(await self._calls.new())
         except OSError as error:
             self.code, self.text = UNAVAILABLE, str(error)
             return
-        self.ended_at(exchange.received_at - self._zero)
+        self.ended = exchange.received_at - self.order.zero
         if why is not None:
             self.code, self.text = UNAVAILABLE, why
         else:
@@ -95,7 +111,7 @@ class HttpCall(PythonCall):
 
     async def _exchanged(self, connection: Connection) -> tuple[Exchange, str | None]:
         """Return an exchange that is over, and why it failed, if it has."""
-        exchange = Exchange(self._on_message)
+        exchange = Exchange(lambda message, at: self.take(message, at - self.order.zero))
         connection.begin(exchange, self._request)
         try:
             why = await exchange.done
@@ -103,16 +119,13 @@ class HttpCall(PythonCall):
             connection.abort()
             raise
         if why is None:
-            self._pool.give_back(connection)
+            self._calls.give_back(connection)
         return exchange, why
-
-    def _on_message(self, message: bytes, at: float) -> None:
-        self.take(message, at - self._zero)
 
     def _judge(self, exchange: Exchange) -> None:
         if (code := code_of_http(exchange.status)) != OK:
             self.code, self.text = code, _text_of(bytes(exchange.body)) or f"HTTP status {exchange.status}"
-        elif self.route.is_streamed and not exchange.is_events:
+        elif self.order.route.is_streamed and not exchange.is_events:
             self.code, self.text = INTERNAL, "the reply is no stream of events"
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from runtime.compiled.recipe import LibraryUnavailable
 from tandem.client.credentials import Credentials
-from tandem.measure.generator.native.opening import open_sender_library
+from tandem.measure.generator.native.library import open_sender_library
 from tandem.measure.generator.sending.grpc_calls import GrpcCalls
 from tandem.measure.generator.sending.native_sender import NativeSender
 from tandem.measure.generator.sending.python_sender import PythonSender

@@ -32,7 +32,7 @@ def spec_of(number):
 
 
 def feeder(make=lambda spec: b"%d" % spec.number, **settings):
-    usual = {"numbers": None, "intended": None}
+    usual = {"numbers": range(2**62), "intended": None}
     return Feeder(spec_of, [make], **(usual | settings))
 
 
@@ -42,12 +42,12 @@ def fill(feeding, taker, num_taken=0):
 
 
 def test_an_open_loop_hands_over_all_with_their_times():
-    numbers = np.arange(3, 1000, 7)
-    feeding, taker = feeder(numbers=numbers, intended=numbers * 0.1), Taker()
+    numbers = range(3, 1000, 7)
+    feeding, taker = feeder(numbers=numbers, intended=np.array(numbers) * 0.1), Taker()
     fill(feeding, taker)
     assert taker.is_fed
     assert feeding.has_all
-    assert taker.numbers == numbers.tolist()
+    assert taker.numbers == list(numbers)
     for specs, messages in taker.blocks:
         np.testing.assert_allclose(specs["intended"], specs["number"] * 0.1)
         for spec in specs:
@@ -58,8 +58,8 @@ def test_an_open_loop_hands_over_all_with_their_times():
 
 
 def test_no_more_are_ahead_than_need_be():
-    numbers = np.arange(5 * MAX_AHEAD_REQUESTS)
-    feeding, taker = feeder(numbers=numbers, intended=numbers * 1.0), Taker()
+    numbers = range(5 * MAX_AHEAD_REQUESTS)
+    feeding, taker = feeder(numbers=numbers, intended=np.array(numbers) * 1.0), Taker()
     fill(feeding, taker)
     assert MAX_AHEAD_REQUESTS <= feeding.num_fed < MAX_AHEAD_REQUESTS + BLOCK_REQUESTS
     fill(feeding, taker, 1000)
@@ -69,7 +69,7 @@ def test_no_more_are_ahead_than_need_be():
 
 def test_large_requests_are_bounded_by_their_bytes():
     size = MAX_AHEAD_BYTES // 400
-    feeding, taker = feeder(lambda spec: bytes(size), numbers=np.arange(2000), intended=np.zeros(2000)), Taker()
+    feeding, taker = feeder(lambda spec: bytes(size), numbers=range(2000), intended=np.zeros(2000)), Taker()
     fill(feeding, taker)
     assert 400 <= feeding.num_fed <= 400 + BLOCK_REQUESTS
     before = feeding.num_fed
@@ -79,7 +79,7 @@ def test_large_requests_are_bounded_by_their_bytes():
 
 @pytest.mark.parametrize("callers", [1, 3000])
 def test_a_closed_loop_has_some_for_each_caller_and_more_where_they_are_quick(callers):
-    feeding, taker = feeder(first=2, step=3, callers=callers), Taker()
+    feeding, taker = feeder(numbers=range(2, 2**62, 3), callers=callers), Taker()
     fill(feeding, taker)
     begun = feeding.num_fed
     assert 2 * callers <= begun <= max(2 * callers, 256) + BLOCK_REQUESTS

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from tandem.measure.generator.schedule.alarm import _LoopTimer, new_alarm
+from tandem.measure.generator.schedule.alarm import Alarm, new_alarm
 
 
-@pytest.fixture(params=[new_alarm, _LoopTimer])
+@pytest.fixture(params=[new_alarm, Alarm])
 async def alarm(request):
     made = request.param()
     yield made

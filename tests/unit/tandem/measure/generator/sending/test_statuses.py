@@ -2,7 +2,7 @@
 
 import pytest
 
-from tandem.measure.generator.sending.http.statuses import code_of_http
+from tandem.measure.generator.sending.statuses import code_of_http
 from tandem.measure.results.record import CODE_NAMES
 
 

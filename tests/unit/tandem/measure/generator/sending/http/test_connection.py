@@ -1,6 +1,6 @@
 """Server-sent events, in pieces."""
 
-from tandem.measure.generator.sending.http.events import Events
+from tandem.measure.generator.sending.http.connection import Events
 
 RAW = b'data: {"a": 1}\n\n: a comment\n\nevent: error\r\ndata:x\r\ndata: y\r\n\r\ndata: [DONE]\n\ndata: torn'
 
