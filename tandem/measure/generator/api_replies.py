@@ -25,7 +25,7 @@ def with_replies(seen: Seen, readings: Sequence[Reading], keeps: bool) -> tuple[
     if not np.any(is_api):
         return seen, replies
     rows, messages, texts = seen.rows.copy(), seen.messages.copy(), list(seen.texts)
-    messages["num_outputs"] = 0
+    messages["num_outputs"][np.isin(messages["number"], rows["number"][is_api])] = 0
     raw = seen.kept_bytes.tobytes()
     for place in np.flatnonzero(is_api & (rows["code"] == OK)).tolist():
         row, reading = rows[place], readings[rows["route"][place]]
