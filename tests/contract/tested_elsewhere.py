@@ -45,7 +45,6 @@ TESTED_ELSEWHERE = {
     "integration/tandem/cli/bench/test_colocation.py": ("tandem/measure/studies/colocation/measuring",),
     "integration/tandem/cli/bench/test_compare.py": (
         "tandem/cli/bench/comparison/compare",
-        "tandem/cli/bench/comparison/progress",
         "tandem/cli/bench/race/race",
         "tandem/measure/studies/comparison/loads",
         "tandem/measure/studies/comparison/run",
@@ -53,9 +52,8 @@ TESTED_ELSEWHERE = {
         "tandem/measure/studies/comparison/modes",
     ),
     "integration/tandem/cli/bench/test_fit_and_report_commands.py": (
-        "tandem/cli/bench/fit/fit",
+        "tandem/cli/bench/fit",
         "tandem/cli/bench/report",
-        "tandem/cli/bench/stages",
     ),
     "integration/tandem/cli/bench/test_growth.py": ("tandem/measure/studies/growth/trials",),
     "integration/tandem/cli/bench/test_run.py": (
@@ -85,7 +83,7 @@ TESTED_ELSEWHERE = {
         "tandem/client/synchronous",
         "tandem/client/text",
     ),
-    "integration/tandem/measure/generator/requests/test_methods.py": ("tandem/cli/bench/method",),
+    "integration/tandem/measure/generator/requests/test_methods.py": ("tandem/cli/bench/foreign",),
     "integration/tandem/measure/generator/sending/test_senders.py": (
         "tandem/measure/generator/native/opening",
         "tandem/measure/generator/sending/",

@@ -1,12 +1,13 @@
 """A folder of results: documents are written as they come, so that what was measured is kept whatever comes after."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from tandem.cli.bench.measuring import keep_document
+from tandem.cli.bench.measuring import exit_code, keep_document
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.run import RunResult
 from tandem.measure.report.sources import Sources
-from tandem.measure.results.files import Result
+from tandem.measure.results.files import R, Result
 
 RUNS, PICTURES, REPORT = "runs", "pictures", "report.html"
 DOCUMENTS = ("comparison.json", "steps.json", "crossover.json", "colocation.json")
@@ -39,3 +40,9 @@ class ResultFolder:
     def keep(self, name: str, document: Result) -> bool:
         self.sources.add(name, document)
         return keep_document(document, self.path / name, self._terminal)
+
+    def end(self, name: str, study: R, show: Callable[[R, Terminal], None], is_interrupted: bool) -> int:
+        """Keep and show the document of a whole study; return the exit code."""
+        is_kept = self.keep(name, study)
+        show(study, self._terminal)
+        return exit_code(study, is_kept, is_interrupted)

@@ -7,29 +7,24 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.bench.comparison.comparing import PRESETS, compared, settings_of
+from tandem.cli.bench.comparison.comparing import CONTROL_HELP, MAX_SEED, PRESETS, SEED_HELP, compared, settings_of
 from tandem.cli.bench.options import ModelOptions
 from tandem.cli.bench.race.display import RaceDisplay
-from tandem.cli.bench.showing import show_race
+from tandem.cli.bench.showing import show_race, tell_problems
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.measure.studies.comparison.request import Request
 
+ROUNDS = PRESETS["race"].num_pairs
+
 
 @grouped
 def race(
     models: ModelOptions,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each of the four modes is asked.")] = PRESETS[
-        "race"
-    ].num_pairs,
-    control: Annotated[
-        bool,
-        typer.Option(
-            "--control/--no-control", help="Measure the unary modes twice: how much do they differ by chance?"
-        ),
-    ] = True,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of classes, seeds and the order.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each of the four modes is asked.")] = ROUNDS,
+    control: Annotated[bool, typer.Option("--control/--no-control", help=CONTROL_HELP)] = True,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help=SEED_HELP)] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the figures here.")] = None,
     address: Address = ADDRESS,
 ) -> None:
@@ -41,6 +36,8 @@ def race(
     """
     terminal = Terminal()
     settings = settings_of("race", num_pairs=rounds, seed=seed, control=control)
-    found = compared(terminal, RaceDisplay(terminal, rounds), Request(address, *models.names, settings), json_file)
-    show_race(found.content, terminal)
-    found.end()
+    request = Request(address, *models.names, settings)
+    document, code = compared(terminal, RaceDisplay(terminal, rounds), request, json_file)
+    show_race(document, terminal)
+    tell_problems(document, terminal)
+    raise typer.Exit(code)

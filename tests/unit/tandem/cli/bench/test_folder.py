@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from tandem.cli.bench import colocation, steps, tradeoff
-from tandem.cli.bench.fit import fit
+from tandem.cli.bench import fit
 from tandem.cli.bench.folder import DOCUMENTS, ResultFolder
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
