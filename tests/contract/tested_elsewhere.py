@@ -263,10 +263,8 @@ TESTED_ELSEWHERE = {
     ),
     "unit/tandem/measure/studies/crossover/test_crossover.py": (
         "tandem/measure/report/sentences/crossover",
-        "tandem/measure/studies/crossover/pair",
         "tandem/measure/studies/crossover/runs",
         "tandem/measure/studies/crossover/service",
-        "tandem/measure/studies/crossover/summary",
     ),
     "unit/tandem/measure/test_scenario.py": (
         "tandem/measure/setting_errors",

@@ -15,11 +15,12 @@ from tandem.measure.generator.requests.served import model_of, served_models
 from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.colocation import Colocation, Load, Settings
-from tandem.measure.scenario import PARADIGMS, Workload
+from tandem.measure.scenario import PARADIGMS, ClosedLoop, Workload
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.colocation.loads import Seen, load_of, scenario_of, seen_of, workloads_of
 from tandem.measure.studies.colocation.results import Round, Trial, pairings_of
-from tandem.measure.studies.crossover.runs import SCOUT_SECONDS, closed
+from tandem.measure.studies.crossover.runs import SCOUT_SECONDS
+from tandem.measure.studies.crossover.runs import scenario_of as scouting
 
 _CALLERS = 64
 
@@ -80,7 +81,8 @@ class _Study:
             return Load(workload=workload)
         if workload.model in capacities:
             return Load(workload=workload, capacity_per_second=capacities[workload.model], source="open loops")
-        name, scenario = f"the most: {workload.model}", closed(workload, _CALLERS, SCOUT_SECONDS, self.settings.seed)
+        name = f"the most: {workload.model}"
+        scenario = scouting(workload, ClosedLoop(concurrency=_CALLERS), SCOUT_SECONDS, self.settings.seed)
         self.on_stage(name)
         found = self._checked(await self.audited_runs.run(self.sources[0], name, scenario))
         return load_of(workload, found.document.streams[0].rates.requests)

@@ -31,10 +31,6 @@ class Foreign:
     model: str
     num_tokens: int
 
-    @property
-    def address(self) -> str:
-        return self.source.address
-
     def modes(self) -> tuple[Mode, ...]:
         return tuple(
             Mode(_workload(delivery, self.model, self.num_tokens), _unknown(self.model)) for delivery in DELIVERIES

@@ -65,23 +65,19 @@ def comparison(
         modes=modes,
         contrasts=tuple(_contrasts(CONTRASTS, settings, findings)),
         controls=tuple(_contrasts(CONTROLS, settings, findings)),
-        foreign=None if foreign is None else _foreign_result(foreign, beside, settings, findings),
+        foreign=None
+        if foreign is None
+        else ForeignResult(
+            address=foreign.source.address,
+            model=foreign.model,
+            num_tokens=foreign.num_tokens,
+            modes=beside,
+            contrasts=tuple(_contrasts(FOREIGN_CONTRASTS, settings, findings)),
+        ),
         served=tuple(_served(model.paradigm, model.name, findings, quality) for model in pair.models),
         judgement=judgement,
         energy=Energy(meters=meters.energy.names, idle_watts=findings.idle_watts, note=meters.energy.note),
         cpu_sources=meters.cpu.sources,
-    )
-
-
-def _foreign_result(
-    foreign: Foreign, modes: tuple[ModeResult, ...], settings: Settings, findings: Findings
-) -> ForeignResult:
-    return ForeignResult(
-        address=foreign.address,
-        model=foreign.model,
-        num_tokens=foreign.num_tokens,
-        modes=modes,
-        contrasts=tuple(_contrasts(FOREIGN_CONTRASTS, settings, findings)),
     )
 
 

@@ -23,7 +23,6 @@ CARRIED_SHARE = 0.6
 
 Models = Mapping[Paradigm, str]
 """Names of the models that draw the images; empty: the only one there is."""
-Keep = Callable[[str, RunResult], None]
 Conduct = Callable[[str, Scenario], Awaitable[RunResult]]
 
 
@@ -39,21 +38,13 @@ def text_workload(settings: Settings) -> Workload:
     return Workload(kind="text", delivery=settings.delivery, model=settings.text_model, output_tokens=lengths)
 
 
-def closed(one: Workload, concurrency: int, seconds: float, seed: int) -> Scenario:
-    return _scenario(one, ClosedLoop(concurrency=concurrency), seconds, seed)
-
-
-def climbing(one: Workload, most_per_second: float, seconds: float, seed: int) -> Scenario:
+def climb(most_per_second: float) -> OpenLoop:
     """Return an open loop whose rate climbs from little to the most that comes out."""
     first, last = (max(LOWEST_RATE, most_per_second * share) for share in (_FIRST_SHARE, 1.0))
-    return _scenario(one, OpenLoop(rate_per_second=first, end_rate_per_second=last), seconds, seed)
+    return OpenLoop(rate_per_second=first, end_rate_per_second=last)
 
 
-def opened(one: Workload, rate: float, seconds: float, seed: int) -> Scenario:
-    return _scenario(one, OpenLoop(rate_per_second=rate), seconds, seed)
-
-
-def _scenario(one: Workload, load: ClosedLoop | OpenLoop, seconds: float, seed: int) -> Scenario:
+def scenario_of(one: Workload, load: ClosedLoop | OpenLoop, seconds: float, seed: int) -> Scenario:
     return Scenario(
         workloads=(one,),
         load=load,
@@ -64,7 +55,7 @@ def _scenario(one: Workload, load: ClosedLoop | OpenLoop, seconds: float, seed: 
     )
 
 
-def conductor(source: Generator, on_progress: OnProgress, keep: Keep) -> Conduct:
+def conductor(source: Generator, on_progress: OnProgress, keep: Callable[[str, RunResult], None]) -> Conduct:
     """Return what carries a scenario out and keeps its document; it raises BrokenOff for a partial run."""
 
     async def run(name: str, scenario: Scenario) -> RunResult:
@@ -87,8 +78,3 @@ def in_turn(settings: Settings) -> list[tuple[int, Paradigm]]:
         for number in range(settings.num_rounds)
         for paradigm in (PARADIGMS if number % 2 == 0 else PARADIGMS[::-1])
     ]
-
-
-def seeds(settings: Settings, number: int) -> int:
-    """Return a seed of its own for each run."""
-    return settings.seed + 1000 * number

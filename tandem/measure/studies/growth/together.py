@@ -23,10 +23,6 @@ class Stream:
     counts: list[int] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
 
-    @property
-    def first_token_seconds(self) -> float:
-        return self.times[0] - self.sent
-
 
 @dataclass(frozen=True)
 class Together:
@@ -43,7 +39,7 @@ class Together:
 
     @property
     def first_token_p50_seconds(self) -> float:
-        return nearest_rank([each.first_token_seconds for each in self.streams], 0.5)
+        return nearest_rank([each.times[0] - each.sent for each in self.streams], 0.5)
 
     @property
     def common(self) -> tuple[float, float]:

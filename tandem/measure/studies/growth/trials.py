@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.audited_runs import AuditedRuns
@@ -38,12 +37,8 @@ class Findings:
     audited_runs: AuditedRuns = field(default_factory=AuditedRuns)
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One thing that is measured once a round."""
-
-    name: str
-    run: Callable[[], Coroutine[Any, Any, None]]
+Trial = tuple[str, Callable[[str], Awaitable[None]]]
+"""One thing that is measured once a round: its name, and what takes that and carries it out."""
 
 
 class Trials:
@@ -59,19 +54,23 @@ class Trials:
 
     def all(self) -> list[Trial]:
         """Return a trial for each point of each curve."""
-        streams = [
-            Trial(f"{number} streams", partial(self._concurrency, number)) for number in self._settings.concurrencies
+        settings, found, alone = self._settings, self._findings, self._alone
+        usual, few = (settings.prompt_tokens, settings.new_tokens), settings.context_new_tokens
+        trials: list[Trial] = [
+            (f"{number} streams", partial(alone, found.concurrency, number, self._streams(number, *usual)))
+            for number in settings.concurrencies
         ]
-        contexts = [
-            Trial(f"{tokens} tokens of context", partial(self._context, tokens)) for tokens in self._settings.contexts
+        trials += [
+            (f"{tokens} tokens of context", partial(alone, found.context, tokens, self._streams(1, tokens, few)))
+            for tokens in settings.contexts
         ]
-        drafts = [
-            Trial(f"{TEXTS[text]}, {number} streams", partial(self._drafts, text, number))
+        trials += [
+            (f"{TEXTS[text]}, {number} streams", partial(self._drafts, text, number))
             for text in TEXTS
-            for number in self._settings.draft_concurrencies
+            for number in settings.draft_concurrencies
             if len(self._sources) > 1
         ]
-        return [*streams, *contexts, *drafts]
+        return trials
 
     async def warm_up(self) -> None:
         """Ask each server once, not counted. Raises BrokenOff."""
@@ -79,17 +78,10 @@ class Trials:
             scenario = self._streams(1, self._settings.prompt_tokens, self._settings.new_tokens)
             self._checked(source, scenario, await self._findings.audited_runs.once(source, scenario))
 
-    async def _concurrency(self, number: int) -> None:
-        scenario = self._streams(number, self._settings.prompt_tokens, self._settings.new_tokens)
-        found = await self._asked(self._sources[0], f"{number} streams", scenario)
-        self._findings.concurrency[number].append(found)
+    async def _alone(self, found: dict[int, Rounds], point: int, scenario: Scenario, name: str) -> None:
+        found[point].append(await self._asked(self._sources[0], name, scenario))
 
-    async def _context(self, tokens: int) -> None:
-        scenario = self._streams(1, tokens, self._settings.context_new_tokens)
-        found = await self._asked(self._sources[0], f"{tokens} tokens of context", scenario)
-        self._findings.context[tokens].append(found)
-
-    async def _drafts(self, text: Text, number: int) -> None:
+    async def _drafts(self, text: Text, number: int, name: str) -> None:
         """Give all servers the same texts, one server after another; who begins changes from time to time."""
         texts = [prompt(text, place, self._random) for place in range(number)]
         requests = [self._drawn(each, _TEMPERATURES[text], seed) for seed, each in enumerate(texts)]
@@ -98,7 +90,6 @@ class Trials:
         self._num_turns += 1
         found: dict[int, Together] = {}
         for place in places if self._num_turns % 2 else places[::-1]:
-            name = f"{TEXTS[text]}, {number} streams"
             found[place] = await self._asked(self._sources[place], name, scenario, requests)
         self._findings.drafts[text, number].append([found[place] for place in places])
 
