@@ -46,7 +46,6 @@ TESTED_ELSEWHERE = {
     "integration/tandem/cli/bench/test_compare.py": (
         "tandem/cli/bench/comparison/compare",
         "tandem/cli/bench/race/race",
-        "tandem/measure/studies/comparison/loads",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
         "tandem/measure/studies/comparison/modes",
@@ -106,10 +105,7 @@ TESTED_ELSEWHERE = {
         "tandem/cli/models/quantise",
         "tandem/measure/quality/quantisation/fid",
     ),
-    "integration/tandem/measure/studies/steps/test_session.py": (
-        "tandem/measure/studies/steps/scores",
-        "tandem/measure/studies/steps/subjects",
-    ),
+    "integration/tandem/measure/studies/steps/test_session.py": ("tandem/measure/studies/steps/subjects",),
     "integration/training/gan/test_export.py": ("training/gan/networks",),
     "integration/training/judge/test_judge.py": ("training/judge/",),
     "integration/training/set_autoregressive": ("training/set_autoregressive/",),
@@ -258,7 +254,6 @@ TESTED_ELSEWHERE = {
     "unit/tandem/measure/studies/comparison/test_results.py": (
         "tandem/measure/report/sentences/comparison",
         "tandem/measure/studies/comparison/contrasts",
-        "tandem/measure/studies/comparison/points",
         "tandem/measure/studies/comparison/sample",
     ),
     "unit/tandem/measure/studies/crossover/test_crossover.py": (

@@ -1,4 +1,4 @@
-"""From what was seen to the points of a latency-throughput curve, and to the figures of load 1."""
+"""From what was seen to the points of a latency-throughput curve, to the figures of load 1, and to a capacity."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tandem.measure.results.comparison import Alone, Cpu, Point, Timed, TrialResult
+from tandem.measure.results.comparison import Alone, Capacity, Cpu, Point, Timed, TrialResult
 from tandem.measure.results.distributions import Distribution
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Record, merged
@@ -91,3 +91,22 @@ def stream_result(mode: Mode, record: Record, concurrency: int) -> StreamResult:
     """Return what the load generator makes of a record; its rates are of no use here, as times of trials overlap."""
     scenario = Scenario(workloads=(mode.workload,), load=ClosedLoop(concurrency=concurrency), num_requests=1)
     return stream_results(scenario, record, np.inf)[0]
+
+
+def capacity_of(curve: Sequence[Point], slo_seconds: float) -> Capacity:
+    """Return the highest rate at which p99 stays within the objective, as closed loops, by concurrency, tell it."""
+    good = [point for point in curve if _meets(point, slo_seconds)]
+    best = max(good, key=lambda point: point.images_per_second.value, default=None)
+    return Capacity(
+        slo_seconds=slo_seconds,
+        images_per_second=best.images_per_second.value if best else None,
+        concurrency=best.concurrency if best else None,
+        is_lower_bound=len(curve) > 0 and curve[-1] in good,
+    )
+
+
+def _meets(point: Point, slo_seconds: float) -> bool:
+    """Whether p99 is within the objective; of too few requests for a p99, whether all are."""
+    seconds = point.latency.distribution.seconds
+    worst = seconds.p99 if seconds.p99 is not None else seconds.max
+    return not point.num_errors and worst is not None and worst <= slo_seconds

@@ -77,4 +77,5 @@ def round_of(label: int, **seconds: float | None) -> Round:
 
 
 def findings(**given: Any) -> Findings:
-    return Findings(datetime.now(UTC), {name: Album(NUM_CLASSES, 10) for name in ("sequential", "parallel")}, **given)
+    albums = {name: Album(NUM_CLASSES, 10) for name in ("sequential", "parallel")}
+    return Findings(datetime.now(UTC), METERS, albums, **given)

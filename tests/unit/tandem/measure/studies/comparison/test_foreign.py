@@ -13,9 +13,9 @@ from tandem.measure.meters.cpu import CpuReading
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.comparison.foreign import Foreign, whole_texts
-from tandem.measure.studies.comparison.loads import FOREIGN, in_turn, steady
 from tandem.measure.studies.comparison.results import mode_result, problems_of
 from tandem.measure.studies.comparison.rounds import rounds_of
+from tandem.measure.studies.comparison.run import FOREIGN, in_turn, steady
 from tandem.measure.studies.comparison.trials import trial_of
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.comparison.seen import MODES, NAN, findings, settings

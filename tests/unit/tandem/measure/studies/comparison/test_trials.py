@@ -11,7 +11,7 @@ from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.cpu import CpuReading
-from tandem.measure.studies.comparison.loads import steady
+from tandem.measure.studies.comparison.run import steady
 from tandem.measure.studies.comparison.trials import Reading, trial_of
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.comparison.seen import MODES, trial
