@@ -45,7 +45,6 @@ TESTED_ELSEWHERE = {
     "integration/tandem/cli/bench/test_colocation.py": ("tandem/measure/studies/colocation/measuring",),
     "integration/tandem/cli/bench/test_compare.py": (
         "tandem/cli/bench/comparison/compare",
-        "tandem/cli/bench/race/race",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
         "tandem/measure/studies/comparison/modes",
@@ -197,16 +196,12 @@ TESTED_ELSEWHERE = {
     "unit/services/gan/test_draws.py": ("services/gan/native/library",),
     "unit/services/gan/test_drawing_pass.py": ("services/gan/drawing",),
     "unit/tandem/cli/bench/test_showing.py": (
-        "tandem/cli/bench/measuring",
         "tandem/cli/bench/progress",
         "tandem/measure/report/tables/load",
     ),
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/doctor/findings",),
     "unit/tandem/measure/generator/schedule/test_request_sequence.py": ("tandem/measure/lengths",),
-    "unit/tandem/measure/quality/test_protocol.py": (
-        "tandem/measure/quality/evaluation",
-        "tandem/measure/quality/figure",
-    ),
+    "unit/tandem/measure/quality/test_protocol.py": ("tandem/measure/quality/figure",),
     "unit/tandem/measure/quality/test_reference.py": ("tandem/measure/quality/fashion_mnist",),
     "unit/tandem/measure/report/charts/test_chart.py": (
         "tandem/measure/report/charts/interactive",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tandem.cli.bench.measuring import exit_code, keep_document
+from tandem.cli.bench.folder import exit_code, keep_document
 from tandem.cli.bench.options import RESULTS_DIR, timestamp
 from tandem.cli.bench.progress import stages
 from tandem.cli.bench.showing import show_growth

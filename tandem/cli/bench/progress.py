@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tandem.cli.terminal import Terminal
-from tandem.measure.generator.generator import stopped_by_hand
+from tandem.measure.generator.generator import Generator, stopped_by_hand
+from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.workers import Progress as Counts
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.comparison.modes import Mode
@@ -19,6 +20,17 @@ from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round
 
 _LEAST_SECONDS = 0.2  # between two drawings of a comparison
+
+
+async def measured(
+    source: Generator, scenario: Scenario, terminal: Terminal, requests: Sequence[Sequence[bytes]] = ()
+) -> tuple[RunResult, bool]:
+    """Carry a scenario out, progress on display; return what it came to, and whether Ctrl-C broke it off.
+
+    `requests`: as `Generator.run` takes them.
+    """
+    with stopped_by_hand(source.stop), shown_progress(terminal, scenario) as show:
+        return await source.run(scenario, requests=requests, on_progress=show), source.stop.is_set()
 
 
 @contextmanager

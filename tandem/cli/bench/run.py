@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tandem.cli.bench.folder import keep_document
 from tandem.cli.bench.foreign import ApiOptions, MethodOptions, Requests
-from tandem.cli.bench.measuring import keep_document, measured
 from tandem.cli.bench.options import (
     RESULTS_DIR,
     RunOptions,
@@ -18,6 +18,7 @@ from tandem.cli.bench.options import (
     open_loop,
     timestamp,
 )
+from tandem.cli.bench.progress import measured
 from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped

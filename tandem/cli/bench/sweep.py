@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from tandem.cli.bench.measuring import keep_document, measured
+from tandem.cli.bench.folder import keep_document
 from tandem.cli.bench.options import (
     RESULTS_DIR,
     RunOptions,
@@ -19,6 +19,7 @@ from tandem.cli.bench.options import (
     parsed_workloads,
     timestamp,
 )
+from tandem.cli.bench.progress import measured
 from tandem.cli.bench.showing import show, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped

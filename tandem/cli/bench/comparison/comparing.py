@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from tandem.cli.bench.measuring import exit_code, keep_document
+from tandem.cli.bench.folder import exit_code, keep_document
 from tandem.cli.failures import friendly_errors
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
