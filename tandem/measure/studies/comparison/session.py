@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from tandem.measure.generator.generator import BROKEN_OFF, generator, stopped_by_hand
 from tandem.measure.meters.cpu import cpu_meter
 from tandem.measure.meters.energy import energy_meter
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement
-from tandem.measure.studies.comparison.foreign import Foreign, foreign_beside
+from tandem.measure.studies.comparison.foreign import foreign_beside
 from tandem.measure.studies.comparison.modes import Mode, Pair, matched_pair
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.comparison.request import ForeignRequest, Request
+from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.comparison.run import NOT_ASKED, Findings, conduct, unjudged
 from tandem.measure.studies.comparison.trials import Meters
@@ -56,17 +56,13 @@ def measured(
 async def _loaded(request: Request, pair: Pair, modes: Sequence[Mode], meters: Meters, observer: Observer) -> Findings:
     """Ctrl-C breaks it off; a second one leaves at once."""
     with stopped_by_hand() as stop:
-        async with generator(request.address, stop) as source, _beside(request.foreign, pair, stop) as foreign:
+        async with AsyncExitStack() as stack:
+            source = await stack.enter_async_context(generator(request.address, stop))
+            foreign = None
+            if wanted := request.foreign:
+                theirs = await stack.enter_async_context(generator(wanted.address, stop))
+                foreign = await foreign_beside(theirs, wanted.model, pair)
             return await conduct(source, modes, request.settings, meters, observer, foreign)
-
-
-@contextlib.asynccontextmanager
-async def _beside(wanted: ForeignRequest | None, pair: Pair, stop: asyncio.Event) -> AsyncIterator[Foreign | None]:
-    if wanted is None:
-        yield None
-        return
-    async with generator(wanted.address, stop) as source:
-        yield await foreign_beside(source, wanted.model, pair)
 
 
 def judged(
