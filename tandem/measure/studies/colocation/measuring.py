@@ -19,8 +19,7 @@ from tandem.measure.scenario import PARADIGMS, ClosedLoop, Workload
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.colocation.loads import Seen, load_of, scenario_of, seen_of, workloads_of
 from tandem.measure.studies.colocation.results import Round, Trial, pairings_of
-from tandem.measure.studies.crossover.runs import SCOUT_SECONDS
-from tandem.measure.studies.crossover.runs import scenario_of as scouting
+from tandem.measure.studies.crossover.runs import SCOUT_SECONDS, one_load
 
 _CALLERS = 64
 
@@ -82,7 +81,7 @@ class _Study:
         if workload.model in capacities:
             return Load(workload=workload, capacity_per_second=capacities[workload.model], source="open loops")
         name = f"the most: {workload.model}"
-        scenario = scouting(workload, ClosedLoop(concurrency=_CALLERS), SCOUT_SECONDS, self.settings.seed)
+        scenario = one_load(workload, ClosedLoop(concurrency=_CALLERS), SCOUT_SECONDS, self.settings.seed)
         self.on_stage(name)
         found = self._checked(await self.audited_runs.run(self.sources[0], name, scenario))
         return load_of(workload, found.document.streams[0].rates.requests)

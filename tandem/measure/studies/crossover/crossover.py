@@ -41,7 +41,7 @@ from tandem.measure.studies.crossover.runs import (
     Models,
     climb,
     in_turn,
-    scenario_of,
+    one_load,
     text_workload,
     workload,
 )
@@ -126,7 +126,7 @@ class _Work:
         self, file: str, name: str, one: Workload, load: ClosedLoop | OpenLoop, seconds: float, seed: int
     ) -> RunResult:
         """Carry out a run and take its document. `seed`: counts from that of the settings, another one for each run."""
-        scenario = scenario_of(one, load, seconds, self.settings.seed + 1000 * seed)
+        scenario = one_load(one, load, seconds, self.settings.seed + 1000 * seed)
         run_result = await self.conduct(file, scenario)
         document = run_result.document
         self.documents.append(document)

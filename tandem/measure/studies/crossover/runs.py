@@ -11,7 +11,6 @@ from tandem.measure.lengths import Lengths
 from tandem.measure.results.crossover import Settings
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, OpenLoop, Paradigm, Scenario, Workload
 
-WARM_UP_SECONDS = 1.0
 TEXT_LENGTHS = "choice:8:16:32"
 TEXT_CONCURRENCIES = (1, 4)
 _DRAIN_SECONDS = 20.0
@@ -44,12 +43,15 @@ def climb(most_per_second: float) -> OpenLoop:
     return OpenLoop(rate_per_second=first, end_rate_per_second=last)
 
 
-def scenario_of(one: Workload, load: ClosedLoop | OpenLoop, seconds: float, seed: int) -> Scenario:
+def one_load(
+    one: Workload, load: ClosedLoop | OpenLoop, seconds: float, seed: int, warm_up_seconds: float = 1.0
+) -> Scenario:
+    """Return a run of one workload."""
     return Scenario(
         workloads=(one,),
         load=load,
         duration_seconds=seconds,
-        warm_up_seconds=WARM_UP_SECONDS,
+        warm_up_seconds=warm_up_seconds,
         drain_seconds=_DRAIN_SECONDS,
         seed=seed,
     )

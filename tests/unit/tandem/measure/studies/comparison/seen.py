@@ -22,7 +22,7 @@ from tests.unit.tandem.measure.records import NOT_REPORTED, Ended, Recorder
 
 NUM_CLASSES = 3
 IMAGE = np.zeros((4, 4, 1), np.uint8)
-METERS = Meters(CpuMeter({}, {}), EnergyMeter((), "none"))
+METERS = Meters(CpuMeter((), {}), EnergyMeter((), "none"))
 
 
 def model(paradigm: str, name: str, **given: Any) -> ServedModel:
