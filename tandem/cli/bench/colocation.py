@@ -1,7 +1,5 @@
 """`tandem bench colocation`: what each service takes from the other where both run on the same cores."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path

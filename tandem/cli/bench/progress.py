@@ -1,7 +1,5 @@
 """How far a measurement is, on a terminal; elsewhere nothing is shown but a note of each stage."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence

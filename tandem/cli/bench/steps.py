@@ -1,7 +1,5 @@
 """The part of `tandem bench tradeoff` that measures over steps: who is measured, how much, the document, exit codes."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """`tandem bench tradeoff`: all in one go: compare, steps, fit with its load curves and trials, co-location, report."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass

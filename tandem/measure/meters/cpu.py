@@ -4,8 +4,6 @@ The gateway is two processes, and its page tells of both: Envoy's is envoy_proce
 wherever the servers are. Knows no model; asks the processes only when told to.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 They count all that the machine does, idling included, and nothing tells them whose work it was.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ Each says in the trailers of a health check at which port its page is; the gatew
 are.
 """
 
-from __future__ import annotations
-
 import asyncio
 import http.client
 import json

@@ -5,8 +5,6 @@ the other (sum: shared + own * b), or they overlap (max: whichever takes longer)
 the roofline model (Williams, Waterman and Patterson, 2009). Both have the knee at shared / own. Knows no server.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """`tandem bench compare`: the same image from a sequential and a parallel model, in four modes, with what it costs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path

@@ -1,8 +1,6 @@
 """What `tandem bench compare`, `tandem race` and `tandem bench tradeoff` have in common: settings, the comparison, its
 document, exit codes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """`tandem race`: the same image from both models, side by side and live; a short comparison without load."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections import defaultdict

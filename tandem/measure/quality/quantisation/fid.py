@@ -1,7 +1,5 @@
 """The quality of what each contender draws, against what the file itself draws in float32: the ratio of their FIDs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Only those: they are nearly all of the work, and bear it. The first layer and th
 quantised too, they made the FID of fashion-gan 2.8 times as large.
 """
 
-from __future__ import annotations
-
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The loads of both services, their scenarios, and what each saw in the window of a trial."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A measurement of co-location from beginning to end: loads, trials in turn for so many rounds, the document."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

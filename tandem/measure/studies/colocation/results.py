@@ -1,7 +1,5 @@
 """From what whole rounds saw to the figures of each service, alone and together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 

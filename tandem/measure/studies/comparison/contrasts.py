@@ -1,7 +1,5 @@
 """Two modes held against each other, in the rounds that both were in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 

@@ -3,8 +3,6 @@
 What it does within, its queue, its phases and its CPU time, nobody here knows.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

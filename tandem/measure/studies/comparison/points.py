@@ -1,7 +1,5 @@
 """From what was seen to the points of a latency-throughput curve, to the figures of load 1, and to a capacity."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

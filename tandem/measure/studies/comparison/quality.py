@@ -1,7 +1,5 @@
 """How good what was served in a comparison is: as `tandem models evaluate` measures it, of the images of this run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

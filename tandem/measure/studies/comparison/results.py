@@ -1,7 +1,5 @@
 """From all that was seen in a comparison to its document."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 

@@ -3,8 +3,6 @@
 It can be stopped at any time, and ends by itself when a server is gone; what was seen until then is kept.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence

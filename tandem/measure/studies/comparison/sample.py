@@ -1,7 +1,5 @@
 """What a mode saw, round by round, as arrays; and the figures that can be made of any choice of rounds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

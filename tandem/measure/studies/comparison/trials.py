@@ -3,8 +3,6 @@
 From the result of such a load to what each request saw, and what it took. Sends nothing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A whole crossover: run, fit service curves, and find the capacity of each model in open loops."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The load runs of a study: loads that climb to fit on, steady ones to find the capacity. Knows no curve."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping
 
 from tandem.measure.generator.generator import BrokenOff, Generator

@@ -5,8 +5,6 @@ over the batch, as the backend told both; t0 over the requests in flight, that i
 queue, encoding, gateway, wire, client; and the whole over the requests in flight. A fit holds within what was measured.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple

@@ -1,7 +1,5 @@
 """A measurement from beginning to end: which model, trials in turn for so many rounds, the document of it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack

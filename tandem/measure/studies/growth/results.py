@@ -1,7 +1,5 @@
 """From the rounds to the points of a document: medians and ranges. What could not be measured is told, not guessed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tandem.measure.results.growth import ConcurrencyPoint, ContextPoint, DraftPoint, DraftResult, Server

@@ -1,7 +1,5 @@
 """Streams that were sent at once: which tokens came, and when. Knows neither what they are for nor who sent them."""
 
-from __future__ import annotations
-
 import itertools
 import statistics
 from collections.abc import Sequence

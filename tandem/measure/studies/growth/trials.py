@@ -3,8 +3,6 @@
 Draws no conclusions.
 """
 
-from __future__ import annotations
-
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,7 +1,5 @@
 """From all that was seen over steps to its document."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
