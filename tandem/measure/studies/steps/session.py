@@ -10,7 +10,6 @@ from tandem.measure.generator.generator import BROKEN_OFF
 from tandem.measure.results.steps import Settings, Steps
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.run import Findings
 from tandem.measure.studies.comparison.session import measured
 from tandem.measure.studies.steps.results import Floats, steps_document
 from tandem.measure.studies.steps.subjects import Subjects
@@ -28,27 +27,14 @@ def measure_steps(request: Request, subjects: Subjects, num_scored: int, observe
     findings, reference = measured(request, subjects.pair, subjects.modes(), observer)
     bits = {}
     if reference is not None and not findings.stop_reason:
-        bits = _scored(request.address, subjects, reference, num_scored, findings, observer)
+        try:
+            bits = asyncio.run(scores(request.address, subjects, reference, num_scored, observer))
+        except KeyboardInterrupt:
+            findings.stop_reason = BROKEN_OFF
+        except TandemRpcError as error:
+            findings.stop_reason = f"likelihoods: {error}"
     settings = Settings(steps=subjects.steps, num_scored=num_scored, load=request.settings)
     return steps_document(request.address, subjects, settings, findings, bits)
-
-
-def _scored(
-    address: str,
-    subjects: Subjects,
-    reference: Reference,
-    num_images: int,
-    findings: Findings,
-    observer: Observer,
-) -> dict[str, Floats]:
-    """Return what `scores` does; why it ended early is noted in `findings`."""
-    try:
-        return asyncio.run(scores(address, subjects, reference, num_images, observer))
-    except KeyboardInterrupt:
-        findings.stop_reason = BROKEN_OFF
-    except TandemRpcError as error:
-        findings.stop_reason = f"likelihoods: {error}"
-    return {}
 
 
 async def scores(
