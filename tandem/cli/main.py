@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tandem.cli.bench import bench
-from tandem.cli.bench.race import race
+from tandem.cli.bench.comparison import race
 from tandem.cli.command_line import CommandLine
 from tandem.cli.doctor import doctor
 from tandem.cli.models import models

@@ -79,37 +79,28 @@ class Workload(_Settings):
     cancel_after_seconds: tuple[float, float] = Field(default=(0.0, 1.0), description="When; uniform between the two.")
 
     @model_validator(mode="after")
-    def _cancels_make_sense(self) -> "Workload":
+    def _makes_sense(self) -> "Workload":
         low, high = self.cancel_after_seconds
         if not 0 <= low <= high < float("inf"):
             raise ValueError(f"cancel_after_seconds: {low:g} to {high:g} is not accepted: 0 <= lowest <= highest")
-        return self
-
-    @model_validator(mode="after")
-    def _a_method_has_a_name(self) -> "Workload":
         if (self.kind == "method") != bool(self.method):
             raise ValueError(
                 f"method: {self.method!r} is not accepted for {self.kind}: methods, and they alone, have one"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _the_api_can_do_it(self) -> "Workload":
-        can_stream = self.kind == "text" or (self.kind, self.api) == ("image", "oip")
-        if self.api == "tandem":
-            return self
-        if self.kind == "method" or (self.api == "openai-chat" and self.kind != "text"):
-            raise ValueError(f"api: {self.api!r} is not accepted for {self.kind}")
-        if self.delivery == "streamed" and not can_stream:
-            raise ValueError(f"delivery: 'streamed' is not accepted for {self.kind} by {self.api}; accepted: unary")
-        return self
-
-    @model_validator(mode="after")
-    def _steps_are_an_image_s(self) -> "Workload":
+        if self.api != "tandem":
+            self._check_api()
         if self.steps is not None and not (self.kind == "image" and self.is_own):
             by = "" if self.is_own else f" by {self.api}"
             raise ValueError(f"steps: {self.steps} is not accepted for {self.kind}{by}; accepted: for Tandem's images")
         return self
+
+    def _check_api(self) -> None:
+        """Raise ValueError unless another server's API can do it."""
+        if self.kind == "method" or (self.api == "openai-chat" and self.kind != "text"):
+            raise ValueError(f"api: {self.api!r} is not accepted for {self.kind}")
+        can_stream = self.kind == "text" or (self.kind, self.api) == ("image", "oip")
+        if self.delivery == "streamed" and not can_stream:
+            raise ValueError(f"delivery: 'streamed' is not accepted for {self.kind} by {self.api}; accepted: unary")
 
     @property
     def is_own(self) -> bool:

@@ -1,5 +1,6 @@
 """A workload as people write it on a command line: `text,tokens=geometric:64,slo=2` or `images,streamed,images=16`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tandem.expected_errors import ExpectedError
@@ -30,8 +31,8 @@ _OF_KIND: dict[str, tuple[str, ...]] = {
     "temperature": ("text",),
     "steps": ("image",),
     "images": ("images",),
+    "classes": ("image", "images"),
 }
-_OF_KIND["classes"] = ("image", "images")
 SYNTAX = f"KIND[,streamed|unary][,KEY=VALUE...]; KIND: {', '.join(KINDS)}; KEY: {', '.join(_FIELDS)}"
 
 
@@ -43,30 +44,28 @@ def parse_workload(text: str, api: Api = "tandem", model: str = "") -> Workload:
     kind, *words = text.split(",")
     if kind not in KINDS:
         raise ExpectedError(f"{text!r}: {kind!r} is no kind of workload; it is {', '.join(KINDS)}")
-    values: dict[str, Any] = {"kind": kind, "delivery": _usual_delivery(kind, api), "api": api, "model": model}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if word in _DELIVERIES:
-            values["delivery"] = word
-        elif equals and key in _FIELDS and kind in _OF_KIND.get(key, (kind,)):
-            values[_FIELDS[key]] = _range(value) if key == "cancel-after" else value
-        else:
-            raise ExpectedError(f"{text!r}: {word!r} is not accepted for {kind}: {SYNTAX}")
-    with explained(f"{text!r}: "):
-        return Workload(**values)
+    delivery = [_usual_delivery(kind, api), *(word for word in words if word in _DELIVERIES)][-1]
+    values = {"kind": kind, "delivery": delivery, "api": api, "model": model}
+    keys = [key for key in _FIELDS if kind in _OF_KIND.get(key, (kind,))]
+    settings = [word for word in words if word not in _DELIVERIES]
+    return _workload(text, values, settings, keys, f"{kind}: {SYNTAX}")
 
 
 def parse_method(text: str, delivery: Delivery) -> Workload:
     """Return the workload of package.Service/Method[,KEY=VALUE...]. Raises ValueError."""
     name, *words = text.split(",")
-    values: dict[str, Any] = {"kind": "method", "method": name, "delivery": delivery}
+    values = {"kind": "method", "method": name, "delivery": delivery}
+    return _workload(text, values, words, METHOD_KEYS, f"a method: KEY=VALUE; KEY: {', '.join(METHOD_KEYS)}")
+
+
+def _workload(text: str, values: dict[str, Any], words: list[str], keys: Sequence[str], syntax: str) -> Workload:
+    """Return the workload of `values` and what KEY=VALUE say; of LOW:HIGH both ends, a single value being both."""
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or key not in METHOD_KEYS:
-            raise ExpectedError(
-                f"{text!r}: {word!r} is not accepted for a method: KEY=VALUE; KEY: {', '.join(METHOD_KEYS)}"
-            )
-        values[_FIELDS[key]] = _range(value) if key == "cancel-after" else value
+        if not equals or key not in keys:
+            raise ExpectedError(f"{text!r}: {word!r} is not accepted for {syntax}")
+        low, colon, high = value.partition(":")
+        values[_FIELDS[key]] = (low, high if colon else low) if key == "cancel-after" else value
     with explained(f"{text!r}: "):
         return Workload(**values)
 
@@ -75,9 +74,3 @@ def _usual_delivery(kind: str, api: Api) -> Delivery:
     if kind == "text" or (kind == "image" and api in ("tandem", "oip")):
         return "streamed"
     return "unary"
-
-
-def _range(value: str) -> tuple[str, str]:
-    """Return the two ends of LOW:HIGH; a single value is both."""
-    low, colon, high = value.partition(":")
-    return low, high if colon else low

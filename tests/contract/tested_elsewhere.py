@@ -45,17 +45,13 @@ TESTED_ELSEWHERE = {
     "integration/tandem/cli/bench/test_colocation.py": ("tandem/measure/studies/colocation/measuring",),
     "integration/tandem/cli/bench/test_compare.py": (
         "tandem/cli/bench/comparison/compare",
-        "tandem/cli/bench/comparison/progress",
-        "tandem/cli/bench/race/race",
-        "tandem/measure/studies/comparison/loads",
         "tandem/measure/studies/comparison/run",
         "tandem/measure/studies/comparison/session",
         "tandem/measure/studies/comparison/modes",
     ),
     "integration/tandem/cli/bench/test_fit_and_report_commands.py": (
-        "tandem/cli/bench/fit/fit",
+        "tandem/cli/bench/fit",
         "tandem/cli/bench/report",
-        "tandem/cli/bench/stages",
     ),
     "integration/tandem/cli/bench/test_growth.py": ("tandem/measure/studies/growth/trials",),
     "integration/tandem/cli/bench/test_run.py": (
@@ -85,7 +81,7 @@ TESTED_ELSEWHERE = {
         "tandem/client/synchronous",
         "tandem/client/text",
     ),
-    "integration/tandem/measure/generator/requests/test_methods.py": ("tandem/cli/bench/method",),
+    "integration/tandem/measure/generator/requests/test_methods.py": ("tandem/cli/bench/foreign",),
     "integration/tandem/measure/generator/sending/test_senders.py": (
         "tandem/measure/generator/native/library",
         "tandem/measure/generator/sending/",
@@ -108,10 +104,7 @@ TESTED_ELSEWHERE = {
         "tandem/cli/models/quantise",
         "tandem/measure/quality/quantisation/fid",
     ),
-    "integration/tandem/measure/studies/steps/test_session.py": (
-        "tandem/measure/studies/steps/scores",
-        "tandem/measure/studies/steps/subjects",
-    ),
+    "integration/tandem/measure/studies/steps/test_session.py": ("tandem/measure/studies/steps/subjects",),
     "integration/training/gan/test_export.py": ("training/gan/networks",),
     "integration/training/judge/test_judge.py": ("training/judge/",),
     "integration/training/set_autoregressive": ("training/set_autoregressive/",),
@@ -203,16 +196,12 @@ TESTED_ELSEWHERE = {
     "unit/services/gan/test_draws.py": ("services/gan/native/library",),
     "unit/services/gan/test_drawing_pass.py": ("services/gan/drawing",),
     "unit/tandem/cli/bench/test_showing.py": (
-        "tandem/cli/bench/measuring",
         "tandem/cli/bench/progress",
         "tandem/measure/report/tables/load",
     ),
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/doctor/findings",),
     "unit/tandem/measure/generator/schedule/test_request_sequence.py": ("tandem/measure/lengths",),
-    "unit/tandem/measure/quality/test_protocol.py": (
-        "tandem/measure/quality/evaluation",
-        "tandem/measure/quality/figure",
-    ),
+    "unit/tandem/measure/quality/test_protocol.py": ("tandem/measure/quality/figure",),
     "unit/tandem/measure/quality/test_reference.py": ("tandem/measure/quality/fashion_mnist",),
     "unit/tandem/measure/report/charts/test_chart.py": (
         "tandem/measure/report/charts/interactive",
@@ -260,15 +249,12 @@ TESTED_ELSEWHERE = {
     "unit/tandem/measure/studies/comparison/test_results.py": (
         "tandem/measure/report/sentences/comparison",
         "tandem/measure/studies/comparison/contrasts",
-        "tandem/measure/studies/comparison/points",
         "tandem/measure/studies/comparison/sample",
     ),
     "unit/tandem/measure/studies/crossover/test_crossover.py": (
         "tandem/measure/report/sentences/crossover",
-        "tandem/measure/studies/crossover/pair",
         "tandem/measure/studies/crossover/runs",
         "tandem/measure/studies/crossover/service",
-        "tandem/measure/studies/crossover/summary",
     ),
     "unit/tandem/measure/test_scenario.py": (
         "tandem/measure/setting_errors",

@@ -1,8 +1,7 @@
 """`tandem bench`: measuring under load. The list of its commands; each has a file of its own."""
 
-from tandem.cli.bench import colocation, growth, report, run, sweep, tradeoff
+from tandem.cli.bench import colocation, fit, growth, report, run, sweep, tradeoff
 from tandem.cli.bench.comparison import compare
-from tandem.cli.bench.fit import fit
 from tandem.cli.command_line import CommandLine
 
 app = CommandLine(help="Measure under load: one run, or a sweep over rates or callers.", no_args_is_help=True)

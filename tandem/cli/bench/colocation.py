@@ -1,7 +1,5 @@
 """`tandem bench colocation`: what each service takes from the other where both run on the same cores."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.bench.folder import ResultFolder
-from tandem.cli.bench.measuring import exit_code
-from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, timestamp
+from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, folder_option, timestamp
+from tandem.cli.bench.progress import stages
 from tandem.cli.bench.showing import show_colocation
-from tandem.cli.bench.stages import stages
 from tandem.cli.bench.steps import chosen_models
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
@@ -45,9 +42,7 @@ def colocation(
     fit_file: Annotated[
         Path | None, typer.Option("--fit", dir_okay=False, help="A `tandem bench fit` result, for the capacities.")
     ] = None,
-    out_dir: Annotated[
-        Path | None, typer.Option("--out", file_okay=False, help=rf"Folder.  \[default: {RESULTS_DIR}/colocation-TIME]")
-    ] = None,
+    out_dir: Annotated[Path | None, folder_option("colocation")] = None,
     address: Address = ADDRESS,
 ) -> None:
     """Measure what each service takes from the other where both run on the same cores.
@@ -63,8 +58,7 @@ def colocation(
         names = chosen_models(address, *models.names)
         code = asyncio.run(colocated(address, names, vars(options), fit, folder, terminal))
         terminal.note(f"document: {folder.path / FILE_NAME}")
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)
 
 
 async def colocated(
@@ -80,12 +74,9 @@ async def colocated(
     from tandem.measure.studies.colocation.measuring import measured
 
     asked = checked(Settings, {**settings, "sequential_model": models[0], "parallel_model": models[1]})
-    found = {} if fit is None else {each.model: each.low_per_second for each in fit.capacities}
-    capacities = {model: low for model, low in found.items() if low is not None}
+    found = () if fit is None else fit.capacities
+    capacities = {each.model: each.low_per_second for each in found if each.low_per_second is not None}
     check_writable(folder.path / FILE_NAME)
-
     with stages(terminal) as stage:
         document = await measured(address, asked, capacities, stage.named, stage.stop)
-    is_kept = folder.keep(FILE_NAME, document)
-    show_colocation(document, terminal)
-    return exit_code(document, is_kept, stage.stop.is_set())
+    return folder.end(FILE_NAME, document, show_colocation, stage.stop.is_set())

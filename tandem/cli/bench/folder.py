@@ -1,15 +1,38 @@
-"""A folder of results: documents are written as they come, so that what was measured is kept whatever comes after."""
+"""Documents on disk: written as they come, so that what was measured is kept whatever comes after; a folder of them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from tandem.cli.bench.measuring import keep_document
+import typer
+from pydantic import BaseModel
+
+from tandem.cli.failures import FAILED, INTERRUPTED
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.run import RunResult
 from tandem.measure.report.sources import Sources
-from tandem.measure.results.files import Result
+from tandem.measure.results.files import R, Result, write_document
+from tandem.measure.results.header import Header
 
 RUNS, PICTURES, REPORT = "runs", "pictures", "report.html"
 DOCUMENTS = ("comparison.json", "steps.json", "crossover.json", "colocation.json")
+
+
+def exit_code(document: Header, is_kept: bool, is_interrupted: bool) -> int:
+    """Return how a command ends that has made a document."""
+    if is_interrupted:
+        return INTERRUPTED
+    return 0 if document.is_sound and is_kept else FAILED
+
+
+def keep_document(document: BaseModel, path: Path, terminal: Terminal) -> bool:
+    """Write the document; if that fails, say so and print it, so that nothing measured is lost."""
+    try:
+        write_document(path, document)
+    except OSError as error:
+        terminal.fail(f"cannot write {path}: {error.strerror or error}; the document is on standard output instead")
+        typer.echo(document.model_dump_json())
+        return False
+    return True
 
 
 class ResultFolder:
@@ -39,3 +62,9 @@ class ResultFolder:
     def keep(self, name: str, document: Result) -> bool:
         self.sources.add(name, document)
         return keep_document(document, self.path / name, self._terminal)
+
+    def end(self, name: str, study: R, show: Callable[[R, Terminal], None], is_interrupted: bool) -> int:
+        """Keep and show the document of a whole study; return the exit code."""
+        is_kept = self.keep(name, study)
+        show(study, self._terminal)
+        return exit_code(study, is_kept, is_interrupted)

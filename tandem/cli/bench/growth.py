@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tandem.cli.bench.measuring import exit_code, keep_document
+from tandem.cli.bench.folder import exit_code, keep_document
 from tandem.cli.bench.options import RESULTS_DIR, timestamp
+from tandem.cli.bench.progress import stages
 from tandem.cli.bench.showing import show_growth
-from tandem.cli.bench.stages import stages
 from tandem.cli.failures import friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
@@ -23,9 +24,11 @@ from tandem.measure.results.files import check_writable
 from tandem.measure.setting_errors import checked
 
 if TYPE_CHECKING:
-    from tandem.measure.results.growth import Server, Settings
+    from tandem.measure.results.growth import Growth, Server, Settings
 
-_STREAMS, _CONTEXT, _DRAFTS = "Streams", "Context", "Other servers"
+_streams = partial(typer.Option, rich_help_panel="Streams")
+_context = partial(typer.Option, rich_help_panel="Context")
+_others = partial(typer.Option, rich_help_panel="Other servers")
 _PLAIN = "sequential"
 
 
@@ -42,31 +45,19 @@ class GrowthOptions:
     """Fields of tandem.measure.results.growth.Settings, as people give them."""
 
     model: Annotated[str, typer.Option(help="A sequential text model, where there is more than one.")] = ""
-    concurrencies: Annotated[
-        str, typer.Option("--concurrency", metavar="N,N,...", help="Streams at a time.", rich_help_panel=_STREAMS)
-    ] = "1,2,4,8,16,32,48,64"
-    prompt_tokens: Annotated[
-        int, typer.Option("--prompt", help="Tokens of their prompts.", rich_help_panel=_STREAMS)
-    ] = 64
-    new_tokens: Annotated[int, typer.Option("--tokens", help="New tokens of each.", rich_help_panel=_STREAMS)] = 64
-    contexts: Annotated[
-        str,
-        typer.Option(
-            "--context", metavar="N,N,...", help="Tokens of a lone stream's prompt.", rich_help_panel=_CONTEXT
-        ),
-    ] = "64,128,256,512,1024,2000"
-    context_new_tokens: Annotated[
-        int, typer.Option("--context-tokens", help="New tokens behind it.", rich_help_panel=_CONTEXT)
-    ] = 32
+    concurrencies: Annotated[str, _streams("--concurrency", metavar="N,N,...", help="Streams at a time.")] = (
+        "1,2,4,8,16,32,48,64"
+    )
+    prompt_tokens: Annotated[int, _streams("--prompt", help="Tokens of their prompts.")] = 64
+    new_tokens: Annotated[int, _streams("--tokens", help="New tokens of each.")] = 64
+    contexts: Annotated[str, _context("--context", metavar="N,N,...", help="Tokens of a lone stream's prompt.")] = (
+        "64,128,256,512,1024,2000"
+    )
+    context_new_tokens: Annotated[int, _context("--context-tokens", help="New tokens behind it.")] = 32
     draft_concurrencies: Annotated[
-        str,
-        typer.Option(
-            "--draft-concurrency", metavar="N,N,...", help="Streams at a time to compare at.", rich_help_panel=_DRAFTS
-        ),
+        str, _others("--draft-concurrency", metavar="N,N,...", help="Streams at a time to compare at.")
     ] = "1,8"
-    draft_new_tokens: Annotated[
-        int, typer.Option("--draft-tokens", help="New tokens of each of them.", rich_help_panel=_DRAFTS)
-    ] = 96
+    draft_new_tokens: Annotated[int, _others("--draft-tokens", help="New tokens of each of them.")] = 96
     num_rounds: Annotated[int, typer.Option("--rounds", help="How often each point is measured.")] = 5
     seed: Annotated[int, typer.Option(help="Of prompts and order.")] = 0
 
@@ -76,11 +67,10 @@ def growth(
     options: GrowthOptions,
     also: Annotated[
         list[str] | None,
-        typer.Option(
+        _others(
             metavar="ADDRESS=LABEL",
             callback=_named,
             help="A server of the same model with drafts (--speculative-tokens), to be compared; can be repeated.",
-            rich_help_panel=_DRAFTS,
         ),
     ] = None,
     out: Annotated[
@@ -105,18 +95,17 @@ def growth(
         servers = [Server(label=_PLAIN, address=address), *others]
         file = out or RESULTS_DIR / f"growth-{timestamp()}.json"
         check_writable(file)
-        code = asyncio.run(_measured(servers, settings, file, terminal))
+        is_interrupted, found = asyncio.run(_measured(servers, settings, terminal))
+        is_kept = keep_document(found, file, terminal)
+        show_growth(found, terminal)
         terminal.note(f"document: {file}")
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(exit_code(found, is_kept, is_interrupted))
 
 
-async def _measured(servers: Sequence[Server], settings: Settings, file: Path, terminal: Terminal) -> int:
-    """Measure, keep and show; return the exit code. Raises TandemRpcError and ValueError."""
+async def _measured(servers: Sequence[Server], settings: Settings, terminal: Terminal) -> tuple[bool, Growth]:
+    """Return whether Ctrl-C ended it, and what came of it. Raises TandemRpcError and ValueError."""
     from tandem.measure.studies.growth.measuring import measured
 
     with stages(terminal) as stage:
         found = await measured(servers, settings, stage.named, stage.stop)
-    is_kept = keep_document(found, file, terminal)
-    show_growth(found, terminal)
-    return exit_code(found, is_kept, stage.stop.is_set())
+    return stage.stop.is_set(), found

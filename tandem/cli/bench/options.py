@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,24 +15,29 @@ from tandem.measure.scenario import Api, ClosedLoop, OpenLoop, Scenario, Workloa
 from tandem.measure.setting_errors import checked, explained
 from tandem.measure.workload_text import parse_workload
 
-LOAD, LIMITS = "Load", "Generator"
-_WHAT, _AGAINST, _METERS = "What to compare", "Quality", "CPU time"
+load_option = partial(typer.Option, rich_help_panel="Load")
+_limit = partial(typer.Option, rich_help_panel="Generator")
+_what = partial(typer.Option, rich_help_panel="What to compare")
+_against = partial(typer.Option, rich_help_panel="Quality")
+
 DEFAULT_WORKLOAD, DEFAULT_API_WORKLOAD = "images", "text"
 DEFAULT_SECONDS = 10.0
 DEFAULT_ARRIVALS, DEFAULT_MAX_OUTSTANDING = "poisson", 4000
 RESULTS_DIR = Path("out/bench")
 
 
-def _checked(text: str) -> str:
-    try:
-        parse_workload(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return text
+def folder_option(command: str, what: str = "Folder") -> Any:
+    """Return --out of a command that writes several documents."""
+    return typer.Option("--out", file_okay=False, help=rf"{what}.  \[default: {RESULTS_DIR}/{command}-TIME]")
 
 
 def _all_checked(texts: list[str] | None) -> list[str] | None:
-    return [_checked(text) for text in texts] if texts else None
+    try:
+        for text in texts or ():
+            parse_workload(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return texts or None
 
 
 WorkloadTexts = Annotated[
@@ -44,14 +50,13 @@ WorkloadTexts = Annotated[
         help=(
             "What to ask for; repeat it for a mix. KIND: text, image (of a sequential image model) or images. Then"
             " streamed or unary, model=NAME, weight=W, tokens=LENGTHS and prompt=LENGTHS (text), steps=K (image),"
-            " images=LENGTHS,"
-            " classes=N (images by another API),"
-            " deadline=S, slo=S, slo-first=S, cancel=SHARE, cancel-after=LOW:HIGH (seconds). LENGTHS: N,"
-            rf" uniform:LOW:HIGH, geometric:MEAN or choice:8:64:256.  \[default: {DEFAULT_WORKLOAD}]"
+            " images=LENGTHS, classes=N (images by another API), deadline=S, slo=S, slo-first=S, cancel=SHARE,"
+            " cancel-after=LOW:HIGH (seconds). LENGTHS: N, uniform:LOW:HIGH, geometric:MEAN or choice:8:64:256."
+            rf"  \[default: {DEFAULT_WORKLOAD}]"
         ),
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of arrivals, lengths, cancels and requests.", rich_help_panel=LOAD)]
+Seed = Annotated[int, load_option(help="Of arrivals, lengths, cancels and requests.")]
 
 
 @dataclass(frozen=True)
@@ -60,35 +65,24 @@ class RunOptions:
 
     spacing: Annotated[
         Literal["poisson", "constant"] | None,
-        typer.Option(
-            "--arrivals",
-            rich_help_panel=LOAD,
-            help=rf"How an open loop's requests are spaced.  \[default: {DEFAULT_ARRIVALS}]",
-        ),
+        load_option("--arrivals", help=rf"How an open loop's requests are spaced.  \[default: {DEFAULT_ARRIVALS}]"),
     ] = None
     duration: Annotated[
         float | None,
-        typer.Option(
+        load_option(
             metavar="SECONDS",
-            rich_help_panel=LOAD,
             help=rf"How long, warm-up not counted.  \[default: {DEFAULT_SECONDS:g}, without --requests]",
         ),
     ] = None
-    requests: Annotated[int | None, typer.Option(help="How many, warm-up not counted.", rich_help_panel=LOAD)] = None
-    warm_up: Annotated[
-        float, typer.Option(metavar="SECONDS", help="The same load before, left out.", rich_help_panel=LOAD)
-    ] = 2.0
+    requests: Annotated[int | None, load_option(help="How many, warm-up not counted.")] = None
+    warm_up: Annotated[float, load_option(metavar="SECONDS", help="The same load before, left out.")] = 2.0
     seed: Seed = 0
-    drain: Annotated[
-        float,
-        typer.Option(metavar="SECONDS", help="Longest wait for open requests at the end.", rich_help_panel=LIMITS),
-    ] = 60.0
-    processes: Annotated[int, typer.Option(help="Processes that share the load.", rich_help_panel=LIMITS)] = 1
-    connections: Annotated[int, typer.Option(help="Connections of each process.", rich_help_panel=LIMITS)] = 4
+    drain: Annotated[float, _limit(metavar="SECONDS", help="Longest wait for open requests at the end.")] = 60.0
+    processes: Annotated[int, _limit(help="Processes that share the load.")] = 1
+    connections: Annotated[int, _limit(help="Connections of each process.")] = 4
     max_outstanding: Annotated[
         int | None,
-        typer.Option(
-            rich_help_panel=LIMITS,
+        _limit(
             help="Open requests of a process, in an open loop; further ones that are due are dropped."
             rf"  \[default: {DEFAULT_MAX_OUTSTANDING}]",
         ),
@@ -104,8 +98,8 @@ class RunOptions:
         """
         if isinstance(load, ClosedLoop) and not (self.spacing is None and self.max_outstanding is None):
             raise typer.BadParameter("--arrivals and --max-outstanding belong to open loops, and this one is closed")
-        has_no_end = self.duration is None and self.requests is None
         outstanding = self.max_outstanding
+        has_no_end = self.duration is None and self.requests is None
         with explained():
             return Scenario(
                 workloads=tuple(workloads),
@@ -125,12 +119,8 @@ class RunOptions:
 class ModelOptions:
     """Which pair of models draws the images."""
 
-    sequential_model: Annotated[
-        str, typer.Option(help=r"A sequential image model. \[default: the only one]", rich_help_panel=_WHAT)
-    ] = ""
-    parallel_model: Annotated[
-        str, typer.Option(help=r"A parallel one of the same images. \[default: the only one]", rich_help_panel=_WHAT)
-    ] = ""
+    sequential_model: Annotated[str, _what(help=r"A sequential image model. \[default: the only one]")] = ""
+    parallel_model: Annotated[str, _what(help=r"A parallel one of the same images. \[default: the only one]")] = ""
 
     @property
     def names(self) -> tuple[str, str]:
@@ -141,11 +131,10 @@ class ModelOptions:
 class JudgeOptions:
     """What the quality of images is measured with."""
 
-    judge: Annotated[Path, typer.Option(help="The judge's model folder.", rich_help_panel=_AGAINST)] = JUDGE_DIR
-    reference: Annotated[
-        Path | None,
-        typer.Option(help="Other images than Fashion-MNIST, as for `models evaluate`.", rich_help_panel=_AGAINST),
-    ] = None
+    judge: Annotated[Path, _against(help="The judge's model folder.")] = JUDGE_DIR
+    reference: Annotated[Path | None, _against(help="Other images than Fashion-MNIST, as for `models evaluate`.")] = (
+        None
+    )
 
     def problem(self, terminal: Terminal) -> str:
         """Return why quality cannot be measured with what is usual, empty if it can; what was named must be there.
@@ -167,8 +156,14 @@ class JudgeOptions:
         return found
 
 
-_PAGE = "Its metrics page, if not the one that the server reports."
-_Page = Annotated[str | None, typer.Option(metavar="HOST:PORT", help=_PAGE, rich_help_panel=_METERS)]
+_Page = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Its metrics page, if not the one that the server reports.",
+        rich_help_panel="CPU time",
+    ),
+]
 
 
 @dataclass(frozen=True)

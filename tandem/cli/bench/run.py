@@ -7,10 +7,18 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.bench.api import ApiOptions
-from tandem.cli.bench.measuring import keep_document, measured
-from tandem.cli.bench.method import MethodOptions
-from tandem.cli.bench.options import LOAD, RESULTS_DIR, RunOptions, WorkloadTexts, closed_loop, open_loop, timestamp
+from tandem.cli.bench.folder import keep_document
+from tandem.cli.bench.foreign import ApiOptions, MethodOptions, Requests
+from tandem.cli.bench.options import (
+    RESULTS_DIR,
+    RunOptions,
+    WorkloadTexts,
+    closed_loop,
+    load_option,
+    open_loop,
+    timestamp,
+)
+from tandem.cli.bench.progress import measured
 from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
@@ -29,16 +37,12 @@ DEFAULT_RATE = 10.0
 class LoadOptions:
     """The load: an open loop, or a closed one."""
 
-    rate: Annotated[
-        float | None,
-        typer.Option(help=rf"Open loop: requests/s.  \[default: {DEFAULT_RATE:g}]", rich_help_panel=LOAD),
-    ] = None
+    rate: Annotated[float | None, load_option(help=rf"Open loop: requests/s.  \[default: {DEFAULT_RATE:g}]")] = None
     concurrency: Annotated[
-        int | None, typer.Option(help="Closed loop instead: callers, one request each at a time.", rich_help_panel=LOAD)
+        int | None, load_option(help="Closed loop instead: callers, one request each at a time.")
     ] = None
     ramp_to: Annotated[
-        float | None,
-        typer.Option(help="Rate, or callers, at the end: a linear ramp over the duration.", rich_help_panel=LOAD),
+        float | None, load_option(help="Rate, or callers, at the end: a linear ramp over the duration.")
     ] = None
 
     def loop(self, arrivals: str) -> OpenLoop | ClosedLoop:
@@ -60,9 +64,8 @@ def run(
     options: RunOptions,
     control: Annotated[
         bool,
-        typer.Option(
+        load_option(
             "--control",
-            rich_help_panel=LOAD,
             help="The load twice more, in alternating slices: how large must a difference be to mean anything here?",
         ),
     ] = False,
@@ -97,7 +100,7 @@ def run(
 
 
 async def _measured(
-    address: str, scenario: Scenario, messages: tuple[tuple[bytes, ...], ...], has_control: bool, terminal: Terminal
+    address: str, scenario: Scenario, messages: Requests, has_control: bool, terminal: Terminal
 ) -> tuple[RunResult, bool]:
     if has_control:
         slice_of(scenario)  # before the run, not after it

@@ -1,7 +1,5 @@
 """What the commands of `tandem bench` and `tandem race` print of a document: tables, sentences, and what is wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from tandem.cli.terminal import Terminal

@@ -1,14 +1,11 @@
 """The part of `tandem bench tradeoff` that measures over steps: who is measured, how much, the document, exit codes."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import replace
 from typing import Any
 
-from tandem.cli.bench.comparison.progress import ProgressBar
 from tandem.cli.bench.folder import ResultFolder
-from tandem.cli.bench.measuring import exit_code
+from tandem.cli.bench.progress import ProgressBar
 from tandem.cli.bench.showing import show_steps
 from tandem.cli.failures import friendly_errors
 from tandem.cli.terminal import Terminal
@@ -63,6 +60,4 @@ def stepped(terminal: Terminal, request: Request, subjects: Subjects, folder: Re
     with friendly_errors(terminal, request.address):
         with ProgressBar(terminal) as observer:
             document = measure_steps(own, subjects, _NUM_SCORED, observer)
-        is_kept = folder.keep(FILE_NAME, document)
-        show_steps(document, terminal)
-    return exit_code(document, is_kept, BROKEN_OFF in document.problems)
+        return folder.end(FILE_NAME, document, show_steps, BROKEN_OFF in document.problems)

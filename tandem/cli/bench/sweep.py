@@ -2,64 +2,47 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
-from tandem.cli.bench.measuring import keep_document, measured
+from tandem.cli.bench.folder import keep_document
 from tandem.cli.bench.options import (
-    LOAD,
     RESULTS_DIR,
     RunOptions,
     WorkloadTexts,
     closed_loop,
+    folder_option,
+    load_option,
     open_loop,
     parsed_workloads,
     timestamp,
 )
+from tandem.cli.bench.progress import measured
 from tandem.cli.bench.showing import show, tell_run_problems
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
-from tandem.measure.generator.generator import Generator, generator
+from tandem.measure.generator.generator import generator
 from tandem.measure.report.tables.load import sweep_table
 from tandem.measure.results.files import check_writable
 from tandem.measure.results.load import Document
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 
 
-@dataclass(frozen=True)
-class Point:
-    """One run of a sweep."""
-
-    scenario: Scenario
-    file: Path
-    name: str
-
-
 @grouped
 def sweep(
     *,
     workload: WorkloadTexts = None,
-    rates: Annotated[
-        str | None,
-        typer.Option(metavar="R,R,...", help="Open loops: requests/s of each run.", rich_help_panel=LOAD),
-    ] = None,
+    rates: Annotated[str | None, load_option(metavar="R,R,...", help="Open loops: requests/s of each run.")] = None,
     concurrencies: Annotated[
-        str | None, typer.Option(metavar="N,N,...", help="Closed loops instead: callers of each.", rich_help_panel=LOAD)
+        str | None, load_option(metavar="N,N,...", help="Closed loops instead: callers of each.")
     ] = None,
-    rounds: Annotated[
-        int,
-        typer.Option(min=1, help="How often all of it; every second round runs backwards.", rich_help_panel=LOAD),
-    ] = 1,
+    rounds: Annotated[int, load_option(min=1, help="How often all of it; every second round runs backwards.")] = 1,
     options: RunOptions,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option("--out", file_okay=False, help=rf"Folder of the documents.  \[default: {RESULTS_DIR}/sweep-TIME]"),
-    ] = None,
+    out_dir: Annotated[Path | None, folder_option("sweep", "Folder of the documents")] = None,
     address: Address = ADDRESS,
 ) -> None:
     """Put one load after another on a server: the curve of latency and throughput.
@@ -71,19 +54,18 @@ def sweep(
         loads = _loads(rates, concurrencies, options.arrivals)
         folder = out_dir or RESULTS_DIR / f"sweep-{timestamp()}"
         points = [
-            Point(
-                options.scenario(parsed_workloads(workload), load, number),
-                folder / f"{name}-round-{number + 1}.json",
+            (
                 name,
+                folder / f"{name}-round-{number + 1}.json",
+                options.scenario(parsed_workloads(workload), load, number),
             )
             for number in range(rounds)
             for name, load in (loads if number % 2 == 0 else loads[::-1])
         ]
-        check_writable(points[0].file)
+        check_writable(points[0][1])
         code = asyncio.run(_swept(address, points, terminal))
         terminal.note(f"documents: {folder}")
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)
 
 
 def _loads(rates: str | None, concurrencies: str | None, arrivals: str) -> list[tuple[str, OpenLoop | ClosedLoop]]:
@@ -113,26 +95,25 @@ def _numbers(option: str, text: str, kind: type[N]) -> list[N]:
         raise typer.BadParameter(f"{text!r} is not accepted: numbers with commas between", param_hint=option) from None
 
 
-async def _swept(address: str, points: Sequence[Point], terminal: Terminal) -> int:
-    async with generator(address) as source:
-        return await _sweep(source, points, terminal)
+async def _swept(address: str, points: Sequence[tuple[str, Path, Scenario]], terminal: Terminal) -> int:
+    """Carry out the scenarios in turn, each with its load's name and the file of its document; return the exit code.
 
-
-async def _sweep(source: Generator, points: Sequence[Point], terminal: Terminal) -> int:
-    """Run the points in turn; return the exit code. A run that was broken off ends the sweep."""
+    A run that was broken off ends the sweep.
+    """
     runs: list[tuple[str, Document]] = []
     code = 0
-    for place, point in enumerate(points):
-        terminal.note(f"{place + 1} of {len(points)}: {point.file.stem}")
-        run_result, is_interrupted = await measured(source, point.scenario, terminal)
-        document = run_result.document
-        runs.append((point.name, document))
-        is_kept = keep_document(document, point.file, terminal)
-        tell_run_problems(document, terminal)
-        if not (is_kept and run_result.is_good):
-            code = FAILED
-        if document.is_partial:
-            code = INTERRUPTED if is_interrupted else FAILED
-            break
+    async with generator(address) as source:
+        for place, (name, file, scenario) in enumerate(points):
+            terminal.note(f"{place + 1} of {len(points)}: {file.stem}")
+            run_result, is_interrupted = await measured(source, scenario, terminal)
+            document = run_result.document
+            runs.append((name, document))
+            is_kept = keep_document(document, file, terminal)
+            tell_run_problems(document, terminal)
+            if not (is_kept and run_result.is_good):
+                code = FAILED
+            if document.is_partial:
+                code = INTERRUPTED if is_interrupted else FAILED
+                break
     show(terminal, [sweep_table(runs)])
     return code

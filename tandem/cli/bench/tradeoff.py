@@ -1,7 +1,5 @@
 """`tandem bench tradeoff`: all in one go: compare, steps, fit with its load curves and trials, co-location, report."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +10,10 @@ import typer
 
 from tandem.cli.bench.colocation import colocated
 from tandem.cli.bench.comparison.comparing import compared, settings_of
-from tandem.cli.bench.comparison.progress import ProgressBar
-from tandem.cli.bench.fit.fit import fitted
+from tandem.cli.bench.fit import fitted
 from tandem.cli.bench.folder import PICTURES, REPORT, ResultFolder
 from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
+from tandem.cli.bench.progress import ProgressBar
 from tandem.cli.bench.report import written
 from tandem.cli.bench.steps import chosen_models, step_subjects, stepped
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
@@ -28,16 +26,8 @@ from tandem.measure.studies.comparison.request import Request
 from tandem.measure.studies.steps.subjects import Subjects
 
 COMPARISON = "comparison.json"
-SHORT: dict[str, Any] = {
-    "climb_seconds": 5.0,
-    "trial_seconds": 3.5,
-}
-THOROUGH: dict[str, Any] = {
-    "climb_seconds": 20.0,
-    "num_rounds": 6,
-    "num_trials": 8,
-    "trial_seconds": 20.0,
-}
+SHORT: dict[str, Any] = {"climb_seconds": 5.0, "trial_seconds": 3.5}
+THOROUGH: dict[str, Any] = {"climb_seconds": 20.0, "num_rounds": 6, "num_trials": 8, "trial_seconds": 20.0}
 # Of co-location; a round has five trials where a language model is served, too.
 SHORT_TOGETHER: dict[str, Any] = {"num_rounds": 4, "trial_seconds": 0.6}
 
@@ -100,12 +90,12 @@ def tradeoff(
     changes = {"slo_seconds": extent.slo, "quality_images": 0 if unjudged else None}
     settings = settings_of("thorough" if extent.thorough else "short", **changes)
     request = Request(address, *names, settings, quality.judge, quality.reference, meters.pages, unjudged=unjudged)
-    comparison = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
-    folder.sources.add(COMPARISON, comparison.content)
-    codes = [comparison.code]
+    comparison, code = compared(terminal, ProgressBar(terminal), request, folder.path / COMPARISON)
+    folder.sources.add(COMPARISON, comparison)
+    codes = [code]
     try:
-        if not comparison.content.is_partial:
-            codes += _further_parts(request, extent, subjects, comparison.content, stages, folder, terminal)
+        if not comparison.is_partial:
+            codes += _further_parts(request, extent, subjects, comparison, stages, folder, terminal)
     finally:  # whatever the fit raises: what was measured by then is worth a report
         *_, last = stages
         terminal.note(last)

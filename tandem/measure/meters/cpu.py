@@ -4,11 +4,10 @@ The gateway is two processes, and its page tells of both: Envoy's is envoy_proce
 wherever the servers are. Knows no model; asks the processes only when told to.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tandem.expected_errors import ExpectedError
 from tandem.measure.meters.metrics_page import read
@@ -17,7 +16,11 @@ from tandem.measure.results.comparison import CpuSource
 
 _CPU_SECONDS = "process_cpu_seconds_total"
 _ENVOY_CPU_SECONDS = "envoy_process_cpu_seconds_total"
-_PROCESSES = {"gateway": "gateway", "sequential": "sequential backend", "parallel": "parallel backend"}
+_PROCESSES: dict[str, Literal["gateway", "sequential backend", "parallel backend"]] = {
+    "gateway": "gateway",
+    "sequential": "sequential backend",
+    "parallel": "parallel backend",
+}
 
 Addresses = Mapping[str, str]
 """host:port of a metrics page, by "gateway" or paradigm; absent: not given."""
@@ -44,9 +47,9 @@ class CpuReading:
 class CpuMeter:
     """Reads those processes whose pages answered at the beginning; of several replicas it reads the sum."""
 
-    def __init__(self, sources: Mapping[str, CpuSource], pages: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, sources: Sequence[CpuSource], pages: Mapping[str, Sequence[str]]) -> None:
         """`pages`: host:port of the pages of what is known, by "gateway" or paradigm."""
-        self.sources = tuple(sources.values())
+        self.sources = tuple(sources)
         self._pages = pages
 
     async def read(self, paradigm: str) -> CpuReading:
@@ -69,14 +72,15 @@ async def cpu_meter(gateway_address: str, given: Addresses) -> CpuMeter:
     Pages that are not given are those that the processes tell of. A paradigm is known only if all its replicas are: a
     part of them would look like less work.
     """
-    sources, pages = {}, {}
-    for name in _PROCESSES:
+    sources, pages = [], dict[str, tuple[str, ...]]()
+    for name, process in _PROCESSES.items():
+        note = _CPU_SECONDS
         try:
             pages[name] = await _answering(name, gateway_address, given.get(name))
         except NotReported as error:
-            sources[name] = _source(name, (), str(error))
-        else:
-            sources[name] = _source(name, pages[name], _CPU_SECONDS)
+            note = str(error)
+        address = ", ".join(pages.get(name, ())) or None
+        sources.append(CpuSource(process=process, metrics_address=address, is_known=name in pages, note=note))
     return CpuMeter(sources, pages)
 
 
@@ -95,14 +99,3 @@ async def _answering(name: str, gateway_address: str, given: str | None) -> tupl
             note = f"no CPU time to be had at {page}: {error}"
             raise ExpectedError(f"{name} metrics: {note}") if given is not None else NotReported(note) from None
     return pages
-
-
-def _source(name: str, pages: Sequence[str], note: str) -> CpuSource:
-    return CpuSource.model_validate(
-        {
-            "process": _PROCESSES[name],
-            "metrics_address": ", ".join(pages) or None,
-            "is_known": bool(pages),
-            "note": note,
-        }
-    )

@@ -3,8 +3,6 @@
 They count all that the machine does, idling included, and nothing tells them whose work it was.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Sequence
@@ -39,20 +37,20 @@ class Meter:
         return now + self._laps * (self.range_joules or 0.0)
 
 
+@dataclass(frozen=True)
 class EnergyMeter:
     """All meters together. Without one there is a `note` why."""
 
-    def __init__(self, meters: Sequence[Meter], note: str) -> None:
-        self._meters = tuple(meters)
-        self.note = note
+    meters: Sequence[Meter]
+    note: str
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(meter.name for meter in self._meters)
+        return tuple(meter.name for meter in self.meters)
 
     def joules(self) -> float | None:
         """Return the joules of all meters so far; None if there is none."""
-        return sum(meter.joules() for meter in self._meters) if self._meters else None
+        return sum(meter.joules() for meter in self.meters) if self.meters else None
 
     def idle_watts(self) -> float | None:
         """Return what is used while nothing is asked for; takes IDLE_SECONDS where there is a meter."""

@@ -1,7 +1,5 @@
 """The header of a document that is written here and now."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Sequence

@@ -84,9 +84,14 @@ def parse(text: str) -> Page:
 
 def read(address: str) -> Page:
     """Read /metrics at host:port. Raises ExpectedError if it is not to be had."""
+    return parse(fetched(f"{address}/metrics", {}))
+
+
+def fetched(place: str, headers: Mapping[str, str]) -> str:
+    """Return the text at host:port/path, over HTTP in the clear. Raises ExpectedError if it is not to be had."""
     try:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=_TIMEOUT_SECONDS) as response:
-            text = response.read().decode()
+        request = urllib.request.Request(f"http://{place}", headers=dict(headers))
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310  always http
+            return str(response.read().decode())
     except (OSError, UnicodeDecodeError, http.client.HTTPException) as error:
         raise ExpectedError(str(getattr(error, "reason", error))) from None
-    return parse(text)

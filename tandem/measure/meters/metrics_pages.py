@@ -4,12 +4,8 @@ Each says in the trailers of a health check at which port its page is; the gatew
 are.
 """
 
-from __future__ import annotations
-
 import asyncio
-import http.client
 import json
-import urllib.request
 from typing import Any
 
 import grpc
@@ -19,6 +15,7 @@ from runtime.metrics import METRICS_PORT_METADATA
 from tandem.client.channels import open_async_channel
 from tandem.client.credentials import Credentials
 from tandem.loopback import is_loopback
+from tandem.measure.meters.metrics_page import fetched
 
 _TIMEOUT_SECONDS = 5.0
 
@@ -72,10 +69,7 @@ def _status(page: str) -> Any:
     credentials = Credentials.from_environment()
     if credentials.ca is not None:  # a key must not travel in the clear
         raise NotReported("the gateway uses TLS, and is asked for its replicas in the clear only")
-    headers = dict(credentials.metadata or ())
     try:
-        request = urllib.request.Request(f"http://{page}/status", headers=headers)
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310  always http
-            return json.load(response)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise NotReported(f"{page}/status: {getattr(error, 'reason', error)}") from None
+        return json.loads(fetched(f"{page}/status", dict(credentials.metadata or ())))
+    except ValueError as error:
+        raise NotReported(f"{page}/status: {error}") from None

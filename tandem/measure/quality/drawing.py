@@ -1,7 +1,5 @@
 """Images from a model behind the gateway, by the model's own paradigm. Knows nothing of quality."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

@@ -1,6 +1,7 @@
 """An evaluation from beginning to end: draw through the gateway, measure, write down. Knows no terminal."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from runtime.errors import InvalidArgument
 from runtime.models import Model
 from tandem.client import AsyncTandemClient
-from tandem.measure.quality import evaluation
+from tandem.measure.quality.distances import KERNEL_SUBSET_SIZE, KERNEL_SUBSETS
 from tandem.measure.quality.drawing import (
     SEEDS,
     Advance,
@@ -22,12 +23,33 @@ from tandem.measure.quality.drawing import (
     paradigm_of,
     settings_of,
 )
+from tandem.measure.quality.figure import Pair, save_figure
+from tandem.measure.quality.gates import verdicts
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
+from tandem.measure.quality.manifold import NUM_NEIGHBOURS
+from tandem.measure.quality.memorisation import Nearest
 from tandem.measure.quality.model_verdict import own_verdict
 from tandem.measure.quality.reconstruction import psnr, reconstructed
-from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
+from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, reference_of
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.quality import Views
+
+_DIGITS = 5
+
+NOTES = {
+    "floor": "training images, the first of each class, put through the same metrics",
+    "memorised": "share that lies nearer to a training image of its class (pixels, L2) than all but 1 % of the test"
+    " images do; the floor is the test images' own, as training images are trivially memorised",
+    "variance_ratio": "trace of the features' covariance, against that of the test images of the class",
+    "kid": f"unbiased, kernel (x y / F + 1)^3, {KERNEL_SUBSETS} subsets of {KERNEL_SUBSET_SIZE} (all if fewer)",
+    "own_verdict": "AUC: the chance that a test image gets a higher score of the discriminator than a generated one, or"
+    " than itself with a wrong label; bits per token: of an image's tokens given its class, under a sequential model;"
+    " reconstruction: test images to tokens and back",
+    "views": "Fréchet distances to the test images, with 95 % intervals by a jackknife over tenths; judge: FID; pixels:"
+    " 64 principal components of the training images, values 0 to 1; gradients: HOG (Dalal and Triggs 2005) of 4x4"
+    " cells, 9 orientations, blocks of 2x2 cells; tokenizer: test images to tokens and back",
+    "precision, recall, density, coverage": f"prdc, k = {NUM_NEIGHBOURS}, all images",
+}
 
 
 @dataclass(frozen=True)
@@ -44,13 +66,14 @@ class Protocol:
 
 
 def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dict[str, Any]:
-    """Evaluate a model behind the gateway at `address`, write the results into `folder`, return the record.
+    """Evaluate a model behind the gateway at `address`; write evaluation.json and evaluation.png into `folder`, and
+    return the record.
 
     `advance` is told how many more images there are. Raises TandemError, ModelError or TandemRpcError.
     """
     judge = judge_model(protocol.judge)
     weights, digest = weights_of(judge)
-    reference = fashion_mnist() if protocol.reference is None else from_file(protocol.reference)
+    reference = reference_of(protocol.reference)
     names = class_names(judge, reference)
     labels = balanced_labels(protocol.num_samples, reference.num_classes)
     yardstick = Yardstick(Judge(weights), reference)
@@ -59,19 +82,37 @@ def run(protocol: Protocol, address: str, folder: Path, advance: Advance) -> dic
     tokenizer = None if restored is None else yardstick.views(restored)
     if restored is not None and tokenizer is not None:
         own |= tokenizer_verdict(reference.test.images, restored, tokenizer)
-    result = evaluation.evaluate(images, yardstick, tokenizer)
-    subject = evaluation.Subject(
-        name=protocol.name,
-        paradigm=paradigm_of(model),
-        weights_sha256={} if protocol.model is None else protocol.model.weight_digests(),
-        sampling=settings_of(model, protocol.sampling),
-        seed=protocol.sampling.seed,
-        seeds=SEEDS[paradigm_of(model)],
-        own_verdict=own,
-    )
-    found = evaluation.record(result, subject, reference, {"name": judge.name, "sha256": digest}, names)
-    evaluation.write(folder, result, images, reference, found)
+    neighbours = yardstick.nearest_training_images(images)
+    floor = yardstick.floor(len(images.labels) // len(neighbours))
+    subject = _subject(protocol, model, own) | {
+        "data_set": reference.name,
+        "num_test_images": len(reference.test.labels),
+        "judge": {"name": judge.name, "sha256": digest},
+        "class_names": names,
+    }
+    found: dict[str, Any] = _rounded(subject | yardstick.judged(images, neighbours, floor, tokenizer).model_dump())
+    found["gates"] = verdicts(protocol.name, found["model"] | found["own_verdict"])
+    found["notes"] = NOTES
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "evaluation.json").write_text(json.dumps(found, indent=1) + "\n")
+    save_figure(folder / "evaluation.png", found, images, _nearest_pairs(images, reference, neighbours))
     return found
+
+
+def _subject(protocol: Protocol, model: ImageModel, own_verdict: dict[str, float]) -> dict[str, Any]:
+    """Return what was evaluated and how it was drawn, as the record tells it.
+
+    `own_verdict`: what the model itself says of images, see `quality.model_verdict`, and what its tokenizer loses.
+    """
+    return {
+        "name": protocol.name,
+        "paradigm": paradigm_of(model),
+        "weights_sha256": {} if protocol.model is None else protocol.model.weight_digests(),
+        "sampling": settings_of(model, protocol.sampling),
+        "seed": protocol.sampling.seed,
+        "seeds": SEEDS[paradigm_of(model)],
+        "own_verdict": own_verdict,
+    }
 
 
 def tokenizer_verdict(images: npt.NDArray[np.uint8], restored: npt.NDArray[np.uint8], views: Views) -> dict[str, float]:
@@ -114,3 +155,21 @@ async def _drawn(
             raise InvalidArgument("model", model.name, accepted)
         images = Split(await draw(client, model, labels, protocol.sampling, advance), labels)
         return model, images, await own_verdict(client, model, reference.test, images, protocol.sampling.steps)
+
+
+def _nearest_pairs(images: Split, reference: Reference, neighbours: list[Nearest]) -> list[Pair]:
+    """Return, for each class, its most suspect image: the one that lies nearest to a training image, and that one."""
+    pairs = []
+    for label, found in enumerate(neighbours):
+        suspect = int(found.distances.argmin())
+        twin = reference.train.of_class(label)[found.indices[suspect]]
+        pairs.append((images.of_class(label)[suspect], twin))
+    return pairs
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, _DIGITS)
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value

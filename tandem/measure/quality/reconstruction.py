@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 
-from runtime.model_spec import ImageSpec
 from runtime.models import Model
 from services.ar.codecs.token_decoder import TokenDecoder
 from services.ar.codecs.token_encoder import TokenEncoder
@@ -22,13 +21,11 @@ def reconstructed(model: Model, images: Pixels) -> Pixels | None:
         return None
     encoder = TokenEncoder(_session(model, tokens.encoder), image, tokens)
     decoder = TokenDecoder(_session(model, tokens.decoder), image, tokens)
-    parts = [images[start : start + _BATCH_SIZE] for start in range(0, len(images), _BATCH_SIZE)]
-    return np.concatenate([_there_and_back(encoder, decoder, part, image) for part in parts])
-
-
-def _there_and_back(encoder: TokenEncoder, decoder: TokenDecoder, images: Pixels, spec: ImageSpec) -> Pixels:
-    tokens = encoder.encode(from_uint8(images[..., None], spec.value_range))
-    return to_uint8(decoder.decode(tokens), spec.value_range)[..., 0]
+    restored = []
+    for start in range(0, len(images), _BATCH_SIZE):
+        part = from_uint8(images[start : start + _BATCH_SIZE, :, :, None], image.value_range)
+        restored.append(to_uint8(decoder.decode(encoder.encode(part)), image.value_range)[..., 0])
+    return np.concatenate(restored)
 
 
 def psnr(images: Pixels, others: Pixels) -> float:

@@ -1,5 +1,7 @@
 """All the figures of one set of images, and the same for real ones. Knows nothing of who made the images."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,16 @@ from tandem.measure.quality.manifold import Manifold
 from tandem.measure.quality.memorisation import UNSEEN_SHARE, Nearest, nearest, unseen_threshold
 from tandem.measure.quality.reference import Reference, Split
 from tandem.measure.quality.views.views import Distances
-from tandem.measure.results.quality import ClassQuality, Quality, Views
+from tandem.measure.results.comparison import JudgedImages
+from tandem.measure.results.quality import ClassQuality, Nearness, Quality, Views
+
+
+class Floor(NamedTuple):
+    """Real images, and what they get."""
+
+    images: Split
+    quality: Quality
+    views: Views
 
 
 class Yardstick:
@@ -21,12 +32,20 @@ class Yardstick:
         self._test_features = judge.look(reference.test.images)[1]
         self._manifold = Manifold(self._test_features)
         unseen = self.nearest_training_images(reference.test)
-        self._distances = Distances(self._features, reference.train.images, reference.test.images)
+        self._distances = Distances(lambda images: judge.look(images)[1], reference.train.images, reference.test.images)
         self._thresholds = [unseen_threshold(found.distances) for found in unseen]
 
     def nearest_training_images(self, images: Split) -> list[Nearest]:
         """Return, class by class, the nearest training image of the same class for each image."""
-        return [self._nearest(images, label) for label in range(self._reference.num_classes)]
+        train = self._reference.train
+        return [nearest(images.of_class(label), train.of_class(label)) for label in range(self._reference.num_classes)]
+
+    def judged(self, images: Split, neighbours: list[Nearest], floor: Floor, tokenizer: Views | None) -> JudgedImages:
+        """Return all that there is to say of generated images; `neighbours` is what `nearest_training_images` found,
+        `tokenizer` the views of what the model's tokenizer gives back, if it has one.
+        """
+        views = Nearness(model=self.views(images.images), floor=floor.views, tokenizer=tokenizer)
+        return JudgedImages(model=self.measure(images, neighbours), floor=floor.quality, views=views)
 
     def measure(self, images: Split, neighbours: list[Nearest]) -> Quality:
         """Return the figures of generated images; `neighbours` is what `nearest_training_images` found."""
@@ -36,26 +55,18 @@ class Yardstick:
         ]
         return self._quality(images, memorised)
 
-    def floor(self, num_per_class: int) -> Quality:
+    def floor(self, num_per_class: int) -> Floor:
         """Return what real images get: training images, the first ones of each class, put through the same.
 
         All of them are memorised in the trivial sense, so for that figure the floor is the test images' own.
         """
-        return self._quality(self.floor_images(num_per_class), [UNSEEN_SHARE] * self._reference.num_classes)
-
-    def floor_images(self, num_per_class: int) -> Split:
-        """Return the training images that the floor is of."""
-        return self._reference.train.balanced(num_per_class, self._reference.num_classes)
+        num_classes = self._reference.num_classes
+        images = self._reference.train.balanced(num_per_class, num_classes)
+        return Floor(images, self._quality(images, [UNSEEN_SHARE] * num_classes), self.views(images.images))
 
     def views(self, images: npt.NDArray[np.uint8]) -> Views:
         """Return the distances of images [N, H, W] in each view; in the order of their classes, or in a random one."""
         return self._distances.to(images)
-
-    def _features(self, images: npt.NDArray[np.uint8]) -> Features:
-        return self._judge.look(images)[1]
-
-    def _nearest(self, images: Split, label: int) -> Nearest:
-        return nearest(images.of_class(label), self._reference.train.of_class(label))
 
     def _quality(self, images: Split, memorised: list[float]) -> Quality:
         guesses, features = self._judge.look(images.images)

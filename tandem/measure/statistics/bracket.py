@@ -4,8 +4,6 @@ Near the capacity chance decides a trial, so some tell nothing but that it is ne
 arrivals rather than brought ever nearer to each other. Knows no server.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise

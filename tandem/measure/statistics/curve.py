@@ -3,8 +3,6 @@
 Affine, base + slope x, or affine with a knee where the slope changes. Knows nothing of requests or models.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

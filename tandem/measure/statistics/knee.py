@@ -5,8 +5,6 @@ the other (sum: shared + own * b), or they overlap (max: whichever takes longer)
 the roofline model (Williams, Waterman and Patterson, 2009). Both have the knee at shared / own. Knows no server.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,26 +51,21 @@ def fit_step(num_sequences: Sequence[float], rounds: Sequence[Sequence[float]]) 
         return None
     x = np.asarray(num_sequences, np.float64)
     medians = np.median(np.asarray(rounds, np.float64), axis=0)
-    fitted = min((_sum(x, medians), _max(x, medians)), key=lambda each: _squares(each, x, medians))
-    again = _sum if fitted.shape == "sum" else _max
-    knees = [knee for row in rounds if (knee := again(x, np.asarray(row, np.float64)).knee) is not None]
+    fitted = _fit(x, medians, ("sum", "max"))
+    of_rounds = (_fit(x, np.asarray(row, np.float64), (fitted.shape,)).knee for row in rounds)
+    knees = [knee for knee in of_rounds if knee is not None]
+    ends = (min(knees, default=None), max(knees, default=None))
     worst = float(np.max(np.abs(fitted(x) / medians - 1.0)))
     return StepFit(
         shape=fitted.shape,
         shared_seconds=fitted.shared_seconds,
         own_seconds=fitted.own_seconds,
-        knee=_ranged(fitted.knee, knees),
+        knee=None
+        if fitted.knee is None
+        else Value(value=fitted.knee, low=ends[0], high=ends[1], method="range", count=len(knees)),
         most_tokens_per_second=fitted.most_tokens_per_second,
         worst_relative_residual=worst,
         is_good=worst <= MAX_RELATIVE_RESIDUAL,
-    )
-
-
-def _ranged(knee: float | None, knees: Sequence[float]) -> Value | None:
-    if knee is None:
-        return None
-    return Value(
-        value=knee, low=min(knees, default=None), high=max(knees, default=None), method="range", count=len(knees)
     )
 
 
@@ -99,25 +92,21 @@ def fit_line(tokens: Sequence[float], seconds: Sequence[float]) -> LineFit | Non
     )
 
 
-def _sum(x: Floats, seconds: Floats) -> StepTime:
+def _fit(x: Floats, seconds: Floats, shapes: Sequence[Shape]) -> StepTime:
+    """Return the best fit of these shapes: of a sum, or of a maximum with the first points on the level part and the
+    rest on the slope.
+    """
     line = fit_shape(Measured(x, seconds, seconds), np.inf)
-    return StepTime("sum", line.base_seconds, line.slope_seconds)
-
-
-def _max(x: Floats, seconds: Floats) -> StepTime:
-    """Return the best of the fits with the first points on the level part and the rest on the slope."""
-    candidates = [
+    candidates = [StepTime("sum", line.base_seconds, line.slope_seconds)]
+    candidates += [
         StepTime("max", _level(np.ones_like(x[:first]), seconds[:first]), _level(x[first:], seconds[first:]))
         for first in range(1, len(x))
     ]
-    return min(candidates, key=lambda each: _squares(each, x, seconds))
+    chosen = (each for each in candidates if each.shape in shapes)
+    return min(chosen, key=lambda each: float(np.sum((each(x) / seconds - 1.0) ** 2)))
 
 
 def _level(x: Floats, seconds: Floats) -> float:
     """Return the factor of x that is nearest to the seconds, relative to these."""
     shares = x / seconds
     return float(np.sum(shares) / np.sum(shares**2))
-
-
-def _squares(curve: StepTime, x: Floats, seconds: Floats) -> float:
-    return float(np.sum((curve(x) / seconds - 1.0) ** 2))

@@ -3,8 +3,6 @@
 Every second x is held out of the fit, and checks it. Knows no model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

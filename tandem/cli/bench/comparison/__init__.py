@@ -1,1 +1,1 @@
-"""`tandem bench compare`: both paradigms with matched workloads."""
+"""`tandem bench compare` and `tandem race`: both paradigms with matched workloads."""

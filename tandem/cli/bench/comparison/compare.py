@@ -1,17 +1,16 @@
 """`tandem bench compare`: the same image from a sequential and a parallel model, in four modes, with what it costs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tandem.cli.bench.comparison.comparing import compared, settings_of
-from tandem.cli.bench.comparison.progress import ProgressBar
+from tandem.cli.bench.comparison.comparing import CONTROL_HELP, MAX_SEED, SEED_HELP, compared, settings_of
 from tandem.cli.bench.options import JudgeOptions, MeterOptions, ModelOptions
-from tandem.cli.bench.showing import show_comparison
+from tandem.cli.bench.progress import ProgressBar
+from tandem.cli.bench.showing import show_comparison, tell_problems
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
@@ -22,52 +21,28 @@ from tandem.measure.report.tables.writers import markdown_table
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.studies.comparison.request import ForeignRequest, Request
 
-_HOW, _FOREIGN = "How much", "A foreign server"
+_how = partial(typer.Option, rich_help_panel="How much")
+_foreign = partial(typer.Option, rich_help_panel="A foreign server")
 
 
 @dataclass(frozen=True)
 class Amounts:
     """Fields of tandem.measure.results.comparison.Settings that are to be other than the preset's; None: as there."""
 
-    num_pairs: Annotated[
-        int | None, typer.Option("--pairs", min=1, help="How often to ask each mode alone.", rich_help_panel=_HOW)
-    ] = None
+    num_pairs: Annotated[int | None, _how("--pairs", min=1, help="How often to ask each mode alone.")] = None
     concurrencies: Annotated[
         list[int] | None,
-        typer.Option(
-            "--callers",
-            min=1,
-            max=400,
-            help=r"Callers at a time; repeat it for a curve. \[default: 1, 8, 64]",
-            rich_help_panel=_HOW,
-        ),
+        _how("--callers", min=1, max=400, help=r"Callers at a time; repeat it for a curve. \[default: 1, 8, 64]"),
     ] = None
-    num_rounds: Annotated[
-        int | None, typer.Option("--rounds", min=1, help="How often to try each load.", rich_help_panel=_HOW)
-    ] = None
+    num_rounds: Annotated[int | None, _how("--rounds", min=1, help="How often to try each load.")] = None
     trial_seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--trial", min=0.05, max=600, metavar="SECONDS", help="Length of a trial, at least.", rich_help_panel=_HOW
-        ),
+        float | None, _how("--trial", min=0.05, max=600, metavar="SECONDS", help="Length of a trial, at least.")
     ] = None
     slo_seconds: Annotated[
-        float,
-        typer.Option(
-            "--slo", min=0.001, max=60, metavar="SECONDS", help="Objective: p99 of the image.", rich_help_panel=_HOW
-        ),
+        float, _how("--slo", min=0.001, max=60, metavar="SECONDS", help="Objective: p99 of the image.")
     ] = 0.25
-    control: Annotated[
-        bool,
-        typer.Option(
-            "--control/--no-control",
-            help="Measure the unary modes twice: how much do they differ by chance?",
-            rich_help_panel=_HOW,
-        ),
-    ] = True
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="Of classes, seeds and the order.", rich_help_panel=_HOW)
-    ] = 1
+    control: Annotated[bool, _how("--control/--no-control", help=CONTROL_HELP)] = True
+    seed: Annotated[int, _how(min=0, max=MAX_SEED, help=SEED_HELP)] = 1
     quality_images: Annotated[
         int | None,
         typer.Option(
@@ -85,15 +60,12 @@ class ForeignOptions:
 
     foreign_openai: Annotated[
         str | None,
-        typer.Option(
+        _foreign(
             metavar="URL",
             help="Beside ours, ask this server by OpenAI's API for texts of as many tokens as an image has.",
-            rich_help_panel=_FOREIGN,
         ),
     ] = None
-    foreign_model: Annotated[
-        str, typer.Option(help=r"Its model. \[default: the first it lists]", rich_help_panel=_FOREIGN)
-    ] = ""
+    foreign_model: Annotated[str, _foreign(help=r"Its model. \[default: the first it lists]")] = ""
 
     @property
     def request(self) -> ForeignRequest | None:
@@ -112,10 +84,9 @@ def compare(
     foreign: ForeignOptions,
     thorough: Annotated[
         bool,
-        typer.Option(
+        _how(
             "--thorough",
             help="400 pairs, 8 rounds, 10,000 images for quality: several times as long as the usual 100 s.",
-            rich_help_panel=_HOW,
         ),
     ] = False,
     amounts: Amounts,
@@ -137,12 +108,13 @@ def compare(
         settings = settings.model_copy(update={"quality_images": 0})
     judges = (quality.judge, quality.reference)
     request = Request(address, *models.names, settings, *judges, meters.pages, foreign.request, unjudged)
-    found = compared(terminal, ProgressBar(terminal), request, json_file)
+    document, code = compared(terminal, ProgressBar(terminal), request, json_file)
     if markdown:
-        typer.echo(readme_text(found.content))
+        typer.echo(readme_text(document))
     else:
-        show_comparison(found.content, terminal)
-    found.end()
+        show_comparison(document, terminal)
+    tell_problems(document, terminal)
+    raise typer.Exit(code)
 
 
 def readme_text(document: Comparison) -> str:

@@ -1,16 +1,10 @@
 """What `tandem bench compare`, `tandem race` and `tandem bench tradeoff` have in common: settings, the comparison, its
 document, exit codes."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import typer
-
-from tandem.cli.bench.measuring import exit_code, keep_document
-from tandem.cli.bench.showing import tell_problems
+from tandem.cli.bench.folder import exit_code, keep_document
 from tandem.cli.failures import friendly_errors
 from tandem.cli.packages import need_packages
 from tandem.cli.terminal import Terminal
@@ -18,6 +12,9 @@ from tandem.measure.results.comparison import Comparison, Settings
 from tandem.measure.results.files import check_writable
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
+
+CONTROL_HELP = "Measure the unary modes twice: how much do they differ by chance?"
+SEED_HELP, MAX_SEED = "Of classes, seeds and the order.", 2**63 - 1
 
 Preset = Literal["race", "short", "thorough"]
 _SHORT = Settings(
@@ -31,12 +28,12 @@ _SHORT = Settings(
     seed=1,
     control=True,
 )
-_RACE: dict[str, Any] = {"num_pairs": 40, "concurrencies": (), "num_rounds": 0, "trial_seconds": 0.0}
-_THOROUGH: dict[str, Any] = {"num_pairs": 400, "num_rounds": 8, "trial_seconds": 1.0}
+_NO_LOAD: dict[str, Any] = {"concurrencies": (), "num_rounds": 0, "trial_seconds": 0.0, "quality_images": 0}
+_THOROUGH: dict[str, Any] = {"num_pairs": 400, "num_rounds": 8, "trial_seconds": 1.0, "quality_images": 10_000}
 PRESETS: dict[Preset, Settings] = {
-    "race": _SHORT.model_copy(update={**_RACE, "quality_images": 0}),
+    "race": _SHORT.model_copy(update={"num_pairs": 40, **_NO_LOAD}),
     "short": _SHORT,
-    "thorough": _SHORT.model_copy(update={**_THOROUGH, "quality_images": 10_000}),
+    "thorough": _SHORT.model_copy(update=_THOROUGH),
 }
 
 
@@ -48,29 +45,10 @@ def settings_of(preset: Preset, **changes: Any) -> Settings:
     return PRESETS[preset].model_copy(update=given)
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A comparison that was made, and how its command ends."""
-
-    content: Comparison
-    terminal: Terminal
-    is_interrupted: bool
-    is_kept: bool
-
-    @property
-    def code(self) -> int:
-        """The exit code."""
-        return exit_code(self.content, self.is_kept, self.is_interrupted)
-
-    def end(self) -> None:
-        """Say what was wrong; raises typer.Exit unless nothing was."""
-        tell_problems(self.content, self.terminal)
-        if self.code:
-            raise typer.Exit(self.code)
-
-
-def compared(terminal: Terminal, observer: Observer, request: Request, json_file: Path | None) -> Compared:
-    """Compare, and write the document. Raises typer.Exit."""
+def compared(
+    terminal: Terminal, observer: Observer, request: Request, json_file: Path | None
+) -> tuple[Comparison, int]:
+    """Compare, and write the document; return it and the exit code. Raises typer.Exit."""
     with friendly_errors(terminal, request.address):
         need_packages("quality", "scipy")
         from tandem.measure.generator.generator import BROKEN_OFF
@@ -81,4 +59,4 @@ def compared(terminal: Terminal, observer: Observer, request: Request, json_file
         with observer:
             document = compare(request, observer)
         is_kept = json_file is None or keep_document(document, json_file, terminal)
-    return Compared(document, terminal, BROKEN_OFF in document.problems, is_kept)
+    return document, exit_code(document, is_kept, BROKEN_OFF in document.problems)

@@ -1,7 +1,5 @@
 """The quality of what each contender draws, against what the file itself draws in float32: the ratio of their FIDs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from services.gan.latents import draw_latents
 from tandem.measure.quality.distances import Features, frechet_distance
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.protocol import balanced_labels
-from tandem.measure.quality.reference import fashion_mnist, from_file
+from tandem.measure.quality.reference import reference_of
 
 BATCH_SIZE = 64
 JUDGE = Path("models/fashion-judge")
@@ -30,7 +28,7 @@ class FidMeter:
         Raises InvalidArgument, ModelError, NotFound or FileNotFoundError if they are not what they should be.
         """
         self._judge = Judge(weights_of(judge_model(judge))[0])
-        images = fashion_mnist() if reference is None else from_file(reference)
+        images = reference_of(reference)
         self._num_classes = images.num_classes
         self._expected: Features = self._judge.look(images.test.images)[1]
 

@@ -5,6 +5,7 @@ The table is added at the end of model.toml, and the rest stays as it was writte
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tomllib
@@ -76,11 +77,5 @@ def in_words(loss: Loss) -> str:
 
 
 def _table(spec: Int8Spec) -> str:
-    lines = [f"[{TABLE}]"]
-    for name, value in spec.model_dump().items():
-        lines.append(f"{name} = {list(value) if isinstance(value, tuple) else _quoted(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in spec.model_dump().items()]
+    return "".join([f"[{TABLE}]\n", *lines])

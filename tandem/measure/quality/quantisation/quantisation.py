@@ -4,8 +4,6 @@ Only those: they are nearly all of the work, and bear it. The first layer and th
 quantised too, they made the FID of fashion-gan 2.8 times as large.
 """
 
-from __future__ import annotations
-
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,7 +21,7 @@ from services.common.runtimes.calibration.agreement import difference
 from services.common.runtimes.onnx_session import open_session
 from services.common.runtimes.providers import CPU
 from services.common.runtimes.rewrites.conv_transpose import rewrite_conv_transposes
-from services.common.runtimes.session import Feed, rows
+from services.common.runtimes.session import rows
 from services.gan.generator import Generator
 from services.gan.generators import probe
 from tandem.measure.quality.quantisation.fid import FidMeter
@@ -109,12 +107,8 @@ class _Latents(CalibrationDataReader):  # type: ignore[misc]  # the library has 
     def __init__(self, model: Model) -> None:
         path, spec = generator_of(model)
         generator = Generator(open_session(path, [CPU], 0, "cpu"), spec)
-        self._batches = _batches(generator.feed(probe(spec, NUM_CALIBRATED)))
+        feed = generator.feed(probe(spec, NUM_CALIBRATED))
+        self._batches = (rows(feed, start, start + BATCH_SIZE) for start in range(0, NUM_CALIBRATED, BATCH_SIZE))
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self._batches, None)
-
-
-def _batches(feed: Feed) -> Iterator[dict[str, Any]]:
-    for start in range(0, NUM_CALIBRATED, BATCH_SIZE):
-        yield rows(feed, start, start + BATCH_SIZE)

@@ -1,7 +1,5 @@
 """The loads of both services, their scenarios, and what each saw in the window of a trial."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +13,11 @@ from tandem.measure.results.colocation import Load, Settings
 from tandem.measure.results.header import ServedModel
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario, Workload
-from tandem.measure.studies.crossover.runs import CARRIED_SHARE, LOWEST_RATE
+from tandem.measure.studies.crossover.runs import CARRIED_SHARE, LOWEST_RATE, one_load
 
 # A load continues for this long after its window, so that both loads run until the window of each has ended.
 TAIL_SECONDS = 0.3
-_WARM_UP_SECONDS, _DRAIN_SECONDS = 0.3, 20.0
+_WARM_UP_SECONDS = 0.3
 
 Values = NDArray[np.float64]
 
@@ -47,14 +45,8 @@ def load_of(workload: Workload, most_per_second: float) -> Load:
 def scenario_of(load: Load, settings: Settings, seed: int) -> Scenario:
     """Return a trial of a load; with the same seed, requests arrive at the same instants."""
     rate = load.rate_per_second
-    return Scenario(
-        workloads=(load.workload,),
-        load=ClosedLoop(concurrency=1) if rate is None else OpenLoop(rate_per_second=rate),
-        duration_seconds=settings.trial_seconds + TAIL_SECONDS,
-        warm_up_seconds=_WARM_UP_SECONDS,
-        drain_seconds=_DRAIN_SECONDS,
-        seed=seed,
-    )
+    loop = ClosedLoop(concurrency=1) if rate is None else OpenLoop(rate_per_second=rate)
+    return one_load(load.workload, loop, settings.trial_seconds + TAIL_SECONDS, seed, _WARM_UP_SECONDS)
 
 
 @dataclass(frozen=True)

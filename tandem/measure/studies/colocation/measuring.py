@@ -1,7 +1,5 @@
 """A measurement of co-location from beginning to end: loads, trials in turn for so many rounds, the document."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +13,11 @@ from tandem.measure.generator.requests.served import model_of, served_models
 from tandem.measure.generator.run import RunResult
 from tandem.measure.meters.header import header_of
 from tandem.measure.results.colocation import Colocation, Load, Settings
-from tandem.measure.scenario import PARADIGMS, Workload
+from tandem.measure.scenario import PARADIGMS, ClosedLoop, Workload
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.colocation.loads import Seen, load_of, scenario_of, seen_of, workloads_of
 from tandem.measure.studies.colocation.results import Round, Trial, pairings_of
-from tandem.measure.studies.crossover.runs import SCOUT_SECONDS, closed
+from tandem.measure.studies.crossover.runs import SCOUT_SECONDS, one_load
 
 _CALLERS = 64
 
@@ -80,7 +78,8 @@ class _Study:
             return Load(workload=workload)
         if workload.model in capacities:
             return Load(workload=workload, capacity_per_second=capacities[workload.model], source="open loops")
-        name, scenario = f"the most: {workload.model}", closed(workload, _CALLERS, SCOUT_SECONDS, self.settings.seed)
+        name = f"the most: {workload.model}"
+        scenario = one_load(workload, ClosedLoop(concurrency=_CALLERS), SCOUT_SECONDS, self.settings.seed)
         self.on_stage(name)
         found = self._checked(await self.audited_runs.run(self.sources[0], name, scenario))
         return load_of(workload, found.document.streams[0].rates.requests)

@@ -1,12 +1,10 @@
 """From what whole rounds saw to the figures of each service, alone and together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from tandem.measure.results.colocation import Change, Load, Metric, Pairing, Side
-from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate
+from tandem.measure.statistics.intervals import MIN_ROUNDS
 from tandem.measure.studies.colocation.loads import Seen
 from tandem.measure.studies.comparison.contrasts import ratio_of
 from tandem.measure.studies.comparison.sample import Figure, pooled_quantile, ratio_of_sums
@@ -42,11 +40,10 @@ def _changes(load: Load, *seen: Sequence[Seen]) -> Iterator[Change]:
     for metric in get_args(Metric):
         alone, together = (_figure(metric, load, each) for each in seen)
         if alone is not None and together is not None:
-            values = [estimate(each.of, each.count, _CONFIDENCE, MIN_ROUNDS, each.spread) for each in (alone, together)]
             yield Change(
                 metric=metric,
-                alone=values[0],
-                together=values[1],
+                alone=alone.value(_CONFIDENCE),
+                together=together.value(_CONFIDENCE),
                 ratio=ratio_of(together, alone, _CONFIDENCE, MIN_ROUNDS),
                 alone_of_rounds=alone.spread,
                 together_of_rounds=together.spread,

@@ -1,16 +1,14 @@
 """Two modes held against each other, in the rounds that both were in."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping, Sequence
-from typing import get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.results.comparison import Contrast, Metric
 from tandem.measure.results.value import Value
-from tandem.measure.statistics.intervals import MIN_ROUNDS, Rows, estimate, least_count
+from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate, least_count
 from tandem.measure.studies.comparison.rounds import Round
 from tandem.measure.studies.comparison.sample import Figure, TrialSample, single_quantile
 from tandem.measure.studies.comparison.trials import Trial
@@ -67,11 +65,6 @@ def _contrast(
     if first is None or second is None:
         return
     rows = np.arange(first.count)
-
-    def difference(rows: Rows) -> float:
-        return first.of(rows) - second.of(rows)
-
-    singles = _singles(first, second)
     yield Contrast(
         first=pair[0],
         second=pair[1],
@@ -79,39 +72,37 @@ def _contrast(
         metric=metric,
         first_value=first.of(rows),
         second_value=second.of(rows),
-        difference=(
-            estimate(difference, first.count, confidence, least)
-            if singles is None
-            else _median(singles[:, 0] - singles[:, 1], confidence, least)
-        ),
+        difference=_held(first, second, np.subtract, confidence, least),
         ratio=ratio_of(first, second, confidence, least),
     )
 
 
 def ratio_of(first: Figure, second: Figure, confidence: float, least: int) -> Value | None:
     """Return the first figure by the second of the same rounds; None if that cannot be said, as of one that is 0."""
-
-    def ratio(rows: Rows) -> float:
-        under = second.of(rows)
-        return first.of(rows) / under if under else np.nan
-
     singles = _singles(first, second)
-    if singles is not None:
-        is_told = bool(np.all(singles[:, 1] > 0))
-        return _median(singles[:, 0] / singles[:, 1], confidence, least) if is_told else None
-    return estimate(ratio, first.count, confidence, least) if second.of(np.arange(second.count)) > 0 else None
+    under = second.of(np.arange(second.count)) if singles is None else singles[:, 1]
+    return _held(first, second, _over, confidence, least) if np.all(under > 0) else None
+
+
+def _over(first: Any, second: Any) -> Any:
+    return first / second if np.all(second) else np.nan
+
+
+def _held(first: Figure, second: Figure, combined: Callable[[Any, Any], Any], confidence: float, least: int) -> Value:
+    """Return the first figure held against the second, with its interval.
+
+    Where each round can tell, it is held against itself, and the median is taken: what disturbed it disturbed both. The
+    figures of all rounds together can have a quotient that hardly any round had, as where the machine was busy during
+    some of them.
+    """
+    singles = _singles(first, second)
+    if singles is None:
+        return estimate(lambda rows: float(combined(first.of(rows), second.of(rows))), first.count, confidence, least)
+    rounds = combined(singles[:, 0], singles[:, 1])
+    return estimate(lambda rows: float(np.median(rounds[rows])), len(rounds), confidence, least, rounds.tolist())
 
 
 def _singles(first: Figure, second: Figure) -> NDArray[np.float64] | None:
     """Return both figures of each round; None unless every round can tell."""
     singles = np.array(list(zip(first.spread, second.spread, strict=False)))
     return singles if len(singles) == first.count else None
-
-
-def _median(rounds: NDArray[np.float64], confidence: float, least: int) -> Value:
-    """Return the median of what single rounds say, with its interval.
-
-    Where each round can tell, it is held against itself: what disturbed it disturbed both. The figures of all rounds
-    together can have a quotient that hardly any round had, as where the machine was busy during some of them.
-    """
-    return estimate(lambda rows: float(np.median(rounds[rows])), len(rounds), confidence, least, rounds.tolist())

@@ -3,8 +3,6 @@
 What it does within, its queue, its phases and its CPU time, nobody here knows.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,10 +28,6 @@ class Foreign:
     source: Generator
     model: str
     num_tokens: int
-
-    @property
-    def address(self) -> str:
-        return self.source.address
 
     def modes(self) -> tuple[Mode, ...]:
         return tuple(

@@ -1,7 +1,5 @@
 """The four modes in which one image of a class is asked for, and the two models that are asked. Knows no clock."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from runtime.errors import InvalidArgument

@@ -1,22 +1,21 @@
-"""From what was seen to the points of a latency-throughput curve, and to the figures of load 1."""
-
-from __future__ import annotations
+"""From what was seen to the points of a latency-throughput curve, to the figures of load 1, and to a capacity."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from tandem.measure.results.comparison import Alone, Cpu, Point, Timed, TrialResult
+from tandem.measure.results.comparison import Alone, Capacity, Cpu, Point, Timed, TrialResult
+from tandem.measure.results.distributions import Distribution
 from tandem.measure.results.load import StreamResult
 from tandem.measure.results.record import Record, merged
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import ClosedLoop, Scenario
-from tandem.measure.statistics.intervals import MIN_ROUNDS, estimate, of_quantile
+from tandem.measure.statistics.intervals import of_quantile
 from tandem.measure.statistics.quantiles import can_show, distribution
 from tandem.measure.statistics.stream_results import stream_results
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.rounds import Round
-from tandem.measure.studies.comparison.sample import Figure, TrialSample, durations, good_rows
+from tandem.measure.studies.comparison.sample import Figure, TrialSample, durations
 from tandem.measure.studies.comparison.trials import Trial
 
 
@@ -52,29 +51,23 @@ def point(mode: Mode, concurrency: int, numbered: Sequence[tuple[int, Trial]], c
     seconds = sum(trial.spent.seconds for trial in trials)
 
     def told(figure: Figure | None) -> Value | None:
-        return _estimate(figure, confidence, MIN_ROUNDS)
+        return None if figure is None else figure.value(confidence)
 
     def surely(figure: Figure | None) -> Value:
-        found = told(figure)
-        assert found is not None
-        return found
+        assert figure is not None
+        return figure.value(confidence)
 
-    rows = good_rows(record.requests)
+    def timed(end: str, all_seconds: Distribution) -> Timed:
+        p50, p99 = (told(sample.quantile(end, q)) for q in (0.5, 0.99))
+        return Timed(distribution=all_seconds, p50=p50, p99=p99)
+
     return Point(
         concurrency=concurrency,
-        num_images=len(rows),
-        num_errors=len(record.requests) - len(rows),
+        num_images=sum(sample.num_images),
+        num_errors=len(record.requests) - sum(sample.num_images),
         images_per_second=surely(sample.figure("images_per_second")),
-        latency=Timed(
-            distribution=result.latency,
-            p50=told(sample.figure("latency_p50_seconds")),
-            p99=told(sample.figure("latency_p99_seconds")),
-        ),
-        first_output=Timed(
-            distribution=result.first_output,
-            p50=told(sample.figure("first_output_p50_seconds")),
-            p99=told(sample.figure("first_output_p99_seconds")),
-        ),
+        latency=timed("ended", result.latency),
+        first_output=timed("first_output", result.first_output),
         phases=result.phases,
         batch_size=result.batch_size,
         cpu_seconds_per_image=Cpu(
@@ -98,5 +91,20 @@ def stream_result(mode: Mode, record: Record, concurrency: int) -> StreamResult:
     return stream_results(scenario, record, np.inf)[0]
 
 
-def _estimate(figure: Figure | None, confidence: float, least: int) -> Value | None:
-    return None if figure is None else estimate(figure.of, figure.count, confidence, least, figure.spread)
+def capacity_of(curve: Sequence[Point], slo_seconds: float) -> Capacity:
+    """Return the highest rate at which p99 stays within the objective, as closed loops, by concurrency, tell it."""
+    good = [point for point in curve if _meets(point, slo_seconds)]
+    best = max(good, key=lambda point: point.images_per_second.value, default=None)
+    return Capacity(
+        slo_seconds=slo_seconds,
+        images_per_second=best.images_per_second.value if best else None,
+        concurrency=best.concurrency if best else None,
+        is_lower_bound=len(curve) > 0 and curve[-1] in good,
+    )
+
+
+def _meets(point: Point, slo_seconds: float) -> bool:
+    """Whether p99 is within the objective; of too few requests for a p99, whether all are."""
+    seconds = point.latency.distribution.seconds
+    worst = seconds.p99 if seconds.p99 is not None else seconds.max
+    return not point.num_errors and worst is not None and worst <= slo_seconds

@@ -1,20 +1,18 @@
 """How good what was served in a comparison is: as `tandem models evaluate` measures it, of the images of this run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import InvalidArgument, NotFound
-from runtime.models import Model, ModelRepository
+from runtime.models import ModelRepository
 from tandem.measure.quality.judge import Judge, judge_model, weights_of
 from tandem.measure.quality.protocol import class_names
 from tandem.measure.quality.reconstruction import reconstructed
-from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, fashion_mnist, from_file
+from tandem.measure.quality.reference import MIN_PER_CLASS, Reference, Split, reference_of
 from tandem.measure.quality.yardstick import Yardstick
 from tandem.measure.results.comparison import JudgedImages, Judgement
-from tandem.measure.results.quality import Nearness, Views
+from tandem.measure.results.quality import Views
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
@@ -45,24 +43,24 @@ class Assessor:
         observer.judging("the yardstick")
         measure = Yardstick(self.judge, self.reference)
         observer.judging("real images")
-        real = measure.floor_images(per_class)
-        floor, floor_views = measure.floor(per_class), measure.views(real.images)
-        lost = {name: self._tokenizer_views(name, real, measure) for name in {*drawn_by.values()}}
+        floor = measure.floor(per_class)
+        lost = {name: self._tokenizer_views(name, floor.images, measure) for name in {*drawn_by.values()}}
         found = {}
         for drawer, album in albums.items():
             observer.judging(f"images: {drawer}")
-            split = _first(album, per_class)
-            views = Nearness(
-                model=measure.views(split.images), floor=floor_views, tokenizer=lost.get(drawn_by.get(drawer, ""))
-            )
-            model = measure.measure(split, measure.nearest_training_images(split))
-            found[drawer] = JudgedImages(model=model, floor=floor, views=views)
+            drawn, labels = album.balanced(per_class)
+            images = Split(drawn[..., 0], labels)
+            tokenizer = lost.get(drawn_by.get(drawer, ""))
+            found[drawer] = measure.judged(images, measure.nearest_training_images(images), floor, tokenizer)
         return found, self._judgement("")
 
     def _tokenizer_views(self, name: str, real: Split, measure: Yardstick) -> Views | None:
         """Return the views of real images that only went through a model's tokenizer; None if it is not here."""
-        model = _own_model(self.models, name)
-        restored = None if model is None else reconstructed(model, real.images)
+        try:
+            model = self.models.get(name)
+        except NotFound:  # it is served from elsewhere
+            return None
+        restored = reconstructed(model, real.images)
         return None if restored is None else measure.views(restored)
 
     def _judgement(self, reason: str) -> Judgement:
@@ -84,7 +82,7 @@ def assessor(judge_folder: Path, reference_file: Path | None, pair: Pair) -> Ass
     model = judge_model(judge_folder)
     weights, digest = weights_of(model)
     judge = Judge(weights)
-    reference = fashion_mnist() if reference_file is None else from_file(reference_file)
+    reference = reference_of(reference_file)
     drawn, size = tuple(pair.sequential.image_shape), (*judge.image_size, 1)
     if drawn != size:
         raise InvalidArgument("judge", model.name, f"a judge of {list(drawn)} images; it takes {list(size)}")
@@ -95,17 +93,3 @@ def assessor(judge_folder: Path, reference_file: Path | None, pair: Pair) -> Ass
     if names != pair.class_names:
         raise InvalidArgument("judge", f"{model.name} of {', '.join(names)}", f"one of {', '.join(pair.class_names)}")
     return Assessor(judge, model.name, digest, reference, ModelRepository(judge_folder.parent))
-
-
-def _own_model(models: ModelRepository, name: str) -> Model | None:
-    """Return the entry of a model here; None if it is served from elsewhere."""
-    try:
-        return models.get(name)
-    except NotFound:
-        return None
-
-
-def _first(album: Album, per_class: int) -> Split:
-    """Return the first images of each class."""
-    images, labels = album.balanced(per_class)
-    return Split(images[..., 0], labels)

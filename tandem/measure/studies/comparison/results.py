@@ -1,9 +1,7 @@
 """From all that was seen in a comparison to its document."""
 
-from __future__ import annotations
-
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,38 +12,26 @@ from tandem.measure.results.comparison import (
     Contrast,
     Energy,
     ForeignResult,
-    JudgedImages,
-    Judgement,
     ModeResult,
     Point,
     Served,
     Settings,
 )
 from tandem.measure.results.record import Record, merged
-from tandem.measure.studies.comparison.capacity import from_curve
 from tandem.measure.studies.comparison.contrasts import Pairs, contrasts_alone, contrasts_under_load
 from tandem.measure.studies.comparison.foreign import CONTRASTS as FOREIGN_CONTRASTS
-from tandem.measure.studies.comparison.foreign import Foreign
 from tandem.measure.studies.comparison.modes import CONTRASTS, CONTROLS, Mode, Pair
-from tandem.measure.studies.comparison.points import alone, point, stream_result
+from tandem.measure.studies.comparison.points import alone, capacity_of, point, stream_result
 from tandem.measure.studies.comparison.run import SAMPLES_PER_CLASS, Findings
-from tandem.measure.studies.comparison.trials import Meters, Trial
+from tandem.measure.studies.comparison.trials import Trial
 
 # Statuses that are an answer of a server under load: they are told, but nothing is wrong.
 _ANSWERS_UNDER_LOAD = ("OK", "RESOURCE_EXHAUSTED")
 
 
-def comparison(
-    address: str,
-    pair: Pair,
-    settings: Settings,
-    meters: Meters,
-    findings: Findings,
-    quality: Mapping[str, JudgedImages],
-    judgement: Judgement,
-    foreign: Foreign | None = None,
-) -> Comparison:
-    """Return the document; `quality` by paradigm."""
+def comparison(address: str, pair: Pair, settings: Settings, findings: Findings) -> Comparison:
+    """Return the document."""
+    meters, foreign = findings.meters, findings.foreign
     modes, again, beside = (
         tuple(mode_result(mode, settings, findings) for mode in each)
         for each in (pair.modes(), pair.controls() if settings.control else (), foreign.modes() if foreign else ())
@@ -65,23 +51,19 @@ def comparison(
         modes=modes,
         contrasts=tuple(_contrasts(CONTRASTS, settings, findings)),
         controls=tuple(_contrasts(CONTROLS, settings, findings)),
-        foreign=None if foreign is None else _foreign_result(foreign, beside, settings, findings),
-        served=tuple(_served(model.paradigm, model.name, findings, quality) for model in pair.models),
-        judgement=judgement,
+        foreign=None
+        if foreign is None
+        else ForeignResult(
+            address=foreign.source.address,
+            model=foreign.model,
+            num_tokens=foreign.num_tokens,
+            modes=beside,
+            contrasts=tuple(_contrasts(FOREIGN_CONTRASTS, settings, findings)),
+        ),
+        served=tuple(_served(model.paradigm, model.name, findings) for model in pair.models),
+        judgement=findings.judgement,
         energy=Energy(meters=meters.energy.names, idle_watts=findings.idle_watts, note=meters.energy.note),
         cpu_sources=meters.cpu.sources,
-    )
-
-
-def _foreign_result(
-    foreign: Foreign, modes: tuple[ModeResult, ...], settings: Settings, findings: Findings
-) -> ForeignResult:
-    return ForeignResult(
-        address=foreign.address,
-        model=foreign.model,
-        num_tokens=foreign.num_tokens,
-        modes=modes,
-        contrasts=tuple(_contrasts(FOREIGN_CONTRASTS, settings, findings)),
     )
 
 
@@ -98,7 +80,7 @@ def mode_result(mode: Mode, settings: Settings, findings: Findings) -> ModeResul
         model=mode.workload.model,
         alone=alone(mode, findings.rounds, settings.confidence),
         curve=curve,
-        capacity=from_curve(curve, settings.slo_seconds) if curve else None,
+        capacity=capacity_of(curve, settings.slo_seconds) if curve else None,
         codes={} if ended is None else ended.codes,
         errors=() if ended is None else ended.errors,
     )
@@ -142,7 +124,7 @@ def problems_of(findings: Findings, modes: Sequence[ModeResult]) -> Iterator[str
                 yield f"{mode.name}: {counted(count, 'request')} ended in {code}: {texts.get(code, '')}"
 
 
-def _served(paradigm: str, model: str, findings: Findings, quality: Mapping[str, JudgedImages]) -> Served:
+def _served(paradigm: str, model: str, findings: Findings) -> Served:
     album = findings.albums[paradigm]
     return Served.model_validate(
         {
@@ -151,6 +133,6 @@ def _served(paradigm: str, model: str, findings: Findings, quality: Mapping[str,
             "num_images": len(album),
             "samples_png": album.samples_png(SAMPLES_PER_CLASS),
             "num_samples_per_class": min(SAMPLES_PER_CLASS, album.num_per_class),
-            "quality": quality.get(paradigm),
+            "quality": findings.quality.get(paradigm),
         }
     )

@@ -3,8 +3,6 @@
 From the record of a load in which the modes take turns to its rounds. Sends nothing.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

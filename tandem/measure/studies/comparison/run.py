@@ -3,13 +3,12 @@
 It can be stopped at any time, and ends by itself when a server is gone; what was seen until then is kept.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +17,12 @@ from tandem.measure.generator.generator import BrokenOff, Generator
 from tandem.measure.generator.requests.replies import images_by_number
 from tandem.measure.generator.run import RunResult
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
-from tandem.measure.results.comparison import Settings
+from tandem.measure.results.comparison import JudgedImages, Judgement, Settings
+from tandem.measure.scenario import Scenario
 from tandem.measure.statistics.interleaving import turns
 from tandem.measure.studies.comparison.album import Album
 from tandem.measure.studies.comparison.foreign import Foreign
-from tandem.measure.studies.comparison.loads import FOREIGN, UNCOUNTED, in_turn, once_each, steady
-from tandem.measure.studies.comparison.modes import Mode
+from tandem.measure.studies.comparison.modes import DEADLINE_SECONDS, Mode
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.rounds import Round, rounds_of, side_by_side
 from tandem.measure.studies.comparison.trials import Meters, Trial, trial_of
@@ -39,11 +38,25 @@ SAMPLES_PER_CLASS = 10
 MOST_EXTRA_ROUNDS = 4
 
 
+# What a load draws from: the classes and seeds of each are its own.
+ALONE, SEQUENTIAL, PARALLEL, UNCOUNTED, FOREIGN = range(5)
+_DRAIN_SECONDS = DEADLINE_SECONDS + 5.0
+NOT_ASKED = "it was not asked for"
+
+
+def unjudged(reason: str) -> Judgement:
+    """Return why the images were not judged."""
+    return Judgement(reason=reason, data_set=None, num_test_images=None, judge=None, judge_sha256=None)
+
+
 @dataclass
 class Findings:
-    """All that was seen. `trials` in the order of their rounds, which are numbered from 0; `albums` by drawer."""
+    """All that was seen. `trials` in the order of their rounds, which are numbered from 0; `albums` and `quality` by
+    drawer.
+    """
 
     started_at: datetime
+    meters: Meters
     albums: dict[str, Album]
     rounds: list[Round] = field(default_factory=list)
     trials: list[tuple[int, Trial]] = field(default_factory=list)
@@ -51,6 +64,9 @@ class Findings:
     stop_reason: str = ""
     seconds: float = 0.0
     idle_watts: float | None = None
+    foreign: Foreign | None = None
+    quality: dict[str, JudgedImages] = field(default_factory=dict)
+    judgement: Judgement = field(default_factory=lambda: unjudged(NOT_ASKED))
 
 
 async def conduct(
@@ -62,11 +78,13 @@ async def conduct(
     foreign: Foreign | None = None,
 ) -> Findings:
     """Compare these modes, controls among them; the generator's `stop` breaks it off. Raises ChildProcessError."""
-    findings = Findings(datetime.now(UTC), _albums(modes, settings))
+    most_per_class = max(SAMPLES_PER_CLASS, settings.quality_images // modes[0].model.num_classes)
+    albums = {mode.drawer: Album(mode.model.num_classes, most_per_class) for mode in modes}
+    findings = Findings(datetime.now(UTC), meters, albums, foreign=foreign)
     since = time.monotonic()
     findings.idle_watts = await asyncio.to_thread(meters.energy.idle_watts)
     try:
-        await _Work(source, tuple(modes), settings, meters, findings, observer, foreign).run()
+        await _Work(source, tuple(modes), settings, findings, observer).run()
     except BrokenOff as error:
         findings.stop_reason = str(error)
     except OSError as error:  # a process to be metered is gone, or one of the generator
@@ -83,22 +101,20 @@ class _Work:
     source: Generator
     modes: tuple[Mode, ...]
     settings: Settings
-    meters: Meters
     findings: Findings
     observer: Observer
-    foreign: Foreign | None
 
     def __post_init__(self) -> None:
+        self.foreign = self.findings.foreign
         self.foreign_modes = self.foreign.modes() if self.foreign else ()
         self.num_classes = self.modes[0].model.num_classes
         self.random = np.random.default_rng(self.settings.seed)
 
     async def run(self) -> None:
-        warm_up = in_turn(self.modes, WARM_UP_ROUNDS, self.settings.seed, UNCOUNTED)
-        self._check(await self.findings.audited_runs.once(self.source, warm_up))
-        if self.foreign:
-            warm_up = in_turn(self.foreign_modes, WARM_UP_ROUNDS, self.settings.seed, UNCOUNTED)
-            self._check(await self.findings.audited_runs.once(self.foreign.source, warm_up))
+        everybody = [(self.source, self.modes), *([(self.foreign.source, self.foreign_modes)] if self.foreign else [])]
+        for source, modes in everybody:
+            warm_up = in_turn(modes, WARM_UP_ROUNDS, self.settings.seed, UNCOUNTED)
+            self._check(await self.findings.audited_runs.once(source, warm_up))
         await self._alone()
         await self._curve()
 
@@ -179,7 +195,7 @@ class _Work:
             source,
             f"{mode.name}, {concurrency} at a time",
             steady(mode, concurrency, seconds, settings.seed),
-            meter=lambda: self.meters.read(mode),
+            meter=lambda: self.findings.meters.read(mode),
         )
 
     def _add_images(self, mode: Mode, run_result: RunResult) -> None:
@@ -198,7 +214,30 @@ class _Work:
             raise BrokenOff(run_result.document.problems[0])
 
 
-def _albums(modes: Sequence[Mode], settings: Settings) -> dict[str, Album]:
-    num_classes = modes[0].model.num_classes
-    most_per_class = max(SAMPLES_PER_CLASS, settings.quality_images // num_classes)
-    return {mode.drawer: Album(num_classes, most_per_class) for mode in modes}
+def in_turn(modes: Sequence[Mode], num_rounds: int, seed: int, source: int = ALONE) -> Scenario:
+    """Return rounds of one request of each mode, all for the same class."""
+    return _scenario(modes, 1, seed, source, num_requests=num_rounds * len(modes), workloads_in_turn=True)
+
+
+def once_each(mode: Mode, concurrency: int, seed: int) -> Scenario:
+    """Return one request of each of so many callers at once, which nobody counts."""
+    return _scenario([mode], concurrency, seed, UNCOUNTED, num_requests=concurrency)
+
+
+def steady(mode: Mode, concurrency: int, seconds: float, seed: int) -> Scenario:
+    """Return a trial of so many callers."""
+    source = FOREIGN if mode.is_foreign else SEQUENTIAL if mode.paradigm == "sequential" else PARALLEL
+    return _scenario([mode], concurrency, seed, source, duration_seconds=seconds)
+
+
+def _scenario(modes: Sequence[Mode], concurrency: int, seed: int, source: int, **values: Any) -> Scenario:
+    usual = {
+        "workloads": tuple(mode.workload for mode in modes),
+        "load": {"loop": "closed", "concurrency": concurrency},
+        "warm_up_seconds": 0.0,
+        "drain_seconds": _DRAIN_SECONDS,
+        "num_places": modes[0].model.num_classes or None,
+        "seed": int(np.random.SeedSequence((seed, source)).generate_state(1, np.uint64)[0] >> 1),
+        "keep_replies": source not in (UNCOUNTED, FOREIGN),
+    }
+    return Scenario.model_validate({**usual, **values})

@@ -1,16 +1,15 @@
 """What a mode saw, round by round, as arrays; and the figures that can be made of any choice of rounds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tandem.measure.results.comparison import Metric
 from tandem.measure.results.record import Outcome, Table
-from tandem.measure.statistics.intervals import Rows
+from tandem.measure.results.value import Value
+from tandem.measure.statistics.intervals import MIN_ROUNDS, Rows, estimate
 from tandem.measure.statistics.quantiles import can_show, nearest_rank
 from tandem.measure.studies.comparison.trials import Trial
 
@@ -36,6 +35,10 @@ class Figure:
     count: int  # of rounds
     spread: tuple[float, ...]
 
+    def value(self, confidence: float) -> Value:
+        """Return that of all rounds, with its interval if there are enough, or else the range of single ones."""
+        return estimate(self.of, self.count, confidence, MIN_ROUNDS, self.spread)
+
 
 def pooled_quantile(rounds: Sequence[Values], q: float) -> Figure | None:
     """Return a quantile of all values of the rounds; None if there are too few to show it."""
@@ -57,11 +60,11 @@ def single_quantile(values: Values, q: float) -> Figure | None:
 def ratio_of_sums(over: Sequence[float], under: Sequence[float]) -> Figure:
     """Return how many `over` there are for each of `under`, such as images for each second."""
     first, second = np.array(over, np.float64), np.array(under, np.float64)
-    return Figure(partial(_sums, first, second), len(first), tuple((first / second).tolist()))
 
+    def of(rows: Rows) -> float:
+        return float(first[rows].sum() / second[rows].sum())
 
-def _sums(first: Values, second: Values, rows: Rows) -> float:
-    return float(first[rows].sum() / second[rows].sum())
+    return Figure(of, len(first), tuple((first / second).tolist()))
 
 
 class TrialSample:
@@ -69,27 +72,21 @@ class TrialSample:
 
     def __init__(self, trials: Sequence[Trial]) -> None:
         self._trials = trials
-        rows = [good_rows(trial.record.requests) for trial in trials]
-        self.num_images = [len(each) for each in rows]
-        self._latencies = [durations(each, "ended") for each in rows]
-        self._first_outputs = [durations(each, "first_output") for each in rows]
+        self._rows = [good_rows(trial.record.requests) for trial in trials]
+        self.num_images = [len(each) for each in self._rows]
 
-    def figure(self, metric: str) -> Figure | None:
+    def quantile(self, end: str, q: float) -> Figure | None:
+        """Return a quantile of how long images took until `end`, a column of the record; None if too few were drawn."""
+        return pooled_quantile([durations(each, end) for each in self._rows], q)
+
+    def figure(self, metric: Metric) -> Figure | None:
         """Return the figure that tandem.measure.results.comparison calls so; None if it can't be told."""
-        match metric:
-            case "latency_p50_seconds":
-                return pooled_quantile(self._latencies, 0.5)
-            case "latency_p99_seconds":
-                return pooled_quantile(self._latencies, 0.99)
-            case "first_output_p50_seconds":
-                return pooled_quantile(self._first_outputs, 0.5)
-            case "first_output_p99_seconds":
-                return pooled_quantile(self._first_outputs, 0.99)
-            case "images_per_second":
-                return ratio_of_sums(self.num_images, [trial.spent.seconds for trial in self._trials])
-            case "cpu_seconds_per_image":
-                return self.per_image("gateway_cpu_seconds", "backend_cpu_seconds")
-        raise ValueError(metric)
+        if metric == "images_per_second":
+            return ratio_of_sums(self.num_images, [trial.spent.seconds for trial in self._trials])
+        if metric == "cpu_seconds_per_image":
+            return self.per_image("gateway_cpu_seconds", "backend_cpu_seconds")
+        end = "ended" if metric.startswith("latency") else "first_output"
+        return self.quantile(end, 0.99 if "p99" in metric else 0.5)
 
     def per_image(self, *names: str) -> Figure | None:
         """Return what was spent an image, of these fields of trials.Spent together; None: not known."""

@@ -3,8 +3,6 @@
 From the result of such a load to what each request saw, and what it took. Sends nothing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +15,8 @@ from tandem.measure.results.record import REPLY, Outcome, Record
 from tandem.measure.studies.comparison.foreign import whole_texts
 from tandem.measure.studies.comparison.modes import Mode
 
-
-@dataclass(frozen=True)
-class Reading:
-    """What the meters show; None: nobody knows."""
-
-    cpu: CpuReading
-    joules: float | None
+Reading = tuple[CpuReading, float | None]
+"""CPU seconds, and joules; None: nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +32,8 @@ class Meters:
         Raises OSError if a process to be metered is gone.
         """
         if mode.is_foreign:
-            return Reading(CpuReading(None, None), None)
-        return Reading(await self.cpu.read(mode.paradigm), self.energy.joules())
+            return CpuReading(None, None), None
+        return await self.cpu.read(mode.paradigm), self.energy.joules()
 
 
 @dataclass(frozen=True)
@@ -82,14 +75,14 @@ def trial_of(mode: Mode, concurrency: int, run_result: RunResult) -> Trial:
     record = whole_texts(run_result.record, [mode])._replace(
         replies=np.array([], REPLY), reply_bytes=np.array([], np.uint8)
     )
-    before, after = run_result.readings
+    (cpu_before, joules_before), (cpu_after, joules_after) = run_result.readings
     rows = record.requests
     spent = Spent(
         seconds=float(np.max(rows["ended"]) - np.min(rows["intended"])) if len(rows) else 0.0,
-        gateway_cpu_seconds=_rise(before.cpu.gateway, after.cpu.gateway),
-        backend_cpu_seconds=_rise(before.cpu.backend, after.cpu.backend),
+        gateway_cpu_seconds=_rise(cpu_before.gateway, cpu_after.gateway),
+        backend_cpu_seconds=_rise(cpu_before.backend, cpu_after.backend),
         client_cpu_seconds=run_result.cpu_seconds,
-        joules=_rise(before.joules, after.joules),
+        joules=_rise(joules_before, joules_after),
     )
     return Trial(mode, concurrency, record, spent)
 

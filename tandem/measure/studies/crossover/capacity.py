@@ -1,7 +1,5 @@
 """The capacity of a service within an objective, as open loops at steady rates have measured it."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tandem.expected_errors import ExpectedError
 from tandem.measure.results.record import Outcome, Record, Table
@@ -38,16 +37,13 @@ class Observations:
     length: Floats
 
     @property
-    def unit(self) -> Measured:
-        return Measured(self.batch, self.unit_seconds, self.unit_seconds)
-
-    @property
-    def rest(self) -> Measured:
-        return Measured(self.in_flight, self.rest_seconds, self.whole_seconds)
-
-    @property
-    def whole(self) -> Measured:
-        return Measured(self.in_flight, self.whole_seconds, self.whole_seconds)
+    def measured(self) -> tuple[Measured, Measured, Measured]:
+        """What the curves of the unit, of the rest and of the whole are fitted to."""
+        return (
+            Measured(self.batch, self.unit_seconds, self.unit_seconds),
+            Measured(self.in_flight, self.rest_seconds, self.whole_seconds),
+            Measured(self.in_flight, self.whole_seconds, self.whole_seconds),
+        )
 
     def resampled(self, random: np.random.Generator) -> Observations:
         """Return as many slices of each run, drawn with replacement."""
@@ -103,5 +99,5 @@ def in_flight(everyone: Table, rows: Table) -> Floats:
     # The integral of the number under way, which is straight between two instants.
     area = np.concatenate(([0.0], np.cumsum(counts[:-1] * np.diff(instants))))
     lives = np.maximum(rows["ended"] - rows["sent"], 1e-12)
-    found: NDArray[np.float64] = np.interp(rows["ended"], instants, area) - np.interp(rows["sent"], instants, area)
+    found = np.interp(rows["ended"], instants, area) - np.interp(rows["sent"], instants, area)
     return np.asarray(np.maximum(1.0, found / lives))

@@ -1,7 +1,5 @@
 """The load runs of a study: loads that climb to fit on, steady ones to find the capacity. Knows no curve."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping
 
 from tandem.measure.generator.generator import BrokenOff, Generator
@@ -11,7 +9,6 @@ from tandem.measure.lengths import Lengths
 from tandem.measure.results.crossover import Settings
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Kind, OpenLoop, Paradigm, Scenario, Workload
 
-WARM_UP_SECONDS = 1.0
 TEXT_LENGTHS = "choice:8:16:32"
 TEXT_CONCURRENCIES = (1, 4)
 _DRAIN_SECONDS = 20.0
@@ -23,7 +20,6 @@ CARRIED_SHARE = 0.6
 
 Models = Mapping[Paradigm, str]
 """Names of the models that draw the images; empty: the only one there is."""
-Keep = Callable[[str, RunResult], None]
 Conduct = Callable[[str, Scenario], Awaitable[RunResult]]
 
 
@@ -39,32 +35,27 @@ def text_workload(settings: Settings) -> Workload:
     return Workload(kind="text", delivery=settings.delivery, model=settings.text_model, output_tokens=lengths)
 
 
-def closed(one: Workload, concurrency: int, seconds: float, seed: int) -> Scenario:
-    return _scenario(one, ClosedLoop(concurrency=concurrency), seconds, seed)
-
-
-def climbing(one: Workload, most_per_second: float, seconds: float, seed: int) -> Scenario:
+def climb(most_per_second: float) -> OpenLoop:
     """Return an open loop whose rate climbs from little to the most that comes out."""
     first, last = (max(LOWEST_RATE, most_per_second * share) for share in (_FIRST_SHARE, 1.0))
-    return _scenario(one, OpenLoop(rate_per_second=first, end_rate_per_second=last), seconds, seed)
+    return OpenLoop(rate_per_second=first, end_rate_per_second=last)
 
 
-def opened(one: Workload, rate: float, seconds: float, seed: int) -> Scenario:
-    return _scenario(one, OpenLoop(rate_per_second=rate), seconds, seed)
-
-
-def _scenario(one: Workload, load: ClosedLoop | OpenLoop, seconds: float, seed: int) -> Scenario:
+def one_load(
+    one: Workload, load: ClosedLoop | OpenLoop, seconds: float, seed: int, warm_up_seconds: float = 1.0
+) -> Scenario:
+    """Return a run of one workload."""
     return Scenario(
         workloads=(one,),
         load=load,
         duration_seconds=seconds,
-        warm_up_seconds=WARM_UP_SECONDS,
+        warm_up_seconds=warm_up_seconds,
         drain_seconds=_DRAIN_SECONDS,
         seed=seed,
     )
 
 
-def conductor(source: Generator, on_progress: OnProgress, keep: Keep) -> Conduct:
+def conductor(source: Generator, on_progress: OnProgress, keep: Callable[[str, RunResult], None]) -> Conduct:
     """Return what carries a scenario out and keeps its document; it raises BrokenOff for a partial run."""
 
     async def run(name: str, scenario: Scenario) -> RunResult:
@@ -87,8 +78,3 @@ def in_turn(settings: Settings) -> list[tuple[int, Paradigm]]:
         for number in range(settings.num_rounds)
         for paradigm in (PARADIGMS if number % 2 == 0 else PARADIGMS[::-1])
     ]
-
-
-def seeds(settings: Settings, number: int) -> int:
-    """Return a seed of its own for each run."""
-    return settings.seed + 1000 * number

@@ -1,7 +1,5 @@
 """A measurement from beginning to end: which model, trials in turn for so many rounds, the document of it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -75,10 +73,9 @@ async def _rounds(trials: Trials, settings: Settings, on_stage: Callable[[str], 
         on_stage(name)
         await trials.warm_up()
         for number in range(settings.num_rounds):
-            for trial in next(orders):
-                name = trial.name
+            for name, trial in next(orders):
                 on_stage(f"round {number + 1} of {settings.num_rounds}: {name}")
-                await trial.run()
+                await trial(name)
     except BrokenOff as error:
         return str(error) if str(error) == BROKEN_OFF else f"{name}: {error}"
     return ""
@@ -93,10 +90,10 @@ def document_of(
     started_at: datetime,
 ) -> Growth:
     """Return the document; `problem`: why the measurement ended early, empty if it did not."""
-    streams, stream_problems = concurrency_points(findings)
-    contexts, context_problems = context_points(findings)
-    drafts, draft_problems = draft_points(findings, servers)
-    problems = [*filter(None, [problem]), *stream_problems, *context_problems, *draft_problems]
+    problems = [problem] if problem else []
+    streams = concurrency_points(findings, problems)
+    contexts = context_points(findings, problems)
+    drafts = draft_points(findings, servers, problems)
     # A round that was broken off has measured some points less often.
     rounds = list(zip(*(point.step_seconds_of_rounds for point in streams), strict=False))
     tokens = [float(point.context_tokens) for point in contexts]

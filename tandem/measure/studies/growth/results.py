@@ -1,7 +1,5 @@
 """From the rounds to the points of a document: medians and ranges. What could not be measured is told, not guessed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tandem.measure.results.growth import ConcurrencyPoint, ContextPoint, DraftPoint, DraftResult, Server
@@ -15,14 +13,16 @@ _APART = (
     " needed"
 )
 
+_AT_ONCE = "all tokens came in one message; these are left out"
+_ORDER = list(TEXTS)
 
-def concurrency_points(findings: Findings) -> tuple[list[ConcurrencyPoint], list[str]]:
-    """Return the points, and what is wrong."""
-    points, problems = [], []
+
+def concurrency_points(findings: Findings, problems: list[str]) -> list[ConcurrencyPoint]:
+    """Return the points; adds what is wrong to `problems`."""
+    points = []
     for number, rounds in sorted(findings.concurrency.items()):
         timed = [(each, *times) for each in rounds if (times := _times(each)) is not None]
-        if len(timed) < len(rounds):
-            problems.append(f"{number} streams: {len(rounds) - len(timed)} of {len(rounds)} times {_APART}")
+        problems += _missed(f"{number} streams", len(rounds), len(timed), _APART)
         if timed:
             points.append(
                 ConcurrencyPoint(
@@ -35,7 +35,7 @@ def concurrency_points(findings: Findings) -> tuple[list[ConcurrencyPoint], list
                     first_token_p50_seconds=over_rounds(each.first_token_p50_seconds for each, _, _ in timed),
                 )
             )
-    return points, problems
+    return points
 
 
 def _times(streams: Together) -> tuple[float, float] | None:
@@ -44,14 +44,17 @@ def _times(streams: Together) -> tuple[float, float] | None:
     return None if not rate or gap is None else (rate, gap)
 
 
-def context_points(findings: Findings) -> tuple[list[ContextPoint], list[str]]:
-    """Return the points, and what is wrong."""
-    points, problems = [], []
+def _missed(name: str, num_rounds: int, num_timed: int, why: str) -> list[str]:
+    missed = num_rounds - num_timed
+    return [f"{name}: {missed} of {num_rounds} times {why}"] if missed else []
+
+
+def context_points(findings: Findings, problems: list[str]) -> list[ContextPoint]:
+    """Return the points; adds what is wrong to `problems`."""
+    points = []
     for tokens, rounds in sorted(findings.context.items()):
         timed = [(each.first_token_p50_seconds, *times) for each in rounds if (times := _times(each)) is not None]
-        if len(timed) < len(rounds):
-            missed = f"{len(rounds) - len(timed)} of {len(rounds)} times"
-            problems.append(f"{tokens} tokens of context: {missed} all tokens came in one message; these are left out")
+        problems += _missed(f"{tokens} tokens of context", len(rounds), len(timed), _AT_ONCE)
         if timed:
             points.append(
                 ContextPoint(
@@ -62,26 +65,25 @@ def context_points(findings: Findings) -> tuple[list[ContextPoint], list[str]]:
                     decode_tokens_per_second=over_rounds(rate for _, rate, _ in timed),
                 )
             )
-    return points, problems
+    return points
 
 
-def draft_points(findings: Findings, servers: Sequence[Server]) -> tuple[list[DraftPoint], list[str]]:
-    """Return the points, and what is wrong: above all, outputs that are not the same."""
-    points, problems = [], []
-    cases: list[Case] = sorted(findings.drafts, key=lambda case: (list(TEXTS).index(case[0]), case[1]))
-    for text, number in cases:
-        rounds = findings.drafts[text, number]
+def draft_points(findings: Findings, servers: Sequence[Server], problems: list[str]) -> list[DraftPoint]:
+    """Return the points; adds what is wrong to `problems`: above all, outputs that are not the same."""
+    points = []
+    for (text, number), rounds in sorted(
+        findings.drafts.items(), key=lambda each: (_ORDER.index(each[0][0]), each[0][1])
+    ):
         name = f"{number} streams of {TEXTS[text]}"
         timed = [row for row in rounds if all(each.decode_tokens_per_second for each in row)]
-        if len(timed) < len(rounds):
-            problems.append(f"{name}: {len(rounds) - len(timed)} of {len(rounds)} times {_APART}")
-        if not timed:
-            continue
-        point = _draft_point((text, number), timed, servers)
-        if point.num_different:
-            problems.append(f"{name}: {point.num_different} of {point.num_outputs} outputs differ between the servers")
-        points.append(point)
-    return points, problems
+        problems += _missed(name, len(rounds), len(timed), _APART)
+        if timed:
+            point = _draft_point((text, number), timed, servers)
+            points.append(point)
+            if point.num_different:
+                different = f"{point.num_different} of {point.num_outputs} outputs"
+                problems.append(f"{name}: {different} differ between the servers")
+    return points
 
 
 def _draft_point(case: Case, rounds: Sequence[Sequence[Together]], servers: Sequence[Server]) -> DraftPoint:

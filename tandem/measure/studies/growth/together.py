@@ -1,7 +1,5 @@
 """Streams that were sent at once: which tokens came, and when. Knows neither what they are for nor who sent them."""
 
-from __future__ import annotations
-
 import itertools
 import statistics
 from collections.abc import Sequence
@@ -23,10 +21,6 @@ class Stream:
     counts: list[int] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
 
-    @property
-    def first_token_seconds(self) -> float:
-        return self.times[0] - self.sent
-
 
 @dataclass(frozen=True)
 class Together:
@@ -43,7 +37,7 @@ class Together:
 
     @property
     def first_token_p50_seconds(self) -> float:
-        return nearest_rank([each.first_token_seconds for each in self.streams], 0.5)
+        return nearest_rank([each.times[0] - each.sent for each in self.streams], 0.5)
 
     @property
     def common(self) -> tuple[float, float]:

@@ -3,14 +3,11 @@
 Draws no conclusions.
 """
 
-from __future__ import annotations
-
 import random
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from tandem.ar.v1 import ar_pb2
 from tandem.measure.generator.audited_runs import AuditedRuns
@@ -38,76 +35,68 @@ class Findings:
     audited_runs: AuditedRuns = field(default_factory=AuditedRuns)
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One thing that is measured once a round."""
-
-    name: str
-    run: Callable[[], Coroutine[Any, Any, None]]
+Trial = tuple[str, Callable[[str], Awaitable[None]]]
+"""One thing that is measured once a round: its name, and what takes that and carries it out."""
 
 
+@dataclass
 class Trials:
     """Trials of the servers of `sources`, of which the first is to be measured; the others are compared with it."""
 
-    def __init__(self, sources: Sequence[Generator], settings: Settings, findings: Findings) -> None:
-        self._sources = sources
-        self._settings = settings
-        self._findings = findings
-        # Not from the seed: a prefix cache may know the texts of an earlier measurement.
-        self._random = random.SystemRandom()
-        self._num_turns = 0
+    sources: Sequence[Generator]
+    settings: Settings
+    findings: Findings
+    # Not from the seed: a prefix cache may know the texts of an earlier measurement.
+    _random: random.Random = field(default_factory=random.SystemRandom)
+    _num_turns: int = 0
 
     def all(self) -> list[Trial]:
         """Return a trial for each point of each curve."""
-        streams = [
-            Trial(f"{number} streams", partial(self._concurrency, number)) for number in self._settings.concurrencies
+        settings, found, alone = self.settings, self.findings, self._alone
+        usual, few = (settings.prompt_tokens, settings.new_tokens), settings.context_new_tokens
+        trials: list[Trial] = [
+            (f"{number} streams", partial(alone, found.concurrency, number, self._streams(number, *usual)))
+            for number in settings.concurrencies
         ]
-        contexts = [
-            Trial(f"{tokens} tokens of context", partial(self._context, tokens)) for tokens in self._settings.contexts
+        trials += [
+            (f"{tokens} tokens of context", partial(alone, found.context, tokens, self._streams(1, tokens, few)))
+            for tokens in settings.contexts
         ]
-        drafts = [
-            Trial(f"{TEXTS[text]}, {number} streams", partial(self._drafts, text, number))
+        trials += [
+            (f"{TEXTS[text]}, {number} streams", partial(self._drafts, text, number))
             for text in TEXTS
-            for number in self._settings.draft_concurrencies
-            if len(self._sources) > 1
+            for number in settings.draft_concurrencies
+            if len(self.sources) > 1
         ]
-        return [*streams, *contexts, *drafts]
+        return trials
 
     async def warm_up(self) -> None:
         """Ask each server once, not counted. Raises BrokenOff."""
-        for source in self._sources:
-            scenario = self._streams(1, self._settings.prompt_tokens, self._settings.new_tokens)
-            self._checked(source, scenario, await self._findings.audited_runs.once(source, scenario))
+        for source in self.sources:
+            scenario = self._streams(1, self.settings.prompt_tokens, self.settings.new_tokens)
+            self._checked(source, scenario, await self.findings.audited_runs.once(source, scenario))
 
-    async def _concurrency(self, number: int) -> None:
-        scenario = self._streams(number, self._settings.prompt_tokens, self._settings.new_tokens)
-        found = await self._asked(self._sources[0], f"{number} streams", scenario)
-        self._findings.concurrency[number].append(found)
+    async def _alone(self, found: dict[int, Rounds], point: int, scenario: Scenario, name: str) -> None:
+        found[point].append(await self._asked(self.sources[0], name, scenario))
 
-    async def _context(self, tokens: int) -> None:
-        scenario = self._streams(1, tokens, self._settings.context_new_tokens)
-        found = await self._asked(self._sources[0], f"{tokens} tokens of context", scenario)
-        self._findings.context[tokens].append(found)
-
-    async def _drafts(self, text: Text, number: int) -> None:
+    async def _drafts(self, text: Text, number: int, name: str) -> None:
         """Give all servers the same texts, one server after another; who begins changes from time to time."""
         texts = [prompt(text, place, self._random) for place in range(number)]
         requests = [self._drawn(each, _TEMPERATURES[text], seed) for seed, each in enumerate(texts)]
-        scenario = self._streams(number, 1, self._settings.draft_new_tokens).model_copy(update={"keep_replies": True})
-        places = list(range(len(self._sources)))
+        scenario = self._streams(number, 1, self.settings.draft_new_tokens).model_copy(update={"keep_replies": True})
+        places = list(range(len(self.sources)))
         self._num_turns += 1
         found: dict[int, Together] = {}
         for place in places if self._num_turns % 2 else places[::-1]:
-            name = f"{TEXTS[text]}, {number} streams"
-            found[place] = await self._asked(self._sources[place], name, scenario, requests)
-        self._findings.drafts[text, number].append([found[place] for place in places])
+            found[place] = await self._asked(self.sources[place], name, scenario, requests)
+        self.findings.drafts[text, number].append([found[place] for place in places])
 
     def _streams(self, number: int, prompt_tokens: int, new_tokens: int) -> Scenario:
         """Return so many streams at once, of prompts that no prefix cache knows.
 
         What a step costs does not depend on which tokens it computes.
         """
-        workload = {"kind": "text", "delivery": "streamed", "model": self._settings.model, "temperature": 0.0}
+        workload = {"kind": "text", "delivery": "streamed", "model": self.settings.model, "temperature": 0.0}
         lengths = {"prompt_tokens": prompt_tokens, "output_tokens": new_tokens, "deadline_seconds": _LIMIT_SECONDS}
         return Scenario.model_validate(
             {
@@ -117,22 +106,22 @@ class Trials:
                 "warm_up_seconds": 0.0,
                 "drain_seconds": _LIMIT_SECONDS,
                 "connections_per_process": 1,
-                "seed": self._settings.seed,
+                "seed": self.settings.seed,
             }
         )
 
     def _drawn(self, text: str, temperature: float, seed: int) -> bytes:
         sampling = ar_pb2.SamplingParams(
-            temperature=temperature, seed=seed, max_tokens=self._settings.draft_new_tokens, ignore_eos=True
+            temperature=temperature, seed=seed, max_tokens=self.settings.draft_new_tokens, ignore_eos=True
         )
-        return ar_pb2.GenerateRequest(model=self._settings.model, text=text, sampling=sampling).SerializeToString()
+        return ar_pb2.GenerateRequest(model=self.settings.model, text=text, sampling=sampling).SerializeToString()
 
     async def _asked(
         self, source: Generator, name: str, scenario: Scenario, requests: Sequence[bytes] = ()
     ) -> Together:
         """Return what came of a scenario. Raises BrokenOff unless each stream has the tokens that were asked for."""
         given = [requests] if requests else ()
-        run_result = await self._findings.audited_runs.run(source, name, scenario, requests=given)
+        run_result = await self.findings.audited_runs.run(source, name, scenario, requests=given)
         self._checked(source, scenario, run_result)
         found = together(run_result.record, scenario.workloads[0].rpc)
         return Together(_in_order_of_requests(found.streams, run_result, len(requests) or 1))

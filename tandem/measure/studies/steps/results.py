@@ -1,41 +1,28 @@
 """From all that was seen over steps to its document."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tandem.measure.meters.header import header_of
-from tandem.measure.results.comparison import JudgedImages, Judgement
 from tandem.measure.results.steps import Settings, Steps, StepsLaw, StepsPoint
 from tandem.measure.statistics.power_law import fit_law, mean_value
 from tandem.measure.studies.comparison.modes import Mode
 from tandem.measure.studies.comparison.results import mode_result, problems_of
 from tandem.measure.studies.comparison.run import Findings
-from tandem.measure.studies.comparison.trials import Meters
 from tandem.measure.studies.steps.subjects import Subjects
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Seen:
-    """`bits` (of the same N images, a token: [N]) by mode, `quality` by drawer."""
-
-    findings: Findings
-    judgement: Judgement
-    quality: Mapping[str, JudgedImages] = field(default_factory=dict)
-    bits: Mapping[str, Floats] = field(default_factory=dict)
-
-
-def steps_document(address: str, subjects: Subjects, settings: Settings, meters: Meters, seen: Seen) -> Steps:
-    """Return the document."""
-    findings = seen.findings
-    most = seen.bits.get(_in_most_steps(subjects).name)
-    points = tuple(_point(mode, settings, seen, most) for mode in subjects.modes())
+def steps_document(
+    address: str, subjects: Subjects, settings: Settings, findings: Findings, bits: Mapping[str, Floats]
+) -> Steps:
+    """Return the document. `bits`: bits a token of the same N images, by mode: [N]."""
+    modes = subjects.modes()
+    most = bits.get(modes[len(subjects.steps) - 1].name)
+    points = tuple(_point(mode, settings, findings, bits.get(mode.name), most) for mode in modes)
     return Steps(
         **header_of(
             address,
@@ -49,25 +36,21 @@ def steps_document(address: str, subjects: Subjects, settings: Settings, meters:
         class_names=subjects.pair.class_names,
         settings=settings,
         points=points,
-        law=None if most is None else _law(subjects, seen.bits, most),
-        judgement=seen.judgement,
-        num_scored=max(map(len, seen.bits.values()), default=0),
-        cpu_sources=meters.cpu.sources,
+        law=None if most is None else _law(subjects, bits, most),
+        judgement=findings.judgement,
+        num_scored=max(map(len, bits.values()), default=0),
+        cpu_sources=findings.meters.cpu.sources,
     )
 
 
-def _in_most_steps(subjects: Subjects) -> Mode:
-    return subjects.modes()[len(subjects.steps) - 1]
-
-
-def _point(mode: Mode, settings: Settings, seen: Seen, most: Floats | None) -> StepsPoint:
-    bits, steps = seen.bits.get(mode.name), mode.workload.steps
+def _point(mode: Mode, settings: Settings, findings: Findings, bits: Floats | None, most: Floats | None) -> StepsPoint:
+    steps = mode.workload.steps
     over = None if bits is None or most is None or steps in (None, settings.steps[-1]) else mean_value(bits - most)
     return StepsPoint(
         steps=steps,
-        mode=mode_result(mode, settings.load, seen.findings),
-        num_images=len(seen.findings.albums[mode.drawer]),
-        quality=seen.quality.get(mode.drawer),
+        mode=mode_result(mode, settings.load, findings),
+        num_images=len(findings.albums[mode.drawer]),
+        quality=findings.quality.get(mode.drawer),
         bits_per_token=None if bits is None else mean_value(bits),
         bits_over_most=over,
     )

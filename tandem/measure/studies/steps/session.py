@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tandem.client import TandemRpcError
+from tandem.client import AsyncTandemClient, TandemRpcError
 from tandem.measure.generator.generator import BROKEN_OFF
 from tandem.measure.results.steps import Settings, Steps
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.run import Findings
-from tandem.measure.studies.comparison.session import assessor_of, judged, loaded, meters_of
-from tandem.measure.studies.steps.results import Floats, Seen, steps_document
+from tandem.measure.studies.comparison.session import measured
+from tandem.measure.studies.steps.results import Floats, steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 
 if TYPE_CHECKING:
-    from tandem.measure.studies.comparison.quality import Assessor
+    from tandem.measure.quality.reference import Reference
 
 
 def measure_steps(request: Request, subjects: Subjects, num_scored: int, observer: Observer) -> Steps:
@@ -25,31 +24,34 @@ def measure_steps(request: Request, subjects: Subjects, num_scored: int, observe
 
     Raises TandemError, ModelError, ValueError or OSError if it can't even begin.
     """
-    judges, meters = assessor_of(request, subjects.pair), meters_of(request)
-    findings, _ = asyncio.run(loaded(request, subjects.pair, subjects.modes(), meters, observer))
-    quality, judgement = judged(judges, request, subjects.modes(), findings, observer)
-    bits = _scored(judges, request, subjects, num_scored, findings, observer)
+    findings, reference = measured(request, subjects.pair, subjects.modes(), observer)
+    bits = {}
+    if reference is not None and not findings.stop_reason:
+        try:
+            bits = asyncio.run(scores(request.address, subjects, reference, num_scored, observer))
+        except KeyboardInterrupt:
+            findings.stop_reason = BROKEN_OFF
+        except TandemRpcError as error:
+            findings.stop_reason = f"likelihoods: {error}"
     settings = Settings(steps=subjects.steps, num_scored=num_scored, load=request.settings)
-    seen = Seen(findings, judgement, quality, bits)
-    return steps_document(request.address, subjects, settings, meters, seen)
+    return steps_document(request.address, subjects, settings, findings, bits)
 
 
-def _scored(
-    judges: Assessor | None,
-    request: Request,
-    subjects: Subjects,
-    num_images: int,
-    findings: Findings,
-    observer: Observer,
+async def scores(
+    address: str, subjects: Subjects, reference: Reference, num_images: int, observer: Observer
 ) -> dict[str, Floats]:
-    if judges is None or findings.stop_reason:
-        return {}
-    from tandem.measure.studies.steps.scores import scores
+    """Return bits a token [N] of the first test images of each class, at most `num_images` in all, by mode: of models
+    that can tell, and of the same images, as `Score` says. Raises TandemRpcError.
+    """
+    from tandem.measure.quality.model_verdict import bits_per_token
 
-    try:
-        return asyncio.run(scores(request.address, subjects, judges.reference, num_images, observer))
-    except KeyboardInterrupt:
-        findings.stop_reason = BROKEN_OFF
-    except TandemRpcError as error:
-        findings.stop_reason = f"likelihoods: {error}"
-    return {}
+    num_classes = reference.num_classes
+    images = reference.test.balanced(num_images // num_classes, num_classes)
+    found = {}
+    async with AsyncTandemClient(address) as client:
+        able = {each.name for each in await client.list_sequential_models() if each.can_score_images}
+        for mode in subjects.modes() if len(images.labels) else ():
+            if mode.paradigm == "sequential" and mode.model.name in able:
+                observer.judging(f"bits a token: {mode.name}")
+                found[mode.name] = await bits_per_token(client, mode.model.name, images, mode.workload.steps)
+    return found

@@ -2,8 +2,6 @@
 parallel model and a sequential one that takes none. Knows no clock.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

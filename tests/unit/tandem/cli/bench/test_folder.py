@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from tandem.cli.bench import colocation, steps, tradeoff
-from tandem.cli.bench.fit import fit
+from tandem.cli.bench import colocation, fit, steps, tradeoff
 from tandem.cli.bench.folder import DOCUMENTS, ResultFolder
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError

@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from tandem.cli.bench import tradeoff
-from tandem.cli.bench.comparison.comparing import Compared
 from tandem.cli.bench.options import JudgeOptions
 from tandem.cli.terminal import Terminal
 from tandem.expected_errors import ExpectedError
@@ -47,8 +46,7 @@ def test_a_fit_that_raises_still_yields_a_report(monkeypatch, tmp_path, error, e
     async def fitted(*_):
         raise error
 
-    made = Compared(a_comparison(), Terminal(), is_interrupted=False, is_kept=True)
-    monkeypatch.setattr(tradeoff, "compared", lambda *_, **__: made)
+    monkeypatch.setattr(tradeoff, "compared", lambda *_: (a_comparison(), 0))
     monkeypatch.setattr(tradeoff, "fitted", fitted)
     monkeypatch.setattr(tradeoff, "colocated", fitted)
     monkeypatch.setattr(tradeoff, "chosen_models", lambda *_: ("ar", "gan"))
@@ -90,8 +88,7 @@ def test_co_location_is_measured_at_the_capacities_of_the_fit_unless_it_is_not_w
         folder.keep("colocation.json", colocation())
         return 0
 
-    made = Compared(a_comparison(), Terminal(), is_interrupted=False, is_kept=True)
-    monkeypatch.setattr(tradeoff, "compared", lambda *_, **__: made)
+    monkeypatch.setattr(tradeoff, "compared", lambda *_: (a_comparison(), 0))
     monkeypatch.setattr(tradeoff, "fitted", fitted)
     monkeypatch.setattr(tradeoff, "colocated", colocated)
     monkeypatch.setattr(tradeoff, "chosen_models", lambda *_: ("ar", "gan"))

@@ -74,13 +74,13 @@ async def test_a_server_that_cannot_be_asked_is_named() -> None:
 
 async def test_a_page_that_is_gone_is_an_os_error() -> None:
     with pytest.raises(OSError, match="refused"):
-        await CpuMeter({}, {"parallel": ("127.0.0.1:1",)}).read("parallel")
+        await CpuMeter((), {"parallel": ("127.0.0.1:1",)}).read("parallel")
 
 
 async def test_replicas_count_together(page: str) -> None:
     """Both "replicas" are this process: twice its seconds."""
     source = CpuSource(process="parallel backend", metrics_address=f"{page}, {page}", is_known=True, note="")
     before = time.process_time()
-    found = (await CpuMeter({"parallel": source}, {"parallel": (page, page)}).read("parallel")).backend
+    found = (await CpuMeter([source], {"parallel": (page, page)}).read("parallel")).backend
     assert found is not None
     assert 2 * (before - 0.02) <= found <= 2 * (time.process_time() + 0.02)

@@ -22,7 +22,7 @@ def measured(yardstick: Yardstick, images: Split) -> Quality:
 
 
 def test_fresh_images_of_the_distribution_are_as_good_as_real_ones(yardstick: Yardstick) -> None:
-    quality, floor = measured(yardstick, Split(*pictures(40, 5_000))), yardstick.floor(40)
+    quality, floor = measured(yardstick, Split(*pictures(40, 5_000))), yardstick.floor(40).quality
     assert quality.accuracy == floor.accuracy == 1.0
     assert quality.fid == pytest.approx(floor.fid, rel=0.5)
     assert quality.coverage > 0.8
@@ -33,8 +33,8 @@ def test_fresh_images_of_the_distribution_are_as_good_as_real_ones(yardstick: Ya
 def test_the_views_agree_with_the_figures_of_the_same_images(yardstick: Yardstick) -> None:
     images = Split(*pictures(40, 5_000))
     assert yardstick.views(images.images).judge.value == pytest.approx(measured(yardstick, images).fid)
-    floor = yardstick.views(yardstick.floor_images(40).images)
-    assert floor.judge.value == pytest.approx(yardstick.floor(40).fid)
+    floor = yardstick.floor(40)
+    assert floor.views.judge.value == pytest.approx(floor.quality.fid)
 
 
 def test_copies_of_training_images_are_all_memorised(yardstick: Yardstick, reference_file: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_class_of_copies_shows_as_the_worst(yardstick: Yardstick, reference_fi
 
 
 def test_the_test_images_memorise_one_percent(yardstick: Yardstick) -> None:
-    floor = yardstick.floor(40)
+    floor = yardstick.floor(40).quality
     assert floor.memorised == pytest.approx(0.01)
     assert floor.worst_class_memorised == 0.01
 
@@ -62,7 +62,7 @@ def test_wrong_classes_are_no_hits(yardstick: Yardstick) -> None:
     wrong = Split(images, (labels + 1) % NUM_CLASSES)
     quality = measured(yardstick, wrong)
     assert quality.accuracy == 0.0
-    assert quality.worst_class_fid > 20 * yardstick.floor(40).worst_class_fid
+    assert quality.worst_class_fid > 20 * yardstick.floor(40).quality.worst_class_fid
     assert quality.fid == pytest.approx(measured(yardstick, Split(images, labels)).fid)
 
 
@@ -78,5 +78,5 @@ def test_one_image_a_class_repeated_has_no_variance_and_no_recall(yardstick: Yar
 
 
 def test_the_floor_is_at_most_as_large_as_the_training_set(yardstick: Yardstick) -> None:
-    assert yardstick.floor(10).num_images == 10 * NUM_CLASSES
-    assert yardstick.floor(1_000).num_images == 40 * NUM_CLASSES
+    assert yardstick.floor(10).quality.num_images == 10 * NUM_CLASSES
+    assert yardstick.floor(1_000).quality.num_images == 40 * NUM_CLASSES

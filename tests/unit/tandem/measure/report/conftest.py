@@ -20,7 +20,7 @@ from tandem.measure.scenario import Paradigm, Scenario
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.crossover.crossover import crossover
 from tests.unit.tandem.measure.imagined_quality import judged_images
-from tests.unit.tandem.measure.studies.comparison.seen import METERS, PAIR, findings, round_of, settings, trial
+from tests.unit.tandem.measure.studies.comparison.seen import PAIR, findings, round_of, settings, trial
 from tests.unit.tandem.measure.studies.crossover.simulated import MACHINE, usual
 
 
@@ -44,14 +44,12 @@ def a_comparison() -> Comparison:
         for name, seconds in (*times.items(), ("parallel_unary", 0.0016))
     ]
     note = Judgement(reason="", data_set="d", num_test_images=9, judge="judge", judge_sha256="0")
+    judged = {"sequential": quality(1.44, 0.881, 0.88), "parallel": quality(0.68, 0.925, 0.79)}
     made = comparison(
         "127.0.0.1:1",
         PAIR,
         settings(),
-        METERS,
-        findings(rounds=rounds, trials=trials),
-        {"sequential": quality(1.44, 0.881, 0.88), "parallel": quality(0.68, 0.925, 0.79)},
-        note,
+        findings(rounds=rounds, trials=trials, quality=judged, judgement=note),
     )
     served = tuple(each.model_copy(update={"samples_png": png()}) for each in made.served)
     modes = tuple(_with_phases(mode) for mode in made.modes)

@@ -12,7 +12,7 @@ from tandem.measure.quality.reference import Reference, Split
 from tandem.measure.results.files import read_as
 from tandem.measure.results.steps import Steps
 from tandem.measure.studies.comparison.observer import Observer
-from tandem.measure.studies.steps.scores import scores
+from tandem.measure.studies.steps.session import scores
 from tandem.measure.studies.steps.subjects import Subjects, find_subjects, usual_sequential
 from tests.integration.tandem.cli.commands import run
 from tests.integration.tandem.fakes import CLASS_NAMES, SIDE, FakeGateway, fake_gateway

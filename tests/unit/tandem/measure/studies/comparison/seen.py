@@ -22,7 +22,7 @@ from tests.unit.tandem.measure.records import NOT_REPORTED, Ended, Recorder
 
 NUM_CLASSES = 3
 IMAGE = np.zeros((4, 4, 1), np.uint8)
-METERS = Meters(CpuMeter({}, {}), EnergyMeter((), "none"))
+METERS = Meters(CpuMeter((), {}), EnergyMeter((), "none"))
 
 
 def model(paradigm: str, name: str, **given: Any) -> ServedModel:
@@ -77,4 +77,5 @@ def round_of(label: int, **seconds: float | None) -> Round:
 
 
 def findings(**given: Any) -> Findings:
-    return Findings(datetime.now(UTC), {name: Album(NUM_CLASSES, 10) for name in ("sequential", "parallel")}, **given)
+    albums = {name: Album(NUM_CLASSES, 10) for name in ("sequential", "parallel")}
+    return Findings(datetime.now(UTC), METERS, albums, **given)

@@ -13,10 +13,10 @@ from tandem.measure.meters.cpu import CpuReading
 from tandem.measure.results.record import Outcome
 from tandem.measure.scenario import Scenario
 from tandem.measure.studies.comparison.foreign import Foreign, whole_texts
-from tandem.measure.studies.comparison.loads import FOREIGN, in_turn, steady
 from tandem.measure.studies.comparison.results import mode_result, problems_of
 from tandem.measure.studies.comparison.rounds import rounds_of
-from tandem.measure.studies.comparison.trials import Reading, trial_of
+from tandem.measure.studies.comparison.run import FOREIGN, in_turn, steady
+from tandem.measure.studies.comparison.trials import trial_of
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.comparison.seen import MODES, NAN, findings, settings
 
@@ -29,7 +29,7 @@ class Source:
 
 BESIDE = Foreign(Source(), "other", NUM_TOKENS)  # type: ignore[arg-type]
 STREAMED, UNARY = BESIDE.modes()
-NOBODY = Reading(CpuReading(None, None), None)
+NOBODY = (CpuReading(None, None), None)
 
 
 def answered(scenario: Scenario, *nums_tokens: int) -> RunResult:

@@ -19,7 +19,8 @@ from tandem.measure.studies.comparison.modes import Pair
 from tandem.measure.studies.comparison.observer import Observer
 from tandem.measure.studies.comparison.quality import Assessor, assessor
 from tandem.measure.studies.comparison.request import Request
-from tandem.measure.studies.comparison.session import NOT_ASKED, judged
+from tandem.measure.studies.comparison.run import NOT_ASKED
+from tandem.measure.studies.comparison.session import judged
 from tests.unit.tandem.measure.quality.small_world import (
     NUM_CLASSES,
     SmallGateway,

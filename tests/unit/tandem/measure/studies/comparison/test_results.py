@@ -8,16 +8,14 @@ import pytest
 
 from tandem.measure.report.sentences.audits import problems
 from tandem.measure.report.sentences.comparison import caveats, least_difference
-from tandem.measure.results.comparison import Comparison, Contrast, Judgement
+from tandem.measure.results.comparison import Comparison, Contrast
 from tandem.measure.results.files import read_as
 from tandem.measure.studies.comparison.results import comparison
-from tests.unit.tandem.measure.studies.comparison.seen import METERS, MODES, PAIR, findings, round_of, settings, trial
-
-NOTE = Judgement(reason="it was not asked for", data_set=None, num_test_images=None, judge=None, judge_sha256=None)
+from tests.unit.tandem.measure.studies.comparison.seen import MODES, PAIR, findings, round_of, settings, trial
 
 
 def made(found: Any, **changes: Any) -> Comparison:
-    return comparison("127.0.0.1:1", PAIR, settings(**changes), METERS, found, {}, NOTE)
+    return comparison("127.0.0.1:1", PAIR, settings(**changes), found)
 
 
 def rounds(count: int) -> list[Any]:

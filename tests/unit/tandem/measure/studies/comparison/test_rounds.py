@@ -12,8 +12,8 @@ from tandem.measure.generator.run import run_result
 from tandem.measure.generator.schedule.request_sequence import RequestSequence
 from tandem.measure.generator.workers import Share
 from tandem.measure.results.record import Outcome, Use, merged
-from tandem.measure.studies.comparison.loads import in_turn
 from tandem.measure.studies.comparison.rounds import Round, rounds_of
+from tandem.measure.studies.comparison.run import in_turn
 from tests.unit.tandem.measure.records import Recorder, row
 from tests.unit.tandem.measure.studies.comparison.seen import NUM_CLASSES, PAIR, trial
 

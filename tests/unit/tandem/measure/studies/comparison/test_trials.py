@@ -11,7 +11,7 @@ from tandem.measure.generator.plan import Plan
 from tandem.measure.generator.run import RunResult, run_result
 from tandem.measure.generator.workers import Share
 from tandem.measure.meters.cpu import CpuReading
-from tandem.measure.studies.comparison.loads import steady
+from tandem.measure.studies.comparison.run import steady
 from tandem.measure.studies.comparison.trials import Reading, trial_of
 from tests.unit.tandem.measure.records import record, row
 from tests.unit.tandem.measure.studies.comparison.seen import MODES, trial
@@ -27,7 +27,7 @@ def stayed(before: Reading, after: Reading) -> RunResult:
 
 
 def test_the_difference_of_the_readings_is_what_was_spent() -> None:
-    before, after = Reading(CpuReading(1.0, 2.0), 10.0), Reading(CpuReading(1.5, 4.0), 13.0)
+    before, after = (CpuReading(1.0, 2.0), 10.0), (CpuReading(1.5, 4.0), 13.0)
     trial = trial_of(MODE, 2, stayed(before, after))
     assert vars(trial.spent) == {
         "seconds": pytest.approx(1.0),
@@ -40,7 +40,7 @@ def test_the_difference_of_the_readings_is_what_was_spent() -> None:
 
 
 def test_what_nobody_knows_stays_unknown() -> None:
-    unknown = Reading(CpuReading(None, 2.0), None)
+    unknown = (CpuReading(None, 2.0), None)
     spent = trial_of(MODE, 2, stayed(unknown, unknown)).spent
     assert (spent.gateway_cpu_seconds, spent.backend_cpu_seconds, spent.joules) == (None, 0.0, None)
 

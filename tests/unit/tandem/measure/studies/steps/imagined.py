@@ -15,7 +15,7 @@ from tandem.measure.studies.comparison.modes import Mode, Pair
 from tandem.measure.studies.comparison.rounds import Reply, Round
 from tandem.measure.studies.comparison.run import Findings
 from tandem.measure.studies.comparison.trials import Spent, Trial
-from tandem.measure.studies.steps.results import Seen, steps_document
+from tandem.measure.studies.steps.results import steps_document
 from tandem.measure.studies.steps.subjects import Subjects
 from tests.unit.tandem.measure.imagined_quality import judged_images
 from tests.unit.tandem.measure.studies.comparison.seen import IMAGE, METERS, NUM_CLASSES, model, record, settings
@@ -72,7 +72,7 @@ def findings(subjects: Subjects, **given: Any) -> Findings:
         for mode in modes
     ]
     albums = {mode.drawer: Album(NUM_CLASSES, 10) for mode in modes}
-    return Findings(datetime.now(UTC), albums, rounds, trials, **given)
+    return Findings(datetime.now(UTC), METERS, albums, rounds, trials, **given)
 
 
 @cache
@@ -80,6 +80,7 @@ def document(subjects: Subjects = SUBJECTS, **given: Any) -> Steps:
     """Return the document of all that; `given` are fields of Findings."""
     modes = subjects.modes()
     bits = {mode.name: bits_of(mode) for mode in modes if mode.paradigm == "sequential"}
-    seen = Seen(findings(subjects, **given), NOTE, {mode.drawer: quality_of(mode) for mode in modes}, bits)
+    quality = {mode.drawer: quality_of(mode) for mode in modes}
+    found = findings(subjects, quality=quality, judgement=NOTE, **given)
     asked = Settings(steps=subjects.steps, num_scored=NUM_SCORED, load=settings())
-    return steps_document("127.0.0.1:1", subjects, asked, METERS, seen)
+    return steps_document("127.0.0.1:1", subjects, asked, found, bits)

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tandem.measure.results.comparison import Judgement
 from tandem.measure.results.files import read_as, write_document
 from tandem.measure.results.steps import Settings, Steps
-from tandem.measure.studies.steps.results import Seen, steps_document
+from tandem.measure.studies.steps.results import steps_document
 from tandem.measure.studies.steps.subjects import Subjects
-from tests.unit.tandem.measure.studies.comparison.seen import METERS, settings
+from tests.unit.tandem.measure.studies.comparison.seen import settings
 from tests.unit.tandem.measure.studies.steps.imagined import (
     PAIR,
     STEPS,
@@ -64,8 +63,7 @@ def test_the_law_is_of_the_steps_below_the_most() -> None:
 
 def test_without_likelihoods_and_quality_the_rest_is_there() -> None:
     asked = Settings(steps=STEPS, num_scored=0, load=settings())
-    note = Judgement(reason="not asked for", data_set=None, num_test_images=None, judge=None, judge_sha256=None)
-    found = steps_document("127.0.0.1:1", SUBJECTS, asked, METERS, Seen(findings(SUBJECTS), note))
+    found = steps_document("127.0.0.1:1", SUBJECTS, asked, findings(SUBJECTS), {})
     assert found.law is None
     assert found.num_scored == 0
     assert {point.bits_per_token for point in found.points} == {None}

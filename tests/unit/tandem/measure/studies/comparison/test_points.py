@@ -1,8 +1,7 @@
 """The capacity as a curve tells it."""
 
 from tandem.measure.results.comparison import Point
-from tandem.measure.studies.comparison.capacity import from_curve
-from tandem.measure.studies.comparison.points import point
+from tandem.measure.studies.comparison.points import capacity_of, point
 from tests.unit.tandem.measure.studies.comparison.seen import MODES, trial
 
 SLO_SECONDS = 0.25
@@ -18,14 +17,14 @@ def points(*seconds: float, failed: int = 0) -> list[Point]:
 
 
 def test_a_curve_tells_its_best_point_within_the_objective() -> None:
-    found = from_curve(points(0.1, 0.2, 0.3, 0.6), SLO_SECONDS)
+    found = capacity_of(points(0.1, 0.2, 0.3, 0.6), SLO_SECONDS)
     assert (found.images_per_second, found.concurrency, found.is_lower_bound) == (20.0, 2, False)
 
 
 def test_a_curve_within_the_objective_is_a_lower_bound() -> None:
-    found = from_curve(points(0.1, 0.2), SLO_SECONDS)
+    found = capacity_of(points(0.1, 0.2), SLO_SECONDS)
     assert (found.images_per_second, found.is_lower_bound) == (20.0, True)
 
 
 def test_a_point_with_errors_does_not_count() -> None:
-    assert from_curve(points(0.1, failed=1), SLO_SECONDS).images_per_second is None
+    assert capacity_of(points(0.1, failed=1), SLO_SECONDS).images_per_second is None

@@ -2,16 +2,16 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tandem.cli.bench.folder import ResultFolder
-from tandem.cli.bench.measuring import exit_code
-from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, Seed, timestamp
+from tandem.cli.bench.options import RESULTS_DIR, ModelOptions, Seed, folder_option, timestamp
+from tandem.cli.bench.progress import stages
 from tandem.cli.bench.showing import show_crossover
-from tandem.cli.bench.stages import stages
 from tandem.cli.failures import FAILED, INTERRUPTED, friendly_errors
 from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
@@ -25,38 +25,24 @@ from tandem.measure.scenario import PARADIGMS
 from tandem.measure.setting_errors import checked
 
 FILE_NAME = "crossover.json"
-_FIT, _CAPACITY = "Fit", "Capacity"
+_fit = partial(typer.Option, rich_help_panel="Fit")
+_capacity = partial(typer.Option, rich_help_panel="Capacity")
 
 
 @dataclass(frozen=True)
 class FitOptions:
     """Fields of tandem.measure.results.crossover.Settings, as people give them."""
 
-    concurrency: Annotated[
-        int, typer.Option(help="Callers of a closed loop that finds the most that comes out.", rich_help_panel=_FIT)
-    ] = 64
-    climb_seconds: Annotated[
-        float, typer.Option(help="Length of an open loop whose rate climbs to that.", rich_help_panel=_FIT)
-    ] = 6.0
-    num_rounds: Annotated[
-        int, typer.Option("--rounds", help="How often each model's load climbs.", rich_help_panel=_FIT)
-    ] = 2
+    concurrency: Annotated[int, _fit(help="Callers of a closed loop that finds the most that comes out.")] = 64
+    climb_seconds: Annotated[float, _fit(help="Length of an open loop whose rate climbs to that.")] = 6.0
+    num_rounds: Annotated[int, _fit("--rounds", help="How often each model's load climbs.")] = 2
     slo_seconds: Annotated[
-        float,
-        typer.Option(
-            "--slo", metavar="SECONDS", help="Objective: 99 of 100 images within it.", rich_help_panel=_CAPACITY
-        ),
+        float, _capacity("--slo", metavar="SECONDS", help="Objective: 99 of 100 images within it.")
     ] = 0.25
     num_trials: Annotated[
-        int,
-        typer.Option(
-            "--trials", help="Open loops at steady rates for each model, by bisection.", rich_help_panel=_CAPACITY
-        ),
+        int, _capacity("--trials", help="Open loops at steady rates for each model, by bisection.")
     ] = 5
-    trial_seconds: Annotated[
-        float,
-        typer.Option(help="Each of them; up to 4 times as long for 300 requests.", rich_help_panel=_CAPACITY),
-    ] = 5.0
+    trial_seconds: Annotated[float, _capacity(help="Each of them; up to 4 times as long for 300 requests.")] = 5.0
     text_model: Annotated[
         str,
         typer.Option(metavar="NAME", help="Measure this language model, too, for illustration: its length is free."),
@@ -72,9 +58,7 @@ def fit(
     compare_file: Annotated[
         Path | None, typer.Option("--compare", dir_okay=False, help="A `tandem bench compare` result, for the costs.")
     ] = None,
-    out_dir: Annotated[
-        Path | None, typer.Option("--out", file_okay=False, help=rf"Folder.  \[default: {RESULTS_DIR}/fit-TIME]")
-    ] = None,
+    out_dir: Annotated[Path | None, folder_option("fit")] = None,
     address: Address = ADDRESS,
 ) -> None:
     """Fit service curves, and measure between which rates the capacity of each model within an objective lies.
@@ -89,8 +73,7 @@ def fit(
         folder = ResultFolder(out_dir or RESULTS_DIR / f"fit-{timestamp()}", terminal)
         code = asyncio.run(fitted(address, models.names, settings, comparison, folder, terminal))
         terminal.note(f"documents: {folder.path}")
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)
 
 
 async def fitted(
@@ -118,6 +101,4 @@ async def fitted(
             terminal.fail(str(error))
             return INTERRUPTED if stage.stop.is_set() else FAILED
     found = found.model_copy(update={"runs": tuple(folder.runs)})
-    is_kept = folder.keep(FILE_NAME, found)
-    show_crossover(found, terminal)
-    return exit_code(found, is_kept, stage.stop.is_set())
+    return folder.end(FILE_NAME, found, show_crossover, stage.stop.is_set())

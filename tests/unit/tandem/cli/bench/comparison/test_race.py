@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from tandem.cli.bench.race.display import RaceDisplay
+from tandem.cli.bench.comparison.race import RaceDisplay
 from tandem.cli.terminal import Terminal
 from tests.unit.tandem.measure.studies.comparison.seen import round_of
 

@@ -1,1 +1,0 @@
-"""`tandem bench fit`: service curves, and the capacity within an objective."""

@@ -1,1 +1,0 @@
-"""`tandem race`: a comparison to watch."""
