@@ -1,6 +1,6 @@
 """How the values of many requests are spread."""
 
-from tandem.measure.results.part import Part
+from tandem.measure.results.value import Part
 
 
 class Summary(Part):

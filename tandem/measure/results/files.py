@@ -28,14 +28,7 @@ RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator=
 R = TypeVar("R", bound=Result)
 
 _COUNTS = ("number", "length", "num_outputs", "num_images", "num_messages")
-_SECONDS = (
-    "intended",
-    "sent",
-    "first_output",
-    "ended",
-    *BACKEND_PHASES,
-    "backend_total",
-)
+_SECONDS = ("intended", "sent", "first_output", "ended", *BACKEND_PHASES, "backend_total")
 
 
 def read_result(path: Path) -> Result:

@@ -9,8 +9,8 @@ from tandem.measure.report.sentences.load import load_text, verdict
 from tandem.measure.report.tables.table import Columns, Row, Table, table_of
 from tandem.measure.results.distributions import Summary
 from tandem.measure.results.load import Document, StreamResult
-from tandem.measure.results.part import Part
 from tandem.measure.results.phases import PHASES
+from tandem.measure.results.value import Part
 
 _QUANTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99.9": "p999", "max": "max"}
 _OUTCOMES = ("ok", "error", "deadline", "cancelled", "unfinished", "dropped", "abandoned")
