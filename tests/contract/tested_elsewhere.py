@@ -229,7 +229,6 @@ TESTED_ELSEWHERE = {
         "tandem/measure/report/tables/growth",
     ),
     "unit/tandem/measure/report/test_report.py": (
-        "tandem/measure/report/charts/cost",
         "tandem/measure/report/charts/fit",
         "tandem/measure/report/charts/pngs",
         "tandem/measure/report/samples",
@@ -240,7 +239,6 @@ TESTED_ELSEWHERE = {
         "tandem/measure/report/tables/surroundings",
     ),
     "unit/tandem/measure/report/test_steps.py": (
-        "tandem/measure/report/charts/steps",
         "tandem/measure/report/sentences/steps",
         "tandem/measure/report/tables/steps",
     ),

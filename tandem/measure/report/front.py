@@ -4,15 +4,13 @@ else beats in time and in quality at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from tandem.measure.formats import counted
 from tandem.measure.report.sources import Sources
 from tandem.measure.results.comparison import Comparison, JudgedImages
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
-
-Quality = Callable[[StepsPoint], float | None]
 
 
 def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
@@ -24,17 +22,12 @@ def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
 
 def _compared(comparison: Comparison) -> tuple[StepsPoint, ...]:
     served = {each.paradigm: each for each in comparison.served}
+    known = [(mode, served[mode.paradigm]) for mode in comparison.modes if mode.paradigm in served]
+    nothing = {"steps": None, "bits_per_token": None, "bits_over_most": None}
     return tuple(
-        StepsPoint(
-            steps=None,
-            mode=mode,
-            num_images=served[mode.paradigm].num_images,
-            quality=served[mode.paradigm].quality,
-            bits_per_token=None,
-            bits_over_most=None,
-        )
-        for mode in comparison.modes
-        if mode.delivery == "unary" and mode.paradigm in served
+        StepsPoint(mode=mode, num_images=images.num_images, quality=images.quality, **nothing)
+        for mode, images in known
+        if mode.delivery == "unary"
     )
 
 
@@ -67,18 +60,18 @@ def tokenizer_fid(judged: JudgedImages | None) -> float | None:
     return None if judged is None or judged.views.tokenizer is None else judged.views.tokenizer.judge.value
 
 
-def front(points: Iterable[StepsPoint], quality: Quality) -> list[StepsPoint]:
-    """Return those than which none is both faster and better, or as fast and better; the fastest first. The smaller a
-    quality, the better; points without a time or a quality are left out.
+def front(points: Iterable[StepsPoint]) -> list[StepsPoint]:
+    """Return those than which none is both faster and better by FID, or as fast and better; the fastest first. Points
+    without a time or an FID are left out.
     """
     known = [
-        (wait.value, found, point)
+        (wait.value, fid, point)
         for point in points
-        if (wait := wait_of(point)) is not None and (found := quality(point)) is not None
+        if (wait := wait_of(point)) is not None and (fid := fid_of(point)) is not None
     ]
     best, chosen = float("inf"), []
-    for _, found, point in sorted(known, key=lambda each: each[:2]):
-        if found < best:
-            best = found
+    for _, fid, point in sorted(known, key=lambda each: each[:2]):
+        if fid < best:
+            best = fid
             chosen.append(point)
     return chosen

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from tandem.measure.formats import seconds
 from tandem.measure.report.charts.chart import Chart, Stack
-from tandem.measure.report.charts.cost import cost_charts
 from tandem.measure.report.charts.fit import fit_charts
 from tandem.measure.report.charts.growth import growth_charts
-from tandem.measure.report.charts.load import load_charts
-from tandem.measure.report.charts.quality import quality_chart
-from tandem.measure.report.charts.steps import steps_charts
+from tandem.measure.report.charts.load import cost_charts, load_charts
+from tandem.measure.report.charts.quality import law_chart, quality_chart
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
 from tandem.measure.report.front import points_of
 from tandem.measure.report.middle_ground import modes_between
@@ -114,9 +112,15 @@ def _quality_section(sources: Sources) -> Section:
     texts: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     if sources.steps is not None:
-        charts += steps_charts(sources.steps)
+        charts.append(law_chart(sources.steps))
         texts, tables = steps_texts.explanation(sources.steps), tuple(steps_tables(sources.steps))
-    return Section("quality", "What each step costs and buys", texts=texts, charts=tuple(charts), tables=tables)
+    return Section(
+        "quality",
+        "What each step costs and buys",
+        texts=texts,
+        charts=tuple(each for each in charts if not each.is_empty),
+        tables=tables,
+    )
 
 
 def _load_section(sources: Sources, charts: Sequence[Chart]) -> Section:

@@ -1,25 +1,17 @@
 """One colour for each paradigm and each part of the time, on light and dark ground; the gateway's page has the same."""
 
-LIGHT = {
-    "sequential": "#1f5fc4",
-    "parallel": "#b4500a",
-    "neutral": "#5a5e66",
-    "ink": "#1b1c1f",
-    "muted": "#5a5e66",
-    "ground": "#ffffff",
-    "page": "#f6f6f3",
-    "line": "#d8d9dd",
+_ON_LIGHT_AND_DARK = {
+    "sequential": ("#1f5fc4", "#7fb0ff"),
+    "parallel": ("#b4500a", "#ffae6b"),
+    "neutral": ("#5a5e66", "#a6a9b0"),
+    "ink": ("#1b1c1f", "#ececed"),
+    "muted": ("#5a5e66", "#a6a9b0"),
+    "ground": ("#ffffff", "#1c1e21"),
+    "page": ("#f6f6f3", "#131416"),
+    "line": ("#d8d9dd", "#383b41"),
 }
-DARK = {
-    "sequential": "#7fb0ff",
-    "parallel": "#ffae6b",
-    "neutral": "#a6a9b0",
-    "ink": "#ececed",
-    "muted": "#a6a9b0",
-    "ground": "#1c1e21",
-    "page": "#131416",
-    "line": "#383b41",
-}
+LIGHT = {name: light for name, (light, _) in _ON_LIGHT_AND_DARK.items()}
+DARK = {name: dark for name, (_, dark) in _ON_LIGHT_AND_DARK.items()}
 # Okabe and Ito's, which people with any colour vision can tell apart, and a grey; good on either ground. What no server
 # accounts for is hatched.
 PARTS = {

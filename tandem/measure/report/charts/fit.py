@@ -4,41 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from tandem.measure.report.charts.chart import Chart, Series
-from tandem.measure.report.charts.load import MILLISECONDS
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series
 from tandem.measure.results.crossover import Crossover, FittedCurve, FittedService
 from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import curve_of
 
 _NUM_POINTS = 60
-UNIT_NAMES: dict[Paradigm, str] = {"sequential": "a step", "parallel": "a pass"}
+_UNIT_NAMES: dict[Paradigm, str] = {"sequential": "a step", "parallel": "a pass"}
+_UNIT_NOTE = (
+    "Points: means of some slices of the runs, as the backend told it. Lines: the fit. An image takes many steps, and"
+    " one pass."
+)
+_WHOLE_NOTE = "Points: what clients waited, means of some slices. Lines: the fit."
 
 
 def fit_charts(crossover: Crossover) -> list[Chart]:
     """Return all there is something for."""
-    services = crossover.services
+    units, wholes = [], []
+    for each in crossover.services:
+        units += _fit(each, each.unit, _UNIT_NAMES[each.paradigm])
+        wholes += _fit(each, each.whole, "a whole image")
+    title = "Service curves: a step in sequence, a pass in parallel"
     charts = [
-        Chart(
-            "fit-unit",
-            "Service curves: a step in sequence, a pass in parallel",
-            "Points: means of some slices of the runs, as the backend told it. Lines: the fit. An image takes many"
-            " steps, and one pass.",
-            "batch: sequences a step, images a pass",
-            "ms",
-            [series for each in services for series in _fit(each, each.unit, UNIT_NAMES[each.paradigm])],
-            x_log=True,
-            y_log=True,
-        ),
-        Chart(
-            "fit-whole",
-            "Whole image over requests in flight",
-            "Points: what clients waited, means of some slices. Lines: the fit.",
-            "requests in flight",
-            "ms",
-            [series for each in services for series in _fit(each, each.whole, "a whole image")],
-            x_log=True,
-            y_log=True,
-        ),
+        Chart("fit-unit", title, _UNIT_NOTE, "batch: sequences a step, images a pass", "ms", units),
+        Chart("fit-whole", "Whole image over requests in flight", _WHOLE_NOTE, "requests in flight", "ms", wholes),
     ]
     return [chart for chart in charts if not chart.is_empty]
 

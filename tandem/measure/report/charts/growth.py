@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tandem.measure.report.charts.chart import Chart, Role, Series, Style, value_series
-from tandem.measure.report.charts.load import MILLISECONDS
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
 from tandem.measure.report.middle_ground import GenerationMode, Kind
 from tandem.measure.results.growth import ContextPoint, Growth, LineFit, StepFit
 from tandem.measure.results.value import Value
@@ -51,32 +50,21 @@ def growth_charts(growth: Growth, modes: Sequence[GenerationMode]) -> list[Chart
 
 
 def _streams(growth: Growth) -> Chart:
-    points = growth.concurrency
-    xs = [float(point.concurrency) for point in points]
-    decode = [(float(point.concurrency), point.decode_tokens_per_second, "") for point in points]
-    whole = [(float(point.concurrency), point.whole_tokens_per_second, "") for point in points]
+    decode = [(float(each.concurrency), each.decode_tokens_per_second, "") for each in growth.concurrency]
+    whole = [(float(each.concurrency), each.whole_tokens_per_second, "") for each in growth.concurrency]
     series = [
         value_series("while all generate", "sequential", "line", decode),
         value_series("prompts included", "sequential", "dash", whole),
     ]
-    fit = growth.step_fit
-    if fit is not None and xs:
-        series += _knee(fit, xs)
+    if growth.step_fit is not None and decode:
+        series += _knee(growth.step_fit, [streams for streams, *_ in decode])
     note = (
         f"Prompts of {growth.settings.prompt_tokens} tokens, {growth.settings.new_tokens} new ones. Bars: range of the"
         " rounds. Left of the knee a step costs about the same however many share it, so tokens/s grow with the"
         " streams; right of it each stream's own arithmetic counts, and they level off."
     )
-    return Chart(
-        "growth-streams",
-        "Tokens/s over streams at a time",
-        note,
-        "streams at a time",
-        "tokens/s, all together",
-        series,
-        x_log=True,
-        y_log=True,
-    )
+    title = "Tokens/s over streams at a time"
+    return Chart("growth-streams", title, note, "streams at a time", "tokens/s, all together", series)
 
 
 def _knee(fit: StepFit, xs: Sequence[float]) -> list[Series]:
@@ -87,10 +75,8 @@ def _knee(fit: StepFit, xs: Sequence[float]) -> list[Series]:
         rate = fit.knee.value / float(time(fit.knee.value))
         found.append(Series("knee", "neutral", "points", [fit.knee.value], [rate], notes=["shared cost = own cost"]))
     if fit.most_tokens_per_second is not None:
-        ends = [min(xs), max(xs)]
-        found.append(
-            Series("most that batching brings", "neutral", "prediction", ends, [fit.most_tokens_per_second] * len(ends))
-        )
+        most = [fit.most_tokens_per_second] * 2
+        found.append(Series("most that batching brings", "neutral", "prediction", [min(xs), max(xs)], most))
     return found
 
 
@@ -103,14 +89,14 @@ def _context(
     of: Callable[[ContextPoint], Value],
     fit: LineFit | None,
 ) -> Chart:
-    xs = [float(point.context_tokens) for point in growth.context]
     rows = [(float(point.context_tokens), of(point), "") for point in growth.context]
     series = [value_series("measured", "sequential", "line", rows, MILLISECONDS)]
-    if fit is not None and xs:
-        ends = [min(xs), max(xs)]
+    if fit is not None and rows:
+        tokens = [place for place, *_ in rows]
+        ends = [min(tokens), max(tokens)]
         ys = [(fit.base_seconds + fit.per_token_seconds * each) * MILLISECONDS for each in ends]
         series.append(Series("fit", "sequential", "fit", ends, ys))
-    return Chart(key, title, f"{note} Bars: range of the rounds.", "tokens of context", y_title, series)
+    return Chart(key, title, f"{note} Bars: range of the rounds.", "tokens of context", y_title, series, False, False)
 
 
 def _middle(modes: Sequence[GenerationMode]) -> Chart:
@@ -125,6 +111,4 @@ def _middle(modes: Sequence[GenerationMode]) -> Chart:
         " tokens that the sequential model needs for an image."
     )
     title = "The middle ground: sequential, with drafts, parallel"
-    return Chart(
-        "growth-middle", title, note, "outputs a pass", "times as fast as sequential", series, x_log=True, y_log=True
-    )
+    return Chart("growth-middle", title, note, "outputs a pass", "times as fast as sequential", series)

@@ -1,21 +1,22 @@
-"""Curves with load on the x-axis, both paradigms overlaid: latency, goodput."""
+"""Curves with load on the x-axis, both paradigms overlaid: latency, goodput, CPU, energy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from tandem.measure.report.charts.chart import Chart, Series, Style, value_series
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series, Style, value_series
 from tandem.measure.report.sources import MatchedRun
-from tandem.measure.results.comparison import Comparison
-from tandem.measure.results.distributions import Summary
+from tandem.measure.results.comparison import Comparison, Point
+from tandem.measure.results.load import Goodput
+from tandem.measure.results.value import Value
 from tandem.measure.scenario import ClosedLoop, Delivery, OpenLoop, Paradigm
 
 STYLES: dict[Delivery, Style] = {"unary": "line", "streamed": "dash"}
 _QUANTILES: tuple[tuple[str, Style], ...] = (("p50", "line"), ("p99", "dash"))
-MILLISECONDS = 1e3
 _NUM_POINTS = 40
 
 _X = Callable[[MatchedRun], float]
@@ -25,7 +26,9 @@ _Y = Callable[[MatchedRun], float | None]
 def load_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
     """Return all there is something for."""
     opened = [run for run in runs if isinstance(run.load, OpenLoop)]
-    closed = _curve([run for run in runs if isinstance(run.load, ClosedLoop)])
+    closed = [run for run in runs if isinstance(run.load, ClosedLoop)]
+    if len({run.load.concurrency for run in closed if isinstance(run.load, ClosedLoop)}) < 2:
+        closed = []  # one number of callers makes no curve
     charts = [
         _latency("open", "Latency over offered load (open loop)", _OPEN_NOTE, "offered images/s", opened, _offered),
         _latency("closed", "Latency over achieved load (closed loop)", _CLOSED_NOTE, "images/s", closed, _achieved),
@@ -36,12 +39,6 @@ def load_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> li
     return [chart for chart in charts if not chart.is_empty]
 
 
-def _curve(runs: Sequence[MatchedRun]) -> Sequence[MatchedRun]:
-    """Return closed loops if they are of more than one number of callers."""
-    numbers = {run.load.concurrency for run in runs if isinstance(run.load, ClosedLoop)}
-    return runs if len(numbers) > 1 else ()
-
-
 _OPEN_NOTE = "Requests start when they are due, whatever became of those before; latency counts from then."
 _CLOSED_NOTE = (
     "A number of callers, each of which asks again when it has its image; the number is in each point's note."
@@ -49,17 +46,12 @@ _CLOSED_NOTE = (
 
 
 def _latency(key: str, title: str, note: str, x_title: str, runs: Sequence[MatchedRun], x_of: _X) -> Chart:
-    series = [
-        each
-        for name, style in _QUANTILES
-        for each in _by_paradigm(runs, name, style, x_of, lambda run, name=name: _ms(run.stream.latency.seconds, name))  # type: ignore[misc]
-    ]
-    return Chart(key, title, note, x_title, "latency, ms", series, x_log=True, y_log=True)
+    def milliseconds(run: MatchedRun, quantile: str) -> float | None:
+        value: float | None = getattr(run.stream.latency.seconds, quantile)
+        return None if value is None else value * MILLISECONDS
 
-
-def _ms(seconds: Summary, quantile: str) -> float | None:
-    value: float | None = getattr(seconds, quantile)
-    return None if value is None else value * MILLISECONDS
+    lines = [_by_paradigm(runs, name, style, x_of, partial(milliseconds, quantile=name)) for name, style in _QUANTILES]
+    return Chart(key, title, note, x_title, "latency, ms", [series for line in lines for series in line])
 
 
 def _offered(run: MatchedRun) -> float:
@@ -78,24 +70,22 @@ def _goodput(runs: Sequence[MatchedRun]) -> Chart:
     if offered:
         grid = np.geomspace(min(offered), max(offered), _NUM_POINTS).tolist()
         series.append(Series("all that was offered", "neutral", "fit", grid, grid))
-    shown = ", ".join(dict.fromkeys(map(_objective, measured)))
+    shown = ", ".join(dict.fromkeys(_objective(run.stream.goodput) for run in runs if run.stream.goodput is not None))
     note = f"Images a second that were there within the objective ({shown}). Above the knee, more load gives less."
-    return Chart("goodput", "Goodput", note, "offered images/s", "images/s in time", series, x_log=True)
+    return Chart("goodput", "Goodput", note, "offered images/s", "images/s in time", series, y_log=False)
 
 
-def _objective(run: MatchedRun) -> str:
-    goodput = run.stream.goodput
-    assert goodput is not None
+def _in_time(run: MatchedRun) -> float | None:
+    return None if run.stream.goodput is None else run.stream.goodput.requests
+
+
+def _objective(goodput: Goodput) -> str:
     whole, first = goodput.slo_seconds, goodput.slo_first_output_seconds
     parts = (
         "" if whole is None else f"{whole * MILLISECONDS:g} ms",
         "" if first is None else f"first output {first * MILLISECONDS:g} ms",
     )
     return " and ".join(filter(None, parts))
-
-
-def _in_time(run: MatchedRun) -> float | None:
-    return None if run.stream.goodput is None else run.stream.goodput.requests
 
 
 def _by_paradigm(runs: Iterable[MatchedRun], name: str, style: Style, x_of: _X, y_of: _Y) -> list[Series]:
@@ -160,4 +150,34 @@ def _compared(comparison: Comparison) -> Chart:
         f" Intervals: {comparison.settings.confidence:.0%}."
     )
     title = "Latency over achieved load (closed loop, interleaved)"
-    return Chart("compared", title, note, "images/s", "latency, ms", series, x_log=True, y_log=True)
+    return Chart("compared", title, note, "images/s", "latency, ms", series)
+
+
+def cost_charts(comparison: Comparison) -> list[Chart]:
+    """Return what an image costs: CPU seconds, and joules where a meter could be read."""
+    cpu = _costs(comparison, lambda point: point.cpu_seconds_per_image.servers, MILLISECONDS)
+    joules = _costs(comparison, lambda point: point.joules_per_image)
+    charts = [
+        Chart("cpu", "CPU an image", _CPU_NOTE, "callers", "CPU-ms an image", cpu),
+        Chart("joules", "Energy an image", comparison.energy.note, "callers", "joules an image", joules),
+    ]
+    return [chart for chart in charts if not chart.is_empty]
+
+
+_CPU_NOTE = (
+    "Gateway and backend together, by their own account, of the same images that the latency is of. The client's CPU is"
+    " not in it."
+)
+
+
+def _costs(comparison: Comparison, of: Callable[[Point], Value | None], scale: float = 1.0) -> list[Series]:
+    return [
+        value_series(
+            mode.name,
+            mode.paradigm,
+            STYLES[mode.delivery],
+            [(float(point.concurrency), of(point), "") for point in mode.curve],
+            scale,
+        )
+        for mode in comparison.modes
+    ]

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from tandem.measure.formats import seconds
-from tandem.measure.report.charts.chart import Axis, Chart, Series, Stack
+from tandem.measure.report.charts.chart import Chart, Series, Stack, tick_text
 from tandem.measure.report.charts.colours import HATCHED, LIGHT, PARTS
 
 _LINES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", None: "none"}
@@ -54,8 +54,8 @@ def _curves(axes: Axes, chart: Chart) -> None:
     rightmost = max((x for series in chart.drawn for x in series.x), default=0.0)
     for series in chart.drawn:
         _series(axes, series, rightmost)
-    _axis(axes.xaxis, axes.set_xscale, chart.x_axis)
-    _axis(axes.yaxis, axes.set_yscale, chart.y_axis)
+    _axis(axes.xaxis, axes.set_xscale, chart.x_title, chart.x_ticks)
+    _axis(axes.yaxis, axes.set_yscale, chart.y_title, chart.y_ticks)
     if chart.is_named:
         axes.invert_yaxis()
     lowest = min((level.at for level in chart.levels), default=0.0)
@@ -68,12 +68,12 @@ def _curves(axes: Axes, chart: Chart) -> None:
     axes.legend(frameon=False, fontsize=8.5)
 
 
-def _axis(drawn: Any, set_scale: Any, axis: Axis) -> None:
-    drawn.set_label_text(axis.title)
-    if axis.ticks is not None:
+def _axis(drawn: Any, set_scale: Any, title: str, ticks: Sequence[float] | None) -> None:
+    drawn.set_label_text(title)
+    if ticks is not None:
         set_scale("log")
-        drawn.set_major_locator(FixedLocator(axis.ticks))
-        drawn.set_major_formatter(FixedFormatter(axis.tick_texts))
+        drawn.set_major_locator(FixedLocator(ticks))
+        drawn.set_major_formatter(FixedFormatter(list(map(tick_text, ticks))))
         drawn.set_minor_locator(NullLocator())
 
 
@@ -90,13 +90,12 @@ def _series(axes: Axes, series: Series, rightmost: float) -> None:
     xs: Any = list(series.x)
     ys: Any = [_short(y) if isinstance(y, str) else y for y in series.y]
     axes.plot(xs, ys, **looks)
-    for x, y, low, high in zip(xs, ys, series.low, series.high, strict=True) if series.has_intervals else ():
-        if low is not None and high is not None:
-            ends = ([low, high], [y, y]) if series.is_named else ([x, x], [low, high])
-            axes.plot(*ends, color=colour, linewidth=1.2)
-    for y, left, right in zip(ys, series.left, series.right, strict=True) if series.left else ():
-        if left is not None and right is not None:
-            axes.plot([left, right], [y, y], color=colour, linewidth=1.2)
+    # Series without intervals have no ends, so these are shorter then.
+    intervals: list[Any] = [([x, x], ends) for x, *ends in zip(xs, series.low, series.high, strict=False)]
+    intervals += [(ends, [y, y]) for y, *ends in zip(ys, series.left, series.right, strict=False)]
+    for each in intervals:
+        if None not in each[0] + each[1]:
+            axes.plot(*each, color=colour, linewidth=1.2)
     rows = zip(xs, ys, series.notes, strict=True)
     for place, (x, y, note) in enumerate(rows) if series.is_labelled else ():
         is_last = x == rightmost

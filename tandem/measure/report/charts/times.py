@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tandem.measure.formats import number
-from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, Style, value_series
-from tandem.measure.report.charts.load import MILLISECONDS, STYLES
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Row, Series, Stack, Style, value_series
+from tandem.measure.report.charts.load import STYLES
 from tandem.measure.report.sentences.contest import between
 from tandem.measure.report.sources import MatchedRun
 from tandem.measure.results.comparison import Comparison
@@ -114,7 +114,7 @@ def _cdf(name: str, paradigm: Paradigm, style: Style, histogram: Histogram) -> S
 
 def _cdf_chart(key: str, title: str, series: Sequence[Series]) -> Chart:
     note = "From the histograms' buckets, a factor of 1.4 wide: exact at the points, straight lines between."
-    return Chart(key, title, note, "latency, ms", "share of requests", series, x_log=True)
+    return Chart(key, title, note, "latency, ms", "share of requests", series, y_log=False)
 
 
 def first_output_chart(comparison: Comparison) -> Chart:
@@ -135,4 +135,4 @@ def first_output_chart(comparison: Comparison) -> Chart:
         " there early: a token of an image is not yet an image, and a GAN's image comes whole."
     )
     title = f"First output and whole image: {len(names)} modes of asking for one image"
-    return Chart("first-output", title, note, "ms after the request", "", series, x_log=True)
+    return Chart("first-output", title, note, "ms after the request", "", series, y_log=False)

@@ -7,16 +7,7 @@ from tandem.measure.report.tables.table import Row, Table
 
 def phase_table(stack: Stack) -> Table:
     """Return the stack's figures; the last column is the sum, which is what the client waited."""
-    names = stack.part_names
-    rows = [
-        Row(
-            (
-                row.label,
-                *(known(row.parts.get(name), milliseconds) for name in names),
-                milliseconds(row.total_seconds),
-            )
-        )
-        for row in stack.rows
-    ]
-    heads = ("mean, ms", *(name.replace("_", " ") for name in names), "sum")
+    parts = [[known(row.parts.get(name), milliseconds) for name, *_ in stack.parts] for row in stack.rows]
+    rows = [Row((row.label, *own, milliseconds(row.total_seconds))) for row, own in zip(stack.rows, parts, strict=True)]
+    heads = ("mean, ms", *(text for _, text, _ in stack.parts), "sum")
     return Table(heads, rows, "Where the time goes, in milliseconds")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tandem.measure.formats import NONE, counted, decimals, known, number, seconds
-from tandem.measure.report.front import cpu_of, fid_of, front, sure_fid_of, tokenizer_fid, wait_of
+from tandem.measure.report.front import cpu_of, front, sure_fid_of, tokenizer_fid, wait_of
 from tandem.measure.report.tables.comparison import highest_rate
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.report.tables.views import views_tables
@@ -16,7 +16,7 @@ def steps_tables(document: Steps) -> list[Table]:
     """Return what each costs, and what it buys; none if nothing was measured."""
     if not any(map(wait_of, document.points)):
         return []
-    best = front(document.points, fid_of)
+    best = front(document.points)
     slo = seconds(document.settings.load.slo_seconds)
     costs: Columns[StepsPoint] = {
         "": _name,
