@@ -13,32 +13,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.colours import DARK, LIGHT, PARTS
 from tandem.measure.report.charts.interactive import figure_of
 from tandem.measure.report.charts.pngs import save_pngs
 from tandem.measure.report.samples import samples_of
 from tandem.measure.report.sections import Section, sections
 from tandem.measure.report.sources import Sources
-from tandem.measure.report.story import first_chart, tell
+from tandem.measure.report.story import QUESTION, first_chart, tell
 from tandem.measure.results.files import whole
 
-_MAIN_CHARTS = (
-    "cost-quality",
-    "open",
-    "closed",
-    "compared",
-    "goodput",
-    "phases",
-    "cdf-callers",
-    "first-output",
-    "cpu",
-    "fit-whole",
-    "growth-streams",
-    "growth-context",
-    "growth-middle",
-    "steps-law",
-)
+# For whoever looks closer, in the page alone.
+_WITHOUT_PNG = ("cdf-alone", "cdf-load", "fit-unit", "growth-prefill", "joules")
 
 
 def write_report(sources: Sources, html_file: Path, png_folder: Path) -> list[Path]:
@@ -47,20 +32,21 @@ def write_report(sources: Sources, html_file: Path, png_folder: Path) -> list[Pa
     html_file.parent.mkdir(parents=True, exist_ok=True)
     with whole(html_file) as target:
         target.write_text(page(sources, found), encoding="utf-8")
-    charts = [chart for section in found for chart in section.charts if chart.key in _MAIN_CHARTS]
+    charts = [chart for section in found for chart in section.charts if chart.key not in _WITHOUT_PNG]
     return save_pngs(charts, png_folder)
 
 
 def page(sources: Sources, found: Sequence[Section]) -> str:
     """Return the HTML. Whatever comes from a document is escaped: by the template, or in JSON."""
     charts = [chart for section in found for chart in section.charts]
-    first = first_chart([chart for chart in charts if isinstance(chart, Chart)])
-    shown = [_without(section, first) for section in found]
+    first = first_chart(charts)
+    below = [replace(each, charts=[chart for chart in each.charts if chart is not first]) for each in found]
     rendered: str = template("page.html").render(
+        question=QUESTION,
         story=tell(sources),
         first=first,
         samples=[] if sources.comparison is None else samples_of(sources.comparison),
-        sections=[section for section in shown if not section.is_empty],
+        sections=[section for section in below if not section.is_empty],
         figures=_json({chart.key: figure_of(chart) for chart in charts}),
         colours=_json({"light": LIGHT, "dark": DARK, "parts": PARTS}),
         style=_own("style.css"),
@@ -68,11 +54,6 @@ def page(sources: Sources, found: Sequence[Section]) -> str:
         plotly=Markup(get_plotlyjs()),  # noqa: S704  plotly's own, from the installed package
     )
     return rendered
-
-
-def _without(section: Section, first: Chart | Stack | None) -> Section:
-    """Return the section without the chart that the first screen shows."""
-    return replace(section, charts=tuple(chart for chart in section.charts if chart is not first))
 
 
 def template(name: str) -> Template:

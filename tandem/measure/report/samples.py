@@ -5,31 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from dataclasses import dataclass
 
 from PIL import Image
 
 from tandem.measure.results.comparison import Comparison, Served
-from tandem.measure.scenario import Paradigm
 
 _MAX_PIXELS = 4_000_000
 
 
-@dataclass(frozen=True)
-class Samples:
-    """`image`: base64 of a PNG, or empty."""
-
-    paradigm: Paradigm
-    model: str
-    image: str
-    caption: str
-
-
-def samples_of(comparison: Comparison) -> list[Samples]:
-    """Return one for each model."""
-    return [
-        Samples(each.paradigm, each.model, checked_png(each.samples_png), _caption(each)) for each in comparison.served
-    ]
+def samples_of(comparison: Comparison) -> list[tuple[Served, str, str]]:
+    """Return what each model served, its images as base64 of a PNG, or empty, and a caption."""
+    return [(each, checked_png(each.samples_png), _caption(each)) for each in comparison.served]
 
 
 def checked_png(text: str) -> str:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
-from tandem.measure.report.middle_ground import GenerationMode, Kind
+from tandem.measure.report.growth import GenerationMode
 from tandem.measure.results.growth import ContextPoint, Growth, LineFit, StepFit
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.knee import step_time
 
 _NUM_POINTS = 60
-_KINDS: dict[Kind, tuple[Role, Style]] = {
+_KINDS: dict[str, tuple[Role, Style]] = {
     "sequential": ("sequential", "points"),
     "drafts, text that repeats itself": ("neutral", "points"),
     "drafts, new text": ("neutral", "hollow"),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series, Style, value_series
-from tandem.measure.report.sources import MatchedRun
+from tandem.measure.report.sources import Run
 from tandem.measure.results.comparison import Comparison, Point
 from tandem.measure.results.load import Goodput
 from tandem.measure.results.value import Value
@@ -19,11 +19,11 @@ STYLES: dict[Delivery, Style] = {"unary": "line", "streamed": "dash"}
 _QUANTILES: tuple[tuple[str, Style], ...] = (("p50", "line"), ("p99", "dash"))
 _NUM_POINTS = 40
 
-_X = Callable[[MatchedRun], float]
-_Y = Callable[[MatchedRun], float | None]
+_X = Callable[[Run], float]
+_Y = Callable[[Run], float | None]
 
 
-def load_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
+def load_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Chart]:
     """Return all there is something for."""
     opened = [run for run in runs if isinstance(run.load, OpenLoop)]
     closed = [run for run in runs if isinstance(run.load, ClosedLoop)]
@@ -45,8 +45,8 @@ _CLOSED_NOTE = (
 )
 
 
-def _latency(key: str, title: str, note: str, x_title: str, runs: Sequence[MatchedRun], x_of: _X) -> Chart:
-    def milliseconds(run: MatchedRun, quantile: str) -> float | None:
+def _latency(key: str, title: str, note: str, x_title: str, runs: Sequence[Run], x_of: _X) -> Chart:
+    def milliseconds(run: Run, quantile: str) -> float | None:
         value: float | None = getattr(run.stream.latency.seconds, quantile)
         return None if value is None else value * MILLISECONDS
 
@@ -54,16 +54,16 @@ def _latency(key: str, title: str, note: str, x_title: str, runs: Sequence[Match
     return Chart(key, title, note, x_title, "latency, ms", [series for line in lines for series in line])
 
 
-def _offered(run: MatchedRun) -> float:
+def _offered(run: Run) -> float:
     assert isinstance(run.load, OpenLoop)
     return run.load.rate_per_second
 
 
-def _achieved(run: MatchedRun) -> float:
+def _achieved(run: Run) -> float:
     return run.stream.rates.images or 0.0
 
 
-def _goodput(runs: Sequence[MatchedRun]) -> Chart:
+def _goodput(runs: Sequence[Run]) -> Chart:
     measured = [run for run in runs if run.stream.goodput is not None]
     series = _by_paradigm(measured, "", "line", _offered, _in_time)
     offered = [_offered(run) for run in measured]
@@ -75,7 +75,7 @@ def _goodput(runs: Sequence[MatchedRun]) -> Chart:
     return Chart("goodput", "Goodput", note, "offered images/s", "images/s in time", series, y_log=False)
 
 
-def _in_time(run: MatchedRun) -> float | None:
+def _in_time(run: Run) -> float | None:
     return None if run.stream.goodput is None else run.stream.goodput.requests
 
 
@@ -88,7 +88,7 @@ def _objective(goodput: Goodput) -> str:
     return " and ".join(filter(None, parts))
 
 
-def _by_paradigm(runs: Iterable[MatchedRun], name: str, style: Style, x_of: _X, y_of: _Y) -> list[Series]:
+def _by_paradigm(runs: Iterable[Run], name: str, style: Style, x_of: _X, y_of: _Y) -> list[Series]:
     """Return a line for each paradigm, stream and server through its sound runs, and the others as marks of their
     own. Labels tell it from all that were run, so that p50 and p99 of one are named alike where another has no p99.
     """
@@ -128,7 +128,7 @@ class _Line(NamedTuple):
         return ", ".join(words)
 
 
-def _note(run: MatchedRun) -> str:
+def _note(run: Run) -> str:
     callers = f", {run.load.concurrency} at a time" if isinstance(run.load, ClosedLoop) else ""
     return f"{run.name}{callers}: {run.stream.outcomes.ok:,} of {run.stream.outcomes.planned:,} ok"
 

@@ -8,14 +8,14 @@ from tandem.measure.formats import number
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Row, Series, Stack, Style, value_series
 from tandem.measure.report.charts.load import STYLES
 from tandem.measure.report.sentences.contest import between
-from tandem.measure.report.sources import MatchedRun
+from tandem.measure.report.sources import Run
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.distributions import Histogram
 from tandem.measure.results.phases import PHASES, Phases
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Paradigm
 
 
-def phase_stack(runs: Sequence[MatchedRun], comparison: Comparison | None) -> Stack:
+def phase_stack(runs: Sequence[Run], comparison: Comparison | None) -> Stack:
     """Return means by part: of each mode alone, and at the highest load of each paradigm."""
     rows = []
     if comparison is not None:
@@ -35,7 +35,7 @@ def phase_stack(runs: Sequence[MatchedRun], comparison: Comparison | None) -> St
     return Stack("phases", "Where the time goes", note, rows)
 
 
-def _run_rows(runs: Sequence[MatchedRun], paradigm: Paradigm) -> list[Row]:
+def _run_rows(runs: Sequence[Run], paradigm: Paradigm) -> list[Row]:
     """Return rows of the closed loops with the fewest and the most callers."""
     closed = sorted(
         (run.load.concurrency, run.name, run.stream.phases)
@@ -51,7 +51,7 @@ def _row(label: str, paradigm: Paradigm, phases: Phases) -> Row:
     return Row(label, paradigm, parts)
 
 
-def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
+def cdf_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Chart]:
     """Return how latency is spread: of each mode alone, and under load."""
     charts = []
     if comparison is not None:
@@ -88,13 +88,13 @@ def _at_most_callers(comparison: Comparison) -> list[Series]:
     ]
 
 
-def _low_and_high(runs: Sequence[MatchedRun]) -> list[MatchedRun]:
+def _low_and_high(runs: Sequence[Run]) -> list[Run]:
     """Return the runs with the lowest and the highest achieved rate."""
     ordered = sorted(runs, key=lambda run: run.stream.rates.requests)
     return [ordered[place] for place in dict.fromkeys((0, len(ordered) - 1))] if ordered else []
 
 
-def _load_text(run: MatchedRun) -> str:
+def _load_text(run: Run) -> str:
     if isinstance(run.load, ClosedLoop):
         return f"{run.load.concurrency} at a time"
     return f"{number(run.load.rate_per_second)} images/s offered"

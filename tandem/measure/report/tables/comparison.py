@@ -1,10 +1,11 @@
-"""Tables of a comparison: a column a mode, a row a figure; and the quality of the images."""
+"""Tables of a comparison: a column a mode, a row a figure; the quality of the images; where the time goes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, number, seconds
+from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, milliseconds, number, seconds
+from tandem.measure.report.charts.chart import Stack
 from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
@@ -189,3 +190,11 @@ def _quality(document: Comparison) -> Table:
 
 def _lost(judged: JudgedImages | None) -> str:
     return known(tokenizer_fid(judged), number)
+
+
+def phase_table(stack: Stack) -> Table:
+    """Return the stack's figures; the last column is the sum, which is what the client waited."""
+    parts = [[known(row.parts.get(name), milliseconds) for name, *_ in stack.parts] for row in stack.rows]
+    rows = [Row((row.label, *own, milliseconds(row.total_seconds))) for row, own in zip(stack.rows, parts, strict=True)]
+    heads = ("mean, ms", *(text for _, text, _ in stack.parts), "sum")
+    return Table(heads, rows, "Where the time goes, in milliseconds")

@@ -11,10 +11,9 @@ import pytest
 
 from tandem.measure.report.charts.quality import law_chart
 from tandem.measure.report.report import write_report
-from tandem.measure.report.sentences.steps import METHOD, caveats, explanation
 from tandem.measure.report.sources import read_sources
+from tandem.measure.report.steps import METHOD, caveats, explanation, steps_tables
 from tandem.measure.report.story import tell
-from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.results.files import write_document
 from tandem.measure.results.steps import Steps
 from tests.unit.tandem.measure.report.pages import Page

@@ -10,7 +10,7 @@ from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, log_ti
 from tandem.measure.report.charts.colours import DARK, HATCHED, LIGHT, PARTS
 from tandem.measure.report.charts.interactive import figure_of
 from tandem.measure.report.charts.times import _cdf, first_output_chart
-from tandem.measure.report.tables.phases import phase_table
+from tandem.measure.report.tables.comparison import phase_table
 from tandem.measure.results.distributions import Histogram
 from tandem.measure.results.phases import PHASES
 from tests.unit.tandem.measure.report.conftest import a_comparison

@@ -11,8 +11,8 @@ import pytest
 from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import number
 from tandem.measure.generator.generator import BrokenOff
+from tandem.measure.report.crossover import answers, capacity_verdict, caveats, fit_verdict
 from tandem.measure.report.sentences.audits import problems
-from tandem.measure.report.sentences.crossover import answers, capacity_verdict, caveats, fit_verdict
 from tandem.measure.results.crossover import Crossover, Settings
 from tandem.measure.results.files import read_as
 from tandem.measure.scenario import Scenario

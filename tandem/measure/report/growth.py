@@ -1,10 +1,13 @@
-"""What a measurement says, in sentences: what further streams bring, where the knee is and why, what context costs."""
-
-from __future__ import annotations
+"""What a measurement of growth says, in sentences and in tables: what further streams bring, where the knee is and why,
+what context costs; and the modes between one output a pass of the model and all in one pass, on one scale.
+"""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from tandem.measure.formats import counted, ends, number, seconds
+from tandem.measure.formats import count, counted, ends, milliseconds, number, seconds
+from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
+from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.growth import (
     ConcurrencyPoint,
     ContextPoint,
@@ -14,6 +17,8 @@ from tandem.measure.results.growth import (
     LineFit,
     StepFit,
 )
+from tandem.measure.results.value import Value
+from tandem.measure.scenario import Paradigm
 from tandem.measure.studies.growth.texts import TEXTS
 
 METHOD = (
@@ -64,8 +69,9 @@ def explanation(growth: Growth) -> Iterator[str]:
 def _together(points: Sequence[ConcurrencyPoint]) -> str:
     first, last = points[0], points[-1]
     rates = [each.decode_tokens_per_second.value for each in (first, last)]
+    gets = "gets" if first.concurrency == 1 else "get"
     return (
-        f"{counted(first.concurrency, 'stream')} {_gets(first.concurrency)} {number(rates[0])} tokens/s,"
+        f"{counted(first.concurrency, 'stream')} {gets} {number(rates[0])} tokens/s,"
         f" {counted(last.concurrency, 'stream')} together {number(rates[1])}: {number(rates[1] / rates[0])} times as"
         f" many, while each waits {seconds(last.step_seconds.value)} for a token instead of"
         f" {seconds(first.step_seconds.value)}."
@@ -158,11 +164,91 @@ def _with_drafts(point: DraftPoint, result: DraftResult) -> str:
 
 
 def _misfit(what: str, fit: StepFit | LineFit) -> Iterator[str]:
-    share = f"{fit.worst_relative_residual:.0%}"
-    if fit.is_good:
-        return
-    yield f"POOR: the fit of {what} is {share} off somewhere; what rests on it is no surer than that."
+    if not fit.is_good:
+        off = f"{fit.worst_relative_residual:.0%}"
+        yield f"POOR: the fit of {what} is {off} off somewhere; what rests on it is no surer than that."
 
 
-def _gets(count: int) -> str:
-    return "gets" if count == 1 else "get"
+_ONE = Value(value=1.0, count=1)
+
+
+@dataclass(frozen=True)
+class GenerationMode:
+    """`outputs_per_pass`: tokens that a pass of the model brings to one request, in the mean; of an image that is
+    drawn in one pass, the tokens that the sequential model needs for one. `speed`: relative to the sequential mode.
+    """
+
+    kind: str
+    name: str
+    workload: str
+    outputs_per_pass: float
+    speed: Value
+
+
+def modes_between(growth: Growth, comparison: Comparison | None) -> list[GenerationMode]:
+    """Return the modes that were measured; without drafts there is nothing between, and so nothing to show. Texts and
+    images are different workloads, so each mode is compared with the sequential one of its own workload.
+    """
+    modes = [mode for point in growth.drafts for mode in _text_modes(point)]
+    return [*modes, *_image_modes(comparison)] if modes and comparison is not None else modes
+
+
+def _text_modes(point: DraftPoint) -> list[GenerationMode]:
+    text = TEXTS[point.text]
+    workload = f"{text}, {counted(point.concurrency, 'stream')}"
+    first, *others = point.results
+    modes = [GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE)]
+    for each in others:
+        name, tokens = f"sequential, {each.server.label}", each.tokens_per_message.value
+        modes.append(GenerationMode(f"drafts, {text}", name, workload, tokens, each.ratio))
+    return modes
+
+
+def _image_modes(comparison: Comparison) -> list[GenerationMode]:
+    """Return the two modes of making an image, asked for alone; none if the comparison does not hold both."""
+    steps = next((model.tokens_per_image for model in comparison.models if model.tokens_per_image), None)
+    waits: dict[Paradigm, float] = {
+        mode.paradigm: mode.alone.latency.p50.value
+        for mode in comparison.modes
+        if mode.delivery == "unary" and mode.alone is not None and mode.alone.latency.p50 is not None
+    }
+    if steps is None or len(waits) < 2:
+        return []
+    speed = waits["sequential"] / waits["parallel"]
+    return [
+        GenerationMode("sequential", "sequential", "an image, alone", 1.0, _ONE),
+        GenerationMode("parallel", "parallel", "an image, alone", steps, Value(value=speed, count=1)),
+    ]
+
+
+_STREAMS: Columns[ConcurrencyPoint] = {
+    "streams": lambda point: count(point.concurrency),
+    "tokens/s\nall generating": lambda point: value_cell(point.decode_tokens_per_second, number),
+    "tokens/s\nprompts included": lambda point: value_cell(point.whole_tokens_per_second, number),
+    "a step, ms": lambda point: value_cell(point.step_seconds, milliseconds),
+    "gap p50, ms": lambda point: value_cell(point.gap_p50_seconds, milliseconds),
+    "first token\np50, ms": lambda point: value_cell(point.first_token_p50_seconds, milliseconds),
+}
+_CONTEXTS: Columns[ContextPoint] = {
+    "tokens of context": lambda point: count(point.context_tokens),
+    "first token, ms": lambda point: value_cell(point.first_token_seconds, milliseconds),
+    "prefill tokens/s": lambda point: value_cell(point.prefill_tokens_per_second, number),
+    "gap p50, ms": lambda point: value_cell(point.gap_p50_seconds, milliseconds),
+    "decode tokens/s": lambda point: value_cell(point.decode_tokens_per_second, number),
+}
+_MODES: Columns[GenerationMode] = {
+    "workload": lambda mode: mode.workload,
+    "mode": lambda mode: mode.name,
+    "outputs a pass": lambda mode: number(mode.outputs_per_pass),
+    "times as fast as sequential": lambda mode: value_cell(mode.speed, number),
+}
+
+
+def growth_tables(growth: Growth, modes: Sequence[GenerationMode] = ()) -> list[Table]:
+    """Return those that have a row."""
+    tables = (
+        table_of("Over streams: medians of the rounds (range)", growth.concurrency, _STREAMS),
+        table_of("Over context, one stream: medians of the rounds (range)", growth.context, _CONTEXTS),
+        table_of("Between sequential and parallel", modes, _MODES),
+    )
+    return [table for table in tables if table.rows]

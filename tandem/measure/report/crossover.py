@@ -1,13 +1,15 @@
-"""What a fit says: questions and answers, where each capacity lies, and how good the fits are."""
-
-from __future__ import annotations
+"""What a fit says: questions and answers, where each capacity lies, how good the fits are; tables and charts of it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tandem.measure.formats import number, ranged, seconds
+import numpy as np
+
+from tandem.measure.formats import NONE, count, known, milliseconds, number, ranged, seconds, share
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series
 from tandem.measure.report.sentences.audits import LOCAL
 from tandem.measure.report.sentences.contest import contest
+from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.results.crossover import (
     BreakEven,
     Capacity,
@@ -15,9 +17,11 @@ from tandem.measure.results.crossover import (
     FittedCurve,
     FittedService,
     TextIllustration,
+    Trial,
 )
+from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import curve_of
-from tandem.measure.studies.crossover.capacity import LEAST_REQUESTS, carried, tried
+from tandem.measure.studies.crossover.capacity import LEAST_REQUESTS, carried, is_met, is_telling, tried
 
 METHOD = (
     "Fitted on open loops of one-image requests whose rate climbs from little to the most that came out of a closed"
@@ -182,3 +186,87 @@ def caveats(found: Crossover) -> Iterator[str]:
         for name, curve in (("unit", service.unit), ("t0", service.rest), ("whole", service.whole)):
             if not curve.is_good:
                 yield f"{service.paradigm}, {name}: {fit_verdict(curve)}"
+
+
+_CURVES: Columns[tuple[str, FittedCurve]] = {
+    "curve": lambda row: row[0].replace(" ", "\n", 1),
+    "base, ms": lambda row: value_cell(row[1].base_seconds, milliseconds),
+    "slope,\nms each": lambda row: value_cell(row[1].slope_seconds, milliseconds),
+    "knee": lambda row: known(row[1].knee, number),
+    "slope after,\nms each": lambda row: value_cell(row[1].slope_after_seconds, milliseconds),
+    "RMS": lambda row: share(row[1].relative_rms),
+    "fit": lambda row: fit_verdict(row[1]).partition(":")[0],
+}
+_VERDICTS = {True: "met", False: "missed", None: "too near to tell"}
+_TRIALS: Columns[tuple[str, Trial, float]] = {
+    "trial": lambda row: row[0],
+    "offered\nimages/s": lambda row: number(row[1].rate_per_second),
+    "requests": lambda row: count(row[1].num_requests),
+    "p50, ms": lambda row: known(row[1].p50_seconds, milliseconds),
+    "p99, ms": lambda row: known(row[1].p99_seconds, milliseconds),
+    "in time": lambda row: known(row[1].share_within_slo, share),
+    "objective": lambda row: _VERDICTS[is_met(row[1], row[2])] if is_telling(row[1]) else NONE,
+    "problems": lambda row: "; ".join([*([] if row[1].valid else ["INVALID"]), *row[1].problems]),
+}
+
+
+def crossover_tables(crossover: Crossover) -> list[Table]:
+    """Return those that have a row."""
+    units = {"sequential": "t_step(batch)", "parallel": "t_batch(batch)"}
+    curves = [
+        (f"{each.paradigm} {name}", curve)
+        for each in crossover.services
+        for name, curve in (
+            (units[each.paradigm], each.unit),
+            ("t0(in flight)", each.rest),
+            ("whole(in flight)", each.whole),
+        )
+    ]
+    runs = [
+        (str(capacity.paradigm), run, capacity.slo_seconds)
+        for capacity in crossover.capacities
+        for run in sorted(capacity.trials, key=lambda each: each.rate_per_second)
+    ]
+    tables = (
+        table_of("Fitted parameters (95 % intervals)", curves, _CURVES, lambda row: not row[1].is_good),
+        table_of("Open loops at steady rates", runs, _TRIALS, lambda row: not row[1].valid),
+    )
+    return [table for table in tables if table.rows]
+
+
+_NUM_POINTS = 60
+_UNIT_NAMES: dict[Paradigm, str] = {"sequential": "a step", "parallel": "a pass"}
+_UNIT_NOTE = (
+    "Points: means of some slices of the runs, as the backend told it. Lines: the fit. An image takes many steps, and"
+    " one pass."
+)
+_WHOLE_NOTE = "Points: what clients waited, means of some slices. Lines: the fit."
+
+
+def fit_charts(crossover: Crossover) -> list[Chart]:
+    """Return all there is something for."""
+    units, wholes = [], []
+    for each in crossover.services:
+        units += _fit(each, each.unit, _UNIT_NAMES[each.paradigm])
+        wholes += _fit(each, each.whole, "a whole image")
+    title = "Service curves: a step in sequence, a pass in parallel"
+    charts = [
+        Chart("fit-unit", title, _UNIT_NOTE, "batch: sequences a step, images a pass", "ms", units),
+        Chart("fit-whole", "Whole image over requests in flight", _WHOLE_NOTE, "requests in flight", "ms", wholes),
+    ]
+    return [chart for chart in charts if not chart.is_empty]
+
+
+def _fit(service: FittedService, fitted: FittedCurve, name: str) -> list[Series]:
+    xs = [point.x for point in fitted.points]
+    if not xs:
+        return []
+    curve = curve_of(fitted)
+    grid = np.geomspace(max(1.0, min(xs)), max(xs), _NUM_POINTS).tolist()
+    measured = [point.measured_seconds * MILLISECONDS for point in fitted.points]
+    return [
+        Series(f"{service.paradigm}: {name}", service.paradigm, "points", xs, measured),
+        Series(
+            f"{service.paradigm}: fit", service.paradigm, "fit", grid, [curve(each) * MILLISECONDS for each in grid]
+        ),
+    ]
