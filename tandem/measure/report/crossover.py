@@ -250,11 +250,10 @@ def fit_charts(crossover: Crossover) -> list[Chart]:
         units += _fit(each, each.unit, _UNIT_NAMES[each.paradigm])
         wholes += _fit(each, each.whole, "a whole image")
     title = "Service curves: a step in sequence, a pass in parallel"
-    charts = [
+    return [
         Chart("fit-unit", title, _UNIT_NOTE, "batch: sequences a step, images a pass", "ms", units),
         Chart("fit-whole", "Whole image over requests in flight", _WHOLE_NOTE, "requests in flight", "ms", wholes),
     ]
-    return [chart for chart in charts if not chart.is_empty]
 
 
 def _fit(service: FittedService, fitted: FittedCurve, name: str) -> list[Series]:
@@ -264,9 +263,8 @@ def _fit(service: FittedService, fitted: FittedCurve, name: str) -> list[Series]
     curve = curve_of(fitted)
     grid = np.geomspace(max(1.0, min(xs)), max(xs), _NUM_POINTS).tolist()
     measured = [point.measured_seconds * MILLISECONDS for point in fitted.points]
+    line = [curve(each) * MILLISECONDS for each in grid]
     return [
         Series(f"{service.paradigm}: {name}", service.paradigm, "points", xs, measured),
-        Series(
-            f"{service.paradigm}: fit", service.paradigm, "fit", grid, [curve(each) * MILLISECONDS for each in grid]
-        ),
+        Series(f"{service.paradigm}: fit", service.paradigm, "fit", grid, line),
     ]

@@ -2,8 +2,6 @@
 else beats in time and in quality at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from tandem.measure.formats import counted

@@ -1,7 +1,5 @@
 """A report from beginning to end: one HTML file that needs nothing else, and PNGs of its main charts."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import replace

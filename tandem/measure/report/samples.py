@@ -1,7 +1,5 @@
 """Images of both models. They come from a document: checked, and made anew."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import io

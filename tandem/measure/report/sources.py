@@ -3,8 +3,6 @@
 Files come from anywhere: a file that is no such document, or of another version, is told of, and never a crash.
 """
 
-from __future__ import annotations
-
 from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

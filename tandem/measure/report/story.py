@@ -1,7 +1,5 @@
 """The first screen: the question, one picture, and three sentences with the numbers of these runs that answer it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

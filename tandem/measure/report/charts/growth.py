@@ -1,15 +1,13 @@
 """How the cost of a text grows: tokens/s over streams with the knee, a token's and a prompt's time over the context,
 and what lies between sequential and parallel."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
 from tandem.measure.report.growth import GenerationMode
-from tandem.measure.results.growth import ContextPoint, Growth, LineFit, StepFit
+from tandem.measure.results.growth import Growth, LineFit, StepFit
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.knee import step_time
 
@@ -22,31 +20,29 @@ _KINDS: dict[str, tuple[Role, Style]] = {
 }
 
 
+_GAP_NOTE = (
+    "One stream alone, median of its gaps: each step reads the keys and values of all tokens before. Bars: range of the"
+    " rounds."
+)
+
+
 def growth_charts(growth: Growth, modes: Sequence[GenerationMode]) -> list[Chart]:
-    """Return all there is something for."""
-    charts = [
+    """Return all, those too that nothing was measured for."""
+    gaps = [(float(point.context_tokens), point.gap_p50_seconds, "") for point in growth.context]
+    firsts = [(float(point.context_tokens), point.first_token_seconds, "") for point in growth.context]
+    return [
         _streams(growth),
+        _context("growth-context", "A token's time over the context", _GAP_NOTE, "ms a token", gaps, growth.gap_fit),
         _context(
-            growth,
-            "growth-context",
-            "A token's time over the context",
-            "One stream alone, median of its gaps: each step reads the keys and values of all tokens before.",
-            "ms a token",
-            lambda point: point.gap_p50_seconds,
-            growth.gap_fit,
-        ),
-        _context(
-            growth,
             "growth-prefill",
             "Time to the first token over the prompt",
-            "One stream alone. A prompt's tokens are computed many at a time.",
+            "One stream alone. A prompt's tokens are computed many at a time. Bars: range of the rounds.",
             "ms to the first token",
-            lambda point: point.first_token_seconds,
+            firsts,
             growth.first_token_fit,
         ),
         _middle(modes),
     ]
-    return [chart for chart in charts if not chart.is_empty]
 
 
 def _streams(growth: Growth) -> Chart:
@@ -81,22 +77,15 @@ def _knee(fit: StepFit, xs: Sequence[float]) -> list[Series]:
 
 
 def _context(
-    growth: Growth,
-    key: str,
-    title: str,
-    note: str,
-    y_title: str,
-    of: Callable[[ContextPoint], Value],
-    fit: LineFit | None,
+    key: str, title: str, note: str, y_title: str, rows: Sequence[tuple[float, Value, str]], fit: LineFit | None
 ) -> Chart:
-    rows = [(float(point.context_tokens), of(point), "") for point in growth.context]
     series = [value_series("measured", "sequential", "line", rows, MILLISECONDS)]
     if fit is not None and rows:
         tokens = [place for place, *_ in rows]
         ends = [min(tokens), max(tokens)]
         ys = [(fit.base_seconds + fit.per_token_seconds * each) * MILLISECONDS for each in ends]
         series.append(Series("fit", "sequential", "fit", ends, ys))
-    return Chart(key, title, f"{note} Bars: range of the rounds.", "tokens of context", y_title, series, False, False)
+    return Chart(key, title, note, "tokens of context", y_title, series, x_log=False, y_log=False)
 
 
 def _middle(modes: Sequence[GenerationMode]) -> Chart:

@@ -3,8 +3,6 @@
 Texts of documents are escaped: plotly reads a little HTML in names and notes.
 """
 
-from __future__ import annotations
-
 import html
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Curves with load on the x-axis, both paradigms overlaid: latency, goodput, CPU, energy."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -88,6 +86,24 @@ def _objective(goodput: Goodput) -> str:
     return " and ".join(filter(None, parts))
 
 
+class _Line(NamedTuple):
+    """What the runs of one line have in common: `stream` names the model, its steps and the API."""
+
+    paradigm: Paradigm
+    delivery: Delivery
+    stream: str
+    address: str
+
+
+def _label(line: _Line, name: str, lines: Iterable[_Line]) -> str:
+    """Return what tells a line from the others of the same figure, and no more than that."""
+    alike = [other for other in lines if other[:2] == line[:2]]
+    words = [" ".join(filter(None, (line.paradigm, "streamed" if line.delivery == "streamed" else "", name)))]
+    words += [line.stream] if len({other.stream for other in alike}) > 1 else []
+    words += [f"at {line.address}"] if len({other.address for other in alike}) > 1 else []
+    return ", ".join(words)
+
+
 def _by_paradigm(runs: Iterable[Run], name: str, style: Style, x_of: _X, y_of: _Y) -> list[Series]:
     """Return a line for each paradigm, stream and server through its sound runs, and the others as marks of their
     own. Labels tell it from all that were run, so that p50 and p99 of one are named alike where another has no p99.
@@ -100,32 +116,13 @@ def _by_paradigm(runs: Iterable[Run], name: str, style: Style, x_of: _X, y_of: _
             rows, x, y = groups.setdefault(line, []), x_of(run), y_of(run)
             rows += [] if y is None or x <= 0 else [(x, y, run.is_sound, _note(run))]
     for line, rows in sorted(groups.items(), reverse=True):
-        label = line.label(name, groups)
+        label = _label(line, name, groups)
         for is_sound, own, title in ((True, style, label), (False, "invalid", f"{label}, invalid run")):
             chosen = sorted(row for row in rows if row[2] is is_sound)
             if chosen:
                 xs, ys, _, notes = zip(*chosen, strict=True)
                 found.append(Series(title, line.paradigm, own, xs, ys, notes=notes))
     return found
-
-
-class _Line(NamedTuple):
-    """What the runs of one line have in common: `stream` names the model, its steps and the API."""
-
-    paradigm: Paradigm
-    delivery: Delivery
-    stream: str
-    address: str
-
-    def label(self, name: str, lines: Iterable[_Line]) -> str:
-        """Return what tells it from the other lines of the same figure, and no more than that."""
-        alike = [line for line in lines if line[:2] == self[:2]]
-        words = [" ".join(filter(None, (self.paradigm, "streamed" if self.delivery == "streamed" else "", name)))]
-        if len({line.stream for line in alike}) > 1:
-            words.append(self.stream)
-        if len({line.address for line in alike}) > 1:
-            words.append(f"at {self.address}")
-        return ", ".join(words)
 
 
 def _note(run: Run) -> str:
@@ -136,9 +133,7 @@ def _note(run: Run) -> str:
 def _compared(comparison: Comparison) -> Chart:
     """Return the interleaved curve of a comparison, with its intervals."""
     series = []
-    for mode in comparison.modes:
-        if mode.delivery != "unary":
-            continue
+    for mode in (mode for mode in comparison.modes if mode.delivery == "unary"):
         for name, style in _QUANTILES:
             rows = [
                 (point.images_per_second.value, getattr(point.latency, name), f"{point.concurrency} at a time")
@@ -157,11 +152,10 @@ def cost_charts(comparison: Comparison) -> list[Chart]:
     """Return what an image costs: CPU seconds, and joules where a meter could be read."""
     cpu = _costs(comparison, lambda point: point.cpu_seconds_per_image.servers, MILLISECONDS)
     joules = _costs(comparison, lambda point: point.joules_per_image)
-    charts = [
+    return [
         Chart("cpu", "CPU an image", _CPU_NOTE, "callers", "CPU-ms an image", cpu),
         Chart("joules", "Energy an image", comparison.energy.note, "callers", "joules an image", joules),
     ]
-    return [chart for chart in charts if not chart.is_empty]
 
 
 _CPU_NOTE = (
@@ -171,13 +165,5 @@ _CPU_NOTE = (
 
 
 def _costs(comparison: Comparison, of: Callable[[Point], Value | None], scale: float = 1.0) -> list[Series]:
-    return [
-        value_series(
-            mode.name,
-            mode.paradigm,
-            STYLES[mode.delivery],
-            [(float(point.concurrency), of(point), "") for point in mode.curve],
-            scale,
-        )
-        for mode in comparison.modes
-    ]
+    curves = [(mode, [(float(point.concurrency), of(point), "") for point in mode.curve]) for mode in comparison.modes]
+    return [value_series(mode.name, mode.paradigm, STYLES[mode.delivery], rows, scale) for mode, rows in curves]

@@ -3,8 +3,6 @@
 Not by plotly: its exporter (kaleido) needs a browser, and a report must come out on a machine without one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

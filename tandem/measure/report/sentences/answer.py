@@ -2,8 +2,6 @@
 between. Made of measured figures alone; of what was not measured, why.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

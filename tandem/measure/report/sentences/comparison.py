@@ -1,7 +1,5 @@
 """What a comparison says: what it comes to, how sure that is, how to read it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from tandem.measure.formats import NONE, count, ends, number, seconds, share

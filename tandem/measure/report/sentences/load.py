@@ -1,7 +1,5 @@
 """What a run of the load generator says of itself and of the server."""
 
-from __future__ import annotations
-
 from tandem.measure.formats import NONE, count, seconds, share
 from tandem.measure.results.load import Document
 

@@ -1,7 +1,5 @@
 """Tables of a comparison: a column a mode, a row a figure; the quality of the images; where the time goes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
 from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, milliseconds, number, seconds
@@ -10,7 +8,7 @@ from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.views import views_tables
-from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, JudgedImages, ModeResult, Point
+from tandem.measure.results.comparison import Comparison, ForeignResult, JudgedImages, ModeResult, Point
 from tandem.measure.results.value import Value
 
 # metric of quality: how it is called, how it is written
@@ -63,17 +61,14 @@ def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
     for concurrency in (None, *document.settings.concurrencies):
         where = "alone" if concurrency is None else f"{concurrency} callers"
         for metric, (name, show) in _FOREIGN.items():
-            found = [each for each in foreign.contrasts if (each.concurrency, each.metric) == (concurrency, metric)]
-            pairs = ((show(each.first_value), show(each.second_value), _ratio(each)) for each in found)
-            if found:
-                rows.append(Row((f"{where}: {name}", *(cell for pair in pairs for cell in pair))))
+            cells: list[str | Cell] = []
+            for each in foreign.contrasts:
+                if (each.concurrency, each.metric) == (concurrency, metric):
+                    cells += [show(each.first_value), show(each.second_value), value_cell(each.ratio, factor)]
+            rows += [Row((f"{where}: {name}", *cells))] if cells else []
     heads = [f"{mode.delivery}\n{whose}" for mode in foreign.modes for whose in ("foreign", "ours", "ratio")]
     title = f"{foreign.model} at {foreign.address}: texts of {foreign.num_tokens} tokens, beside our images of as many"
     return Table(("", *heads), rows, title)
-
-
-def _ratio(found: Contrast) -> str | Cell:
-    return NONE if found.ratio is None else value_cell(found.ratio, factor)
 
 
 def race_table(document: Comparison) -> Table:
@@ -135,10 +130,11 @@ def _alone_values(document: Comparison, metric: str) -> list[Value | None]:
 
 
 def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
-    callers = f"{counted(concurrency, 'caller')}: "
-    rows = [(metric, name, show, _values(document, concurrency, pick)) for metric, (name, show, pick) in _LOAD.items()]
-    for place, (metric, name, show, values) in enumerate(rows if any(rows[0][-1]) else ()):
-        label = f"  {name}" if place else f"{callers}{name}"
+    for place, (metric, (name, show, pick)) in enumerate(_LOAD.items()):
+        values = _values(document, concurrency, pick)
+        if not (place or any(values)):
+            return
+        label = f"  {name}" if place else f"{counted(concurrency, 'caller')}: {name}"
         yield _row(document, label, values, show, concurrency, metric, begins_part=not place)
 
 

@@ -1,63 +1,56 @@
 """Tables of runs of the load generator: one run in full, the points of a sweep, all runs of a report."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from tandem.measure.formats import NONE, count, known, milliseconds, number, seconds, share
 from tandem.measure.report.sentences.load import load_text, verdict
 from tandem.measure.report.tables.table import Columns, Row, Table, table_of
-from tandem.measure.results.distributions import Summary
-from tandem.measure.results.load import Document, StreamResult
+from tandem.measure.results.distributions import Distribution
+from tandem.measure.results.load import Document, Goodput, StreamResult
 from tandem.measure.results.phases import PHASES
 from tandem.measure.results.value import Part
 
 _QUANTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99.9": "p999", "max": "max"}
 _OUTCOMES = ("ok", "error", "deadline", "cancelled", "unfinished", "dropped", "abandoned")
-_Cell = Callable[[StreamResult], str]
 
 
 def result_table(document: Document) -> Table:
     """Return a column a stream of requests and a row a figure; rows that say nothing of any stream are left out."""
     part = "partial: " if document.is_partial else ""
-    rows = [Row((name, *(cell(stream) for stream in document.streams))) for name, cell in _figures()]
+    columns = [_figures(stream) for stream in document.streams]
+    rows = [(name, *(column[name] for column in columns)) for name in (columns[0] if columns else ())]
     return Table(
         ("", *(stream.name for stream in document.streams)),
-        [row for row in rows if any(cell != NONE for cell in row.cells[1:])],
+        [Row(cells) for cells in rows if any(cell != NONE for cell in cells[1:])],
         f"{part}{load_text(document)}, {number(document.window.seconds)} s",
     )
 
 
-def _figures() -> Iterator[tuple[str, _Cell]]:
-    yield "requests planned", lambda stream: count(stream.outcomes.planned)
-    for outcome in _OUTCOMES:
-        yield f"  {outcome}", lambda stream, outcome=outcome: known(getattr(stream.outcomes, outcome) or None, count)  # type: ignore[misc]
-    yield from _quantiles("latency", lambda stream: stream.latency.seconds)
-    yield from _quantiles(
-        "first output", lambda stream: stream.first_output.seconds if stream.delivery == "streamed" else None
-    )
-    yield from _quantiles("gap", lambda stream: stream.gap.seconds if stream.gap else None)
-    yield "requests/s", lambda stream: number(stream.rates.requests)
-    yield "outputs/s", lambda stream: f"{number(stream.rates.outputs)} {stream.unit}s"
-    yield "prompt tokens, mean", _prompt_tokens
-    yield "images/s", lambda stream: known(stream.rates.images, number)
-    yield "within the objective", _goodput
-    yield "batch size, mean", lambda stream: known(stream.batch_size.mean or None, number)
-    yield (
-        "the median request",
-        lambda stream: known(_or_none(stream.phases, "latency_around_p50_seconds"), seconds),
-    )
-    for phase in PHASES:
-        yield f"  {phase.replace('_', ' ')}", lambda stream, phase=phase: _phase(stream, phase)  # type: ignore[misc]
+def _figures(stream: StreamResult) -> dict[str, str]:
+    parts = stream.phases.parts if stream.phases else {}
+    return {
+        "requests planned": count(stream.outcomes.planned),
+        **{f"  {name}": known(getattr(stream.outcomes, name) or None, count) for name in _OUTCOMES},
+        **_quantiles("latency", stream.latency),
+        **_quantiles("first output", stream.first_output if stream.delivery == "streamed" else None),
+        **_quantiles("gap", stream.gap),
+        "requests/s": number(stream.rates.requests),
+        "outputs/s": f"{number(stream.rates.outputs)} {stream.unit}s",
+        "prompt tokens, mean": _prompt_tokens(stream),
+        "images/s": known(stream.rates.images, number),
+        "within the objective": _in_time(stream.goodput),
+        "batch size, mean": known(stream.batch_size.mean or None, number),
+        "the median request": known(_or_none(stream.phases, "latency_around_p50_seconds"), seconds),
+        **{
+            f"  {name.replace('_', ' ')}": known(_or_none(parts.get(name), "around_p50_seconds"), seconds)
+            for name in PHASES
+        },
+    }
 
 
-def _quantiles(name: str, of: Callable[[StreamResult], Summary | None]) -> Iterator[tuple[str, _Cell]]:
-    for shown, field in _QUANTILES.items():
-
-        def cell(stream: StreamResult, field: str = field) -> str:
-            return known(_or_none(of(stream), field), seconds)
-
-        yield f"{name} {shown}", cell
+def _quantiles(name: str, of: Distribution | None) -> dict[str, str]:
+    spread = None if of is None else of.seconds
+    return {f"{name} {shown}": known(_or_none(spread, field), seconds) for shown, field in _QUANTILES.items()}
 
 
 def _or_none(part: Part | None, field: str) -> float | None:
@@ -71,16 +64,10 @@ def _prompt_tokens(stream: StreamResult) -> str:
     return number(stream.num_prompt_tokens / stream.outcomes.ok)
 
 
-def _goodput(stream: StreamResult) -> str:
-    goodput = stream.goodput
+def _in_time(goodput: Goodput | None) -> str:
     if goodput is None or goodput.share is None:
         return NONE
     return f"{share(goodput.share)}, {number(goodput.requests)}/s"
-
-
-def _phase(stream: StreamResult, name: str) -> str:
-    phase = stream.phases.parts.get(name) if stream.phases else None
-    return known(_or_none(phase, "around_p50_seconds"), seconds)
 
 
 _Run = tuple[str, Document, StreamResult]

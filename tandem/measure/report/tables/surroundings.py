@@ -1,7 +1,5 @@
 """Tables of what a measurement ran on, and of files that could not be used."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tandem.measure.formats import count, known, number

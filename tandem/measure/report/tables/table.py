@@ -1,7 +1,5 @@
 """A table as data. Knows neither where it is shown nor where its figures come from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """How near images are to real ones in three views: a row each set of images, real ones below."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from tandem.measure.formats import number

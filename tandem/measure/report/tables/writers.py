@@ -1,7 +1,5 @@
 """Tables for a terminal and in Markdown. The third writer is the macro `table` of page/page.html."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 
