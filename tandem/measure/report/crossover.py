@@ -212,16 +212,11 @@ _TRIALS: Columns[tuple[str, Trial, float]] = {
 
 def crossover_tables(crossover: Crossover) -> list[Table]:
     """Return those that have a row."""
-    units = {"sequential": "t_step(batch)", "parallel": "t_batch(batch)"}
-    curves = [
-        (f"{each.paradigm} {name}", curve)
-        for each in crossover.services
-        for name, curve in (
-            (units[each.paradigm], each.unit),
-            ("t0(in flight)", each.rest),
-            ("whole(in flight)", each.whole),
-        )
-    ]
+    curves = []
+    for each in crossover.services:
+        unit = "t_step(batch)" if each.paradigm == "sequential" else "t_batch(batch)"
+        named = ((unit, each.unit), ("t0(in flight)", each.rest), ("whole(in flight)", each.whole))
+        curves += [(f"{each.paradigm} {name}", curve) for name, curve in named]
     runs = [
         (str(capacity.paradigm), run, capacity.slo_seconds)
         for capacity in crossover.capacities

@@ -8,7 +8,7 @@ from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.views import views_tables
-from tandem.measure.results.comparison import Comparison, ForeignResult, JudgedImages, ModeResult, Point
+from tandem.measure.results.comparison import Alone, Comparison, ForeignResult, JudgedImages, ModeResult, Point
 from tandem.measure.results.value import Value
 
 # metric of quality: how it is called, how it is written
@@ -21,19 +21,17 @@ _QUALITY = {
 }
 _LOST = "FID of real images through its tokenizer"
 _Pick = Callable[[Point], Value | None]
-# metric: how it is called in full and below a name, how it is written, where it is
+# metric: how it is called below a name, how it is written, where it is
+_TIMES: dict[str, tuple[str, Show, Callable[[Alone | Point], Value | None]]] = {
+    "first_output_p50_seconds": ("first output", seconds, lambda found: found.first_output.p50),
+    "latency_p50_seconds": ("whole image", seconds, lambda found: found.latency.p50),
+    "latency_p99_seconds": ("p99", seconds, lambda found: found.latency.p99),
+}
 _LOAD: dict[str, tuple[str, Show, _Pick]] = {
     "images_per_second": ("images/s", number, lambda point: point.images_per_second),
-    "first_output_p50_seconds": ("first output", seconds, lambda point: point.first_output.p50),
-    "latency_p50_seconds": ("whole image", seconds, lambda point: point.latency.p50),
-    "latency_p99_seconds": ("p99", seconds, lambda point: point.latency.p99),
+    **_TIMES,
     "cpu_seconds_per_image": ("servers' CPU/image", seconds, lambda point: point.cpu_seconds_per_image.servers),
     "client": ("client's CPU/image", seconds, lambda point: point.cpu_seconds_per_image.client),
-}
-_ALONE = {
-    "first_output_p50_seconds": "first output",
-    "latency_p50_seconds": "whole image",
-    "latency_p99_seconds": "p99",
 }
 # What is known of a foreign server.
 _FOREIGN: dict[str, tuple[str, Show]] = {
@@ -46,7 +44,13 @@ _FOREIGN: dict[str, tuple[str, Show]] = {
 
 def comparison_tables(document: Comparison) -> list[Table]:
     """Return the modes alone and under load, and the quality of the images if it was measured."""
-    rows = [*_alone(document), *(row for number in document.settings.concurrencies for row in _load(document, number))]
+    rows = [
+        _row(f"  {name}" if name == "p99" else f"alone: {name}", values, advantage(document, None, metric))
+        for metric, name, values in _alone(document)
+        if any(values)
+    ]
+    for concurrency in document.settings.concurrencies:
+        rows += _load(document, concurrency)
     if document.settings.concurrencies:
         rows += [_capacity(document), *_energy(document)]
     found = [_modes_table(document, rows, "one image at a time, and under load")]
@@ -74,13 +78,12 @@ def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
 def race_table(document: Comparison) -> Table:
     """Return the table of a comparison at load 1."""
     rows = [
-        _row(document, f"{name} p50", _alone_values(document, metric), seconds, None, metric)
-        for metric, name in _ALONE.items()
-        if metric.endswith("_p50_seconds")
+        _row(f"{name} p50", values, advantage(document, None, metric))
+        for metric, name, values in _alone(document)
+        if name != "p99"
     ]
-    totals = [sum(mode.codes.values()) for mode in document.modes]
-    failed = [total - mode.codes.get("OK", 0) for total, mode in zip(totals, document.modes, strict=True)]
-    cells = [f"{count(total)}, {count(each)}" for total, each in zip(totals, failed, strict=True)]
+    totals = [(sum(mode.codes.values()), mode.codes.get("OK", 0)) for mode in document.modes]
+    cells = [f"{count(total)}, {count(total - ok)}" for total, ok in totals]
     return _modes_table(document, [*rows, Row(("requests, failed", *cells, ""))], "race: one image of a class")
 
 
@@ -103,30 +106,17 @@ def _modes_table(document: Comparison, rows: Sequence[Row], title: str = "") -> 
 
 
 def _row(
-    document: Comparison,
-    name: str,
-    values: Sequence[Value | None],
-    show: Show,
-    concurrency: int | None,
-    metric: str,
-    begins_part: bool = False,
+    name: str, values: Sequence[Value | None], better: Value | None, show: Show = seconds, begins_part: bool = False
 ) -> Row:
-    """Return a figure of all modes; the last cell says how many times better the unary parallel call is."""
-    better = advantage(document, concurrency, metric)
+    """Return a figure of all modes; the last cell says how many times `better` the unary parallel call is."""
     cells = [value_cell(each, show) for each in values]
     return Row((name, *cells, "" if better is None else value_cell(better, factor)), begins_part=begins_part)
 
 
-def _alone(document: Comparison) -> Iterator[Row]:
-    for metric, name in _ALONE.items():
-        values = _alone_values(document, metric)
-        if any(values):
-            yield _row(document, f"  {name}" if name == "p99" else f"alone: {name}", values, seconds, None, metric)
-
-
-def _alone_values(document: Comparison, metric: str) -> list[Value | None]:
-    field, _, quantile = metric.removesuffix("_seconds").rpartition("_")
-    return [getattr(getattr(mode.alone, field), quantile) if mode.alone else None for mode in document.modes]
+def _alone(document: Comparison) -> Iterator[tuple[str, str, list[Value | None]]]:
+    """Yield the metrics of load 1, their names, and their values by mode."""
+    for metric, (name, _, pick) in _TIMES.items():
+        yield metric, name, [pick(mode.alone) if mode.alone else None for mode in document.modes]
 
 
 def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
@@ -135,7 +125,7 @@ def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
         if not (place or any(values)):
             return
         label = f"  {name}" if place else f"{counted(concurrency, 'caller')}: {name}"
-        yield _row(document, label, values, show, concurrency, metric, begins_part=not place)
+        yield _row(label, values, advantage(document, concurrency, metric), show, begins_part=not place)
 
 
 def _values(document: Comparison, concurrency: int, pick: _Pick) -> list[Value | None]:
