@@ -221,7 +221,6 @@ TESTED_ELSEWHERE = {
     "unit/tandem/measure/report/test_growth.py": ("tandem/measure/report/charts/growth",),
     "unit/tandem/measure/report/test_report.py": (
         "tandem/measure/report/charts/pngs",
-        "tandem/measure/report/samples",
         "tandem/measure/report/sections",
         "tandem/measure/report/sources",
         "tandem/measure/report/story",

@@ -1,12 +1,10 @@
-"""What was measured of each model and number of steps, on one footing, and the Pareto front of it: those that nothing
-else beats in time and in quality at once.
-"""
+"""What was measured of each model and number of steps, and its Pareto front: what nothing beats in time and quality."""
 
 from collections.abc import Iterable
 
 from tandem.measure.formats import counted
 from tandem.measure.report.sources import Sources
-from tandem.measure.results.comparison import Comparison, JudgedImages
+from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
 
@@ -15,17 +13,14 @@ def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
     """Return the points of a measurement over steps if there is one, else the unary modes of a comparison."""
     if sources.steps is not None:
         return sources.steps.points
-    return () if sources.comparison is None else _compared(sources.comparison)
-
-
-def _compared(comparison: Comparison) -> tuple[StepsPoint, ...]:
-    served = {each.paradigm: each for each in comparison.served}
-    known = [(mode, served[mode.paradigm]) for mode in comparison.modes if mode.paradigm in served]
+    if sources.comparison is None:
+        return ()
+    served = {each.paradigm: each for each in sources.comparison.served}
+    unary = [each for each in sources.comparison.modes if each.delivery == "unary" and each.paradigm in served]
     nothing = {"steps": None, "bits_per_token": None, "bits_over_most": None}
+    pairs = [(mode, served[mode.paradigm]) for mode in unary]
     return tuple(
-        StepsPoint(mode=mode, num_images=images.num_images, quality=images.quality, **nothing)
-        for mode, images in known
-        if mode.delivery == "unary"
+        StepsPoint(mode=mode, num_images=own.num_images, quality=own.quality, **nothing) for mode, own in pairs
     )
 
 

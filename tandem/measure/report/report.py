@@ -1,5 +1,8 @@
 """A report from beginning to end: one HTML file that needs nothing else, and PNGs of its main charts."""
 
+import base64
+import binascii
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,17 +12,19 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
+from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from tandem.measure.report.charts.colours import DARK, LIGHT, PARTS
 from tandem.measure.report.charts.interactive import figure_of
 from tandem.measure.report.charts.pngs import save_pngs
-from tandem.measure.report.samples import samples_of
 from tandem.measure.report.sections import Section, sections
 from tandem.measure.report.sources import Sources
 from tandem.measure.report.story import QUESTION, first_chart, tell
+from tandem.measure.results.comparison import Comparison, Served
 from tandem.measure.results.files import whole
 
+_MAX_PIXELS = 4_000_000
 # For whoever looks closer, in the page alone.
 _WITHOUT_PNG = ("cdf-alone", "cdf-load", "fit-unit", "growth-prefill", "joules")
 
@@ -69,3 +74,29 @@ def _json(value: Any) -> Markup:
     """Return JSON that can stand in a script element: nothing in it can end that, or begin another."""
     text = json.dumps(value, allow_nan=False).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     return Markup(text)  # noqa: S704  escaped above
+
+
+def samples_of(comparison: Comparison) -> list[tuple[Served, str, str]]:
+    """Return what each model served, its images as base64 of a PNG, or empty, and a caption."""
+    return [(each, checked_png(each.samples_png), _caption(each)) for each in comparison.served]
+
+
+def checked_png(text: str) -> str:
+    """Return the image as a PNG that we have written ourselves; empty if it is none."""
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                return ""
+            file = io.BytesIO()
+            image.convert("L" if image.mode in ("1", "L") else "RGB").save(file, "PNG")
+    except (OSError, ValueError, SyntaxError, binascii.Error):
+        return ""
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _caption(served: Served) -> str:
+    text = f"Of {served.num_images:,} images served in this run, a row each class."
+    if served.quality is None:
+        return text
+    own, floor = served.quality.model, served.quality.floor
+    return f"{text} The judge takes {own.accuracy:.0%} for the class asked for, of real ones {floor.accuracy:.0%}."

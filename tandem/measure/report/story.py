@@ -1,13 +1,13 @@
 """The first screen: the question, one picture, and three sentences with the numbers of these runs that answer it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.quality import KEY
 from tandem.measure.report.crossover import capacity_verdict
 from tandem.measure.report.front import points_of
-from tandem.measure.report.sentences.answer import Bracket, Sentence, answer, missing
+from tandem.measure.report.sentences.answer import Sentence, answer, missing
 from tandem.measure.report.sources import Sources
 from tandem.measure.results.steps import Steps
 
@@ -36,29 +36,23 @@ def tell(sources: Sources) -> Story:
     if document is None:
         return Story((), (_NOTHING,), tuple(warnings(sources)))
     load = document.settings.load if isinstance(document, Steps) else document.settings
-    machine, open_loops = document.machine if document.is_local else None, _open_loops(sources, load.slo_seconds)
-    sentences = tuple(answer(points, machine, load.slo_seconds, open_loops))
-    lacking = [] if sentences else [_TOO_LITTLE]
-    lacking += [*missing(points, document.judgement, document.cpu_sources), *_unknown_capacities(sources)]
-    return Story(sentences, tuple(lacking), tuple(warnings(sources)))
-
-
-def _open_loops(sources: Sources, slo_seconds: float) -> dict[str, Bracket]:
-    """Return where the capacity of each model lies by the open loops of a fit, if these had the same objective."""
-    if sources.crossover is None:
-        return {}
-    return {
+    machine = document.machine if document.is_local else None
+    capacities = [] if sources.crossover is None else sources.crossover.capacities
+    # Where open loops had the same objective.
+    brackets = {
         each.model: (each.low_per_second, each.high_per_second)
-        for each in sources.crossover.capacities
-        if each.slo_seconds == slo_seconds
+        for each in capacities
+        if each.slo_seconds == load.slo_seconds
     }
-
-
-def _unknown_capacities(sources: Sources) -> Iterator[str]:
-    """Yield which capacity open loops looked for and did not find, and why."""
-    for each in () if sources.crossover is None else sources.crossover.capacities:
-        if each.low_per_second is None and each.high_per_second is None:
-            yield f"How many images a second {each.model} carries is {capacity_verdict(each)}."
+    sentences = tuple(answer(points, machine, load.slo_seconds, brackets))
+    lacking = [] if sentences else [_TOO_LITTLE]
+    lacking += missing(points, document.judgement, document.cpu_sources)
+    lacking += [
+        f"How many images a second {each.model} carries is {capacity_verdict(each)}."
+        for each in capacities
+        if each.low_per_second is None and each.high_per_second is None
+    ]
+    return Story(sentences, tuple(lacking), tuple(warnings(sources)))
 
 
 def warnings(sources: Sources) -> list[str]:

@@ -1,6 +1,4 @@
-"""A chart as data: what is drawn, and how it looks, for all that draw it. Knows neither plotly nor matplotlib, nor
-where the figures come from.
-"""
+"""A chart as data, for all that draw it. Knows neither plotly nor matplotlib, nor where the figures come from."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -27,9 +27,10 @@ def _curves(chart: Chart) -> dict[str, Any]:
     if chart.is_named:
         layout["yaxis"] |= {"type": "category", "autorange": "reversed"}
     if chart.levels:
-        lowest = min(level.at for level in chart.levels)
-        layout["shapes"] = [_level(level.at) for level in chart.levels]
-        layout["annotations"] = [_level_name(chart, level, level.at == lowest) for level in chart.levels]
+        heights = [level.at for level in chart.levels]
+        line = {"x0": 0, "x1": 1, "line": {"width": 1, "dash": "dash"}, "layer": "below"}
+        layout["shapes"] = [{"type": "line", "xref": "paper", "y0": y, "y1": y, **line} for y in heights]
+        layout["annotations"] = [_level_name(chart, level, level.at == min(heights)) for level in chart.levels]
     rightmost = max((x for series in chart.drawn for x in series.x), default=0.0)
     return {"data": [_trace(series, rightmost) for series in chart.drawn], "layout": layout}
 
@@ -39,11 +40,6 @@ def _axis(title: str, ticks: Sequence[float] | None) -> dict[str, Any]:
     if ticks is None:
         return found
     return found | {"type": "log", "tickvals": ticks, "ticktext": list(map(tick_text, ticks))}
-
-
-def _level(at: float) -> dict[str, Any]:
-    place = {"xref": "paper", "y0": at, "y1": at, "x0": 0, "x1": 1}
-    return {"type": "line", **place, "line": {"width": 1, "dash": "dash"}, "layer": "below"}
 
 
 def _level_name(chart: Chart, level: Level, is_lowest: bool) -> dict[str, Any]:

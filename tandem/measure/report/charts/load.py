@@ -1,7 +1,6 @@
 """Curves with load on the x-axis, both paradigms overlaid: latency, goodput, CPU, energy."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,19 +16,19 @@ STYLES: dict[Delivery, Style] = {"unary": "line", "streamed": "dash"}
 _QUANTILES: tuple[tuple[str, Style], ...] = (("p50", "line"), ("p99", "dash"))
 _NUM_POINTS = 40
 
-_X = Callable[[Run], float]
-_Y = Callable[[Run], float | None]
+_Placed = Sequence[tuple[Run, float]]
+"""Runs, and where they stand on the x-axis."""
 
 
 def load_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Chart]:
     """Return all there is something for."""
-    opened = [run for run in runs if isinstance(run.load, OpenLoop)]
-    closed = [run for run in runs if isinstance(run.load, ClosedLoop)]
-    if len({run.load.concurrency for run in closed if isinstance(run.load, ClosedLoop)}) < 2:
+    opened = [(run, run.load.rate_per_second) for run in runs if isinstance(run.load, OpenLoop)]
+    closed = [(run, run.stream.rates.images or 0.0) for run in runs if isinstance(run.load, ClosedLoop)]
+    if len({run.load.concurrency for run in runs if isinstance(run.load, ClosedLoop)}) < 2:
         closed = []  # one number of callers makes no curve
     charts = [
-        _latency("open", "Latency over offered load (open loop)", _OPEN_NOTE, "offered images/s", opened, _offered),
-        _latency("closed", "Latency over achieved load (closed loop)", _CLOSED_NOTE, "images/s", closed, _achieved),
+        _latency("open", "Latency over offered load (open loop)", _OPEN_NOTE, "offered images/s", opened),
+        _latency("closed", "Latency over achieved load (closed loop)", _CLOSED_NOTE, "images/s", closed),
         _goodput(opened),
     ]
     if comparison is not None:
@@ -43,38 +42,24 @@ _CLOSED_NOTE = (
 )
 
 
-def _latency(key: str, title: str, note: str, x_title: str, runs: Sequence[Run], x_of: _X) -> Chart:
-    def milliseconds(run: Run, quantile: str) -> float | None:
-        value: float | None = getattr(run.stream.latency.seconds, quantile)
-        return None if value is None else value * MILLISECONDS
-
-    lines = [_by_paradigm(runs, name, style, x_of, partial(milliseconds, quantile=name)) for name, style in _QUANTILES]
-    return Chart(key, title, note, x_title, "latency, ms", [series for line in lines for series in line])
-
-
-def _offered(run: Run) -> float:
-    assert isinstance(run.load, OpenLoop)
-    return run.load.rate_per_second
+def _latency(key: str, title: str, note: str, x_title: str, placed: _Placed) -> Chart:
+    series = []
+    for name, style in _QUANTILES:
+        rows = [(run, x, getattr(run.stream.latency.seconds, name)) for run, x in placed]
+        series += _by_paradigm(rows, name, style, MILLISECONDS)
+    return Chart(key, title, note, x_title, "latency, ms", series)
 
 
-def _achieved(run: Run) -> float:
-    return run.stream.rates.images or 0.0
-
-
-def _goodput(runs: Sequence[Run]) -> Chart:
-    measured = [run for run in runs if run.stream.goodput is not None]
-    series = _by_paradigm(measured, "", "line", _offered, _in_time)
-    offered = [_offered(run) for run in measured]
-    if offered:
+def _goodput(placed: _Placed) -> Chart:
+    measured = [(run, x, run.stream.goodput) for run, x in placed if run.stream.goodput is not None]
+    series = _by_paradigm([(run, x, goodput.requests) for run, x, goodput in measured], "", "line")
+    if measured:
+        offered = [x for _, x, _ in measured]
         grid = np.geomspace(min(offered), max(offered), _NUM_POINTS).tolist()
         series.append(Series("all that was offered", "neutral", "fit", grid, grid))
-    shown = ", ".join(dict.fromkeys(_objective(run.stream.goodput) for run in runs if run.stream.goodput is not None))
+    shown = ", ".join(dict.fromkeys(_objective(goodput) for *_, goodput in measured))
     note = f"Images a second that were there within the objective ({shown}). Above the knee, more load gives less."
     return Chart("goodput", "Goodput", note, "offered images/s", "images/s in time", series, y_log=False)
-
-
-def _in_time(run: Run) -> float | None:
-    return None if run.stream.goodput is None else run.stream.goodput.requests
 
 
 def _objective(goodput: Goodput) -> str:
@@ -104,17 +89,20 @@ def _label(line: _Line, name: str, lines: Iterable[_Line]) -> str:
     return ", ".join(words)
 
 
-def _by_paradigm(runs: Iterable[Run], name: str, style: Style, x_of: _X, y_of: _Y) -> list[Series]:
+def _by_paradigm(
+    placed: Iterable[tuple[Run, float, float | None]], name: str, style: Style, scale: float = 1.0
+) -> list[Series]:
     """Return a line for each paradigm, stream and server through its sound runs, and the others as marks of their
-    own. Labels tell it from all that were run, so that p50 and p99 of one are named alike where another has no p99.
+    own; values are times `scale`. Labels tell it from all that were run, so that p50 and p99 of one are named alike
+    where another has no p99.
     """
     found = []
     groups: dict[_Line, list[tuple[float, float, bool, str]]] = {}
-    for run in runs:
+    for run, x, y in placed:
         if run.stream.paradigm is not None:
             line = _Line(run.stream.paradigm, run.stream.delivery, run.stream.name, run.document.address)
-            rows, x, y = groups.setdefault(line, []), x_of(run), y_of(run)
-            rows += [] if y is None or x <= 0 else [(x, y, run.is_sound, _note(run))]
+            rows = groups.setdefault(line, [])
+            rows += [] if y is None or x <= 0 else [(x, y * scale, run.is_sound, _note(run))]
     for line, rows in sorted(groups.items(), reverse=True):
         label = _label(line, name, groups)
         for is_sound, own, title in ((True, style, label), (False, "invalid", f"{label}, invalid run")):

@@ -10,19 +10,19 @@ from tandem.measure.results.header import Machine, ServedModel
 
 def machine_table(machines: Sequence[Machine]) -> Table:
     """Return what the measurements ran on."""
-    return Table(("", "generator's host"), [Row(cells) for each in machines for cells in _machine(each)], "Machine")
-
-
-def _machine(machine: Machine) -> tuple[tuple[str, str], ...]:
-    packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-    return (
-        ("processor", machine.cpu_model),
-        ("cores", f"{machine.num_usable_cores} usable of {machine.num_cores}"),
-        ("memory", f"{number(machine.memory_bytes / 2**30)} GiB"),
-        ("GPUs", ", ".join(machine.gpus) or "none"),
-        ("system", machine.operating_system),
-        ("software", f"{machine.python}, {packages}"),
-    )
+    rows: list[Row] = []
+    for each in machines:
+        packages = ", ".join(f"{name} {version}" for name, version in each.packages.items())
+        cells = (
+            ("processor", each.cpu_model),
+            ("cores", f"{each.num_usable_cores} usable of {each.num_cores}"),
+            ("memory", f"{number(each.memory_bytes / 2**30)} GiB"),
+            ("GPUs", ", ".join(each.gpus) or "none"),
+            ("system", each.operating_system),
+            ("software", f"{each.python}, {packages}"),
+        )
+        rows += map(Row, cells)
+    return Table(("", "generator's host"), rows, "Machine")
 
 
 _MODELS: Columns[ServedModel] = {
