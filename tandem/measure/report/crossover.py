@@ -19,7 +19,6 @@ from tandem.measure.results.crossover import (
     TextIllustration,
     Trial,
 )
-from tandem.measure.scenario import Paradigm
 from tandem.measure.statistics.curve import curve_of
 from tandem.measure.studies.crossover.capacity import LEAST_REQUESTS, carried, is_met, is_telling, tried
 
@@ -61,24 +60,21 @@ class Answer:
     text: str
 
 
-def answers(found: Crossover) -> tuple[Answer, ...]:
-    """Return what was measured, and of what was fitted that whose fits are good."""
+def answers(found: Crossover) -> Iterator[Answer]:
+    """Yield what was measured, and of what was fitted that whose fits are good."""
     if len(found.capacities) < 2:
-        return ()
-    told = [
-        Answer("p50", "At equal load, which of the two is faster, by the median?", _latency("p50", found.capacities)),
-        Answer("p99", "And by p99?", _latency("p99", found.capacities)),
-        Answer("capacity", "How much load does each carry within the objective?", _capacity(found.capacities)),
-        Answer("cost", "Which of the two costs less CPU an image?", _cost(found)),
-    ]
+        return
+    yield Answer("p50", "At equal load, which of the two is faster, by the median?", _latency("p50", found.capacities))
+    yield Answer("p99", "And by p99?", _latency("p99", found.capacities))
+    yield Answer("capacity", "How much load does each carry within the objective?", _capacity(found.capacities))
+    yield Answer("cost", "Which of the two costs less CPU an image?", _cost(found))
     if not found.services:
-        return tuple(told)
+        return
     sequential, parallel = found.services
     if all(curve.is_good for curve in (sequential.unit, sequential.rest, parallel.whole)):
-        told.append(Answer("length", "At which length would sequential break even?", _length(found)))
+        yield Answer("length", "At which length would sequential break even?", _length(found))
     if found.text is not None and found.text.unit.is_good:
-        told.append(Answer("text", "And a language model, whose length is free?", _text(parallel, found.text)))
-    return tuple(told)
+        yield Answer("text", "And a language model, whose length is free?", _text(parallel, found.text))
 
 
 def _latency(quantile: str, capacities: Sequence[Capacity]) -> str:
@@ -230,7 +226,6 @@ def crossover_tables(crossover: Crossover) -> list[Table]:
 
 
 _NUM_POINTS = 60
-_UNIT_NAMES: dict[Paradigm, str] = {"sequential": "a step", "parallel": "a pass"}
 _UNIT_NOTE = (
     "Points: means of some slices of the runs, as the backend told it. Lines: the fit. An image takes many steps, and"
     " one pass."
@@ -242,7 +237,7 @@ def fit_charts(crossover: Crossover) -> list[Chart]:
     """Return all there is something for."""
     units, wholes = [], []
     for each in crossover.services:
-        units += _fit(each, each.unit, _UNIT_NAMES[each.paradigm])
+        units += _fit(each, each.unit, "a step" if each.paradigm == "sequential" else "a pass")
         wholes += _fit(each, each.whole, "a whole image")
     title = "Service curves: a step in sequence, a pass in parallel"
     return [

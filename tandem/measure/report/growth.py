@@ -31,10 +31,6 @@ METHOD = (
     "The knee comes from a fit to the medians: a step costs what all share plus, or at least, what each one adds;"
     " whichever is nearer to what was measured.",
 )
-LOCAL = (
-    "Client and server shared the cores of one machine: what a stream costs of its own includes the client's share of"
-    " each message."
-)
 _PER = 1_000  # tokens of context
 
 
@@ -45,7 +41,10 @@ def caveats(growth: Growth) -> Iterator[str]:
     if left_out:
         yield f"Contexts left out, as the server takes {most:,} at most: {', '.join(left_out)}."
     if growth.is_local:
-        yield LOCAL
+        yield (
+            "Client and server shared the cores of one machine: what a stream costs of its own includes the client's"
+            " share of each message."
+        )
 
 
 def explanation(growth: Growth) -> Iterator[str]:
@@ -91,14 +90,10 @@ def _step(fit: StepFit) -> str:
 def _knee(fit: StepFit, points: Sequence[ConcurrencyPoint]) -> str:
     if fit.knee is None or fit.most_tokens_per_second is None:
         return "A sequence costs nothing of its own that could be measured, so there is no knee up to here."
-    knee = fit.knee.value
-    range_text = ends(fit.knee, number, " to ")
-    by_rounds = f" ({range_text} by single rounds)" if range_text else ""
-    place = f"The knee is at {number(knee)} sequences{by_rounds}, where both are equal: "
-    if fit.shape == "sum":
-        place += "half of a step is shared there."
-    else:
-        place += "until there reading weights takes the longer, and hides the arithmetic."
+    knee, by_rounds = fit.knee.value, ends(fit.knee, number, " to ")
+    where = f"{number(knee)} sequences{by_rounds and f' ({by_rounds} by single rounds)'}, where both are equal"
+    why = "until there reading weights takes the longer, and hides the arithmetic"
+    place = f"The knee is at {where}: {'half of a step is shared there' if fit.shape == 'sum' else why}."
     if knee > points[-1].concurrency:
         return f"{place} That is beyond what was measured: up to {points[-1].concurrency} a further stream is cheap."
     if knee < points[0].concurrency:

@@ -106,7 +106,7 @@ def _quality(sources: Sources) -> Section:
 
 def _load(sources: Sources, charts: Sequence[Chart]) -> Section:
     comparison = sources.comparison
-    answers = [] if sources.crossover is None else crossover.answers(sources.crossover)
+    answers = [] if sources.crossover is None else list(crossover.answers(sources.crossover))
     if comparison is None:
         return Section("load", "Under load", answers=answers, charts=charts)
     # Whose CPU is not known, unless the first screen says so.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from tandem.measure.results.phases import PHASES
+from tandem.measure.results.distributions import PHASES
 from tandem.measure.results.value import Value
 
 Style = Literal["line", "dash", "points", "hollow", "invalid", "fit", "prediction"]
@@ -24,7 +24,7 @@ class Look(NamedTuple):
 
 # line, dash: measured points joined. points, hollow: measured points alone. invalid: measured by a generator that was
 # not good enough. fit, prediction: computed, no points.
-_LOOKS: Mapping[Style, Look] = {
+LOOKS: Mapping[Style, Look] = {
     "line": Look("solid", "circle"),
     "dash": Look("dash", "circle", is_hollow=True),
     "points": Look(None, "circle"),
@@ -54,10 +54,6 @@ class Series:
     right: Sequence[float | None] = ()
     is_labelled: bool = False
     in_legend: bool = True
-
-    @property
-    def look(self) -> Look:
-        return _LOOKS[self.style]
 
 
 def value_series(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tandem.measure.formats import seconds
-from tandem.measure.report.charts.chart import Chart, Level, Series, Stack, tick_text
+from tandem.measure.report.charts.chart import LOOKS, Chart, Level, Series, Stack, tick_text
 from tandem.measure.report.charts.colours import HATCHED
 
 
@@ -51,7 +51,7 @@ def _level_name(chart: Chart, level: Level, is_lowest: bool) -> dict[str, Any]:
 
 def _trace(series: Series, rightmost: float) -> dict[str, Any]:
     """Return a trace. Labels stand above and below in turn, so that those of neighbours do not meet."""
-    look = series.look
+    look = LOOKS[series.style]
     modes = {"lines": look.line, "markers": look.marker, "text": series.is_labelled}
     symbol = {"circle": "circle-open" if look.is_hollow else "circle", "x": "x-thin", None: "circle"}[look.marker]
     note = "<br>%{text}" if series.notes else ""

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from tandem.measure.formats import seconds
-from tandem.measure.report.charts.chart import Chart, Series, Stack, tick_text
+from tandem.measure.report.charts.chart import LOOKS, Chart, Series, Stack, tick_text
 from tandem.measure.report.charts.colours import HATCHED, LIGHT, PARTS
 
 _LINES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", None: "none"}
@@ -76,7 +76,7 @@ def _axis(drawn: Any, set_scale: Any, title: str, ticks: Sequence[float] | None)
 
 
 def _series(axes: Axes, series: Series, rightmost: float) -> None:
-    colour, look = LIGHT[series.role], series.look
+    colour, look = LIGHT[series.role], LOOKS[series.style]
     looks: Any = {
         "color": colour,
         "linestyle": _LINES[look.line],

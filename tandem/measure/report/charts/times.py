@@ -8,8 +8,7 @@ from tandem.measure.report.charts.load import STYLES
 from tandem.measure.report.sentences.contest import between
 from tandem.measure.report.sources import Run
 from tandem.measure.results.comparison import Comparison
-from tandem.measure.results.distributions import Histogram
-from tandem.measure.results.phases import PHASES, Phases
+from tandem.measure.results.distributions import PHASES, Histogram, Phases
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Paradigm
 
 

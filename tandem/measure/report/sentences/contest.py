@@ -22,17 +22,14 @@ def contest(xs: Sequence[float], ratios: Sequence[float], where: str, resolved: 
     """
     found = sorted(zip(xs, ratios, strict=True))
     groups = [(won, list(each)) for won, each in groupby(found, lambda pair: _winner(pair[1], resolved))]
-    if len(groups) > 1:
-        return _sentence("; ".join(f"{_WINNERS[won]} {_span(each, where)}" for won, each in groups))
-    [(won, pairs)] = groups
-    if won is None:
-        return _sentence(
-            f"{_WINNERS[won]} {_span(pairs, where)}: the two differ by less than a factor of {number(resolved)}"
-        )
-    gains = [max(ratio, 1 / ratio) for _, ratio in pairs]
-    ends = [f"{number(gains[place])} at {where.format(number(pairs[place][0]))}" for place in (0, -1)]
-    detail = f" ({ends[0]}, {ends[1]})" if len(pairs) > 1 else ""
-    return _sentence(f"{_WINNERS[won]} {_span(pairs, where)}, by a factor of {between(min(gains), max(gains))}{detail}")
+    text = "; ".join(f"{_WINNERS[won]} {_span(each, where)}" for won, each in groups)
+    if len(groups) == 1 and groups[0][0] is None:
+        text += f": the two differ by less than a factor of {number(resolved)}"
+    elif len(groups) == 1:
+        gains = [max(ratio, 1 / ratio) for _, ratio in found]
+        ends = [f"{number(gains[place])} at {where.format(number(found[place][0]))}" for place in (0, -1)]
+        text += f", by a factor of {between(min(gains), max(gains))}{f' ({ends[0]}, {ends[1]})' if gains[1:] else ''}"
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _winner(ratio: float, resolved: float) -> bool | None:
@@ -43,7 +40,3 @@ def _winner(ratio: float, resolved: float) -> bool | None:
 def _span(pairs: Sequence[tuple[float, float]], where: str) -> str:
     first, last = (where.format(number(pairs[place][0])) for place in (0, -1))
     return f"at {first}" if len(pairs) == 1 else f"at the {len(pairs)} loads measured from {first} to {last}"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from tandem.measure.formats import NONE, count, known, milliseconds, number, seconds, share
 from tandem.measure.report.sentences.load import load_text, verdict
 from tandem.measure.report.tables.table import Columns, Row, Table, table_of
-from tandem.measure.results.distributions import Distribution
+from tandem.measure.results.distributions import PHASES, Distribution
 from tandem.measure.results.load import Document, Goodput, StreamResult
-from tandem.measure.results.phases import PHASES
 from tandem.measure.results.value import Part
 
 _QUANTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99.9": "p999", "max": "max"}

@@ -59,6 +59,4 @@ def table_of(
 
 def value_cell(value: Value | None, show: Show) -> Cell:
     """Return the cell of a value."""
-    if value is None:
-        return Cell(NONE)
-    return Cell(show(value.value), ends(value, show))
+    return Cell(NONE) if value is None else Cell(show(value.value), ends(value, show))
