@@ -10,15 +10,7 @@ from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series
 from tandem.measure.report.sentences.audits import LOCAL
 from tandem.measure.report.sentences.contest import contest
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
-from tandem.measure.results.crossover import (
-    BreakEven,
-    Capacity,
-    Crossover,
-    FittedCurve,
-    FittedService,
-    TextIllustration,
-    Trial,
-)
+from tandem.measure.results.crossover import Capacity, Crossover, FittedCurve, FittedService, TextIllustration, Trial
 from tandem.measure.statistics.curve import curve_of
 from tandem.measure.studies.crossover.capacity import LEAST_REQUESTS, carried, is_met, is_telling, tried
 
@@ -92,19 +84,18 @@ def _capacity(capacities: Sequence[Capacity]) -> str:
 
 
 def _length(found: Crossover) -> str:
-    parts = ", ".join(_break_even(each, *found.services) for each in found.break_even)
-    return f"The sequential model takes {found.services[0].num_steps:.0f} steps an image. To break even {parts}."
-
-
-def _break_even(found: BreakEven, sequential: FittedService, parallel: FittedService) -> str:
-    callers = found.num_in_flight
-    if found.num_steps.value < 1:
-        return (
-            f"at {callers} in flight no length would do, as what it spends around its steps (t0"
-            f" {seconds(curve_of(sequential.rest)(callers))}) leaves no time for one within parallel's whole"
-            f" {seconds(curve_of(parallel.whole)(callers))}"
-        )
-    return f"at {callers} in flight it could take {ranged(found.num_steps, number)}"
+    sequential, parallel = found.services
+    parts = []
+    for each in found.break_even:
+        callers, part = each.num_in_flight, f"it could take {ranged(each.num_steps, number)}"
+        if each.num_steps.value < 1:
+            part = (
+                "no length would do, as what it spends around its steps (t0"
+                f" {seconds(curve_of(sequential.rest)(callers))}) leaves no time for one within parallel's whole"
+                f" {seconds(curve_of(parallel.whole)(callers))}"
+            )
+        parts.append(f"at {callers} in flight {part}")
+    return f"The sequential model takes {sequential.num_steps:.0f} steps an image. To break even {', '.join(parts)}."
 
 
 def _cost(found: Crossover) -> str:

@@ -8,15 +8,7 @@ from dataclasses import dataclass
 from tandem.measure.formats import count, counted, ends, milliseconds, number, seconds
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.results.comparison import Comparison
-from tandem.measure.results.growth import (
-    ConcurrencyPoint,
-    ContextPoint,
-    DraftPoint,
-    DraftResult,
-    Growth,
-    LineFit,
-    StepFit,
-)
+from tandem.measure.results.growth import ConcurrencyPoint, ContextPoint, DraftPoint, Growth, LineFit, StepFit
 from tandem.measure.results.value import Value
 from tandem.measure.scenario import Paradigm
 from tandem.measure.studies.growth.texts import TEXTS
@@ -140,21 +132,18 @@ def _prefill(fit: LineFit, points: Sequence[ContextPoint]) -> str:
 def _drafts(points: Sequence[DraftPoint]) -> str:
     cases = [(point, result) for point in points for result in point.results[1:]]
     ranked = sorted(cases, key=lambda case: case[1].ratio.value)
+    worst, best = (
+        f"{number(result.ratio.value)} times the tokens/s, with {result.tokens_per_message.value:.2f} tokens a step"
+        f" ({TEXTS[point.text]}, {counted(point.concurrency, 'stream')})"
+        for point, result in (ranked[0], ranked[-1])
+    )
     num_outputs, num_different = sum(each.num_outputs for each in points), sum(each.num_different for each in points)
     same = "all the same as without" if not num_different else f"{num_different} NOT THE SAME as without"
     return (
         "Drafts are the middle ground between sequential and parallel: a step checks several guessed tokens"
         " at once, with arithmetic that lies idle below the knee, and keeps those that hold. They can win only where a"
         " text can be guessed, and the more streams there are, the less arithmetic lies idle. At best"
-        f" {_with_drafts(*ranked[-1])}; at worst {_with_drafts(*ranked[0])}."
-        f" {num_outputs} outputs were compared, {same}."
-    )
-
-
-def _with_drafts(point: DraftPoint, result: DraftResult) -> str:
-    return (
-        f"{number(result.ratio.value)} times the tokens/s, with {result.tokens_per_message.value:.2f} tokens a step"
-        f" ({TEXTS[point.text]}, {counted(point.concurrency, 'stream')})"
+        f" {best}; at worst {worst}. {num_outputs} outputs were compared, {same}."
     )
 
 
@@ -184,19 +173,15 @@ def modes_between(growth: Growth, comparison: Comparison | None) -> list[Generat
     """Return the modes that were measured; without drafts there is nothing between, and so nothing to show. Texts and
     images are different workloads, so each mode is compared with the sequential one of its own workload.
     """
-    modes = [mode for point in growth.drafts for mode in _text_modes(point)]
+    modes = []
+    for point in growth.drafts:
+        text, (first, *others) = TEXTS[point.text], point.results
+        workload = f"{text}, {counted(point.concurrency, 'stream')}"
+        modes.append(GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE))
+        for each in others:
+            name, tokens = f"sequential, {each.server.label}", each.tokens_per_message.value
+            modes.append(GenerationMode(f"drafts, {text}", name, workload, tokens, each.ratio))
     return [*modes, *_image_modes(comparison)] if modes and comparison is not None else modes
-
-
-def _text_modes(point: DraftPoint) -> list[GenerationMode]:
-    text = TEXTS[point.text]
-    workload = f"{text}, {counted(point.concurrency, 'stream')}"
-    first, *others = point.results
-    modes = [GenerationMode("sequential", "sequential", workload, first.tokens_per_message.value, _ONE)]
-    for each in others:
-        name, tokens = f"sequential, {each.server.label}", each.tokens_per_message.value
-        modes.append(GenerationMode(f"drafts, {text}", name, workload, tokens, each.ratio))
-    return modes
 
 
 def _image_modes(comparison: Comparison) -> list[GenerationMode]:

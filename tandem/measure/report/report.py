@@ -15,7 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from tandem.measure.report.charts.colours import DARK, LIGHT, PARTS
+from tandem.measure.report.charts.chart import DARK, LIGHT, PARTS
 from tandem.measure.report.charts.interactive import figure_of
 from tandem.measure.report.charts.pngs import save_pngs
 from tandem.measure.report.sections import Section, sections

@@ -121,13 +121,10 @@ def read_sources(paths: Sequence[Path]) -> Sources:
         files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
         base = path if path.is_dir() else path.parent
         for file in files:
-            _read(file, file.relative_to(base).as_posix(), found)
+            name = file.relative_to(base).as_posix()
+            try:
+                found.add(name, read_result(file))
+            except (OSError, ValueError) as error:
+                reason = " ".join(str(error).replace(f"{file}: ", "").split())
+                found.rejected.append(Rejected(name, reason[:_MAX_REASON]))
     return found
-
-
-def _read(file: Path, name: str, found: Sources) -> None:
-    try:
-        found.add(name, read_result(file))
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).replace(f"{file}: ", "").split())
-        found.rejected.append(Rejected(name, reason[:_MAX_REASON]))

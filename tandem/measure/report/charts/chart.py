@@ -33,6 +33,33 @@ LOOKS: Mapping[Style, Look] = {
     "fit": Look("dot", None),
     "prediction": Look("dashdot", None),
 }
+# One colour for each paradigm, on light and on dark ground; the gateway's page has the same.
+_ON_LIGHT_AND_DARK = {
+    "sequential": ("#1f5fc4", "#7fb0ff"),
+    "parallel": ("#b4500a", "#ffae6b"),
+    "neutral": ("#5a5e66", "#a6a9b0"),
+    "ink": ("#1b1c1f", "#ececed"),
+    "muted": ("#5a5e66", "#a6a9b0"),
+    "ground": ("#ffffff", "#1c1e21"),
+    "page": ("#f6f6f3", "#131416"),
+    "line": ("#d8d9dd", "#383b41"),
+}
+LIGHT = {name: light for name, (light, _) in _ON_LIGHT_AND_DARK.items()}
+DARK = {name: dark for name, (_, dark) in _ON_LIGHT_AND_DARK.items()}
+# Okabe and Ito's, which people with any colour vision can tell apart, and a grey; good on either ground. What no server
+# accounts for is hatched.
+PARTS = {
+    "lateness": "#8c8c8c",
+    "queue": "#e69f00",
+    "prefill": "#56b4e9",
+    "batch_wait": "#f0e442",
+    "decode": "#0072b2",
+    "compute": "#d55e00",
+    "encode": "#cc79a7",
+    "backend_other": "#009e73",
+    "residual": "#8c8c8c",
+}
+HATCHED = ("residual",)
 _MOST_DECADES = 3
 
 
@@ -76,16 +103,8 @@ def value_series(
 
 
 @dataclass(frozen=True)
-class Level:
-    """A horizontal line at `at` of the y axis."""
-
-    at: float
-    name: str
-
-
-@dataclass(frozen=True)
 class Chart:
-    """Curves over a common axis."""
+    """Curves over a common axis. `levels`: horizontal lines, where they are on the y axis and how they are called."""
 
     key: str
     title: str
@@ -95,7 +114,7 @@ class Chart:
     series: Sequence[Series]
     x_log: bool = True
     y_log: bool = True
-    levels: Sequence[Level] = ()
+    levels: Sequence[tuple[float, str]] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -119,7 +138,7 @@ class Chart:
     @property
     def y_ticks(self) -> list[float] | None:
         values = [y for each in self.series for y in each.y if not isinstance(y, str)]
-        return log_ticks([*values, *(level.at for level in self.levels)]) if self.y_log else None
+        return log_ticks([*values, *(at for at, _ in self.levels)]) if self.y_log else None
 
 
 tick_text = "{:,g}".format

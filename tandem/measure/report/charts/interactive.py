@@ -9,16 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tandem.measure.formats import seconds
-from tandem.measure.report.charts.chart import LOOKS, Chart, Level, Series, Stack, tick_text
-from tandem.measure.report.charts.colours import HATCHED
+from tandem.measure.report.charts.chart import HATCHED, LOOKS, Chart, Series, Stack, tick_text
 
 
 def figure_of(chart: Chart | Stack) -> dict[str, Any]:
     """Return data and layout."""
-    return _stack(chart) if isinstance(chart, Stack) else _curves(chart)
-
-
-def _curves(chart: Chart) -> dict[str, Any]:
+    if isinstance(chart, Stack):
+        return _stack(chart)
     layout: dict[str, Any] = {
         "xaxis": _axis(chart.x_title, chart.x_ticks),
         "yaxis": _axis(chart.y_title, chart.y_ticks),
@@ -27,10 +24,9 @@ def _curves(chart: Chart) -> dict[str, Any]:
     if chart.is_named:
         layout["yaxis"] |= {"type": "category", "autorange": "reversed"}
     if chart.levels:
-        heights = [level.at for level in chart.levels]
         line = {"x0": 0, "x1": 1, "line": {"width": 1, "dash": "dash"}, "layer": "below"}
-        layout["shapes"] = [{"type": "line", "xref": "paper", "y0": y, "y1": y, **line} for y in heights]
-        layout["annotations"] = [_level_name(chart, level, level.at == min(heights)) for level in chart.levels]
+        layout["shapes"] = [{"type": "line", "xref": "paper", "y0": at, "y1": at, **line} for at, _ in chart.levels]
+        layout["annotations"] = [_level_name(chart, at, name) for at, name in chart.levels]
     rightmost = max((x for series in chart.drawn for x in series.x), default=0.0)
     return {"data": [_trace(series, rightmost) for series in chart.drawn], "layout": layout}
 
@@ -42,11 +38,12 @@ def _axis(title: str, ticks: Sequence[float] | None) -> dict[str, Any]:
     return found | {"type": "log", "tickvals": ticks, "ticktext": list(map(tick_text, ticks))}
 
 
-def _level_name(chart: Chart, level: Level, is_lowest: bool) -> dict[str, Any]:
+def _level_name(chart: Chart, at: float, name: str) -> dict[str, Any]:
     """Return a name that stands below its line, that of the lowest above it: there may be no room below."""
+    is_lowest = at == min(chart.levels)[0]
     place = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "bottom" if is_lowest else "top"}
-    y = math.log10(level.at) if chart.y_log and level.at else level.at
-    return {**place, "y": y, "showarrow": False, "text": html.escape(level.name)}
+    y = math.log10(at) if chart.y_log and at else at
+    return {**place, "y": y, "showarrow": False, "text": html.escape(name)}
 
 
 def _trace(series: Series, rightmost: float) -> dict[str, Any]:

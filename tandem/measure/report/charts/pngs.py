@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from tandem.measure.formats import seconds
-from tandem.measure.report.charts.chart import LOOKS, Chart, Series, Stack, tick_text
-from tandem.measure.report.charts.colours import HATCHED, LIGHT, PARTS
+from tandem.measure.report.charts.chart import HATCHED, LIGHT, LOOKS, PARTS, Chart, Series, Stack, tick_text
 
 _LINES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", None: "none"}
 _MARKERS = {"circle": "o", "x": "x", None: ""}
@@ -56,12 +55,11 @@ def _curves(axes: Axes, chart: Chart) -> None:
     _axis(axes.yaxis, axes.set_yscale, chart.y_title, chart.y_ticks)
     if chart.is_named:
         axes.invert_yaxis()
-    lowest = min((level.at for level in chart.levels), default=0.0)
-    for level in chart.levels:
-        axes.axhline(level.at, color=LIGHT["muted"], linewidth=1, linestyle="--")
+    for at, name in chart.levels:
+        axes.axhline(at, color=LIGHT["muted"], linewidth=1, linestyle="--")
         looks: Any = {"xycoords": ("axes fraction", "data"), "color": LIGHT["muted"], "fontsize": 8}
-        looks["va"] = "bottom" if level.at == lowest else "top"
-        axes.annotate(level.name, (1, level.at), ha="right", **looks)
+        looks["va"] = "bottom" if at == min(chart.levels)[0] else "top"
+        axes.annotate(name, (1, at), ha="right", **looks)
     axes.grid(color=LIGHT["line"], linewidth=0.6)
     axes.legend(frameon=False, fontsize=8.5)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tandem.measure.formats import count, counted, rounded
-from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Level, Role, Series, Style, value_series
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
 from tandem.measure.report.front import front, sure_fid_of, tokenizer_fid, wait_of
 from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.steps import Steps, StepsPoint
@@ -53,16 +53,17 @@ def _places(points: Sequence[StepsPoint]) -> list[tuple[Value, Value]]:
     return [(wait, fid) for each in points if (wait := wait_of(each)) and (fid := sure_fid_of(each))]
 
 
-def _levels(judged: Sequence[tuple[str, JudgedImages]]) -> list[Level]:
+def _levels(judged: Sequence[tuple[str, JudgedImages]]) -> list[tuple[float, str]]:
     """Return what real images have, and what each tokenizer leaves of them; one line where several leave the same."""
-    floor = Level(judged[0][1].floor.fid, f"real images: {rounded(judged[0][1].floor.fid)}")
+    floor = judged[0][1].floor.fid
     lost: dict[float, list[str]] = {}
     for model, quality in judged:
         fid = tokenizer_fid(quality)
         if fid is not None and model not in lost.setdefault(fid, []):
             lost[fid].append(model)
     whose = {fid: f" of {' and '.join(models)}" if len(lost) > 1 else "" for fid, models in lost.items()}
-    return [floor, *(Level(fid, f"real images through the tokenizer{whose[fid]}: {rounded(fid)}") for fid in lost)]
+    names = [(fid, f"real images through the tokenizer{whose[fid]}: {rounded(fid)}") for fid in lost]
+    return [(floor, f"real images: {rounded(floor)}"), *names]
 
 
 def _marks(name: str, role: Role, style: Style, points: Sequence[StepsPoint]) -> Series:

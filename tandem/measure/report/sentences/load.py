@@ -39,11 +39,9 @@ def backlog_text(document: Document) -> str:
     planned = sum(stream.outcomes.planned for stream in document.streams)
     lost = planned - sum(stream.outcomes.ok + stream.outcomes.cancelled for stream in document.streams)
     if not found.grows and (document.is_partial or lost > MOST_LOST * planned):
-        why = (
-            "the run was broken off"
-            if document.is_partial
-            else f"{share(lost / planned)} of the requests did not end well"
-        )
+        why = "the run was broken off"
+        if not document.is_partial:
+            why = f"{share(lost / planned)} of the requests did not end well"
         return f"whether the server keeps up cannot be told, as {why}"
     verdict = "DOES NOT KEEP UP" if found.grows else "keeps up"
     slope = found.slope_per_second

@@ -52,7 +52,9 @@ def comparison_tables(document: Comparison) -> list[Table]:
     for concurrency in document.settings.concurrencies:
         rows += _load(document, concurrency)
     if document.settings.concurrencies:
-        rows += [_capacity(document), *_energy(document)]
+        name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
+        rows.append(Row((name, *map(highest_rate, document.modes), ""), begins_part=True))
+        rows += _energy(document)
     found = [_modes_table(document, rows, "one image at a time, and under load")]
     if document.foreign:
         found.append(_foreign(document, document.foreign))
@@ -131,11 +133,6 @@ def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
 def _values(document: Comparison, concurrency: int, pick: _Pick) -> list[Value | None]:
     points = [next((each for each in mode.curve if each.concurrency == concurrency), None) for mode in document.modes]
     return [pick(point) if point else None for point in points]
-
-
-def _capacity(document: Comparison) -> Row:
-    name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
-    return Row((name, *(highest_rate(mode) for mode in document.modes), ""), begins_part=True)
 
 
 def highest_rate(mode: ModeResult) -> str:

@@ -27,6 +27,7 @@ def result_table(document: Document) -> Table:
 
 def _figures(stream: StreamResult) -> dict[str, str]:
     parts = stream.phases.parts if stream.phases else {}
+    prompt = stream.num_prompt_tokens if stream.outcomes.ok else None
     return {
         "requests planned": count(stream.outcomes.planned),
         **{f"  {name}": known(getattr(stream.outcomes, name) or None, count) for name in _OUTCOMES},
@@ -35,7 +36,7 @@ def _figures(stream: StreamResult) -> dict[str, str]:
         **_quantiles("gap", stream.gap),
         "requests/s": number(stream.rates.requests),
         "outputs/s": f"{number(stream.rates.outputs)} {stream.unit}s",
-        "prompt tokens, mean": _prompt_tokens(stream),
+        "prompt tokens, mean": known(prompt, lambda tokens: number(tokens / stream.outcomes.ok)),
         "images/s": known(stream.rates.images, number),
         "within the objective": _in_time(stream.goodput),
         "batch size, mean": known(stream.batch_size.mean or None, number),
@@ -55,12 +56,6 @@ def _quantiles(name: str, of: Distribution | None) -> dict[str, str]:
 def _or_none(part: Part | None, field: str) -> float | None:
     """Return a field of a part that may be missing."""
     return None if part is None else getattr(part, field)
-
-
-def _prompt_tokens(stream: StreamResult) -> str:
-    if stream.num_prompt_tokens is None or not stream.outcomes.ok:
-        return NONE
-    return number(stream.num_prompt_tokens / stream.outcomes.ok)
 
 
 def _in_time(goodput: Goodput | None) -> str:

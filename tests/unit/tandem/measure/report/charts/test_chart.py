@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, log_ticks
-from tandem.measure.report.charts.colours import DARK, HATCHED, LIGHT, PARTS
+from tandem.measure.report.charts.chart import DARK, HATCHED, LIGHT, PARTS, Chart, Row, Series, Stack, log_ticks
 from tandem.measure.report.charts.interactive import figure_of
 from tandem.measure.report.charts.times import _cdf, first_output_chart
 from tandem.measure.report.tables.comparison import phase_table
