@@ -245,7 +245,6 @@ TESTED_ELSEWHERE = {
         "tandem/measure/studies/comparison/sample",
     ),
     "unit/tandem/measure/studies/crossover/test_crossover.py": (
-        "tandem/measure/report/crossover",
         "tandem/measure/studies/crossover/pair",
         "tandem/measure/studies/crossover/runs",
         "tandem/measure/studies/crossover/service",

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
 from tandem.measure.formats import NONE, count, known, milliseconds, number, ranged, seconds, share
 from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series
 from tandem.measure.report.sentences.audits import LOCAL
-from tandem.measure.report.sentences.contest import contest
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
 from tandem.measure.results.crossover import Capacity, Crossover, FittedCurve, FittedService, TextIllustration, Trial
 from tandem.measure.statistics.curve import curve_of
@@ -41,6 +41,7 @@ METHOD = (
 # capacity) differ by less than this in 95 of 100 pairs of trials, in p50 and in p99.
 _RESOLVED_LATENCY = 3.0
 _RESOLVED_COST = 1.1
+_WINNERS = {True: "parallel wins", False: "sequential wins", None: "it is too close to tell"}
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,39 @@ def _text(parallel: FittedService, text: TextIllustration) -> str:
         f" {number(one.x)}; in the time of one token the parallel model, busy, draws {number(images)} images. t0 + L *"
         f" t_step(b) is {abs(longest.relative_residual):.0%} off at L = {longest.length:.0f}."
     )
+
+
+def between(low: float, high: float) -> str:
+    """Return a range, or one number where the two look alike."""
+    ends = number(low), number(high)
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def contest(xs: Sequence[float], ratios: Sequence[float], where: str, resolved: float) -> str:
+    """Return who wins at each of `xs` (ascending), where `ratios` are sequential / parallel, of what is better small.
+    A ratio below `resolved` (above 1, either way round) names no winner. `where` puts an x into words, such as
+    "{} images/s".
+    """
+    found = sorted(zip(xs, ratios, strict=True))
+    groups = [(won, list(each)) for won, each in groupby(found, lambda pair: _winner(pair[1], resolved))]
+    text = "; ".join(f"{_WINNERS[won]} {_span(each, where)}" for won, each in groups)
+    if len(groups) == 1 and groups[0][0] is None:
+        text += f": the two differ by less than a factor of {number(resolved)}"
+    elif len(groups) == 1:
+        gains = [max(ratio, 1 / ratio) for _, ratio in found]
+        ends = [f"{number(gains[place])} at {where.format(number(found[place][0]))}" for place in (0, -1)]
+        text += f", by a factor of {between(min(gains), max(gains))}{f' ({ends[0]}, {ends[1]})' if gains[1:] else ''}"
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _winner(ratio: float, resolved: float) -> bool | None:
+    """Return whether the parallel one wins; None: nobody can tell."""
+    return None if max(ratio, 1 / ratio) < resolved else ratio > 1.0
+
+
+def _span(pairs: Sequence[tuple[float, float]], where: str) -> str:
+    first, last = (where.format(number(pairs[place][0])) for place in (0, -1))
+    return f"at {first}" if len(pairs) == 1 else f"at the {len(pairs)} loads measured from {first} to {last}"
 
 
 def fit_verdict(curve: FittedCurve) -> str:

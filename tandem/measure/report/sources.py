@@ -1,5 +1,4 @@
 """The documents that a report is made of, read and sorted; what can't be used is kept with the reason.
-
 Files come from anywhere: a file that is no such document, or of another version, is told of, and never a crash.
 """
 
@@ -18,8 +17,6 @@ from tandem.measure.results.header import Machine
 from tandem.measure.results.load import Document, StreamResult
 from tandem.measure.results.steps import Steps
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
-
-_MAX_REASON = 300
 
 
 @dataclass(frozen=True)
@@ -126,5 +123,5 @@ def read_sources(paths: Sequence[Path]) -> Sources:
                 found.add(name, read_result(file))
             except (OSError, ValueError) as error:
                 reason = " ".join(str(error).replace(f"{file}: ", "").split())
-                found.rejected.append(Rejected(name, reason[:_MAX_REASON]))
+                found.rejected.append(Rejected(name, reason[:300]))
     return found

@@ -27,12 +27,10 @@ def explanation(document: Steps) -> tuple[str, ...]:
     steps = document.settings.steps
     if document.law is not None:
         return (law_text(document.law, steps[-1]),)
+    text = f"No law of bits was fitted: that takes three numbers of steps that surely cost more bits than {steps[-1]}."
     if not document.num_scored:
-        why = document.judgement.reason or "the server gave no likelihoods"
-        return (f"Bits a token were not measured: {why}.",)
-    return (
-        f"No law of bits was fitted: that takes three numbers of steps that surely cost more bits than {steps[-1]}.",
-    )
+        text = f"Bits a token were not measured: {document.judgement.reason or 'the server gave no likelihoods'}."
+    return (text,)
 
 
 def law_text(law: StepsLaw, most: int) -> str:

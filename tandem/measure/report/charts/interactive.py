@@ -1,5 +1,4 @@
 """Charts as plotly's JSON. Colours are roles here; the page gives them their values, as it knows if it is dark.
-
 Texts of documents are escaped: plotly reads a little HTML in names and notes.
 """
 

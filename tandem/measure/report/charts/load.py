@@ -102,7 +102,9 @@ def _by_paradigm(
         if run.stream.paradigm is not None:
             line = _Line(run.stream.paradigm, run.stream.delivery, run.stream.name, run.document.address)
             rows = groups.setdefault(line, [])
-            rows += [] if y is None or x <= 0 else [(x, y * scale, run.is_sound, _note(run))]
+            callers = f", {run.load.concurrency} at a time" if isinstance(run.load, ClosedLoop) else ""
+            note = f"{run.name}{callers}: {run.stream.outcomes.ok:,} of {run.stream.outcomes.planned:,} ok"
+            rows += [] if y is None or x <= 0 else [(x, y * scale, run.is_sound, note)]
     for line, rows in sorted(groups.items(), reverse=True):
         label = _label(line, name, groups)
         for is_sound, own, title in ((True, style, label), (False, "invalid", f"{label}, invalid run")):
@@ -111,11 +113,6 @@ def _by_paradigm(
                 xs, ys, _, notes = zip(*chosen, strict=True)
                 found.append(Series(title, line.paradigm, own, xs, ys, notes=notes))
     return found
-
-
-def _note(run: Run) -> str:
-    callers = f", {run.load.concurrency} at a time" if isinstance(run.load, ClosedLoop) else ""
-    return f"{run.name}{callers}: {run.stream.outcomes.ok:,} of {run.stream.outcomes.planned:,} ok"
 
 
 def _compared(comparison: Comparison) -> Chart:

@@ -1,7 +1,4 @@
-"""The main charts as PNGs, drawn by matplotlib.
-
-Not by plotly: its exporter (kaleido) needs a browser, and a report must come out on a machine without one.
-"""
+"""The main charts as PNGs, drawn by matplotlib: plotly's exporter (kaleido) needs a browser, and not all machines have one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,12 +22,10 @@ _TEXT: Any = {"text.parse_math": False, "font.size": 10, "axes.titlesize": 12, "
 def save_pngs(charts: Sequence[Chart | Stack], folder: Path) -> list[Path]:
     """Draw each into `folder`; return the files. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for chart in charts:
-        path = folder / f"{chart.key}.png"
-        with rc_context(_TEXT):
+    paths = [folder / f"{chart.key}.png" for chart in charts]
+    with rc_context(_TEXT):
+        for chart, path in zip(charts, paths, strict=True):
             _draw(chart).savefig(path, dpi=_DPI)
-        paths.append(path)
     return paths
 
 

@@ -33,7 +33,6 @@ def _text(cell: Cell) -> Text:
 
 def markdown_table(table: Table, is_padded: bool = False) -> str:
     """Return lines without a newline at the end; `is_padded`: columns are as wide everywhere, for a terminal.
-
     What is bad is bold. A title is left to the page.
     """
     lines = [[_escaped(head).replace("\n", ", ") for head in table.heads]]
