@@ -205,7 +205,6 @@ TESTED_ELSEWHERE = {
     "unit/tandem/cli/bench/test_showing.py": (
         "tandem/cli/bench/measuring",
         "tandem/cli/bench/progress",
-        "tandem/measure/report/tables/load",
     ),
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/doctor/findings",),
     "unit/tandem/measure/generator/schedule/test_request_sequence.py": ("tandem/measure/lengths",),
@@ -224,7 +223,6 @@ TESTED_ELSEWHERE = {
         "tandem/measure/report/sections",
         "tandem/measure/report/sources",
         "tandem/measure/report/story",
-        "tandem/measure/report/tables/surroundings",
     ),
     "unit/tandem/measure/report/sentences/test_audits.py": ("tandem/measure/results/header",),
     "unit/tandem/measure/report/tables/test_writers.py": ("tandem/measure/report/tables/table",),

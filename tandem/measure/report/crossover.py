@@ -53,21 +53,24 @@ class Answer:
     text: str
 
 
-def answers(found: Crossover) -> Iterator[Answer]:
-    """Yield what was measured, and of what was fitted that whose fits are good."""
+def answers(found: Crossover) -> list[Answer]:
+    """Return what was measured, and of what was fitted that whose fits are good."""
     if len(found.capacities) < 2:
-        return
-    yield Answer("p50", "At equal load, which of the two is faster, by the median?", _latency("p50", found.capacities))
-    yield Answer("p99", "And by p99?", _latency("p99", found.capacities))
-    yield Answer("capacity", "How much load does each carry within the objective?", _capacity(found.capacities))
-    yield Answer("cost", "Which of the two costs less CPU an image?", _cost(found))
+        return []
+    told = [
+        Answer("p50", "At equal load, which of the two is faster, by the median?", _latency("p50", found.capacities)),
+        Answer("p99", "And by p99?", _latency("p99", found.capacities)),
+        Answer("capacity", "How much load does each carry within the objective?", _capacity(found.capacities)),
+        Answer("cost", "Which of the two costs less CPU an image?", _cost(found)),
+    ]
     if not found.services:
-        return
+        return told
     sequential, parallel = found.services
     if all(curve.is_good for curve in (sequential.unit, sequential.rest, parallel.whole)):
-        yield Answer("length", "At which length would sequential break even?", _length(found))
+        told.append(Answer("length", "At which length would sequential break even?", _length(found)))
     if found.text is not None and found.text.unit.is_good:
-        yield Answer("text", "And a language model, whose length is free?", _text(parallel, found.text))
+        told.append(Answer("text", "And a language model, whose length is free?", _text(parallel, found.text)))
+    return told
 
 
 def _latency(quantile: str, capacities: Sequence[Capacity]) -> str:

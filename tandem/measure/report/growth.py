@@ -1,6 +1,4 @@
-"""What a measurement of growth says, in sentences and in tables: what further streams bring, where the knee is and why,
-what context costs; and the modes between one output a pass of the model and all in one pass, on one scale.
-"""
+"""What a measurement of growth says, in sentences and in tables: streams, the knee, context; and the middle ground."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -170,8 +168,9 @@ class GenerationMode:
 
 
 def modes_between(growth: Growth, comparison: Comparison | None) -> list[GenerationMode]:
-    """Return the modes that were measured; without drafts there is nothing between, and so nothing to show. Texts and
-    images are different workloads, so each mode is compared with the sequential one of its own workload.
+    """Return what was measured between one output a pass of the model and all in one pass; without drafts there is
+    nothing between, and so nothing to show. Texts and images are different workloads, so each mode is compared with
+    the sequential one of its own.
     """
     modes = []
     for point in growth.drafts:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tandem.measure.formats import seconds
+from tandem.measure.formats import count, known, number, seconds
 from tandem.measure.report import colocation, crossover, growth, steps
 from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.growth import growth_charts
@@ -11,17 +11,16 @@ from tandem.measure.report.charts.load import cost_charts, load_charts
 from tandem.measure.report.charts.quality import law_chart, quality_chart
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
 from tandem.measure.report.front import points_of
+from tandem.measure.report.load import run_table
 from tandem.measure.report.sentences import comparison as comparison_texts
 from tandem.measure.report.sentences.audits import LOCAL, audit_text
-from tandem.measure.report.sources import Sources, matched_runs
+from tandem.measure.report.sources import Rejected, Sources, matched_runs
 from tandem.measure.report.tables.comparison import phase_table, quality_tables
-from tandem.measure.report.tables.load import run_table
-from tandem.measure.report.tables.surroundings import file_table, machine_table, model_table
-from tandem.measure.report.tables.table import Table
-from tandem.measure.results.colocation import Colocation
+from tandem.measure.report.tables.table import Columns, Row, Table, table_of
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
+from tandem.measure.results.header import Machine, ServedModel
 
 METHOD = (
     "Both models draw the same thing, one image of a class, through the same gateway. A run's warm-up is left out.",
@@ -68,7 +67,9 @@ def _all(sources: Sources) -> Iterator[Section]:
     yield _quality(sources)
     yield _load(sources, load[:1])
     if sources.colocation is not None:
-        yield _colocation(sources.colocation)
+        title = "Both at once: what each service takes from the other"
+        texts = list(colocation.explanation(sources.colocation))
+        yield Section("colocation", title, texts, tables=list(colocation.colocation_tables(sources.colocation)))
     yield Section("time", stack.title, charts=[stack])
     spread = [*load[1:], *cdf_charts(runs, comparison)]
     if comparison is not None:
@@ -83,7 +84,7 @@ def _all(sources: Sources) -> Iterator[Section]:
         yield _growth(sources.growth, comparison)
     if sources.documents:
         models = {model.name: model for each in sources.documents for model in each.models}
-        tables = [machine_table(sources.machines), model_table(list(models.values()))]
+        tables = [_machine_table(sources.machines), table_of("Models", models.values(), _MODELS)]
         yield Section("machine", "Machine and models", tables=tables, is_folded=True)
     yield Section("method", "Method", points=_method(sources), is_folded=True)
     yield Section("caveats", "Caveats", points=list(dict.fromkeys(filter(None, _caveats(sources)))), is_folded=True)
@@ -91,7 +92,8 @@ def _all(sources: Sources) -> Iterator[Section]:
         table = run_table([(run.name, run.document) for run in sources.runs])
         yield Section("runs", "All runs", tables=[table], is_folded=True)
     if sources.rejected:
-        yield Section("files", "Files not used", tables=[file_table(sources.rejected)])
+        table = table_of("Files not used", sources.rejected, _FILES, lambda _: True)
+        yield Section("files", "Files not used", tables=[table])
 
 
 def _quality(sources: Sources) -> Section:
@@ -106,19 +108,13 @@ def _quality(sources: Sources) -> Section:
 
 def _load(sources: Sources, charts: Sequence[Chart]) -> Section:
     comparison = sources.comparison
-    answers = [] if sources.crossover is None else list(crossover.answers(sources.crossover))
+    answers = [] if sources.crossover is None else crossover.answers(sources.crossover)
     if comparison is None:
         return Section("load", "Under load", answers=answers, charts=charts)
     # Whose CPU is not known, unless the first screen says so.
     unknown = [each for each in comparison.cpu_sources if not each.is_known and sources.steps is not None]
     texts = [f"CPU of the {each.process} is not known: {each.note}." for each in unknown]
     return Section("load", "Under load", texts, answers, [*charts, *cost_charts(comparison)])
-
-
-def _colocation(document: Colocation) -> Section:
-    title = "Both at once: what each service takes from the other"
-    texts, tables = list(colocation.explanation(document)), list(colocation.colocation_tables(document))
-    return Section("colocation", title, texts, tables=tables)
 
 
 def _capacity(document: Crossover) -> Section:
@@ -175,3 +171,32 @@ def _caveats(sources: Sources) -> Iterator[str]:
         yield from (*steps.caveats(sources.steps), audit_text(sources.steps.audits))
     if sources.colocation is not None:
         yield audit_text(sources.colocation.audits)
+
+
+def _machine_table(machines: Sequence[Machine]) -> Table:
+    """Return what the measurements ran on."""
+    rows: list[Row] = []
+    for each in machines:
+        packages = ", ".join(f"{name} {version}" for name, version in each.packages.items())
+        cells = (
+            ("processor", each.cpu_model),
+            ("cores", f"{each.num_usable_cores} usable of {each.num_cores}"),
+            ("memory", f"{number(each.memory_bytes / 2**30)} GiB"),
+            ("GPUs", ", ".join(each.gpus) or "none"),
+            ("system", each.operating_system),
+            ("software", f"{each.python}, {packages}"),
+        )
+        rows += map(Row, cells)
+    return Table(("", "generator's host"), rows, "Machine")
+
+
+_MODELS: Columns[ServedModel] = {
+    "model": lambda model: model.name,
+    "paradigm": lambda model: model.paradigm,
+    "modality": lambda model: model.modality,
+    "runs on": lambda model: ", ".join(filter(None, (model.device, model.dtype, *model.providers))),
+    "parameters": lambda model: known(model.num_parameters, count),
+    "steps an image": lambda model: known(model.tokens_per_image, count),
+    "licence": lambda model: model.licence,
+}
+_FILES: Columns[Rejected] = {"file": lambda each: each.name, "reason": lambda each: each.reason}

@@ -58,8 +58,7 @@ def check_writable(path: Path) -> None:
     """Raise OSError now rather than after the run, if a file can't be made there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
-    with path.open("a"):
-        pass
+    path.open("a").close()
     if is_new:
         path.unlink()
 

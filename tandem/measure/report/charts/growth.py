@@ -1,5 +1,4 @@
-"""How the cost of a text grows: tokens/s over streams with the knee, a token's and a prompt's time over the context,
-and what lies between sequential and parallel."""
+"""How the cost of a text grows over streams and over the context, and what lies between sequential and parallel."""
 
 from collections.abc import Sequence
 

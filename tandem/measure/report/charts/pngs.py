@@ -1,4 +1,4 @@
-"""The main charts as PNGs, drawn by matplotlib: plotly's exporter (kaleido) needs a browser, and not all machines have one."""
+"""The main charts as PNGs, by matplotlib: plotly's exporter (kaleido) needs a browser, and a report must do without."""
 
 from collections.abc import Sequence
 from pathlib import Path

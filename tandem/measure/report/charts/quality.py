@@ -1,6 +1,4 @@
-"""Cost against quality, a point each model and number of steps, which is the picture that a report opens with; and what
-each step costs in bits.
-"""
+"""Cost against quality, a point each model and number of steps, as a report opens with it; and the law of the bits."""
 
 from collections.abc import Sequence
 

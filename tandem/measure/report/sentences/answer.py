@@ -1,6 +1,4 @@
-"""Three sentences that answer the title of a report: what drawing in sequence costs here, what it buys, and what lies
-between. Made of measured figures alone; of what was not measured, why.
-"""
+"""Three sentences that answer the title of a report, of measured figures alone; and what was not measured, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -56,10 +56,9 @@ def advantage(document: Comparison, concurrency: int | None, metric: str) -> Val
     found = contrast(document, _UNARY, concurrency, metric)
     if found is None or found.ratio is None:
         return None
-    return _inverse(found.ratio) if metric == "images_per_second" else found.ratio
-
-
-def _inverse(ratio: Value) -> Value:
+    ratio = found.ratio
+    if metric != "images_per_second":
+        return ratio
     low, high = (None if each is None else 1 / each for each in (ratio.high, ratio.low))
     return ratio.model_copy(update={"value": 1 / ratio.value, "low": low, "high": high})
 

@@ -82,7 +82,7 @@ def test_what_is_folded_says_what_it_is(page: Page) -> None:
 def test_answers_are_those_of_the_document(results: Path, page: Page) -> None:
     crossover = read_sources([results]).crossover
     assert crossover is not None
-    told = list(answers(crossover))
+    told = answers(crossover)
     assert {each.key for each in told} >= {"p50", "p99", "capacity"}
     assert all(each.text in page.text for each in told)
 
