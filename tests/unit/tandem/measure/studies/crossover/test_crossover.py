@@ -131,7 +131,7 @@ async def test_what_is_broken_off_is_kept(tmp_path: Any) -> None:
     assert found.is_partial
     assert found.problems == ("broken off by hand",)
     assert [each.paradigm for each in found.capacities] == ["parallel"]
-    assert answers(found) == ()
+    assert answers(found) == []
     file = tmp_path / "crossover.json"
     file.write_text(found.model_dump_json())
     assert read_as(file, Crossover) == found
