@@ -1,7 +1,5 @@
 """How numbers are written for people: the one set of formats of all tables, sentences and charts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from tandem.measure.results.value import Value

@@ -195,10 +195,7 @@ TESTED_ELSEWHERE = {
     "unit/services/common/test_fingerprint.py": ("services/common/machine",),
     "unit/services/gan/test_draws.py": ("services/gan/native/library",),
     "unit/services/gan/test_drawing_pass.py": ("services/gan/drawing",),
-    "unit/tandem/cli/bench/test_showing.py": (
-        "tandem/cli/bench/progress",
-        "tandem/measure/report/tables/load",
-    ),
+    "unit/tandem/cli/bench/test_showing.py": ("tandem/cli/bench/progress",),
     "unit/tandem/cli/doctor/test_doctor.py": ("tandem/cli/doctor/findings",),
     "unit/tandem/measure/generator/schedule/test_request_sequence.py": ("tandem/measure/lengths",),
     "unit/tandem/measure/quality/test_protocol.py": ("tandem/measure/quality/figure",),
@@ -206,37 +203,17 @@ TESTED_ELSEWHERE = {
     "unit/tandem/measure/report/charts/test_chart.py": (
         "tandem/measure/report/charts/interactive",
         "tandem/measure/report/charts/times",
-        "tandem/measure/report/tables/phases",
     ),
-    "unit/tandem/measure/report/test_colocation.py": (
-        "tandem/measure/report/sentences/colocation",
-        "tandem/measure/report/tables/colocation",
-    ),
-    "unit/tandem/measure/report/test_growth.py": (
-        "tandem/measure/report/charts/growth",
-        "tandem/measure/report/middle_ground",
-        "tandem/measure/report/tables/growth",
-    ),
+    "unit/tandem/measure/report/test_growth.py": ("tandem/measure/report/charts/growth",),
     "unit/tandem/measure/report/test_report.py": (
-        "tandem/measure/report/charts/cost",
-        "tandem/measure/report/charts/fit",
         "tandem/measure/report/charts/pngs",
-        "tandem/measure/report/samples",
         "tandem/measure/report/sections",
         "tandem/measure/report/sources",
         "tandem/measure/report/story",
-        "tandem/measure/report/tables/crossover",
-        "tandem/measure/report/tables/surroundings",
-    ),
-    "unit/tandem/measure/report/test_steps.py": (
-        "tandem/measure/report/charts/steps",
-        "tandem/measure/report/sentences/steps",
-        "tandem/measure/report/tables/steps",
     ),
     "unit/tandem/measure/report/sentences/test_audits.py": ("tandem/measure/results/header",),
     "unit/tandem/measure/report/tables/test_writers.py": ("tandem/measure/report/tables/table",),
     "unit/tandem/measure/results/test_growth.py": (
-        "tandem/measure/report/sentences/growth",
         "tandem/measure/studies/growth/measuring",
         "tandem/measure/studies/growth/results",
         "tandem/measure/studies/growth/texts",
@@ -252,7 +229,6 @@ TESTED_ELSEWHERE = {
         "tandem/measure/studies/comparison/sample",
     ),
     "unit/tandem/measure/studies/crossover/test_crossover.py": (
-        "tandem/measure/report/sentences/crossover",
         "tandem/measure/studies/crossover/runs",
         "tandem/measure/studies/crossover/service",
     ),

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 
 from tandem.cli.terminal import Terminal
 from tandem.measure.formats import printable, seconds
-from tandem.measure.report.sentences import colocation, comparison, growth, load, steps
+from tandem.measure.report import colocation, growth, load, steps
+from tandem.measure.report.colocation import colocation_tables
+from tandem.measure.report.growth import growth_tables
+from tandem.measure.report.load import result_table
+from tandem.measure.report.sentences import comparison
 from tandem.measure.report.sentences.audits import audit_text, problems
-from tandem.measure.report.tables.colocation import colocation_tables
+from tandem.measure.report.steps import steps_tables
 from tandem.measure.report.tables.comparison import comparison_tables, race_table
-from tandem.measure.report.tables.growth import growth_tables
-from tandem.measure.report.tables.load import result_table
-from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.report.tables.table import Table
 from tandem.measure.report.tables.writers import terminal_table
 from tandem.measure.results.colocation import Colocation
@@ -73,8 +74,8 @@ def show_colocation(document: Colocation, terminal: Terminal) -> None:
 
 def show_crossover(document: Crossover, terminal: Terminal) -> None:
     # Brings scipy, which the other commands can do without.
-    from tandem.measure.report.sentences import crossover
-    from tandem.measure.report.tables.crossover import crossover_tables
+    from tandem.measure.report import crossover
+    from tandem.measure.report.crossover import crossover_tables
 
     show(terminal, crossover_tables(document))
     for capacity in document.capacities:

@@ -26,7 +26,7 @@ from tandem.cli.grouped import grouped
 from tandem.cli.options import ADDRESS, Address
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.generator import generator
-from tandem.measure.report.tables.load import sweep_table
+from tandem.measure.report.load import sweep_table
 from tandem.measure.results.files import check_writable
 from tandem.measure.results.load import Document
 from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario

@@ -1,40 +1,26 @@
-"""What was measured of each model and number of steps, on one footing, and the Pareto front of it: those that nothing
-else beats in time and in quality at once.
-"""
+"""What was measured of each model and number of steps, and its Pareto front: what nothing beats in time and quality."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from tandem.measure.formats import counted
 from tandem.measure.report.sources import Sources
-from tandem.measure.results.comparison import Comparison, JudgedImages
+from tandem.measure.results.comparison import JudgedImages
 from tandem.measure.results.steps import StepsPoint
 from tandem.measure.results.value import Value
-
-Quality = Callable[[StepsPoint], float | None]
 
 
 def points_of(sources: Sources) -> tuple[StepsPoint, ...]:
     """Return the points of a measurement over steps if there is one, else the unary modes of a comparison."""
     if sources.steps is not None:
         return sources.steps.points
-    return () if sources.comparison is None else _compared(sources.comparison)
-
-
-def _compared(comparison: Comparison) -> tuple[StepsPoint, ...]:
-    served = {each.paradigm: each for each in comparison.served}
+    if sources.comparison is None:
+        return ()
+    served = {each.paradigm: each for each in sources.comparison.served}
+    unary = [each for each in sources.comparison.modes if each.delivery == "unary" and each.paradigm in served]
+    nothing = {"steps": None, "bits_per_token": None, "bits_over_most": None}
+    pairs = [(mode, served[mode.paradigm]) for mode in unary]
     return tuple(
-        StepsPoint(
-            steps=None,
-            mode=mode,
-            num_images=served[mode.paradigm].num_images,
-            quality=served[mode.paradigm].quality,
-            bits_per_token=None,
-            bits_over_most=None,
-        )
-        for mode in comparison.modes
-        if mode.delivery == "unary" and mode.paradigm in served
+        StepsPoint(mode=mode, num_images=own.num_images, quality=own.quality, **nothing) for mode, own in pairs
     )
 
 
@@ -67,18 +53,18 @@ def tokenizer_fid(judged: JudgedImages | None) -> float | None:
     return None if judged is None or judged.views.tokenizer is None else judged.views.tokenizer.judge.value
 
 
-def front(points: Iterable[StepsPoint], quality: Quality) -> list[StepsPoint]:
-    """Return those than which none is both faster and better, or as fast and better; the fastest first. The smaller a
-    quality, the better; points without a time or a quality are left out.
+def front(points: Iterable[StepsPoint]) -> list[StepsPoint]:
+    """Return those than which none is both faster and better by FID, or as fast and better; the fastest first. Points
+    without a time or an FID are left out.
     """
     known = [
-        (wait.value, found, point)
+        (wait.value, fid, point)
         for point in points
-        if (wait := wait_of(point)) is not None and (found := quality(point)) is not None
+        if (wait := wait_of(point)) is not None and (fid := fid_of(point)) is not None
     ]
     best, chosen = float("inf"), []
-    for _, found, point in sorted(known, key=lambda each: each[:2]):
-        if found < best:
-            best = found
+    for _, fid, point in sorted(known, key=lambda each: each[:2]):
+        if fid < best:
+            best = fid
             chosen.append(point)
     return chosen

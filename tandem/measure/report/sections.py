@@ -1,43 +1,26 @@
 """What a report shows below its first screen, in order. A section without anything to show is left out."""
 
-from __future__ import annotations
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from tandem.measure.formats import seconds
+from tandem.measure.formats import count, known, number, seconds
+from tandem.measure.report import colocation, crossover, growth, steps
 from tandem.measure.report.charts.chart import Chart, Stack
-from tandem.measure.report.charts.cost import cost_charts
-from tandem.measure.report.charts.fit import fit_charts
 from tandem.measure.report.charts.growth import growth_charts
-from tandem.measure.report.charts.load import load_charts
-from tandem.measure.report.charts.quality import quality_chart
-from tandem.measure.report.charts.steps import steps_charts
+from tandem.measure.report.charts.load import cost_charts, load_charts
+from tandem.measure.report.charts.quality import law_chart, quality_chart
 from tandem.measure.report.charts.times import cdf_charts, first_output_chart, phase_stack
 from tandem.measure.report.front import points_of
-from tandem.measure.report.middle_ground import modes_between
-from tandem.measure.report.sentences import colocation as colocation_texts
+from tandem.measure.report.load import run_table
 from tandem.measure.report.sentences import comparison as comparison_texts
-from tandem.measure.report.sentences import crossover as crossover_texts
-from tandem.measure.report.sentences import growth as growth_texts
-from tandem.measure.report.sentences import steps as steps_texts
 from tandem.measure.report.sentences.audits import LOCAL, audit_text
-from tandem.measure.report.sentences.crossover import Answer
-from tandem.measure.report.sources import Sources, matched_runs
-from tandem.measure.report.tables.colocation import colocation_tables
-from tandem.measure.report.tables.comparison import quality_tables
-from tandem.measure.report.tables.crossover import crossover_tables
-from tandem.measure.report.tables.growth import growth_tables
-from tandem.measure.report.tables.load import run_table
-from tandem.measure.report.tables.phases import phase_table
-from tandem.measure.report.tables.steps import steps_tables
-from tandem.measure.report.tables.surroundings import file_table, machine_table, model_table
-from tandem.measure.report.tables.table import Table
-from tandem.measure.results.colocation import Colocation
+from tandem.measure.report.sources import Rejected, Sources, matched_runs
+from tandem.measure.report.tables.comparison import phase_table, quality_tables
+from tandem.measure.report.tables.table import Columns, Row, Table, table_of
 from tandem.measure.results.comparison import Comparison
 from tandem.measure.results.crossover import Crossover
 from tandem.measure.results.growth import Growth
-from tandem.measure.results.header import ServedModel
+from tandem.measure.results.header import Machine, ServedModel
 
 METHOD = (
     "Both models draw the same thing, one image of a class, through the same gateway. A run's warm-up is left out.",
@@ -60,11 +43,11 @@ class Section:
 
     key: str
     title: str
-    texts: tuple[str, ...] = ()
-    answers: tuple[Answer, ...] = ()
-    charts: tuple[Chart | Stack, ...] = ()
-    tables: tuple[Table, ...] = ()
-    points: tuple[str, ...] = ()
+    texts: Sequence[str] = ()
+    answers: Sequence[crossover.Answer] = ()
+    charts: Sequence[Chart | Stack] = ()
+    tables: Sequence[Table] = ()
+    points: Sequence[str] = ()
     is_folded: bool = False
 
     @property
@@ -74,155 +57,146 @@ class Section:
 
 def sections(sources: Sources) -> list[Section]:
     """Return all that there is something for: what answers the question openly, how that was found folded."""
-    runs = matched_runs(sources.runs)
-    comparison = sources.comparison
-    charts = load_charts(runs, comparison)
-    stack = phase_stack(runs, comparison)
-    found = [
-        _quality_section(sources),
-        _load_section(sources, charts),
-        *([] if sources.colocation is None else [_colocation_section(sources.colocation)]),
-        Section("time", stack.title, charts=() if stack.is_empty else (stack,)),
-        Section(
-            "latency",
-            "More on latency",
-            charts=(*charts[1:], *cdf_charts(runs, comparison), *_first_output(comparison)),
-            is_folded=True,
-        ),
-    ]
-    if comparison is not None:
-        found.append(_figures_section(comparison, stack))
-    if sources.crossover is not None:
-        found.append(_capacity_section(sources.crossover))
-    if sources.growth is not None:
-        found.append(_growth_section(sources.growth, comparison))
-    found.append(Section("machine", "Machine and models", tables=_machine_tables(sources), is_folded=True))
-    found.append(Section("method", "Method", points=_method(sources), is_folded=True))
-    found.append(Section("caveats", "Caveats", points=tuple(_caveats(sources)), is_folded=True))
-    if sources.runs:
-        table = run_table([(read.name, read.document) for read in sources.runs])
-        found.append(Section("runs", "All runs", tables=(table,), is_folded=True))
-    if sources.rejected:
-        found.append(Section("files", "Files not used", tables=(file_table(sources.rejected),)))
+    found = (replace(each, charts=[chart for chart in each.charts if not chart.is_empty]) for each in _all(sources))
     return [section for section in found if not section.is_empty]
 
 
-def _quality_section(sources: Sources) -> Section:
+def _all(sources: Sources) -> Iterator[Section]:
+    runs, comparison = matched_runs(sources.runs), sources.comparison
+    load, stack = load_charts(runs, comparison), phase_stack(runs, comparison)
+    yield _quality(sources)
+    yield _load(sources, load[:1])
+    if sources.colocation is not None:
+        title = "Both at once: what each service takes from the other"
+        texts = list(colocation.explanation(sources.colocation))
+        yield Section("colocation", title, texts, tables=list(colocation.colocation_tables(sources.colocation)))
+    yield Section("time", stack.title, charts=[stack])
+    spread = [*load[1:], *cdf_charts(runs, comparison)]
+    if comparison is not None:
+        spread.append(first_output_chart(comparison))
+    yield Section("latency", "More on latency", charts=spread, is_folded=True)
+    if comparison is not None:
+        tables = [*quality_tables(comparison), *([] if stack.is_empty else [phase_table(stack)])]
+        yield Section("figures", "Figures: quality, and where the time goes", tables=tables, is_folded=True)
+    if sources.crossover is not None:
+        yield _capacity(sources.crossover)
+    if sources.growth is not None:
+        yield _growth(sources.growth, comparison)
+    if sources.documents:
+        models = {model.name: model for each in sources.documents for model in each.models}
+        tables = [_machine_table(sources.machines), table_of("Models", models.values(), _MODELS)]
+        yield Section("machine", "Machine and models", tables=tables, is_folded=True)
+    yield Section("method", "Method", points=_method(sources), is_folded=True)
+    yield Section("caveats", "Caveats", points=list(dict.fromkeys(filter(None, _caveats(sources)))), is_folded=True)
+    if sources.runs:
+        table = run_table([(run.name, run.document) for run in sources.runs])
+        yield Section("runs", "All runs", tables=[table], is_folded=True)
+    if sources.rejected:
+        table = table_of("Files not used", sources.rejected, _FILES, lambda _: True)
+        yield Section("files", "Files not used", tables=[table])
+
+
+def _quality(sources: Sources) -> Section:
     """Return cost against quality; the first screen takes its chart."""
     chart = quality_chart(points_of(sources))
-    charts: list[Chart] = [] if chart is None else [chart]
-    texts: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
-    if sources.steps is not None:
-        charts += steps_charts(sources.steps)
-        texts, tables = steps_texts.explanation(sources.steps), tuple(steps_tables(sources.steps))
-    return Section("quality", "What each step costs and buys", texts=texts, charts=tuple(charts), tables=tables)
+    section = Section("quality", "What each step costs and buys", charts=[] if chart is None else [chart])
+    if sources.steps is None:
+        return section
+    texts, tables = steps.explanation(sources.steps), steps.steps_tables(sources.steps)
+    return replace(section, charts=[*section.charts, law_chart(sources.steps)], texts=texts, tables=tables)
 
 
-def _load_section(sources: Sources, charts: Sequence[Chart]) -> Section:
-    crossover, comparison = sources.crossover, sources.comparison
-    return Section(
-        "load",
-        "Under load",
-        answers=() if crossover is None else crossover_texts.answers(crossover),
-        charts=(*charts[:1], *(() if comparison is None else cost_charts(comparison))),
-        texts=_cost_texts(sources),
-    )
+def _load(sources: Sources, charts: Sequence[Chart]) -> Section:
+    comparison = sources.comparison
+    answers = [] if sources.crossover is None else crossover.answers(sources.crossover)
+    if comparison is None:
+        return Section("load", "Under load", answers=answers, charts=charts)
+    # Whose CPU is not known, unless the first screen says so.
+    unknown = [each for each in comparison.cpu_sources if not each.is_known and sources.steps is not None]
+    texts = [f"CPU of the {each.process} is not known: {each.note}." for each in unknown]
+    return Section("load", "Under load", texts, answers, [*charts, *cost_charts(comparison)])
 
 
-def _colocation_section(colocation: Colocation) -> Section:
-    return Section(
-        "colocation",
-        "Both at once: what each service takes from the other",
-        texts=tuple(colocation_texts.explanation(colocation)),
-        tables=tuple(colocation_tables(colocation)),
-    )
-
-
-def _first_output(comparison: Comparison | None) -> tuple[Chart, ...]:
-    chart = None if comparison is None else first_output_chart(comparison)
-    return () if chart is None or chart.is_empty else (chart,)
-
-
-def _figures_section(comparison: Comparison, stack: Stack) -> Section:
-    tables = (*quality_tables(comparison), *(() if stack.is_empty else (phase_table(stack),)))
-    return Section("figures", "Figures: quality, and where the time goes", tables=tables, is_folded=True)
-
-
-def _cost_texts(sources: Sources) -> tuple[str, ...]:
-    """Return whose CPU is not known, unless the first screen says so."""
-    if sources.comparison is None or sources.steps is None:
-        return ()
-    unknown = [source for source in sources.comparison.cpu_sources if not source.is_known]
-    return tuple(f"CPU of the {each.process} is not known: {each.note}." for each in unknown)
-
-
-def _capacity_section(crossover: Crossover) -> Section:
-    names = {each.paradigm: each for each in crossover.services}
+def _capacity(document: Crossover) -> Section:
+    names = {each.paradigm: each for each in document.services}
     texts = []
     if "sequential" in names and "parallel" in names:
-        steps = names["sequential"].num_steps
         texts.append(
-            f"Two models of the service: in sequence t(L, b) = t0 + L * t_step(b), with L = {steps:.0f} steps;"
-            " in parallel t(b) = t0 + t_batch(b). Fitted to loads that climb."
+            "Two models of the service: in sequence t(L, b) = t0 + L * t_step(b), with L ="
+            f" {names['sequential'].num_steps:.0f} steps; in parallel t(b) = t0 + t_batch(b). Fitted to loads that"
+            " climb."
         )
-    texts += [
-        f"Capacity, {each.paradigm}, p99 within {seconds(each.slo_seconds)}: {crossover_texts.capacity_verdict(each)}."
-        for each in crossover.capacities
-    ]
-    return Section(
-        "capacity",
-        "Service curves, and the trials behind the capacity",
-        texts=tuple(texts),
-        charts=tuple(fit_charts(crossover)),
-        tables=tuple(crossover_tables(crossover)),
-        is_folded=True,
-    )
+    for each in document.capacities:
+        slo, verdict = seconds(each.slo_seconds), crossover.capacity_verdict(each)
+        texts.append(f"Capacity, {each.paradigm}, p99 within {slo}: {verdict}.")
+    title = "Service curves, and the trials behind the capacity"
+    charts, tables = crossover.fit_charts(document), crossover.crossover_tables(document)
+    return Section("capacity", title, texts, charts=charts, tables=tables, is_folded=True)
 
 
-def _growth_section(growth: Growth, comparison: Comparison | None) -> Section:
-    served = growth.models[0]
+def _growth(document: Growth, comparison: Comparison | None) -> Section:
+    served, modes = document.models[0], growth.modes_between(document, comparison)
     what = f"{served.name}, {served.dtype} on {served.device}: text, of which one can ask for as much as one likes."
-    modes = modes_between(growth, comparison)
-    return Section(
-        "growth",
-        "How the cost grows",
-        texts=(what, *growth_texts.explanation(growth)),
-        charts=tuple(growth_charts(growth, modes)),
-        tables=tuple(growth_tables(growth, modes)),
-        is_folded=True,
+    texts = [what, *growth.explanation(document)]
+    charts, tables = growth_charts(document, modes), growth.growth_tables(document, modes)
+    return Section("growth", "How the cost grows", texts, charts=charts, tables=tables, is_folded=True)
+
+
+def _method(sources: Sources) -> list[str]:
+    methods = (
+        (sources.crossover, crossover.METHOD),
+        (sources.growth, growth.METHOD),
+        (sources.steps, steps.METHOD),
+        (sources.colocation, colocation.METHOD),
     )
+    return [*METHOD, *(text for document, texts in methods if document is not None for text in texts)]
 
 
-def _machine_tables(sources: Sources) -> tuple[Table, ...]:
-    models: dict[str, ServedModel] = {model.name: model for each in sources.documents for model in each.models}
-    if not sources.documents:
-        return ()
-    return machine_table(sources.machines), model_table(list(models.values()))
-
-
-def _method(sources: Sources) -> tuple[str, ...]:
-    fit = crossover_texts.METHOD if sources.crossover is not None else ()
-    growth = growth_texts.METHOD if sources.growth is not None else ()
-    steps = steps_texts.METHOD if sources.steps is not None else ()
-    colocation = colocation_texts.METHOD if sources.colocation is not None else ()
-    return (*METHOD, *fit, *growth, *steps, *colocation)
-
-
-def _caveats(sources: Sources) -> Sequence[str]:
-    found = [LOCAL] if any(each.is_local for each in sources.documents) else []
+def _caveats(sources: Sources) -> Iterator[str]:
+    if any(each.is_local for each in sources.documents):
+        yield LOCAL
     if (document := sources.comparison) is not None:
         if any(each.quality is not None for each in document.served):
-            found.append(SMALL_FID)
-        quality = f"Quality: {comparison_texts.quality_text(document)}."
-        found += [*comparison_texts.caveats(document), quality, f"Energy: {document.energy.note}."]
-        found += [*comparison_texts.control_text(document), audit_text(document.audits)]
+            yield SMALL_FID
+        yield from comparison_texts.caveats(document)
+        yield f"Quality: {comparison_texts.quality_text(document)}."
+        yield f"Energy: {document.energy.note}."
+        yield from comparison_texts.control_text(document)
+        yield audit_text(document.audits)
     if sources.crossover is not None:
-        found += crossover_texts.caveats(sources.crossover)
+        yield from crossover.caveats(sources.crossover)
     if sources.growth is not None:
-        found += [*growth_texts.caveats(sources.growth), audit_text(sources.growth.audits)]
+        yield from (*growth.caveats(sources.growth), audit_text(sources.growth.audits))
     if sources.steps is not None:
-        found += [*steps_texts.caveats(sources.steps), audit_text(sources.steps.audits)]
+        yield from (*steps.caveats(sources.steps), audit_text(sources.steps.audits))
     if sources.colocation is not None:
-        found.append(audit_text(sources.colocation.audits))
-    return list(dict.fromkeys(each for each in found if each))
+        yield audit_text(sources.colocation.audits)
+
+
+def _machine_table(machines: Sequence[Machine]) -> Table:
+    """Return what the measurements ran on."""
+    rows: list[Row] = []
+    for each in machines:
+        packages = ", ".join(f"{name} {version}" for name, version in each.packages.items())
+        cells = (
+            ("processor", each.cpu_model),
+            ("cores", f"{each.num_usable_cores} usable of {each.num_cores}"),
+            ("memory", f"{number(each.memory_bytes / 2**30)} GiB"),
+            ("GPUs", ", ".join(each.gpus) or "none"),
+            ("system", each.operating_system),
+            ("software", f"{each.python}, {packages}"),
+        )
+        rows += map(Row, cells)
+    return Table(("", "generator's host"), rows, "Machine")
+
+
+_MODELS: Columns[ServedModel] = {
+    "model": lambda model: model.name,
+    "paradigm": lambda model: model.paradigm,
+    "modality": lambda model: model.modality,
+    "runs on": lambda model: ", ".join(filter(None, (model.device, model.dtype, *model.providers))),
+    "parameters": lambda model: known(model.num_parameters, count),
+    "steps an image": lambda model: known(model.tokens_per_image, count),
+    "licence": lambda model: model.licence,
+}
+_FILES: Columns[Rejected] = {"file": lambda each: each.name, "reason": lambda each: each.reason}

@@ -1,9 +1,6 @@
 """The documents that a report is made of, read and sorted; what can't be used is kept with the reason.
-
 Files come from anywhere: a file that is no such document, or of another version, is told of, and never a crash.
 """
-
-from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
@@ -19,17 +16,28 @@ from tandem.measure.results.growth import Growth
 from tandem.measure.results.header import Machine
 from tandem.measure.results.load import Document, StreamResult
 from tandem.measure.results.steps import Steps
-from tandem.measure.scenario import ClosedLoop, OpenLoop, Workload
-
-_MAX_REASON = 300
+from tandem.measure.scenario import ClosedLoop, OpenLoop, Scenario
 
 
 @dataclass(frozen=True)
-class Read:
+class Run:
     """The document of a load run, and the name of its file."""
 
     name: str
     document: Document
+
+    @property
+    def stream(self) -> StreamResult:
+        """The first stream, which is the only one of those that can be compared."""
+        return self.document.streams[0]
+
+    @property
+    def load(self) -> OpenLoop | ClosedLoop:
+        return self.document.scenario.load
+
+    @property
+    def is_sound(self) -> bool:
+        return self.document.audit.valid and not self.document.is_partial
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Rejected:
 class Sources:
     """`comparison` to `colocation` are the newest document of each kind; `rejected` lists older ones."""
 
-    runs: list[Read] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     comparison: Comparison | None = None
     crossover: Crossover | None = None
     growth: Growth | None = None
@@ -66,13 +74,13 @@ class Sources:
     def documents(self) -> list[Result]:
         """All that could be read."""
         single = (self.crossover, self.comparison, self.growth, self.steps, self.colocation)
-        return [*(each for each in single if each is not None), *(read.document for read in self.runs)]
+        return [*(each for each in single if each is not None), *(run.document for run in self.runs)]
 
     def add(self, name: str, document: Result) -> None:
         """Take a document, `name` being that of its file; what no report shows goes to `rejected`."""
         if isinstance(document, Document):
             if document.streams:
-                insort(self.runs, Read(name, document), key=lambda read: read.document.started_at)
+                insort(self.runs, Run(name, document), key=lambda read: read.document.started_at)
             else:
                 self.rejected.append(Rejected(name, "it has no stream of requests"))
             return
@@ -87,36 +95,18 @@ class Sources:
         self._files[kind] = newer
 
 
-@dataclass(frozen=True)
-class MatchedRun:
-    """A run whose every request was one image: what both paradigms can be compared on."""
-
-    name: str
-    document: Document
-    stream: StreamResult
-    load: OpenLoop | ClosedLoop
-
-    @property
-    def is_sound(self) -> bool:
-        return self.document.audit.valid and not self.document.is_partial
+def matched_runs(runs: Iterable[Run]) -> list[Run]:
+    """Return the runs of one steady stream of one-image requests: what both paradigms can be compared on."""
+    return [run for run in runs if _is_matched(run.document.scenario)]
 
 
-def matched_runs(runs: Iterable[Read]) -> list[MatchedRun]:
-    """Return the runs of one steady stream of one-image requests."""
-    found = []
-    for read in runs:
-        scenario = read.document.scenario
-        if len(scenario.workloads) == 1 and _is_one_image(scenario.workloads[0]) and _is_steady(scenario.load):
-            found.append(MatchedRun(read.name, read.document, read.document.streams[0], scenario.load))
-    return found
-
-
-def _is_one_image(workload: Workload) -> bool:
-    return workload.kind == "image" or (workload.kind == "images" and str(workload.images) == "1")
-
-
-def _is_steady(load: OpenLoop | ClosedLoop) -> bool:
-    return (load.end_rate_per_second if isinstance(load, OpenLoop) else load.end_concurrency) is None
+def _is_matched(scenario: Scenario) -> bool:
+    if len(scenario.workloads) != 1:
+        return False
+    workload, load = scenario.workloads[0], scenario.load
+    is_one_image = workload.kind == "image" or (workload.kind == "images" and str(workload.images) == "1")
+    end = load.end_rate_per_second if isinstance(load, OpenLoop) else load.end_concurrency
+    return is_one_image and end is None
 
 
 def read_sources(paths: Sequence[Path]) -> Sources:
@@ -128,13 +118,10 @@ def read_sources(paths: Sequence[Path]) -> Sources:
         files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
         base = path if path.is_dir() else path.parent
         for file in files:
-            _read(file, file.relative_to(base).as_posix(), found)
+            name = file.relative_to(base).as_posix()
+            try:
+                found.add(name, read_result(file))
+            except (OSError, ValueError) as error:
+                reason = " ".join(str(error).replace(f"{file}: ", "").split())
+                found.rejected.append(Rejected(name, reason[:300]))
     return found
-
-
-def _read(file: Path, name: str, found: Sources) -> None:
-    try:
-        found.add(name, read_result(file))
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).replace(f"{file}: ", "").split())
-        found.rejected.append(Rejected(name, reason[:_MAX_REASON]))

@@ -1,24 +1,22 @@
 """The first screen: the question, one picture, and three sentences with the numbers of these runs that answer it."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tandem.measure.report.charts.chart import Chart
+from tandem.measure.report.charts.chart import Chart, Stack
 from tandem.measure.report.charts.quality import KEY
+from tandem.measure.report.crossover import capacity_verdict
 from tandem.measure.report.front import points_of
-from tandem.measure.report.sentences.answer import Bracket, Sentence, answer, missing
-from tandem.measure.report.sentences.crossover import capacity_verdict
+from tandem.measure.report.sentences.answer import Sentence, answer, missing
 from tandem.measure.report.sources import Sources
 from tandem.measure.results.steps import Steps
 
-_A_CURVE = 3
 _NOTHING = (
     "These files hold no comparison of models that draw the same images, so they do not answer this;"
     " `tandem bench tradeoff` measures one."
 )
 _TOO_LITTLE = "Too little was measured before it ended, so there is no answer here."
+_NAMES = {"steps": "measurement over steps", "colocation": "measurement of co-location"}
 QUESTION = "What does it cost to draw an image in sequence, and what does it buy?"
 
 
@@ -26,7 +24,6 @@ QUESTION = "What does it cost to draw an image in sequence, and what does it buy
 class Story:
     """`sentences` answer the question, `missing` says what they lack, and why; `warnings` come before both, loudly."""
 
-    question: str
     sentences: tuple[Sentence, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -37,38 +34,32 @@ def tell(sources: Sources) -> Story:
     points = points_of(sources)
     document = sources.steps or sources.comparison
     if document is None:
-        return Story(QUESTION, (), (_NOTHING,), tuple(warnings(sources)))
+        return Story((), (_NOTHING,), tuple(warnings(sources)))
     load = document.settings.load if isinstance(document, Steps) else document.settings
-    machine, open_loops = document.machine if document.is_local else None, _open_loops(sources, load.slo_seconds)
-    sentences = tuple(answer(points, machine, load.slo_seconds, open_loops))
-    lacking = [] if sentences else [_TOO_LITTLE]
-    lacking += [*missing(points, document.judgement, document.cpu_sources), *_unknown_capacities(sources)]
-    return Story(QUESTION, sentences, tuple(lacking), tuple(warnings(sources)))
-
-
-def _open_loops(sources: Sources, slo_seconds: float) -> dict[str, Bracket]:
-    """Return where the capacity of each model lies by the open loops of a fit, if these had the same objective."""
-    if sources.crossover is None:
-        return {}
-    return {
+    machine = document.machine if document.is_local else None
+    capacities = [] if sources.crossover is None else sources.crossover.capacities
+    # Where open loops had the same objective.
+    brackets = {
         each.model: (each.low_per_second, each.high_per_second)
-        for each in sources.crossover.capacities
-        if each.slo_seconds == slo_seconds
+        for each in capacities
+        if each.slo_seconds == load.slo_seconds
     }
-
-
-def _unknown_capacities(sources: Sources) -> Iterator[str]:
-    """Yield which capacity open loops looked for and did not find, and why."""
-    for each in () if sources.crossover is None else sources.crossover.capacities:
-        if each.low_per_second is None and each.high_per_second is None:
-            yield f"How many images a second {each.model} carries is {capacity_verdict(each)}."
+    sentences = tuple(answer(points, machine, load.slo_seconds, brackets))
+    lacking = [] if sentences else [_TOO_LITTLE]
+    lacking += missing(points, document.judgement, document.cpu_sources)
+    lacking += [
+        f"How many images a second {each.model} carries is {capacity_verdict(each)}."
+        for each in capacities
+        if each.low_per_second is None and each.high_per_second is None
+    ]
+    return Story(sentences, tuple(lacking), tuple(warnings(sources)))
 
 
 def warnings(sources: Sources) -> list[str]:
     """Return what a reader must know before any figure."""
     found = []
-    invalid = [read.name for read in sources.runs if not read.document.audit.valid]
-    partial = [read.name for read in sources.runs if read.document.is_partial]
+    invalid = [run.name for run in sources.runs if not run.document.audit.valid]
+    partial = [run.name for run in sources.runs if run.document.is_partial]
     if invalid:
         found.append(
             f"INVALID: in {len(invalid)} of {len(sources.runs)} load runs the generator itself was not good enough;"
@@ -76,20 +67,16 @@ def warnings(sources: Sources) -> list[str]:
         )
     if partial:
         found.append(f"PARTIAL: {len(partial)} of {len(sources.runs)} load runs were broken off: {_listed(partial)}")
-    documents = (
-        (sources.comparison, "comparison"),
-        (sources.crossover, "crossover"),
-        (sources.growth, "growth"),
-        (sources.steps, "measurement over steps"),
-        (sources.colocation, "measurement of co-location"),
-    )
-    for document, what in documents:
-        if document is not None and document.is_partial:
+    for document in (sources.comparison, sources.crossover, sources.growth, sources.steps, sources.colocation):
+        if document is None:
+            continue
+        what = _NAMES.get(document.kind, document.kind)
+        # Runs that are invalid are told of above.
+        own = [problem for problem in document.problems if not invalid or not problem.startswith("INVALID")]
+        if document.is_partial:
             found.append(f"PARTIAL: the {what} was broken off: {'; '.join(document.problems)}")
-        elif document is not None:
-            # Runs that are invalid are told of above.
-            own = [problem for problem in document.problems if not invalid or not problem.startswith("INVALID")]
-            found += [f"The {what} had problems: {_listed(own)}"] if own else []
+        elif own:
+            found.append(f"The {what} had problems: {_listed(own)}")
     if len(sources.machines) > 1:
         found.append(f"MIXED: these results come from {len(sources.machines)} different machines or set-ups.")
     if sources.rejected:
@@ -102,18 +89,18 @@ def _listed(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def first_chart(charts: Sequence[Chart]) -> Chart | None:
+def first_chart(charts: Sequence[Chart | Stack]) -> Chart | None:
     """Return the one chart of the first screen: cost against quality, or else latency over load, of both paradigms if
     there is such a one.
     """
-    by_key = {chart.key: chart for chart in charts}
+    by_key = {chart.key: chart for chart in charts if isinstance(chart, Chart)}
     if KEY in by_key:
         return by_key[KEY]
     known = [by_key[key] for key in ("open", "compared", "closed") if key in by_key]
-    return next((chart for chart in known if _has_both(chart)), known[0] if known else None)
+    return next(filter(_has_both, known), known[0] if known else None)
 
 
 def _has_both(chart: Chart) -> bool:
     """Return whether both paradigms have a curve: three sound points at least."""
-    curves = {each.role for each in chart.series if each.style == "line" and len(each.x) >= _A_CURVE}
+    curves = {each.role for each in chart.series if each.style == "line" and len(each.x) >= 3}
     return {"sequential", "parallel"} <= curves

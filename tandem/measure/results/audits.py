@@ -3,7 +3,7 @@
 from typing import Literal
 
 from tandem.measure.results.distributions import Summary
-from tandem.measure.results.part import Part
+from tandem.measure.results.value import Part
 
 
 class Check(Part):

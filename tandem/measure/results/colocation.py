@@ -5,8 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tandem.measure.results.header import Header
-from tandem.measure.results.part import Part
-from tandem.measure.results.value import Value
+from tandem.measure.results.value import Part, Value
 from tandem.measure.scenario import Seconds, Workload
 
 Metric = Literal[

@@ -5,13 +5,11 @@ The modes are {sequential, parallel} x {streamed, unary}. Everything is per requ
 
 from typing import Literal
 
-from tandem.measure.results.distributions import Distribution, Summary
+from tandem.measure.results.distributions import Distribution, Phases, Summary
 from tandem.measure.results.header import Header
 from tandem.measure.results.load import ErrorText
-from tandem.measure.results.part import Part
-from tandem.measure.results.phases import Phases
 from tandem.measure.results.quality import Nearness, Quality
-from tandem.measure.results.value import Value
+from tandem.measure.results.value import Part, Value
 from tandem.measure.scenario import Delivery, Paradigm
 
 Metric = Literal[

@@ -28,21 +28,19 @@ RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator=
 R = TypeVar("R", bound=Result)
 
 _COUNTS = ("number", "length", "num_outputs", "num_images", "num_messages")
-_SECONDS = (
-    "intended",
-    "sent",
-    "first_output",
-    "ended",
-    *BACKEND_PHASES,
-    "backend_total",
-)
+_SECONDS = ("intended", "sent", "first_output", "ended", *BACKEND_PHASES, "backend_total")
 
 
 def read_result(path: Path) -> Result:
     """Return the document in a file. Raises OSError, and ExpectedError for anything that is no such document."""
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        _check_version(json.loads(text))
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
+        if (version := content.get("schema_version")) != SCHEMA_VERSION:
+            wrote = f"it has schema version {version!r}" if version is not None else "it has no schema version"
+            raise ValueError(f"{wrote}, and this tandem reads {SCHEMA_VERSION} alone: measure again")
         return RESULT.validate_json(text)
     except (ValueError, RecursionError) as error:
         raise ExpectedError(f"{path}: not a result of `tandem bench` or `tandem race`: {error}") from None
@@ -56,22 +54,11 @@ def read_as(path: Path, kind: type[R]) -> R:
     return found
 
 
-def _check_version(content: Any) -> None:
-    """Raises ValueError unless this may be a document that this version reads."""
-    if not isinstance(content, dict):
-        raise ValueError("not a JSON object")
-    version = content.get("schema_version")
-    if version != SCHEMA_VERSION:
-        wrote = f"it has schema version {version!r}" if version is not None else "it has no schema version"
-        raise ValueError(f"{wrote}, and this tandem reads {SCHEMA_VERSION} alone: measure again")
-
-
 def check_writable(path: Path) -> None:
     """Raise OSError now rather than after the run, if a file can't be made there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
-    with path.open("a"):
-        pass
+    path.open("a").close()
     if is_new:
         path.unlink()
 

@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from tandem.measure.results.header import Header
-from tandem.measure.results.part import Part
-from tandem.measure.results.value import Value
+from tandem.measure.results.value import Part, Value
 from tandem.measure.setting_errors import FromText
 
 Text = Literal["repeats itself", "new"]

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from tandem.measure.results.audits import Audits
-from tandem.measure.results.part import Part
+from tandem.measure.results.value import Part
 from tandem.measure.scenario import Paradigm
 
 SCHEMA_VERSION: Literal[7] = 7

@@ -3,11 +3,9 @@
 from typing import Literal
 
 from tandem.measure.results.audits import Audit
-from tandem.measure.results.distributions import Distribution, Summary
+from tandem.measure.results.distributions import Distribution, Phases, Summary
 from tandem.measure.results.header import Header
-from tandem.measure.results.part import Part
-from tandem.measure.results.phases import Phases
-from tandem.measure.results.value import Value
+from tandem.measure.results.value import Part, Value
 from tandem.measure.scenario import Api, Delivery, Kind, Paradigm, Scenario, Unit
 
 

@@ -1,7 +1,6 @@
 """How good images are, as `tandem models evaluate` and a comparison say it."""
 
-from tandem.measure.results.part import Part
-from tandem.measure.results.value import Value
+from tandem.measure.results.value import Part, Value
 
 
 class ClassQuality(Part):

@@ -10,7 +10,7 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 import numpy as np
@@ -98,32 +98,24 @@ class Record(NamedTuple):
         return found
 
     def to_bytes(self) -> bytes:
+        texts = [(*told, count) for told, count in self.error_texts.items()]
         file = io.BytesIO()
-        texts = [(workload, code, text, count) for (workload, code, text), count in self.error_texts.items()]
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        np.savez(
-            file, **arrays, uses=np.array(self.uses), max_outstanding=self.max_outstanding, texts=np.array(texts, _TEXT)
-        )
+        np.savez(file, **{**self._asdict(), "error_texts": np.array(texts, _TEXT)})
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Record:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as found:
-            texts = {
-                (int(workload), str(code), str(text)): int(count) for workload, code, text, count in found["texts"]
-            }
-            return cls(
-                **{name: found[name] for name in _ARRAYS},
-                error_texts=Counter(texts),
-                max_outstanding=int(found["max_outstanding"]),
-                uses=tuple(
-                    Use(float(cpu), float(wall), int(number), bool(first), bool(compiled))
-                    for cpu, wall, number, first, compiled in found["uses"]
-                ),
-            )
+        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
+            found: dict[str, Any] = dict(file)
+        found["error_texts"] = Counter({tuple(told): count for *told, count in found["error_texts"].tolist()})
+        found["max_outstanding"] = int(found["max_outstanding"])
+        found["uses"] = tuple(
+            Use(cpu, wall, int(number), bool(first), bool(compiled))
+            for cpu, wall, number, first, compiled in found["uses"].tolist()
+        )
+        return cls(**found)
 
 
-_ARRAYS = ("requests", "messages", "lags", "num_dropped", "num_abandoned", "replies", "reply_bytes")
 _TEXT = np.dtype([("workload", "i2"), ("code", "U32"), ("text", "U500"), ("count", "i8")])
 
 

@@ -7,8 +7,7 @@ from typing import Literal
 from tandem.measure.results import comparison
 from tandem.measure.results.comparison import CpuSource, JudgedImages, Judgement, ModeResult
 from tandem.measure.results.header import Header
-from tandem.measure.results.part import Part
-from tandem.measure.results.value import Value
+from tandem.measure.results.value import Part, Value
 
 
 class Settings(Part):

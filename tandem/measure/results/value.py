@@ -1,12 +1,16 @@
-"""A measured value with its uncertainty: the one form of it in all documents."""
+"""What all parts of documents have in common, and the one form of a measured value with its uncertainty."""
 
 from typing import Literal
 
-from pydantic import ConfigDict
-
-from tandem.measure.results.part import Part
+from pydantic import BaseModel, ConfigDict
 
 Method = Literal["bca", "order", "percentile", "range", "t"]
+
+
+class Part(BaseModel):
+    """A part of a document, or a whole one: it does not change, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Value(Part):

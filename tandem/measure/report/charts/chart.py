@@ -1,26 +1,20 @@
-"""A chart as data: what is drawn, and how it looks, for all that draw it. Knows neither plotly nor matplotlib, nor
-where the figures come from.
-"""
-
-from __future__ import annotations
+"""A chart as data, for all that draw it. Knows neither plotly nor matplotlib, nor where the figures come from."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from tandem.measure.results.phases import PHASES
+from tandem.measure.results.distributions import PHASES
 from tandem.measure.results.value import Value
 
 Style = Literal["line", "dash", "points", "hollow", "invalid", "fit", "prediction"]
 Role = Literal["sequential", "parallel", "neutral"]
 
-# line, dash: measured points joined. points, hollow: measured points alone. invalid: measured by a generator that was
-# not good enough. fit, prediction: computed, no points.
+MILLISECONDS = 1e3
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """How a style is drawn, whoever draws it; None: no line, or no markers."""
 
     line: Literal["solid", "dash", "dot", "dashdot"] | None
@@ -28,6 +22,8 @@ class Look:
     is_hollow: bool = False
 
 
+# line, dash: measured points joined. points, hollow: measured points alone. invalid: measured by a generator that was
+# not good enough. fit, prediction: computed, no points.
 LOOKS: Mapping[Style, Look] = {
     "line": Look("solid", "circle"),
     "dash": Look("dash", "circle", is_hollow=True),
@@ -37,15 +33,40 @@ LOOKS: Mapping[Style, Look] = {
     "fit": Look("dot", None),
     "prediction": Look("dashdot", None),
 }
+# One colour for each paradigm, on light and on dark ground; the gateway's page has the same.
+_ON_LIGHT_AND_DARK = {
+    "sequential": ("#1f5fc4", "#7fb0ff"),
+    "parallel": ("#b4500a", "#ffae6b"),
+    "neutral": ("#5a5e66", "#a6a9b0"),
+    "ink": ("#1b1c1f", "#ececed"),
+    "muted": ("#5a5e66", "#a6a9b0"),
+    "ground": ("#ffffff", "#1c1e21"),
+    "page": ("#f6f6f3", "#131416"),
+    "line": ("#d8d9dd", "#383b41"),
+}
+LIGHT = {name: light for name, (light, _) in _ON_LIGHT_AND_DARK.items()}
+DARK = {name: dark for name, (_, dark) in _ON_LIGHT_AND_DARK.items()}
+# Okabe and Ito's, which people with any colour vision can tell apart, and a grey; good on either ground. What no server
+# accounts for is hatched.
+PARTS = {
+    "lateness": "#8c8c8c",
+    "queue": "#e69f00",
+    "prefill": "#56b4e9",
+    "batch_wait": "#f0e442",
+    "decode": "#0072b2",
+    "compute": "#d55e00",
+    "encode": "#cc79a7",
+    "backend_other": "#009e73",
+    "residual": "#8c8c8c",
+}
+HATCHED = ("residual",)
 _MOST_DECADES = 3
 
 
 @dataclass(frozen=True)
 class Series:
-    """`low` and `high` are ends of intervals; `notes` tell more of a point. `y` may be names instead of numbers.
-
-    `left` and `right` are ends of intervals of x. `is_labelled`: the notes stand beside the points. `in_legend`:
-    whether the legend names it.
+    """`low` and `high` are ends of intervals of y, `left` and `right` of x; `notes` tell more of a point. `y` may be
+    names instead of numbers. `is_labelled`: the notes stand beside the points. `in_legend`: the legend names it.
     """
 
     name: str
@@ -61,24 +82,9 @@ class Series:
     is_labelled: bool = False
     in_legend: bool = True
 
-    @property
-    def look(self) -> Look:
-        return LOOKS[self.style]
-
-    @property
-    def is_named(self) -> bool:
-        return any(isinstance(value, str) for value in self.y)
-
-    @property
-    def has_intervals(self) -> bool:
-        return any(value is not None for value in self.low)
-
-
-Place = float | str
-
 
 def value_series(
-    name: str, role: Role, style: Style, rows: Iterable[tuple[Place, Value | None, str]], scale: float = 1.0
+    name: str, role: Role, style: Style, rows: Iterable[tuple[float | str, Value | None, str]], scale: float = 1.0
 ) -> Series:
     """Return the values that are known and positive, times `scale`, with their intervals; a row is a place, the value
     there and a note. Places that are names stand on the y axis, and the values go to the right.
@@ -88,33 +94,17 @@ def value_series(
     values = [value.value * scale for _, value, _ in known]
     lows = [None if value.low is None else value.low * scale for _, value, _ in known]
     highs = [None if value.high is None else value.high * scale for _, value, _ in known]
-    xs, ys = (values, places) if any(isinstance(place, str) for place in places) else (places, values)
-    return Series(name, role, style, xs, ys, lows, highs, [note for *_, note in known if note])
-
-
-@dataclass(frozen=True)
-class Axis:
-    """`ticks`: where they are of a logarithmic axis; None: evenly."""
-
-    title: str
-    ticks: Sequence[float] | None = None
-
-    @property
-    def tick_texts(self) -> list[str]:
-        return [f"{tick:,g}" for tick in self.ticks or ()]
-
-
-@dataclass(frozen=True)
-class Level:
-    """A horizontal line at `at` of the y axis; `name` may be empty."""
-
-    at: float
-    name: str = ""
+    if not any(low is not None for low in lows):
+        lows, highs = [], []
+    notes = [note for *_, note in known if note]
+    if any(isinstance(place, str) for place in places):
+        return Series(name, role, style, values, places, notes=notes, left=lows, right=highs)
+    return Series(name, role, style, places, values, lows, highs, notes)
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves over a common axis."""
+    """Curves over a common axis. `levels`: horizontal lines, where they are on the y axis and how they are called."""
 
     key: str
     title: str
@@ -122,9 +112,9 @@ class Chart:
     x_title: str
     y_title: str
     series: Sequence[Series]
-    x_log: bool = False
-    y_log: bool = False
-    levels: Sequence[Level] = ()
+    x_log: bool = True
+    y_log: bool = True
+    levels: Sequence[tuple[float, str]] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -138,17 +128,20 @@ class Chart:
     @property
     def is_named(self) -> bool:
         """Whether the y axis has names, which go downwards."""
-        return any(series.is_named for series in self.series)
+        return any(isinstance(y, str) for series in self.series for y in series.y)
 
     @property
-    def x_axis(self) -> Axis:
-        return Axis(self.x_title, log_ticks([x for each in self.series for x in each.x]) if self.x_log else None)
+    def x_ticks(self) -> list[float] | None:
+        """Where the ticks of a logarithmic axis are; None: evenly."""
+        return log_ticks([x for each in self.series for x in each.x]) if self.x_log else None
 
     @property
-    def y_axis(self) -> Axis:
+    def y_ticks(self) -> list[float] | None:
         values = [y for each in self.series for y in each.y if not isinstance(y, str)]
-        values += [level.at for level in self.levels]
-        return Axis(self.y_title, log_ticks(values) if self.y_log else None)
+        return log_ticks([*values, *(at for at, _ in self.levels)]) if self.y_log else None
+
+
+tick_text = "{:,g}".format
 
 
 def log_ticks(values: Sequence[float]) -> list[float]:
@@ -189,16 +182,13 @@ class Stack:
     rows: Sequence[Row]
 
     @property
-    def part_names(self) -> list[str]:
-        """All that occur, in the order in which they happen."""
-        found = {name for row in self.rows for name in row.parts}
-        return [name for name in PHASES if name in found]
-
-    @property
     def is_empty(self) -> bool:
         return not self.rows
 
     @property
     def parts(self) -> list[tuple[str, str, list[float]]]:
-        """Each part: its name, what people read, and its shares of the rows in per cent."""
-        return [(name, name.replace("_", " "), [row.percent(name) for row in self.rows]) for name in self.part_names]
+        """Each part that occurs, in the order in which they happen: its name, what people read, and its shares of the
+        rows in per cent.
+        """
+        found = [name for name in PHASES if any(name in row.parts for row in self.rows)]
+        return [(name, name.replace("_", " "), [row.percent(name) for row in self.rows]) for name in found]

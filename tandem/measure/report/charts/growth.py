@@ -1,21 +1,17 @@
-"""How the cost of a text grows: tokens/s over streams with the knee, a token's and a prompt's time over the context,
-and what lies between sequential and parallel."""
+"""How the cost of a text grows over streams and over the context, and what lies between sequential and parallel."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from tandem.measure.report.charts.chart import Chart, Role, Series, Style, value_series
-from tandem.measure.report.charts.load import MILLISECONDS
-from tandem.measure.report.middle_ground import GenerationMode, Kind
-from tandem.measure.results.growth import ContextPoint, Growth, LineFit, StepFit
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Role, Series, Style, value_series
+from tandem.measure.report.growth import GenerationMode
+from tandem.measure.results.growth import Growth, LineFit, StepFit
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.knee import step_time
 
 _NUM_POINTS = 60
-_KINDS: dict[Kind, tuple[Role, Style]] = {
+_KINDS: dict[str, tuple[Role, Style]] = {
     "sequential": ("sequential", "points"),
     "drafts, text that repeats itself": ("neutral", "points"),
     "drafts, new text": ("neutral", "hollow"),
@@ -23,60 +19,47 @@ _KINDS: dict[Kind, tuple[Role, Style]] = {
 }
 
 
+_GAP_NOTE = (
+    "One stream alone, median of its gaps: each step reads the keys and values of all tokens before. Bars: range of the"
+    " rounds."
+)
+
+
 def growth_charts(growth: Growth, modes: Sequence[GenerationMode]) -> list[Chart]:
-    """Return all there is something for."""
-    charts = [
+    """Return all, those too that nothing was measured for."""
+    gaps = [(float(point.context_tokens), point.gap_p50_seconds, "") for point in growth.context]
+    firsts = [(float(point.context_tokens), point.first_token_seconds, "") for point in growth.context]
+    return [
         _streams(growth),
+        _context("growth-context", "A token's time over the context", _GAP_NOTE, "ms a token", gaps, growth.gap_fit),
         _context(
-            growth,
-            "growth-context",
-            "A token's time over the context",
-            "One stream alone, median of its gaps: each step reads the keys and values of all tokens before.",
-            "ms a token",
-            lambda point: point.gap_p50_seconds,
-            growth.gap_fit,
-        ),
-        _context(
-            growth,
             "growth-prefill",
             "Time to the first token over the prompt",
-            "One stream alone. A prompt's tokens are computed many at a time.",
+            "One stream alone. A prompt's tokens are computed many at a time. Bars: range of the rounds.",
             "ms to the first token",
-            lambda point: point.first_token_seconds,
+            firsts,
             growth.first_token_fit,
         ),
         _middle(modes),
     ]
-    return [chart for chart in charts if not chart.is_empty]
 
 
 def _streams(growth: Growth) -> Chart:
-    points = growth.concurrency
-    xs = [float(point.concurrency) for point in points]
-    decode = [(float(point.concurrency), point.decode_tokens_per_second, "") for point in points]
-    whole = [(float(point.concurrency), point.whole_tokens_per_second, "") for point in points]
+    decode = [(float(each.concurrency), each.decode_tokens_per_second, "") for each in growth.concurrency]
+    whole = [(float(each.concurrency), each.whole_tokens_per_second, "") for each in growth.concurrency]
     series = [
         value_series("while all generate", "sequential", "line", decode),
         value_series("prompts included", "sequential", "dash", whole),
     ]
-    fit = growth.step_fit
-    if fit is not None and xs:
-        series += _knee(fit, xs)
+    if growth.step_fit is not None and decode:
+        series += _knee(growth.step_fit, [streams for streams, *_ in decode])
     note = (
         f"Prompts of {growth.settings.prompt_tokens} tokens, {growth.settings.new_tokens} new ones. Bars: range of the"
         " rounds. Left of the knee a step costs about the same however many share it, so tokens/s grow with the"
         " streams; right of it each stream's own arithmetic counts, and they level off."
     )
-    return Chart(
-        "growth-streams",
-        "Tokens/s over streams at a time",
-        note,
-        "streams at a time",
-        "tokens/s, all together",
-        series,
-        x_log=True,
-        y_log=True,
-    )
+    title = "Tokens/s over streams at a time"
+    return Chart("growth-streams", title, note, "streams at a time", "tokens/s, all together", series)
 
 
 def _knee(fit: StepFit, xs: Sequence[float]) -> list[Series]:
@@ -87,30 +70,21 @@ def _knee(fit: StepFit, xs: Sequence[float]) -> list[Series]:
         rate = fit.knee.value / float(time(fit.knee.value))
         found.append(Series("knee", "neutral", "points", [fit.knee.value], [rate], notes=["shared cost = own cost"]))
     if fit.most_tokens_per_second is not None:
-        ends = [min(xs), max(xs)]
-        found.append(
-            Series("most that batching brings", "neutral", "prediction", ends, [fit.most_tokens_per_second] * len(ends))
-        )
+        most = [fit.most_tokens_per_second] * 2
+        found.append(Series("most that batching brings", "neutral", "prediction", [min(xs), max(xs)], most))
     return found
 
 
 def _context(
-    growth: Growth,
-    key: str,
-    title: str,
-    note: str,
-    y_title: str,
-    of: Callable[[ContextPoint], Value],
-    fit: LineFit | None,
+    key: str, title: str, note: str, y_title: str, rows: Sequence[tuple[float, Value, str]], fit: LineFit | None
 ) -> Chart:
-    xs = [float(point.context_tokens) for point in growth.context]
-    rows = [(float(point.context_tokens), of(point), "") for point in growth.context]
     series = [value_series("measured", "sequential", "line", rows, MILLISECONDS)]
-    if fit is not None and xs:
-        ends = [min(xs), max(xs)]
+    if fit is not None and rows:
+        tokens = [place for place, *_ in rows]
+        ends = [min(tokens), max(tokens)]
         ys = [(fit.base_seconds + fit.per_token_seconds * each) * MILLISECONDS for each in ends]
         series.append(Series("fit", "sequential", "fit", ends, ys))
-    return Chart(key, title, f"{note} Bars: range of the rounds.", "tokens of context", y_title, series)
+    return Chart(key, title, note, "tokens of context", y_title, series, x_log=False, y_log=False)
 
 
 def _middle(modes: Sequence[GenerationMode]) -> Chart:
@@ -125,6 +99,4 @@ def _middle(modes: Sequence[GenerationMode]) -> Chart:
         " tokens that the sequential model needs for an image."
     )
     title = "The middle ground: sequential, with drafts, parallel"
-    return Chart(
-        "growth-middle", title, note, "outputs a pass", "times as fast as sequential", series, x_log=True, y_log=True
-    )
+    return Chart("growth-middle", title, note, "outputs a pass", "times as fast as sequential", series)

@@ -1,45 +1,39 @@
-"""Curves with load on the x-axis, both paradigms overlaid: latency, goodput."""
-
-from __future__ import annotations
+"""Curves with load on the x-axis, both paradigms overlaid: latency, goodput, CPU, energy."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tandem.measure.report.charts.chart import Chart, Series, Style, value_series
-from tandem.measure.report.sources import MatchedRun
-from tandem.measure.results.comparison import Comparison
-from tandem.measure.results.distributions import Summary
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series, Style, value_series
+from tandem.measure.report.sources import Run
+from tandem.measure.results.comparison import Comparison, Point
+from tandem.measure.results.load import Goodput
+from tandem.measure.results.value import Value
 from tandem.measure.scenario import ClosedLoop, Delivery, OpenLoop, Paradigm
 
 STYLES: dict[Delivery, Style] = {"unary": "line", "streamed": "dash"}
 _QUANTILES: tuple[tuple[str, Style], ...] = (("p50", "line"), ("p99", "dash"))
-MILLISECONDS = 1e3
 _NUM_POINTS = 40
 
-_X = Callable[[MatchedRun], float]
-_Y = Callable[[MatchedRun], float | None]
+_Placed = Sequence[tuple[Run, float]]
+"""Runs, and where they stand on the x-axis."""
 
 
-def load_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
+def load_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Chart]:
     """Return all there is something for."""
-    opened = [run for run in runs if isinstance(run.load, OpenLoop)]
-    closed = _curve([run for run in runs if isinstance(run.load, ClosedLoop)])
+    opened = [(run, run.load.rate_per_second) for run in runs if isinstance(run.load, OpenLoop)]
+    closed = [(run, run.stream.rates.images or 0.0) for run in runs if isinstance(run.load, ClosedLoop)]
+    if len({run.load.concurrency for run in runs if isinstance(run.load, ClosedLoop)}) < 2:
+        closed = []  # one number of callers makes no curve
     charts = [
-        _latency("open", "Latency over offered load (open loop)", _OPEN_NOTE, "offered images/s", opened, _offered),
-        _latency("closed", "Latency over achieved load (closed loop)", _CLOSED_NOTE, "images/s", closed, _achieved),
+        _latency("open", "Latency over offered load (open loop)", _OPEN_NOTE, "offered images/s", opened),
+        _latency("closed", "Latency over achieved load (closed loop)", _CLOSED_NOTE, "images/s", closed),
         _goodput(opened),
     ]
     if comparison is not None:
         charts.append(_compared(comparison))
     return [chart for chart in charts if not chart.is_empty]
-
-
-def _curve(runs: Sequence[MatchedRun]) -> Sequence[MatchedRun]:
-    """Return closed loops if they are of more than one number of callers."""
-    numbers = {run.load.concurrency for run in runs if isinstance(run.load, ClosedLoop)}
-    return runs if len(numbers) > 1 else ()
 
 
 _OPEN_NOTE = "Requests start when they are due, whatever became of those before; latency counts from then."
@@ -48,75 +42,33 @@ _CLOSED_NOTE = (
 )
 
 
-def _latency(key: str, title: str, note: str, x_title: str, runs: Sequence[MatchedRun], x_of: _X) -> Chart:
-    series = [
-        each
-        for name, style in _QUANTILES
-        for each in _by_paradigm(runs, name, style, x_of, lambda run, name=name: _ms(run.stream.latency.seconds, name))  # type: ignore[misc]
-    ]
-    return Chart(key, title, note, x_title, "latency, ms", series, x_log=True, y_log=True)
+def _latency(key: str, title: str, note: str, x_title: str, placed: _Placed) -> Chart:
+    series = []
+    for name, style in _QUANTILES:
+        rows = [(run, x, getattr(run.stream.latency.seconds, name)) for run, x in placed]
+        series += _by_paradigm(rows, name, style, MILLISECONDS)
+    return Chart(key, title, note, x_title, "latency, ms", series)
 
 
-def _ms(seconds: Summary, quantile: str) -> float | None:
-    value: float | None = getattr(seconds, quantile)
-    return None if value is None else value * MILLISECONDS
-
-
-def _offered(run: MatchedRun) -> float:
-    assert isinstance(run.load, OpenLoop)
-    return run.load.rate_per_second
-
-
-def _achieved(run: MatchedRun) -> float:
-    return run.stream.rates.images or 0.0
-
-
-def _goodput(runs: Sequence[MatchedRun]) -> Chart:
-    measured = [run for run in runs if run.stream.goodput is not None]
-    series = _by_paradigm(measured, "", "line", _offered, _in_time)
-    offered = [_offered(run) for run in measured]
-    if offered:
+def _goodput(placed: _Placed) -> Chart:
+    measured = [(run, x, run.stream.goodput) for run, x in placed if run.stream.goodput is not None]
+    series = _by_paradigm([(run, x, goodput.requests) for run, x, goodput in measured], "", "line")
+    if measured:
+        offered = [x for _, x, _ in measured]
         grid = np.geomspace(min(offered), max(offered), _NUM_POINTS).tolist()
         series.append(Series("all that was offered", "neutral", "fit", grid, grid))
-    shown = ", ".join(dict.fromkeys(map(_objective, measured)))
+    shown = ", ".join(dict.fromkeys(_objective(goodput) for *_, goodput in measured))
     note = f"Images a second that were there within the objective ({shown}). Above the knee, more load gives less."
-    return Chart("goodput", "Goodput", note, "offered images/s", "images/s in time", series, x_log=True)
+    return Chart("goodput", "Goodput", note, "offered images/s", "images/s in time", series, y_log=False)
 
 
-def _objective(run: MatchedRun) -> str:
-    goodput = run.stream.goodput
-    assert goodput is not None
+def _objective(goodput: Goodput) -> str:
     whole, first = goodput.slo_seconds, goodput.slo_first_output_seconds
     parts = (
         "" if whole is None else f"{whole * MILLISECONDS:g} ms",
         "" if first is None else f"first output {first * MILLISECONDS:g} ms",
     )
     return " and ".join(filter(None, parts))
-
-
-def _in_time(run: MatchedRun) -> float | None:
-    return None if run.stream.goodput is None else run.stream.goodput.requests
-
-
-def _by_paradigm(runs: Iterable[MatchedRun], name: str, style: Style, x_of: _X, y_of: _Y) -> list[Series]:
-    """Return a line for each paradigm, stream and server through its sound runs, and the others as marks of their
-    own. Labels tell it from all that were run, so that p50 and p99 of one are named alike where another has no p99.
-    """
-    found = []
-    groups: dict[_Line, list[tuple[float, float, bool, str]]] = {}
-    for run in runs:
-        if run.stream.paradigm is not None:
-            line = _Line(run.stream.paradigm, run.stream.delivery, run.stream.name, run.document.address)
-            rows, x, y = groups.setdefault(line, []), x_of(run), y_of(run)
-            rows += [] if y is None or x <= 0 else [(x, y, run.is_sound, _note(run))]
-    for line, rows in sorted(groups.items(), reverse=True):
-        label = line.label(name, groups)
-        for is_sound, own, title in ((True, style, label), (False, "invalid", f"{label}, invalid run")):
-            chosen = sorted(row for row in rows if row[2] is is_sound)
-            if chosen:
-                xs, ys, _, notes = zip(*chosen, strict=True)
-                found.append(Series(title, line.paradigm, own, xs, ys, notes=notes))
-    return found
 
 
 class _Line(NamedTuple):
@@ -127,28 +79,46 @@ class _Line(NamedTuple):
     stream: str
     address: str
 
-    def label(self, name: str, lines: Iterable[_Line]) -> str:
-        """Return what tells it from the other lines of the same figure, and no more than that."""
-        alike = [line for line in lines if line[:2] == self[:2]]
-        words = [" ".join(filter(None, (self.paradigm, "streamed" if self.delivery == "streamed" else "", name)))]
-        if len({line.stream for line in alike}) > 1:
-            words.append(self.stream)
-        if len({line.address for line in alike}) > 1:
-            words.append(f"at {self.address}")
-        return ", ".join(words)
+
+def _label(line: _Line, name: str, lines: Iterable[_Line]) -> str:
+    """Return what tells a line from the others of the same figure, and no more than that."""
+    alike = [other for other in lines if other[:2] == line[:2]]
+    words = [" ".join(filter(None, (line.paradigm, "streamed" if line.delivery == "streamed" else "", name)))]
+    words += [line.stream] if len({other.stream for other in alike}) > 1 else []
+    words += [f"at {line.address}"] if len({other.address for other in alike}) > 1 else []
+    return ", ".join(words)
 
 
-def _note(run: MatchedRun) -> str:
-    callers = f", {run.load.concurrency} at a time" if isinstance(run.load, ClosedLoop) else ""
-    return f"{run.name}{callers}: {run.stream.outcomes.ok:,} of {run.stream.outcomes.planned:,} ok"
+def _by_paradigm(
+    placed: Iterable[tuple[Run, float, float | None]], name: str, style: Style, scale: float = 1.0
+) -> list[Series]:
+    """Return a line for each paradigm, stream and server through its sound runs, and the others as marks of their
+    own; values are times `scale`. Labels tell it from all that were run, so that p50 and p99 of one are named alike
+    where another has no p99.
+    """
+    found = []
+    groups: dict[_Line, list[tuple[float, float, bool, str]]] = {}
+    for run, x, y in placed:
+        if run.stream.paradigm is not None:
+            line = _Line(run.stream.paradigm, run.stream.delivery, run.stream.name, run.document.address)
+            rows = groups.setdefault(line, [])
+            callers = f", {run.load.concurrency} at a time" if isinstance(run.load, ClosedLoop) else ""
+            note = f"{run.name}{callers}: {run.stream.outcomes.ok:,} of {run.stream.outcomes.planned:,} ok"
+            rows += [] if y is None or x <= 0 else [(x, y * scale, run.is_sound, note)]
+    for line, rows in sorted(groups.items(), reverse=True):
+        label = _label(line, name, groups)
+        for is_sound, own, title in ((True, style, label), (False, "invalid", f"{label}, invalid run")):
+            chosen = sorted(row for row in rows if row[2] is is_sound)
+            if chosen:
+                xs, ys, _, notes = zip(*chosen, strict=True)
+                found.append(Series(title, line.paradigm, own, xs, ys, notes=notes))
+    return found
 
 
 def _compared(comparison: Comparison) -> Chart:
     """Return the interleaved curve of a comparison, with its intervals."""
     series = []
-    for mode in comparison.modes:
-        if mode.delivery != "unary":
-            continue
+    for mode in (mode for mode in comparison.modes if mode.delivery == "unary"):
         for name, style in _QUANTILES:
             rows = [
                 (point.images_per_second.value, getattr(point.latency, name), f"{point.concurrency} at a time")
@@ -160,4 +130,25 @@ def _compared(comparison: Comparison) -> Chart:
         f" Intervals: {comparison.settings.confidence:.0%}."
     )
     title = "Latency over achieved load (closed loop, interleaved)"
-    return Chart("compared", title, note, "images/s", "latency, ms", series, x_log=True, y_log=True)
+    return Chart("compared", title, note, "images/s", "latency, ms", series)
+
+
+def cost_charts(comparison: Comparison) -> list[Chart]:
+    """Return what an image costs: CPU seconds, and joules where a meter could be read."""
+    cpu = _costs(comparison, lambda point: point.cpu_seconds_per_image.servers, MILLISECONDS)
+    joules = _costs(comparison, lambda point: point.joules_per_image)
+    return [
+        Chart("cpu", "CPU an image", _CPU_NOTE, "callers", "CPU-ms an image", cpu),
+        Chart("joules", "Energy an image", comparison.energy.note, "callers", "joules an image", joules),
+    ]
+
+
+_CPU_NOTE = (
+    "Gateway and backend together, by their own account, of the same images that the latency is of. The client's CPU is"
+    " not in it."
+)
+
+
+def _costs(comparison: Comparison, of: Callable[[Point], Value | None], scale: float = 1.0) -> list[Series]:
+    curves = [(mode, [(float(point.concurrency), of(point), "") for point in mode.curve]) for mode in comparison.modes]
+    return [value_series(mode.name, mode.paradigm, STYLES[mode.delivery], rows, scale) for mode, rows in curves]

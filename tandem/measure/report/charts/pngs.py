@@ -1,9 +1,4 @@
-"""The main charts as PNGs, drawn by matplotlib.
-
-Not by plotly: its exporter (kaleido) needs a browser, and a report must come out on a machine without one.
-"""
-
-from __future__ import annotations
+"""The main charts as PNGs, by matplotlib: plotly's exporter (kaleido) needs a browser, and a report must do without."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from tandem.measure.formats import seconds
-from tandem.measure.report.charts.chart import Axis, Chart, Series, Stack
-from tandem.measure.report.charts.colours import HATCHED, LIGHT, PARTS
+from tandem.measure.report.charts.chart import HATCHED, LIGHT, LOOKS, PARTS, Chart, Series, Stack, tick_text
 
 _LINES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", None: "none"}
 _MARKERS = {"circle": "o", "x": "x", None: ""}
@@ -28,12 +22,10 @@ _TEXT: Any = {"text.parse_math": False, "font.size": 10, "axes.titlesize": 12, "
 def save_pngs(charts: Sequence[Chart | Stack], folder: Path) -> list[Path]:
     """Draw each into `folder`; return the files. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for chart in charts:
-        path = folder / f"{chart.key}.png"
-        with rc_context(_TEXT):
+    paths = [folder / f"{chart.key}.png" for chart in charts]
+    with rc_context(_TEXT):
+        for chart, path in zip(charts, paths, strict=True):
             _draw(chart).savefig(path, dpi=_DPI)
-        paths.append(path)
     return paths
 
 
@@ -54,31 +46,30 @@ def _curves(axes: Axes, chart: Chart) -> None:
     rightmost = max((x for series in chart.drawn for x in series.x), default=0.0)
     for series in chart.drawn:
         _series(axes, series, rightmost)
-    _axis(axes.xaxis, axes.set_xscale, chart.x_axis)
-    _axis(axes.yaxis, axes.set_yscale, chart.y_axis)
+    _axis(axes.xaxis, axes.set_xscale, chart.x_title, chart.x_ticks)
+    _axis(axes.yaxis, axes.set_yscale, chart.y_title, chart.y_ticks)
     if chart.is_named:
         axes.invert_yaxis()
-    lowest = min((level.at for level in chart.levels), default=0.0)
-    for level in chart.levels:
-        axes.axhline(level.at, color=LIGHT["muted"], linewidth=1, linestyle="--")
+    for at, name in chart.levels:
+        axes.axhline(at, color=LIGHT["muted"], linewidth=1, linestyle="--")
         looks: Any = {"xycoords": ("axes fraction", "data"), "color": LIGHT["muted"], "fontsize": 8}
-        looks["va"] = "bottom" if level.at == lowest else "top"
-        axes.annotate(level.name, (1, level.at), ha="right", **looks)
+        looks["va"] = "bottom" if at == min(chart.levels)[0] else "top"
+        axes.annotate(name, (1, at), ha="right", **looks)
     axes.grid(color=LIGHT["line"], linewidth=0.6)
     axes.legend(frameon=False, fontsize=8.5)
 
 
-def _axis(drawn: Any, set_scale: Any, axis: Axis) -> None:
-    drawn.set_label_text(axis.title)
-    if axis.ticks is not None:
+def _axis(drawn: Any, set_scale: Any, title: str, ticks: Sequence[float] | None) -> None:
+    drawn.set_label_text(title)
+    if ticks is not None:
         set_scale("log")
-        drawn.set_major_locator(FixedLocator(axis.ticks))
-        drawn.set_major_formatter(FixedFormatter(axis.tick_texts))
+        drawn.set_major_locator(FixedLocator(ticks))
+        drawn.set_major_formatter(FixedFormatter(list(map(tick_text, ticks))))
         drawn.set_minor_locator(NullLocator())
 
 
 def _series(axes: Axes, series: Series, rightmost: float) -> None:
-    colour, look = LIGHT[series.role], series.look
+    colour, look = LIGHT[series.role], LOOKS[series.style]
     looks: Any = {
         "color": colour,
         "linestyle": _LINES[look.line],
@@ -90,13 +81,12 @@ def _series(axes: Axes, series: Series, rightmost: float) -> None:
     xs: Any = list(series.x)
     ys: Any = [_short(y) if isinstance(y, str) else y for y in series.y]
     axes.plot(xs, ys, **looks)
-    for x, y, low, high in zip(xs, ys, series.low, series.high, strict=True) if series.has_intervals else ():
-        if low is not None and high is not None:
-            ends = ([low, high], [y, y]) if series.is_named else ([x, x], [low, high])
-            axes.plot(*ends, color=colour, linewidth=1.2)
-    for y, left, right in zip(ys, series.left, series.right, strict=True) if series.left else ():
-        if left is not None and right is not None:
-            axes.plot([left, right], [y, y], color=colour, linewidth=1.2)
+    # Series without intervals have no ends, so these are shorter then.
+    intervals: list[Any] = [([x, x], ends) for x, *ends in zip(xs, series.low, series.high, strict=False)]
+    intervals += [(ends, [y, y]) for y, *ends in zip(ys, series.left, series.right, strict=False)]
+    for each in intervals:
+        if None not in each[0] + each[1]:
+            axes.plot(*each, color=colour, linewidth=1.2)
     rows = zip(xs, ys, series.notes, strict=True)
     for place, (x, y, note) in enumerate(rows) if series.is_labelled else ():
         is_last = x == rightmost

@@ -1,21 +1,18 @@
 """Where the time goes, how latency is spread, and how long the first output takes against the whole."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tandem.measure.formats import number
-from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, Style, value_series
-from tandem.measure.report.charts.load import MILLISECONDS, STYLES
-from tandem.measure.report.sentences.contest import between
-from tandem.measure.report.sources import MatchedRun
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Row, Series, Stack, Style, value_series
+from tandem.measure.report.charts.load import STYLES
+from tandem.measure.report.crossover import between
+from tandem.measure.report.sources import Run
 from tandem.measure.results.comparison import Comparison
-from tandem.measure.results.distributions import Histogram
-from tandem.measure.results.phases import PHASES, Phases
+from tandem.measure.results.distributions import PHASES, Histogram, Phases
 from tandem.measure.scenario import PARADIGMS, ClosedLoop, Paradigm
 
 
-def phase_stack(runs: Sequence[MatchedRun], comparison: Comparison | None) -> Stack:
+def phase_stack(runs: Sequence[Run], comparison: Comparison | None) -> Stack:
     """Return means by part: of each mode alone, and at the highest load of each paradigm."""
     rows = []
     if comparison is not None:
@@ -35,15 +32,14 @@ def phase_stack(runs: Sequence[MatchedRun], comparison: Comparison | None) -> St
     return Stack("phases", "Where the time goes", note, rows)
 
 
-def _run_rows(runs: Sequence[MatchedRun], paradigm: Paradigm) -> list[Row]:
+def _run_rows(runs: Sequence[Run], paradigm: Paradigm) -> list[Row]:
     """Return rows of the closed loops with the fewest and the most callers."""
     closed = sorted(
         (run.load.concurrency, run.name, run.stream.phases)
         for run in runs
         if isinstance(run.load, ClosedLoop) and run.stream.paradigm == paradigm and run.is_sound and run.stream.phases
     )
-    ends = dict.fromkeys((0, len(closed) - 1)) if closed else {}
-    return [_row(f"{paradigm}, {closed[place][0]} at a time", paradigm, closed[place][2]) for place in ends]
+    return [_row(f"{paradigm}, {each[0]} at a time", paradigm, each[2]) for each in closed[:1] + closed[1:][-1:]]
 
 
 def _row(label: str, paradigm: Paradigm, phases: Phases) -> Row:
@@ -51,50 +47,32 @@ def _row(label: str, paradigm: Paradigm, phases: Phases) -> Row:
     return Row(label, paradigm, parts)
 
 
-def cdf_charts(runs: Sequence[MatchedRun], comparison: Comparison | None) -> list[Chart]:
-    """Return how latency is spread: of each mode alone, and under load."""
-    charts = []
-    if comparison is not None:
-        alone = [
-            _cdf(mode.name, mode.paradigm, STYLES[mode.delivery], mode.alone.latency.distribution.histogram)
-            for mode in comparison.modes
-            if mode.alone is not None
-        ]
-        charts.append(_cdf_chart("cdf-alone", "How latency is spread, one request at a time", alone))
-    at_once = [] if comparison is None else _at_most_callers(comparison)
-    charts.append(_cdf_chart("cdf-callers", "How latency is spread under load", at_once))
+def cdf_charts(runs: Sequence[Run], comparison: Comparison | None) -> list[Chart]:
+    """Return how latency is spread: of each mode alone and with the most callers, and of runs."""
+    alone: list[Series] = []
+    callers: list[Series] = []
     loaded: list[Series] = []
+    for mode in () if comparison is None else comparison.modes:
+        style = STYLES[mode.delivery]
+        if mode.alone is not None:
+            alone.append(_cdf(mode.name, mode.paradigm, style, mode.alone.latency.distribution.histogram))
+        if mode.curve:
+            name = f"{mode.name}, {mode.curve[-1].concurrency} at a time"
+            callers.append(_cdf(name, mode.paradigm, style, mode.curve[-1].latency.distribution.histogram))
     for paradigm in PARADIGMS:
         own = [run for run in runs if run.stream.paradigm == paradigm and run.is_sound and run.stream.outcomes.ok]
-        for run in _low_and_high(own):
-            name = f"{paradigm}, {_load_text(run)}"
-            style: Style = "dash" if len(loaded) % 2 else "line"
-            loaded.append(_cdf(name, paradigm, style, run.stream.latency.histogram))
-    charts.append(_cdf_chart("cdf-load", "How latency is spread at the least and the highest rate", loaded))
-    return [chart for chart in charts if not chart.is_empty]
-
-
-def _at_most_callers(comparison: Comparison) -> list[Series]:
-    """Return all modes with the same number of callers, the highest."""
+        own.sort(key=lambda run: run.stream.rates.requests)
+        for run in own[:1] + own[1:][-1:]:
+            style = "dash" if len(loaded) % 2 else "line"
+            loaded.append(_cdf(f"{paradigm}, {_load_text(run)}", paradigm, style, run.stream.latency.histogram))
     return [
-        _cdf(
-            f"{mode.name}, {mode.curve[-1].concurrency} at a time",
-            mode.paradigm,
-            STYLES[mode.delivery],
-            mode.curve[-1].latency.distribution.histogram,
-        )
-        for mode in comparison.modes
-        if mode.curve
+        _cdf_chart("cdf-alone", "How latency is spread, one request at a time", alone),
+        _cdf_chart("cdf-callers", "How latency is spread under load", callers),
+        _cdf_chart("cdf-load", "How latency is spread at the least and the highest rate", loaded),
     ]
 
 
-def _low_and_high(runs: Sequence[MatchedRun]) -> list[MatchedRun]:
-    """Return the runs with the lowest and the highest achieved rate."""
-    ordered = sorted(runs, key=lambda run: run.stream.rates.requests)
-    return [ordered[place] for place in dict.fromkeys((0, len(ordered) - 1))] if ordered else []
-
-
-def _load_text(run: MatchedRun) -> str:
+def _load_text(run: Run) -> str:
     if isinstance(run.load, ClosedLoop):
         return f"{run.load.concurrency} at a time"
     return f"{number(run.load.rate_per_second)} images/s offered"
@@ -114,12 +92,11 @@ def _cdf(name: str, paradigm: Paradigm, style: Style, histogram: Histogram) -> S
 
 def _cdf_chart(key: str, title: str, series: Sequence[Series]) -> Chart:
     note = "From the histograms' buckets, a factor of 1.4 wide: exact at the points, straight lines between."
-    return Chart(key, title, note, "latency, ms", "share of requests", series, x_log=True)
+    return Chart(key, title, note, "latency, ms", "share of requests", series, y_log=False)
 
 
 def first_output_chart(comparison: Comparison) -> Chart:
     """Return first output against whole result, of the four modes alone."""
-    names = [mode.name for mode in comparison.modes]
     counts = [mode.alone.latency.distribution.seconds.count for mode in comparison.modes if mode.alone]
     series = []
     for paradigm in PARADIGMS:
@@ -134,5 +111,5 @@ def first_output_chart(comparison: Comparison) -> Chart:
         f" {comparison.settings.confidence:.0%} intervals. Streaming brings something early only where something is"
         " there early: a token of an image is not yet an image, and a GAN's image comes whole."
     )
-    title = f"First output and whole image: {len(names)} modes of asking for one image"
-    return Chart("first-output", title, note, "ms after the request", "", series, x_log=True)
+    title = f"First output and whole image: {len(comparison.modes)} modes of asking for one image"
+    return Chart("first-output", title, note, "ms after the request", "", series, y_log=False)

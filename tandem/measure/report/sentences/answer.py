@@ -1,8 +1,4 @@
-"""Three sentences that answer the title of a report: what drawing in sequence costs here, what it buys, and what lies
-between. Made of measured figures alone; of what was not measured, why.
-"""
-
-from __future__ import annotations
+"""Three sentences that answer the title of a report, of measured figures alone; and what was not measured, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,26 +104,22 @@ def _gain(first: StepsPoint, second: StepsPoint) -> str:
     fids = sure_fid_of(first), sure_fid_of(second)
     if fids[0] is None or fids[1] is None or first.quality is None:
         return ""
+    verdict = "images as good, within chance"
+    if _is_below(fids[0], fids[1]):
+        verdict = "better images"
+    elif _is_below(fids[1], fids[0]):
+        verdict = "no better images here"
     return (
-        f"{_verdict(fids[0], fids[1])}, FID {rounded(fids[0].value)} against {rounded(fids[1].value)} (lower is better;"
+        f"{verdict}, FID {rounded(fids[0].value)} against {rounded(fids[1].value)} (lower is better;"
         f" real images {rounded(first.quality.floor.fid)}).{_tokenizer(first.quality, fids[0], fids[1])}"
         " Only the sequential model can say how likely an image is."
     )
 
 
-def _verdict(first: Value, second: Value) -> str:
-    """Return which images are better, in words; where the intervals overlap, that nobody knows."""
-    if _high(first) < _low(second):
-        return "better images"
-    return "no better images here" if _low(first) > _high(second) else "images as good, within chance"
-
-
-def _low(value: Value) -> float:
-    return value.value if value.low is None else value.low
-
-
-def _high(value: Value) -> float:
-    return value.value if value.high is None else value.high
+def _is_below(one: Value, other: Value) -> bool:
+    """Return whether the interval of one value, or the value where there is none, lies below that of the other."""
+    high, low = (one.value if one.high is None else one.high), (other.value if other.low is None else other.low)
+    return high < low
 
 
 def _tokenizer(quality: JudgedImages, own: Value, other: Value) -> str:
@@ -136,7 +128,7 @@ def _tokenizer(quality: JudgedImages, own: Value, other: Value) -> str:
     if lost is None:
         return ""
     text = f" Real images that merely pass through its tokenizer have {rounded(lost)} already"
-    if _low(own) <= _high(other):
+    if not _is_below(other, own):
         return f"{text}."
     part = (lost - other.value) / (own.value - other.value)
     if part >= _MOST:

@@ -1,7 +1,5 @@
 """What a comparison says: what it comes to, how sure that is, how to read it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from tandem.measure.formats import NONE, count, ends, number, seconds, share
@@ -9,9 +7,9 @@ from tandem.measure.report.sentences.audits import LOCAL, audit_text
 from tandem.measure.results.comparison import Comparison, Contrast, Metric
 from tandem.measure.results.value import Value
 
-UNARY = ("sequential unary", "parallel unary")
+_UNARY = ("sequential unary", "parallel unary")
 _STREAMED = ("sequential streamed", "parallel streamed")
-MAX_CLIENT_CPU_SHARE = 0.9
+_MAX_CLIENT_CPU_SHARE = 0.9
 # Of so many images FID is that of the fixed protocol.
 _MANY_IMAGES = 10_000
 
@@ -23,7 +21,7 @@ def headlines(document: Comparison) -> Iterator[str]:
         yield "PARTIAL: this comparison did not go to its end."
     height, width, *_ = document.models[0].image_shape
     what = f"One {height}x{width} image of a class, asked for alone"
-    found = contrast(document, UNARY, None, "latency_p50_seconds")
+    found = contrast(document, _UNARY, None, "latency_p50_seconds")
     if found is None:
         yield f"{what}: nothing was measured."
         return
@@ -37,7 +35,7 @@ def headlines(document: Comparison) -> Iterator[str]:
     if token is not None:
         yield f"Streamed, the first token of the sequential model arrives after {seconds(token.first_value)}."
     if document.settings.concurrencies:
-        rates = contrast(document, UNARY, max(document.settings.concurrencies), "images_per_second")
+        rates = contrast(document, _UNARY, max(document.settings.concurrencies), "images_per_second")
         if rates is not None:
             yield (
                 f"With {rates.concurrency} callers at a time: {number(rates.second_value)} images/s in parallel,"
@@ -55,13 +53,12 @@ def contrast(document: Comparison, pair: tuple[str, str], concurrency: int | Non
 
 def advantage(document: Comparison, concurrency: int | None, metric: str) -> Value | None:
     """Return how many times the unary parallel call is better than the sequential one; above 1: better."""
-    found = contrast(document, UNARY, concurrency, metric)
+    found = contrast(document, _UNARY, concurrency, metric)
     if found is None or found.ratio is None:
         return None
-    return _inverse(found.ratio) if metric == "images_per_second" else found.ratio
-
-
-def _inverse(ratio: Value) -> Value:
+    ratio = found.ratio
+    if metric != "images_per_second":
+        return ratio
     low, high = (None if each is None else 1 / each for each in (ratio.high, ratio.low))
     return ratio.model_copy(update={"value": 1 / ratio.value, "low": low, "high": high})
 
@@ -70,11 +67,9 @@ def least_difference(controls: Sequence[Contrast], concurrency: int | None, metr
     """Return the greatest share by which equal things differ in a metric, by the ends of the intervals of their ratios;
     None where there was no control.
     """
-    ratios = [
-        each.ratio for each in controls if (each.concurrency, each.metric) == (concurrency, metric) and each.ratio
-    ]
-    found = [end for ratio in ratios for end in (ratio.value, ratio.low, ratio.high) if end is not None]
-    return max((max(end, 1 / end) - 1 for end in found if end > 0.0), default=None)
+    ratios = [each.ratio for each in controls if (each.concurrency, each.metric) == (concurrency, metric)]
+    found = [end for ratio in ratios if ratio for end in (ratio.value, ratio.low, ratio.high)]
+    return max((max(end, 1 / end) - 1 for end in found if end is not None and end > 0.0), default=None)
 
 
 def control_text(document: Comparison) -> Iterator[str]:
@@ -136,14 +131,9 @@ def caveats(document: Comparison) -> Iterator[str]:
     modes = document.modes
     if document.is_local:
         yield LOCAL
-    points = [(mode.name, each) for mode in modes for each in mode.curve]
-    busy = [
-        f"{name} with {each.concurrency} callers"
-        for name, each in points
-        if each.client_cpu_share > MAX_CLIENT_CPU_SHARE
-    ]
-    if busy:
-        yield f"The client itself was the limit, above {MAX_CLIENT_CPU_SHARE:.0%} of a core: {', '.join(busy)}."
+    points = [(f"{mode.name} with {each.concurrency} callers", each) for mode in modes for each in mode.curve]
+    if busy := [name for name, each in points if each.client_cpu_share > _MAX_CLIENT_CPU_SHARE]:
+        yield f"The client itself was the limit, above {_MAX_CLIENT_CPU_SHARE:.0%} of a core: {', '.join(busy)}."
     refused = sum(mode.codes.get("RESOURCE_EXHAUSTED", 0) for mode in modes)
     if refused:
         yield f"{refused:,} requests were refused because a queue was full; their callers asked again 0.1 s later."

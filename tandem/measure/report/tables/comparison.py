@@ -1,15 +1,14 @@
-"""Tables of a comparison: a column a mode, a row a figure; and the quality of the images."""
-
-from __future__ import annotations
+"""Tables of a comparison: a column a mode, a row a figure; the quality of the images; where the time goes."""
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, number, seconds
+from tandem.measure.formats import NONE, Show, count, counted, decimals, factor, known, milliseconds, number, seconds
+from tandem.measure.report.charts.chart import Stack
 from tandem.measure.report.front import tokenizer_fid
 from tandem.measure.report.sentences.comparison import advantage
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.views import views_tables
-from tandem.measure.results.comparison import Comparison, Contrast, ForeignResult, JudgedImages, ModeResult, Point
+from tandem.measure.results.comparison import Alone, Comparison, ForeignResult, JudgedImages, ModeResult, Point
 from tandem.measure.results.value import Value
 
 # metric of quality: how it is called, how it is written
@@ -22,19 +21,17 @@ _QUALITY = {
 }
 _LOST = "FID of real images through its tokenizer"
 _Pick = Callable[[Point], Value | None]
-# metric: how it is called in full and below a name, how it is written, where it is
+# metric: how it is called below a name, how it is written, where it is
+_TIMES: dict[str, tuple[str, Show, Callable[[Alone | Point], Value | None]]] = {
+    "first_output_p50_seconds": ("first output", seconds, lambda found: found.first_output.p50),
+    "latency_p50_seconds": ("whole image", seconds, lambda found: found.latency.p50),
+    "latency_p99_seconds": ("p99", seconds, lambda found: found.latency.p99),
+}
 _LOAD: dict[str, tuple[str, Show, _Pick]] = {
     "images_per_second": ("images/s", number, lambda point: point.images_per_second),
-    "first_output_p50_seconds": ("first output", seconds, lambda point: point.first_output.p50),
-    "latency_p50_seconds": ("whole image", seconds, lambda point: point.latency.p50),
-    "latency_p99_seconds": ("p99", seconds, lambda point: point.latency.p99),
+    **_TIMES,
     "cpu_seconds_per_image": ("servers' CPU/image", seconds, lambda point: point.cpu_seconds_per_image.servers),
     "client": ("client's CPU/image", seconds, lambda point: point.cpu_seconds_per_image.client),
-}
-_ALONE = {
-    "first_output_p50_seconds": "first output",
-    "latency_p50_seconds": "whole image",
-    "latency_p99_seconds": "p99",
 }
 # What is known of a foreign server.
 _FOREIGN: dict[str, tuple[str, Show]] = {
@@ -47,9 +44,17 @@ _FOREIGN: dict[str, tuple[str, Show]] = {
 
 def comparison_tables(document: Comparison) -> list[Table]:
     """Return the modes alone and under load, and the quality of the images if it was measured."""
-    rows = [*_alone(document), *(row for number in document.settings.concurrencies for row in _load(document, number))]
+    rows = [
+        _row(f"  {name}" if name == "p99" else f"alone: {name}", values, advantage(document, None, metric))
+        for metric, name, values in _alone(document)
+        if any(values)
+    ]
+    for concurrency in document.settings.concurrencies:
+        rows += _load(document, concurrency)
     if document.settings.concurrencies:
-        rows += [_capacity(document), *_energy(document)]
+        name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
+        rows.append(Row((name, *map(highest_rate, document.modes), ""), begins_part=True))
+        rows += _energy(document)
     found = [_modes_table(document, rows, "one image at a time, and under load")]
     if document.foreign:
         found.append(_foreign(document, document.foreign))
@@ -62,29 +67,25 @@ def _foreign(document: Comparison, foreign: ForeignResult) -> Table:
     for concurrency in (None, *document.settings.concurrencies):
         where = "alone" if concurrency is None else f"{concurrency} callers"
         for metric, (name, show) in _FOREIGN.items():
-            found = [each for each in foreign.contrasts if (each.concurrency, each.metric) == (concurrency, metric)]
-            pairs = ((show(each.first_value), show(each.second_value), _ratio(each)) for each in found)
-            if found:
-                rows.append(Row((f"{where}: {name}", *(cell for pair in pairs for cell in pair))))
+            cells: list[str | Cell] = []
+            for each in foreign.contrasts:
+                if (each.concurrency, each.metric) == (concurrency, metric):
+                    cells += [show(each.first_value), show(each.second_value), value_cell(each.ratio, factor)]
+            rows += [Row((f"{where}: {name}", *cells))] if cells else []
     heads = [f"{mode.delivery}\n{whose}" for mode in foreign.modes for whose in ("foreign", "ours", "ratio")]
     title = f"{foreign.model} at {foreign.address}: texts of {foreign.num_tokens} tokens, beside our images of as many"
     return Table(("", *heads), rows, title)
 
 
-def _ratio(found: Contrast) -> str | Cell:
-    return NONE if found.ratio is None else value_cell(found.ratio, factor)
-
-
 def race_table(document: Comparison) -> Table:
     """Return the table of a comparison at load 1."""
     rows = [
-        _row(document, f"{name} p50", _alone_values(document, metric), seconds, None, metric)
-        for metric, name in _ALONE.items()
-        if metric.endswith("_p50_seconds")
+        _row(f"{name} p50", values, advantage(document, None, metric))
+        for metric, name, values in _alone(document)
+        if name != "p99"
     ]
-    totals = [sum(mode.codes.values()) for mode in document.modes]
-    failed = [total - mode.codes.get("OK", 0) for total, mode in zip(totals, document.modes, strict=True)]
-    cells = [f"{count(total)}, {count(each)}" for total, each in zip(totals, failed, strict=True)]
+    totals = [(sum(mode.codes.values()), mode.codes.get("OK", 0)) for mode in document.modes]
+    cells = [f"{count(total)}, {count(total - ok)}" for total, ok in totals]
     return _modes_table(document, [*rows, Row(("requests, failed", *cells, ""))], "race: one image of a class")
 
 
@@ -107,48 +108,31 @@ def _modes_table(document: Comparison, rows: Sequence[Row], title: str = "") -> 
 
 
 def _row(
-    document: Comparison,
-    name: str,
-    values: Sequence[Value | None],
-    show: Show,
-    concurrency: int | None,
-    metric: str,
-    begins_part: bool = False,
+    name: str, values: Sequence[Value | None], better: Value | None, show: Show = seconds, begins_part: bool = False
 ) -> Row:
-    """Return a figure of all modes; the last cell says how many times better the unary parallel call is."""
-    better = advantage(document, concurrency, metric)
+    """Return a figure of all modes; the last cell says how many times `better` the unary parallel call is."""
     cells = [value_cell(each, show) for each in values]
     return Row((name, *cells, "" if better is None else value_cell(better, factor)), begins_part=begins_part)
 
 
-def _alone(document: Comparison) -> Iterator[Row]:
-    for metric, name in _ALONE.items():
-        values = _alone_values(document, metric)
-        if any(values):
-            yield _row(document, f"  {name}" if name == "p99" else f"alone: {name}", values, seconds, None, metric)
-
-
-def _alone_values(document: Comparison, metric: str) -> list[Value | None]:
-    field, _, quantile = metric.removesuffix("_seconds").rpartition("_")
-    return [getattr(getattr(mode.alone, field), quantile) if mode.alone else None for mode in document.modes]
+def _alone(document: Comparison) -> Iterator[tuple[str, str, list[Value | None]]]:
+    """Yield the metrics of load 1, their names, and their values by mode."""
+    for metric, (name, _, pick) in _TIMES.items():
+        yield metric, name, [pick(mode.alone) if mode.alone else None for mode in document.modes]
 
 
 def _load(document: Comparison, concurrency: int) -> Iterator[Row]:
-    callers = f"{counted(concurrency, 'caller')}: "
-    rows = [(metric, name, show, _values(document, concurrency, pick)) for metric, (name, show, pick) in _LOAD.items()]
-    for place, (metric, name, show, values) in enumerate(rows if any(rows[0][-1]) else ()):
-        label = f"  {name}" if place else f"{callers}{name}"
-        yield _row(document, label, values, show, concurrency, metric, begins_part=not place)
+    for place, (metric, (name, show, pick)) in enumerate(_LOAD.items()):
+        values = _values(document, concurrency, pick)
+        if not (place or any(values)):
+            return
+        label = f"  {name}" if place else f"{counted(concurrency, 'caller')}: {name}"
+        yield _row(label, values, advantage(document, concurrency, metric), show, begins_part=not place)
 
 
 def _values(document: Comparison, concurrency: int, pick: _Pick) -> list[Value | None]:
     points = [next((each for each in mode.curve if each.concurrency == concurrency), None) for mode in document.modes]
     return [pick(point) if point else None for point in points]
-
-
-def _capacity(document: Comparison) -> Row:
-    name = f"images/s, p99 within\n {seconds(document.settings.slo_seconds)}"
-    return Row((name, *(highest_rate(mode) for mode in document.modes), ""), begins_part=True)
 
 
 def highest_rate(mode: ModeResult) -> str:
@@ -189,3 +173,11 @@ def _quality(document: Comparison) -> Table:
 
 def _lost(judged: JudgedImages | None) -> str:
     return known(tokenizer_fid(judged), number)
+
+
+def phase_table(stack: Stack) -> Table:
+    """Return the stack's figures; the last column is the sum, which is what the client waited."""
+    parts = [[known(row.parts.get(name), milliseconds) for name, *_ in stack.parts] for row in stack.rows]
+    rows = [Row((row.label, *own, milliseconds(row.total_seconds))) for row, own in zip(stack.rows, parts, strict=True)]
+    heads = ("mean, ms", *(text for _, text, _ in stack.parts), "sum")
+    return Table(heads, rows, "Where the time goes, in milliseconds")

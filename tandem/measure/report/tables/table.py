@@ -1,7 +1,5 @@
 """A table as data. Knows neither where it is shown nor where its figures come from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -61,6 +59,4 @@ def table_of(
 
 def value_cell(value: Value | None, show: Show) -> Cell:
     """Return the cell of a value."""
-    if value is None:
-        return Cell(NONE)
-    return Cell(show(value.value), ends(value, show))
+    return Cell(NONE) if value is None else Cell(show(value.value), ends(value, show))

@@ -1,8 +1,6 @@
 """How near images are to real ones in three views: a row each set of images, real ones below."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tandem.measure.formats import number
 from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
@@ -26,11 +24,10 @@ def views_tables(judged: Sequence[tuple[str, str, JudgedImages | None]]) -> list
 def views_table(seen: Sequence[tuple[str, str, Nearness]]) -> Table:
     """Return the table of the views of images, with their names and the names of their models."""
     title = "Distance to the test images in three kinds of features (lower is better)"
-    return table_of(title, _rows(seen), _COLUMNS)
-
-
-def _rows(seen: Sequence[tuple[str, str, Nearness]]) -> Iterator[tuple[str, Views]]:
-    yield from ((name, each.model) for name, _, each in seen)
     lost = {model: each.tokenizer for _, model, each in seen if each.tokenizer is not None}
-    yield from ((f"real images through {model}'s tokenizer", views) for model, views in lost.items())
-    yield "as many real images", seen[0][2].floor
+    rows = [
+        *((name, each.model) for name, _, each in seen),
+        *((f"real images through {model}'s tokenizer", views) for model, views in lost.items()),
+        ("as many real images", seen[0][2].floor),
+    ]
+    return table_of(title, rows, _COLUMNS)

@@ -1,8 +1,5 @@
 """Tables for a terminal and in Markdown. The third writer is the macro `table` of page/page.html."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -36,21 +33,15 @@ def _text(cell: Cell) -> Text:
 
 def markdown_table(table: Table, is_padded: bool = False) -> str:
     """Return lines without a newline at the end; `is_padded`: columns are as wide everywhere, for a terminal.
-
     What is bad is bold. A title is left to the page.
     """
     lines = [[_escaped(head).replace("\n", ", ") for head in table.heads]]
     lines += [list(map(_marked, row.whole_cells)) for row in table.rows]
     widths = [max(len(line[place]) for line in lines) if is_padded else 0 for place in range(len(table.heads))]
-    rule = ["---", *["---:"] * (len(widths) - 1)]
-    return "\n".join(_lines([lines[0], rule, *lines[1:]], widths))
-
-
-def _lines(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
-    for line in lines:
-        first, *others = zip(line, widths, strict=True)
-        cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
-        yield f"| {' | '.join(cells)} |"
+    lines.insert(1, ["---", *["---:"] * (len(widths) - 1)])
+    sides = [str.ljust, *[str.rjust] * (len(widths) - 1)]
+    padded = [[side(text, width) for side, text, width in zip(sides, line, widths, strict=True)] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
 def _marked(cell: Cell) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tandem.cli.servers.ports import free_ports
-from tandem.measure.report.sentences.colocation import explanation
+from tandem.measure.report.colocation import explanation
 from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.files import read_as
 from tests.integration.tandem.cli.commands import (

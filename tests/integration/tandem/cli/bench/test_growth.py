@@ -14,7 +14,7 @@ import pytest
 
 from services.ar.settings import ArSettings
 from tandem.cli.servers.ports import free_ports
-from tandem.measure.report.sentences.growth import caveats, explanation
+from tandem.measure.report.growth import caveats, explanation
 from tandem.measure.results.files import read_as
 from tandem.measure.results.growth import Growth
 from tests.integration.services.ar.conftest import Backend, repository, serving  # noqa: F401  a fixture

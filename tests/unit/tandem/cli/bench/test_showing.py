@@ -9,7 +9,7 @@ from tandem.cli.bench.progress import shown_progress
 from tandem.cli.bench.showing import show_run, tell_run_problems
 from tandem.cli.terminal import Terminal
 from tandem.measure.generator.workers import Progress
-from tandem.measure.report.sentences import load
+from tandem.measure.report import load
 from tandem.measure.results.record import Outcome
 from tests.unit.tandem.measure.records import row
 from tests.unit.tandem.measure.results.test_load import made

@@ -15,7 +15,7 @@ from PIL import Image
 from tandem.measure.generator.run import RunResult
 from tandem.measure.results.comparison import Comparison, JudgedImages, Judgement, ModeResult
 from tandem.measure.results.crossover import Settings
-from tandem.measure.results.phases import Phase, Phases
+from tandem.measure.results.distributions import Phase, Phases
 from tandem.measure.scenario import Paradigm, Scenario
 from tandem.measure.studies.comparison.results import comparison
 from tandem.measure.studies.crossover.crossover import crossover

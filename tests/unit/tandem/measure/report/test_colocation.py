@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
+from tandem.measure.report.colocation import METHOD, colocation_tables, explanation
 from tandem.measure.report.report import write_report
-from tandem.measure.report.sentences.colocation import METHOD, explanation
 from tandem.measure.report.sources import read_sources
 from tandem.measure.report.story import tell
-from tandem.measure.report.tables.colocation import colocation_tables
 from tandem.measure.report.tables.writers import markdown_table
 from tandem.measure.results.colocation import Colocation
 from tandem.measure.results.files import write_document

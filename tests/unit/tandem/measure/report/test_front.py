@@ -33,20 +33,20 @@ def test_it_is_what_no_other_beats(seed: int) -> None:
     places = list(itertools.product(range(1, 5), range(1, 5)))
     random = np.random.default_rng(seed)
     chosen = [places[each] for each in random.choice(len(places), 6, replace=False)]
-    found = front([point(float(x), float(y)) for x, y in chosen], fid_of)
+    found = front([point(float(x), float(y)) for x, y in chosen])
     wanted = sorted(each for each in chosen if not any(beats(other, each) for other in chosen))
     assert [(wait.value, fid_of(each)) for each in found if (wait := wait_of(each))] == wanted
 
 
 def test_of_equals_one_is_enough() -> None:
-    assert len(front([point(1.0, 1.0), point(1.0, 1.0)], fid_of)) == 1
+    assert len(front([point(1.0, 1.0), point(1.0, 1.0)])) == 1
 
 
 def test_what_has_no_time_or_quality_is_left_out() -> None:
     known = point(2.0, 2.0)
     without = known.model_copy(update={"quality": None})
     unseen = known.model_copy(update={"mode": known.mode.model_copy(update={"alone": None})})
-    assert front([without, unseen, known], fid_of) == [known]
+    assert front([without, unseen, known]) == [known]
 
 
 def test_without_a_measurement_over_steps_the_points_are_the_comparisons_unary_calls() -> None:

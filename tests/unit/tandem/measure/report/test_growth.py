@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from tandem.measure.report.charts.growth import growth_charts
-from tandem.measure.report.middle_ground import modes_between
+from tandem.measure.report.growth import METHOD, caveats, explanation, modes_between
 from tandem.measure.report.report import write_report
-from tandem.measure.report.sentences.growth import METHOD, caveats, explanation
 from tandem.measure.report.sources import read_sources
 from tandem.measure.report.story import tell
 from tandem.measure.results.comparison import Comparison

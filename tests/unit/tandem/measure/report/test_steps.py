@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from tandem.measure.report.charts.steps import steps_charts
+from tandem.measure.report.charts.quality import law_chart
 from tandem.measure.report.report import write_report
-from tandem.measure.report.sentences.steps import METHOD, caveats, explanation
 from tandem.measure.report.sources import read_sources
+from tandem.measure.report.steps import METHOD, caveats, explanation, steps_tables
 from tandem.measure.report.story import tell
-from tandem.measure.report.tables.steps import steps_tables
 from tandem.measure.results.files import write_document
 from tandem.measure.results.steps import Steps
 from tests.unit.tandem.measure.report.pages import Page
@@ -55,7 +54,7 @@ def test_beside_the_others_they_have_a_section_of_their_own(steps: Steps, result
 
 
 def test_the_line_of_the_law_goes_through_what_follows_it(steps: Steps) -> None:
-    series = {each.name: each for each in steps_charts(steps)[0].series}
+    series = {each.name: each for each in law_chart(steps).series}
     assert list(series["fitted"].x) == [1.0, 4.0, 12.0]
     assert list(series["held out"].x) == [2.0, 8.0, 24.0]
     (line,) = (each for name, each in series.items() if name.startswith("K to the power"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tandem.measure.report.sentences.growth import explanation
+from tandem.measure.report.growth import explanation
 from tandem.measure.results.files import read_as, write_document
 from tandem.measure.results.growth import Growth, Settings
 from tandem.measure.setting_errors import checked as checked_settings

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tandem.measure.report.charts.chart import Chart, Row, Series, Stack, log_ticks
-from tandem.measure.report.charts.colours import DARK, HATCHED, LIGHT, PARTS
+from tandem.measure.report.charts.chart import DARK, HATCHED, LIGHT, PARTS, Chart, Row, Series, Stack, log_ticks
 from tandem.measure.report.charts.interactive import figure_of
 from tandem.measure.report.charts.times import _cdf, first_output_chart
-from tandem.measure.report.tables.phases import phase_table
-from tandem.measure.results.distributions import Histogram
-from tandem.measure.results.phases import PHASES
+from tandem.measure.report.tables.comparison import phase_table
+from tandem.measure.results.distributions import PHASES, Histogram
 from tests.unit.tandem.measure.report.conftest import a_comparison
 
 STACK = Stack("phases", "t", "n", [Row("a", "sequential", {"decode": 0.06, "queue": 0.01, "residual": 0.03})])

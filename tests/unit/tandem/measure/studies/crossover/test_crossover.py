@@ -11,8 +11,8 @@ import pytest
 from tandem.expected_errors import ExpectedError
 from tandem.measure.formats import number
 from tandem.measure.generator.generator import BrokenOff
+from tandem.measure.report.crossover import answers, capacity_verdict, caveats, fit_verdict
 from tandem.measure.report.sentences.audits import problems
-from tandem.measure.report.sentences.crossover import answers, capacity_verdict, caveats, fit_verdict
 from tandem.measure.results.crossover import Crossover, Settings
 from tandem.measure.results.files import read_as
 from tandem.measure.scenario import Scenario
@@ -131,7 +131,7 @@ async def test_what_is_broken_off_is_kept(tmp_path: Any) -> None:
     assert found.is_partial
     assert found.problems == ("broken off by hand",)
     assert [each.paradigm for each in found.capacities] == ["parallel"]
-    assert answers(found) == ()
+    assert answers(found) == []
     file = tmp_path / "crossover.json"
     file.write_text(found.model_dump_json())
     assert read_as(file, Crossover) == found

@@ -1,11 +1,10 @@
-"""What a measurement of co-location says: what each service keeps beside the other."""
-
-from __future__ import annotations
+"""What a measurement of co-location says: what each service keeps beside the other, in sentences and in tables."""
 
 from collections.abc import Iterator
 
-from tandem.measure.formats import counted, decimals, number, ranged, seconds
-from tandem.measure.results.colocation import Colocation, Load, Side
+from tandem.measure.formats import Show, counted, decimals, factor, number, ranged, seconds
+from tandem.measure.report.tables.table import Row, Table, value_cell
+from tandem.measure.results.colocation import Colocation, Load, Metric, Side
 
 METHOD = (
     "Both at once: each service alone and both together take turns, at the same loads: open loops at half of the"
@@ -70,3 +69,32 @@ def _taken(side: Side) -> str:
     )
     tail = found.get("latency_p99_seconds")
     return text if tail is None else f"{text}, and {ranged(tail[1], number)} times at p99"
+
+
+_METRICS: dict[Metric, tuple[str, Show]] = {
+    "tokens_per_second": ("tokens/s of a stream", number),
+    "gap_p50_seconds": ("gap p50", seconds),
+    "gap_p99_seconds": ("gap p99", seconds),
+    "images_per_second": ("images/s delivered", number),
+    "latency_p50_seconds": ("latency p50", seconds),
+    "latency_p99_seconds": ("latency p99", seconds),
+}
+
+
+def colocation_tables(document: Colocation) -> Iterator[Table]:
+    """Yield a row a figure of either service, alone and together."""
+    for pairing in document.pairings:
+        sides = (pairing.sequential, pairing.parallel)
+        title = " beside ".join(side.load.workload.model for side in sides)
+        heads = ("", "alone", "together", "ratio")
+        yield Table(heads, [row for side in sides for row in _rows(side)], title)
+
+
+def _rows(side: Side) -> Iterator[Row]:
+    yield Row((f"{side.load.workload.model}, {load_text(side.load)}", "", "", ""), begins_part=True)
+    for each in side.changes:
+        name, show = _METRICS[each.metric]
+        cells = (value_cell(each.alone, show), value_cell(each.together, show), value_cell(each.ratio, factor))
+        yield Row((f"  {name}", *cells))
+    if side.num_failed:
+        yield Row(("  failed requests", "", f"{side.num_failed:,} of {side.num_requests:,}", ""), is_bad=True)

@@ -1,23 +1,18 @@
-"""What a fit says: questions and answers, where each capacity lies, and how good the fits are."""
-
-from __future__ import annotations
+"""What a fit says: questions and answers, where each capacity lies, how good the fits are; tables and charts of it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from tandem.measure.formats import number, ranged, seconds
+import numpy as np
+
+from tandem.measure.formats import NONE, count, known, milliseconds, number, ranged, seconds, share
+from tandem.measure.report.charts.chart import MILLISECONDS, Chart, Series
 from tandem.measure.report.sentences.audits import LOCAL
-from tandem.measure.report.sentences.contest import contest
-from tandem.measure.results.crossover import (
-    BreakEven,
-    Capacity,
-    Crossover,
-    FittedCurve,
-    FittedService,
-    TextIllustration,
-)
+from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
+from tandem.measure.results.crossover import Capacity, Crossover, FittedCurve, FittedService, TextIllustration, Trial
 from tandem.measure.statistics.curve import curve_of
-from tandem.measure.studies.crossover.capacity import LEAST_REQUESTS, carried, tried
+from tandem.measure.studies.crossover.capacity import LEAST_REQUESTS, carried, is_met, is_telling, tried
 
 METHOD = (
     "Fitted on open loops of one-image requests whose rate climbs from little to the most that came out of a closed"
@@ -46,6 +41,7 @@ METHOD = (
 # capacity) differ by less than this in 95 of 100 pairs of trials, in p50 and in p99.
 _RESOLVED_LATENCY = 3.0
 _RESOLVED_COST = 1.1
+_WINNERS = {True: "parallel wins", False: "sequential wins", None: "it is too close to tell"}
 
 
 @dataclass(frozen=True)
@@ -57,10 +53,10 @@ class Answer:
     text: str
 
 
-def answers(found: Crossover) -> tuple[Answer, ...]:
+def answers(found: Crossover) -> list[Answer]:
     """Return what was measured, and of what was fitted that whose fits are good."""
     if len(found.capacities) < 2:
-        return ()
+        return []
     told = [
         Answer("p50", "At equal load, which of the two is faster, by the median?", _latency("p50", found.capacities)),
         Answer("p99", "And by p99?", _latency("p99", found.capacities)),
@@ -68,13 +64,13 @@ def answers(found: Crossover) -> tuple[Answer, ...]:
         Answer("cost", "Which of the two costs less CPU an image?", _cost(found)),
     ]
     if not found.services:
-        return tuple(told)
+        return told
     sequential, parallel = found.services
     if all(curve.is_good for curve in (sequential.unit, sequential.rest, parallel.whole)):
         told.append(Answer("length", "At which length would sequential break even?", _length(found)))
     if found.text is not None and found.text.unit.is_good:
         told.append(Answer("text", "And a language model, whose length is free?", _text(parallel, found.text)))
-    return tuple(told)
+    return told
 
 
 def _latency(quantile: str, capacities: Sequence[Capacity]) -> str:
@@ -92,19 +88,18 @@ def _capacity(capacities: Sequence[Capacity]) -> str:
 
 
 def _length(found: Crossover) -> str:
-    parts = ", ".join(_break_even(each, *found.services) for each in found.break_even)
-    return f"The sequential model takes {found.services[0].num_steps:.0f} steps an image. To break even {parts}."
-
-
-def _break_even(found: BreakEven, sequential: FittedService, parallel: FittedService) -> str:
-    callers = found.num_in_flight
-    if found.num_steps.value < 1:
-        return (
-            f"at {callers} in flight no length would do, as what it spends around its steps (t0"
-            f" {seconds(curve_of(sequential.rest)(callers))}) leaves no time for one within parallel's whole"
-            f" {seconds(curve_of(parallel.whole)(callers))}"
-        )
-    return f"at {callers} in flight it could take {ranged(found.num_steps, number)}"
+    sequential, parallel = found.services
+    parts = []
+    for each in found.break_even:
+        callers, part = each.num_in_flight, f"it could take {ranged(each.num_steps, number)}"
+        if each.num_steps.value < 1:
+            part = (
+                "no length would do, as what it spends around its steps (t0"
+                f" {seconds(curve_of(sequential.rest)(callers))}) leaves no time for one within parallel's whole"
+                f" {seconds(curve_of(parallel.whole)(callers))}"
+            )
+        parts.append(f"at {callers} in flight {part}")
+    return f"The sequential model takes {sequential.num_steps:.0f} steps an image. To break even {', '.join(parts)}."
 
 
 def _cost(found: Crossover) -> str:
@@ -129,6 +124,39 @@ def _text(parallel: FittedService, text: TextIllustration) -> str:
         f" {number(one.x)}; in the time of one token the parallel model, busy, draws {number(images)} images. t0 + L *"
         f" t_step(b) is {abs(longest.relative_residual):.0%} off at L = {longest.length:.0f}."
     )
+
+
+def between(low: float, high: float) -> str:
+    """Return a range, or one number where the two look alike."""
+    ends = number(low), number(high)
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def contest(xs: Sequence[float], ratios: Sequence[float], where: str, resolved: float) -> str:
+    """Return who wins at each of `xs` (ascending), where `ratios` are sequential / parallel, of what is better small.
+    A ratio below `resolved` (above 1, either way round) names no winner. `where` puts an x into words, such as
+    "{} images/s".
+    """
+    found = sorted(zip(xs, ratios, strict=True))
+    groups = [(won, list(each)) for won, each in groupby(found, lambda pair: _winner(pair[1], resolved))]
+    text = "; ".join(f"{_WINNERS[won]} {_span(each, where)}" for won, each in groups)
+    if len(groups) == 1 and groups[0][0] is None:
+        text += f": the two differ by less than a factor of {number(resolved)}"
+    elif len(groups) == 1:
+        gains = [max(ratio, 1 / ratio) for _, ratio in found]
+        ends = [f"{number(gains[place])} at {where.format(number(found[place][0]))}" for place in (0, -1)]
+        text += f", by a factor of {between(min(gains), max(gains))}{f' ({ends[0]}, {ends[1]})' if gains[1:] else ''}"
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _winner(ratio: float, resolved: float) -> bool | None:
+    """Return whether the parallel one wins; None: nobody can tell."""
+    return None if max(ratio, 1 / ratio) < resolved else ratio > 1.0
+
+
+def _span(pairs: Sequence[tuple[float, float]], where: str) -> str:
+    first, last = (where.format(number(pairs[place][0])) for place in (0, -1))
+    return f"at {first}" if len(pairs) == 1 else f"at the {len(pairs)} loads measured from {first} to {last}"
 
 
 def fit_verdict(curve: FittedCurve) -> str:
@@ -182,3 +210,79 @@ def caveats(found: Crossover) -> Iterator[str]:
         for name, curve in (("unit", service.unit), ("t0", service.rest), ("whole", service.whole)):
             if not curve.is_good:
                 yield f"{service.paradigm}, {name}: {fit_verdict(curve)}"
+
+
+_CURVES: Columns[tuple[str, FittedCurve]] = {
+    "curve": lambda row: row[0].replace(" ", "\n", 1),
+    "base, ms": lambda row: value_cell(row[1].base_seconds, milliseconds),
+    "slope,\nms each": lambda row: value_cell(row[1].slope_seconds, milliseconds),
+    "knee": lambda row: known(row[1].knee, number),
+    "slope after,\nms each": lambda row: value_cell(row[1].slope_after_seconds, milliseconds),
+    "RMS": lambda row: share(row[1].relative_rms),
+    "fit": lambda row: fit_verdict(row[1]).partition(":")[0],
+}
+_VERDICTS = {True: "met", False: "missed", None: "too near to tell"}
+_TRIALS: Columns[tuple[str, Trial, float]] = {
+    "trial": lambda row: row[0],
+    "offered\nimages/s": lambda row: number(row[1].rate_per_second),
+    "requests": lambda row: count(row[1].num_requests),
+    "p50, ms": lambda row: known(row[1].p50_seconds, milliseconds),
+    "p99, ms": lambda row: known(row[1].p99_seconds, milliseconds),
+    "in time": lambda row: known(row[1].share_within_slo, share),
+    "objective": lambda row: _VERDICTS[is_met(row[1], row[2])] if is_telling(row[1]) else NONE,
+    "problems": lambda row: "; ".join([*([] if row[1].valid else ["INVALID"]), *row[1].problems]),
+}
+
+
+def crossover_tables(crossover: Crossover) -> list[Table]:
+    """Return those that have a row."""
+    curves = []
+    for each in crossover.services:
+        unit = "t_step(batch)" if each.paradigm == "sequential" else "t_batch(batch)"
+        named = ((unit, each.unit), ("t0(in flight)", each.rest), ("whole(in flight)", each.whole))
+        curves += [(f"{each.paradigm} {name}", curve) for name, curve in named]
+    runs = [
+        (str(capacity.paradigm), run, capacity.slo_seconds)
+        for capacity in crossover.capacities
+        for run in sorted(capacity.trials, key=lambda each: each.rate_per_second)
+    ]
+    tables = (
+        table_of("Fitted parameters (95 % intervals)", curves, _CURVES, lambda row: not row[1].is_good),
+        table_of("Open loops at steady rates", runs, _TRIALS, lambda row: not row[1].valid),
+    )
+    return [table for table in tables if table.rows]
+
+
+_NUM_POINTS = 60
+_UNIT_NOTE = (
+    "Points: means of some slices of the runs, as the backend told it. Lines: the fit. An image takes many steps, and"
+    " one pass."
+)
+_WHOLE_NOTE = "Points: what clients waited, means of some slices. Lines: the fit."
+
+
+def fit_charts(crossover: Crossover) -> list[Chart]:
+    """Return all there is something for."""
+    units, wholes = [], []
+    for each in crossover.services:
+        units += _fit(each, each.unit, "a step" if each.paradigm == "sequential" else "a pass")
+        wholes += _fit(each, each.whole, "a whole image")
+    title = "Service curves: a step in sequence, a pass in parallel"
+    return [
+        Chart("fit-unit", title, _UNIT_NOTE, "batch: sequences a step, images a pass", "ms", units),
+        Chart("fit-whole", "Whole image over requests in flight", _WHOLE_NOTE, "requests in flight", "ms", wholes),
+    ]
+
+
+def _fit(service: FittedService, fitted: FittedCurve, name: str) -> list[Series]:
+    xs = [point.x for point in fitted.points]
+    if not xs:
+        return []
+    curve = curve_of(fitted)
+    grid = np.geomspace(max(1.0, min(xs)), max(xs), _NUM_POINTS).tolist()
+    measured = [point.measured_seconds * MILLISECONDS for point in fitted.points]
+    line = [curve(each) * MILLISECONDS for each in grid]
+    return [
+        Series(f"{service.paradigm}: {name}", service.paradigm, "points", xs, measured),
+        Series(f"{service.paradigm}: fit", service.paradigm, "fit", grid, line),
+    ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tandem.measure.report.sentences.contest import contest
+from tandem.measure.report.crossover import contest
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tandem.measure.report.sentences.load import backlog_text, control_text
+from tandem.measure.report.load import backlog_text, control_text
 from tandem.measure.results.load import Backlog, Control
 from tandem.measure.results.value import Value
 

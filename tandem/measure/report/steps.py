@@ -1,0 +1,104 @@
+"""What a measurement over steps says, in sentences and in tables: what each costs and buys, the law of the bits."""
+
+from collections.abc import Iterator
+
+from tandem.measure.formats import NONE, counted, decimals, ends, known, number, ranged, seconds, share
+from tandem.measure.report.front import cpu_of, front, sure_fid_of, tokenizer_fid, wait_of
+from tandem.measure.report.sentences.answer import AS_GOOD, no_rate
+from tandem.measure.report.tables.comparison import highest_rate
+from tandem.measure.report.tables.table import Columns, Table, table_of, value_cell
+from tandem.measure.report.tables.views import views_tables
+from tandem.measure.results.steps import Steps, StepsLaw, StepsPoint
+
+METHOD = (
+    "Over steps: every model is asked in unary calls, in the same rounds in random order, alone and under load; a step"
+    " generates several of an image's tokens, independently of each other given those of earlier steps.",
+    "Over steps: bits a token are asked of `Score` for each number of steps, of the same test images. The likelihood is"
+    " exact: it is that of what such a number of steps draws.",
+    "Over steps: of the numbers of steps that surely cost bits, the law is fitted to every second one, and the others"
+    " check it.",
+    f"Over steps: fewer steps do as well as all if their FID is at most {AS_GOOD - 1:.0%} larger.",
+)
+_bits, _share = decimals(3), decimals(3)
+
+
+def explanation(document: Steps) -> tuple[str, ...]:
+    """Return what the bits come to, or why that is not known."""
+    steps = document.settings.steps
+    if document.law is not None:
+        return (law_text(document.law, steps[-1]),)
+    text = f"No law of bits was fitted: that takes three numbers of steps that surely cost more bits than {steps[-1]}."
+    if not document.num_scored:
+        text = f"Bits a token were not measured: {document.judgement.reason or 'the server gave no likelihoods'}."
+    return (text,)
+
+
+def law_text(law: StepsLaw, most: int) -> str:
+    """Return the law, and how far off it is where it was not fitted."""
+    checks = "; ".join(
+        f"{each.predicted_bits:.3f} for {each.steps}, where {ranged(each.measured_bits, _bits)} was measured"
+        for each in law.checks
+    )
+    misses = [(abs(each.predicted_bits - each.measured_bits.value), each.measured_bits.value) for each in law.checks]
+    shares = [miss / measured for miss, measured in misses if measured > 0.0]
+    sure = ends(law.exponent, number, " to ")
+    relative = f", and by up to {share(max(shares))} of what was measured" if shares else ""
+    return (
+        f"The price in bits a token: bits(K) - bits({most}) = {ranged(law.factor_bits, number)} *"
+        f" K^-{number(law.exponent.value)}{f' (exponent {sure})' if sure else ''}, fitted to K ="
+        f" {', '.join(map(str, law.fitted_steps))}. Of what was held out it says {checks}: it is off by up to"
+        f" {max(miss for miss, _ in misses):.3f} bits{relative}."
+    )
+
+
+def caveats(document: Steps) -> Iterator[str]:
+    """Yield what a reader has to know."""
+    if document.judgement.reason:
+        yield f"Over steps: quality was not measured: {document.judgement.reason}."
+    judged = next((point.quality for point in document.points if point.quality is not None), None)
+    if judged is not None:
+        yield (
+            f"Over steps: quality is of {counted(judged.model.num_images, 'image')} of each model and number of"
+            f" steps; as many real ones have FID {judged.floor.fid:.2f}."
+        )
+    if document.num_scored:
+        yield f"Over steps: bits are of {counted(document.num_scored, 'test image')}."
+    for text in filter(None, map(no_rate, document.points)):
+        yield f"Over steps: {text}"
+    if any(point.mode.capacity for point in document.points):
+        callers = ", ".join(map(str, document.settings.load.concurrencies))
+        yield f"Over steps: images/s within the objective is the best of {callers} callers in a closed loop."
+
+
+def steps_tables(document: Steps) -> list[Table]:
+    """Return what each costs, and what it buys; none if nothing was measured."""
+    if not any(map(wait_of, document.points)):
+        return []
+    best = front(document.points)
+    slo = seconds(document.settings.load.slo_seconds)
+    costs: Columns[StepsPoint] = {
+        "": _name,
+        "alone": lambda point: value_cell(wait_of(point), seconds),
+        f"images/s, p99 within {slo}": lambda point: highest_rate(point.mode),
+        "servers' CPU an image": lambda point: value_cell(cpu_of(point), seconds),
+    }
+    quality: Columns[StepsPoint] = {
+        "": _name,
+        "bits": lambda point: NONE if point.bits_per_token is None else _bits(point.bits_per_token.value),
+        "over the most steps": lambda point: value_cell(point.bits_over_most, _bits),
+        "FID": lambda point: value_cell(sure_fid_of(point), number),
+        "of real images through its tokenizer": lambda point: known(tokenizer_fid(point.quality), number),
+        "recall": lambda point: NONE if point.quality is None else _share(point.quality.model.recall),
+        "right class": lambda point: NONE if point.quality is None else _share(point.quality.model.accuracy),
+        "front": lambda point: "yes" if point in best else "",
+    }
+    model = document.models[0].name
+    return [
+        table_of(f"What {model} costs in K steps, and the others", document.points, costs),
+        table_of("What it buys: bits a token, quality", document.points, quality),
+        *views_tables([(_name(point), point.mode.model, point.quality) for point in document.points]),
+    ]
+
+
+def _name(point: StepsPoint) -> str:
+    return point.mode.model if point.steps is None else counted(point.steps, "step")
