@@ -8,7 +8,6 @@ have them on the host. `device` is the part of it that the device computes, by i
 turns. The last line of stdout is JSON.
 """
 
-import argparse
 import statistics
 import sys
 import time
@@ -17,9 +16,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
+from benchmarks.harness.kernel import BLOCK_SIZE, TEXT_MODEL, decoding
 from benchmarks.harness.printing import show, spread_table
-from benchmarks.step import BLOCK_SIZE, decoding
 from runtime.models import ModelRepository
 from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block
 from services.ar.compute.runner import Forward
@@ -104,12 +104,11 @@ def measure(forwards: dict[bool, Forward], floors: dict[int, float], context: in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 256])
-    parser.add_argument("--context", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    flags = parser(__doc__, rounds=5)
+    flags.add_argument("--model", default=TEXT_MODEL)
+    flags.add_argument("--batches", type=int, nargs="+", default=[1, 32, 256])
+    flags.add_argument("--context", type=int, default=512)
+    options = flags.parse_args()
     if not torch.cuda.is_available():
         print("gpu_step: torch finds no CUDA device, and there is nothing to measure without one", file=sys.stderr)
         return

@@ -1,21 +1,20 @@
 """Images a second through the Open Inference Protocol beside our own Sample, in turns, through one gateway.
 
-    python -m benchmarks.oip [--out out] [--rounds 5] [--seconds 2]
+    python -m benchmarks.oip [--rounds 5] [--seconds 2]
 
-Writes oip.json, with the machine: for each size of request and number of callers, the median of the rounds and its
-range, for both protocols, and the ratio within each round. Closed loops of the load generator, which shares the machine
-with what it measures. Needs the committed fashion-gan.
+For each size of request and number of callers: the median of the rounds and its range, for both protocols, and the
+ratio within each round. Closed loops of the load generator, which shares the machine with what it measures. Needs the
+committed fashion-gan. The last line of stdout is JSON, with the machine.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-from pathlib import Path
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import GAN_MODEL
-from benchmarks.harness.printing import tell
+from benchmarks.harness.printing import show, spread_table
 from benchmarks.harness.scenarios import closed
 from benchmarks.harness.servers import NOW, ROOT, Backends, gateway, service
 from benchmarks.harness.surroundings import surroundings
@@ -58,15 +57,12 @@ async def measure(port: int, rounds: int, seconds: float) -> tuple[Figures, Audi
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for oip.json")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop")
-    options = parser.parse_args()
+    options = parser(__doc__, rounds=5, seconds=2.0).parse_args()
     with service("services.gan", GAN_MODEL) as gan, gateway(NOW, ROOT, Backends(None, gan.port)) as hop:
         figures, audited_runs = asyncio.run(measure(hop.port, options.rounds, options.seconds))
-    document = {"surroundings": surroundings(), "images_per_second": figures.spreads()}
-    tell(options.out, "oip", document, "images_per_second", audited_runs.summary())
+    found = figures.spreads()
+    results = {"benchmark": "oip", "surroundings": surroundings(), "images_per_second": found}
+    show(spread_table(found, (*APIS, RATIO), title="images/s"), results, audited_runs.summary())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 All score the same 50,235 tokens: of 197 windows of 512 tokens the second half each. llama.cpp by its own tool, on the
 text, whose tokens are checked to be the same; ours by `Score`, on token ids. Writes text_perplexity.json and
-text_perplexity.md. The last line of stdout is JSON.
+text_perplexity.md.
 """
 
 import argparse
@@ -22,7 +22,9 @@ from rich.console import Console
 from rich.progress import track
 from tokenizers import Tokenizer
 
-from benchmarks.harness.printing import dumped, table_of, write
+from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.kernel import TEXT_MODEL as MODEL
+from benchmarks.harness.printing import table_of, write
 from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.peers.engine import Need
 from benchmarks.peers.installing import CannotSetUp
@@ -44,10 +46,8 @@ from benchmarks.side_by_side.perplexity import (
 from benchmarks.side_by_side.tandem_engine import Tandem
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
-from runtime.settings import cache_folder
 from tandem.client import AsyncTandemClient, TandemRpcError
 
-MODEL = "smollm2-135m-instruct"
 REFERENCE = "transformers bfloat16"
 LLAMA_CPP = ("llama-q8_0", "llama-q4_1")
 WINDOWS_AT_A_TIME = 4
@@ -160,16 +160,13 @@ def page(report: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--peers", type=engines.some_of(LLAMA_CPP), default=list(LLAMA_CPP), help="default: both")
-    parser.add_argument("--dtypes", type=engines.some_of(None), default=["auto"], help="ours; default: auto")
-    parser.add_argument("--windows", type=int, default=197)
-    parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for both files")
-    options = parser.parse_args()
+    flags = parser(__doc__, out="text_perplexity", has_peers=True)
+    flags.add_argument("--peers", type=some_of(LLAMA_CPP), default=list(LLAMA_CPP), help="default: both")
+    flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="ours; default: auto")
+    flags.add_argument("--windows", type=int, default=197)
+    options = flags.parse_args()
     report = measure(options, Console(stderr=True, highlight=False))
     write(options.out, "text_perplexity", report, page(report))
-    print(dumped(report))
 
 
 if __name__ == "__main__":

@@ -1,30 +1,30 @@
 """What traces cost the gateway: CPU a request with tracing off, on but unrecorded, and recorded, in turns.
 
-    python -m benchmarks.tracing [--out out] [--rounds 5] [--seconds 2]
+    python -m benchmarks.tracing [--rounds 5] [--seconds 2]
 
-Writes tracing.json, with the machine: microseconds of CPU a request, the median of the rounds and its range, of the
-Python process, its thread that exports among it, and of Envoy. An open loop of Sample at a fixed rate, before a backend
-that answers at once and needs g++ and nghttp2; the spans go to a receiver in this process, which is not counted.
+Microseconds of CPU a request, the median of the rounds and its range, of the Python process, its thread that exports
+among it, and of Envoy. An open loop of Sample at a fixed rate, before a backend that answers at once and needs g++ and
+nghttp2; the spans go to a receiver in this process, which is not counted. The last line of stdout is JSON, with the
+machine.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import grpc
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.cpu import settled_cpu
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import GAN_MODEL, plan
-from benchmarks.harness.printing import tell
+from benchmarks.harness.printing import show, spread_table
 from benchmarks.harness.programs import program
 from benchmarks.harness.scenarios import opened
 from benchmarks.harness.servers import ROOT, Hop, gateway, model_less
@@ -107,11 +107,7 @@ def scenario(seconds: float) -> Scenario:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for tracing.json")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop")
-    options = parser.parse_args()
+    options = parser(__doc__, rounds=5, seconds=2.0).parse_args()
     with ExitStack() as servers:
         backends = servers.enter_context(model_less(program("backend"), plan(1, 0.0)))
         receiver, address = servers.enter_context(receiving())
@@ -120,10 +116,10 @@ def main() -> None:
             for name, variables in variables_of(address).items()
         }
         figures, audited_runs = asyncio.run(measure(hops, options.rounds, options.seconds))
-    spreads = figures.spreads()
-    document = {"surroundings": surroundings(), "cpu_a_request": spreads, "received": receiver.num_bytes}
-    tell(options.out, "tracing", document, "cpu_a_request", audited_runs.summary())
-    print("bytes of spans received:", receiver.num_bytes)
+    found = figures.spreads()
+    title = f"CPU a request; {receiver.num_bytes} bytes of spans received"
+    results = {"benchmark": "tracing", "surroundings": surroundings(), "cpu_a_request": found}
+    show(spread_table(found, list(hops), title=title), results, audited_runs.summary())
 
 
 if __name__ == "__main__":

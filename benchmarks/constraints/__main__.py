@@ -6,7 +6,6 @@ before a token is drawn is part of the step, and not counted apart: the kernel d
 engine's own metric says it is. The last line of stdout is JSON.
 """
 
-import argparse
 import asyncio
 import itertools
 from collections.abc import Callable
@@ -14,7 +13,9 @@ from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 
 from benchmarks.constraints.timed_mask import Spent, TimedMask
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
+from benchmarks.harness.kernel import TEXT_MODEL
 from benchmarks.harness.printing import show, spread_table
 from runtime.deadlines import Deadline
 from runtime.metrics import new_registry
@@ -101,10 +102,9 @@ async def measure(name: str, rounds: int) -> Figures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    flags = parser(__doc__, rounds=3)
+    flags.add_argument("--model", default=TEXT_MODEL)
+    options = flags.parse_args()
     found = asyncio.run(measure(options.model, options.rounds)).spreads()
     title = f"{options.model}, {NUM_TOKENS} tokens a sequence: median (min-max) of {options.rounds} rounds"
     show(spread_table(found, COLUMNS, title=title), {"benchmark": "constraints", "figures": found})

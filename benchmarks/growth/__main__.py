@@ -8,14 +8,14 @@ opens it; loads and bare loops take turns. The random ones have 13 million param
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.growth.workload import BARS, WORKLOADS, measured, served
-from benchmarks.harness.clients import SENDER, open_client
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures, Spreads
+from benchmarks.harness.load import SENDER, open_client
 from benchmarks.harness.printing import spread_table, write
 from benchmarks.harness.servers import ROOT
 from benchmarks.harness.surroundings import surroundings
@@ -58,12 +58,9 @@ def _with_bar(share: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=["fashion-gan", *SHAPES])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.5, help="of each load and bare loop")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for growth.json and growth.md")
-    options = parser.parse_args()
+    flags = parser(__doc__, rounds=3, seconds=2.5, out="growth")
+    flags.add_argument("--models", nargs="+", default=["fashion-gan", *SHAPES])
+    options = flags.parse_args()
     around, figures = surroundings(), Figures()
     for name in options.models:
         measure(name, options.rounds, options.seconds, figures)

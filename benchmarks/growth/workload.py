@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness.clients import Client
 from benchmarks.harness.cpu import machine_cpu
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import Target, closed_loop
+from benchmarks.harness.load import Client, closed_loop
 from benchmarks.harness.messages import SAMPLE
+from benchmarks.harness.run import Target
 from benchmarks.harness.servers import ROOT, Backends, gateway, service
 from benchmarks.parallel.undisturbed import undisturbed
 from benchmarks.parallel.workload import Workload

@@ -20,6 +20,9 @@ END_SECONDS = 30.0
 # A server that starts refuses connections until it listens. gRPC itself tries again after a second only.
 TRY_AGAIN_SOON = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100))
 
+PEAK = "VmHWM"
+"""The most memory that was ever resident, as the kernel names it."""
+
 _given: set[int] = set()
 
 
@@ -106,3 +109,14 @@ def is_serving(port: int) -> bool:
         response = health_pb2_grpc.HealthStub(channel).Check(request, wait_for_ready=True, timeout=1.0)
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
     return False
+
+
+def mebibytes(pid: int) -> dict[str, float]:
+    """Return all sizes in /proc/PID/status, by their names there; none of a process that has ended."""
+    found = {}
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if value.endswith(" kB"):
+                found[name] = int(value.split()[0]) / 1024
+    return found

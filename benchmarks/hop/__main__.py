@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.clients import SENDER, open_client
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import LoadFailed
+from benchmarks.harness.load import SENDER, open_client
 from benchmarks.harness.messages import plan
 from benchmarks.harness.printing import write
 from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.run import LoadFailed
 from benchmarks.harness.servers import BEFORE, NOW, ROOT, Backends, Hop, earlier_tree, gateway, model_less, with_models
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop import clock, costs

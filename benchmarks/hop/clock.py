@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks.harness.clients import Client
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import Array, LoadFailed, Run, Target, closed_loop, open_loop, poisson
+from benchmarks.harness.load import Client, closed_loop, open_loop, poisson
 from benchmarks.harness.messages import GENERATE, SAMPLE, generate_requests, sample_requests
+from benchmarks.harness.run import Array, LoadFailed, Run, Target
 from benchmarks.harness.servers import NOW, Hop
 from benchmarks.hop.durations import NUM_CALLERS, Durations
 from benchmarks.hop.overload import add_overload, measure_overload

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.harness.clients import Client
 from benchmarks.harness.cpu import Cpu, settled_cpu
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import Target, closed_loop, open_loop
+from benchmarks.harness.load import Client, closed_loop, open_loop
 from benchmarks.harness.messages import (
     FAST_MESSAGES,
     GENERATE,
@@ -20,6 +19,7 @@ from benchmarks.harness.messages import (
     sample_requests,
     stream_requests,
 )
+from benchmarks.harness.run import Target
 from benchmarks.harness.servers import DIRECT, Backends, Hop
 from benchmarks.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND, Durations
 from tandem.measure.statistics.quantiles import nearest_rank

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.harness.clients import Client
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import Run, Target, open_loop, poisson
+from benchmarks.harness.load import Client, open_loop, poisson
+from benchmarks.harness.run import Run, Target
 from tandem.measure.statistics.quantiles import nearest_rank
 
 OVERLOAD = "overload"

@@ -1,6 +1,6 @@
 """What it takes to load a language model: peak memory beside the size of its file, and the time to be ready.
 
-    python -m benchmarks.loading [--rounds 5] [--file model.gguf] [--peers FOLDER] [--speeds]
+    python -m benchmarks.loading [--rounds 5] [--file model.gguf] [--cache FOLDER] [--speeds]
 
 Without a file it writes one of 1.1 billion random weights in Q4_0. The sequential backend and llama.cpp's server, if it
 was built in FOLDER (see benchmarks.side_by_side), start in turns, with one sequence of 2,048 tokens. Memory is the
@@ -9,7 +9,6 @@ kernel's own count: the peak of all pages, and what is anonymous and what is of 
 JSON.
 """
 
-import argparse
 import asyncio
 import tempfile
 import time
@@ -17,17 +16,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.memory import PEAK, mebibytes
 from benchmarks.harness.printing import show, spread_table
-from benchmarks.harness.processes import free_port, running
+from benchmarks.harness.processes import PEAK, free_port, mebibytes, running
 from benchmarks.loading.random_llama import LlamaShape, write_random_llama
 from benchmarks.loading.speeds import NEED as NEED_OF_SPEEDS
 from benchmarks.loading.speeds import speeds
 from benchmarks.peers.engine import Engine, Need
 from benchmarks.peers.llama_cpp import PROGRAMS, LlamaCpp
 from benchmarks.side_by_side.tandem_engine import Tandem
-from runtime.settings import cache_folder
 
 NEED = Need(num_sequences=1, num_context_tokens=2048)
 FIELDS = {PEAK: "peak_mebibytes", "RssAnon": "anonymous_mebibytes", "RssFile": "file_mebibytes"}
@@ -74,18 +72,16 @@ def contenders(file: Path, folder: Path, peers: Path) -> list[Contender]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--file", type=Path)
-    parser.add_argument("--peers", type=Path, default=cache_folder() / "peers")
-    parser.add_argument("--speeds", action="store_true", help="and how fast they generate; outputs are not checked")
-    options = parser.parse_args()
+    flags = parser(__doc__, rounds=5, has_peers=True)
+    flags.add_argument("--file", type=Path)
+    flags.add_argument("--speeds", action="store_true", help="and how fast they generate; outputs are not checked")
+    options = flags.parse_args()
     figures = Figures()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         file = options.file or write_random_llama(folder / "random-1.1b-q4_0.gguf", LlamaShape())
         file_mebibytes = file.stat().st_size / 2**20
-        servers = contenders(file.resolve(), folder, options.peers)
+        servers = contenders(file.resolve(), folder, options.cache)
         for _ in range(options.rounds):
             for each in servers:
                 found = measured(each, options.speeds)

@@ -17,7 +17,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.harness.clients import HTTP1, SENDER, open_client
+from benchmarks.harness.load import HTTP1, SENDER, open_client
 from benchmarks.harness.printing import write
 from benchmarks.harness.programs import ProgramUnavailable
 from benchmarks.harness.servers import ROOT, earlier_tree

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.clients import Client
-from benchmarks.harness.load import LoadFailed, Target, closed_loop
+from benchmarks.harness.load import Client, closed_loop
+from benchmarks.harness.run import LoadFailed, Target
 from benchmarks.parallel.dialects import Dialect, drawn_latents
 from benchmarks.peers.gan.generator import Generator, Levels
 

@@ -13,7 +13,7 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_tools import protoc
 
-from benchmarks.harness.clients import HTTP1, SENDER
+from benchmarks.harness.load import HTTP1, SENDER
 from benchmarks.harness.messages import GAN_MODEL, SAMPLE
 from benchmarks.harness.servers import ROOT
 from benchmarks.peers.gan.generator import LATENT_DIM, NUM_CLASSES, Floats, Labels, Levels

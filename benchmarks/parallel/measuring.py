@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from benchmarks.harness.clients import Client
 from benchmarks.harness.cpu import cpu, machine_cpu, settled_cpu
-from benchmarks.harness.load import Target, closed_loop
+from benchmarks.harness.load import Client, closed_loop
+from benchmarks.harness.run import Target
 from benchmarks.parallel.contenders import Served
 from benchmarks.parallel.dialects import Dialect
 from benchmarks.parallel.workload import Workload

@@ -17,9 +17,9 @@ from typing import TypeVar
 
 import onnxruntime
 
-from benchmarks.harness.clients import Client, open_client
-from benchmarks.harness.load import LoadFailed, Target, closed_loop
+from benchmarks.harness.load import Client, closed_loop, open_client
 from benchmarks.harness.processes import free_port, running
+from benchmarks.harness.run import LoadFailed, Target
 from benchmarks.harness.servers import ROOT
 from benchmarks.parallel.contenders import Contender, Served
 from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect

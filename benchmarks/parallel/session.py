@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.clients import open_client
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import LoadFailed
+from benchmarks.harness.load import open_client
+from benchmarks.harness.run import LoadFailed
 from benchmarks.harness.servers import NOW, ROOT
 from benchmarks.parallel.bars import FP32, OTHERS, compared
 from benchmarks.parallel.check import Check

@@ -9,11 +9,11 @@ machine should have nothing else to do. `quality` tells how good the images are.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.printing import write
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.runtimes.contenders import BASE, Contender, contenders_of
@@ -48,13 +48,10 @@ def random_models(folder: Path) -> list[Model]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="fashion-gan", help="a generator of the repository")
-    parser.add_argument("--random", action="store_true", help="larger generators too, of random weights")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.6, help="of each run")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for runtimes.json and runtimes.md")
-    options = parser.parse_args()
+    flags = parser(__doc__, rounds=5, seconds=0.6, out="runtimes")
+    flags.add_argument("--model", default="fashion-gan", help="a generator of the repository")
+    flags.add_argument("--random", action="store_true", help="larger generators too, of random weights")
+    options = flags.parse_args()
     around, found = surroundings(), {}
     with tempfile.TemporaryDirectory() as folder:
         model = ModelRepository(Path("models")).get(options.model)

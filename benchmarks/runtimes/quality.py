@@ -8,10 +8,10 @@ of the file in float32 at the same seed. The model's int8 form takes part if it 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.printing import write
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.runtimes.contenders import BASE, LARGEST_BATCH, Contender, contenders_of
@@ -30,11 +30,10 @@ def fids(model: Model, parts: Sequence[Contender], num_images: int) -> dict[str,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="fashion-gan", help="a generator of the repository")
-    parser.add_argument("--images", type=int, default=10_000, help="for each FID, as many of each class")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
-    options = parser.parse_args()
+    flags = parser(__doc__, out="runtime_quality")
+    flags.add_argument("--model", default="fashion-gan", help="a generator of the repository")
+    flags.add_argument("--images", type=int, default=10_000, help="for each FID, as many of each class")
+    options = flags.parse_args()
     around, model = surroundings(), ModelRepository(Path("models")).get(options.model)
     # What the file's graph and the rewritten one draw differs in the seventh digit: the base and the rewritten will do.
     every = contenders_of(model, (LARGEST_BATCH,))

@@ -1,8 +1,6 @@
 """Which engines there are to choose from, and where they find the weights: one GGUF file, and what is made of it."""
 
-import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.peers.engine import Engine
@@ -38,16 +36,3 @@ def peer(name: str, folder: Path, gguf: Path) -> Engine:
         "transformers": TransformersBatch(gguf),
     }
     return peers[name]
-
-
-def some_of(accepted: tuple[str, ...] | None) -> Callable[[str], list[str]]:
-    """Return an argparse type: names with commas between, each one of `accepted` if given."""
-
-    def names(text: str) -> list[str]:
-        chosen = [name for name in text.split(",") if name]
-        for name in chosen:
-            if accepted is not None and name not in accepted:
-                raise argparse.ArgumentTypeError(f"{name!r}: must be one of {', '.join(accepted)}")
-        return chosen
-
-    return names

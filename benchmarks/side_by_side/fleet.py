@@ -15,8 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.harness.memory import PEAK, mebibytes
-from benchmarks.harness.processes import free_port
+from benchmarks.harness.processes import PEAK, free_port, mebibytes
 from benchmarks.peers.engine import Engine, Need
 
 READY_SECONDS = 400.0

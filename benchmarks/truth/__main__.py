@@ -14,13 +14,13 @@ open loop, with a whole number of thousands of requests, or whole periods of 5 s
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import signal
 import sys
 from collections.abc import Sequence
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures, Spreads
 from benchmarks.harness.messages import plan
 from benchmarks.harness.printing import show
@@ -116,11 +116,10 @@ def serve(law: Law) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--serve", choices=LAWS, metavar="LAW", help="serve this law for another tester")
-    parser.add_argument("--laws", default=",".join(LAWS), help="which ones to measure")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    flags = parser(__doc__, rounds=3)
+    flags.add_argument("--serve", choices=LAWS, metavar="LAW", help="serve this law for another tester")
+    flags.add_argument("--laws", default=",".join(LAWS), help="which ones to measure")
+    options = flags.parse_args()
     try:
         if options.serve:
             return serve(LAWS[options.serve])

@@ -1,19 +1,54 @@
 // A load client for a server that speaks HTTP/1.1 alone: closed loop, keep-alive, each message the body of a POST.
 //
-//   http1 PORT PATH REQUESTS ROWS REPLIES CONNECTIONS CALLERS COUNT SECONDS DRAIN_SECONDS
+//   http1 PORT PATH REQUESTS ROWS REPLIES CALLERS COUNT SECONDS DRAIN_SECONDS
 //
 // CALLERS callers, each with a connection to 127.0.0.1:PORT and one request at a time, until COUNT requests were sent or
-// SECONDS have passed; requests take turns among the messages of REQUESTS. CALLERS must be CONNECTIONS. What has not ended
-// DRAIN_SECONDS later is given up.
+// SECONDS have passed; requests take turns among the messages of REQUESTS. What has not ended DRAIN_SECONDS later is
+// given up.
 //
 // REQUESTS: messages with 5-byte prefixes, as gRPC has them. ROWS: a `Row` for each request, in the order in which they
 // ended; its status is 0 where HTTP's is 200, else HTTP's. REPLIES ("-": not kept): the replies' bodies with such prefixes,
-// in the same order. Replies must come with a Content-Length. Standard output: one JSON object with the client's own cost.
+// in the same order. Replies must come with a Content-Length. Standard output: the CPU seconds of the client itself.
 
 #include "http2.h"
-#include "plan.h"
 
 #include <strings.h>
+#include <sys/resource.h>
+
+#include <fstream>
+#include <iterator>
+#include <vector>
+
+struct Row {  // seconds of the monotonic clock; NaN: did not happen
+    double sent, first_message = NAN, ended = NAN, status = -1;  // -1: no reply arrived
+};
+
+struct Plan {
+    int port;
+    std::string path;
+    std::vector<std::string> messages;  // without their prefixes
+    bool keeps_replies;
+    size_t callers, count;
+    double seconds, drain_seconds;
+};
+
+static double cpu_seconds() {  // of this process, user and system
+    rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return used.ru_utime.tv_sec + used.ru_stime.tv_sec + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
+}
+
+static std::vector<std::string> messages(const char* path) {
+    std::ifstream file(path, std::ios::binary);
+    const std::string all{std::istreambuf_iterator<char>(file), {}};
+    std::vector<std::string> found;
+    for (size_t at = 0; at + 5 <= all.size(); at += 5 + found.back().size()) {
+        uint32_t size;
+        memcpy(&size, all.data() + at + 1, 4);
+        found.push_back(all.substr(at + 5, ntohl(size)));
+    }
+    return found;
+}
 
 struct Caller {
     int fd;
@@ -46,7 +81,10 @@ public:
     void write(const char* rows_path, const char* replies_path) {
         for (auto& caller : callers_)
             if (caller.waits) rows_.push_back(caller.row);
-        report(plan_, rows_, replies_, sent_, rows_path, replies_path);
+        std::ofstream(rows_path, std::ios::binary)
+            .write(reinterpret_cast<const char*>(rows_.data()), rows_.size() * sizeof(Row));
+        if (plan_.keeps_replies) std::ofstream(replies_path, std::ios::binary) << replies_;
+        printf("%.6f\n", cpu_seconds());
     }
 
 private:
@@ -67,10 +105,10 @@ private:
         if (!caller.waits) return;
         const std::string& message = plan_.messages[sent_++ % plan_.messages.size()];
         caller.out = "POST " + plan_.path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
-                     "Content-Length: " + std::to_string(message.size() - 5) + "\r\n\r\n" + message.substr(5);
+                     "Content-Length: " + std::to_string(message.size()) + "\r\n\r\n" + message;
         caller.in.clear();
         caller.head = caller.body = 0;
-        caller.row = Row{now(), now()};
+        caller.row = Row{now()};
         flush(caller);
     }
 
@@ -109,7 +147,6 @@ private:
 
     void finish(Caller& caller) {
         caller.row.ended = now();
-        caller.row.messages = 1;
         rows_.push_back(caller.row);
         ++ended_;
         if (plan_.keeps_replies) replies_ += framed(caller.in.substr(caller.head, caller.body));
@@ -126,8 +163,10 @@ private:
 };
 
 int main(int count, char** words) {
-    Plan plan = plan_of(count, words, "http1.cpp");
-    if (plan.callers != plan.connections) fail("http1 has closed loops alone, a connection each");
+    if (count != 10) fail("usage: see the head of http1.cpp");
+    Plan plan{atoi(words[1]), words[2], messages(words[3]), strcmp(words[5], "-") != 0, strtoul(words[6], nullptr, 10),
+              strtoul(words[7], nullptr, 10), atof(words[8]), atof(words[9])};
+    if (plan.messages.empty()) fail("nothing to send");
     Client client(std::move(plan));
     client.run();
     client.write(words[4], words[5]);

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.clients import SENDER, Client, open_client
+from benchmarks.harness.load import SENDER, Client, open_client
 from benchmarks.harness.programs import ProgramUnavailable, program
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.load import LoadFailed, Target, closed_loop, open_loop, poisson
+from benchmarks.harness.load import closed_loop, open_loop, poisson
 from benchmarks.harness.processes import free_port
 from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.run import LoadFailed, Target
 
 Answer = Callable[[bytes], tuple[int, bytes]]
 

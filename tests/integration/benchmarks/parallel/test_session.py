@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.clients import SENDER, open_client
+from benchmarks.harness.load import SENDER, open_client
 from benchmarks.harness.programs import ProgramUnavailable
 from benchmarks.harness.servers import NOW, ROOT
 from benchmarks.harness.surroundings import surroundings

@@ -1,4 +1,3 @@
-import argparse
 from pathlib import Path
 
 import pytest
@@ -34,10 +33,3 @@ def test_llama_cpp_has_a_slot_a_request():
     command = engines.peer("llama-q4_1", HOME, GGUF).command(Need(32, 256), 1)
     assert command[command.index("-np") + 1] == "32"
     assert command[command.index("-c") + 1] == str(32 * 256)
-
-
-def test_a_name_that_is_none_is_refused_with_those_that_are():
-    assert engines.some_of(("a", "b"))("b,a") == ["b", "a"]
-    assert engines.some_of(None)("") == []
-    with pytest.raises(argparse.ArgumentTypeError, match="'c': must be one of a, b"):
-        engines.some_of(("a", "b"))("a,c")

@@ -1,6 +1,6 @@
 import os
 
-from benchmarks.harness.memory import PEAK, mebibytes
+from benchmarks.harness.processes import PEAK, mebibytes
 
 NO_PROCESS = 2**30
 
