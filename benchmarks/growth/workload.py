@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness.cpu import machine_cpu
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import Client, closed_loop
 from benchmarks.harness.messages import SAMPLE
@@ -17,8 +15,8 @@ from benchmarks.harness.run import Target
 from benchmarks.harness.servers import ROOT, Backends, gateway, service
 from benchmarks.parallel.undisturbed import undisturbed
 from benchmarks.parallel.workload import Workload
+from benchmarks.runtimes.contenders import bare_loop
 from runtime.models import Model
-from services.common.runtimes.calibration.speed import measure
 from services.common.runtimes.session import rows
 from services.gan.generators import Generators, open_generators, probe
 from services.gan.settings import GanSettings
@@ -51,18 +49,14 @@ class Served:
         run.check_all_ok(f"{self.model.name}, {workload.shown}")
         return run.per_second * workload.images
 
-    def bare_images_per_second(self, size: int, seconds: float) -> tuple[float, float]:
-        """Return the images a second of all instances in a loop with nothing around it, and the cores of others."""
+    def bare_loop(self, size: int, seconds: float) -> dict[str, float]:
+        """Return what `bare_loop` does of all instances."""
         calibrated, image = self.bare.calibrated, self.model.spec.image
         assert calibrated is not None, "the bare loop is the CPU's"
         assert image is not None
         sessions = calibrated.sessions[: calibrated.configuration.num_instances]
         feed = rows(self.bare.instances[0].feed(probe(image, size)), 0, size)
-        machine, own, clock = machine_cpu(), time.process_time(), time.monotonic()
-        num_threads = calibrated.configuration.num_threads
-        speed = measure(sessions, num_threads, feed, sessions[0].outputs[0].name, seconds)
-        others = machine_cpu() - machine - (time.process_time() - own)
-        return speed.by_clock, max(others, 0.0) / (time.monotonic() - clock)
+        return bare_loop(sessions, feed, seconds)
 
 
 @contextmanager
@@ -96,7 +90,8 @@ def measured(
     for number in range(rounds):
         bare = {}
         for size in _BATCHES:
-            bare[size], _ = undisturbed(partial(it.bare_images_per_second, size, seconds), lambda found: found[1])
+            found = undisturbed(partial(it.bare_loop, size, seconds), lambda found: found["others_cores"])
+            bare[size] = found["images_per_second"]
             figures.add(f"bare {size}", it.model.name, bare[size])
         for workload in (*workloads[number % len(workloads) :], *workloads[: number % len(workloads)]):
             rate = it.images_per_second(client, workload, seconds)

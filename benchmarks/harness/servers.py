@@ -31,20 +31,20 @@ class Backends:
 
 @dataclass(frozen=True)
 class Service:
-    """A backend that runs."""
+    """A server that runs: its port on 127.0.0.1, and the processes that lead all of its processes."""
 
     port: int
-    pid: int
+    pids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Hop:
-    """A gateway in front of backends; `pid` leads all its processes."""
+    """A gateway in front of backends; `pid` leads all its processes. The way without one has 0."""
 
     name: str
     port: int
-    http_port: int
-    pid: int
+    http_port: int = 0
+    pid: int = 0
 
 
 @contextlib.contextmanager
@@ -82,7 +82,7 @@ def service(module: str, model: str, *flags: str, tree: Path = ROOT) -> Iterator
     usual = ("--models", model, "--log-level", "WARNING")
     variables = {"PYTHONPATH": str(tree)}
     with serving(module, *ports, *usual, *flags, port=port, cwd=tree, variables=variables) as process:
-        yield Service(port, process.pid)
+        yield Service(port, (process.pid,))
 
 
 @contextlib.contextmanager

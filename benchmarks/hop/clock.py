@@ -37,17 +37,15 @@ def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, fig
                 for paradigm in PARADIGMS:
                     capacity = seen[CALLERS, paradigm].run.per_second
                     starts = poisson(load * capacity, durations.open_loop, seed)
-                    seen[situation, paradigm] = _open(client, hop, paradigm, starts)
-                    figures.add(
-                        f"{paradigm}.{situation}.delivered", hop.name, seen[situation, paradigm].run.delivered_share()
-                    )
+                    found = seen[situation, paradigm] = _open(client, hop, paradigm, starts)
+                    figures.add(f"{paradigm}.{situation}.delivered", hop.name, found.run.delivered_share())
             for paradigm in PARADIGMS:
                 peak = seen[CALLERS, paradigm].run.per_second
-                target = _target(hop, paradigm)
-                run = measure_overload(client, target, peak, durations.open_loop, seed)
+                run = measure_overload(client, _target(hop, paradigm), peak, durations.open_loop, seed)
                 add_overload(figures, hop.name, paradigm, run, peak)
         for (situation, paradigm), each in seen.items():
-            _add(figures, hop.name, f"{paradigm}.{situation}", each)
+            for name, value in each.figures().items():
+                figures.add(f"{paradigm}.{situation}.{name}", hop.name, value)
         for situation in dict.fromkeys(situation for situation, _ in seen):
             _add_ratio(figures, hop.name, situation, seen[situation, "sequential"], seen[situation, "parallel"])
 
@@ -100,11 +98,6 @@ def _wait_until_counted(hop: Hop) -> None:
             return
         earlier = counted
         time.sleep(_STANDS_STILL_SECONDS)
-
-
-def _add(figures: Figures, hop: str, where: str, seen: Seen) -> None:
-    for name, value in seen.figures().items():
-        figures.add(f"{where}.{name}", hop, value)
 
 
 def _add_ratio(figures: Figures, hop: str, situation: str, sequential: Seen, parallel: Seen) -> None:

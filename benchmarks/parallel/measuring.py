@@ -10,7 +10,7 @@ from functools import cache
 from benchmarks.harness.cpu import cpu, machine_cpu, settled_cpu
 from benchmarks.harness.load import Client, closed_loop
 from benchmarks.harness.run import Target
-from benchmarks.parallel.contenders import Served
+from benchmarks.harness.servers import Service
 from benchmarks.parallel.dialects import Dialect
 from benchmarks.parallel.workload import Workload
 
@@ -35,7 +35,7 @@ class Load:
     others_cores: float
 
 
-def load(client: Client, served: Served, dialect: Dialect, workload: Workload, seconds: float) -> Load:
+def load(client: Client, served: Service, dialect: Dialect, workload: Workload, seconds: float) -> Load:
     """Run the load for so long. Raises LoadFailed if a request did not end OK."""
     target = Target(served.port, dialect.path, _requests(dialect, workload.images))
     started, machine = time.monotonic(), machine_cpu()

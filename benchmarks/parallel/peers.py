@@ -20,15 +20,13 @@ import onnxruntime
 from benchmarks.harness.load import Client, closed_loop, open_client
 from benchmarks.harness.processes import free_port, running
 from benchmarks.harness.run import LoadFailed, Target
-from benchmarks.harness.servers import ROOT
-from benchmarks.parallel.contenders import Contender, Served
+from benchmarks.harness.servers import ROOT, Service
+from benchmarks.parallel.bars import MOSEC, NATIVE, PLAIN, TRITON
+from benchmarks.parallel.contenders import Contender
 from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect
 from benchmarks.peers.installing import CannotSetUp, make_virtual_environment, once, run, unpack_debian_package
 
 T = TypeVar("T")
-
-PLAIN, MOSEC, TRITON, NATIVE = "plain grpc.aio", "mosec", "Triton, Python backend", "C++ reference"
-PYTHON_HOSTED = (PLAIN, MOSEC, TRITON)
 
 _RUNTIME = onnxruntime.__version__  # the service's own, so that what differs is the server
 VERSIONS = {"mosec": "0.9.8", "nvidia-pytriton": "0.7.0", "onnxruntime": _RUNTIME}
@@ -154,11 +152,11 @@ def _contender(name: str, dialect: Dialect, command: Callable[[int], Sequence[st
 
 
 @contextmanager
-def _served(dialect: Dialect, command: Callable[[int], Sequence[str]]) -> Iterator[Served]:
+def _served(dialect: Dialect, command: Callable[[int], Sequence[str]]) -> Iterator[Service]:
     port = free_port()
     client, target = open_client(dialect.client), Target(port, dialect.path, [dialect.seeded(1, 0)])
     with running(command(port), partial(_answers, client, target), ROOT) as process:
-        yield Served(port, (process.pid,))
+        yield Service(port, (process.pid,))
 
 
 def _answers(client: Client, target: Target) -> bool:

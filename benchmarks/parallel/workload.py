@@ -25,17 +25,19 @@ class Workload:
 
 
 ALONE, SOME, MANY, BULK = Workload(1, 1), Workload(1, 16), Workload(1, 64), Workload(64, 4)
+WORKLOADS = (ALONE, SOME, MANY, BULK)
+BATCH_SIZES = (1, 8, 32, 64)
+"""Of the bare loops."""
 
 
 @dataclass(frozen=True)
 class Durations:
-    """Seconds of each load against each contender, of warming up and of each bare loop; how often all is repeated."""
+    """Seconds of each load against each contender, of warming up and of each bare loop."""
 
-    rounds: int
     warm_up: float
     loads: Mapping[Workload, float]
     bare: float
 
 
-FULL = Durations(rounds=4, warm_up=0.7, loads={ALONE: 1.0, SOME: 1.2, MANY: 1.5, BULK: 1.5}, bare=1.0)
-QUICK = Durations(rounds=1, warm_up=0.3, loads={ALONE: 0.4, SOME: 0.5, MANY: 0.6, BULK: 0.6}, bare=0.2)
+FULL = Durations(warm_up=0.7, loads={ALONE: 1.0, SOME: 1.2, MANY: 1.5, BULK: 1.5}, bare=1.0)
+QUICK = Durations(warm_up=0.3, loads=dict.fromkeys(WORKLOADS, 0.5), bare=0.2)

@@ -10,35 +10,32 @@ machine should have nothing else to do. `quality` tells how good the images are.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.harness.command import parser
 from benchmarks.harness.printing import write
 from benchmarks.harness.surroundings import surroundings
-from benchmarks.runtimes.contenders import BASE, Contender, contenders_of
+from benchmarks.runtimes.contenders import BASE, ways_of
 from benchmarks.runtimes.page import speed_page
 from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
 from runtime.models import Model, ModelRepository
-from services.common.runtimes.calibration.speed import measure
+from tandem.measure.statistics.interleaving import turns
 
 BATCH_SIZES = (1, 8, 64)
 
 
-def speeds(parts: Sequence[Contender], rounds: int, seconds: float) -> dict[str, dict[int, list[float]]]:
+def speeds(model: Model, rounds: int, seconds: float) -> dict[str, dict[int, list[float]]]:
     """Return images a second of each contender by batch size, one entry a round, all contenders in turn."""
-    found: dict[str, dict[int, list[float]]] = {each.name: {size: [] for size in BATCH_SIZES} for each in parts}
-    for number in range(rounds):
+    parts = {way.name: way.open() for way in ways_of(model, BATCH_SIZES)}
+    found: dict[str, dict[int, list[float]]] = {name: {size: [] for size in BATCH_SIZES} for name in parts}
+    orders = turns(list(parts), np.random.default_rng(0))
+    for _ in range(rounds):
         for size in BATCH_SIZES:
-            for each in (*parts[number % len(parts) :], *parts[: number % len(parts)]):
-                found[each.name][size].append(_images_per_second(each, size, seconds))
+            for name in next(orders):
+                found[name][size].append(parts[name].loop(size, seconds)["images_per_second"])
     return found
-
-
-def _images_per_second(contender: Contender, size: int, seconds: float) -> float:
-    feed, output = contender.samples(size), contender.sessions[0].outputs[0].name
-    measure(contender.sessions, len(contender.sessions), feed, output, 0.0)  # warms up: each runs once
-    return measure(contender.sessions, len(contender.sessions), feed, output, seconds).by_clock
 
 
 def random_models(folder: Path) -> list[Model]:
@@ -54,11 +51,9 @@ def main() -> None:
     options = flags.parse_args()
     around, found = surroundings(), {}
     with tempfile.TemporaryDirectory() as folder:
-        model = ModelRepository(Path("models")).get(options.model)
-        parts = contenders_of(model, BATCH_SIZES)
-        found[model.name] = speeds(parts, options.rounds, options.seconds)
-        for each in random_models(Path(folder)) if options.random else []:
-            found[each.name] = speeds(contenders_of(each, BATCH_SIZES), options.rounds, options.seconds)
+        others = random_models(Path(folder)) if options.random else []
+        for model in (ModelRepository(Path("models")).get(options.model), *others):
+            found[model.name] = speeds(model, options.rounds, options.seconds)
     results = {
         "bench": "runtimes",
         "surroundings": around,

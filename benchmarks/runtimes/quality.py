@@ -8,13 +8,12 @@ of the file in float32 at the same seed. The model's int8 form takes part if it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness.command import parser
 from benchmarks.harness.printing import write
 from benchmarks.harness.surroundings import surroundings
-from benchmarks.runtimes.contenders import BASE, LARGEST_BATCH, Contender, contenders_of
+from benchmarks.runtimes.contenders import BASE, LARGEST_BATCH, ways_of
 from benchmarks.runtimes.page import quality_page
 from runtime.models import Model, ModelRepository
 from tandem.measure.quality.quantisation.fid import FidMeter
@@ -23,10 +22,13 @@ from tandem.measure.quality.quantisation.quantisation import generator_of
 SEEDS = (1, 2, 3)
 
 
-def fids(model: Model, parts: Sequence[Contender], num_images: int) -> dict[str, list[float]]:
+def fids(model: Model, num_images: int) -> dict[str, list[float]]:
     """Return the FID of each contender at each seed."""
     meter, (_, spec) = FidMeter(), generator_of(model)
-    return {each.name: [meter.fid(each.generator, spec, seed, num_images) for seed in SEEDS] for each in parts}
+    # What the file's graph and the rewritten one draw differs in the seventh digit: the base and the rewritten will do.
+    ways = [each for each in ways_of(model, (LARGEST_BATCH,)) if each.name == BASE or "rewritten" in each.name]
+    parts = {each.name: each.open().generator for each in ways}
+    return {name: [meter.fid(each, spec, seed, num_images) for seed in SEEDS] for name, each in parts.items()}
 
 
 def main() -> None:
@@ -35,16 +37,13 @@ def main() -> None:
     flags.add_argument("--images", type=int, default=10_000, help="for each FID, as many of each class")
     options = flags.parse_args()
     around, model = surroundings(), ModelRepository(Path("models")).get(options.model)
-    # What the file's graph and the rewritten one draw differs in the seventh digit: the base and the rewritten will do.
-    every = contenders_of(model, (LARGEST_BATCH,))
-    parts = [each for each in every if each.name == BASE or "rewritten" in each.name]
     results = {
         "bench": "runtime_quality",
         "surroundings": around,
         "model": model.name,
         "base": BASE,
         "num_images": options.images,
-        "fids": fids(model, parts, options.images),
+        "fids": fids(model, options.images),
     }
     write(options.out, "runtime_quality", results, quality_page(results))
 

@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.bars import Results
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import plan
 from benchmarks.harness.servers import DIRECT, NOW, ROOT, Backends, Hop, earlier_tree, gateway, model_less
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
-from benchmarks.hop.document import Results
 from benchmarks.hop.durations import Durations
 from benchmarks.hop.page import page
 
 SHORT = Durations(
-    rounds=1,
     one_client=0.2,
     many_clients=0.2,
     fast_streams=0.2,
@@ -39,7 +38,7 @@ def behind(ready_backend: Path) -> Iterator[tuple[Backends, Hop]]:
 def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, behind: tuple[Backends, Hop]) -> None:
     backends, hop = behind
     figures = Figures()
-    costs.measure_round(load_client, costs.contenders(backends, [hop]), SHORT, figures)
+    costs.measure_round(load_client, [costs.direct(backends), hop], SHORT, figures)
     clock.measure_round(load_client, [hop], SHORT, figures, seed=0)
     spreads = figures.spreads()
     assert [bar.what for bar in BARS if bar.is_met(spreads, NOW) is None] == []
@@ -49,7 +48,7 @@ def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, b
         spreads["unary_32_connections_cpu_ms"][NOW].value > spreads["unary_32_connections_python_cpu_ms"][NOW].value > 0
     )
     assert DIRECT in spreads["one_unary_p50_ms"]
-    results = Results(surroundings(), SHORT, spreads, ["cost, round 2: why"], 1.0)
+    results = Results("hop", surroundings(), BARS, 1, spreads, ["cost, round 2: why"], 1.0)
     assert all(bar.what in page(results) for bar in BARS)
     assert "broken off: cost, round 2: why" in page(results)
     assert "not measured |" not in page(results)
