@@ -27,10 +27,10 @@ from benchmarks.harness.kernel import TEXT_MODEL as MODEL
 from benchmarks.harness.printing import table_of, write
 from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.peers.engine import Need
+from benchmarks.peers.engines import write_weights
 from benchmarks.peers.installing import CannotSetUp
 from benchmarks.peers.llama_cpp import build
 from benchmarks.peers.weights import load_dense
-from benchmarks.side_by_side import engines
 from benchmarks.side_by_side.fleet import CannotServe, Fleet
 from benchmarks.side_by_side.held_text import PACKAGE, HeldText, fetch
 from benchmarks.side_by_side.perplexity import (
@@ -43,7 +43,7 @@ from benchmarks.side_by_side.perplexity import (
     losses_from_running,
     windows,
 )
-from benchmarks.side_by_side.tandem_engine import Tandem
+from benchmarks.side_by_side.tandem_engine import tandem
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
 from tandem.client import AsyncTandemClient, TandemRpcError
@@ -69,7 +69,7 @@ def by_transformers(gguf: Path, dtype: str, texts: Windows) -> Losses:
 
 async def by_ours(dtype: str, logs: Path, texts: Windows) -> Losses:
     """Score through a server of its own. Raises CannotServe."""
-    engine = Tandem(MODEL, dtype)
+    engine = tandem(MODEL, dtype)
     losses = []
     async with (
         Fleet(logs) as fleet,
@@ -103,7 +103,7 @@ def by_llama_cpp(cache: Path, weights: Path, text: HeldText, count: int) -> Loss
 
 def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     gguf = ModelRepository(Path("models")).get(MODEL).transformer_path()
-    weights = engines.write_weights(options.cache, gguf)
+    weights = write_weights(options.cache, gguf)
     text = fetch(options.cache, Tokenizer.from_file(str(weights / "huggingface/tokenizer.json")))
     texts = windows(text.ids, options.windows)
     reference = by_transformers(gguf, "bfloat16", texts)

@@ -12,8 +12,7 @@ JSON.
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness.command import parser
@@ -24,50 +23,39 @@ from benchmarks.loading.random_llama import LlamaShape, write_random_llama
 from benchmarks.loading.speeds import NEED as NEED_OF_SPEEDS
 from benchmarks.loading.speeds import speeds
 from benchmarks.peers.engine import Engine, Need
-from benchmarks.peers.llama_cpp import PROGRAMS, LlamaCpp
-from benchmarks.side_by_side.tandem_engine import Tandem
+from benchmarks.peers.llama_cpp import PROGRAMS, llama_cpp
+from benchmarks.side_by_side.tandem_engine import tandem
 
 NEED = Need(num_sequences=1, num_context_tokens=2048)
 FIELDS = {PEAK: "peak_mebibytes", "RssAnon": "anonymous_mebibytes", "RssFile": "file_mebibytes"}
 
 
-@dataclass(frozen=True)
-class Contender:
-    """A server of the model; `flags` are more of its own, given the need."""
-
-    name: str
-    engine: Engine
-    flags: Callable[[Need], tuple[str, ...]]
-
-
-def measured(contender: Contender, with_speeds: bool) -> dict[str, float]:
+def measured(engine: Engine, with_speeds: bool) -> dict[str, float]:
     """Start a server; return what it took, and with `with_speeds` how fast it then is."""
     port, need = free_port(), NEED_OF_SPEEDS if with_speeds else NEED
-    command = [*contender.engine.command(need, port), *contender.flags(need)]
     started = time.monotonic()
-    with running(command, lambda: contender.engine.is_ready(port)) as process:
+    with running(engine.command(need, port), lambda: engine.is_ready(port)) as process:
         seconds = time.monotonic() - started
         found = mebibytes(process.pid)
-        fast = asyncio.run(speeds(contender.engine, port, LlamaShape().vocab_size)) if with_speeds else {}
+        fast = asyncio.run(speeds(engine, port, LlamaShape().vocab_size)) if with_speeds else {}
     return {"ready_seconds": seconds, **{figure: found[field] for field, figure in FIELDS.items()}, **fast}
 
 
-def contenders(file: Path, folder: Path, peers: Path) -> list[Contender]:
+def engines(file: Path, folder: Path, peers: Path) -> list[Engine]:
     """Return the servers that are there; `folder` gets a model repository."""
     (folder / "model").mkdir()
     (folder / "model" / "model.toml").write_text(
         f'kind = "transformer"\nmodality = "text"\nlicence = "unknown"\ngguf = "{file}"\n'
     )
-    own = ("--models-dir", str(folder), "--kv-cache-tokens")
-    found = [
-        Contender(
-            "tandem",
-            Tandem("model", "auto"),
-            lambda need: (*own, str(need.num_sequences * need.num_context_tokens)),
-        )
-    ]
+    ours = tandem("model", "auto")
+
+    def command(need: Need, port: int) -> tuple[str, ...]:
+        num_tokens = need.num_sequences * need.num_context_tokens
+        return (*ours.command(need, port), "--models-dir", str(folder), "--kv-cache-tokens", str(num_tokens))
+
+    found = [replace(ours, name="tandem", command=command)]
     if (peers / PROGRAMS / "llama-server").exists():
-        found.append(Contender("llama.cpp", LlamaCpp(peers, file, ""), lambda _: ()))
+        found.append(replace(llama_cpp(peers, file, ""), name="llama.cpp"))
     return found
 
 
@@ -81,7 +69,7 @@ def main() -> None:
         folder = Path(temporary)
         file = options.file or write_random_llama(folder / "random-1.1b-q4_0.gguf", LlamaShape())
         file_mebibytes = file.stat().st_size / 2**20
-        servers = contenders(file.resolve(), folder, options.cache)
+        servers = engines(file.resolve(), folder, options.cache)
         for _ in range(options.rounds):
             for each in servers:
                 found = measured(each, options.speeds)

@@ -24,7 +24,7 @@ from benchmarks.harness.servers import ROOT, Service
 from benchmarks.parallel.bars import MOSEC, NATIVE, PLAIN, TRITON
 from benchmarks.parallel.contenders import Contender
 from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect
-from benchmarks.peers.installing import CannotSetUp, make_virtual_environment, once, run, unpack_debian_package
+from benchmarks.peers.installing import CannotSetUp, environment, once, run, unpack_debian_package
 
 T = TypeVar("T")
 
@@ -65,10 +65,8 @@ class Peers:
 
     def _python(self, package: str, *others: str) -> Path:
         """Return the interpreter of an environment with the package and ONNX Runtime. Raises CannotSetUp."""
-        folder = self.folder / package
         requirements = [f"{name}=={VERSIONS[name]}" for name in (package, "onnxruntime")] + list(others)
-        once(folder, str(requirements), lambda it: make_virtual_environment(it / "venv", it / "log", requirements))
-        return folder / "venv/bin/python"
+        return environment(self.folder / package, requirements)
 
     def plain(self) -> Contender:
         """Return the plain server, which needs nothing that Tandem does not."""

@@ -25,14 +25,13 @@ from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.kernel import TEXT_MODEL
 from benchmarks.harness.printing import save
 from benchmarks.harness.surroundings import surroundings
-from benchmarks.peers.transformers_batch import TransformersBatch
-from benchmarks.side_by_side import engines
+from benchmarks.peers.engines import PEERS, transformers, write_weights
 from benchmarks.side_by_side.fleet import Fleet
 from benchmarks.side_by_side.held_text import PACKAGE, fetch
 from benchmarks.side_by_side.results import Results
 from benchmarks.side_by_side.session import Session
 from benchmarks.side_by_side.tables import page
-from benchmarks.side_by_side.tandem_engine import Tandem
+from benchmarks.side_by_side.tandem_engine import tandem
 from benchmarks.side_by_side.workloads import WORKLOADS
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
@@ -44,7 +43,7 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # so that servers are ended
     gguf = ModelRepository(Path("models")).get(TEXT_MODEL).transformer_path()
-    weights = engines.write_weights(options.cache, gguf)
+    weights = write_weights(options.cache, gguf)
     tokenizer = Tokenizer.from_file(str(weights / "huggingface/tokenizer.json"))
     text = fetch(options.cache, tokenizer)
     about = {
@@ -58,10 +57,10 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
     async with Fleet(options.cache / "logs") as fleet:
         session = Session(fleet, text, results, console.print)
         for name in options.peers:
-            session.set_up(engines.peer(name, options.cache, gguf), is_ours=False)
+            session.set_up(PEERS[name](options.cache, gguf), is_ours=False)
         for dtype in options.dtypes:
-            session.set_up(Tandem(TEXT_MODEL, dtype), is_ours=True)
-        await session.check(TransformersBatch(gguf, "float32"), prompts)
+            session.set_up(tandem(TEXT_MODEL, dtype), is_ours=True)
+        await session.check(transformers(gguf, "float32"), prompts)
         for number in range(options.rounds):
             await session.round(number)
             save(options.out, "text_peers", results.document(), page(results))
@@ -70,9 +69,9 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
 
 def parsed() -> argparse.Namespace:
     flags = parser(__doc__, rounds=3, out="text_peers", has_peers=True)
-    peers, workloads = engines.PEERS, tuple(workload.name for workload in WORKLOADS)
-    help_peers = f"of {', '.join(peers)}; default: all"
-    flags.add_argument("--peers", type=some_of(peers), default=list(peers), help=help_peers)
+    workloads = tuple(workload.name for workload in WORKLOADS)
+    names = f"of {', '.join(PEERS)}; default: all"
+    flags.add_argument("--peers", type=some_of(PEERS), default=list(PEERS), help=names)
     flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="of ours; default: auto")
     flags.add_argument("--workloads", type=some_of(workloads), default=list(workloads), help="default: all")
     return flags.parse_args()
