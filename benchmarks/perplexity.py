@@ -25,13 +25,13 @@ from tokenizers import Tokenizer
 from benchmarks.harness.command import parser, some_of
 from benchmarks.harness.kernel import TEXT_MODEL as MODEL
 from benchmarks.harness.printing import table_of, write
+from benchmarks.harness.processes import free_port, running
 from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.peers.engine import Need
 from benchmarks.peers.engines import write_weights
 from benchmarks.peers.installing import CannotSetUp
 from benchmarks.peers.llama_cpp import build
 from benchmarks.peers.weights import load_dense
-from benchmarks.side_by_side.fleet import CannotServe, Fleet
 from benchmarks.side_by_side.held_text import PACKAGE, HeldText, fetch
 from benchmarks.side_by_side.perplexity import (
     SCORED_TOKENS,
@@ -67,18 +67,15 @@ def by_transformers(gguf: Path, dtype: str, texts: Windows) -> Losses:
     return losses
 
 
-async def by_ours(dtype: str, logs: Path, texts: Windows) -> Losses:
-    """Score through a server of its own. Raises CannotServe."""
+async def by_ours(dtype: str, texts: Windows) -> Losses:
+    """Score through a server of its own. Raises RuntimeError if it does not start."""
     engine = tandem(MODEL, dtype)
-    losses = []
-    async with (
-        Fleet(logs) as fleet,
-        fleet.awake(engine, Need(WINDOWS_AT_A_TIME, WINDOW_TOKENS)) as server,
-        AsyncTandemClient(f"127.0.0.1:{server.port}") as client,
-    ):
-        for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=engine.name):
-            scores = await client.score_many(texts[start : start + WINDOWS_AT_A_TIME], model=MODEL)
-            losses += [loss([token.logprob for token in score.tokens]) for score in scores]
+    losses, port = [], free_port()
+    with running(engine.command(Need(WINDOWS_AT_A_TIME, WINDOW_TOKENS), port), lambda: engine.is_ready(port)):
+        async with AsyncTandemClient(f"127.0.0.1:{port}") as client:
+            for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=engine.name):
+                scores = await client.score_many(texts[start : start + WINDOWS_AT_A_TIME], model=MODEL)
+                losses += [loss([token.logprob for token in score.tokens]) for score in scores]
     return losses
 
 
@@ -114,7 +111,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     def leaving_out(name: str) -> Iterator[None]:
         try:
             yield
-        except (CannotSetUp, CannotServe, subprocess.CalledProcessError, TandemRpcError) as error:
+        except (CannotSetUp, RuntimeError, subprocess.CalledProcessError, TandemRpcError) as error:
             left_out[name] = without_places(str(error))
             console.print(f"left out: {name}: {error}")
 
@@ -125,7 +122,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
                 found[f"llama.cpp {name.removeprefix('llama-').upper()}"] = compare(losses, reference)
     for dtype in options.dtypes:
         with leaving_out(f"Tandem {dtype}"):
-            losses = uvloop.run(by_ours(dtype, options.cache / "logs", texts))
+            losses = uvloop.run(by_ours(dtype, texts))
             found[f"Tandem {dtype}"] = compare(losses, reference)
     return {
         "benchmark": "text_perplexity",

@@ -76,7 +76,6 @@ def open_loop(
     target: Target,
     starts: Array,
     connections: int = 32,
-    deadline_seconds: float | None = None,
     goes_first: bool = True,
 ) -> Run:
     """Send a request at each of `starts` (seconds from the beginning, ascending). Raises LoadFailed.
@@ -94,7 +93,7 @@ def open_loop(
         max_outstanding=len(starts),
         goes_first=goes_first,
     )
-    return sent(client, target, Route(target.path, True, deadline_seconds), load, starts, connections)
+    return sent(client, target, Route(target.path, is_streamed=True), load, starts, connections)
 
 
 def poisson(per_second: float, seconds: float, seed: int) -> Array:

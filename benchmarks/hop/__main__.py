@@ -1,10 +1,10 @@
 """What the gateway costs and whether its clock is right: direct, through an earlier gateway, and through this one.
 
-    python -m benchmarks.hop [--out benchmarks/results] [--quick] [--rounds 5] [--before COMMIT]
+    python -m benchmarks.hop [--out benchmarks/results] [--rounds 5] [--before COMMIT]
 
 Writes hop.json and hop.md: the bars, the figures behind them, and the machine they were measured on. Needs g++ and
 nghttp2 (Debian: libnghttp2-dev), with which it compiles the load generator's sender and its backend without a model.
-Takes about six minutes, with --quick one; the machine should have nothing else to do. Exit code 1: a bar is missed.
+Takes about six minutes; the machine should have nothing else to do. Exit code 1: a bar is missed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks.harness.servers import BEFORE, NOW, ROOT, Backends, Hop, earlier
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
-from benchmarks.hop.durations import FULL, QUICK, TOKENS_PER_SECOND, Durations
+from benchmarks.hop.durations import TOKENS_PER_SECOND, Durations
 from benchmarks.hop.page import page
 from tandem.measure.statistics.interleaving import turns
 
@@ -61,9 +61,9 @@ def _hops(stack: ExitStack, trees: Mapping[str, Path], backends: Backends) -> li
     return [stack.enter_context(gateway(name, tree, backends)) for name, tree in trees.items()]
 
 
-def run(rounds: int, durations: Durations, before: str) -> Results:
+def run(rounds: int, before: str) -> Results:
     """Measure everything."""
-    started = time.monotonic()
+    started, durations = time.monotonic(), Durations()
     with earlier_tree(before) as earlier:
         around = surroundings(before if earlier else None)
         trees = {BEFORE: earlier, NOW: ROOT} if earlier else {NOW: ROOT}
@@ -74,12 +74,10 @@ def run(rounds: int, durations: Durations, before: str) -> Results:
 
 def main() -> None:
     flags = parser(__doc__, rounds=5, out="hop")
-    flags.add_argument("--quick", action="store_true", help="one short round, to see that all works")
     flags.add_argument("--before", default=LAST_IN_PYTHON, help="commit of the earlier gateway; left out if not there")
     options = flags.parse_args()
     try:
-        rounds, durations = (1, QUICK) if options.quick else (options.rounds, FULL)
-        results = run(rounds, durations, options.before)
+        results = run(options.rounds, options.before)
     except ProgramUnavailable as error:
         sys.exit(f"hop: {error}")
     write(options.out, "hop", results.as_json(), page(results))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from benchmarks.harness.bars import Bar
 from benchmarks.hop.clock import CALLERS, LONE, PARADIGMS, SITUATIONS
-from benchmarks.hop.overload import OVERLOAD
 
 _COMPARED = ("load_50", "load_90")
 
@@ -42,8 +41,5 @@ BARS = (
         "%",
         True,
     ),
-    Bar("overload, 4 times the peak: goodput (worse of 2)", _of("goodput", [OVERLOAD]), 0.90, 1.0, "%", True),
-    Bar("overload: refusals' p50 (worse of 2)", _of("refusal_p50_ms", [OVERLOAD]), 10, 1, "ms"),
-    Bar("overload: refusals' p99 (worse of 2)", _of("refusal_p99_ms", [OVERLOAD]), 50, 10, "ms"),
     Bar("requests that the metrics and the client count differently", _of("miscounted", SITUATIONS), 0, 0, ""),
 )

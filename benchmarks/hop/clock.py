@@ -11,7 +11,6 @@ from benchmarks.harness.messages import GENERATE, SAMPLE, generate_requests, sam
 from benchmarks.harness.run import Array, LoadFailed, Run, Target
 from benchmarks.harness.servers import NOW, Hop
 from benchmarks.hop.durations import NUM_CALLERS, Durations
-from benchmarks.hop.overload import add_overload, measure_overload
 from benchmarks.hop.seen import Seen
 from tandem.measure.meters.metrics_page import read
 
@@ -39,10 +38,6 @@ def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, fig
                     starts = poisson(load * capacity, durations.open_loop, seed)
                     found = seen[situation, paradigm] = _open(client, hop, paradigm, starts)
                     figures.add(f"{paradigm}.{situation}.delivered", hop.name, found.run.delivered_share())
-            for paradigm in PARADIGMS:
-                peak = seen[CALLERS, paradigm].run.per_second
-                run = measure_overload(client, _target(hop, paradigm), peak, durations.open_loop, seed)
-                add_overload(figures, hop.name, paradigm, run, peak)
         for (situation, paradigm), each in seen.items():
             for name, value in each.figures().items():
                 figures.add(f"{paradigm}.{situation}.{name}", hop.name, value)

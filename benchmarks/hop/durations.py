@@ -1,6 +1,6 @@
 """How long each part of a round takes."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,6 @@ class Durations:
     many_callers: float = 2.0
     open_loop: float = 3.5
 
-
-FULL = Durations()
-QUICK = Durations(*(seconds / 2 for seconds in astuple(FULL)))
 
 NUM_CALLERS = 32
 TOKENS_PER_SECOND = 200

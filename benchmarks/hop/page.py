@@ -12,7 +12,6 @@ from benchmarks.harness.printing import table_of
 from benchmarks.harness.servers import BEFORE, DIRECT, NOW
 from benchmarks.hop.clock import LONE, PARADIGMS, SITUATIONS
 from benchmarks.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND
-from benchmarks.hop.overload import DEADLINE_SECONDS, FACTOR, OVERLOAD
 from tandem.measure.report.tables.table import Cell
 
 _PAIR = (BEFORE, NOW)
@@ -63,8 +62,6 @@ def page(results: Results) -> str:
         + table_of(("paradigm and load", "gateway", *_CLOCK_COLUMNS), _clock_rows(spreads)),
         "## How many times as long an image takes in sequence, at p50\n\n"
         + table_of(("load", "gateway", *_RATIO_COLUMNS), _ratio_rows(spreads)),
-        f"## Overload, before the matched pair of models\n\n{_OVERLOAD_NOTE}\n\n"
-        + table_of(("paradigm", *_OVERLOAD_COLUMNS), _overload_rows(spreads)),
         f"## Where the seconds go\n\nShare of all seconds of a run, %, `{NOW}`.\n\n" + _phase_table(spreads),
     )
     return "\n".join(f"{each.rstrip()}\n" for each in sections)
@@ -81,11 +78,7 @@ _CLOCK_NOTE = (
     " client's time less the total in the reply, over the client's p50."
     " The client runs with the highest priority that it gets, so that its times do not hold its own wait for a core."
 )
-_OVERLOAD_NOTE = (
-    f"An open loop asks `{NOW}` for {FACTOR:g} times the requests a second of {NUM_CALLERS} callers in closed loop,"
-    f" each with a deadline of {DEADLINE_SECONDS:g} s. Goodput: what ends OK, in time and while the load lasts, as a"
-    " share of the closed loop's rate. The client has a part of the same cores."
-)
+
 Columns = Mapping[str, tuple[str, int, int]]
 """By heading: the figure's name, what it is multiplied by, and the digits behind the point."""
 
@@ -93,11 +86,6 @@ _RATIO_COLUMNS = {
     "by the clients": ("client", 1, 2),
     "by Prometheus": ("prometheus", 1, 2),
     "off, %": ("error", 100, 1),
-}
-_OVERLOAD_COLUMNS = {
-    "goodput, %": ("goodput", 100, 1),
-    "refusals, p50 in ms": ("refusal_p50_ms", 1, 2),
-    "p99": ("refusal_p99_ms", 1, 2),
 }
 _CLOCK_COLUMNS = {
     "requests/s": ("per_second", 1, 1),
@@ -122,11 +110,6 @@ def _cost_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:
 def _columns(spreads: Spreads, where: str, gateway: str, columns: Columns) -> Iterable[Cell]:
     for name, scale, digits in columns.values():
         yield cell(spread_of(spreads, f"{where}.{name}", gateway), scale, digits)
-
-
-def _overload_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:
-    for paradigm in PARADIGMS:
-        yield paradigm, *_columns(spreads, f"{paradigm}.{OVERLOAD}", NOW, _OVERLOAD_COLUMNS)
 
 
 def _clock_rows(spreads: Spreads) -> Iterable[Sequence[str | Cell]]:

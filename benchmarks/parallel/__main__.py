@@ -1,11 +1,11 @@
 """The parallel service beside its peers: direct and behind Envoy, now and before, each with the same model file.
 
-    python -m benchmarks.parallel [--out benchmarks/results] [--quick] [--rounds 4] [--before COMMIT] [--cache FOLDER]
+    python -m benchmarks.parallel [--out benchmarks/results] [--rounds 4] [--before COMMIT] [--cache FOLDER]
 
 Writes parallel.json and parallel.md: the bars, the figures behind them, and the machine they were measured on. Peers
 are installed into FOLDER the first time, each into an environment of its own; one that cannot be had is named with the
 reason. Debian: g++, libnghttp2-dev for the load clients; libgrpc++-dev, libprotobuf-dev and protobuf-compiler-grpc for
-the C++ reference. Takes about eight minutes, with --quick about two, and at the first time what the installations
+the C++ reference. Takes about eight minutes, and at the first time what the installations
 take; the machine should have nothing else to do. Exit code 1: a bar is missed.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from benchmarks.harness.bars import Results
 from benchmarks.harness.command import parser
@@ -28,32 +29,33 @@ from benchmarks.parallel.contenders import loops, tandem
 from benchmarks.parallel.page import page
 from benchmarks.parallel.peers import VERSIONS, Peers
 from benchmarks.parallel.session import Session
-from benchmarks.parallel.workload import FULL, QUICK, Durations
+from benchmarks.parallel.workload import FULL
 from runtime.models import ModelRepository
 
 # Its parallel service is on grpc.aio and draws with ONNX Runtime alone.
 ON_GRPC_AIO = "8b14d6d"
 
 
-def run(rounds: int, durations: Durations, before: str, peers: Peers) -> Results:
+def run(rounds: int, before: str, folder: Path) -> Results:
     """Measure everything."""
     started = time.monotonic()
     for name in (SENDER, HTTP1):
         open_client(name)
     with earlier_tree(before) as tree:
         around = surroundings(before if tree else None)
-        contenders = [*tandem(tree), *peers.contenders()]
-        bare = loops(ModelRepository(ROOT / "models").get(GAN_MODEL))
-        session = Session(contenders, bare, peers.generator, durations)
+        model = ModelRepository(ROOT / "models").get(GAN_MODEL)
+        peers = Peers(folder, model.path(model.spec.generator or ""))
+        contenders, bare = [*tandem(tree), *peers.contenders()], loops(model)
+        session = Session(contenders, bare, peers.generator, FULL)
         session.run(rounds)
-    loads = {workload.name: seconds for workload, seconds in durations.loads.items()}
+    loads = {workload.name: seconds for workload, seconds in FULL.loads.items()}
     more = {
         "runtime": session.runtime,
         "contenders": [each.name for each in contenders],
         "loops": list(bare),
         "peers": VERSIONS,
         "absent": peers.absent,
-        "durations": {**asdict(durations), "loads": loads},
+        "durations": {**asdict(FULL), "loads": loads},
     }
     spreads, failures = session.figures.spreads(), session.figures.failures
     seconds = round(time.monotonic() - started, 1)
@@ -62,13 +64,10 @@ def run(rounds: int, durations: Durations, before: str, peers: Peers) -> Results
 
 def main() -> None:
     flags = parser(__doc__, rounds=4, out="parallel", has_peers=True)
-    flags.add_argument("--quick", action="store_true", help="one short round, to see that all works")
     flags.add_argument("--before", default=ON_GRPC_AIO, help="commit of the earlier tree; left out if not there")
     options = flags.parse_args()
-    model = ModelRepository(ROOT / "models").get(GAN_MODEL)
-    rounds, durations = (1, QUICK) if options.quick else (options.rounds, FULL)
     try:
-        results = run(rounds, durations, options.before, Peers(options.cache, model.path(model.spec.generator or "")))
+        results = run(options.rounds, options.before, options.cache)
     except ProgramUnavailable as error:
         sys.exit(f"parallel: {error}")
     write(options.out, "parallel", results.as_json(), page(results))

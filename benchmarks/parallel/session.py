@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -66,8 +65,8 @@ class Session:
                 load(client, served, dialect, workload, self._durations.warm_up)
             for workload, seconds in self._durations.loads.items():
                 once = partial(load, client, served, dialect, workload, seconds)
-                measured = undisturbed(once, lambda it: it.others_cores)
-                found |= {f"{workload.name}.{name}": value for name, value in asdict(measured).items()}
+                measured = undisturbed(once, lambda it: it[OTHERS])
+                found |= {f"{workload.name}.{name}": value for name, value in measured.items()}
         return found
 
     def _looped(self, loop: runtimes.Contender) -> dict[str, float]:

@@ -40,4 +40,3 @@ class Durations:
 
 
 FULL = Durations(warm_up=0.7, loads={ALONE: 1.0, SOME: 1.2, MANY: 1.5, BULK: 1.5}, bare=1.0)
-QUICK = Durations(warm_up=0.3, loads=dict.fromkeys(WORKLOADS, 0.5), bare=0.2)

@@ -17,8 +17,8 @@ Sink = Callable[[Item], None]
 class Generator(Protocol):
     """An engine in this process."""
 
-    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> Callable[[], None]:
-        """Begin a reply; `sink` is called on the event loop's thread. Returns what cancels it."""
+    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
+        """Begin a reply; `sink` is called on the event loop's thread. Nothing is cancelled: nobody asks for that."""
 
 
 class Front:
@@ -33,19 +33,16 @@ class Front:
         items: asyncio.Queue[Item] = asyncio.Queue()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        cancel = self._generator.start(prompts, body["max_tokens"], items.put_nowait)
-        try:
-            is_over = False
-            while not is_over:
-                arrived = [await items.get()]
-                while not items.empty():  # what a step brings is one event, of several prompts too
-                    arrived.append(items.get_nowait())
-                is_over = arrived[-1] is None
-                found = [{"index": item[0], "token_ids": item[1]} for item in arrived if item is not None]
-                await response.write(b"data: %s\n\n" % json.dumps({"choices": found}).encode())
-            await response.write(b"data: [DONE]\n\n")
-        finally:
-            cancel()
+        self._generator.start(prompts, body["max_tokens"], items.put_nowait)
+        is_over = False
+        while not is_over:
+            arrived = [await items.get()]
+            while not items.empty():  # what a step brings is one event, of several prompts too
+                arrived.append(items.get_nowait())
+            is_over = arrived[-1] is None
+            found = [{"index": item[0], "token_ids": item[1]} for item in arrived if item is not None]
+            await response.write(b"data: %s\n\n" % json.dumps({"choices": found}).encode())
+        await response.write(b"data: [DONE]\n\n")
         return response
 
     async def health(self, request: web.Request) -> web.Response:

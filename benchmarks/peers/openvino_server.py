@@ -42,13 +42,11 @@ class Pipeline:
         self._pipeline.step()
         news: News = []
         for request, handle in self._running:
-            if request.is_cancelled:
-                handle.cancel()
-            elif handle.can_read():
+            if handle.can_read():
                 (output,) = handle.read().values()
                 news.append((request.sink, (0, list(output.generated_ids))))
                 request.num_left -= len(output.generated_ids)
-                if request.num_left <= 0:
+                if request.is_over:
                     news.append((request.sink, None))
         self._running = [each for each in self._running if not each[0].is_over]
         return news

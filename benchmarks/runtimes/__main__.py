@@ -10,32 +10,51 @@ machine should have nothing else to do. `quality` tells how good the images are.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.harness.command import parser
-from benchmarks.harness.printing import write
+from benchmarks.harness.figures import Figures, Spreads
+from benchmarks.harness.printing import spread_table, write
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.runtimes.contenders import BASE, ways_of
-from benchmarks.runtimes.page import speed_page
 from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
 from runtime.models import Model, ModelRepository
+from tandem.measure.report.tables.writers import markdown_table
 from tandem.measure.statistics.interleaving import turns
 
 BATCH_SIZES = (1, 8, 64)
 
 
-def speeds(model: Model, rounds: int, seconds: float) -> dict[str, dict[int, list[float]]]:
-    """Return images a second of each contender by batch size, one entry a round, all contenders in turn."""
-    parts = {way.name: way.open() for way in ways_of(model, BATCH_SIZES)}
-    found: dict[str, dict[int, list[float]]] = {name: {size: [] for size in BATCH_SIZES} for name in parts}
+def speeds(model: Model, rounds: int, seconds: float) -> Spreads:
+    """Return images a second of each contender by batch size, and what it is of the base's, all contenders in turn."""
+    figures, parts = Figures(), {way.name: way.open() for way in ways_of(model, BATCH_SIZES)}
     orders = turns(list(parts), np.random.default_rng(0))
     for _ in range(rounds):
         for size in BATCH_SIZES:
-            for name in next(orders):
-                found[name][size].append(parts[name].loop(size, seconds)["images_per_second"])
-    return found
+            found = {name: parts[name].loop(size, seconds)["images_per_second"] for name in next(orders)}
+            for name in parts:
+                figures.add(name, f"batch {size}", found[name])
+                figures.add(name, f"{size}, x", found[name] / found[BASE])
+    return figures.spreads()
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """Return the speeds in Markdown."""
+    around, columns = results["surroundings"], [name for n in BATCH_SIZES for name in (f"batch {n}", f"{n}, x")]
+    tables = [
+        f"## {name}\n\n{markdown_table(spread_table(found, columns))}\n"
+        for name, found in results["images_per_second"].items()
+    ]
+    return (
+        f"# Runtimes with nothing around them\n\n`python -m benchmarks.runtimes`, {around.date}, commit"
+        f" {around.commit}, {results['rounds']} rounds, contenders in turn; median (lowest-highest) of the rounds.\n\n"
+        f"{around.text}\n\nImages a second, an instance a core with a thread each, all busy; x: times those of ONNX"
+        " Runtime in float32 with the file as it is, in the same round.\n\n" + "\n".join(tables)
+    )
 
 
 def random_models(folder: Path) -> list[Model]:
@@ -58,10 +77,9 @@ def main() -> None:
         "bench": "runtimes",
         "surroundings": around,
         "rounds": options.rounds,
-        "base": BASE,
         "images_per_second": found,
     }
-    write(options.out, "runtimes", results, speed_page(results))
+    write(options.out, "runtimes", results, page(results))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
     }
     results = Results(about, tuple(workload for workload in WORKLOADS if workload.name in options.workloads))
     prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS]
-    async with Fleet(options.cache / "logs") as fleet:
+    with Fleet() as fleet:
         session = Session(fleet, text, results, console.print)
         for name in options.peers:
             session.set_up(PEERS[name](options.cache, gguf), is_ours=False)

@@ -16,7 +16,6 @@ from typing import Any
 import grpc
 import numpy as np
 import uvloop
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from benchmarks.peers.gan.exchange import latents_of, reply_of
 from benchmarks.peers.gan.generator import MAX_BATCH_SIZE, Floats, Generator, Labels, Levels
@@ -65,9 +64,6 @@ class PlainGan(gan_pb2_grpc.GanServiceServicer):
 async def serve(port: int, servicer: PlainGan) -> None:
     server = grpc.aio.server()
     gan_pb2_grpc.add_GanServiceServicer_to_server(servicer, server)
-    healthy = health.aio.HealthServicer()
-    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     await asyncio.gather(*servicer.start())
@@ -77,9 +73,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--generator", type=Path, required=True)
-    parser.add_argument("--num-sessions", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    uvloop.run(serve(options.port, PlainGan(options.generator, options.num_sessions)))
+    uvloop.run(serve(options.port, PlainGan(options.generator, os.cpu_count() or 1)))
 
 
 if __name__ == "__main__":

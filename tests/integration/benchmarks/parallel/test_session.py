@@ -21,14 +21,14 @@ from benchmarks.parallel.dialects import TANDEM
 from benchmarks.parallel.page import page
 from benchmarks.parallel.peers import Peers
 from benchmarks.parallel.session import Session
-from benchmarks.parallel.workload import QUICK
+from benchmarks.parallel.workload import WORKLOADS, Durations
 from benchmarks.runtimes import contenders as runtimes
 from runtime.models import ModelRepository
 
 MODEL = ModelRepository(ROOT / "models").get("fashion-gan")
 GENERATOR = MODEL.path("generator.onnx")
 # Long enough that even beside other tests a request of each load fits in.
-SHORT = replace(QUICK, warm_up=0.3, loads=dict.fromkeys(QUICK.loads, 0.3), bare=0.05)
+SHORT = Durations(warm_up=0.3, loads=dict.fromkeys(WORKLOADS, 0.3), bare=0.05)
 
 
 @pytest.fixture(scope="module", autouse=True)

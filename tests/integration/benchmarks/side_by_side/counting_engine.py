@@ -6,7 +6,6 @@ With the word `wrong` behind the port it counts in twos. A prompt that begins wi
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 
 from benchmarks.peers.completions import COMPLETIONS
 from benchmarks.peers.completions_server import Sink, serve
@@ -18,13 +17,8 @@ class Counting:
         self._loop = loop
         self._stride = stride
 
-    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> Callable[[], None]:
-        task = self._loop.create_task(self._count(prompts, num_tokens, sink))
-
-        def cancel() -> None:
-            task.cancel()
-
-        return cancel
+    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
+        self._task = self._loop.create_task(self._count(prompts, num_tokens, sink))
 
     async def _count(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
         if prompts[0][0] == 666:

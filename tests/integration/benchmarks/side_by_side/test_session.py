@@ -10,7 +10,7 @@ import pytest
 from benchmarks.peers.completions import COMPLETIONS
 from benchmarks.peers.engine import Need, Question
 from benchmarks.side_by_side.asker import Asker, WrongOutput
-from benchmarks.side_by_side.fleet import CannotServe, Fleet
+from benchmarks.side_by_side.fleet import Fleet
 from benchmarks.side_by_side.held_text import HeldText
 from benchmarks.side_by_side.results import Results
 from benchmarks.side_by_side.session import Session
@@ -23,8 +23,8 @@ DECODE = next(workload for workload in WORKLOADS if workload.name == "decode_1")
 
 
 @pytest.fixture
-async def fleet(tmp_path):
-    async with Fleet(tmp_path / "logs") as fleet:
+async def fleet():
+    with Fleet() as fleet:
         yield fleet
 
 
@@ -36,27 +36,28 @@ async def until(condition) -> None:
 
 async def test_a_server_sleeps_when_it_is_not_its_turn_and_is_kept(fleet):
     engine = counting_engine()
-    async with fleet.awake(engine, NEED) as server:
-        process = psutil.Process(server.process.pid)
+    with fleet.awake(engine, NEED) as server:
+        process = psutil.Process(server.root.pid)
         assert process.status() != psutil.STATUS_STOPPED
         assert server.peak_mebibytes() > 10
     await until(lambda: process.status() == psutil.STATUS_STOPPED)
-    async with fleet.awake(engine, NEED) as again:
+    with fleet.awake(engine, NEED) as again:
         assert again is server
         async with generator(f"127.0.0.1:{server.port}") as source:
             assert await Asker(engine, source).outputs([[5]], [3]) == [[6, 7, 8]]
 
 
-async def test_all_servers_have_ended_when_the_fleet_has(tmp_path):
-    async with Fleet(tmp_path) as fleet, fleet.awake(counting_engine(), NEED) as server:
-        pid = server.process.pid
+async def test_all_servers_have_ended_when_the_fleet_has():
+    with Fleet() as fleet, fleet.awake(counting_engine(), NEED) as server:
+        pid = server.root.pid
     assert not psutil.pid_exists(pid)
 
 
 @pytest.fixture
 async def source(fleet):
-    async with fleet.awake(counting_engine(), NEED) as server, generator(f"127.0.0.1:{server.port}") as source:
-        yield source
+    with fleet.awake(counting_engine(), NEED) as server:
+        async with generator(f"127.0.0.1:{server.port}") as source:
+            yield source
 
 
 async def test_outputs_are_those_of_the_prompts_in_their_order(source):
@@ -89,9 +90,9 @@ def one_token_less(question: Question) -> bytes:
 
 
 async def test_a_server_that_does_not_start_says_its_last_words(fleet):
-    with pytest.raises(CannotServe, match=r"did not become ready: .*No module named tests\.nowhere"):
-        async with fleet.awake(counting_engine(module="tests.nowhere"), NEED):
-            pass
+    awake = fleet.awake(counting_engine(module="tests.nowhere"), NEED)
+    with pytest.raises(RuntimeError, match=r"did not become ready:\n.*No module named tests\.nowhere"), awake:
+        pass
 
 
 def a_session(fleet: Fleet, first_token: int) -> tuple[Session, Results]:
@@ -127,7 +128,7 @@ async def test_an_engine_that_dies_at_work_is_left_out_and_the_others_go_on(flee
     await session.round(1)
     assert sorted(results.left_out) == ["one, decode_1", "two, decode_1"]
     assert results.num_rounds == 2
-    assert [fleet.of(engine) for engine in engines] == [[], []]  # what failed starts anew for other work
+    assert [fleet.of(engine.name) for engine in engines] == [[], []]  # what failed starts anew for other work
 
 
 async def test_wrong_tokens_are_found_before_anything_is_timed(fleet):
