@@ -12,7 +12,6 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,6 @@ from benchmarks.side_by_side.held_text import PACKAGE, HeldText, fetch
 from benchmarks.side_by_side.perplexity import (
     SCORED_TOKENS,
     WINDOW_TOKENS,
-    Comparison,
     Losses,
     compare,
     loss,
@@ -104,7 +102,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     text = fetch(options.cache, Tokenizer.from_file(str(weights / "huggingface/tokenizer.json")))
     texts = windows(text.ids, options.windows)
     reference = by_transformers(gguf, "bfloat16", texts)
-    found: dict[str, Comparison] = {REFERENCE: compare(reference, reference)}
+    found = {REFERENCE: compare(reference, reference)}
     left_out: dict[str, str] = {}
 
     @contextmanager
@@ -133,22 +131,22 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         "num_scored_tokens": options.windows * SCORED_TOKENS,
         "surroundings": surroundings(),
         "left_out": left_out,
-        "engines": {name: asdict(one) for name, one in found.items()},
+        "engines": found,
     }
 
 
 def page(report: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     rows = [
-        [
+        (
             name,
             f"{one['perplexity']:.3f}",
             f"{one['ratio']:.4f}",
             f"{one['nats_more']:+.4f} ± {2 * one['nats_error']:.4f}",
-        ]
+        )
         for name, one in report["engines"].items()
     ]
-    header = ["engine", "perplexity", "to the reference's", "nats a token more (± 2 standard errors)"]
+    header = ("engine", "perplexity", "to the reference's", "nats a token more (± 2 standard errors)")
     about = (
         f"{report['model']}, {report['num_scored_tokens']:,} tokens of {PACKAGE} (SHA-256 of the text"
         f" {report['text']['sha256'][:16]}…), reference: {REFERENCE}. Written by `benchmarks/perplexity.py`."

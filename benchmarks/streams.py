@@ -68,51 +68,38 @@ def kernel_seconds() -> dict[int, float]:
         return {count: seconds_of(forward, decoding(count, CONTEXT_TOKENS)) for count in STREAMS}
 
 
-class Bench:
-    """Figures of all rounds, and what the load generator says of itself."""
+async def measure(rounds: int, seconds: float) -> tuple[Figures, AuditedRuns]:
+    """Return the figures of all rounds, and what the load generator says of itself."""
+    figures, audited_runs = Figures(), AuditedRuns()
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.figures = Figures()
-        self.audited_runs = AuditedRuns()
+    async def gap(source: Generator, count: int, kind: str, sampling: ar_pb2.SamplingParams) -> float:
+        load, requests = closed(TEXT, count, duration_seconds=seconds), [text_requests(sampling)]
+        return gap_seconds((await audited_runs.run(source, f"{count} {kind} streams", load, requests=requests)).record)
 
-    async def gap(self, source: Generator, name: str, count: int, sampling: ar_pb2.SamplingParams = GREEDY) -> float:
-        """Return the gap of so many streams."""
-        load = closed(TEXT, count, duration_seconds=self._seconds)
-        run_result = await self.audited_runs.run(source, name, load, requests=[text_requests(sampling)])
-        return gap_seconds(run_result.record)
-
-    async def pace(self, source: Generator, steps: dict[int, float]) -> None:
-        """Measure streams alone, greedy and sampled."""
-        # The first requests find cold caches.
-        await self.audited_runs.once(source, closed(TEXT, 1, duration_seconds=1.0), requests=[text_requests(GREEDY)])
-        for count in STREAMS:
-            greedy = await self.gap(source, f"{count} streams", count)
-            sampled = await self.gap(source, f"{count} sampled streams", count, SAMPLED)
-            self.figures.add(f"gap_{count}_ms", NOW, 1e3 * greedy)
-            self.figures.add(f"gap_over_step_{count}", NOW, greedy / steps[count])
-            self.figures.add(f"sampled_over_greedy_{count}", NOW, greedy / sampled)
-
-
-async def measure(rounds: int, seconds: float) -> Bench:
-    bench = Bench(seconds)
     for done in range(rounds):
         steps = kernel_seconds()
-        for count, step in steps.items():
-            bench.figures.add(f"step_{count}_ms", KERNEL, 1e3 * step)
         with service("services.ar", TEXT_MODEL, "--no-prefix-cache") as ar:
             async with generator(f"127.0.0.1:{ar.port}") as source:
-                await bench.pace(source, steps)
+                # The first requests find cold caches.
+                warm_up = closed(TEXT, 1, duration_seconds=1.0)
+                await audited_runs.once(source, warm_up, requests=[text_requests(GREEDY)])
+                for count, step in steps.items():
+                    greedy = await gap(source, count, "greedy", GREEDY)
+                    sampled = await gap(source, count, "sampled", SAMPLED)
+                    figures.add(f"step_{count}_ms", KERNEL, 1e3 * step)
+                    figures.add(f"gap_{count}_ms", NOW, 1e3 * greedy)
+                    figures.add(f"gap_over_step_{count}", NOW, greedy / step)
+                    figures.add(f"sampled_over_greedy_{count}", NOW, greedy / sampled)
         print(f"round {done + 1} of {rounds} done", file=sys.stderr)
-    return bench
+    return figures, audited_runs
 
 
 def main() -> None:
     options = parser(__doc__, rounds=3, seconds=5.0).parse_args()
-    bench = asyncio.run(measure(options.rounds, options.seconds))
-    found, audits = bench.figures.spreads(), bench.audited_runs.summary()
+    figures, audited_runs = asyncio.run(measure(options.rounds, options.seconds))
+    found = figures.spreads()
     table = spread_table(found, (KERNEL, NOW), title=f"{TEXT_MODEL}: median (min-max) of {options.rounds} rounds")
-    show(table, {"benchmark": "streams", "figures": found}, audits)
+    show(table, {"benchmark": "streams", "figures": found}, audited_runs.summary())
 
 
 if __name__ == "__main__":

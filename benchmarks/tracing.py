@@ -26,12 +26,11 @@ from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import GAN_MODEL, plan
 from benchmarks.harness.printing import show, spread_table
 from benchmarks.harness.programs import program
-from benchmarks.harness.scenarios import opened
 from benchmarks.harness.servers import ROOT, Hop, gateway, model_less
 from benchmarks.harness.surroundings import surroundings
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import generator
-from tandem.measure.scenario import Scenario
+from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.workload_text import parse_workload
 
 OFF, UNRECORDED, RECORDED = "off", "unrecorded", "recorded"
@@ -103,7 +102,13 @@ async def measure(hops: Mapping[str, Hop], rounds: int, seconds: float) -> tuple
 
 def scenario(seconds: float) -> Scenario:
     """Return requests for an image each, at a fixed rate."""
-    return opened(parse_workload("images", model=GAN_MODEL), REQUESTS_PER_SECOND, duration_seconds=seconds)
+    return Scenario(
+        workloads=(parse_workload("images", model=GAN_MODEL),),
+        load=OpenLoop(rate_per_second=REQUESTS_PER_SECOND),
+        duration_seconds=seconds,
+        warm_up_seconds=0.0,
+        connections_per_process=32,
+    )
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ of held text. Writes text_parity.json and text_parity.md.
 """
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def measure(names: list[str], num_questions: int) -> dict[str, Any]:
     for name in names:
         print(f"scoring by {name}", file=sys.stderr)
         kernel = Kernel(checkpoint, *name.split("-"))
-        found[name] = asdict(of_answers([kernel.logits(answer) for answer in answers], expected))
+        found[name] = of_answers([kernel.logits(answer) for answer in answers], expected)
     return {
         "benchmark": "text_parity",
         "model": TEXT_MODEL,

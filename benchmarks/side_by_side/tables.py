@@ -42,14 +42,12 @@ def _cell(engine: EngineRecord, workload: Workload, figure: str = "", scale: flo
 
 
 def _reached(results: Results) -> str:
+    digits = {workload: 0 if workload.is_higher_better else 3 for workload in results.workloads}
     rows = [
-        [
-            engine.name,
-            *(_cell(engine, workload, digits=0 if workload.is_higher_better else 3) for workload in results.workloads),
-        ]
+        (engine.name, *(_cell(engine, workload, digits=number) for workload, number in digits.items()))
         for engine in results.engines
     ]
-    return table_of(["engine", *(workload.title for workload in results.workloads)], rows)
+    return table_of(("engine", *(workload.title for workload in digits)), rows)
 
 
 def _ratios(results: Results) -> str:
