@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness.http1 import http1_loop
-from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.programs import program
 from benchmarks.harness.run import Array, LoadFailed, Run, Target
 from benchmarks.harness.sent import sent
-from runtime.compiled.recipe import LibraryUnavailable
 from tandem.measure.generator.native.library import Library
 from tandem.measure.generator.native.opening import open_sender_library
 from tandem.measure.generator.sending.columns import WHOLE_MESSAGE
@@ -29,13 +28,8 @@ _HEAD_START_SECONDS = 0.01
 
 
 def open_client(name: str) -> Client:
-    """Return the client SENDER or HTTP1. Raises ProgramUnavailable."""
-    if name == HTTP1:
-        return program(HTTP1)
-    try:
-        return open_sender_library()
-    except LibraryUnavailable as error:
-        raise ProgramUnavailable(str(error)) from None
+    """Return the client SENDER or HTTP1. Raises LibraryUnavailable."""
+    return program(HTTP1) if name == HTTP1 else open_sender_library()
 
 
 def closed_loop(

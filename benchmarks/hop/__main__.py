@@ -25,13 +25,14 @@ from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import SENDER, open_client
 from benchmarks.harness.messages import plan
 from benchmarks.harness.printing import write
-from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.programs import program
 from benchmarks.harness.servers import BEFORE, NOW, ROOT, Backends, Hop, earlier_tree, gateway, model_less, with_models
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
 from benchmarks.hop.durations import TOKENS_PER_SECOND, Durations
 from benchmarks.hop.page import page
+from runtime.compiled.recipe import LibraryUnavailable
 from tandem.measure.statistics.interleaving import turns
 
 # The last commit whose gateway carried requests in Python.
@@ -78,7 +79,7 @@ def main() -> None:
     options = flags.parse_args()
     try:
         results = run(options.rounds, options.before)
-    except ProgramUnavailable as error:
+    except LibraryUnavailable as error:
         sys.exit(f"hop: {error}")
     write(options.out, "hop", results.as_json(), page(results))
     sys.exit(0 if results.are_met else 1)

@@ -21,7 +21,6 @@ from benchmarks.harness.command import parser
 from benchmarks.harness.load import HTTP1, SENDER, open_client
 from benchmarks.harness.messages import GAN_MODEL
 from benchmarks.harness.printing import write
-from benchmarks.harness.programs import ProgramUnavailable
 from benchmarks.harness.servers import ROOT, earlier_tree
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.parallel.bars import bars
@@ -30,6 +29,7 @@ from benchmarks.parallel.page import page
 from benchmarks.parallel.peers import VERSIONS, Peers
 from benchmarks.parallel.session import Session
 from benchmarks.parallel.workload import FULL
+from runtime.compiled.recipe import LibraryUnavailable
 from runtime.models import ModelRepository
 
 # Its parallel service is on grpc.aio and draws with ONNX Runtime alone.
@@ -68,7 +68,7 @@ def main() -> None:
     options = flags.parse_args()
     try:
         results = run(options.rounds, options.before, options.cache)
-    except ProgramUnavailable as error:
+    except LibraryUnavailable as error:
         sys.exit(f"parallel: {error}")
     write(options.out, "parallel", results.as_json(), page(results))
     sys.exit(0 if results.are_met else 1)

@@ -41,19 +41,17 @@ class Contender:
     """LARGEST_BATCH samples."""
 
     def loop(self, size: int, seconds: float) -> dict[str, float]:
-        """Return what `bare_loop` does with batches of `size`, after each instance has run once."""
-        feed = rows(self.feed, 0, size)
-        bare_loop(self.sessions, feed, 0.0)
-        return bare_loop(self.sessions, feed, seconds)
+        """Let every instance run in a loop with batches of `size`, after a first time.
 
-
-def bare_loop(sessions: Sequence[Session], feed: Feed, seconds: float) -> dict[str, float]:
-    """Let every session, of a thread each, run in a loop; return images/s, CPU ms an image and the cores of others."""
-    machine, own, clock = machine_cpu(), time.process_time(), time.monotonic()
-    rate = measure(sessions, len(sessions), feed, sessions[0].outputs[0].name, seconds).by_clock
-    used, elapsed = time.process_time() - own, time.monotonic() - clock
-    others = max(machine_cpu() - machine - used, 0.0) / elapsed
-    return {"images_per_second": rate, "cpu_ms": used / elapsed / rate * 1e3, "others_cores": others}
+        Return images/s, CPU ms an image and the cores that others used.
+        """
+        feed, output = rows(self.feed, 0, size), self.sessions[0].outputs[0].name
+        measure(self.sessions, len(self.sessions), feed, output, 0.0)
+        machine, own, clock = machine_cpu(), time.process_time(), time.monotonic()
+        rate = measure(self.sessions, len(self.sessions), feed, output, seconds).by_clock
+        used, elapsed = time.process_time() - own, time.monotonic() - clock
+        others = max(machine_cpu() - machine - used, 0.0) / elapsed
+        return {"images_per_second": rate, "cpu_ms": used / elapsed / rate * 1e3, "others_cores": others}
 
 
 @dataclass(frozen=True)

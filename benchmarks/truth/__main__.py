@@ -25,9 +25,10 @@ from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures, Spreads
 from benchmarks.harness.messages import plan
 from benchmarks.harness.printing import show, spread_table
-from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.programs import program
 from benchmarks.harness.servers import DIRECT, NOW, ROOT, Backends, gateway, model_less
 from benchmarks.truth.laws import LAWS, TABLE_SIZE, Law
+from runtime.compiled.recipe import LibraryUnavailable
 from tandem.measure.formats import decimals
 from tandem.measure.formats import seconds as seconds_text
 from tandem.measure.generator.audited_runs import AuditedRuns
@@ -100,7 +101,7 @@ def main() -> None:
             return serve(LAWS[options.serve])
         laws = [LAWS[name] for name in options.laws.split(",")]
         spreads, audited_runs = measured(laws, options.rounds)
-    except ProgramUnavailable as error:
+    except LibraryUnavailable as error:
         sys.exit(f"truth: {error}")
     audits = audited_runs.summary()
     table = spread_table(spreads, COLUMNS, decimals(1), f"{NOW}: through the gateway", "law")

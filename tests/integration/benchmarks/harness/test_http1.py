@@ -12,8 +12,9 @@ import pytest
 
 from benchmarks.harness.load import closed_loop, open_loop, poisson
 from benchmarks.harness.processes import free_port
-from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.programs import program
 from benchmarks.harness.run import LoadFailed, Target
+from runtime.compiled.recipe import LibraryUnavailable
 
 Answer = Callable[[bytes], tuple[int, bytes]]
 
@@ -22,7 +23,7 @@ Answer = Callable[[bytes], tuple[int, bytes]]
 def http1_client() -> Path:
     try:
         return program("http1")
-    except ProgramUnavailable as error:
+    except LibraryUnavailable as error:
         pytest.skip(str(error))
 
 

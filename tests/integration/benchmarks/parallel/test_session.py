@@ -11,7 +11,6 @@ import pytest
 
 from benchmarks.harness.bars import Results
 from benchmarks.harness.load import SENDER, open_client
-from benchmarks.harness.programs import ProgramUnavailable
 from benchmarks.harness.servers import NOW, ROOT, Service
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.parallel import undisturbed
@@ -23,6 +22,7 @@ from benchmarks.parallel.peers import Peers
 from benchmarks.parallel.session import Session
 from benchmarks.parallel.workload import WORKLOADS, Durations
 from benchmarks.runtimes import contenders as runtimes
+from runtime.compiled.recipe import LibraryUnavailable
 from runtime.models import ModelRepository
 
 MODEL = ModelRepository(ROOT / "models").get("fashion-gan")
@@ -35,7 +35,7 @@ SHORT = Durations(warm_up=0.3, loads=dict.fromkeys(WORKLOADS, 0.3), bare=0.05)
 def _compiled() -> None:
     try:
         open_client(SENDER)
-    except ProgramUnavailable as error:
+    except LibraryUnavailable as error:
         pytest.skip(str(error))
 
 
