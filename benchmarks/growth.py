@@ -20,7 +20,7 @@ from benchmarks.harness.load import SENDER, closed_loop, open_client
 from benchmarks.harness.messages import SAMPLE
 from benchmarks.harness.printing import spread_table, write
 from benchmarks.harness.run import Target
-from benchmarks.harness.servers import ROOT, Backends, gateway, service
+from benchmarks.harness.servers import ROOT, gateway, service
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.parallel.undisturbed import undisturbed
 from benchmarks.parallel.workload import Workload
@@ -53,7 +53,7 @@ def served(model: Model, folder: Path) -> Iterator[Loads]:
         ports = [stack.enter_context(service(*flags)).port for _ in range(max(NUM_REPLICAS))]
         loads = {workload.name: (workload, ports[0]) for workload in WORKLOADS}
         for number in NUM_REPLICAS:
-            hop = stack.enter_context(gateway("", ROOT, Backends(None, ports[0], tuple(ports[1:number]))))
+            hop = stack.enter_context(gateway("", ROOT, *ports[:number]))
             loads[f"{BEHIND.name}, gateway, replicas: {number}"] = (BEHIND, hop.port)
         yield loads
 

@@ -10,14 +10,13 @@ text_perplexity.md.
 import argparse
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import uvloop
-from rich.console import Console
 from rich.progress import track
 from tokenizers import Tokenizer
 
@@ -31,20 +30,13 @@ from benchmarks.peers.engines import write_weights
 from benchmarks.peers.installing import CannotSetUp
 from benchmarks.peers.llama_cpp import build
 from benchmarks.peers.weights import load_dense
+from benchmarks.side_by_side import perplexity
 from benchmarks.side_by_side.held_text import PACKAGE, HeldText, fetch
-from benchmarks.side_by_side.perplexity import (
-    SCORED_TOKENS,
-    WINDOW_TOKENS,
-    Losses,
-    compare,
-    loss,
-    losses_from_running,
-    windows,
-)
+from benchmarks.side_by_side.perplexity import SCORED_TOKENS, WINDOW_TOKENS, Losses
 from benchmarks.side_by_side.tandem_engine import tandem
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
-from tandem.client import AsyncTandemClient, TandemRpcError
+from tandem.client import TandemClient, TandemRpcError
 
 REFERENCE = "transformers bfloat16"
 LLAMA_CPP = ("llama-q8_0", "llama-q4_1")
@@ -61,19 +53,20 @@ def by_transformers(gguf: Path, dtype: str, texts: Windows) -> Losses:
         ids = torch.tensor(texts[start : start + WINDOWS_AT_A_TIME])
         for row, logits in zip(ids, model(ids).logits, strict=True):
             logprobs = torch.log_softmax(logits[:-1].float(), dim=-1)
-            losses.append(loss(logprobs.gather(1, row[1:, None])[:, 0].double().tolist()))
+            losses.append(perplexity.loss(logprobs.gather(1, row[1:, None])[:, 0].double().tolist()))
     return losses
 
 
-async def by_ours(dtype: str, texts: Windows) -> Losses:
+def by_ours(dtype: str, texts: Windows) -> Losses:
     """Score through a server of its own. Raises RuntimeError if it does not start."""
-    engine = tandem(MODEL, dtype)
-    losses, port = [], free_port()
-    with running(engine.command(Need(WINDOWS_AT_A_TIME, WINDOW_TOKENS), port), lambda: engine.is_ready(port)):
-        async with AsyncTandemClient(f"127.0.0.1:{port}") as client:
-            for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=engine.name):
-                scores = await client.score_many(texts[start : start + WINDOWS_AT_A_TIME], model=MODEL)
-                losses += [loss([token.logprob for token in score.tokens]) for score in scores]
+    engine, port, losses = tandem(MODEL, dtype), free_port(), []
+    with (
+        running(engine.command(Need(WINDOWS_AT_A_TIME, WINDOW_TOKENS), port), lambda: engine.is_ready(port)),
+        TandemClient(f"127.0.0.1:{port}") as client,
+    ):
+        for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=engine.name):
+            scores = client.score_many(texts[start : start + WINDOWS_AT_A_TIME], model=MODEL)
+            losses += [perplexity.loss([token.logprob for token in score.tokens]) for score in scores]
     return losses
 
 
@@ -90,38 +83,32 @@ def by_llama_cpp(cache: Path, weights: Path, text: HeldText, count: int) -> Loss
         raise CannotSetUp("llama.cpp cuts the text into other tokens; perplexities would not compare")
     size = ["-c", str(WINDOW_TOKENS), "--chunks", str(count)]
     found = subprocess.run([programs / "llama-perplexity", *common, *size], capture_output=True, text=True, check=True)
-    losses = losses_from_running(found.stdout + found.stderr)
+    losses = perplexity.losses_from_running(found.stdout + found.stderr)
     if len(losses) != count:
         raise CannotSetUp(f"llama-perplexity scored {len(losses)} windows of {count}")
     return losses
 
 
-def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+def measure(options: argparse.Namespace) -> dict[str, Any]:
     gguf = ModelRepository(Path("models")).get(MODEL).transformer_path()
     weights = write_weights(options.cache, gguf)
     text = fetch(options.cache, Tokenizer.from_file(str(weights / "huggingface/tokenizer.json")))
-    texts = windows(text.ids, options.windows)
+    texts = perplexity.windows(text.ids, options.windows)
     reference = by_transformers(gguf, "bfloat16", texts)
-    found = {REFERENCE: compare(reference, reference)}
-    left_out: dict[str, str] = {}
-
-    @contextmanager
-    def leaving_out(name: str) -> Iterator[None]:
-        try:
-            yield
-        except (CannotSetUp, RuntimeError, subprocess.CalledProcessError, TandemRpcError) as error:
-            left_out[name] = without_places(str(error))
-            console.print(f"left out: {name}: {error}")
-
+    scorers: dict[str, Callable[[], Losses]] = {}
     for name, file in (("llama-q8_0", weights / "q8_0.gguf"), ("llama-q4_1", gguf)):
         if name in options.peers:
-            with leaving_out(name):
-                losses = by_llama_cpp(options.cache, file, text, options.windows)
-                found[f"llama.cpp {name.removeprefix('llama-').upper()}"] = compare(losses, reference)
+            label = f"llama.cpp {name.removeprefix('llama-').upper()}"
+            scorers[label] = partial(by_llama_cpp, options.cache, file, text, options.windows)
     for dtype in options.dtypes:
-        with leaving_out(f"Tandem {dtype}"):
-            losses = uvloop.run(by_ours(dtype, texts))
-            found[f"Tandem {dtype}"] = compare(losses, reference)
+        scorers[f"Tandem {dtype}"] = partial(by_ours, dtype, texts)
+    found, left_out = {REFERENCE: perplexity.compare(reference, reference)}, {}
+    for name, score in scorers.items():
+        try:
+            found[name] = perplexity.compare(score(), reference)
+        except (CannotSetUp, RuntimeError, subprocess.CalledProcessError, TandemRpcError) as error:
+            left_out[name] = without_places(str(error))
+            print(f"left out: {name}: {error}", file=sys.stderr)
     return {
         "benchmark": "text_perplexity",
         "model": MODEL,
@@ -160,7 +147,7 @@ def main() -> None:
     flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="ours; default: auto")
     flags.add_argument("--windows", type=int, default=197)
     options = flags.parse_args()
-    report = measure(options, Console(stderr=True, highlight=False))
+    report = measure(options)
     write(options.out, "text_perplexity", report, page(report))
 
 

@@ -11,8 +11,7 @@ machine.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from functools import partial
@@ -43,8 +42,7 @@ _WARM_UP_SECONDS, _SETTLING_SECONDS = 1.0, 8.0
 class Receiver(grpc.GenericRpcHandler):
     """Takes what is exported and keeps its size."""
 
-    def __init__(self) -> None:
-        self.num_bytes = 0
+    num_bytes = 0
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         is_export = handler_call_details.method == _EXPORT
@@ -53,19 +51,6 @@ class Receiver(grpc.GenericRpcHandler):
     def _take(self, request: bytes, _: Any) -> bytes:
         self.num_bytes += len(request)
         return b""
-
-
-@contextlib.contextmanager
-def receiving() -> Iterator[tuple[Receiver, str]]:
-    """Run a receiver; yield it with its address."""
-    receiver, server = Receiver(), grpc.server(ThreadPoolExecutor(1))
-    server.add_generic_rpc_handlers((receiver,))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield receiver, f"http://127.0.0.1:{port}"
-    finally:
-        server.stop(0)
 
 
 def variables_of(address: str) -> Mapping[str, Mapping[str, str]]:
@@ -113,11 +98,15 @@ def scenario(seconds: float) -> Scenario:
 
 def main() -> None:
     options = parser(__doc__, rounds=5, seconds=2.0).parse_args()
+    receiver, server = Receiver(), grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers((receiver,))
+    address = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
     with ExitStack() as servers:
-        backends = servers.enter_context(model_less(program("backend"), plan(1, 0.0)))
-        receiver, address = servers.enter_context(receiving())
+        servers.callback(server.stop, 0)
+        port = servers.enter_context(model_less(program("backend"), plan(1, 0.0)))
         hops = {
-            name: servers.enter_context(gateway(name, ROOT, backends, variables))
+            name: servers.enter_context(gateway(name, ROOT, port, ar=port, variables=variables))
             for name, variables in variables_of(address).items()
         }
         figures, audited_runs = asyncio.run(measure(hops, options.rounds, options.seconds))

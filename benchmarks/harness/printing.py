@@ -74,8 +74,7 @@ def show(table: Table, results: Mapping[str, Any], audits: Audits | None = None)
     """Print a table, below it what the load generator says of itself, if it took part, and all as one line of JSON."""
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     console.print(terminal_table(table))
-    if audits is None:
-        return print(dumped(results))
-    for line in audit_lines(audits):
-        console.print(line, markup=False)
-    return print(dumped({**results, "audits": audits}))
+    if audits is not None:
+        results = {**results, "audits": audits}
+        console.print("\n".join(audit_lines(audits)), markup=False)
+    print(dumped(results))

@@ -20,9 +20,6 @@ END_SECONDS = 30.0
 # A server that starts refuses connections until it listens. gRPC itself tries again after a second only.
 TRY_AGAIN_SOON = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100))
 
-PEAK = "VmHWM"
-"""The most memory that was ever resident, as the kernel names it."""
-
 _given: set[int] = set()
 
 
@@ -111,12 +108,10 @@ def is_serving(port: int) -> bool:
     return False
 
 
-def mebibytes(pid: int) -> dict[str, float]:
-    """Return all sizes in /proc/PID/status, by their names there; none of a process that has ended."""
-    found = {}
+def peak_mebibytes(pid: int) -> float:
+    """Return the most memory that was ever resident, by the kernel's own count; nothing of a process that has ended."""
     with suppress(FileNotFoundError, ProcessLookupError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if value.endswith(" kB"):
-                found[name] = int(value.split()[0]) / 1024
-    return found
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0

@@ -23,10 +23,10 @@ from benchmarks.harness.bars import Results
 from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import SENDER, open_client
-from benchmarks.harness.messages import plan
+from benchmarks.harness.messages import AR_MODEL, GAN_MODEL, plan
 from benchmarks.harness.printing import write
 from benchmarks.harness.programs import program
-from benchmarks.harness.servers import BEFORE, NOW, ROOT, Backends, Hop, earlier_tree, gateway, model_less, with_models
+from benchmarks.harness.servers import BEFORE, DIRECT, NOW, ROOT, Hop, earlier_tree, gateway, model_less, service
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
@@ -43,13 +43,14 @@ def measure(trees: Mapping[str, Path], rounds: int, durations: Durations) -> Fig
     """Return what all rounds have measured: first before a backend without a model, then before the matched pair."""
     figures, client, tokens = Figures(), open_client(SENDER), int(durations.paced * TOKENS_PER_SECOND)
     with ExitStack() as stack:
-        backends = stack.enter_context(model_less(program("backend"), plan(tokens, TOKENS_PER_SECOND)))
-        hops = [costs.direct(backends), *_hops(stack, trees, backends)]
+        port = stack.enter_context(model_less(program("backend"), plan(tokens, TOKENS_PER_SECOND)))
+        hops = [Hop(DIRECT, port), *_hops(stack, trees, port, port)]
         for number, order in zip(range(rounds), turns(hops, np.random.default_rng(0)), strict=False):
             measure_round = partial(costs.measure_round, client, order, durations, figures)
             figures.tried(f"cost, round {number + 1} of {rounds}", measure_round)
     with ExitStack() as stack:
-        hops = _hops(stack, trees, stack.enter_context(with_models()))
+        ar = stack.enter_context(service("services.ar", AR_MODEL))
+        hops = _hops(stack, trees, ar.port, stack.enter_context(service("services.gan", GAN_MODEL)).port)
         for hop in hops:
             clock.warm_up(client, hop)
         for number, order in zip(range(rounds), turns(hops, np.random.default_rng(0)), strict=False):
@@ -58,8 +59,8 @@ def measure(trees: Mapping[str, Path], rounds: int, durations: Durations) -> Fig
     return figures
 
 
-def _hops(stack: ExitStack, trees: Mapping[str, Path], backends: Backends) -> list[Hop]:
-    return [stack.enter_context(gateway(name, tree, backends)) for name, tree in trees.items()]
+def _hops(stack: ExitStack, trees: Mapping[str, Path], ar: int, gan: int) -> list[Hop]:
+    return [stack.enter_context(gateway(name, tree, gan, ar=ar)) for name, tree in trees.items()]
 
 
 def run(rounds: int, before: str) -> Results:

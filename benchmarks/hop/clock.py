@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.load import Client, closed_loop, open_loop, poisson
 from benchmarks.harness.messages import GENERATE, SAMPLE, generate_requests, sample_requests
-from benchmarks.harness.run import Array, LoadFailed, Run, Target
+from benchmarks.harness.run import LoadFailed, Run, Target
 from benchmarks.harness.servers import NOW, Hop
 from benchmarks.hop.durations import NUM_CALLERS, Durations
 from benchmarks.hop.seen import Seen
@@ -36,7 +37,7 @@ def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, fig
                 for paradigm in PARADIGMS:
                     capacity = seen[CALLERS, paradigm].run.per_second
                     starts = poisson(load * capacity, durations.open_loop, seed)
-                    found = seen[situation, paradigm] = _open(client, hop, paradigm, starts)
+                    found = seen[situation, paradigm] = _seen(hop, paradigm, partial(open_loop, client, starts=starts))
                     figures.add(f"{paradigm}.{situation}.delivered", hop.name, found.run.delivered_share())
         for (situation, paradigm), each in seen.items():
             for name, value in each.figures().items():
@@ -58,22 +59,16 @@ def _target(hop: Hop, paradigm: str) -> Target:
 
 
 def _closed(client: Client, hop: Hop, paradigm: str, callers: int, seconds: float) -> Seen:
-    target = _target(hop, paradigm)
-    return _seen(hop, paradigm, lambda: closed_loop(client, target, callers, seconds, keep_replies=True))
+    return _seen(hop, paradigm, lambda at: closed_loop(client, at, callers, seconds, keep_replies=True))
 
 
-def _open(client: Client, hop: Hop, paradigm: str, starts: Array) -> Seen:
-    target = _target(hop, paradigm)
-    return _seen(hop, paradigm, lambda: open_loop(client, target, starts))
-
-
-def _seen(hop: Hop, paradigm: str, load: Callable[[], Run]) -> Seen:
+def _seen(hop: Hop, paradigm: str, load: Callable[[Target], Run]) -> Seen:
     """Run the load; read the metrics before it, and behind it once they have counted every request.
 
     Raises LoadFailed if no request ended OK.
     """
     before = read(f"127.0.0.1:{hop.http_port}")
-    run = load()
+    run = load(_target(hop, paradigm))
     if not run.num_ok:
         raise LoadFailed(f"{hop.name}: none of {len(run.status)} requests ended OK, {paradigm}")
     deadline = time.monotonic() + _COUNTED_WITHIN_SECONDS

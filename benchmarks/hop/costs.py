@@ -19,15 +19,9 @@ from benchmarks.harness.messages import (
     stream_requests,
 )
 from benchmarks.harness.run import Run, Target
-from benchmarks.harness.servers import DIRECT, Backends, Hop
+from benchmarks.harness.servers import DIRECT, Hop
 from benchmarks.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND, Durations
 from tandem.measure.statistics.quantiles import nearest_rank
-
-
-def direct(backends: Backends) -> Hop:
-    """Return the way to the backend itself."""
-    assert backends.gan is not None
-    return Hop(DIRECT, backends.gan)
 
 
 def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, figures: Figures) -> None:

@@ -4,12 +4,13 @@
 
 Without a file it writes one of 1.1 billion random weights in Q4_0. The sequential backend and llama.cpp's server, if it
 was built in FOLDER (see benchmarks.side_by_side), start in turns, with one sequence of 2,048 tokens. Memory is the
-kernel's own count: the peak of all pages, and what is anonymous and what is of files once the server is ready. With
---speeds the servers hold eight sequences, and then generate: see benchmarks.loading.speeds. The last line of stdout is
-JSON.
+kernel's own count: the peak of all pages until the server is ready. With
+--speeds the servers hold eight sequences, and then generate one text and eight at a time, and read long prompts, of
+random tokens. The last line of stdout is JSON.
 """
 
 import asyncio
+import random
 import tempfile
 import time
 from dataclasses import replace
@@ -18,16 +19,18 @@ from pathlib import Path
 from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.printing import show, spread_table
-from benchmarks.harness.processes import PEAK, free_port, mebibytes, running
+from benchmarks.harness.processes import free_port, peak_mebibytes, running
 from benchmarks.loading.random_llama import LlamaShape, write_random_llama
-from benchmarks.loading.speeds import NEED as NEED_OF_SPEEDS
-from benchmarks.loading.speeds import speeds
 from benchmarks.peers.engine import Engine, Need
 from benchmarks.peers.llama_cpp import PROGRAMS, llama_cpp
+from benchmarks.side_by_side.asker import Asker
 from benchmarks.side_by_side.tandem_engine import tandem
+from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, WORKLOADS
+from tandem.measure.generator.generator import generator
 
-NEED = Need(num_sequences=1, num_context_tokens=2048)
-FIELDS = {PEAK: "peak_mebibytes", "RssAnon": "anonymous_mebibytes", "RssFile": "file_mebibytes"}
+NEED, NEED_OF_SPEEDS = Need(1, 2048), Need(8, 2048)
+OF_SPEEDS = [each for each in WORKLOADS if each.name in ("decode_1", "decode_8", "prefill")]
+NUM_WARM_UP_TOKENS = 8
 
 
 def measured(engine: Engine, with_speeds: bool) -> dict[str, float]:
@@ -36,9 +39,27 @@ def measured(engine: Engine, with_speeds: bool) -> dict[str, float]:
     started = time.monotonic()
     with running(engine.command(need, port), lambda: engine.is_ready(port)) as process:
         seconds = time.monotonic() - started
-        found = mebibytes(process.pid)
-        fast = asyncio.run(speeds(engine, port, LlamaShape().vocab_size)) if with_speeds else {}
-    return {"ready_seconds": seconds, **{figure: found[field] for field, figure in FIELDS.items()}, **fast}
+        peak = peak_mebibytes(process.pid)
+        fast = asyncio.run(speeds(engine, port)) if with_speeds else {}
+    return {"ready_seconds": seconds, "peak_mebibytes": peak, **fast}
+
+
+async def speeds(engine: Engine, port: int) -> dict[str, float]:
+    """Return tokens a second, by workload."""
+    source, vocab_size = random.Random(0), LlamaShape().vocab_size
+
+    def passage(num_tokens: int) -> list[int]:
+        return [source.randrange(vocab_size // 2, vocab_size) for _ in range(num_tokens)]  # none of them ends a text
+
+    figures = {}
+    async with generator(f"127.0.0.1:{port}") as sender:
+        asker = Asker(engine, sender)
+        for workload in OF_SPEEDS:
+            count = workload.need.num_sequences
+            await asker.ask([passage(NUM_PROMPT_TOKENS) for _ in range(count)], NUM_WARM_UP_TOKENS, at_a_time=count)
+            found = await workload.run(asker, passage)
+            figures[f"{workload.name}_tokens_per_second"] = found["tokens_per_second"]
+    return figures
 
 
 def engines(file: Path, folder: Path, peers: Path) -> list[Engine]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 
 from benchmarks.harness.messages import GAN_MODEL
-from benchmarks.harness.servers import ROOT, Backends, Service, gateway, service
+from benchmarks.harness.servers import ROOT, Service, gateway, service
 from benchmarks.parallel.bars import DIRECT, DIRECT_BEFORE, FP32, PRODUCT, PRODUCT_BEFORE
 from benchmarks.parallel.dialects import TANDEM, Dialect
 from benchmarks.parallel.workload import BATCH_SIZES
@@ -32,7 +32,7 @@ class Contender:
 @contextmanager
 def product(tree: Path) -> Iterator[Service]:
     """Run the parallel service of a source tree behind the gateway of the same."""
-    with drawing(tree) as backend, gateway("", tree, Backends(None, backend.port)) as hop:
+    with drawing(tree) as backend, gateway("", tree, backend.port) as hop:
         yield Service(hop.port, (*backend.pids, hop.pid))
 
 

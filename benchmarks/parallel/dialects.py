@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def drawn_latents(count: int, seed: int) -> tuple[Floats, Labels]:
 
 
 TANDEM = Dialect(SENDER, SAMPLE, _explicit_sample, _seeded_sample, _sampled_levels)
-OVER_HTTP = Dialect(HTTP1, "/inference", _explicit_sample, _seeded_sample, _sampled_levels)
+OVER_HTTP = replace(TANDEM, client=HTTP1, path="/inference")
 OPEN_INFERENCE = Dialect(
     SENDER, "/inference.GRPCInferenceService/ModelInfer", _explicit_inference, _seeded_inference, _inferred_levels
 )

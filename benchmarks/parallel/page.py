@@ -12,7 +12,6 @@ from benchmarks.parallel.bars import CPU, OTHERS, P50, RATE
 from benchmarks.parallel.undisturbed import MOST_ATTEMPTS, TOLERATED_CORES
 from benchmarks.parallel.workload import BATCH_SIZES, WORKLOADS
 from tandem.measure.report.tables.table import Cell
-from tandem.measure.results.value import Value
 
 _COLUMNS = (
     ("images/s", RATE, 0),
@@ -59,7 +58,9 @@ def page(results: Results) -> str:
         _head(results),
         f"## Bars\n\n{_BAR_NOTE}\n\n"
         + table_of(bar_head, [bar_cells(bar, results.spreads, NOW) for bar in results.bars]),
-        "## Ratios\n\n" + table_of(ratio_head, _ratio_rows(results)) + "\n" + _p50_to_native(results),
+        "## Ratios\n\n"
+        + table_of(ratio_head, _ratio_rows(results))
+        + f"\np50 of one client over the C++ reference's: {_cell(results, 'p50_to_native', NOW, 2)}.",
         *(f"## {workload.shown}\n\n" + table_of(_HEAD, _rows(results, workload.name)) for workload in WORKLOADS),
         f"## Bare loops\n\n{_BARE_NOTE}\n\n" + table_of(bare_head, _bare_rows(results)),
     )
@@ -75,23 +76,24 @@ def _head(results: Results) -> str:
 
 def _ratio_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
     for name, what in _RATIOS.items():
-        yield what, *(cell(_spread(results, f"{workload.name}.{name}", NOW), 1, 2) for workload in WORKLOADS)
-
-
-def _p50_to_native(results: Results) -> str:
-    return f"p50 of one client over the C++ reference's: {cell(_spread(results, 'p50_to_native', NOW), 1, 2)}."
+        yield what, *(_cell(results, f"{workload.name}.{name}", NOW, 2) for workload in WORKLOADS)
 
 
 def _rows(results: Results, workload: str) -> Iterator[Sequence[str | Cell]]:
     for name in results.more["contenders"]:
-        yield name, *(cell(_spread(results, f"{workload}.{figure}", name), 1, digits) for _, figure, digits in _COLUMNS)
+        yield name, *(_cell(results, f"{workload}.{figure}", name, digits) for _, figure, digits in _COLUMNS)
 
 
 def _bare_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
     for name in results.more["loops"]:
-        found = [[_spread(results, f"bare.{size}.{figure}", name) for figure in (RATE, CPU)] for size in BATCH_SIZES]
-        yield name, *(f"{cell(rate, 1, 0)}; {cell(used, 1, 3)}" for rate, used in found)
+        yield (
+            name,
+            *(
+                f"{_cell(results, f'bare.{size}.{RATE}', name, 0)}; {_cell(results, f'bare.{size}.{CPU}', name, 3)}"
+                for size in BATCH_SIZES
+            ),
+        )
 
 
-def _spread(results: Results, figure: str, contender: str) -> Value | None:
-    return spread_of(results.spreads, figure, contender)
+def _cell(results: Results, figure: str, contender: str, digits: int) -> Cell:
+    return cell(spread_of(results.spreads, figure, contender), 1, digits)

@@ -70,17 +70,16 @@ class Peers:
 
     def plain(self) -> Contender:
         """Return the plain server, which needs nothing that Tandem does not."""
-        flags = ("--generator", str(self.generator))
-        return _contender(
-            PLAIN, TANDEM, lambda port: [sys.executable, "-m", "benchmarks.peers.gan.plain", *_at(port), *flags]
-        )
+        return self._module(PLAIN, TANDEM, Path(sys.executable), "plain")
 
     def _mosec(self) -> Contender:
         python = self._python("mosec", f"protobuf=={version('protobuf')}")
-        flags = ("--generator", str(self.generator), "--address", "127.0.0.1", "--log-level", "error")
-        return _contender(
-            MOSEC, OVER_HTTP, lambda port: [str(python), "-m", "benchmarks.peers.gan.mosec", *_at(port), *flags]
-        )
+        return self._module(MOSEC, OVER_HTTP, python, "mosec", "--address", "127.0.0.1", "--log-level", "error")
+
+    def _module(self, name: str, dialect: Dialect, python: Path, module: str, *flags: str) -> Contender:
+        """Return a peer that a module of `benchmarks.peers.gan` serves."""
+        command = (str(python), "-m", f"benchmarks.peers.gan.{module}", "--generator", str(self.generator), *flags)
+        return _contender(name, dialect, lambda port: [*command, "--port", str(port)])
 
     def _triton(self) -> Contender:
         packages = _packages(self._python("nvidia-pytriton"))
@@ -138,10 +137,6 @@ def _compile(folder: Path) -> None:
 
 def _packages(python: Path) -> Path:
     return python.parents[1] / f"lib/python{sysconfig.get_python_version()}/site-packages"
-
-
-def _at(port: int) -> tuple[str, str]:
-    return "--port", str(port)
 
 
 def _contender(name: str, dialect: Dialect, command: Callable[[int], Sequence[str]]) -> Contender:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tandem.measure.formats import counted
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -19,9 +21,7 @@ class Workload:
 
     @property
     def shown(self) -> str:
-        return (
-            f"{self.images} image{'s' * (self.images > 1)} a request, {self.clients} client{'s' * (self.clients > 1)}"
-        )
+        return f"{counted(self.images, 'image')} a request, {counted(self.clients, 'client')}"
 
 
 ALONE, SOME, MANY, BULK = Workload(1, 1), Workload(1, 16), Workload(1, 64), Workload(64, 4)

@@ -1,15 +1,13 @@
 """How fast each runtime draws with nothing around it, in each precision and form of the graph.
 
-    python -m benchmarks.runtimes [--model fashion-gan] [--random] [--rounds 5] [--out benchmarks/results]
+    python -m benchmarks.runtimes [--model fashion-gan] [--rounds 5] [--out benchmarks/results]
 
-Writes runtimes.json and runtimes.md. The model's int8 form takes part if it has one; with --random, two larger
-generators of random weights too, of 64x64 and 128x128 pixels in colour. Takes three minutes, with the flag six; the
+Writes runtimes.json and runtimes.md. The model's int8 form takes part if it has one. Takes three minutes; the
 machine should have nothing else to do. `quality` tells how good the images are.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from benchmarks.harness.figures import Figures, Spreads
 from benchmarks.harness.printing import spread_table, write
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.runtimes.contenders import BASE, ways_of
-from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
 from runtime.models import Model, ModelRepository
 from tandem.measure.report.tables.writers import markdown_table
 from tandem.measure.statistics.interleaving import turns
@@ -57,22 +54,12 @@ def page(results: Mapping[str, Any]) -> str:
     )
 
 
-def random_models(folder: Path) -> list[Model]:
-    for name, shape in SHAPES.items():
-        write_random_generator(folder / name, shape)
-    return list(ModelRepository(folder))
-
-
 def main() -> None:
     flags = parser(__doc__, rounds=5, seconds=0.6, out="runtimes")
     flags.add_argument("--model", default="fashion-gan", help="a generator of the repository")
-    flags.add_argument("--random", action="store_true", help="larger generators too, of random weights")
     options = flags.parse_args()
-    around, found = surroundings(), {}
-    with tempfile.TemporaryDirectory() as folder:
-        others = random_models(Path(folder)) if options.random else []
-        for model in (ModelRepository(Path("models")).get(options.model), *others):
-            found[model.name] = speeds(model, options.rounds, options.seconds)
+    around, model = surroundings(), ModelRepository(Path("models")).get(options.model)
+    found = {model.name: speeds(model, options.rounds, options.seconds)}
     results = {
         "bench": "runtimes",
         "surroundings": around,

@@ -74,12 +74,15 @@ def ways(path: Path, spec: ImageSpec, batch_sizes: Sequence[int], suffix: str = 
 
     `suffix` is added to their names. Raises ModelError.
     """
-    forms = forms_of(read_onnx(path))
+    file = read_onnx(path)
+    faster = rewritten(file.model)
+    forms = Forms(file, None if faster is None else OnnxFile(file.path, faster, file.digest))
     wish = Wish(max_batch_size=LARGEST_BATCH)
     there_are = [first_candidates(wish, usable_cores(), form) for form in (False, True) if form <= forms.has_rewritten]
     for each in chain.from_iterable(zip(*there_are, strict=True)):
         sizes = unmeasured(batch_sizes) if each.runtime == "openvino" else {}
-        yield Way(name_of(each) + suffix, forms, each.model_copy(update={"pass_seconds": sizes}), spec)
+        name = f"{each.runtime} {each.precision}{', rewritten' if each.is_rewritten else ''}{suffix}"
+        yield Way(name, forms, each.model_copy(update={"pass_seconds": sizes}), spec)
 
 
 def ways_of(model: Model, batch_sizes: Sequence[int]) -> list[Way]:
@@ -89,13 +92,3 @@ def ways_of(model: Model, batch_sizes: Sequence[int]) -> list[Way]:
     if model.spec.int8 is not None:
         found += ways(model.path(model.spec.int8.generator), spec, batch_sizes, ", int8")
     return found
-
-
-def name_of(configuration: Configuration) -> str:
-    """Return who it is, without how many."""
-    return f"{configuration.runtime} {configuration.precision}{', rewritten' if configuration.is_rewritten else ''}"
-
-
-def forms_of(file: OnnxFile) -> Forms:
-    faster = rewritten(file.model)
-    return Forms(file, None if faster is None else OnnxFile(file.path, faster, file.digest))

@@ -15,10 +15,10 @@ import argparse
 import asyncio
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import uvloop
-from rich.console import Console
 from tokenizers import Tokenizer
 
 from benchmarks.harness.command import parser, some_of
@@ -38,7 +38,7 @@ from runtime.models import ModelRepository
 from tandem.measure.prompts import PROMPTS
 
 
-async def measure(options: argparse.Namespace, console: Console) -> Results:
+async def measure(options: argparse.Namespace) -> Results:
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # so that servers are ended
@@ -55,7 +55,7 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
     results = Results(about, tuple(workload for workload in WORKLOADS if workload.name in options.workloads))
     prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS]
     with Fleet() as fleet:
-        session = Session(fleet, text, results, console.print)
+        session = Session(fleet, text, results, partial(print, file=sys.stderr, flush=True))
         for name in options.peers:
             session.set_up(PEERS[name](options.cache, gguf), is_ours=False)
         for dtype in options.dtypes:
@@ -67,23 +67,16 @@ async def measure(options: argparse.Namespace, console: Console) -> Results:
     return results
 
 
-def parsed() -> argparse.Namespace:
-    flags = parser(__doc__, rounds=3, out="text_peers", has_peers=True)
-    workloads = tuple(workload.name for workload in WORKLOADS)
+def main() -> None:
+    flags, workloads = parser(__doc__, rounds=3, out="text_peers", has_peers=True), [each.name for each in WORKLOADS]
     names = f"of {', '.join(PEERS)}; default: all"
     flags.add_argument("--peers", type=some_of(PEERS), default=list(PEERS), help=names)
     flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="of ours; default: auto")
-    flags.add_argument("--workloads", type=some_of(workloads), default=list(workloads), help="default: all")
-    return flags.parse_args()
-
-
-def main() -> None:
-    options = parsed()
-    console = Console(stderr=True, highlight=False)
+    flags.add_argument("--workloads", type=some_of(workloads), default=workloads, help="default: all")
     try:
-        results = uvloop.run(measure(options, console))
+        results = uvloop.run(measure(flags.parse_args()))
     except asyncio.CancelledError:
-        console.print("ended by SIGTERM; what was written is of whole rounds")
+        print("ended by SIGTERM; what was written is of whole rounds", file=sys.stderr)
         sys.exit(143)
     print(page(results))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from benchmarks.harness.processes import PEAK, free_port, mebibytes, running
+from benchmarks.harness.processes import free_port, peak_mebibytes, running
 from benchmarks.peers.engine import Engine, Need
 
 
@@ -40,7 +40,7 @@ class Server:
 
     def peak_mebibytes(self) -> float:
         """Return the sum over its processes of the most memory that each ever held."""
-        return sum(mebibytes(process.pid).get(PEAK, 0.0) for process in self._processes())
+        return sum(peak_mebibytes(process.pid) for process in self._processes())
 
 
 class Fleet:

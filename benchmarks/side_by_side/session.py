@@ -25,13 +25,11 @@ NUM_WARM_UP_TOKENS = 8
 # What a peer may do wrong without ending the run.
 FAILURES = (CannotSetUp, WrongOutput, TimeoutError, RuntimeError, OSError, TandemRpcError)
 
-Say = Callable[[str], None]
-
 
 class Session:
     """The engines that are still in, and what they did so far."""
 
-    def __init__(self, fleet: Fleet, text: HeldText, results: Results, say: Say) -> None:
+    def __init__(self, fleet: Fleet, text: HeldText, results: Results, say: Callable[[str], None]) -> None:
         self._fleet = fleet
         self._text = text
         self._results = results

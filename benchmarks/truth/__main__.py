@@ -26,7 +26,7 @@ from benchmarks.harness.figures import Figures, Spreads
 from benchmarks.harness.messages import plan
 from benchmarks.harness.printing import show, spread_table
 from benchmarks.harness.programs import program
-from benchmarks.harness.servers import DIRECT, NOW, ROOT, Backends, gateway, model_less
+from benchmarks.harness.servers import DIRECT, NOW, ROOT, gateway, model_less
 from benchmarks.truth.laws import LAWS, TABLE_SIZE, Law
 from runtime.compiled.recipe import LibraryUnavailable
 from tandem.measure.formats import decimals
@@ -45,7 +45,7 @@ OFF = {DIRECT: f"{DIRECT}, off, %", NOW: f"{NOW}, off, %"}
 COLUMNS = (KNOWN, f"{DIRECT}, ms", OFF[DIRECT], f"{NOW}, ms", OFF[NOW])
 
 
-def serving_law(law: Law) -> contextlib.AbstractContextManager[Backends]:
+def serving_law(law: Law) -> contextlib.AbstractContextManager[int]:
     """Run the compiled backend, whose images take as long as the law says; it waits for a core as little as it may."""
     return model_less(program("backend"), plan(1, 0.0, law.delays, law.stall), goes_first=True)
 
@@ -77,17 +77,16 @@ def measured(laws: Sequence[Law], rounds: int) -> tuple[Spreads, AuditedRuns]:
     for law in laws:
         for quantile, share in QUANTILES.items():
             figures.add(f"{law.name} {quantile}", KNOWN, 1e3 * law.quantile(share))
-        with serving_law(law) as backends, gateway(NOW, ROOT, Backends(None, backends.gan)) as hop:
-            assert backends.gan is not None
-            asyncio.run(measure(law, {DIRECT: backends.gan, NOW: hop.port}, rounds, figures, audited_runs))
+        with serving_law(law) as port, gateway(NOW, ROOT, port) as hop:
+            asyncio.run(measure(law, {DIRECT: port, NOW: hop.port}, rounds, figures, audited_runs))
     return figures.spreads(), audited_runs
 
 
 def serve(law: Law) -> None:
     """Serve until Ctrl-C."""
-    with serving_law(law) as backends, contextlib.suppress(KeyboardInterrupt):
+    with serving_law(law) as port, contextlib.suppress(KeyboardInterrupt):
         says = ", ".join(f"{name} {seconds_text(law.quantile(share))}" for name, share in QUANTILES.items())
-        print(f"127.0.0.1:{backends.gan} tandem.gan.v1.GanService/Sample: {says}; Ctrl-C ends it", flush=True)
+        print(f"127.0.0.1:{port} tandem.gan.v1.GanService/Sample: {says}; Ctrl-C ends it", flush=True)
         signal.pause()
 
 

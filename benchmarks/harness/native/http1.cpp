@@ -23,15 +23,6 @@ struct Row {  // seconds of the monotonic clock; NaN: did not happen
     double sent, first_message = NAN, ended = NAN, status = -1;  // -1: no reply arrived
 };
 
-struct Plan {
-    int port;
-    std::string path;
-    std::vector<std::string> messages;  // without their prefixes
-    bool keeps_replies;
-    size_t callers, count;
-    double seconds, drain_seconds;
-};
-
 static double cpu_seconds() {  // of this process, user and system
     rusage used;
     getrusage(RUSAGE_SELF, &used);
@@ -53,47 +44,47 @@ static std::vector<std::string> messages(const char* path) {
 struct Caller {
     int fd;
     Row row;
-    bool waits = false, lacks_room = false;
-    std::string out = "", in = "";
+    bool waits = false;
+    std::string in = "";
     size_t head = 0, body = 0;  // bytes of the reply's head, with its blank line, and of its body; 0: not known yet
 };
 
 class Client {
 public:
-    explicit Client(Plan plan) : plan_(std::move(plan)), epoll_(epoll_create1(0)), callers_(plan_.callers) {
+    explicit Client(char** words)
+        : port_(atoi(words[1])), path_(words[2]), messages_(messages(words[3])), rows_path_(words[4]), replies_path_(words[5]),
+          count_(strtoul(words[7], nullptr, 10)), seconds_(atof(words[8])), drain_seconds_(atof(words[9])),
+          epoll_(epoll_create1(0)), callers_(strtoul(words[6], nullptr, 10)) {
+        if (messages_.empty()) fail("nothing to send");
         for (auto& caller : callers_) connect(caller);
     }
 
     void run() {
-        end_ = now() + plan_.seconds;
+        end_ = now() + seconds_;
         for (auto& caller : callers_) send(caller);
-        while (ended_ < sent_ && now() < end_ + plan_.drain_seconds) {
+        while (ended_ < sent_ && now() < end_ + drain_seconds_) {
             epoll_event events[64];
             const int ready = epoll_wait(epoll_, events, 64, 100);
-            for (int index = 0; index < ready; ++index) {
-                auto& caller = *static_cast<Caller*>(events[index].data.ptr);
-                if (events[index].events & EPOLLOUT) flush(caller);
-                if (events[index].events & ~EPOLLOUT) receive(caller);
-            }
+            for (int index = 0; index < ready; ++index) receive(*static_cast<Caller*>(events[index].data.ptr));
         }
     }
 
-    void write(const char* rows_path, const char* replies_path) {
+    void write() {
         for (auto& caller : callers_)
             if (caller.waits) rows_.push_back(caller.row);
-        std::ofstream(rows_path, std::ios::binary)
+        std::ofstream(rows_path_, std::ios::binary)
             .write(reinterpret_cast<const char*>(rows_.data()), rows_.size() * sizeof(Row));
-        if (plan_.keeps_replies) std::ofstream(replies_path, std::ios::binary) << replies_;
+        if (replies_path_ != "-") std::ofstream(replies_path_, std::ios::binary) << replies_;
         printf("%.6f\n", cpu_seconds());
     }
 
 private:
     void connect(Caller& caller) {
-        const sockaddr_in address = loopback(plan_.port);
+        const sockaddr_in address = loopback(port_);
         const int yes = 1;
         caller.fd = socket(AF_INET, SOCK_STREAM, 0);
         if (::connect(caller.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-            fail("cannot connect to port " + std::to_string(plan_.port) + ": " + strerror(errno));
+            fail("cannot connect to port " + std::to_string(port_) + ": " + strerror(errno));
         setsockopt(caller.fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         fcntl(caller.fd, F_SETFL, fcntl(caller.fd, F_GETFL) | O_NONBLOCK);
         epoll_event event{EPOLLIN, {&caller}};
@@ -101,25 +92,17 @@ private:
     }
 
     void send(Caller& caller) {
-        caller.waits = sent_ < plan_.count && now() < end_;
+        caller.waits = sent_ < count_ && now() < end_;
         if (!caller.waits) return;
-        const std::string& message = plan_.messages[sent_++ % plan_.messages.size()];
-        caller.out = "POST " + plan_.path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
+        const std::string& message = messages_[sent_++ % messages_.size()];
+        const std::string request = "POST " + path_ + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
                      "Content-Length: " + std::to_string(message.size()) + "\r\n\r\n" + message;
         caller.in.clear();
         caller.head = caller.body = 0;
         caller.row = Row{now()};
-        flush(caller);
-    }
-
-    void flush(Caller& caller) {
-        const ssize_t size = ::send(caller.fd, caller.out.data(), caller.out.size(), MSG_NOSIGNAL);
-        if (size < 0 && errno != EAGAIN && errno != EINTR) fail("the server ended a connection");
-        if (size > 0) caller.out.erase(0, size);
-        if (caller.lacks_room == !caller.out.empty()) return;
-        caller.lacks_room = !caller.out.empty();
-        epoll_event event{caller.lacks_room ? EPOLLIN | EPOLLOUT : uint32_t{EPOLLIN}, {&caller}};
-        epoll_ctl(epoll_, EPOLL_CTL_MOD, caller.fd, &event);
+        // It is so small that the socket takes it at once.
+        if (::send(caller.fd, request.data(), request.size(), MSG_NOSIGNAL) != ssize_t(request.size()))
+            fail("the server ended a connection, or a request was too large");
     }
 
     void receive(Caller& caller) {
@@ -149,11 +132,16 @@ private:
         caller.row.ended = now();
         rows_.push_back(caller.row);
         ++ended_;
-        if (plan_.keeps_replies) replies_ += framed(caller.in.substr(caller.head, caller.body));
+        if (replies_path_ != "-") replies_ += framed(caller.in.substr(caller.head, caller.body));
         send(caller);
     }
 
-    Plan plan_;
+    const int port_;
+    const std::string path_;
+    const std::vector<std::string> messages_;  // without their prefixes
+    const std::string rows_path_, replies_path_;
+    const size_t count_;
+    const double seconds_, drain_seconds_;
     int epoll_;
     std::vector<Caller> callers_;
     std::vector<Row> rows_;
@@ -164,10 +152,7 @@ private:
 
 int main(int count, char** words) {
     if (count != 10) fail("usage: see the head of http1.cpp");
-    Plan plan{atoi(words[1]), words[2], messages(words[3]), strcmp(words[5], "-") != 0, strtoul(words[6], nullptr, 10),
-              strtoul(words[7], nullptr, 10), atof(words[8]), atof(words[9])};
-    if (plan.messages.empty()) fail("nothing to send");
-    Client client(std::move(plan));
+    Client client(words);
     client.run();
-    client.write(words[4], words[5]);
+    client.write();
 }

@@ -32,8 +32,8 @@ class PlainGan(gan_pb2_grpc.GanServiceServicer):
         self._executor = ThreadPoolExecutor(num_sessions)
         self._generators = [Generator(generator) for _ in range(num_sessions)]
 
-    def start(self) -> list[asyncio.Task[None]]:
-        return [asyncio.create_task(self._serve(each)) for each in self._generators]
+    async def run(self) -> None:
+        await asyncio.gather(*map(self._serve, self._generators))
 
     async def Sample(self, request: gan_pb2.SampleRequest, context: Any) -> gan_pb2.SampleResponse:
         future: asyncio.Future[Levels] = asyncio.get_running_loop().create_future()
@@ -66,7 +66,7 @@ async def serve(port: int, servicer: PlainGan) -> None:
     gan_pb2_grpc.add_GanServiceServicer_to_server(servicer, server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
-    await asyncio.gather(*servicer.start())
+    await servicer.run()
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.harness.bars import Results
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import plan
-from benchmarks.harness.servers import DIRECT, NOW, ROOT, Backends, Hop, earlier_tree, gateway, model_less
+from benchmarks.harness.servers import DIRECT, NOW, ROOT, Hop, earlier_tree, gateway, model_less
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
@@ -29,17 +29,16 @@ SHORT = Durations(
 
 
 @pytest.fixture
-def behind(ready_backend: Path) -> Iterator[tuple[Backends, Hop]]:
-    """A gateway and the backend behind it."""
-    with model_less(ready_backend, plan(10, 1000.0)) as backends, gateway(NOW, ROOT, backends) as hop:
-        yield backends, hop
+def behind(ready_backend: Path) -> Iterator[list[Hop]]:
+    """The backend itself, and a gateway in front of it."""
+    with model_less(ready_backend, plan(10, 1000.0)) as port, gateway(NOW, ROOT, port, ar=port) as hop:
+        yield [Hop(DIRECT, port), hop]
 
 
-def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, behind: tuple[Backends, Hop]) -> None:
-    backends, hop = behind
+def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, behind: list[Hop]) -> None:
     figures = Figures()
-    costs.measure_round(load_client, [costs.direct(backends), hop], SHORT, figures)
-    clock.measure_round(load_client, [hop], SHORT, figures, seed=0)
+    costs.measure_round(load_client, behind, SHORT, figures)
+    clock.measure_round(load_client, behind[1:], SHORT, figures, seed=0)
     spreads = figures.spreads()
     assert [bar.what for bar in BARS if bar.is_met(spreads, NOW) is None] == []
     miscounted = next(bar for bar in BARS if "miscounted" in bar.figures[0])
