@@ -6,6 +6,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,9 @@ def http1_loop(program: Path, target: Target, shape: tuple[float, ...], keep_rep
 
 def _output(command: list[str], longest: float) -> tuple[str, bool]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        is_real_time = _went_first(process.pid)
+        is_real_time = False
+        with suppress(OSError):  # it has ended already
+            is_real_time = go_first(process.pid)
         try:
             output, errors = process.communicate(timeout=longest)
         except subprocess.TimeoutExpired:
@@ -43,13 +46,6 @@ def _output(command: list[str], longest: float) -> tuple[str, bool]:
     if process.returncode != 0:
         raise LoadFailed(f"the load client ended with {process.returncode}: {errors.strip()}")
     return output, is_real_time
-
-
-def _went_first(pid: int) -> bool:
-    try:
-        return go_first(pid)
-    except OSError:  # it has ended already
-        return False
 
 
 def unframed(data: bytes) -> Iterator[bytes]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.harness.bars import Results
@@ -55,7 +54,7 @@ def run(rounds: int, before: str, folder: Path) -> Results:
         "loops": list(bare),
         "peers": VERSIONS,
         "absent": peers.absent,
-        "durations": {**asdict(FULL), "loads": loads},
+        "durations": {**vars(FULL), "loads": loads},
     }
     spreads, failures = session.figures.spreads(), session.figures.failures
     seconds = round(time.monotonic() - started, 1)

@@ -140,5 +140,5 @@ async def test_wrong_tokens_are_found_before_anything_is_timed(fleet):
     await session.check(counting_engine("reference"), prompts)
     await session.round(0)
     assert list(results.left_out) == ["wrong"]
-    assert "0% of its greedy tokens" in results.left_out["wrong"]
+    assert "0% of its greedy tokens are the reference's, must be at least 60%" in results.left_out["wrong"]
     assert [record.name for record in results.engines if record.rounds] == ["right"]
