@@ -136,8 +136,8 @@ export-sar: setup  ## export the trained fashion-sar into models/, measure the c
 gates: setup  ## what the committed models must reach, and whether they do
 	$(BIN)/python -m tandem.measure.quality.gates
 
-BENCHMARKS := constraints generator gpu_step growth hop loading oip openai parallel parity perplexity runtimes runtimes.quality \
-	side_by_side step streams tracing truth
+BENCHMARKS := gpu_step growth hop loading oip parallel parity perplexity runtimes runtimes.quality side_by_side streams \
+	tracing truth
 
 # Some end with 1 where a bar is missed: that keeps none of the others from running.
 bench: setup  ## every benchmark, one after another (hours); what failed or missed a bar is named at the end

@@ -8,7 +8,6 @@ have them on the host. `device` is the part of it that the device computes, by i
 turns. The last line of stdout is JSON.
 """
 
-import argparse
 import statistics
 import sys
 import time
@@ -17,9 +16,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
+from benchmarks.harness.kernel import BLOCK_SIZE, TEXT_MODEL, decoding
 from benchmarks.harness.printing import show, spread_table
-from benchmarks.step import BLOCK_SIZE, decoding
 from runtime.models import ModelRepository
 from services.ar.compute.cuda.memory import CacheWish, bytes_of_a_block
 from services.ar.compute.runner import Forward
@@ -32,8 +32,7 @@ from tandem.measure.formats import decimals
 
 NUM_STEPS = 50
 COPIED_BYTES = 2**30
-GRAPHS = {True: "graphs", False: "no graphs"}
-STEP, DEVICE, FLOOR, RATIO = "step, ms", "device, ms", "floor, ms", "step / floor"
+COLUMNS = ("step, ms", "device, ms", "floor, ms", "step / floor")
 
 
 def bytes_read(model: Transformer, batch: int, context: int) -> int:
@@ -77,39 +76,39 @@ def time_steps(forward: Forward, works: list[Work]) -> tuple[float, float]:
     return seconds, statistics.median(_device_seconds(lambda: forward(layout)) for _ in range(NUM_STEPS))
 
 
-def open_forwards(model: Transformer, batches: list[int], context: int) -> dict[bool, Forward]:
-    """Return a started forward with CUDA graphs and one without."""
+def open_forwards(model: Transformer, batches: list[int], context: int) -> dict[str, Forward]:
+    """Return a started forward with CUDA graphs and one without, by name."""
     from services.ar.compute.cuda.opening import open_forward
 
     most = max(batches)
     wish = CacheWish(BLOCK_SIZE, most * (context + BLOCK_SIZE), context, most, gpu_memory_share=1.0)
-    forwards = {has_graphs: open_forward(model, wish, most, most, has_graphs)[0] for has_graphs in GRAPHS}
-    for forward in forwards.values():
-        forward.start()
-    return dict(forwards)
+    forwards: dict[str, Forward] = {}
+    for name, has_graphs in (("graphs", True), ("no graphs", False)):
+        forwards[name] = open_forward(model, wish, most, most, has_graphs)[0]
+        forwards[name].start()
+    return forwards
 
 
-def measure(forwards: dict[bool, Forward], floors: dict[int, float], context: int, rounds: int) -> Figures:
+def measure(forwards: dict[str, Forward], floors: dict[int, float], context: int, rounds: int) -> Figures:
     """Return milliseconds of a step, of its device's part, and of the floor (`floors`: seconds by batch)."""
     figures = Figures()
     for _ in range(rounds):
         for batch, floor in floors.items():
             works = decoding(batch, context)
-            for has_graphs, forward in forwards.items():
+            for name, forward in forwards.items():
                 step, device = time_steps(forward, works)
-                for name, value in ((STEP, step), (DEVICE, device), (FLOOR, floor)):
-                    figures.add(f"{batch}, {GRAPHS[has_graphs]}", name, 1e3 * value)
-                figures.add(f"{batch}, {GRAPHS[has_graphs]}", RATIO, step / floor)
+                found = (1e3 * step, 1e3 * device, 1e3 * floor, step / floor)
+                for column, value in zip(COLUMNS, found, strict=True):
+                    figures.add(f"{batch}, {name}", column, value)
     return figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 256])
-    parser.add_argument("--context", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    flags = parser(__doc__, rounds=5)
+    flags.add_argument("--model", default=TEXT_MODEL)
+    flags.add_argument("--batches", type=int, nargs="+", default=[1, 32, 256])
+    flags.add_argument("--context", type=int, default=512)
+    options = flags.parse_args()
     if not torch.cuda.is_available():
         print("gpu_step: torch finds no CUDA device, and there is nothing to measure without one", file=sys.stderr)
         return
@@ -122,16 +121,9 @@ def main() -> None:
     found = measure(forwards, floors, options.context, options.rounds).spreads()
     card = torch.cuda.get_device_name()
     title = f"{options.model} in bfloat16, {options.context} tokens each, {card}, copies at {bandwidth / 1e9:.0f} GB/s"
-    report = {
-        "benchmark": "gpu_step",
-        "card": card,
-        "torch": torch.__version__,
-        "model": options.model,
-        "context_tokens": options.context,
-        "copy_bytes_per_second": round(bandwidth),
-        "figures": found,
-    }
-    show(spread_table(found, (STEP, DEVICE, FLOOR, RATIO), decimals(3), title), report)
+    about = {"card": card, "torch": torch.__version__, "model": options.model, "context_tokens": options.context}
+    report = {"benchmark": "gpu_step", **about, "copy_bytes_per_second": round(bandwidth), "figures": found}
+    show(spread_table(found, COLUMNS, decimals(3), title), report)
 
 
 if __name__ == "__main__":

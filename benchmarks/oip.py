@@ -1,27 +1,26 @@
 """Images a second through the Open Inference Protocol beside our own Sample, in turns, through one gateway.
 
-    python -m benchmarks.oip [--out out] [--rounds 5] [--seconds 2]
+    python -m benchmarks.oip [--rounds 5] [--seconds 2]
 
-Writes oip.json, with the machine: for each size of request and number of callers, the median of the rounds and its
-range, for both protocols, and the ratio within each round. Closed loops of the load generator, which shares the machine
-with what it measures. Needs the committed fashion-gan.
+For each size of request and number of callers: the median of the rounds and its range, for both protocols, and the
+ratio within each round. Closed loops of the load generator, which shares the machine with what it measures. Needs the
+committed fashion-gan. The last line of stdout is JSON, with the machine.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-from pathlib import Path
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import GAN_MODEL
-from benchmarks.harness.printing import tell
+from benchmarks.harness.printing import show, spread_table
 from benchmarks.harness.scenarios import closed
-from benchmarks.harness.servers import NOW, ROOT, Backends, gateway, service
+from benchmarks.harness.servers import NOW, ROOT, gateway, service
 from benchmarks.harness.surroundings import surroundings
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import generator
-from tandem.measure.scenario import Api, Scenario
+from tandem.measure.scenario import Api
 from tandem.measure.workload_text import parse_workload
 
 OWN, OIP, RATIO = "own", "oip", "ratio"
@@ -32,41 +31,33 @@ CASES = ((1, 1), (1, 4), (1, 16), (16, 4), (64, 4))
 _WARM_UP_SECONDS = 1.0
 
 
-def scenario(api: str, count: int, callers: int, seconds: float) -> Scenario:
-    """Return a closed loop of `callers` that ask for `count` images a request through one protocol."""
-    workload = parse_workload(f"images,images={count}", APIS[api], GAN_MODEL)
-    return closed(workload, callers, duration_seconds=seconds)
-
-
 async def measure(port: int, rounds: int, seconds: float) -> tuple[Figures, AuditedRuns]:
     """Return what all rounds have measured; which protocol begins changes from round to round."""
     figures, audited_runs = Figures(), AuditedRuns()
     async with generator(f"127.0.0.1:{port}") as source:
         for count, callers in CASES:
             name = f"images_{count}_callers_{callers}"
-            for api in APIS:
-                await audited_runs.once(source, scenario(api, count, callers, _WARM_UP_SECONDS))
+            workloads = {who: parse_workload(f"images,images={count}", api, GAN_MODEL) for who, api in APIS.items()}
+            for each in workloads.values():
+                await audited_runs.once(source, closed(each, callers, duration_seconds=_WARM_UP_SECONDS))
             for turn in range(rounds):
                 rates = {}
-                for api in list(APIS)[:: 1 if turn % 2 else -1]:
-                    load = scenario(api, count, callers, seconds)
-                    (stream,) = (await audited_runs.run(source, f"{name} {api}", load)).document.streams
-                    rates[api] = stream.rates.images or float("nan")
+                for who in list(APIS)[:: 1 if turn % 2 else -1]:
+                    load = closed(workloads[who], callers, duration_seconds=seconds)
+                    (stream,) = (await audited_runs.run(source, f"{name} {who}", load)).document.streams
+                    rates[who] = stream.rates.images or float("nan")
                 for who, rate in (*rates.items(), (RATIO, rates[OIP] / rates[OWN])):
                     figures.add(name, who, rate)
     return figures, audited_runs
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for oip.json")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop")
-    options = parser.parse_args()
-    with service("services.gan", GAN_MODEL) as gan, gateway(NOW, ROOT, Backends(None, gan.port)) as hop:
+    options = parser(__doc__, rounds=5, seconds=2.0).parse_args()
+    with service("services.gan", GAN_MODEL) as gan, gateway(NOW, ROOT, gan.port) as hop:
         figures, audited_runs = asyncio.run(measure(hop.port, options.rounds, options.seconds))
-    document = {"surroundings": surroundings(), "images_per_second": figures.spreads()}
-    tell(options.out, "oip", document, "images_per_second", audited_runs.summary())
+    found = figures.spreads()
+    results = {"benchmark": "oip", "surroundings": surroundings(), "images_per_second": found}
+    show(spread_table(found, (*APIS, RATIO), title="images/s"), results, audited_runs.summary())
 
 
 if __name__ == "__main__":

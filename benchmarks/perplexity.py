@@ -4,50 +4,40 @@
 
 All score the same 50,235 tokens: of 197 windows of 512 tokens the second half each. llama.cpp by its own tool, on the
 text, whose tokens are checked to be the same; ours by `Score`, on token ids. Writes text_perplexity.json and
-text_perplexity.md. The last line of stdout is JSON.
+text_perplexity.md.
 """
 
 import argparse
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import uvloop
-from rich.console import Console
 from rich.progress import track
 from tokenizers import Tokenizer
 
-from benchmarks.harness.printing import dumped, table_of, write
+from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.kernel import TEXT_MODEL as MODEL
+from benchmarks.harness.printing import table_of, write
+from benchmarks.harness.processes import free_port, running
 from benchmarks.harness.surroundings import surroundings, without_places
 from benchmarks.peers.engine import Need
+from benchmarks.peers.engines import write_weights
 from benchmarks.peers.installing import CannotSetUp
 from benchmarks.peers.llama_cpp import build
 from benchmarks.peers.weights import load_dense
-from benchmarks.side_by_side import engines
-from benchmarks.side_by_side.fleet import CannotServe, Fleet
+from benchmarks.side_by_side import perplexity
 from benchmarks.side_by_side.held_text import PACKAGE, HeldText, fetch
-from benchmarks.side_by_side.perplexity import (
-    SCORED_TOKENS,
-    WINDOW_TOKENS,
-    Comparison,
-    Losses,
-    compare,
-    loss,
-    losses_from_running,
-    windows,
-)
-from benchmarks.side_by_side.tandem_engine import Tandem
+from benchmarks.side_by_side.perplexity import SCORED_TOKENS, WINDOW_TOKENS, Losses
+from benchmarks.side_by_side.tandem_engine import tandem
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
-from runtime.settings import cache_folder
-from tandem.client import AsyncTandemClient, TandemRpcError
+from tandem.client import TandemClient, TandemRpcError
 
-MODEL = "smollm2-135m-instruct"
 REFERENCE = "transformers bfloat16"
 LLAMA_CPP = ("llama-q8_0", "llama-q4_1")
 WINDOWS_AT_A_TIME = 4
@@ -63,22 +53,20 @@ def by_transformers(gguf: Path, dtype: str, texts: Windows) -> Losses:
         ids = torch.tensor(texts[start : start + WINDOWS_AT_A_TIME])
         for row, logits in zip(ids, model(ids).logits, strict=True):
             logprobs = torch.log_softmax(logits[:-1].float(), dim=-1)
-            losses.append(loss(logprobs.gather(1, row[1:, None])[:, 0].double().tolist()))
+            losses.append(perplexity.loss(logprobs.gather(1, row[1:, None])[:, 0].double().tolist()))
     return losses
 
 
-async def by_ours(dtype: str, logs: Path, texts: Windows) -> Losses:
-    """Score through a server of its own. Raises CannotServe."""
-    engine = Tandem(MODEL, dtype)
-    losses = []
-    async with (
-        Fleet(logs) as fleet,
-        fleet.awake(engine, Need(WINDOWS_AT_A_TIME, WINDOW_TOKENS)) as server,
-        AsyncTandemClient(f"127.0.0.1:{server.port}") as client,
+def by_ours(dtype: str, texts: Windows) -> Losses:
+    """Score through a server of its own. Raises RuntimeError if it does not start."""
+    engine, port, losses = tandem(MODEL, dtype), free_port(), []
+    with (
+        running(engine.command(Need(WINDOWS_AT_A_TIME, WINDOW_TOKENS), port), lambda: engine.is_ready(port)),
+        TandemClient(f"127.0.0.1:{port}") as client,
     ):
         for start in track(range(0, len(texts), WINDOWS_AT_A_TIME), description=engine.name):
-            scores = await client.score_many(texts[start : start + WINDOWS_AT_A_TIME], model=MODEL)
-            losses += [loss([token.logprob for token in score.tokens]) for score in scores]
+            scores = client.score_many(texts[start : start + WINDOWS_AT_A_TIME], model=MODEL)
+            losses += [perplexity.loss([token.logprob for token in score.tokens]) for score in scores]
     return losses
 
 
@@ -95,38 +83,32 @@ def by_llama_cpp(cache: Path, weights: Path, text: HeldText, count: int) -> Loss
         raise CannotSetUp("llama.cpp cuts the text into other tokens; perplexities would not compare")
     size = ["-c", str(WINDOW_TOKENS), "--chunks", str(count)]
     found = subprocess.run([programs / "llama-perplexity", *common, *size], capture_output=True, text=True, check=True)
-    losses = losses_from_running(found.stdout + found.stderr)
+    losses = perplexity.losses_from_running(found.stdout + found.stderr)
     if len(losses) != count:
         raise CannotSetUp(f"llama-perplexity scored {len(losses)} windows of {count}")
     return losses
 
 
-def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+def measure(options: argparse.Namespace) -> dict[str, Any]:
     gguf = ModelRepository(Path("models")).get(MODEL).transformer_path()
-    weights = engines.write_weights(options.cache, gguf)
+    weights = write_weights(options.cache, gguf)
     text = fetch(options.cache, Tokenizer.from_file(str(weights / "huggingface/tokenizer.json")))
-    texts = windows(text.ids, options.windows)
+    texts = perplexity.windows(text.ids, options.windows)
     reference = by_transformers(gguf, "bfloat16", texts)
-    found: dict[str, Comparison] = {REFERENCE: compare(reference, reference)}
-    left_out: dict[str, str] = {}
-
-    @contextmanager
-    def leaving_out(name: str) -> Iterator[None]:
-        try:
-            yield
-        except (CannotSetUp, CannotServe, subprocess.CalledProcessError, TandemRpcError) as error:
-            left_out[name] = without_places(str(error))
-            console.print(f"left out: {name}: {error}")
-
+    scorers: dict[str, Callable[[], Losses]] = {}
     for name, file in (("llama-q8_0", weights / "q8_0.gguf"), ("llama-q4_1", gguf)):
         if name in options.peers:
-            with leaving_out(name):
-                losses = by_llama_cpp(options.cache, file, text, options.windows)
-                found[f"llama.cpp {name.removeprefix('llama-').upper()}"] = compare(losses, reference)
+            label = f"llama.cpp {name.removeprefix('llama-').upper()}"
+            scorers[label] = partial(by_llama_cpp, options.cache, file, text, options.windows)
     for dtype in options.dtypes:
-        with leaving_out(f"Tandem {dtype}"):
-            losses = uvloop.run(by_ours(dtype, options.cache / "logs", texts))
-            found[f"Tandem {dtype}"] = compare(losses, reference)
+        scorers[f"Tandem {dtype}"] = partial(by_ours, dtype, texts)
+    found, left_out = {REFERENCE: perplexity.compare(reference, reference)}, {}
+    for name, score in scorers.items():
+        try:
+            found[name] = perplexity.compare(score(), reference)
+        except (CannotSetUp, RuntimeError, subprocess.CalledProcessError, TandemRpcError) as error:
+            left_out[name] = without_places(str(error))
+            print(f"left out: {name}: {error}", file=sys.stderr)
     return {
         "benchmark": "text_perplexity",
         "model": MODEL,
@@ -136,22 +118,22 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         "num_scored_tokens": options.windows * SCORED_TOKENS,
         "surroundings": surroundings(),
         "left_out": left_out,
-        "engines": {name: asdict(one) for name, one in found.items()},
+        "engines": found,
     }
 
 
 def page(report: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     rows = [
-        [
+        (
             name,
             f"{one['perplexity']:.3f}",
             f"{one['ratio']:.4f}",
             f"{one['nats_more']:+.4f} ± {2 * one['nats_error']:.4f}",
-        ]
+        )
         for name, one in report["engines"].items()
     ]
-    header = ["engine", "perplexity", "to the reference's", "nats a token more (± 2 standard errors)"]
+    header = ("engine", "perplexity", "to the reference's", "nats a token more (± 2 standard errors)")
     about = (
         f"{report['model']}, {report['num_scored_tokens']:,} tokens of {PACKAGE} (SHA-256 of the text"
         f" {report['text']['sha256'][:16]}…), reference: {REFERENCE}. Written by `benchmarks/perplexity.py`."
@@ -160,16 +142,13 @@ def page(report: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--peers", type=engines.some_of(LLAMA_CPP), default=list(LLAMA_CPP), help="default: both")
-    parser.add_argument("--dtypes", type=engines.some_of(None), default=["auto"], help="ours; default: auto")
-    parser.add_argument("--windows", type=int, default=197)
-    parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for both files")
-    options = parser.parse_args()
-    report = measure(options, Console(stderr=True, highlight=False))
+    flags = parser(__doc__, out="text_perplexity", has_peers=True)
+    flags.add_argument("--peers", type=some_of(LLAMA_CPP), default=list(LLAMA_CPP), help="default: both")
+    flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="ours; default: auto")
+    flags.add_argument("--windows", type=int, default=197)
+    options = flags.parse_args()
+    report = measure(options)
     write(options.out, "text_perplexity", report, page(report))
-    print(dumped(report))
 
 
 if __name__ == "__main__":

@@ -1,37 +1,35 @@
 """What traces cost the gateway: CPU a request with tracing off, on but unrecorded, and recorded, in turns.
 
-    python -m benchmarks.tracing [--out out] [--rounds 5] [--seconds 2]
+    python -m benchmarks.tracing [--rounds 5] [--seconds 2]
 
-Writes tracing.json, with the machine: microseconds of CPU a request, the median of the rounds and its range, of the
-Python process, its thread that exports among it, and of Envoy. An open loop of Sample at a fixed rate, before a backend
-that answers at once and needs g++ and nghttp2; the spans go to a receiver in this process, which is not counted.
+Microseconds of CPU a request, the median of the rounds and its range, of the Python process, its thread that exports
+among it, and of Envoy. An open loop of Sample at a fixed rate, before a backend that answers at once and needs g++ and
+nghttp2; the spans go to a receiver in this process, which is not counted. The last line of stdout is JSON, with the
+machine.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import grpc
 
+from benchmarks.harness.command import parser
 from benchmarks.harness.cpu import settled_cpu
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import GAN_MODEL, plan
-from benchmarks.harness.printing import tell
+from benchmarks.harness.printing import show, spread_table
 from benchmarks.harness.programs import program
-from benchmarks.harness.scenarios import opened
 from benchmarks.harness.servers import ROOT, Hop, gateway, model_less
 from benchmarks.harness.surroundings import surroundings
 from tandem.measure.generator.audited_runs import AuditedRuns
 from tandem.measure.generator.generator import generator
-from tandem.measure.scenario import Scenario
+from tandem.measure.scenario import OpenLoop, Scenario
 from tandem.measure.workload_text import parse_workload
 
 OFF, UNRECORDED, RECORDED = "off", "unrecorded", "recorded"
@@ -44,8 +42,7 @@ _WARM_UP_SECONDS, _SETTLING_SECONDS = 1.0, 8.0
 class Receiver(grpc.GenericRpcHandler):
     """Takes what is exported and keeps its size."""
 
-    def __init__(self) -> None:
-        self.num_bytes = 0
+    num_bytes = 0
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         is_export = handler_call_details.method == _EXPORT
@@ -54,19 +51,6 @@ class Receiver(grpc.GenericRpcHandler):
     def _take(self, request: bytes, _: Any) -> bytes:
         self.num_bytes += len(request)
         return b""
-
-
-@contextlib.contextmanager
-def receiving() -> Iterator[tuple[Receiver, str]]:
-    """Run a receiver; yield it with its address."""
-    receiver, server = Receiver(), grpc.server(ThreadPoolExecutor(1))
-    server.add_generic_rpc_handlers((receiver,))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield receiver, f"http://127.0.0.1:{port}"
-    finally:
-        server.stop(0)
 
 
 def variables_of(address: str) -> Mapping[str, Mapping[str, str]]:
@@ -103,27 +87,33 @@ async def measure(hops: Mapping[str, Hop], rounds: int, seconds: float) -> tuple
 
 def scenario(seconds: float) -> Scenario:
     """Return requests for an image each, at a fixed rate."""
-    return opened(parse_workload("images", model=GAN_MODEL), REQUESTS_PER_SECOND, duration_seconds=seconds)
+    return Scenario(
+        workloads=(parse_workload("images", model=GAN_MODEL),),
+        load=OpenLoop(rate_per_second=REQUESTS_PER_SECOND),
+        duration_seconds=seconds,
+        warm_up_seconds=0.0,
+        connections_per_process=32,
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for tracing.json")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop")
-    options = parser.parse_args()
+    options = parser(__doc__, rounds=5, seconds=2.0).parse_args()
+    receiver, server = Receiver(), grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers((receiver,))
+    address = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
     with ExitStack() as servers:
-        backends = servers.enter_context(model_less(program("backend"), plan(1, 0.0)))
-        receiver, address = servers.enter_context(receiving())
+        servers.callback(server.stop, 0)
+        port = servers.enter_context(model_less(program("backend"), plan(1, 0.0)))
         hops = {
-            name: servers.enter_context(gateway(name, ROOT, backends, variables))
+            name: servers.enter_context(gateway(name, ROOT, port, ar=port, variables=variables))
             for name, variables in variables_of(address).items()
         }
         figures, audited_runs = asyncio.run(measure(hops, options.rounds, options.seconds))
-    spreads = figures.spreads()
-    document = {"surroundings": surroundings(), "cpu_a_request": spreads, "received": receiver.num_bytes}
-    tell(options.out, "tracing", document, "cpu_a_request", audited_runs.summary())
-    print("bytes of spans received:", receiver.num_bytes)
+    found = figures.spreads()
+    title = f"CPU a request; {receiver.num_bytes} bytes of spans received"
+    results = {"benchmark": "tracing", "surroundings": surroundings(), "cpu_a_request": found}
+    show(spread_table(found, list(hops), title=title), results, audited_runs.summary())
 
 
 if __name__ == "__main__":

@@ -1,10 +1,17 @@
-"""What figures must reach, whether they do, and how a page shows it: a bar is judged by the worst of its figures."""
+"""What figures must reach, whether they do, and how a page shows it: a bar is judged by the worst of its figures.
+
+And what a run that is held against bars has found.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from benchmarks.harness.figures import Spreads, spread_of
+from benchmarks.harness.servers import NOW
+from benchmarks.harness.surroundings import Surroundings
 from tandem.measure.formats import NONE, decimals
 from tandem.measure.report.tables.table import Cell, value_cell
 from tandem.measure.results.value import Value
@@ -58,3 +65,52 @@ def bar_cells(bar: Bar, spreads: Spreads, *contenders: str) -> list[str]:
 
 def _limit(bar: Bar, value: float) -> str:
     return f"{value * 100:g} %" if bar.unit == "%" else f"{value:g} {bar.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that one run has found; `failures` says which turns broke off, and why. Seconds are those of the whole.
+
+    `more`: what else the document says.
+    """
+
+    bench: str
+    around: Surroundings
+    bars: Sequence[Bar]
+    rounds: int
+    spreads: Spreads
+    failures: Sequence[str]
+    seconds: float
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def are_met(self) -> bool:
+        """Whether nothing failed and every bar is met."""
+        return not self.failures and all(bar.is_met(self.spreads, NOW) for bar in self.bars)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything ready for JSON."""
+        return {
+            "bench": self.bench,
+            "surroundings": self.around,
+            "rounds": self.rounds,
+            "seconds": self.seconds,
+            **self.more,
+            "failures": self.failures,
+            "bars": [self._judged(bar) for bar in self.bars],
+            "figures": self.spreads,
+        }
+
+    def _judged(self, bar: Bar) -> dict[str, Any]:
+        return {**asdict(bar), "worst": bar.worst(self.spreads, NOW), "is_met": bar.is_met(self.spreads, NOW)}
+
+    def head(self, title: str, text: str, notes: Iterable[str] = ()) -> str:
+        """Return how a page begins: when and where it was, `text`, and a list of notes and of what broke off."""
+        before = f"commit {self.around.before[:12]}" if self.around.before else "not measured"
+        listed = [f"- {each}\n" for each in (*notes, *(f"broken off: {each}" for each in self.failures))]
+        return (
+            f"# {title}\n\n`python -m benchmarks.{self.bench}`, {self.around.date}, {self.rounds} rounds in"
+            f" {self.seconds:.0f} s, contenders in turn; median (lowest-highest) of the rounds. `now`: commit"
+            f" {self.around.commit}; `before`: {before}.\n\nAll on one machine: {self.around.text}{text}\n\n"
+            + "".join(listed)
+        )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
+from benchmarks.harness.run import LoadFailed
 from tandem.measure.results.value import Value
 from tandem.measure.statistics.intervals import over_rounds
 
+T = TypeVar("T")
 Spreads = Mapping[str, Mapping[str, Value]]
 
 
@@ -18,9 +22,10 @@ def spread_of(spreads: Spreads, name: str, contender: str) -> Value | None:
 
 
 class Figures:
-    """Collects what each round has measured."""
+    """Collects what each round has measured; `failures` says which turns broke off, and why."""
 
     def __init__(self) -> None:
+        self.failures: list[str] = []
         self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
     def add(self, name: str, contender: str, value: float) -> None:
@@ -28,9 +33,15 @@ class Figures:
         if math.isfinite(value):
             self._values[name][contender].append(value)
 
-    def rounds(self, name: str, contender: str) -> list[float]:
-        """Return the values of all rounds so far."""
-        return list(self._values[name][contender]) if name in self._values else []
+    def tried(self, turn: str, measure: Callable[[], T]) -> T | None:
+        """Return what `measure` does; None, and remember why, if the turn breaks off."""
+        print(turn, file=sys.stderr, flush=True)
+        try:
+            return measure()
+        except (LoadFailed, OSError, RuntimeError) as error:
+            print(f"{turn}: {error}", file=sys.stderr, flush=True)
+            self.failures.append(f"{turn}: {str(error).strip().splitlines()[-1]}")
+            return None
 
     def spreads(self) -> Spreads:
         """Return the median and range of every figure, by name and contender."""

@@ -2,73 +2,50 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.harness.run import LoadFailed, Run, Target
 from tandem.measure.generator.priority import go_first
 
-_COLUMNS = ("intended", "sent", "first_message", "ended", "messages", "status")
+_NUM_COLUMNS = 4
 _PREFIX = struct.Struct(">BI")
 _GRACE_SECONDS = 10.0
 
 
-class Http1Run(NamedTuple):
-    """`columns` as benchmarks.harness.load.Run has them."""
-
-    columns: dict[str, NDArray[np.float64]]
-    cpu_seconds: float
-    is_real_time: bool
-    replies: tuple[bytes, ...]
-
-
-def http1_loop(
-    program: Path,
-    port: int,
-    path: str,
-    requests: Sequence[bytes],
-    shape: tuple[float, ...],
-    drain_seconds: float,
-    keep_replies: bool,
-) -> Http1Run:
-    """Run the program; `shape`: connections, callers, requests at the most, seconds. Raises ChildProcessError."""
+def http1_loop(program: Path, target: Target, shape: tuple[float, ...], keep_replies: bool) -> Run:
+    """Run the program; `shape`: callers, requests at the most, seconds, and those to drain. Raises LoadFailed."""
     with tempfile.TemporaryDirectory() as folder:
-        sent, rows, replies = (Path(folder) / name for name in ("requests", "rows", "replies"))
-        sent.write_bytes(b"".join(_PREFIX.pack(0, len(each)) + each for each in requests))
-        files = (str(sent), str(rows), str(replies) if keep_replies else "-")
-        command = [str(program), str(port), path, *files, *map(str, shape), str(drain_seconds)]
-        output, is_real_time = _output(command, shape[-1] + drain_seconds + _GRACE_SECONDS)
-        table = np.fromfile(rows).reshape(-1, len(_COLUMNS))
-        columns = {name: table[:, index] for index, name in enumerate(_COLUMNS)}
+        requests, rows, replies = (Path(folder) / name for name in ("requests", "rows", "replies"))
+        requests.write_bytes(b"".join(_PREFIX.pack(0, len(each)) + each for each in target.requests))
+        files = (str(requests), str(rows), str(replies) if keep_replies else "-")
+        command = [str(program), str(target.port), target.path, *files, *map(str, shape)]
+        cpu_seconds, is_real_time = _output(command, sum(shape[2:]) + _GRACE_SECONDS)
+        sent, first_message, ended, status = np.fromfile(rows).reshape(-1, _NUM_COLUMNS).T
         found = tuple(unframed(replies.read_bytes())) if keep_replies else ()
-    return Http1Run(columns, json.loads(output)["cpu_seconds"], is_real_time, found)
+    messages = np.isfinite(ended).astype(np.float64)
+    return Run(sent, sent, first_message, ended, messages, status, float(cpu_seconds), is_real_time, found)
 
 
 def _output(command: list[str], longest: float) -> tuple[str, bool]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        is_real_time = _went_first(process.pid)
+        is_real_time = False
+        with suppress(OSError):  # it has ended already
+            is_real_time = go_first(process.pid)
         try:
             output, errors = process.communicate(timeout=longest)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise ChildProcessError(f"the load client had not ended after {longest:.0f} s") from None
+            raise LoadFailed(f"the load client had not ended after {longest:.0f} s") from None
     if process.returncode != 0:
-        raise ChildProcessError(f"the load client ended with {process.returncode}: {errors.strip()}")
+        raise LoadFailed(f"the load client ended with {process.returncode}: {errors.strip()}")
     return output, is_real_time
-
-
-def _went_first(pid: int) -> bool:
-    try:
-        return go_first(pid)
-    except OSError:  # it has ended already
-        return False
 
 
 def unframed(data: bytes) -> Iterator[bytes]:

@@ -14,11 +14,12 @@ from rich.console import Console
 
 from benchmarks.harness.figures import Spreads
 from benchmarks.harness.surroundings import Surroundings
-from tandem.measure.formats import Show, number, ranged
+from tandem.measure.formats import Show, number
 from tandem.measure.report.sentences.audits import audit_problem, audit_text
 from tandem.measure.report.tables.table import Cell, Row, Table, value_cell
 from tandem.measure.report.tables.writers import markdown_table, terminal_table
 from tandem.measure.results.audits import Audits
+from tandem.measure.results.files import whole
 
 
 def dumped(results: Any, indent: int | None = None) -> str:
@@ -50,22 +51,18 @@ def spread_table(
     return Table((figure, *contenders), rows, title)
 
 
+def save(folder: Path, name: str, results: Any, page: str) -> None:
+    """Write the results as JSON and as a page in Markdown, each file whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, content in (("json", dumped(results, indent=1) + "\n"), ("md", page)):
+        with whole(folder / f"{name}.{kind}") as target:
+            target.write_text(content)
+
+
 def write(folder: Path, name: str, results: Any, page: str) -> None:
-    """Write the results as JSON and as a page in Markdown, and print the page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(dumped(results, indent=1) + "\n")
-    (folder / f"{name}.md").write_text(page)
+    """Write both files, and print the page."""
+    save(folder, name, results, page)
     sys.stdout.write(page)
-
-
-def tell(folder: Path, name: str, results: Mapping[str, Any], figures: str, audits: Audits) -> None:
-    """Write the results and what the load generator says of itself as JSON, and print the spreads called `figures`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(dumped({**results, "audits": audits}, indent=2) + "\n")
-    for figure, found in results[figures].items():
-        print(figure, ", ".join(f"{who} {ranged(value, number)}" for who, value in found.items()))
-    for line in audit_lines(audits):
-        print(line)
 
 
 def audit_lines(audits: Audits) -> list[str]:
@@ -77,8 +74,7 @@ def show(table: Table, results: Mapping[str, Any], audits: Audits | None = None)
     """Print a table, below it what the load generator says of itself, if it took part, and all as one line of JSON."""
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     console.print(terminal_table(table))
-    if audits is None:
-        return print(dumped(results))
-    for line in audit_lines(audits):
-        console.print(line, markup=False)
-    return print(dumped({**results, "audits": audits}))
+    if audits is not None:
+        results = {**results, "audits": audits}
+        console.print("\n".join(audit_lines(audits)), markup=False)
+    print(dumped(results))

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tandem.cli.servers.ports import free_ports
 
-READY_SECONDS = 120.0
+READY_SECONDS = 400.0  # of the slowest peer
 END_SECONDS = 30.0
 # A server that starts refuses connections until it listens. gRPC itself tries again after a second only.
 TRY_AGAIN_SOON = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100))
@@ -106,3 +106,12 @@ def is_serving(port: int) -> bool:
         response = health_pb2_grpc.HealthStub(channel).Check(request, wait_for_ready=True, timeout=1.0)
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
     return False
+
+
+def peak_mebibytes(pid: int) -> float:
+    """Return the most memory that was ever resident, by the kernel's own count; nothing of a process that has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness.messages import AR_MODEL, GAN_MODEL
 from benchmarks.harness.processes import free_port, serving
 from tandem.measure.generator.priority import go_first
 
@@ -20,36 +19,29 @@ DIRECT, BEFORE, NOW = "direct", "before", "now"
 
 
 @dataclass(frozen=True)
-class Backends:
-    """Ports of the two paradigms' backends, which may be the same; None: there is none of that paradigm."""
-
-    ar: int | None
-    gan: int | None
-    further_gan: tuple[int, ...] = ()
-    """Ports of further replicas of the parallel backend."""
-
-
-@dataclass(frozen=True)
 class Service:
-    """A backend that runs."""
+    """A server that runs: its port on 127.0.0.1, and the processes that lead all of its processes."""
 
     port: int
-    pid: int
+    pids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Hop:
-    """A gateway in front of backends; `pid` leads all its processes."""
+    """A gateway in front of backends; `pid` leads all its processes. The way without one has 0."""
 
     name: str
     port: int
-    http_port: int
-    pid: int
+    http_port: int = 0
+    pid: int = 0
 
 
 @contextlib.contextmanager
-def model_less(program: Path, plan: str, goes_first: bool = False) -> Iterator[Backends]:
-    """Run the compiled backend of both paradigms with its plan; `goes_first`: with the highest priority it can get."""
+def model_less(program: Path, plan: str, goes_first: bool = False) -> Iterator[int]:
+    """Run the compiled backend of both paradigms with its plan; yield its port.
+
+    `goes_first`: with the highest priority it can get.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".plan") as file:
         file.write(plan)
         file.flush()
@@ -62,16 +54,9 @@ def model_less(program: Path, plan: str, goes_first: bool = False) -> Iterator[B
             if goes_first:
                 go_first(process.pid)
             try:
-                yield Backends(port, port)
+                yield port
             finally:
                 process.stdin.close()
-
-
-@contextlib.contextmanager
-def with_models() -> Iterator[Backends]:
-    """Run both backends with the matched pair of models."""
-    with service("services.ar", AR_MODEL) as ar, service("services.gan", GAN_MODEL) as gan:
-        yield Backends(ar.port, gan.port)
 
 
 @contextlib.contextmanager
@@ -82,16 +67,20 @@ def service(module: str, model: str, *flags: str, tree: Path = ROOT) -> Iterator
     usual = ("--models", model, "--log-level", "WARNING")
     variables = {"PYTHONPATH": str(tree)}
     with serving(module, *ports, *usual, *flags, port=port, cwd=tree, variables=variables) as process:
-        yield Service(port, process.pid)
+        yield Service(port, (process.pid,))
 
 
 @contextlib.contextmanager
-def gateway(name: str, tree: Path, backends: Backends, variables: Mapping[str, str] | None = None) -> Iterator[Hop]:
-    """Run the gateway of a source tree in front of the backends, with `variables` in its environment."""
+def gateway(
+    name: str, tree: Path, *gan: int, ar: int | None = None, variables: Mapping[str, str] | None = None
+) -> Iterator[Hop]:
+    """Run the gateway of a source tree, with `variables` in its environment.
+
+    `gan`: the ports of the parallel backend's replicas; `ar`: that of the sequential one, None without it.
+    """
     own_port, http_port = free_port(), free_port()
-    ar = "" if backends.ar is None else f"127.0.0.1:{backends.ar}"
-    gan = ",".join(f"127.0.0.1:{port}" for port in (backends.gan, *backends.further_gan) if port is not None)
-    targets = (f"--ar-targets={ar}", f"--gan-targets={gan}")
+    gan_targets = ",".join(f"127.0.0.1:{port}" for port in gan)
+    targets = (f"--ar-targets={f'127.0.0.1:{ar}' if ar else ''}", f"--gan-targets={gan_targets}")
     flags = ("--port", str(own_port), "--http-port", str(http_port), "--log-level", "WARNING", *targets)
     with serving("gateway", *flags, port=own_port, cwd=tree, variables=variables) as process:
         yield Hop(name, own_port, http_port, process.pid)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from benchmarks.harness.clients import Client
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import Array, LoadFailed, Run, Target, closed_loop, open_loop, poisson
+from benchmarks.harness.load import Client, closed_loop, open_loop, poisson
 from benchmarks.harness.messages import GENERATE, SAMPLE, generate_requests, sample_requests
+from benchmarks.harness.run import LoadFailed, Run, Target
 from benchmarks.harness.servers import NOW, Hop
 from benchmarks.hop.durations import NUM_CALLERS, Durations
-from benchmarks.hop.overload import add_overload, measure_overload
 from benchmarks.hop.seen import Seen
 from tandem.measure.meters.metrics_page import read
 
@@ -37,17 +37,11 @@ def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, fig
                 for paradigm in PARADIGMS:
                     capacity = seen[CALLERS, paradigm].run.per_second
                     starts = poisson(load * capacity, durations.open_loop, seed)
-                    seen[situation, paradigm] = _open(client, hop, paradigm, starts)
-                    figures.add(
-                        f"{paradigm}.{situation}.delivered", hop.name, seen[situation, paradigm].run.delivered_share()
-                    )
-            for paradigm in PARADIGMS:
-                peak = seen[CALLERS, paradigm].run.per_second
-                target = _target(hop, paradigm)
-                run = measure_overload(client, target, peak, durations.open_loop, seed)
-                add_overload(figures, hop.name, paradigm, run, peak)
+                    found = seen[situation, paradigm] = _seen(hop, paradigm, partial(open_loop, client, starts=starts))
+                    figures.add(f"{paradigm}.{situation}.delivered", hop.name, found.run.delivered_share())
         for (situation, paradigm), each in seen.items():
-            _add(figures, hop.name, f"{paradigm}.{situation}", each)
+            for name, value in each.figures().items():
+                figures.add(f"{paradigm}.{situation}.{name}", hop.name, value)
         for situation in dict.fromkeys(situation for situation, _ in seen):
             _add_ratio(figures, hop.name, situation, seen[situation, "sequential"], seen[situation, "parallel"])
 
@@ -65,22 +59,16 @@ def _target(hop: Hop, paradigm: str) -> Target:
 
 
 def _closed(client: Client, hop: Hop, paradigm: str, callers: int, seconds: float) -> Seen:
-    target = _target(hop, paradigm)
-    return _seen(hop, paradigm, lambda: closed_loop(client, target, callers, seconds, keep_replies=True))
+    return _seen(hop, paradigm, lambda at: closed_loop(client, at, callers, seconds, keep_replies=True))
 
 
-def _open(client: Client, hop: Hop, paradigm: str, starts: Array) -> Seen:
-    target = _target(hop, paradigm)
-    return _seen(hop, paradigm, lambda: open_loop(client, target, starts))
-
-
-def _seen(hop: Hop, paradigm: str, load: Callable[[], Run]) -> Seen:
+def _seen(hop: Hop, paradigm: str, load: Callable[[Target], Run]) -> Seen:
     """Run the load; read the metrics before it, and behind it once they have counted every request.
 
     Raises LoadFailed if no request ended OK.
     """
     before = read(f"127.0.0.1:{hop.http_port}")
-    run = load()
+    run = load(_target(hop, paradigm))
     if not run.num_ok:
         raise LoadFailed(f"{hop.name}: none of {len(run.status)} requests ended OK, {paradigm}")
     deadline = time.monotonic() + _COUNTED_WITHIN_SECONDS
@@ -100,11 +88,6 @@ def _wait_until_counted(hop: Hop) -> None:
             return
         earlier = counted
         time.sleep(_STANDS_STILL_SECONDS)
-
-
-def _add(figures: Figures, hop: str, where: str, seen: Seen) -> None:
-    for name, value in seen.figures().items():
-        figures.add(f"{where}.{name}", hop, value)
 
 
 def _add_ratio(figures: Figures, hop: str, situation: str, sequential: Seen, parallel: Seen) -> None:

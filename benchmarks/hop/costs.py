@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from benchmarks.harness.clients import Client
-from benchmarks.harness.cpu import Cpu, settled_cpu
+from benchmarks.harness.cpu import settled_cpu
 from benchmarks.harness.figures import Figures
-from benchmarks.harness.load import Target, closed_loop, open_loop
+from benchmarks.harness.load import Client, closed_loop, open_loop
 from benchmarks.harness.messages import (
     FAST_MESSAGES,
     GENERATE,
@@ -20,39 +18,23 @@ from benchmarks.harness.messages import (
     sample_requests,
     stream_requests,
 )
-from benchmarks.harness.servers import DIRECT, Backends, Hop
+from benchmarks.harness.run import Run, Target
+from benchmarks.harness.servers import DIRECT, Hop
 from benchmarks.hop.durations import NUM_CALLERS, TOKENS_PER_SECOND, Durations
 from tandem.measure.statistics.quantiles import nearest_rank
 
-_SHARES = {"p50": 0.5, "p99": 0.99}
 
-
-@dataclass(frozen=True)
-class Contender:
-    """Where requests go; `pid` leads the processes of the hop, None without one."""
-
-    name: str
-    port: int
-    pid: int | None
-
-
-def contenders(backends: Backends, hops: Sequence[Hop]) -> list[Contender]:
-    """Return the backend itself and the hops in front of it."""
-    assert backends.gan is not None
-    return [Contender(DIRECT, backends.gan, None), *(Contender(each.name, each.port, each.pid) for each in hops)]
-
-
-def measure_round(client: Client, found: Sequence[Contender], durations: Durations, figures: Figures) -> None:
+def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, figures: Figures) -> None:
     """Measure each contender once and add what the hop has added to the backend's own time."""
     alone: dict[str, dict[str, float]] = {}
-    for each in found:
-        alone[each.name] = _one_client(client, each, durations) | _one_stream(client, each, durations)
-        _many_clients(client, each, NUM_CALLERS, durations, figures)
-        _many_clients(client, each, 1, durations, figures)
-        _fast_streams(client, each, durations, figures)
-        if each.pid is not None:
-            _paced(client, each, durations, figures, are_together=False)
-            _paced(client, each, durations, figures, are_together=True)
+    for hop in hops:
+        alone[hop.name] = _alone(client, hop, durations)
+        for connections in (NUM_CALLERS, 1):
+            _many_clients(client, hop, connections, durations, figures)
+        _fast_streams(client, hop, durations, figures)
+        if hop.pid:
+            _paced(client, hop, figures, are_together=False)
+            _paced(client, hop, figures, are_together=True)
     for contender, seen in alone.items():
         for name, value in seen.items():
             figures.add(f"one_{name}_ms", contender, value)
@@ -60,72 +42,70 @@ def measure_round(client: Client, found: Sequence[Contender], durations: Duratio
                 figures.add(f"added_{name}_ms", contender, value - alone[DIRECT][name])
 
 
-def _one_client(client: Client, contender: Contender, durations: Durations) -> dict[str, float]:
-    """Return milliseconds of a unary request of a lone client."""
-    run = closed_loop(
-        client, Target(contender.port, SAMPLE, sample_requests()), 1, durations.one_client, goes_first=False
-    )
-    run.check_all_ok(contender.name)
-    return {f"unary_{name}": run.quantile(share) * 1e3 for name, share in _SHARES.items()}
-
-
-def _one_stream(client: Client, contender: Contender, durations: Durations) -> dict[str, float]:
-    """Return milliseconds to the first message and to the end of a lone stream that comes as fast as it can."""
-    run = closed_loop(
-        client, Target(contender.port, SAMPLE_STREAM, stream_requests()), 1, durations.fast_streams, goes_first=False
-    )
-    run.check_all_ok(contender.name)
+def _alone(client: Client, hop: Hop, durations: Durations) -> dict[str, float]:
+    """Return milliseconds of a lone unary request, and to the first message and the end of a lone stream that comes as
+    fast as it can.
+    """
+    unary = closed_loop(client, _unary(hop), 1, durations.one_client, goes_first=False)
+    stream = closed_loop(client, _stream(hop), 1, durations.fast_streams, goes_first=False)
+    for run in (unary, stream):
+        run.check_all_ok(hop.name)
     return {
-        "first_message_p50": nearest_rank(run.first_seconds, 0.5) * 1e3,
-        "whole_stream_p50": run.quantile(0.5) * 1e3,
+        "unary_p50": unary.quantile(0.5) * 1e3,
+        "unary_p99": unary.quantile(0.99) * 1e3,
+        "first_message_p50": nearest_rank(stream.first_seconds, 0.5) * 1e3,
+        "whole_stream_p50": stream.quantile(0.5) * 1e3,
     }
 
 
-def _fast_streams(client: Client, contender: Contender, durations: Durations, figures: Figures) -> None:
-    target = Target(contender.port, SAMPLE_STREAM, stream_requests())
-    before = _cpu(contender)
-    run = closed_loop(client, target, NUM_CALLERS, durations.fast_streams, goes_first=False)
-    run.check_all_ok(contender.name)
-    figures.add("fast_per_second", contender.name, run.per_second * FAST_MESSAGES)
-    _add_cpu(figures, "fast", contender, before, run.num_ok * FAST_MESSAGES)
-
-
-def _many_clients(
-    client: Client, contender: Contender, connections: int, durations: Durations, figures: Figures
-) -> None:
-    target = Target(contender.port, SAMPLE, sample_requests())
-    before = _cpu(contender)
-    run = closed_loop(client, target, NUM_CALLERS, durations.many_clients, connections, goes_first=False)
-    run.check_all_ok(contender.name)
+def _many_clients(client: Client, hop: Hop, connections: int, durations: Durations, figures: Figures) -> None:
     name = f"unary_{connections}_connections"
-    figures.add(f"{name}_per_second", contender.name, run.per_second)
-    _add_cpu(figures, name, contender, before, run.num_ok)
-    figures.add("client_cpu_ms_a_request", contender.name, run.cpu_seconds / run.num_ok * 1e3)
+    seconds = durations.many_clients
+    run = _costly(
+        figures,
+        name,
+        hop,
+        lambda: closed_loop(client, _unary(hop), NUM_CALLERS, seconds, connections, goes_first=False),
+    )
+    figures.add(f"{name}_per_second", hop.name, run.per_second)
+    figures.add("client_cpu_ms_a_request", hop.name, run.cpu_seconds / run.num_ok * 1e3)
 
 
-def _paced(client: Client, contender: Contender, durations: Durations, figures: Figures, are_together: bool) -> None:
+def _fast_streams(client: Client, hop: Hop, durations: Durations, figures: Figures) -> None:
+    seconds = durations.fast_streams
+    run = _costly(
+        figures, "fast", hop, lambda: closed_loop(client, _stream(hop), NUM_CALLERS, seconds, goes_first=False)
+    )
+    figures.add("fast_per_second", hop.name, run.per_second * FAST_MESSAGES)
+
+
+def _paced(client: Client, hop: Hop, figures: Figures, are_together: bool) -> None:
     """Streams whose messages are due at the same instants (a batch's), or spread evenly over the interval."""
     apart = 0.0 if are_together else 1 / TOKENS_PER_SECOND / NUM_CALLERS
     starts = np.arange(NUM_CALLERS, dtype=np.float64) * apart
-    before = _cpu(contender)
-    run = open_loop(
-        client, Target(contender.port, GENERATE, generate_requests()), starts, NUM_CALLERS, goes_first=False
-    )
-    run.check_all_ok(contender.name)
+    name, target = f"paced_{'together' if are_together else 'apart'}", Target(hop.port, GENERATE, generate_requests())
+    run = _costly(figures, name, hop, lambda: open_loop(client, target, starts, NUM_CALLERS, goes_first=False))
     messages = float(run.messages.sum())
-    name = f"paced_{'together' if are_together else 'apart'}"
-    _add_cpu(figures, name, contender, before, messages)
-    figures.add(f"{name}_per_second", contender.name, messages / float(run.seconds.max()))
-    figures.add("client_cpu_ms_a_message", contender.name, run.cpu_seconds / messages * 1e3)
+    figures.add(f"{name}_per_second", hop.name, messages / float(run.seconds.max()))
+    figures.add("client_cpu_ms_a_message", hop.name, run.cpu_seconds / messages * 1e3)
 
 
-def _cpu(contender: Contender) -> Cpu:
-    return Cpu(0.0, 0.0) if contender.pid is None else settled_cpu(contender.pid)
+def _unary(hop: Hop) -> Target:
+    return Target(hop.port, SAMPLE, sample_requests())
 
 
-def _add_cpu(figures: Figures, name: str, contender: Contender, before: Cpu, count: float) -> None:
-    """Add the milliseconds of the whole hop for each of `count`, and what its Python process has of it."""
-    if contender.pid is not None:
-        used = settled_cpu(contender.pid).since(before)
-        figures.add(f"{name}_cpu_ms", contender.name, used.total / count * 1e3)
-        figures.add(f"{name}_python_cpu_ms", contender.name, used.own / count * 1e3)
+def _stream(hop: Hop) -> Target:
+    return Target(hop.port, SAMPLE_STREAM, stream_requests())
+
+
+def _costly(figures: Figures, name: str, hop: Hop, load: Callable[[], Run]) -> Run:
+    """Run a load; add the milliseconds of the whole hop for each message, and what its Python process has of it."""
+    before = settled_cpu(hop.pid) if hop.pid else None
+    run = load()
+    run.check_all_ok(hop.name)
+    if before is not None:
+        used = settled_cpu(hop.pid).since(before)
+        messages = float(run.messages.sum())
+        figures.add(f"{name}_cpu_ms", hop.name, used.total / messages * 1e3)
+        figures.add(f"{name}_python_cpu_ms", hop.name, used.own / messages * 1e3)
+    return run

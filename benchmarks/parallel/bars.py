@@ -6,21 +6,21 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from benchmarks.harness.bars import Bar
-from benchmarks.parallel.contenders import DIRECT, DIRECT_BEFORE, PRODUCT, PRODUCT_BEFORE
-from benchmarks.parallel.peers import NATIVE, PYTHON_HOSTED
-from benchmarks.parallel.workload import ALONE, BULK, MANY, SOME
+from benchmarks.parallel.workload import ALONE, BATCH_SIZES, BULK, MANY, SOME, WORKLOADS
 
 Round = Mapping[str, Mapping[str, float]]
 """What one round has measured, by figure and contender."""
 
 Best = Callable[[Iterable[float]], float]
 
+DIRECT, PRODUCT = "Tandem's service, direct", "Tandem, whole product"
+DIRECT_BEFORE, PRODUCT_BEFORE = "the service before", "the whole product before"
+PLAIN, MOSEC, TRITON, NATIVE = "plain grpc.aio", "mosec", "Triton, Python backend", "C++ reference"
+PYTHON_HOSTED = (PLAIN, MOSEC, TRITON)
 RATE, P50, CPU, OTHERS = "images_per_second", "p50_ms", "cpu_ms", "others_cores"
 FP32 = "onnxruntime"
 """The bare loop that the chosen runtime's is compared with."""
 
-_WORKLOADS = (ALONE, SOME, MANY, BULK)
-_LARGEST_BATCH = 64
 _SHARED_BATCH = 32  # MANY clients' images, shared by the two sessions of two cores
 
 
@@ -36,12 +36,12 @@ def compared(seen: Round, runtime: str) -> dict[str, float]:
         "product": (PRODUCT, (PRODUCT_BEFORE,)),
     }
     p50 = f"{ALONE.name}.{P50}"
-    largest, shared = f"bare.{_LARGEST_BATCH}.{RATE}", f"bare.{_SHARED_BATCH}.{CPU}"
+    largest, shared = f"bare.{BATCH_SIZES[-1]}.{RATE}", f"bare.{_SHARED_BATCH}.{CPU}"
     return {
         **{
             f"{workload.name}.{name}": _ratio(seen, f"{workload.name}.{RATE}", who, others, max)
             for name, (who, others) in compared_with.items()
-            for workload in _WORKLOADS
+            for workload in WORKLOADS
         },
         "p50_to_python_peer": _ratio(seen, p50, DIRECT, PYTHON_HOSTED, min),
         "p50_to_native": _ratio(seen, p50, DIRECT, [NATIVE], min),

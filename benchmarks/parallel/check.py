@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.clients import Client
-from benchmarks.harness.load import LoadFailed, Target, closed_loop
+from benchmarks.harness.load import Client, closed_loop
+from benchmarks.harness.run import LoadFailed, Target
 from benchmarks.parallel.dialects import Dialect, drawn_latents
 from benchmarks.peers.gan.generator import Generator, Levels
 
@@ -28,16 +28,13 @@ class Check:
 
     def __call__(self, client: Client, port: int, dialect: Dialect) -> float:
         """Return by how many levels the images are off, on average. Raises LoadFailed if they are others."""
-        requests = [dialect.explicit(*each) for each in self._drawn]
-        target = Target(port, dialect.path, requests)
-        return max(self._off(client, target, clients, dialect) for clients in _CLIENTS)
-
-    def _off(self, client: Client, target: Target, clients: int, dialect: Dialect) -> float:
-        run = closed_loop(
-            client, target, clients, _LONGEST_SECONDS, most_requests=len(target.requests), keep_replies=True
-        )
-        run.check_all_ok(f"{clients} clients")
-        return mean_levels_off(np.concatenate([dialect.levels(each) for each in run.replies]), self._expected)
+        target, off = Target(port, dialect.path, [dialect.explicit(*each) for each in self._drawn]), 0.0
+        for clients in _CLIENTS:
+            run = closed_loop(client, target, clients, _LONGEST_SECONDS, most_requests=_NUM_REQUESTS, keep_replies=True)
+            run.check_all_ok(f"{clients} clients")
+            images = np.concatenate([dialect.levels(each) for each in run.replies])
+            off = max(off, mean_levels_off(images, self._expected))
+        return off
 
 
 def mean_levels_off(images: Levels, expected: Levels) -> float:

@@ -10,22 +10,14 @@ from pathlib import Path
 
 import grpc
 
-from benchmarks.harness import servers
 from benchmarks.harness.messages import GAN_MODEL
-from benchmarks.harness.servers import ROOT, Backends, gateway
+from benchmarks.harness.servers import ROOT, Service, gateway, service
+from benchmarks.parallel.bars import DIRECT, DIRECT_BEFORE, FP32, PRODUCT, PRODUCT_BEFORE
 from benchmarks.parallel.dialects import TANDEM, Dialect
+from benchmarks.parallel.workload import BATCH_SIZES
+from benchmarks.runtimes import contenders as runtimes
+from runtime.models import Model
 from tandem.gan.v1 import gan_pb2, gan_pb2_grpc
-
-DIRECT, PRODUCT = "Tandem's service, direct", "Tandem, whole product"
-DIRECT_BEFORE, PRODUCT_BEFORE = "the service before", "the whole product before"
-
-
-@dataclass(frozen=True)
-class Served:
-    """A contender that runs: its port on 127.0.0.1, and the processes that lead all of its processes."""
-
-    port: int
-    pids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -34,33 +26,44 @@ class Contender:
 
     name: str
     dialect: Dialect
-    start: Callable[[], AbstractContextManager[Served]]
+    start: Callable[[], AbstractContextManager[Service]]
 
 
 @contextmanager
-def service(tree: Path) -> Iterator[Served]:
-    """Run the parallel service of a source tree."""
-    with servers.service("services.gan", GAN_MODEL, tree=tree) as own:
-        yield Served(own.port, (own.pid,))
-
-
-@contextmanager
-def product(tree: Path) -> Iterator[Served]:
+def product(tree: Path) -> Iterator[Service]:
     """Run the parallel service of a source tree behind the gateway of the same."""
-    with service(tree) as backend, gateway("", tree, Backends(None, backend.port)) as hop:
-        yield Served(hop.port, (*backend.pids, hop.pid))
+    with drawing(tree) as backend, gateway("", tree, backend.port) as hop:
+        yield Service(hop.port, (*backend.pids, hop.pid))
+
+
+def drawing(tree: Path) -> AbstractContextManager[Service]:
+    """Run the parallel service of a source tree."""
+    return service("services.gan", GAN_MODEL, tree=tree)
 
 
 def tandem(before: Path | None) -> list[Contender]:
     """Return the service and the whole product, of this tree and of the earlier one if there is one."""
-    found = [(DIRECT, service, ROOT), (PRODUCT, product, ROOT)]
+    found = [(DIRECT, drawing, ROOT), (PRODUCT, product, ROOT)]
     if before is not None:
-        found += [(DIRECT_BEFORE, service, before), (PRODUCT_BEFORE, product, before)]
+        found += [(DIRECT_BEFORE, drawing, before), (PRODUCT_BEFORE, product, before)]
     return [Contender(name, TANDEM, partial(start, tree)) for name, start, tree in found]
 
 
-def loop_of(served: Served) -> str:
-    """Return the name of the bare loop that computes what Tandem's service does, see `benchmarks.parallel.loops`."""
+def loops(model: Model) -> dict[str, runtimes.Contender]:
+    """Return the bare loops by name: ONNX Runtime with the model's file as it is, OpenVINO with the fastest form of it.
+
+    And of the int8 form, if there is one. Raises ModelError if the model has no generator.
+    """
+    base, *others = runtimes.ways_of(model, BATCH_SIZES)
+    chosen = {FP32: base}
+    for way in others:  # the fastest of each runtime come last
+        if way.configuration.runtime == "openvino":
+            chosen["openvino int8" if way.name.endswith("int8") else "openvino"] = way
+    return {name: way.open() for name, way in chosen.items()}
+
+
+def loop_of(served: Service) -> str:
+    """Return which of the bare loops computes what Tandem's service does."""
     with grpc.insecure_channel(f"127.0.0.1:{served.port}") as channel:
         reply = gan_pb2_grpc.GanServiceStub(channel).ListModels(gan_pb2.ListModelsRequest(), timeout=10)
     runtime = reply.models[0].runtime

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from grpc_tools import protoc
 
-from benchmarks.harness.clients import HTTP1, SENDER
+from benchmarks.harness.load import HTTP1, SENDER
 from benchmarks.harness.messages import GAN_MODEL, SAMPLE
-from benchmarks.harness.servers import ROOT
 from benchmarks.peers.gan.generator import LATENT_DIM, NUM_CLASSES, Floats, Labels, Levels
 from tandem.gan.v1 import gan_pb2
-
-_PROTO = ROOT / "benchmarks/peers/gan/open_inference.proto"
+from tandem.oip import grpc_service_pb2
 
 
 @dataclass(frozen=True)
@@ -53,12 +45,11 @@ def _sampled_levels(reply: bytes) -> Levels:
 
 
 def _explicit_inference(latents: Floats, labels: Labels) -> bytes:
-    request = _inference()["inference.ModelInferRequest"](
-        model_name="gan", raw_input_contents=[latents.tobytes(), labels.tobytes()]
-    )
+    tensors = [latents.tobytes(), labels.tobytes()]
+    request = grpc_service_pb2.ModelInferRequest(model_name="gan", raw_input_contents=tensors)
     request.inputs.add(name="latent", datatype="FP32", shape=latents.shape)
     request.inputs.add(name="label", datatype="INT64", shape=(len(labels), 1))
-    return bytes(request.SerializeToString())
+    return request.SerializeToString()
 
 
 def _seeded_inference(count: int, seed: int) -> bytes:
@@ -67,19 +58,7 @@ def _seeded_inference(count: int, seed: int) -> bytes:
 
 
 def _inferred_levels(reply: bytes) -> Levels:
-    return _images(_inference()["inference.ModelInferResponse"].FromString(reply).raw_output_contents[0])
-
-
-@cache
-def _inference() -> Mapping[str, Any]:
-    """Return the protocol's messages by name, compiled from their file."""
-    pool = descriptor_pool.DescriptorPool()
-    with TemporaryDirectory() as folder:
-        made = Path(folder) / "descriptors"
-        protoc.main(["", f"-I{_PROTO.parent}", f"--descriptor_set_out={made}", _PROTO.name])
-        (file,) = descriptor_pb2.FileDescriptorSet.FromString(made.read_bytes()).file
-    pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClassesForFiles([file.name], pool)
+    return _images(grpc_service_pb2.ModelInferResponse.FromString(reply).raw_output_contents[0])
 
 
 def _images(data: bytes) -> Levels:
@@ -93,7 +72,7 @@ def drawn_latents(count: int, seed: int) -> tuple[Floats, Labels]:
 
 
 TANDEM = Dialect(SENDER, SAMPLE, _explicit_sample, _seeded_sample, _sampled_levels)
-OVER_HTTP = Dialect(HTTP1, "/inference", _explicit_sample, _seeded_sample, _sampled_levels)
+OVER_HTTP = replace(TANDEM, client=HTTP1, path="/inference")
 OPEN_INFERENCE = Dialect(
     SENDER, "/inference.GRPCInferenceService/ModelInfer", _explicit_inference, _seeded_inference, _inferred_levels
 )

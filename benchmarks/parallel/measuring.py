@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
-from benchmarks.harness.clients import Client
 from benchmarks.harness.cpu import cpu, machine_cpu, settled_cpu
-from benchmarks.harness.load import Target, closed_loop
-from benchmarks.parallel.contenders import Served
+from benchmarks.harness.load import Client, closed_loop
+from benchmarks.harness.run import Target
+from benchmarks.harness.servers import Service
 from benchmarks.parallel.dialects import Dialect
 from benchmarks.parallel.workload import Workload
 
@@ -19,24 +18,12 @@ _NUM_IMAGES = 4096
 _LONGEST_SETTLING_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Load:
-    """Figures of one load. Milliseconds; CPU is user and system time of all processes, for a request.
+def load(client: Client, served: Service, dialect: Dialect, workload: Workload, seconds: float) -> dict[str, float]:
+    """Run the load for so long, and return its figures. Raises LoadFailed if a request did not end OK.
 
-    `others_cores` is what neither the servers nor the client used.
+    CPU is user and system time of all processes, for a request. `others_cores` is what neither the servers nor the
+    client used.
     """
-
-    images_per_second: float
-    p50_ms: float
-    p99_ms: float
-    cpu_ms: float
-    client_cpu_ms: float
-    client_cores: float
-    others_cores: float
-
-
-def load(client: Client, served: Served, dialect: Dialect, workload: Workload, seconds: float) -> Load:
-    """Run the load for so long. Raises LoadFailed if a request did not end OK."""
     target = Target(served.port, dialect.path, _requests(dialect, workload.images))
     started, machine = time.monotonic(), machine_cpu()
     before = sum(cpu(pid).total for pid in served.pids)
@@ -45,15 +32,15 @@ def load(client: Client, served: Served, dialect: Dialect, workload: Workload, s
     others = machine_cpu() - machine - used - run.cpu_seconds
     elapsed = time.monotonic() - started
     run.check_all_ok(workload.shown)
-    return Load(
-        images_per_second=run.per_second * workload.images,
-        p50_ms=run.quantile(0.5) * 1e3,
-        p99_ms=run.quantile(0.99) * 1e3,
-        cpu_ms=used / run.num_ok * 1e3,
-        client_cpu_ms=run.cpu_seconds / run.num_ok * 1e3,
-        client_cores=run.cpu_seconds * run.per_second / run.num_ok,
-        others_cores=max(others / elapsed, 0.0),
-    )
+    return {
+        "images_per_second": run.per_second * workload.images,
+        "p50_ms": run.quantile(0.5) * 1e3,
+        "p99_ms": run.quantile(0.99) * 1e3,
+        "cpu_ms": used / run.num_ok * 1e3,
+        "client_cpu_ms": run.cpu_seconds / run.num_ok * 1e3,
+        "client_cores": run.cpu_seconds * run.per_second / run.num_ok,
+        "others_cores": max(others / elapsed, 0.0),
+    }
 
 
 @cache

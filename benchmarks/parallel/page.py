@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.harness.bars import bar_cells, cell
+from benchmarks.harness.bars import Results, bar_cells, cell
 from benchmarks.harness.figures import spread_of
 from benchmarks.harness.printing import table_of
 from benchmarks.harness.servers import NOW
 from benchmarks.parallel.bars import CPU, OTHERS, P50, RATE
-from benchmarks.parallel.results import Results
 from benchmarks.parallel.undisturbed import MOST_ATTEMPTS, TOLERATED_CORES
-from benchmarks.parallel.workload import ALONE, BULK, MANY, SOME
-from benchmarks.peers.gan.bare import BATCH_SIZES
+from benchmarks.parallel.workload import BATCH_SIZES, WORKLOADS
 from tandem.measure.report.tables.table import Cell
-from tandem.measure.results.value import Value
 
 _COLUMNS = (
     ("images/s", RATE, 0),
@@ -31,7 +28,6 @@ _RATIOS = {
     "to_before": "service over before",
     "product": "whole product over before",
 }
-_WORKLOADS = (ALONE, SOME, MANY, BULK)
 _HEAD = ("contender", *(name for name, *_ in _COLUMNS))
 _NOTE = (
     "Each contender is started, must return the images of given latents, alone and beside others, is warmed up,"
@@ -56,54 +52,48 @@ _BARE_NOTE = (
 def page(results: Results) -> str:
     """Return the page in Markdown."""
     bar_head = ("what", "figure", "bar", "aim", "met")
-    ratio_head = ("ratio of images/s in the same round", *(workload.name for workload in _WORKLOADS))
+    ratio_head = ("ratio of images/s in the same round", *(workload.name for workload in WORKLOADS))
     bare_head = ("bare loop, images/s; CPU ms an image", *(f"batch {size}" for size in BATCH_SIZES))
     sections = (
         _head(results),
         f"## Bars\n\n{_BAR_NOTE}\n\n"
         + table_of(bar_head, [bar_cells(bar, results.spreads, NOW) for bar in results.bars]),
-        "## Ratios\n\n" + table_of(ratio_head, _ratio_rows(results)) + "\n" + _p50_to_native(results),
-        *(f"## {workload.shown}\n\n" + table_of(_HEAD, _rows(results, workload.name)) for workload in _WORKLOADS),
+        "## Ratios\n\n"
+        + table_of(ratio_head, _ratio_rows(results))
+        + f"\np50 of one client over the C++ reference's: {_cell(results, 'p50_to_native', NOW, 2)}.",
+        *(f"## {workload.shown}\n\n" + table_of(_HEAD, _rows(results, workload.name)) for workload in WORKLOADS),
         f"## Bare loops\n\n{_BARE_NOTE}\n\n" + table_of(bare_head, _bare_rows(results)),
     )
     return "\n".join(f"{each.rstrip()}\n" for each in sections)
 
 
 def _head(results: Results) -> str:
-    around = results.around
-    peers = ", ".join(f"{name} {value}" for name, value in results.peers.items())
-    before = f"`before`: commit {around.before[:12]}" if around.before else "`before` was not measured"
-    notes = [f"- {name} is missing: {reason}" for name, reason in results.absent.items()]
-    notes += [f"- broken off: {each}" for each in results.failures]
-    return (
-        "# The parallel service beside its peers\n\n"
-        f"`python -m benchmarks.parallel`, {around.date}, {results.durations.rounds} rounds in"
-        f" {results.seconds:.0f} s, median (lowest-highest) of the rounds."
-        f" Commit {around.commit}; {before}.\n\n"
-        f"Client and servers share one machine: {around.text}"
-        f" Tandem drew with {results.runtime}. Peers: {peers}.\n\n{_NOTE}\n\n" + "\n".join(notes) + "\n"
-    )
+    peers = ", ".join(f"{name} {value}" for name, value in results.more["peers"].items())
+    notes = [f"{name} is missing: {reason}" for name, reason in results.more["absent"].items()]
+    text = f" Tandem drew with {results.more['runtime']}. Peers: {peers}.\n\n{_NOTE}"
+    return results.head("The parallel service beside its peers", text, notes)
 
 
 def _ratio_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
     for name, what in _RATIOS.items():
-        yield what, *(cell(_spread(results, f"{workload.name}.{name}", NOW), 1, 2) for workload in _WORKLOADS)
-
-
-def _p50_to_native(results: Results) -> str:
-    return f"p50 of one client over the C++ reference's: {cell(_spread(results, 'p50_to_native', NOW), 1, 2)}."
+        yield what, *(_cell(results, f"{workload.name}.{name}", NOW, 2) for workload in WORKLOADS)
 
 
 def _rows(results: Results, workload: str) -> Iterator[Sequence[str | Cell]]:
-    for name in results.contenders:
-        yield name, *(cell(_spread(results, f"{workload}.{figure}", name), 1, digits) for _, figure, digits in _COLUMNS)
+    for name in results.more["contenders"]:
+        yield name, *(_cell(results, f"{workload}.{figure}", name, digits) for _, figure, digits in _COLUMNS)
 
 
 def _bare_rows(results: Results) -> Iterator[Sequence[str | Cell]]:
-    for name in results.loops:
-        found = [[_spread(results, f"bare.{size}.{figure}", name) for figure in (RATE, CPU)] for size in BATCH_SIZES]
-        yield name, *(f"{cell(rate, 1, 0)}; {cell(used, 1, 3)}" for rate, used in found)
+    for name in results.more["loops"]:
+        yield (
+            name,
+            *(
+                f"{_cell(results, f'bare.{size}.{RATE}', name, 0)}; {_cell(results, f'bare.{size}.{CPU}', name, 3)}"
+                for size in BATCH_SIZES
+            ),
+        )
 
 
-def _spread(results: Results, figure: str, contender: str) -> Value | None:
-    return spread_of(results.spreads, figure, contender)
+def _cell(results: Results, figure: str, contender: str, digits: int) -> Cell:
+    return cell(spread_of(results.spreads, figure, contender), 1, digits)

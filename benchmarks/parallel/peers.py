@@ -17,18 +17,16 @@ from typing import TypeVar
 
 import onnxruntime
 
-from benchmarks.harness.clients import Client, open_client
-from benchmarks.harness.load import LoadFailed, Target, closed_loop
+from benchmarks.harness.load import Client, closed_loop, open_client
 from benchmarks.harness.processes import free_port, running
-from benchmarks.harness.servers import ROOT
-from benchmarks.parallel.contenders import Contender, Served
+from benchmarks.harness.run import LoadFailed, Target
+from benchmarks.harness.servers import ROOT, Service
+from benchmarks.parallel.bars import MOSEC, NATIVE, PLAIN, TRITON
+from benchmarks.parallel.contenders import Contender
 from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect
-from benchmarks.peers.installing import CannotSetUp, make_virtual_environment, once, run, unpack_debian_package
+from benchmarks.peers.installing import CannotSetUp, environment, once, run, unpack_debian_package
 
 T = TypeVar("T")
-
-PLAIN, MOSEC, TRITON, NATIVE = "plain grpc.aio", "mosec", "Triton, Python backend", "C++ reference"
-PYTHON_HOSTED = (PLAIN, MOSEC, TRITON)
 
 _RUNTIME = onnxruntime.__version__  # the service's own, so that what differs is the server
 VERSIONS = {"mosec": "0.9.8", "nvidia-pytriton": "0.7.0", "onnxruntime": _RUNTIME}
@@ -67,24 +65,21 @@ class Peers:
 
     def _python(self, package: str, *others: str) -> Path:
         """Return the interpreter of an environment with the package and ONNX Runtime. Raises CannotSetUp."""
-        folder = self.folder / package
         requirements = [f"{name}=={VERSIONS[name]}" for name in (package, "onnxruntime")] + list(others)
-        once(folder, str(requirements), lambda it: make_virtual_environment(it / "venv", it / "log", requirements))
-        return folder / "venv/bin/python"
+        return environment(self.folder / package, requirements)
 
     def plain(self) -> Contender:
         """Return the plain server, which needs nothing that Tandem does not."""
-        flags = ("--generator", str(self.generator))
-        return _contender(
-            PLAIN, TANDEM, lambda port: [sys.executable, "-m", "benchmarks.peers.gan.plain", *_at(port), *flags]
-        )
+        return self._module(PLAIN, TANDEM, Path(sys.executable), "plain")
 
     def _mosec(self) -> Contender:
         python = self._python("mosec", f"protobuf=={version('protobuf')}")
-        flags = ("--generator", str(self.generator), "--address", "127.0.0.1", "--log-level", "error")
-        return _contender(
-            MOSEC, OVER_HTTP, lambda port: [str(python), "-m", "benchmarks.peers.gan.mosec", *_at(port), *flags]
-        )
+        return self._module(MOSEC, OVER_HTTP, python, "mosec", "--address", "127.0.0.1", "--log-level", "error")
+
+    def _module(self, name: str, dialect: Dialect, python: Path, module: str, *flags: str) -> Contender:
+        """Return a peer that a module of `benchmarks.peers.gan` serves."""
+        command = (str(python), "-m", f"benchmarks.peers.gan.{module}", "--generator", str(self.generator), *flags)
+        return _contender(name, dialect, lambda port: [*command, "--port", str(port)])
 
     def _triton(self) -> Contender:
         packages = _packages(self._python("nvidia-pytriton"))
@@ -144,21 +139,17 @@ def _packages(python: Path) -> Path:
     return python.parents[1] / f"lib/python{sysconfig.get_python_version()}/site-packages"
 
 
-def _at(port: int) -> tuple[str, str]:
-    return "--port", str(port)
-
-
 def _contender(name: str, dialect: Dialect, command: Callable[[int], Sequence[str]]) -> Contender:
     """Return a peer that `command` serves on a port; it is ready when it answers."""
     return Contender(name, dialect, partial(_served, dialect, command))
 
 
 @contextmanager
-def _served(dialect: Dialect, command: Callable[[int], Sequence[str]]) -> Iterator[Served]:
+def _served(dialect: Dialect, command: Callable[[int], Sequence[str]]) -> Iterator[Service]:
     port = free_port()
     client, target = open_client(dialect.client), Target(port, dialect.path, [dialect.seeded(1, 0)])
     with running(command(port), partial(_answers, client, target), ROOT) as process:
-        yield Served(port, (process.pid,))
+        yield Service(port, (process.pid,))
 
 
 def _answers(client: Client, target: Target) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tandem.measure.formats import counted
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -19,23 +21,22 @@ class Workload:
 
     @property
     def shown(self) -> str:
-        return (
-            f"{self.images} image{'s' * (self.images > 1)} a request, {self.clients} client{'s' * (self.clients > 1)}"
-        )
+        return f"{counted(self.images, 'image')} a request, {counted(self.clients, 'client')}"
 
 
 ALONE, SOME, MANY, BULK = Workload(1, 1), Workload(1, 16), Workload(1, 64), Workload(64, 4)
+WORKLOADS = (ALONE, SOME, MANY, BULK)
+BATCH_SIZES = (1, 8, 32, 64)
+"""Of the bare loops."""
 
 
 @dataclass(frozen=True)
 class Durations:
-    """Seconds of each load against each contender, of warming up and of each bare loop; how often all is repeated."""
+    """Seconds of each load against each contender, of warming up and of each bare loop."""
 
-    rounds: int
     warm_up: float
     loads: Mapping[Workload, float]
     bare: float
 
 
-FULL = Durations(rounds=4, warm_up=0.7, loads={ALONE: 1.0, SOME: 1.2, MANY: 1.5, BULK: 1.5}, bare=1.0)
-QUICK = Durations(rounds=1, warm_up=0.3, loads={ALONE: 0.4, SOME: 0.5, MANY: 0.6, BULK: 0.6}, bare=0.2)
+FULL = Durations(warm_up=0.7, loads={ALONE: 1.0, SOME: 1.2, MANY: 1.5, BULK: 1.5}, bare=1.0)

@@ -18,35 +18,22 @@ class ScoredText:
     """Place of the first judged token, at least 1."""
 
 
-@dataclass(frozen=True)
-class OfAnswers:
-    """What an engine says along the reference's greedy answers: where it leaves them, it is set back."""
+def of_answers(found: Sequence[Tensor], reference: Sequence[Tensor]) -> dict[str, float]:
+    """Compare logits along the reference's greedy answers: where an engine leaves them, it is set back.
 
-    num_answers: int
-    first_tokens_equal: int
-    answers_equal: int
-    """Those that it would give token for token."""
-    tokens: int
-    tokens_equal: int
-    divergence: float
-    """Mean Kullback-Leibler divergence from the reference, nats a token."""
-
-
-def of_answers(found: Sequence[Tensor], reference: Sequence[Tensor]) -> OfAnswers:
-    """Compare logits along answers whose tokens are the reference's largest logits."""
-    equal = [a.argmax(-1) == b.argmax(-1) for a, b in zip(found, reference, strict=True)]
-    return OfAnswers(
-        num_answers=len(equal),
-        first_tokens_equal=sum(bool(each[0]) for each in equal),
-        answers_equal=sum(bool(each.all()) for each in equal),
-        tokens=sum(map(len, equal)),
-        tokens_equal=sum(int(each.sum()) for each in equal),
-        divergence=float(_divergences(found, reference).mean()),
-    )
-
-
-def _divergences(found: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
-    return torch.cat([_divergence(a, b) for a, b in zip(found, reference, strict=True)])
+    `answers_equal` are those that it would give token for token, `divergence` is the mean Kullback-Leibler divergence
+    from the reference, nats a token.
+    """
+    pairs = list(zip(found, reference, strict=True))
+    equal = [a.argmax(-1) == b.argmax(-1) for a, b in pairs]
+    return {
+        "num_answers": len(equal),
+        "first_tokens_equal": sum(bool(each[0]) for each in equal),
+        "answers_equal": sum(bool(each.all()) for each in equal),
+        "tokens": sum(map(len, equal)),
+        "tokens_equal": sum(int(each.sum()) for each in equal),
+        "divergence": float(torch.cat([_divergence(a, b) for a, b in pairs]).mean()),
+    }
 
 
 def _divergence(found: Tensor, reference: Tensor) -> Tensor:

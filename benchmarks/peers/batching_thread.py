@@ -9,7 +9,6 @@ import os
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,11 +25,10 @@ class Request:
     prompt: list[int]
     num_left: int
     sink: Sink
-    is_cancelled: bool = False
 
     @property
     def is_over(self) -> bool:
-        return self.is_cancelled or self.num_left <= 0
+        return self.num_left <= 0
 
 
 class Steps(Protocol):
@@ -57,16 +55,10 @@ class BatchingThread:
         self._wake = threading.Event()
         threading.Thread(target=self._run, daemon=True).start()
 
-    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> Callable[[], None]:
+    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
         (prompt,) = prompts
-        request = Request(prompt, num_tokens, sink)
-        self._arrived.append(request)
+        self._arrived.append(Request(prompt, num_tokens, sink))
         self._wake.set()
-
-        def cancel() -> None:
-            request.is_cancelled = True
-
-        return cancel
 
     def _run(self) -> None:
         try:

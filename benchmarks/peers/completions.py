@@ -1,14 +1,10 @@
 """Engines that stream OpenAI's completions over HTTP: what they are asked, and which tokens their events name."""
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks.peers.engine import Dialect, Question
-
-_HEALTH_SECONDS = 2.0
 
 
 def completion(question: Question, **more: Any) -> bytes:
@@ -43,12 +39,3 @@ def _tokens(messages: Sequence[bytes]) -> list[int]:
 
 COMPLETIONS = Dialect("openai", "model", _request, _tokens)
 """OpenAI's, with vLLM's `return_token_ids` and `ignore_eos`."""
-
-
-def is_healthy(port: int) -> bool:
-    """Say whether GET /health is answered with 200."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=_HEALTH_SECONDS) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

@@ -3,11 +3,15 @@
 Prompts are token ids, decoding is greedy, and the end token does not end an output: all engines do the same work.
 """
 
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 Prompt = list[int]
+
+_HEALTH_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,26 +46,27 @@ class Dialect:
     tokens: Callable[[Sequence[bytes]], list[int]]
 
 
-class Engine(Protocol):
-    """One engine with one kind of weights."""
+def is_healthy(port: int) -> bool:
+    """Say whether GET /health is answered with 200."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=_HEALTH_SECONDS) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
-    @property
-    def name(self) -> str:
-        """As tables show it."""
 
-    @property
-    def is_static_batch(self) -> bool:
-        """True if several prompts are served together only when they come in one request."""
+@dataclass(frozen=True)
+class Engine:
+    """One engine with one kind of weights; `name` as tables show it.
 
-    @property
-    def dialect(self) -> Dialect:
-        """How it is asked."""
+    `set_up` installs what is missing, returns the versions of what is used, and raises CannotSetUp. `command` starts a
+    server on 127.0.0.1:port, and `is_ready` says whether it answers and is warm. `is_static_batch`: several prompts are
+    served together only when they come in one request.
+    """
 
-    def set_up(self) -> dict[str, str]:
-        """Install what is missing; return the versions of what is used. Raises CannotSetUp."""
-
-    def command(self, need: Need, port: int) -> tuple[str, ...]:
-        """Return what starts a server on 127.0.0.1:port."""
-
-    def is_ready(self, port: int) -> bool:
-        """Say whether the server answers and is warm."""
+    name: str
+    dialect: Dialect
+    set_up: Callable[[], dict[str, str]]
+    command: Callable[[Need, int], tuple[str, ...]]
+    is_ready: Callable[[int], bool] = is_healthy
+    is_static_batch: bool = False

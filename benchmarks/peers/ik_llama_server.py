@@ -30,10 +30,6 @@ _remove.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_in
 _remove.restype = ctypes.c_bool
 
 
-class LibraryError(Exception):
-    """Unexpected: the library refused something that fits it."""
-
-
 class Context:
     """See `benchmarks.peers.slots.Context`. Several of the library's, with one set of weights."""
 
@@ -41,12 +37,12 @@ class Context:
         library.llama_backend_init()
         model = library.llama_model_load_from_file(os.fsencode(weights), _model_params())
         if not model:
-            raise LibraryError(f"{weights}: the model was not loaded")
+            raise RuntimeError(f"{weights}: the model was not loaded")
         firsts = range(0, num_sequences, MAX_SHARING)
         sizes = [min(MAX_SHARING, num_sequences - first) for first in firsts]
         self._contexts = [library.llama_init_from_model(model, _context_params(n, num_sequence_tokens)) for n in sizes]
         if not all(self._contexts):
-            raise LibraryError("a context was not made")
+            raise RuntimeError("a context was not made")
         self._num_logits = library.llama_vocab_n_tokens(library.llama_model_get_vocab(model))
         self._batch = _Batch()
 
@@ -64,7 +60,7 @@ class Context:
     def _decoded(self, context: int, chunks: Sequence[Chunk]) -> dict[int, int]:
         first = self._batch.fill(chunks)
         if status := library.llama_decode(context, self._batch.struct):
-            raise LibraryError(f"llama_decode returned {status}")
+            raise RuntimeError(f"llama_decode returned {status}")
         asking = [chunk.sequence for chunk in chunks if chunk.wants_next]
         if not asking:
             return {}

@@ -41,6 +41,12 @@ def make_virtual_environment(folder: Path, log: Path, requirements: list[str]) -
     run([folder / "bin/pip", "install", "--disable-pip-version-check", *requirements], log)
 
 
+def environment(folder: Path, requirements: list[str]) -> Path:
+    """Make a virtual environment in `folder`, once; return its interpreter."""
+    once(folder, str(requirements), lambda it: make_virtual_environment(it / "venv", it / "log", requirements))
+    return folder / "venv/bin/python"
+
+
 def unpack_debian_package(name: str, folder: Path, log: Path) -> None:
     """Fetch a Debian package and unpack it into `folder`, without installing it."""
     folder.mkdir(parents=True, exist_ok=True)

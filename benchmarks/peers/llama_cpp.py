@@ -6,11 +6,10 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.peers.completions import choices, completion, is_healthy
-from benchmarks.peers.engine import Dialect, Need, Question
+from benchmarks.peers.completions import choices, completion
+from benchmarks.peers.engine import Dialect, Engine, Need, Question
 from benchmarks.peers.installing import once, run
 
 # The package carries llama.cpp's source; the wheels that others build of it lack AVX-512.
@@ -73,34 +72,22 @@ def _tokens(messages: Sequence[bytes]) -> list[int]:
 DIALECT = Dialect("openai", "model", _request, _tokens)
 
 
-@dataclass(frozen=True)
-class LlamaCpp:
-    """llama-server, with as many slots as there are requests at a time, as it is fastest."""
+def llama_cpp(folder: Path, weights: Path, precision: str) -> Engine:
+    """Return llama-server, with as many slots as there are requests at a time, as it is fastest."""
 
-    folder: Path
-    weights: Path
-    precision: str
-    is_static_batch: bool = False
-    dialect: Dialect = DIALECT
-
-    @property
-    def name(self) -> str:
-        return f"llama.cpp {self.precision}"
-
-    def set_up(self) -> dict[str, str]:
-        server = build(self.folder) / "llama-server"
+    def set_up() -> dict[str, str]:
+        server = build(folder) / "llama-server"
         version = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stderr
         return {"llama.cpp": f"{version.splitlines()[0].removeprefix('version: ')}, from {PACKAGE}"}
 
-    def command(self, need: Need, port: int) -> tuple[str, ...]:
+    def command(need: Need, port: int) -> tuple[str, ...]:
         size = need.num_sequences * need.num_context_tokens
         return (
-            *(str(self.folder / PROGRAMS / "llama-server"), "-m", str(self.weights)),
+            *(str(folder / PROGRAMS / "llama-server"), "-m", str(weights)),
             *("--host", "127.0.0.1", "--port", str(port)),
             *("-t", str(os.cpu_count() or 1), "-np", str(need.num_sequences), "-c", str(size)),
             # Slots keep their prompt; a second copy of each in memory costs time and serves no workload here.
             *("--cache-ram", "0"),
         )
 
-    def is_ready(self, port: int) -> bool:
-        return is_healthy(port)
+    return Engine(f"llama.cpp {precision}", DIALECT, set_up, command)

@@ -15,6 +15,8 @@ import openvino_genai
 from benchmarks.peers.batching_thread import BatchingThread, News, Request
 from benchmarks.peers.completions_server import serve
 
+CACHE_GIB = 1
+
 
 class Pipeline:
     """Implements `Steps`; the library batches by itself."""
@@ -40,13 +42,11 @@ class Pipeline:
         self._pipeline.step()
         news: News = []
         for request, handle in self._running:
-            if request.is_cancelled:
-                handle.cancel()
-            elif handle.can_read():
+            if handle.can_read():
                 (output,) = handle.read().values()
                 news.append((request.sink, (0, list(output.generated_ids))))
                 request.num_left -= len(output.generated_ids)
-                if request.num_left <= 0:
+                if request.is_over:
                     news.append((request.sink, None))
         self._running = [each for each in self._running if not each[0].is_over]
         return news
@@ -57,11 +57,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--prefix-cache", action="store_true")
-    parser.add_argument("--cache-gib", type=int, default=1)
     options = parser.parse_args()
     config = openvino_genai.SchedulerConfig()
     config.enable_prefix_caching = options.prefix_cache
-    config.cache_size = options.cache_gib
+    config.cache_size = CACHE_GIB
     pipeline = Pipeline(openvino_genai.ContinuousBatchingPipeline(options.weights, config, "CPU"))
     serve(options.port, lambda loop: BatchingThread(loop, pipeline))
 

@@ -79,7 +79,7 @@ class Slots:
                 slot.tokens.append(token)
                 request.num_left -= 1
                 news.append((request.sink, (0, [token])))
-                if request.num_left <= 0:
+                if request.is_over:
                     news.append((request.sink, None))
         return news
 
@@ -95,8 +95,6 @@ class Slots:
         free = [slot for slot in self._slots if slot.request is None]
         while free and self._waiting:
             request = self._waiting.popleft()
-            if request.is_over:
-                continue
             slot = max(free, key=lambda slot: _num_common(slot.tokens, request.prompt))
             free.remove(slot)
             # The last token is computed in any case: its logits are wanted.

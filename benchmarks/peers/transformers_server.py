@@ -5,7 +5,6 @@ python -m benchmarks.peers.transformers_server --port 8000 --weights model.gguf 
 
 import argparse
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from transformers.generation.streamers import BaseStreamer
 
-from benchmarks.peers.completions_server import Item, Sink, serve
+from benchmarks.peers.completions_server import Sink, serve
 from benchmarks.peers.weights import load_dense
 
 
@@ -35,21 +34,19 @@ class _Streamer(BaseStreamer):
 
     def _hand_out(self, tokens: list[int]) -> None:
         for row, token in enumerate(tokens):
-            item: Item = (row, [token])
-            self._sink(item)
+            self._sink((row, [token]))
 
 
 class StaticBatches:
-    """See `completions_server.Generator`. Prompts of a batch are equally long; nothing is cancelled."""
+    """See `completions_server.Generator`. Prompts of a batch are equally long."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, model: Any) -> None:
         self._loop = loop
         self._model = model
         self._thread = ThreadPoolExecutor(1)
 
-    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> Callable[[], None]:
+    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
         self._thread.submit(self._generate, prompts, num_tokens, sink)
-        return lambda: None
 
     @torch.inference_mode()
     def _generate(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:

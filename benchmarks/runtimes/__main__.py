@@ -1,75 +1,72 @@
 """How fast each runtime draws with nothing around it, in each precision and form of the graph.
 
-    python -m benchmarks.runtimes [--model fashion-gan] [--random] [--rounds 5] [--out benchmarks/results]
+    python -m benchmarks.runtimes [--model fashion-gan] [--rounds 5] [--out benchmarks/results]
 
-Writes runtimes.json and runtimes.md. The model's int8 form takes part if it has one; with --random, two larger
-generators of random weights too, of 64x64 and 128x128 pixels in colour. Takes three minutes, with the flag six; the
+Writes runtimes.json and runtimes.md. The model's int8 form takes part if it has one. Takes three minutes; the
 machine should have nothing else to do. `quality` tells how good the images are.
 """
 
 from __future__ import annotations
 
-import argparse
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from benchmarks.harness.printing import write
+import numpy as np
+
+from benchmarks.harness.command import parser
+from benchmarks.harness.figures import Figures, Spreads
+from benchmarks.harness.printing import spread_table, write
 from benchmarks.harness.surroundings import surroundings
-from benchmarks.runtimes.contenders import BASE, Contender, contenders_of
-from benchmarks.runtimes.page import speed_page
-from benchmarks.runtimes.random_generators import SHAPES, write_random_generator
+from benchmarks.runtimes.contenders import BASE, ways_of
 from runtime.models import Model, ModelRepository
-from services.common.runtimes.calibration.speed import measure
+from tandem.measure.report.tables.writers import markdown_table
+from tandem.measure.statistics.interleaving import turns
 
 BATCH_SIZES = (1, 8, 64)
 
 
-def speeds(parts: Sequence[Contender], rounds: int, seconds: float) -> dict[str, dict[int, list[float]]]:
-    """Return images a second of each contender by batch size, one entry a round, all contenders in turn."""
-    found: dict[str, dict[int, list[float]]] = {each.name: {size: [] for size in BATCH_SIZES} for each in parts}
-    for number in range(rounds):
+def speeds(model: Model, rounds: int, seconds: float) -> Spreads:
+    """Return images a second of each contender by batch size, and what it is of the base's, all contenders in turn."""
+    figures, parts = Figures(), {way.name: way.open() for way in ways_of(model, BATCH_SIZES)}
+    orders = turns(list(parts), np.random.default_rng(0))
+    for _ in range(rounds):
         for size in BATCH_SIZES:
-            for each in (*parts[number % len(parts) :], *parts[: number % len(parts)]):
-                found[each.name][size].append(_images_per_second(each, size, seconds))
-    return found
+            found = {name: parts[name].loop(size, seconds)["images_per_second"] for name in next(orders)}
+            for name in parts:
+                figures.add(name, f"batch {size}", found[name])
+                figures.add(name, f"{size}, x", found[name] / found[BASE])
+    return figures.spreads()
 
 
-def _images_per_second(contender: Contender, size: int, seconds: float) -> float:
-    feed, output = contender.samples(size), contender.sessions[0].outputs[0].name
-    measure(contender.sessions, len(contender.sessions), feed, output, 0.0)  # warms up: each runs once
-    return measure(contender.sessions, len(contender.sessions), feed, output, seconds).by_clock
-
-
-def random_models(folder: Path) -> list[Model]:
-    for name, shape in SHAPES.items():
-        write_random_generator(folder / name, shape)
-    return list(ModelRepository(folder))
+def page(results: Mapping[str, Any]) -> str:
+    """Return the speeds in Markdown."""
+    around, columns = results["surroundings"], [name for n in BATCH_SIZES for name in (f"batch {n}", f"{n}, x")]
+    tables = [
+        f"## {name}\n\n{markdown_table(spread_table(found, columns))}\n"
+        for name, found in results["images_per_second"].items()
+    ]
+    return (
+        f"# Runtimes with nothing around them\n\n`python -m benchmarks.runtimes`, {around.date}, commit"
+        f" {around.commit}, {results['rounds']} rounds, contenders in turn; median (lowest-highest) of the rounds.\n\n"
+        f"{around.text}\n\nImages a second, an instance a core with a thread each, all busy; x: times those of ONNX"
+        " Runtime in float32 with the file as it is, in the same round.\n\n" + "\n".join(tables)
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="fashion-gan", help="a generator of the repository")
-    parser.add_argument("--random", action="store_true", help="larger generators too, of random weights")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.6, help="of each run")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for runtimes.json and runtimes.md")
-    options = parser.parse_args()
-    around, found = surroundings(), {}
-    with tempfile.TemporaryDirectory() as folder:
-        model = ModelRepository(Path("models")).get(options.model)
-        parts = contenders_of(model, BATCH_SIZES)
-        found[model.name] = speeds(parts, options.rounds, options.seconds)
-        for each in random_models(Path(folder)) if options.random else []:
-            found[each.name] = speeds(contenders_of(each, BATCH_SIZES), options.rounds, options.seconds)
+    flags = parser(__doc__, rounds=5, seconds=0.6, out="runtimes")
+    flags.add_argument("--model", default="fashion-gan", help="a generator of the repository")
+    options = flags.parse_args()
+    around, model = surroundings(), ModelRepository(Path("models")).get(options.model)
+    found = {model.name: speeds(model, options.rounds, options.seconds)}
     results = {
         "bench": "runtimes",
         "surroundings": around,
         "rounds": options.rounds,
-        "base": BASE,
         "images_per_second": found,
     }
-    write(options.out, "runtimes", results, speed_page(results))
+    write(options.out, "runtimes", results, page(results))
 
 
 if __name__ == "__main__":

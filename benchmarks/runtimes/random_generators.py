@@ -36,11 +36,10 @@ class Shape:
 SHAPES = {"random-64": Shape(64, 1024), "random-128": Shape(128, 1024)}
 
 
-def write_random_generator(folder: Path, shape: Shape) -> int:
-    """Write generator.onnx and model.toml into the folder, which makes it a model; return the number of parameters."""
+def write_random_generator(folder: Path, shape: Shape) -> None:
+    """Write generator.onnx and model.toml into the folder, which makes it a model."""
     folder.mkdir(parents=True, exist_ok=True)
-    model, num_parameters = random_generator(shape)
-    onnx.save(model, folder / "generator.onnx")
+    onnx.save(random_generator(shape), folder / "generator.onnx")
     lines = [
         'kind = "gan"',
         'modality = "image"',
@@ -53,11 +52,10 @@ def write_random_generator(folder: Path, shape: Shape) -> int:
         f"latent_dim = {LATENT_DIM}",
     ]
     (folder / "model.toml").write_text("\n".join(lines))
-    return num_parameters
 
 
-def random_generator(shape: Shape) -> tuple[onnx.ModelProto, int]:
-    """Return a model, "z" float [batch, LATENT_DIM] to "image" in -1..1, and its number of parameters."""
+def random_generator(shape: Shape) -> onnx.ModelProto:
+    """Return a model, "z" float [batch, LATENT_DIM] to "image" in -1..1."""
     builder = _Builder()
     first, *others = shape.channels
     builder.add("MatMul", builder.weights((LATENT_DIM, first * SMALLEST**2), LATENT_DIM))
@@ -73,7 +71,7 @@ def random_generator(shape: Shape) -> tuple[onnx.ModelProto, int]:
     if shape.layout == "NHWC":
         builder.add("Transpose", perm=[0, 2, 3, 1])
     sides = [shape.size, shape.size]
-    return builder.model([3, *sides] if shape.layout == "NCHW" else [*sides, 3]), builder.num_parameters
+    return builder.model([3, *sides] if shape.layout == "NCHW" else [*sides, 3])
 
 
 class _Builder:
@@ -84,7 +82,6 @@ class _Builder:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._last = "z"
-        self.num_parameters = 0
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> None:
         output = f"{kind.lower()}{len(self._nodes)}"
@@ -97,11 +94,9 @@ class _Builder:
         self.add("Mul", self.constant(1 + 0.1 * self._normal(shape)))
         self.add("Add", self.constant(0.1 * self._normal(shape)))
         self.add("Relu")
-        self.num_parameters += 2 * num_channels
 
     def weights(self, shape: tuple[int, ...], num_inputs: int) -> str:
         """Return the name of normal values that keep the variance of what `num_inputs` of them are summed over."""
-        self.num_parameters += int(np.prod(shape))
         return self.constant(self._normal(shape) * np.float32(np.sqrt(2.0 / num_inputs)))
 
     def constant(self, value: npt.NDArray[Any]) -> str:

@@ -7,100 +7,78 @@ The peers: llama.cpp, its fork ik_llama.cpp, OpenVINO GenAI, vLLM and transforme
 Sets each peer up in a folder of its own (the first time takes minutes), checks everyone's greedy tokens against a
 float32 reference, and measures in rounds: in each, every engine does every workload in turn, over HTTP or gRPC, while
 the servers of the others stand still. `--rounds 0` only checks outputs and times nothing; with `--dtypes float32`
-Tandem must produce exactly the reference's tokens. Rewrites text_peers.json and text_peers.md after each round. The
-last line of stdout is JSON. What is measured is in `benchmarks/side_by_side/workloads.py`.
+Tandem must produce exactly the reference's tokens. Rewrites text_peers.json and text_peers.md after each round. What
+is measured is in `benchmarks/side_by_side/workloads.py`.
 """
 
 import argparse
 import asyncio
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import uvloop
-from rich.console import Console
 from tokenizers import Tokenizer
 
-from benchmarks.harness.printing import dumped
+from benchmarks.harness.command import parser, some_of
+from benchmarks.harness.kernel import TEXT_MODEL
+from benchmarks.harness.printing import save
 from benchmarks.harness.surroundings import surroundings
-from benchmarks.peers.transformers_batch import TransformersBatch
-from benchmarks.side_by_side import engines
+from benchmarks.peers.engines import PEERS, transformers, write_weights
 from benchmarks.side_by_side.fleet import Fleet
 from benchmarks.side_by_side.held_text import PACKAGE, fetch
 from benchmarks.side_by_side.results import Results
 from benchmarks.side_by_side.session import Session
 from benchmarks.side_by_side.tables import page
-from benchmarks.side_by_side.tandem_engine import Tandem
+from benchmarks.side_by_side.tandem_engine import tandem
 from benchmarks.side_by_side.workloads import WORKLOADS
 from runtime.file_hashes import sha256_of
 from runtime.models import ModelRepository
-from runtime.settings import cache_folder
 from tandem.measure.prompts import PROMPTS
-from tandem.measure.results.files import whole
-
-MODEL = "smollm2-135m-instruct"
 
 
-def write(results: Results, folder: Path) -> None:
-    """Write both files, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in (("json", dumped(results.document(), indent=1) + "\n"), ("md", page(results))):
-        with whole(folder / f"text_peers.{name}") as target:
-            target.write_text(content)
-
-
-async def measure(options: argparse.Namespace, console: Console) -> Results:
+async def measure(options: argparse.Namespace) -> Results:
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # so that servers are ended
-    gguf = ModelRepository(Path("models")).get(MODEL).transformer_path()
-    weights = engines.write_weights(options.cache, gguf)
+    gguf = ModelRepository(Path("models")).get(TEXT_MODEL).transformer_path()
+    weights = write_weights(options.cache, gguf)
     tokenizer = Tokenizer.from_file(str(weights / "huggingface/tokenizer.json"))
     text = fetch(options.cache, tokenizer)
     about = {
-        "model": MODEL,
+        "model": TEXT_MODEL,
         "weights_sha256": sha256_of(gguf),
         "text": {"package": PACKAGE, "sha256": text.sha256, "num_tokens": len(text.ids)},
         "surroundings": surroundings(),
     }
     results = Results(about, tuple(workload for workload in WORKLOADS if workload.name in options.workloads))
     prompts = [tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in PROMPTS]
-    async with Fleet(options.cache / "logs") as fleet:
-        session = Session(fleet, text, results, console.print)
+    with Fleet() as fleet:
+        session = Session(fleet, text, results, partial(print, file=sys.stderr, flush=True))
         for name in options.peers:
-            session.set_up(engines.peer(name, options.cache, gguf), is_ours=False)
+            session.set_up(PEERS[name](options.cache, gguf), is_ours=False)
         for dtype in options.dtypes:
-            session.set_up(Tandem(MODEL, dtype), is_ours=True)
-        await session.check(TransformersBatch(gguf, "float32"), prompts)
+            session.set_up(tandem(TEXT_MODEL, dtype), is_ours=True)
+        await session.check(transformers(gguf, "float32"), prompts)
         for number in range(options.rounds):
             await session.round(number)
-            write(results, options.out)
+            save(options.out, "text_peers", results.document(), page(results))
     return results
 
 
-def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    peers, workloads = engines.PEERS, tuple(workload.name for workload in WORKLOADS)
-    help_peers = f"of {', '.join(peers)}; default: all"
-    parser.add_argument("--peers", type=engines.some_of(peers), default=list(peers), help=help_peers)
-    parser.add_argument("--dtypes", type=engines.some_of(None), default=["auto"], help="of ours; default: auto")
-    parser.add_argument("--workloads", type=engines.some_of(workloads), default=list(workloads), help="default: all")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cache", type=Path, default=cache_folder() / "peers", help="where peers are installed")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for both files")
-    return parser.parse_args()
-
-
 def main() -> None:
-    options = parsed()
-    console = Console(stderr=True, highlight=False)
+    flags, workloads = parser(__doc__, rounds=3, out="text_peers", has_peers=True), [each.name for each in WORKLOADS]
+    names = f"of {', '.join(PEERS)}; default: all"
+    flags.add_argument("--peers", type=some_of(PEERS), default=list(PEERS), help=names)
+    flags.add_argument("--dtypes", type=some_of(None), default=["auto"], help="of ours; default: auto")
+    flags.add_argument("--workloads", type=some_of(workloads), default=workloads, help="default: all")
     try:
-        results = uvloop.run(measure(options, console))
+        results = uvloop.run(measure(flags.parse_args()))
     except asyncio.CancelledError:
-        console.print("ended by SIGTERM; what was written is of whole rounds")
+        print("ended by SIGTERM; what was written is of whole rounds", file=sys.stderr)
         sys.exit(143)
     print(page(results))
-    print(dumped(results.document()))
 
 
 if __name__ == "__main__":

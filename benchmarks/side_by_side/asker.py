@@ -64,30 +64,23 @@ class Asked:
         return [gap for request in range(len(self.sent)) for gap in np.diff(self.arrivals(request)).tolist()]
 
 
+@dataclass(frozen=True)
 class Asker:
     """Asks one engine. `audited_runs` counts each run as `name`; without it, they are of a warm-up or a check."""
 
-    def __init__(
-        self, engine: Engine, source: Generator, audited_runs: AuditedRuns | None = None, name: str = ""
-    ) -> None:
-        self._engine = engine
-        self._source = source
-        self._audited_runs = audited_runs
-        self._name = name
+    engine: Engine
+    source: Generator
+    audited_runs: AuditedRuns | None = None
+    name: str = ""
 
     async def ask(
-        self,
-        prompts: Sequence[Prompt],
-        num_tokens: int | Sequence[int],
-        *,
-        at_a_time: int = 1,
-        use_cache: bool = False,
+        self, prompts: Sequence[Prompt], num_tokens: int | Sequence[int], *, at_a_time: int = 1, use_cache: bool = False
     ) -> Asked:
         """Send the prompts in turn, so many at a time: an engine of static batches gets those in one request.
 
         Raises WrongOutput if an output has another length.
         """
-        size = at_a_time if self._engine.is_static_batch else 1
+        size = at_a_time if self.engine.is_static_batch else 1
         lengths = [num_tokens] * len(prompts) if isinstance(num_tokens, int) else num_tokens
         batches = [list(prompts[begin : begin + size]) for begin in range(0, len(prompts), size)]
         questions = [Question(batch, length, use_cache) for batch, length in zip(batches, lengths[::size], strict=True)]
@@ -97,20 +90,20 @@ class Asker:
         """Return the output of each prompt, so many tokens of it. Raises WrongOutput."""
         pairs = zip(prompts, num_tokens, strict=True)
         questions = [Question([prompt], count, names_tokens=True) for prompt, count in pairs]
-        at_a_time = 1 if self._engine.is_static_batch else len(questions)
+        at_a_time = 1 if self.engine.is_static_batch else len(questions)
         asked = await self._asked(questions, at_a_time, keeps_replies=True)
         kept = asked.record.kept()
-        return [self._engine.dialect.tokens(kept[number]) for number in range(len(questions))]
+        return [self.engine.dialect.tokens(kept[number]) for number in range(len(questions))]
 
     async def _asked(self, questions: Sequence[Question], at_a_time: int, *, keeps_replies: bool) -> Asked:
-        dialect = self._engine.dialect
+        dialect = self.engine.dialect
         workload = parse_workload("text", dialect.api, dialect.model)
         ending = {"num_requests": len(questions), "drain_seconds": _DRAIN_SECONDS}
         scenario = closed(workload, at_a_time, keep_replies=keeps_replies, **ending)
         requests = [[dialect.request(question) for question in questions]]
-        found = await self._source.run(scenario, requests=requests)
-        if self._audited_runs is not None:
-            self._audited_runs.count(self._name, found)
+        found = await self.source.run(scenario, requests=requests)
+        if self.audited_runs is not None:
+            self.audited_runs.count(self.name, found)
         if found.document.problems:
             raise RuntimeError("; ".join(found.document.problems))
         for question, row in zip(questions, found.record.requests, strict=True):

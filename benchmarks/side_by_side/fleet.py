@@ -3,109 +3,84 @@
 So only one engine has the cores at a time, and none pays for its start more than once.
 """
 
-import asyncio
-import os
+from __future__ import annotations
+
 import signal
 import time
-from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
-from benchmarks.harness.memory import PEAK, mebibytes
-from benchmarks.harness.processes import free_port
+from benchmarks.harness.processes import free_port, peak_mebibytes, running
 from benchmarks.peers.engine import Engine, Need
-
-READY_SECONDS = 400.0
-STOP_SECONDS = 20.0
-
-
-class CannotServe(Exception):
-    """Expected: a server did not become ready; the text says what it said last."""
 
 
 @dataclass
 class Server:
-    """A process group of one server."""
+    """The processes of one server; leaving `until` ends them."""
 
     engine: str
-    process: asyncio.subprocess.Process
     port: int
-    log: Path
-    start_seconds: float = 0.0
+    root: psutil.Process
+    start_seconds: float
+    until: ExitStack
     workloads: set[str] = field(default_factory=set)
 
+    def _processes(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            return [self.root, *self.root.children(recursive=True)]
+        return []
+
     def signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def peak_mebibytes(self) -> float:
         """Return the sum over its processes of the most memory that each ever held."""
-        root = psutil.Process(self.process.pid)
-        return sum(mebibytes(process.pid).get(PEAK, 0.0) for process in (root, *root.children(recursive=True)))
-
-    def last_words(self) -> str:
-        return " / ".join(self.log.read_text(errors="replace").strip().splitlines()[-3:])[-400:]
+        return sum(peak_mebibytes(process.pid) for process in self._processes())
 
 
 class Fleet:
     """All servers of a run; ends them on leaving."""
 
-    def __init__(self, logs: Path) -> None:
-        self._logs = logs
+    def __init__(self) -> None:
         self._servers: dict[tuple[str, ...], Server] = {}
 
-    async def __aenter__(self) -> "Fleet":
-        self._logs.mkdir(parents=True, exist_ok=True)
+    def __enter__(self) -> Fleet:
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        await self.end(list(self._servers))
+    def __exit__(self, *error: object) -> None:
+        for server in list(self._servers.values()):
+            self.end_all_of(server.engine)
 
-    @asynccontextmanager
-    async def awake(self, engine: Engine, need: Need) -> AsyncIterator[Server]:
-        """Give the cores to the server that fills the need, which may have to start. Raises CannotServe."""
+    @contextmanager
+    def awake(self, engine: Engine, need: Need) -> Iterator[Server]:
+        """Give the cores to the server that fills the need, which may have to start. Raises RuntimeError."""
         key = engine.command(need, 0)  # needs that come to the same command share a server
-        server = self._servers.get(key) or await self._start(engine, need, key)
+        if key not in self._servers:
+            self._servers[key] = _started(engine, need)
+        server = self._servers[key]
         server.signal(signal.SIGCONT)
         try:
             yield server
         finally:
             server.signal(signal.SIGSTOP)
 
-    def of(self, engine: Engine) -> list[Server]:
-        return [server for server in self._servers.values() if server.engine == engine.name]
+    def of(self, engine: str) -> list[Server]:
+        return [server for server in self._servers.values() if server.engine == engine]
 
-    async def end_all_of(self, engine: Engine) -> None:
-        await self.end([key for key, server in self._servers.items() if server.engine == engine.name])
-
-    async def end(self, keys: list[tuple[str, ...]]) -> None:
-        servers = [self._servers.pop(key) for key in keys]
-        for server in servers:
-            server.signal(signal.SIGTERM)
+    def end_all_of(self, engine: str) -> None:
+        for key in [key for key, server in self._servers.items() if server.engine == engine]:
+            server = self._servers.pop(key)
             server.signal(signal.SIGCONT)
-        for server in servers:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(server.process.wait(), STOP_SECONDS)
-            server.signal(signal.SIGKILL)  # whoever is left of the group
-            await server.process.wait()
+            with suppress(RuntimeError):  # it had to be killed
+                server.until.close()
 
-    async def _start(self, engine: Engine, need: Need, key: tuple[str, ...]) -> Server:
-        port = free_port()
-        log = self._logs / f"{engine.name.replace(' ', '-')}-{port}.log"
-        with log.open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *engine.command(need, port), stdin=DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
-        server = self._servers[key] = Server(engine.name, process, port, log)
-        started = time.monotonic()
-        while not await asyncio.to_thread(engine.is_ready, port):
-            if process.returncode is not None or time.monotonic() - started > READY_SECONDS:
-                await self.end([key])
-                raise CannotServe(f"the server did not become ready: {server.last_words()}")
-            await asyncio.sleep(0.2)
-        server.start_seconds = time.monotonic() - started
-        return server
+
+def _started(engine: Engine, need: Need) -> Server:
+    port, started, until = free_port(), time.monotonic(), ExitStack()
+    process = until.enter_context(running(engine.command(need, port), lambda: engine.is_ready(port)))
+    return Server(engine.name, port, psutil.Process(process.pid), time.monotonic() - started, until)

@@ -7,7 +7,7 @@ and not all that follow. A wrong tokenizer, rotary layout or cache costs nearly 
 from collections.abc import Sequence
 
 from benchmarks.peers.engine import Prompt
-from benchmarks.side_by_side.asker import Asker, WrongOutput
+from benchmarks.side_by_side.asker import Asker
 
 NUM_TOKENS = 64
 LEAST_AGREEMENT = 0.6
@@ -36,10 +36,3 @@ def first_difference(found: Sequence[int], expected: Sequence[int]) -> int | Non
     """Return where two outputs of one length part."""
     pairs = enumerate(zip(found, expected, strict=True))
     return next((place for place, (a, b) in pairs if a != b), None)
-
-
-def require_agreement(share: float) -> None:
-    """Raise WrongOutput if it is too small."""
-    if share < LEAST_AGREEMENT:
-        least = f"at least {LEAST_AGREEMENT:.0%}"
-        raise WrongOutput(f"{share:.0%} of its greedy tokens are those of the float32 reference, must be {least}")

@@ -26,13 +26,10 @@ class EngineRecord:
     def add(self, workload: str, number: int, figures: Figures) -> None:
         self.rounds.setdefault(workload, {})[number] = figures
 
-    def values(self, workload: str, figure: str) -> list[float]:
-        return [figures[figure] for figures in self.rounds.get(workload, {}).values()]
-
     def figures(self, workload: str) -> dict[str, Value]:
         """Return the spread over rounds of each figure of a workload."""
-        names = next(iter(self.rounds.get(workload, {}).values()), {})
-        return {name: over_rounds(self.values(workload, name)) for name in names}
+        rounds = list(self.rounds.get(workload, {}).values())
+        return {name: over_rounds([each[name] for each in rounds]) for name in (rounds[0] if rounds else {})}
 
 
 def ratio(own: EngineRecord, peer: EngineRecord, workload: Workload) -> Value | None:
@@ -45,15 +42,9 @@ def ratio(own: EngineRecord, peer: EngineRecord, workload: Workload) -> Value | 
 
 def best_peer(peers: Iterable[EngineRecord], workload: Workload) -> EngineRecord | None:
     """Return the peer with the best median, if any did this workload."""
-    medians = {
-        peer.name: (peer.figures(workload.name)[workload.figure].value, peer)
-        for peer in peers
-        if workload.name in peer.rounds
-    }
-    if not medians:
-        return None
     choose = max if workload.is_higher_better else min
-    return choose(medians.values(), key=lambda pair: pair[0])[1]
+    those = [peer for peer in peers if workload.name in peer.rounds]
+    return choose(those, key=lambda peer: peer.figures(workload.name)[workload.figure].value, default=None)
 
 
 @dataclass
@@ -78,9 +69,8 @@ class Results:
     def against_best(self, own: EngineRecord, workload: Workload) -> tuple[str, Value] | None:
         """Return the best peer's name and our ratio to it."""
         peer = best_peer(self.peers, workload)
-        if peer is None or (found := ratio(own, peer, workload)) is None:
-            return None
-        return peer.name, found
+        found = ratio(own, peer, workload) if peer is not None else None
+        return (peer.name, found) if peer is not None and found is not None else None
 
     def document(self) -> dict[str, Any]:
         """Return all of it for JSON."""

@@ -11,9 +11,9 @@ from benchmarks.harness.surroundings import without_places
 from benchmarks.peers.engine import Engine, Need, Prompt
 from benchmarks.peers.installing import CannotSetUp
 from benchmarks.side_by_side.asker import Asker, WrongOutput
-from benchmarks.side_by_side.fleet import CannotServe, Fleet, Server
+from benchmarks.side_by_side.fleet import Fleet, Server
 from benchmarks.side_by_side.held_text import HeldText
-from benchmarks.side_by_side.output_check import NUM_TOKENS, agreement, require_agreement
+from benchmarks.side_by_side.output_check import LEAST_AGREEMENT, NUM_TOKENS, agreement
 from benchmarks.side_by_side.results import EngineRecord, Results
 from benchmarks.side_by_side.workloads import NUM_PROMPT_TOKENS, Figures, Passages, Workload, passages_of
 from tandem.client import TandemRpcError
@@ -23,15 +23,13 @@ CHECK_NEED = Need(8, 2048)  # a server that some workload wants anyway
 WORK_SECONDS = 300.0
 NUM_WARM_UP_TOKENS = 8
 # What a peer may do wrong without ending the run.
-FAILURES = (CannotServe, CannotSetUp, WrongOutput, TimeoutError, RuntimeError, OSError, TandemRpcError)
-
-Say = Callable[[str], None]
+FAILURES = (CannotSetUp, WrongOutput, TimeoutError, RuntimeError, OSError, TandemRpcError)
 
 
 class Session:
     """The engines that are still in, and what they did so far."""
 
-    def __init__(self, fleet: Fleet, text: HeldText, results: Results, say: Say) -> None:
+    def __init__(self, fleet: Fleet, text: HeldText, results: Results, say: Callable[[str], None]) -> None:
         self._fleet = fleet
         self._text = text
         self._results = results
@@ -51,7 +49,7 @@ class Session:
         self._say(f"reference outputs of {reference.name}")
         async with self._reached(reference, CHECK_NEED) as (_, source):
             expected = await Asker(reference, source).outputs(prompts, [NUM_TOKENS] * len(prompts))
-        await self._fleet.end_all_of(reference)
+        self._fleet.end_all_of(reference.name)
         for name, engine in list(self._engines.items()):
             self._say(f"checking {name}")
             with self._leaving_out(name):
@@ -59,9 +57,11 @@ class Session:
                     share = await agreement(Asker(engine, source), prompts, expected)
                 self._record(name).agreement = share
                 self._say(f"{name}: {share:.1%} of the reference's tokens")
-                require_agreement(share)
+                if share < LEAST_AGREEMENT:
+                    least = f"at least {LEAST_AGREEMENT:.0%}"
+                    raise WrongOutput(f"{share:.0%} of its greedy tokens are the reference's, must be {least}")
             if name in self._results.left_out:
-                await self._fleet.end_all_of(engine)
+                self._fleet.end_all_of(engine.name)
                 del self._engines[name]
 
     async def round(self, number: int) -> None:
@@ -79,7 +79,7 @@ class Session:
                         self._record(name).add(workload.name, number, figures)
                         self._say(f"round {number + 1}: {label}: {workload.figure} {figures[workload.figure]:.4g}")
                     if label in self._results.left_out:
-                        await self._fleet.end_all_of(engine)  # it starts anew for other work
+                        self._fleet.end_all_of(engine.name)  # it starts anew for other work
         self._results.num_rounds = number + 1
 
     async def _measured(self, engine: Engine, workload: Workload, number: int) -> Figures:
@@ -95,8 +95,9 @@ class Session:
     @asynccontextmanager
     async def _reached(self, engine: Engine, need: Need) -> AsyncIterator[tuple[Server, Generator]]:
         """Wake a server, and yield it with a load generator that sends to it."""
-        async with self._fleet.awake(engine, need) as server, generator(f"127.0.0.1:{server.port}") as source:
-            yield server, source
+        with self._fleet.awake(engine, need) as server:
+            async with generator(f"127.0.0.1:{server.port}") as source:
+                yield server, source
 
     async def _warm_up(self, asker: Asker, workload: Workload, server: Server, passage: Passages) -> None:
         """Ask for a few tokens; the first time of as many prompts as will come, and of a long one: shapes may count."""
@@ -122,6 +123,9 @@ class Session:
         try:
             yield
         except FAILURES as error:
-            reason = f"{type(error).__name__}: {error}" if not isinstance(error, FAILURES[:3]) else str(error)
+            first, *others = str(error).strip().splitlines() or [""]
+            reason = " / ".join((first, *others[-3:]))
+            if not isinstance(error, FAILURES[:2]):
+                reason = f"{type(error).__name__}: {reason}"
             self._results.left_out[label] = without_places(reason)
             self._say(f"left out: {label}: {reason}")

@@ -1,10 +1,12 @@
 """The results as Markdown for people: what was reached, the ratios, the details, and what it ran on."""
 
+from collections.abc import Sequence
+
 from benchmarks.harness.printing import audit_lines, table_of
 from benchmarks.side_by_side.results import EngineRecord, Results
 from benchmarks.side_by_side.workloads import Workload
 from tandem.measure.formats import NONE, decimals
-from tandem.measure.report.tables.table import value_cell
+from tandem.measure.report.tables.table import Cell, value_cell
 
 _LATENCIES = (("first_token", "p50"), ("gap", "p50"), ("gap", "p99"))
 
@@ -37,29 +39,25 @@ def page(results: Results) -> str:
 
 
 def _cell(engine: EngineRecord, workload: Workload, figure: str = "", scale: float = 1.0, digits: int = 2) -> str:
-    found = engine.figures(workload.name).get(figure or workload.figure)
-    return str(value_cell(found, decimals(digits, scale)))
+    return str(value_cell(engine.figures(workload.name).get(figure or workload.figure), decimals(digits, scale)))
 
 
 def _reached(results: Results) -> str:
+    digits = {workload: 0 if workload.is_higher_better else 3 for workload in results.workloads}
     rows = [
-        [
-            engine.name,
-            *(_cell(engine, workload, digits=0 if workload.is_higher_better else 3) for workload in results.workloads),
-        ]
+        (engine.name, *(_cell(engine, workload, digits=number) for workload, number in digits.items()))
         for engine in results.engines
     ]
-    return table_of(["engine", *(workload.title for workload in results.workloads)], rows)
+    return table_of(("engine", *(workload.title for workload in digits)), rows)
 
 
 def _ratios(results: Results) -> str:
-    rows = []
+    rows: list[Sequence[str | Cell]] = []
     for workload in results.workloads:
         found = [results.against_best(own, workload) for own in results.ours]
         best = next((pair[0] for pair in found if pair), NONE)
-        rows.append(
-            [workload.title, best, *(str(value_cell(pair[1], decimals(2))) if pair else NONE for pair in found)]
-        )
+        cells = [value_cell(pair[1] if pair else None, decimals(2)) for pair in found]
+        rows.append((workload.title, best, *cells))
     return table_of(["workload", "best peer", *(own.name for own in results.ours)], rows)
 
 
@@ -90,10 +88,10 @@ def _details(results: Results) -> str:
 
 def _machine(results: Results) -> str:
     versions = {name: version for engine in results.engines for name, version in engine.versions.items()}
-    lines = [
-        results.about["surroundings"].text,
-        ", ".join(f"{name} {version}" for name, version in versions.items()),
-        f"weights: SHA-256 {results.about['weights_sha256'][:16]}…; text: {results.about['text']['package']},"
-        f" SHA-256 {results.about['text']['sha256'][:16]}…",
-    ]
-    return "\n".join(f"- {line}" for line in lines)
+    text = results.about["text"]
+    return (
+        f"- {results.about['surroundings'].text}\n"
+        f"- {', '.join(f'{name} {version}' for name, version in versions.items())}\n"
+        f"- weights: SHA-256 {results.about['weights_sha256'][:16]}…; text: {text['package']},"
+        f" SHA-256 {text['sha256'][:16]}…"
+    )

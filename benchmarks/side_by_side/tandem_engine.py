@@ -2,12 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
 from benchmarks.harness.processes import free_port, is_serving
-from benchmarks.peers.engine import Dialect, Need, Question
+from benchmarks.peers.engine import Dialect, Engine, Need, Question
 from tandem.ar.v1 import ar_pb2
 
 
@@ -23,29 +22,16 @@ def _tokens(messages: Sequence[bytes]) -> list[int]:
     return [token for message in messages for token in ar_pb2.GenerateResponse.FromString(message).token_ids]
 
 
-@dataclass(frozen=True)
-class Tandem:
-    """Two servers: one with the prefix cache and one without."""
+def tandem(model: str, dtype: str) -> Engine:
+    """Return ours. Two servers: one with the prefix cache and one without."""
 
-    model: str
-    dtype: str
-    is_static_batch: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"Tandem {self.dtype}"
-
-    @property
-    def dialect(self) -> Dialect:
-        return Dialect("tandem", self.model, partial(_request, model=self.model), _tokens)
-
-    def set_up(self) -> dict[str, str]:
+    def set_up() -> dict[str, str]:
         return {name: version(name) for name in ("tandem-serving", "torch", "grpcio")}
 
-    def command(self, need: Need, port: int) -> tuple[str, ...]:
+    def command(need: Need, port: int) -> tuple[str, ...]:
         cache = "--prefix-cache" if need.prefix_cache else "--no-prefix-cache"
         ports = ("--port", str(port), "--metrics-port", str(free_port() if port else 0))
-        return (sys.executable, "-m", "services.ar", *ports, "--models", self.model, "--dtype", self.dtype, cache)
+        return (sys.executable, "-m", "services.ar", *ports, "--models", model, "--dtype", dtype, cache)
 
-    def is_ready(self, port: int) -> bool:
-        return is_serving(port)
+    dialect = Dialect("tandem", model, partial(_request, model=model), _tokens)
+    return Engine(f"Tandem {dtype}", dialect, set_up, command, is_serving)

@@ -106,13 +106,9 @@ def gaps_within(arrivals: Instants, begun: float, ended: float) -> list[float]:
 
 
 def _decode(num_sequences: int, num_repeats: int) -> Workload:
-    return Workload(
-        name=f"decode_{num_sequences}",
-        title=f"decode, {num_sequences} at a time, tokens/s",
-        need=Need(num_sequences, 256),
-        figure="tokens_per_second",
-        run=partial(decode, num_sequences, num_repeats),
-    )
+    name, title = f"decode_{num_sequences}", f"decode, {num_sequences} at a time, tokens/s"
+    run = partial(decode, num_sequences, num_repeats)
+    return Workload(name, title, Need(num_sequences, 256), "tokens_per_second", run)
 
 
 WORKLOADS = (

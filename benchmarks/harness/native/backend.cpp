@@ -4,10 +4,10 @@
 //
 // Prints its port on 127.0.0.1 and serves until it is ended, or its standard input is. PLAN has a line for each RPC:
 //
-//   PATH TRAILER COUNT PER_SECOND DELAYS STALL MESSAGE LAST
+//   PATH TRAILER COUNT PER_SECOND DELAYS STALL MESSAGE
 //
-// A call of PATH gets COUNT times MESSAGE and then LAST (messages in hexadecimal; "-": no such message), PER_SECOND
-// messages a second (0: all at once), and in its trailers grpc-status 0 and, unless it is "-", TRAILER as
+// A call of PATH gets COUNT times MESSAGE (in hexadecimal; "-": an empty one), PER_SECOND messages a second (0: all at
+// once), and in its trailers grpc-status 0 and, unless it is "-", TRAILER as
 // tandem-served-bin. Any other path is UNIMPLEMENTED. The first message comes at once ("-") or after a delay: of DELAYS,
 // seconds with commas between, each call takes the next one, over and over. STALL is PERIOD:SECONDS ("-": none): from the
 // first call on, PATH answers nothing for SECONDS at the start of each PERIOD, and delays count from the end of that.
@@ -23,7 +23,7 @@
 #include <vector>
 
 struct Reply {
-    std::string trailer, message, last;
+    std::string trailer, message;
     long count;
     double interval;
     std::vector<double> delays;
@@ -133,7 +133,7 @@ private:
             return;
         }
         stream.reply = &found->second;
-        stream.left = stream.reply->count + !stream.reply->last.empty();
+        stream.left = stream.reply->count;
         const double at = now();
         stream.next_due = stream.reply->begins(at);
         advance(stream, at);
@@ -143,7 +143,7 @@ private:
     void advance(Stream& stream, double at) {  // make ready what is due, and remember when the next message is
         for (; stream.left > 0 && stream.next_due <= at; stream.next_due += stream.reply->interval) {
             --stream.left;
-            stream.ready += stream.left == 0 && !stream.reply->last.empty() ? stream.reply->last : stream.reply->message;
+            stream.ready += stream.reply->message;
         }
         if (stream.left > 0) due_.insert({stream.next_due, &stream});
         if (!due_.empty()) timer_.set(due_.begin()->first);
@@ -221,10 +221,9 @@ static std::vector<double> numbers(std::string text, char separator) {  // none 
     return found;
 }
 
-static std::string message(const std::string& digits) {  // hexadecimal, framed; empty if there is none
-    if (digits == "-") return "";
+static std::string message(const std::string& digits) {  // hexadecimal, framed
     std::string bytes;
-    for (size_t at = 0; at < digits.size(); at += 2) bytes += char(std::stoi(digits.substr(at, 2), nullptr, 16));
+    for (size_t at = 0; at + 1 < digits.size(); at += 2) bytes += char(std::stoi(digits.substr(at, 2), nullptr, 16));
     return framed(bytes);
 }
 
@@ -234,14 +233,14 @@ int main(int count, char** words) {
     std::map<std::string, Reply> replies;
     for (std::string line; std::getline(plan, line);) {
         std::istringstream fields(line);
-        std::string path, trailer, delays, stall, each, last;
+        std::string path, trailer, delays, stall, each;
         long messages;
         double per_second;
-        if (!(fields >> path >> trailer >> messages >> per_second >> delays >> stall >> each >> last)) fail("cannot read: " + line);
+        if (!(fields >> path >> trailer >> messages >> per_second >> delays >> stall >> each)) fail("cannot read: " + line);
         if (trailer == "-") trailer.clear();
         auto standing = numbers(stall, ':');
         standing.resize(2);
-        replies[path] = {trailer, message(each), message(last), messages, per_second > 0 ? 1 / per_second : 0,
+        replies[path] = {trailer, message(each), messages, per_second > 0 ? 1 / per_second : 0,
                          numbers(delays, ','), standing[0], standing[1]};
     }
     Backend(std::move(replies)).run();

@@ -26,12 +26,8 @@ class Generator:
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
-    def run(self, latents: Floats, labels: Labels) -> Floats:
-        """Return images [N, 1, 28, 28] in -1..1 of latents [N, 64] and classes [N]."""
-        (images,) = self._session.run(["image"], {"latent": latents, "label": labels})
-        return np.asarray(images)
-
     def draw(self, latents: Floats, labels: Labels) -> Levels:
-        """Return the same as levels [N, 28, 28, 1] of 0 to 255."""
-        levels = np.clip((self.run(latents, labels) + 1) * 127.5, 0, 255).round().astype(np.uint8)
+        """Return images [N, 28, 28, 1] of latents [N, 64] and classes [N], as levels of 0 to 255."""
+        (images,) = self._session.run(["image"], {"latent": latents, "label": labels})  # [N, 1, 28, 28] in -1..1
+        levels = np.clip((images + 1) * 127.5, 0, 255).round().astype(np.uint8)
         return np.asarray(levels.reshape(-1, 28, 28, 1))

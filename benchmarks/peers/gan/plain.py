@@ -16,7 +16,6 @@ from typing import Any
 import grpc
 import numpy as np
 import uvloop
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from benchmarks.peers.gan.exchange import latents_of, reply_of
 from benchmarks.peers.gan.generator import MAX_BATCH_SIZE, Floats, Generator, Labels, Levels
@@ -33,8 +32,8 @@ class PlainGan(gan_pb2_grpc.GanServiceServicer):
         self._executor = ThreadPoolExecutor(num_sessions)
         self._generators = [Generator(generator) for _ in range(num_sessions)]
 
-    def start(self) -> list[asyncio.Task[None]]:
-        return [asyncio.create_task(self._serve(each)) for each in self._generators]
+    async def run(self) -> None:
+        await asyncio.gather(*map(self._serve, self._generators))
 
     async def Sample(self, request: gan_pb2.SampleRequest, context: Any) -> gan_pb2.SampleResponse:
         future: asyncio.Future[Levels] = asyncio.get_running_loop().create_future()
@@ -65,21 +64,17 @@ class PlainGan(gan_pb2_grpc.GanServiceServicer):
 async def serve(port: int, servicer: PlainGan) -> None:
     server = grpc.aio.server()
     gan_pb2_grpc.add_GanServiceServicer_to_server(servicer, server)
-    healthy = health.aio.HealthServicer()
-    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
-    await asyncio.gather(*servicer.start())
+    await servicer.run()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--generator", type=Path, required=True)
-    parser.add_argument("--num-sessions", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    uvloop.run(serve(options.port, PlainGan(options.generator, options.num_sessions)))
+    uvloop.run(serve(options.port, PlainGan(options.generator, os.cpu_count() or 1)))
 
 
 if __name__ == "__main__":

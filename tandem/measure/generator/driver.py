@@ -90,15 +90,15 @@ class Driver:
 
     def _load(self) -> Load:
         scenario, load = self._scenario, self._scenario.load
-        begins_at, drain_seconds = -scenario.warm_up_seconds, scenario.drain_seconds
+        drain_seconds = scenario.drain_seconds
         if self._schedule is not None:
-            last = self._schedule[self._share[-1]] if self._share else begins_at
+            last = self._schedule[self._share[-1]] if self._share else -scenario.warm_up_seconds
             most = scenario.max_outstanding_per_process
-            return Load(self._zero, begins_at, last + MAX_BACKLOG_SECONDS, drain_seconds, True, max_outstanding=most)
+            return Load(self._zero, last + MAX_BACKLOG_SECONDS, drain_seconds, True, max_outstanding=most)
         assert isinstance(load, ClosedLoop)
         callers = [presence(scenario, load, each) for each in range(self._number, load.most, scenario.num_processes)]
         ends_at, left = scenario.duration_seconds or _FOREVER, budget(scenario, self._number)
-        return Load(self._zero, begins_at, ends_at, drain_seconds, False, budget=left, callers=callers)
+        return Load(self._zero, ends_at, drain_seconds, False, budget=left, callers=callers)
 
     def _watch_for_a_server_that_is_gone(self, now: Progress) -> None:
         silence = time.monotonic() - self._zero - now.answered_at

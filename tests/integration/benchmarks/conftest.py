@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.clients import SENDER, Client, open_client
-from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.load import SENDER, Client, open_client
+from benchmarks.harness.programs import program
+from runtime.compiled.recipe import LibraryUnavailable
 
 
 def _compiled(name: str) -> Path:
     try:
         return program(name)
-    except ProgramUnavailable as error:
+    except LibraryUnavailable as error:
         pytest.skip(str(error))
 
 
@@ -20,7 +21,7 @@ def load_client() -> Client:
     """The load generator's own sender."""
     try:
         return open_client(SENDER)
-    except ProgramUnavailable as error:
+    except LibraryUnavailable as error:
         pytest.skip(str(error))
 
 

@@ -43,7 +43,7 @@ class PythonSender(Sender):
     def _clear(self) -> None:
         self._routes: Sequence[Route] = ()
         self._readers: list[ColumnReader] = []
-        self._load = Load(0.0, 0.0, 0.0, 0.0, True)
+        self._load = Load(0.0, 0.0, 0.0, True)
         self._queue: deque[tuple[Any, bytes]] = deque()
         self._has_all = False
         self._fed = asyncio.Event()

@@ -35,7 +35,6 @@ class Load:
     """
 
     zero: float
-    begins_at: float
     ends_at: float
     drain_seconds: float
     is_open: bool

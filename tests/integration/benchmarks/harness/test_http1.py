@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.load import LoadFailed, Target, closed_loop, open_loop, poisson
+from benchmarks.harness.load import closed_loop, open_loop, poisson
 from benchmarks.harness.processes import free_port
-from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.programs import program
+from benchmarks.harness.run import LoadFailed, Target
+from runtime.compiled.recipe import LibraryUnavailable
 
 Answer = Callable[[bytes], tuple[int, bytes]]
 
@@ -21,7 +23,7 @@ Answer = Callable[[bytes], tuple[int, bytes]]
 def http1_client() -> Path:
     try:
         return program("http1")
-    except ProgramUnavailable as error:
+    except LibraryUnavailable as error:
         pytest.skip(str(error))
 
 
@@ -61,7 +63,7 @@ def serving(answer: Answer) -> Iterator[tuple[int, list[object]]]:
 
 
 def test_bodies_arrive_and_replies_come_back_over_kept_connections(http1_client: Path) -> None:
-    requests = [b"one", b"", b"three" * 200_000]
+    requests = [b"one", b"", b"three" * 2_000]
     with serving(lambda body: (200, body[::-1])) as (port, connections):
         run = closed_loop(
             http1_client, Target(port, "/echo", requests), callers=3, seconds=60, most_requests=30, keep_replies=True

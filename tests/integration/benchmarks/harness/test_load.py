@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from benchmarks.harness import load
-from benchmarks.harness.clients import Client
-from benchmarks.harness.load import LoadFailed, Target, closed_loop, open_loop
+from benchmarks.harness.load import Client, closed_loop, open_loop
 from benchmarks.harness.processes import free_port
+from benchmarks.harness.run import LoadFailed, Target
 
 Handler = Callable[[bytes, Any], Awaitable[bytes]]
 SERVICE = "test.Service"

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness import programs
-from benchmarks.harness.programs import ProgramUnavailable, program
+from benchmarks.harness.programs import program
 from runtime.compiled.compiler import CompilerFailed, find_compiler
+from runtime.compiled.recipe import LibraryUnavailable
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_a_program_is_made_once_and_again_when_its_source_changes(sources: Path,
 
 def test_a_missing_library_is_named_with_its_package(sources: Path, tmp_path: Path) -> None:
     (sources / "http1.cpp").write_text("#include <nghttp2/not_there.h>\nint main() {}")
-    with pytest.raises(ProgramUnavailable, match="apt-get install libnghttp2-dev"):
+    with pytest.raises(LibraryUnavailable, match="apt-get install libnghttp2-dev"):
         program("http1", tmp_path / "kept")
     assert list((tmp_path / "kept").iterdir()) == []
 
@@ -43,7 +44,7 @@ def test_a_missing_library_is_named_with_its_package(sources: Path, tmp_path: Pa
 def test_a_missing_compiler_is_named(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (sources / "http1.cpp").write_text("int main() {}")
-    with pytest.raises(ProgramUnavailable, match="no C\\+\\+ compiler"):
+    with pytest.raises(LibraryUnavailable, match="no C\\+\\+ compiler"):
         program("http1", tmp_path / "kept")
 
 
@@ -51,5 +52,5 @@ def test_nothing_is_run_from_a_folder_that_others_can_write(sources: Path, tmp_p
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o777)
     (sources / "http1.cpp").write_text("int main() {}")
-    with pytest.raises(ProgramUnavailable, match="can be written by everybody"):
+    with pytest.raises(LibraryUnavailable, match="can be written by everybody"):
         program("http1", tmp_path / "shared")

@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.bars import Results
 from benchmarks.harness.figures import Figures
 from benchmarks.harness.messages import plan
-from benchmarks.harness.servers import DIRECT, NOW, ROOT, Backends, Hop, earlier_tree, gateway, model_less
+from benchmarks.harness.servers import DIRECT, NOW, ROOT, Hop, earlier_tree, gateway, model_less
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.hop import clock, costs
 from benchmarks.hop.bars import BARS
-from benchmarks.hop.document import Results
 from benchmarks.hop.durations import Durations
 from benchmarks.hop.page import page
 
 SHORT = Durations(
-    rounds=1,
     one_client=0.2,
     many_clients=0.2,
     fast_streams=0.2,
@@ -30,17 +29,16 @@ SHORT = Durations(
 
 
 @pytest.fixture
-def behind(ready_backend: Path) -> Iterator[tuple[Backends, Hop]]:
-    """A gateway and the backend behind it."""
-    with model_less(ready_backend, plan(10, 1000.0)) as backends, gateway(NOW, ROOT, backends) as hop:
-        yield backends, hop
+def behind(ready_backend: Path) -> Iterator[list[Hop]]:
+    """The backend itself, and a gateway in front of it."""
+    with model_less(ready_backend, plan(10, 1000.0)) as port, gateway(NOW, ROOT, port, ar=port) as hop:
+        yield [Hop(DIRECT, port), hop]
 
 
-def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, behind: tuple[Backends, Hop]) -> None:
-    backends, hop = behind
+def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, behind: list[Hop]) -> None:
     figures = Figures()
-    costs.measure_round(load_client, costs.contenders(backends, [hop]), SHORT, figures)
-    clock.measure_round(load_client, [hop], SHORT, figures, seed=0)
+    costs.measure_round(load_client, behind, SHORT, figures)
+    clock.measure_round(load_client, behind[1:], SHORT, figures, seed=0)
     spreads = figures.spreads()
     assert [bar.what for bar in BARS if bar.is_met(spreads, NOW) is None] == []
     miscounted = next(bar for bar in BARS if "miscounted" in bar.figures[0])
@@ -49,7 +47,7 @@ def test_every_bar_is_measured_and_no_request_is_miscounted(load_client: Path, b
         spreads["unary_32_connections_cpu_ms"][NOW].value > spreads["unary_32_connections_python_cpu_ms"][NOW].value > 0
     )
     assert DIRECT in spreads["one_unary_p50_ms"]
-    results = Results(surroundings(), SHORT, spreads, ["cost, round 2: why"], 1.0)
+    results = Results("hop", surroundings(), BARS, 1, spreads, ["cost, round 2: why"], 1.0)
     assert all(bar.what in page(results) for bar in BARS)
     assert "broken off: cost, round 2: why" in page(results)
     assert "not measured |" not in page(results)

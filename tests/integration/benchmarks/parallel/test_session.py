@@ -9,33 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.clients import SENDER, open_client
-from benchmarks.harness.programs import ProgramUnavailable
-from benchmarks.harness.servers import NOW, ROOT
+from benchmarks.harness.bars import Results
+from benchmarks.harness.load import SENDER, open_client
+from benchmarks.harness.servers import NOW, ROOT, Service
 from benchmarks.harness.surroundings import surroundings
 from benchmarks.parallel import undisturbed
-from benchmarks.parallel.bars import FP32
-from benchmarks.parallel.contenders import DIRECT, PRODUCT, Contender, Served, tandem
+from benchmarks.parallel.bars import DIRECT, FP32, PLAIN, PRODUCT, bars
+from benchmarks.parallel.contenders import Contender, loops, tandem
 from benchmarks.parallel.dialects import TANDEM
-from benchmarks.parallel.loops import loops
 from benchmarks.parallel.page import page
-from benchmarks.parallel.peers import PLAIN, Peers
-from benchmarks.parallel.results import Results
+from benchmarks.parallel.peers import Peers
 from benchmarks.parallel.session import Session
-from benchmarks.parallel.workload import QUICK
+from benchmarks.parallel.workload import WORKLOADS, Durations
+from benchmarks.runtimes import contenders as runtimes
+from runtime.compiled.recipe import LibraryUnavailable
 from runtime.models import ModelRepository
 
 MODEL = ModelRepository(ROOT / "models").get("fashion-gan")
 GENERATOR = MODEL.path("generator.onnx")
 # Long enough that even beside other tests a request of each load fits in.
-SHORT = replace(QUICK, warm_up=0.3, loads=dict.fromkeys(QUICK.loads, 0.3), bare=0.05)
+SHORT = Durations(warm_up=0.3, loads=dict.fromkeys(WORKLOADS, 0.3), bare=0.05)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled() -> None:
     try:
         open_client(SENDER)
-    except ProgramUnavailable as error:
+    except LibraryUnavailable as error:
         pytest.skip(str(error))
 
 
@@ -47,9 +47,9 @@ def _measured_once() -> Iterator[None]:
         yield
 
 
-def _measured(contenders: Sequence[Contender], bare: Mapping[str, Path] | None = None) -> Session:
+def _measured(contenders: Sequence[Contender], bare: Mapping[str, runtimes.Contender] | None = None) -> Session:
     session = Session(contenders, bare or {}, GENERATOR, SHORT)
-    session.run()
+    session.run(1)
     return session
 
 
@@ -57,11 +57,11 @@ def _measured(contenders: Sequence[Contender], bare: Mapping[str, Path] | None =
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """One short round of Tandem's service, its whole product, the plain peer and the bare loops."""
     peers = Peers(tmp_path_factory.mktemp("peers"), GENERATOR)
-    return _measured([*tandem(None), peers.plain()], loops(MODEL, tmp_path_factory.mktemp("loops")))
+    return _measured([*tandem(None), peers.plain()], loops(MODEL))
 
 
 def test_every_contender_has_all_figures_of_all_works(session: Session) -> None:
-    assert session.failures == []
+    assert session.figures.failures == []
     spreads = session.figures.spreads()
     for workload in SHORT.loads:
         for figure in ("images_per_second", "p50_ms", "p99_ms", "cpu_ms", "client_cpu_ms", "client_cores"):
@@ -74,18 +74,9 @@ def test_every_contender_has_all_figures_of_all_works(session: Session) -> None:
 def test_the_page_compares_them_and_names_who_is_missing(session: Session) -> None:
     spreads = session.figures.spreads()
     assert set(spreads["1x64.to_python_peer"]) == set(spreads["share_of_bare"]) == {NOW}
-    results = Results(
-        surroundings(),
-        session.runtime,
-        SHORT,
-        spreads,
-        [DIRECT, PRODUCT, PLAIN],
-        [FP32],
-        {},
-        {"mosec": "no"},
-        [],
-        1.0,
-    )
+    more = {"runtime": session.runtime, "contenders": [DIRECT, PRODUCT, PLAIN], "loops": [FP32], "peers": {}}
+    more["absent"] = {"mosec": "no"}
+    results = Results("parallel", surroundings(), bars([]), 1, spreads, [], 1.0, more)
     text = page(results)
     assert "- mosec is missing: no" in text
     assert text.count(f"| {PLAIN} | ") == len(SHORT.loads)
@@ -100,17 +91,17 @@ def test_a_contender_that_draws_other_images_is_left_out_and_the_others_are_meas
         "liar", replace(TANDEM, explicit=lambda latents, labels: TANDEM.explicit(-latents, labels)), direct.start
     )
     found = _measured([liar, direct])
-    assert len(found.failures) == 1
-    assert "liar: other images came back" in found.failures[0]
+    assert len(found.figures.failures) == 1
+    assert "liar: other images came back" in found.figures.failures[0]
     assert set(found.figures.spreads()["1x1.images_per_second"]) == {DIRECT}
 
 
 def test_a_contender_that_does_not_start_is_told_with_its_last_words() -> None:
     @contextmanager
-    def refusing() -> Iterator[Served]:
+    def refusing() -> Iterator[Service]:
         with Peers(Path(), Path("no-such-file.onnx")).plain().start() as served:
             yield served
 
     found = _measured([Contender("broken", TANDEM, refusing)])
-    assert len(found.failures) == 1
-    assert "no-such-file.onnx" in found.failures[0]
+    assert len(found.figures.failures) == 1
+    assert "no-such-file.onnx" in found.figures.failures[0]

@@ -6,12 +6,10 @@ With the word `wrong` behind the port it counts in twos. A prompt that begins wi
 import asyncio
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from benchmarks.peers.completions import COMPLETIONS, is_healthy
+from benchmarks.peers.completions import COMPLETIONS
 from benchmarks.peers.completions_server import Sink, serve
-from benchmarks.peers.engine import Dialect, Need
+from benchmarks.peers.engine import Dialect, Engine, Need
 
 
 class Counting:
@@ -19,13 +17,8 @@ class Counting:
         self._loop = loop
         self._stride = stride
 
-    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> Callable[[], None]:
-        task = self._loop.create_task(self._count(prompts, num_tokens, sink))
-
-        def cancel() -> None:
-            task.cancel()
-
-        return cancel
+    def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
+        self._task = self._loop.create_task(self._count(prompts, num_tokens, sink))
 
     async def _count(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
         if prompts[0][0] == 666:
@@ -38,23 +31,19 @@ class Counting:
         sink(None)
 
 
-@dataclass(frozen=True)
-class CountingEngine:
-    """The same, as `benchmarks.side_by_side` sees it."""
+def counting_engine(
+    name: str = "counting engine",
+    module: str = "tests.integration.benchmarks.side_by_side.counting_engine",
+    words: tuple[str, ...] = (),
+    dialect: Dialect = COMPLETIONS,
+    is_static_batch: bool = True,
+) -> Engine:
+    """Return the same, as `benchmarks.side_by_side` sees it; `words` stand behind the port."""
 
-    name: str = "counting engine"
-    module: str = "tests.integration.benchmarks.side_by_side.counting_engine"
-    is_static_batch: bool = True
-    dialect: Dialect = COMPLETIONS
+    def command(need: Need, port: int) -> tuple[str, ...]:
+        return (sys.executable, "-m", module, str(port), *words)
 
-    def set_up(self) -> dict[str, str]:
-        return {"counting": "1"}
-
-    def command(self, need: Need, port: int) -> tuple[str, ...]:
-        return (sys.executable, "-m", self.module, str(port))
-
-    def is_ready(self, port: int) -> bool:
-        return is_healthy(port)
+    return Engine(name, dialect, lambda: {"counting": "1"}, command, is_static_batch=is_static_batch)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,21 @@ import pytest
 from benchmarks.peers.completions import COMPLETIONS
 from benchmarks.peers.engine import Need, Question
 from benchmarks.side_by_side.asker import Asker, WrongOutput
-from benchmarks.side_by_side.fleet import CannotServe, Fleet
+from benchmarks.side_by_side.fleet import Fleet
 from benchmarks.side_by_side.held_text import HeldText
 from benchmarks.side_by_side.results import Results
 from benchmarks.side_by_side.session import Session
 from benchmarks.side_by_side.workloads import WORKLOADS
 from tandem.measure.generator.generator import generator
-from tests.integration.benchmarks.side_by_side.counting_engine import CountingEngine
+from tests.integration.benchmarks.side_by_side.counting_engine import counting_engine
 
 NEED = Need(1, 256)
 DECODE = next(workload for workload in WORKLOADS if workload.name == "decode_1")
 
 
 @pytest.fixture
-async def fleet(tmp_path):
-    async with Fleet(tmp_path / "logs") as fleet:
+async def fleet():
+    with Fleet() as fleet:
         yield fleet
 
 
@@ -35,37 +35,38 @@ async def until(condition) -> None:
 
 
 async def test_a_server_sleeps_when_it_is_not_its_turn_and_is_kept(fleet):
-    engine = CountingEngine()
-    async with fleet.awake(engine, NEED) as server:
-        process = psutil.Process(server.process.pid)
+    engine = counting_engine()
+    with fleet.awake(engine, NEED) as server:
+        process = psutil.Process(server.root.pid)
         assert process.status() != psutil.STATUS_STOPPED
         assert server.peak_mebibytes() > 10
     await until(lambda: process.status() == psutil.STATUS_STOPPED)
-    async with fleet.awake(engine, NEED) as again:
+    with fleet.awake(engine, NEED) as again:
         assert again is server
         async with generator(f"127.0.0.1:{server.port}") as source:
             assert await Asker(engine, source).outputs([[5]], [3]) == [[6, 7, 8]]
 
 
-async def test_all_servers_have_ended_when_the_fleet_has(tmp_path):
-    async with Fleet(tmp_path) as fleet, fleet.awake(CountingEngine(), NEED) as server:
-        pid = server.process.pid
+async def test_all_servers_have_ended_when_the_fleet_has():
+    with Fleet() as fleet, fleet.awake(counting_engine(), NEED) as server:
+        pid = server.root.pid
     assert not psutil.pid_exists(pid)
 
 
 @pytest.fixture
 async def source(fleet):
-    async with fleet.awake(CountingEngine(), NEED) as server, generator(f"127.0.0.1:{server.port}") as source:
-        yield source
+    with fleet.awake(counting_engine(), NEED) as server:
+        async with generator(f"127.0.0.1:{server.port}") as source:
+            yield source
 
 
 async def test_outputs_are_those_of_the_prompts_in_their_order(source):
-    asker = Asker(CountingEngine(is_static_batch=False), source)
+    asker = Asker(counting_engine(is_static_batch=False), source)
     assert await asker.outputs([[10], [20], [30]], [2, 1, 3]) == [[11, 12], [21], [31, 32, 33]]
 
 
 async def test_prompts_go_out_so_many_at_a_time_and_each_message_of_a_reply_is_timed(source):
-    asked = await Asker(CountingEngine(is_static_batch=False), source).ask([[1], [2], [3]], [2, 3, 4], at_a_time=2)
+    asked = await Asker(counting_engine(is_static_batch=False), source).ask([[1], [2], [3]], [2, 3, 4], at_a_time=2)
     assert [len(asked.arrivals(request)) for request in range(3)] == [2, 3, 4]
     assert len(asked.gaps()) == 1 + 2 + 3
     assert min(asked.ended[:2]) <= asked.sent[2]
@@ -74,12 +75,12 @@ async def test_prompts_go_out_so_many_at_a_time_and_each_message_of_a_reply_is_t
 
 
 async def test_an_engine_of_static_batches_gets_all_prompts_in_one_request_and_its_steps_are_messages(source):
-    asked = await Asker(CountingEngine(), source).ask([[10], [20], [30], [40]], 3, at_a_time=2)
+    asked = await Asker(counting_engine(), source).ask([[10], [20], [30], [40]], 3, at_a_time=2)
     assert [len(asked.arrivals(request)) for request in range(len(asked.sent))] == [3, 3]
 
 
 async def test_an_output_of_another_length_is_refused(source):
-    asker = Asker(CountingEngine(dialect=replace(COMPLETIONS, request=one_token_less)), source)
+    asker = Asker(counting_engine(dialect=replace(COMPLETIONS, request=one_token_less)), source)
     with pytest.raises(WrongOutput, match="7 tokens where 8 were asked for"):
         await asker.ask([[1]], 8)
 
@@ -89,9 +90,9 @@ def one_token_less(question: Question) -> bytes:
 
 
 async def test_a_server_that_does_not_start_says_its_last_words(fleet):
-    with pytest.raises(CannotServe, match=r"did not become ready: .*No module named tests\.nowhere"):
-        async with fleet.awake(CountingEngine(module="tests.nowhere"), NEED):
-            pass
+    awake = fleet.awake(counting_engine(module="tests.nowhere"), NEED)
+    with pytest.raises(RuntimeError, match=r"did not become ready:\n.*No module named tests\.nowhere"), awake:
+        pass
 
 
 def a_session(fleet: Fleet, first_token: int) -> tuple[Session, Results]:
@@ -102,7 +103,7 @@ def a_session(fleet: Fleet, first_token: int) -> tuple[Session, Results]:
 
 async def test_a_round_gives_every_engine_its_figures(fleet):
     session, results = a_session(fleet, 7)
-    engines = [CountingEngine("one"), CountingEngine("two")]
+    engines = [counting_engine("one"), counting_engine("two")]
     for engine in engines:
         session.set_up(engine, is_ours=engine.name == "two")
     for number in range(2):
@@ -120,28 +121,24 @@ async def test_a_round_gives_every_engine_its_figures(fleet):
 
 async def test_an_engine_that_dies_at_work_is_left_out_and_the_others_go_on(fleet):
     session, results = a_session(fleet, 666)
-    engines = [CountingEngine("one"), CountingEngine("two")]
+    engines = [counting_engine("one"), counting_engine("two")]
     for engine in engines:
         session.set_up(engine, is_ours=False)
     await session.round(0)
     await session.round(1)
     assert sorted(results.left_out) == ["one, decode_1", "two, decode_1"]
     assert results.num_rounds == 2
-    assert [fleet.of(engine) for engine in engines] == [[], []]  # what failed starts anew for other work
+    assert [fleet.of(engine.name) for engine in engines] == [[], []]  # what failed starts anew for other work
 
 
 async def test_wrong_tokens_are_found_before_anything_is_timed(fleet):
     session, results = a_session(fleet, 7)
 
-    class Wrong(CountingEngine):
-        def command(self, need, port):
-            return (*super().command(need, port), "wrong")
-
-    session.set_up(CountingEngine("right"), is_ours=False)
-    session.set_up(Wrong("wrong"), is_ours=True)
+    session.set_up(counting_engine("right"), is_ours=False)
+    session.set_up(counting_engine("wrong", words=("wrong",)), is_ours=True)
     prompts = [[random.Random(n).randrange(9_000)] for n in range(3)]
-    await session.check(CountingEngine("reference"), prompts)
+    await session.check(counting_engine("reference"), prompts)
     await session.round(0)
     assert list(results.left_out) == ["wrong"]
-    assert "0% of its greedy tokens" in results.left_out["wrong"]
+    assert "0% of its greedy tokens are the reference's, must be at least 60%" in results.left_out["wrong"]
     assert [record.name for record in results.engines if record.rounds] == ["right"]

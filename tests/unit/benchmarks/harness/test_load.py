@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.http1 import unframed
-from benchmarks.harness.load import Run, poisson
+from benchmarks.harness.load import poisson
+from benchmarks.harness.run import Run
 
 
 def _run(intended: list[float], seconds: list[float], status: list[float] | None = None) -> Run:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from benchmarks.harness.load import Run
+from benchmarks.harness.run import Run
 from benchmarks.hop.seen import Seen
 from tandem.common.v1.timings_pb2 import Timings
 from tandem.gan.v1 import gan_pb2

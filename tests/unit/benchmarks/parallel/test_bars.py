@@ -4,9 +4,18 @@ import math
 
 import pytest
 
-from benchmarks.parallel.bars import bars, compared
-from benchmarks.parallel.contenders import DIRECT, DIRECT_BEFORE, PRODUCT, PRODUCT_BEFORE
-from benchmarks.parallel.peers import MOSEC, NATIVE, PLAIN, TRITON
+from benchmarks.parallel.bars import (
+    DIRECT,
+    DIRECT_BEFORE,
+    MOSEC,
+    NATIVE,
+    PLAIN,
+    PRODUCT,
+    PRODUCT_BEFORE,
+    TRITON,
+    bars,
+    compared,
+)
 
 _ROUND = {
     "1x64.images_per_second": {DIRECT: 3000.0, PLAIN: 1000.0, MOSEC: 2000.0, TRITON: 500.0, NATIVE: 4000.0},

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.harness.load import LoadFailed
+from benchmarks.harness.run import LoadFailed
 from benchmarks.parallel.check import mean_levels_off
 
 EXPECTED = np.random.default_rng(0).integers(0, 240, (16, 784)).astype(np.uint8)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect, _inference, drawn_latents
+from benchmarks.parallel.dialects import OPEN_INFERENCE, OVER_HTTP, TANDEM, Dialect, drawn_latents
 from benchmarks.peers.gan.exchange import latents_of, reply_of
 from tandem.gan.v1 import gan_pb2
+from tandem.oip import grpc_service_pb2
 
 LEVELS = np.random.default_rng(1).integers(0, 256, (3, 28, 28, 1)).astype(np.uint8)
 
@@ -36,7 +37,7 @@ def test_a_reply_holds_the_images() -> None:
 
 def test_tensors_of_the_open_inference_protocol_are_raw_and_described() -> None:
     latents, labels = drawn_latents(3, seed=7)
-    request = _inference()["inference.ModelInferRequest"].FromString(OPEN_INFERENCE.explicit(latents, labels))
+    request = grpc_service_pb2.ModelInferRequest.FromString(OPEN_INFERENCE.explicit(latents, labels))
     shapes = {each.name: (each.datatype, list(each.shape)) for each in request.inputs}
     assert shapes == {"latent": ("FP32", [3, 64]), "label": ("INT64", [3, 1])}
     assert np.array_equal(np.frombuffer(request.raw_input_contents[0], np.float32).reshape(3, 64), latents)
@@ -45,5 +46,5 @@ def test_tensors_of_the_open_inference_protocol_are_raw_and_described() -> None:
 
 
 def test_images_of_the_open_inference_protocol_are_read_from_the_first_tensor() -> None:
-    reply = _inference()["inference.ModelInferResponse"](raw_output_contents=[LEVELS.tobytes()])
+    reply = grpc_service_pb2.ModelInferResponse(raw_output_contents=[LEVELS.tobytes()])
     assert np.array_equal(OPEN_INFERENCE.levels(reply.SerializeToString()), LEVELS.reshape(3, -1))

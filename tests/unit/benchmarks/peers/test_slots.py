@@ -97,18 +97,3 @@ def test_a_kept_prompt_is_not_computed_again_but_for_its_last_token():
         run(slots)
         assert items == reply(prompt, 1)
     assert context.steps == [[4, 2], [1], [2]]
-
-
-def test_a_client_that_left_frees_its_slot_or_its_place_in_the_queue():
-    context = SummingContext()
-    slots = Slots(context, 1, 100)
-    requests = [request([token], 50)[0] for token in (1, 2)]
-    other, others_items = request([3], 1)
-    for each in (*requests, other):
-        slots.add(each)
-    slots.step()
-    for each in requests:
-        each.is_cancelled = True
-    run(slots)
-    assert others_items == reply([3], 1)
-    assert len(context.steps) == 2

@@ -1,7 +1,4 @@
-import pytest
-
-from benchmarks.side_by_side.asker import WrongOutput
-from benchmarks.side_by_side.output_check import NUM_TOKENS, agreement, require_agreement
+from benchmarks.side_by_side.output_check import NUM_TOKENS, agreement
 from tests.unit.benchmarks.side_by_side.scripted import ScriptedAsker, count_up
 
 PROMPTS = [[100], [200, 201]]
@@ -40,9 +37,3 @@ async def test_the_last_token_counts_too():
 
 async def test_a_wrong_model_agrees_nowhere():
     assert await share_of(lambda tokens: 0) == 0.0
-
-
-def test_too_little_agreement_is_refused_with_both_figures():
-    require_agreement(0.6)
-    with pytest.raises(WrongOutput, match=r"59% .* at least 60%"):
-        require_agreement(0.59)

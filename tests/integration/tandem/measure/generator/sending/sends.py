@@ -65,13 +65,13 @@ async def connected(kind: str, address: str, num_connections: int = 2) -> AsyncI
 
 
 def closed_loop(callers: int = 4, **settings: Any) -> Load:
-    usual = {"zero": time.monotonic(), "begins_at": 0.0, "ends_at": math.inf, "drain_seconds": 5.0, "is_open": False}
+    usual = {"zero": time.monotonic(), "ends_at": math.inf, "drain_seconds": 5.0, "is_open": False}
     usual |= {"callers": [(0.0, math.inf)] * callers, "pause_seconds": 0.0}
     return Load(**(usual | settings))
 
 
 def open_loop(**settings: Any) -> Load:
-    usual = {"zero": time.monotonic() + 0.05, "begins_at": 0.0, "ends_at": math.inf, "drain_seconds": 5.0}
+    usual = {"zero": time.monotonic() + 0.05, "ends_at": math.inf, "drain_seconds": 5.0}
     return Load(**(usual | {"is_open": True, "max_outstanding": 1000} | settings))
 
 

@@ -1,43 +1,35 @@
-import argparse
 from pathlib import Path
 
 import pytest
 
 from benchmarks.peers.engine import Need
-from benchmarks.side_by_side import engines
-from benchmarks.side_by_side.tandem_engine import Tandem
+from benchmarks.peers.engines import PEERS
+from benchmarks.side_by_side.tandem_engine import tandem
 from benchmarks.side_by_side.workloads import WORKLOADS
 
 HOME, GGUF = Path("peers"), Path("model.gguf")
 
 
-@pytest.mark.parametrize("name", engines.PEERS)
+@pytest.mark.parametrize("name", PEERS)
 def test_every_peer_listens_on_loopback_alone_and_only_where_told(name):
-    command = engines.peer(name, HOME, GGUF).command(Need(8, 2048), 4321)
+    command = PEERS[name](HOME, GGUF).command(Need(8, 2048), 4321)
     assert command[command.index("--port") + 1] == "4321"
     if "--host" in command:  # else our own server of it, which binds to loopback
         assert command[command.index("--host") + 1] == "127.0.0.1"
 
 
 def test_names_differ():
-    names = [engines.peer(name, HOME, GGUF).name for name in engines.PEERS]
+    names = [PEERS[name](HOME, GGUF).name for name in PEERS]
     assert len(set(names)) == len(names)
 
 
 def test_needs_that_differ_only_in_what_a_server_ignores_share_one():
-    vllm = engines.peer("vllm", HOME, GGUF)
+    vllm = PEERS["vllm"](HOME, GGUF)
     assert len({vllm.command(workload.need, 0) for workload in WORKLOADS}) == 1
-    assert len({Tandem("model", "auto").command(workload.need, 0) for workload in WORKLOADS}) == 2
+    assert len({tandem("model", "auto").command(workload.need, 0) for workload in WORKLOADS}) == 2
 
 
 def test_llama_cpp_has_a_slot_a_request():
-    command = engines.peer("llama-q4_1", HOME, GGUF).command(Need(32, 256), 1)
+    command = PEERS["llama-q4_1"](HOME, GGUF).command(Need(32, 256), 1)
     assert command[command.index("-np") + 1] == "32"
     assert command[command.index("-c") + 1] == str(32 * 256)
-
-
-def test_a_name_that_is_none_is_refused_with_those_that_are():
-    assert engines.some_of(("a", "b"))("b,a") == ["b", "a"]
-    assert engines.some_of(None)("") == []
-    with pytest.raises(argparse.ArgumentTypeError, match="'c': must be one of a, b"):
-        engines.some_of(("a", "b"))("a,c")

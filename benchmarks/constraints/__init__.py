@@ -1,1 +1,0 @@
-"""What holding outputs to a constraint costs the engine."""

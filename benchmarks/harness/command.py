@@ -1,0 +1,41 @@
+"""The flags that benchmarks have in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from runtime.settings import cache_folder
+
+
+def parser(
+    doc: str | None, *, rounds: int = 0, seconds: float = 0.0, out: str = "", has_peers: bool = False
+) -> argparse.ArgumentParser:
+    """Return a parser with those of the flags that a benchmark has: `rounds` and `seconds` are their defaults, `out`
+    names the files; `has_peers`: peers are installed.
+    """
+    found = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if rounds:
+        found.add_argument("--rounds", type=int, default=rounds)
+    if seconds:
+        found.add_argument("--seconds", type=float, default=seconds, help="of each load")
+    if out:
+        found.add_argument("--out", type=Path, default=Path("out"), help=f"folder for {out}.json and {out}.md")
+    if has_peers:
+        folder = cache_folder() / "peers"
+        found.add_argument("--cache", type=Path, default=folder, help="where peers are installed")
+    return found
+
+
+def some_of(accepted: Collection[str] | None) -> Callable[[str], list[str]]:
+    """Return an argparse type: names with commas between, each one of `accepted` if given."""
+
+    def names(text: str) -> list[str]:
+        chosen = [name for name in text.split(",") if name]
+        for name in chosen:
+            if accepted is not None and name not in accepted:
+                raise argparse.ArgumentTypeError(f"{name!r}: must be one of {', '.join(accepted)}")
+        return chosen
+
+    return names
