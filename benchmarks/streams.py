@@ -63,7 +63,7 @@ def gap_seconds(record: Record) -> float:
 def kernel_seconds() -> dict[int, float]:
     """Return the kernel's own step by number of sequences, in this process and tree."""
     checkpoint = open_checkpoint(ModelRepository(ROOT / "models").get(TEXT_MODEL).transformer_path())
-    forward = open_kernel(checkpoint, 16_384, dtype="int4")
+    forward = open_kernel(checkpoint, 16_384, dtype="int4", kv_cache_dtype="int8")
     with torch.inference_mode():
         return {count: seconds_of(forward, decoding(count, CONTEXT_TOKENS)) for count in STREAMS}
 

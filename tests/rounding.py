@@ -37,6 +37,15 @@ class HalfCacheAttention(CausalAttention):
         return super().__call__(layer, query, key.half().float(), value.half().float())
 
 
+def rotated(x: Tensor) -> Tensor:
+    """Return x [..., D], filled up to whole groups, each of which is multiplied with a Hadamard matrix."""
+    matrix = torch.ones(1, 1)
+    while len(matrix) < GROUP:
+        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
+    groups = functional.pad(x, (0, -x.shape[-1] % GROUP)).unflatten(-1, (-1, GROUP))
+    return (groups @ matrix).flatten(-2)
+
+
 class ByteCacheAttention:
     """Causal attention over one whole sequence [T] as the kernel computes it in bytes; implements `model.Attention`."""
 
@@ -45,7 +54,7 @@ class ByteCacheAttention:
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         num_tokens, num_heads, head_dim = query.shape
-        query, key = in_bytes(query * head_dim**-0.5), in_bytes(key, GROUP, torch.float16)
+        query, key = in_bytes(rotated(query * head_dim**-0.5) / GROUP), in_bytes(rotated(key), GROUP, torch.float16)
         most = value.abs().amax(-1, keepdim=True)
         value, scales = (value * (127 / most)).round(), (most / 127).half().float()  # [T, H_kv, D], [T, H_kv, 1]
         key, value, scales = (x.repeat_interleave(num_heads // x.shape[1], dim=1) for x in (key, value, scales))

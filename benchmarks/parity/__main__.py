@@ -1,8 +1,9 @@
 """How near are answers to what float32 makes of the same 4-bit weights: our kernel's variants.
 
-    python -m benchmarks.parity [--contenders int4-8,int4-16] [--questions 40] [--out out]
+    python -m benchmarks.parity [--contenders int4-8-int8,int4-8,int4-16] [--questions 40] [--out out]
 
-Contenders are `dtype` and, with weights of few bits, `activation_bits` of the kernel. The reference is the kernel in
+Contenders are `dtype` and, with weights of few bits, `activation_bits` and `kv_cache_dtype` of the kernel; the model's
+default is int4-8-int8. The reference is the kernel in
 float32, which `benchmarks.side_by_side` compares with transformers token for token. It answers everyday questions
 greedily, up to 20 tokens each; then all contenders score these answers. `benchmarks.perplexity` compares what they make
 of held text. Writes text_parity.json and text_parity.md.
@@ -35,14 +36,15 @@ from services.ar.model.weights import open_checkpoint
 ANSWER_TOKENS = 20
 CHUNK_TOKENS = 256
 CONTEXT_TOKENS = 1024
-CONTENDERS = ("int4-8", "int4-16", "int8-8", "int8-16", "bfloat16")
+CONTENDERS = ("int4-8-int8", "int4-8", "int4-16", "int8-8", "int8-16", "bfloat16")
 
 
 class Kernel:
-    """The kernel on a checkpoint; `dtype` and `activation_bits` are those of the settings. One text at a time."""
+    """The kernel on a checkpoint, with settings by their names. One text at a time."""
 
-    def __init__(self, checkpoint: Checkpoint, dtype: str, activation_bits: str = "8") -> None:
-        self._forward = open_kernel(checkpoint, CONTEXT_TOKENS, dtype=dtype, activation_bits=activation_bits)
+    def __init__(self, checkpoint: Checkpoint, dtype: str, activation_bits: str = "8", kv_cache: str = "auto") -> None:
+        settings = {"dtype": dtype, "activation_bits": activation_bits, "kv_cache_dtype": kv_cache}
+        self._forward = open_kernel(checkpoint, CONTEXT_TOKENS, **settings)
 
     def logits(self, text: ScoredText) -> Tensor:
         """Return the logits that judge a text's tokens."""

@@ -42,7 +42,7 @@ class ArSettings(BackendSettings):
 
     kv_cache_dtype: Literal["auto", "float16", "int8"] = "auto"
     """What the native kernel holds keys and values as. int8 takes half of the memory of float16 and reads long prompts
-    faster; it suits models whose keys have no outliers. auto: with the file's own weights and activations of 8 bits
+    faster, at a small loss of accuracy. auto: with the file's own weights and activations of 8 bits
     what the model's model.toml recommends; else float32 with weights in float32, float16 with others."""
 
     exact: Literal["auto", "on", "off"] = "auto"
