@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.ar.compute.torch.kv_cache import CausalAttention
+from services.ar.compute.torch.kv_cache import CausalAttention, visible
 from services.ar.model.quantised import GROUP
 
 WEIGHT_STEPS = 127 * 128
@@ -47,10 +47,13 @@ def rotated(x: Tensor) -> Tensor:
 
 
 class ByteCacheAttention:
-    """Causal attention over one whole sequence [T] as the kernel computes it in bytes; implements `model.Attention`."""
+    """Causal attention over one whole sequence [T] as the kernel computes it in bytes; implements `model.Attention`.
+
+    A sequence is no longer than the kernel's stretch of 256 positions.
+    """
 
     def __init__(self, sliding_window: int | None = None) -> None:
-        assert sliding_window is None
+        self._window = sliding_window
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         num_tokens, num_heads, head_dim = query.shape
@@ -59,7 +62,8 @@ class ByteCacheAttention:
         value, scales = (value * (127 / most)).round(), (most / 127).half().float()  # [T, H_kv, D], [T, H_kv, 1]
         key, value, scales = (x.repeat_interleave(num_heads // x.shape[1], dim=1) for x in (key, value, scales))
         scores = torch.einsum("thd,shd->hts", query, key)
-        scores = scores.masked_fill(torch.ones(num_tokens, num_tokens).triu(1).bool(), -torch.inf)
+        seen = visible(0, num_tokens, num_tokens, self._window or num_tokens)
+        scores = scores.masked_fill(~seen, -torch.inf)
         weights = (scores - scores.amax(-1, keepdim=True)).exp()  # [H, T, T]
         scaled = weights * scales[..., 0].T.unsqueeze(1)
         largest = scaled.amax(-1, keepdim=True)

@@ -43,7 +43,8 @@ def open_computation(
             try:
                 return _native(checkpoint, max_context_tokens, num_threads, settings, report, kv_cache_dtype)
             except LibraryUnavailable as error:
-                if settings.kernel == "native" or settings.dtype in ("int8", "int4"):
+                needs_kernel = settings.dtype in ("int8", "int4") or settings.kv_cache_dtype != "auto"
+                if settings.kernel == "native" or needs_kernel:
                     raise ModelError(f"no native kernel: {error}") from None
                 logger.warning("steps run as torch has them, several times slower: no native kernel, %s", error)
         if settings.dtype in ("int8", "int4"):

@@ -14,8 +14,6 @@ from services.ar.model.quantised import GROUP
 CacheDtype: TypeAlias = Literal["float32", "float16", "int8"]
 FORMATS: dict[CacheDtype, int] = {"float32": 0, "float16": 1, "int8": 2}
 """As model.h has them."""
-MAX_INT8_POSITIONS = 2**17
-"""Of a context: sums over more of them may not fit 32 bits."""
 
 
 @dataclass(frozen=True)

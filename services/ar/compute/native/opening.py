@@ -7,10 +7,9 @@ from pathlib import Path
 
 from runtime.compiled.opening import open_compiled
 from runtime.compiled.recipe import LibraryUnavailable
-from runtime.models import ModelError
 from runtime.settings import cache_folder
 from services.ar.compute.native.build import kernel_recipe
-from services.ar.compute.native.cache import MAX_INT8_POSITIONS, CacheDtype
+from services.ar.compute.native.cache import CacheDtype
 from services.ar.compute.native.forward import NativeForward
 from services.ar.compute.native.library import LANES, load
 from services.ar.compute.native.parameters import ActivationBits, Parameters
@@ -45,11 +44,6 @@ def open_native(
     """
     if block_size % LANES:
         raise LibraryUnavailable(f"block_size {block_size} is not a multiple of {LANES}")
-    if cache_dtype == "int8" and max_context_tokens > MAX_INT8_POSITIONS:
-        raise ModelError(
-            f"kv_cache_dtype: int8 is for contexts of at most {MAX_INT8_POSITIONS:,} tokens; {max_context_tokens:,} are"
-            " allowed; make max_context_tokens less, or take float16"
-        )
     library = open_kernel(cache_folder() / "kernels")
     parameters = Parameters(checkpoint, dtype, max_context_tokens, report, library, activation_bits, num_threads)
     name = library.tandem_instruction_set().decode()

@@ -6,8 +6,8 @@
 
 #include "attention/attention.h"
 #include "elementwise.h"
-#include "products/matmul.h"
 #include "model.h"
+#include "products/matmul.h"
 #include "products/panels.h"
 #include "sampling/sampler.h"
 

@@ -13,7 +13,7 @@ namespace tandem {
 
 // Numbers of scratch for tiles over as many positions, of heads with value_stride values.
 constexpr size_t attention_scratch(int max_positions, int value_stride) {
-  return kMaxQueries * (size_t(max_positions + kLanes) * 3 / 2 + size_t(value_stride + kLanes) * 2);
+  return kMaxQueries * (size_t(max_positions + kLanes) + size_t(value_stride + kLanes) * 2 + 2 * kStretch / sizeof(float));
 }
 
 // Attend queries of one sequence. `scratch` holds attention_scratch numbers.

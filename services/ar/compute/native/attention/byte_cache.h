@@ -13,8 +13,8 @@
 
 namespace tandem {
 
-constexpr int kWeightSteps = 127 << kLowBits;  // of a query's largest weight: 128 * byte + low byte
-constexpr int kMaxBytePositions = 1 << 17;     // of a context: 128 * 127 for each of them fit 32 bits
+constexpr int kWeightSteps = 127 << kLowBits;  // of the largest weight: 128 * byte + low byte
+constexpr int kStretch = 256;  // positions whose weights are rounded to steps of the largest of them
 
 // One layer's cache. [num_kv_heads][num_blocks][block_size / 16] panels, head_dim filled up to `width`.
 struct ByteCache {
@@ -51,7 +51,7 @@ inline void transform(float* values) {
   if constexpr (kWidth > 1) transform<kWidth / 2>(values);
 }
 
-// Of `size` values, 32 at most, what a scale can hold: beyond it the largest such number, 0 for NaN and behind the last.
+// Up to 32 values, saturated to what a scale of a Half can express; NaN and what is missing are 0.
 struct Group {
   Floats low, high;
 
@@ -118,59 +118,55 @@ inline void score(const ByteCache& cache, int head, const View& view, const Acti
   }
 }
 
-// The weights of kQueries queries as whole numbers: upper and lower bytes [query][positions], what they are to be
-// multiplied with, and what sums of products begin with, as values are held + 128.
+// The weights that kQueries queries give the positions of a stretch, as whole numbers.
 template <int kQueries>
 struct ByteWeights {
-  int8_t *upper, *lower;
-  size_t stride;  // from query to query
-  float scales[kQueries];
+  int8_t *upper, *lower;  // [query][kStretch]: the two bytes of each number
+  float scales[kQueries];  // weight = scale * number
+  // What sums of products with values + 128 have to begin with.
   int32_t upper_offsets[kQueries], lower_offsets[kQueries];
 
-  // Make those of query q of `weights` with `total`, which are multiplied with the values' scales already.
-  void round_weights(const View& view, int q, const float* weights, float total) {
-    int8_t *to_upper = upper + q * stride, *to_lower = lower + q * stride;
-    if (!(total - total == 0.0f)) {  // whole numbers have no NaN to hand on, so the scale does
-      std::memset(to_upper + view.start(), 0, view.stop() - view.start());
-      std::memset(to_lower + view.start(), 0, view.stop() - view.start());
-      scales[q] = std::numeric_limits<float>::quiet_NaN();
-      upper_offsets[q] = lower_offsets[q] = 0;
-      return;
-    }
+  void clear(int q) {
+    std::memset(upper + q * kStretch, 0, kStretch);
+    std::memset(lower + q * kStretch, 0, kStretch);
+    scales[q] = 0.0f;
+    upper_offsets[q] = lower_offsets[q] = 0;
+  }
+
+  // Make those of query q of its weights from position `start` to `stop`.
+  void round_weights(int q, const float* weights, int start, int stop) {
     Floats most{};
-    for (int position = view.start(); position < view.stop(); position += kLanes)
-      most = max(most, load(weights + position));
+    for (int position = start; position < stop; position += kLanes) most = max(most, load(weights + position));
     float largest = max_of(most), inverse = kWeightSteps / largest;
-    if (!(inverse <= kLargest<float>)) inverse = 0.0f;  // as above
+    if (!(inverse <= kLargest<float>)) inverse = 0.0f;  // the largest is 0, or too small to matter
     Ints uppers{}, lowers{};
-    for (int position = view.start(); position < view.stop(); position += kLanes) {
+    for (int position = start; position < stop; position += kLanes) {
       Ints steps = round(load(weights + position) * inverse), up = (steps + 64) >> kLowBits, low = steps - (up << kLowBits);
-      store_bytes(to_upper + position, up);
-      store_bytes(to_lower + position, low);
+      store_bytes(upper + q * kStretch + position - start, up);
+      store_bytes(lower + q * kStretch + position - start, low);
       uppers += up;
       lowers += low;
     }
-    scales[q] = largest / kWeightSteps / total;
+    scales[q] = largest / kWeightSteps;
     upper_offsets[q] = kHasSignedWeights ? 0 : -128 * sum_of(uppers);
     lower_offsets[q] = kHasSignedWeights ? 0 : -128 * sum_of(lowers);
   }
 };
 
-// sums[query][16 dimensions of each of kChunks from `chunk` on] of values by bytes. Beginning with the offset they stay
-// within 32 bits for kMaxBytePositions.
+// sums[query][16 dimensions of each of kChunks from `chunk` on] = offset + values by bytes, over a stretch.
 template <int kQueries, int kChunks>
-inline void weigh(const ByteCache& cache, int head, const View& view, const int8_t* bytes, size_t stride,
-                  const int32_t* offsets, int chunk, Ints (&sums)[kQueries][kChunks]) {
-  Ints added[kQueries][kChunks];
+inline void weigh_bytes(const ByteCache& cache, int head, const View& view, int start, int stop, const int8_t* bytes,
+                        const int32_t* offsets, int chunk, Ints (&sums)[kQueries][kChunks]) {
+  Ints added[kQueries][kChunks];  // in registers, which `sums` of the caller need not be
   TANDEM_UNROLL for (int q = 0; q < kQueries; q++)
     TANDEM_UNROLL for (int c = 0; c < kChunks; c++) added[q][c] = Ints{} + offsets[q];
-  for (int position = view.start(); position < view.stop(); position += kLanes) {
+  for (int position = start; position < stop; position += kLanes) {
     const uint8_t* values = cache.values_of(cache.panel_at(head, view, position)) + 256 * chunk;
     unrolled<4>([&](auto quad) TANDEM_INLINED {
       TANDEM_UNROLL for (int c = 0; c < kChunks; c++) {
         Weights four = centred(load_weights(values + 256 * c + 64 * quad));
         TANDEM_UNROLL for (int q = 0; q < kQueries; q++)
-          added[q][c] = dot<quad>(added[q][c], four, bytes + q * stride + position);
+          added[q][c] = dot<quad>(added[q][c], four, bytes + q * kStretch + position - start);
       }
     });
   }
@@ -178,17 +174,18 @@ inline void weigh(const ByteCache& cache, int head, const View& view, const int8
     TANDEM_UNROLL for (int c = 0; c < kChunks; c++) sums[q][c] = added[q][c];
 }
 
-// out[query][dimension], `width` from query to query: kChunks * 16 dimensions from `chunk` on.
+// out[query][dimension], `width` from query to query, += values by weights over a stretch, of kChunks * 16 dimensions.
 template <int kQueries, int kChunks>
-inline void weigh(const ByteCache& cache, int head, const View& view, const ByteWeights<kQueries>& weights, int chunk,
-                  float* out) {
+inline void weigh(const ByteCache& cache, int head, const View& view, int start, int stop,
+                  const ByteWeights<kQueries>& weights, int chunk, float* out) {
   Ints upper[kQueries][kChunks], lower[kQueries][kChunks];
-  weigh(cache, head, view, weights.upper, weights.stride, weights.upper_offsets, chunk, upper);
-  weigh(cache, head, view, weights.lower, weights.stride, weights.lower_offsets, chunk, lower);
+  weigh_bytes(cache, head, view, start, stop, weights.upper, weights.upper_offsets, chunk, upper);
+  weigh_bytes(cache, head, view, start, stop, weights.lower, weights.lower_offsets, chunk, lower);
   for (int q = 0; q < kQueries; q++)
     for (int c = 0; c < kChunks; c++) {
+      float* to = out + q * cache.width + (chunk + c) * kLanes;
       Floats sum = fma(to_floats(upper[q][c]), all(1 << kLowBits), to_floats(lower[q][c]));
-      store(out + q * cache.width + (chunk + c) * kLanes, sum * weights.scales[q]);
+      store(to, fma(sum, all(weights.scales[q]), load(to)));
     }
 }
 
@@ -196,35 +193,43 @@ template <int kQueries>
 inline void attend_tile(const ByteCache& cache, int head, const View& view, const Query* queries, float* scratch) {
   size_t stride = view.stop(), num_groups = cache.width / kGroup;
   float* scores = scratch;
-  int8_t* upper = reinterpret_cast<int8_t*>(scores + kQueries * stride);
-  int8_t* lower = upper + kQueries * stride;
-  float* rows = reinterpret_cast<float*>(lower + kQueries * stride);  // of queries, then of results
-  int8_t* bytes = reinterpret_cast<int8_t*>(rows + kQueries * cache.width);
-  float* scales = reinterpret_cast<float*>(bytes + kQueries * cache.width);
+  float* rows = scores + kQueries * stride;  // of queries, then of results
+  float* scales = rows + kQueries * cache.width;
   float* sums = scales + kQueries * num_groups;
   int32_t* offsets = reinterpret_cast<int32_t*>(sums + kQueries * num_groups);
+  int8_t* bytes = reinterpret_cast<int8_t*>(offsets + kQueries * num_groups);
+  int8_t* upper = bytes + kQueries * cache.width;
   Activations rounded{rows, bytes, nullptr, scales, sums, offsets, nullptr};
   for (int q = 0; q < kQueries; q++) {
-    std::copy_n(queries[q].values, cache.head_dim, rows + q * cache.width);
-    std::fill_n(rows + q * cache.width + cache.head_dim, cache.width - cache.head_dim, 0.0f);
-    for (int first = 0; first < cache.width; first += kGroup) transform(rows + q * cache.width + first);
-    for (int d = 0; d < cache.width; d++) rows[q * cache.width + d] *= 1.0f / kGroup;
+    float* row = rows + q * cache.width;
+    std::copy_n(queries[q].values, cache.head_dim, row);
+    std::fill_n(row + cache.head_dim, cache.width - cache.head_dim, 0.0f);
+    for (int first = 0; first < cache.width; first += kGroup) transform(row + first);
+    for (int d = 0; d < cache.width; d++) row[d] *= 1.0f / kGroup;
     quantise(rounded, q, cache.width, false, false);
   }
   score<kQueries>(cache, head, view, rounded, scores, stride);
-  ByteWeights<kQueries> weights{upper, lower, stride};
-  for (int q = 0; q < kQueries; q++) {
-    auto scaled = [&](int position, Floats weight) {
-      return weight * load(cache.value_scales + cache.panel_at(head, view, position) * kLanes);
-    };
-    float total = softmax(view, queries[q], scores + q * stride, scaled);
-    weights.round_weights(view, q, scores + q * stride, total);
+  float totals[kQueries];
+  for (int q = 0; q < kQueries; q++)
+    totals[q] = softmax(view, queries[q], scores + q * stride, [&](int position, Floats weights) {
+      return weights * load(cache.value_scales + cache.panel_at(head, view, position) * kLanes);
+    });
+  std::fill_n(rows, kQueries * cache.width, 0.0f);
+  ByteWeights<kQueries> weights{upper, upper + kQueries * kStretch};
+  constexpr int kWide = kMaxSums / kQueries >= 4 ? 4 : kMaxSums / kQueries >= 2 ? 2 : 1;  // widths have 2, 4, 6, ... chunks
+  for (int start = view.start(), stop; start < view.stop(); start = stop) {
+    stop = std::min(start / kStretch * kStretch + kStretch, view.stop());
+    // Whole numbers have no NaN to hand on; totals[q], by which all is divided, does.
+    for (int q = 0; q < kQueries; q++)
+      if (totals[q] - totals[q] == 0.0f) weights.round_weights(q, scores + q * stride, start, stop);
+      else weights.clear(q);
+    int num_chunks = cache.width / kLanes, chunk = 0;
+    for (; chunk + kWide <= num_chunks; chunk += kWide)
+      weigh<kQueries, kWide>(cache, head, view, start, stop, weights, chunk, rows);
+    for (; chunk < num_chunks; chunk++) weigh<kQueries, 1>(cache, head, view, start, stop, weights, chunk, rows);
   }
-  constexpr int kWide = kMaxSums / kQueries >= 4 ? 4 : kMaxSums / kQueries >= 2 ? 2 : 1;
-  int num_chunks = cache.width / kLanes, chunk = 0;
-  for (; chunk + kWide <= num_chunks; chunk += kWide) weigh<kQueries, kWide>(cache, head, view, weights, chunk, rows);
-  for (; chunk < num_chunks; chunk++) weigh<kQueries, 1>(cache, head, view, weights, chunk, rows);
-  for (int q = 0; q < kQueries; q++) std::copy_n(rows + q * cache.width, cache.head_dim, queries[q].out);
+  for (int q = 0; q < kQueries; q++)
+    for (int d = 0; d < cache.head_dim; d++) queries[q].out[d] = rows[q * cache.width + d] / totals[q];
 }
 
 }  // namespace tandem

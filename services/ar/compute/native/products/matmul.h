@@ -19,7 +19,8 @@ struct Tile {
 // One panel after another: the sums of both would not all stay in registers.
 template <int kRows, Format kFormat, bool kFine>
 TANDEM_APART Tile<kRows> quantised_tile(const Part& w, int num_inputs, int pair, const Activations& x, int row) {
-  size_t num_groups = num_inputs / kGroup, size = num_groups * group_bytes(kFormat), num_scales = num_groups * group_scales(kFormat);
+  size_t num_groups = num_inputs / kGroup;
+  size_t size = num_groups * group_bytes(kFormat), num_scales = num_groups * group_scales(kFormat);
   Tile<kRows> tile;
   for (int side = 0; side < 2; side++) {
     const uint8_t* data = w.data + (2 * pair + side) * size;

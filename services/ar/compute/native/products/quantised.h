@@ -95,8 +95,8 @@ TANDEM_INLINED inline void add_half(const uint8_t* data, const int8_t* inputs, s
   });
 }
 
-// Where a panel of weights lies, and the one that is computed behind it: the memory would idle meanwhile, so it is to
-// bring that one's weights.
+// Where a panel of weights lies, and one that is computed later: the memory would idle meanwhile, so it is to bring that
+// one's weights.
 struct Panel {
   const uint8_t* data;
   const Half* scales;

@@ -59,6 +59,34 @@ int attended_in_bytes(float first, float second) {
   return errors;
 }
 
+// The first position has most of the weight, as in many heads of real models, and all others together the rest. Returns
+// how many numbers bytes and halves do not about agree in.
+int differ_far_away(int num_positions, float window_share) {
+  int num_blocks = num_positions / kBlockSize;
+  std::vector<Half> keys(kHeadDim * num_positions), values(kStride * num_positions);
+  std::vector<uint8_t> key_bytes(kStride * num_positions), value_bytes(kStride * num_positions);
+  std::vector<Half> key_scales(num_positions), value_scales(num_positions);
+  FloatCache<Half> halves{keys.data(), values.data(), num_blocks, kBlockSize, kHeadDim, kStride};
+  ByteCache bytes{key_bytes.data(), key_scales.data(), value_bytes.data(), value_scales.data(),
+                  num_blocks,       kBlockSize,        kHeadDim,           kStride};
+  std::vector<int32_t> table(num_blocks);
+  for (int block = 0; block < num_blocks; block++) table[block] = num_blocks - 1 - block;
+  float key[kHeadDim] = {}, value[kHeadDim], query[kHeadDim] = {1.0f}, found[kHeadDim], expected[kHeadDim];
+  for (int position = 0; position < num_positions; position++) {
+    key[0] = position == 0 ? std::log(float(num_positions)) : 0.0f;
+    for (int d = 0; d < kHeadDim; d++) value[d] = position == 0 ? -1.0f : 1.0f + 0.01f * ((position + d) % 7);
+    keep(halves, 0, table[position / kBlockSize], position % kBlockSize, key, value);
+    keep(bytes, 0, table[position / kBlockSize], position % kBlockSize, key, value);
+  }
+  std::vector<float> scratch(attention_scratch(num_positions, kStride));
+  int first = int(window_share * num_positions), errors = 0;
+  Query by_bytes{query, found, first, num_positions - 2}, by_halves{query, expected, first, num_positions - 2};
+  attend(bytes, 0, table.data(), &by_bytes, 1, scratch.data());
+  attend(halves, 0, table.data(), &by_halves, 1, scratch.data());
+  for (int d = 0; d < kHeadDim; d++) errors += !(std::abs(found[d] - expected[d]) < 0.02f);
+  return errors;
+}
+
 int main() {
   const float numbers[] = {NAN, -NAN, INFINITY, -INFINITY, 3.4e38f, -3.4e38f, 1e30f, 65504.0f, 65520.0f,
                            1.0f, 1e-36f, 1e-38f, 1e-45f, 0.0f, -0.0f};
@@ -68,6 +96,12 @@ int main() {
       int found = quantised(first, second, false) + quantised(first, second, true) +
                   attended_in_halves(first, second) + attended_in_bytes(first, second);
       if (found > 0) std::printf("%d errors with %g and %g\n", found, first, second);
+      errors += found;
+    }
+  for (int num_positions : {64, 1024, 4096, 32768})
+    for (float window_share : {0.0f, 0.37f}) {
+      int found = differ_far_away(num_positions, window_share);
+      if (found > 0) std::printf("%d errors in a context of %d\n", found, num_positions);
       errors += found;
     }
   std::printf("%s\n", kInstructionSet);
