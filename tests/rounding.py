@@ -49,7 +49,7 @@ def rotated(x: Tensor) -> Tensor:
 class ByteCacheAttention:
     """Causal attention over one whole sequence [T] as the kernel computes it in bytes; implements `model.Attention`.
 
-    A sequence is no longer than the kernel's stretch of 256 positions.
+    A sequence is no longer than the kernel's stretch of 512 positions.
     """
 
     def __init__(self, sliding_window: int | None = None) -> None:

@@ -14,7 +14,7 @@
 namespace tandem {
 
 constexpr int kWeightSteps = 127 << kLowBits;  // of the largest weight: 128 * byte + low byte
-constexpr int kStretch = 256;  // positions whose weights are rounded to steps of the largest of them
+constexpr int kStretch = 512;  // positions whose weights are rounded to steps of the largest of them
 
 // One layer's cache. [num_kv_heads][num_blocks][block_size / 16] panels, head_dim filled up to `width`.
 struct ByteCache {
