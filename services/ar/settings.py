@@ -42,9 +42,9 @@ class ArSettings(BackendSettings):
 
     kv_cache_dtype: Literal["auto", "float16", "int8"] = "auto"
     """What the native kernel holds keys and values as. int8 takes half of the memory of float16, if heads have a
-    multiple of 32 numbers, and reads long prompts faster, at a small loss of accuracy. auto: with the file's own weights
-    and activations of 8 bits what the model's model.toml recommends; else float32 with weights in float32, float16 with
-    others."""
+    multiple of 32 numbers, and reads long prompts faster, at a small loss of accuracy. auto: with the file's own
+    weights and activations of 8 bits what the model's model.toml recommends; else float32 with weights in
+    float32, and float16 with others."""
 
     exact: Literal["auto", "on", "off"] = "auto"
     """Whether an output is the same to the last bit whatever runs beside it. The native kernel is always exact; with
