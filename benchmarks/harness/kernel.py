@@ -1,4 +1,4 @@
-"""The text model's step without server or sampling: work of so many sequences, and how long it takes."""
+"""Times one step of the text model in this process, without a server and without sampling."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def seconds_of(forward: Forward, works: list[Work]) -> float:
 
 
 def open_kernel(checkpoint: Checkpoint, num_tokens: int, **settings: str) -> Forward:
-    """Return the kernel on a checkpoint, started, with room for so many tokens; `settings`: more of the service's."""
+    """Open and start the kernel on a checkpoint. Its cache holds `num_tokens`; `settings` are others of ArSettings."""
     context = min(num_tokens, 2048)
     sizes = {"block_size": BLOCK_SIZE, "kv_cache_tokens": num_tokens, "max_context_tokens": context}
     chosen = ArSettings.model_validate({"device": "cpu", "kernel": "native", **sizes, **settings})

@@ -22,7 +22,10 @@ _LOOK_SECONDS = 0.005
 
 
 def sent(library: Library, target: Target, route: Route, load: Load, starts: Array | None, connections: int) -> Run:
-    """Carry a load out; `starts`: of an open loop. Raises LoadFailed if nobody listens."""
+    """Send a load and return what came of it; `starts`: when requests of an open loop are due, in seconds.
+
+    Raises LoadFailed if no server listens.
+    """
     sender = NativeSender(library, f"127.0.0.1:{target.port}", connections)
     try:
         sender.connect_now(CONNECT_SECONDS)

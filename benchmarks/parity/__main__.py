@@ -3,10 +3,9 @@
     python -m benchmarks.parity [--contenders int4-8-int8,int4-8,int4-16] [--questions 40] [--out out]
 
 Contenders are `dtype` and, with weights of few bits, `activation_bits` and `kv_cache_dtype` of the kernel; the model's
-default is int4-8-int8. The reference is the kernel in
-float32, which `benchmarks.side_by_side` compares with transformers token for token. It answers everyday questions
-greedily, up to 20 tokens each; then all contenders score these answers. `benchmarks.perplexity` compares what they make
-of held text. Writes text_parity.json and text_parity.md.
+default is int4-8-int8. The reference is the kernel in float32, which `benchmarks.side_by_side` compares with
+transformers token for token. It answers everyday questions greedily, up to 20 tokens each; then all contenders score
+these answers. `benchmarks.perplexity` compares what they make of held text. Writes text_parity.json and text_parity.md.
 """
 
 import sys

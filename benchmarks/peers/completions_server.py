@@ -19,7 +19,7 @@ class Generator(Protocol):
     """An engine in this process."""
 
     def start(self, prompts: list[list[int]], num_tokens: int, sink: Sink) -> None:
-        """Begin a reply; `sink` is called on the event loop's thread. Nothing is cancelled: nobody asks for that."""
+        """Begin a reply; `sink` is called on the event loop's thread. It cannot be cancelled; no benchmark does."""
 
 
 async def _complete(generator: Generator, request: web.Request) -> web.StreamResponse:

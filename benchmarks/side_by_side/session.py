@@ -79,7 +79,7 @@ class Session:
                         self._record(name).add(workload.name, number, figures)
                         self._say(f"round {number + 1}: {label}: {workload.figure} {figures[workload.figure]:.4g}")
                     if label in self._results.left_out:
-                        self._fleet.end_all_of(engine.name)  # it starts anew for other work
+                        self._fleet.end_all_of(engine.name)  # a server started for one workload does not serve the next
         self._results.num_rounds = number + 1
 
     async def _measured(self, engine: Engine, workload: Workload, number: int) -> Figures:

@@ -150,7 +150,7 @@ def contest(xs: Sequence[float], ratios: Sequence[float], where: str, resolved: 
 
 
 def _winner(ratio: float, resolved: float) -> bool | None:
-    """Return whether the parallel one wins; None: nobody can tell."""
+    """Return whether the parallel model wins; None if the difference is too small to tell."""
     return None if max(ratio, 1 / ratio) < resolved else ratio > 1.0
 
 

@@ -34,7 +34,7 @@ def generator_text(document: Document) -> str:
 
 
 def backlog_text(document: Document) -> str:
-    """Return whether the server keeps up; empty where nobody can tell."""
+    """Return whether the server keeps up; an empty text if too little was measured to tell."""
     found = document.backlog
     if found is None:
         return ""

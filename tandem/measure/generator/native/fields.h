@@ -48,7 +48,7 @@ public:
     }
 
 private:
-    // Take a value off the front. A field of another type than it should have is one that nobody knows: null.
+    // Remove a value from the front of `bytes`. `field` is null if it is unknown; a field of the wrong type is ignored, too.
     bool value(const Field* field, uint64_t wire_type, std::string_view& bytes) {
         uint64_t number = 0;
         switch (wire_type) {
