@@ -111,7 +111,7 @@ inline void score(const ByteCache& cache, int head, const View& view, const Acti
     for (int line = 0; line < cache.width / 4; line++) __builtin_prefetch(cache.values_of(panel) + 64 * line, 0, 2);
     Floats sums[kQueries];
     TANDEM_UNROLL for (int q = 0; q < kQueries; q++) sums[q] = Floats{};
-    add_panel<kQueries, kInt8, false>(
+    add_panel<kQueries, kInt8, false, true>(
         {cache.keys_of(panel), cache.key_scales_of(panel), cache.keys_of(next), cache.key_scales_of(next)}, cache.width,
         queries, 0, sums);
     TANDEM_UNROLL for (int q = 0; q < kQueries; q++) store(scores + q * stride + position, sums[q]);

@@ -95,8 +95,7 @@ TANDEM_INLINED inline void add_half(const uint8_t* data, const int8_t* inputs, s
   });
 }
 
-// Where a panel of weights lies, and one that is computed later: the memory would idle meanwhile, so it is to bring that
-// one's weights.
+// Where a panel of weights lies, and one that is computed later, which memory is to bring meanwhile.
 struct Panel {
   const uint8_t* data;
   const Half* scales;
@@ -105,7 +104,8 @@ struct Panel {
 };
 
 // added[r] += the products of a panel with row `row + r` of x: one order of summation for each output, whatever kRows is.
-template <int kRows, Format kFormat, bool kFine>
+// With kPrefetch the other panel is asked for.
+template <int kRows, Format kFormat, bool kFine, bool kPrefetch>
 TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const Activations& x, int row,
                                      Floats (&added)[kRows]) {
   constexpr int kGroupBytes = group_bytes(kFormat), kGroupScales = group_scales(kFormat);
@@ -118,9 +118,11 @@ TANDEM_INLINED inline void add_panel(const Panel& panel, int num_inputs, const A
     const uint8_t* data = panel.data + group * kGroupBytes;
     const Half* scales = panel.scales + group * kGroupScales;
     const int8_t *inputs = bytes + group * kGroup, *low = low_bytes + group * kGroup;
-    TANDEM_UNROLL for (int line = 0; line < kGroupBytes / 64; line++)
-      __builtin_prefetch(panel.next_data + group * kGroupBytes + 64 * line, 0, 2);
-    __builtin_prefetch(panel.next_scales + group * kGroupScales, 0, 2);
+    if constexpr (kPrefetch) {
+      TANDEM_UNROLL for (int line = 0; line < kGroupBytes / 64; line++)
+        __builtin_prefetch(panel.next_data + group * kGroupBytes + 64 * line, 0, 2);
+      __builtin_prefetch(panel.next_scales + group * kGroupScales, 0, 2);
+    }
     if constexpr (kFormat == kInt6) {
       unrolled<2>([&](auto half) TANDEM_INLINED {
         Ints sums[kRows] = {};
