@@ -3,6 +3,7 @@
 // A row (one token) is computed to the same bits whatever rows are beside it and however a prompt is cut.
 // Knows nothing of sequences, sampling or Python.
 #include <algorithm>
+#include <numbers>
 
 #include "attention/attention.h"
 #include "elementwise.h"
@@ -161,7 +162,7 @@ class Engine {
     }
   }
 
-  // Rotate a row's queries and keys, scale the queries, note whether all is finite, and keep keys and values.
+  // Rotate a row's queries and keys, scale the queries so that scores are exponents of 2, note whether all is finite, and keep keys and values.
   template <typename Cache>
   void place_row(const Step& step, const Layer& layer, const Cache& cache, int row) {
     int head_dim = model_.head_dim, position = step.positions[row];
@@ -170,7 +171,7 @@ class Engine {
     float* query = &qkv_[size_t(row) * layer.qkv.num_outputs];
     float* key = query + model_.num_heads * head_dim;
     float* value = key + model_.num_kv_heads * head_dim;
-    float scale = 1.0f / std::sqrt(float(head_dim));
+    float scale = std::numbers::log2e_v<float> / std::sqrt(float(head_dim));
     for (int head = 0; head < model_.num_heads; head++, query += head_dim) {
       if (layer.query_norm != nullptr) normalise(query, layer.query_norm, model_.norm_eps, head_dim, query);
       rotate(query, cos, sin, head_dim);

@@ -17,6 +17,7 @@
 //   store_lanes   the lanes whose bits are set, one after another; what follows them, up to 16 lanes, is lost
 //   add           a sum of Doubles and both halves of Floats
 //   folded        four lanes of 16, the halves joined, then theirs
+//   swapped       each lane from the one whose number differs from its own in the bit kBit
 //   Weights       64 unsigned bytes: four consecutive inputs of each of 16 outputs; load_weights, either of two
 //   bits_at       bytes moved left by kShift bits, or right where it is negative, and masked; the mask must take away what
 //                 came from the neighbouring byte, as two may move together
@@ -112,6 +113,23 @@ inline Floats exp(Floats x) {
   p = fma(p, r, all(1.6666665459e-1f));
   p = fma(p, r, all(5.0000001201e-1f));
   p = fma(p, r * r, r + 1.0f);
+  return (Floats)((Ints)p + (n << 23));
+}
+
+// 2 to the power of x, which is at most 0, to about 2 units in the last place; below -125 it is about 2e-38. Of NaN it is
+// NaN.
+inline Floats exp2(Floats x) {
+  x = max(all(-125.0f), x);
+  Ints n = round(x);
+  Floats r = x - to_floats(n);
+  // The polynomial of Cephes' exp2f (Moshier).
+  Floats p = all(1.535336188319500e-4f);
+  p = fma(p, r, all(1.339887440266574e-3f));
+  p = fma(p, r, all(9.618437357674640e-3f));
+  p = fma(p, r, all(5.550332471162809e-2f));
+  p = fma(p, r, all(2.402264791363012e-1f));
+  p = fma(p, r, all(6.931472028550421e-1f));
+  p = fma(p, r, all(1.0f));
   return (Floats)((Ints)p + (n << 23));
 }
 

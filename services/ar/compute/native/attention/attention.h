@@ -11,9 +11,11 @@
 
 namespace tandem {
 
-// Numbers of scratch for tiles over as many positions, of heads with value_stride values.
+// Numbers of scratch for tiles over as many positions, of heads with value_stride values; it begins where size_t may.
 constexpr size_t attention_scratch(int max_positions, int value_stride) {
-  return kMaxQueries * (size_t(max_positions + kLanes) + size_t(value_stride + kLanes) * 2 + 2 * kStretch / sizeof(float));
+  size_t panels = size_t(max_positions + kLanes) / kLanes * sizeof(size_t) / sizeof(float);
+  size_t of_query = size_t(max_positions + kLanes) + size_t(value_stride + kLanes) * 2 + 2 * kStretch / sizeof(float);
+  return (panels + kMaxQueries * of_query + 1) / 2 * 2;  // the next thread's begins where size_t may
 }
 
 // Attend queries of one sequence. `scratch` holds attention_scratch numbers.

@@ -30,44 +30,45 @@ struct ByteCache {
   size_t panel(int head, int block, int offset) const {
     return (size_t(head) * num_blocks + block) * (block_size / kLanes) + offset / kLanes;
   }
-  size_t panel_at(int head, const View& view, int position) const {
-    return panel(head, view.block_table[position / block_size], position % block_size);
-  }
   uint8_t* keys_of(size_t panel) const { return keys + panel * width * kLanes; }
   Half* key_scales_of(size_t panel) const { return key_scales + panel * (width / kGroup) * kLanes; }
   uint8_t* values_of(size_t panel) const { return values + panel * width * kLanes; }
 };
 
-// Multiply 32 values with a Hadamard matrix, whose square is 32 times the identity (fast Walsh-Hadamard transform). With
-// widths that are known when compiled it takes a third of the time.
-template <int kWidth = kGroup / 2>
-inline void transform(float* values) {
-  for (int first = 0; first < kGroup; first += 2 * kWidth)
-    for (int i = first; i < first + kWidth; i++) {
-      float a = values[i], b = values[i + kWidth];
-      values[i] = a + b;
-      values[i + kWidth] = a - b;
-    }
-  if constexpr (kWidth > 1) transform<kWidth / 2>(values);
-}
-
-// Up to 32 values, saturated to what a scale of a Half can express; NaN and what is missing are 0.
+// Up to 32 values; what is missing is 0.
 struct Group {
   Floats low, high;
 
-  Group(const float* values, int size) : low(part(values, size)), high(part(values + kLanes, size - kLanes)) {}
+  Group(const float* values, int size)
+      : low(load_first(values, std::clamp(size, 0, kLanes))), high(load_first(values + kLanes, std::clamp(size - kLanes, 0, kLanes))) {}
 
+  // Multiply with a Hadamard matrix, whose square is 32 times the identity (fast Walsh-Hadamard transform).
+  void transform() {
+    Floats sum = low + high;
+    high = low - high;
+    low = sum;
+    for (Floats* x : {&low, &high}) *x = folded_in<1>(folded_in<2>(folded_in<4>(folded_in<8>(*x))));
+  }
+  // Bring all to what a scale of a Half can express; NaN becomes 0.
+  void saturate() {
+    low = saturated(low, 127 * kLargest<Half>);
+    high = saturated(high, 127 * kLargest<Half>);
+  }
   float largest() const { return max_of(max(max(low, -low), max(high, -high))); }
-  // As 127 steps of `largest`, which has the scale largest / 127.
-  void store_steps(float largest, int8_t* steps) const {
+  // As 127 steps of `largest`, which has the scale largest / 127, each + 128.
+  void store_steps(float largest, uint8_t* steps) const {
     float inverse = 127 / largest;
     if (!(inverse <= kLargest<float>)) inverse = 0.0f;  // the largest is 0, or too small for a scale
-    store_bytes(steps, round(low * inverse), round(high * inverse));
+    store_bytes(reinterpret_cast<int8_t*>(steps), round(low * inverse) + 128, round(high * inverse) + 128);
   }
 
  private:
-  static Floats part(const float* values, int size) {
-    return saturated(load_first(values, std::clamp(size, 0, kLanes)), 127 * kLargest<Half>);
+  // Of two lanes that are kBit apart the first becomes their sum, the second their difference.
+  template <int kBit>
+  static Floats folded_in(Floats x) {
+    float signs[kLanes];
+    for (int lane = 0; lane < kLanes; lane++) signs[lane] = lane & kBit ? -1.0f : 1.0f;
+    return fma(x, load(signs), swapped<kBit>(x));
   }
 };
 
@@ -83,31 +84,43 @@ inline void keep(const ByteCache& cache, int head, int block, int offset, const 
   int position = offset % kLanes;
   uint8_t* keys = cache.keys_of(panel) + 4 * position;
   uint8_t* values = cache.values_of(panel) + position / 4 * 64 + position % 4;
+  auto value_group = [&](int first) {
+    Group group(value + first, cache.head_dim - first);
+    group.saturate();
+    return group;
+  };
   float largest_value = 0.0f;
   for (int first = 0; first < cache.head_dim; first += kGroup)
-    largest_value = std::max(largest_value, Group(value + first, cache.head_dim - first).largest());
+    largest_value = std::max(largest_value, value_group(first).largest());
   cache.value_scales[panel * kLanes + position] = half_of(largest_value / 127);
   for (int first = 0; first < cache.width; first += kGroup) {
-    int8_t steps[kGroup];
-    float transformed[kGroup] = {};
-    std::copy_n(key + first, std::min(kGroup, cache.head_dim - first), transformed);
-    transform(transformed);
-    Group group(transformed, kGroup);
-    group.store_steps(group.largest(), steps);
-    cache.key_scales_of(panel)[first / kGroup * kLanes + position] = half_of(group.largest() / 127);
-    for (int d = 0; d < kGroup; d++) keys[(first + d) / 4 * 64 + d % 4] = uint8_t(steps[d] + 128);
-    Group(value + first, cache.head_dim - first).store_steps(largest_value, steps);
-    for (int d = 0; d < kGroup; d++) values[(first + d) / kLanes * 256 + d % kLanes * 4] = uint8_t(steps[d] + 128);
+    uint8_t steps[kGroup];
+    Group group(key + first, cache.head_dim - first);
+    group.transform();
+    group.saturate();
+    float largest_key = group.largest();
+    group.store_steps(largest_key, steps);
+    cache.key_scales_of(panel)[first / kGroup * kLanes + position] = half_of(largest_key / 127);
+    for (int d = 0; d < kGroup; d += 4) std::memcpy(keys + (first + d) / 4 * 64, steps + d, 4);
+    value_group(first).store_steps(largest_value, steps);
+    for (int d = 0; d < kGroup; d++) values[(first + d) / kLanes * 256 + d % kLanes * 4] = steps[d];
   }
 }
 
+// Where the panels of a view's positions are, 16 positions a panel, and the positions themselves.
+struct Panels {
+  const size_t* numbers;  // from position 0 on; of the view's only
+  int start;
+  int stop;
+
+  size_t at(int position) const { return numbers[position / kLanes]; }
+};
+
 // scores[query][position] for whole vectors of positions.
 template <int kQueries>
-inline void score(const ByteCache& cache, int head, const View& view, const Activations& queries, float* scores,
-                  size_t stride) {
-  for (int position = view.start(); position < view.stop(); position += kLanes) {
-    size_t panel = cache.panel_at(head, view, position);
-    size_t next = cache.panel_at(head, view, std::min(position + kLanes, view.last));
+inline void score(const ByteCache& cache, const Panels& panels, const Activations& queries, float* scores, size_t stride) {
+  for (int position = panels.start; position < panels.stop; position += kLanes) {
+    size_t panel = panels.at(position), next = panels.at(std::min(position + kLanes, panels.stop - kLanes));
     for (int line = 0; line < cache.width / 4; line++) __builtin_prefetch(cache.values_of(panel) + 64 * line, 0, 2);
     Floats sums[kQueries];
     TANDEM_UNROLL for (int q = 0; q < kQueries; q++) sums[q] = Floats{};
@@ -155,18 +168,18 @@ struct ByteWeights {
 
 // sums[query][16 dimensions of each of kChunks from `chunk` on] = offset + values by bytes, over a stretch.
 template <int kQueries, int kChunks>
-inline void weigh_bytes(const ByteCache& cache, int head, const View& view, int start, int stop, const int8_t* bytes,
-                        const int32_t* offsets, int chunk, Ints (&sums)[kQueries][kChunks]) {
+inline void weigh_bytes(const ByteCache& cache, const Panels& panels, const int8_t* bytes, const int32_t* offsets,
+                        int chunk, Ints (&sums)[kQueries][kChunks]) {
   Ints added[kQueries][kChunks];  // in registers, which `sums` of the caller need not be
   TANDEM_UNROLL for (int q = 0; q < kQueries; q++)
     TANDEM_UNROLL for (int c = 0; c < kChunks; c++) added[q][c] = Ints{} + offsets[q];
-  for (int position = start; position < stop; position += kLanes) {
-    const uint8_t* values = cache.values_of(cache.panel_at(head, view, position)) + 256 * chunk;
+  for (int position = panels.start; position < panels.stop; position += kLanes) {
+    const uint8_t* values = cache.values_of(panels.at(position)) + 256 * chunk;
     unrolled<4>([&](auto quad) TANDEM_INLINED {
       TANDEM_UNROLL for (int c = 0; c < kChunks; c++) {
         Weights four = centred(load_weights(values + 256 * c + 64 * quad));
         TANDEM_UNROLL for (int q = 0; q < kQueries; q++)
-          added[q][c] = dot<quad>(added[q][c], four, bytes + q * kStretch + position - start);
+          added[q][c] = dot<quad>(added[q][c], four, bytes + q * kStretch + position - panels.start);
       }
     });
   }
@@ -176,11 +189,11 @@ inline void weigh_bytes(const ByteCache& cache, int head, const View& view, int 
 
 // out[query][dimension], `width` from query to query, += values by weights over a stretch, of kChunks * 16 dimensions.
 template <int kQueries, int kChunks>
-inline void weigh(const ByteCache& cache, int head, const View& view, int start, int stop,
-                  const ByteWeights<kQueries>& weights, int chunk, float* out) {
+inline void weigh(const ByteCache& cache, const Panels& panels, const ByteWeights<kQueries>& weights, int chunk,
+                  float* out) {
   Ints upper[kQueries][kChunks], lower[kQueries][kChunks];
-  weigh_bytes(cache, head, view, start, stop, weights.upper, weights.upper_offsets, chunk, upper);
-  weigh_bytes(cache, head, view, start, stop, weights.lower, weights.lower_offsets, chunk, lower);
+  weigh_bytes(cache, panels, weights.upper, weights.upper_offsets, chunk, upper);
+  weigh_bytes(cache, panels, weights.lower, weights.lower_offsets, chunk, lower);
   for (int q = 0; q < kQueries; q++)
     for (int c = 0; c < kChunks; c++) {
       float* to = out + q * cache.width + (chunk + c) * kLanes;
@@ -192,7 +205,13 @@ inline void weigh(const ByteCache& cache, int head, const View& view, int start,
 template <int kQueries>
 inline void attend_tile(const ByteCache& cache, int head, const View& view, const Query* queries, float* scratch) {
   size_t stride = view.stop(), num_groups = cache.width / kGroup;
-  float* scores = scratch;
+  size_t* numbers = reinterpret_cast<size_t*>(scratch);
+  for (int position = view.start(); position < view.stop(); position += kLanes) {
+    int block = view.block_table[position / cache.block_size];
+    numbers[position / kLanes] = cache.panel(head, block, position % cache.block_size);
+  }
+  Panels panels{numbers, view.start(), view.stop()};
+  float* scores = reinterpret_cast<float*>(numbers + stride / kLanes);
   float* rows = scores + kQueries * stride;  // of queries, then of results
   float* scales = rows + kQueries * cache.width;
   float* sums = scales + kQueries * num_groups;
@@ -201,32 +220,34 @@ inline void attend_tile(const ByteCache& cache, int head, const View& view, cons
   int8_t* upper = bytes + kQueries * cache.width;
   Activations rounded{rows, bytes, nullptr, scales, sums, offsets, nullptr};
   for (int q = 0; q < kQueries; q++) {
-    float* row = rows + q * cache.width;
-    std::copy_n(queries[q].values, cache.head_dim, row);
-    std::fill_n(row + cache.head_dim, cache.width - cache.head_dim, 0.0f);
-    for (int first = 0; first < cache.width; first += kGroup) transform(row + first);
-    for (int d = 0; d < cache.width; d++) row[d] *= 1.0f / kGroup;
+    for (int first = 0; first < cache.width; first += kGroup) {
+      Group group(queries[q].values + first, cache.head_dim - first);
+      group.transform();
+      store(rows + q * cache.width + first, group.low * (1.0f / kGroup));
+      store(rows + q * cache.width + first + kLanes, group.high * (1.0f / kGroup));
+    }
     quantise(rounded, q, cache.width, false, false);
   }
-  score<kQueries>(cache, head, view, rounded, scores, stride);
+  score<kQueries>(cache, panels, rounded, scores, stride);
   float totals[kQueries];
   for (int q = 0; q < kQueries; q++)
     totals[q] = softmax(view, queries[q], scores + q * stride, [&](int position, Floats weights) {
-      return weights * load(cache.value_scales + cache.panel_at(head, view, position) * kLanes);
+      return weights * load(cache.value_scales + panels.at(position) * kLanes);
     });
   std::fill_n(rows, kQueries * cache.width, 0.0f);
   ByteWeights<kQueries> weights{upper, upper + kQueries * kStretch};
   constexpr int kWide = kMaxSums / kQueries >= 4 ? 4 : kMaxSums / kQueries >= 2 ? 2 : 1;  // widths have 2, 4, 6, ... chunks
   for (int start = view.start(), stop; start < view.stop(); start = stop) {
     stop = std::min(start / kStretch * kStretch + kStretch, view.stop());
+    Panels stretch{numbers, start, stop};
     // Whole numbers have no NaN to hand on; totals[q], by which all is divided, does.
     for (int q = 0; q < kQueries; q++)
       if (totals[q] - totals[q] == 0.0f) weights.round_weights(q, scores + q * stride, start, stop);
       else weights.clear(q);
     int num_chunks = cache.width / kLanes, chunk = 0;
     for (; chunk + kWide <= num_chunks; chunk += kWide)
-      weigh<kQueries, kWide>(cache, head, view, start, stop, weights, chunk, rows);
-    for (; chunk < num_chunks; chunk++) weigh<kQueries, 1>(cache, head, view, start, stop, weights, chunk, rows);
+      weigh<kQueries, kWide>(cache, stretch, weights, chunk, rows);
+    for (; chunk < num_chunks; chunk++) weigh<kQueries, 1>(cache, stretch, weights, chunk, rows);
   }
   for (int q = 0; q < kQueries; q++)
     for (int d = 0; d < cache.head_dim; d++) queries[q].out[d] = rows[q * cache.width + d] / totals[q];

@@ -36,9 +36,9 @@ struct View {
   int stop() const { return last / kLanes * kLanes + kLanes; }
 };
 
-// Turn the scores of one query into weights that sum up to 1 when divided by the number returned; 0 is the weight of
-// what it does not look at. A score of NaN or beyond the largest float gives NaN, so that the row's result tells.
-// use(position, weights) returns what is kept of the weights of 16 positions.
+// Turn the scores of one query, exponents of 2, into weights that sum up to 1 when divided by the number returned; 0 is
+// the weight of what it does not look at. A score of NaN or beyond the largest float gives NaN, so that the row's result
+// tells. use(position, weights) returns what is kept of the weights of 16 positions.
 template <typename Use>
 inline float softmax(const View& view, const Query& query, float* scores, const Use& use) {
   int start = view.start(), stop = view.stop();
@@ -49,8 +49,9 @@ inline float softmax(const View& view, const Query& query, float* scores, const 
   float top = max_of(most);
   Floats sum{};
   for (int position = start; position < stop; position += kLanes) {
-    Floats score = load(scores + position);
-    Floats weight = (Floats)((Ints)exp(score - top) & (Ints)(score != -INFINITY));
+    Floats score = load(scores + position), weight = exp2(score - top);
+    bool is_whole = position >= query.first && position + kLanes <= query.last + 1;
+    if (!is_whole) weight = (Floats)((Ints)weight & (Ints)(score != -INFINITY));
     store(scores + position, use(position, weight));
     sum += weight;
   }

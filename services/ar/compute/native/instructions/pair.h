@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 // Called, a function would find the sums in memory.
 #define TANDEM_INLINED __attribute__((always_inline))
@@ -70,6 +71,19 @@ template <typename Part, typename Function, typename... Others>
 inline auto each(const Function& function, Pair<Part> x, Others... others) {
   auto a = each(function, x.a, others.a...);
   return Pair<decltype(a)>{a, each(function, x.b, others.b...)};
+}
+
+// Each lane from the one whose number differs from its own in the bit kBit.
+template <int kBit, typename Register>
+inline Register swapped(Register x) {
+  return [&]<int... kLane>(std::integer_sequence<int, kLane...>) {
+    return (Register)__builtin_shufflevector(x, x, (kLane ^ kBit)...);
+  }(std::make_integer_sequence<int, sizeof(x) / sizeof(x[0])>());
+}
+template <int kBit, typename Part>
+inline Pair<Part> swapped(Pair<Part> x) {
+  if constexpr (kBit * sizeof(x[0]) == sizeof(Part)) return {x.b, x.a};
+  else return {swapped<kBit>(x.a), swapped<kBit>(x.b)};
 }
 
 template <typename Part>

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace tandem {
 
@@ -33,6 +34,13 @@ inline auto folded(Vector x, const Join& join) {
   auto eight = join(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7),
                     __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
   return join(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+}
+
+template <int kBit>
+inline Floats swapped(Floats x) {
+  return [&]<int... kLane>(std::integer_sequence<int, kLane...>) {
+    return (Floats)__builtin_shufflevector(x, x, (kLane ^ kBit)...);
+  }(std::make_integer_sequence<int, 16>());
 }
 
 }  // namespace tandem
