@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from runtime.http2.build import http2_recipe
 from runtime.settings import cache_folder
-from services.ar.compute.native.build import LEVELS, best_level, kernel_recipe
+from services.ar.compute.native.build import kernel_recipe, usable_levels
 from services.gan.native.build import gan_recipe
 from tandem.measure.generator.native.build import sender_recipe
 
-USABLE_LEVELS = LEVELS[LEVELS.index(best_level()) :]
+USABLE_LEVELS = usable_levels()
 """Those that this processor has, the best first."""
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from services.common.runtimes.calibration.trial import Calibration
 
 CPU_FEATURES = (
-    *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
+    *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"),
     *("asimd", "asimddp", "bf16", "sve"),
 )
 PORT_USES = (

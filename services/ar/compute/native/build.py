@@ -33,6 +33,7 @@ GENERIC = "generic"
 _AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "fma", "f16c")
 _X86 = {
     "avx512-vnni": _x86(*_AVX512, flags=("-mprefer-vector-width=512",)),
+    "avx-vnni": _x86("avx2", "fma", "f16c", "avx_vnni"),
     "avx2": _x86("avx2", "fma", "f16c"),
 }
 _ARM = {"neon-dotprod": _Level(("asimddp",), ("-march=armv8.2-a+dotprod",))}
@@ -44,27 +45,24 @@ def levels_of(machine: str) -> dict[str, _Level]:
     return {**_ARCHITECTURES.get(machine, {}), GENERIC: _Level((), ())}
 
 
-LEVELS = tuple(levels_of(platform.machine()))
-
-
-def best_level(machine: str | None = None, system: str | None = None, cpu_info: Path = CPU_INFO) -> str:
-    """Return the best level that the processor has, by default this machine's."""
+def usable_levels(machine: str | None = None, system: str | None = None, cpu_info: Path = CPU_INFO) -> list[str]:
+    """Return the levels that the processor has, by default this machine's, the best first."""
     machine, system = machine or platform.machine(), system or platform.system()
     try:
         words = set(cpu_info.read_text().split())
     except OSError:
         # There is no such file on macOS, but all of Apple's processors for it have the byte products.
         words = {"asimddp"} if (system, machine) == ("Darwin", "arm64") else set()
-    return next(name for name, level in levels_of(machine).items() if words.issuperset(level.needed))
+    return [name for name, level in levels_of(machine).items() if words.issuperset(level.needed)]
 
 
 def kernel_recipe(level: str | None = None, machine: str | None = None) -> Recipe:
     """Return how the kernel is compiled: for this architecture, and by default the best level of this machine."""
-    machine, level = machine or platform.machine(), level or best_level(machine)
+    machine, level = machine or platform.machine(), level or usable_levels(machine)[0]
     flags = (*_FLAGS, *levels_of(machine)[level].flags)
     return Recipe("the kernel", f"step-{machine}-{level}", _SOURCES, ("step.cpp",), flags)
 
 
 if __name__ == "__main__":
-    for level_ in LEVELS:
+    for level_ in levels_of(platform.machine()):
         print(kernel_recipe(level_).kept(Path(sys.argv[1])))

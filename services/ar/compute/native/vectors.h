@@ -21,7 +21,8 @@
 //   Weights       64 unsigned bytes: four consecutive inputs of each of 16 outputs; load_weights, either of two
 //   bits_at       bytes moved left by kShift bits, or right where it is negative, and masked; the mask must take away what
 //                 came from the neighbouring byte, as two may move together
-//   dot           sums + the products with four signed bytes, the same four for all outputs: the quad kQuad of activations
+//   dot           sums + the products with four bytes from -127 to 127, the same four for all outputs: the quad kQuad of
+//                 activations
 //   NarrowDots    adds such products of weights below 64 to a sum, which `total` returns; at most kMostNarrow in pairs
 //   centred       what dot takes for bytes of value + 128: the same bytes, or signed ones where kHasSignedWeights
 //   looked_up     what 16 bytes of a table say for each nibble, centred

@@ -1,4 +1,4 @@
-// AVX2 with fused multiply-add and half floats: a vector is two registers.
+// AVX2 with fused multiply-add and half floats, with or without byte products (AVX-VNNI): a vector is two registers.
 #pragma once
 
 #include <immintrin.h>
@@ -10,7 +10,11 @@
 
 namespace tandem {
 
+#if defined(__AVXVNNI__)
+constexpr const char* kInstructionSet = "avx-vnni";
+#else
 constexpr const char* kInstructionSet = "avx2";
+#endif
 constexpr int kMaxRows = 4;
 constexpr int kMaxFloatRows = 6;  // of one panel: 12 registers of 16
 constexpr int kMaxSums = 6;  // 12 registers of 16
@@ -91,7 +95,11 @@ inline auto folded(Pair<Register> x, const Join& join) {
   return join(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
 }
 
+#if defined(__AVXVNNI__)
 constexpr bool kHasSignedWeights = false;
+#else
+constexpr bool kHasSignedWeights = true;
+#endif
 inline Weights load_weights(const uint8_t* from) {
   return {(ByteRegister)load_register(from), (ByteRegister)load_register(from + 32)};
 }
@@ -105,31 +113,48 @@ inline Weights bits_at(Weights w, int mask) {
   return each(moved, w);
 }
 inline Weights either(Weights x, Weights y) { return x | y; }
-inline Weights centred(Weights w) { return w; }
+inline Weights centred(Weights w) { return kHasSignedWeights ? w ^ uint8_t(128) : w; }
 inline Weights looked_up(Weights nibbles, const uint8_t* table) {
   __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  if (kHasSignedWeights) values = _mm256_xor_si256(values, _mm256_set1_epi8(char(128)));
   return each([&](ByteRegister places) { return (ByteRegister)_mm256_shuffle_epi8(values, (__m256i)places); }, nibbles);
-}
-// A sum that is complete before more is added: GCC would add up in trees, for which there are too few registers.
-template <typename Register>
-inline Register in_turn(Register sum) {
-  asm("" : "+x"(sum));
-  return sum;
 }
 inline __m256i spread(const int8_t* four_bytes) {
   int32_t four;
   std::memcpy(&four, four_bytes, 4);
   return _mm256_set1_epi32(four);
 }
+
+#if defined(__AVXVNNI__)
+
 template <int kQuad>
 inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
-  // Even and odd bytes apart: in pairs their products would not fit 16 bits.
   __m256i all_four = spread(activations + 4 * kQuad);
-  __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(all_four, 8), 8), odd = _mm256_srai_epi16(all_four, 8);
   auto added = [&](IntRegister to, ByteRegister bytes) {
-    to += (IntRegister)_mm256_madd_epi16(_mm256_and_si256((__m256i)bytes, _mm256_set1_epi16(255)), even);
-    to += (IntRegister)_mm256_madd_epi16(_mm256_srli_epi16((__m256i)bytes, 8), odd);
-    return in_turn(to);
+    return (IntRegister)_mm256_dpbusd_epi32((__m256i)to, (__m256i)bytes, all_four);
+  };
+  return each(added, sum, w);
+}
+
+}  // namespace tandem
+
+#include "whole_dots.h"
+
+#else
+
+// A sum that is complete before more is added: GCC would add up in trees, for which there are too few registers.
+template <typename Register>
+inline Register in_turn(Register sum) {
+  asm("" : "+x"(sum));
+  return sum;
+}
+template <int kQuad>
+inline Ints dot(Ints sum, Weights w, const int8_t* activations) {
+  // Bytes without a sign times signed ones, which get the signs of both; two products of 128 and 127 fit 16 bits.
+  __m256i all_four = spread(activations + 4 * kQuad);
+  auto added = [&](IntRegister to, ByteRegister bytes) {
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8((__m256i)bytes), _mm256_sign_epi8(all_four, (__m256i)bytes));
+    return in_turn(to + (IntRegister)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   };
   return each(added, sum, w);
 }
@@ -157,3 +182,5 @@ struct NarrowDots {
 };
 
 }  // namespace tandem
+
+#endif

@@ -1,4 +1,5 @@
 // Prints what each operation of an instruction set makes of ordinary and of extreme numbers, bit for bit.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <vector>
@@ -51,6 +52,8 @@ void show_floats(Floats a, Floats b, Floats c) {
   show("max", max(a, b));
   show("round", round(a));
   show("exp", exp(a));
+  show("exp2", exp2(-max(a, -a)));
+  for (Floats x : {swapped<8>(a), swapped<4>(a), swapped<2>(a), swapped<1>(a)}) show("swapped", x);
   show("saturated", saturated(a, 65504.0f));
   show("sum", sum_of(a));
   show("largest", max_of(a));
@@ -93,7 +96,7 @@ void show_products(RandomNumbers& random) {
   int8_t activations[32];
   for (uint8_t& byte : weights) byte = uint8_t(random.next());
   for (uint8_t& byte : table) byte = uint8_t(random.next());
-  for (int8_t& byte : activations) byte = int8_t(random.next());
+  for (int8_t& byte : activations) byte = int8_t(std::max(-127, int(int8_t(random.next()))));
   Ints sums{};
   Weights all = load_weights(weights), low = bits_at<0>(all, 15), high = bits_at<-4>(all, 15);
   auto offset = [&](int quad) {
@@ -134,7 +137,23 @@ void show_most(const char* name) {
   }
 }
 
+// Products of the largest bytes.
+void show_largest_bytes() {
+  for (int weight : {0, 1, 255})
+    for (int sign : {1, -1}) {
+      uint8_t weights[64];
+      int8_t activations[32];
+      std::memset(weights, weight, sizeof(weights));
+      std::memset(activations, sign * 127, sizeof(activations));
+      Ints sums = Ints{} + (kHasSignedWeights ? 0 : -128 * 4 * 127 * sign);
+      Ints total = dot<3>(sums, centred(load_weights(weights)), activations);
+      bool is_right = total[9] == sign * 127 * 4 * (weight - 128);
+      std::printf("largest bytes %d%s\n", total[9], is_right ? "" : " is wrong");
+    }
+}
+
 int main() {
+  show_largest_bytes();
   show_most<kInt4, 15>("most of 4 bits");
   show_most<kInt5, 31>("most of 5 bits");
   show_most<kInt6, 63>("most of 6 bits");
