@@ -65,7 +65,7 @@ class Sharing {
   }
 
  private:
-  static constexpr int kShortest = 4, kLongest = 64;  // steps
+  static constexpr int kShortest = 1, kLongest = 64;  // steps
 
   bool is_on_ = true;
   int alone_for_ = 0, patience_ = kShortest;
