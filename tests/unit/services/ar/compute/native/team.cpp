@@ -49,10 +49,10 @@ int judged() {
   for (int i = 0; i < 5; i++) errors += !step(10, 99);  // ten places more would have taken 100 us
   errors += !step(10, 101);
   while (!step(10, 101)) alone++;
-  errors += alone != 8;
+  errors += alone != 2;
   alone = 0;
   while (!step(10, 0)) alone++;
-  errors += alone != 16;
+  errors += alone != 4;
   return errors + !step(10, 0);
 }
 
