@@ -4,9 +4,9 @@
 
 Without a file it writes one of 1.1 billion random weights in Q4_0. The sequential backend and llama.cpp's server, if it
 was built in FOLDER (see benchmarks.side_by_side), start in turns, with one sequence of 2,048 tokens. Memory is the
-kernel's own count: the peak of all pages until the server is ready. With
---speeds the servers hold eight sequences, and then generate one text and eight at a time, and read long prompts, of
-random tokens. The last line of stdout is JSON.
+kernel's own count: the peak of all pages until the server is ready. With --speeds the servers hold eight sequences;
+ten seconds later, when Tandem has its weights in large pages, they generate one text and eight at a time, and read long
+prompts, of random tokens. The last line of stdout is JSON.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ from tandem.measure.generator.generator import generator
 NEED, NEED_OF_SPEEDS = Need(1, 2048), Need(8, 2048)
 OF_SPEEDS = [each for each in WORKLOADS if each.name in ("decode_1", "decode_8", "prefill")]
 NUM_WARM_UP_TOKENS = 8
+SETTLING_SECONDS = 10.0
 
 
 def measured(engine: Engine, with_speeds: bool) -> dict[str, float]:
@@ -40,8 +41,11 @@ def measured(engine: Engine, with_speeds: bool) -> dict[str, float]:
     with running(engine.command(need, port), lambda: engine.is_ready(port)) as process:
         seconds = time.monotonic() - started
         peak = peak_mebibytes(process.pid)
-        fast = asyncio.run(speeds(engine, port)) if with_speeds else {}
-    return {"ready_seconds": seconds, "peak_mebibytes": peak, **fast}
+        found = {"ready_seconds": seconds, "peak_mebibytes": peak}
+        if with_speeds:
+            time.sleep(SETTLING_SECONDS)
+            found |= asyncio.run(speeds(engine, port))
+    return found
 
 
 async def speeds(engine: Engine, port: int) -> dict[str, float]:

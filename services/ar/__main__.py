@@ -2,8 +2,11 @@
 
 if __name__ == "__main__":
     import gc
+    import os
 
     gc.disable()  # until it serves: what is imported and loaded stays
+    # The threads of numpy's OpenBLAS spin when it is imported, and again after each product.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from runtime.models import ModelRepository
     from runtime.process.logs import configure_logging
