@@ -126,8 +126,9 @@ def test_the_environment_is_read_in_settings_alone():
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") and "settings" not in path
     ]
-    # Besides settings: the command line, the client's credentials, a probe that must start fast, and benchmarks.
-    rooms = ("tandem/cli/", "tandem/client/credentials.py", "runtime/probe.py", "benchmarks/")
+    # Besides settings: the command line, the client's credentials, a probe that must start fast, and benchmarks; an
+    # entry sets what a library reads.
+    rooms = ("tandem/cli/", "tandem/client/credentials.py", "runtime/probe.py", "services/ar/__main__.py", "benchmarks/")
     assert [path for path in readers if not is_in(path, rooms)] == []
 
 
