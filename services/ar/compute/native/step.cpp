@@ -162,7 +162,8 @@ class Engine {
     }
   }
 
-  // Rotate a row's queries and keys, scale the queries so that scores are exponents of 2, note whether all is finite, and keep keys and values.
+  // Rotate a row's queries and keys, scale the queries so that scores are exponents of 2, note whether all is finite,
+  // and keep keys and values.
   template <typename Cache>
   void place_row(const Step& step, const Layer& layer, const Cache& cache, int row) {
     int head_dim = model_.head_dim, position = step.positions[row];

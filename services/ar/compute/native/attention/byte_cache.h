@@ -40,14 +40,15 @@ struct Group {
   Floats low, high;
 
   Group(const float* values, int size)
-      : low(load_first(values, std::clamp(size, 0, kLanes))), high(load_first(values + kLanes, std::clamp(size - kLanes, 0, kLanes))) {}
+      : low(load_first(values, std::clamp(size, 0, kLanes))),
+        high(load_first(values + kLanes, std::clamp(size - kLanes, 0, kLanes))) {}
 
   // Multiply with a Hadamard matrix, whose square is 32 times the identity (fast Walsh-Hadamard transform).
   void transform() {
     Floats sum = low + high;
     high = low - high;
     low = sum;
-    for (Floats* x : {&low, &high}) *x = folded_in<1>(folded_in<2>(folded_in<4>(folded_in<8>(*x))));
+    for (Floats* x : {&low, &high}) *x = butterfly<1>(butterfly<2>(butterfly<4>(butterfly<8>(*x))));
   }
   // Bring all to what a scale of a Half can express; NaN becomes 0.
   void saturate() {
@@ -65,7 +66,7 @@ struct Group {
  private:
   // Of two lanes that are kBit apart the first becomes their sum, the second their difference.
   template <int kBit>
-  static Floats folded_in(Floats x) {
+  static Floats butterfly(Floats x) {
     float signs[kLanes];
     for (int lane = 0; lane < kLanes; lane++) signs[lane] = lane & kBit ? -1.0f : 1.0f;
     return fma(x, load(signs), swapped<kBit>(x));
@@ -107,9 +108,9 @@ inline void keep(const ByteCache& cache, int head, int block, int offset, const 
   }
 }
 
-// Where the panels of a view's positions are, 16 positions a panel, and the positions themselves.
+// Positions `start` to `stop`, and in which panels they are.
 struct Panels {
-  const size_t* numbers;  // from position 0 on; of the view's only
+  const size_t* numbers;  // one for each 16 positions from 0 on; those before `start` are not set
   int start;
   int stop;
 
