@@ -128,7 +128,7 @@ async def test_an_error_bears_the_id_of_its_request(gateway: RunningGateway) -> 
     call = gateway.channel.stream_stream(STREAM_INFER)()
     await call.write(service_pb2.ModelInferRequest(model_name="nothing", id="9").SerializeToString())
     await call.write(b"\xff\xff")
-    async with asyncio.timeout(20):  # a proxy that waits for the end of the request would wait for ever
+    async with asyncio.timeout(60):  # a proxy that waits for the end of the request would wait for ever
         replies = [service_pb2.ModelStreamInferResponse.FromString(await call.read()) for _ in range(2)]
     await call.done_writing()
     told = {reply.infer_response.id: reply.error_message.partition(" ")[0] for reply in replies}
@@ -183,7 +183,7 @@ async def held(ar: FakeBackend, gan: FakeBackend) -> AsyncIterator[RunningGatewa
 
 
 async def until_open(ar: FakeBackend, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while ar.servicer.open_calls != count:
             await asyncio.sleep(0.01)
 
