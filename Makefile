@@ -51,6 +51,7 @@ test: setup  ## lint, types and every test that this machine can run
 	status=$$?; $(BIN)/python -m pytest --durations=25 $(TESTS_ALONE) && exit $$status
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
+	@sed -n 's/^`make.*/last time: &/p' docs/containers.md
 	$(BIN)/python -m pytest -m containers -o timeout=1800 --durations=25 tests/containers
 
 test-faults: setup  ## the fault table: kills, floods, hogs, hostile clients; out/faults.json and docs/faults.md (40 minutes)

@@ -73,7 +73,7 @@ async def test_everything_is_measured_of_the_real_processes(address: str, refere
             assert point["phases"]["parts"]["residual"]["mean_seconds"] < point["phases"]["latency_mean_seconds"]
     streamed, unary = document["modes"][:2]
     first, whole = (streamed["alone"][name]["distribution"]["seconds"]["p50"] for name in ("first_output", "latency"))
-    assert first < whole
+    assert first <= whole  # an image alone may come in one message
     assert unary["alone"]["first_output"] == unary["alone"]["latency"]
     for served in document["served"]:
         assert served["quality"]["model"]["num_images"] == 150

@@ -23,7 +23,7 @@ from tests.integration.gateway.doors.oip.inputs import (
     seeds,
     text_inputs,
 )
-from tests.integration.gateway.fakes import HOLD, FakeBackend
+from tests.integration.gateway.fakes import HOLD, SAMPLE, FakeBackend
 from tests.integration.gateway.running import QUICK, RunningGateway, running_gateway
 
 SAMPLING = {"max_tokens": 20, "seed": 3, "ignore_eos": True}
@@ -214,7 +214,8 @@ async def test_an_idle_call_outlives_the_time_that_a_request_has(ar: FakeBackend
         await running.until(serving=True)
         call = running.channel.stream_stream(STREAM_INFER)()
         await call.initial_metadata()
-        await asyncio.sleep(1.0)  # longer than the limit, which would have ended the call
+        # A request that does not come is ended at the limit, and it began after the call.
+        assert await running.channel.stream_unary(SAMPLE)().code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await call.write(service_pb2.ModelInferRequest(model_name="nothing").SerializeToString())
         reply = service_pb2.ModelStreamInferResponse.FromString(await call.read())
         assert reply.error_message.startswith("[NOT_FOUND]")
