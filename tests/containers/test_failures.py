@@ -56,7 +56,7 @@ async def test_kill_of_one_of_two(two: list[Container], figures: Figures):
     )
 
 
-# A stream of images waits with 192 or more of its own in a queue of 4,096: one replica must be able to hold all of them.
+# A stream of images waits with 192 or more of them in a queue of 4,096: one replica must be able to hold all streams.
 @pytest.mark.parametrize(
     ("service", "asker", "num_streams", "size"),
     [("gan", stream_asker, 16, 3000), ("ar", pictures_asker, 40, 12)],
