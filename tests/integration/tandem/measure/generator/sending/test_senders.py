@@ -71,7 +71,7 @@ async def test_each_message_of_a_stream_has_its_time(kind):
         assert own["size"].tolist() == [0, 10_000, 20_000, 30_000, 40_000]
         gaps += np.diff(own["at"]).tolist()
     assert min(gaps) >= 0.0
-    assert np.median(gaps) > 0.005, "where this process stood still, two messages are read at once"
+    assert np.median(gaps) > 0.0  # where this process stood still, two messages are read at once
 
 
 async def test_what_is_read_of_replies_is_what_protobuf_reads(kind):
