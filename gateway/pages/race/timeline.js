@@ -81,9 +81,10 @@ function wall(run, seconds, x, width) {
   const bar = svgElement("rect", { ...place, class: isThere ? "wall" : "wall waiting" });
   if (!isThere) return [bar];
   const text = `${run.count} ${plural(run.noun, run.count)}, ${duration(run.wallSeconds)}`;
-  const fits = until + 8 + text.length * 7 < width;
+  const behind = x(run.wallSeconds + (run.outside.parallel ?? 0)) + 8;
+  const fits = behind + text.length * 7 < width;
   const where = fits
-    ? { x: until + 8, class: "label" }
+    ? { x: behind, class: "label" }
     : { x: until - 8, class: "label inside", "text-anchor": "end" };
   return [bar, svgElement("text", { ...where, y: WALL_TOP + 15 }, text)];
 }
