@@ -11,9 +11,7 @@ STUBS := $(PROTOS:.proto=_pb2.py)
 unexport PYTHONDONTWRITEBYTECODE
 # These hold what the load generator measures against delays that are known, and skip on a machine that disturbs them.
 TESTS_ALONE := $(addprefix tests/integration/tandem/measure/generator/test_,apis.py truth.py truth_through_gateway.py)
-# The slow ones first: a test that waits for servers leaves its core to the others. A file stays in one worker, as its tests
-# share servers.
-TESTS_TOGETHER := $(addprefix tests/,e2e faults integration contract unit) $(addprefix --ignore=,$(TESTS_ALONE))
+# More than cores: a test that waits for its servers leaves its core to the others.
 WORKERS := 3
 
 .PHONY: help setup demo up images test test-containers test-faults lint format types kernels stubs train-judge export-judge train-gan curve-gan export-gan train-ar export-ar refine-ar export-refined train-sar export-sar gates bench schema dashboards manifests clean
@@ -52,7 +50,7 @@ images:  ## build the images that docker-compose.yml runs
 test: setup  ## lint, types and every test that this machine can run
 	$(MAKE) --jobs 3 lint types kernels
 	$(BIN)/tandem models pull smollm2-135m-instruct
-	$(BIN)/python -m pytest --durations=25 -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS_TOGETHER); \
+	$(BIN)/python -m pytest --durations=25 -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests $(addprefix --ignore=,$(TESTS_ALONE)); \
 	status=$$?; $(BIN)/python -m pytest --durations=25 $(TESTS_ALONE) && exit $$status
 
 test-containers: setup  ## build the images, run docker-compose.yml, kill and scale what it runs (root, Docker's programs)
