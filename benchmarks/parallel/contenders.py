@@ -43,6 +43,7 @@ def drawing(*flags: str) -> AbstractContextManager[Service]:
 def tandem() -> list[Contender]:
     """Return the service as it chooses to compute, the same with the peers' runtime and precision, and the product."""
     as_peers = partial(drawing, "--runtime", "onnxruntime", "--precision", "float32")
+    found: dict[str, Callable[[], AbstractContextManager[Service]]]
     found = {DIRECT: drawing, EQUAL: as_peers, PRODUCT: product}
     return [Contender(name, TANDEM, start) for name, start in found.items()]
 

@@ -1,6 +1,6 @@
 """The GAN behind mosec; runs in mosec's own environment.
 
-    python -m benchmarks.peers.gan.mosec --generator generator.onnx [--openvino] [--batch 16] --address 127.0.0.1 --port 8000
+    python -m benchmarks.peers.gan.mosec --generator generator.onnx [--openvino] [--batch 16] --port 8000
 
 Bodies of POST /inference are the project's own messages. A worker process a core; mosec's batcher in front of them.
 """
