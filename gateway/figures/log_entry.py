@@ -5,11 +5,12 @@ from __future__ import annotations
 import binascii
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.envoy.access_log_pb2 import HTTPAccessLogEntry
 from gateway.proxy.endpoints import Endpoint
@@ -33,7 +34,7 @@ _ROUNDING = 0.01
 
 
 class Times(NamedTuple):
-    """Seconds after the request's head began to arrive; 0 where that did not happen."""
+    """Seconds after the request's head arrived at the proxy's socket; 0 where that did not happen."""
 
     received: float
     """The request was here, to its last byte."""
@@ -44,6 +45,12 @@ class Times(NamedTuple):
     first_downstream: float
     last_downstream: float
     ended: float
+    unread: float = 0.0
+    """For how long the head stood in the socket before the proxy read it."""
+    reply_unread: float = 0.0
+    """For how long the end of the reply did."""
+    is_of_sockets: bool = False
+    """Whether that is known. Otherwise the clock begins when the proxy reads the head."""
 
     @property
     def total(self) -> float:
@@ -53,12 +60,38 @@ class Times(NamedTuple):
 
 _BYTES = ("last_rx", "first_upstream_tx", "first_upstream_rx", "last_upstream_rx", "first_downstream_tx")
 _TIMES = (*(f"time_to_{name}_byte" for name in (*_BYTES, "last_downstream_tx")), "duration")
+_MODULE = "tandem"
+_BILLION = 1_000_000_000
 
 
 def times_of(raw: HTTPAccessLogEntry) -> Times:
     """Return when what happened."""
-    durations = [getattr(raw.common_properties, name) for name in _TIMES]
-    return Times(*(each.seconds + each.nanos * 1e-9 for each in durations))
+    common = raw.common_properties
+    durations = [getattr(common, name) for name in _TIMES]
+    seconds = [each.seconds + each.nanos * 1e-9 for each in durations]
+    metadata = common.metadata.filter_metadata
+    if _MODULE not in metadata:
+        return Times(*seconds)
+    return _of_sockets(seconds, common.start_time, metadata[_MODULE].fields["clock"].string_value)
+
+
+def _of_sockets(seconds: Sequence[float], start: Timestamp, clock: str) -> Times:
+    """Return the times with what socket_clock.cpp has noted: when head and reply arrived, and the reply had gone out.
+
+    Those are nanoseconds since 1970, 0 where unknown. The wall clock may have been set meanwhile: nothing is below 0.
+    """
+    begun = start.seconds * _BILLION + start.nanos
+    arrived, replied, sent = ((int(each) - begun) * 1e-9 if each != "0" else 0.0 for each in clock.split())
+    unread = max(0.0, -arrived)
+    received, asked, first_upstream, last_upstream, first_downstream, last_downstream, ended = (
+        each + unread if each else 0.0 for each in seconds
+    )
+    reply_unread = min(max(0.0, last_upstream - unread - replied), last_upstream - asked) if replied else 0.0
+    last_downstream = max(last_downstream, sent + unread) if last_downstream and sent else last_downstream
+    return Times(
+        *(received, asked, first_upstream, last_upstream, first_downstream, last_downstream),
+        *(max(ended, last_downstream), unread, max(0.0, reply_unread), True),
+    )
 
 
 def upstream_of(raw: HTTPAccessLogEntry) -> str:
