@@ -48,8 +48,9 @@ def measure_round(client: Client, hops: Sequence[Hop], durations: Durations, fig
 
 
 def measure_floor(client: Client, port: int, durations: Durations, figures: Figures) -> None:
-    """Measure what a client waits beyond FLOOR_DELAY_SECONDS of a compiled backend that answers after them, with nothing
-    between the two: loopback and the client itself, which no server's clock can know.
+    """Measure what a client waits beyond FLOOR_DELAY_SECONDS of a compiled backend that answers after them.
+
+    There is nothing else between the two than loopback and the client itself, which no server's clock can know.
     """
     for situation, callers in ((LONE, 1), (CALLERS, NUM_CALLERS)):
         run = closed_loop(client, Target(port, SAMPLE, sample_requests()), callers, durations.lone)

@@ -46,7 +46,8 @@ def document(
 ) -> Json:
     """Return an envoy.config.bootstrap.v3.Bootstrap as plain values.
 
-    `limits` replace values that envoy.yaml has itself; `module` is that of socket_clock. Raises OSError if the host's name has no address.
+    `limits` replace values that envoy.yaml has itself; `module` is that of socket_clock. Raises OSError if the host's
+    name has no address.
     """
     found = filled(TEMPLATE, {**_values(settings, sockets), **(limits or {})})
     shared = found.pop("shared")

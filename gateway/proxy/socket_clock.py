@@ -42,7 +42,7 @@ def place(folder: Path) -> Path | None:
 
 
 def add(bootstrap: Json, paradigms: tuple[str, ...], module: Path) -> None:
-    """Have the public gRPC listener and the paradigms' clusters read and write by the module, where they have no TLS."""
+    """Have the module read and write for the public gRPC listener, and for the paradigms' clusters without TLS."""
     resources = bootstrap["static_resources"]
     for cluster in resources["clusters"]:
         if cluster["name"] in paradigms and "transport_socket_matches" not in cluster:

@@ -29,8 +29,8 @@ class Part(NamedTuple):
 def parts(start: int, times: Times, seen: Observation) -> list[Part]:
     """Return the parts of a request that arrived at `start`: without gaps, the last one's end is that of the request.
 
-    The seconds of one name add up to those in the metrics. The gateway and its sockets have two parts, before the backend
-    and after it; what the client took to send the request, and the network, are the residual.
+    The seconds of one name add up to those in the metrics. The gateway and its sockets have two parts, before the
+    backend and after it; what the client took to send the request, and the network, are the residual.
     """
     phases = [(name, seconds) for name, seconds in _phases(times, seen) if seconds > 0.0]
     ends = [start + nanoseconds(seconds) for seconds in accumulate(seconds for _, seconds in phases)]
