@@ -81,17 +81,15 @@ def _of_sockets(seconds: Sequence[float], start: Timestamp, clock: str) -> Times
     Those are nanoseconds since 1970, 0 where unknown. The wall clock may have been set meanwhile: nothing is below 0.
     """
     begun = start.seconds * _BILLION + start.nanos
-    arrived, replied, sent = ((int(each) - begun) * 1e-9 if each != "0" else 0.0 for each in clock.split())
-    unread = max(0.0, -arrived)
-    received, asked, first_upstream, last_upstream, first_downstream, last_downstream, ended = (
-        each + unread if each else 0.0 for each in seconds
-    )
-    reply_unread = min(max(0.0, last_upstream - unread - replied), last_upstream - asked) if replied else 0.0
-    last_downstream = max(last_downstream, sent + unread) if last_downstream and sent else last_downstream
-    return Times(
-        *(received, asked, first_upstream, last_upstream, first_downstream, last_downstream),
-        *(max(ended, last_downstream), unread, max(0.0, reply_unread), True),
-    )
+    arrived, replied, sent = map(int, clock.split())
+    unread = max(0, begun - arrived) * 1e-9
+    times = [each + unread if each else 0.0 for each in seconds]
+    _, asked, _, last_upstream, _, last_downstream, ended = times
+    reply_unread = last_upstream - unread - (replied - begun) * 1e-9 if replied else 0.0
+    if sent and last_downstream:
+        times[5] = last_downstream = max(last_downstream, (sent - begun) * 1e-9 + unread)
+        times[6] = max(ended, last_downstream)
+    return Times._make((*times, unread, max(0.0, min(reply_unread, last_upstream - asked)), True))
 
 
 def upstream_of(raw: HTTPAccessLogEntry) -> str:
